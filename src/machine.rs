@@ -1,0 +1,174 @@
+//! This machine: process ids, boot id, environment, user, terminal. The one seam for what is Linux's own (`/proc`).
+
+use std::path::{Path, PathBuf};
+
+use rustix::process::{Pid, Signal};
+
+/// A variable of the environment, if it is set and is text.
+#[must_use]
+pub fn environment(name: &str) -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    std::env::var(name).ok()
+}
+
+/// Whether this process runs as root.
+#[must_use]
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// This process.
+#[must_use]
+pub fn pid() -> u32 {
+    std::process::id()
+}
+
+/// A text that differs from boot to boot; empty where the machine does not tell.
+#[must_use]
+pub fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map(|t| t.trim().to_owned())
+        .unwrap_or_default()
+}
+
+/// A process as it can be known again after its id has been reused: id, start time in clock ticks since boot, boot id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Process {
+    /// The process id; a step's process leads the group of the same id.
+    pub pid: u32,
+    /// When it started, in the kernel's ticks since boot.
+    pub started: i64,
+    /// The boot it started in.
+    pub boot: String,
+}
+
+impl Process {
+    /// The process `pid` as it is now, if there is one.
+    #[must_use]
+    pub fn known_as(pid: u32) -> Option<Self> {
+        Some(Self {
+            pid,
+            started: stat(pid)?.started,
+            boot: boot_id(),
+        })
+    }
+}
+
+struct Stat {
+    group: u32,
+    started: i64,
+}
+
+fn stat(pid: u32) -> Option<Stat> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name may hold anything, blanks and brackets included: the fields begin after the last bracket.
+    let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
+    Some(Stat {
+        group: fields.get(2)?.parse().ok()?,
+        started: fields.get(19)?.parse().ok()?,
+    })
+}
+
+/// Sends a signal to a whole process group; a group that is gone is no error.
+pub fn signal_group(group: u32, signal: Signal) {
+    if let Some(pid) = i32::try_from(group).ok().and_then(Pid::from_raw) {
+        let _ = rustix::process::kill_process_group(pid, signal);
+    }
+}
+
+/// The process groups that still hold a process with all of `marks` (`NAME=value`) in its environment, or led by `leader`.
+#[must_use]
+pub fn groups_left_behind(leader: Option<&Process>, marks: &[String]) -> Vec<u32> {
+    let mut groups = Vec::new();
+    if let Some(known) = leader
+        && known.boot == boot_id()
+        && stat(known.pid).is_some_and(|now| now.started == known.started)
+    {
+        groups.push(known.pid);
+    }
+    let Ok(entries) = std::fs::read_dir("/proc") else {
+        return groups;
+    };
+    let ours = rustix::process::getpgrp().as_raw_pid().unsigned_abs();
+    for pid in entries.flatten().filter_map(|e| e.file_name().to_str()?.parse::<u32>().ok()) {
+        let Ok(environment) = std::fs::read(format!("/proc/{pid}/environ")) else {
+            continue;
+        };
+        let holds = |mark: &String| environment.split(|b| *b == 0).any(|entry| entry == mark.as_bytes());
+        if marks.iter().all(holds)
+            && let Some(found) = stat(pid)
+            && found.group != ours
+            && !groups.contains(&found.group)
+        {
+            groups.push(found.group);
+        }
+    }
+    groups
+}
+
+/// Kills a process group and waits until none of its processes is left, or for five seconds.
+pub fn end_group(group: u32) {
+    signal_group(group, Signal::KILL);
+    for _ in 0..500 {
+        if !group_exists(group) {
+            return;
+        }
+        crate::clock::pause(std::time::Duration::from_millis(10));
+        signal_group(group, Signal::KILL);
+    }
+}
+
+fn group_exists(group: u32) -> bool {
+    let Ok(entries) = std::fs::read_dir("/proc") else {
+        return false;
+    };
+    entries
+        .flatten()
+        .filter_map(|e| e.file_name().to_str()?.parse::<u32>().ok())
+        .any(|pid| is_alive(pid) && stat(pid).is_some_and(|s| s.group == group))
+}
+
+/// Whether a process is there and not a zombie.
+fn is_alive(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat"))
+        .ok()
+        .and_then(|t| t.rsplit_once(')').map(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X'])))
+        .unwrap_or(false)
+}
+
+/// Finds a program as a shell would: a name with a slash as it is, else along `path`.
+#[must_use]
+pub fn find_program(name: &str, path: Option<&str>) -> Option<PathBuf> {
+    use std::os::unix::fs::PermissionsExt as _;
+    if name.contains('/') {
+        return Some(PathBuf::from(name));
+    }
+    let path = path.unwrap_or("/usr/local/bin:/usr/bin:/bin");
+    path.split(':')
+        .map(|dir| Path::new(if dir.is_empty() { "." } else { dir }).join(name))
+        .find(|p| p.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0))
+}
+
+/// The file that holds everything when none is named: `TEMPO_DB`, else in the state folder of the user.
+///
+/// # Errors
+/// `System` when neither `XDG_STATE_HOME` nor `HOME` is set.
+pub fn default_database() -> Result<PathBuf, crate::error::Error> {
+    if let Some(named) = environment("TEMPO_DB").filter(|v| !v.is_empty()) {
+        return Ok(PathBuf::from(named));
+    }
+    if let Some(state) = environment("XDG_STATE_HOME").filter(|v| v.starts_with('/')) {
+        return Ok(Path::new(&state).join("tempo/tempo.db"));
+    }
+    if is_root() {
+        return Ok(PathBuf::from("/var/lib/tempo/tempo.db"));
+    }
+    let home = environment("HOME").filter(|v| !v.is_empty()).ok_or_else(|| {
+        crate::error::Error::new(
+            crate::error::Kind::System,
+            "no place for the database: neither `HOME` nor `XDG_STATE_HOME` is set",
+        )
+        .hint("Name the file, as in `--db /srv/tempo.db`.")
+    })?;
+    Ok(Path::new(&home).join(".local/state/tempo/tempo.db"))
+}

@@ -1,0 +1,133 @@
+//! Ids and names, checked once at the edge, and the nearest name to a mistyped one.
+
+use std::fmt;
+
+use crate::error::{Error, Kind};
+
+/// The most characters a name may have.
+pub const MAX_NAME: usize = 200;
+
+fn check(what: &str, text: &str) -> Result<(), Error> {
+    let refuse = |rule: &str| {
+        Err(
+            Error::new(Kind::Usage, format_args!("{what} `{}` {rule}", text.escape_debug()))
+                .hint("A name has 1 to 200 of the characters A-Z a-z 0-9 . _ : / @ + - and does not begin with `-`."),
+        )
+    };
+    if text.is_empty() {
+        return refuse("is empty");
+    }
+    if text.chars().count() > MAX_NAME {
+        return Err(
+            Error::new(Kind::Usage, format_args!("{what} has {} characters", text.chars().count()))
+                .hint("A name has at most 200 characters."),
+        );
+    }
+    if text.starts_with('-') {
+        return refuse("begins with `-`");
+    }
+    if let Some(bad) = text.chars().find(|c| !(c.is_ascii_alphanumeric() || "._:/@+-".contains(*c))) {
+        return refuse(&format!("holds `{}`", bad.escape_debug()));
+    }
+    Ok(())
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $type:ident, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+        #[serde(transparent)]
+        pub struct $type(String);
+
+        impl $type {
+            /// Checks a text.
+            ///
+            /// # Errors
+            /// `Usage` when it is not a name: `[A-Za-z0-9._:/@+-]`, 1-200 characters, not beginning with `-`.
+            pub fn parse(text: &str) -> Result<Self, Error> {
+                check($what, text)?;
+                Ok(Self(text.to_owned()))
+            }
+
+            /// The name as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl std::str::FromStr for $type {
+            type Err = Error;
+            fn from_str(text: &str) -> Result<Self, Error> {
+                Self::parse(text)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(from)?;
+                Self::parse(&text).map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+name!(
+    /// What a schedule is called; unique among the schedules that exist.
+    ScheduleId,
+    "the schedule id"
+);
+name!(
+    /// What a step is called; unique within its workflow.
+    StepName,
+    "the step name"
+);
+name!(
+    /// What a workflow is called: the base of the ids of its runs.
+    WorkflowId,
+    "the workflow id"
+);
+
+impl From<&ScheduleId> for WorkflowId {
+    fn from(id: &ScheduleId) -> Self {
+        Self(id.0.clone())
+    }
+}
+
+/// The candidate most like `name`, if any is alike enough to be what was meant.
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let lower = name.to_lowercase();
+    candidates
+        .into_iter()
+        .map(|c| (strsim::jaro_winkler(&lower, &c.to_lowercase()), c))
+        .filter(|(score, _)| *score >= 0.8)
+        .max_by(|(a, x), (b, y)| a.total_cmp(b).then_with(|| y.cmp(x)))
+        .map(|(_, c)| c)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_checked() {
+        for good in ["a", "health-check", "etc/cron.d:1", "A@b+c_9", &"x".repeat(200)] {
+            assert!(ScheduleId::parse(good).is_ok(), "{good}");
+        }
+        for bad in ["", "-x", "a b", "é", "a\n", &"x".repeat(201)] {
+            assert!(ScheduleId::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_name_is_what_was_meant() {
+        assert_eq!(nearest("helth", ["backup", "health"]), Some("health"));
+        assert_eq!(nearest("zzz", ["backup", "health"]), None);
+    }
+}

@@ -1,0 +1,250 @@
+//! A calendar as bit sets, and the search for its next civil time. Pure integers: no zone, no clock.
+//!
+//! Civil time here is a count of seconds since 1970-01-01T00:00:00 as a wall clock without transitions would count them.
+
+use super::field::{self, Range};
+use serde::{Deserialize, Serialize};
+
+const DAY: i64 = 86_400;
+const FIRST_YEAR: i64 = 2000;
+const LAST_YEAR: i64 = 2100;
+
+/// A calendar in normal form: per field the ranges that match. An empty list never matches, but for `year`, where it means every year.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Fields {
+    /// 0-59.
+    pub second: Vec<Range>,
+    /// 0-59.
+    pub minute: Vec<Range>,
+    /// 0-23.
+    pub hour: Vec<Range>,
+    /// 1-31.
+    pub day_of_month: Vec<Range>,
+    /// 1-12.
+    pub month: Vec<Range>,
+    /// 2000-2100; empty: every year.
+    pub year: Vec<Range>,
+    /// 0-6, Sunday is 0.
+    pub day_of_week: Vec<Range>,
+    /// What people say of it.
+    pub comment: String,
+}
+
+/// A calendar as bit sets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Calendar {
+    seconds: u64,
+    minutes: u64,
+    hours: u32,
+    days: u32,
+    months: u16,
+    weekdays: u8,
+    years: u128,
+}
+
+impl From<&Fields> for Calendar {
+    fn from(f: &Fields) -> Self {
+        let bits = |ranges: &[Range], base: u16| {
+            ranges
+                .iter()
+                .flat_map(|r| r.values())
+                .fold(0_u128, |set, v| set | (1 << (v - base)))
+        };
+        let every_year = [field::YEAR.all()];
+        let year = if f.year.is_empty() { &every_year[..] } else { &f.year };
+        #[expect(clippy::cast_possible_truncation, reason = "the ranges of each field fit its set")]
+        Self {
+            seconds: bits(&f.second, 0) as u64,
+            minutes: bits(&f.minute, 0) as u64,
+            hours: bits(&f.hour, 0) as u32,
+            days: bits(&f.day_of_month, 0) as u32,
+            months: bits(&f.month, 0) as u16,
+            weekdays: bits(&f.day_of_week, 0) as u8,
+            years: bits(year, 2000),
+        }
+    }
+}
+
+impl Calendar {
+    /// The first matching civil second after `civil`, if there is one before the year 2101.
+    #[must_use]
+    pub fn next_after(&self, civil: i64) -> Option<i64> {
+        if self.seconds == 0 || self.minutes == 0 || self.hours == 0 {
+            return None;
+        }
+        let from = civil + 1;
+        let (day, second_of_day) = (from.div_euclid(DAY), from.rem_euclid(DAY));
+        let (year, month, day_of_month) = date_of(day);
+        let found = self.day_from(year, month, day_of_month)?;
+        if found == day {
+            if let Some(at) = self.time_from(second_of_day) {
+                return Some(day * DAY + at);
+            }
+            let (year, month, day_of_month) = date_of(day + 1);
+            return Some(self.day_from(year, month, day_of_month)? * DAY + self.first_time());
+        }
+        Some(found * DAY + self.first_time())
+    }
+
+    /// Whether the civil second `civil` matches.
+    #[must_use]
+    pub fn matches(&self, civil: i64) -> bool {
+        self.next_after(civil - 1) == Some(civil)
+    }
+
+    /// For a `civil` that matches: the first later civil second that may not, found by whole days, hours and minutes.
+    pub(super) fn may_end_at(&self, civil: i64) -> i64 {
+        const SIXTY: u64 = (1 << 60) - 1;
+        let step = match (self.seconds == SIXTY, self.minutes == SIXTY, self.hours == (1 << 24) - 1) {
+            (true, true, true) => DAY,
+            (true, true, false) => 3600,
+            (true, false, _) => 60,
+            (false, _, _) => 1,
+        };
+        civil - civil.rem_euclid(step) + step
+    }
+
+    fn first_time(&self) -> i64 {
+        i64::from(self.hours.trailing_zeros()) * 3600
+            + i64::from(self.minutes.trailing_zeros()) * 60
+            + i64::from(self.seconds.trailing_zeros())
+    }
+
+    /// The first matching second of a day at or after `second_of_day`.
+    fn time_from(&self, second_of_day: i64) -> Option<i64> {
+        let (hour, minute, second) = (second_of_day / 3600, second_of_day / 60 % 60, second_of_day % 60);
+        let first_second = i64::from(self.seconds.trailing_zeros());
+        let first_minute = i64::from(self.minutes.trailing_zeros());
+        if self.hours >> hour & 1 == 1 {
+            if self.minutes >> minute & 1 == 1
+                && let Some(s) = bit_from(self.seconds, second)
+            {
+                return Some(hour * 3600 + minute * 60 + s);
+            }
+            if let Some(m) = bit_from(self.minutes, minute + 1) {
+                return Some(hour * 3600 + m * 60 + first_second);
+            }
+        }
+        bit_from(u64::from(self.hours), hour + 1).map(|h| h * 3600 + first_minute * 60 + first_second)
+    }
+
+    /// The first matching day at or after a date, as days since the epoch.
+    fn day_from(&self, year: i64, month: i64, day: i64) -> Option<i64> {
+        let (mut year, mut month, mut day) = if year < FIRST_YEAR {
+            (FIRST_YEAR, 1, 1)
+        } else {
+            (year, month, day)
+        };
+        while year <= LAST_YEAR {
+            if self.years >> (year - FIRST_YEAR) & 1 == 0 {
+                (year, month, day) = (year + 1, 1, 1);
+                continue;
+            }
+            let Some(m) = bit_from(u64::from(self.months), month) else {
+                (year, month, day) = (year + 1, 1, 1);
+                continue;
+            };
+            if m != month {
+                (month, day) = (m, 1);
+            }
+            let first = days_of(year, month, 1);
+            if let Some(d) = bit_from(u64::from(self.days_in(first, month_length(year, month))), day) {
+                return Some(first + d - 1);
+            }
+            (month, day) = (month + 1, 1);
+        }
+        None
+    }
+
+    /// The days that match in a month that begins on epoch day `first`: day-of-month AND day-of-week.
+    fn days_in(&self, first: i64, length: i64) -> u32 {
+        // 1970-01-01 was a Thursday.
+        let weekday_of_first = (first + 4).rem_euclid(7);
+        let week = u64::from(self.weekdays);
+        let rotated = (week | week << 7) >> weekday_of_first & 0x7f;
+        let month = rotated | rotated << 7 | rotated << 14 | rotated << 21 | rotated << 28;
+        #[expect(clippy::cast_possible_truncation, reason = "cut to 32 bits by the length of the month")]
+        let days = (month << 1 & ((1 << (length + 1)) - 1)) as u32;
+        days & self.days
+    }
+}
+
+/// The lowest set bit at or above `from`.
+fn bit_from(set: u64, from: i64) -> Option<i64> {
+    if from >= 64 {
+        return None;
+    }
+    let left = set >> from << from;
+    (left != 0).then(|| i64::from(left.trailing_zeros()))
+}
+
+/// Days since the epoch of a date of the proleptic Gregorian calendar (Hinnant, "chrono-compatible low-level date algorithms").
+#[must_use]
+pub fn days_of(year: i64, month: i64, day: i64) -> i64 {
+    let y = if month <= 2 { year - 1 } else { year };
+    let era = y.div_euclid(400);
+    let year_of_era = y.rem_euclid(400);
+    let day_of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
+/// The inverse of [`days_of`]: year, month, day.
+#[must_use]
+pub fn date_of(days: i64) -> (i64, i64, i64) {
+    let z = days + 719_468;
+    let era = z.div_euclid(146_097);
+    let day_of_era = z.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let mp = (5 * day_of_year + 2) / 153;
+    let month = if mp < 10 { mp + 3 } else { mp - 9 };
+    (
+        year_of_era + era * 400 + i64::from(month <= 2),
+        month,
+        day_of_year - (153 * mp + 2) / 5 + 1,
+    )
+}
+
+pub(super) fn is_leap(year: i64) -> bool {
+    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
+}
+
+fn month_length(year: i64, month: i64) -> i64 {
+    match month {
+        2 if is_leap(year) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_go_there_and_back() {
+        for day in (-200_000..200_000).step_by(37) {
+            let (y, m, d) = date_of(day);
+            assert_eq!(days_of(y, m, d), day, "{y}-{m}-{d}");
+        }
+        assert_eq!(date_of(0), (1970, 1, 1));
+    }
+
+    #[test]
+    fn a_day_that_never_comes_is_none() {
+        let all = |f: field::Field| vec![f.all()];
+        let fields = Fields {
+            second: vec![Range::single(0)],
+            minute: vec![Range::single(0)],
+            hour: vec![Range::single(0)],
+            day_of_month: vec![Range::single(30)],
+            month: vec![Range::single(2)],
+            day_of_week: all(field::DAY_OF_WEEK),
+            ..Fields::default()
+        };
+        assert_eq!(Calendar::from(&fields).next_after(0), None);
+    }
+}

@@ -1,0 +1,225 @@
+//! Cron strings, in tempo's dialect (design.md, "cron strings"), lowered to plain calendars or an interval. Pure.
+
+use super::calendar::Fields;
+use super::days::{self, MonthDay, WeekDay};
+use super::field::{self, Field, Range};
+use super::interval::Interval;
+use super::text::{self, Fault, TextError};
+
+/// The most characters that a comment may have.
+const MAX_COMMENT: usize = 200;
+
+/// What a cron string says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cron {
+    /// The zone named inside it; empty when none is.
+    pub time_zone: String,
+    /// When it fires.
+    pub when: When,
+}
+
+/// The two things that a cron string can be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum When {
+    /// A union of calendars: one, or several where `L`, `W` or `#` were lowered.
+    Calendars(Vec<Fields>),
+    /// `@every`.
+    Interval(Interval),
+}
+
+const MACROS: [(&str, &str); 7] = [
+    ("@yearly", "0 0 1 1 *"),
+    ("@annually", "0 0 1 1 *"),
+    ("@monthly", "0 0 1 * *"),
+    ("@weekly", "0 0 * * 0"),
+    ("@daily", "0 0 * * *"),
+    ("@midnight", "0 0 * * *"),
+    ("@hourly", "0 * * * *"),
+];
+
+/// Reads a cron string: 5 fields; 6 = year last; 7 = seconds first; `@hourly` …, `@every D[/P]`; `CRON_TZ=` or `TZ=` before, a comment after.
+///
+/// # Errors
+/// Every fault in the string, with its place.
+pub fn parse(written: &str) -> Result<Cron, TextError> {
+    text::check_length("cron", written)?;
+    let (body, comment) = split_comment(written);
+    if comment.chars().count() > MAX_COMMENT {
+        return Err(TextError::whole(
+            "cron",
+            written,
+            format!("comment is longer than {MAX_COMMENT} characters"),
+        ));
+    }
+    let (time_zone, body, at) = split_zone(written, body)?;
+    let trimmed = body.trim();
+    let at = at + (body.len() - body.trim_start().len());
+    if trimmed.starts_with("@every") {
+        let when = When::Interval(every(written, trimmed, at)?);
+        return Ok(Cron { time_zone, when });
+    }
+    let expanded = MACROS.iter().find(|(name, _)| *name == trimmed).map(|(_, fields)| *fields);
+    let calendars = fields(written, expanded.unwrap_or(trimmed), at, comment)?;
+    Ok(Cron {
+        time_zone,
+        when: When::Calendars(calendars),
+    })
+}
+
+/// A comment starts at a `#` that begins the text or follows a blank (`FRI#2` is no comment).
+fn split_comment(written: &str) -> (&str, &str) {
+    let start = written
+        .match_indices('#')
+        .find(|(i, _)| *i == 0 || written[..*i].ends_with(char::is_whitespace))
+        .map_or(written.len(), |(i, _)| i);
+    (&written[..start], written.get(start + 1..).unwrap_or("").trim())
+}
+
+/// Splits `CRON_TZ=Zone rest` into the zone, the rest, and where the rest begins.
+fn split_zone<'a>(written: &'a str, body: &'a str) -> Result<(String, &'a str, usize), TextError> {
+    let lead = body.len() - body.trim_start().len();
+    let start = &body[lead..];
+    let Some(rest) = start.strip_prefix("CRON_TZ=").or_else(|| start.strip_prefix("TZ=")) else {
+        return Ok((String::new(), body, 0));
+    };
+    let zone_at = body.len() - rest.len();
+    let Some(end) = rest.find(char::is_whitespace).filter(|e| !rest[*e..].trim().is_empty()) else {
+        return Err(TextError::one(
+            "cron",
+            written,
+            zone_at..body.trim_end().len(),
+            "a time zone without fields after it",
+        ));
+    };
+    Ok((rest[..end].to_owned(), &rest[end..], zone_at + end))
+}
+
+fn every(written: &str, body: &str, at: usize) -> Result<Interval, TextError> {
+    let interval = body
+        .strip_prefix("@every")
+        .filter(|r| r.starts_with(char::is_whitespace))
+        .map(str::trim);
+    let Some(interval) = interval else {
+        return Err(
+            TextError::one("cron", written, at..at + body.len(), "`@every` without an interval")
+                .hint("Write `@every 90s` or `@every 1h/15m`."),
+        );
+    };
+    let shift = at + body.len() - interval.len();
+    Interval::parse(interval).map_err(|e| TextError {
+        what: "cron",
+        text: written.to_owned(),
+        faults: e
+            .faults
+            .into_iter()
+            .map(|f| Fault {
+                span: f.span.start + shift..f.span.end + shift,
+                ..f
+            })
+            .collect(),
+        hints: vec!["Write `@every 90s` or `@every 1h/15m`.".to_owned()],
+    })
+}
+
+/// The words of a text with their places.
+fn words(body: &str, at: usize) -> Vec<(usize, &str)> {
+    body.split_whitespace()
+        .map(|w| (at + (w.as_ptr() as usize - body.as_ptr() as usize), w))
+        .collect()
+}
+
+fn fields(written: &str, body: &str, at: usize, comment: &str) -> Result<Vec<Fields>, TextError> {
+    let words = words(body, at);
+    let offset = match words.len() {
+        5 | 6 => 0,
+        7 => 1,
+        n => {
+            let counted = if n == 1 { "1 field".to_owned() } else { format!("{n} fields") };
+            return Err(TextError::one("cron", written, at..at + body.len(), format!("{counted} instead of 5 to 7"))
+                .hint("Write `minute hour day-of-month month day-of-week`, with a year behind as the 6th field, and seconds before as the 7th, or a macro like `@daily`."));
+        }
+    };
+    let mut faults = Vec::new();
+    let mut plain = |index: Option<usize>, field: Field, default: Vec<Range>| {
+        let Some((place, word)) = index.and_then(|i| words.get(i)) else {
+            return default;
+        };
+        field.ranges(word, *place).unwrap_or_else(|found| {
+            faults.extend(found);
+            Vec::new()
+        })
+    };
+    let second = plain((offset == 1).then_some(0), field::SECOND, vec![Range::single(0)]);
+    let minute = plain(Some(offset), field::MINUTE, Vec::new());
+    let hour = plain(Some(offset + 1), field::HOUR, Vec::new());
+    let month = plain(Some(offset + 3), field::MONTH, Vec::new());
+    let year = match words.get(offset + 5) {
+        Some((_, "*")) | None => Vec::new(),
+        Some(_) => plain(Some(offset + 5), field::YEAR, Vec::new()),
+    };
+    let (dom_at, dom) = words[offset + 2];
+    let (dow_at, dow) = words[offset + 4];
+    let month_days = MonthDay::list(dom, dom_at).unwrap_or_else(|found| {
+        faults.extend(found);
+        Vec::new()
+    });
+    let week_days = WeekDay::list(dow, dow_at).unwrap_or_else(|found| {
+        faults.extend(found);
+        Vec::new()
+    });
+    if !faults.is_empty() {
+        faults.sort_by_key(|f| f.span.start);
+        return Err(TextError {
+            what: "cron",
+            text: written.to_owned(),
+            faults,
+            hints: Vec::new(),
+        });
+    }
+    let base = Fields {
+        second,
+        minute,
+        hour,
+        month,
+        year,
+        comment: comment.to_owned(),
+        ..Fields::default()
+    };
+    Ok(days::lower(&base, &month_days, &week_days))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fault_of_a_text_is_told_at_once() {
+        let e = parse("0 25 * 13 *").unwrap_err();
+        let told: Vec<_> = e.faults.iter().map(|f| (f.span.clone(), f.message.as_str())).collect();
+        assert_eq!(
+            told,
+            [
+                (2..4, "hour `25` is out of range 0-23"),
+                (7..9, "month `13` is out of range 1-12")
+            ]
+        );
+    }
+
+    #[test]
+    fn a_comment_needs_a_blank_before_it() {
+        assert_eq!(split_comment("0 9 * * FRI#2 # pay day"), ("0 9 * * FRI#2 ", "pay day"));
+        assert_eq!(split_comment("# only"), ("", "only"));
+    }
+
+    #[test]
+    fn the_year_may_be_any() {
+        let Ok(Cron {
+            when: When::Calendars(c),
+            ..
+        }) = parse("0 0 1 1 * *")
+        else {
+            panic!("six fields")
+        };
+        assert!(c[0].year.is_empty());
+    }
+}

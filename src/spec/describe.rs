@@ -1,0 +1,312 @@
+//! A spec in plain English. Where no sentence is certain to be true, the text as written is shown instead. Pure.
+
+use super::calendar::Fields;
+use super::cron::{self, When};
+use super::field::{self, Range};
+use super::interval::Interval;
+use super::text;
+use super::written::Written;
+
+/// Describes a whole spec: `every 2 min, up to 10 s later`, `every weekday at 09:00 (America/New_York)`.
+#[must_use]
+pub fn spec(written: &Written) -> String {
+    let mut parts = Vec::new();
+    for interval in &written.interval {
+        parts.push(Interval::parse(interval).map_or_else(|_| interval.clone(), |i| describe_interval(&i)));
+    }
+    let mut zone = written.time_zone.clone();
+    let mut wall_clock = false;
+    for string in &written.cron {
+        match cron::parse(string) {
+            Ok(cron::Cron {
+                when: When::Interval(i), ..
+            }) => parts.push(describe_interval(&i)),
+            Ok(cron::Cron {
+                when: When::Calendars(c),
+                time_zone,
+            }) => {
+                wall_clock = true;
+                if !time_zone.is_empty() {
+                    zone = Some(time_zone);
+                }
+                parts.push(calendars(&c).unwrap_or_else(|| format!("cron `{string}`")));
+            }
+            Err(_) => parts.push(format!("cron `{string}`")),
+        }
+    }
+    for calendar in &written.calendar {
+        wall_clock = true;
+        let said = calendar.normal_form().ok().and_then(|c| calendars(&c));
+        parts.push(said.unwrap_or_else(|| format!("calendar `{}`", serde_json::to_string(calendar).unwrap_or_default())));
+    }
+    for expression in &written.quartz {
+        wall_clock = true;
+        let said = super::quartz::parse(expression).ok().and_then(|c| calendars(&[c]));
+        parts.push(said.unwrap_or_else(|| format!("quartz `{expression}`")));
+    }
+    if written.at_boot {
+        parts.push("at boot".to_owned());
+    }
+    if parts.is_empty() {
+        parts.push("never by itself".to_owned());
+    }
+    let mut said = parts.join("; and ");
+    if wall_clock {
+        said += &format!(" ({})", zone.as_deref().filter(|z| !z.is_empty()).unwrap_or("UTC"));
+    }
+    match written.exclude_calendar.len() {
+        0 => {}
+        1 => said += ", with an exclusion",
+        n => said += &format!(", with {n} exclusions"),
+    }
+    if let Some(jitter) = written
+        .jitter
+        .as_deref()
+        .and_then(|j| text::duration(j).ok())
+        .filter(|j| !j.is_zero())
+    {
+        said += &format!(", up to {} later", spoken(jitter.as_millis()));
+    }
+    said
+}
+
+/// A duration as people say it: `2 min`, `1 h 30 min`, `10 s`.
+#[must_use]
+pub fn spoken(ms: u128) -> String {
+    let mut left = ms;
+    let mut words = Vec::new();
+    for (unit, size) in [("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000), ("ms", 1)] {
+        if left >= size {
+            words.push(format!("{} {unit}", left / size));
+            left %= size;
+        }
+    }
+    if words.is_empty() { "0 s".to_owned() } else { words.join(" ") }
+}
+
+fn describe_interval(i: &Interval) -> String {
+    let every = u128::from(i.every_s.unsigned_abs()) * 1000;
+    let mut said = match i.every_s {
+        1 => "every second".to_owned(),
+        60 => "every minute".to_owned(),
+        3600 => "every hour".to_owned(),
+        86_400 => "every 24 h".to_owned(),
+        _ => format!("every {}", spoken(every)),
+    };
+    if i.offset_s > 0 {
+        said += &format!(", {} past", spoken(u128::from(i.offset_s.unsigned_abs()) * 1000));
+    }
+    said
+}
+
+/// A union of calendars that came from one text; only a single one is put in words.
+fn calendars(union: &[Fields]) -> Option<String> {
+    let [one] = union else { return None };
+    let time = time_of_day(one)?;
+    let days = days(one)?;
+    let frequent = time.starts_with("every");
+    let mut said = match (days.as_str(), frequent) {
+        ("every day", true) => time,
+        ("every day", false) => format!("every day {time}"),
+        (_, true) => format!("{time}, {days}"),
+        (_, false) if days.starts_with("on") => format!("{time} {days}"),
+        (_, false) => format!("{days} {time}"),
+    };
+    if !covers(&one.month, field::MONTH.all()) {
+        let months: Vec<String> = values(&one.month).into_iter().map(month_name).collect();
+        said += &format!(" in {}", list(&months));
+    }
+    if !one.year.is_empty() {
+        let years: Vec<String> = values(&one.year).into_iter().map(|y| y.to_string()).collect();
+        if years.len() > 4 {
+            return None;
+        }
+        said += &format!(" in {}", list(&years));
+    }
+    Some(said)
+}
+
+fn time_of_day(f: &Fields) -> Option<String> {
+    let (seconds, minutes, hours) = (values(&f.second), values(&f.minute), values(&f.hour));
+    let every_hour = covers(&f.hour, field::HOUR.all());
+    if seconds != [0] {
+        let all_minutes = covers(&f.minute, field::MINUTE.all());
+        return match (every_hour && all_minutes, step_of(&f.second, 60)) {
+            (true, Some(1)) => Some("every second".to_owned()),
+            (true, Some(n)) => Some(format!("every {n} s")),
+            _ if seconds.len() * minutes.len() * hours.len() <= 4 => {
+                Some(format!("at {}", list(&clock_times(&hours, &minutes, &seconds))))
+            }
+            _ => None,
+        };
+    }
+    let within = || -> Option<String> {
+        if every_hour {
+            return Some(String::new());
+        }
+        match f.hour.as_slice() {
+            [r] if r.step == 1 && r.end > r.start => Some(format!(" from {:02}:00 to {:02}:59", r.start, r.end)),
+            _ => None,
+        }
+    };
+    match step_of(&f.minute, 60) {
+        Some(1) => return within().map(|w| format!("every minute{w}")),
+        Some(n) if n < 60 => return within().map(|w| format!("every {n} min{w}")),
+        _ => {}
+    }
+    if let ([minute], Some(n)) = (minutes.as_slice(), step_of(&f.hour, 24)) {
+        let at = if *minute == 0 {
+            String::new()
+        } else {
+            format!(" at minute {minute}")
+        };
+        return Some(if n == 1 {
+            format!("every hour{at}")
+        } else {
+            format!(
+                "every {n} h{}",
+                if *minute == 0 {
+                    " from 00:00".to_owned()
+                } else {
+                    format!(" from 00:{minute:02}")
+                }
+            )
+        });
+    }
+    (minutes.len() * hours.len() <= 6).then(|| format!("at {}", list(&clock_times(&hours, &minutes, &seconds))))
+}
+
+fn days(f: &Fields) -> Option<String> {
+    let all_weekdays = covers(&f.day_of_week, field::DAY_OF_WEEK.all());
+    let all_days = covers(&f.day_of_month, field::DAY_OF_MONTH.all());
+    let weekdays = values(&f.day_of_week);
+    let named = match weekdays.as_slice() {
+        [1, 2, 3, 4, 5] => "weekday".to_owned(),
+        other => list(&other.iter().map(|d| weekday_name(*d)).collect::<Vec<_>>()),
+    };
+    match (all_days, all_weekdays) {
+        (true, true) => Some("every day".to_owned()),
+        (true, false) if weekdays.is_empty() => None,
+        (true, false) => Some(format!("every {named}")),
+        (false, weekdays_too) => {
+            let days = values(&f.day_of_month);
+            if days.is_empty() || days.len() > 6 {
+                return None;
+            }
+            let days = list(&days.into_iter().map(ordinal).collect::<Vec<_>>());
+            Some(if weekdays_too {
+                format!("on the {days}")
+            } else {
+                format!("on the {days} if a {named}")
+            })
+        }
+    }
+}
+
+fn clock_times(hours: &[u16], minutes: &[u16], seconds: &[u16]) -> Vec<String> {
+    let mut times = Vec::new();
+    for h in hours {
+        for m in minutes {
+            for s in seconds {
+                times.push(if *s == 0 && seconds.len() == 1 {
+                    format!("{h:02}:{m:02}")
+                } else {
+                    format!("{h:02}:{m:02}:{s:02}")
+                });
+            }
+        }
+    }
+    times
+}
+
+fn values(ranges: &[Range]) -> Vec<u16> {
+    let mut all: Vec<u16> = ranges.iter().flat_map(|r| r.values()).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+fn covers(ranges: &[Range], all: Range) -> bool {
+    values(ranges) == all.values().collect::<Vec<_>>()
+}
+
+/// The step of values 0, n, 2n … that fill a cycle evenly.
+fn step_of(ranges: &[Range], cycle: u16) -> Option<u16> {
+    let v = values(ranges);
+    let (first, second) = (*v.first()?, *v.get(1)?);
+    let step = second - first;
+    (first == 0
+        && cycle.is_multiple_of(step)
+        && v.len() == usize::from(cycle / step)
+        && v.windows(2).all(|w| w[1] - w[0] == step))
+    .then_some(step)
+}
+
+fn list(items: &[String]) -> String {
+    match items {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+fn ordinal(n: u16) -> String {
+    let ending = match (n % 10, n % 100) {
+        (1, 1 | 21 | 31) => "st",
+        (2, 2 | 22) => "nd",
+        (3, 3 | 23) => "rd",
+        _ => "th",
+    };
+    format!("{n}{ending}")
+}
+
+fn weekday_name(day: u16) -> String {
+    ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"][usize::from(day % 7)].to_owned()
+}
+
+fn month_name(month: u16) -> String {
+    let names = [
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ];
+    names[usize::from((month - 1) % 12)].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cron_strings_are_put_in_words_that_are_true() {
+        for (cron, said) in [
+            ("0 9 * * MON-FRI", "every weekday at 09:00 (UTC)"),
+            ("30 2 1,15 * *", "at 02:30 on the 1st and 15th (UTC)"),
+            ("*/15 * * * *", "every 15 min (UTC)"),
+            ("* * * * *", "every minute (UTC)"),
+            ("5 * * * *", "every hour at minute 5 (UTC)"),
+            ("0 0 13 * 5", "at 00:00 on the 13th if a Friday (UTC)"),
+            ("0 0 1 1 *", "at 00:00 on the 1st in January (UTC)"),
+            ("*/7 * * * *", "cron `*/7 * * * *` (UTC)"),
+            ("0 9 L * *", "cron `0 9 L * *` (UTC)"),
+            ("@every 90s", "every 1 min 30 s"),
+            ("CRON_TZ=Europe/Berlin 0 8 * * 0", "every Sunday at 08:00 (Europe/Berlin)"),
+            ("*/5 9-17 * * 1-5", "every 5 min from 09:00 to 17:59, every weekday (UTC)"),
+        ] {
+            let written = Written {
+                cron: vec![cron.to_owned()],
+                ..Written::default()
+            };
+            assert_eq!(spec(&written), said, "{cron}");
+        }
+    }
+}

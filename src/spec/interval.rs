@@ -1,0 +1,99 @@
+//! Intervals: epoch-aligned, whole seconds, independent of zone and creation time. Pure.
+
+use serde::{Deserialize, Serialize};
+
+use super::text::{self, TextError};
+
+/// Every `every_s` seconds of Unix time, `offset_s` seconds after the multiples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interval {
+    /// The distance in seconds, at least 1.
+    pub every_s: i64,
+    /// 0 to `every_s` - 1.
+    pub offset_s: i64,
+}
+
+impl Interval {
+    /// An interval from milliseconds.
+    ///
+    /// # Errors
+    /// A fragment that names the rule broken.
+    pub fn checked(every_ms: i64, offset_ms: i64) -> Result<Self, String> {
+        if every_ms < 1000 {
+            return Err("an interval is at least 1s".to_owned());
+        }
+        if every_ms % 1000 != 0 || offset_ms % 1000 != 0 {
+            return Err("an interval and its offset are whole seconds".to_owned());
+        }
+        if offset_ms < 0 {
+            return Err("an offset is not negative".to_owned());
+        }
+        if offset_ms >= every_ms {
+            return Err("an offset is less than its interval".to_owned());
+        }
+        Ok(Self {
+            every_s: every_ms / 1000,
+            offset_s: offset_ms / 1000,
+        })
+    }
+
+    /// Reads `EVERY[/OFFSET]`: `2m`, `1h/15m`.
+    ///
+    /// # Errors
+    /// When either is no duration, or the rules of [`Interval::checked`] are broken.
+    pub fn parse(written: &str) -> Result<Self, TextError> {
+        text::check_length("interval", written)?;
+        let (every, offset) = written.split_once('/').map_or((written, None), |(e, o)| (e, Some(o)));
+        let part = |part: &str, at: usize| {
+            let parsed = text::duration(part).map_err(|e| TextError {
+                what: "interval",
+                text: written.to_owned(),
+                faults: e
+                    .faults
+                    .into_iter()
+                    .map(|f| text::Fault {
+                        span: f.span.start + at..f.span.end + at,
+                        ..f
+                    })
+                    .collect(),
+                hints: vec!["Write an interval like `2m`, `90s` or `1h/15m` (every hour, 15 min past).".to_owned()],
+            })?;
+            Ok::<i64, TextError>(i64::try_from(parsed.as_millis()).unwrap_or(i64::MAX))
+        };
+        let every_ms = part(every, 0)?;
+        let offset_ms = offset.map_or(Ok(0), |o| part(o, every.len() + 1))?;
+        Self::checked(every_ms, offset_ms).map_err(|rule| TextError::whole("interval", written, rule))
+    }
+
+    /// The first time after the Unix second `after`.
+    #[must_use]
+    pub fn next_after(&self, after: i64) -> i64 {
+        let passed = (after - self.offset_s).div_euclid(self.every_s);
+        (passed + 1) * self.every_s + self.offset_s
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interval_is_aligned_to_the_epoch() {
+        let i = Interval::parse("1h/15m").unwrap();
+        assert_eq!(
+            i,
+            Interval {
+                every_s: 3600,
+                offset_s: 900
+            }
+        );
+        assert_eq!((i.next_after(-1), i.next_after(899), i.next_after(900)), (900, 900, 4500));
+    }
+
+    #[test]
+    fn what_is_no_interval_is_refused() {
+        for bad in ["", "500ms", "0s", "1.5s", "10s/10s", "1m/-1s", "1m/500ms", "5", "1m/2s/3s"] {
+            assert!(Interval::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

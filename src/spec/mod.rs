@@ -1,0 +1,251 @@
+//! WHEN: which instants a spec names. Pure: no clock, no file, no thread, no environment; zones are handed in.
+//!
+//! [`Written`] is what people write and the file keeps. [`Spec::compile`] lowers it to bit-set calendars, intervals and a span table;
+//! [`Spec::next_after`] finds the next nominal time, [`Spec::due`] adds the jitter.
+
+pub mod calendar;
+pub mod cron;
+mod days;
+pub mod describe;
+pub mod field;
+pub mod interval;
+pub mod jitter;
+pub mod quartz;
+pub mod text;
+pub mod written;
+pub mod zone;
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use self::calendar::Calendar;
+use self::interval::Interval;
+use self::written::Written;
+use self::zone::{Transitions, Zone, Zones};
+use crate::error::{Error, Kind};
+
+/// The first Unix second of the year 2101: nothing is searched for beyond.
+const END_OF_TIME: i64 = 4_133_980_800;
+
+/// A spec made ready to be asked for times.
+#[derive(Debug, Clone)]
+pub struct Spec {
+    calendars: Vec<Calendar>,
+    exclusions: Vec<Calendar>,
+    intervals: Vec<Interval>,
+    zone: Zone,
+    transitions: Transitions,
+    start: Option<DateTime<Utc>>,
+    end: Option<DateTime<Utc>>,
+    jitter: Duration,
+    seed: String,
+}
+
+/// The parts of a spec in normal form, for whoever has them already.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// Calendars; their union counts.
+    pub calendars: Vec<calendar::Fields>,
+    /// Calendars that remove times.
+    pub exclusions: Vec<calendar::Fields>,
+    /// Intervals.
+    pub intervals: Vec<Interval>,
+    /// The zone of the wall clock.
+    pub zone: Zone,
+    /// What becomes of skipped and repeated times.
+    pub transitions: Transitions,
+    /// Nothing fires before.
+    pub start: Option<DateTime<Utc>>,
+    /// Nothing fires after.
+    pub end: Option<DateTime<Utc>>,
+    /// The most that a due time may be later than its nominal time.
+    pub jitter: Duration,
+}
+
+impl Spec {
+    /// Reads every text of `written`; `seed` is the schedule's id, for the jitter.
+    ///
+    /// # Errors
+    /// `Usage` with what is wrong, where, and what to try.
+    pub fn compile(written: &Written, seed: &str, zones: &dyn Zones) -> Result<Self, Error> {
+        Ok(Self::from_parts(&parts(written, zones)?, seed))
+    }
+
+    /// A spec from parts in normal form.
+    #[must_use]
+    pub fn from_parts(parts: &Parts, seed: &str) -> Self {
+        Self {
+            calendars: parts.calendars.iter().map(Calendar::from).collect(),
+            exclusions: parts.exclusions.iter().map(Calendar::from).collect(),
+            intervals: parts.intervals.clone(),
+            zone: parts.zone.clone(),
+            transitions: parts.transitions,
+            start: parts.start,
+            end: parts.end,
+            jitter: parts.jitter,
+            seed: seed.to_owned(),
+        }
+    }
+
+    /// The zone whose wall clock it reads.
+    #[must_use]
+    pub fn zone(&self) -> &Zone {
+        &self.zone
+    }
+
+    /// The first nominal time strictly after `after`, if there is one before the year 2101.
+    #[must_use]
+    pub fn next_after(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let mut from = after.timestamp();
+        if let Some(start) = self.start {
+            // Inclusive, and exact: a start within a second is after that second's own time.
+            let begun = i64::from(start.timestamp_subsec_nanos() > 0);
+            from = from.max(start.timestamp() + begun - 1);
+        }
+        let at = self.search(from, &self.exclusions)?;
+        let at = DateTime::from_timestamp(at, 0)?;
+        self.end.is_none_or(|end| at <= end).then_some(at)
+    }
+
+    /// When the nominal time `nominal` is due: itself plus a delay below the jitter and below the distance to the following time.
+    #[must_use]
+    pub fn due(&self, nominal: DateTime<Utc>) -> DateTime<Utc> {
+        if self.jitter.is_zero() {
+            return nominal;
+        }
+        let at = nominal.timestamp();
+        let jitter = i64::try_from(self.jitter.as_millis()).unwrap_or(i64::MAX);
+        let cap = self.search(at, &[]).map_or(jitter, |next| jitter.min((next - at) * 1000));
+        nominal + TimeDelta::milliseconds(jitter::delay_ms(&self.seed, at, cap))
+    }
+
+    /// The nominal times after `after`, in order.
+    pub fn times_after(&self, after: DateTime<Utc>) -> impl Iterator<Item = DateTime<Utc>> + '_ {
+        std::iter::successors(self.next_after(after), |at| self.next_after(*at))
+    }
+
+    /// What daylight saving does near a nominal time, if anything: for people who wonder.
+    #[must_use]
+    pub fn note_on(&self, nominal: DateTime<Utc>) -> Option<String> {
+        if self.calendars.is_empty() {
+            return None;
+        }
+        let at = nominal.timestamp();
+        let (instant, before, after) = self.zone.transition_near(at, 7200)?;
+        let change = i64::from(after - before);
+        let shown_twice = change < 0 && (instant + change..instant - change).contains(&at);
+        shown_twice.then(|| {
+            let pass = if at < instant { "first" } else { "second" };
+            format!("the clock goes back: this is the {pass} of two times that show the same")
+        })
+    }
+
+    fn search(&self, after: i64, exclusions: &[Calendar]) -> Option<i64> {
+        let calendars = self
+            .calendars
+            .iter()
+            .filter_map(|c| self.zone.next_after(c, exclusions, self.transitions, after));
+        let intervals = self
+            .intervals
+            .iter()
+            .filter_map(|i| self.next_of_interval(*i, exclusions, after));
+        calendars.chain(intervals).min().filter(|at| *at < END_OF_TIME)
+    }
+
+    fn next_of_interval(&self, interval: Interval, exclusions: &[Calendar], after: i64) -> Option<i64> {
+        let mut at = interval.next_after(after);
+        while at < END_OF_TIME {
+            let civil = self.zone.civil_at(at);
+            let Some(exclusion) = exclusions.iter().find(|e| e.matches(civil)) else {
+                return Some(at);
+            };
+            let over = exclusion.may_end_at(civil) - 1;
+            // Within one span the wall clock runs with UTC; a transition in between is met by looking again right after it.
+            let next = at + (over - civil);
+            let limit = self
+                .zone
+                .transition_near(at, next - at + 1)
+                .filter(|t| t.0 > at)
+                .map_or(next, |t| next.min(t.0 - 1));
+            at = interval.next_after(limit.max(at));
+        }
+        None
+    }
+}
+
+/// Lowers what was written to normal form.
+///
+/// # Errors
+/// `Usage` with what is wrong, where, and what to try.
+pub fn parts(written: &Written, zones: &dyn Zones) -> Result<Parts, Error> {
+    let mut calendars = Vec::new();
+    let mut intervals = Vec::new();
+    let spec_zone = written.time_zone.as_deref().filter(|z| !matches!(*z, "" | "UTC"));
+    let mut cron_zone: Option<String> = None;
+    for string in &written.cron {
+        let parsed = cron::parse(string).map_err(|e| other_dialect(e, string))?;
+        let zone = if parsed.time_zone.is_empty() {
+            spec_zone.unwrap_or_default().to_owned()
+        } else {
+            parsed.time_zone
+        };
+        let known = cron_zone.as_deref().or(spec_zone);
+        if let Some(known) = known.filter(|k| *k != zone) {
+            let name = |z: &str| if z.is_empty() { "UTC".to_owned() } else { z.to_owned() };
+            return Err(Error::new(
+                Kind::Usage,
+                format_args!("conflicting time zones `{}` and `{}` in one spec", name(known), name(&zone)),
+            )
+            .hint("A schedule has one time zone: name it once, with `--time-zone`, or make two schedules."));
+        }
+        cron_zone = Some(zone);
+        match parsed.when {
+            cron::When::Calendars(c) => calendars.extend(c),
+            cron::When::Interval(i) => intervals.push(i),
+        }
+    }
+    for calendar in &written.calendar {
+        calendars.extend(calendar.normal_form()?);
+    }
+    for expression in &written.quartz {
+        calendars.push(quartz::parse(expression).map_err(|e| {
+            if cron::parse(expression).is_ok() {
+                e.hint("As a cron string this is valid: use `--cron`.")
+            } else {
+                e
+            }
+        })?);
+    }
+    for interval in &written.interval {
+        intervals.push(Interval::parse(interval)?);
+    }
+    let mut exclusions = Vec::new();
+    for exclusion in &written.exclude_calendar {
+        exclusions.extend(exclusion.normal_form()?);
+    }
+    let jitter = written.jitter.as_deref().map_or(Ok(Duration::ZERO), text::duration)?;
+    let name = cron_zone.as_deref().filter(|z| !z.is_empty()).or(spec_zone);
+    let zone = name.map_or_else(|| Ok(Zone::utc()), |z| zones.zone(z))?;
+    Ok(Parts {
+        calendars,
+        exclusions,
+        intervals,
+        zone,
+        transitions: Transitions {
+            gap: written.dst_gap,
+            repeat: written.dst_repeat,
+        },
+        start: written.start_time,
+        end: written.end_time,
+        jitter,
+    })
+}
+
+fn other_dialect(e: text::TextError, string: &str) -> text::TextError {
+    if quartz::parse(string).is_ok() {
+        e.hint("As a Quartz expression this is valid: use `--quartz`.")
+    } else {
+        e
+    }
+}

@@ -1,0 +1,212 @@
+//! Texts people write, and what is wrong with them: faults with positions, and durations. Pure.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use crate::error::{Error, Kind};
+
+/// The most characters that a text of a spec may have.
+pub const MAX_TEXT: usize = 1000;
+
+/// One thing that is wrong: where (byte range in the text) and which rule it breaks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The bytes of the text that are wrong.
+    pub span: std::ops::Range<usize>,
+    /// A lower-case fragment that names the part and the rule.
+    pub message: String,
+}
+
+/// A text that was refused, with everything that is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TextError {
+    /// What the text was read as: `cron`, `interval`, `calendar` …
+    pub what: &'static str,
+    /// The text as written.
+    pub text: String,
+    /// At least one fault, in the order of the text.
+    pub faults: Vec<Fault>,
+    /// Sentences that say what to try.
+    pub hints: Vec<String>,
+}
+
+impl TextError {
+    /// An error with one fault.
+    pub fn one(what: &'static str, text: &str, span: std::ops::Range<usize>, message: impl Into<String>) -> Self {
+        Self {
+            what,
+            text: text.to_owned(),
+            faults: vec![Fault {
+                span,
+                message: message.into(),
+            }],
+            hints: Vec::new(),
+        }
+    }
+
+    /// An error about the text as a whole.
+    pub fn whole(what: &'static str, text: &str, message: impl Into<String>) -> Self {
+        Self::one(what, text, 0..text.len(), message)
+    }
+
+    /// Adds a hint.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+}
+
+impl From<TextError> for Error {
+    fn from(e: TextError) -> Self {
+        let all: Vec<&str> = e.faults.iter().map(|f| f.message.as_str()).collect();
+        let shown = e.text.chars().count() <= 120 && !e.text.chars().any(char::is_control);
+        let mut error = if shown {
+            Self::new(Kind::Usage, format_args!("{} in {} `{}`", all.join(", "), e.what, e.text))
+                .excerpt(excerpt(&e.text, &e.faults))
+        } else {
+            let start: String = e.text.chars().take(40).collect();
+            Self::new(
+                Kind::Usage,
+                format_args!("{} in {} `{}…`", all.join(", "), e.what, start.escape_debug()),
+            )
+        };
+        for hint in &e.hints {
+            error = error.hint(hint);
+        }
+        error
+    }
+}
+
+/// The text with carets under what is wrong.
+fn excerpt(text: &str, faults: &[Fault]) -> String {
+    let mut marks = String::new();
+    for (at, _) in text.char_indices().chain(std::iter::once((text.len(), ' '))) {
+        let wrong = faults
+            .iter()
+            .any(|f| f.span.contains(&at) || (f.span.is_empty() && f.span.start == at));
+        marks.push(if wrong { '^' } else { ' ' });
+    }
+    format!("{text}\n{}", marks.trim_end())
+}
+
+/// Refuses a text that is longer than [`MAX_TEXT`].
+pub(super) fn check_length(what: &'static str, text: &str) -> Result<(), TextError> {
+    let length = text.chars().count();
+    if length > MAX_TEXT {
+        return Err(TextError::whole(
+            what,
+            text,
+            format!("{length} characters, more than {MAX_TEXT},"),
+        ));
+    }
+    Ok(())
+}
+
+const UNITS: [(&str, f64); 5] = [("ms", 1.0), ("s", 1e3), ("m", 60e3), ("h", 3600e3), ("d", 86400e3)];
+
+/// Reads a duration: `250ms`, `10s`, `2m`, `1h`, `7d`, `1h30m`, `1.5h`; whole milliseconds.
+///
+/// # Errors
+/// When it is not one: no unit, an unknown unit, a sign, or a fraction of a millisecond.
+pub fn duration(text: &str) -> Result<Duration, TextError> {
+    let refuse = |span: std::ops::Range<usize>, message: String| {
+        TextError::one("duration", text, span, message).hint("Write a duration like `250ms`, `10s`, `2m`, `1h30m` or `7d`.")
+    };
+    check_length("duration", text)?;
+    let trimmed = text.trim();
+    if trimmed.is_empty() {
+        return Err(refuse(0..text.len(), "nothing".to_owned()));
+    }
+    if trimmed == "0" {
+        return Ok(Duration::ZERO);
+    }
+    let mut total_ms = 0_f64;
+    let mut rest = trimmed;
+    while !rest.is_empty() {
+        let at = text.len() - text.trim_start().len() + (trimmed.len() - rest.len());
+        let digits = rest.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(rest.len());
+        let number: f64 = rest[..digits].parse().map_err(|_| {
+            let end = at + rest.chars().next().map_or(1, char::len_utf8).max(digits);
+            refuse(at..end, format!("`{}` is not a number", &text[at..end.min(text.len())]))
+        })?;
+        rest = &rest[digits..];
+        let letters = rest.find(|c: char| !c.is_alphabetic()).unwrap_or(rest.len());
+        let unit = &rest[..letters];
+        let Some((_, factor)) = UNITS.iter().find(|(name, _)| *name == unit) else {
+            let rule = if unit.is_empty() {
+                "has no unit".to_owned()
+            } else {
+                format!("has the unknown unit `{unit}`")
+            };
+            return Err(refuse(
+                at..at + digits + letters,
+                format!("`{}` {rule}", &text[at..at + digits + letters]),
+            ));
+        };
+        total_ms += number * factor;
+        rest = &rest[letters..];
+    }
+    if (total_ms - total_ms.round()).abs() > 1e-6 {
+        return Err(refuse(0..text.len(), "a fraction of a millisecond".to_owned()));
+    }
+    if total_ms > 1e15 {
+        return Err(refuse(0..text.len(), "more than 30,000 years".to_owned()));
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "checked: 0 to 1e15, whole"
+    )]
+    Ok(Duration::from_millis(total_ms.round() as u64))
+}
+
+/// Writes a duration as [`duration`] reads it: `1h30m`, `250ms`; `0s` for none.
+#[must_use]
+pub fn duration_text(d: Duration) -> String {
+    let mut ms = d.as_millis();
+    if ms == 0 {
+        return "0s".to_owned();
+    }
+    let mut text = String::new();
+    for (unit, size) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)] {
+        let n = ms / size;
+        if n > 0 {
+            let _ = write!(text, "{n}{unit}");
+            ms %= size;
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_and_written_alike() {
+        for (text, ms, back) in [
+            ("250ms", 250, "250ms"),
+            ("2m", 120_000, "2m"),
+            ("1h30m", 5_400_000, "1h30m"),
+            ("1.5h", 5_400_000, "1h30m"),
+            ("7d", 604_800_000, "7d"),
+            ("90s", 90_000, "1m30s"),
+            ("0", 0, "0s"),
+        ] {
+            let d = duration(text).unwrap();
+            assert_eq!(d.as_millis(), ms, "{text}");
+            assert_eq!(duration_text(d), back, "{text}");
+        }
+        for bad in ["", "5", "5x", "-5m", "1w", "m", "1m/2s", "1e9s", "0.0001ms", "٣s"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_caret_stands_under_the_fault() {
+        let e: Error = TextError::one("cron", "0 25 * * *", 2..4, "hour `25` is out of range 0-23").into();
+        assert_eq!(e.to_string(), "hour `25` is out of range 0-23 in cron `0 25 * * *`");
+        assert_eq!(e.excerpt_lines(), Some("0 25 * * *\n  ^^"));
+    }
+}

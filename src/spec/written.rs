@@ -1,0 +1,264 @@
+//! A spec as people write it and as the file keeps it: texts, unparsed, in the order given. Pure.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::calendar::Fields;
+use super::days::{self, MonthDay, WeekDay};
+use super::field::{self, Field, Range};
+use super::text::{Fault, TextError};
+use super::zone::{Gap, Repeat};
+
+/// A spec as written: every list may hold several, and their union counts.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Written {
+    /// `2m`, `1h/15m`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub interval: Vec<String>,
+    /// Cron strings.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cron: Vec<String>,
+    /// Calendars, a text per field.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub calendar: Vec<CalendarText>,
+    /// Quartz expressions.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub quartz: Vec<String>,
+    /// What never fires.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exclude_calendar: Vec<Exclusion>,
+    /// One start after each boot of the machine.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub at_boot: bool,
+    /// The zone of the wall clock; absent: UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    /// What becomes of times in a gap.
+    #[serde(skip_serializing_if = "is_default")]
+    pub dst_gap: Gap,
+    /// What becomes of times that repeat.
+    #[serde(skip_serializing_if = "is_default")]
+    pub dst_repeat: Repeat,
+    /// Nothing fires before it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_time: Option<DateTime<Utc>>,
+    /// Nothing fires after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_time: Option<DateTime<Utc>>,
+    /// The most that a start may be late on purpose: a duration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jitter: Option<String>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+impl Written {
+    /// Whether it names no time at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.interval.is_empty() && self.cron.is_empty() && self.calendar.is_empty() && self.quartz.is_empty() && !self.at_boot
+    }
+}
+
+/// A calendar as one text per field; a field left out has its default: second, minute, hour 0, the rest any.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CalendarText {
+    #[expect(missing_docs, reason = "the name says it")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "text_or_number")]
+    pub second: Option<String>,
+    #[expect(missing_docs, reason = "the name says it")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "text_or_number")]
+    pub minute: Option<String>,
+    #[expect(missing_docs, reason = "the name says it")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "text_or_number")]
+    pub hour: Option<String>,
+    #[expect(missing_docs, reason = "the name says it")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        alias = "dayOfMonth",
+        deserialize_with = "text_or_number"
+    )]
+    pub day_of_month: Option<String>,
+    #[expect(missing_docs, reason = "the name says it")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "text_or_number")]
+    pub month: Option<String>,
+    #[expect(missing_docs, reason = "the name says it")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "text_or_number")]
+    pub year: Option<String>,
+    #[expect(missing_docs, reason = "the name says it")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        alias = "dayOfWeek",
+        deserialize_with = "text_or_number"
+    )]
+    pub day_of_week: Option<String>,
+    #[expect(missing_docs, reason = "the name says it")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+}
+
+fn text_or_number<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a text like \"9\" or \"Mon-Fri\", or a whole number")]
+    enum Value {
+        Text(String),
+        Number(i64),
+    }
+    Ok(Some(match Value::deserialize(from)? {
+        Value::Text(t) => t,
+        Value::Number(n) => n.to_string(),
+    }))
+}
+
+/// An exclusion: a date, or a calendar in which time fields left out mean any.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "a date like \"2026-12-25\", or a calendar")]
+pub enum Exclusion {
+    /// `2026-12-25`.
+    Date(String),
+    /// As fields.
+    Calendar(CalendarText),
+}
+
+/// What fields that are left out mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TimeLeftOut {
+    Midnight,
+    Any,
+}
+
+impl CalendarText {
+    /// Reads `{"hour":"9","dayOfWeek":"Mon-Fri","comment":"…"}`.
+    ///
+    /// # Errors
+    /// When it is not JSON of that form; the fields themselves are read by [`CalendarText::normal_form`].
+    pub fn parse_json(json: &str) -> Result<Self, TextError> {
+        super::text::check_length("calendar", json)?;
+        serde_json::from_str(json).map_err(|e| {
+            let at = e.column().saturating_sub(1).min(json.len());
+            let message = e.to_string();
+            let message = message.split(" at line ").next().unwrap_or_default().to_owned();
+            TextError::one("calendar", json, at..at, message)
+                .hint("Write a calendar like '{\"hour\":\"9\",\"minute\":\"0\",\"dayOfWeek\":\"Mon-Fri\"}'.")
+        })
+    }
+
+    /// The plain calendars that it means; one, or several where `L`, `W` or `#` were lowered.
+    ///
+    /// # Errors
+    /// Every field that is wrong.
+    pub fn normal_form(&self) -> Result<Vec<Fields>, TextError> {
+        self.lower(TimeLeftOut::Midnight)
+    }
+
+    fn lower(&self, left_out: TimeLeftOut) -> Result<Vec<Fields>, TextError> {
+        let shown = serde_json::to_string(self).unwrap_or_default();
+        let mut faults: Vec<Fault> = Vec::new();
+        // Faults point at the field's text where it stands in the JSON shown.
+        let place = |text: &str| shown.find(&format!("\"{text}\"")).map_or(0, |i| i + 1);
+        let time = |text: &Option<String>, field: Field, faults: &mut Vec<Fault>| match (text, left_out) {
+            (Some(t), _) => field.ranges(t, place(t)).unwrap_or_else(|found| {
+                faults.extend(found);
+                Vec::new()
+            }),
+            (None, TimeLeftOut::Midnight) => vec![Range::single(0)],
+            (None, TimeLeftOut::Any) => vec![field.all()],
+        };
+        let second = time(&self.second, field::SECOND, &mut faults);
+        let minute = time(&self.minute, field::MINUTE, &mut faults);
+        let hour = time(&self.hour, field::HOUR, &mut faults);
+        let any = |text: &Option<String>| text.clone().unwrap_or_else(|| "*".to_owned());
+        let month_text = any(&self.month);
+        let month = field::MONTH.ranges(&month_text, place(&month_text)).unwrap_or_else(|found| {
+            faults.extend(found);
+            Vec::new()
+        });
+        let year = match self.year.as_deref() {
+            None | Some("*") => Vec::new(),
+            Some(y) => field::YEAR.ranges(y, place(y)).unwrap_or_else(|found| {
+                faults.extend(found);
+                Vec::new()
+            }),
+        };
+        let (dom, dow) = (any(&self.day_of_month), any(&self.day_of_week));
+        let month_days = MonthDay::list(&dom, place(&dom)).unwrap_or_else(|found| {
+            faults.extend(found);
+            Vec::new()
+        });
+        let week_days = WeekDay::list(&dow, place(&dow)).unwrap_or_else(|found| {
+            faults.extend(found);
+            Vec::new()
+        });
+        let comment = self.comment.clone().unwrap_or_default();
+        if comment.chars().count() > 200 {
+            faults.push(Fault {
+                span: 0..0,
+                message: "comment is longer than 200 characters".to_owned(),
+            });
+        }
+        if !faults.is_empty() {
+            return Err(TextError {
+                what: "calendar",
+                text: shown,
+                faults,
+                hints: Vec::new(),
+            });
+        }
+        let base = Fields {
+            second,
+            minute,
+            hour,
+            month,
+            year,
+            comment,
+            ..Fields::default()
+        };
+        Ok(days::lower(&base, &month_days, &week_days))
+    }
+}
+
+impl Exclusion {
+    /// Reads a date or a calendar in JSON.
+    ///
+    /// # Errors
+    /// When it is neither.
+    pub fn parse(written: &str) -> Result<Self, TextError> {
+        if written.trim_start().starts_with('{') {
+            return CalendarText::parse_json(written).map(Self::Calendar);
+        }
+        date(written).map(|_| Self::Date(written.trim().to_owned()))
+    }
+
+    /// The plain calendars that it means; time fields left out mean any.
+    ///
+    /// # Errors
+    /// Every field that is wrong.
+    pub fn normal_form(&self) -> Result<Vec<Fields>, TextError> {
+        match self {
+            Self::Calendar(c) => c.lower(TimeLeftOut::Any),
+            Self::Date(text) => {
+                let (year, month, day) = date(text)?;
+                let calendar = CalendarText {
+                    year: Some(year.to_string()),
+                    month: Some(month.to_string()),
+                    day_of_month: Some(day.to_string()),
+                    ..CalendarText::default()
+                };
+                calendar.lower(TimeLeftOut::Any)
+            }
+        }
+    }
+}
+
+fn date(text: &str) -> Result<(i32, u32, u32), TextError> {
+    use chrono::Datelike as _;
+    let date = chrono::NaiveDate::parse_from_str(text.trim(), "%Y-%m-%d").map_err(|_| {
+        TextError::whole("exclusion", text, "not a date")
+            .hint("Write a date like `2026-12-25`, or a calendar like '{\"dayOfWeek\":\"Sat,Sun\"}'.")
+    })?;
+    Ok((date.year(), date.month(), date.day()))
+}

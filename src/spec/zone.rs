@@ -1,0 +1,193 @@
+//! A time zone as a table of spans of constant offset, and the walk of a calendar through it. Pure: whoever reads zone files hands the table in.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::calendar::Calendar;
+use crate::error::Error;
+
+/// From `start` on (Unix seconds, inclusive) the wall clock is `offset` seconds ahead of UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// The first Unix second of the span; the first span begins at `i64::MIN`.
+    pub start: i64,
+    /// Seconds east of UTC.
+    pub offset: i32,
+}
+
+/// A named zone with its spans in order, to the end of the year 2100.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Zone {
+    name: Arc<str>,
+    spans: Arc<[Span]>,
+}
+
+/// Finds the span table of a zone name. The parser is handed one, so that `spec/` reads no files.
+pub trait Zones {
+    /// The zone called `name`.
+    ///
+    /// # Errors
+    /// `Usage` when there is none of that name, with the nearest name as a hint.
+    fn zone(&self, name: &str) -> Result<Zone, Error>;
+}
+
+/// What becomes of a wall-clock time that a transition skips.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Gap {
+    /// It does not happen.
+    #[default]
+    Skip,
+    /// It happens once, at the first instant after the gap.
+    Shift,
+}
+
+/// What becomes of a wall-clock time that a transition repeats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Repeat {
+    /// It happens in both passes.
+    #[default]
+    Both,
+    /// It happens in the first pass only.
+    First,
+    /// It happens in the last pass only.
+    Last,
+}
+
+/// What a schedule chose for daylight saving.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Transitions {
+    /// For times in a gap.
+    pub gap: Gap,
+    /// For times in an overlap.
+    pub repeat: Repeat,
+}
+
+impl Zone {
+    /// Coordinated Universal Time.
+    #[must_use]
+    pub fn utc() -> Self {
+        Self::new(
+            "UTC",
+            vec![Span {
+                start: i64::MIN,
+                offset: 0,
+            }],
+        )
+    }
+
+    /// A zone from its spans.
+    ///
+    /// # Panics
+    /// When `spans` is empty, does not begin at `i64::MIN`, or is not in order.
+    #[must_use]
+    pub fn new(name: &str, spans: Vec<Span>) -> Self {
+        assert!(
+            spans.first().is_some_and(|s| s.start == i64::MIN),
+            "a span table covers all of time"
+        );
+        assert!(spans.is_sorted_by(|a, b| a.start < b.start), "spans are in order");
+        Self {
+            name: name.into(),
+            spans: spans.into(),
+        }
+    }
+
+    /// The name, as in the IANA database.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn index_at(&self, at: i64) -> usize {
+        self.spans.partition_point(|s| s.start <= at) - 1
+    }
+
+    /// Seconds east of UTC at a Unix second.
+    #[must_use]
+    pub fn offset_at(&self, at: i64) -> i32 {
+        self.spans[self.index_at(at)].offset
+    }
+
+    /// The wall clock at a Unix second, as a civil count of seconds.
+    #[must_use]
+    pub fn civil_at(&self, at: i64) -> i64 {
+        at + i64::from(self.offset_at(at))
+    }
+
+    /// The transition at or next to a Unix second within `reach` seconds: its instant and the offsets before and after.
+    #[must_use]
+    pub fn transition_near(&self, at: i64, reach: i64) -> Option<(i64, i32, i32)> {
+        let near = |i: usize| {
+            let (before, after) = (self.spans.get(i.checked_sub(1)?)?, self.spans.get(i)?);
+            ((after.start - at).abs() <= reach).then_some((after.start, before.offset, after.offset))
+        };
+        let i = self.index_at(at);
+        near(i + 1).or_else(|| near(i))
+    }
+
+    /// The earliest Unix second that shows the civil time `civil`; where a gap skips it, the first instant after the gap.
+    #[must_use]
+    pub fn first_instant_of(&self, civil: i64) -> i64 {
+        let mut i = self.index_at(civil.saturating_sub(172_800));
+        loop {
+            let span = self.spans[i];
+            let at = (civil - i64::from(span.offset)).max(span.start);
+            if self.spans.get(i + 1).is_none_or(|next| at < next.start) {
+                return at;
+            }
+            i += 1;
+        }
+    }
+
+    /// The first Unix second after `after` at which the wall clock shows a time of `calendar` that no exclusion matches.
+    pub(super) fn next_after(&self, calendar: &Calendar, exclusions: &[Calendar], how: Transitions, after: i64) -> Option<i64> {
+        let mut i = self.index_at(after);
+        let mut from = after;
+        // The civil time last found and where its search began: it holds until a span begins outside of that stretch.
+        let mut found: Option<(i64, i64)> = None;
+        loop {
+            let span = self.spans[i];
+            let end = self.spans.get(i + 1).map_or(i64::MAX, |next| next.start);
+            let offset = i64::from(span.offset);
+            let mut civil_from = from + offset;
+            if how.repeat == Repeat::First && i > 0 && span.start > i64::MIN {
+                // What the pass before has shown already does not count again.
+                let shown_until = span.start + i64::from(self.spans[i - 1].offset);
+                civil_from = civil_from.max(shown_until - 1);
+            }
+            let civil = match found {
+                Some((searched_from, civil)) if searched_from <= civil_from && civil > civil_from => civil,
+                _ => next_allowed(calendar, exclusions, civil_from)?,
+            };
+            found = Some((civil_from, civil));
+            let next = self.spans.get(i + 1);
+            let shown_again =
+                how.repeat == Repeat::Last && next.is_some_and(|n| civil >= n.start.saturating_add(i64::from(n.offset)));
+            if civil - offset < end && !shown_again {
+                return Some(civil - offset);
+            }
+            let next = next?;
+            let (gap_from, gap_to) = (next.start + offset, next.start + i64::from(next.offset));
+            if how.gap == Gap::Shift
+                && gap_to > gap_from
+                && next_allowed(calendar, exclusions, gap_from - 1).is_some_and(|c| c < gap_to)
+            {
+                return Some(next.start);
+            }
+            i += 1;
+            from = next.start - 1;
+        }
+    }
+}
+
+/// The first civil time of `calendar` after `civil` that no exclusion matches.
+fn next_allowed(calendar: &Calendar, exclusions: &[Calendar], civil: i64) -> Option<i64> {
+    let mut at = calendar.next_after(civil)?;
+    while let Some(exclusion) = exclusions.iter().find(|e| e.matches(at)) {
+        at = calendar.next_after(exclusion.may_end_at(at) - 1)?;
+    }
+    Some(at)
+}
