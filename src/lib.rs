@@ -6,10 +6,14 @@
 //! - [`error`], [`names`]: what went wrong, in words; ids checked once at the edge
 //! - [`clock`], [`machine`]: the only places that ask the time, wait, or ask the machine
 //! - [`spec`]: WHEN: pure; [`zoneinfo`] reads the zone data it is handed
+//! - [`run`]: ONE RUN: pure: steps, attempts, retries, the one state machine
+//! - [`schedule`]: WHAT THEN: pure: overlap, catch-up, pause; plan and simulate
 
 pub mod clock;
 pub mod error;
 pub mod machine;
 pub mod names;
+pub mod run;
+pub mod schedule;
 pub mod spec;
 pub mod zoneinfo;

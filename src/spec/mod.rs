@@ -94,6 +94,12 @@ impl Spec {
         &self.zone
     }
 
+    /// The most that a due time may be later than its nominal time.
+    #[must_use]
+    pub fn jitter(&self) -> TimeDelta {
+        TimeDelta::from_std(self.jitter).unwrap_or(TimeDelta::MAX)
+    }
+
     /// The first nominal time strictly after `after`, if there is one before the year 2101.
     #[must_use]
     pub fn next_after(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
@@ -115,7 +121,7 @@ impl Spec {
             return nominal;
         }
         let at = nominal.timestamp();
-        let jitter = i64::try_from(self.jitter.as_millis()).unwrap_or(i64::MAX);
+        let jitter = self.jitter().num_milliseconds();
         let cap = self.search(at, &[]).map_or(jitter, |next| jitter.min((next - at) * 1000));
         nominal + TimeDelta::milliseconds(jitter::delay_ms(&self.seed, at, cap))
     }
@@ -123,6 +129,25 @@ impl Spec {
     /// The nominal times after `after`, in order.
     pub fn times_after(&self, after: DateTime<Utc>) -> impl Iterator<Item = DateTime<Utc>> + '_ {
         std::iter::successors(self.next_after(after), |at| self.next_after(*at))
+    }
+
+    /// The first and the last nominal time after `after` and up to `until`, and how many there are; none when there are none.
+    ///
+    /// A single interval is counted by arithmetic, anything else by going through it.
+    #[must_use]
+    pub fn tally(&self, after: DateTime<Utc>, until: DateTime<Utc>) -> Option<(DateTime<Utc>, DateTime<Utc>, u64)> {
+        let until = self.end.map_or(until, |end| until.min(end));
+        let first = self.next_after(after).filter(|at| *at <= until)?;
+        if let ([interval], true, true) = (self.intervals.as_slice(), self.calendars.is_empty(), self.exclusions.is_empty()) {
+            let more = (until.timestamp().min(END_OF_TIME - 1) - first.timestamp()) / interval.every_s;
+            let last = DateTime::from_timestamp(first.timestamp() + more * interval.every_s, 0)?;
+            return Some((first, last, more.unsigned_abs() + 1));
+        }
+        let (mut last, mut count) = (first, 1);
+        while let Some(next) = self.next_after(last).filter(|at| *at <= until) {
+            (last, count) = (next, count + 1);
+        }
+        Some((first, last, count))
     }
 
     /// What daylight saving does near a nominal time, if anything: for people who wonder.

@@ -1,0 +1,423 @@
+//! ONE RUN: steps, attempts, retries, and the one state machine of a run. Pure: no clock, no file, no thread.
+//!
+//! A run is at one step. [`Progress`] says where it stands; [`Progress::on`] is the only function that changes it, and says what else follows.
+
+pub mod outcome;
+pub mod retry;
+pub mod step;
+pub mod written;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use self::outcome::{AttemptResult, Ending, ErrorType, Failure, Status};
+use self::step::{OnFailure, OnLost, Step, Work, Workflow};
+use crate::error::{Error, Kind};
+use crate::spec::describe::spoken;
+
+/// How many attempts in a row may be lost with nothing recorded between them before the step has failed.
+const MAX_LOST_IN_A_ROW: u32 = 3;
+
+/// Where an open run stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// The index of the step it is at.
+    pub position: usize,
+    /// How many attempts of that step there have been, lost ones included.
+    pub attempts: u32,
+    /// How many of them were lost.
+    pub lost: u32,
+    /// How many were lost since the last that was not.
+    pub lost_in_a_row: u32,
+    /// When the first attempt of that step started.
+    pub step_started: Option<DateTime<Utc>>,
+    /// What it does now.
+    pub phase: Phase,
+}
+
+/// What an open run does now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Phase {
+    /// Its next attempt may start.
+    Ready,
+    /// Its next attempt may start at `until`.
+    Waiting {
+        /// When the wait is over.
+        until: DateTime<Utc>,
+    },
+    /// An attempt is on file as started.
+    Running {
+        /// Since when.
+        since: DateTime<Utc>,
+    },
+}
+
+/// How a run is stopped from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// SIGTERM, grace, SIGKILL.
+    Cancel,
+    /// SIGKILL.
+    Terminate,
+}
+
+/// What happens to a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// An attempt starts.
+    AttemptStarted,
+    /// The attempt that was running came to this.
+    AttemptEnded(AttemptResult),
+    /// The server died, or gave the attempt up.
+    WorkerLost,
+    /// The run is stopped while no attempt runs.
+    Stopped(Stop),
+    /// The run's own deadline has passed while no attempt runs.
+    TimedOut,
+}
+
+/// What follows from an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Where the run stands now; for a closed run, where it stood.
+    pub progress: Progress,
+    /// The step that closed.
+    pub step: Option<StepClosed>,
+    /// How the run closed, if it did.
+    pub run: Option<RunClosed>,
+}
+
+/// A step that has closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepClosed {
+    /// Its index.
+    pub position: usize,
+    /// What it came to.
+    pub status: Status,
+    /// In words: `ok status=200`, `incident: unexpected status 500 from http://…`.
+    pub result: String,
+    /// Why it failed for good, where that is an incident.
+    pub incident: Option<Failure>,
+}
+
+/// A run that has closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunClosed {
+    /// What it came to.
+    pub status: Status,
+    /// Why, where it did not complete.
+    pub reason: Option<String>,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self {
+            position: 0,
+            attempts: 0,
+            lost: 0,
+            lost_in_a_row: 0,
+            step_started: None,
+            phase: Phase::Ready,
+        }
+    }
+}
+
+impl Progress {
+    /// Moves the run on.
+    ///
+    /// # Errors
+    /// `System` when the event cannot happen in the phase; names both.
+    pub fn on(
+        &self,
+        event: &Event,
+        workflow: &Workflow,
+        run_started: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<Change, Error> {
+        let step = workflow.steps.get(self.position).ok_or_else(|| {
+            Error::new(
+                Kind::System,
+                format_args!("the run is at step {} of {}", self.position + 1, workflow.steps.len()),
+            )
+        })?;
+        match (&self.phase, event) {
+            (Phase::Ready | Phase::Waiting { .. }, Event::AttemptStarted) => Ok(self.staying(Self {
+                attempts: self.attempts + 1,
+                step_started: self.step_started.or(Some(now)),
+                phase: Phase::Running { since: now },
+                ..self.clone()
+            })),
+            (Phase::Running { .. }, Event::AttemptEnded(result)) => Ok(self.ended(result, workflow, step, run_started, now)),
+            (Phase::Running { .. }, Event::WorkerLost) => Ok(self.lost_attempt(workflow, step)),
+            (Phase::Ready | Phase::Waiting { .. }, Event::Stopped(stop)) => Ok(self.stopped(*stop)),
+            (Phase::Ready | Phase::Waiting { .. }, Event::TimedOut) => Ok(self.timed_out(workflow)),
+            (Phase::Ready | Phase::Waiting { .. }, Event::AttemptEnded(_) | Event::WorkerLost)
+            | (Phase::Running { .. }, Event::AttemptStarted | Event::Stopped(_) | Event::TimedOut) => Err(Error::new(
+                Kind::System,
+                format_args!("a run that is {:?} cannot meet {event:?}", self.phase),
+            )),
+        }
+    }
+
+    /// When an attempt that starts now has to be over, if ever.
+    #[must_use]
+    pub fn deadline(
+        &self,
+        step: &Step,
+        workflow: &Workflow,
+        run_started: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Option<DateTime<Utc>> {
+        let plus =
+            |from: DateTime<Utc>, d: std::time::Duration| TimeDelta::from_std(d).ok().and_then(|d| from.checked_add_signed(d));
+        let attempt = step.start_to_close.and_then(|d| plus(now, d));
+        let all = step.schedule_to_close.and_then(|d| plus(self.step_started.unwrap_or(now), d));
+        let run = workflow.run_timeout.and_then(|d| plus(run_started, d));
+        attempt.into_iter().chain(all).chain(run).min()
+    }
+
+    fn staying(&self, progress: Self) -> Change {
+        Change {
+            progress,
+            step: None,
+            run: None,
+        }
+    }
+
+    fn ended(
+        &self,
+        result: &AttemptResult,
+        workflow: &Workflow,
+        step: &Step,
+        run_started: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Change {
+        match &result.ending {
+            Ending::Ok => {
+                let said = match &step.work {
+                    Work::Probe(_) => format!("ok status={}", result.status_code.unwrap_or_default()),
+                    Work::Command(_) => format!("ok exit={}", result.exit_code.unwrap_or_default()),
+                };
+                self.step_closed(workflow, Status::Completed, said, None)
+            }
+            Ending::Canceled => self.stopped(Stop::Cancel),
+            Ending::Terminated => self.stopped(Stop::Terminate),
+            Ending::Lost => self.lost_attempt(workflow, step),
+            Ending::Failed(failure) => {
+                if run_deadline(workflow, run_started).is_some_and(|d| now >= d) {
+                    return self.timed_out(workflow);
+                }
+                let counted = self.attempts - self.lost;
+                let wait = step
+                    .retry
+                    .wait_after(counted, failure.error_type)
+                    .and_then(|w| TimeDelta::from_std(w).ok());
+                let until = wait.map(|w| now + w);
+                let last = step
+                    .schedule_to_close
+                    .and_then(|d| Some(self.step_started? + TimeDelta::from_std(d).ok()?));
+                match until {
+                    Some(until) if last.is_none_or(|last| until < last) => self.staying(Self {
+                        lost_in_a_row: 0,
+                        phase: Phase::Waiting { until },
+                        ..self.clone()
+                    }),
+                    _ => self.failed(workflow, step, failure),
+                }
+            }
+        }
+    }
+
+    fn lost_attempt(&self, workflow: &Workflow, step: &Step) -> Change {
+        let (lost, in_a_row) = (self.lost + 1, self.lost_in_a_row + 1);
+        let lost_now = Self {
+            lost,
+            lost_in_a_row: in_a_row,
+            phase: Phase::Ready,
+            ..self.clone()
+        };
+        let failure = |message: &str| Failure {
+            error_type: ErrorType::WorkerLost,
+            message: message.to_owned(),
+        };
+        if step.on_lost == OnLost::Fail {
+            return lost_now.failed(
+                workflow,
+                step,
+                &failure("tempo ended in this step, and it must not run twice"),
+            );
+        }
+        if in_a_row >= MAX_LOST_IN_A_ROW {
+            return lost_now.failed(workflow, step, &failure("tempo ended in this step three times in a row"));
+        }
+        self.staying(lost_now)
+    }
+
+    fn failed(&self, workflow: &Workflow, step: &Step, failure: &Failure) -> Change {
+        let result = format!("incident: {}", failure.message);
+        let mut change = self.step_closed(workflow, Status::Failed, result, Some(failure.clone()));
+        if step.on_failure == OnFailure::Fail {
+            let reason = format!("step `{}` failed: {}", step.name, failure.message);
+            change.run = Some(RunClosed {
+                status: Status::Failed,
+                reason: Some(reason),
+            });
+        }
+        change
+    }
+
+    fn step_closed(&self, workflow: &Workflow, status: Status, result: String, incident: Option<Failure>) -> Change {
+        let last = self.position + 1 >= workflow.steps.len();
+        Change {
+            progress: if last {
+                self.clone()
+            } else {
+                Self {
+                    position: self.position + 1,
+                    ..Self::default()
+                }
+            },
+            step: Some(StepClosed {
+                position: self.position,
+                status,
+                result,
+                incident,
+            }),
+            run: last.then_some(RunClosed {
+                status: Status::Completed,
+                reason: None,
+            }),
+        }
+    }
+
+    fn stopped(&self, stop: Stop) -> Change {
+        let (status, word) = match stop {
+            Stop::Cancel => (Status::Canceled, "canceled"),
+            Stop::Terminate => (Status::Terminated, "terminated"),
+        };
+        Change {
+            progress: self.clone(),
+            step: Some(StepClosed {
+                position: self.position,
+                status,
+                result: word.to_owned(),
+                incident: None,
+            }),
+            run: Some(RunClosed {
+                status,
+                reason: Some(word.to_owned()),
+            }),
+        }
+    }
+
+    fn timed_out(&self, workflow: &Workflow) -> Change {
+        let limit = workflow.run_timeout.map_or(0, |d| d.as_millis());
+        let reason = format!("the run timed out after {}", spoken(limit));
+        let failure = Failure {
+            error_type: ErrorType::Timeout,
+            message: reason.clone(),
+        };
+        Change {
+            progress: self.clone(),
+            step: Some(StepClosed {
+                position: self.position,
+                status: Status::TimedOut,
+                result: format!("incident: {reason}"),
+                incident: Some(failure),
+            }),
+            run: Some(RunClosed {
+                status: Status::TimedOut,
+                reason: Some(reason),
+            }),
+        }
+    }
+}
+
+/// When a run that started then has to be over, if ever.
+#[must_use]
+pub fn run_deadline(workflow: &Workflow, run_started: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    workflow
+        .run_timeout
+        .and_then(|d| TimeDelta::from_std(d).ok())
+        .map(|d| run_started + d)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::written::{Action, StepText};
+    use super::*;
+
+    fn workflow(names: &[&str]) -> Workflow {
+        let steps = names.iter().map(|n| StepText {
+            name: (*n).to_owned(),
+            shell: Some("x".to_owned()),
+            ..StepText::default()
+        });
+        Workflow::check(&Action {
+            steps: steps.collect(),
+            ..Action::default()
+        })
+        .unwrap()
+    }
+
+    fn at(s: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(s, 0).unwrap()
+    }
+
+    fn ended(ending: Ending) -> Event {
+        Event::AttemptEnded(AttemptResult {
+            exit_code: Some(0),
+            ..AttemptResult::new(ending, 1)
+        })
+    }
+
+    fn failed() -> Ending {
+        Ending::Failed(Failure {
+            error_type: ErrorType::NonZeroExit,
+            message: "exit 3".to_owned(),
+        })
+    }
+
+    #[test]
+    fn a_run_goes_through_its_steps_in_order_and_completes() {
+        let w = workflow(&["a", "b"]);
+        let mut p = Progress::default();
+        for (position, last) in [(0, false), (1, true)] {
+            p = p.on(&Event::AttemptStarted, &w, at(0), at(1)).unwrap().progress;
+            let change = p.on(&ended(Ending::Ok), &w, at(0), at(2)).unwrap();
+            assert_eq!(change.step.as_ref().unwrap().position, position);
+            assert_eq!(change.run.is_some(), last);
+            p = change.progress;
+        }
+    }
+
+    #[test]
+    fn a_failed_command_fails_the_run_and_the_rest_is_not_done() {
+        let w = workflow(&["a", "b"]);
+        let p = Progress::default()
+            .on(&Event::AttemptStarted, &w, at(0), at(1))
+            .unwrap()
+            .progress;
+        let change = p.on(&ended(failed()), &w, at(0), at(2)).unwrap();
+        assert_eq!(change.run.unwrap().status, Status::Failed);
+        assert_eq!(change.step.unwrap().result, "incident: exit 3");
+    }
+
+    #[test]
+    fn a_lost_attempt_does_not_count_but_three_in_a_row_fail_the_step() {
+        let w = workflow(&["a"]);
+        let mut p = Progress::default();
+        for n in 1..=3 {
+            p = p.on(&Event::AttemptStarted, &w, at(0), at(n)).unwrap().progress;
+            let change = p.on(&Event::WorkerLost, &w, at(0), at(n)).unwrap();
+            assert_eq!(change.run.is_some(), n == 3, "lost {n} times");
+            p = change.progress;
+        }
+    }
+
+    #[test]
+    fn an_event_that_cannot_happen_is_an_error_that_names_both() {
+        let w = workflow(&["a"]);
+        let e = Progress::default().on(&Event::WorkerLost, &w, at(0), at(1)).unwrap_err();
+        assert_eq!(e.to_string(), "a run that is Ready cannot meet WorkerLost");
+    }
+}

@@ -1,0 +1,341 @@
+//! What a step is: a probe or a command, with its deadlines and its retries. Pure.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::outcome::ErrorType;
+use super::retry::RetryPolicy;
+use super::written::{Action, ProbeTable, ProbeText, StepText};
+use crate::error::{Error, Kind};
+use crate::names::{StepName, WorkflowId, nearest};
+use crate::spec::text;
+
+/// How long one attempt of a probe may take unless told otherwise.
+const PROBE_START_TO_CLOSE: Duration = Duration::from_secs(15);
+
+/// A workflow made ready to be run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Workflow {
+    /// How long a run may take.
+    pub run_timeout: Option<Duration>,
+    /// The steps, at least one, with names that differ.
+    pub steps: Vec<Step>,
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// What it is called; unique in its workflow.
+    pub name: StepName,
+    /// What it does.
+    pub work: Work,
+    /// How long one attempt may take.
+    pub start_to_close: Option<Duration>,
+    /// How long all attempts may take, waits included.
+    pub schedule_to_close: Option<Duration>,
+    /// When it is tried again.
+    pub retry: RetryPolicy,
+    /// What its failure means for the run.
+    pub on_failure: OnFailure,
+    /// What becomes of it when tempo dies in it.
+    pub on_lost: OnLost,
+}
+
+/// What a step does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Work {
+    /// An HTTP request.
+    Probe(Probe),
+    /// A process.
+    Command(Command),
+}
+
+/// An HTTP(S) request and what it should come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// Absolute, http or https.
+    pub url: String,
+    /// The status that is right.
+    pub status: u16,
+    /// An upper-case token.
+    pub method: String,
+}
+
+/// A process and what it should come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// The program and its arguments.
+    pub argv: Vec<String>,
+    /// The folder it runs in.
+    pub cwd: Option<String>,
+    /// Its variables, beside the server's own.
+    pub env: BTreeMap<String, String>,
+    /// What it reads.
+    pub stdin: Option<String>,
+    /// Whom it runs as.
+    pub user: Option<String>,
+    /// Exit codes that are a success.
+    pub ok_exit_codes: Vec<i32>,
+}
+
+/// What the failure of a step means for its run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFailure {
+    /// The run fails.
+    Fail,
+    /// The run goes on.
+    Continue,
+}
+
+/// What becomes of a step when tempo dies in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnLost {
+    /// It is tried again.
+    Retry,
+    /// It has failed.
+    Fail,
+}
+
+impl Workflow {
+    /// Checks what was written.
+    ///
+    /// # Errors
+    /// `Usage` that names the step and the rule.
+    pub fn check(action: &Action) -> Result<Self, Error> {
+        if let Some(id) = &action.workflow_id {
+            WorkflowId::parse(id)?;
+        }
+        if action.steps.is_empty() {
+            return Err(Error::new(Kind::Usage, "nothing to run: the workflow has no step")
+                .hint("Give `--probe NAME=URL`, `--shell LINE`, `--steps FILE`, or a command after `--`."));
+        }
+        let mut steps: Vec<Step> = Vec::with_capacity(action.steps.len());
+        for written in &action.steps {
+            let step = Step::check(written)?;
+            if steps.iter().any(|s| s.name == step.name) {
+                return Err(Error::new(Kind::Usage, format_args!("two steps are named `{}`", step.name))
+                    .hint("Each step of a workflow has a name of its own."));
+            }
+            steps.push(step);
+        }
+        let run_timeout = duration_of("run timeout", action.run_timeout.as_deref())?;
+        Ok(Self { run_timeout, steps })
+    }
+}
+
+impl Step {
+    fn check(written: &StepText) -> Result<Self, Error> {
+        let name = StepName::parse(&written.name)?;
+        let forms =
+            usize::from(written.probe.is_some()) + usize::from(written.command.is_some()) + usize::from(written.shell.is_some());
+        if forms != 1 {
+            return Err(Error::new(
+                Kind::Usage,
+                format_args!("step `{name}` has {forms} of `probe`, `command` and `shell`"),
+            )
+            .hint("A step has exactly one of them."));
+        }
+        let in_step = |what: &str| format!("{what} of step `{name}`");
+        let mut start_to_close = duration_of(&in_step("start-to-close timeout"), written.start_to_close_timeout.as_deref())?;
+        let (work, mut retry, on_failure) = match &written.probe {
+            Some(probe) => {
+                let (probe, timeout) = probe_of(&name, probe)?;
+                let whole = start_to_close.unwrap_or(PROBE_START_TO_CLOSE);
+                start_to_close = Some(timeout.map_or(whole, |t| t.min(whole)));
+                for (given, what) in [
+                    (written.cwd.is_some(), "cwd"),
+                    (written.stdin.is_some(), "stdin"),
+                    (written.user.is_some(), "user"),
+                ] {
+                    if given {
+                        return Err(Error::new(
+                            Kind::Usage,
+                            format_args!("step `{name}` is a probe and has `{what}`, which is for commands"),
+                        ));
+                    }
+                }
+                (Work::Probe(probe), RetryPolicy::of_probes(), OnFailure::Continue)
+            }
+            None => (
+                Work::Command(command_of(&name, written)?),
+                RetryPolicy::of_commands(),
+                OnFailure::Fail,
+            ),
+        };
+        if let Some(r) = &written.retry {
+            if let Some(d) = duration_of(&in_step("retry interval"), r.initial_interval.as_deref())? {
+                retry.initial_interval = d;
+            }
+            if let Some(d) = duration_of(&in_step("maximum retry interval"), r.maximum_interval.as_deref())? {
+                retry.maximum_interval = d;
+            }
+            if let Some(c) = r.backoff_coefficient {
+                if !(1.0..=100.0).contains(&c) {
+                    return Err(Error::new(
+                        Kind::Usage,
+                        format_args!("backoff coefficient `{c}` of step `{name}` is out of range 1-100"),
+                    ));
+                }
+                retry.backoff_coefficient = c;
+            }
+            retry.maximum_attempts = r.maximum_attempts.unwrap_or(retry.maximum_attempts);
+            if let Some(types) = &r.non_retryable {
+                retry.non_retryable = types.iter().map(|t| error_type(t)).collect::<Result<_, _>>()?;
+            }
+        }
+        retry.maximum_interval = retry.maximum_interval.max(retry.initial_interval);
+        let schedule_to_close = duration_of(
+            &in_step("schedule-to-close timeout"),
+            written.schedule_to_close_timeout.as_deref(),
+        )?;
+        Ok(Self {
+            work,
+            start_to_close,
+            schedule_to_close,
+            retry,
+            on_failure: written.on_failure.unwrap_or(on_failure),
+            on_lost: written.on_lost.unwrap_or(OnLost::Retry),
+            name,
+        })
+    }
+
+    /// `probe` or `command`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self.work {
+            Work::Probe(_) => "probe",
+            Work::Command(_) => "command",
+        }
+    }
+
+    /// What an incident of it points at: the URL, or the command line.
+    #[must_use]
+    pub fn target(&self) -> String {
+        match &self.work {
+            Work::Probe(p) => p.url.clone(),
+            Work::Command(c) => match c.argv.as_slice() {
+                [shell, flag, line] if shell == "/bin/sh" && flag == "-c" => line.clone(),
+                argv => argv.join(" "),
+            },
+        }
+    }
+}
+
+fn error_type(name: &str) -> Result<ErrorType, Error> {
+    ErrorType::named(name).ok_or_else(|| {
+        let error = Error::new(Kind::Usage, format_args!("no error type is named `{name}`"));
+        let all = ErrorType::ALL.map(ErrorType::name);
+        match nearest(name, all) {
+            Some(near) => error.hint(format_args!("Did you mean `{near}`?")),
+            None => error.hint(format_args!("They are {}.", all.join(", "))),
+        }
+    })
+}
+
+fn duration_of(what: &str, written: Option<&str>) -> Result<Option<Duration>, Error> {
+    let Some(written) = written else { return Ok(None) };
+    let d = text::duration(written)?;
+    if d.is_zero() {
+        return Err(Error::new(
+            Kind::Usage,
+            format_args!("the {what} is `{written}`; it must be longer than nothing"),
+        ));
+    }
+    Ok(Some(d))
+}
+
+fn probe_of(name: &StepName, written: &ProbeText) -> Result<(Probe, Option<Duration>), Error> {
+    let table = match written {
+        ProbeText::Url(url) => ProbeTable {
+            url: url.clone(),
+            ..ProbeTable::default()
+        },
+        ProbeText::Table(table) => table.clone(),
+    };
+    check_url(name, &table.url)?;
+    let status = table.status.unwrap_or(200);
+    if !(100..=599).contains(&status) {
+        return Err(Error::new(
+            Kind::Usage,
+            format_args!("status `{status}` of probe `{name}` is out of range 100-599"),
+        ));
+    }
+    let method = table.method.as_deref().unwrap_or("GET").to_ascii_uppercase();
+    if method.is_empty() || !method.chars().all(|c| c.is_ascii_uppercase()) {
+        return Err(Error::new(
+            Kind::Usage,
+            format_args!("method `{}` of probe `{name}` is not one", method.escape_debug()),
+        )
+        .hint("Methods are GET, HEAD, POST, PUT, DELETE, OPTIONS and PATCH."));
+    }
+    let timeout = duration_of(&format!("timeout of probe `{name}`"), table.timeout.as_deref())?;
+    Ok((
+        Probe {
+            url: table.url,
+            status,
+            method,
+        },
+        timeout,
+    ))
+}
+
+fn check_url(name: &StepName, url: &str) -> Result<(), Error> {
+    let refuse = |rule: String| {
+        Err(Error::new(Kind::Usage, format_args!("probe `{name}`: {rule}"))
+            .hint("Write a probe as 'NAME=http://host:port/path' or 'NAME=https://…'."))
+    };
+    if url.is_empty() {
+        return refuse("no URL is given".to_owned());
+    }
+    let Ok(uri) = url.parse::<http::Uri>() else {
+        return refuse(format!("`{}` is not a URL", url.escape_debug()));
+    };
+    match uri.scheme_str() {
+        Some("http" | "https") => {}
+        Some(other) => return refuse(format!("the scheme `{other}` of `{url}` is not http or https")),
+        None => return refuse(format!("`{url}` has no scheme")),
+    }
+    if uri.host().is_none_or(str::is_empty) {
+        return refuse(format!("`{url}` has no host"));
+    }
+    Ok(())
+}
+
+fn command_of(name: &StepName, written: &StepText) -> Result<Command, Error> {
+    let argv = match (&written.command, &written.shell) {
+        (Some(argv), _) => argv.clone(),
+        (None, Some(line)) => vec!["/bin/sh".to_owned(), "-c".to_owned(), line.clone()],
+        (None, None) => Vec::new(),
+    };
+    let empty = argv.first().is_none_or(String::is_empty) || written.shell.as_deref().is_some_and(|l| l.trim().is_empty());
+    if empty {
+        return Err(Error::new(Kind::Usage, format_args!("the command of step `{name}` is empty")));
+    }
+    if argv.iter().any(|a| a.contains('\0')) {
+        return Err(Error::new(
+            Kind::Usage,
+            format_args!("the command of step `{name}` holds a NUL character"),
+        ));
+    }
+    for (key, value) in &written.env {
+        if key.is_empty() || key.contains(['=', '\0']) || value.contains('\0') {
+            return Err(Error::new(
+                Kind::Usage,
+                format_args!("the variable `{}` of step `{name}` is not one", key.escape_debug()),
+            )
+            .hint("Write variables as NAME=VALUE."));
+        }
+    }
+    Ok(Command {
+        argv,
+        cwd: written.cwd.clone(),
+        env: written.env.clone(),
+        stdin: written.stdin.clone(),
+        user: written.user.clone(),
+        ok_exit_codes: written.ok_exit_codes.clone().unwrap_or_else(|| vec![0]),
+    })
+}

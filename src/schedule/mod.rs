@@ -1,0 +1,87 @@
+//! WHAT THEN: the schedule itself, and what becomes of each time it names. Pure: no clock, no database, no printing.
+//!
+//! [`plan::plan`] is the one decision; [`simulate`] folds it over a span, and is what the engine is held against.
+
+pub mod overlap;
+pub mod plan;
+pub mod simulate;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Kind};
+use crate::run::written::Action;
+use crate::spec::text;
+use crate::spec::written::Written;
+
+pub use overlap::OverlapPolicy;
+
+/// How many starts may wait their turn (the one that begins at once is not counted).
+pub const MAX_BUFFER: usize = 1000;
+/// How late a due time may still be taken up, unless told otherwise.
+pub const DEFAULT_CATCHUP: Duration = Duration::from_secs(600);
+/// The shortest catch-up window: below it, an ordinary restart would lose times.
+const LEAST_CATCHUP: Duration = Duration::from_secs(10);
+
+/// What a schedule is, as people wrote it: when, what, and by which policies.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Definition {
+    /// When.
+    pub spec: Written,
+    /// What.
+    pub action: Action,
+    /// By which rules.
+    pub policies: Policies,
+}
+
+/// The rules that a schedule decides by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Policies {
+    /// What happens when a run is still going.
+    pub overlap: OverlapPolicy,
+    /// How late a due time may still be taken up, in milliseconds.
+    pub catchup_window_ms: u64,
+    /// Whether a failed run pauses the schedule.
+    pub pause_on_failure: bool,
+}
+
+impl Default for Policies {
+    fn default() -> Self {
+        Self {
+            overlap: OverlapPolicy::Skip,
+            catchup_window_ms: u64::try_from(DEFAULT_CATCHUP.as_millis()).unwrap_or(u64::MAX),
+            pause_on_failure: false,
+        }
+    }
+}
+
+impl Policies {
+    /// Reads a catch-up window.
+    ///
+    /// # Errors
+    /// `Usage` when it is no duration, or under 10 s.
+    pub fn catchup_of(written: &str) -> Result<u64, Error> {
+        let window = text::duration(written)?;
+        if window < LEAST_CATCHUP {
+            return Err(
+                Error::new(Kind::Usage, format_args!("the catch-up window `{written}` is under 10s"))
+                    .hint("Times due while tempo restarts would be lost; `10m` is the default."),
+            );
+        }
+        Ok(u64::try_from(window.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+/// The state that people and runs change while the definition stays.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct State {
+    /// What people say of it, replaced by each note given.
+    pub note: String,
+    /// Whether it starts nothing by itself.
+    pub paused: bool,
+    /// How many scheduled starts are left; absent: no limit.
+    pub remaining_actions: Option<u64>,
+}

@@ -1,0 +1,315 @@
+//! What becomes of starts when a run is still going: the six overlap policies. Pure.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::plan::{Outcome, Reason, Refused};
+use crate::error::{Error, Kind};
+
+/// What happens to a start while a run of the schedule is going.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OverlapPolicy {
+    /// It does not happen.
+    #[default]
+    Skip,
+    /// One start waits; further ones do not happen.
+    BufferOne,
+    /// All wait, in order.
+    BufferAll,
+    /// The run is cancelled, then the newest start begins.
+    CancelOther,
+    /// The run is killed, then the newest start begins.
+    TerminateOther,
+    /// It happens.
+    AllowAll,
+}
+
+impl OverlapPolicy {
+    /// Every policy.
+    pub const ALL: [Self; 6] = [
+        Self::Skip,
+        Self::BufferOne,
+        Self::BufferAll,
+        Self::CancelOther,
+        Self::TerminateOther,
+        Self::AllowAll,
+    ];
+
+    /// The name, as in the file and in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Skip => "skip",
+            Self::BufferOne => "buffer-one",
+            Self::BufferAll => "buffer-all",
+            Self::CancelOther => "cancel-other",
+            Self::TerminateOther => "terminate-other",
+            Self::AllowAll => "allow-all",
+        }
+    }
+
+    /// The policy of that name, in any case, with `-`, `_` or nothing between words.
+    ///
+    /// # Errors
+    /// `Usage` that lists the names.
+    pub fn parse(name: &str) -> Result<Self, Error> {
+        let plain: String = name.chars().filter(|c| !matches!(c, '-' | '_')).collect();
+        Self::ALL
+            .into_iter()
+            .find(|p| p.name().replace('-', "").eq_ignore_ascii_case(&plain))
+            .ok_or_else(|| {
+                Error::new(
+                    Kind::Usage,
+                    format_args!("no overlap policy is named `{}`", name.escape_debug()),
+                )
+                .hint(format_args!("They are {}.", Self::ALL.map(Self::name).join(", ")))
+            })
+    }
+
+    fn replaces_the_running(self) -> bool {
+        match self {
+            Self::CancelOther | Self::TerminateOther => true,
+            Self::Skip | Self::BufferOne | Self::BufferAll | Self::AllowAll => false,
+        }
+    }
+}
+
+/// Where a start comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// The spec.
+    Scheduled,
+    /// A trigger: the key of the request.
+    Trigger(i64),
+    /// A backfill: the key of the request.
+    Backfill(i64),
+}
+
+impl Origin {
+    /// Whether a person asked for it.
+    #[must_use]
+    pub fn is_manual(self) -> bool {
+        self != Self::Scheduled
+    }
+}
+
+/// A start that is to be decided, or that waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Start {
+    /// The time that identifies it.
+    pub nominal: DateTime<Utc>,
+    /// The time it is due.
+    pub due: DateTime<Utc>,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// The policy of the request, where it named one.
+    pub overlap: Option<OverlapPolicy>,
+    /// The key of the row in which it waits already.
+    pub waiting_as: Option<i64>,
+}
+
+/// A run of the schedule that is open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Running {
+    /// The key of the run.
+    pub run: i64,
+    /// Whether it has been asked to stop already.
+    pub stopping: Option<crate::run::Stop>,
+}
+
+/// What a schedule is decided by at one moment.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// The schedule's own policy.
+    pub overlap: OverlapPolicy,
+    /// Whether scheduled starts wait.
+    pub paused: bool,
+    /// How many may wait.
+    pub max_buffer: usize,
+}
+
+/// What became of a queue of starts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// They begin now, in this order.
+    pub start: Vec<Start>,
+    /// They wait, in this order.
+    pub wait: Vec<Start>,
+    /// They do not happen.
+    pub refused: Vec<Refused>,
+    /// The runs going are cancelled.
+    pub cancel: bool,
+    /// The runs going are killed.
+    pub terminate: bool,
+}
+
+/// Decides a queue, oldest first, against the runs that are going. `remaining` scheduled starts are left, and fewer afterwards.
+pub fn settle(queue: Vec<Start>, running: &[Running], rules: Rules, remaining: &mut Option<u64>) -> Settled {
+    let mut settled = Settled::default();
+    // The one start that found nothing going; a newer one may still take its place.
+    let mut chosen: Option<(usize, Start)> = None;
+    let mut busy = !running.is_empty();
+    for (order, start) in queue.into_iter().enumerate() {
+        let policy = start.overlap.unwrap_or(rules.overlap);
+        if start.origin == Origin::Scheduled {
+            if rules.paused {
+                settled.wait.push(start);
+                continue;
+            }
+            let taken = settled
+                .start
+                .iter()
+                .chain(chosen.iter().map(|(_, s)| s))
+                .filter(|s| s.origin == Origin::Scheduled)
+                .count();
+            let replaces = chosen.as_ref().is_some_and(|(_, c)| gives_way(c, &start, policy));
+            if remaining.is_some_and(|left| left <= taken as u64) && !replaces {
+                settled.refuse(&start, Outcome::Exhausted, Reason::NoActionsLeft);
+                continue;
+            }
+        }
+        if policy == OverlapPolicy::AllowAll {
+            settled.start.push(start);
+            busy = true;
+            continue;
+        }
+        if !busy && chosen.is_none() {
+            chosen = Some((order, start));
+            continue;
+        }
+        if let Some((_, older)) = chosen.take_if(|(_, c)| gives_way(c, &start, policy)) {
+            let (outcome, reason) = if policy == OverlapPolicy::Skip {
+                (Outcome::Skipped, Reason::NewerOverdue)
+            } else {
+                (Outcome::Superseded, Reason::NewerOverdue)
+            };
+            settled.refuse(&older, outcome, reason);
+            chosen = Some((order, start));
+            continue;
+        }
+        match policy {
+            OverlapPolicy::AllowAll => {}
+            OverlapPolicy::Skip => settled.refuse(&start, Outcome::Skipped, Reason::StillRunning),
+            OverlapPolicy::BufferOne if !settled.wait.is_empty() => {
+                settled.refuse(&start, Outcome::Skipped, Reason::OneWaitsAlready);
+            }
+            OverlapPolicy::BufferOne => settled.wait.push(start),
+            OverlapPolicy::BufferAll if settled.wait.len() >= rules.max_buffer => {
+                settled.refuse(&start, Outcome::Dropped, Reason::BufferFull);
+            }
+            OverlapPolicy::BufferAll => settled.wait.push(start),
+            OverlapPolicy::CancelOther | OverlapPolicy::TerminateOther => {
+                settled.cancel |= policy == OverlapPolicy::CancelOther;
+                settled.terminate |= policy == OverlapPolicy::TerminateOther;
+                let (superseded, stay) = std::mem::take(&mut settled.wait)
+                    .into_iter()
+                    .partition(|w: &Start| w.overlap.unwrap_or(rules.overlap).replaces_the_running());
+                settled.wait = stay;
+                for older in superseded {
+                    settled.refuse(&older, Outcome::Superseded, Reason::NewerOverdue);
+                }
+                settled.wait.push(start);
+            }
+        }
+    }
+    if let Some((order, start)) = chosen {
+        settled.start.insert(order.min(settled.start.len()), start);
+    }
+    if let Some(left) = remaining {
+        let taken = settled.start.iter().filter(|s| s.origin == Origin::Scheduled).count() as u64;
+        *left = left.saturating_sub(taken);
+        if *left == 0 {
+            let (over, stay) = std::mem::take(&mut settled.wait)
+                .into_iter()
+                .partition(|s: &Start| s.origin == Origin::Scheduled);
+            settled.wait = stay;
+            for start in over {
+                settled.refuse(&start, Outcome::Exhausted, Reason::NoActionsLeft);
+            }
+        }
+    }
+    settled
+}
+
+/// Whether a start that was about to begin makes way for a newer one of the same queue.
+fn gives_way(chosen: &Start, newer: &Start, policy: OverlapPolicy) -> bool {
+    match policy {
+        OverlapPolicy::CancelOther | OverlapPolicy::TerminateOther => true,
+        OverlapPolicy::Skip => !chosen.origin.is_manual() && !newer.origin.is_manual(),
+        OverlapPolicy::BufferOne | OverlapPolicy::BufferAll | OverlapPolicy::AllowAll => false,
+    }
+}
+
+impl Settled {
+    fn refuse(&mut self, start: &Start, outcome: Outcome, reason: Reason) {
+        self.refused.push(Refused::one(start, outcome, reason));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn start(s: i64) -> Start {
+        let at = DateTime::from_timestamp(s, 0).unwrap();
+        Start {
+            nominal: at,
+            due: at,
+            origin: Origin::Scheduled,
+            overlap: None,
+            waiting_as: None,
+        }
+    }
+
+    #[test]
+    fn each_policy_decides_five_overdue_starts_by_its_rule() {
+        use OverlapPolicy as P;
+        // policy, running: how many start, wait, are refused; the first that starts.
+        for (policy, running, want, first) in [
+            (P::Skip, 0, (1, 0, 4), Some(5)),
+            (P::Skip, 1, (0, 0, 5), None),
+            (P::BufferOne, 0, (1, 1, 3), Some(1)),
+            (P::BufferOne, 1, (0, 1, 4), None),
+            (P::BufferAll, 0, (1, 4, 0), Some(1)),
+            (P::BufferAll, 1, (0, 5, 0), None),
+            (P::CancelOther, 0, (1, 0, 4), Some(5)),
+            (P::CancelOther, 1, (0, 1, 4), None),
+            (P::TerminateOther, 1, (0, 1, 4), None),
+            (P::AllowAll, 1, (5, 0, 0), Some(1)),
+        ] {
+            let going = vec![Running { run: 1, stopping: None }; running];
+            let rules = Rules {
+                overlap: policy,
+                paused: false,
+                max_buffer: 1000,
+            };
+            let s = settle((1..=5).map(start).collect(), &going, rules, &mut None);
+            assert_eq!(
+                (s.start.len(), s.wait.len(), s.refused.len()),
+                want,
+                "{policy:?}, {running} running"
+            );
+            assert_eq!(
+                s.start.first().map(|s| s.nominal.timestamp()),
+                first,
+                "{policy:?}, {running} running"
+            );
+            assert_eq!(s.cancel, policy == P::CancelOther && running == 1, "{policy:?}");
+            assert_eq!(s.terminate, policy == P::TerminateOther && running == 1, "{policy:?}");
+        }
+    }
+
+    #[test]
+    fn the_buffer_drops_what_is_over_its_limit() {
+        let going = [Running { run: 1, stopping: None }];
+        let rules = Rules {
+            overlap: OverlapPolicy::BufferAll,
+            paused: false,
+            max_buffer: 2,
+        };
+        let s = settle((1..=5).map(start).collect(), &going, rules, &mut None);
+        assert_eq!((s.wait.len(), s.refused.len()), (2, 3));
+        assert!(s.refused.iter().all(|r| r.outcome == Outcome::Dropped));
+    }
+}
