@@ -9,11 +9,25 @@
 //! - [`run`]: ONE RUN: pure: steps, attempts, retries, the one state machine
 //! - [`schedule`]: WHAT THEN: pure: overlap, catch-up, pause; plan and simulate
 
+mod actions;
+mod cli;
 pub mod clock;
+mod engine;
 pub mod error;
+mod files;
 pub mod machine;
 pub mod names;
+mod ops;
+mod output;
+mod present;
 pub mod run;
 pub mod schedule;
 pub mod spec;
+mod store;
 pub mod zoneinfo;
+
+/// Runs the command line that this process was started with, and says what to exit with.
+#[must_use]
+pub fn main() -> std::process::ExitCode {
+    cli::main()
+}

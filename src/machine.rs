@@ -69,6 +69,31 @@ fn stat(pid: u32) -> Option<Stat> {
     })
 }
 
+/// Becomes readable when the process `pid` has ended.
+///
+/// # Errors
+/// When there is no such process.
+pub fn exit_watch(pid: u32) -> std::io::Result<std::os::fd::OwnedFd> {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(std::io::ErrorKind::InvalidInput)?;
+    Ok(rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?)
+}
+
+/// The user and group ids of a user, for a process that is to run as that user.
+///
+/// # Errors
+/// A fragment that says why it cannot: no such user, or tempo does not run as root.
+pub fn user(name: &str) -> Result<(u32, u32), String> {
+    if !is_root() {
+        return Err(format!("tempo does not run as root, so it cannot run a step as `{name}`"));
+    }
+    let users = std::fs::read_to_string("/etc/passwd").map_err(|e| format!("cannot read `/etc/passwd`: {e}"))?;
+    let found = users.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        (fields.first() == Some(&name)).then(|| Some((fields.get(2)?.parse().ok()?, fields.get(3)?.parse().ok()?)))?
+    });
+    found.ok_or_else(|| format!("no user is named `{name}`"))
+}
+
 /// Sends a signal to a whole process group; a group that is gone is no error.
 pub fn signal_group(group: u32, signal: Signal) {
     if let Some(pid) = i32::try_from(group).ok().and_then(Pid::from_raw) {
@@ -171,4 +196,10 @@ pub fn default_database() -> Result<PathBuf, crate::error::Error> {
         .hint("Name the file, as in `--db /srv/tempo.db`.")
     })?;
     Ok(Path::new(&home).join(".local/state/tempo/tempo.db"))
+}
+
+/// The arguments of this process, without its name.
+#[must_use]
+pub fn arguments() -> Vec<String> {
+    std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect()
 }

@@ -1,5 +1,5 @@
 //! One call into the library.
 
 fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+    tempo::main()
 }

@@ -145,7 +145,7 @@ pub enum RequestKind {
 /// Everything a plan is made from.
 #[derive(Debug, Clone)]
 pub struct Situation<'a> {
-    /// The definition in force now, up to `now`.
+    /// The definition in force now; `until` is `now`, or earlier where later times are to be left alone.
     pub current: Epoch<'a>,
     /// Those in force before with times undecided, oldest first.
     pub past: Vec<Epoch<'a>>,
@@ -245,7 +245,7 @@ pub fn plan(situation: &Situation<'_>, now: DateTime<Utc>) -> Plan {
     }
     let current = &situation.current;
     if !current.paused && !current.exhausted {
-        planner.take_up(current, now, now);
+        planner.take_up(current, current.until.min(now), now);
     }
     planner.requests(situation, now);
     planner.settle(current, None);

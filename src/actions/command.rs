@@ -1,0 +1,330 @@
+//! A command: a process in a group of its own, its output captured and capped, its exit code and signal told apart.
+
+use std::io::{PipeReader, Read as _, Write as _};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::Path;
+use std::process::{Child, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::process::Signal;
+
+use super::{Control, StopKind, Task};
+use crate::clock::Stopwatch;
+use crate::machine::{self, Process};
+use crate::run::outcome::{AttemptResult, Ending, ErrorType, Failure};
+use crate::run::step::Command;
+use crate::spec::describe::spoken;
+
+/// How long a process has between SIGTERM and SIGKILL.
+const GRACE: Duration = Duration::from_secs(5);
+/// How much of the beginning and of the end of the output is kept, each.
+const KEPT: usize = 32 * 1024;
+/// What fits into a pipe that nobody reads yet.
+const PIPE: usize = 64 * 1024;
+
+/// Runs the command and waits for it.
+pub(super) fn run(command: &Command, task: &Task<'_>, control: &Control) -> AttemptResult {
+    let watch = Stopwatch::start();
+    let failed = |failure: Failure| AttemptResult::new(Ending::Failed(failure), watch.elapsed_ms());
+    let secrets = match secrets(command) {
+        Ok(secrets) => secrets,
+        Err(failure) => return failed(failure),
+    };
+    let (child, output) = match spawn(command, task, &secrets) {
+        Ok(spawned) => spawned,
+        Err(failure) => return failed(failure),
+    };
+    if let Some(process) = Process::known_as(child.id()) {
+        (task.spawned)(process);
+    }
+    match wait(child, output, task.time_left, control, watch) {
+        Ok(end) => result(command, end, task, &secrets, watch),
+        Err(e) => failed(Failure { error_type: ErrorType::Spawn, message: format!("cannot wait for the process: {e}") }),
+    }
+}
+
+/// The variables whose values are secrets: `env:NAME` is read now, and never stored.
+fn secrets(command: &Command) -> Result<Vec<(String, String)>, Failure> {
+    let named = command.env.iter().filter_map(|(key, value)| Some((key, value.strip_prefix("env:")?)));
+    named
+        .map(|(key, name)| match machine::environment(name) {
+            Some(secret) => Ok((key.clone(), secret)),
+            None => {
+                Err(Failure { error_type: ErrorType::Spawn, message: format!("`{name}` is not set where tempo runs, for `{key}`") })
+            }
+        })
+        .collect()
+}
+
+fn spawn(command: &Command, task: &Task<'_>, secrets: &[(String, String)]) -> Result<(Child, PipeReader), Failure> {
+    let failure = |message: String| Failure { error_type: ErrorType::Spawn, message };
+    let program = &command.argv[0];
+    // A missing folder and a missing program are one error to the kernel: look at the folder first (facts.md).
+    if let Some(cwd) = &command.cwd
+        && !Path::new(cwd).is_dir()
+    {
+        return Err(failure(format!("the folder `{cwd}` does not exist")));
+    }
+    let path = command.env.get("PATH").cloned().or_else(|| machine::environment("PATH"));
+    let found = machine::find_program(program, path.as_deref()).ok_or_else(|| failure(format!("no program is named `{program}`")))?;
+    let pipe = |e: std::io::Error| failure(format!("cannot make a pipe: {e}"));
+    let (reader, writer) = std::io::pipe().map_err(pipe)?;
+    let mut process = std::process::Command::new(found);
+    process
+        .arg0(program)
+        .args(&command.argv[1..])
+        .envs(task.environment.iter().map(|(k, v)| (k, v)))
+        .envs(command.env.iter().filter(|(_, v)| !v.starts_with("env:")))
+        .envs(secrets.iter().map(|(k, v)| (k, v)))
+        .process_group(0)
+        .stdin(if command.stdin.is_some() { Stdio::piped() } else { Stdio::null() })
+        .stdout(writer.try_clone().map_err(pipe)?)
+        .stderr(writer);
+    if let Some(cwd) = &command.cwd {
+        process.current_dir(cwd);
+    }
+    if let Some(user) = &command.user {
+        let (uid, gid) = machine::user(user).map_err(failure)?;
+        process.uid(uid).gid(gid);
+    }
+    let mut child = process.spawn().map_err(|e| failure(format!("cannot start `{program}`: {e}")))?;
+    // The parent's copies of the writing end go with `process`, so that the pipe ends when the last child lets go of it.
+    drop(process);
+    if let (Some(text), Some(mut stdin)) = (command.stdin.clone(), child.stdin.take()) {
+        if text.len() < PIPE {
+            let _ = stdin.write_all(text.as_bytes());
+        } else {
+            std::thread::spawn(move || stdin.write_all(text.as_bytes()));
+        }
+    }
+    Ok((child, reader))
+}
+
+/// How a process ended.
+struct End {
+    status: ExitStatus,
+    output: Capped,
+    stopped: Option<StopKind>,
+    timed_out: bool,
+}
+
+/// Reads the output and waits for the end, the deadline, or a stop.
+fn wait(mut child: Child, mut output: PipeReader, time_left: Option<Duration>, control: &Control, watch: Stopwatch) -> std::io::Result<End> {
+    let group = child.id();
+    let exit = machine::exit_watch(group)?;
+    let bell = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+    let ring = Arc::clone(&bell);
+    let _hooked = control.while_hooked(move || {
+        let _ = rustix::io::write(&*ring, &1_u64.to_ne_bytes());
+    });
+    rustix::io::ioctl_fionbio(&output, true)?;
+    let mut kept = Capped::default();
+    let (mut timed_out, mut term_sent, mut killed, mut pipe_open) = (false, None::<Stopwatch>, false, true);
+    loop {
+        let until_kill = term_sent.map(|sent| GRACE.saturating_sub(sent.elapsed()));
+        let until_deadline = time_left.filter(|_| !timed_out).map(|d| d.saturating_sub(watch.elapsed()));
+        let timeout = if killed { None } else { until_kill.or(until_deadline) };
+        let ready = wait_for(&exit, &bell, pipe_open.then_some(&output), timeout)?;
+        if ready.pipe {
+            pipe_open = kept.take_from(&mut output);
+        }
+        if ready.exit {
+            break;
+        }
+        let asked = control.asked();
+        if asked.is_some() {
+            let _ = rustix::io::read(&*bell, &mut [0_u8; 8]);
+        }
+        timed_out |= asked.is_none() && time_left.is_some_and(|d| watch.elapsed() >= d);
+        let at_once = asked >= Some(StopKind::Terminate);
+        if !killed && (at_once || term_sent.is_some_and(|sent| sent.elapsed() >= GRACE)) {
+            machine::signal_group(group, Signal::KILL);
+            killed = true;
+        } else if term_sent.is_none() && !killed && (asked.is_some() || timed_out) {
+            machine::signal_group(group, Signal::TERM);
+            term_sent = Some(Stopwatch::start());
+        }
+    }
+    let stopped = control.asked();
+    if timed_out || stopped.is_some() {
+        // Grandchildren in the group go with it, also where the leader has obeyed; before `wait` lets go of the id.
+        machine::signal_group(group, Signal::KILL);
+    }
+    let status = child.wait()?;
+    if pipe_open {
+        // What is in the pipe by now; a grandchild that keeps it open is not waited for.
+        kept.take_from(&mut output);
+    }
+    Ok(End { status, output: kept, stopped, timed_out })
+}
+
+struct Ready {
+    exit: bool,
+    pipe: bool,
+}
+
+fn wait_for(
+    exit: &impl std::os::fd::AsFd,
+    bell: &Arc<std::os::fd::OwnedFd>,
+    pipe: Option<&PipeReader>,
+    timeout: Option<Duration>,
+) -> std::io::Result<Ready> {
+    let mut fds = vec![PollFd::new(exit, PollFlags::IN), PollFd::new(&**bell, PollFlags::IN)];
+    if let Some(pipe) = pipe {
+        fds.push(PollFd::new(pipe, PollFlags::IN));
+    }
+    // A millisecond more, so that the deadline has passed when poll returns.
+    let timeout = timeout.map(|d| d + Duration::from_millis(1)).and_then(|d| Timespec::try_from(d).ok());
+    match poll(&mut fds, timeout.as_ref()) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => {}
+        Err(e) => return Err(e.into()),
+    }
+    let happened = |i: usize| fds.get(i).is_some_and(|fd| !fd.revents().is_empty());
+    Ok(Ready { exit: happened(0), pipe: happened(2) })
+}
+
+fn result(command: &Command, end: End, task: &Task<'_>, secrets: &[(String, String)], watch: Stopwatch) -> AttemptResult {
+    let exit_code = end.status.code();
+    let of = |error_type, message: String| Ending::Failed(Failure { error_type, message });
+    let ending = match (end.stopped, end.timed_out, exit_code, end.status.signal()) {
+        (Some(kind), ..) => kind.ending(),
+        (None, true, ..) => {
+            let limit = task.time_left.map_or(0, |d| d.as_millis());
+            of(ErrorType::Timeout, format!("not done within {}", spoken(limit)))
+        }
+        (None, false, Some(code), _) if command.ok_exit_codes.contains(&code) => Ending::Ok,
+        (None, false, Some(code), _) => of(ErrorType::NonZeroExit, format!("exit {code}")),
+        (None, false, None, signal) => of(ErrorType::Signal, format!("killed by signal {}", signal.unwrap_or_default())),
+    };
+    let output = masked(end.output.into_bytes(), secrets);
+    AttemptResult { exit_code, output, ..AttemptResult::new(ending, watch.elapsed_ms()) }
+}
+
+/// The output without the values of secrets.
+fn masked(mut output: Vec<u8>, secrets: &[(String, String)]) -> Vec<u8> {
+    for secret in secrets.iter().map(|(_, s)| s.as_bytes()).filter(|s| !s.is_empty()) {
+        let mut clean = Vec::with_capacity(output.len());
+        let mut rest = output.as_slice();
+        while let Some(at) = rest.windows(secret.len()).position(|w| w == secret) {
+            clean.extend(&rest[..at]);
+            clean.extend(b"***");
+            rest = &rest[at + secret.len()..];
+        }
+        clean.extend(rest);
+        output = clean;
+    }
+    output
+}
+
+/// The beginning and the end of what was written.
+#[derive(Default)]
+struct Capped {
+    head: Vec<u8>,
+    tail: std::collections::VecDeque<u8>,
+    cut: u64,
+}
+
+impl Capped {
+    /// Takes what can be read without waiting; whether there may be more later.
+    fn take_from(&mut self, pipe: &mut PipeReader) -> bool {
+        let mut buffer = [0_u8; 16 * 1024];
+        loop {
+            match pipe.read(&mut buffer) {
+                Ok(0) => return false,
+                Ok(n) => self.keep(&buffer[..n]),
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(e) => return e.kind() == std::io::ErrorKind::WouldBlock,
+            }
+        }
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        let (first, rest) = bytes.split_at(bytes.len().min(KEPT - self.head.len()));
+        self.head.extend(first);
+        self.tail.extend(rest);
+        let over = self.tail.len().saturating_sub(KEPT);
+        self.tail.drain(..over);
+        self.cut += over as u64;
+    }
+
+    fn into_bytes(self) -> Vec<u8> {
+        let mut all = self.head;
+        if self.cut > 0 {
+            all.extend(format!("\n… {} bytes left out …\n", self.cut).as_bytes());
+        }
+        all.extend(self.tail);
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::actions::{Actions as _, Live};
+    use crate::run::step::{Step, Workflow};
+    use crate::run::written::{Action, StepText};
+
+    fn step(shell: &str, change: impl Fn(&mut StepText)) -> Step {
+        let mut text = StepText { name: "x".to_owned(), shell: Some(shell.to_owned()), ..StepText::default() };
+        change(&mut text);
+        Workflow::check(&Action { steps: vec![text], ..Action::default() }).unwrap().steps.remove(0)
+    }
+
+    fn perform(step: &Step, time_left: Option<Duration>) -> AttemptResult {
+        Live.perform(&Task { step, time_left, environment: &[], spawned: &|_| {} }, &Control::default())
+    }
+
+    #[test]
+    fn exit_codes_signals_and_timeouts_are_told_apart() {
+        for (shell, time_left, ending, code) in [
+            ("exit 0", None, "ok", Some(0)),
+            ("exit 3", None, "exit 3", Some(3)),
+            ("kill -9 $$", None, "killed by signal 9", None),
+            ("sleep 60", Some(Duration::from_millis(50)), "not done within 50 ms", None),
+        ] {
+            let result = perform(&step(shell, |_| {}), time_left);
+            let told = result.ending.failure().map_or("ok".to_owned(), |f| f.message);
+            assert_eq!((told.as_str(), result.exit_code), (ending, code), "{shell}");
+        }
+    }
+
+    #[test]
+    fn a_grandchild_that_keeps_the_pipe_open_is_not_waited_for() {
+        let result = perform(&step("echo said; sleep 30 &", |_| {}), Some(Duration::from_secs(20)));
+        assert_eq!((result.ending, result.output.as_slice()), (Ending::Ok, b"said\n".as_slice()));
+    }
+
+    #[test]
+    fn a_program_or_folder_that_does_not_exist_is_a_failure_to_spawn() {
+        let missing = step("x", |t| (t.shell, t.command) = (None, Some(vec!["no-such-program".to_owned()])));
+        let nowhere = step("x", |t| t.cwd = Some("/no/such".to_owned()));
+        for (step, told) in [(missing, "no program is named `no-such-program`"), (nowhere, "the folder `/no/such` does not exist")] {
+            let failure = perform(&step, None).ending.failure().unwrap();
+            assert_eq!((failure.error_type, failure.message.as_str()), (ErrorType::Spawn, told));
+        }
+    }
+
+    #[test]
+    fn long_output_keeps_its_head_and_its_tail() {
+        let result = perform(&step("echo first; head -c 1000000 /dev/zero; echo last", |_| {}), None);
+        assert!(result.output.starts_with(b"first\n") && result.output.ends_with(b"last\n"));
+        assert!(String::from_utf8_lossy(&result.output).contains("bytes left out"));
+    }
+
+    #[test]
+    fn a_stop_before_the_start_ends_the_process() {
+        let control = Control::default();
+        control.stop(StopKind::Terminate);
+        let step = step("sleep 60", |_| {});
+        let result = Live.perform(&Task { step: &step, time_left: None, environment: &[], spawned: &|_| {} }, &control);
+        assert_eq!(result.ending, Ending::Terminated);
+    }
+
+    #[test]
+    fn what_a_command_reads_is_given_to_it() {
+        let result = perform(&step("cat", |t| t.stdin = Some("hello".to_owned())), None);
+        assert_eq!(result.output, b"hello");
+    }
+}

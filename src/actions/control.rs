@@ -1,0 +1,74 @@
+//! How an attempt that is being made is told to stop.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::run::outcome::Ending;
+
+/// Why an attempt is to stop; a later one of these outranks an earlier one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum StopKind {
+    /// SIGTERM, grace, SIGKILL.
+    Cancel,
+    /// SIGKILL, because the run is terminated.
+    Terminate,
+    /// SIGKILL, because the server gives it up at the end of a drain.
+    GiveUp,
+}
+
+impl StopKind {
+    /// How an attempt that was stopped for this ended.
+    pub(crate) fn ending(self) -> Ending {
+        match self {
+            Self::Cancel => Ending::Canceled,
+            Self::Terminate => Ending::Terminated,
+            Self::GiveUp => Ending::Lost,
+        }
+    }
+}
+
+type Hook = Box<dyn Fn() + Send>;
+
+/// Shared between whoever makes attempts of a run and whoever may stop it.
+#[derive(Default)]
+pub(crate) struct Control(Mutex<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    asked: Option<StopKind>,
+    hook: Option<Hook>,
+}
+
+impl Control {
+    /// Asks for a stop; a stronger one replaces a weaker one.
+    pub(crate) fn stop(&self, kind: StopKind) {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.asked = inner.asked.max(Some(kind));
+        if let Some(hook) = &inner.hook {
+            hook();
+        }
+    }
+
+    /// What has been asked for, if anything.
+    pub(crate) fn asked(&self) -> Option<StopKind> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).asked
+    }
+
+    /// Calls `hook` at each stop from now on, and at once where one has been asked for already; until the guard is dropped.
+    pub(super) fn while_hooked(&self, hook: impl Fn() + Send + 'static) -> Hooked<'_> {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if inner.asked.is_some() {
+            hook();
+        }
+        inner.hook = Some(Box::new(hook));
+        Hooked(self)
+    }
+}
+
+/// Takes the hook away when dropped.
+pub(super) struct Hooked<'a>(&'a Control);
+
+impl Drop for Hooked<'_> {
+    fn drop(&mut self) {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).hook = None;
+    }
+}

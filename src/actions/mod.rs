@@ -1,0 +1,44 @@
+//! DOING: the only outward effects: HTTP requests and processes. Never sees the file.
+
+mod command;
+mod control;
+mod http;
+
+pub(crate) use control::{Control, StopKind};
+
+use std::time::Duration;
+
+use crate::machine::Process;
+use crate::run::outcome::AttemptResult;
+use crate::run::step::{Step, Work};
+
+/// One attempt to be made.
+pub(crate) struct Task<'a> {
+    /// What to do.
+    pub(crate) step: &'a Step,
+    /// How long it may take from now.
+    pub(crate) time_left: Option<Duration>,
+    /// What a command sees in its environment beside the server's own.
+    pub(crate) environment: &'a [(String, String)],
+    /// Told the process group of a command as soon as there is one.
+    pub(crate) spawned: &'a dyn Fn(Process),
+}
+
+/// Where effects leave; the scripted double of histories stands at the same place.
+pub(crate) trait Actions: Send + Sync {
+    /// Makes the attempt and says what it came to; stops when `control` says so.
+    fn perform(&self, task: &Task<'_>, control: &Control) -> AttemptResult;
+}
+
+/// The real thing.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Live;
+
+impl Actions for Live {
+    fn perform(&self, task: &Task<'_>, control: &Control) -> AttemptResult {
+        match &task.step.work {
+            Work::Probe(probe) => http::probe(probe, task.time_left, control),
+            Work::Command(command) => command::run(command, task, control),
+        }
+    }
+}

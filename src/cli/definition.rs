@@ -1,0 +1,396 @@
+//! The flags that define a schedule or a workflow: when, what, by which policies, in which state.
+
+use std::io::Read as _;
+
+use chrono::{DateTime, Utc};
+
+use super::Context;
+use crate::error::{Error, Kind};
+use crate::files;
+use crate::ops::{Clearable, Patch, instant};
+use crate::run::written::{Action, ProbeTable, ProbeText, RetryText, StepText};
+use crate::schedule::{OverlapPolicy, Policies};
+use crate::spec::written::{CalendarText, Exclusion, Written};
+use crate::spec::zone::{Gap, Repeat, Zone, Zones as _};
+use crate::zoneinfo::ZoneInfo;
+
+/// When.
+#[derive(Debug, Default, clap::Args)]
+#[command(next_help_heading = "When (all may repeat; the union counts)")]
+pub(super) struct WhenArgs {
+    /// Every so long, with an offset: `2m`, `1h/15m`
+    #[arg(long, visible_alias = "every", value_name = "EVERY[/OFFSET]")]
+    interval: Vec<String>,
+    /// A cron string: 5 fields, 6 with the year last, 7 with seconds first, or `@daily` and the like
+    #[arg(long, value_name = "STRING")]
+    cron: Vec<String>,
+    /// A calendar: `{"hour":"9","minute":"0","dayOfWeek":"Mon-Fri"}`
+    #[arg(long, value_name = "JSON")]
+    calendar: Vec<String>,
+    /// A Quartz expression: seconds first, Sunday is 1
+    #[arg(long, value_name = "STRING")]
+    quartz: Vec<String>,
+    /// What never fires: a date, or a calendar in which times left out mean any
+    #[arg(long, visible_alias = "exclude", value_name = "JSON|DATE")]
+    exclude_calendar: Vec<String>,
+    /// The zone of the wall clock; `local` is this machine's; UTC when not given
+    #[arg(long, visible_alias = "tz", value_name = "TZ")]
+    time_zone: Option<String>,
+    /// Nothing fires before: `2026-05-05T09:00:00Z`, `2026-05-05 09:00`, `now`, `+2h`
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    start_time: Option<String>,
+    /// Nothing fires after
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    end_time: Option<String>,
+    /// Start up to so much later, always the same for a time
+    #[arg(long, value_name = "DURATION")]
+    jitter: Option<String>,
+    /// A time that daylight saving skips: `skip` it, or `shift` it to right after the gap
+    #[arg(long, value_name = "CHOICE")]
+    dst_gap: Option<String>,
+    /// A time that daylight saving repeats: `both`, `first` or `last`
+    #[arg(long, value_name = "CHOICE")]
+    dst_repeat: Option<String>,
+}
+
+/// What.
+#[derive(Debug, Default, clap::Args)]
+#[command(next_help_heading = "What (one form)")]
+pub(super) struct WhatArgs {
+    /// A request and what it should come to: `NAME=URL [status=200] [timeout=5s] [method=GET]`; repeats, in order
+    #[arg(long, value_name = "PROBE")]
+    probe: Vec<String>,
+    /// A line for `/bin/sh -c`
+    #[arg(long, value_name = "LINE", conflicts_with = "probe")]
+    shell: Option<String>,
+    /// A file of `[[step]]` tables, or the same as JSON; `-` is stdin
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["probe", "shell"])]
+    steps: Option<String>,
+    /// A program and its arguments; no shell
+    #[arg(last = true, value_name = "COMMAND", conflicts_with_all = ["probe", "shell", "steps"])]
+    command: Vec<String>,
+    #[command(flatten)]
+    defaults: StepArgs,
+    /// How long a run may take
+    #[arg(long, value_name = "DURATION")]
+    run_timeout: Option<String>,
+    /// The base of the workflow ids of its runs; the schedule's id when not given
+    #[arg(long, value_name = "BASE")]
+    workflow_id: Option<String>,
+}
+
+/// For steps that do not say otherwise.
+#[derive(Debug, Default, clap::Args)]
+#[command(next_help_heading = "Steps that do not say otherwise")]
+struct StepArgs {
+    /// How long one attempt may take
+    #[arg(long, value_name = "DURATION")]
+    start_to_close_timeout: Option<String>,
+    /// How long all attempts may take, waits included
+    #[arg(long, value_name = "DURATION")]
+    schedule_to_close_timeout: Option<String>,
+    /// How many attempts there are; 0 is no limit
+    #[arg(long, visible_alias = "attempts", value_name = "N")]
+    retry_maximum_attempts: Option<u32>,
+    /// The wait after the first attempt
+    #[arg(long, value_name = "DURATION")]
+    retry_initial_interval: Option<String>,
+    /// How much longer each wait is than the one before
+    #[arg(long, value_name = "N")]
+    retry_backoff_coefficient: Option<f64>,
+    /// The longest wait
+    #[arg(long, value_name = "DURATION")]
+    retry_maximum_interval: Option<String>,
+    /// An error type that is not retried; repeats
+    #[arg(long, value_name = "TYPE")]
+    non_retryable: Vec<String>,
+    /// The folder commands run in
+    #[arg(long, value_name = "DIR")]
+    cwd: Option<String>,
+    /// A variable of commands; `NAME=env:OTHER` is read when the step runs; repeats
+    #[arg(long, value_name = "NAME=VALUE")]
+    env: Vec<String>,
+}
+
+/// By which policies, in which state.
+#[derive(Debug, Default, clap::Args)]
+#[command(next_help_heading = "Policies and state")]
+pub(super) struct PolicyArgs {
+    /// While a run is going: skip, buffer-one, buffer-all, cancel-other, terminate-other or allow-all
+    #[arg(long, visible_alias = "overlap", value_name = "POLICY")]
+    overlap_policy: Option<String>,
+    /// How late a time may still be taken up after an outage; at least 10s, 10m when not given
+    #[arg(long, visible_alias = "catchup", value_name = "DURATION")]
+    catchup_window: Option<String>,
+    /// Pause when a run fails
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
+    pause_on_failure: Option<bool>,
+    /// What people should know of it
+    #[arg(long, value_name = "TEXT")]
+    note: Option<String>,
+    /// Start nothing until it is unpaused
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
+    paused: Option<bool>,
+    /// How many scheduled starts are left: a number, or `unlimited`
+    #[arg(long, value_name = "N")]
+    remaining_actions: Option<String>,
+}
+
+impl WhenArgs {
+    /// Whether no time is named.
+    pub(super) fn names_nothing(&self) -> bool {
+        self.interval.is_empty() && self.cron.is_empty() && self.calendar.is_empty() && self.quartz.is_empty()
+    }
+
+    fn zone_name(&self) -> Result<Option<String>, Error> {
+        match self.time_zone.as_deref() {
+            Some(local) if local.eq_ignore_ascii_case("local") => ZoneInfo::local_name().map(Some),
+            other => Ok(other.map(str::to_owned)),
+        }
+    }
+
+    /// The zone that times without one are read in.
+    pub(super) fn zone(&self, context: &Context) -> Result<Zone, Error> {
+        self.zone_name()?.map_or_else(|| Ok(Zone::utc()), |name| context.zones.zone(&name))
+    }
+
+    /// The spec as written.
+    pub(super) fn written(&self, context: &Context) -> Result<Written, Error> {
+        let zone = self.zone(context)?;
+        let now = context.now();
+        let instant = |t: &Option<String>| -> Result<Option<DateTime<Utc>>, Error> {
+            t.as_deref().map(|t| instant::parse(t, &zone, now)).transpose()
+        };
+        Ok(Written {
+            interval: self.interval.clone(),
+            cron: self.cron.clone(),
+            calendar: self.calendar.iter().map(|c| CalendarText::parse_json(c)).collect::<Result<_, _>>()?,
+            quartz: self.quartz.clone(),
+            exclude_calendar: self.exclude_calendar.iter().map(|e| Exclusion::parse(e)).collect::<Result<_, _>>()?,
+            at_boot: false,
+            time_zone: self.zone_name()?,
+            dst_gap: self.gap()?.unwrap_or_default(),
+            dst_repeat: self.repeat()?.unwrap_or_default(),
+            start_time: instant(&self.start_time)?,
+            end_time: instant(&self.end_time)?,
+            jitter: self.jitter.clone(),
+        })
+    }
+
+    fn gap(&self) -> Result<Option<Gap>, Error> {
+        choice("--dst-gap", self.dst_gap.as_deref(), &[("skip", Gap::Skip), ("shift", Gap::Shift)])
+    }
+
+    fn repeat(&self) -> Result<Option<Repeat>, Error> {
+        let choices = [("both", Repeat::Both), ("first", Repeat::First), ("last", Repeat::Last)];
+        choice("--dst-repeat", self.dst_repeat.as_deref(), &choices)
+    }
+}
+
+fn choice<T: Copy>(flag: &str, given: Option<&str>, choices: &[(&str, T)]) -> Result<Option<T>, Error> {
+    let Some(given) = given else { return Ok(None) };
+    choices.iter().find(|(name, _)| name.eq_ignore_ascii_case(given)).map(|(_, c)| Some(*c)).ok_or_else(|| {
+        let names: Vec<_> = choices.iter().map(|(n, _)| *n).collect();
+        Error::new(Kind::Usage, format_args!("`{given}` is not a choice of `{flag}`")).hint(format_args!("They are {}.", names.join(", ")))
+    })
+}
+
+impl WhatArgs {
+    /// The steps, if any are named.
+    fn steps(&self) -> Result<Option<Vec<StepText>>, Error> {
+        let mut steps = if let Some(file) = &self.steps {
+            files::steps::parse(&read_file(file)?, file)?
+        } else if !self.probe.is_empty() {
+            self.probe.iter().map(|p| probe(p)).collect::<Result<_, _>>()?
+        } else if let Some(line) = &self.shell {
+            vec![StepText { name: "command".to_owned(), shell: Some(line.clone()), ..StepText::default() }]
+        } else if !self.command.is_empty() {
+            vec![StepText { name: "command".to_owned(), command: Some(self.command.clone()), ..StepText::default() }]
+        } else {
+            return Ok(None);
+        };
+        for step in &mut steps {
+            self.defaults.complete(step)?;
+        }
+        Ok(Some(steps))
+    }
+
+    /// The workflow, for a run without a schedule.
+    pub(super) fn action(&self) -> Result<Action, Error> {
+        Ok(Action {
+            workflow_id: self.workflow_id.clone(),
+            run_timeout: self.run_timeout.clone(),
+            steps: self.steps()?.unwrap_or_default(),
+        })
+    }
+
+    /// Whether a default for steps is named.
+    fn names_defaults(&self) -> bool {
+        self.defaults.is_named()
+    }
+}
+
+impl StepArgs {
+    fn is_named(&self) -> bool {
+        self.start_to_close_timeout.is_some()
+            || self.schedule_to_close_timeout.is_some()
+            || self.cwd.is_some()
+            || !self.env.is_empty()
+            || self.retry().is_some()
+    }
+
+    fn retry(&self) -> Option<RetryText> {
+        let retry = RetryText {
+            initial_interval: self.retry_initial_interval.clone(),
+            backoff_coefficient: self.retry_backoff_coefficient,
+            maximum_interval: self.retry_maximum_interval.clone(),
+            maximum_attempts: self.retry_maximum_attempts,
+            non_retryable: (!self.non_retryable.is_empty()).then(|| self.non_retryable.clone()),
+        };
+        (retry != RetryText::default()).then_some(retry)
+    }
+
+    /// Fills in what a step does not say.
+    fn complete(&self, step: &mut StepText) -> Result<(), Error> {
+        let fill = |to: &mut Option<String>, from: &Option<String>| {
+            if to.is_none() {
+                to.clone_from(from);
+            }
+        };
+        fill(&mut step.start_to_close_timeout, &self.start_to_close_timeout);
+        fill(&mut step.schedule_to_close_timeout, &self.schedule_to_close_timeout);
+        if let Some(flags) = self.retry() {
+            let own = step.retry.take().unwrap_or_default();
+            step.retry = Some(RetryText {
+                initial_interval: own.initial_interval.or(flags.initial_interval),
+                backoff_coefficient: own.backoff_coefficient.or(flags.backoff_coefficient),
+                maximum_interval: own.maximum_interval.or(flags.maximum_interval),
+                maximum_attempts: own.maximum_attempts.or(flags.maximum_attempts),
+                non_retryable: own.non_retryable.or(flags.non_retryable),
+            });
+        }
+        if step.probe.is_none() {
+            fill(&mut step.cwd, &self.cwd);
+            for pair in &self.env {
+                let (key, value) = pair.split_once('=').ok_or_else(|| {
+                    Error::new(Kind::Usage, format_args!("`{pair}` is not a variable")).hint("Write `--env NAME=VALUE`.")
+                })?;
+                step.env.entry(key.to_owned()).or_insert_with(|| value.to_owned());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads `NAME=URL [status=200] [timeout=5s] [method=GET]`.
+fn probe(written: &str) -> Result<StepText, Error> {
+    let refuse = |rule: String| {
+        Error::new(Kind::Usage, format_args!("{rule} in probe `{}`", written.escape_debug()))
+            .hint("Write 'NAME=URL [status=200] [timeout=5s] [method=GET]'.")
+    };
+    let mut words = written.split_whitespace();
+    let (name, url) = words.next().and_then(|w| w.split_once('=')).ok_or_else(|| refuse("no `NAME=URL`".to_owned()))?;
+    if url.is_empty() {
+        return Err(refuse(format!("no URL after `{name}=`")));
+    }
+    let mut table = ProbeTable { url: url.to_owned(), ..ProbeTable::default() };
+    for word in words {
+        match word.split_once('=') {
+            Some(("status", status)) => {
+                table.status = Some(status.parse().map_err(|_| refuse(format!("status `{status}` is not a number from 100 to 599")))?);
+            }
+            Some(("timeout", timeout)) => table.timeout = Some(timeout.to_owned()),
+            Some(("method", method)) => table.method = Some(method.to_owned()),
+            _ => return Err(refuse(format!("`{word}` is not `status=…`, `timeout=…` or `method=…`"))),
+        }
+    }
+    Ok(StepText { name: name.to_owned(), probe: Some(ProbeText::Table(table)), ..StepText::default() })
+}
+
+fn read_file(name: &str) -> Result<String, Error> {
+    let mut text = String::new();
+    let read = if name == "-" {
+        std::io::stdin().read_to_string(&mut text).map(|_| ())
+    } else {
+        std::fs::read_to_string(name).map(|t| text = t)
+    };
+    read.map_err(|e| Error::new(Kind::Usage, format_args!("cannot read the steps from `{name}`")).because(e))?;
+    Ok(text)
+}
+
+/// Reads an overlap policy that may be named.
+pub(super) fn overlap(named: Option<&str>) -> Result<Option<OverlapPolicy>, Error> {
+    named.map(OverlapPolicy::parse).transpose()
+}
+
+/// What the flags name, as a patch. `existing` steps take the step defaults where no steps are named.
+pub(super) fn patch(
+    context: &Context,
+    when: &WhenArgs,
+    what: &WhatArgs,
+    policies: &PolicyArgs,
+    clear: &[String],
+    existing: Option<Vec<StepText>>,
+) -> Result<Patch, Error> {
+    let remaining_actions = match policies.remaining_actions.as_deref() {
+        None => None,
+        Some(word) if word.eq_ignore_ascii_case("unlimited") => Some(None),
+        Some(number) => Some(Some(number.parse().map_err(|_| {
+            Error::new(Kind::Usage, format_args!("`{number}` is not a number of actions")).hint("Write a number, or `unlimited`.")
+        })?)),
+    };
+    let steps = match (what.steps()?, existing) {
+        (Some(steps), _) => Some(steps),
+        // A default that is named on an update is meant for the steps there are.
+        (None, Some(mut existing)) if what.names_defaults() => {
+            for step in &mut existing {
+                *step = what.defaults.over(step)?;
+            }
+            Some(existing)
+        }
+        (None, _) => None,
+    };
+    Ok(Patch {
+        spec: when.written(context)?,
+        at_boot: None,
+        dst_gap: when.gap()?,
+        dst_repeat: when.repeat()?,
+        steps,
+        workflow_id: what.workflow_id.clone(),
+        run_timeout: what.run_timeout.clone(),
+        overlap: overlap(policies.overlap_policy.as_deref())?,
+        catchup_window_ms: policies.catchup_window.as_deref().map(Policies::catchup_of).transpose()?,
+        pause_on_failure: policies.pause_on_failure,
+        note: policies.note.clone(),
+        paused: policies.paused,
+        remaining_actions,
+        clear: clear.iter().map(|c| Clearable::parse(c)).collect::<Result<_, _>>()?,
+    })
+}
+
+impl StepArgs {
+    /// A step with what the flags name in place of its own.
+    fn over(&self, step: &StepText) -> Result<StepText, Error> {
+        let mut flags_first = StepText { probe: step.probe.clone(), ..StepText::default() };
+        self.complete(&mut flags_first)?;
+        let named = flags_first.retry.clone().unwrap_or_default();
+        let own = step.retry.clone().unwrap_or_default();
+        let retry = RetryText {
+            initial_interval: named.initial_interval.or(own.initial_interval),
+            backoff_coefficient: named.backoff_coefficient.or(own.backoff_coefficient),
+            maximum_interval: named.maximum_interval.or(own.maximum_interval),
+            maximum_attempts: named.maximum_attempts.or(own.maximum_attempts),
+            non_retryable: named.non_retryable.or(own.non_retryable),
+        };
+        let mut env = step.env.clone();
+        env.extend(flags_first.env);
+        Ok(StepText {
+            start_to_close_timeout: flags_first.start_to_close_timeout.or_else(|| step.start_to_close_timeout.clone()),
+            schedule_to_close_timeout: flags_first.schedule_to_close_timeout.or_else(|| step.schedule_to_close_timeout.clone()),
+            cwd: flags_first.cwd.or_else(|| step.cwd.clone()),
+            retry: (retry != RetryText::default()).then_some(retry),
+            env,
+            ..step.clone()
+        })
+    }
+}

@@ -1,0 +1,59 @@
+//! `tempo incident describe`.
+
+use super::super::Context;
+use crate::error::{Error, Kind};
+use crate::output::Style;
+use crate::output::table::{pairs, plain, table};
+use crate::present;
+use crate::spec::describe::spoken;
+use crate::store::Missing;
+
+/// Show an incident with each of its failures
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Its number, as `tempo incident list` shows it
+    id: i64,
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
+    let store = context.open(Missing::Refuse)?;
+    let view = store.read(|r| {
+        let row = r.incident(args.id)?.ok_or_else(|| {
+            Error::new(Kind::NotFound, format_args!("no incident has the number {}", args.id))
+                .hint("Run `tempo incident list --all` to see them all.")
+        })?;
+        present::incident_in_full(r, &row)
+    })?;
+    if !context.ui.is_text() {
+        return context.ui.json(&view);
+    }
+    let times = context.times();
+    let style = if view.status == "resolved" { Style::Good } else { Style::Bad };
+    let at = |i: crate::output::views::Instant| format!("{} {}", times.full(i.0), times.zone());
+    pairs(
+        &context.ui,
+        &[
+            ("Incident", plain(view.latest.id.to_string())),
+            ("Status", (view.status.clone(), Some(style))),
+            ("Target", (view.latest.target_name.clone(), Some(Style::Strong))),
+            ("Points at", plain(&view.latest.target_url)),
+            ("Schedule", plain(view.schedule_id.clone().unwrap_or_default())),
+            ("Times", plain(view.count.to_string())),
+            ("First", plain(at(view.first_detected_at))),
+            ("Resolved", plain(view.resolved_at.map(at).unwrap_or_default())),
+        ],
+    )?;
+    context.ui.data("")?;
+    let rows: Vec<_> = view
+        .occurrences
+        .iter()
+        .flatten()
+        .map(|o| {
+            let status = o.status_code.map_or_else(String::new, |s| s.to_string());
+            let took = spoken(u128::from(o.elapsed_ms.unsigned_abs()));
+            vec![plain(times.full(o.detected_at.0)), plain(&o.error_type), plain(status), plain(took), plain(&o.error)]
+        })
+        .collect();
+    let detected = format!("DETECTED ({})", times.zone());
+    table(&context.ui, &[&detected, "TYPE", "HTTP", "TOOK", "ERROR"], &rows, "")
+}

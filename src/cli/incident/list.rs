@@ -1,0 +1,54 @@
+//! `tempo incident list`.
+
+use super::super::Context;
+use crate::error::Error;
+use crate::output::Style;
+use crate::output::table::{plain, table};
+use crate::output::views::IncidentView;
+use crate::present;
+use crate::store::Missing;
+
+/// List incidents, newest first
+///
+/// An incident is open until its step next succeeds; each failure in it is counted and kept.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Only those that are not resolved; the default
+    #[arg(long, conflicts_with = "all")]
+    open: bool,
+    /// Resolved ones too
+    #[arg(long)]
+    all: bool,
+    /// Only those of this target: the name of a step
+    #[arg(long, value_name = "NAME")]
+    target: Option<String>,
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
+    let store = context.open(Missing::Create)?;
+    let rows = store.read(|r| r.incidents(args.all, args.target.as_deref()))?;
+    let views: Vec<_> = rows.iter().map(present::incident).collect();
+    if context.ui.is_text() { show(context, &views) } else { context.ui.json_list(&views) }
+}
+
+/// A table of incidents.
+pub(in crate::cli) fn show(context: &Context, views: &[IncidentView]) -> Result<(), Error> {
+    let times = context.times();
+    let rows: Vec<_> = views
+        .iter()
+        .map(|v| {
+            let style = if v.status == "resolved" { Style::Good } else { Style::Bad };
+            vec![
+                plain(v.latest.id.to_string()),
+                (v.status.clone(), Some(style)),
+                (v.latest.target_name.clone(), Some(Style::Strong)),
+                plain(&v.latest.error),
+                plain(v.count.to_string()),
+                plain(times.short(v.latest.detected_at.0)),
+                plain(v.schedule_id.clone().unwrap_or_default()),
+            ]
+        })
+        .collect();
+    let last = format!("LAST ({})", times.zone());
+    table(&context.ui, &["ID", "STATUS", "TARGET", "ERROR", "TIMES", &last, "SCHEDULE"], &rows, "No incident is open.")
+}

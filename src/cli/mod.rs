@@ -1,0 +1,179 @@
+//! The command line: one file per subcommand, a folder per family. Each parses, calls `ops` or the engine, and shows.
+
+mod completions;
+mod definition;
+mod demo;
+mod incident;
+mod man;
+mod run;
+mod schedule;
+mod status;
+mod wait;
+mod workflow;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use chrono::{DateTime, Utc};
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+use crate::clock::{Clock as _, SystemClock};
+use crate::error::{Error, Kind};
+use crate::machine;
+use crate::output::times::Times;
+use crate::output::ui::{ColorWhen, Format, Talk, Ui};
+use crate::spec::zone::{Zone, Zones as _};
+use crate::store::{self, Missing, Store};
+use crate::zoneinfo::ZoneInfo;
+
+/// Durable scheduling for one machine
+///
+/// A schedule is a record on file that says when to run what. `tempo run` is the server and worker: it takes up what is due, runs
+/// the steps, retries, and records every attempt and its outcome. Commands work whether or not it is up.
+#[derive(Debug, Parser)]
+#[command(name = "tempo", version, propagate_version = false, disable_help_subcommand = true, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Everywhere")]
+struct Global {
+    /// The database; `TEMPO_DB`, or a file in the state folder of the user, when not given
+    #[arg(long, global = true, value_name = "FILE")]
+    db: Option<PathBuf>,
+    /// How data is written to stdout
+    #[arg(short, long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
+    output: Format,
+    /// When colours are used
+    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
+    color: ColorWhen,
+    /// Say nothing but errors
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// Say more
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    verbose: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Schedule(schedule::Args),
+    Workflow(workflow::Args),
+    Incident(incident::Args),
+    Run(run::Args),
+    Status(status::Args),
+    Demo(demo::Args),
+    Completions(completions::Args),
+    Man(man::Args),
+}
+
+/// What every command is handed.
+struct Context {
+    ui: Ui,
+    database: Option<PathBuf>,
+    zones: ZoneInfo,
+    clock: SystemClock,
+}
+
+impl Context {
+    /// Where the database is.
+    fn database(&self) -> Result<PathBuf, Error> {
+        self.database.clone().map_or_else(machine::default_database, Ok)
+    }
+
+    /// Opens the database.
+    fn open(&self, missing: Missing) -> Result<Store, Error> {
+        Store::open(&self.database()?, missing)
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    /// The server that is up, if one is: its pid and since when.
+    fn server(&self) -> Result<Option<(u32, i64)>, Error> {
+        Ok(store::server_pid(&self.database()?))
+    }
+
+    /// Says that what was recorded waits for a server, where none is up.
+    fn hint_when_down(&self, what: &str) -> Result<(), Error> {
+        if self.server()?.is_none() {
+            self.ui.hint(&format!("`tempo run` is not up; {what}"));
+        }
+        Ok(())
+    }
+
+    /// The machine's own zone, for times that are shown to people; UTC where it does not say.
+    fn local_zone(&self) -> Zone {
+        ZoneInfo::local_name().and_then(|name| self.zones.zone(&name)).unwrap_or_else(|_| Zone::utc())
+    }
+
+    /// Writes times on the machine's wall clock.
+    fn times(&self) -> Times {
+        Times::new(self.local_zone(), self.now())
+    }
+}
+
+/// The whole program: parses the command line, runs the command, and says what to exit with.
+pub(crate) fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => return unparsed(&e),
+    };
+    let talk = match (cli.global.quiet, cli.global.verbose) {
+        (true, _) => Talk::Quiet,
+        (false, true) => Talk::Verbose,
+        (false, false) => Talk::Normal,
+    };
+    let context = Context {
+        ui: Ui::new(cli.global.output, cli.global.color, talk),
+        database: cli.global.db,
+        zones: ZoneInfo::of_machine(),
+        clock: SystemClock,
+    };
+    match perform(&context, cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            context.ui.error(&e);
+            ExitCode::from(e.kind().exit_code())
+        }
+    }
+}
+
+fn perform(context: &Context, command: Command) -> Result<(), Error> {
+    match command {
+        Command::Schedule(args) => schedule::run(context, args),
+        Command::Workflow(args) => workflow::run(context, args),
+        Command::Incident(args) => incident::run(context, args),
+        Command::Run(args) => run::run(context, &args),
+        Command::Status(args) => status::run(context, &args),
+        Command::Demo(args) => demo::run(context, &args),
+        Command::Completions(args) => completions::run(context, &args),
+        Command::Man(args) => man::run(context, &args),
+    }
+}
+
+/// Help, version, and command lines that are wrong.
+fn unparsed(e: &clap::Error) -> ExitCode {
+    let wants_json = machine::arguments().windows(2).any(|w| matches!(w[0].as_str(), "-o" | "--output") && w[1].starts_with("json"))
+        || machine::arguments().iter().any(|a| a.starts_with("-ojson") || a.starts_with("--output=json"));
+    if e.use_stderr() && wants_json {
+        let text = e.render().to_string();
+        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let ui = Ui::new(Format::Json, ColorWhen::Never, Talk::Normal);
+        ui.error(&Error::new(Kind::Usage, message).hint("Run it with `--help` to see what it takes."));
+    } else {
+        // Where nobody reads it any more there is nothing to say.
+        let _ = e.print();
+    }
+    ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(Kind::Usage.exit_code()))
+}
+
+/// The definition that `--help`, the man pages and the completions are made from.
+pub(crate) fn command() -> clap::Command {
+    Cli::command()
+}

@@ -1,0 +1,103 @@
+//! `tempo schedule backfill`.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::super::Context;
+use super::super::{definition, wait};
+use super::trigger::{run_views, verdict};
+use crate::error::{Error, Kind};
+use crate::names::ScheduleId;
+use crate::ops::{self, instant};
+use crate::output::counted;
+use crate::output::views::{Instant, RequestView, rfc3339};
+use crate::spec::text;
+use crate::spec::zone::{Zone, Zones as _};
+
+/// Run the times of a past range
+///
+/// Both ends count; the oldest time comes first. Works while the schedule is paused, and a time that has been run can be run again.
+/// Under `buffer-all` the runs follow one another, under `allow-all` they go side by side; under `skip` only the oldest starts.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Which schedule
+    id: ScheduleId,
+    /// The first time: `2026-05-05T09:00:00Z`, `2026-05-05 09:00` in the schedule's zone, `-2h`
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, required_unless_present_any = ["last", "cancel"])]
+    start_time: Option<String>,
+    /// The last time; now when not given
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    end_time: Option<String>,
+    /// The range up to now
+    #[arg(long, value_name = "DURATION", conflicts_with_all = ["start_time", "end_time"])]
+    last: Option<String>,
+    /// Decide by this policy instead of the schedule's own
+    #[arg(long, visible_alias = "overlap", value_name = "POLICY")]
+    overlap_policy: Option<String>,
+    /// Wait until every run has closed; exit 0 when all completed without an incident
+    #[arg(long)]
+    wait: bool,
+    /// Wait at most so long
+    #[arg(long, requires = "wait", value_name = "DURATION")]
+    timeout: Option<String>,
+    /// End the backfills of the schedule: what has not begun will not
+    #[arg(long, conflicts_with_all = ["start_time", "end_time", "last", "wait", "overlap_policy"])]
+    cancel: bool,
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
+    let mut store = super::open_for(context, &args.id)?;
+    if args.cancel {
+        let ended = store.write(|w| ops::cancel_backfill(w, &args.id, context.now()))?;
+        if !context.ui.is_text() {
+            return context.ui.json(&super::view(context, &store, &args.id)?);
+        }
+        return context.ui.data(&format!("Canceled {} of {}", counted(ended, "backfill"), args.id));
+    }
+    let overlap = definition::overlap(args.overlap_policy.as_deref())?;
+    let timeout = wait::timeout(args.timeout.as_deref())?;
+    let row = store.read(|r| ops::find(r, &args.id))?;
+    let zone = row.spec.time_zone.as_deref().map_or_else(|| Ok(Zone::utc()), |z| context.zones.zone(z))?;
+    let range = range(args, &zone, context.now())?;
+    if args.wait {
+        wait::needs_server(context)?;
+    }
+    let (placed, times) = store.write(|w| ops::backfill(w, &context.zones, &args.id, range, overlap, context.now()))?;
+    let state = if args.wait {
+        Some(wait::for_request(context, &store, placed.key, times, timeout)?)
+    } else {
+        wait::for_decision(context, &store, placed.key)?
+    };
+    let runs = state.as_ref().map(|s| s.runs.clone()).unwrap_or_default();
+    let view = RequestView {
+        schedule_id: args.id.to_string(),
+        request_id: placed.request_id,
+        runs: run_views(&store, &runs)?,
+        start_time: Some(Instant(range.0)),
+        end_time: Some(Instant(range.1)),
+        times: Some(times),
+    };
+    if context.ui.is_text() {
+        let from_to = format!("{} to {}", rfc3339(range.0), rfc3339(range.1));
+        context.ui.data(&format!("Backfill of {}: {} from {from_to}", args.id, counted(times, "time")))?;
+        let count = |status: &str| view.runs.iter().filter(|r| r.status == status).count() as u64;
+        if !view.runs.is_empty() {
+            let (done, running) = (count("Completed"), count("Running"));
+            let failed = view.runs.len() as u64 - done - running;
+            context.ui.data(&format!("{}: {done} completed, {running} running, {failed} failed", counted(view.runs.len() as u64, "run")))?;
+        }
+    } else {
+        context.ui.json(&view)?;
+    }
+    if args.wait { verdict(&args.id, state.as_ref(), &runs) } else { context.hint_when_down("the request waits for it.") }
+}
+
+fn range(args: &Args, zone: &Zone, now: DateTime<Utc>) -> Result<(DateTime<Utc>, DateTime<Utc>), Error> {
+    if let Some(last) = &args.last {
+        let span = TimeDelta::from_std(text::duration(last)?).ok().and_then(|span| now.checked_sub_signed(span));
+        let start = span.ok_or_else(|| Error::new(Kind::Usage, format_args!("`{last}` is longer than time goes back")))?;
+        return Ok((start, now));
+    }
+    let start = instant::parse(args.start_time.as_deref().unwrap_or("now"), zone, now)?;
+    let end = args.end_time.as_deref().map_or(Ok(now), |t| instant::parse(t, zone, now))?;
+    Ok((start, end))
+}

@@ -1,0 +1,38 @@
+//! `tempo schedule delete`.
+
+use super::super::Context;
+use crate::error::Error;
+use crate::names::ScheduleId;
+use crate::ops;
+use crate::output::counted;
+use crate::output::views::DeletedView;
+
+/// Delete schedules
+///
+/// Runs already going finish, and what has run stays readable. Starts that wait their turn and requests that are not carried out yet
+/// go with it.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Which schedules
+    #[arg(required = true)]
+    id: Vec<ScheduleId>,
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
+    let mut store = match args.id.first() {
+        Some(id) => super::open_for(context, id)?,
+        None => return Ok(()),
+    };
+    let deleted = store.write(|w| {
+        let delete = |id: &ScheduleId| Ok(DeletedView { id: id.to_string(), still_running: ops::delete(w, id)? });
+        args.id.iter().map(delete).collect::<Result<Vec<_>, Error>>()
+    })?;
+    if !context.ui.is_text() {
+        return context.ui.json_list(&deleted);
+    }
+    for d in deleted {
+        let left = if d.still_running == 0 { String::new() } else { format!("; {} still going", counted(d.still_running, "run")) };
+        context.ui.data(&format!("Deleted schedule {}{left}", d.id))?;
+    }
+    Ok(())
+}

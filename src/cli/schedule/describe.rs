@@ -1,0 +1,96 @@
+//! `tempo schedule describe`.
+
+use super::super::Context;
+use crate::error::Error;
+use crate::names::ScheduleId;
+use crate::output::table::{pairs, plain, table};
+use crate::output::times::Times;
+use crate::output::views::ScheduleView;
+use crate::output::{Style, counted};
+use crate::run::written::{ProbeText, StepText};
+use crate::spec::zone::Zones as _;
+
+/// Show all of a schedule
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Which schedule
+    id: ScheduleId,
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
+    let store = super::open_for(context, &args.id)?;
+    let view = super::view(context, &store, &args.id)?;
+    if context.ui.is_text() { show(context, &view) } else { context.ui.json(&view) }
+}
+
+fn show(context: &Context, v: &ScheduleView) -> Result<(), Error> {
+    let times = Times::new(context.zones.zone(&v.time_zone)?, context.now());
+    let state = if v.paused { ("paused".to_owned(), Some(Style::Warn)) } else { ("active".to_owned(), Some(Style::Good)) };
+    let next = match super::next_line(context, v) {
+        Some(next) => next,
+        None if v.paused => "none while it is paused".to_owned(),
+        None => "never by itself".to_owned(),
+    };
+    let counts = format!(
+        "{}, {} skipped, {} missed, {} dropped, {} waiting",
+        counted(v.num_actions, "run"),
+        v.num_actions_skipped_overlap,
+        v.num_actions_missed_catchup_window,
+        v.num_actions_buffer_dropped,
+        v.buffer_size
+    );
+    let failure = if v.pause_on_failure { ", pauses on failure" } else { "" };
+    let remaining = v.remaining_actions.map_or_else(String::new, |n| n.to_string());
+    let backfills: Vec<String> = v.backfills.iter().map(|b| format!("{} of {} taken up", b.done, b.times)).collect();
+    pairs(
+        &context.ui,
+        &[
+            ("Id", (v.id.clone(), Some(Style::Strong))),
+            ("Note", plain(&v.note)),
+            ("State", state),
+            ("When", plain(&v.spec_text)),
+            ("Next", plain(next)),
+            ("Policies", plain(format!("{}, catch-up {}{failure}", v.overlap_policy, v.catchup_window))),
+            ("Remaining", plain(remaining)),
+            ("So far", plain(counts)),
+            ("Backfills", plain(backfills.join(", "))),
+            ("Created", plain(format!("{} {}", times.full(v.created_at.0), times.zone()))),
+        ],
+    )?;
+    if let Some(action) = &v.action {
+        context.ui.data("")?;
+        context.ui.data(&format!("Steps of {}", action.workflow_id))?;
+        let rows: Vec<_> = action.steps.iter().map(|s| vec![plain(format!("  {}", s.name)), plain(said(s))]).collect();
+        for row in rows {
+            context.ui.data(&format!("{}: {}", row[0].0, row[1].0))?;
+        }
+    }
+    let recent = v.recent_actions.as_deref().unwrap_or_default();
+    if recent.is_empty() {
+        return Ok(());
+    }
+    context.ui.data("")?;
+    let rows: Vec<_> = recent
+        .iter()
+        .map(|r| {
+            let status = (r.status.to_owned(), super::super::workflow::style_of(r.status));
+            vec![plain(times.full(r.scheduled_at.0)), plain(times.full(r.started_at.0)), status, plain(&r.run_id)]
+        })
+        .collect();
+    let scheduled = format!("SCHEDULED ({})", times.zone());
+    table(&context.ui, &[&scheduled, "STARTED", "STATUS", "RUN"], &rows, "")
+}
+
+/// What a step does, in a line.
+fn said(step: &StepText) -> String {
+    match (&step.probe, &step.command, &step.shell) {
+        (Some(ProbeText::Url(url)), ..) => format!("GET {url}"),
+        (Some(ProbeText::Table(t)), ..) => {
+            let timeout = t.timeout.as_ref().map_or_else(String::new, |d| format!(" within {d}"));
+            format!("{} {} → {}{timeout}", t.method.as_deref().unwrap_or("GET"), t.url, t.status.unwrap_or(200))
+        }
+        (None, Some(argv), _) => argv.join(" "),
+        (None, None, Some(line)) => line.clone(),
+        (None, None, None) => String::new(),
+    }
+}

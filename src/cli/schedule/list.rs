@@ -1,0 +1,56 @@
+//! `tempo schedule list`.
+
+use super::super::Context;
+use crate::error::Error;
+use crate::output::Style;
+use crate::output::table::{plain, table};
+use crate::present;
+use crate::store::Missing;
+
+/// List the schedules
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Only those that are paused
+    #[arg(long, conflicts_with = "active")]
+    paused: bool,
+    /// Only those that are not paused
+    #[arg(long)]
+    active: bool,
+    /// At most so many, in the order of their ids
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
+    let paused = if args.paused { Some(true) } else { args.active.then_some(false) };
+    let store = context.open(Missing::Create)?;
+    let views = store.read(|r| present::schedules(r, &context.zones, paused, args.limit))?;
+    if !context.ui.is_text() {
+        return context.ui.json_list(&views);
+    }
+    let times = context.times();
+    let rows: Vec<_> = views
+        .into_iter()
+        .map(|v| {
+            let next = match v.next_action_at {
+                _ if v.paused => ("paused".to_owned(), Some(Style::Warn)),
+                Some(at) => (format!("{} ({})", times.short(at.0), times.relative(at.0)), None),
+                None => ("never by itself".to_owned(), Some(Style::Dim)),
+            };
+            let missed = v.num_actions_missed_catchup_window;
+            vec![
+                (v.id, Some(Style::Strong)),
+                plain(v.spec_text),
+                next,
+                plain(v.num_actions.to_string()),
+                plain(v.num_actions_skipped_overlap.to_string()),
+                (missed.to_string(), (missed > 0).then_some(Style::Warn)),
+                plain(v.running_actions.len().to_string()),
+                plain(v.note),
+            ]
+        })
+        .collect();
+    let next = format!("NEXT ({})", times.zone());
+    let header = ["ID", "WHEN", next.as_str(), "RUNS", "SKIPPED", "MISSED", "RUNNING", "NOTE"];
+    table(&context.ui, &header, &rows, "There is no schedule yet. `tempo schedule create` makes one.")
+}

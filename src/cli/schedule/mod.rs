@@ -1,0 +1,92 @@
+//! `tempo schedule`: records on file that say when to run what.
+
+mod backfill;
+mod create;
+mod delete;
+mod describe;
+mod list;
+mod next;
+mod pause;
+mod trigger;
+mod unpause;
+mod update;
+
+use clap::Subcommand;
+
+use super::Context;
+use crate::error::{Error, Kind};
+use crate::names::ScheduleId;
+use crate::ops;
+use crate::output::views::ScheduleView;
+use crate::present;
+use crate::store::{Missing, Store};
+
+/// Make, show, change and trigger schedules
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Create(create::Args),
+    Update(update::Args),
+    List(list::Args),
+    Describe(describe::Args),
+    Pause(pause::Args),
+    Unpause(unpause::Args),
+    Trigger(trigger::Args),
+    Backfill(backfill::Args),
+    Delete(delete::Args),
+    Next(next::Args),
+}
+
+pub(super) fn run(context: &Context, args: Args) -> Result<(), Error> {
+    match args.command {
+        Command::Create(args) => create::run(context, &args),
+        Command::Update(args) => update::run(context, &args),
+        Command::List(args) => list::run(context, &args),
+        Command::Describe(args) => describe::run(context, &args),
+        Command::Pause(args) => pause::run(context, &args),
+        Command::Unpause(args) => unpause::run(context, &args),
+        Command::Trigger(args) => trigger::run(context, &args),
+        Command::Backfill(args) => backfill::run(context, &args),
+        Command::Delete(args) => delete::run(context, &args),
+        Command::Next(args) => next::run(context, &args),
+    }
+}
+
+/// A schedule as it is shown.
+fn view(context: &Context, store: &Store, id: &ScheduleId) -> Result<ScheduleView, Error> {
+    store.read(|read| present::schedule(read, &context.zones, ops::find(read, id)?, context.now()))
+}
+
+/// Opens the database for a command about a schedule: where there is none, no schedule is in it either.
+fn open_for(context: &Context, id: &ScheduleId) -> Result<Store, Error> {
+    context.open(Missing::Refuse).map_err(|e| {
+        if e.kind() == Kind::NotFound {
+            return Error::new(Kind::NotFound, format_args!("no schedule is named `{id}`")).because(e);
+        }
+        e
+    })
+}
+
+/// The ids that a command names, or all of them.
+fn named_or_all(store: &Store, ids: &[ScheduleId], all: bool) -> Result<Vec<ScheduleId>, Error> {
+    if !all {
+        return Ok(ids.to_vec());
+    }
+    store.read(|r| r.schedule_ids())?.iter().map(|id| ScheduleId::parse(id)).collect()
+}
+
+/// The next times for people: `14:02:07, 14:04:01, 14:06:09 UTC`.
+fn next_line(context: &Context, view: &ScheduleView) -> Option<String> {
+    use crate::output::times::Times;
+    use crate::spec::zone::Zones as _;
+    let times = view.next_action_times.as_ref().filter(|t| !t.is_empty())?;
+    let zone = context.zones.zone(&view.time_zone).ok()?;
+    let clock = Times::new(zone, context.now());
+    let shown: Vec<String> = times.iter().take(3).map(|t| clock.short(t.0)).collect();
+    Some(format!("{} {}", shown.join(", "), clock.zone()))
+}

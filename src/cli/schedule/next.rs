@@ -1,0 +1,65 @@
+//! `tempo schedule next`.
+
+use super::super::Context;
+use super::super::definition::WhenArgs;
+use crate::error::{Error, Kind};
+use crate::names::ScheduleId;
+use crate::ops::{self, instant};
+use crate::output::table::{plain, table};
+use crate::present;
+use crate::spec::Spec;
+
+/// Show when a schedule fires next
+///
+/// Of a schedule on file, or of a spec that is given with the same flags and not stored. The times are those that the spec names,
+/// whether or not the schedule is paused; with jitter each is due a little later.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Which schedule; or give a spec
+    id: Option<ScheduleId>,
+    #[command(flatten)]
+    when: WhenArgs,
+    /// How many times
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    count: usize,
+    /// Times after this; now when not given
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    from: Option<String>,
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
+    let spec = match (&args.id, args.when.names_nothing()) {
+        (Some(id), true) => {
+            let store = super::open_for(context, id)?;
+            let row = store.read(|r| ops::find(r, id))?;
+            Spec::compile(&row.spec, id.as_str(), &context.zones)?
+        }
+        (None, false) => {
+            let written = args.when.written(context)?;
+            let spec = Spec::compile(&written, "", &context.zones)?;
+            // Without an id there is no seed: due times are the nominal ones.
+            if written.jitter.is_some() { Spec::compile(&crate::spec::written::Written { jitter: None, ..written }, "", &context.zones)? } else { spec }
+        }
+        _ => {
+            return Err(Error::new(Kind::Usage, "name a schedule, or give a spec like `--cron '0 9 * * *'`")
+                .hint("`tempo schedule next health` or `tempo schedule next --interval 2m`."));
+        }
+    };
+    let now = context.now();
+    let from = args.from.as_deref().map_or(Ok(now), |t| instant::parse(t, spec.zone(), now))?;
+    let times = present::next(&spec, from, args.count);
+    if !context.ui.is_text() {
+        return context.ui.json_list(&times);
+    }
+    let clock = context.times();
+    let rows: Vec<_> = times
+        .iter()
+        .map(|t| {
+            let late = (t.due_at.0 - t.scheduled_at.0).num_milliseconds().unsigned_abs();
+            let jitter = if late == 0 { String::new() } else { format!("+{}", crate::spec::describe::spoken(u128::from(late))) };
+            vec![plain(&t.local), plain(clock.relative(t.due_at.0)), plain(jitter), plain(t.note.clone().unwrap_or_default())]
+        })
+        .collect();
+    let local = format!("TIME ({})", spec.zone().name());
+    table(&context.ui, &[&local, "FROM NOW", "JITTER", "NOTE"], &rows, "No time comes before the year 2101.")
+}

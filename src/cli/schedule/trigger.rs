@@ -1,0 +1,96 @@
+//! `tempo schedule trigger`.
+
+use super::super::Context;
+use super::super::{definition, wait};
+use crate::error::{Error, Kind};
+use crate::names::ScheduleId;
+use crate::ops;
+use crate::output::views::{RequestView, RunView};
+use crate::present;
+use crate::store::{RequestState, RunRow, Store};
+
+/// Start a run of a schedule now
+///
+/// Works while it is paused, and does not touch its remaining actions. Where a run is going already, the overlap policy decides.
+/// Without `tempo run` the request is recorded and carried out when it is next up.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Which schedule
+    id: ScheduleId,
+    /// Decide by this policy instead of the schedule's own
+    #[arg(long, visible_alias = "overlap", value_name = "POLICY")]
+    overlap_policy: Option<String>,
+    /// Wait until the run has closed; exit 0 when it completed without an incident
+    #[arg(long)]
+    wait: bool,
+    /// Wait at most so long
+    #[arg(long, requires = "wait", value_name = "DURATION")]
+    timeout: Option<String>,
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
+    let overlap = definition::overlap(args.overlap_policy.as_deref())?;
+    let timeout = wait::timeout(args.timeout.as_deref())?;
+    let mut store = super::open_for(context, &args.id)?;
+    store.read(|r| ops::find(r, &args.id).map(|_| ()))?;
+    if args.wait {
+        wait::needs_server(context)?;
+    }
+    let placed = store.write(|w| ops::trigger(w, &args.id, overlap, context.now()))?;
+    let state = if args.wait {
+        Some(wait::for_request(context, &store, placed.key, 1, timeout)?)
+    } else {
+        wait::for_decision(context, &store, placed.key)?
+    };
+    let runs = state.as_ref().map(|s| s.runs.clone()).unwrap_or_default();
+    let view = RequestView {
+        schedule_id: args.id.to_string(),
+        request_id: placed.request_id,
+        runs: run_views(&store, &runs)?,
+        start_time: None,
+        end_time: None,
+        times: None,
+    };
+    if context.ui.is_text() {
+        tell(context, &args.id, &view, state.as_ref())?;
+    } else {
+        context.ui.json(&view)?;
+    }
+    if args.wait { verdict(&args.id, state.as_ref(), &runs) } else { context.hint_when_down("the request waits for it.") }
+}
+
+/// The runs of a request, with their results.
+pub(super) fn run_views(store: &Store, runs: &[RunRow]) -> Result<Vec<RunView>, Error> {
+    store.read(|read| runs.iter().map(|r| present::run(read, r)).collect())
+}
+
+fn tell(context: &Context, id: &ScheduleId, view: &RequestView, state: Option<&RequestState>) -> Result<(), Error> {
+    for run in &view.runs {
+        context.ui.data(&format!("Triggered {id}: run {} is {}", run.run_id, run.status))?;
+        for (step, result) in &run.result {
+            context.ui.data(&format!("  {step}: {result}"))?;
+        }
+    }
+    match state {
+        Some(s) if s.refused > 0 => context.ui.data(&format!("Triggered {id}: nothing started, {}", why(s))),
+        Some(s) if s.waiting > 0 => context.ui.data(&format!("Triggered {id}: the start waits its turn")),
+        _ if view.runs.is_empty() => context.ui.data(&format!("Triggered {id}: the request is recorded")),
+        _ => Ok(()),
+    }
+}
+
+fn why(state: &RequestState) -> &str {
+    state.reason.as_deref().unwrap_or("the policy refused it")
+}
+
+/// What was waited for, as an exit code.
+pub(super) fn verdict(id: &ScheduleId, state: Option<&RequestState>, runs: &[RunRow]) -> Result<(), Error> {
+    wait::verdict(runs)?;
+    match state {
+        Some(s) if runs.is_empty() && s.refused > 0 => {
+            Err(Error::new(Kind::Conflict, format_args!("nothing of `{id}` was started: {}", why(s)))
+                .hint("`--overlap-policy allow-all` starts beside what is going; `buffer-all` waits for it."))
+        }
+        _ => Ok(()),
+    }
+}

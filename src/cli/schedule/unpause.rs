@@ -1,0 +1,57 @@
+//! `tempo schedule unpause`.
+
+use super::super::Context;
+use crate::error::Error;
+use crate::names::ScheduleId;
+use crate::ops;
+use crate::output::counted;
+use crate::output::views::rfc3339;
+use crate::store::Missing;
+
+/// Let schedules start runs again
+///
+/// Times that passed while it was paused are not made up for; the answer says how many there were, and how to run them.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Which schedules
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    id: Vec<ScheduleId>,
+    /// All of them
+    #[arg(long)]
+    all: bool,
+    /// Why; replaces the note that is there
+    #[arg(long, value_name = "TEXT")]
+    note: Option<String>,
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
+    let mut store = match args.id.first() {
+        Some(id) => super::open_for(context, id)?,
+        None => context.open(Missing::Refuse)?,
+    };
+    let ids = super::named_or_all(&store, &args.id, args.all)?;
+    let passed = store.write(|w| {
+        let unpause = |id| ops::unpause(w, &context.zones, id, args.note.as_deref(), context.now());
+        ids.iter().map(unpause).collect::<Result<Vec<_>, _>>()
+    })?;
+    let views = ids.iter().map(|id| super::view(context, &store, id)).collect::<Result<Vec<_>, _>>()?;
+    if !context.ui.is_text() {
+        return context.ui.json_list(&views);
+    }
+    for (view, passed) in views.iter().zip(passed) {
+        context.ui.data(&format!("Unpaused schedule {}", view.id))?;
+        if let Some(next) = super::next_line(context, view) {
+            context.ui.data(&format!("Next: {next}"))?;
+        }
+        if let Some((first, last, count)) = passed {
+            context.ui.hint(&format!(
+                "{} passed while it was paused; `tempo schedule backfill {} --start-time {} --end-time {}` runs them.",
+                counted(count, "time"),
+                view.id,
+                rfc3339(first),
+                rfc3339(last)
+            ));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,43 @@
+//! `tempo schedule update`.
+
+use super::super::Context;
+use super::super::definition::{PolicyArgs, WhatArgs, WhenArgs, patch};
+use crate::error::Error;
+use crate::names::ScheduleId;
+use crate::ops::{self, Never};
+
+/// Change what is named of a schedule
+///
+/// Everything that is not named stays as it is; a list that is named is replaced. Times that were due before the change are decided
+/// by what was in force then, so no change loses a time or fires one twice. Runs already going are left alone.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Which schedule
+    id: ScheduleId,
+    #[command(flatten)]
+    when: WhenArgs,
+    #[command(flatten)]
+    what: WhatArgs,
+    #[command(flatten)]
+    policies: PolicyArgs,
+    /// Empty a field first: interval, cron, calendar, jitter, note …; repeats
+    #[arg(long, value_name = "FIELD")]
+    clear: Vec<String>,
+    /// Change it even if it can never fire then
+    #[arg(long)]
+    allow_never: bool,
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
+    let mut store = super::open_for(context, &args.id)?;
+    let existing = store.read(|r| Ok(r.action(ops::find(r, &args.id)?.workflow)?.steps))?;
+    let patch = patch(context, &args.when, &args.what, &args.policies, &args.clear, Some(existing))?;
+    let never = if args.allow_never { Never::Allow } else { Never::Refuse };
+    store.write(|w| ops::update(w, &context.zones, &args.id, &patch, never, context.now()))?;
+    let view = super::view(context, &store, &args.id)?;
+    if !context.ui.is_text() {
+        return context.ui.json(&view);
+    }
+    context.ui.data(&format!("Updated schedule {}: {}", view.id, view.spec_text))?;
+    super::next_line(context, &view).map_or(Ok(()), |next| context.ui.data(&format!("Next: {next}")))
+}

@@ -1,0 +1,47 @@
+//! `tempo status`.
+
+use super::Context;
+use crate::error::Error;
+use crate::output::Style;
+use crate::output::counted;
+use crate::output::table::{pairs, plain};
+use crate::present;
+use crate::store::Missing;
+
+/// Show how things stand: the server, what runs, what comes next, open incidents
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {}
+
+pub(super) fn run(context: &Context, _args: &Args) -> Result<(), Error> {
+    let server = context.server()?;
+    let store = context.open(Missing::Create)?;
+    let view = store.read(|r| present::status(r, server))?;
+    if !context.ui.is_text() {
+        return context.ui.json(&view);
+    }
+    let times = context.times();
+    let up = match (view.pid, view.since) {
+        (Some(pid), Some(since)) => (format!("up, pid {pid}, since {} {}", times.full(since.0), times.zone()), Some(Style::Good)),
+        _ => ("not up; nothing runs until `tempo run` is".to_owned(), Some(Style::Warn)),
+    };
+    let running: Vec<&str> = view.running.iter().map(|r| r.workflow_id.as_str()).collect();
+    let next: Vec<String> =
+        view.next.iter().take(5).map(|n| format!("{} {} ({})", n.schedule_id, times.short(n.due_at.0), times.relative(n.due_at.0))).collect();
+    let incidents = if view.incidents_open == 0 {
+        ("none open".to_owned(), Some(Style::Good))
+    } else {
+        (format!("{} open", counted(view.incidents_open, "incident")), Some(Style::Bad))
+    };
+    let none = |list: &[&str]| if list.is_empty() { "nothing".to_owned() } else { list.join(", ") };
+    let next: Vec<&str> = next.iter().map(String::as_str).collect();
+    pairs(
+        &context.ui,
+        &[
+            ("Server", up),
+            ("Running", plain(none(&running))),
+            ("Queued", plain(counted(view.queued, "run"))),
+            ("Next", plain(none(&next))),
+            ("Incidents", incidents),
+        ],
+    )
+}

@@ -1,0 +1,69 @@
+//! `tempo workflow describe`.
+
+use super::super::Context;
+use crate::error::Error;
+use crate::output::Style;
+use crate::output::table::{pairs, plain};
+use crate::output::ui::tame;
+use crate::output::views::{AttemptView, RunView, StepView};
+use crate::present;
+use crate::spec::describe::spoken;
+use crate::store::Missing;
+
+/// Show a run: its steps, attempts, errors and output
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The beginning of a run id, or a workflow id (the newest run of it)
+    run: String,
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
+    let store = context.open(Missing::Refuse)?;
+    let view = store.read(|r| present::run_in_full(r, &r.run_named(&args.run)?))?;
+    if context.ui.is_text() { show(context, &view) } else { context.ui.json(&view) }
+}
+
+fn show(context: &Context, v: &RunView) -> Result<(), Error> {
+    let times = context.times();
+    let at = |i: crate::output::views::Instant| format!("{} {}", times.full(i.0), times.zone());
+    pairs(
+        &context.ui,
+        &[
+            ("Workflow", (v.workflow_id.clone(), Some(Style::Strong))),
+            ("Run", plain(&v.run_id)),
+            ("Schedule", plain(v.schedule_id.clone().unwrap_or_default())),
+            ("Status", (v.status.to_owned(), super::style_of(v.status))),
+            ("Why", plain(v.reason.clone().unwrap_or_default())),
+            ("Scheduled", plain(at(v.scheduled_at))),
+            ("Started", plain(at(v.started_at))),
+            ("Closed", plain(v.closed_at.map(at).unwrap_or_default())),
+        ],
+    )?;
+    for (index, step) in v.steps.iter().flatten().enumerate() {
+        context.ui.data("")?;
+        show_step(context, index + 1, step, &times)?;
+    }
+    Ok(())
+}
+
+fn show_step(context: &Context, number: usize, step: &StepView, times: &crate::output::times::Times) -> Result<(), Error> {
+    let status = super::style_of(step.status).map_or_else(|| step.status.to_owned(), |s| context.ui.paint(s, step.status));
+    let result = step.result.as_deref().map_or_else(String::new, |r| format!(": {}", tame(r)));
+    context.ui.data(&format!("{number}. {} ({}) {status}{result}", step.name, step.kind))?;
+    for attempt in &step.attempts {
+        context.ui.data(&format!("   attempt {} at {}: {}", attempt.number, times.short(attempt.started_at.0), said(attempt)))?;
+        for line in attempt.output.iter().flat_map(|o| o.lines()) {
+            context.ui.data(&format!("   | {}", tame(line)))?;
+        }
+    }
+    Ok(())
+}
+
+fn said(attempt: &AttemptView) -> String {
+    let took = attempt.elapsed_ms.map_or_else(String::new, |ms| format!(" after {}", spoken(u128::from(ms.unsigned_abs()))));
+    let why = match (&attempt.error_type, &attempt.error) {
+        (Some(error_type), Some(error)) => format!(" ({error_type}: {})", tame(error)),
+        _ => String::new(),
+    };
+    format!("{}{took}{why}", attempt.outcome.as_deref().unwrap_or("running"))
+}

@@ -1,0 +1,70 @@
+//! `tempo workflow list`.
+
+use super::super::Context;
+use crate::error::{Error, Kind};
+use crate::names::ScheduleId;
+use crate::ops::instant;
+use crate::output::Style;
+use crate::output::table::{plain, table};
+use crate::output::views::RunView;
+use crate::present;
+use crate::run::outcome::Status;
+use crate::spec::describe::spoken;
+use crate::spec::zone::Zone;
+use crate::store::{Missing, RunFilter};
+
+/// List runs, newest first
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Only those of a schedule
+    #[arg(long, value_name = "ID")]
+    schedule: Option<ScheduleId>,
+    /// Only those in this status: Running, Completed, Failed, Canceled, Terminated or `TimedOut`
+    #[arg(long)]
+    status: Option<String>,
+    /// Only those that started since
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    since: Option<String>,
+    /// At most so many; 0 is all
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    limit: u64,
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
+    let status = args.status.as_deref().map(|s| {
+        Status::named(s).ok_or_else(|| {
+            Error::new(Kind::Usage, format_args!("no status is named `{s}`"))
+                .hint(format_args!("They are {}.", Status::ALL.map(Status::name).join(", ")))
+        })
+    });
+    let filter = RunFilter {
+        schedule_id: args.schedule.as_ref().map(ToString::to_string),
+        status: status.transpose()?,
+        since: args.since.as_deref().map(|t| instant::parse(t, &Zone::utc(), context.now())).transpose()?,
+        limit: (args.limit > 0).then_some(args.limit),
+    };
+    let store = context.open(Missing::Create)?;
+    let views: Vec<(RunView, String)> = store.read(|r| {
+        let rows = r.runs(&filter)?;
+        rows.iter().map(|row| Ok((present::run(r, row)?, r.short_run_id(&row.run_id)?.to_owned()))).collect()
+    })?;
+    if !context.ui.is_text() {
+        return context.ui.json_list(&views.into_iter().map(|(v, _)| v).collect::<Vec<_>>());
+    }
+    let times = context.times();
+    let rows: Vec<_> = views
+        .into_iter()
+        .map(|(v, short)| {
+            let took = v.closed_at.map_or_else(String::new, |c| spoken(u128::from((c.0 - v.started_at.0).num_milliseconds().unsigned_abs())));
+            let incidents = v.result.values().filter(|r| r.starts_with("incident")).count();
+            let status = if incidents > 0 && v.status == "Completed" {
+                (format!("Completed, {}", crate::output::counted(incidents as u64, "incident")), Some(Style::Warn))
+            } else {
+                (v.status.to_owned(), super::style_of(v.status))
+            };
+            vec![(short, Some(Style::Strong)), plain(v.workflow_id), status, plain(times.short(v.started_at.0)), plain(took)]
+        })
+        .collect();
+    let started = format!("STARTED ({})", times.zone());
+    table(&context.ui, &["RUN", "WORKFLOW", "STATUS", &started, "TOOK"], &rows, "There is no such run.")
+}

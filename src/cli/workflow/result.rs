@@ -1,0 +1,36 @@
+//! `tempo workflow result`.
+
+use super::super::Context;
+use crate::error::{Error, Kind};
+use crate::present;
+use crate::store::Missing;
+
+/// Show what the steps of a run came to
+///
+/// Exits with 1 when the run did not complete, and with 4 while it is still going.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The beginning of a run id, or a workflow id (the newest run of it)
+    run: String,
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
+    let store = context.open(Missing::Refuse)?;
+    let view = store.read(|r| present::run(r, &r.run_named(&args.run)?))?;
+    if view.status == "Running" {
+        return Err(Error::new(Kind::Conflict, format_args!("run `{}` is still going", args.run))
+            .hint(format_args!("`tempo workflow describe {}` shows where it is.", args.run)));
+    }
+    if context.ui.is_text() {
+        for (step, result) in &view.result {
+            context.ui.data(&format!("{step}: {result}"))?;
+        }
+    } else {
+        context.ui.json(&view.result)?;
+    }
+    if view.status == "Completed" {
+        return Ok(());
+    }
+    let reason = view.reason.map_or_else(String::new, |r| format!(": {r}"));
+    Err(Error::new(Kind::Failed, format_args!("run `{}` is {}{reason}", args.run, view.status)))
+}

@@ -1,0 +1,44 @@
+//! `tempo workflow start`.
+
+use super::super::Context;
+use super::super::{definition::WhatArgs, wait};
+use crate::error::{Error, Kind};
+use crate::ops;
+use crate::present;
+use crate::store::Missing;
+
+/// Start one durable run without a schedule
+///
+/// It is recorded at once and performed by `tempo run`, now or when it is next up; a crash does not lose it.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    what: WhatArgs,
+    /// Wait until it has closed; exit 0 when it completed without an incident
+    #[arg(long)]
+    wait: bool,
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
+    let action = args.what.action()?;
+    crate::run::step::Workflow::check(&action)?;
+    if args.wait {
+        wait::needs_server(context)?;
+    }
+    let mut store = context.open(Missing::Create)?;
+    let key = store.write(|w| ops::start_workflow(w, &action, context.now()))?;
+    if args.wait {
+        wait::for_run(context, &store, key)?;
+    }
+    let row = store.read(|r| r.run(key))?.ok_or_else(|| Error::new(Kind::System, "the run that was just recorded is gone"))?;
+    let view = store.read(|r| present::run_in_full(r, &row))?;
+    if context.ui.is_text() {
+        context.ui.data(&format!("Started {}: run {} is {}", view.workflow_id, view.run_id, view.status))?;
+        for (step, result) in &view.result {
+            context.ui.data(&format!("  {step}: {result}"))?;
+        }
+    } else {
+        context.ui.json(&view)?;
+    }
+    if args.wait { wait::verdict(&[row]) } else { context.hint_when_down("the run waits for it.") }
+}

@@ -1,0 +1,229 @@
+//! One run moved on: an event applied and recorded, the next attempt begun, a closed run's schedule decided; in the transaction it is handed.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::catalog::Catalog;
+use super::decide::{Decided, decide};
+use super::events::{Event, RunName, StepName};
+use crate::error::Error;
+use crate::run::outcome::{AttemptResult, Ending, Status};
+use crate::run::step::Workflow;
+use crate::run::{self, Change, Phase, StepClosed};
+use crate::schedule::simulate::failure_note;
+use crate::store::{OpenRun, Write};
+
+/// What to do with the run next.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// Make this attempt: it is on file as started.
+    Perform(Box<Attempt>),
+    /// Look again then.
+    Wait(DateTime<Utc>),
+    /// Nothing: it has closed, or no attempt may start now.
+    Nothing,
+}
+
+/// An attempt that is on file as started.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    pub(crate) run: OpenRun,
+    pub(crate) workflow: Arc<Workflow>,
+    pub(crate) deadline: Option<DateTime<Utc>>,
+}
+
+/// What moving a run on leads to.
+#[derive(Debug)]
+pub(crate) struct Advanced {
+    pub(crate) next: Next,
+    /// Where the run closed, what became of its schedule; and all there is to tell.
+    pub(crate) decided: Decided,
+}
+
+/// Whether a new attempt may start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MayStart {
+    Yes,
+    /// The server drains.
+    No,
+}
+
+/// Moves a run on by `event`, and as far as it goes without an effect.
+pub(crate) fn advance(
+    write: &Write<'_>,
+    catalog: &Catalog,
+    key: i64,
+    event: Option<&run::Event>,
+    may_start: MayStart,
+    now: DateTime<Utc>,
+    horizon: DateTime<Utc>,
+) -> Result<Advanced, Error> {
+    let Some(run) = write.open_run(key)? else {
+        return Ok(Advanced { next: Next::Nothing, decided: Decided::default() });
+    };
+    let workflow = catalog.workflow(write, run.row.workflow)?;
+    let mut mover = Mover { write, catalog, run, workflow, now, horizon, open: true, decided: Decided::default() };
+    if let Some(event) = event {
+        mover.apply(event)?;
+    }
+    let next = mover.go_on(may_start)?;
+    Ok(Advanced { next, decided: mover.decided })
+}
+
+struct Mover<'a> {
+    write: &'a Write<'a>,
+    catalog: &'a Catalog,
+    run: OpenRun,
+    workflow: Arc<Workflow>,
+    now: DateTime<Utc>,
+    horizon: DateTime<Utc>,
+    open: bool,
+    decided: Decided,
+}
+
+impl Mover<'_> {
+    fn go_on(&mut self, may_start: MayStart) -> Result<Next, Error> {
+        if !self.open {
+            return Ok(Next::Nothing);
+        }
+        let wait_until = match self.run.progress.phase {
+            // Somebody makes an attempt of it.
+            Phase::Running { .. } => return Ok(Next::Nothing),
+            Phase::Ready => None,
+            Phase::Waiting { until } => Some(until).filter(|until| *until > self.now),
+        };
+        let deadline = run::run_deadline(&self.workflow, self.run.row.started);
+        if let Some(stop) = self.run.stop {
+            self.apply(&run::Event::Stopped(stop))?;
+            return Ok(Next::Nothing);
+        }
+        if deadline.is_some_and(|d| self.now >= d) {
+            self.apply(&run::Event::TimedOut)?;
+            return Ok(Next::Nothing);
+        }
+        if let Some(until) = wait_until {
+            return Ok(Next::Wait(deadline.map_or(until, |d| d.min(until))));
+        }
+        if may_start == MayStart::No {
+            return Ok(Next::Nothing);
+        }
+        let first = self.run.progress.position == 0 && self.run.progress.attempts == 0;
+        let after_a_loss = self.run.progress.lost_in_a_row > 0;
+        self.apply(&run::Event::AttemptStarted)?;
+        let (run, step) = (self.name(), self.step_name(self.run.progress.position));
+        if first {
+            self.tell(Event::Started { run, step });
+        } else if after_a_loss {
+            self.tell(Event::Resumed { run, step });
+        }
+        let step = &self.workflow.steps[self.run.progress.position];
+        let deadline = self.run.progress.deadline(step, &self.workflow, self.run.row.started, self.now);
+        Ok(Next::Perform(Box::new(Attempt { run: self.run.clone(), workflow: Arc::clone(&self.workflow), deadline })))
+    }
+
+    fn apply(&mut self, event: &run::Event) -> Result<(), Error> {
+        let change = self.run.progress.on(event, &self.workflow, self.run.row.started, self.now)?;
+        self.write.record(&self.run, event, &change, self.now)?;
+        if let Some(step) = &change.step {
+            self.step_closed(step, event)?;
+        }
+        if let (run::Event::AttemptEnded(result), Phase::Waiting { until }) = (event, &change.progress.phase)
+            && let Ending::Failed(failure) = &result.ending
+        {
+            let (run, step) = (self.name(), self.step_name(self.run.progress.position));
+            let attempt = self.run.progress.attempts;
+            self.tell(Event::Retry { run, step, attempt, failure: failure.clone(), until: *until });
+        }
+        let closed = change.run.is_some();
+        self.run.progress = change.progress.clone();
+        if closed {
+            self.open = false;
+            self.closed(&change)?;
+        }
+        Ok(())
+    }
+
+    fn step_closed(&mut self, closed: &StepClosed, event: &run::Event) -> Result<(), Error> {
+        let (run, name) = (self.name(), self.step_name(closed.position));
+        let step = &self.workflow.steps[closed.position];
+        if let Some(failure) = &closed.incident {
+            let measured = match event {
+                run::Event::AttemptEnded(AttemptResult { status_code, elapsed_ms, .. }) => (*status_code, *elapsed_ms),
+                run::Event::AttemptStarted | run::Event::WorkerLost | run::Event::Stopped(_) | run::Event::TimedOut => (None, 0),
+            };
+            let target_url = step.target();
+            let target = (step.name.as_str(), target_url.as_str());
+            let (id, count) = self.write.count_incident(&self.run.row, target, failure, measured, self.now)?;
+            self.run.row.incidents += 1;
+            self.tell(Event::Incident { run, step: name, id, count, target_url, failure: failure.clone() });
+            return Ok(());
+        }
+        if closed.status == Status::Completed
+            && let Some(id) = self.write.resolve_incident(&self.run.row, step.name.as_str(), self.now)?
+        {
+            self.tell(Event::Resolved { run: run.clone(), step: name.clone(), id });
+        }
+        self.tell(Event::StepClosed { run, step: name, result: closed.result.clone() });
+        Ok(())
+    }
+
+    fn closed(&mut self, change: &Change) -> Result<(), Error> {
+        let Some(closed) = &change.run else { return Ok(()) };
+        self.tell(Event::Closed {
+            run: self.name(),
+            status: closed.status,
+            incidents: self.run.row.incidents,
+            elapsed_ms: (self.now - self.run.row.started).num_milliseconds(),
+            reason: closed.reason.clone(),
+        });
+        let Some(schedule) = self.run.row.schedule else { return Ok(()) };
+        if let Some(note) = failure_note(&self.run.row.workflow_id, closed.status) {
+            self.pause_on_failure(schedule, &note)?;
+        }
+        let decided = decide(self.write, self.catalog, schedule, self.now, self.horizon)?;
+        self.decided.begun.extend(decided.begun);
+        self.decided.stopped.extend(decided.stopped);
+        self.decided.events.extend(decided.events);
+        Ok(())
+    }
+
+    fn pause_on_failure(&mut self, schedule: i64, note: &str) -> Result<(), Error> {
+        let Some(situation) = self.write.situation(schedule, self.now)? else { return Ok(()) };
+        if !situation.current.policies.pause_on_failure || situation.current.paused {
+            return Ok(());
+        }
+        // What was due until now belongs to the schedule as it was, not to the paused one.
+        self.write.keep_epoch(schedule, situation.current.exhausted, self.now)?;
+        if self.write.pause_for_failure(schedule, note, self.now)? {
+            self.tell(Event::Paused { schedule_id: situation.id, note: note.to_owned() });
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.decided.events.push(event);
+    }
+
+    fn name(&self) -> RunName {
+        run_name(&self.run)
+    }
+
+    fn step_name(&self, position: usize) -> StepName {
+        step_name(&self.workflow, position)
+    }
+}
+
+/// The names of a run, for events.
+pub(crate) fn run_name(run: &OpenRun) -> RunName {
+    RunName {
+        run_id: run.row.run_id.clone(),
+        workflow_id: run.row.workflow_id.clone(),
+        schedule_id: run.row.schedule_id.clone(),
+    }
+}
+
+/// The name and place of a step, for events.
+pub(crate) fn step_name(workflow: &Workflow, position: usize) -> StepName {
+    StepName { name: workflow.steps[position].name.to_string(), number: position + 1, of: workflow.steps.len() }
+}

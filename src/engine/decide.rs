@@ -1,0 +1,70 @@
+//! One schedule decided: its situation read, planned and carried out, in the transaction it is handed.
+
+use chrono::{DateTime, Utc};
+
+use super::catalog::Catalog;
+use super::events::{Event, RunName};
+use crate::error::Error;
+use crate::run::Stop;
+use crate::schedule::MAX_BUFFER;
+use crate::schedule::plan::{Epoch, Situation, plan};
+use crate::store::{EpochRow, Write};
+
+/// What a decision leads to outside of the file.
+#[derive(Debug, Default)]
+pub(crate) struct Decided {
+    /// Runs to be performed.
+    pub(crate) begun: Vec<i64>,
+    /// Runs to be stopped.
+    pub(crate) stopped: Vec<(i64, Stop)>,
+    /// What to tell.
+    pub(crate) events: Vec<Event>,
+}
+
+/// Decides what is undecided of a schedule at `now`; due times after `horizon` are left alone.
+pub(crate) fn decide(
+    write: &Write<'_>,
+    catalog: &Catalog,
+    schedule: i64,
+    now: DateTime<Utc>,
+    horizon: DateTime<Utc>,
+) -> Result<Decided, Error> {
+    let Some(row) = write.situation(schedule, horizon.min(now))? else { return Ok(Decided::default()) };
+    let current = catalog.spec(&row.id, &row.current.spec)?;
+    let past = row.past.iter().map(|e| catalog.spec(&row.id, &e.spec)).collect::<Result<Vec<_>, _>>()?;
+    let situation = Situation {
+        current: epoch(&row.current, &current),
+        past: row.past.iter().zip(&past).map(|(e, spec)| epoch(e, spec)).collect(),
+        remaining: row.remaining,
+        cursor: row.cursor,
+        floor: row.floor,
+        waiting: row.waiting.clone(),
+        running: row.running(),
+        requests: row.requests.clone(),
+        max_buffer: MAX_BUFFER,
+    };
+    let plan = plan(&situation, now);
+    let carried = write.carry_out(&row, &plan, now)?;
+    let mut decided = Decided { stopped: carried.stopped, ..Decided::default() };
+    for refused in plan.refused {
+        decided.events.push(Event::Refused { schedule_id: row.id.clone(), refused });
+    }
+    for (key, run_id, workflow_id, start) in carried.begun {
+        let run = RunName { run_id, workflow_id, schedule_id: Some(row.id.clone()) };
+        decided.events.push(Event::Tick { run, nominal: start.nominal, due: start.due, origin: start.origin });
+        decided.begun.push(key);
+    }
+    for start in plan.waiting.iter().filter(|w| w.waiting_as.is_none()) {
+        decided.events.push(Event::Buffered {
+            schedule_id: row.id.clone(),
+            nominal: start.nominal,
+            waiting: plan.waiting.len(),
+        });
+    }
+    decided.events.extend(decided.stopped.iter().map(|(run, stop)| Event::Stopping { run: *run, stop: *stop }));
+    Ok(decided)
+}
+
+fn epoch<'a>(row: &EpochRow, spec: &'a crate::spec::Spec) -> Epoch<'a> {
+    Epoch { spec, policies: row.policies, paused: row.paused, exhausted: row.exhausted, until: row.until }
+}

@@ -1,0 +1,282 @@
+//! KEEPING AT IT: the server. A ticker, workers and a writer, as bodies that can be stepped, and the threads that loop over them.
+//!
+//! [`Server::start`] takes the lock, recovers what a dead server left open, and starts the threads. Everything that happens comes out of one channel.
+
+mod advance;
+mod catalog;
+mod decide;
+mod events;
+mod queue;
+mod recovery;
+mod ticker;
+mod worker;
+
+pub(crate) use events::{Event, RunName, StepName};
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use self::catalog::Catalog;
+use self::decide::Decided;
+use self::queue::Queue;
+use self::ticker::{Ticker, kind_of};
+use crate::actions::Actions;
+use crate::clock::{Clock, Signal};
+use crate::error::{Error, Kind};
+use crate::machine;
+use crate::store::{Missing, OpenRun, ServerLock, Store, Writer};
+use crate::zoneinfo::ZoneInfo;
+
+/// How often the ticker asks whether a command has changed the file; asking costs microseconds.
+const LOOK_EVERY: TimeDelta = TimeDelta::milliseconds(50);
+
+/// How long the ticker leaves the file alone after it could not read or decide.
+const AFTER_TROUBLE: TimeDelta = TimeDelta::seconds(1);
+
+/// How long a server serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// Until it is told to stop.
+    Told,
+    /// For so long.
+    For(Duration),
+    /// Until what is due by now is done.
+    Done,
+}
+
+/// How a server is to serve.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settings {
+    /// How many runs are performed at once.
+    pub(crate) workers: usize,
+    /// How long running steps may take to end when the server is told to stop.
+    pub(crate) drain_timeout: Duration,
+    /// How long it serves.
+    pub(crate) until: Until,
+}
+
+/// What the threads share.
+pub(super) struct Shared {
+    clock: Arc<dyn Clock>,
+    writer: Writer,
+    catalog: Catalog,
+    actions: Arc<dyn Actions>,
+    queue: Queue,
+    /// Wakes the ticker.
+    signal: Signal,
+    events: Sender<Event>,
+    draining: AtomicBool,
+    hurried: AtomicBool,
+    unhappy_runs: AtomicU64,
+    settings: Settings,
+    started: DateTime<Utc>,
+    database: String,
+}
+
+impl Shared {
+    fn tell(&self, event: Event) {
+        // Nobody listens once the voice has gone, at the very end.
+        let _ = self.events.send(event);
+    }
+
+    /// Due times after this are left alone.
+    fn horizon(&self) -> DateTime<Utc> {
+        match self.settings.until {
+            Until::Done => self.started,
+            Until::Told | Until::For(_) => DateTime::<Utc>::MAX_UTC,
+        }
+    }
+
+    /// Does outside of the file what a decision leads to.
+    fn follow(self: &Arc<Self>, decided: Decided) {
+        for event in decided.events {
+            if let Event::Closed { status, incidents, .. } = &event
+                && (*status != crate::run::outcome::Status::Completed || *incidents > 0)
+            {
+                self.unhappy_runs.fetch_add(1, Ordering::SeqCst);
+            }
+            self.tell(event);
+        }
+        for run in decided.begun {
+            self.add(run);
+        }
+        for (run, stop) in decided.stopped {
+            if self.queue.stop(run, kind_of(stop), self.settings.workers) {
+                self.start_worker();
+            }
+        }
+    }
+
+    /// Hands a run to the workers.
+    fn add(self: &Arc<Self>, run: i64) {
+        if self.queue.add(run, self.settings.workers) {
+            self.start_worker();
+        }
+    }
+
+    fn start_worker(self: &Arc<Self>) {
+        let here = Arc::clone(self);
+        let started = std::thread::Builder::new().name("worker".to_owned()).spawn(move || worker::work(&here));
+        if let Err(e) = started {
+            self.queue.worker_left();
+            self.tell(Event::Trouble(Error::new(Kind::System, "cannot start one more worker").because(e)));
+        }
+    }
+
+    /// What a command sees in its environment beside the server's own.
+    fn environment(&self, run: &OpenRun, step: &str) -> Vec<(String, String)> {
+        let pairs = [
+            ("TEMPO_DB", self.database.clone()),
+            ("TEMPO_SCHEDULE_ID", run.row.schedule_id.clone().unwrap_or_default()),
+            ("TEMPO_WORKFLOW_ID", run.row.workflow_id.clone()),
+            ("TEMPO_RUN_ID", run.row.run_id.clone()),
+            ("TEMPO_STEP", step.to_owned()),
+            ("TEMPO_ATTEMPT", run.progress.attempts.to_string()),
+            ("TEMPO_SCHEDULED_AT", run.row.nominal.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)),
+        ];
+        pairs.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()
+    }
+}
+
+/// A server that is up.
+pub(crate) struct Server {
+    shared: Arc<Shared>,
+    ticking: JoinHandle<()>,
+    writing: JoinHandle<()>,
+    _lock: ServerLock,
+}
+
+impl Server {
+    /// Takes the lock, recovers, and starts to serve. What happens goes to `events`; the last is `Ended`.
+    ///
+    /// # Errors
+    /// `Conflict` when a server is up on the file already; `System` when the file cannot be served.
+    pub(crate) fn start(
+        database: &Path,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        actions: Arc<dyn Actions>,
+        events: Sender<Event>,
+    ) -> Result<Self, Error> {
+        let mut store = Store::open(database, Missing::Create)?;
+        let started = clock.now();
+        let lock = ServerLock::take(database, machine::pid(), started.timestamp_millis())?;
+        let catalog = Catalog::new(ZoneInfo::of_machine());
+        let recovered = recovery::recover(&mut store, &catalog, clock.now())?;
+        let (schedules, open_runs) = store.read(|r| Ok((r.schedule_ids()?.len(), r.all_running()?.len())))?;
+        let reader = store.again()?;
+        let absolute = std::fs::canonicalize(database).unwrap_or_else(|_| database.to_owned()).display().to_string();
+        let (writer, writing) = Writer::start(store)?;
+        let shared = Arc::new(Shared {
+            clock,
+            writer,
+            catalog,
+            actions,
+            queue: Queue::default(),
+            signal: Signal::default(),
+            events,
+            draining: AtomicBool::new(false),
+            hurried: AtomicBool::new(false),
+            unhappy_runs: AtomicU64::new(0),
+            settings,
+            started,
+            database: absolute.clone(),
+        });
+        shared.tell(Event::Serving { pid: machine::pid(), database: absolute, schedules, open_runs });
+        shared.follow(Decided { events: recovered, ..Decided::default() });
+        let ticker = Ticker::new(reader, Arc::clone(&shared));
+        let ticking = std::thread::Builder::new()
+            .name("ticker".to_owned())
+            .spawn(move || serve(ticker))
+            .map_err(|e| Error::new(Kind::System, "cannot start the ticker").because(e))?;
+        Ok(Self { shared, ticking, writing, _lock: lock })
+    }
+
+    /// Tells the server to stop: nothing more starts. A second call hurries.
+    pub(crate) fn stop(&self) {
+        if self.shared.draining.swap(true, Ordering::SeqCst) {
+            self.shared.hurried.store(true, Ordering::SeqCst);
+        }
+        self.shared.signal.raise();
+    }
+
+    /// Waits until every thread has ended and everything is on disk.
+    pub(crate) fn join(self) {
+        let Self { shared, ticking, writing, _lock } = self;
+        let _ = ticking.join();
+        // The last handle of the writer: its thread ends when nobody can ask it for anything.
+        drop(shared);
+        let _ = writing.join();
+    }
+}
+
+/// The ticker's loop, and the drain that follows it.
+fn serve(mut ticker: Ticker) {
+    let shared = ticker.shared();
+    let mut seen = None;
+    let mut next: Option<DateTime<Utc>> = None;
+    while !shared.draining.load(Ordering::SeqCst) {
+        let now = shared.clock.now();
+        // Asked before the tick: what changes during it is seen by the next one.
+        let version = ticker.version_of_data().ok();
+        if version != seen || next.is_some_and(|at| at <= now) {
+            seen = version;
+            match ticker.tick(now) {
+                Ok(progress) if progress.more => continue,
+                Ok(progress) => next = progress.next,
+                Err(e) => {
+                    shared.tell(Event::Trouble(e));
+                    next = Some(now + AFTER_TROUBLE);
+                }
+            }
+        }
+        let (workers, wake) = shared.queue.wake(shared.clock.now(), shared.settings.workers);
+        for _ in 0..workers {
+            shared.start_worker();
+        }
+        if is_over(&shared, now) {
+            break;
+        }
+        let look = shared.clock.now() + LOOK_EVERY;
+        let until = next.into_iter().chain(wake).min().map_or(look, |at| at.min(look));
+        shared.clock.wait(&shared.signal, until.max(now + TimeDelta::milliseconds(1)));
+    }
+    drain(&shared);
+    shared.tell(Event::Ended { unhappy_runs: shared.unhappy_runs.load(Ordering::SeqCst) });
+}
+
+/// Whether a server that does not serve until it is told has done what it was for.
+fn is_over(shared: &Shared, now: DateTime<Utc>) -> bool {
+    match shared.settings.until {
+        Until::Told => false,
+        Until::For(span) => TimeDelta::from_std(span).is_ok_and(|span| now - shared.started >= span),
+        Until::Done => shared.queue.is_empty(),
+    }
+}
+
+/// Starts nothing more, lets running steps end, and gives up those that do not.
+fn drain(shared: &Arc<Shared>) {
+    shared.draining.store(true, Ordering::SeqCst);
+    let running = shared.queue.drain();
+    if running > 0 {
+        shared.tell(Event::Draining { running });
+    }
+    let deadline = TimeDelta::from_std(shared.settings.drain_timeout).ok().map(|d| shared.clock.now() + d);
+    let mut given_up = false;
+    while !shared.queue.is_deserted() {
+        let over = shared.hurried.load(Ordering::SeqCst) || deadline.is_some_and(|d| shared.clock.now() >= d);
+        if over && !given_up {
+            given_up = true;
+            shared.hurried.store(true, Ordering::SeqCst);
+            let running = shared.queue.give_up();
+            shared.tell(Event::GaveUp { running });
+        }
+        shared.clock.wait(&shared.signal, shared.clock.now() + LOOK_EVERY);
+    }
+}

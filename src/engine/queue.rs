@@ -1,0 +1,167 @@
+//! Runs that want a worker, now or later, and the workers that are there for them.
+
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, Utc};
+
+use crate::actions::{Control, StopKind};
+
+/// The queue; every open run that this server knows of is in it exactly once: ready, later, or with a worker.
+#[derive(Default)]
+pub(crate) struct Queue {
+    inner: Mutex<Inner>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Inner {
+    ready: VecDeque<i64>,
+    later: BTreeSet<(DateTime<Utc>, i64)>,
+    known: HashSet<i64>,
+    taken: HashMap<i64, Arc<Control>>,
+    workers: usize,
+    idle: usize,
+    draining: bool,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a run that is not known yet. Whether one more worker is wanted, of at most `max`; it then counts as there.
+    pub(crate) fn add(&self, run: i64, max: usize) -> bool {
+        let mut inner = self.lock();
+        if !inner.known.insert(run) {
+            return false;
+        }
+        inner.ready.push_back(run);
+        self.wanted(inner, max)
+    }
+
+    fn wanted(&self, mut inner: MutexGuard<'_, Inner>, max: usize) -> bool {
+        if inner.idle < inner.ready.len() && inner.workers < max && !inner.draining {
+            inner.workers += 1;
+            return true;
+        }
+        self.changed.notify_one();
+        false
+    }
+
+    /// Takes a run, waiting for one; none when the server drains.
+    pub(crate) fn take(&self) -> Option<(i64, Arc<Control>)> {
+        let mut inner = self.lock();
+        loop {
+            if inner.draining {
+                return None;
+            }
+            if let Some(run) = inner.ready.pop_front() {
+                let control = Arc::new(Control::default());
+                inner.taken.insert(run, Arc::clone(&control));
+                return Some((run, control));
+            }
+            inner.idle += 1;
+            inner = self.changed.wait(inner).unwrap_or_else(PoisonError::into_inner);
+            inner.idle -= 1;
+        }
+    }
+
+    /// Takes a run if one is ready; for histories that are stepped.
+    #[cfg(test)]
+    pub(crate) fn take_now(&self) -> Option<(i64, Arc<Control>)> {
+        let mut inner = self.lock();
+        let run = inner.ready.pop_front()?;
+        let control = Arc::new(Control::default());
+        inner.taken.insert(run, Arc::clone(&control));
+        Some((run, control))
+    }
+
+    /// A worker lets go of a run that waits until then. Whether that is sooner than anything else that waits.
+    pub(crate) fn put_off(&self, run: i64, until: DateTime<Utc>) -> bool {
+        let mut inner = self.lock();
+        inner.taken.remove(&run);
+        inner.later.insert((until, run));
+        inner.later.first().is_some_and(|(_, first)| *first == run)
+    }
+
+    /// A worker lets go of a run that is over, or is left for the next server.
+    pub(crate) fn forget(&self, run: i64) {
+        let mut inner = self.lock();
+        inner.taken.remove(&run);
+        inner.known.remove(&run);
+        self.changed.notify_all();
+    }
+
+    /// Makes ready what has waited until `now`. How many more workers are wanted, and when the next wait is over.
+    pub(crate) fn wake(&self, now: DateTime<Utc>, max: usize) -> (usize, Option<DateTime<Utc>>) {
+        let mut more = 0;
+        loop {
+            let mut inner = self.lock();
+            match inner.later.first().copied() {
+                Some((until, run)) if until <= now => {
+                    inner.later.pop_first();
+                    inner.ready.push_back(run);
+                    more += usize::from(self.wanted(inner, max));
+                }
+                next => return (more, next.map(|(until, _)| until)),
+            }
+        }
+    }
+
+    /// Tells the worker that has a run to stop, or makes the run ready so that a worker closes it. Whether one more worker is wanted.
+    pub(crate) fn stop(&self, run: i64, kind: StopKind, max: usize) -> bool {
+        let mut inner = self.lock();
+        if let Some(control) = inner.taken.get(&run).cloned() {
+            drop(inner);
+            control.stop(kind);
+            return false;
+        }
+        let waits = inner.later.iter().find(|(_, r)| *r == run).copied();
+        if let Some(waits) = waits {
+            inner.later.remove(&waits);
+            inner.ready.push_back(run);
+            return self.wanted(inner, max);
+        }
+        false
+    }
+
+    /// Lets workers go once they have done what they are at.
+    pub(crate) fn drain(&self) -> usize {
+        let mut inner = self.lock();
+        inner.draining = true;
+        self.changed.notify_all();
+        inner.taken.len()
+    }
+
+    /// Gives up every attempt that is being made; how many.
+    pub(crate) fn give_up(&self) -> usize {
+        let taken: Vec<_> = self.lock().taken.values().cloned().collect();
+        for control in &taken {
+            control.stop(StopKind::GiveUp);
+        }
+        taken.len()
+    }
+
+    /// A worker has gone.
+    pub(crate) fn worker_left(&self) {
+        self.lock().workers -= 1;
+        self.changed.notify_all();
+    }
+
+    /// Whether no worker is left.
+    pub(crate) fn is_deserted(&self) -> bool {
+        self.lock().workers == 0
+    }
+
+    /// Whether no run is known: ready, later, or with a worker.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().known.is_empty()
+    }
+
+    /// How many runs wait for a worker.
+    #[cfg(test)]
+    pub(crate) fn ready(&self) -> usize {
+        self.lock().ready.len()
+    }
+}

@@ -1,0 +1,106 @@
+//! The ticker's body: requests carried out, due schedules decided, new runs handed to workers. Its cost grows with what is due.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::Shared;
+use super::decide::{Decided, decide};
+use crate::actions::StopKind;
+use crate::error::Error;
+use crate::run::Stop;
+use crate::store::Store;
+
+/// How many schedules are decided at a time.
+const BATCH: usize = 256;
+
+/// The ticker: its own connection to read, and what it has seen.
+pub(super) struct Ticker {
+    reader: Store,
+    shared: Arc<Shared>,
+    /// The newest run that has been looked at.
+    seen_run: i64,
+}
+
+/// What a tick came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Progress {
+    /// When the next schedule wants attention.
+    pub(super) next: Option<DateTime<Utc>>,
+    /// Whether there is more to do at once.
+    pub(super) more: bool,
+}
+
+impl Ticker {
+    pub(super) fn new(reader: Store, shared: Arc<Shared>) -> Self {
+        Self { reader, shared, seen_run: 0 }
+    }
+
+    /// What the threads share.
+    pub(super) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
+    }
+
+    /// A number that changes whenever the file has been changed by anybody else.
+    pub(super) fn version_of_data(&self) -> Result<i64, Error> {
+        self.reader.version_of_data()
+    }
+
+    /// Does what is to be done at `now`.
+    pub(super) fn tick(&mut self, now: DateTime<Utc>) -> Result<Progress, Error> {
+        self.carry_out_requests(now)?;
+        let due = self.reader.read(|r| r.due(now.min(self.shared.horizon()), BATCH))?;
+        let pending: Vec<_> = due
+            .iter()
+            .map(|schedule| {
+                let (here, schedule) = (Arc::clone(&self.shared), *schedule);
+                self.shared.writer.submit(move |write| decide(write, &here.catalog, schedule, now, here.horizon()))
+            })
+            .collect();
+        let mut trouble = false;
+        for decided in pending {
+            match decided.wait() {
+                Ok(decided) => self.shared.follow(decided),
+                Err(e) => {
+                    trouble = true;
+                    self.shared.tell(super::Event::Trouble(e));
+                }
+            }
+        }
+        self.take_up_new_runs()?;
+        let next = self.reader.read(|r| r.next_attention())?;
+        // What could not be decided is tried again, but not at once.
+        let next = if trouble { next.map(|at| at.max(now + super::AFTER_TROUBLE)) } else { next };
+        Ok(Progress { next, more: due.len() == BATCH && !trouble })
+    }
+
+    /// Runs that commands have put on file, and those of a server before.
+    fn take_up_new_runs(&mut self) -> Result<(), Error> {
+        let after = self.seen_run;
+        for run in self.reader.read(|r| r.open_runs_after(after))? {
+            self.shared.add(run);
+            self.seen_run = self.seen_run.max(run);
+        }
+        Ok(())
+    }
+
+    fn carry_out_requests(&self, now: DateTime<Utc>) -> Result<(), Error> {
+        for request in self.reader.read(|r| r.open_run_requests())? {
+            self.shared.writer.write(move |write| {
+                write.stop_run(request.run, request.stop)?;
+                write.settle_run_request(request.key, now)
+            })?;
+            self.shared.follow(Decided { stopped: vec![(request.run, request.stop)], ..Decided::default() });
+            self.shared.tell(super::Event::Stopping { run: request.run, stop: request.stop });
+        }
+        Ok(())
+    }
+}
+
+/// How a request to stop a run reaches the worker that has it.
+pub(super) fn kind_of(stop: Stop) -> StopKind {
+    match stop {
+        Stop::Cancel => StopKind::Cancel,
+        Stop::Terminate => StopKind::Terminate,
+    }
+}

@@ -1,0 +1,91 @@
+//! The worker's body: a run taken up, its attempts made, each recorded before and after.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::Shared;
+use super::advance::{Advanced, Attempt, MayStart, Next, advance};
+use crate::actions::{Control, StopKind, Task};
+use crate::clock::pause;
+use crate::error::Error;
+use crate::run::Event;
+use crate::run::outcome::{AttemptResult, Ending};
+
+/// How long a worker leaves the file alone after it could not write.
+const AFTER_TROUBLE: std::time::Duration = std::time::Duration::from_millis(250);
+
+/// What a worker thread does until the server drains.
+pub(super) fn work(shared: &Arc<Shared>) {
+    while let Some((run, control)) = shared.queue.take() {
+        perform(shared, run, &control);
+    }
+    shared.queue.worker_left();
+    shared.signal.raise();
+}
+
+/// Performs a run until it closes, waits, or is given up.
+pub(super) fn perform(shared: &Arc<Shared>, run: i64, control: &Control) {
+    let mut event: Option<Event> = None;
+    loop {
+        let advanced = match record(shared, run, event.clone()) {
+            Ok(advanced) => advanced,
+            Err(e) => {
+                // Fail closed: nothing is done that is not on file. The event is kept and recorded as soon as that works.
+                shared.tell(super::Event::Trouble(e));
+                if shared.draining.load(Ordering::SeqCst) && shared.hurried.load(Ordering::SeqCst) {
+                    shared.queue.forget(run);
+                    return;
+                }
+                pause(AFTER_TROUBLE);
+                continue;
+            }
+        };
+        let next = advanced.next;
+        shared.follow(advanced.decided);
+        match next {
+            Next::Perform(attempt) => event = Some(make(shared, &attempt, control)),
+            Next::Wait(until) => {
+                if shared.queue.put_off(run, until) {
+                    shared.signal.raise();
+                }
+                return;
+            }
+            Next::Nothing => {
+                shared.queue.forget(run);
+                if shared.queue.is_empty() {
+                    shared.signal.raise();
+                }
+                return;
+            }
+        }
+    }
+}
+
+fn record(shared: &Arc<Shared>, run: i64, event: Option<Event>) -> Result<Advanced, Error> {
+    let here = Arc::clone(shared);
+    shared.writer.write(move |write| {
+        let may_start = if here.draining.load(Ordering::SeqCst) { MayStart::No } else { MayStart::Yes };
+        advance(write, &here.catalog, run, event.as_ref(), may_start, here.clock.now(), here.horizon())
+    })
+}
+
+/// Makes the attempt that is on file as started.
+fn make(shared: &Arc<Shared>, attempt: &Attempt, control: &Control) -> Event {
+    let (run, position, number) = (attempt.run.row.key, attempt.run.progress.position, attempt.run.progress.attempts);
+    let step = &attempt.workflow.steps[position];
+    let environment = shared.environment(&attempt.run, step.name.as_str());
+    let time_left = attempt.deadline.map(|d| (d - shared.clock.now()).to_std().unwrap_or_default());
+    let spawned = |process| {
+        // Not waited for: should the server die before it is on file, the environment of the process tells whose it was.
+        drop(shared.writer.submit(move |write| write.record_process(run, position, number, &process)));
+    };
+    let task = Task { step, time_left, environment: &environment, spawned: &spawned };
+    let result: AttemptResult = match control.asked() {
+        Some(kind) => AttemptResult::new(kind.ending(), 0),
+        None => shared.actions.perform(&task, control),
+    };
+    match (&result.ending, control.asked()) {
+        (Ending::Lost, Some(StopKind::GiveUp)) => Event::WorkerLost,
+        _ => Event::AttemptEnded(result),
+    }
+}

@@ -1,0 +1,163 @@
+//! What a command names of a schedule, applied to what there is: only what is named changes, a list that is named is replaced.
+
+use crate::error::{Error, Kind};
+use crate::names::nearest;
+use crate::run::written::Action;
+use crate::schedule::{OverlapPolicy, Policies, State};
+use crate::spec::written::Written;
+
+/// What is named; everything else stays as it is.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Patch {
+    /// The parts of the spec that are named.
+    pub(crate) spec: Written,
+    /// Whether `at_boot` is named.
+    pub(crate) at_boot: Option<bool>,
+    /// Whether `dst_gap` is named.
+    pub(crate) dst_gap: Option<crate::spec::zone::Gap>,
+    /// Whether `dst_repeat` is named.
+    pub(crate) dst_repeat: Option<crate::spec::zone::Repeat>,
+    /// Another workflow; its id and timeout are named apart.
+    pub(crate) steps: Option<Vec<crate::run::written::StepText>>,
+    pub(crate) workflow_id: Option<String>,
+    pub(crate) run_timeout: Option<String>,
+    pub(crate) overlap: Option<OverlapPolicy>,
+    pub(crate) catchup_window_ms: Option<u64>,
+    pub(crate) pause_on_failure: Option<bool>,
+    pub(crate) note: Option<String>,
+    pub(crate) paused: Option<bool>,
+    /// Outer: named; inner: the limit, or none.
+    pub(crate) remaining_actions: Option<Option<u64>>,
+    /// What is emptied first.
+    pub(crate) clear: Vec<Clearable>,
+}
+
+/// What can be emptied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Clearable {
+    Interval,
+    Cron,
+    Calendar,
+    Quartz,
+    ExcludeCalendar,
+    StartTime,
+    EndTime,
+    Jitter,
+    TimeZone,
+    Note,
+    WorkflowId,
+    RunTimeout,
+    RemainingActions,
+}
+
+const CLEARABLE: [(&str, Clearable); 13] = [
+    ("interval", Clearable::Interval),
+    ("cron", Clearable::Cron),
+    ("calendar", Clearable::Calendar),
+    ("quartz", Clearable::Quartz),
+    ("exclude-calendar", Clearable::ExcludeCalendar),
+    ("start-time", Clearable::StartTime),
+    ("end-time", Clearable::EndTime),
+    ("jitter", Clearable::Jitter),
+    ("time-zone", Clearable::TimeZone),
+    ("note", Clearable::Note),
+    ("workflow-id", Clearable::WorkflowId),
+    ("run-timeout", Clearable::RunTimeout),
+    ("remaining-actions", Clearable::RemainingActions),
+];
+
+impl Clearable {
+    /// The field of that name.
+    ///
+    /// # Errors
+    /// `Usage` that names the nearest.
+    pub(crate) fn parse(name: &str) -> Result<Self, Error> {
+        let plain = name.to_ascii_lowercase().replace('_', "-");
+        CLEARABLE.iter().find(|(n, _)| *n == plain).map(|(_, c)| *c).ok_or_else(|| {
+            let names = CLEARABLE.map(|(n, _)| n);
+            let error = Error::new(Kind::Usage, format_args!("`{name}` is not a field that can be cleared"));
+            match nearest(&plain, names) {
+                Some(near) => error.hint(format_args!("Did you mean `{near}`?")),
+                None => error.hint(format_args!("They are {}.", names.join(", "))),
+            }
+        })
+    }
+}
+
+/// What a schedule is: everything that a patch can change.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Whole {
+    pub(super) spec: Written,
+    pub(super) action: Action,
+    pub(super) policies: Policies,
+    pub(super) state: State,
+}
+
+impl Patch {
+    /// Applies it.
+    pub(super) fn apply(&self, whole: &Whole) -> Whole {
+        let mut w = whole.clone();
+        for field in &self.clear {
+            clear(&mut w, *field);
+        }
+        let lists = &self.spec;
+        replace(&mut w.spec.interval, &lists.interval);
+        replace(&mut w.spec.cron, &lists.cron);
+        replace(&mut w.spec.calendar, &lists.calendar);
+        replace(&mut w.spec.quartz, &lists.quartz);
+        replace(&mut w.spec.exclude_calendar, &lists.exclude_calendar);
+        set(&mut w.spec.at_boot, self.at_boot);
+        set(&mut w.spec.dst_gap, self.dst_gap);
+        set(&mut w.spec.dst_repeat, self.dst_repeat);
+        name(&mut w.spec.time_zone, &lists.time_zone);
+        name(&mut w.spec.start_time, &lists.start_time);
+        name(&mut w.spec.end_time, &lists.end_time);
+        name(&mut w.spec.jitter, &lists.jitter);
+        set(&mut w.action.steps, self.steps.clone());
+        name(&mut w.action.workflow_id, &self.workflow_id);
+        name(&mut w.action.run_timeout, &self.run_timeout);
+        set(&mut w.policies.overlap, self.overlap);
+        set(&mut w.policies.catchup_window_ms, self.catchup_window_ms);
+        set(&mut w.policies.pause_on_failure, self.pause_on_failure);
+        set(&mut w.state.note, self.note.clone());
+        set(&mut w.state.paused, self.paused);
+        set(&mut w.state.remaining_actions, self.remaining_actions);
+        w
+    }
+}
+
+fn replace<T: Clone>(list: &mut Vec<T>, named: &[T]) {
+    if !named.is_empty() {
+        *list = named.to_vec();
+    }
+}
+
+fn set<T>(value: &mut T, named: Option<T>) {
+    if let Some(named) = named {
+        *value = named;
+    }
+}
+
+fn name<T: Clone>(value: &mut Option<T>, named: &Option<T>) {
+    if named.is_some() {
+        value.clone_from(named);
+    }
+}
+
+fn clear(w: &mut Whole, field: Clearable) {
+    match field {
+        Clearable::Interval => w.spec.interval.clear(),
+        Clearable::Cron => w.spec.cron.clear(),
+        Clearable::Calendar => w.spec.calendar.clear(),
+        Clearable::Quartz => w.spec.quartz.clear(),
+        Clearable::ExcludeCalendar => w.spec.exclude_calendar.clear(),
+        Clearable::StartTime => w.spec.start_time = None,
+        Clearable::EndTime => w.spec.end_time = None,
+        Clearable::Jitter => w.spec.jitter = None,
+        Clearable::TimeZone => w.spec.time_zone = None,
+        Clearable::Note => w.state.note.clear(),
+        Clearable::WorkflowId => w.action.workflow_id = None,
+        Clearable::RunTimeout => w.action.run_timeout = None,
+        Clearable::RemainingActions => w.state.remaining_actions = None,
+    }
+}

@@ -1,0 +1,102 @@
+//! What is asked of the server: triggers, backfills, single runs, stops.
+
+use chrono::{DateTime, Utc};
+
+use super::schedules::find;
+use crate::error::{Error, Kind};
+use crate::names::ScheduleId;
+use crate::run::Stop;
+use crate::run::outcome::Status;
+use crate::run::step::Workflow;
+use crate::run::written::Action;
+use crate::schedule::OverlapPolicy;
+use crate::schedule::simulate::run_id;
+use crate::spec::Spec;
+use crate::spec::zone::Zones;
+use crate::store::{NewRequest, NewRun, Placed, RunRow, Write};
+
+/// How a run is asked to stop.
+#[derive(Debug, Clone)]
+pub(crate) struct RunStop<'a> {
+    /// The run, as it was named.
+    pub(crate) run: &'a str,
+    /// How.
+    pub(crate) stop: Stop,
+    /// Why.
+    pub(crate) reason: Option<&'a str>,
+}
+
+/// Asks for one start, now; also of a paused schedule.
+///
+/// # Errors
+/// `NotFound`.
+pub(crate) fn trigger(
+    write: &Write<'_>,
+    id: &ScheduleId,
+    overlap: Option<OverlapPolicy>,
+    now: DateTime<Utc>,
+) -> Result<Placed, Error> {
+    let row = find(write, id)?;
+    write.place(&NewRequest::Trigger { schedule: row.key, overlap }, now)
+}
+
+/// Asks for the starts of a range, both ends inclusive, oldest first. The request, and how many times there are.
+///
+/// # Errors
+/// `NotFound`; `Usage` when the range ends before it starts or begins in the future.
+pub(crate) fn backfill(
+    write: &Write<'_>,
+    zones: &dyn Zones,
+    id: &ScheduleId,
+    (start, end): (DateTime<Utc>, DateTime<Utc>),
+    overlap: Option<OverlapPolicy>,
+    now: DateTime<Utc>,
+) -> Result<(Placed, u64), Error> {
+    let row = find(write, id)?;
+    if start > end {
+        return Err(Error::new(Kind::Usage, format_args!("the start time {start} is after the end time {end}"))
+            .hint("Exchange them: a backfill runs the times from `--start-time` to `--end-time`."));
+    }
+    if end > now {
+        return Err(Error::new(Kind::Usage, format_args!("the end time {end} is in the future"))
+            .hint("A backfill runs times that have passed; the ones to come run by themselves."));
+    }
+    let spec = Spec::compile(&row.spec, id.as_str(), zones)?;
+    let times = spec.tally(start - chrono::TimeDelta::nanoseconds(1), end).map_or(0, |(_, _, count)| count);
+    let placed = write.place(&NewRequest::Backfill { schedule: row.key, overlap, start, end }, now)?;
+    Ok((placed, times))
+}
+
+/// Ends the backfills of a schedule: what has not begun will not. How many there were.
+///
+/// # Errors
+/// `NotFound`.
+pub(crate) fn cancel_backfill(write: &Write<'_>, id: &ScheduleId, now: DateTime<Utc>) -> Result<u64, Error> {
+    let row = find(write, id)?;
+    write.cancel_backfills(row.key, now)
+}
+
+/// Puts a run on file that has no schedule: its key.
+///
+/// # Errors
+/// `Usage` when a step is wrong.
+pub(crate) fn start_workflow(write: &Write<'_>, action: &Action, now: DateTime<Utc>) -> Result<i64, Error> {
+    Workflow::check(action)?;
+    let workflow_id = action.workflow_id.clone().unwrap_or_else(|| run_id("workflow", now));
+    let (key, _) = write.insert_run(&NewRun { workflow_id, action: action.clone() }, now)?;
+    Ok(key)
+}
+
+/// Asks a run to stop; the run.
+///
+/// # Errors
+/// `NotFound`; `Conflict` when it has closed.
+pub(crate) fn stop_run(write: &Write<'_>, stop: &RunStop<'_>, now: DateTime<Utc>) -> Result<RunRow, Error> {
+    let run = write.run_named(stop.run)?;
+    if run.status != Status::Running {
+        return Err(Error::new(Kind::Conflict, format_args!("run `{}` has closed already: {}", stop.run, run.status.name())));
+    }
+    let reason = stop.reason.map(str::to_owned);
+    write.place(&NewRequest::Stop { run: run.key, stop: stop.stop, reason }, now)?;
+    Ok(run)
+}

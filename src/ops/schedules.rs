@@ -1,0 +1,273 @@
+//! Schedules made, changed, paused and deleted.
+
+use chrono::{DateTime, Utc};
+
+use super::change::{Patch, Whole};
+use crate::error::{Error, Kind};
+use crate::names::{ScheduleId, nearest};
+use crate::run::step::Workflow;
+use crate::run::written::Action;
+use crate::schedule::plan::next_due;
+use crate::schedule::simulate::has_undecided;
+use crate::schedule::{Policies, State};
+use crate::spec::Spec;
+use crate::spec::text::{duration, duration_text};
+use crate::spec::written::Written;
+use crate::spec::zone::Zones;
+use crate::store::{NewSchedule, Read, ScheduleRow, Write};
+
+/// What to do when the schedule exists already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum IfExists {
+    /// Refuse.
+    Refuse,
+    /// Leave it as it is.
+    Keep,
+}
+
+/// What to do with a spec that can never fire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Never {
+    /// Refuse.
+    Refuse,
+    /// Let it be.
+    Allow,
+}
+
+/// What became of a `create`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Created {
+    /// It was made.
+    New,
+    /// It was there already, and is as it was.
+    Kept,
+}
+
+/// Finds a schedule.
+///
+/// # Errors
+/// `NotFound` with the nearest id.
+pub(crate) fn find(read: &Read<'_>, id: &ScheduleId) -> Result<ScheduleRow, Error> {
+    read.schedule(id)?.map_or_else(|| Err(missing(read, id)?), Ok)
+}
+
+fn missing(read: &Read<'_>, id: &ScheduleId) -> Result<Error, Error> {
+    let error = Error::new(Kind::NotFound, format_args!("no schedule is named `{id}`"));
+    let ids = read.schedule_ids()?;
+    Ok(match nearest(id.as_str(), ids.iter().map(String::as_str)) {
+        Some(near) => error.hint(format_args!("Did you mean `{near}`?")),
+        None if ids.is_empty() => error.hint("There is none yet: `tempo schedule create` makes one."),
+        None => error.hint("Run `tempo schedule list` to see them all."),
+    })
+}
+
+/// Checks what a new schedule would be, before there need be a database.
+///
+/// # Errors
+/// `Usage` when a part is wrong.
+pub(crate) fn check_new(zones: &dyn Zones, id: &ScheduleId, patch: &Patch, never: Never, now: DateTime<Utc>) -> Result<(), Error> {
+    check(id, &whole_new(patch)?, zones, never, now).map(|_| ())
+}
+
+fn whole_new(patch: &Patch) -> Result<Whole, Error> {
+    let empty = Whole { spec: Written::default(), action: Action::default(), policies: Policies::default(), state: State::default() };
+    normal(patch.apply(&empty))
+}
+
+/// Makes a schedule from what is named. Its first time is after `now`.
+///
+/// # Errors
+/// `Usage` when a part is wrong, `Conflict` when the id is taken.
+pub(crate) fn create(
+    write: &Write<'_>,
+    zones: &dyn Zones,
+    id: &ScheduleId,
+    patch: &Patch,
+    how: (IfExists, Never),
+    now: DateTime<Utc>,
+) -> Result<Created, Error> {
+    let whole = whole_new(patch)?;
+    let spec = check(id, &whole, zones, how.1, now)?;
+    if write.schedule_key(id)?.is_some() {
+        return match how.0 {
+            IfExists::Keep => Ok(Created::Kept),
+            IfExists::Refuse => Err(Error::new(Kind::Conflict, format_args!("a schedule named `{id}` exists already"))
+                .hint(format_args!("`tempo schedule update {id}` changes it; `--if-not-exists` leaves it as it is."))),
+        };
+    }
+    let next = next_of(&spec, &whole.state, now, now);
+    write.insert_schedule(&new(id, &whole, next), now)?;
+    Ok(Created::New)
+}
+
+/// Changes what is named of a schedule. Times due up to `now` stay with what it was.
+///
+/// # Errors
+/// `NotFound`; `Usage` when a part is wrong.
+pub(crate) fn update(
+    write: &Write<'_>,
+    zones: &dyn Zones,
+    id: &ScheduleId,
+    patch: &Patch,
+    never: Never,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let row = find(write, id)?;
+    let before = whole_of(write, &row)?;
+    let after = normal(patch.apply(&before))?;
+    if after == before {
+        return Ok(());
+    }
+    // A spec that could never fire is refused where it is new; one that has come to its end may still be changed otherwise.
+    let never = if after.spec == before.spec { Never::Allow } else { never };
+    let spec = check(id, &after, zones, never, now)?;
+    replace(write, &row, &before, &after, &spec, now)
+}
+
+/// Pauses schedules; `note` replaces theirs where it is given.
+///
+/// # Errors
+/// `NotFound`.
+pub(crate) fn pause(
+    write: &Write<'_>,
+    zones: &dyn Zones,
+    id: &ScheduleId,
+    note: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    set_paused(write, zones, id, true, note, now)
+}
+
+/// Unpauses a schedule; how many times have passed meanwhile, and the first and the last of them.
+///
+/// # Errors
+/// `NotFound`.
+pub(crate) fn unpause(
+    write: &Write<'_>,
+    zones: &dyn Zones,
+    id: &ScheduleId,
+    note: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<Option<(DateTime<Utc>, DateTime<Utc>, u64)>, Error> {
+    let row = find(write, id)?;
+    let passed = if row.state.paused {
+        let spec = Spec::compile(&row.spec, id.as_str(), zones)?;
+        spec.tally(row.cursor.max(row.floor), now)
+    } else {
+        None
+    };
+    set_paused(write, zones, id, false, note, now)?;
+    Ok(passed)
+}
+
+fn set_paused(
+    write: &Write<'_>,
+    zones: &dyn Zones,
+    id: &ScheduleId,
+    paused: bool,
+    note: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let row = find(write, id)?;
+    let before = whole_of(write, &row)?;
+    let mut after = before.clone();
+    after.state.paused = paused;
+    if let Some(note) = note {
+        note.clone_into(&mut after.state.note);
+    }
+    if after == before {
+        return Ok(());
+    }
+    let spec = Spec::compile(&after.spec, id.as_str(), zones)?;
+    replace(write, &row, &before, &after, &spec, now)
+}
+
+/// Deletes a schedule; its runs stay on file. How many of them are still going.
+///
+/// # Errors
+/// `NotFound`.
+pub(crate) fn delete(write: &Write<'_>, id: &ScheduleId) -> Result<u64, Error> {
+    let row = find(write, id)?;
+    write.delete_schedule(row.key)
+}
+
+/// The next due times of a schedule, at most `limit`, as they will come by themselves.
+pub(crate) fn next_times(row: &ScheduleRow, spec: &Spec, limit: usize, now: DateTime<Utc>) -> Vec<DateTime<Utc>> {
+    if row.state.paused {
+        return Vec::new();
+    }
+    let limit = row.state.remaining_actions.map_or(limit, |left| limit.min(usize::try_from(left).unwrap_or(limit)));
+    let from = row.cursor.max(row.floor.max(now) - spec.jitter());
+    spec.times_after(from).map(|nominal| spec.due(nominal)).filter(|due| *due > now).take(limit).collect()
+}
+
+fn whole_of(read: &Read<'_>, row: &ScheduleRow) -> Result<Whole, Error> {
+    Ok(Whole { spec: row.spec.clone(), action: read.action(row.workflow)?, policies: row.policies, state: row.state.clone() })
+}
+
+/// Durations are kept in their normal form, so that a schedule reads the same however it was written.
+fn normal(mut whole: Whole) -> Result<Whole, Error> {
+    if let Some(jitter) = &whole.spec.jitter {
+        let jitter = duration(jitter)?;
+        whole.spec.jitter = (!jitter.is_zero()).then(|| duration_text(jitter));
+    }
+    Ok(whole)
+}
+
+/// Everything that can be wrong with a schedule.
+fn check(id: &ScheduleId, whole: &Whole, zones: &dyn Zones, never: Never, now: DateTime<Utc>) -> Result<Spec, Error> {
+    let spec = Spec::compile(&whole.spec, id.as_str(), zones)?;
+    Workflow::check(&whole.action)?;
+    if let (Some(start), Some(end)) = (whole.spec.start_time, whole.spec.end_time)
+        && start > end
+    {
+        return Err(Error::new(Kind::Usage, format_args!("the start time {start} is after the end time {end}"))
+            .hint("Nothing would ever fire: exchange them, or leave one out."));
+    }
+    if never == Never::Refuse && whole.spec.is_empty() {
+        return Err(Error::new(Kind::Usage, "no time is named").hint(
+            "Give `--interval 2m`, `--cron '0 9 * * MON-FRI'` or `--calendar …`; `--allow-never` makes one that is only triggered.",
+        ));
+    }
+    if never == Never::Refuse && !whole.spec.at_boot && spec.next_after(now).is_none() {
+        return Err(Error::new(Kind::Usage, "this spec never fires: no time from now to the end of the year 2100 matches it")
+            .hint("Look at the day of month, the years, the exclusions and the end time; `--allow-never` makes it all the same."));
+    }
+    Ok(spec)
+}
+
+fn next_of(spec: &Spec, state: &State, cursor: DateTime<Utc>, floor: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    if state.paused || state.remaining_actions == Some(0) { None } else { next_due(spec, cursor, floor) }
+}
+
+fn new<'a>(id: &'a ScheduleId, whole: &'a Whole, next: Option<DateTime<Utc>>) -> NewSchedule<'a> {
+    NewSchedule { id, spec: &whole.spec, action: &whole.action, policies: whole.policies, state: &whole.state, next }
+}
+
+/// Replaces a definition: what was due up to `now` is kept with what was in force, for the server to decide.
+fn replace(
+    write: &Write<'_>,
+    row: &ScheduleRow,
+    before: &Whole,
+    after: &Whole,
+    spec: &Spec,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let exhausted = before.state.remaining_actions == Some(0);
+    // The note decides nothing.
+    let in_force = |w: &Whole| Whole { state: State { note: String::new(), ..w.state.clone() }, ..w.clone() };
+    let next = next_of(spec, &after.state, row.cursor, row.floor.max(now));
+    if in_force(before) == in_force(after) {
+        return write.update_schedule(row.key, &new(&row.id, after, row.next), now);
+    }
+    let undecided = has_undecided(row.next, before.state.paused, exhausted, now);
+    if undecided {
+        write.keep_epoch(row.key, exhausted, now)?;
+    } else {
+        write.raise_floor(row.key, now)?;
+    }
+    write.update_schedule(row.key, &new(&row.id, after, next), now)?;
+    // What waits is decided again at once, under the new definition; and so is what was due before it.
+    let at_once = undecided || row.waiting > 0;
+    write.attend(row.key, if at_once { Some(now) } else { next })
+}

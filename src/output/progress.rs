@@ -1,0 +1,50 @@
+//! Long work shows that it goes on: on a terminal a spinner or a bar, off a terminal nothing.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Shown while something is waited for; gone when dropped.
+pub(crate) struct Waiting(ProgressBar);
+
+impl Waiting {
+    /// Waits for something of unknown length.
+    pub(crate) fn for_text(text: &str) -> Self {
+        let bar = ProgressBar::new_spinner();
+        bar.set_message(text.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(120));
+        Self(bar)
+    }
+
+    /// Waits for `total` things.
+    pub(crate) fn for_count(text: &str, total: u64) -> Self {
+        let bar = ProgressBar::new(total);
+        if let Ok(style) = ProgressStyle::with_template("{msg} {bar:30} {pos}/{len} {elapsed}") {
+            bar.set_style(style);
+        }
+        bar.set_message(text.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(120));
+        Self(bar)
+    }
+
+    /// How far it has got.
+    pub(crate) fn at(&self, done: u64) {
+        self.0.set_position(done);
+    }
+
+    /// What is waited for now.
+    pub(crate) fn now(&self, text: &str) {
+        self.0.set_message(text.to_owned());
+    }
+
+    /// Runs `print` while nothing is drawn, so that lines do not mix.
+    pub(crate) fn suspend<T>(&self, print: impl FnOnce() -> T) -> T {
+        self.0.suspend(print)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}

@@ -1,0 +1,80 @@
+//! Times for people: on the wall clock of a zone, with its name; and how far off they are.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::spec::describe::spoken;
+use crate::spec::zone::Zone;
+
+/// Writes times on the wall clock of one zone.
+#[derive(Debug, Clone)]
+pub(crate) struct Times {
+    zone: Zone,
+    now: DateTime<Utc>,
+}
+
+impl Times {
+    /// For a zone, seen from `now`.
+    pub(crate) fn new(zone: Zone, now: DateTime<Utc>) -> Self {
+        Self { zone, now }
+    }
+
+    /// The zone's name.
+    pub(crate) fn zone(&self) -> &str {
+        self.zone.name()
+    }
+
+    fn civil(&self, at: DateTime<Utc>) -> chrono::NaiveDateTime {
+        (at + TimeDelta::seconds(i64::from(self.zone.offset_at(at.timestamp())))).naive_utc()
+    }
+
+    /// `2026-05-05 14:02:07`.
+    pub(crate) fn full(&self, at: DateTime<Utc>) -> String {
+        self.civil(at).format("%Y-%m-%d %H:%M:%S").to_string()
+    }
+
+    /// `14:02:07`, with the day where it is not today's: `Tue 14:02:07`, `2026-05-05 14:02:07`.
+    pub(crate) fn short(&self, at: DateTime<Utc>) -> String {
+        let (then, today) = (self.civil(at), self.civil(self.now));
+        let days = (then.date() - today.date()).num_days();
+        let pattern = match days {
+            0 => "%H:%M:%S",
+            -6..=6 => "%a %H:%M:%S",
+            _ => "%Y-%m-%d %H:%M:%S",
+        };
+        then.format(pattern).to_string()
+    }
+
+    /// `in 2 min`, `3 h ago`, to the largest two units.
+    pub(crate) fn relative(&self, at: DateTime<Utc>) -> String {
+        let away = at - self.now;
+        let ms = away.num_milliseconds().unsigned_abs();
+        // Seconds do not matter an hour away, nor do minutes a day away.
+        let grain = if ms >= 86_400_000 { 3_600_000 } else if ms >= 3_600_000 { 60_000 } else { 1000 };
+        let said = spoken(u128::from(ms / grain * grain));
+        match (ms < 1000, away > TimeDelta::zero()) {
+            (true, _) => "now".to_owned(),
+            (false, true) => format!("in {said}"),
+            (false, false) => format!("{said} ago"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_told_as_a_person_would() {
+        let now = "2026-05-05T12:00:00Z".parse().unwrap();
+        let times = Times::new(Zone::utc(), now);
+        for (at, short, relative) in [
+            ("2026-05-05T12:02:07Z", "12:02:07", "in 2 min 7 s"),
+            ("2026-05-06T12:00:00Z", "Wed 12:00:00", "in 1 d"),
+            ("2025-05-05T12:00:30Z", "2025-05-05 12:00:30", "364 d 23 h ago"),
+            ("2026-05-05T12:00:00.400Z", "12:00:00", "now"),
+        ] {
+            let at = at.parse().unwrap();
+            assert_eq!((times.short(at).as_str(), times.relative(at).as_str()), (short, relative));
+        }
+    }
+}

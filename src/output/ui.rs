@@ -1,0 +1,227 @@
+//! The only printer: data on stdout, talk on stderr, both readable without colour.
+
+use std::cell::Cell;
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
+
+use serde::Serialize;
+
+use crate::error::{Error, Kind};
+use crate::machine;
+
+/// How data is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON document.
+    Json,
+    /// One JSON document a line.
+    Jsonl,
+}
+
+/// When colours are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub(crate) enum ColorWhen {
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What a text means; the colour follows from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// It is as it should be.
+    Good,
+    /// It wants attention.
+    Warn,
+    /// It has failed.
+    Bad,
+    /// It matters less.
+    Dim,
+    /// It matters more.
+    Strong,
+}
+
+impl Style {
+    fn code(self) -> &'static str {
+        match self {
+            Self::Good => "32",
+            Self::Warn => "33",
+            Self::Bad => "31",
+            Self::Dim => "2",
+            Self::Strong => "1",
+        }
+    }
+}
+
+/// How much talk there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Talk {
+    /// Errors only.
+    Quiet,
+    /// What people want to know.
+    Normal,
+    /// More.
+    Verbose,
+}
+
+/// The printer.
+#[derive(Debug)]
+pub(crate) struct Ui {
+    format: Format,
+    talk: Talk,
+    color_out: bool,
+    color_err: bool,
+    /// The reader of stdout has gone: nothing more is written.
+    closed: Cell<bool>,
+}
+
+fn use_color(when: ColorWhen, terminal: bool) -> bool {
+    let set = |name: &str| machine::environment(name).is_some_and(|v| !v.is_empty() && v != "0");
+    match when {
+        ColorWhen::Always => true,
+        ColorWhen::Never => false,
+        ColorWhen::Auto if machine::environment("NO_COLOR").is_some_and(|v| !v.is_empty()) => false,
+        ColorWhen::Auto => set("CLICOLOR_FORCE") || terminal,
+    }
+}
+
+impl Ui {
+    /// A printer as the flags and the terminal ask for.
+    pub(crate) fn new(format: Format, color: ColorWhen, talk: Talk) -> Self {
+        Self {
+            format,
+            talk,
+            color_out: use_color(color, std::io::stdout().is_terminal()),
+            color_err: use_color(color, std::io::stderr().is_terminal()),
+            closed: Cell::new(false),
+        }
+    }
+
+    /// How data is written.
+    pub(crate) fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Whether data is for people.
+    pub(crate) fn is_text(&self) -> bool {
+        self.format == Format::Text
+    }
+
+    /// Whether stdout shows colours.
+    pub(crate) fn is_colored(&self) -> bool {
+        self.color_out
+    }
+
+    /// A text for stdout in the colour of its meaning.
+    pub(crate) fn paint(&self, style: Style, text: &str) -> String {
+        painted(self.color_out, style, text)
+    }
+
+    /// Writes a line of data.
+    ///
+    /// # Errors
+    /// `System` when stdout cannot be written; that its reader has gone is no error.
+    pub(crate) fn data(&self, line: &str) -> Result<(), Error> {
+        self.write(&format!("{line}\n"))
+    }
+
+    /// Writes bytes of data as they are.
+    ///
+    /// # Errors
+    /// As [`Ui::data`].
+    pub(crate) fn raw(&self, bytes: &[u8]) -> Result<(), Error> {
+        if self.closed.get() {
+            return Ok(());
+        }
+        let mut out = std::io::stdout().lock();
+        match out.write_all(bytes).and_then(|()| out.flush()) {
+            Ok(()) => Ok(()),
+            Err(e) if e.kind() == ErrorKind::BrokenPipe => {
+                self.closed.set(true);
+                Ok(())
+            }
+            Err(e) => Err(Error::new(Kind::System, "cannot write to stdout").because(e)),
+        }
+    }
+
+    fn write(&self, text: &str) -> Result<(), Error> {
+        self.raw(text.as_bytes())
+    }
+
+    /// Writes one thing as JSON.
+    ///
+    /// # Errors
+    /// As [`Ui::data`].
+    pub(crate) fn json(&self, thing: &impl Serialize) -> Result<(), Error> {
+        let text = match self.format {
+            Format::Jsonl => serde_json::to_string(thing),
+            Format::Json | Format::Text => serde_json::to_string_pretty(thing),
+        };
+        self.data(&text.map_err(|e| Error::new(Kind::System, "cannot write JSON").because(e))?)
+    }
+
+    /// Writes a list as JSON: one array, or a line each.
+    ///
+    /// # Errors
+    /// As [`Ui::data`].
+    pub(crate) fn json_list<T: Serialize>(&self, list: &[T]) -> Result<(), Error> {
+        if self.format == Format::Jsonl {
+            return list.iter().try_for_each(|thing| self.json(thing));
+        }
+        self.json(&list)
+    }
+
+    /// Says something on stderr.
+    pub(crate) fn say(&self, line: &str) {
+        if self.talk >= Talk::Normal {
+            self.err(line);
+        }
+    }
+
+    /// Says what to try next.
+    pub(crate) fn hint(&self, hint: &str) {
+        if self.talk >= Talk::Normal && self.is_text() {
+            self.err(&format!("{} {hint}", painted(self.color_err, Style::Strong, "hint:")));
+        }
+    }
+
+    /// Tells an error, with where it is and what to try.
+    pub(crate) fn error(&self, error: &Error) {
+        if !self.is_text() {
+            let body = serde_json::json!({
+                "error": {"kind": error.kind().name(), "message": error.to_string(), "hints": error.hints()}
+            });
+            self.err(&body.to_string());
+            return;
+        }
+        self.err(&format!("{} {error}", painted(self.color_err, Style::Bad, "error:")));
+        if let Some(excerpt) = error.excerpt_lines() {
+            for line in excerpt.lines() {
+                self.err(&format!("         {line}"));
+            }
+        }
+        for hint in error.hints() {
+            self.hint(hint);
+        }
+    }
+
+    fn err(&self, line: &str) {
+        // Where stderr is closed there is nobody to tell.
+        let _ = writeln!(std::io::stderr().lock(), "{line}");
+    }
+}
+
+fn painted(color: bool, style: Style, text: &str) -> String {
+    if color { format!("\x1b[{}m{text}\x1b[0m", style.code()) } else { text.to_owned() }
+}
+
+/// Text from outside without what would control the terminal.
+pub(crate) fn tame(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
+}

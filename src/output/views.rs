@@ -1,0 +1,220 @@
+//! The JSON contract (`cli.md`): its own types. Fields are added, never renamed or removed; instants are RFC 3339 UTC.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Serialize, Serializer};
+
+use crate::run::written::{Action, StepText};
+use crate::spec::written::Written;
+
+/// An instant: milliseconds only where there are any.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Instant(pub(crate) DateTime<Utc>);
+
+impl Serialize for Instant {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&rfc3339(self.0))
+    }
+}
+
+/// `2026-05-05T23:50:00Z`, milliseconds only where there are any.
+pub(crate) fn rfc3339(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}
+
+/// A schedule; a list leaves out what is `None` here.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct ScheduleView {
+    pub(crate) id: String,
+    pub(crate) note: String,
+    pub(crate) paused: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) spec: Option<Written>,
+    pub(crate) spec_text: String,
+    pub(crate) time_zone: String,
+    pub(crate) jitter: Option<String>,
+    pub(crate) overlap_policy: &'static str,
+    pub(crate) catchup_window: String,
+    pub(crate) pause_on_failure: bool,
+    pub(crate) remaining_actions: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) action: Option<ActionView>,
+    pub(crate) num_actions: u64,
+    pub(crate) num_actions_skipped_overlap: u64,
+    pub(crate) num_actions_missed_catchup_window: u64,
+    pub(crate) num_actions_buffer_dropped: u64,
+    pub(crate) buffer_size: u64,
+    pub(crate) running_actions: Vec<RunningAction>,
+    pub(crate) backfills: Vec<BackfillView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) recent_actions: Option<Vec<RecentAction>>,
+    pub(crate) last_action_scheduled_at: Option<Instant>,
+    pub(crate) last_action_started_at: Option<Instant>,
+    pub(crate) next_action_at: Option<Instant>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) next_action_times: Option<Vec<Instant>>,
+    pub(crate) created_at: Instant,
+    pub(crate) updated_at: Instant,
+}
+
+/// What a schedule starts.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct ActionView {
+    pub(crate) workflow_id: String,
+    pub(crate) run_timeout: Option<String>,
+    pub(crate) steps: Vec<StepText>,
+}
+
+impl ActionView {
+    /// An action with the id that its runs have, whoever named it.
+    pub(crate) fn new(action: Action, default_id: &str) -> Self {
+        let workflow_id = action.workflow_id.unwrap_or_else(|| default_id.to_owned());
+        Self { workflow_id, run_timeout: action.run_timeout, steps: action.steps }
+    }
+}
+
+/// A run of a schedule that is open.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct RunningAction {
+    pub(crate) workflow_id: String,
+    pub(crate) run_id: String,
+}
+
+/// A backfill that is not done.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct BackfillView {
+    pub(crate) start_time: Instant,
+    pub(crate) end_time: Instant,
+    pub(crate) times: u64,
+    pub(crate) done: u64,
+}
+
+/// A run that a schedule started.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct RecentAction {
+    pub(crate) scheduled_at: Instant,
+    pub(crate) started_at: Instant,
+    pub(crate) workflow_id: String,
+    pub(crate) run_id: String,
+    pub(crate) status: &'static str,
+}
+
+/// A time that is to come.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct NextView {
+    pub(crate) scheduled_at: Instant,
+    pub(crate) due_at: Instant,
+    pub(crate) local: String,
+    pub(crate) note: Option<String>,
+}
+
+/// What a trigger or a backfill led to.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct RequestView {
+    pub(crate) schedule_id: String,
+    pub(crate) request_id: String,
+    pub(crate) runs: Vec<RunView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) start_time: Option<Instant>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) end_time: Option<Instant>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) times: Option<u64>,
+}
+
+/// A schedule that was deleted.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct DeletedView {
+    pub(crate) id: String,
+    pub(crate) still_running: u64,
+}
+
+/// A run; a list leaves out `steps`.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct RunView {
+    pub(crate) workflow_id: String,
+    pub(crate) run_id: String,
+    pub(crate) schedule_id: Option<String>,
+    pub(crate) scheduled_at: Instant,
+    pub(crate) due_at: Instant,
+    pub(crate) started_at: Instant,
+    pub(crate) closed_at: Option<Instant>,
+    pub(crate) status: &'static str,
+    pub(crate) reason: Option<String>,
+    pub(crate) result: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) steps: Option<Vec<StepView>>,
+}
+
+/// A step of a run.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct StepView {
+    pub(crate) name: String,
+    pub(crate) kind: &'static str,
+    pub(crate) status: &'static str,
+    pub(crate) result: Option<String>,
+    pub(crate) steps: Vec<StepView>,
+    pub(crate) attempts: Vec<AttemptView>,
+}
+
+/// An attempt of a step.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct AttemptView {
+    pub(crate) number: u32,
+    pub(crate) started_at: Instant,
+    pub(crate) elapsed_ms: Option<i64>,
+    pub(crate) outcome: Option<String>,
+    pub(crate) error_type: Option<String>,
+    pub(crate) error: Option<String>,
+    pub(crate) status_code: Option<u16>,
+    pub(crate) exit_code: Option<i32>,
+    pub(crate) output: Option<String>,
+}
+
+/// The eight fields of a failure.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct OccurrenceView {
+    pub(crate) id: i64,
+    pub(crate) target_name: String,
+    pub(crate) target_url: String,
+    pub(crate) status_code: Option<u16>,
+    pub(crate) error: String,
+    pub(crate) error_type: String,
+    pub(crate) elapsed_ms: i64,
+    pub(crate) detected_at: Instant,
+}
+
+/// An incident, with its latest failure.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct IncidentView {
+    #[serde(flatten)]
+    pub(crate) latest: OccurrenceView,
+    pub(crate) count: u64,
+    pub(crate) first_detected_at: Instant,
+    pub(crate) status: String,
+    pub(crate) resolved_at: Option<Instant>,
+    pub(crate) schedule_id: Option<String>,
+    pub(crate) run_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) occurrences: Option<Vec<OccurrenceView>>,
+}
+
+/// How things stand.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct StatusView {
+    pub(crate) up: bool,
+    pub(crate) pid: Option<u32>,
+    pub(crate) since: Option<Instant>,
+    pub(crate) running: Vec<RunView>,
+    pub(crate) next: Vec<ComingView>,
+    pub(crate) queued: u64,
+    pub(crate) incidents_open: u64,
+}
+
+/// The next time of a schedule.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct ComingView {
+    pub(crate) schedule_id: String,
+    pub(crate) due_at: Instant,
+}

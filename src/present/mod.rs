@@ -1,0 +1,258 @@
+//! What is on file, as the views of the JSON contract: the one way from rows to [`crate::output::views`], for whoever shows them.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, Utc};
+
+use crate::error::Error;
+use crate::ops;
+use crate::output::views::{
+    ActionView, AttemptView, BackfillView, ComingView, IncidentView, Instant, NextView, OccurrenceView, RecentAction,
+    RunView, RunningAction, ScheduleView, StatusView, StepView,
+};
+use crate::run::outcome::Status;
+use crate::run::step::Workflow;
+use crate::spec::text::duration_text;
+use crate::spec::zone::Zones;
+use crate::spec::{Spec, describe};
+use crate::store::{AttemptRow, BackfillRow, IncidentRow, OccurrenceRow, Read, RunFilter, RunRow, ScheduleRow, StepRow};
+
+/// How many recent runs and coming times a schedule is shown with.
+const SHOWN: usize = 10;
+
+/// A schedule with all its parts.
+pub(crate) fn schedule(read: &Read<'_>, zones: &dyn Zones, row: ScheduleRow, now: DateTime<Utc>) -> Result<ScheduleView, Error> {
+    let spec = Spec::compile(&row.spec, row.id.as_str(), zones)?;
+    let action = ActionView::new(read.action(row.workflow)?, row.id.as_str());
+    let recent = read.recent_of(row.key, SHOWN as u64)?.into_iter().map(|r| RecentAction {
+        scheduled_at: Instant(r.nominal),
+        started_at: Instant(r.started),
+        workflow_id: r.workflow_id,
+        run_id: r.run_id,
+        status: r.status.name(),
+    });
+    let next = ops::next_times(&row, &spec, SHOWN, now).into_iter().map(Instant).collect();
+    let running = read.running_of(row.key)?.into_iter();
+    let running = running.map(|g| RunningAction { workflow_id: g.workflow_id, run_id: g.run_id }).collect();
+    let backfills = read.open_backfills(Some(row.key))?;
+    let backfills = backfills.iter().map(|b| backfill(b, &spec)).collect();
+    let written = row.spec.clone();
+    Ok(ScheduleView {
+        spec: Some(written),
+        action: Some(action),
+        recent_actions: Some(recent.collect()),
+        next_action_times: Some(next),
+        ..brief(row, running, backfills)
+    })
+}
+
+/// Schedules as a list shows them.
+pub(crate) fn schedules(
+    read: &Read<'_>,
+    zones: &dyn Zones,
+    paused: Option<bool>,
+    limit: Option<u64>,
+) -> Result<Vec<ScheduleView>, Error> {
+    let rows = read.schedules(paused, limit)?;
+    let mut running: HashMap<i64, Vec<RunningAction>> = HashMap::new();
+    for run in read.all_running()? {
+        if let Some(schedule) = run.schedule {
+            running.entry(schedule).or_default().push(RunningAction { workflow_id: run.workflow_id, run_id: run.run_id });
+        }
+    }
+    let mut backfills: HashMap<i64, Vec<BackfillRow>> = HashMap::new();
+    for row in read.open_backfills(None)? {
+        backfills.entry(row.schedule).or_default().push(row);
+    }
+    rows.into_iter()
+        .map(|row| {
+            let running = running.remove(&row.key).unwrap_or_default();
+            let backfills = match backfills.remove(&row.key) {
+                None => Vec::new(),
+                Some(found) => {
+                    let spec = Spec::compile(&row.spec, row.id.as_str(), zones)?;
+                    found.iter().map(|b| backfill(b, &spec)).collect()
+                }
+            };
+            Ok(brief(row, running, backfills))
+        })
+        .collect()
+}
+
+fn brief(row: ScheduleRow, running: Vec<RunningAction>, backfills: Vec<BackfillView>) -> ScheduleView {
+    ScheduleView {
+        spec_text: describe::spec(&row.spec),
+        time_zone: zone_name(&row.spec),
+        jitter: row.spec.jitter,
+        id: row.id.to_string(),
+        note: row.state.note,
+        paused: row.state.paused,
+        spec: None,
+        overlap_policy: row.policies.overlap.name(),
+        catchup_window: duration_text(std::time::Duration::from_millis(row.policies.catchup_window_ms)),
+        pause_on_failure: row.policies.pause_on_failure,
+        remaining_actions: row.state.remaining_actions,
+        action: None,
+        num_actions: row.counters.actions,
+        num_actions_skipped_overlap: row.counters.skipped,
+        num_actions_missed_catchup_window: row.counters.missed,
+        num_actions_buffer_dropped: row.counters.dropped,
+        buffer_size: row.waiting,
+        running_actions: running,
+        backfills,
+        recent_actions: None,
+        last_action_scheduled_at: row.last_nominal.map(Instant),
+        last_action_started_at: row.last_started.map(Instant),
+        next_action_at: row.next.map(Instant),
+        next_action_times: None,
+        created_at: Instant(row.created),
+        updated_at: Instant(row.updated),
+    }
+}
+
+/// The zone that a spec is read in: its own, or the one inside its cron strings.
+fn zone_name(spec: &crate::spec::written::Written) -> String {
+    let own = spec.time_zone.clone().filter(|z| !z.is_empty() && z != "UTC");
+    let inside = || spec.cron.iter().find_map(|c| crate::spec::cron::parse(c).ok().map(|c| c.time_zone).filter(|z| !z.is_empty()));
+    own.or_else(inside).unwrap_or_else(|| "UTC".to_owned())
+}
+
+fn backfill(row: &BackfillRow, spec: &Spec) -> BackfillView {
+    let times = spec.tally(row.start - chrono::TimeDelta::nanoseconds(1), row.end).map_or(0, |(_, _, n)| n);
+    BackfillView { start_time: Instant(row.start), end_time: Instant(row.end), times, done: row.taken }
+}
+
+/// Times that are to come, nominal and due.
+pub(crate) fn next(spec: &Spec, from: DateTime<Utc>, count: usize) -> Vec<NextView> {
+    spec.times_after(from)
+        .take(count)
+        .map(|nominal| NextView {
+            scheduled_at: Instant(nominal),
+            due_at: Instant(spec.due(nominal)),
+            local: local(spec, nominal),
+            note: spec.note_on(nominal),
+        })
+        .collect()
+}
+
+fn local(spec: &Spec, at: DateTime<Utc>) -> String {
+    let offset = spec.zone().offset_at(at.timestamp());
+    let civil = (at + chrono::TimeDelta::seconds(i64::from(offset))).naive_utc();
+    let (sign, ahead) = if offset < 0 { ('-', -offset) } else { ('+', offset) };
+    format!("{}{sign}{:02}:{:02}", civil.format("%Y-%m-%dT%H:%M:%S"), ahead / 3600, ahead / 60 % 60)
+}
+
+/// A run without its steps.
+pub(crate) fn run(read: &Read<'_>, row: &RunRow) -> Result<RunView, Error> {
+    let steps = read.steps_of(row.key)?;
+    let names = names_of(read, row)?;
+    Ok(run_view(row, &names, &steps, None))
+}
+
+fn names_of(read: &Read<'_>, row: &RunRow) -> Result<Vec<String>, Error> {
+    Ok(read.action(row.workflow)?.steps.into_iter().map(|s| s.name).collect())
+}
+
+/// A run with its steps and attempts.
+pub(crate) fn run_in_full(read: &Read<'_>, row: &RunRow) -> Result<RunView, Error> {
+    let closed = read.steps_of(row.key)?;
+    let attempts = read.attempts_of(row.key)?;
+    let workflow = Workflow::check(&read.action(row.workflow)?)?;
+    let names: Vec<String> = workflow.steps.iter().map(|s| s.name.to_string()).collect();
+    let views = workflow.steps.iter().enumerate().map(|(position, step)| {
+        let end = closed.iter().find(|c| c.position == position);
+        let attempts: Vec<_> = attempts.iter().filter(|a| a.position == position).map(attempt).collect();
+        let open = if row.status == Status::Running && row.position == position && !attempts.is_empty() { "Running" } else { "Pending" };
+        StepView {
+            name: step.name.to_string(),
+            kind: step.kind(),
+            status: end.map_or(open, |e| e.status.name()),
+            result: end.map(|e| e.result.clone()),
+            steps: Vec::new(),
+            attempts,
+        }
+    });
+    let views = views.collect();
+    Ok(run_view(row, &names, &closed, Some(views)))
+}
+
+fn run_view(row: &RunRow, names: &[String], closed: &[StepRow], steps: Option<Vec<StepView>>) -> RunView {
+    let result: BTreeMap<String, String> =
+        closed.iter().filter_map(|s| Some((names.get(s.position)?.clone(), s.result.clone()))).collect();
+    RunView {
+        workflow_id: row.workflow_id.clone(),
+        run_id: row.run_id.clone(),
+        schedule_id: row.schedule_id.clone(),
+        scheduled_at: Instant(row.nominal),
+        due_at: Instant(row.due),
+        started_at: Instant(row.started),
+        closed_at: row.closed.map(Instant),
+        status: row.status.name(),
+        reason: row.reason.clone(),
+        result,
+        steps,
+    }
+}
+
+fn attempt(row: &AttemptRow) -> AttemptView {
+    AttemptView {
+        number: row.number,
+        started_at: Instant(row.started),
+        elapsed_ms: row.elapsed_ms,
+        outcome: row.outcome.clone(),
+        error_type: row.error_type.clone(),
+        error: row.error.clone(),
+        status_code: row.status_code,
+        exit_code: row.exit_code,
+        output: row.output.as_ref().map(|o| String::from_utf8_lossy(o).into_owned()),
+    }
+}
+
+/// An incident without its failures.
+pub(crate) fn incident(row: &IncidentRow) -> IncidentView {
+    IncidentView {
+        latest: occurrence(row.id, &row.latest),
+        count: row.count,
+        first_detected_at: Instant(row.first_detected),
+        status: row.status.clone(),
+        resolved_at: row.resolved.map(Instant),
+        schedule_id: row.schedule_id.clone(),
+        run_id: row.latest.run_id.clone(),
+        occurrences: None,
+    }
+}
+
+/// An incident with each of its failures.
+pub(crate) fn incident_in_full(read: &Read<'_>, row: &IncidentRow) -> Result<IncidentView, Error> {
+    let occurrences = read.occurrences(row.id)?.iter().map(|o| occurrence(row.id, o)).collect();
+    Ok(IncidentView { occurrences: Some(occurrences), ..incident(row) })
+}
+
+fn occurrence(id: i64, row: &OccurrenceRow) -> OccurrenceView {
+    OccurrenceView {
+        id,
+        target_name: row.target_name.clone(),
+        target_url: row.target_url.clone(),
+        status_code: row.status_code,
+        error: row.error.clone(),
+        error_type: row.error_type.clone(),
+        elapsed_ms: row.elapsed_ms,
+        detected_at: Instant(row.detected),
+    }
+}
+
+/// How things stand; `server` is its pid and since when.
+pub(crate) fn status(read: &Read<'_>, server: Option<(u32, i64)>) -> Result<StatusView, Error> {
+    let open = RunFilter { status: Some(Status::Running), ..RunFilter::default() };
+    let running = read.runs(&open)?;
+    let next = read.coming(SHOWN)?;
+    Ok(StatusView {
+        up: server.is_some(),
+        pid: server.map(|(pid, _)| pid),
+        since: server.and_then(|(_, since)| DateTime::from_timestamp_millis(since)).map(Instant),
+        running: running.iter().map(|r| run(read, r)).collect::<Result<_, _>>()?,
+        next: next.into_iter().map(|(schedule_id, due)| ComingView { schedule_id, due_at: Instant(due) }).collect(),
+        queued: read.queued()?,
+        incidents_open: read.open_incidents()?,
+    })
+}

@@ -1,0 +1,159 @@
+//! Incidents: one per schedule and step, open until that step next succeeds; each failure in it is kept.
+
+use chrono::{DateTime, Utc};
+use rusqlite::{OptionalExtension as _, Row, named_params};
+
+use super::rows::{Attempt as _, at, at_opt, ms};
+use super::runs::RunRow;
+use super::{Read, Write};
+use crate::error::Error;
+use crate::run::outcome::Failure;
+
+/// An incident with its latest failure.
+#[derive(Debug, Clone)]
+pub(crate) struct IncidentRow {
+    pub(crate) id: i64,
+    pub(crate) schedule_id: Option<String>,
+    pub(crate) status: String,
+    pub(crate) count: u64,
+    pub(crate) first_detected: DateTime<Utc>,
+    pub(crate) resolved: Option<DateTime<Utc>>,
+    pub(crate) latest: OccurrenceRow,
+}
+
+/// One failure.
+#[derive(Debug, Clone)]
+pub(crate) struct OccurrenceRow {
+    pub(crate) run_id: String,
+    pub(crate) target_name: String,
+    pub(crate) target_url: String,
+    pub(crate) status_code: Option<u16>,
+    pub(crate) error: String,
+    pub(crate) error_type: String,
+    pub(crate) elapsed_ms: i64,
+    pub(crate) detected: DateTime<Utc>,
+}
+
+const INCIDENT: &str = "SELECT i.id, i.schedule_id, i.status, i.count, i.resolved_ms, f.detected_ms AS first_ms,
+        o.run_id, o.target_name, o.target_url, o.status_code, o.error, o.error_type, o.elapsed_ms, o.detected_ms
+    FROM incident i JOIN occurrence o ON o.incident = i.id AND o.number = i.count JOIN occurrence f ON f.incident = i.id AND f.number = 1";
+
+fn occurrence(r: &Row<'_>) -> rusqlite::Result<OccurrenceRow> {
+    Ok(OccurrenceRow {
+        run_id: r.get("run_id")?,
+        target_name: r.get("target_name")?,
+        target_url: r.get("target_url")?,
+        status_code: r.get("status_code")?,
+        error: r.get("error")?,
+        error_type: r.get("error_type")?,
+        elapsed_ms: r.get("elapsed_ms")?,
+        detected: at(r.get("detected_ms")?),
+    })
+}
+
+fn incident(r: &Row<'_>) -> rusqlite::Result<IncidentRow> {
+    Ok(IncidentRow {
+        id: r.get("id")?,
+        schedule_id: r.get("schedule_id")?,
+        status: r.get("status")?,
+        count: r.get::<_, i64>("count")?.unsigned_abs(),
+        first_detected: at(r.get("first_ms")?),
+        resolved: at_opt(r.get("resolved_ms")?),
+        latest: occurrence(r)?,
+    })
+}
+
+impl Read<'_> {
+    /// The incidents, newest first; resolved ones too where `all`.
+    pub(crate) fn incidents(&self, all: bool, target: Option<&str>) -> Result<Vec<IncidentRow>, Error> {
+        let sql = format!(
+            "{INCIDENT} WHERE (:all OR i.status <> 'resolved') AND (:target IS NULL OR i.step = :target) ORDER BY i.id DESC"
+        );
+        let mut statement = self.0.prepare_cached(&sql).attempt("list the incidents")?;
+        let rows = statement.query_map(named_params! {":all": all, ":target": target}, incident);
+        rows.attempt("list the incidents")?.collect::<rusqlite::Result<_>>().attempt("list the incidents")
+    }
+
+    /// One incident.
+    pub(crate) fn incident(&self, id: i64) -> Result<Option<IncidentRow>, Error> {
+        let sql = format!("{INCIDENT} WHERE i.id = :id");
+        let mut statement = self.0.prepare_cached(&sql).attempt("look for the incident")?;
+        statement.query_row(named_params! {":id": id}, incident).optional().attempt("look for the incident")
+    }
+
+    /// The failures of an incident, oldest first.
+    pub(crate) fn occurrences(&self, incident: i64) -> Result<Vec<OccurrenceRow>, Error> {
+        const SQL: &str = "SELECT run_id, target_name, target_url, status_code, error, error_type, elapsed_ms, detected_ms
+            FROM occurrence WHERE incident = :incident ORDER BY number";
+        let mut statement = self.0.prepare_cached(SQL).attempt("read the incident")?;
+        let rows = statement.query_map(named_params! {":incident": incident}, occurrence);
+        rows.attempt("read the incident")?.collect::<rusqlite::Result<_>>().attempt("read the incident")
+    }
+
+    /// How many incidents are not resolved.
+    pub(crate) fn open_incidents(&self) -> Result<u64, Error> {
+        const SQL: &str = "SELECT count(*) AS n FROM incident WHERE status <> 'resolved'";
+        let mut statement = self.0.prepare_cached(SQL).attempt("count the incidents")?;
+        statement.query_row([], |r| r.get::<_, i64>("n")).map(i64::unsigned_abs).attempt("count the incidents")
+    }
+}
+
+/// Whose incidents those of a run are.
+fn owner(run: &RunRow) -> String {
+    run.schedule.map_or_else(|| format!("workflow {}", run.workflow_id), |key| format!("schedule {key}"))
+}
+
+impl Write<'_> {
+    /// Counts a failure: in the open incident of its schedule and step, or in a new one. Returns its id and its count.
+    pub(crate) fn count_incident(
+        &self,
+        run: &RunRow,
+        target: (&str, &str),
+        failure: &Failure,
+        measured: (Option<u16>, i64),
+        now: DateTime<Utc>,
+    ) -> Result<(i64, u64), Error> {
+        const OPEN: &str = "INSERT INTO incident (owner, step, schedule_id) VALUES (:owner, :step, :schedule_id)
+            ON CONFLICT (owner, step) WHERE status <> 'resolved' DO NOTHING";
+        const COUNT: &str = "UPDATE incident SET count = count + 1 WHERE owner = :owner AND step = :step AND status <> 'resolved'
+            RETURNING id, count";
+        const OCCURRENCE: &str = "INSERT INTO occurrence
+            (incident, number, run, run_id, target_name, target_url, status_code, error, error_type, elapsed_ms, detected_ms)
+            VALUES (:incident, :number, :run, :run_id, :name, :url, :status_code, :error, :error_type, :elapsed, :now)";
+        let owner = owner(run);
+        let (name, url) = target;
+        let what = "record the incident";
+        let mut statement = self.0.0.prepare_cached(OPEN).attempt(what)?;
+        statement.execute(named_params! {":owner": owner, ":step": name, ":schedule_id": run.schedule_id}).attempt(what)?;
+        let mut statement = self.0.0.prepare_cached(COUNT).attempt(what)?;
+        let (id, number): (i64, i64) = statement
+            .query_row(named_params! {":owner": owner, ":step": name}, |r| Ok((r.get("id")?, r.get("count")?)))
+            .attempt(what)?;
+        let mut statement = self.0.0.prepare_cached(OCCURRENCE).attempt(what)?;
+        statement
+            .execute(named_params! {
+                ":incident": id,
+                ":number": number,
+                ":run": run.key,
+                ":run_id": run.run_id,
+                ":name": name,
+                ":url": url,
+                ":status_code": measured.0,
+                ":error": failure.message,
+                ":error_type": failure.error_type.name(),
+                ":elapsed": measured.1,
+                ":now": ms(now),
+            })
+            .attempt(what)?;
+        Ok((id, number.unsigned_abs()))
+    }
+
+    /// Resolves the open incident of a step that has succeeded; its id, where there was one.
+    pub(crate) fn resolve_incident(&self, run: &RunRow, step: &str, now: DateTime<Utc>) -> Result<Option<i64>, Error> {
+        const SQL: &str = "UPDATE incident SET status = 'resolved', resolved_ms = :now
+            WHERE owner = :owner AND step = :step AND status <> 'resolved' RETURNING id";
+        let mut statement = self.0.0.prepare_cached(SQL).attempt("resolve the incident")?;
+        let found = statement.query_row(named_params! {":owner": owner(run), ":step": step, ":now": ms(now)}, |r| r.get("id"));
+        found.optional().attempt("resolve the incident")
+    }
+}

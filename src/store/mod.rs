@@ -1,0 +1,41 @@
+//! THE FILE: all SQL, and nothing else. Waits through the clock, never asks it the time: `now` is handed in.
+//!
+//! A [`Store`] is one connection. [`Read`] and [`Write`] are what can be asked and done inside a transaction; one file per table family adds to them.
+//! [`Writer`] is the handle through which the threads of `tempo run` write: one thread commits for all of them, in groups.
+
+mod incidents;
+mod lock;
+mod migrations;
+mod open;
+mod requests;
+mod rows;
+mod runs;
+mod schedules;
+mod situation;
+mod writer;
+
+pub(crate) use incidents::{IncidentRow, OccurrenceRow};
+pub(crate) use lock::{ServerLock, server_pid};
+pub(crate) use open::{Missing, Store};
+pub(crate) use requests::{NewRequest, Placed, RequestState, RunRequest};
+pub(crate) use runs::{AttemptRow, LostAttempt, NewRun, OpenRun, RunFilter, RunRow, StepRow};
+pub(crate) use schedules::{BackfillRow, NewSchedule, ScheduleRow};
+pub(crate) use situation::{Carried, EpochRow, Going, SituationRow};
+pub(crate) use writer::{Pending, Writer};
+
+use rusqlite::Connection;
+
+/// What can be asked in a transaction.
+#[derive(Debug)]
+pub(crate) struct Read<'a>(&'a Connection);
+
+/// What can be done in a transaction that writes.
+#[derive(Debug)]
+pub(crate) struct Write<'a>(Read<'a>);
+
+impl<'a> std::ops::Deref for Write<'a> {
+    type Target = Read<'a>;
+    fn deref(&self) -> &Read<'a> {
+        &self.0
+    }
+}

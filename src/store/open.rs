@@ -1,0 +1,149 @@
+//! One connection to the file: how it is opened, and its transactions.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::rows::Attempt as _;
+use super::{Read, Write, migrations};
+use crate::clock::{Stopwatch, pause};
+use crate::error::{Error, Kind};
+
+/// How long a command waits for its turn to write.
+const BUSY_DEADLINE: Duration = Duration::from_secs(10);
+/// How long it sleeps between tries: the default handler sleeps up to 100 ms and starves beside a busy server (facts.md).
+const BUSY_PAUSE: Duration = Duration::from_micros(100);
+
+/// What to do when the file is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// Make it, and its folder, for this user only.
+    Create,
+    /// Refuse.
+    Refuse,
+}
+
+/// A connection to the file.
+#[derive(Debug)]
+pub(crate) struct Store {
+    connection: Connection,
+    path: PathBuf,
+}
+
+impl Store {
+    /// Opens the file, and brings it to this version.
+    ///
+    /// # Errors
+    /// `System` when it is a folder, unreadable, not tempo's, from a newer tempo, or damaged. `NotFound` when it is missing and that is refused.
+    pub(crate) fn open(path: &Path, missing: Missing) -> Result<Self, Error> {
+        let shown = path.display().to_string();
+        if path.is_dir() {
+            return Err(Error::new(Kind::System, format_args!("the database `{shown}` is a directory"))
+                .hint("Name a file, as in `--db /srv/tempo.db`."));
+        }
+        if !path.exists() {
+            if missing == Missing::Refuse {
+                return Err(Error::new(Kind::NotFound, format_args!("there is no database at `{shown}`"))
+                    .hint("It is made by the first `tempo schedule create`; `--db` or `TEMPO_DB` names another."));
+            }
+            create(path)?;
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut connection = Connection::open_with_flags(path, flags).attempt(&format!("open `{shown}`"))?;
+        connection.busy_handler(Some(wait_for_turn)).attempt("wait for the database")?;
+        let read_only = connection.is_readonly("main").attempt(&format!("open `{shown}`"))?;
+        connection.pragma_query_value(None, "schema_version", |_| Ok(())).attempt(&format!("read `{shown}`"))?;
+        if read_only {
+            return Err(Error::new(Kind::System, format_args!("the database `{shown}` is read-only"))
+                .hint("Check who owns the file and its folder; tempo writes even when it only shows."));
+        }
+        migrations::migrate(&mut connection, &shown)?;
+        // `journal_mode` stays with the file, the others do not.
+        for (pragma, value) in [("journal_mode", "WAL"), ("synchronous", "FULL"), ("foreign_keys", "ON")] {
+            connection.pragma_update_and_check(None, pragma, value, |_| Ok(())).or_else(ignore_no_row).attempt("set up the database")?;
+        }
+        connection.set_prepared_statement_cache_capacity(64);
+        Ok(Self { connection, path: path.to_owned() })
+    }
+
+    /// Another connection to the same file.
+    pub(crate) fn again(&self) -> Result<Self, Error> {
+        Self::open(&self.path, Missing::Refuse)
+    }
+
+    /// Where the file is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Asks, all of it from one state of the file.
+    pub(crate) fn read<T>(&self, ask: impl FnOnce(&Read<'_>) -> Result<T, Error>) -> Result<T, Error> {
+        let transaction = self.connection.unchecked_transaction().attempt("begin to read")?;
+        let found = ask(&Read(&transaction));
+        transaction.finish().attempt("end reading")?;
+        found
+    }
+
+    /// Changes, all of it or nothing; when this returns `Ok`, it is on disk.
+    pub(crate) fn write<T>(&mut self, change: impl FnOnce(&Write<'_>) -> Result<T, Error>) -> Result<T, Error> {
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).attempt("begin to write")?;
+        let done = change(&Write(Read(&transaction)))?;
+        transaction.commit().attempt("write to the database")?;
+        Ok(done)
+    }
+
+    /// Runs several changes in one transaction, each of them all or nothing by itself: `change` is called with each index.
+    pub(super) fn write_group(&mut self, changes: usize, mut change: impl FnMut(usize, &Write<'_>) -> bool) -> Result<(), Error> {
+        let mut transaction =
+            self.connection.transaction_with_behavior(TransactionBehavior::Immediate).attempt("begin to write")?;
+        for index in 0..changes {
+            let savepoint = transaction.savepoint().attempt("begin a change")?;
+            if change(index, &Write(Read(&savepoint))) {
+                savepoint.commit().attempt("end a change")?;
+            } else {
+                savepoint.finish().attempt("undo a change")?;
+            }
+        }
+        transaction.commit().attempt("write to the database")
+    }
+
+    /// A number that changes whenever another connection has changed the file; costs microseconds.
+    pub(crate) fn version_of_data(&self) -> Result<i64, Error> {
+        self.connection.pragma_query_value(None, "data_version", |r| r.get(0)).attempt("ask whether the database has changed")
+    }
+}
+
+fn ignore_no_row(e: rusqlite::Error) -> rusqlite::Result<()> {
+    if e == rusqlite::Error::QueryReturnedNoRows { Ok(()) } else { Err(e) }
+}
+
+/// Makes an empty file, readable by this user only, and the folders above it.
+fn create(path: &Path) -> Result<(), Error> {
+    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+    if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty() && !f.exists()) {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|e| {
+            Error::new(Kind::System, format_args!("cannot make the folder `{}`", folder.display())).because(e)
+        })?;
+    }
+    let made = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path);
+    made.map(|_| ()).map_err(|e| Error::new(Kind::System, format_args!("cannot make the database `{}`", path.display())).because(e))
+}
+
+thread_local! {
+    static WAITING_SINCE: std::cell::Cell<Option<Stopwatch>> = const { std::cell::Cell::new(None) };
+}
+
+/// SQLite asks again and again while another process writes; `tries` starts at 0 for each wait.
+fn wait_for_turn(tries: i32) -> bool {
+    WAITING_SINCE.with(|since| {
+        if tries == 0 || since.get().is_none() {
+            since.set(Some(Stopwatch::start()));
+        }
+        let over = since.get().is_some_and(|s| s.elapsed() > BUSY_DEADLINE);
+        if !over {
+            pause(BUSY_PAUSE);
+        }
+        !over
+    })
+}

@@ -1,0 +1,175 @@
+//! What commands ask of the server: triggers, backfills, cancels and terminates. Recorded here, carried out by the server, now or when it is next up.
+
+use chrono::{DateTime, Utc};
+use rusqlite::{OptionalExtension as _, named_params};
+
+use super::rows::{Attempt as _, at, count, ms};
+use super::runs::RunRow;
+use super::{Read, Write};
+use crate::error::Error;
+use crate::run::Stop;
+use crate::schedule::OverlapPolicy;
+
+/// A request to be recorded.
+#[derive(Debug, Clone)]
+pub(crate) enum NewRequest {
+    /// One start of a schedule, now.
+    Trigger {
+        /// The schedule's key.
+        schedule: i64,
+        /// The policy named.
+        overlap: Option<OverlapPolicy>,
+    },
+    /// The starts of a range, both ends inclusive.
+    Backfill {
+        /// The schedule's key.
+        schedule: i64,
+        /// The policy named.
+        overlap: Option<OverlapPolicy>,
+        /// The first time.
+        start: DateTime<Utc>,
+        /// The last time.
+        end: DateTime<Utc>,
+    },
+    /// Stop a run.
+    Stop {
+        /// The run's key.
+        run: i64,
+        /// How.
+        stop: Stop,
+        /// Why, as people say it.
+        reason: Option<String>,
+    },
+}
+
+/// A request that is on file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Placed {
+    pub(crate) key: i64,
+    pub(crate) request_id: String,
+}
+
+/// What has become of a request so far.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestState {
+    /// Whether every time of it has been taken up.
+    pub(crate) settled: bool,
+    /// How many times were taken up.
+    pub(crate) taken: u64,
+    /// How many of them still wait for their turn.
+    pub(crate) waiting: u64,
+    /// How many did not start.
+    pub(crate) refused: u64,
+    /// Why the last of those did not.
+    pub(crate) reason: Option<String>,
+    /// The runs it started, oldest first.
+    pub(crate) runs: Vec<RunRow>,
+}
+
+/// A request to stop a run.
+#[derive(Debug, Clone)]
+pub(crate) struct RunRequest {
+    pub(crate) key: i64,
+    pub(crate) run: i64,
+    pub(crate) stop: Stop,
+}
+
+impl Read<'_> {
+    /// Requests about runs that are not settled, oldest first.
+    pub(crate) fn open_run_requests(&self) -> Result<Vec<RunRequest>, Error> {
+        const SQL: &str = "SELECT key, run, kind FROM request WHERE settled_ms IS NULL AND schedule IS NULL ORDER BY key";
+        let mut statement = self.0.prepare_cached(SQL).attempt("read the requests")?;
+        let rows = statement.query_map([], |r| {
+            let stop = if r.get::<_, String>("kind")? == "terminate" { Stop::Terminate } else { Stop::Cancel };
+            Ok(RunRequest { key: r.get("key")?, run: r.get("run")?, stop })
+        });
+        rows.attempt("read the requests")?.collect::<rusqlite::Result<_>>().attempt("read the requests")
+    }
+
+    /// What has become of a request; none when it is gone with its schedule.
+    pub(crate) fn request_state(&self, key: i64) -> Result<Option<RequestState>, Error> {
+        const SQL: &str = "SELECT settled_ms IS NOT NULL AS settled, taken,
+                (SELECT count(*) FROM waiting w WHERE w.request = :key) AS waiting,
+                (SELECT coalesce(sum(count), 0) FROM refused f WHERE f.request = :key) AS refused,
+                (SELECT reason FROM refused f WHERE f.request = :key ORDER BY f.key DESC LIMIT 1) AS reason
+            FROM request WHERE key = :key";
+        let mut statement = self.0.prepare_cached(SQL).attempt("read the request")?;
+        let found = statement
+            .query_row(named_params! {":key": key}, |r| {
+                Ok(RequestState {
+                    settled: r.get("settled")?,
+                    taken: r.get::<_, i64>("taken")?.unsigned_abs(),
+                    waiting: r.get::<_, i64>("waiting")?.unsigned_abs(),
+                    refused: r.get::<_, i64>("refused")?.unsigned_abs(),
+                    reason: r.get("reason")?,
+                    runs: Vec::new(),
+                })
+            })
+            .optional()
+            .attempt("read the request")?;
+        found.map(|state| Ok(RequestState { runs: self.runs_of_request(key)?, ..state })).transpose()
+    }
+}
+
+impl Write<'_> {
+    /// Puts a request on file.
+    pub(crate) fn place(&self, request: &NewRequest, now: DateTime<Utc>) -> Result<Placed, Error> {
+        const SQL: &str = "INSERT INTO request (kind, schedule, run, overlap, start_ms, end_ms, reason, created_ms)
+            VALUES (:kind, :schedule, :run, :overlap, :start, :end, :reason, :now) RETURNING key, request_id";
+        let (kind, schedule, run, overlap, range, reason) = match request {
+            NewRequest::Trigger { schedule, overlap } => ("trigger", Some(*schedule), None, *overlap, None, None),
+            NewRequest::Backfill { schedule, overlap, start, end } => {
+                ("backfill", Some(*schedule), None, *overlap, Some((*start, *end)), None)
+            }
+            NewRequest::Stop { run, stop: Stop::Cancel, reason } => ("cancel", None, Some(*run), None, None, reason.clone()),
+            NewRequest::Stop { run, stop: Stop::Terminate, reason } => ("terminate", None, Some(*run), None, None, reason.clone()),
+        };
+        let mut statement = self.0.0.prepare_cached(SQL).attempt("record the request")?;
+        let placed = statement
+            .query_row(
+                named_params! {
+                    ":kind": kind,
+                    ":schedule": schedule,
+                    ":run": run,
+                    ":overlap": overlap.map(OverlapPolicy::name),
+                    ":start": range.map(|(start, _)| ms(start)),
+                    ":end": range.map(|(_, end)| ms(end)),
+                    ":reason": reason,
+                    ":now": ms(now),
+                },
+                |r| Ok(Placed { key: r.get("key")?, request_id: r.get("request_id")? }),
+            )
+            .attempt("record the request")?;
+        if let Some(schedule) = schedule {
+            self.attend(schedule, Some(self.attention_of(schedule)?.map_or(now, |at| at.min(now))))?;
+        }
+        Ok(placed)
+    }
+
+    fn attention_of(&self, schedule: i64) -> Result<Option<DateTime<Utc>>, Error> {
+        const SQL: &str = "SELECT attention_ms FROM progress WHERE schedule = :key";
+        let mut statement = self.0.0.prepare_cached(SQL).attempt("ask when it is due")?;
+        let found: Option<i64> =
+            statement.query_row(named_params! {":key": schedule}, |r| r.get("attention_ms")).attempt("ask when it is due")?;
+        Ok(found.map(at))
+    }
+
+    /// Records that a request about a run has been carried out.
+    pub(crate) fn settle_run_request(&self, key: i64, now: DateTime<Utc>) -> Result<(), Error> {
+        const SQL: &str = "UPDATE request SET settled_ms = :now, taken = 1 WHERE key = :key";
+        let mut statement = self.0.0.prepare_cached(SQL).attempt("record the request's progress")?;
+        statement.execute(named_params! {":key": key, ":now": ms(now)}).map(|_| ()).attempt("record the request's progress")
+    }
+
+    /// Ends the backfills of a schedule: what has not begun will not. Returns how many there were.
+    pub(crate) fn cancel_backfills(&self, schedule: i64, now: DateTime<Utc>) -> Result<u64, Error> {
+        const REQUESTS: &str = "UPDATE request SET settled_ms = :now WHERE schedule = :key AND kind = 'backfill' AND
+            (settled_ms IS NULL OR EXISTS (SELECT 1 FROM waiting w WHERE w.request = request.key))";
+        const WAITING: &str = "DELETE FROM waiting WHERE schedule = :key AND origin = 'backfill'";
+        let mut statement = self.0.0.prepare_cached(REQUESTS).attempt("cancel the backfill")?;
+        let ended = statement.execute(named_params! {":key": schedule, ":now": ms(now)}).attempt("cancel the backfill")?;
+        let mut statement = self.0.0.prepare_cached(WAITING).attempt("cancel the backfill")?;
+        statement.execute(named_params! {":key": schedule}).attempt("cancel the backfill")?;
+        Ok(count(ended as u64).unsigned_abs())
+    }
+}

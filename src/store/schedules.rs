@@ -1,0 +1,328 @@
+//! Schedules: the records, their volatile progress, and the changes that people make.
+
+use chrono::{DateTime, Utc};
+use rusqlite::{OptionalExtension as _, Row, named_params};
+
+use super::rows::{Attempt as _, at, at_opt, count, json, ms, named, to_json};
+use super::{Read, Write};
+use crate::error::Error;
+use crate::names::ScheduleId;
+use crate::run::written::Action;
+use crate::schedule::simulate::Counters;
+use crate::schedule::{OverlapPolicy, Policies, State};
+use crate::spec::written::Written;
+
+/// A schedule as it is on file.
+#[derive(Debug, Clone)]
+pub(crate) struct ScheduleRow {
+    pub(crate) key: i64,
+    pub(crate) id: ScheduleId,
+    pub(crate) spec: Written,
+    /// The key of its action.
+    pub(crate) workflow: i64,
+    pub(crate) policies: Policies,
+    pub(crate) state: State,
+    pub(crate) counters: Counters,
+    pub(crate) cursor: DateTime<Utc>,
+    pub(crate) floor: DateTime<Utc>,
+    pub(crate) next: Option<DateTime<Utc>>,
+    pub(crate) last_nominal: Option<DateTime<Utc>>,
+    pub(crate) last_started: Option<DateTime<Utc>>,
+    pub(crate) created: DateTime<Utc>,
+    pub(crate) updated: DateTime<Utc>,
+    /// How many starts wait.
+    pub(crate) waiting: u64,
+}
+
+/// A schedule to be put on file.
+#[derive(Debug)]
+pub(crate) struct NewSchedule<'a> {
+    pub(crate) id: &'a ScheduleId,
+    pub(crate) spec: &'a Written,
+    pub(crate) action: &'a Action,
+    pub(crate) policies: Policies,
+    pub(crate) state: &'a State,
+    pub(crate) next: Option<DateTime<Utc>>,
+}
+
+/// A backfill that is not done.
+#[derive(Debug, Clone)]
+pub(crate) struct BackfillRow {
+    pub(crate) schedule: i64,
+    pub(crate) start: DateTime<Utc>,
+    pub(crate) end: DateTime<Utc>,
+    pub(crate) taken: u64,
+}
+
+const SCHEDULE: &str = "SELECT s.key, s.id, s.spec, s.workflow, s.overlap, s.catchup_window_ms, s.pause_on_failure, s.note, s.paused,
+        s.created_ms, s.updated_ms, p.cursor_ms, p.floor_ms, p.next_ms, p.remaining, p.actions, p.skipped, p.missed, p.dropped,
+        p.last_nominal_ms, p.last_started_ms,
+        (SELECT count(*) FROM waiting w WHERE w.schedule = s.key) AS waiting
+    FROM schedule s JOIN progress p ON p.schedule = s.key";
+
+/// The columns before they are checked.
+type Raw = (ScheduleRow0, String, String, String);
+
+struct ScheduleRow0 {
+    key: i64,
+    workflow: i64,
+    policies: Policies,
+    state: State,
+    counters: Counters,
+    times: [i64; 4],
+    maybe: [Option<i64>; 3],
+    waiting: u64,
+}
+
+fn raw(r: &Row<'_>) -> rusqlite::Result<Raw> {
+    let unsigned = |name: &str| r.get::<_, i64>(name).map(i64::unsigned_abs);
+    let row = ScheduleRow0 {
+        key: r.get("key")?,
+        workflow: r.get("workflow")?,
+        policies: Policies {
+            overlap: OverlapPolicy::Skip,
+            catchup_window_ms: unsigned("catchup_window_ms")?,
+            pause_on_failure: r.get("pause_on_failure")?,
+        },
+        state: State {
+            note: r.get("note")?,
+            paused: r.get("paused")?,
+            remaining_actions: r.get::<_, Option<i64>>("remaining")?.map(i64::unsigned_abs),
+        },
+        counters: Counters {
+            actions: unsigned("actions")?,
+            skipped: unsigned("skipped")?,
+            missed: unsigned("missed")?,
+            dropped: unsigned("dropped")?,
+        },
+        times: [r.get("cursor_ms")?, r.get("floor_ms")?, r.get("created_ms")?, r.get("updated_ms")?],
+        maybe: [r.get("next_ms")?, r.get("last_nominal_ms")?, r.get("last_started_ms")?],
+        waiting: unsigned("waiting")?,
+    };
+    Ok((row, r.get("id")?, r.get("spec")?, r.get("overlap")?))
+}
+
+fn checked((row, id, spec, overlap): Raw) -> Result<ScheduleRow, Error> {
+    let [cursor, floor, created, updated] = row.times.map(at);
+    let [next, last_nominal, last_started] = row.maybe.map(at_opt);
+    Ok(ScheduleRow {
+        key: row.key,
+        id: ScheduleId::parse(&id)?,
+        spec: json("spec", &spec)?,
+        workflow: row.workflow,
+        policies: Policies { overlap: named("overlap policy", &overlap, OverlapPolicy::parse(&overlap).ok())?, ..row.policies },
+        state: row.state,
+        counters: row.counters,
+        cursor,
+        floor,
+        next,
+        last_nominal,
+        last_started,
+        created,
+        updated,
+        waiting: row.waiting,
+    })
+}
+
+impl Read<'_> {
+    /// The schedule of that id.
+    pub(crate) fn schedule(&self, id: &ScheduleId) -> Result<Option<ScheduleRow>, Error> {
+        let sql = format!("{SCHEDULE} WHERE s.id = :id");
+        let mut statement = self.0.prepare_cached(&sql).attempt("look for the schedule")?;
+        let found = statement.query_row(named_params! {":id": id.as_str()}, raw).optional().attempt("look for the schedule")?;
+        found.map(checked).transpose()
+    }
+
+    /// The schedules in the order of their ids; only the paused or the active ones where asked for.
+    pub(crate) fn schedules(&self, paused: Option<bool>, limit: Option<u64>) -> Result<Vec<ScheduleRow>, Error> {
+        let sql = format!("{SCHEDULE} WHERE :paused IS NULL OR s.paused = :paused ORDER BY s.id LIMIT :limit");
+        let mut statement = self.0.prepare_cached(&sql).attempt("list the schedules")?;
+        let limit = limit.map_or(-1, count);
+        let rows = statement.query_map(named_params! {":paused": paused, ":limit": limit}, raw).attempt("list the schedules")?;
+        rows.map(|r| checked(r.attempt("list the schedules")?)).collect()
+    }
+
+    /// All ids, in order.
+    pub(crate) fn schedule_ids(&self) -> Result<Vec<String>, Error> {
+        const SQL: &str = "SELECT id FROM schedule ORDER BY id";
+        let mut statement = self.0.prepare_cached(SQL).attempt("list the schedules")?;
+        let rows = statement.query_map([], |r| r.get("id")).attempt("list the schedules")?;
+        rows.collect::<rusqlite::Result<_>>().attempt("list the schedules")
+    }
+
+    /// The key of the schedule of that id.
+    pub(crate) fn schedule_key(&self, id: &ScheduleId) -> Result<Option<i64>, Error> {
+        const SQL: &str = "SELECT key FROM schedule WHERE id = :id";
+        let mut statement = self.0.prepare_cached(SQL).attempt("look for the schedule")?;
+        statement.query_row(named_params! {":id": id.as_str()}, |r| r.get("key")).optional().attempt("look for the schedule")
+    }
+
+    /// An action by its key.
+    pub(crate) fn action(&self, workflow: i64) -> Result<Action, Error> {
+        const SQL: &str = "SELECT json FROM workflow WHERE key = :key";
+        let mut statement = self.0.prepare_cached(SQL).attempt("read the steps")?;
+        let text: String = statement.query_row(named_params! {":key": workflow}, |r| r.get("json")).attempt("read the steps")?;
+        json("action", &text)
+    }
+
+    /// Backfills that are not done, of one schedule or of all, oldest first.
+    pub(crate) fn open_backfills(&self, schedule: Option<i64>) -> Result<Vec<BackfillRow>, Error> {
+        const SQL: &str = "SELECT schedule, start_ms, end_ms, taken FROM request
+            WHERE settled_ms IS NULL AND kind = 'backfill' AND (:schedule IS NULL OR schedule = :schedule) ORDER BY key";
+        let mut statement = self.0.prepare_cached(SQL).attempt("list the backfills")?;
+        let rows = statement.query_map(named_params! {":schedule": schedule}, |r| {
+            Ok(BackfillRow {
+                schedule: r.get("schedule")?,
+                start: at(r.get("start_ms")?),
+                end: at(r.get("end_ms")?),
+                taken: r.get::<_, i64>("taken")?.unsigned_abs(),
+            })
+        });
+        rows.attempt("list the backfills")?.collect::<rusqlite::Result<_>>().attempt("list the backfills")
+    }
+
+    /// Schedules that want attention by `now`, the most overdue first.
+    pub(crate) fn due(&self, now: DateTime<Utc>, limit: usize) -> Result<Vec<i64>, Error> {
+        const SQL: &str = "SELECT schedule FROM due WHERE at_ms <= :now ORDER BY at_ms, schedule LIMIT :limit";
+        let mut statement = self.0.prepare_cached(SQL).attempt("ask what is due")?;
+        let rows = statement.query_map(named_params! {":now": ms(now), ":limit": count(limit as u64)}, |r| r.get("schedule"));
+        rows.attempt("ask what is due")?.collect::<rusqlite::Result<_>>().attempt("ask what is due")
+    }
+
+    /// When the next schedule wants attention.
+    pub(crate) fn next_attention(&self) -> Result<Option<DateTime<Utc>>, Error> {
+        const SQL: &str = "SELECT min(at_ms) AS at FROM due";
+        let mut statement = self.0.prepare_cached(SQL).attempt("ask what is due next")?;
+        statement.query_row([], |r| r.get::<_, Option<i64>>("at")).map(at_opt).attempt("ask what is due next")
+    }
+
+    /// The next due times of all schedules, soonest first: id, due time.
+    pub(crate) fn coming(&self, limit: usize) -> Result<Vec<(String, DateTime<Utc>)>, Error> {
+        const SQL: &str = "SELECT s.id, p.next_ms FROM progress p JOIN schedule s ON s.key = p.schedule
+            WHERE p.next_ms IS NOT NULL ORDER BY p.next_ms, s.id LIMIT :limit";
+        let mut statement = self.0.prepare_cached(SQL).attempt("ask what comes next")?;
+        let rows = statement
+            .query_map(named_params! {":limit": count(limit as u64)}, |r| Ok((r.get("id")?, at(r.get("next_ms")?))))
+            .attempt("ask what comes next")?;
+        rows.collect::<rusqlite::Result<_>>().attempt("ask what comes next")
+    }
+}
+
+impl Write<'_> {
+    /// The key of an action; alike actions share one row.
+    pub(crate) fn workflow(&self, action: &Action) -> Result<i64, Error> {
+        const INSERT: &str = "INSERT INTO workflow (json) VALUES (:json) ON CONFLICT DO NOTHING";
+        const SELECT: &str = "SELECT key FROM workflow WHERE json = :json";
+        let text = to_json("action", action)?;
+        self.0.0.prepare_cached(INSERT).and_then(|mut s| s.execute(named_params! {":json": text})).attempt("record the steps")?;
+        let mut statement = self.0.0.prepare_cached(SELECT).attempt("record the steps")?;
+        statement.query_row(named_params! {":json": text}, |r| r.get("key")).attempt("record the steps")
+    }
+
+    /// Puts a schedule on file; its times up to `now` are nobody's.
+    pub(crate) fn insert_schedule(&self, new: &NewSchedule<'_>, now: DateTime<Utc>) -> Result<i64, Error> {
+        const SQL: &str = "INSERT INTO schedule
+            (id, spec, workflow, workflow_id, overlap, catchup_window_ms, pause_on_failure, note, paused, created_ms, updated_ms)
+            VALUES (:id, :spec, :workflow, :workflow_id, :overlap, :catchup, :pause_on_failure, :note, :paused, :now, :now)";
+        const PROGRESS: &str = "INSERT INTO progress (schedule, cursor_ms, floor_ms, next_ms, remaining)
+            VALUES (:schedule, :now, :now, :next, :remaining)";
+        let workflow = self.workflow(new.action)?;
+        let base = new.action.workflow_id.as_deref().unwrap_or(new.id.as_str());
+        let mut statement = self.0.0.prepare_cached(SQL).attempt("record the schedule")?;
+        let key = statement
+            .insert(named_params! {
+                ":id": new.id.as_str(),
+                ":spec": to_json("spec", new.spec)?,
+                ":workflow": workflow,
+                ":workflow_id": base,
+                ":overlap": new.policies.overlap.name(),
+                ":catchup": count(new.policies.catchup_window_ms),
+                ":pause_on_failure": new.policies.pause_on_failure,
+                ":note": new.state.note,
+                ":paused": new.state.paused,
+                ":now": ms(now),
+            })
+            .attempt("record the schedule")?;
+        let mut statement = self.0.0.prepare_cached(PROGRESS).attempt("record the schedule")?;
+        statement
+            .execute(named_params! {
+                ":schedule": key, ":now": ms(now), ":next": new.next.map(ms), ":remaining": new.state.remaining_actions.map(count),
+            })
+            .attempt("record the schedule")?;
+        self.attend(key, new.next)?;
+        Ok(key)
+    }
+
+    /// Sets when the ticker must look at a schedule next.
+    pub(crate) fn attend(&self, schedule: i64, attention: Option<DateTime<Utc>>) -> Result<(), Error> {
+        const FORGET: &str = "DELETE FROM due WHERE schedule = :schedule
+            AND at_ms = (SELECT attention_ms FROM progress WHERE schedule = :schedule)";
+        const NOTE: &str = "UPDATE progress SET attention_ms = :at WHERE schedule = :schedule";
+        const INSERT: &str = "INSERT INTO due (at_ms, schedule) VALUES (:at, :schedule)";
+        let what = "record when it is due";
+        self.0.0.prepare_cached(FORGET).and_then(|mut s| s.execute(named_params! {":schedule": schedule})).attempt(what)?;
+        let at = attention.map(ms);
+        self.0.0.prepare_cached(NOTE).and_then(|mut s| s.execute(named_params! {":schedule": schedule, ":at": at})).attempt(what)?;
+        if at.is_some() {
+            let done = self.0.0.prepare_cached(INSERT).and_then(|mut s| s.execute(named_params! {":schedule": schedule, ":at": at}));
+            done.attempt(what)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps the definition that was in force up to `until` beside the times of it that are undecided.
+    pub(crate) fn keep_epoch(&self, schedule: i64, exhausted: bool, until: DateTime<Utc>) -> Result<(), Error> {
+        const SQL: &str = "INSERT INTO epoch (schedule, until_ms, spec, workflow, workflow_id, overlap, catchup_window_ms, paused, exhausted)
+            SELECT key, :until, spec, workflow, workflow_id, overlap, catchup_window_ms, paused, :exhausted FROM schedule WHERE key = :key";
+        let mut statement = self.0.0.prepare_cached(SQL).attempt("keep the definition")?;
+        let done = statement.execute(named_params! {":key": schedule, ":until": ms(until), ":exhausted": exhausted});
+        done.map(|_| ()).attempt("keep the definition")
+    }
+
+    /// Due times up to `floor` are nobody's.
+    pub(crate) fn raise_floor(&self, schedule: i64, floor: DateTime<Utc>) -> Result<(), Error> {
+        const SQL: &str = "UPDATE progress SET floor_ms = max(floor_ms, :floor) WHERE schedule = :key";
+        let mut statement = self.0.0.prepare_cached(SQL).attempt("record the change")?;
+        statement.execute(named_params! {":key": schedule, ":floor": ms(floor)}).map(|_| ()).attempt("record the change")
+    }
+
+    /// Replaces what a schedule is.
+    pub(crate) fn update_schedule(&self, key: i64, new: &NewSchedule<'_>, now: DateTime<Utc>) -> Result<(), Error> {
+        const SQL: &str = "UPDATE schedule SET spec = :spec, workflow = :workflow, workflow_id = :workflow_id, overlap = :overlap,
+            catchup_window_ms = :catchup, pause_on_failure = :pause_on_failure, note = :note, paused = :paused, updated_ms = :now
+            WHERE key = :key";
+        const PROGRESS: &str = "UPDATE progress SET next_ms = :next, remaining = :remaining WHERE schedule = :key";
+        let workflow = self.workflow(new.action)?;
+        let base = new.action.workflow_id.as_deref().unwrap_or(new.id.as_str());
+        let mut statement = self.0.0.prepare_cached(SQL).attempt("record the update")?;
+        statement
+            .execute(named_params! {
+                ":key": key,
+                ":spec": to_json("spec", new.spec)?,
+                ":workflow": workflow,
+                ":workflow_id": base,
+                ":overlap": new.policies.overlap.name(),
+                ":catchup": count(new.policies.catchup_window_ms),
+                ":pause_on_failure": new.policies.pause_on_failure,
+                ":note": new.state.note,
+                ":paused": new.state.paused,
+                ":now": ms(now),
+            })
+            .attempt("record the update")?;
+        let mut statement = self.0.0.prepare_cached(PROGRESS).attempt("record the update")?;
+        let remaining = new.state.remaining_actions.map(count);
+        let done = statement.execute(named_params! {":key": key, ":next": new.next.map(ms), ":remaining": remaining});
+        done.map(|_| ()).attempt("record the update")
+    }
+
+    /// Takes a schedule off the file; its runs stay. Returns how many are still open.
+    pub(crate) fn delete_schedule(&self, key: i64) -> Result<u64, Error> {
+        const OPEN: &str = "SELECT count(*) AS n FROM run WHERE schedule = :key AND closed_ms IS NULL";
+        const SQL: &str = "DELETE FROM schedule WHERE key = :key";
+        let mut statement = self.0.0.prepare_cached(OPEN).attempt("count its runs")?;
+        let open: i64 = statement.query_row(named_params! {":key": key}, |r| r.get("n")).attempt("count its runs")?;
+        let mut statement = self.0.0.prepare_cached(SQL).attempt("delete the schedule")?;
+        statement.execute(named_params! {":key": key}).attempt("delete the schedule")?;
+        Ok(open.unsigned_abs())
+    }
+}

@@ -1,0 +1,125 @@
+//! Group commit: threads hand in changes, one thread runs all that wait in one transaction, each in its own savepoint, and answers after the commit.
+
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::{Store, Write};
+use crate::clock::pause;
+use crate::error::{Error, Kind};
+
+/// The most changes in one transaction: beyond, waiting for one another costs more than a sync.
+const MAX_GROUP: usize = 512;
+/// A pause between transactions, so that other processes get their turn (facts.md).
+const BETWEEN_GROUPS: Duration = Duration::from_micros(100);
+
+/// The handle that threads write through.
+#[derive(Clone)]
+pub(crate) struct Writer(Way);
+
+#[derive(Clone)]
+enum Way {
+    /// To the writer's thread.
+    Thread(Sender<Box<dyn Job>>),
+    /// On the caller's own thread: for histories that are stepped.
+    Inline(Arc<Mutex<Store>>),
+}
+
+/// A change that waits, with somebody to be told.
+trait Job: Send {
+    /// Runs it; whether it is to be kept.
+    fn run(&mut self, write: &Write<'_>) -> bool;
+    /// Tells what became of it, once the transaction has ended.
+    fn answer(self: Box<Self>, committed: Result<(), &Error>);
+}
+
+struct Task<T, F> {
+    change: Option<F>,
+    outcome: Option<Result<T, Error>>,
+    reply: SyncSender<Result<T, Error>>,
+}
+
+impl<T: Send, F: FnOnce(&Write<'_>) -> Result<T, Error> + Send> Job for Task<T, F> {
+    fn run(&mut self, write: &Write<'_>) -> bool {
+        let outcome = self.change.take().map(|change| change(write));
+        let kept = matches!(outcome, Some(Ok(_)));
+        self.outcome = outcome;
+        kept
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), &Error>) {
+        let outcome = match (committed, self.outcome) {
+            (Err(e), _) => Err(Error::new(Kind::System, e)),
+            (Ok(()), Some(outcome)) => outcome,
+            (Ok(()), None) => Err(Error::new(Kind::System, "a change was not run")),
+        };
+        // Nobody need be waiting any more.
+        let _ = self.reply.send(outcome);
+    }
+}
+
+/// An answer that will come.
+pub(crate) struct Pending<T>(Receiver<Result<T, Error>>);
+
+impl<T> Pending<T> {
+    /// Waits until the change is on disk.
+    pub(crate) fn wait(self) -> Result<T, Error> {
+        self.0.recv().unwrap_or_else(|_| Err(Error::new(Kind::System, "the writer has stopped")))
+    }
+}
+
+impl Writer {
+    /// Starts the writer's thread; it ends when every handle is gone.
+    pub(crate) fn start(mut store: Store) -> Result<(Self, JoinHandle<()>), Error> {
+        let (sender, jobs) = channel();
+        let thread = std::thread::Builder::new()
+            .name("writer".to_owned())
+            .spawn(move || {
+                while let Ok(first) = jobs.recv() {
+                    let mut group = vec![first];
+                    group.extend(jobs.try_iter().take(MAX_GROUP - 1));
+                    commit(&mut store, group);
+                    pause(BETWEEN_GROUPS);
+                }
+            })
+            .map_err(|e| Error::new(Kind::System, "cannot start the writer").because(e))?;
+        Ok((Self(Way::Thread(sender)), thread))
+    }
+
+    /// A writer that runs each change at once, on the thread that asks.
+    pub(crate) fn inline(store: Store) -> Self {
+        Self(Way::Inline(Arc::new(Mutex::new(store))))
+    }
+
+    /// Hands in a change and waits until it is on disk.
+    pub(crate) fn write<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Write<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.submit(change).wait()
+    }
+
+    /// Hands in a change; the answer can be waited for, or left alone.
+    pub(crate) fn submit<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Write<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> Pending<T> {
+        let (reply, answer) = sync_channel(1);
+        let job: Box<dyn Job> = Box::new(Task { change: Some(change), outcome: None, reply });
+        match &self.0 {
+            // When the thread is gone the job is dropped, and with it `reply`: the waiter is told.
+            Way::Thread(sender) => drop(sender.send(job)),
+            Way::Inline(store) => commit(&mut store.lock().unwrap_or_else(PoisonError::into_inner), vec![job]),
+        }
+        Pending(answer)
+    }
+}
+
+/// Runs a group of changes in one transaction and tells everybody.
+fn commit(store: &mut Store, mut group: Vec<Box<dyn Job>>) {
+    let committed = store.write_group(group.len(), |index, write| group[index].run(write));
+    for job in group {
+        job.answer(committed.as_ref().map(|()| ()));
+    }
+}
