@@ -138,7 +138,7 @@ mod tests {
     fn a_raised_signal_is_remembered_until_it_is_waited_for() {
         let signal = Signal::default();
         signal.raise();
-        assert!(signal.wait_for(Duration::from_secs(60)));
+        assert!(signal.wait_for(Duration::from_mins(1)));
         assert!(!signal.wait_for(Duration::ZERO));
     }
 }

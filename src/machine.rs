@@ -74,7 +74,10 @@ fn stat(pid: u32) -> Option<Stat> {
 /// # Errors
 /// When there is no such process.
 pub fn exit_watch(pid: u32) -> std::io::Result<std::os::fd::OwnedFd> {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(std::io::ErrorKind::InvalidInput)?;
+    let pid = i32::try_from(pid)
+        .ok()
+        .and_then(Pid::from_raw)
+        .ok_or(std::io::ErrorKind::InvalidInput)?;
     Ok(rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?)
 }
 
@@ -201,5 +204,8 @@ pub fn default_database() -> Result<PathBuf, crate::error::Error> {
 /// The arguments of this process, without its name.
 #[must_use]
 pub fn arguments() -> Vec<String> {
-    std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect()
+    std::env::args_os()
+        .skip(1)
+        .map(|a| a.to_string_lossy().into_owned())
+        .collect()
 }

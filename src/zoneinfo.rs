@@ -175,9 +175,9 @@ fn spans_by_probing(from: i64, offset_at: impl Fn(i64) -> i32, mut spans: Vec<Sp
             while changed - before > 1 {
                 let middle = before + (changed - before) / 2;
                 if offset_at(middle) == offset {
-                    before = middle
+                    before = middle;
                 } else {
-                    changed = middle
+                    changed = middle;
                 }
             }
             push(&mut spans, changed, offset_at(changed));

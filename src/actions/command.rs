@@ -41,25 +41,35 @@ pub(super) fn run(command: &Command, task: &Task<'_>, control: &Control) -> Atte
     }
     match wait(child, output, task.time_left, control, watch) {
         Ok(end) => result(command, end, task, &secrets, watch),
-        Err(e) => failed(Failure { error_type: ErrorType::Spawn, message: format!("cannot wait for the process: {e}") }),
+        Err(e) => failed(Failure {
+            error_type: ErrorType::Spawn,
+            message: format!("cannot wait for the process: {e}"),
+        }),
     }
 }
 
 /// The variables whose values are secrets: `env:NAME` is read now, and never stored.
 fn secrets(command: &Command) -> Result<Vec<(String, String)>, Failure> {
-    let named = command.env.iter().filter_map(|(key, value)| Some((key, value.strip_prefix("env:")?)));
+    let named = command
+        .env
+        .iter()
+        .filter_map(|(key, value)| Some((key, value.strip_prefix("env:")?)));
     named
         .map(|(key, name)| match machine::environment(name) {
             Some(secret) => Ok((key.clone(), secret)),
-            None => {
-                Err(Failure { error_type: ErrorType::Spawn, message: format!("`{name}` is not set where tempo runs, for `{key}`") })
-            }
+            None => Err(Failure {
+                error_type: ErrorType::Spawn,
+                message: format!("`{name}` is not set where tempo runs, for `{key}`"),
+            }),
         })
         .collect()
 }
 
 fn spawn(command: &Command, task: &Task<'_>, secrets: &[(String, String)]) -> Result<(Child, PipeReader), Failure> {
-    let failure = |message: String| Failure { error_type: ErrorType::Spawn, message };
+    let failure = |message: String| Failure {
+        error_type: ErrorType::Spawn,
+        message,
+    };
     let program = &command.argv[0];
     // A missing folder and a missing program are one error to the kernel: look at the folder first (facts.md).
     if let Some(cwd) = &command.cwd
@@ -68,7 +78,8 @@ fn spawn(command: &Command, task: &Task<'_>, secrets: &[(String, String)]) -> Re
         return Err(failure(format!("the folder `{cwd}` does not exist")));
     }
     let path = command.env.get("PATH").cloned().or_else(|| machine::environment("PATH"));
-    let found = machine::find_program(program, path.as_deref()).ok_or_else(|| failure(format!("no program is named `{program}`")))?;
+    let found =
+        machine::find_program(program, path.as_deref()).ok_or_else(|| failure(format!("no program is named `{program}`")))?;
     let pipe = |e: std::io::Error| failure(format!("cannot make a pipe: {e}"));
     let (reader, writer) = std::io::pipe().map_err(pipe)?;
     let mut process = std::process::Command::new(found);
@@ -79,7 +90,11 @@ fn spawn(command: &Command, task: &Task<'_>, secrets: &[(String, String)]) -> Re
         .envs(command.env.iter().filter(|(_, v)| !v.starts_with("env:")))
         .envs(secrets.iter().map(|(k, v)| (k, v)))
         .process_group(0)
-        .stdin(if command.stdin.is_some() { Stdio::piped() } else { Stdio::null() })
+        .stdin(if command.stdin.is_some() {
+            Stdio::piped()
+        } else {
+            Stdio::null()
+        })
         .stdout(writer.try_clone().map_err(pipe)?)
         .stderr(writer);
     if let Some(cwd) = &command.cwd {
@@ -89,7 +104,9 @@ fn spawn(command: &Command, task: &Task<'_>, secrets: &[(String, String)]) -> Re
         let (uid, gid) = machine::user(user).map_err(failure)?;
         process.uid(uid).gid(gid);
     }
-    let mut child = process.spawn().map_err(|e| failure(format!("cannot start `{program}`: {e}")))?;
+    let mut child = process
+        .spawn()
+        .map_err(|e| failure(format!("cannot start `{program}`: {e}")))?;
     // The parent's copies of the writing end go with `process`, so that the pipe ends when the last child lets go of it.
     drop(process);
     if let (Some(text), Some(mut stdin)) = (command.stdin.clone(), child.stdin.take()) {
@@ -111,7 +128,13 @@ struct End {
 }
 
 /// Reads the output and waits for the end, the deadline, or a stop.
-fn wait(mut child: Child, mut output: PipeReader, time_left: Option<Duration>, control: &Control, watch: Stopwatch) -> std::io::Result<End> {
+fn wait(
+    mut child: Child,
+    mut output: PipeReader,
+    time_left: Option<Duration>,
+    control: &Control,
+    watch: Stopwatch,
+) -> std::io::Result<End> {
     let group = child.id();
     let exit = machine::exit_watch(group)?;
     let bell = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
@@ -157,7 +180,12 @@ fn wait(mut child: Child, mut output: PipeReader, time_left: Option<Duration>, c
         // What is in the pipe by now; a grandchild that keeps it open is not waited for.
         kept.take_from(&mut output);
     }
-    Ok(End { status, output: kept, stopped, timed_out })
+    Ok(End {
+        status,
+        output: kept,
+        stopped,
+        timed_out,
+    })
 }
 
 struct Ready {
@@ -176,13 +204,18 @@ fn wait_for(
         fds.push(PollFd::new(pipe, PollFlags::IN));
     }
     // A millisecond more, so that the deadline has passed when poll returns.
-    let timeout = timeout.map(|d| d + Duration::from_millis(1)).and_then(|d| Timespec::try_from(d).ok());
+    let timeout = timeout
+        .map(|d| d + Duration::from_millis(1))
+        .and_then(|d| Timespec::try_from(d).ok());
     match poll(&mut fds, timeout.as_ref()) {
         Ok(_) | Err(rustix::io::Errno::INTR) => {}
         Err(e) => return Err(e.into()),
     }
     let happened = |i: usize| fds.get(i).is_some_and(|fd| !fd.revents().is_empty());
-    Ok(Ready { exit: happened(0), pipe: happened(2) })
+    Ok(Ready {
+        exit: happened(0),
+        pipe: happened(2),
+    })
 }
 
 fn result(command: &Command, end: End, task: &Task<'_>, secrets: &[(String, String)], watch: Stopwatch) -> AttemptResult {
@@ -199,7 +232,11 @@ fn result(command: &Command, end: End, task: &Task<'_>, secrets: &[(String, Stri
         (None, false, None, signal) => of(ErrorType::Signal, format!("killed by signal {}", signal.unwrap_or_default())),
     };
     let output = masked(end.output.into_bytes(), secrets);
-    AttemptResult { exit_code, output, ..AttemptResult::new(ending, watch.elapsed_ms()) }
+    AttemptResult {
+        exit_code,
+        output,
+        ..AttemptResult::new(ending, watch.elapsed_ms())
+    }
 }
 
 /// The output without the values of secrets.
@@ -267,13 +304,31 @@ mod tests {
     use crate::run::written::{Action, StepText};
 
     fn step(shell: &str, change: impl Fn(&mut StepText)) -> Step {
-        let mut text = StepText { name: "x".to_owned(), shell: Some(shell.to_owned()), ..StepText::default() };
+        let mut text = StepText {
+            name: "x".to_owned(),
+            shell: Some(shell.to_owned()),
+            ..StepText::default()
+        };
         change(&mut text);
-        Workflow::check(&Action { steps: vec![text], ..Action::default() }).unwrap().steps.remove(0)
+        Workflow::check(&Action {
+            steps: vec![text],
+            ..Action::default()
+        })
+        .unwrap()
+        .steps
+        .remove(0)
     }
 
     fn perform(step: &Step, time_left: Option<Duration>) -> AttemptResult {
-        Live.perform(&Task { step, time_left, environment: &[], spawned: &|_| {} }, &Control::default())
+        Live.perform(
+            &Task {
+                step,
+                time_left,
+                environment: &[],
+                spawned: &|_| {},
+            },
+            &Control::default(),
+        )
     }
 
     #[test]
@@ -298,9 +353,14 @@ mod tests {
 
     #[test]
     fn a_program_or_folder_that_does_not_exist_is_a_failure_to_spawn() {
-        let missing = step("x", |t| (t.shell, t.command) = (None, Some(vec!["no-such-program".to_owned()])));
+        let missing = step("x", |t| {
+            (t.shell, t.command) = (None, Some(vec!["no-such-program".to_owned()]));
+        });
         let nowhere = step("x", |t| t.cwd = Some("/no/such".to_owned()));
-        for (step, told) in [(missing, "no program is named `no-such-program`"), (nowhere, "the folder `/no/such` does not exist")] {
+        for (step, told) in [
+            (missing, "no program is named `no-such-program`"),
+            (nowhere, "the folder `/no/such` does not exist"),
+        ] {
             let failure = perform(&step, None).ending.failure().unwrap();
             assert_eq!((failure.error_type, failure.message.as_str()), (ErrorType::Spawn, told));
         }
@@ -318,7 +378,15 @@ mod tests {
         let control = Control::default();
         control.stop(StopKind::Terminate);
         let step = step("sleep 60", |_| {});
-        let result = Live.perform(&Task { step: &step, time_left: None, environment: &[], spawned: &|_| {} }, &control);
+        let result = Live.perform(
+            &Task {
+                step: &step,
+                time_left: None,
+                environment: &[],
+                spawned: &|_| {},
+            },
+            &control,
+        );
         assert_eq!(result.ending, Ending::Terminated);
     }
 

@@ -60,10 +60,14 @@ impl Resolver for LiteralFirst {
             found.push(SocketAddr::new(ip, uri.port_u16().unwrap_or(default_port)));
             return Ok(found);
         }
-        self.0.resolve(uri, config, timeout).map_err(|e| match e {
-            // A look-up that fails has no error kind of its own.
-            ureq::Error::Io(_) => ureq::Error::HostNotFound,
-            other => other,
+        // A look-up that fails has no error kind of its own.
+        let found = self.0.resolve(uri, config, timeout);
+        found.map_err(|e| {
+            if matches!(e, ureq::Error::Io(_)) {
+                ureq::Error::HostNotFound
+            } else {
+                e
+            }
         })
     }
 }
@@ -86,15 +90,27 @@ pub(super) fn probe(probe: &Probe, time_left: Option<Duration>, control: &Contro
         Ok(status) if status == probe.status => (Ending::Ok, Some(status)),
         Ok(status) => {
             let message = format!("unexpected status {status} from {}", probe.url);
-            (Ending::Failed(Failure { error_type: ErrorType::UnexpectedStatus, message }), Some(status))
+            (
+                Ending::Failed(Failure {
+                    error_type: ErrorType::UnexpectedStatus,
+                    message,
+                }),
+                Some(status),
+            )
         }
         Err(e) => (Ending::Failed(failure(&e, probe, time_left)), None),
     };
-    AttemptResult { status_code, ..AttemptResult::new(ending, elapsed_ms) }
+    AttemptResult {
+        status_code,
+        ..AttemptResult::new(ending, elapsed_ms)
+    }
 }
 
 fn ask(agent: &Agent, probe: &Probe, time_left: Option<Duration>) -> Result<u16, ureq::Error> {
-    let request = ureq::http::Request::builder().method(probe.method.as_str()).uri(probe.url.as_str()).body(())?;
+    let request = ureq::http::Request::builder()
+        .method(probe.method.as_str())
+        .uri(probe.url.as_str())
+        .body(())?;
     let request = agent.configure_request(request).timeout_global(time_left).build();
     let mut response = agent.run(request)?;
     let status = response.status().as_u16();
@@ -103,6 +119,10 @@ fn ask(agent: &Agent, probe: &Probe, time_left: Option<Duration>) -> Result<u16,
     Ok(status)
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "other people's errors: new ones are told as they are"
+)]
 fn failure(e: &ureq::Error, probe: &Probe, time_left: Option<Duration>) -> Failure {
     let url = &probe.url;
     let of = |error_type, message: String| Failure { error_type, message };

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use super::Context;
 use crate::error::{Error, Kind};
 use crate::files;
-use crate::ops::{Clearable, Patch, instant};
+use crate::ops::{Clearable, Patch, Remaining, instant};
 use crate::run::written::{Action, ProbeTable, ProbeText, RetryText, StepText};
 use crate::schedule::{OverlapPolicy, Policies};
 use crate::spec::written::{CalendarText, Exclusion, Written};
@@ -151,7 +151,8 @@ impl WhenArgs {
 
     /// The zone that times without one are read in.
     pub(super) fn zone(&self, context: &Context) -> Result<Zone, Error> {
-        self.zone_name()?.map_or_else(|| Ok(Zone::utc()), |name| context.zones.zone(&name))
+        self.zone_name()?
+            .map_or_else(|| Ok(Zone::utc()), |name| context.zones.zone(&name))
     }
 
     /// The spec as written.
@@ -164,9 +165,17 @@ impl WhenArgs {
         Ok(Written {
             interval: self.interval.clone(),
             cron: self.cron.clone(),
-            calendar: self.calendar.iter().map(|c| CalendarText::parse_json(c)).collect::<Result<_, _>>()?,
+            calendar: self
+                .calendar
+                .iter()
+                .map(|c| CalendarText::parse_json(c))
+                .collect::<Result<_, _>>()?,
             quartz: self.quartz.clone(),
-            exclude_calendar: self.exclude_calendar.iter().map(|e| Exclusion::parse(e)).collect::<Result<_, _>>()?,
+            exclude_calendar: self
+                .exclude_calendar
+                .iter()
+                .map(|e| Exclusion::parse(e))
+                .collect::<Result<_, _>>()?,
             at_boot: false,
             time_zone: self.zone_name()?,
             dst_gap: self.gap()?.unwrap_or_default(),
@@ -178,7 +187,11 @@ impl WhenArgs {
     }
 
     fn gap(&self) -> Result<Option<Gap>, Error> {
-        choice("--dst-gap", self.dst_gap.as_deref(), &[("skip", Gap::Skip), ("shift", Gap::Shift)])
+        choice(
+            "--dst-gap",
+            self.dst_gap.as_deref(),
+            &[("skip", Gap::Skip), ("shift", Gap::Shift)],
+        )
     }
 
     fn repeat(&self) -> Result<Option<Repeat>, Error> {
@@ -189,10 +202,15 @@ impl WhenArgs {
 
 fn choice<T: Copy>(flag: &str, given: Option<&str>, choices: &[(&str, T)]) -> Result<Option<T>, Error> {
     let Some(given) = given else { return Ok(None) };
-    choices.iter().find(|(name, _)| name.eq_ignore_ascii_case(given)).map(|(_, c)| Some(*c)).ok_or_else(|| {
-        let names: Vec<_> = choices.iter().map(|(n, _)| *n).collect();
-        Error::new(Kind::Usage, format_args!("`{given}` is not a choice of `{flag}`")).hint(format_args!("They are {}.", names.join(", ")))
-    })
+    choices
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(given))
+        .map(|(_, c)| Some(*c))
+        .ok_or_else(|| {
+            let names: Vec<_> = choices.iter().map(|(n, _)| *n).collect();
+            Error::new(Kind::Usage, format_args!("`{given}` is not a choice of `{flag}`"))
+                .hint(format_args!("They are {}.", names.join(", ")))
+        })
 }
 
 impl WhatArgs {
@@ -203,9 +221,17 @@ impl WhatArgs {
         } else if !self.probe.is_empty() {
             self.probe.iter().map(|p| probe(p)).collect::<Result<_, _>>()?
         } else if let Some(line) = &self.shell {
-            vec![StepText { name: "command".to_owned(), shell: Some(line.clone()), ..StepText::default() }]
+            vec![StepText {
+                name: "command".to_owned(),
+                shell: Some(line.clone()),
+                ..StepText::default()
+            }]
         } else if !self.command.is_empty() {
-            vec![StepText { name: "command".to_owned(), command: Some(self.command.clone()), ..StepText::default() }]
+            vec![StepText {
+                name: "command".to_owned(),
+                command: Some(self.command.clone()),
+                ..StepText::default()
+            }]
         } else {
             return Ok(None);
         };
@@ -289,22 +315,36 @@ fn probe(written: &str) -> Result<StepText, Error> {
             .hint("Write 'NAME=URL [status=200] [timeout=5s] [method=GET]'.")
     };
     let mut words = written.split_whitespace();
-    let (name, url) = words.next().and_then(|w| w.split_once('=')).ok_or_else(|| refuse("no `NAME=URL`".to_owned()))?;
+    let (name, url) = words
+        .next()
+        .and_then(|w| w.split_once('='))
+        .ok_or_else(|| refuse("no `NAME=URL`".to_owned()))?;
     if url.is_empty() {
         return Err(refuse(format!("no URL after `{name}=`")));
     }
-    let mut table = ProbeTable { url: url.to_owned(), ..ProbeTable::default() };
+    let mut table = ProbeTable {
+        url: url.to_owned(),
+        ..ProbeTable::default()
+    };
     for word in words {
         match word.split_once('=') {
             Some(("status", status)) => {
-                table.status = Some(status.parse().map_err(|_| refuse(format!("status `{status}` is not a number from 100 to 599")))?);
+                table.status = Some(
+                    status
+                        .parse()
+                        .map_err(|_| refuse(format!("status `{status}` is not a number from 100 to 599")))?,
+                );
             }
             Some(("timeout", timeout)) => table.timeout = Some(timeout.to_owned()),
             Some(("method", method)) => table.method = Some(method.to_owned()),
             _ => return Err(refuse(format!("`{word}` is not `status=…`, `timeout=…` or `method=…`"))),
         }
     }
-    Ok(StepText { name: name.to_owned(), probe: Some(ProbeText::Table(table)), ..StepText::default() })
+    Ok(StepText {
+        name: name.to_owned(),
+        probe: Some(ProbeText::Table(table)),
+        ..StepText::default()
+    })
 }
 
 fn read_file(name: &str) -> Result<String, Error> {
@@ -332,13 +372,7 @@ pub(super) fn patch(
     clear: &[String],
     existing: Option<Vec<StepText>>,
 ) -> Result<Patch, Error> {
-    let remaining_actions = match policies.remaining_actions.as_deref() {
-        None => None,
-        Some(word) if word.eq_ignore_ascii_case("unlimited") => Some(None),
-        Some(number) => Some(Some(number.parse().map_err(|_| {
-            Error::new(Kind::Usage, format_args!("`{number}` is not a number of actions")).hint("Write a number, or `unlimited`.")
-        })?)),
-    };
+    let remaining_actions = policies.remaining_actions.as_deref().map(Remaining::parse).transpose()?;
     let steps = match (what.steps()?, existing) {
         (Some(steps), _) => Some(steps),
         // A default that is named on an update is meant for the steps there are.
@@ -371,7 +405,10 @@ pub(super) fn patch(
 impl StepArgs {
     /// A step with what the flags name in place of its own.
     fn over(&self, step: &StepText) -> Result<StepText, Error> {
-        let mut flags_first = StepText { probe: step.probe.clone(), ..StepText::default() };
+        let mut flags_first = StepText {
+            probe: step.probe.clone(),
+            ..StepText::default()
+        };
         self.complete(&mut flags_first)?;
         let named = flags_first.retry.clone().unwrap_or_default();
         let own = step.retry.clone().unwrap_or_default();
@@ -385,8 +422,12 @@ impl StepArgs {
         let mut env = step.env.clone();
         env.extend(flags_first.env);
         Ok(StepText {
-            start_to_close_timeout: flags_first.start_to_close_timeout.or_else(|| step.start_to_close_timeout.clone()),
-            schedule_to_close_timeout: flags_first.schedule_to_close_timeout.or_else(|| step.schedule_to_close_timeout.clone()),
+            start_to_close_timeout: flags_first
+                .start_to_close_timeout
+                .or_else(|| step.start_to_close_timeout.clone()),
+            schedule_to_close_timeout: flags_first
+                .schedule_to_close_timeout
+                .or_else(|| step.schedule_to_close_timeout.clone()),
             cwd: flags_first.cwd.or_else(|| step.cwd.clone()),
             retry: (retry != RetryText::default()).then_some(retry),
             env,

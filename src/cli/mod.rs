@@ -31,7 +31,13 @@ use crate::zoneinfo::ZoneInfo;
 /// A schedule is a record on file that says when to run what. `tempo run` is the server and worker: it takes up what is due, runs
 /// the steps, retries, and records every attempt and its outcome. Commands work whether or not it is up.
 #[derive(Debug, Parser)]
-#[command(name = "tempo", version, propagate_version = false, disable_help_subcommand = true, max_term_width = 100)]
+#[command(
+    name = "tempo",
+    version,
+    propagate_version = false,
+    disable_help_subcommand = true,
+    max_term_width = 100
+)]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -61,8 +67,8 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Schedule(schedule::Args),
-    Workflow(workflow::Args),
+    Schedule(Box<schedule::Args>),
+    Workflow(Box<workflow::Args>),
     Incident(incident::Args),
     Run(run::Args),
     Status(status::Args),
@@ -109,7 +115,9 @@ impl Context {
 
     /// The machine's own zone, for times that are shown to people; UTC where it does not say.
     fn local_zone(&self) -> Zone {
-        ZoneInfo::local_name().and_then(|name| self.zones.zone(&name)).unwrap_or_else(|_| Zone::utc())
+        ZoneInfo::local_name()
+            .and_then(|name| self.zones.zone(&name))
+            .unwrap_or_else(|_| Zone::utc())
     }
 
     /// Writes times on the machine's wall clock.
@@ -146,8 +154,8 @@ pub(crate) fn main() -> ExitCode {
 
 fn perform(context: &Context, command: Command) -> Result<(), Error> {
     match command {
-        Command::Schedule(args) => schedule::run(context, args),
-        Command::Workflow(args) => workflow::run(context, args),
+        Command::Schedule(args) => schedule::run(context, *args),
+        Command::Workflow(args) => workflow::run(context, *args),
         Command::Incident(args) => incident::run(context, args),
         Command::Run(args) => run::run(context, &args),
         Command::Status(args) => status::run(context, &args),
@@ -159,11 +167,20 @@ fn perform(context: &Context, command: Command) -> Result<(), Error> {
 
 /// Help, version, and command lines that are wrong.
 fn unparsed(e: &clap::Error) -> ExitCode {
-    let wants_json = machine::arguments().windows(2).any(|w| matches!(w[0].as_str(), "-o" | "--output") && w[1].starts_with("json"))
-        || machine::arguments().iter().any(|a| a.starts_with("-ojson") || a.starts_with("--output=json"));
+    let wants_json = machine::arguments()
+        .windows(2)
+        .any(|w| matches!(w[0].as_str(), "-o" | "--output") && w[1].starts_with("json"))
+        || machine::arguments()
+            .iter()
+            .any(|a| a.starts_with("-ojson") || a.starts_with("--output=json"));
     if e.use_stderr() && wants_json {
         let text = e.render().to_string();
-        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let message = text
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .trim_start_matches("error: ")
+            .to_owned();
         let ui = Ui::new(Format::Json, ColorWhen::Never, Talk::Normal);
         ui.error(&Error::new(Kind::Usage, message).hint("Run it with `--help` to see what it takes."));
     } else {

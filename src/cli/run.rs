@@ -59,7 +59,11 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         (None, true) => Until::Done,
         (None, false) => Until::Told,
     };
-    let settings = Settings { workers: args.workers, drain_timeout: text::duration(&args.drain_timeout)?, until };
+    let settings = Settings {
+        workers: args.workers,
+        drain_timeout: text::duration(&args.drain_timeout)?,
+        until,
+    };
     let (sender, events) = channel();
     watch_signals(&sender)?;
     let server = Server::start(&context.database()?, settings, Arc::new(SystemClock), Arc::new(Live), sender)?;
@@ -67,7 +71,10 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let unhappy = speak(context, &server, &events, json);
     server.join();
     match unhappy {
-        n if n > 0 && args.once => Err(Error::new(Kind::Failed, format_args!("{} failed or recorded an incident", counted(n, "run")))),
+        n if n > 0 && args.once => Err(Error::new(
+            Kind::Failed,
+            format_args!("{} failed or recorded an incident", counted(n, "run")),
+        )),
         _ => Ok(()),
     }
 }
@@ -85,21 +92,26 @@ fn watch_signals(events: &Sender<Event>) -> Result<(), Error> {
             }
         }
     };
-    std::thread::Builder::new().name("signals".to_owned()).spawn(watch).map(|_| ()).map_err(|e| Error::new(Kind::System, "cannot watch for signals").because(e))
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(watch)
+        .map(|_| ())
+        .map_err(|e| Error::new(Kind::System, "cannot watch for signals").because(e))
 }
 
 /// The voice: puts what happens in words, one line each, until the server has ended. How many runs were unhappy.
 fn speak(context: &Context, server: &Server, events: &Receiver<Event>, json: bool) -> u64 {
     let zone = context.local_zone();
     while let Ok(event) = events.recv() {
-        match &event {
-            Event::Signal => server.stop(),
-            Event::Ended { unhappy_runs } => return *unhappy_runs,
-            Event::Trouble(e) if !json => {
-                context.ui.error(e);
-                continue;
-            }
-            _ => {}
+        if let Event::Ended { unhappy_runs } = &event {
+            return *unhappy_runs;
+        }
+        if let Event::Signal = &event {
+            server.stop();
+        }
+        if let (Event::Trouble(e), false) = (&event, json) {
+            context.ui.error(e);
+            continue;
         }
         let now = context.clock.now();
         let Some(line) = words::line(&event, now) else { continue };
@@ -109,7 +121,11 @@ fn speak(context: &Context, server: &Server, events: &Receiver<Event>, json: boo
 }
 
 fn say(context: &Context, line: &Line, times: &Times, json: bool) {
-    let text = if json { line.json() } else { line.text(times, |style, text| context.ui.paint(style, text)) };
+    let text = if json {
+        line.json()
+    } else {
+        line.text(times, |style, text| context.ui.paint(style, text))
+    };
     // The log is what the command is asked for: data. A reader that has gone does not end the server.
     let _ = context.ui.data(&text);
     let _ = std::io::stdout().flush();

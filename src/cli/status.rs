@@ -21,18 +21,38 @@ pub(super) fn run(context: &Context, _args: &Args) -> Result<(), Error> {
     }
     let times = context.times();
     let up = match (view.pid, view.since) {
-        (Some(pid), Some(since)) => (format!("up, pid {pid}, since {} {}", times.full(since.0), times.zone()), Some(Style::Good)),
+        (Some(pid), Some(since)) => (
+            format!("up, pid {pid}, since {} {}", times.full(since.0), times.zone()),
+            Some(Style::Good),
+        ),
         _ => ("not up; nothing runs until `tempo run` is".to_owned(), Some(Style::Warn)),
     };
     let running: Vec<&str> = view.running.iter().map(|r| r.workflow_id.as_str()).collect();
-    let next: Vec<String> =
-        view.next.iter().take(5).map(|n| format!("{} {} ({})", n.schedule_id, times.short(n.due_at.0), times.relative(n.due_at.0))).collect();
+    let next: Vec<String> = view
+        .next
+        .iter()
+        .take(5)
+        .map(|n| {
+            format!(
+                "{} {} ({})",
+                n.schedule_id,
+                times.short(n.due_at.0),
+                times.relative(n.due_at.0)
+            )
+        })
+        .collect();
     let incidents = if view.incidents_open == 0 {
         ("none open".to_owned(), Some(Style::Good))
     } else {
         (format!("{} open", counted(view.incidents_open, "incident")), Some(Style::Bad))
     };
-    let none = |list: &[&str]| if list.is_empty() { "nothing".to_owned() } else { list.join(", ") };
+    let none = |list: &[&str]| {
+        if list.is_empty() {
+            "nothing".to_owned()
+        } else {
+            list.join(", ")
+        }
+    };
     let next: Vec<&str> = next.iter().map(String::as_str).collect();
     pairs(
         &context.ui,

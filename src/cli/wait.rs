@@ -23,8 +23,11 @@ pub(super) fn needs_server(context: &Context) -> Result<(), Error> {
     if context.server()?.is_some() {
         return Ok(());
     }
-    Err(Error::new(Kind::ServerDown, "`tempo run` is not up, so there is nothing to wait for; nothing was recorded")
-        .hint("Start `tempo run`, or leave out `--wait`: what is asked is carried out when it is next up."))
+    Err(Error::new(
+        Kind::ServerDown,
+        "`tempo run` is not up, so there is nothing to wait for; nothing was recorded",
+    )
+    .hint("Start `tempo run`, or leave out `--wait`: what is asked is carried out when it is next up."))
 }
 
 /// Reads `--timeout`.
@@ -46,10 +49,16 @@ pub(super) fn until<T>(
             return Ok(answer);
         }
         if deadline.is_some_and(|d| context.now() >= d) {
-            return Err(Error::new(Kind::Timeout, "the time to wait is over; what was asked for goes on"));
+            return Err(Error::new(
+                Kind::Timeout,
+                "the time to wait is over; what was asked for goes on",
+            ));
         }
         if context.server()?.is_none() {
-            return Err(Error::new(Kind::ServerDown, "`tempo run` has ended; what was asked for goes on when it is next up"));
+            return Err(Error::new(
+                Kind::ServerDown,
+                "`tempo run` has ended; what was asked for goes on when it is next up",
+            ));
         }
         context.clock.wait(&nobody, context.now() + LOOK_EVERY);
     }
@@ -63,11 +72,15 @@ pub(super) fn for_request(
     total: u64,
     timeout: Option<Duration>,
 ) -> Result<RequestState, Error> {
-    let progress = if total > 1 { Waiting::for_count("runs", total) } else { Waiting::for_text("waiting for the run") };
+    let progress = if total > 1 {
+        Waiting::for_count("runs", total)
+    } else {
+        Waiting::for_text("waiting for the run")
+    };
     until(context, store, timeout, |store| {
-        let state = store.read(|r| r.request_state(key))?.ok_or_else(|| {
-            Error::new(Kind::NotFound, "the schedule was deleted while its request was waited for")
-        })?;
+        let state = store
+            .read(|r| r.request_state(key))?
+            .ok_or_else(|| Error::new(Kind::NotFound, "the schedule was deleted while its request was waited for"))?;
         let closed = state.runs.iter().filter(|r| r.status != Status::Running).count() as u64;
         progress.at(closed + state.refused);
         let done = state.settled && state.waiting == 0 && closed == state.runs.len() as u64;
@@ -102,11 +115,16 @@ pub(super) fn for_run(context: &Context, store: &Store, key: i64) -> Result<RunR
 
 /// What the runs that were waited for mean for the exit code: fine, or an error.
 pub(super) fn verdict(runs: &[RunRow]) -> Result<(), Error> {
-    let unhappy = runs.iter().filter(|r| r.status != Status::Completed || r.incidents > 0).count() as u64;
+    let unhappy = runs
+        .iter()
+        .filter(|r| r.status != Status::Completed || r.incidents > 0)
+        .count() as u64;
     if unhappy == 0 {
         return Ok(());
     }
     let of = counted(runs.len() as u64, "run");
-    Err(Error::new(Kind::Failed, format_args!("{unhappy} of {of} failed or recorded an incident"))
-        .hint("`tempo workflow describe RUN` shows each attempt; `tempo incident list` the incidents."))
+    Err(
+        Error::new(Kind::Failed, format_args!("{unhappy} of {of} failed or recorded an incident"))
+            .hint("`tempo workflow describe RUN` shows each attempt; `tempo incident list` the incidents."),
+    )
 }

@@ -60,15 +60,30 @@ pub(crate) fn advance(
     horizon: DateTime<Utc>,
 ) -> Result<Advanced, Error> {
     let Some(run) = write.open_run(key)? else {
-        return Ok(Advanced { next: Next::Nothing, decided: Decided::default() });
+        return Ok(Advanced {
+            next: Next::Nothing,
+            decided: Decided::default(),
+        });
     };
     let workflow = catalog.workflow(write, run.row.workflow)?;
-    let mut mover = Mover { write, catalog, run, workflow, now, horizon, open: true, decided: Decided::default() };
+    let mut mover = Mover {
+        write,
+        catalog,
+        run,
+        workflow,
+        now,
+        horizon,
+        open: true,
+        decided: Decided::default(),
+    };
     if let Some(event) = event {
         mover.apply(event)?;
     }
     let next = mover.go_on(may_start)?;
-    Ok(Advanced { next, decided: mover.decided })
+    Ok(Advanced {
+        next,
+        decided: mover.decided,
+    })
 }
 
 struct Mover<'a> {
@@ -118,8 +133,15 @@ impl Mover<'_> {
             self.tell(Event::Resumed { run, step });
         }
         let step = &self.workflow.steps[self.run.progress.position];
-        let deadline = self.run.progress.deadline(step, &self.workflow, self.run.row.started, self.now);
-        Ok(Next::Perform(Box::new(Attempt { run: self.run.clone(), workflow: Arc::clone(&self.workflow), deadline })))
+        let deadline = self
+            .run
+            .progress
+            .deadline(step, &self.workflow, self.run.row.started, self.now);
+        Ok(Next::Perform(Box::new(Attempt {
+            run: self.run.clone(),
+            workflow: Arc::clone(&self.workflow),
+            deadline,
+        })))
     }
 
     fn apply(&mut self, event: &run::Event) -> Result<(), Error> {
@@ -133,7 +155,13 @@ impl Mover<'_> {
         {
             let (run, step) = (self.name(), self.step_name(self.run.progress.position));
             let attempt = self.run.progress.attempts;
-            self.tell(Event::Retry { run, step, attempt, failure: failure.clone(), until: *until });
+            self.tell(Event::Retry {
+                run,
+                step,
+                attempt,
+                failure: failure.clone(),
+                until: *until,
+            });
         }
         let closed = change.run.is_some();
         self.run.progress = change.progress.clone();
@@ -149,22 +177,41 @@ impl Mover<'_> {
         let step = &self.workflow.steps[closed.position];
         if let Some(failure) = &closed.incident {
             let measured = match event {
-                run::Event::AttemptEnded(AttemptResult { status_code, elapsed_ms, .. }) => (*status_code, *elapsed_ms),
+                run::Event::AttemptEnded(AttemptResult {
+                    status_code, elapsed_ms, ..
+                }) => (*status_code, *elapsed_ms),
                 run::Event::AttemptStarted | run::Event::WorkerLost | run::Event::Stopped(_) | run::Event::TimedOut => (None, 0),
             };
             let target_url = step.target();
             let target = (step.name.as_str(), target_url.as_str());
-            let (id, count) = self.write.count_incident(&self.run.row, target, failure, measured, self.now)?;
+            let (id, count) = self
+                .write
+                .count_incident(&self.run.row, target, failure, measured, self.now)?;
             self.run.row.incidents += 1;
-            self.tell(Event::Incident { run, step: name, id, count, target_url, failure: failure.clone() });
+            self.tell(Event::Incident {
+                run,
+                step: name,
+                id,
+                count,
+                target_url,
+                failure: failure.clone(),
+            });
             return Ok(());
         }
         if closed.status == Status::Completed
             && let Some(id) = self.write.resolve_incident(&self.run.row, step.name.as_str(), self.now)?
         {
-            self.tell(Event::Resolved { run: run.clone(), step: name.clone(), id });
+            self.tell(Event::Resolved {
+                run: run.clone(),
+                step: name.clone(),
+                id,
+            });
         }
-        self.tell(Event::StepClosed { run, step: name, result: closed.result.clone() });
+        self.tell(Event::StepClosed {
+            run,
+            step: name,
+            result: closed.result.clone(),
+        });
         Ok(())
     }
 
@@ -177,7 +224,9 @@ impl Mover<'_> {
             elapsed_ms: (self.now - self.run.row.started).num_milliseconds(),
             reason: closed.reason.clone(),
         });
-        let Some(schedule) = self.run.row.schedule else { return Ok(()) };
+        let Some(schedule) = self.run.row.schedule else {
+            return Ok(());
+        };
         if let Some(note) = failure_note(&self.run.row.workflow_id, closed.status) {
             self.pause_on_failure(schedule, &note)?;
         }
@@ -189,14 +238,19 @@ impl Mover<'_> {
     }
 
     fn pause_on_failure(&mut self, schedule: i64, note: &str) -> Result<(), Error> {
-        let Some(situation) = self.write.situation(schedule, self.now)? else { return Ok(()) };
+        let Some(situation) = self.write.situation(schedule, self.now)? else {
+            return Ok(());
+        };
         if !situation.current.policies.pause_on_failure || situation.current.paused {
             return Ok(());
         }
         // What was due until now belongs to the schedule as it was, not to the paused one.
         self.write.keep_epoch(schedule, situation.current.exhausted, self.now)?;
         if self.write.pause_for_failure(schedule, note, self.now)? {
-            self.tell(Event::Paused { schedule_id: situation.id, note: note.to_owned() });
+            self.tell(Event::Paused {
+                schedule_id: situation.id,
+                note: note.to_owned(),
+            });
         }
         Ok(())
     }
@@ -225,5 +279,9 @@ pub(crate) fn run_name(run: &OpenRun) -> RunName {
 
 /// The name and place of a step, for events.
 pub(crate) fn step_name(workflow: &Workflow, position: usize) -> StepName {
-    StepName { name: workflow.steps[position].name.to_string(), number: position + 1, of: workflow.steps.len() }
+    StepName {
+        name: workflow.steps[position].name.to_string(),
+        number: position + 1,
+        of: workflow.steps.len(),
+    }
 }

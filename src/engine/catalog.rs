@@ -24,7 +24,11 @@ pub(crate) struct Catalog {
 impl Catalog {
     /// An empty one, on this machine's zones.
     pub(crate) fn new(zones: ZoneInfo) -> Self {
-        Self { zones, specs: Mutex::default(), workflows: Mutex::default() }
+        Self {
+            zones,
+            specs: Mutex::default(),
+            workflows: Mutex::default(),
+        }
     }
 
     /// The spec of a schedule, from its JSON.
@@ -36,7 +40,11 @@ impl Catalog {
             return Ok(Arc::clone(spec));
         }
         let written: Written = serde_json::from_str(json).map_err(|e| {
-            Error::new(crate::error::Kind::System, format_args!("the spec of `{schedule_id}` is broken on file")).because(e)
+            Error::new(
+                crate::error::Kind::System,
+                format_args!("the spec of `{schedule_id}` is broken on file"),
+            )
+            .because(e)
         })?;
         let spec = Arc::new(Spec::compile(&written, schedule_id, &self.zones)?);
         if known.len() >= MAX_ENTRIES {

@@ -29,9 +29,15 @@ pub(crate) fn decide(
     now: DateTime<Utc>,
     horizon: DateTime<Utc>,
 ) -> Result<Decided, Error> {
-    let Some(row) = write.situation(schedule, horizon.min(now))? else { return Ok(Decided::default()) };
+    let Some(row) = write.situation(schedule, horizon.min(now))? else {
+        return Ok(Decided::default());
+    };
     let current = catalog.spec(&row.id, &row.current.spec)?;
-    let past = row.past.iter().map(|e| catalog.spec(&row.id, &e.spec)).collect::<Result<Vec<_>, _>>()?;
+    let past = row
+        .past
+        .iter()
+        .map(|e| catalog.spec(&row.id, &e.spec))
+        .collect::<Result<Vec<_>, _>>()?;
     let situation = Situation {
         current: epoch(&row.current, &current),
         past: row.past.iter().zip(&past).map(|(e, spec)| epoch(e, spec)).collect(),
@@ -45,13 +51,28 @@ pub(crate) fn decide(
     };
     let plan = plan(&situation, now);
     let carried = write.carry_out(&row, &plan, now)?;
-    let mut decided = Decided { stopped: carried.stopped, ..Decided::default() };
+    let mut decided = Decided {
+        stopped: carried.stopped,
+        ..Decided::default()
+    };
     for refused in plan.refused {
-        decided.events.push(Event::Refused { schedule_id: row.id.clone(), refused });
+        decided.events.push(Event::Refused {
+            schedule_id: row.id.clone(),
+            refused,
+        });
     }
     for (key, run_id, workflow_id, start) in carried.begun {
-        let run = RunName { run_id, workflow_id, schedule_id: Some(row.id.clone()) };
-        decided.events.push(Event::Tick { run, nominal: start.nominal, due: start.due, origin: start.origin });
+        let run = RunName {
+            run_id,
+            workflow_id,
+            schedule_id: Some(row.id.clone()),
+        };
+        decided.events.push(Event::Tick {
+            run,
+            nominal: start.nominal,
+            due: start.due,
+            origin: start.origin,
+        });
         decided.begun.push(key);
     }
     for start in plan.waiting.iter().filter(|w| w.waiting_as.is_none()) {
@@ -61,10 +82,21 @@ pub(crate) fn decide(
             waiting: plan.waiting.len(),
         });
     }
-    decided.events.extend(decided.stopped.iter().map(|(run, stop)| Event::Stopping { run: *run, stop: *stop }));
+    decided.events.extend(
+        decided
+            .stopped
+            .iter()
+            .map(|(run, stop)| Event::Stopping { run: *run, stop: *stop }),
+    );
     Ok(decided)
 }
 
 fn epoch<'a>(row: &EpochRow, spec: &'a crate::spec::Spec) -> Epoch<'a> {
-    Epoch { spec, policies: row.policies, paused: row.paused, exhausted: row.exhausted, until: row.until }
+    Epoch {
+        spec,
+        policies: row.policies,
+        paused: row.paused,
+        exhausted: row.exhausted,
+        until: row.until,
+    }
 }

@@ -6,9 +6,10 @@ use crate::error::Error;
 use crate::run::Stop;
 use crate::run::outcome::{Failure, Status};
 use crate::schedule::overlap::Origin;
-use crate::schedule::plan::Refused;
+use crate::schedule::refusal::Refused;
 
 /// Which run an event is about.
+#[expect(clippy::struct_field_names, reason = "the names of the field: a run id is no workflow id")]
 #[derive(Debug, Clone)]
 pub(crate) struct RunName {
     pub(crate) run_id: String,
@@ -29,31 +30,69 @@ pub(crate) struct StepName {
 #[derive(Debug)]
 pub(crate) enum Event {
     /// The server is up.
-    Serving { pid: u32, database: String, schedules: usize, open_runs: usize },
+    Serving {
+        pid: u32,
+        database: String,
+        schedules: usize,
+        open_runs: usize,
+    },
     /// A time was taken up, and a run begins.
-    Tick { run: RunName, nominal: DateTime<Utc>, due: DateTime<Utc>, origin: Origin },
+    Tick {
+        run: RunName,
+        nominal: DateTime<Utc>,
+        due: DateTime<Utc>,
+        origin: Origin,
+    },
     /// A time was taken up, and waits its turn.
-    Buffered { schedule_id: String, nominal: DateTime<Utc>, waiting: usize },
+    Buffered {
+        schedule_id: String,
+        nominal: DateTime<Utc>,
+        waiting: usize,
+    },
     /// Times were taken up, and do not start.
     Refused { schedule_id: String, refused: Refused },
     /// A worker has begun with a run.
     Started { run: RunName, step: StepName },
     /// A server died in this step; what it left behind was ended.
-    Lost { run: RunName, step: StepName, attempt: u32, ended_groups: usize },
+    Lost {
+        run: RunName,
+        step: StepName,
+        attempt: u32,
+        ended_groups: usize,
+    },
     /// A run goes on at this step after a server died.
     Resumed { run: RunName, step: StepName },
     /// An attempt failed and is tried again.
-    Retry { run: RunName, step: StepName, attempt: u32, failure: Failure, until: DateTime<Utc> },
+    Retry {
+        run: RunName,
+        step: StepName,
+        attempt: u32,
+        failure: Failure,
+        until: DateTime<Utc>,
+    },
     /// A step has closed without an incident.
     StepClosed { run: RunName, step: StepName, result: String },
     /// A step has failed for good.
-    Incident { run: RunName, step: StepName, id: i64, count: u64, target_url: String, failure: Failure },
+    Incident {
+        run: RunName,
+        step: StepName,
+        id: i64,
+        count: u64,
+        target_url: String,
+        failure: Failure,
+    },
     /// A step has succeeded whose incident was open.
     Resolved { run: RunName, step: StepName, id: i64 },
     /// A run has been asked to stop.
     Stopping { run: i64, stop: Stop },
     /// A run has closed.
-    Closed { run: RunName, status: Status, incidents: u64, elapsed_ms: i64, reason: Option<String> },
+    Closed {
+        run: RunName,
+        status: Status,
+        incidents: u64,
+        elapsed_ms: i64,
+        reason: Option<String>,
+    },
     /// A failed run has paused its schedule.
     Paused { schedule_id: String, note: String },
     /// A signal came in.

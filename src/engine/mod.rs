@@ -8,6 +8,8 @@ mod decide;
 mod events;
 mod queue;
 mod recovery;
+#[cfg(test)]
+mod stepped;
 mod ticker;
 mod worker;
 
@@ -122,10 +124,14 @@ impl Shared {
 
     fn start_worker(self: &Arc<Self>) {
         let here = Arc::clone(self);
-        let started = std::thread::Builder::new().name("worker".to_owned()).spawn(move || worker::work(&here));
+        let started = std::thread::Builder::new()
+            .name("worker".to_owned())
+            .spawn(move || worker::work(&here));
         if let Err(e) = started {
             self.queue.worker_left();
-            self.tell(Event::Trouble(Error::new(Kind::System, "cannot start one more worker").because(e)));
+            self.tell(Event::Trouble(
+                Error::new(Kind::System, "cannot start one more worker").because(e),
+            ));
         }
     }
 
@@ -138,7 +144,10 @@ impl Shared {
             ("TEMPO_RUN_ID", run.row.run_id.clone()),
             ("TEMPO_STEP", step.to_owned()),
             ("TEMPO_ATTEMPT", run.progress.attempts.to_string()),
-            ("TEMPO_SCHEDULED_AT", run.row.nominal.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)),
+            (
+                "TEMPO_SCHEDULED_AT",
+                run.row.nominal.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true),
+            ),
         ];
         pairs.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()
     }
@@ -171,7 +180,10 @@ impl Server {
         let recovered = recovery::recover(&mut store, &catalog, clock.now())?;
         let (schedules, open_runs) = store.read(|r| Ok((r.schedule_ids()?.len(), r.all_running()?.len())))?;
         let reader = store.again()?;
-        let absolute = std::fs::canonicalize(database).unwrap_or_else(|_| database.to_owned()).display().to_string();
+        let absolute = std::fs::canonicalize(database)
+            .unwrap_or_else(|_| database.to_owned())
+            .display()
+            .to_string();
         let (writer, writing) = Writer::start(store)?;
         let shared = Arc::new(Shared {
             clock,
@@ -188,14 +200,27 @@ impl Server {
             started,
             database: absolute.clone(),
         });
-        shared.tell(Event::Serving { pid: machine::pid(), database: absolute, schedules, open_runs });
-        shared.follow(Decided { events: recovered, ..Decided::default() });
+        shared.tell(Event::Serving {
+            pid: machine::pid(),
+            database: absolute,
+            schedules,
+            open_runs,
+        });
+        shared.follow(Decided {
+            events: recovered,
+            ..Decided::default()
+        });
         let ticker = Ticker::new(reader, Arc::clone(&shared));
         let ticking = std::thread::Builder::new()
             .name("ticker".to_owned())
             .spawn(move || serve(ticker))
             .map_err(|e| Error::new(Kind::System, "cannot start the ticker").because(e))?;
-        Ok(Self { shared, ticking, writing, _lock: lock })
+        Ok(Self {
+            shared,
+            ticking,
+            writing,
+            _lock: lock,
+        })
     }
 
     /// Tells the server to stop: nothing more starts. A second call hurries.
@@ -208,7 +233,12 @@ impl Server {
 
     /// Waits until every thread has ended and everything is on disk.
     pub(crate) fn join(self) {
-        let Self { shared, ticking, writing, _lock } = self;
+        let Self {
+            shared,
+            ticking,
+            writing,
+            _lock,
+        } = self;
         let _ = ticking.join();
         // The last handle of the writer: its thread ends when nobody can ask it for anything.
         drop(shared);
@@ -248,7 +278,9 @@ fn serve(mut ticker: Ticker) {
         shared.clock.wait(&shared.signal, until.max(now + TimeDelta::milliseconds(1)));
     }
     drain(&shared);
-    shared.tell(Event::Ended { unhappy_runs: shared.unhappy_runs.load(Ordering::SeqCst) });
+    shared.tell(Event::Ended {
+        unhappy_runs: shared.unhappy_runs.load(Ordering::SeqCst),
+    });
 }
 
 /// Whether a server that does not serve until it is told has done what it was for.
@@ -267,7 +299,9 @@ fn drain(shared: &Arc<Shared>) {
     if running > 0 {
         shared.tell(Event::Draining { running });
     }
-    let deadline = TimeDelta::from_std(shared.settings.drain_timeout).ok().map(|d| shared.clock.now() + d);
+    let deadline = TimeDelta::from_std(shared.settings.drain_timeout)
+        .ok()
+        .map(|d| shared.clock.now() + d);
     let mut given_up = false;
     while !shared.queue.is_deserted() {
         let over = shared.hurried.load(Ordering::SeqCst) || deadline.is_some_and(|d| shared.clock.now() >= d);

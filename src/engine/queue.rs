@@ -158,10 +158,4 @@ impl Queue {
     pub(crate) fn is_empty(&self) -> bool {
         self.lock().known.is_empty()
     }
-
-    /// How many runs wait for a worker.
-    #[cfg(test)]
-    pub(crate) fn ready(&self) -> usize {
-        self.lock().ready.len()
-    }
 }

@@ -30,10 +30,17 @@ fn close(
     ended_groups: usize,
     now: DateTime<Utc>,
 ) -> Result<Vec<Event>, Error> {
-    let Some(open) = write.open_run(run)? else { return Ok(Vec::new()) };
+    let Some(open) = write.open_run(run)? else {
+        return Ok(Vec::new());
+    };
     let workflow = catalog.workflow(write, open.row.workflow)?;
     let step = step_name(&workflow, open.progress.position);
-    let mut events = vec![Event::Lost { run: run_name(&open), step, attempt: open.progress.attempts, ended_groups }];
+    let mut events = vec![Event::Lost {
+        run: run_name(&open),
+        step,
+        attempt: open.progress.attempts,
+        ended_groups,
+    }];
     let advanced = advance(write, catalog, run, Some(&run::Event::WorkerLost), MayStart::No, now, now)?;
     let Decided { events: more, .. } = advanced.decided;
     events.extend(more);

@@ -33,12 +33,22 @@ pub(super) struct Progress {
 
 impl Ticker {
     pub(super) fn new(reader: Store, shared: Arc<Shared>) -> Self {
-        Self { reader, shared, seen_run: 0 }
+        Self {
+            reader,
+            shared,
+            seen_run: 0,
+        }
     }
 
     /// What the threads share.
     pub(super) fn shared(&self) -> Arc<Shared> {
         Arc::clone(&self.shared)
+    }
+
+    /// Its own connection, for histories that are looked at between steps.
+    #[cfg(test)]
+    pub(super) fn reader(&self) -> &Store {
+        &self.reader
     }
 
     /// A number that changes whenever the file has been changed by anybody else.
@@ -54,7 +64,9 @@ impl Ticker {
             .iter()
             .map(|schedule| {
                 let (here, schedule) = (Arc::clone(&self.shared), *schedule);
-                self.shared.writer.submit(move |write| decide(write, &here.catalog, schedule, now, here.horizon()))
+                self.shared
+                    .writer
+                    .submit(move |write| decide(write, &here.catalog, schedule, now, here.horizon()))
             })
             .collect();
         let mut trouble = false;
@@ -70,8 +82,15 @@ impl Ticker {
         self.take_up_new_runs()?;
         let next = self.reader.read(|r| r.next_attention())?;
         // What could not be decided is tried again, but not at once.
-        let next = if trouble { next.map(|at| at.max(now + super::AFTER_TROUBLE)) } else { next };
-        Ok(Progress { next, more: due.len() == BATCH && !trouble })
+        let next = if trouble {
+            next.map(|at| at.max(now + super::AFTER_TROUBLE))
+        } else {
+            next
+        };
+        Ok(Progress {
+            next,
+            more: due.len() == BATCH && !trouble,
+        })
     }
 
     /// Runs that commands have put on file, and those of a server before.
@@ -90,8 +109,14 @@ impl Ticker {
                 write.stop_run(request.run, request.stop)?;
                 write.settle_run_request(request.key, now)
             })?;
-            self.shared.follow(Decided { stopped: vec![(request.run, request.stop)], ..Decided::default() });
-            self.shared.tell(super::Event::Stopping { run: request.run, stop: request.stop });
+            self.shared.follow(Decided {
+                stopped: vec![(request.run, request.stop)],
+                ..Decided::default()
+            });
+            self.shared.tell(super::Event::Stopping {
+                run: request.run,
+                stop: request.stop,
+            });
         }
         Ok(())
     }

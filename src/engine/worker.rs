@@ -64,22 +64,49 @@ pub(super) fn perform(shared: &Arc<Shared>, run: i64, control: &Control) {
 fn record(shared: &Arc<Shared>, run: i64, event: Option<Event>) -> Result<Advanced, Error> {
     let here = Arc::clone(shared);
     shared.writer.write(move |write| {
-        let may_start = if here.draining.load(Ordering::SeqCst) { MayStart::No } else { MayStart::Yes };
-        advance(write, &here.catalog, run, event.as_ref(), may_start, here.clock.now(), here.horizon())
+        let may_start = if here.draining.load(Ordering::SeqCst) {
+            MayStart::No
+        } else {
+            MayStart::Yes
+        };
+        advance(
+            write,
+            &here.catalog,
+            run,
+            event.as_ref(),
+            may_start,
+            here.clock.now(),
+            here.horizon(),
+        )
     })
 }
 
 /// Makes the attempt that is on file as started.
 fn make(shared: &Arc<Shared>, attempt: &Attempt, control: &Control) -> Event {
-    let (run, position, number) = (attempt.run.row.key, attempt.run.progress.position, attempt.run.progress.attempts);
+    let (run, position, number) = (
+        attempt.run.row.key,
+        attempt.run.progress.position,
+        attempt.run.progress.attempts,
+    );
     let step = &attempt.workflow.steps[position];
     let environment = shared.environment(&attempt.run, step.name.as_str());
-    let time_left = attempt.deadline.map(|d| (d - shared.clock.now()).to_std().unwrap_or_default());
+    let time_left = attempt
+        .deadline
+        .map(|d| (d - shared.clock.now()).to_std().unwrap_or_default());
     let spawned = |process| {
         // Not waited for: should the server die before it is on file, the environment of the process tells whose it was.
-        drop(shared.writer.submit(move |write| write.record_process(run, position, number, &process)));
+        drop(
+            shared
+                .writer
+                .submit(move |write| write.record_process(run, position, number, &process)),
+        );
     };
-    let task = Task { step, time_left, environment: &environment, spawned: &spawned };
+    let task = Task {
+        step,
+        time_left,
+        environment: &environment,
+        spawned: &spawned,
+    };
     let result: AttemptResult = match control.asked() {
         Some(kind) => AttemptResult::new(kind.ending(), 0),
         None => shared.actions.perform(&task, control),

@@ -26,10 +26,41 @@ pub(crate) struct Patch {
     pub(crate) pause_on_failure: Option<bool>,
     pub(crate) note: Option<String>,
     pub(crate) paused: Option<bool>,
-    /// Outer: named; inner: the limit, or none.
-    pub(crate) remaining_actions: Option<Option<u64>>,
+    pub(crate) remaining_actions: Option<Remaining>,
     /// What is emptied first.
     pub(crate) clear: Vec<Clearable>,
+}
+
+/// How many scheduled starts are left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Remaining {
+    /// As many as there are times.
+    Unlimited,
+    /// So many.
+    Only(u64),
+}
+
+impl Remaining {
+    /// Reads a number, or `unlimited`.
+    ///
+    /// # Errors
+    /// `Usage` when it is neither.
+    pub(crate) fn parse(written: &str) -> Result<Self, Error> {
+        if written.eq_ignore_ascii_case("unlimited") {
+            return Ok(Self::Unlimited);
+        }
+        written.parse().map(Self::Only).map_err(|_| {
+            Error::new(Kind::Usage, format_args!("`{written}` is not a number of actions"))
+                .hint("Write a number, or `unlimited`.")
+        })
+    }
+
+    fn limit(self) -> Option<u64> {
+        match self {
+            Self::Unlimited => None,
+            Self::Only(n) => Some(n),
+        }
+    }
 }
 
 /// What can be emptied.
@@ -109,19 +140,19 @@ impl Patch {
         set(&mut w.spec.at_boot, self.at_boot);
         set(&mut w.spec.dst_gap, self.dst_gap);
         set(&mut w.spec.dst_repeat, self.dst_repeat);
-        name(&mut w.spec.time_zone, &lists.time_zone);
-        name(&mut w.spec.start_time, &lists.start_time);
-        name(&mut w.spec.end_time, &lists.end_time);
-        name(&mut w.spec.jitter, &lists.jitter);
+        name(&mut w.spec.time_zone, lists.time_zone.as_ref());
+        name(&mut w.spec.start_time, lists.start_time.as_ref());
+        name(&mut w.spec.end_time, lists.end_time.as_ref());
+        name(&mut w.spec.jitter, lists.jitter.as_ref());
         set(&mut w.action.steps, self.steps.clone());
-        name(&mut w.action.workflow_id, &self.workflow_id);
-        name(&mut w.action.run_timeout, &self.run_timeout);
+        name(&mut w.action.workflow_id, self.workflow_id.as_ref());
+        name(&mut w.action.run_timeout, self.run_timeout.as_ref());
         set(&mut w.policies.overlap, self.overlap);
         set(&mut w.policies.catchup_window_ms, self.catchup_window_ms);
         set(&mut w.policies.pause_on_failure, self.pause_on_failure);
         set(&mut w.state.note, self.note.clone());
         set(&mut w.state.paused, self.paused);
-        set(&mut w.state.remaining_actions, self.remaining_actions);
+        set(&mut w.state.remaining_actions, self.remaining_actions.map(Remaining::limit));
         w
     }
 }
@@ -138,9 +169,9 @@ fn set<T>(value: &mut T, named: Option<T>) {
     }
 }
 
-fn name<T: Clone>(value: &mut Option<T>, named: &Option<T>) {
+fn name<T: Clone>(value: &mut Option<T>, named: Option<&T>) {
     if named.is_some() {
-        value.clone_from(named);
+        *value = named.cloned();
     }
 }
 

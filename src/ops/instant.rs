@@ -56,7 +56,11 @@ mod tests {
             ("-30m", "2026-05-05T11:30:00Z"),
             ("+2h", "2026-05-05T14:00:00Z"),
         ] {
-            assert_eq!(parse(text, &Zone::utc(), now).unwrap(), want.parse::<DateTime<Utc>>().unwrap(), "{text}");
+            assert_eq!(
+                parse(text, &Zone::utc(), now).unwrap(),
+                want.parse::<DateTime<Utc>>().unwrap(),
+                "{text}"
+            );
         }
         assert!(parse("tomorrow", &Zone::utc(), now).is_err());
         assert!(parse("-5x", &Zone::utc(), now).is_err());

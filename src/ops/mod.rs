@@ -5,6 +5,6 @@ pub(crate) mod instant;
 mod requests;
 mod schedules;
 
-pub(crate) use change::{Clearable, Patch};
+pub(crate) use change::{Clearable, Patch, Remaining};
 pub(crate) use requests::{RunStop, backfill, cancel_backfill, start_workflow, stop_run, trigger};
 pub(crate) use schedules::{Created, IfExists, Never, check_new, create, delete, find, next_times, pause, unpause, update};

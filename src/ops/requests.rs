@@ -37,7 +37,13 @@ pub(crate) fn trigger(
     now: DateTime<Utc>,
 ) -> Result<Placed, Error> {
     let row = find(write, id)?;
-    write.place(&NewRequest::Trigger { schedule: row.key, overlap }, now)
+    write.place(
+        &NewRequest::Trigger {
+            schedule: row.key,
+            overlap,
+        },
+        now,
+    )
 }
 
 /// Asks for the starts of a range, both ends inclusive, oldest first. The request, and how many times there are.
@@ -54,16 +60,29 @@ pub(crate) fn backfill(
 ) -> Result<(Placed, u64), Error> {
     let row = find(write, id)?;
     if start > end {
-        return Err(Error::new(Kind::Usage, format_args!("the start time {start} is after the end time {end}"))
-            .hint("Exchange them: a backfill runs the times from `--start-time` to `--end-time`."));
+        return Err(Error::new(
+            Kind::Usage,
+            format_args!("the start time {start} is after the end time {end}"),
+        )
+        .hint("Exchange them: a backfill runs the times from `--start-time` to `--end-time`."));
     }
     if end > now {
         return Err(Error::new(Kind::Usage, format_args!("the end time {end} is in the future"))
             .hint("A backfill runs times that have passed; the ones to come run by themselves."));
     }
     let spec = Spec::compile(&row.spec, id.as_str(), zones)?;
-    let times = spec.tally(start - chrono::TimeDelta::nanoseconds(1), end).map_or(0, |(_, _, count)| count);
-    let placed = write.place(&NewRequest::Backfill { schedule: row.key, overlap, start, end }, now)?;
+    let times = spec
+        .tally(start - chrono::TimeDelta::nanoseconds(1), end)
+        .map_or(0, |t| t.count);
+    let placed = write.place(
+        &NewRequest::Backfill {
+            schedule: row.key,
+            overlap,
+            start,
+            end,
+        },
+        now,
+    )?;
     Ok((placed, times))
 }
 
@@ -83,7 +102,13 @@ pub(crate) fn cancel_backfill(write: &Write<'_>, id: &ScheduleId, now: DateTime<
 pub(crate) fn start_workflow(write: &Write<'_>, action: &Action, now: DateTime<Utc>) -> Result<i64, Error> {
     Workflow::check(action)?;
     let workflow_id = action.workflow_id.clone().unwrap_or_else(|| run_id("workflow", now));
-    let (key, _) = write.insert_run(&NewRun { workflow_id, action: action.clone() }, now)?;
+    let (key, _) = write.insert_run(
+        &NewRun {
+            workflow_id,
+            action: action.clone(),
+        },
+        now,
+    )?;
     Ok(key)
 }
 
@@ -94,9 +119,19 @@ pub(crate) fn start_workflow(write: &Write<'_>, action: &Action, now: DateTime<U
 pub(crate) fn stop_run(write: &Write<'_>, stop: &RunStop<'_>, now: DateTime<Utc>) -> Result<RunRow, Error> {
     let run = write.run_named(stop.run)?;
     if run.status != Status::Running {
-        return Err(Error::new(Kind::Conflict, format_args!("run `{}` has closed already: {}", stop.run, run.status.name())));
+        return Err(Error::new(
+            Kind::Conflict,
+            format_args!("run `{}` has closed already: {}", stop.run, run.status.name()),
+        ));
     }
     let reason = stop.reason.map(str::to_owned);
-    write.place(&NewRequest::Stop { run: run.key, stop: stop.stop, reason }, now)?;
+    write.place(
+        &NewRequest::Stop {
+            run: run.key,
+            stop: stop.stop,
+            reason,
+        },
+        now,
+    )?;
     Ok(run)
 }

@@ -10,10 +10,10 @@ use crate::run::written::Action;
 use crate::schedule::plan::next_due;
 use crate::schedule::simulate::has_undecided;
 use crate::schedule::{Policies, State};
-use crate::spec::Spec;
 use crate::spec::text::{duration, duration_text};
 use crate::spec::written::Written;
 use crate::spec::zone::Zones;
+use crate::spec::{Spec, Tally};
 use crate::store::{NewSchedule, Read, ScheduleRow, Write};
 
 /// What to do when the schedule exists already.
@@ -65,12 +65,23 @@ fn missing(read: &Read<'_>, id: &ScheduleId) -> Result<Error, Error> {
 ///
 /// # Errors
 /// `Usage` when a part is wrong.
-pub(crate) fn check_new(zones: &dyn Zones, id: &ScheduleId, patch: &Patch, never: Never, now: DateTime<Utc>) -> Result<(), Error> {
+pub(crate) fn check_new(
+    zones: &dyn Zones,
+    id: &ScheduleId,
+    patch: &Patch,
+    never: Never,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
     check(id, &whole_new(patch)?, zones, never, now).map(|_| ())
 }
 
 fn whole_new(patch: &Patch) -> Result<Whole, Error> {
-    let empty = Whole { spec: Written::default(), action: Action::default(), policies: Policies::default(), state: State::default() };
+    let empty = Whole {
+        spec: Written::default(),
+        action: Action::default(),
+        policies: Policies::default(),
+        state: State::default(),
+    };
     normal(patch.apply(&empty))
 }
 
@@ -91,8 +102,11 @@ pub(crate) fn create(
     if write.schedule_key(id)?.is_some() {
         return match how.0 {
             IfExists::Keep => Ok(Created::Kept),
-            IfExists::Refuse => Err(Error::new(Kind::Conflict, format_args!("a schedule named `{id}` exists already"))
-                .hint(format_args!("`tempo schedule update {id}` changes it; `--if-not-exists` leaves it as it is."))),
+            IfExists::Refuse => Err(
+                Error::new(Kind::Conflict, format_args!("a schedule named `{id}` exists already")).hint(format_args!(
+                    "`tempo schedule update {id}` changes it; `--if-not-exists` leaves it as it is."
+                )),
+            ),
         };
     }
     let next = next_of(&spec, &whole.state, now, now);
@@ -148,7 +162,7 @@ pub(crate) fn unpause(
     id: &ScheduleId,
     note: Option<&str>,
     now: DateTime<Utc>,
-) -> Result<Option<(DateTime<Utc>, DateTime<Utc>, u64)>, Error> {
+) -> Result<Option<Tally>, Error> {
     let row = find(write, id)?;
     let passed = if row.state.paused {
         let spec = Spec::compile(&row.spec, id.as_str(), zones)?;
@@ -196,13 +210,25 @@ pub(crate) fn next_times(row: &ScheduleRow, spec: &Spec, limit: usize, now: Date
     if row.state.paused {
         return Vec::new();
     }
-    let limit = row.state.remaining_actions.map_or(limit, |left| limit.min(usize::try_from(left).unwrap_or(limit)));
+    let limit = row
+        .state
+        .remaining_actions
+        .map_or(limit, |left| limit.min(usize::try_from(left).unwrap_or(limit)));
     let from = row.cursor.max(row.floor.max(now) - spec.jitter());
-    spec.times_after(from).map(|nominal| spec.due(nominal)).filter(|due| *due > now).take(limit).collect()
+    spec.times_after(from)
+        .map(|nominal| spec.due(nominal))
+        .filter(|due| *due > now)
+        .take(limit)
+        .collect()
 }
 
 fn whole_of(read: &Read<'_>, row: &ScheduleRow) -> Result<Whole, Error> {
-    Ok(Whole { spec: row.spec.clone(), action: read.action(row.workflow)?, policies: row.policies, state: row.state.clone() })
+    Ok(Whole {
+        spec: row.spec.clone(),
+        action: read.action(row.workflow)?,
+        policies: row.policies,
+        state: row.state.clone(),
+    })
 }
 
 /// Durations are kept in their normal form, so that a schedule reads the same however it was written.
@@ -221,8 +247,11 @@ fn check(id: &ScheduleId, whole: &Whole, zones: &dyn Zones, never: Never, now: D
     if let (Some(start), Some(end)) = (whole.spec.start_time, whole.spec.end_time)
         && start > end
     {
-        return Err(Error::new(Kind::Usage, format_args!("the start time {start} is after the end time {end}"))
-            .hint("Nothing would ever fire: exchange them, or leave one out."));
+        return Err(Error::new(
+            Kind::Usage,
+            format_args!("the start time {start} is after the end time {end}"),
+        )
+        .hint("Nothing would ever fire: exchange them, or leave one out."));
     }
     if never == Never::Refuse && whole.spec.is_empty() {
         return Err(Error::new(Kind::Usage, "no time is named").hint(
@@ -230,18 +259,32 @@ fn check(id: &ScheduleId, whole: &Whole, zones: &dyn Zones, never: Never, now: D
         ));
     }
     if never == Never::Refuse && !whole.spec.at_boot && spec.next_after(now).is_none() {
-        return Err(Error::new(Kind::Usage, "this spec never fires: no time from now to the end of the year 2100 matches it")
-            .hint("Look at the day of month, the years, the exclusions and the end time; `--allow-never` makes it all the same."));
+        return Err(Error::new(
+            Kind::Usage,
+            "this spec never fires: no time from now to the end of the year 2100 matches it",
+        )
+        .hint("Look at the day of month, the years, the exclusions and the end time; `--allow-never` makes it all the same."));
     }
     Ok(spec)
 }
 
 fn next_of(spec: &Spec, state: &State, cursor: DateTime<Utc>, floor: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    if state.paused || state.remaining_actions == Some(0) { None } else { next_due(spec, cursor, floor) }
+    if state.paused || state.remaining_actions == Some(0) {
+        None
+    } else {
+        next_due(spec, cursor, floor)
+    }
 }
 
 fn new<'a>(id: &'a ScheduleId, whole: &'a Whole, next: Option<DateTime<Utc>>) -> NewSchedule<'a> {
-    NewSchedule { id, spec: &whole.spec, action: &whole.action, policies: whole.policies, state: &whole.state, next }
+    NewSchedule {
+        id,
+        spec: &whole.spec,
+        action: &whole.action,
+        policies: whole.policies,
+        state: &whole.state,
+        next,
+    }
 }
 
 /// Replaces a definition: what was due up to `now` is kept with what was in force, for the server to decide.
@@ -255,7 +298,13 @@ fn replace(
 ) -> Result<(), Error> {
     let exhausted = before.state.remaining_actions == Some(0);
     // The note decides nothing.
-    let in_force = |w: &Whole| Whole { state: State { note: String::new(), ..w.state.clone() }, ..w.clone() };
+    let in_force = |w: &Whole| Whole {
+        state: State {
+            note: String::new(),
+            ..w.state.clone()
+        },
+        ..w.clone()
+    };
     let next = next_of(spec, &after.state, row.cursor, row.floor.max(now));
     if in_force(before) == in_force(after) {
         return write.update_schedule(row.key, &new(&row.id, after, row.next), now);

@@ -30,7 +30,11 @@ impl Line {
         let clock = format!("{}.{:03}", &times.full(self.at)[11..], self.at.timestamp_subsec_millis());
         let word = format!("{:<9}", self.word);
         let word = self.style.map_or_else(|| word.clone(), |style| painted(style, &word));
-        let said = if self.subject.is_empty() { self.text.clone() } else { format!("{}  {}", self.subject, self.text) };
+        let said = if self.subject.is_empty() {
+            self.text.clone()
+        } else {
+            format!("{}  {}", self.subject, self.text)
+        };
         format!("{clock} {word} {}", tame(&said).replace('\n', " "))
     }
 

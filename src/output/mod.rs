@@ -7,7 +7,7 @@ pub(crate) mod times;
 pub(crate) mod ui;
 pub(crate) mod views;
 
-pub(crate) use ui::{Format, Style, Ui};
+pub(crate) use ui::{Format, Style};
 
 /// Counts like a person: `1 run`, `2 runs`.
 pub(crate) fn counted(n: u64, one: &str) -> String {

@@ -31,16 +31,6 @@ impl Waiting {
     pub(crate) fn at(&self, done: u64) {
         self.0.set_position(done);
     }
-
-    /// What is waited for now.
-    pub(crate) fn now(&self, text: &str) {
-        self.0.set_message(text.to_owned());
-    }
-
-    /// Runs `print` while nothing is drawn, so that lines do not mix.
-    pub(crate) fn suspend<T>(&self, print: impl FnOnce() -> T) -> T {
-        self.0.suspend(print)
-    }
 }
 
 impl Drop for Waiting {

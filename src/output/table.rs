@@ -16,9 +16,9 @@ pub(crate) fn table(ui: &Ui, header: &[&str], rows: &[Vec<Meant>], nothing: &str
         return Ok(());
     }
     let mut table = bare(ui);
-    table.set_header(header.iter().map(|h| cell(ui, (*h).to_owned(), Some(Style::Dim))));
+    table.set_header(header.iter().map(|h| cell(ui, h, Some(Style::Dim))));
     for row in rows {
-        table.add_row(row.iter().map(|(text, style)| cell(ui, text.clone(), *style)));
+        table.add_row(row.iter().map(|(text, style)| cell(ui, text, *style)));
     }
     print(ui, &table)
 }
@@ -27,7 +27,7 @@ pub(crate) fn table(ui: &Ui, header: &[&str], rows: &[Vec<Meant>], nothing: &str
 pub(crate) fn pairs(ui: &Ui, pairs: &[(&str, Meant)]) -> Result<(), Error> {
     let mut table = bare(ui);
     for (name, (value, style)) in pairs.iter().filter(|(_, (value, _))| !value.is_empty()) {
-        table.add_row([cell(ui, (*name).to_owned(), Some(Style::Dim)), cell(ui, value.clone(), *style)]);
+        table.add_row([cell(ui, name, Some(Style::Dim)), cell(ui, value, *style)]);
     }
     print(ui, &table)
 }
@@ -59,12 +59,16 @@ fn terminal_width() -> Option<u16> {
         return None;
     }
     let named = crate::machine::environment("COLUMNS").and_then(|c| c.parse().ok());
-    named.or_else(|| rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|s| s.ws_col)).filter(|w| *w >= 20)
+    named
+        .or_else(|| rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|s| s.ws_col))
+        .filter(|w| *w >= 20)
 }
 
-fn cell(ui: &Ui, text: String, style: Option<Style>) -> Cell {
-    let cell = Cell::new(tame(&text));
-    let Some(style) = style.filter(|_| ui.is_colored()) else { return cell };
+fn cell(ui: &Ui, text: &str, style: Option<Style>) -> Cell {
+    let cell = Cell::new(tame(text));
+    let Some(style) = style.filter(|_| ui.is_colored()) else {
+        return cell;
+    };
     match style {
         Style::Good => cell.fg(Color::DarkGreen),
         Style::Warn => cell.fg(Color::DarkYellow),

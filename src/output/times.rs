@@ -20,7 +20,12 @@ impl Times {
 
     /// The zone's name.
     pub(crate) fn zone(&self) -> &str {
-        self.zone.name()
+        // What containers call their zone is no name that people use.
+        if self.zone.name() == "Etc/UTC" {
+            "UTC"
+        } else {
+            self.zone.name()
+        }
     }
 
     fn civil(&self, at: DateTime<Utc>) -> chrono::NaiveDateTime {
@@ -49,7 +54,13 @@ impl Times {
         let away = at - self.now;
         let ms = away.num_milliseconds().unsigned_abs();
         // Seconds do not matter an hour away, nor do minutes a day away.
-        let grain = if ms >= 86_400_000 { 3_600_000 } else if ms >= 3_600_000 { 60_000 } else { 1000 };
+        let grain = if ms >= 86_400_000 {
+            3_600_000
+        } else if ms >= 3_600_000 {
+            60_000
+        } else {
+            1000
+        };
         let said = spoken(u128::from(ms / grain * grain));
         match (ms < 1000, away > TimeDelta::zero()) {
             (true, _) => "now".to_owned(),

@@ -180,14 +180,14 @@ impl Ui {
     /// Says something on stderr.
     pub(crate) fn say(&self, line: &str) {
         if self.talk >= Talk::Normal {
-            self.err(line);
+            err(line);
         }
     }
 
     /// Says what to try next.
     pub(crate) fn hint(&self, hint: &str) {
         if self.talk >= Talk::Normal && self.is_text() {
-            self.err(&format!("{} {hint}", painted(self.color_err, Style::Strong, "hint:")));
+            err(&format!("{} {hint}", painted(self.color_err, Style::Strong, "hint:")));
         }
     }
 
@@ -197,31 +197,43 @@ impl Ui {
             let body = serde_json::json!({
                 "error": {"kind": error.kind().name(), "message": error.to_string(), "hints": error.hints()}
             });
-            self.err(&body.to_string());
+            err(&body.to_string());
             return;
         }
-        self.err(&format!("{} {error}", painted(self.color_err, Style::Bad, "error:")));
+        err(&format!("{} {error}", painted(self.color_err, Style::Bad, "error:")));
         if let Some(excerpt) = error.excerpt_lines() {
             for line in excerpt.lines() {
-                self.err(&format!("         {line}"));
+                err(&format!("         {line}"));
             }
         }
         for hint in error.hints() {
             self.hint(hint);
         }
     }
+}
 
-    fn err(&self, line: &str) {
-        // Where stderr is closed there is nobody to tell.
-        let _ = writeln!(std::io::stderr().lock(), "{line}");
-    }
+fn err(line: &str) {
+    // Where stderr is closed there is nobody to tell.
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
 fn painted(color: bool, style: Style, text: &str) -> String {
-    if color { format!("\x1b[{}m{text}\x1b[0m", style.code()) } else { text.to_owned() }
+    if color {
+        format!("\x1b[{}m{text}\x1b[0m", style.code())
+    } else {
+        text.to_owned()
+    }
 }
 
 /// Text from outside without what would control the terminal.
 pub(crate) fn tame(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
+    text.chars()
+        .map(|c| {
+            if c.is_control() && c != '\n' && c != '\t' {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
+        .collect()
 }

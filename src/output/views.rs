@@ -70,7 +70,11 @@ impl ActionView {
     /// An action with the id that its runs have, whoever named it.
     pub(crate) fn new(action: Action, default_id: &str) -> Self {
         let workflow_id = action.workflow_id.unwrap_or_else(|| default_id.to_owned());
-        Self { workflow_id, run_timeout: action.run_timeout, steps: action.steps }
+        Self {
+            workflow_id,
+            run_timeout: action.run_timeout,
+            steps: action.steps,
+        }
     }
 }
 

@@ -7,8 +7,8 @@ use chrono::{DateTime, Utc};
 use crate::error::Error;
 use crate::ops;
 use crate::output::views::{
-    ActionView, AttemptView, BackfillView, ComingView, IncidentView, Instant, NextView, OccurrenceView, RecentAction,
-    RunView, RunningAction, ScheduleView, StatusView, StepView,
+    ActionView, AttemptView, BackfillView, ComingView, IncidentView, Instant, NextView, OccurrenceView, RecentAction, RunView,
+    RunningAction, ScheduleView, StatusView, StepView,
 };
 use crate::run::outcome::Status;
 use crate::run::step::Workflow;
@@ -33,7 +33,12 @@ pub(crate) fn schedule(read: &Read<'_>, zones: &dyn Zones, row: ScheduleRow, now
     });
     let next = ops::next_times(&row, &spec, SHOWN, now).into_iter().map(Instant).collect();
     let running = read.running_of(row.key)?.into_iter();
-    let running = running.map(|g| RunningAction { workflow_id: g.workflow_id, run_id: g.run_id }).collect();
+    let running = running
+        .map(|g| RunningAction {
+            workflow_id: g.workflow_id,
+            run_id: g.run_id,
+        })
+        .collect();
     let backfills = read.open_backfills(Some(row.key))?;
     let backfills = backfills.iter().map(|b| backfill(b, &spec)).collect();
     let written = row.spec.clone();
@@ -57,7 +62,10 @@ pub(crate) fn schedules(
     let mut running: HashMap<i64, Vec<RunningAction>> = HashMap::new();
     for run in read.all_running()? {
         if let Some(schedule) = run.schedule {
-            running.entry(schedule).or_default().push(RunningAction { workflow_id: run.workflow_id, run_id: run.run_id });
+            running.entry(schedule).or_default().push(RunningAction {
+                workflow_id: run.workflow_id,
+                run_id: run.run_id,
+            });
         }
     }
     let mut backfills: HashMap<i64, Vec<BackfillRow>> = HashMap::new();
@@ -113,13 +121,27 @@ fn brief(row: ScheduleRow, running: Vec<RunningAction>, backfills: Vec<BackfillV
 /// The zone that a spec is read in: its own, or the one inside its cron strings.
 fn zone_name(spec: &crate::spec::written::Written) -> String {
     let own = spec.time_zone.clone().filter(|z| !z.is_empty() && z != "UTC");
-    let inside = || spec.cron.iter().find_map(|c| crate::spec::cron::parse(c).ok().map(|c| c.time_zone).filter(|z| !z.is_empty()));
+    let inside = || {
+        spec.cron.iter().find_map(|c| {
+            crate::spec::cron::parse(c)
+                .ok()
+                .map(|c| c.time_zone)
+                .filter(|z| !z.is_empty())
+        })
+    };
     own.or_else(inside).unwrap_or_else(|| "UTC".to_owned())
 }
 
 fn backfill(row: &BackfillRow, spec: &Spec) -> BackfillView {
-    let times = spec.tally(row.start - chrono::TimeDelta::nanoseconds(1), row.end).map_or(0, |(_, _, n)| n);
-    BackfillView { start_time: Instant(row.start), end_time: Instant(row.end), times, done: row.taken }
+    let times = spec
+        .tally(row.start - chrono::TimeDelta::nanoseconds(1), row.end)
+        .map_or(0, |t| t.count);
+    BackfillView {
+        start_time: Instant(row.start),
+        end_time: Instant(row.end),
+        times,
+        done: row.taken,
+    }
 }
 
 /// Times that are to come, nominal and due.
@@ -139,7 +161,12 @@ fn local(spec: &Spec, at: DateTime<Utc>) -> String {
     let offset = spec.zone().offset_at(at.timestamp());
     let civil = (at + chrono::TimeDelta::seconds(i64::from(offset))).naive_utc();
     let (sign, ahead) = if offset < 0 { ('-', -offset) } else { ('+', offset) };
-    format!("{}{sign}{:02}:{:02}", civil.format("%Y-%m-%dT%H:%M:%S"), ahead / 3600, ahead / 60 % 60)
+    format!(
+        "{}{sign}{:02}:{:02}",
+        civil.format("%Y-%m-%dT%H:%M:%S"),
+        ahead / 3600,
+        ahead / 60 % 60
+    )
 }
 
 /// A run without its steps.
@@ -162,7 +189,11 @@ pub(crate) fn run_in_full(read: &Read<'_>, row: &RunRow) -> Result<RunView, Erro
     let views = workflow.steps.iter().enumerate().map(|(position, step)| {
         let end = closed.iter().find(|c| c.position == position);
         let attempts: Vec<_> = attempts.iter().filter(|a| a.position == position).map(attempt).collect();
-        let open = if row.status == Status::Running && row.position == position && !attempts.is_empty() { "Running" } else { "Pending" };
+        let open = if row.status == Status::Running && row.position == position && !attempts.is_empty() {
+            "Running"
+        } else {
+            "Pending"
+        };
         StepView {
             name: step.name.to_string(),
             kind: step.kind(),
@@ -177,8 +208,10 @@ pub(crate) fn run_in_full(read: &Read<'_>, row: &RunRow) -> Result<RunView, Erro
 }
 
 fn run_view(row: &RunRow, names: &[String], closed: &[StepRow], steps: Option<Vec<StepView>>) -> RunView {
-    let result: BTreeMap<String, String> =
-        closed.iter().filter_map(|s| Some((names.get(s.position)?.clone(), s.result.clone()))).collect();
+    let result: BTreeMap<String, String> = closed
+        .iter()
+        .filter_map(|s| Some((names.get(s.position)?.clone(), s.result.clone())))
+        .collect();
     RunView {
         workflow_id: row.workflow_id.clone(),
         run_id: row.run_id.clone(),
@@ -225,7 +258,10 @@ pub(crate) fn incident(row: &IncidentRow) -> IncidentView {
 /// An incident with each of its failures.
 pub(crate) fn incident_in_full(read: &Read<'_>, row: &IncidentRow) -> Result<IncidentView, Error> {
     let occurrences = read.occurrences(row.id)?.iter().map(|o| occurrence(row.id, o)).collect();
-    Ok(IncidentView { occurrences: Some(occurrences), ..incident(row) })
+    Ok(IncidentView {
+        occurrences: Some(occurrences),
+        ..incident(row)
+    })
 }
 
 fn occurrence(id: i64, row: &OccurrenceRow) -> OccurrenceView {
@@ -243,15 +279,26 @@ fn occurrence(id: i64, row: &OccurrenceRow) -> OccurrenceView {
 
 /// How things stand; `server` is its pid and since when.
 pub(crate) fn status(read: &Read<'_>, server: Option<(u32, i64)>) -> Result<StatusView, Error> {
-    let open = RunFilter { status: Some(Status::Running), ..RunFilter::default() };
+    let open = RunFilter {
+        status: Some(Status::Running),
+        ..RunFilter::default()
+    };
     let running = read.runs(&open)?;
     let next = read.coming(SHOWN)?;
     Ok(StatusView {
         up: server.is_some(),
         pid: server.map(|(pid, _)| pid),
-        since: server.and_then(|(_, since)| DateTime::from_timestamp_millis(since)).map(Instant),
+        since: server
+            .and_then(|(_, since)| DateTime::from_timestamp_millis(since))
+            .map(Instant),
         running: running.iter().map(|r| run(read, r)).collect::<Result<_, _>>()?,
-        next: next.into_iter().map(|(schedule_id, due)| ComingView { schedule_id, due_at: Instant(due) }).collect(),
+        next: next
+            .into_iter()
+            .map(|(schedule_id, due)| ComingView {
+                schedule_id,
+                due_at: Instant(due),
+            })
+            .collect(),
         queued: read.queued()?,
         incidents_open: read.open_incidents()?,
     })

@@ -108,6 +108,14 @@ pub struct RunClosed {
     pub reason: Option<String>,
 }
 
+fn staying(progress: Progress) -> Change {
+    Change {
+        progress,
+        step: None,
+        run: None,
+    }
+}
+
 impl Default for Progress {
     fn default() -> Self {
         Self {
@@ -140,7 +148,7 @@ impl Progress {
             )
         })?;
         match (&self.phase, event) {
-            (Phase::Ready | Phase::Waiting { .. }, Event::AttemptStarted) => Ok(self.staying(Self {
+            (Phase::Ready | Phase::Waiting { .. }, Event::AttemptStarted) => Ok(staying(Self {
                 attempts: self.attempts + 1,
                 step_started: self.step_started.or(Some(now)),
                 phase: Phase::Running { since: now },
@@ -148,7 +156,7 @@ impl Progress {
             })),
             (Phase::Running { .. }, Event::AttemptEnded(result)) => Ok(self.ended(result, workflow, step, run_started, now)),
             (Phase::Running { .. }, Event::WorkerLost) => Ok(self.lost_attempt(workflow, step)),
-            (Phase::Ready | Phase::Waiting { .. }, Event::Stopped(stop)) => Ok(self.stopped(*stop)),
+            (Phase::Ready | Phase::Waiting { .. }, Event::Stopped(how)) => Ok(self.stopped(*how)),
             (Phase::Ready | Phase::Waiting { .. }, Event::TimedOut) => Ok(self.timed_out(workflow)),
             (Phase::Ready | Phase::Waiting { .. }, Event::AttemptEnded(_) | Event::WorkerLost)
             | (Phase::Running { .. }, Event::AttemptStarted | Event::Stopped(_) | Event::TimedOut) => Err(Error::new(
@@ -173,14 +181,6 @@ impl Progress {
         let all = step.schedule_to_close.and_then(|d| plus(self.step_started.unwrap_or(now), d));
         let run = workflow.run_timeout.and_then(|d| plus(run_started, d));
         attempt.into_iter().chain(all).chain(run).min()
-    }
-
-    fn staying(&self, progress: Self) -> Change {
-        Change {
-            progress,
-            step: None,
-            run: None,
-        }
     }
 
     fn ended(
@@ -216,7 +216,7 @@ impl Progress {
                     .schedule_to_close
                     .and_then(|d| Some(self.step_started? + TimeDelta::from_std(d).ok()?));
                 match until {
-                    Some(until) if last.is_none_or(|last| until < last) => self.staying(Self {
+                    Some(until) if last.is_none_or(|last| until < last) => staying(Self {
                         lost_in_a_row: 0,
                         phase: Phase::Waiting { until },
                         ..self.clone()
@@ -249,7 +249,7 @@ impl Progress {
         if in_a_row >= MAX_LOST_IN_A_ROW {
             return lost_now.failed(workflow, step, &failure("tempo ended in this step three times in a row"));
         }
-        self.staying(lost_now)
+        staying(lost_now)
     }
 
     fn failed(&self, workflow: &Workflow, step: &Step, failure: &Failure) -> Change {

@@ -2,8 +2,10 @@
 //!
 //! [`plan::plan`] is the one decision; [`simulate`] folds it over a span, and is what the engine is held against.
 
+mod backfill;
 pub mod overlap;
 pub mod plan;
+pub mod refusal;
 pub mod simulate;
 
 use std::time::Duration;
@@ -20,7 +22,7 @@ pub use overlap::OverlapPolicy;
 /// How many starts may wait their turn (the one that begins at once is not counted).
 pub const MAX_BUFFER: usize = 1000;
 /// How late a due time may still be taken up, unless told otherwise.
-pub const DEFAULT_CATCHUP: Duration = Duration::from_secs(600);
+pub const DEFAULT_CATCHUP: Duration = Duration::from_mins(10);
 /// The shortest catch-up window: below it, an ordinary restart would lose times.
 const LEAST_CATCHUP: Duration = Duration::from_secs(10);
 

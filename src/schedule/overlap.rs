@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::plan::{Outcome, Reason, Refused};
+use super::refusal::{Outcome, Reason, Refused};
 use crate::error::{Error, Kind};
 
 /// What happens to a start while a run of the schedule is going.
@@ -194,11 +194,10 @@ pub fn settle(queue: Vec<Start>, running: &[Running], rules: Rules, remaining: &
             OverlapPolicy::BufferOne if !settled.wait.is_empty() => {
                 settled.refuse(&start, Outcome::Skipped, Reason::OneWaitsAlready);
             }
-            OverlapPolicy::BufferOne => settled.wait.push(start),
             OverlapPolicy::BufferAll if settled.wait.len() >= rules.max_buffer => {
                 settled.refuse(&start, Outcome::Dropped, Reason::BufferFull);
             }
-            OverlapPolicy::BufferAll => settled.wait.push(start),
+            OverlapPolicy::BufferOne | OverlapPolicy::BufferAll => settled.wait.push(start),
             OverlapPolicy::CancelOther | OverlapPolicy::TerminateOther => {
                 settled.cancel |= policy == OverlapPolicy::CancelOther;
                 settled.terminate |= policy == OverlapPolicy::TerminateOther;

@@ -4,101 +4,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Policies;
 use super::overlap::{Origin, OverlapPolicy, Rules, Running, Settled, Start, settle};
-use crate::spec::Spec;
-
-/// How many starts of one backfill are made in one plan, so that a long one does not hold up the ticks.
-const BACKFILL_BATCH: usize = 500;
-
-/// What became of a time that did not start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// A run was still going, or a newer time was due too; counted.
-    Skipped,
-    /// It was later than the catch-up window; counted.
-    Missed,
-    /// The buffer was full; counted.
-    Dropped,
-    /// A newer start took its place.
-    Superseded,
-    /// The schedule was paused.
-    Paused,
-    /// No actions were left.
-    Exhausted,
-}
-
-impl Outcome {
-    /// The name, as in the file and in JSON.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Skipped => "skipped",
-            Self::Missed => "missed",
-            Self::Dropped => "dropped",
-            Self::Superseded => "superseded",
-            Self::Paused => "paused",
-            Self::Exhausted => "exhausted",
-        }
-    }
-}
-
-/// Why a time did not start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the texts say it")]
-pub enum Reason {
-    StillRunning,
-    NewerOverdue,
-    OneWaitsAlready,
-    BufferFull,
-    BeyondCatchupWindow,
-    SchedulePaused,
-    NoActionsLeft,
-}
-
-impl Reason {
-    /// The reason in words.
-    #[must_use]
-    pub fn text(self) -> &'static str {
-        match self {
-            Self::StillRunning => "a run was still going",
-            Self::NewerOverdue => "a newer time was due as well",
-            Self::OneWaitsAlready => "one start waited already",
-            Self::BufferFull => "the buffer was full",
-            Self::BeyondCatchupWindow => "later than the catch-up window",
-            Self::SchedulePaused => "the schedule was paused",
-            Self::NoActionsLeft => "no actions were left",
-        }
-    }
-}
-
-/// Neighbouring times that share a fate.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
-    /// The first nominal time.
-    pub from: DateTime<Utc>,
-    /// The last nominal time.
-    pub to: DateTime<Utc>,
-    /// How many there are.
-    pub count: u64,
-    /// What became of them.
-    pub outcome: Outcome,
-    /// Why.
-    pub reason: Reason,
-    /// Where they came from.
-    pub origin: Origin,
-}
-
-impl Refused {
-    pub(super) fn one(start: &Start, outcome: Outcome, reason: Reason) -> Self {
-        Self {
-            from: start.nominal,
-            to: start.nominal,
-            count: 1,
-            outcome,
-            reason,
-            origin: start.origin,
-        }
-    }
-}
+use super::refusal::{Outcome, Reason, Refused};
+use crate::spec::{Spec, Tally};
 
 /// A definition that was in force for a while, with times of it still undecided.
 #[derive(Debug, Clone)]
@@ -253,14 +160,14 @@ pub fn plan(situation: &Situation<'_>, now: DateTime<Utc>) -> Plan {
     planner.finish(current)
 }
 
-struct Planner {
-    queue: Vec<Start>,
+pub(super) struct Planner {
+    pub(super) queue: Vec<Start>,
     running: Vec<Running>,
     cursor: DateTime<Utc>,
     floor: DateTime<Utc>,
     remaining: Option<u64>,
-    plan: Plan,
-    max_buffer: usize,
+    pub(super) plan: Plan,
+    pub(super) max_buffer: usize,
 }
 
 impl Planner {
@@ -291,10 +198,23 @@ impl Planner {
             }
             if nominal > self.floor
                 && let Some((alike_until, (outcome, reason))) = alike
-                && let Some((from, to, count)) =
-                    epoch.spec.tally(self.cursor.max(nominal - TimeDelta::seconds(1)), alike_until - epoch.spec.jitter())
+                && let Some(Tally {
+                    first: from,
+                    last: to,
+                    count,
+                }) = epoch.spec.tally(
+                    self.cursor.max(nominal - TimeDelta::seconds(1)),
+                    alike_until - epoch.spec.jitter(),
+                )
             {
-                self.refuse(Refused { from, to, count, outcome, reason, origin: Origin::Scheduled });
+                self.refuse(Refused {
+                    from,
+                    to,
+                    count,
+                    outcome,
+                    reason,
+                    origin: Origin::Scheduled,
+                });
                 self.cursor = to;
                 nominals = epoch.spec.next_after(to);
                 continue;
@@ -325,160 +245,7 @@ impl Planner {
         }
     }
 
-    /// Takes up triggers, and what a backfill may take up whatever is going.
-    fn requests(&mut self, situation: &Situation<'_>, now: DateTime<Utc>) {
-        for request in &situation.requests {
-            match request.kind {
-                RequestKind::Trigger(at) => {
-                    self.queue.push(Start {
-                        nominal: at,
-                        due: at,
-                        origin: Origin::Trigger(request.key),
-                        overlap: request.overlap,
-                        waiting_as: None,
-                    });
-                    self.plan.requests.push(RequestProgress {
-                        key: request.key,
-                        taken: 1,
-                        done_to: None,
-                        finished: true,
-                    });
-                }
-                RequestKind::Backfill { start, end, done_to } => {
-                    let policy = request.overlap.unwrap_or(situation.current.policies.overlap);
-                    let spec = situation.current.spec;
-                    let end = end.min(now);
-                    let after = done_to.unwrap_or(start - TimeDelta::nanoseconds(1));
-                    let times = spec.times_after(after).take_while(|t| *t <= end);
-                    let progress = match policy {
-                        // Fed afterwards, as room appears.
-                        OverlapPolicy::BufferAll => continue,
-                        OverlapPolicy::AllowAll => self.backfill_some(request, times, BACKFILL_BATCH),
-                        OverlapPolicy::Skip | OverlapPolicy::BufferOne => self.backfill_oldest(request, policy, times),
-                        OverlapPolicy::CancelOther | OverlapPolicy::TerminateOther => self.backfill_newest(request, times),
-                    };
-                    self.plan.more |= !progress.finished;
-                    self.plan.requests.push(progress);
-                }
-            }
-        }
-    }
-
-    fn backfill_some(
-        &mut self,
-        request: &Request,
-        times: impl Iterator<Item = DateTime<Utc>>,
-        at_most: usize,
-    ) -> RequestProgress {
-        let mut progress = RequestProgress {
-            key: request.key,
-            taken: 0,
-            done_to: None,
-            finished: false,
-        };
-        let mut times = times.peekable();
-        for nominal in times.by_ref().take(at_most) {
-            self.queue.push(backfilled(request, nominal));
-            progress.taken += 1;
-            progress.done_to = Some(nominal);
-        }
-        progress.finished = times.peek().is_none();
-        progress
-    }
-
-    /// Under `skip` the oldest time is decided and the rest skipped on; under `buffer-one` the two oldest.
-    fn backfill_oldest(
-        &mut self,
-        request: &Request,
-        policy: OverlapPolicy,
-        times: impl Iterator<Item = DateTime<Utc>>,
-    ) -> RequestProgress {
-        let (decided, reason) = match policy {
-            OverlapPolicy::BufferOne => (2, Reason::OneWaitsAlready),
-            OverlapPolicy::Skip
-            | OverlapPolicy::BufferAll
-            | OverlapPolicy::CancelOther
-            | OverlapPolicy::TerminateOther
-            | OverlapPolicy::AllowAll => (1, Reason::StillRunning),
-        };
-        let mut progress = RequestProgress {
-            key: request.key,
-            taken: 0,
-            done_to: None,
-            finished: true,
-        };
-        for nominal in times {
-            let start = backfilled(request, nominal);
-            if progress.taken < decided {
-                self.queue.push(start);
-            } else {
-                self.refuse(Refused::one(&start, Outcome::Skipped, reason));
-            }
-            progress.taken += 1;
-            progress.done_to = Some(nominal);
-        }
-        progress
-    }
-
-    fn backfill_newest(&mut self, request: &Request, times: impl Iterator<Item = DateTime<Utc>>) -> RequestProgress {
-        let mut progress = RequestProgress {
-            key: request.key,
-            taken: 0,
-            done_to: None,
-            finished: true,
-        };
-        for nominal in times {
-            if let Some(older) = progress.done_to {
-                self.refuse(Refused::one(
-                    &backfilled(request, older),
-                    Outcome::Superseded,
-                    Reason::NewerOverdue,
-                ));
-            }
-            progress.taken += 1;
-            progress.done_to = Some(nominal);
-        }
-        if let Some(newest) = progress.done_to {
-            self.queue.push(backfilled(request, newest));
-        }
-        progress
-    }
-
-    /// Backfills under `buffer-all` take up as many times as may wait, and never drop one.
-    fn feed_backfills(&mut self, situation: &Situation<'_>, now: DateTime<Utc>) {
-        for request in &situation.requests {
-            let RequestKind::Backfill { start, end, done_to } = request.kind else {
-                continue;
-            };
-            if request.overlap.unwrap_or(situation.current.policies.overlap) != OverlapPolicy::BufferAll {
-                continue;
-            }
-            let end = end.min(now);
-            let mut all = RequestProgress {
-                key: request.key,
-                taken: 0,
-                done_to,
-                finished: false,
-            };
-            loop {
-                let room = self.max_buffer.saturating_sub(self.queue.len());
-                let after = all.done_to.unwrap_or(start - TimeDelta::nanoseconds(1));
-                let spec = situation.current.spec;
-                let times = spec.times_after(after).take_while(|t| *t <= end);
-                let some = self.backfill_some(request, times, room);
-                all.taken += some.taken;
-                all.done_to = some.done_to.or(all.done_to);
-                all.finished = some.finished;
-                self.settle(&situation.current, None);
-                if all.finished || some.taken == 0 {
-                    break;
-                }
-            }
-            self.plan.requests.push(all);
-        }
-    }
-
-    fn settle(&mut self, epoch: &Epoch<'_>, index: Option<usize>) {
+    pub(super) fn settle(&mut self, epoch: &Epoch<'_>, index: Option<usize>) {
         let rules = Rules {
             overlap: epoch.policies.overlap,
             paused: epoch.paused,
@@ -506,7 +273,7 @@ impl Planner {
     }
 
     /// Records a refusal, in one range with the one before where they share a fate.
-    fn refuse(&mut self, refused: Refused) {
+    pub(super) fn refuse(&mut self, refused: Refused) {
         match self.plan.refused.last_mut() {
             Some(last)
                 if last.outcome == refused.outcome
@@ -530,16 +297,6 @@ impl Planner {
             self.plan.next_due = next_due(current.spec, self.cursor, self.floor);
         }
         self.plan
-    }
-}
-
-fn backfilled(request: &Request, nominal: DateTime<Utc>) -> Start {
-    Start {
-        nominal,
-        due: nominal,
-        origin: Origin::Backfill(request.key),
-        overlap: request.overlap,
-        waiting_as: None,
     }
 }
 

@@ -5,7 +5,8 @@ use std::rc::Rc;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
 use super::overlap::{OverlapPolicy, Running, Start};
-use super::plan::{Begin, Epoch, Outcome, Plan, Request, RequestKind, Situation, plan};
+use super::plan::{Begin, Epoch, Plan, Request, RequestKind, Situation, plan};
+use super::refusal::Outcome;
 use super::{MAX_BUFFER, Policies, State};
 use crate::run::Stop;
 use crate::run::outcome::Status;
@@ -106,6 +107,8 @@ struct PastEpoch {
     until: DateTime<Utc>,
 }
 
+type LifeOf<'a> = Box<dyn FnMut(&str, DateTime<Utc>) -> Life + 'a>;
+
 /// A schedule in a simulated world.
 pub struct Simulation<'a> {
     spec: Rc<Spec>,
@@ -124,7 +127,7 @@ pub struct Simulation<'a> {
     keys: i64,
     unsettled: bool,
     max_buffer: usize,
-    life_of: Box<dyn FnMut(&str, DateTime<Utc>) -> Life + 'a>,
+    life_of: LifeOf<'a>,
 }
 
 impl<'a> Simulation<'a> {

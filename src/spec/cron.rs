@@ -157,13 +157,13 @@ fn fields(written: &str, body: &str, at: usize, comment: &str) -> Result<Vec<Fie
         Some((_, "*")) | None => Vec::new(),
         Some(_) => plain(Some(offset + 5), field::YEAR, Vec::new()),
     };
-    let (dom_at, dom) = words[offset + 2];
-    let (dow_at, dow) = words[offset + 4];
-    let month_days = MonthDay::list(dom, dom_at).unwrap_or_else(|found| {
+    let (day_at, day) = words[offset + 2];
+    let (weekday_at, weekday) = words[offset + 4];
+    let month_days = MonthDay::list(day, day_at).unwrap_or_else(|found| {
         faults.extend(found);
         Vec::new()
     });
-    let week_days = WeekDay::list(dow, dow_at).unwrap_or_else(|found| {
+    let week_days = WeekDay::list(weekday, weekday_at).unwrap_or_else(|found| {
         faults.extend(found);
         Vec::new()
     });

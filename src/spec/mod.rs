@@ -63,6 +63,17 @@ pub struct Parts {
     pub jitter: Duration,
 }
 
+/// Times that follow one another, counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tally {
+    /// The first of them.
+    pub first: DateTime<Utc>,
+    /// The last of them.
+    pub last: DateTime<Utc>,
+    /// How many there are, at least one.
+    pub count: u64,
+}
+
 impl Spec {
     /// Reads every text of `written`; `seed` is the schedule's id, for the jitter.
     ///
@@ -135,19 +146,27 @@ impl Spec {
     ///
     /// A single interval is counted by arithmetic, anything else by going through it.
     #[must_use]
-    pub fn tally(&self, after: DateTime<Utc>, until: DateTime<Utc>) -> Option<(DateTime<Utc>, DateTime<Utc>, u64)> {
+    pub fn tally(&self, after: DateTime<Utc>, until: DateTime<Utc>) -> Option<Tally> {
         let until = self.end.map_or(until, |end| until.min(end));
         let first = self.next_after(after).filter(|at| *at <= until)?;
-        if let ([interval], true, true) = (self.intervals.as_slice(), self.calendars.is_empty(), self.exclusions.is_empty()) {
+        if let ([interval], true, true) = (
+            self.intervals.as_slice(),
+            self.calendars.is_empty(),
+            self.exclusions.is_empty(),
+        ) {
             let more = (until.timestamp().min(END_OF_TIME - 1) - first.timestamp()) / interval.every_s;
             let last = DateTime::from_timestamp(first.timestamp() + more * interval.every_s, 0)?;
-            return Some((first, last, more.unsigned_abs() + 1));
+            return Some(Tally {
+                first,
+                last,
+                count: more.unsigned_abs() + 1,
+            });
         }
         let (mut last, mut count) = (first, 1);
         while let Some(next) = self.next_after(last).filter(|at| *at <= until) {
             (last, count) = (next, count + 1);
         }
-        Some((first, last, count))
+        Some(Tally { first, last, count })
     }
 
     /// What daylight saving does near a nominal time, if anything: for people who wonder.

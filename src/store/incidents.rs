@@ -71,14 +71,19 @@ impl Read<'_> {
         );
         let mut statement = self.0.prepare_cached(&sql).attempt("list the incidents")?;
         let rows = statement.query_map(named_params! {":all": all, ":target": target}, incident);
-        rows.attempt("list the incidents")?.collect::<rusqlite::Result<_>>().attempt("list the incidents")
+        rows.attempt("list the incidents")?
+            .collect::<rusqlite::Result<_>>()
+            .attempt("list the incidents")
     }
 
     /// One incident.
     pub(crate) fn incident(&self, id: i64) -> Result<Option<IncidentRow>, Error> {
         let sql = format!("{INCIDENT} WHERE i.id = :id");
         let mut statement = self.0.prepare_cached(&sql).attempt("look for the incident")?;
-        statement.query_row(named_params! {":id": id}, incident).optional().attempt("look for the incident")
+        statement
+            .query_row(named_params! {":id": id}, incident)
+            .optional()
+            .attempt("look for the incident")
     }
 
     /// The failures of an incident, oldest first.
@@ -87,20 +92,26 @@ impl Read<'_> {
             FROM occurrence WHERE incident = :incident ORDER BY number";
         let mut statement = self.0.prepare_cached(SQL).attempt("read the incident")?;
         let rows = statement.query_map(named_params! {":incident": incident}, occurrence);
-        rows.attempt("read the incident")?.collect::<rusqlite::Result<_>>().attempt("read the incident")
+        rows.attempt("read the incident")?
+            .collect::<rusqlite::Result<_>>()
+            .attempt("read the incident")
     }
 
     /// How many incidents are not resolved.
     pub(crate) fn open_incidents(&self) -> Result<u64, Error> {
         const SQL: &str = "SELECT count(*) AS n FROM incident WHERE status <> 'resolved'";
         let mut statement = self.0.prepare_cached(SQL).attempt("count the incidents")?;
-        statement.query_row([], |r| r.get::<_, i64>("n")).map(i64::unsigned_abs).attempt("count the incidents")
+        statement
+            .query_row([], |r| r.get::<_, i64>("n"))
+            .map(i64::unsigned_abs)
+            .attempt("count the incidents")
     }
 }
 
 /// Whose incidents those of a run are.
 fn owner(run: &RunRow) -> String {
-    run.schedule.map_or_else(|| format!("workflow {}", run.workflow_id), |key| format!("schedule {key}"))
+    run.schedule
+        .map_or_else(|| format!("workflow {}", run.workflow_id), |key| format!("schedule {key}"))
 }
 
 impl Write<'_> {
@@ -113,8 +124,8 @@ impl Write<'_> {
         measured: (Option<u16>, i64),
         now: DateTime<Utc>,
     ) -> Result<(i64, u64), Error> {
-        const OPEN: &str = "INSERT INTO incident (owner, step, schedule_id) VALUES (:owner, :step, :schedule_id)
-            ON CONFLICT (owner, step) WHERE status <> 'resolved' DO NOTHING";
+        const OPEN: &str = "INSERT INTO incident (owner, step, schedule_id) SELECT :owner, :step, :schedule_id
+            WHERE NOT EXISTS (SELECT 1 FROM incident WHERE owner = :owner AND step = :step AND status <> 'resolved')";
         const COUNT: &str = "UPDATE incident SET count = count + 1 WHERE owner = :owner AND step = :step AND status <> 'resolved'
             RETURNING id, count";
         const OCCURRENCE: &str = "INSERT INTO occurrence
@@ -124,10 +135,14 @@ impl Write<'_> {
         let (name, url) = target;
         let what = "record the incident";
         let mut statement = self.0.0.prepare_cached(OPEN).attempt(what)?;
-        statement.execute(named_params! {":owner": owner, ":step": name, ":schedule_id": run.schedule_id}).attempt(what)?;
+        statement
+            .execute(named_params! {":owner": owner, ":step": name, ":schedule_id": run.schedule_id})
+            .attempt(what)?;
         let mut statement = self.0.0.prepare_cached(COUNT).attempt(what)?;
         let (id, number): (i64, i64) = statement
-            .query_row(named_params! {":owner": owner, ":step": name}, |r| Ok((r.get("id")?, r.get("count")?)))
+            .query_row(named_params! {":owner": owner, ":step": name}, |r| {
+                Ok((r.get("id")?, r.get("count")?))
+            })
             .attempt(what)?;
         let mut statement = self.0.0.prepare_cached(OCCURRENCE).attempt(what)?;
         statement
@@ -153,7 +168,9 @@ impl Write<'_> {
         const SQL: &str = "UPDATE incident SET status = 'resolved', resolved_ms = :now
             WHERE owner = :owner AND step = :step AND status <> 'resolved' RETURNING id";
         let mut statement = self.0.0.prepare_cached(SQL).attempt("resolve the incident")?;
-        let found = statement.query_row(named_params! {":owner": owner(run), ":step": step, ":now": ms(now)}, |r| r.get("id"));
+        let found = statement.query_row(named_params! {":owner": owner(run), ":step": step, ":now": ms(now)}, |r| {
+            r.get("id")
+        });
         found.optional().attempt("resolve the incident")
     }
 }

@@ -22,7 +22,13 @@ fn lock_path(database: &Path) -> PathBuf {
 
 fn open(path: &Path) -> std::io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt as _;
-    File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+    File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
 }
 
 impl ServerLock {
@@ -36,10 +42,16 @@ impl ServerLock {
         let mut file = open(&path).map_err(attempted)?;
         if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
             let holder = read_holder(&mut file).map_or_else(String::new, |(pid, _)| format!(" (pid {pid})"));
-            return Err(Error::new(Kind::Conflict, format_args!("`tempo run` is up already on `{}`{holder}", database.display()))
-                .hint("One server serves a file: stop the other one, or name another file with `--db`."));
+            return Err(Error::new(
+                Kind::Conflict,
+                format_args!("`tempo run` is up already on `{}`{holder}", database.display()),
+            )
+            .hint("One server serves a file: stop the other one, or name another file with `--db`."));
         }
-        file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{pid} {since_ms}\n")).map_err(attempted)?;
+        file.set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| writeln!(file, "{pid} {since_ms}"))
+            .map_err(attempted)?;
         Ok(Self { _file: file })
     }
 }

@@ -17,33 +17,62 @@ pub(super) fn migrate(connection: &mut Connection, shown: &str) -> Result<(), Er
     if version(connection)? == newest && application(connection)? == APPLICATION_ID {
         return Ok(());
     }
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Exclusive).attempt(&format!("lock `{shown}`"))?;
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Exclusive)
+        .attempt(&format!("lock `{shown}`"))?;
     let found = version(&transaction)?;
     if application(&transaction)? != APPLICATION_ID && !is_empty(&transaction)? {
-        return Err(Error::new(Kind::System, format_args!("`{shown}` is a SQLite database of another program"))
-            .hint("Name another file with `--db`; nothing was changed."));
+        return Err(Error::new(
+            Kind::System,
+            format_args!("`{shown}` is a SQLite database of another program"),
+        )
+        .hint("Name another file with `--db`; nothing was changed."));
     }
     if found > newest {
-        return Err(Error::new(Kind::System, format_args!("`{shown}` was written by a newer tempo (version {found} of the file)"))
-            .hint(format_args!("This tempo knows versions up to {newest}: install the newer one; nothing was changed.")));
+        return Err(Error::new(
+            Kind::System,
+            format_args!("`{shown}` was written by a newer tempo (version {found} of the file)"),
+        )
+        .hint(format_args!(
+            "This tempo knows versions up to {newest}: install the newer one; nothing was changed."
+        )));
     }
-    for (index, sql) in MIGRATIONS.iter().enumerate().skip(usize::try_from(found).unwrap_or(usize::MAX)) {
-        transaction.execute_batch(sql).attempt(&format!("bring `{shown}` to version {} of the file", index + 1))?;
+    for (index, sql) in MIGRATIONS
+        .iter()
+        .enumerate()
+        .skip(usize::try_from(found).unwrap_or(usize::MAX))
+    {
+        transaction
+            .execute_batch(sql)
+            .attempt(&format!("bring `{shown}` to version {} of the file", index + 1))?;
     }
-    transaction.pragma_update(None, "application_id", APPLICATION_ID).attempt("mark the database as tempo's")?;
-    transaction.pragma_update(None, "user_version", newest).attempt("record the version of the file")?;
-    transaction.commit().attempt(&format!("bring `{shown}` to version {newest} of the file"))
+    transaction
+        .pragma_update(None, "application_id", APPLICATION_ID)
+        .attempt("mark the database as tempo's")?;
+    transaction
+        .pragma_update(None, "user_version", newest)
+        .attempt("record the version of the file")?;
+    transaction
+        .commit()
+        .attempt(&format!("bring `{shown}` to version {newest} of the file"))
 }
 
 fn version(connection: &Connection) -> Result<i64, Error> {
-    connection.pragma_query_value(None, "user_version", |r| r.get(0)).attempt("read the version of the file")
+    connection
+        .pragma_query_value(None, "user_version", |r| r.get(0))
+        .attempt("read the version of the file")
 }
 
 fn application(connection: &Connection) -> Result<i64, Error> {
-    connection.pragma_query_value(None, "application_id", |r| r.get(0)).attempt("read whose file it is")
+    connection
+        .pragma_query_value(None, "application_id", |r| r.get(0))
+        .attempt("read whose file it is")
 }
 
 fn is_empty(connection: &Connection) -> Result<bool, Error> {
     const SQL: &str = "SELECT count(*) AS n FROM sqlite_schema";
-    connection.query_row(SQL, [], |r| r.get::<_, i64>("n")).map(|n| n == 0).attempt("read the tables of the file")
+    connection
+        .query_row(SQL, [], |r| r.get::<_, i64>("n"))
+        .map(|n| n == 0)
+        .attempt("read the tables of the file")
 }

@@ -3,6 +3,8 @@
 //! A [`Store`] is one connection. [`Read`] and [`Write`] are what can be asked and done inside a transaction; one file per table family adds to them.
 //! [`Writer`] is the handle through which the threads of `tempo run` write: one thread commits for all of them, in groups.
 
+mod attempts;
+mod carry_out;
 mod incidents;
 mod lock;
 mod migrations;
@@ -17,11 +19,11 @@ mod writer;
 pub(crate) use incidents::{IncidentRow, OccurrenceRow};
 pub(crate) use lock::{ServerLock, server_pid};
 pub(crate) use open::{Missing, Store};
-pub(crate) use requests::{NewRequest, Placed, RequestState, RunRequest};
+pub(crate) use requests::{NewRequest, Placed, RequestState};
 pub(crate) use runs::{AttemptRow, LostAttempt, NewRun, OpenRun, RunFilter, RunRow, StepRow};
 pub(crate) use schedules::{BackfillRow, NewSchedule, ScheduleRow};
-pub(crate) use situation::{Carried, EpochRow, Going, SituationRow};
-pub(crate) use writer::{Pending, Writer};
+pub(crate) use situation::EpochRow;
+pub(crate) use writer::Writer;
 
 use rusqlite::Connection;
 

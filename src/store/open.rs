@@ -39,8 +39,10 @@ impl Store {
     pub(crate) fn open(path: &Path, missing: Missing) -> Result<Self, Error> {
         let shown = path.display().to_string();
         if path.is_dir() {
-            return Err(Error::new(Kind::System, format_args!("the database `{shown}` is a directory"))
-                .hint("Name a file, as in `--db /srv/tempo.db`."));
+            return Err(
+                Error::new(Kind::System, format_args!("the database `{shown}` is a directory"))
+                    .hint("Name a file, as in `--db /srv/tempo.db`."),
+            );
         }
         if !path.exists() {
             if missing == Missing::Refuse {
@@ -51,9 +53,13 @@ impl Store {
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(path, flags).attempt(&format!("open `{shown}`"))?;
-        connection.busy_handler(Some(wait_for_turn)).attempt("wait for the database")?;
+        connection
+            .busy_handler(Some(wait_for_turn))
+            .attempt("wait for the database")?;
         let read_only = connection.is_readonly("main").attempt(&format!("open `{shown}`"))?;
-        connection.pragma_query_value(None, "schema_version", |_| Ok(())).attempt(&format!("read `{shown}`"))?;
+        connection
+            .pragma_query_value(None, "schema_version", |_| Ok(()))
+            .attempt(&format!("read `{shown}`"))?;
         if read_only {
             return Err(Error::new(Kind::System, format_args!("the database `{shown}` is read-only"))
                 .hint("Check who owns the file and its folder; tempo writes even when it only shows."));
@@ -61,20 +67,21 @@ impl Store {
         migrations::migrate(&mut connection, &shown)?;
         // `journal_mode` stays with the file, the others do not.
         for (pragma, value) in [("journal_mode", "WAL"), ("synchronous", "FULL"), ("foreign_keys", "ON")] {
-            connection.pragma_update_and_check(None, pragma, value, |_| Ok(())).or_else(ignore_no_row).attempt("set up the database")?;
+            connection
+                .pragma_update_and_check(None, pragma, value, |_| Ok(()))
+                .or_else(ignore_no_row)
+                .attempt("set up the database")?;
         }
         connection.set_prepared_statement_cache_capacity(64);
-        Ok(Self { connection, path: path.to_owned() })
+        Ok(Self {
+            connection,
+            path: path.to_owned(),
+        })
     }
 
     /// Another connection to the same file.
     pub(crate) fn again(&self) -> Result<Self, Error> {
         Self::open(&self.path, Missing::Refuse)
-    }
-
-    /// Where the file is.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
     }
 
     /// Asks, all of it from one state of the file.
@@ -87,7 +94,10 @@ impl Store {
 
     /// Changes, all of it or nothing; when this returns `Ok`, it is on disk.
     pub(crate) fn write<T>(&mut self, change: impl FnOnce(&Write<'_>) -> Result<T, Error>) -> Result<T, Error> {
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).attempt("begin to write")?;
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .attempt("begin to write")?;
         let done = change(&Write(Read(&transaction)))?;
         transaction.commit().attempt("write to the database")?;
         Ok(done)
@@ -95,8 +105,10 @@ impl Store {
 
     /// Runs several changes in one transaction, each of them all or nothing by itself: `change` is called with each index.
     pub(super) fn write_group(&mut self, changes: usize, mut change: impl FnMut(usize, &Write<'_>) -> bool) -> Result<(), Error> {
-        let mut transaction =
-            self.connection.transaction_with_behavior(TransactionBehavior::Immediate).attempt("begin to write")?;
+        let mut transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .attempt("begin to write")?;
         for index in 0..changes {
             let savepoint = transaction.savepoint().attempt("begin a change")?;
             if change(index, &Write(Read(&savepoint))) {
@@ -110,24 +122,33 @@ impl Store {
 
     /// A number that changes whenever another connection has changed the file; costs microseconds.
     pub(crate) fn version_of_data(&self) -> Result<i64, Error> {
-        self.connection.pragma_query_value(None, "data_version", |r| r.get(0)).attempt("ask whether the database has changed")
+        self.connection
+            .pragma_query_value(None, "data_version", |r| r.get(0))
+            .attempt("ask whether the database has changed")
     }
 }
 
 fn ignore_no_row(e: rusqlite::Error) -> rusqlite::Result<()> {
-    if e == rusqlite::Error::QueryReturnedNoRows { Ok(()) } else { Err(e) }
+    if e == rusqlite::Error::QueryReturnedNoRows {
+        Ok(())
+    } else {
+        Err(e)
+    }
 }
 
 /// Makes an empty file, readable by this user only, and the folders above it.
 fn create(path: &Path) -> Result<(), Error> {
     use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
     if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty() && !f.exists()) {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|e| {
-            Error::new(Kind::System, format_args!("cannot make the folder `{}`", folder.display())).because(e)
-        })?;
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(|e| Error::new(Kind::System, format_args!("cannot make the folder `{}`", folder.display())).because(e))?;
     }
     let made = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path);
-    made.map(|_| ()).map_err(|e| Error::new(Kind::System, format_args!("cannot make the database `{}`", path.display())).because(e))
+    made.map(|_| ())
+        .map_err(|e| Error::new(Kind::System, format_args!("cannot make the database `{}`", path.display())).because(e))
 }
 
 thread_local! {

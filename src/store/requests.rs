@@ -54,9 +54,7 @@ pub(crate) struct Placed {
 pub(crate) struct RequestState {
     /// Whether every time of it has been taken up.
     pub(crate) settled: bool,
-    /// How many times were taken up.
-    pub(crate) taken: u64,
-    /// How many of them still wait for their turn.
+    /// How many of its times still wait for their turn.
     pub(crate) waiting: u64,
     /// How many did not start.
     pub(crate) refused: u64,
@@ -80,15 +78,25 @@ impl Read<'_> {
         const SQL: &str = "SELECT key, run, kind FROM request WHERE settled_ms IS NULL AND schedule IS NULL ORDER BY key";
         let mut statement = self.0.prepare_cached(SQL).attempt("read the requests")?;
         let rows = statement.query_map([], |r| {
-            let stop = if r.get::<_, String>("kind")? == "terminate" { Stop::Terminate } else { Stop::Cancel };
-            Ok(RunRequest { key: r.get("key")?, run: r.get("run")?, stop })
+            let stop = if r.get::<_, String>("kind")? == "terminate" {
+                Stop::Terminate
+            } else {
+                Stop::Cancel
+            };
+            Ok(RunRequest {
+                key: r.get("key")?,
+                run: r.get("run")?,
+                stop,
+            })
         });
-        rows.attempt("read the requests")?.collect::<rusqlite::Result<_>>().attempt("read the requests")
+        rows.attempt("read the requests")?
+            .collect::<rusqlite::Result<_>>()
+            .attempt("read the requests")
     }
 
     /// What has become of a request; none when it is gone with its schedule.
     pub(crate) fn request_state(&self, key: i64) -> Result<Option<RequestState>, Error> {
-        const SQL: &str = "SELECT settled_ms IS NOT NULL AS settled, taken,
+        const SQL: &str = "SELECT settled_ms IS NOT NULL AS settled,
                 (SELECT count(*) FROM waiting w WHERE w.request = :key) AS waiting,
                 (SELECT coalesce(sum(count), 0) FROM refused f WHERE f.request = :key) AS refused,
                 (SELECT reason FROM refused f WHERE f.request = :key ORDER BY f.key DESC LIMIT 1) AS reason
@@ -98,7 +106,6 @@ impl Read<'_> {
             .query_row(named_params! {":key": key}, |r| {
                 Ok(RequestState {
                     settled: r.get("settled")?,
-                    taken: r.get::<_, i64>("taken")?.unsigned_abs(),
                     waiting: r.get::<_, i64>("waiting")?.unsigned_abs(),
                     refused: r.get::<_, i64>("refused")?.unsigned_abs(),
                     reason: r.get("reason")?,
@@ -107,7 +114,14 @@ impl Read<'_> {
             })
             .optional()
             .attempt("read the request")?;
-        found.map(|state| Ok(RequestState { runs: self.runs_of_request(key)?, ..state })).transpose()
+        found
+            .map(|state| {
+                Ok(RequestState {
+                    runs: self.runs_of_request(key)?,
+                    ..state
+                })
+            })
+            .transpose()
     }
 }
 
@@ -118,11 +132,22 @@ impl Write<'_> {
             VALUES (:kind, :schedule, :run, :overlap, :start, :end, :reason, :now) RETURNING key, request_id";
         let (kind, schedule, run, overlap, range, reason) = match request {
             NewRequest::Trigger { schedule, overlap } => ("trigger", Some(*schedule), None, *overlap, None, None),
-            NewRequest::Backfill { schedule, overlap, start, end } => {
-                ("backfill", Some(*schedule), None, *overlap, Some((*start, *end)), None)
-            }
-            NewRequest::Stop { run, stop: Stop::Cancel, reason } => ("cancel", None, Some(*run), None, None, reason.clone()),
-            NewRequest::Stop { run, stop: Stop::Terminate, reason } => ("terminate", None, Some(*run), None, None, reason.clone()),
+            NewRequest::Backfill {
+                schedule,
+                overlap,
+                start,
+                end,
+            } => ("backfill", Some(*schedule), None, *overlap, Some((*start, *end)), None),
+            NewRequest::Stop {
+                run,
+                stop: Stop::Cancel,
+                reason,
+            } => ("cancel", None, Some(*run), None, None, reason.clone()),
+            NewRequest::Stop {
+                run,
+                stop: Stop::Terminate,
+                reason,
+            } => ("terminate", None, Some(*run), None, None, reason.clone()),
         };
         let mut statement = self.0.0.prepare_cached(SQL).attempt("record the request")?;
         let placed = statement
@@ -137,7 +162,12 @@ impl Write<'_> {
                     ":reason": reason,
                     ":now": ms(now),
                 },
-                |r| Ok(Placed { key: r.get("key")?, request_id: r.get("request_id")? }),
+                |r| {
+                    Ok(Placed {
+                        key: r.get("key")?,
+                        request_id: r.get("request_id")?,
+                    })
+                },
             )
             .attempt("record the request")?;
         if let Some(schedule) = schedule {
@@ -149,8 +179,9 @@ impl Write<'_> {
     fn attention_of(&self, schedule: i64) -> Result<Option<DateTime<Utc>>, Error> {
         const SQL: &str = "SELECT attention_ms FROM progress WHERE schedule = :key";
         let mut statement = self.0.0.prepare_cached(SQL).attempt("ask when it is due")?;
-        let found: Option<i64> =
-            statement.query_row(named_params! {":key": schedule}, |r| r.get("attention_ms")).attempt("ask when it is due")?;
+        let found: Option<i64> = statement
+            .query_row(named_params! {":key": schedule}, |r| r.get("attention_ms"))
+            .attempt("ask when it is due")?;
         Ok(found.map(at))
     }
 
@@ -158,7 +189,10 @@ impl Write<'_> {
     pub(crate) fn settle_run_request(&self, key: i64, now: DateTime<Utc>) -> Result<(), Error> {
         const SQL: &str = "UPDATE request SET settled_ms = :now, taken = 1 WHERE key = :key";
         let mut statement = self.0.0.prepare_cached(SQL).attempt("record the request's progress")?;
-        statement.execute(named_params! {":key": key, ":now": ms(now)}).map(|_| ()).attempt("record the request's progress")
+        statement
+            .execute(named_params! {":key": key, ":now": ms(now)})
+            .map(|_| ())
+            .attempt("record the request's progress")
     }
 
     /// Ends the backfills of a schedule: what has not begun will not. Returns how many there were.
@@ -167,9 +201,13 @@ impl Write<'_> {
             (settled_ms IS NULL OR EXISTS (SELECT 1 FROM waiting w WHERE w.request = request.key))";
         const WAITING: &str = "DELETE FROM waiting WHERE schedule = :key AND origin = 'backfill'";
         let mut statement = self.0.0.prepare_cached(REQUESTS).attempt("cancel the backfill")?;
-        let ended = statement.execute(named_params! {":key": schedule, ":now": ms(now)}).attempt("cancel the backfill")?;
+        let ended = statement
+            .execute(named_params! {":key": schedule, ":now": ms(now)})
+            .attempt("cancel the backfill")?;
         let mut statement = self.0.0.prepare_cached(WAITING).attempt("cancel the backfill")?;
-        statement.execute(named_params! {":key": schedule}).attempt("cancel the backfill")?;
+        statement
+            .execute(named_params! {":key": schedule})
+            .attempt("cancel the backfill")?;
         Ok(count(ended as u64).unsigned_abs())
     }
 }

@@ -32,7 +32,9 @@ impl<T> Attempt<T> for rusqlite::Result<T> {
             let hint = match e.sqlite_error_code() {
                 Some(ErrorCode::DiskFull) => Some("The disk is full: free some space; what was acknowledged before is safe."),
                 Some(ErrorCode::ReadOnly) => Some("The database is read-only: check who owns the file and its folder."),
-                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Some("Another process holds the database; try again."),
+                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                    Some("Another process holds the database; try again.")
+                }
                 Some(ErrorCode::NotADatabase) => Some("This is not a database of tempo's: name another file with `--db`."),
                 Some(ErrorCode::DatabaseCorrupt) => Some("The database is damaged: keep a copy of it, and restore a backup."),
                 _ => None,
@@ -58,7 +60,8 @@ pub(super) fn named<T>(what: &str, text: &str, found: Option<T>) -> Result<T, Er
 
 /// Reads a JSON column.
 pub(super) fn json<T: serde::de::DeserializeOwned>(what: &str, text: &str) -> Result<T, Error> {
-    serde_json::from_str(text).map_err(|e| Error::new(Kind::System, format_args!("the database holds a broken {what}")).because(e))
+    serde_json::from_str(text)
+        .map_err(|e| Error::new(Kind::System, format_args!("the database holds a broken {what}")).because(e))
 }
 
 /// Writes a JSON column.

@@ -3,13 +3,13 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, Row, named_params};
 
-use super::rows::{Attempt as _, at, at_opt, count, ms, named, to_json};
+use super::Read;
+use super::rows::{Attempt as _, at, at_opt, count, ms, named};
 use super::situation::stop_named;
-use super::{Read, Write};
 use crate::error::{Error, Kind};
 use crate::machine::Process;
-use crate::run::outcome::{AttemptResult, Ending, Status};
-use crate::run::{Change, Event, Phase, Progress, Stop};
+use crate::run::outcome::Status;
+use crate::run::{Phase, Progress, Stop};
 
 /// A run as it is on file.
 #[derive(Debug, Clone)]
@@ -87,7 +87,8 @@ pub(crate) struct RunFilter {
     pub(crate) limit: Option<u64>,
 }
 
-const RUN: &str = "SELECT key, run_id, workflow_id, schedule, schedule_id, workflow, nominal_ms, due_ms, started_ms, closed_ms, status,
+const RUN: &str =
+    "SELECT key, run_id, workflow_id, schedule, schedule_id, workflow, nominal_ms, due_ms, started_ms, closed_ms, status,
     reason, incidents, position, attempts, lost, lost_in_a_row, step_started_ms, phase, phase_ms, stop FROM run";
 
 fn row(r: &Row<'_>) -> rusqlite::Result<RunRow> {
@@ -149,7 +150,9 @@ impl Read<'_> {
             },
             row,
         );
-        rows.attempt("list the runs")?.collect::<rusqlite::Result<_>>().attempt("list the runs")
+        rows.attempt("list the runs")?
+            .collect::<rusqlite::Result<_>>()
+            .attempt("list the runs")
     }
 
     /// The newest runs of a schedule.
@@ -157,14 +160,18 @@ impl Read<'_> {
         let sql = format!("{RUN} WHERE schedule = :schedule ORDER BY key DESC LIMIT :limit");
         let mut statement = self.0.prepare_cached(&sql).attempt("list the runs")?;
         let rows = statement.query_map(named_params! {":schedule": schedule, ":limit": count(limit)}, row);
-        rows.attempt("list the runs")?.collect::<rusqlite::Result<_>>().attempt("list the runs")
+        rows.attempt("list the runs")?
+            .collect::<rusqlite::Result<_>>()
+            .attempt("list the runs")
     }
 
     pub(super) fn runs_of_request(&self, request: i64) -> Result<Vec<RunRow>, Error> {
         let sql = format!("{RUN} WHERE request = :request ORDER BY key");
         let mut statement = self.0.prepare_cached(&sql).attempt("list the runs")?;
         let rows = statement.query_map(named_params! {":request": request}, row);
-        rows.attempt("list the runs")?.collect::<rusqlite::Result<_>>().attempt("list the runs")
+        rows.attempt("list the runs")?
+            .collect::<rusqlite::Result<_>>()
+            .attempt("list the runs")
     }
 
     /// All open runs, oldest first: the key of their schedule, workflow id, run id.
@@ -172,7 +179,9 @@ impl Read<'_> {
         let sql = format!("{RUN} WHERE closed_ms IS NULL ORDER BY key");
         let mut statement = self.0.prepare_cached(&sql).attempt("ask what is running")?;
         let rows = statement.query_map([], row);
-        rows.attempt("ask what is running")?.collect::<rusqlite::Result<_>>().attempt("ask what is running")
+        rows.attempt("ask what is running")?
+            .collect::<rusqlite::Result<_>>()
+            .attempt("ask what is running")
     }
 
     /// How many open runs wait for a worker.
@@ -187,14 +196,19 @@ impl Read<'_> {
         const SQL: &str = "SELECT key FROM run WHERE closed_ms IS NULL AND key > :after ORDER BY key";
         let mut statement = self.0.prepare_cached(SQL).attempt("ask what is running")?;
         let rows = statement.query_map(named_params! {":after": after}, |r| r.get("key"));
-        rows.attempt("ask what is running")?.collect::<rusqlite::Result<_>>().attempt("ask what is running")
+        rows.attempt("ask what is running")?
+            .collect::<rusqlite::Result<_>>()
+            .attempt("ask what is running")
     }
 
     /// The run by its key.
     pub(crate) fn run(&self, key: i64) -> Result<Option<RunRow>, Error> {
         let sql = format!("{RUN} WHERE key = :key");
         let mut statement = self.0.prepare_cached(&sql).attempt("look for the run")?;
-        statement.query_row(named_params! {":key": key}, row).optional().attempt("look for the run")
+        statement
+            .query_row(named_params! {":key": key}, row)
+            .optional()
+            .attempt("look for the run")
     }
 
     /// The run that a unique prefix of a run id, or a workflow id (the newest of it), names.
@@ -205,7 +219,10 @@ impl Read<'_> {
         let by_workflow = format!("{RUN} WHERE workflow_id = :name ORDER BY key DESC LIMIT 1");
         let by_run = format!("{RUN} WHERE run_id >= :name AND run_id < :after ORDER BY run_id LIMIT 2");
         let mut statement = self.0.prepare_cached(&by_workflow).attempt("look for the run")?;
-        let found = statement.query_row(named_params! {":name": name}, row).optional().attempt("look for the run")?;
+        let found = statement
+            .query_row(named_params! {":name": name}, row)
+            .optional()
+            .attempt("look for the run")?;
         if let Some(found) = found {
             return Ok(found);
         }
@@ -215,14 +232,20 @@ impl Read<'_> {
         if is_prefix {
             let mut statement = self.0.prepare_cached(&by_run).attempt("look for the run")?;
             let rows = statement.query_map(named_params! {":name": lower, ":after": format!("{lower}g")}, row);
-            found = rows.attempt("look for the run")?.collect::<rusqlite::Result<_>>().attempt("look for the run")?;
+            found = rows
+                .attempt("look for the run")?
+                .collect::<rusqlite::Result<_>>()
+                .attempt("look for the run")?;
         }
         if found.len() > 1 {
-            return Err(Error::new(Kind::Usage, format_args!("several runs begin with `{name}`")).hint("Write more of the run id."));
+            return Err(
+                Error::new(Kind::Usage, format_args!("several runs begin with `{name}`")).hint("Write more of the run id.")
+            );
         }
         found.pop().ok_or_else(|| {
-            Error::new(Kind::NotFound, format_args!("no run is named `{}`", name.escape_debug()))
-                .hint("Run `tempo workflow list` to see them; a run is named by the beginning of its run id, or by its workflow id.")
+            Error::new(Kind::NotFound, format_args!("no run is named `{}`", name.escape_debug())).hint(
+                "Run `tempo workflow list` to see them; a run is named by the beginning of its run id, or by its workflow id.",
+            )
         })
     }
 
@@ -231,8 +254,9 @@ impl Read<'_> {
         const SQL: &str = "SELECT (SELECT max(run_id) FROM run WHERE run_id < :id) AS before,
             (SELECT min(run_id) FROM run WHERE run_id > :id) AS after";
         let mut statement = self.0.prepare_cached(SQL).attempt("shorten the run id")?;
-        let neighbours: [Option<String>; 2] =
-            statement.query_row(named_params! {":id": run_id}, |r| Ok([r.get("before")?, r.get("after")?])).attempt("shorten the run id")?;
+        let neighbours: [Option<String>; 2] = statement
+            .query_row(named_params! {":id": run_id}, |r| Ok([r.get("before")?, r.get("after")?]))
+            .attempt("shorten the run id")?;
         let shared = |other: &String| run_id.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
         let length = neighbours.iter().flatten().map(shared).max().unwrap_or(0) + 1;
         Ok(&run_id[..length.max(6).min(run_id.len())])
@@ -245,9 +269,18 @@ impl Read<'_> {
         let rows = statement.query_map(named_params! {":run": run}, |r| {
             Ok((r.get("position")?, r.get::<_, String>("status")?, r.get("result")?))
         });
-        let rows = rows.attempt("read the steps")?.collect::<rusqlite::Result<Vec<_>>>().attempt("read the steps")?;
+        let rows = rows
+            .attempt("read the steps")?
+            .collect::<rusqlite::Result<Vec<_>>>()
+            .attempt("read the steps")?;
         rows.into_iter()
-            .map(|(position, status, result)| Ok(StepRow { position, status: named("status", &status, Status::named(&status))?, result }))
+            .map(|(position, status, result)| {
+                Ok(StepRow {
+                    position,
+                    status: named("status", &status, Status::named(&status))?,
+                    result,
+                })
+            })
             .collect()
     }
 
@@ -271,14 +304,19 @@ impl Read<'_> {
                 output: r.get("bytes")?,
             })
         });
-        rows.attempt("read the attempts")?.collect::<rusqlite::Result<_>>().attempt("read the attempts")
+        rows.attempt("read the attempts")?
+            .collect::<rusqlite::Result<_>>()
+            .attempt("read the attempts")
     }
 
     /// An open run; none when it has closed.
     pub(crate) fn open_run(&self, key: i64) -> Result<Option<OpenRun>, Error> {
         let sql = format!("{RUN} WHERE key = :key AND closed_ms IS NULL");
         let mut statement = self.0.prepare_cached(&sql).attempt("read the run")?;
-        statement.query_row(named_params! {":key": key}, open).optional().attempt("read the run")
+        statement
+            .query_row(named_params! {":key": key}, open)
+            .optional()
+            .attempt("read the run")
     }
 
     /// The attempts that are open though no server is up: a server died in them.
@@ -293,156 +331,14 @@ impl Read<'_> {
                 (Some(pid), Some(started), Some(boot)) => Some(Process { pid, started, boot }),
                 _ => None,
             };
-            Ok(LostAttempt { run: r.get("key")?, run_id: r.get("run_id")?, process })
+            Ok(LostAttempt {
+                run: r.get("key")?,
+                run_id: r.get("run_id")?,
+                process,
+            })
         });
-        rows.attempt("look for lost attempts")?.collect::<rusqlite::Result<_>>().attempt("look for lost attempts")
+        rows.attempt("look for lost attempts")?
+            .collect::<rusqlite::Result<_>>()
+            .attempt("look for lost attempts")
     }
-}
-
-impl Write<'_> {
-    /// Puts a run without a schedule on file: its key and run id.
-    pub(crate) fn insert_run(&self, new: &NewRun, now: DateTime<Utc>) -> Result<(i64, String), Error> {
-        const SQL: &str = "INSERT INTO run (workflow_id, origin, workflow, nominal_ms, due_ms, started_ms)
-            VALUES (:workflow_id, 'start', :workflow, :now, :now, :now) RETURNING key, run_id";
-        let workflow = self.workflow(&new.action)?;
-        let mut statement = self.0.0.prepare_cached(SQL).attempt("record the run")?;
-        statement
-            .query_row(named_params! {":workflow_id": new.workflow_id, ":workflow": workflow, ":now": ms(now)}, |r| {
-                Ok((r.get("key")?, r.get("run_id")?))
-            })
-            .attempt("record the run")
-    }
-
-    /// Records that a run is to stop; the stronger request stays.
-    pub(crate) fn stop_run(&self, run: i64, stop: Stop) -> Result<(), Error> {
-        const SQL: &str = "UPDATE run SET stop = CASE WHEN stop = 'terminate' THEN stop ELSE :stop END
-            WHERE key = :key AND closed_ms IS NULL";
-        let name = match stop {
-            Stop::Cancel => "cancel",
-            Stop::Terminate => "terminate",
-        };
-        let mut statement = self.0.0.prepare_cached(SQL).attempt("record that the run is to stop")?;
-        statement.execute(named_params! {":key": run, ":stop": name}).map(|_| ()).attempt("record that the run is to stop")
-    }
-
-    /// Records an event of a run and what follows from it.
-    pub(crate) fn record(&self, run: &OpenRun, event: &Event, change: &Change, now: DateTime<Utc>) -> Result<(), Error> {
-        let position = run.progress.position;
-        match event {
-            Event::AttemptStarted => self.insert_attempt(run.row.key, position, change.progress.attempts, now)?,
-            Event::AttemptEnded(result) => self.end_attempt(run, result)?,
-            Event::WorkerLost => {
-                let since = if let Phase::Running { since } = run.progress.phase { since } else { now };
-                let elapsed_ms = (now - since).num_milliseconds().max(0);
-                self.end_attempt(run, &AttemptResult::new(Ending::Lost, elapsed_ms))?;
-            }
-            Event::Stopped(_) | Event::TimedOut => {}
-        }
-        if let Some(step) = &change.step {
-            const SQL: &str = "INSERT INTO step (run, position, status, result, closed_ms) VALUES (:run, :position, :status, :result, :now)";
-            let mut statement = self.0.0.prepare_cached(SQL).attempt("record the step")?;
-            statement
-                .execute(named_params! {
-                    ":run": run.row.key, ":position": step.position, ":status": step.status.name(), ":result": step.result, ":now": ms(now),
-                })
-                .attempt("record the step")?;
-        }
-        self.record_progress_of_run(run.row.key, change, now)
-    }
-
-    fn insert_attempt(&self, run: i64, position: usize, number: u32, now: DateTime<Utc>) -> Result<(), Error> {
-        const SQL: &str = "INSERT INTO attempt (run, position, number, started_ms) VALUES (:run, :position, :number, :now)";
-        let mut statement = self.0.0.prepare_cached(SQL).attempt("record the attempt")?;
-        let done = statement.execute(named_params! {":run": run, ":position": position, ":number": number, ":now": ms(now)});
-        done.map(|_| ()).attempt("record the attempt")
-    }
-
-    fn end_attempt(&self, run: &OpenRun, result: &AttemptResult) -> Result<(), Error> {
-        const SQL: &str = "UPDATE attempt SET elapsed_ms = :elapsed, outcome = :outcome, error_type = :error_type, error = :error,
-            status_code = :status_code, exit_code = :exit_code WHERE run = :run AND position = :position AND number = :number";
-        const OUTPUT: &str = "INSERT INTO output (run, position, number, bytes) VALUES (:run, :position, :number, :bytes)";
-        let (position, number) = (run.progress.position, run.progress.attempts);
-        let failure = result.ending.failure();
-        let mut statement = self.0.0.prepare_cached(SQL).attempt("record the attempt's end")?;
-        statement
-            .execute(named_params! {
-                ":run": run.row.key,
-                ":position": position,
-                ":number": number,
-                ":elapsed": result.elapsed_ms,
-                ":outcome": result.ending.name(),
-                ":error_type": failure.as_ref().map(|f| f.error_type.name()),
-                ":error": failure.as_ref().map(|f| f.message.as_str()),
-                ":status_code": result.status_code,
-                ":exit_code": result.exit_code,
-            })
-            .attempt("record the attempt's end")?;
-        if !result.output.is_empty() {
-            let mut statement = self.0.0.prepare_cached(OUTPUT).attempt("record the output")?;
-            statement
-                .execute(named_params! {":run": run.row.key, ":position": position, ":number": number, ":bytes": result.output})
-                .attempt("record the output")?;
-        }
-        Ok(())
-    }
-
-    fn record_progress_of_run(&self, run: i64, change: &Change, now: DateTime<Utc>) -> Result<(), Error> {
-        const SQL: &str = "UPDATE run SET position = :position, attempts = :attempts, lost = :lost, lost_in_a_row = :lost_in_a_row,
-            step_started_ms = :step_started, phase = :phase, phase_ms = :phase_ms, incidents = incidents + :incidents,
-            status = :status, reason = :reason, closed_ms = :closed WHERE key = :key";
-        let progress = &change.progress;
-        let (phase, phase_at) = match progress.phase {
-            _ if change.run.is_some() => ("ready", None),
-            Phase::Ready => ("ready", None),
-            Phase::Waiting { until } => ("waiting", Some(until)),
-            Phase::Running { since } => ("running", Some(since)),
-        };
-        let incident = change.step.as_ref().is_some_and(|s| s.incident.is_some());
-        let mut statement = self.0.0.prepare_cached(SQL).attempt("record the run's progress")?;
-        statement
-            .execute(named_params! {
-                ":key": run,
-                ":position": progress.position,
-                ":attempts": progress.attempts,
-                ":lost": progress.lost,
-                ":lost_in_a_row": progress.lost_in_a_row,
-                ":step_started": progress.step_started.map(ms),
-                ":phase": phase,
-                ":phase_ms": phase_at.map(ms),
-                ":incidents": i64::from(incident),
-                ":status": change.run.as_ref().map_or(Status::Running, |r| r.status).name(),
-                ":reason": change.run.as_ref().and_then(|r| r.reason.as_deref()),
-                ":closed": change.run.as_ref().map(|_| ms(now)),
-            })
-            .map(|_| ())
-            .attempt("record the run's progress")
-    }
-
-    /// Records which process an attempt runs in, so that it can be ended should this server die.
-    pub(crate) fn record_process(&self, run: i64, position: usize, number: u32, process: &Process) -> Result<(), Error> {
-        const SQL: &str = "UPDATE attempt SET pid = :pid, pid_started = :started, boot = :boot
-            WHERE run = :run AND position = :position AND number = :number AND outcome IS NULL";
-        let mut statement = self.0.0.prepare_cached(SQL).attempt("record the process")?;
-        statement
-            .execute(named_params! {
-                ":run": run, ":position": position, ":number": number,
-                ":pid": process.pid, ":started": process.started, ":boot": process.boot,
-            })
-            .map(|_| ())
-            .attempt("record the process")
-    }
-
-    /// Pauses a schedule because a run of it failed; whether it was going.
-    pub(crate) fn pause_for_failure(&self, schedule: i64, note: &str, now: DateTime<Utc>) -> Result<bool, Error> {
-        const SQL: &str = "UPDATE schedule SET paused = 1, note = :note, updated_ms = :now WHERE key = :key AND paused = 0";
-        let mut statement = self.0.0.prepare_cached(SQL).attempt("pause the schedule")?;
-        let changed = statement.execute(named_params! {":key": schedule, ":note": note, ":now": ms(now)}).attempt("pause the schedule")?;
-        Ok(changed == 1)
-    }
-}
-
-/// The result of a run as JSON text: what each closed step came to.
-pub(crate) fn result_json(steps: &[(String, String)]) -> Result<String, Error> {
-    let map: serde_json::Map<String, serde_json::Value> = steps.iter().map(|(name, result)| (name.clone(), result.clone().into())).collect();
-    to_json("result", &map)
 }

@@ -54,7 +54,8 @@ pub(crate) struct BackfillRow {
     pub(crate) taken: u64,
 }
 
-const SCHEDULE: &str = "SELECT s.key, s.id, s.spec, s.workflow, s.overlap, s.catchup_window_ms, s.pause_on_failure, s.note, s.paused,
+const SCHEDULE: &str =
+    "SELECT s.key, s.id, s.spec, s.workflow, s.overlap, s.catchup_window_ms, s.pause_on_failure, s.note, s.paused,
         s.created_ms, s.updated_ms, p.cursor_ms, p.floor_ms, p.next_ms, p.remaining, p.actions, p.skipped, p.missed, p.dropped,
         p.last_nominal_ms, p.last_started_ms,
         (SELECT count(*) FROM waiting w WHERE w.schedule = s.key) AS waiting
@@ -95,7 +96,12 @@ fn raw(r: &Row<'_>) -> rusqlite::Result<Raw> {
             missed: unsigned("missed")?,
             dropped: unsigned("dropped")?,
         },
-        times: [r.get("cursor_ms")?, r.get("floor_ms")?, r.get("created_ms")?, r.get("updated_ms")?],
+        times: [
+            r.get("cursor_ms")?,
+            r.get("floor_ms")?,
+            r.get("created_ms")?,
+            r.get("updated_ms")?,
+        ],
         maybe: [r.get("next_ms")?, r.get("last_nominal_ms")?, r.get("last_started_ms")?],
         waiting: unsigned("waiting")?,
     };
@@ -110,7 +116,10 @@ fn checked((row, id, spec, overlap): Raw) -> Result<ScheduleRow, Error> {
         id: ScheduleId::parse(&id)?,
         spec: json("spec", &spec)?,
         workflow: row.workflow,
-        policies: Policies { overlap: named("overlap policy", &overlap, OverlapPolicy::parse(&overlap).ok())?, ..row.policies },
+        policies: Policies {
+            overlap: named("overlap policy", &overlap, OverlapPolicy::parse(&overlap).ok())?,
+            ..row.policies
+        },
         state: row.state,
         counters: row.counters,
         cursor,
@@ -129,7 +138,10 @@ impl Read<'_> {
     pub(crate) fn schedule(&self, id: &ScheduleId) -> Result<Option<ScheduleRow>, Error> {
         let sql = format!("{SCHEDULE} WHERE s.id = :id");
         let mut statement = self.0.prepare_cached(&sql).attempt("look for the schedule")?;
-        let found = statement.query_row(named_params! {":id": id.as_str()}, raw).optional().attempt("look for the schedule")?;
+        let found = statement
+            .query_row(named_params! {":id": id.as_str()}, raw)
+            .optional()
+            .attempt("look for the schedule")?;
         found.map(checked).transpose()
     }
 
@@ -138,7 +150,9 @@ impl Read<'_> {
         let sql = format!("{SCHEDULE} WHERE :paused IS NULL OR s.paused = :paused ORDER BY s.id LIMIT :limit");
         let mut statement = self.0.prepare_cached(&sql).attempt("list the schedules")?;
         let limit = limit.map_or(-1, count);
-        let rows = statement.query_map(named_params! {":paused": paused, ":limit": limit}, raw).attempt("list the schedules")?;
+        let rows = statement
+            .query_map(named_params! {":paused": paused, ":limit": limit}, raw)
+            .attempt("list the schedules")?;
         rows.map(|r| checked(r.attempt("list the schedules")?)).collect()
     }
 
@@ -154,14 +168,19 @@ impl Read<'_> {
     pub(crate) fn schedule_key(&self, id: &ScheduleId) -> Result<Option<i64>, Error> {
         const SQL: &str = "SELECT key FROM schedule WHERE id = :id";
         let mut statement = self.0.prepare_cached(SQL).attempt("look for the schedule")?;
-        statement.query_row(named_params! {":id": id.as_str()}, |r| r.get("key")).optional().attempt("look for the schedule")
+        statement
+            .query_row(named_params! {":id": id.as_str()}, |r| r.get("key"))
+            .optional()
+            .attempt("look for the schedule")
     }
 
     /// An action by its key.
     pub(crate) fn action(&self, workflow: i64) -> Result<Action, Error> {
         const SQL: &str = "SELECT json FROM workflow WHERE key = :key";
         let mut statement = self.0.prepare_cached(SQL).attempt("read the steps")?;
-        let text: String = statement.query_row(named_params! {":key": workflow}, |r| r.get("json")).attempt("read the steps")?;
+        let text: String = statement
+            .query_row(named_params! {":key": workflow}, |r| r.get("json"))
+            .attempt("read the steps")?;
         json("action", &text)
     }
 
@@ -178,22 +197,31 @@ impl Read<'_> {
                 taken: r.get::<_, i64>("taken")?.unsigned_abs(),
             })
         });
-        rows.attempt("list the backfills")?.collect::<rusqlite::Result<_>>().attempt("list the backfills")
+        rows.attempt("list the backfills")?
+            .collect::<rusqlite::Result<_>>()
+            .attempt("list the backfills")
     }
 
     /// Schedules that want attention by `now`, the most overdue first.
     pub(crate) fn due(&self, now: DateTime<Utc>, limit: usize) -> Result<Vec<i64>, Error> {
         const SQL: &str = "SELECT schedule FROM due WHERE at_ms <= :now ORDER BY at_ms, schedule LIMIT :limit";
         let mut statement = self.0.prepare_cached(SQL).attempt("ask what is due")?;
-        let rows = statement.query_map(named_params! {":now": ms(now), ":limit": count(limit as u64)}, |r| r.get("schedule"));
-        rows.attempt("ask what is due")?.collect::<rusqlite::Result<_>>().attempt("ask what is due")
+        let rows = statement.query_map(named_params! {":now": ms(now), ":limit": count(limit as u64)}, |r| {
+            r.get("schedule")
+        });
+        rows.attempt("ask what is due")?
+            .collect::<rusqlite::Result<_>>()
+            .attempt("ask what is due")
     }
 
     /// When the next schedule wants attention.
     pub(crate) fn next_attention(&self) -> Result<Option<DateTime<Utc>>, Error> {
         const SQL: &str = "SELECT min(at_ms) AS at FROM due";
         let mut statement = self.0.prepare_cached(SQL).attempt("ask what is due next")?;
-        statement.query_row([], |r| r.get::<_, Option<i64>>("at")).map(at_opt).attempt("ask what is due next")
+        statement
+            .query_row([], |r| r.get::<_, Option<i64>>("at"))
+            .map(at_opt)
+            .attempt("ask what is due next")
     }
 
     /// The next due times of all schedules, soonest first: id, due time.
@@ -202,7 +230,9 @@ impl Read<'_> {
             WHERE p.next_ms IS NOT NULL ORDER BY p.next_ms, s.id LIMIT :limit";
         let mut statement = self.0.prepare_cached(SQL).attempt("ask what comes next")?;
         let rows = statement
-            .query_map(named_params! {":limit": count(limit as u64)}, |r| Ok((r.get("id")?, at(r.get("next_ms")?))))
+            .query_map(named_params! {":limit": count(limit as u64)}, |r| {
+                Ok((r.get("id")?, at(r.get("next_ms")?)))
+            })
             .attempt("ask what comes next")?;
         rows.collect::<rusqlite::Result<_>>().attempt("ask what comes next")
     }
@@ -214,9 +244,15 @@ impl Write<'_> {
         const INSERT: &str = "INSERT INTO workflow (json) VALUES (:json) ON CONFLICT DO NOTHING";
         const SELECT: &str = "SELECT key FROM workflow WHERE json = :json";
         let text = to_json("action", action)?;
-        self.0.0.prepare_cached(INSERT).and_then(|mut s| s.execute(named_params! {":json": text})).attempt("record the steps")?;
+        self.0
+            .0
+            .prepare_cached(INSERT)
+            .and_then(|mut s| s.execute(named_params! {":json": text}))
+            .attempt("record the steps")?;
         let mut statement = self.0.0.prepare_cached(SELECT).attempt("record the steps")?;
-        statement.query_row(named_params! {":json": text}, |r| r.get("key")).attempt("record the steps")
+        statement
+            .query_row(named_params! {":json": text}, |r| r.get("key"))
+            .attempt("record the steps")
     }
 
     /// Puts a schedule on file; its times up to `now` are nobody's.
@@ -260,11 +296,23 @@ impl Write<'_> {
         const NOTE: &str = "UPDATE progress SET attention_ms = :at WHERE schedule = :schedule";
         const INSERT: &str = "INSERT INTO due (at_ms, schedule) VALUES (:at, :schedule)";
         let what = "record when it is due";
-        self.0.0.prepare_cached(FORGET).and_then(|mut s| s.execute(named_params! {":schedule": schedule})).attempt(what)?;
+        self.0
+            .0
+            .prepare_cached(FORGET)
+            .and_then(|mut s| s.execute(named_params! {":schedule": schedule}))
+            .attempt(what)?;
         let at = attention.map(ms);
-        self.0.0.prepare_cached(NOTE).and_then(|mut s| s.execute(named_params! {":schedule": schedule, ":at": at})).attempt(what)?;
+        self.0
+            .0
+            .prepare_cached(NOTE)
+            .and_then(|mut s| s.execute(named_params! {":schedule": schedule, ":at": at}))
+            .attempt(what)?;
         if at.is_some() {
-            let done = self.0.0.prepare_cached(INSERT).and_then(|mut s| s.execute(named_params! {":schedule": schedule, ":at": at}));
+            let done = self
+                .0
+                .0
+                .prepare_cached(INSERT)
+                .and_then(|mut s| s.execute(named_params! {":schedule": schedule, ":at": at}));
             done.attempt(what)?;
         }
         Ok(())
@@ -283,12 +331,16 @@ impl Write<'_> {
     pub(crate) fn raise_floor(&self, schedule: i64, floor: DateTime<Utc>) -> Result<(), Error> {
         const SQL: &str = "UPDATE progress SET floor_ms = max(floor_ms, :floor) WHERE schedule = :key";
         let mut statement = self.0.0.prepare_cached(SQL).attempt("record the change")?;
-        statement.execute(named_params! {":key": schedule, ":floor": ms(floor)}).map(|_| ()).attempt("record the change")
+        statement
+            .execute(named_params! {":key": schedule, ":floor": ms(floor)})
+            .map(|_| ())
+            .attempt("record the change")
     }
 
     /// Replaces what a schedule is.
     pub(crate) fn update_schedule(&self, key: i64, new: &NewSchedule<'_>, now: DateTime<Utc>) -> Result<(), Error> {
-        const SQL: &str = "UPDATE schedule SET spec = :spec, workflow = :workflow, workflow_id = :workflow_id, overlap = :overlap,
+        const SQL: &str =
+            "UPDATE schedule SET spec = :spec, workflow = :workflow, workflow_id = :workflow_id, overlap = :overlap,
             catchup_window_ms = :catchup, pause_on_failure = :pause_on_failure, note = :note, paused = :paused, updated_ms = :now
             WHERE key = :key";
         const PROGRESS: &str = "UPDATE progress SET next_ms = :next, remaining = :remaining WHERE schedule = :key";
@@ -320,9 +372,13 @@ impl Write<'_> {
         const OPEN: &str = "SELECT count(*) AS n FROM run WHERE schedule = :key AND closed_ms IS NULL";
         const SQL: &str = "DELETE FROM schedule WHERE key = :key";
         let mut statement = self.0.0.prepare_cached(OPEN).attempt("count its runs")?;
-        let open: i64 = statement.query_row(named_params! {":key": key}, |r| r.get("n")).attempt("count its runs")?;
+        let open: i64 = statement
+            .query_row(named_params! {":key": key}, |r| r.get("n"))
+            .attempt("count its runs")?;
         let mut statement = self.0.0.prepare_cached(SQL).attempt("delete the schedule")?;
-        statement.execute(named_params! {":key": key}).attempt("delete the schedule")?;
+        statement
+            .execute(named_params! {":key": key})
+            .attempt("delete the schedule")?;
         Ok(open.unsigned_abs())
     }
 }

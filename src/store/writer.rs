@@ -1,6 +1,7 @@
 //! Group commit: threads hand in changes, one thread runs all that wait in one transaction, each in its own savepoint, and answers after the commit.
 
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+#[cfg(test)]
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -23,6 +24,7 @@ enum Way {
     /// To the writer's thread.
     Thread(Sender<Box<dyn Job>>),
     /// On the caller's own thread: for histories that are stepped.
+    #[cfg(test)]
     Inline(Arc<Mutex<Store>>),
 }
 
@@ -65,7 +67,9 @@ pub(crate) struct Pending<T>(Receiver<Result<T, Error>>);
 impl<T> Pending<T> {
     /// Waits until the change is on disk.
     pub(crate) fn wait(self) -> Result<T, Error> {
-        self.0.recv().unwrap_or_else(|_| Err(Error::new(Kind::System, "the writer has stopped")))
+        self.0
+            .recv()
+            .unwrap_or_else(|_| Err(Error::new(Kind::System, "the writer has stopped")))
     }
 }
 
@@ -88,6 +92,7 @@ impl Writer {
     }
 
     /// A writer that runs each change at once, on the thread that asks.
+    #[cfg(test)]
     pub(crate) fn inline(store: Store) -> Self {
         Self(Way::Inline(Arc::new(Mutex::new(store))))
     }
@@ -106,10 +111,15 @@ impl Writer {
         change: impl FnOnce(&Write<'_>) -> Result<T, Error> + Send + 'static,
     ) -> Pending<T> {
         let (reply, answer) = sync_channel(1);
-        let job: Box<dyn Job> = Box::new(Task { change: Some(change), outcome: None, reply });
+        let job: Box<dyn Job> = Box::new(Task {
+            change: Some(change),
+            outcome: None,
+            reply,
+        });
         match &self.0 {
             // When the thread is gone the job is dropped, and with it `reply`: the waiter is told.
             Way::Thread(sender) => drop(sender.send(job)),
+            #[cfg(test)]
             Way::Inline(store) => commit(&mut store.lock().unwrap_or_else(PoisonError::into_inner), vec![job]),
         }
         Pending(answer)
@@ -120,6 +130,6 @@ impl Writer {
 fn commit(store: &mut Store, mut group: Vec<Box<dyn Job>>) {
     let committed = store.write_group(group.len(), |index, write| group[index].run(write));
     for job in group {
-        job.answer(committed.as_ref().map(|()| ()));
+        job.answer(committed.as_ref().copied());
     }
 }

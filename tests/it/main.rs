@@ -1,4 +1,13 @@
 //! One integration binary: everything that is shown from outside a room.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+mod architecture;
+mod bad_input;
 mod conformance;
+mod contract;
+mod demo;
+mod durable;
+mod generated;
+mod harness;
+mod serving;
+mod waiting;

@@ -1,7 +1,370 @@
-//! `tempo demo`.
+//! `tempo demo`: the front door. The only place, beside the tests, that starts servers and kills them.
+
+mod child;
+mod claims;
+mod targets;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use rustix::process::Signal as UnixSignal;
+
+use self::child::{ServerChild, tempo};
+use self::targets::{PATHS, Targets};
 use super::Context;
-use crate::error::Error;
-/// Demo
+use crate::clock::{Clock as _, Signal};
+use crate::error::{Error, Kind};
+use crate::output::Style;
+use crate::output::progress::Waiting;
+use crate::run::outcome::Status;
+use crate::store::{Missing, Read, RunFilter, RunRow, Store};
+
+/// How long the demo waits for any one thing before it gives up.
+const PATIENCE: Duration = Duration::from_secs(25);
+const HEALTH: &str = "health-check-interval";
+const CRON: &str = "health-check-cron";
+const STEPS: &str = "three-steps";
+
+/// See it work: schedules, retries, incidents, a kill in mid-step, and the resume
+///
+/// Needs no network and no set-up, and takes less than 40 s. It serves targets of its own on 127.0.0.1, makes a database in a new
+/// folder, runs the real server as a child process, kills it with SIGKILL in the middle of a step, starts it again, and checks in the
+/// database everything that it claims. The database is kept, to look further.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
-pub(super) fn run(_: &Context, _: &Args) -> Result<(), Error> { Ok(()) }
+pub(super) struct Args {
+    /// Serve just the targets, until interrupted, to point schedules of your own at
+    #[arg(long)]
+    targets_only: bool,
+    /// The port of the targets with `--targets-only`; 0 is any that is free
+    #[arg(long, default_value_t = 8911, value_name = "PORT", requires = "targets_only")]
+    port: u16,
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
+    if args.targets_only {
+        return serve_targets(context, args.port);
+    }
+    let folder = new_folder(context)?;
+    let demo = Demo {
+        context,
+        database: folder.join("tempo.db"),
+        folder,
+        targets: Targets::start(0)?,
+    };
+    demo.play()
+}
+
+fn serve_targets(context: &Context, port: u16) -> Result<(), Error> {
+    let targets = Targets::start(port)?;
+    for (path, what) in PATHS {
+        context.ui.data(&format!("{}  {what}", targets.url(path)))?;
+    }
+    context.ui.hint("Ctrl-C ends it.");
+    loop {
+        std::thread::park();
+    }
+}
+
+fn new_folder(context: &Context) -> Result<PathBuf, Error> {
+    let name = format!(
+        "tempo-demo-{}-{}",
+        context.now().format("%Y%m%d-%H%M%S"),
+        crate::machine::pid()
+    );
+    let folder = std::env::temp_dir().join(name);
+    std::fs::create_dir(&folder)
+        .map_err(|e| Error::new(Kind::System, format_args!("cannot make the folder `{}`", folder.display())).because(e))?;
+    Ok(folder)
+}
+
+struct Demo<'a> {
+    context: &'a Context,
+    folder: PathBuf,
+    database: PathBuf,
+    targets: Targets,
+}
+
+impl Demo<'_> {
+    fn play(&self) -> Result<(), Error> {
+        self.part("Four targets on 127.0.0.1: one healthy, one broken, one slow, one shaky")?;
+        self.make_schedules()?;
+        self.part("The server: `tempo run`, as a child process. Each line is what it says")?;
+        let server = self.serve()?;
+        let first = self.wait_for("the first health check", |r| closed_run(r, HEALTH, 0))?;
+        self.part("Three command steps of a second each, triggered; the server is killed with SIGKILL in the second")?;
+        self.tempo(&["schedule", "trigger", STEPS])?;
+        let cut = self.wait_for("step 2 to start", |r| Ok(run_of(r, STEPS)?.filter(|run| run.position == 1)))?;
+        let pid = server.pid();
+        server.end(UnixSignal::KILL)?;
+        self.say(&format!(
+            "killed pid {pid} with SIGKILL; on file the run is at step 2 of 3, and its attempt has not ended"
+        ))?;
+        self.part("The server again: what was cut off goes on where it was")?;
+        let server = self.serve()?;
+        self.wait_for("the cut-off run to close", |r| {
+            Ok(r.run(cut.key)?.filter(|run| run.status != Status::Running))
+        })?;
+        self.wait_for("one more health check", |r| closed_run(r, HEALTH, first.key))?;
+        self.part("The server is told to stop (SIGTERM): it lets running steps finish")?;
+        let ended = server.end(UnixSignal::TERM)?;
+        self.show()?;
+        self.part("What this demo claims, checked in the database")?;
+        let store = Store::open(&self.database, Missing::Refuse)?;
+        let mut claims = store.read(|r| claims::check(r, &cut, &self.folder.join("effects")))?;
+        claims.push(("SIGTERM ended the server with exit code 0".to_owned(), ended.success()));
+        self.verdict(&claims)
+    }
+
+    fn make_schedules(&self) -> Result<(), Error> {
+        let probe = |name: &str, path: &str, rest: &str| format!("{name}={} {rest}", self.targets.url(path));
+        let probes = [
+            probe("httpbin-ok", "/status/200", "status=200 timeout=5s"),
+            probe("httpbin-flaky", "/status/500", "status=200 timeout=5s"),
+            probe("httpbin-slow", "/delay/2", "status=200 timeout=4s"),
+            probe("httpbin-shaky", "/reset-twice", "status=200 timeout=5s"),
+        ];
+        self.part("A schedule for each kind (the health check's 2 min are shortened to 7 s here)")?;
+        let mut interval = vec![
+            "schedule",
+            "create",
+            HEALTH,
+            "--interval",
+            "7s",
+            "--jitter",
+            "1s",
+            "--overlap-policy",
+            "skip",
+            "--catchup-window",
+            "10m",
+            "--note",
+            "Health check every 7 seconds with 1s jitter.",
+            "--workflow-id",
+            HEALTH,
+        ];
+        interval.extend(probes.iter().flat_map(|p| ["--probe", p.as_str()]));
+        self.tempo(&interval)?;
+        let calendar = r#"{"hour":"9","minute":"0","dayOfWeek":"Mon-Fri","comment":"Weekdays 09:00 America/New_York"}"#;
+        self.tempo(&[
+            "schedule",
+            "create",
+            CRON,
+            "--calendar",
+            calendar,
+            "--time-zone",
+            "America/New_York",
+            "--overlap-policy",
+            "buffer-one",
+            "--note",
+            "Weekday morning health check.",
+            "--probe",
+            probes[0].as_str(),
+        ])?;
+        let steps = self.folder.join("steps.toml");
+        std::fs::write(&steps, self.steps_file())
+            .map_err(|e| Error::new(Kind::System, format_args!("cannot write `{}`", steps.display())).because(e))?;
+        let file = steps.display().to_string();
+        // Not by itself while the demo runs: it is triggered.
+        self.tempo(&[
+            "schedule",
+            "create",
+            STEPS,
+            "--interval",
+            "1h",
+            "--start-time",
+            "+1h",
+            "--note",
+            "Three steps of a second each.",
+            "--steps",
+            &file,
+        ])
+    }
+
+    /// Each step leaves a line in a file: what was really done.
+    fn steps_file(&self) -> String {
+        let effects = self.folder.join("effects");
+        let step = |name: &str| {
+            format!(
+                "[[step]]\nname = \"{name}\"\nshell = \"sleep 1; echo {name} >> '{}'\"\n\n",
+                effects.display()
+            )
+        };
+        ["dump", "upload", "report"].map(step).concat()
+    }
+
+    /// Runs a command of this program, and shows it.
+    fn tempo(&self, args: &[&str]) -> Result<(), Error> {
+        let shown: Vec<String> = args.iter().map(|a| quoted(a)).collect();
+        self.narrate(&format!("$ tempo {}", shown.join(" ")))?;
+        let run = tempo(&self.database)?.arg("--quiet").args(args).output();
+        let output = run.map_err(|e| Error::new(Kind::System, "cannot run this program again").because(e))?;
+        for line in String::from_utf8_lossy(&output.stdout).lines() {
+            self.narrate(line)?;
+        }
+        if output.status.success() {
+            return Ok(());
+        }
+        let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        Err(Error::new(
+            Kind::Failed,
+            format_args!("`tempo {}` failed: {why}", args[..2.min(args.len())].join(" ")),
+        ))
+    }
+
+    fn serve(&self) -> Result<ServerChild, Error> {
+        let text = self.context.ui.is_text();
+        ServerChild::start(&self.database, move |line| {
+            use std::io::Write as _;
+            let line = format!("  {line}\n");
+            // The voice of the child: data for people, talk beside JSON.
+            let _ = if text {
+                std::io::stdout().write_all(line.as_bytes())
+            } else {
+                std::io::stderr().write_all(line.as_bytes())
+            };
+        })
+    }
+
+    /// Waits until the database says so.
+    fn wait_for<T>(&self, what: &str, ask: impl Fn(&Read<'_>) -> Result<Option<T>, Error>) -> Result<T, Error> {
+        let store = Store::open(&self.database, Missing::Create)?;
+        let _progress = Waiting::for_text(&format!("waiting for {what}"));
+        let deadline = self.context.now() + TimeDelta::from_std(PATIENCE).unwrap_or_default();
+        let nobody = Signal::default();
+        while self.context.now() < deadline {
+            if let Some(found) = store.read(|r| ask(r))? {
+                return Ok(found);
+            }
+            self.context
+                .clock
+                .wait(&nobody, self.context.now() + TimeDelta::milliseconds(20));
+        }
+        Err(Error::new(Kind::Failed, format_args!("the demo waited in vain for {what}")))
+    }
+
+    /// The tables, as the commands show them.
+    fn show(&self) -> Result<(), Error> {
+        for args in [["schedule", "list"], ["workflow", "list"], ["incident", "list"]] {
+            self.part(&format!("$ tempo {}", args.join(" ")))?;
+            self.tempo_plain(&args)?;
+        }
+        Ok(())
+    }
+
+    fn tempo_plain(&self, args: &[&str]) -> Result<(), Error> {
+        let run = tempo(&self.database)?.args(args).output();
+        let output = run.map_err(|e| Error::new(Kind::System, "cannot run this program again").because(e))?;
+        String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .try_for_each(|line| self.narrate(line))
+    }
+
+    fn verdict(&self, claims: &[(String, bool)]) -> Result<(), Error> {
+        let ui = &self.context.ui;
+        for (claim, holds) in claims {
+            let mark = if *holds {
+                ui.paint(Style::Good, "yes")
+            } else {
+                ui.paint(Style::Bad, "NO")
+            };
+            self.narrate(&format!("{mark}  {claim}"))?;
+        }
+        if !ui.is_text() {
+            let list: Vec<_> = claims
+                .iter()
+                .map(|(claim, holds)| serde_json::json!({"claim": claim, "holds": holds}))
+                .collect();
+            ui.json(&serde_json::json!({"database": self.database, "claims": list}))?;
+        }
+        self.part("Look further")?;
+        let db = quoted(&self.database.display().to_string());
+        for rest in [
+            "schedule describe health-check-interval",
+            "workflow describe three-steps",
+            "incident describe 1",
+            "run",
+        ] {
+            let rest = if rest.ends_with(STEPS) {
+                self.newest_of(STEPS)
+                    .map_or(rest.to_owned(), |id| format!("workflow describe {id}"))
+            } else {
+                rest.to_owned()
+            };
+            self.narrate(&format!("tempo --db {db} {rest}"))?;
+        }
+        if claims.iter().all(|(_, holds)| *holds) {
+            return Ok(());
+        }
+        Err(Error::new(
+            Kind::Failed,
+            "the database does not bear out what the demo claims",
+        ))
+    }
+
+    fn newest_of(&self, schedule: &str) -> Option<String> {
+        let store = Store::open(&self.database, Missing::Refuse).ok()?;
+        store.read(|r| run_of(r, schedule)).ok().flatten().map(|run| run.workflow_id)
+    }
+
+    fn part(&self, title: &str) -> Result<(), Error> {
+        self.line("")?;
+        self.line(&self.context.ui.paint(Style::Strong, title))
+    }
+
+    fn say(&self, text: &str) -> Result<(), Error> {
+        self.narrate(&self.context.ui.paint(Style::Warn, text))
+    }
+
+    fn narrate(&self, text: &str) -> Result<(), Error> {
+        self.line(&format!("  {text}"))
+    }
+
+    fn line(&self, text: &str) -> Result<(), Error> {
+        if self.context.ui.is_text() {
+            return self.context.ui.data(text);
+        }
+        self.context.ui.say(text);
+        Ok(())
+    }
+}
+
+/// The newest run of a schedule.
+fn run_of(read: &Read<'_>, schedule: &str) -> Result<Option<RunRow>, Error> {
+    let filter = RunFilter {
+        schedule_id: Some(schedule.to_owned()),
+        limit: Some(1),
+        ..RunFilter::default()
+    };
+    Ok(read.runs(&filter)?.pop())
+}
+
+/// The newest run of a schedule that has closed, if it is newer than `after`.
+fn closed_run(read: &Read<'_>, schedule: &str, after: i64) -> Result<Option<RunRow>, Error> {
+    let filter = RunFilter {
+        schedule_id: Some(schedule.to_owned()),
+        ..RunFilter::default()
+    };
+    Ok(read
+        .runs(&filter)?
+        .into_iter()
+        .find(|r| r.status != Status::Running && r.key > after))
+}
+
+/// A word as a shell would need it.
+fn quoted(word: &str) -> String {
+    let plain = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c));
+    if plain {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+/// Whether a file holds a line so many times.
+fn lines_of(file: &Path, wanted: &str) -> usize {
+    std::fs::read_to_string(file)
+        .unwrap_or_default()
+        .lines()
+        .filter(|l| *l == wanted)
+        .count()
+}

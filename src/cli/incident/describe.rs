@@ -51,7 +51,13 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         .map(|o| {
             let status = o.status_code.map_or_else(String::new, |s| s.to_string());
             let took = spoken(u128::from(o.elapsed_ms.unsigned_abs()));
-            vec![plain(times.full(o.detected_at.0)), plain(&o.error_type), plain(status), plain(took), plain(&o.error)]
+            vec![
+                plain(times.full(o.detected_at.0)),
+                plain(&o.error_type),
+                plain(status),
+                plain(took),
+                plain(&o.error),
+            ]
         })
         .collect();
     let detected = format!("DETECTED ({})", times.zone());

@@ -28,7 +28,11 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let store = context.open(Missing::Create)?;
     let rows = store.read(|r| r.incidents(args.all, args.target.as_deref()))?;
     let views: Vec<_> = rows.iter().map(present::incident).collect();
-    if context.ui.is_text() { show(context, &views) } else { context.ui.json_list(&views) }
+    if context.ui.is_text() {
+        show(context, &views)
+    } else {
+        context.ui.json_list(&views)
+    }
 }
 
 /// A table of incidents.
@@ -50,5 +54,10 @@ pub(in crate::cli) fn show(context: &Context, views: &[IncidentView]) -> Result<
         })
         .collect();
     let last = format!("LAST ({})", times.zone());
-    table(&context.ui, &["ID", "STATUS", "TARGET", "ERROR", "TIMES", &last, "SCHEDULE"], &rows, "No incident is open.")
+    table(
+        &context.ui,
+        &["ID", "STATUS", "TARGET", "ERROR", "TIMES", &last, "SCHEDULE"],
+        &rows,
+        "No incident is open.",
+    )
 }

@@ -16,27 +16,62 @@ use crate::spec::describe::spoken;
 #[expect(clippy::too_many_lines, reason = "one arm for each event, nothing else")]
 pub(super) fn line(event: &Event, now: DateTime<Utc>) -> Option<Line> {
     let of = |word, style, subject: &str, text: String, fields: Value| {
-        Some(Line { at: now, word, style, subject: subject.to_owned(), text, fields })
+        Some(Line {
+            at: now,
+            word,
+            style,
+            subject: subject.to_owned(),
+            text,
+            fields,
+        })
     };
     match event {
-        Event::Serving { pid, database, schedules, open_runs } => {
-            let going = if *open_runs > 0 { format!(", {} to go on with", counted(*open_runs as u64, "run")) } else { String::new() };
+        Event::Serving {
+            pid,
+            database,
+            schedules,
+            open_runs,
+        } => {
+            let going = if *open_runs > 0 {
+                format!(", {} to go on with", counted(*open_runs as u64, "run"))
+            } else {
+                String::new()
+            };
             let text = format!("{database}, pid {pid}, {}{going}", counted(*schedules as u64, "schedule"));
             let fields = json!({"database": database, "pid": pid, "schedules": schedules, "open_runs": open_runs});
             of("serving", Some(Style::Strong), "", text, fields)
         }
-        Event::Tick { run, nominal, due, origin } => {
+        Event::Tick {
+            run,
+            nominal,
+            due,
+            origin,
+        } => {
             let late = (now - *due).num_milliseconds().max(0).unsigned_abs();
             let from = match origin {
                 Origin::Scheduled => format!("due {}", rfc3339(*due)),
                 Origin::Trigger(_) => "triggered".to_owned(),
                 Origin::Backfill(_) => format!("backfill of {}", rfc3339(*nominal)),
             };
-            let behind = if late >= 1000 && *origin == Origin::Scheduled { format!(", {} late", spoken(u128::from(late / 1000 * 1000))) } else { String::new() };
+            let behind = if late >= 1000 && *origin == Origin::Scheduled {
+                format!(", {} late", spoken(u128::from(late / 1000 * 1000)))
+            } else {
+                String::new()
+            };
             let text = format!("{from}{behind} → run {}", short(run));
-            of("tick", Some(Style::Strong), schedule(run), text, with_run(run, json!({"scheduled_at": rfc3339(*nominal), "due_at": rfc3339(*due)})))
+            of(
+                "tick",
+                Some(Style::Strong),
+                schedule(run),
+                text,
+                with_run(run, json!({"scheduled_at": rfc3339(*nominal), "due_at": rfc3339(*due)})),
+            )
         }
-        Event::Buffered { schedule_id, nominal, waiting } => {
+        Event::Buffered {
+            schedule_id,
+            nominal,
+            waiting,
+        } => {
             let text = format!("{} waits its turn ({waiting} waiting)", rfc3339(*nominal));
             let fields = json!({"schedule_id": schedule_id, "scheduled_at": rfc3339(*nominal), "waiting": waiting});
             of("buffer", None, schedule_id, text, fields)
@@ -45,7 +80,12 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>) -> Option<Line> {
             let span = if refused.count == 1 {
                 rfc3339(refused.from)
             } else {
-                format!("{} from {} to {}", counted(refused.count, "time"), rfc3339(refused.from), rfc3339(refused.to))
+                format!(
+                    "{} from {} to {}",
+                    counted(refused.count, "time"),
+                    rfc3339(refused.from),
+                    rfc3339(refused.to)
+                )
             };
             let word = match refused.outcome.name() {
                 "skipped" => "skip",
@@ -60,59 +100,153 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>) -> Option<Line> {
             });
             of(word, Some(Style::Warn), schedule_id, text, fields)
         }
-        Event::Started { run, step } => of("start", None, subject(run), format!("at {}", place(step)), with_step(run, step, json!({}))),
-        Event::Lost { run, step, attempt, ended_groups } => {
-            let ended = if *ended_groups > 0 { "; the process it left behind was ended" } else { "" };
+        Event::Started { run, step } => of(
+            "start",
+            None,
+            subject(run),
+            format!("at {}", place(step)),
+            with_step(run, step, json!({})),
+        ),
+        Event::Lost {
+            run,
+            step,
+            attempt,
+            ended_groups,
+        } => {
+            let ended = if *ended_groups > 0 {
+                "; the process it left behind was ended"
+            } else {
+                ""
+            };
             let text = format!("tempo ended in attempt {attempt} of {}{ended}", place(step));
-            of("lost", Some(Style::Warn), subject(run), text, with_step(run, step, json!({"attempt": attempt, "ended_groups": ended_groups})))
+            of(
+                "lost",
+                Some(Style::Warn),
+                subject(run),
+                text,
+                with_step(run, step, json!({"attempt": attempt, "ended_groups": ended_groups})),
+            )
         }
-        Event::Resumed { run, step } => {
-            of("resume", Some(Style::Strong), subject(run), format!("goes on at {}", place(step)), with_step(run, step, json!({})))
-        }
-        Event::Retry { run, step, attempt, failure, until } => {
-            let wait = spoken(u128::from((*until - now).num_milliseconds().max(0).unsigned_abs()));
-            let text = format!("{}: attempt {attempt} failed: {}; again in {wait}", place(step), failure.message);
+        Event::Resumed { run, step } => of(
+            "resume",
+            Some(Style::Strong),
+            subject(run),
+            format!("goes on at {}", place(step)),
+            with_step(run, step, json!({})),
+        ),
+        Event::Retry {
+            run,
+            step,
+            attempt,
+            failure,
+            until,
+        } => {
+            let wait = spoken(u128::from(
+                (*until - now).num_milliseconds().max(0).unsigned_abs().next_multiple_of(100),
+            ));
+            let text = format!(
+                "{}: attempt {attempt} failed: {}; again in {wait}",
+                place(step),
+                failure.message
+            );
             let fields = json!({"attempt": attempt, "error_type": failure.error_type.name(), "error": failure.message, "until": rfc3339(*until)});
             of("retry", Some(Style::Warn), subject(run), text, with_step(run, step, fields))
         }
-        Event::StepClosed { run, step, result } => {
-            of("step", None, subject(run), format!("{}: {result}", place(step)), with_step(run, step, json!({"result": result})))
-        }
-        Event::Incident { run, step, id, count, target_url, failure } => {
+        Event::StepClosed { run, step, result } => of(
+            "step",
+            None,
+            subject(run),
+            format!("{}: {result}", place(step)),
+            with_step(run, step, json!({"result": result})),
+        ),
+        Event::Incident {
+            run,
+            step,
+            id,
+            count,
+            target_url,
+            failure,
+        } => {
             let text = format!("{}: #{id}, {}: {}", place(step), counted(*count, "failure"), failure.message);
             let fields = json!({"incident": id, "count": count, "target_url": target_url, "error_type": failure.error_type.name(), "error": failure.message});
             of("incident", Some(Style::Bad), subject(run), text, with_step(run, step, fields))
         }
-        Event::Resolved { run, step, id } => {
-            of("resolved", Some(Style::Good), subject(run), format!("{}: #{id}", place(step)), with_step(run, step, json!({"incident": id})))
-        }
+        Event::Resolved { run, step, id } => of(
+            "resolved",
+            Some(Style::Good),
+            subject(run),
+            format!("{}: #{id}", place(step)),
+            with_step(run, step, json!({"incident": id})),
+        ),
         Event::Stopping { run, stop } => {
             let word = match stop {
                 Stop::Cancel => "cancel",
                 Stop::Terminate => "terminate",
             };
-            of(word, Some(Style::Warn), "", format!("run #{run} is told to stop"), json!({"run": run}))
+            of(
+                word,
+                Some(Style::Warn),
+                "",
+                format!("run #{run} is told to stop"),
+                json!({"run": run}),
+            )
         }
-        Event::Closed { run, status, incidents, elapsed_ms, reason } => {
-            let style = if *status == Status::Completed && *incidents == 0 { Style::Good } else if *status == Status::Completed { Style::Warn } else { Style::Bad };
-            let with = if *incidents > 0 { format!(" with {}", counted(*incidents, "incident")) } else { String::new() };
+        Event::Closed {
+            run,
+            status,
+            incidents,
+            elapsed_ms,
+            reason,
+        } => {
+            let style = if *status == Status::Completed && *incidents == 0 {
+                Style::Good
+            } else if *status == Status::Completed {
+                Style::Warn
+            } else {
+                Style::Bad
+            };
+            let with = if *incidents > 0 {
+                format!(" with {}", counted(*incidents, "incident"))
+            } else {
+                String::new()
+            };
             let why = reason.as_ref().map_or_else(String::new, |r| format!(": {r}"));
-            let text = format!("{}{with} in {}{why}", status.name(), spoken(u128::from(elapsed_ms.unsigned_abs())));
+            let text = format!(
+                "{}{with} in {}{why}",
+                status.name(),
+                spoken(u128::from(elapsed_ms.unsigned_abs()))
+            );
             let fields = json!({"status": status.name(), "incidents": incidents, "elapsed_ms": elapsed_ms, "reason": reason});
             of("finish", Some(style), subject(run), text, with_run(run, fields))
         }
-        Event::Paused { schedule_id, note } => {
-            of("pause", Some(Style::Warn), schedule_id, note.clone(), json!({"schedule_id": schedule_id, "note": note}))
-        }
+        Event::Paused { schedule_id, note } => of(
+            "pause",
+            Some(Style::Warn),
+            schedule_id,
+            note.clone(),
+            json!({"schedule_id": schedule_id, "note": note}),
+        ),
         Event::Draining { running } => {
-            let text = format!("nothing more starts; {} may finish (a second signal gives them up)", counted(*running as u64, "run"));
+            let text = format!(
+                "nothing more starts; {} may finish (a second signal gives them up)",
+                counted(*running as u64, "run")
+            );
             of("drain", Some(Style::Warn), "", text, json!({"running": running}))
         }
         Event::GaveUp { running } => {
-            let text = format!("{} cut off; the next `tempo run` goes on with them", counted(*running as u64, "run"));
+            let text = format!(
+                "{} cut off; the next `tempo run` goes on with them",
+                counted(*running as u64, "run")
+            );
             of("cut", Some(Style::Warn), "", text, json!({"running": running}))
         }
-        Event::Trouble(e) => of("trouble", Some(Style::Bad), "", e.to_string(), json!({"error": e.to_string(), "hints": e.hints()})),
+        Event::Trouble(e) => of(
+            "trouble",
+            Some(Style::Bad),
+            "",
+            e.to_string(),
+            json!({"error": e.to_string(), "hints": e.hints()}),
+        ),
         Event::Signal | Event::Ended { .. } => None,
     }
 }

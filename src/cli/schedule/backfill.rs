@@ -51,12 +51,18 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         if !context.ui.is_text() {
             return context.ui.json(&super::view(context, &store, &args.id)?);
         }
-        return context.ui.data(&format!("Canceled {} of {}", counted(ended, "backfill"), args.id));
+        return context
+            .ui
+            .data(&format!("Canceled {} of {}", counted(ended, "backfill"), args.id));
     }
     let overlap = definition::overlap(args.overlap_policy.as_deref())?;
     let timeout = wait::timeout(args.timeout.as_deref())?;
     let row = store.read(|r| ops::find(r, &args.id))?;
-    let zone = row.spec.time_zone.as_deref().map_or_else(|| Ok(Zone::utc()), |z| context.zones.zone(z))?;
+    let zone = row
+        .spec
+        .time_zone
+        .as_deref()
+        .map_or_else(|| Ok(Zone::utc()), |z| context.zones.zone(z))?;
     let range = range(args, &zone, context.now())?;
     if args.wait {
         wait::needs_server(context)?;
@@ -78,22 +84,33 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     };
     if context.ui.is_text() {
         let from_to = format!("{} to {}", rfc3339(range.0), rfc3339(range.1));
-        context.ui.data(&format!("Backfill of {}: {} from {from_to}", args.id, counted(times, "time")))?;
+        context
+            .ui
+            .data(&format!("Backfill of {}: {} from {from_to}", args.id, counted(times, "time")))?;
         let count = |status: &str| view.runs.iter().filter(|r| r.status == status).count() as u64;
         if !view.runs.is_empty() {
             let (done, running) = (count("Completed"), count("Running"));
             let failed = view.runs.len() as u64 - done - running;
-            context.ui.data(&format!("{}: {done} completed, {running} running, {failed} failed", counted(view.runs.len() as u64, "run")))?;
+            context.ui.data(&format!(
+                "{}: {done} completed, {running} running, {failed} failed",
+                counted(view.runs.len() as u64, "run")
+            ))?;
         }
     } else {
         context.ui.json(&view)?;
     }
-    if args.wait { verdict(&args.id, state.as_ref(), &runs) } else { context.hint_when_down("the request waits for it.") }
+    if args.wait {
+        verdict(&args.id, state.as_ref(), &runs)
+    } else {
+        context.hint_when_down("the request waits for it.")
+    }
 }
 
 fn range(args: &Args, zone: &Zone, now: DateTime<Utc>) -> Result<(DateTime<Utc>, DateTime<Utc>), Error> {
     if let Some(last) = &args.last {
-        let span = TimeDelta::from_std(text::duration(last)?).ok().and_then(|span| now.checked_sub_signed(span));
+        let span = TimeDelta::from_std(text::duration(last)?)
+            .ok()
+            .and_then(|span| now.checked_sub_signed(span));
         let start = span.ok_or_else(|| Error::new(Kind::Usage, format_args!("`{last}` is longer than time goes back")))?;
         return Ok((start, now));
     }

@@ -32,7 +32,11 @@ pub(super) struct Args {
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let patch = patch(context, &args.when, &args.what, &args.policies, &[], None)?;
     let how = (
-        if args.if_not_exists { IfExists::Keep } else { IfExists::Refuse },
+        if args.if_not_exists {
+            IfExists::Keep
+        } else {
+            IfExists::Refuse
+        },
         if args.allow_never { Never::Allow } else { Never::Refuse },
     );
     ops::check_new(&context.zones, &args.id, &patch, how.1, context.now())?;
@@ -42,9 +46,14 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     if !context.ui.is_text() {
         context.ui.json(&view)?;
     } else if created == Created::Kept {
-        context.ui.data(&format!("Schedule {} exists already and is as it was: {}", view.id, view.spec_text))?;
+        context.ui.data(&format!(
+            "Schedule {} exists already and is as it was: {}",
+            view.id, view.spec_text
+        ))?;
     } else {
-        context.ui.data(&format!("Created schedule {}: {}", view.id, view.spec_text))?;
+        context
+            .ui
+            .data(&format!("Created schedule {}: {}", view.id, view.spec_text))?;
         match super::next_line(context, &view) {
             Some(next) => context.ui.data(&format!("Next: {next}"))?,
             None if view.paused => context.ui.data("Paused: it starts nothing until it is unpaused.")?,

@@ -24,14 +24,23 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         None => return Ok(()),
     };
     let deleted = store.write(|w| {
-        let delete = |id: &ScheduleId| Ok(DeletedView { id: id.to_string(), still_running: ops::delete(w, id)? });
+        let delete = |id: &ScheduleId| {
+            Ok(DeletedView {
+                id: id.to_string(),
+                still_running: ops::delete(w, id)?,
+            })
+        };
         args.id.iter().map(delete).collect::<Result<Vec<_>, Error>>()
     })?;
     if !context.ui.is_text() {
         return context.ui.json_list(&deleted);
     }
     for d in deleted {
-        let left = if d.still_running == 0 { String::new() } else { format!("; {} still going", counted(d.still_running, "run")) };
+        let left = if d.still_running == 0 {
+            String::new()
+        } else {
+            format!("; {} still going", counted(d.still_running, "run"))
+        };
         context.ui.data(&format!("Deleted schedule {}{left}", d.id))?;
     }
     Ok(())

@@ -20,12 +20,20 @@ pub(super) struct Args {
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let store = super::open_for(context, &args.id)?;
     let view = super::view(context, &store, &args.id)?;
-    if context.ui.is_text() { show(context, &view) } else { context.ui.json(&view) }
+    if context.ui.is_text() {
+        show(context, &view)
+    } else {
+        context.ui.json(&view)
+    }
 }
 
 fn show(context: &Context, v: &ScheduleView) -> Result<(), Error> {
     let times = Times::new(context.zones.zone(&v.time_zone)?, context.now());
-    let state = if v.paused { ("paused".to_owned(), Some(Style::Warn)) } else { ("active".to_owned(), Some(Style::Good)) };
+    let state = if v.paused {
+        ("paused".to_owned(), Some(Style::Warn))
+    } else {
+        ("active".to_owned(), Some(Style::Good))
+    };
     let next = match super::next_line(context, v) {
         Some(next) => next,
         None if v.paused => "none while it is paused".to_owned(),
@@ -41,7 +49,11 @@ fn show(context: &Context, v: &ScheduleView) -> Result<(), Error> {
     );
     let failure = if v.pause_on_failure { ", pauses on failure" } else { "" };
     let remaining = v.remaining_actions.map_or_else(String::new, |n| n.to_string());
-    let backfills: Vec<String> = v.backfills.iter().map(|b| format!("{} of {} taken up", b.done, b.times)).collect();
+    let backfills: Vec<String> = v
+        .backfills
+        .iter()
+        .map(|b| format!("{} of {} taken up", b.done, b.times))
+        .collect();
     pairs(
         &context.ui,
         &[
@@ -50,7 +62,10 @@ fn show(context: &Context, v: &ScheduleView) -> Result<(), Error> {
             ("State", state),
             ("When", plain(&v.spec_text)),
             ("Next", plain(next)),
-            ("Policies", plain(format!("{}, catch-up {}{failure}", v.overlap_policy, v.catchup_window))),
+            (
+                "Policies",
+                plain(format!("{}, catch-up {}{failure}", v.overlap_policy, v.catchup_window)),
+            ),
             ("Remaining", plain(remaining)),
             ("So far", plain(counts)),
             ("Backfills", plain(backfills.join(", "))),
@@ -60,7 +75,11 @@ fn show(context: &Context, v: &ScheduleView) -> Result<(), Error> {
     if let Some(action) = &v.action {
         context.ui.data("")?;
         context.ui.data(&format!("Steps of {}", action.workflow_id))?;
-        let rows: Vec<_> = action.steps.iter().map(|s| vec![plain(format!("  {}", s.name)), plain(said(s))]).collect();
+        let rows: Vec<_> = action
+            .steps
+            .iter()
+            .map(|s| vec![plain(format!("  {}", s.name)), plain(said(s))])
+            .collect();
         for row in rows {
             context.ui.data(&format!("{}: {}", row[0].0, row[1].0))?;
         }
@@ -73,8 +92,13 @@ fn show(context: &Context, v: &ScheduleView) -> Result<(), Error> {
     let rows: Vec<_> = recent
         .iter()
         .map(|r| {
-            let status = (r.status.to_owned(), super::super::workflow::style_of(r.status));
-            vec![plain(times.full(r.scheduled_at.0)), plain(times.full(r.started_at.0)), status, plain(&r.run_id)]
+            let status = (r.status.to_owned(), Some(super::super::workflow::style_of(r.status)));
+            vec![
+                plain(times.full(r.scheduled_at.0)),
+                plain(times.full(r.started_at.0)),
+                status,
+                plain(&r.run_id),
+            ]
         })
         .collect();
     let scheduled = format!("SCHEDULED ({})", times.zone());
@@ -87,7 +111,12 @@ fn said(step: &StepText) -> String {
         (Some(ProbeText::Url(url)), ..) => format!("GET {url}"),
         (Some(ProbeText::Table(t)), ..) => {
             let timeout = t.timeout.as_ref().map_or_else(String::new, |d| format!(" within {d}"));
-            format!("{} {} → {}{timeout}", t.method.as_deref().unwrap_or("GET"), t.url, t.status.unwrap_or(200))
+            format!(
+                "{} {} → {}{timeout}",
+                t.method.as_deref().unwrap_or("GET"),
+                t.url,
+                t.status.unwrap_or(200)
+            )
         }
         (None, Some(argv), _) => argv.join(" "),
         (None, None, Some(line)) => line.clone(),

@@ -22,7 +22,11 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
-    let paused = if args.paused { Some(true) } else { args.active.then_some(false) };
+    let paused = if args.paused {
+        Some(true)
+    } else {
+        args.active.then_some(false)
+    };
     let store = context.open(Missing::Create)?;
     let views = store.read(|r| present::schedules(r, &context.zones, paused, args.limit))?;
     if !context.ui.is_text() {
@@ -52,5 +56,10 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         .collect();
     let next = format!("NEXT ({})", times.zone());
     let header = ["ID", "WHEN", next.as_str(), "RUNS", "SKIPPED", "MISSED", "RUNNING", "NOTE"];
-    table(&context.ui, &header, &rows, "There is no schedule yet. `tempo schedule create` makes one.")
+    table(
+        &context.ui,
+        &header,
+        &rows,
+        "There is no schedule yet. `tempo schedule create` makes one.",
+    )
 }

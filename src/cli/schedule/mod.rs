@@ -77,7 +77,11 @@ fn named_or_all(store: &Store, ids: &[ScheduleId], all: bool) -> Result<Vec<Sche
     if !all {
         return Ok(ids.to_vec());
     }
-    store.read(|r| r.schedule_ids())?.iter().map(|id| ScheduleId::parse(id)).collect()
+    store
+        .read(|r| r.schedule_ids())?
+        .iter()
+        .map(|id| ScheduleId::parse(id))
+        .collect()
 }
 
 /// The next times for people: `14:02:07, 14:04:01, 14:06:09 UTC`.

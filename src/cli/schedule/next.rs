@@ -38,15 +38,24 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             let written = args.when.written(context)?;
             let spec = Spec::compile(&written, "", &context.zones)?;
             // Without an id there is no seed: due times are the nominal ones.
-            if written.jitter.is_some() { Spec::compile(&crate::spec::written::Written { jitter: None, ..written }, "", &context.zones)? } else { spec }
+            if written.jitter.is_some() {
+                Spec::compile(&crate::spec::written::Written { jitter: None, ..written }, "", &context.zones)?
+            } else {
+                spec
+            }
         }
         _ => {
-            return Err(Error::new(Kind::Usage, "name a schedule, or give a spec like `--cron '0 9 * * *'`")
-                .hint("`tempo schedule next health` or `tempo schedule next --interval 2m`."));
+            return Err(
+                Error::new(Kind::Usage, "name a schedule, or give a spec like `--cron '0 9 * * *'`")
+                    .hint("`tempo schedule next health` or `tempo schedule next --interval 2m`."),
+            );
         }
     };
     let now = context.now();
-    let from = args.from.as_deref().map_or(Ok(now), |t| instant::parse(t, spec.zone(), now))?;
+    let from = args
+        .from
+        .as_deref()
+        .map_or(Ok(now), |t| instant::parse(t, spec.zone(), now))?;
     let times = present::next(&spec, from, args.count);
     if !context.ui.is_text() {
         return context.ui.json_list(&times);
@@ -56,10 +65,24 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         .iter()
         .map(|t| {
             let late = (t.due_at.0 - t.scheduled_at.0).num_milliseconds().unsigned_abs();
-            let jitter = if late == 0 { String::new() } else { format!("+{}", crate::spec::describe::spoken(u128::from(late))) };
-            vec![plain(&t.local), plain(clock.relative(t.due_at.0)), plain(jitter), plain(t.note.clone().unwrap_or_default())]
+            let jitter = if late == 0 {
+                String::new()
+            } else {
+                format!("+{}", crate::spec::describe::spoken(u128::from(late)))
+            };
+            vec![
+                plain(&t.local),
+                plain(clock.relative(t.due_at.0)),
+                plain(jitter),
+                plain(t.note.clone().unwrap_or_default()),
+            ]
         })
         .collect();
     let local = format!("TIME ({})", spec.zone().name());
-    table(&context.ui, &[&local, "FROM NOW", "JITTER", "NOTE"], &rows, "No time comes before the year 2101.")
+    table(
+        &context.ui,
+        &[&local, "FROM NOW", "JITTER", "NOTE"],
+        &rows,
+        "No time comes before the year 2101.",
+    )
 }

@@ -29,14 +29,24 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         None => context.open(Missing::Refuse)?,
     };
     let ids = super::named_or_all(&store, &args.id, args.all)?;
-    store.write(|w| ids.iter().try_for_each(|id| ops::pause(w, &context.zones, id, args.note.as_deref(), context.now())))?;
-    let views = ids.iter().map(|id| super::view(context, &store, id)).collect::<Result<Vec<_>, _>>()?;
+    store.write(|w| {
+        ids.iter()
+            .try_for_each(|id| ops::pause(w, &context.zones, id, args.note.as_deref(), context.now()))
+    })?;
+    let views = ids
+        .iter()
+        .map(|id| super::view(context, &store, id))
+        .collect::<Result<Vec<_>, _>>()?;
     if !context.ui.is_text() {
         return context.ui.json_list(&views);
     }
     for view in views {
         let going = view.running_actions.len() as u64;
-        let left = if going == 0 { String::new() } else { format!(" ({} still going)", crate::output::counted(going, "run")) };
+        let left = if going == 0 {
+            String::new()
+        } else {
+            format!(" ({} still going)", crate::output::counted(going, "run"))
+        };
         context.ui.data(&format!("Paused schedule {}{left}", view.id))?;
     }
     Ok(())

@@ -56,7 +56,11 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     } else {
         context.ui.json(&view)?;
     }
-    if args.wait { verdict(&args.id, state.as_ref(), &runs) } else { context.hint_when_down("the request waits for it.") }
+    if args.wait {
+        verdict(&args.id, state.as_ref(), &runs)
+    } else {
+        context.hint_when_down("the request waits for it.")
+    }
 }
 
 /// The runs of a request, with their results.
@@ -66,7 +70,9 @@ pub(super) fn run_views(store: &Store, runs: &[RunRow]) -> Result<Vec<RunView>, 
 
 fn tell(context: &Context, id: &ScheduleId, view: &RequestView, state: Option<&RequestState>) -> Result<(), Error> {
     for run in &view.runs {
-        context.ui.data(&format!("Triggered {id}: run {} is {}", run.run_id, run.status))?;
+        context
+            .ui
+            .data(&format!("Triggered {id}: run {} is {}", run.run_id, run.status))?;
         for (step, result) in &run.result {
             context.ui.data(&format!("  {step}: {result}"))?;
         }
@@ -87,10 +93,11 @@ fn why(state: &RequestState) -> &str {
 pub(super) fn verdict(id: &ScheduleId, state: Option<&RequestState>, runs: &[RunRow]) -> Result<(), Error> {
     wait::verdict(runs)?;
     match state {
-        Some(s) if runs.is_empty() && s.refused > 0 => {
-            Err(Error::new(Kind::Conflict, format_args!("nothing of `{id}` was started: {}", why(s)))
-                .hint("`--overlap-policy allow-all` starts beside what is going; `buffer-all` waits for it."))
-        }
+        Some(s) if runs.is_empty() && s.refused > 0 => Err(Error::new(
+            Kind::Conflict,
+            format_args!("nothing of `{id}` was started: {}", why(s)),
+        )
+        .hint("`--overlap-policy allow-all` starts beside what is going; `buffer-all` waits for it.")),
         _ => Ok(()),
     }
 }

@@ -6,6 +6,7 @@ use crate::names::ScheduleId;
 use crate::ops;
 use crate::output::counted;
 use crate::output::views::rfc3339;
+use crate::spec::Tally;
 use crate::store::Missing;
 
 /// Let schedules start runs again
@@ -34,7 +35,10 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         let unpause = |id| ops::unpause(w, &context.zones, id, args.note.as_deref(), context.now());
         ids.iter().map(unpause).collect::<Result<Vec<_>, _>>()
     })?;
-    let views = ids.iter().map(|id| super::view(context, &store, id)).collect::<Result<Vec<_>, _>>()?;
+    let views = ids
+        .iter()
+        .map(|id| super::view(context, &store, id))
+        .collect::<Result<Vec<_>, _>>()?;
     if !context.ui.is_text() {
         return context.ui.json_list(&views);
     }
@@ -43,7 +47,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         if let Some(next) = super::next_line(context, view) {
             context.ui.data(&format!("Next: {next}"))?;
         }
-        if let Some((first, last, count)) = passed {
+        if let Some(Tally { first, last, count }) = passed {
             context.ui.hint(&format!(
                 "{} passed while it was paused; `tempo schedule backfill {} --start-time {} --end-time {}` runs them.",
                 counted(count, "time"),

@@ -38,6 +38,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     if !context.ui.is_text() {
         return context.ui.json(&view);
     }
-    context.ui.data(&format!("Updated schedule {}: {}", view.id, view.spec_text))?;
+    context
+        .ui
+        .data(&format!("Updated schedule {}: {}", view.id, view.spec_text))?;
     super::next_line(context, &view).map_or(Ok(()), |next| context.ui.data(&format!("Next: {next}")))
 }

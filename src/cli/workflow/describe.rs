@@ -20,7 +20,11 @@ pub(super) struct Args {
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let store = context.open(Missing::Refuse)?;
     let view = store.read(|r| present::run_in_full(r, &r.run_named(&args.run)?))?;
-    if context.ui.is_text() { show(context, &view) } else { context.ui.json(&view) }
+    if context.ui.is_text() {
+        show(context, &view)
+    } else {
+        context.ui.json(&view)
+    }
 }
 
 fn show(context: &Context, v: &RunView) -> Result<(), Error> {
@@ -32,7 +36,7 @@ fn show(context: &Context, v: &RunView) -> Result<(), Error> {
             ("Workflow", (v.workflow_id.clone(), Some(Style::Strong))),
             ("Run", plain(&v.run_id)),
             ("Schedule", plain(v.schedule_id.clone().unwrap_or_default())),
-            ("Status", (v.status.to_owned(), super::style_of(v.status))),
+            ("Status", (v.status.to_owned(), Some(super::style_of(v.status)))),
             ("Why", plain(v.reason.clone().unwrap_or_default())),
             ("Scheduled", plain(at(v.scheduled_at))),
             ("Started", plain(at(v.started_at))),
@@ -47,11 +51,18 @@ fn show(context: &Context, v: &RunView) -> Result<(), Error> {
 }
 
 fn show_step(context: &Context, number: usize, step: &StepView, times: &crate::output::times::Times) -> Result<(), Error> {
-    let status = super::style_of(step.status).map_or_else(|| step.status.to_owned(), |s| context.ui.paint(s, step.status));
+    let status = context.ui.paint(super::style_of(step.status), step.status);
     let result = step.result.as_deref().map_or_else(String::new, |r| format!(": {}", tame(r)));
-    context.ui.data(&format!("{number}. {} ({}) {status}{result}", step.name, step.kind))?;
+    context
+        .ui
+        .data(&format!("{number}. {} ({}) {status}{result}", step.name, step.kind))?;
     for attempt in &step.attempts {
-        context.ui.data(&format!("   attempt {} at {}: {}", attempt.number, times.short(attempt.started_at.0), said(attempt)))?;
+        context.ui.data(&format!(
+            "   attempt {} at {}: {}",
+            attempt.number,
+            times.short(attempt.started_at.0),
+            said(attempt)
+        ))?;
         for line in attempt.output.iter().flat_map(|o| o.lines()) {
             context.ui.data(&format!("   | {}", tame(line)))?;
         }
@@ -60,7 +71,9 @@ fn show_step(context: &Context, number: usize, step: &StepView, times: &crate::o
 }
 
 fn said(attempt: &AttemptView) -> String {
-    let took = attempt.elapsed_ms.map_or_else(String::new, |ms| format!(" after {}", spoken(u128::from(ms.unsigned_abs()))));
+    let took = attempt
+        .elapsed_ms
+        .map_or_else(String::new, |ms| format!(" after {}", spoken(u128::from(ms.unsigned_abs()))));
     let why = match (&attempt.error_type, &attempt.error) {
         (Some(error_type), Some(error)) => format!(" ({error_type}: {})", tame(error)),
         _ => String::new(),

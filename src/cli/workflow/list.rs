@@ -40,13 +40,19 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let filter = RunFilter {
         schedule_id: args.schedule.as_ref().map(ToString::to_string),
         status: status.transpose()?,
-        since: args.since.as_deref().map(|t| instant::parse(t, &Zone::utc(), context.now())).transpose()?,
+        since: args
+            .since
+            .as_deref()
+            .map(|t| instant::parse(t, &Zone::utc(), context.now()))
+            .transpose()?,
         limit: (args.limit > 0).then_some(args.limit),
     };
     let store = context.open(Missing::Create)?;
     let views: Vec<(RunView, String)> = store.read(|r| {
         let rows = r.runs(&filter)?;
-        rows.iter().map(|row| Ok((present::run(r, row)?, r.short_run_id(&row.run_id)?.to_owned()))).collect()
+        rows.iter()
+            .map(|row| Ok((present::run(r, row)?, r.short_run_id(&row.run_id)?.to_owned())))
+            .collect()
     })?;
     if !context.ui.is_text() {
         return context.ui.json_list(&views.into_iter().map(|(v, _)| v).collect::<Vec<_>>());
@@ -55,16 +61,32 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let rows: Vec<_> = views
         .into_iter()
         .map(|(v, short)| {
-            let took = v.closed_at.map_or_else(String::new, |c| spoken(u128::from((c.0 - v.started_at.0).num_milliseconds().unsigned_abs())));
+            let took = v.closed_at.map_or_else(String::new, |c| {
+                spoken(u128::from((c.0 - v.started_at.0).num_milliseconds().unsigned_abs()))
+            });
             let incidents = v.result.values().filter(|r| r.starts_with("incident")).count();
             let status = if incidents > 0 && v.status == "Completed" {
-                (format!("Completed, {}", crate::output::counted(incidents as u64, "incident")), Some(Style::Warn))
+                (
+                    format!("Completed, {}", crate::output::counted(incidents as u64, "incident")),
+                    Some(Style::Warn),
+                )
             } else {
-                (v.status.to_owned(), super::style_of(v.status))
+                (v.status.to_owned(), Some(super::style_of(v.status)))
             };
-            vec![(short, Some(Style::Strong)), plain(v.workflow_id), status, plain(times.short(v.started_at.0)), plain(took)]
+            vec![
+                (short, Some(Style::Strong)),
+                plain(v.workflow_id),
+                status,
+                plain(times.short(v.started_at.0)),
+                plain(took),
+            ]
         })
         .collect();
     let started = format!("STARTED ({})", times.zone());
-    table(&context.ui, &["RUN", "WORKFLOW", "STATUS", &started, "TOOK"], &rows, "There is no such run.")
+    table(
+        &context.ui,
+        &["RUN", "WORKFLOW", "STATUS", &started, "TOOK"],
+        &rows,
+        "There is no such run.",
+    )
 }

@@ -24,7 +24,7 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     List(list::Args),
-    Start(start::Args),
+    Start(Box<start::Args>),
     Describe(describe::Args),
     Result(result::Args),
     Output(output::Args),
@@ -52,12 +52,12 @@ pub(super) fn run(context: &Context, args: Args) -> Result<(), Error> {
 }
 
 /// What the status of a run or a step means.
-pub(super) fn style_of(status: &str) -> Option<Style> {
+pub(super) fn style_of(status: &str) -> Style {
     match status {
-        "Completed" => Some(Style::Good),
-        "Running" => Some(Style::Strong),
-        "Pending" => Some(Style::Dim),
-        "Canceled" | "Terminated" => Some(Style::Warn),
-        _ => Some(Style::Bad),
+        "Completed" => Style::Good,
+        "Running" => Style::Strong,
+        "Pending" => Style::Dim,
+        "Canceled" | "Terminated" => Style::Warn,
+        _ => Style::Bad,
     }
 }

@@ -24,15 +24,25 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     if let Some(wanted) = &args.step
         && !steps.iter().any(|s| s.name == *wanted)
     {
-        let error = Error::new(Kind::NotFound, format_args!("no step of run `{}` is named `{wanted}`", args.run));
+        let error = Error::new(
+            Kind::NotFound,
+            format_args!("no step of run `{}` is named `{wanted}`", args.run),
+        );
         return Err(match nearest(wanted, steps.iter().map(|s| s.name.as_str())) {
             Some(near) => error.hint(format_args!("Did you mean `{near}`?")),
             None => error,
         });
     }
-    let shown: Vec<_> = steps.into_iter().filter(|s| args.step.as_ref().is_none_or(|w| s.name == *w)).collect();
+    let shown: Vec<_> = steps
+        .into_iter()
+        .filter(|s| args.step.as_ref().is_none_or(|w| s.name == *w))
+        .collect();
     if !context.ui.is_text() {
         return context.ui.json_list(&shown);
     }
-    shown.iter().flat_map(|s| &s.attempts).filter_map(|a| a.output.as_ref()).try_for_each(|o| context.ui.raw(o.as_bytes()))
+    shown
+        .iter()
+        .flat_map(|s| &s.attempts)
+        .filter_map(|a| a.output.as_ref())
+        .try_for_each(|o| context.ui.raw(o.as_bytes()))
 }

@@ -32,5 +32,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         return Ok(());
     }
     let reason = view.reason.map_or_else(String::new, |r| format!(": {r}"));
-    Err(Error::new(Kind::Failed, format_args!("run `{}` is {}{reason}", args.run, view.status)))
+    Err(Error::new(
+        Kind::Failed,
+        format_args!("run `{}` is {}{reason}", args.run, view.status),
+    ))
 }

@@ -30,15 +30,24 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     if args.wait {
         wait::for_run(context, &store, key)?;
     }
-    let row = store.read(|r| r.run(key))?.ok_or_else(|| Error::new(Kind::System, "the run that was just recorded is gone"))?;
+    let row = store
+        .read(|r| r.run(key))?
+        .ok_or_else(|| Error::new(Kind::System, "the run that was just recorded is gone"))?;
     let view = store.read(|r| present::run_in_full(r, &row))?;
     if context.ui.is_text() {
-        context.ui.data(&format!("Started {}: run {} is {}", view.workflow_id, view.run_id, view.status))?;
+        context.ui.data(&format!(
+            "Started {}: run {} is {}",
+            view.workflow_id, view.run_id, view.status
+        ))?;
         for (step, result) in &view.result {
             context.ui.data(&format!("  {step}: {result}"))?;
         }
     } else {
         context.ui.json(&view)?;
     }
-    if args.wait { wait::verdict(&[row]) } else { context.hint_when_down("the run waits for it.") }
+    if args.wait {
+        wait::verdict(&[row])
+    } else {
+        context.hint_when_down("the run waits for it.")
+    }
 }

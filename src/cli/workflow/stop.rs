@@ -21,21 +21,31 @@ pub(super) fn run(context: &Context, args: &Args, stop: Stop) -> Result<(), Erro
     let mut store = context.open(Missing::Refuse)?;
     let views = store.write(|w| {
         let ask = |run: &String| {
-            let row = ops::stop_run(w, &RunStop { run, stop, reason: args.reason.as_deref() }, context.now())?;
+            let row = ops::stop_run(
+                w,
+                &RunStop {
+                    run,
+                    stop,
+                    reason: args.reason.as_deref(),
+                },
+                context.now(),
+            )?;
             present::run(w, &row)
         };
         args.run.iter().map(ask).collect::<Result<Vec<_>, Error>>()
     })?;
-    if !context.ui.is_text() {
-        context.ui.json_list(&views)?;
-    } else {
+    if context.ui.is_text() {
         let word = match stop {
             Stop::Cancel => "cancel",
             Stop::Terminate => "terminate",
         };
         for view in &views {
-            context.ui.data(&format!("Asked to {word} {} (run {})", view.workflow_id, view.run_id))?;
+            context
+                .ui
+                .data(&format!("Asked to {word} {} (run {})", view.workflow_id, view.run_id))?;
         }
+    } else {
+        context.ui.json_list(&views)?;
     }
     context.hint_when_down("the request waits for it.")
 }

@@ -1,0 +1,167 @@
+//! Runs put on file and moved on: events, attempts, steps, processes.
+
+use chrono::{DateTime, Utc};
+use rusqlite::named_params;
+
+use super::Write;
+use super::rows::{Attempt as _, ms};
+use super::runs::{NewRun, OpenRun};
+use crate::error::Error;
+use crate::machine::Process;
+use crate::run::outcome::{AttemptResult, Ending, Status};
+use crate::run::{Change, Event, Phase, Stop};
+
+impl Write<'_> {
+    /// Puts a run without a schedule on file: its key and run id.
+    pub(crate) fn insert_run(&self, new: &NewRun, now: DateTime<Utc>) -> Result<(i64, String), Error> {
+        const SQL: &str = "INSERT INTO run (workflow_id, origin, workflow, nominal_ms, due_ms, started_ms)
+            VALUES (:workflow_id, 'start', :workflow, :now, :now, :now) RETURNING key, run_id";
+        let workflow = self.workflow(&new.action)?;
+        let mut statement = self.0.0.prepare_cached(SQL).attempt("record the run")?;
+        statement
+            .query_row(
+                named_params! {":workflow_id": new.workflow_id, ":workflow": workflow, ":now": ms(now)},
+                |r| Ok((r.get("key")?, r.get("run_id")?)),
+            )
+            .attempt("record the run")
+    }
+
+    /// Records that a run is to stop; the stronger request stays.
+    pub(crate) fn stop_run(&self, run: i64, stop: Stop) -> Result<(), Error> {
+        const SQL: &str = "UPDATE run SET stop = CASE WHEN stop = 'terminate' THEN stop ELSE :stop END
+            WHERE key = :key AND closed_ms IS NULL";
+        let name = match stop {
+            Stop::Cancel => "cancel",
+            Stop::Terminate => "terminate",
+        };
+        let mut statement = self.0.0.prepare_cached(SQL).attempt("record that the run is to stop")?;
+        statement
+            .execute(named_params! {":key": run, ":stop": name})
+            .map(|_| ())
+            .attempt("record that the run is to stop")
+    }
+
+    /// Records an event of a run and what follows from it.
+    pub(crate) fn record(&self, run: &OpenRun, event: &Event, change: &Change, now: DateTime<Utc>) -> Result<(), Error> {
+        let position = run.progress.position;
+        match event {
+            Event::AttemptStarted => self.insert_attempt(run.row.key, position, change.progress.attempts, now)?,
+            Event::AttemptEnded(result) => self.end_attempt(run, result)?,
+            Event::WorkerLost => {
+                let since = if let Phase::Running { since } = run.progress.phase {
+                    since
+                } else {
+                    now
+                };
+                let elapsed_ms = (now - since).num_milliseconds().max(0);
+                self.end_attempt(run, &AttemptResult::new(Ending::Lost, elapsed_ms))?;
+            }
+            Event::Stopped(_) | Event::TimedOut => {}
+        }
+        if let Some(step) = &change.step {
+            const SQL: &str =
+                "INSERT INTO step (run, position, status, result, closed_ms) VALUES (:run, :position, :status, :result, :now)";
+            let mut statement = self.0.0.prepare_cached(SQL).attempt("record the step")?;
+            statement
+                .execute(named_params! {
+                    ":run": run.row.key, ":position": step.position, ":status": step.status.name(), ":result": step.result, ":now": ms(now),
+                })
+                .attempt("record the step")?;
+        }
+        self.record_progress_of_run(run.row.key, change, now)
+    }
+
+    fn insert_attempt(&self, run: i64, position: usize, number: u32, now: DateTime<Utc>) -> Result<(), Error> {
+        const SQL: &str = "INSERT INTO attempt (run, position, number, started_ms) VALUES (:run, :position, :number, :now)";
+        let mut statement = self.0.0.prepare_cached(SQL).attempt("record the attempt")?;
+        let done = statement.execute(named_params! {":run": run, ":position": position, ":number": number, ":now": ms(now)});
+        done.map(|_| ()).attempt("record the attempt")
+    }
+
+    fn end_attempt(&self, run: &OpenRun, result: &AttemptResult) -> Result<(), Error> {
+        const SQL: &str =
+            "UPDATE attempt SET elapsed_ms = :elapsed, outcome = :outcome, error_type = :error_type, error = :error,
+            status_code = :status_code, exit_code = :exit_code WHERE run = :run AND position = :position AND number = :number";
+        const OUTPUT: &str = "INSERT INTO output (run, position, number, bytes) VALUES (:run, :position, :number, :bytes)";
+        let (position, number) = (run.progress.position, run.progress.attempts);
+        let failure = result.ending.failure();
+        let mut statement = self.0.0.prepare_cached(SQL).attempt("record the attempt's end")?;
+        statement
+            .execute(named_params! {
+                ":run": run.row.key,
+                ":position": position,
+                ":number": number,
+                ":elapsed": result.elapsed_ms,
+                ":outcome": result.ending.name(),
+                ":error_type": failure.as_ref().map(|f| f.error_type.name()),
+                ":error": failure.as_ref().map(|f| f.message.as_str()),
+                ":status_code": result.status_code,
+                ":exit_code": result.exit_code,
+            })
+            .attempt("record the attempt's end")?;
+        if !result.output.is_empty() {
+            let mut statement = self.0.0.prepare_cached(OUTPUT).attempt("record the output")?;
+            statement
+                .execute(named_params! {":run": run.row.key, ":position": position, ":number": number, ":bytes": result.output})
+                .attempt("record the output")?;
+        }
+        Ok(())
+    }
+
+    fn record_progress_of_run(&self, run: i64, change: &Change, now: DateTime<Utc>) -> Result<(), Error> {
+        const SQL: &str =
+            "UPDATE run SET position = :position, attempts = :attempts, lost = :lost, lost_in_a_row = :lost_in_a_row,
+            step_started_ms = :step_started, phase = :phase, phase_ms = :phase_ms, incidents = incidents + :incidents,
+            status = :status, reason = :reason, closed_ms = :closed WHERE key = :key";
+        let progress = &change.progress;
+        let (phase, phase_at) = match progress.phase {
+            _ if change.run.is_some() => ("ready", None),
+            Phase::Ready => ("ready", None),
+            Phase::Waiting { until } => ("waiting", Some(until)),
+            Phase::Running { since } => ("running", Some(since)),
+        };
+        let incident = change.step.as_ref().is_some_and(|s| s.incident.is_some());
+        let mut statement = self.0.0.prepare_cached(SQL).attempt("record the run's progress")?;
+        statement
+            .execute(named_params! {
+                ":key": run,
+                ":position": progress.position,
+                ":attempts": progress.attempts,
+                ":lost": progress.lost,
+                ":lost_in_a_row": progress.lost_in_a_row,
+                ":step_started": progress.step_started.map(ms),
+                ":phase": phase,
+                ":phase_ms": phase_at.map(ms),
+                ":incidents": i64::from(incident),
+                ":status": change.run.as_ref().map_or(Status::Running, |r| r.status).name(),
+                ":reason": change.run.as_ref().and_then(|r| r.reason.as_deref()),
+                ":closed": change.run.as_ref().map(|_| ms(now)),
+            })
+            .map(|_| ())
+            .attempt("record the run's progress")
+    }
+
+    /// Records which process an attempt runs in, so that it can be ended should this server die.
+    pub(crate) fn record_process(&self, run: i64, position: usize, number: u32, process: &Process) -> Result<(), Error> {
+        const SQL: &str = "UPDATE attempt SET pid = :pid, pid_started = :started, boot = :boot
+            WHERE run = :run AND position = :position AND number = :number AND outcome IS NULL";
+        let mut statement = self.0.0.prepare_cached(SQL).attempt("record the process")?;
+        statement
+            .execute(named_params! {
+                ":run": run, ":position": position, ":number": number,
+                ":pid": process.pid, ":started": process.started, ":boot": process.boot,
+            })
+            .map(|_| ())
+            .attempt("record the process")
+    }
+
+    /// Pauses a schedule because a run of it failed; whether it was going.
+    pub(crate) fn pause_for_failure(&self, schedule: i64, note: &str, now: DateTime<Utc>) -> Result<bool, Error> {
+        const SQL: &str = "UPDATE schedule SET paused = 1, note = :note, updated_ms = :now WHERE key = :key AND paused = 0";
+        let mut statement = self.0.0.prepare_cached(SQL).attempt("pause the schedule")?;
+        let changed = statement
+            .execute(named_params! {":key": schedule, ":note": note, ":now": ms(now)})
+            .attempt("pause the schedule")?;
+        Ok(changed == 1)
+    }
+}

@@ -1,0 +1,237 @@
+//! The plan carried out: one transaction, so that the file says "not decided" or "decided and recorded".
+
+use chrono::{DateTime, Utc};
+use rusqlite::named_params;
+
+use super::Write;
+use super::rows::{Attempt as _, count, ms};
+use super::situation::{EpochRow, SituationRow};
+use crate::error::Error;
+use crate::run::Stop;
+use crate::schedule::OverlapPolicy;
+use crate::schedule::overlap::{Origin, Start};
+use crate::schedule::plan::{Begin, Plan};
+use crate::schedule::refusal::{Outcome, Reason, Refused};
+use crate::schedule::simulate::{Counters, run_id};
+
+/// What carrying out a plan has put on file.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Carried {
+    /// The runs that began: key, run id, workflow id, and the start.
+    pub(crate) begun: Vec<(i64, String, String, Start)>,
+    /// The runs that are to stop.
+    pub(crate) stopped: Vec<(i64, Stop)>,
+}
+
+impl Write<'_> {
+    /// Puts a plan on file.
+    pub(crate) fn carry_out(&self, situation: &SituationRow, plan: &Plan, now: DateTime<Utc>) -> Result<Carried, Error> {
+        let mut carried = Carried::default();
+        for Begin { start, epoch } in &plan.begin {
+            let definition = epoch.and_then(|i| situation.past.get(i)).unwrap_or(&situation.current);
+            let (key, run) = self.insert_scheduled_run(situation, definition, start, now)?;
+            carried
+                .begun
+                .push((key, run, run_id(&definition.workflow_id, start.nominal), start.clone()));
+        }
+        self.keep_waiting(situation, plan)?;
+        let last_nominal = plan.begin.iter().map(|b| b.start.nominal).max();
+        for refused in &plan.refused {
+            self.insert_refused(situation, refused, now)?;
+        }
+        for going in &situation.going {
+            let stop = match (plan.terminate, plan.cancel) {
+                (true, _) if going.stopping != Some(Stop::Terminate) => Stop::Terminate,
+                (false, true) if going.stopping.is_none() => Stop::Cancel,
+                _ => continue,
+            };
+            self.stop_run(going.run, stop)?;
+            carried.stopped.push((going.run, stop));
+        }
+        self.settle_requests(plan, now)?;
+        self.forget_epochs(situation, plan)?;
+        self.record_progress(situation.schedule, plan, last_nominal, now)?;
+        Ok(carried)
+    }
+
+    fn insert_scheduled_run(
+        &self,
+        situation: &SituationRow,
+        definition: &EpochRow,
+        start: &Start,
+        now: DateTime<Utc>,
+    ) -> Result<(i64, String), Error> {
+        const SQL: &str = "INSERT INTO run (workflow_id, schedule, schedule_id, origin, request, workflow, nominal_ms, due_ms, started_ms)
+            VALUES (:workflow_id, :schedule, :schedule_id, :origin, :request, :workflow, :nominal, :due, :now) RETURNING key, run_id";
+        let (origin, request) = origin_columns(start.origin);
+        let mut statement = self.0.0.prepare_cached(SQL).attempt("record the start")?;
+        statement
+            .query_row(
+                named_params! {
+                    ":workflow_id": run_id(&definition.workflow_id, start.nominal),
+                    ":schedule": situation.schedule,
+                    ":schedule_id": situation.id,
+                    ":origin": origin,
+                    ":request": request,
+                    ":workflow": definition.workflow,
+                    ":nominal": ms(start.nominal),
+                    ":due": ms(start.due),
+                    ":now": ms(now),
+                },
+                |r| Ok((r.get("key")?, r.get("run_id")?)),
+            )
+            .attempt("record the start")
+    }
+
+    fn keep_waiting(&self, situation: &SituationRow, plan: &Plan) -> Result<(), Error> {
+        const DELETE: &str = "DELETE FROM waiting WHERE key = :key";
+        const INSERT: &str = "INSERT INTO waiting (schedule, nominal_ms, due_ms, origin, request, overlap)
+            VALUES (:schedule, :nominal, :due, :origin, :request, :overlap)";
+        let mut stay: Vec<i64> = plan.waiting.iter().filter_map(|w| w.waiting_as).collect();
+        stay.sort_unstable();
+        for gone in situation
+            .waiting
+            .iter()
+            .filter_map(|w| w.waiting_as)
+            .filter(|k| stay.binary_search(k).is_err())
+        {
+            self.0
+                .0
+                .prepare_cached(DELETE)
+                .and_then(|mut s| s.execute(named_params! {":key": gone}))
+                .attempt("empty the buffer")?;
+        }
+        for start in plan.waiting.iter().filter(|w| w.waiting_as.is_none()) {
+            let (origin, request) = origin_columns(start.origin);
+            let mut statement = self.0.0.prepare_cached(INSERT).attempt("record what waits")?;
+            statement
+                .execute(named_params! {
+                    ":schedule": situation.schedule,
+                    ":nominal": ms(start.nominal),
+                    ":due": ms(start.due),
+                    ":origin": origin,
+                    ":request": request,
+                    ":overlap": start.overlap.map(OverlapPolicy::name),
+                })
+                .attempt("record what waits")?;
+        }
+        Ok(())
+    }
+
+    /// Records times that did not start; in the same row as those before where they share a fate and nothing started between.
+    fn insert_refused(&self, situation: &SituationRow, refused: &Refused, now: DateTime<Utc>) -> Result<(), Error> {
+        const EXTEND: &str = "UPDATE refused SET to_ms = :to, count = count + :count, decided_ms = :now
+            WHERE key = (SELECT key FROM refused WHERE schedule = :schedule ORDER BY key DESC LIMIT 1)
+            AND outcome = :outcome AND reason = :reason AND origin = :origin AND request IS :request AND run IS :run AND to_ms < :from
+            AND NOT EXISTS (SELECT 1 FROM run r WHERE r.schedule = :schedule AND r.origin = 'scheduled'
+                AND r.nominal_ms > refused.to_ms AND r.nominal_ms < :from)";
+        const INSERT: &str =
+            "INSERT INTO refused (schedule, from_ms, to_ms, count, outcome, reason, origin, request, run, decided_ms)
+            VALUES (:schedule, :from, :to, :count, :outcome, :reason, :origin, :request, :run, :now)";
+        let (origin, request) = origin_columns(refused.origin);
+        let run = situation
+            .going
+            .first()
+            .filter(|_| refused.reason == Reason::StillRunning)
+            .map(|g| g.run);
+        let outcome: Outcome = refused.outcome;
+        let parameters = named_params! {
+            ":schedule": situation.schedule,
+            ":from": ms(refused.from),
+            ":to": ms(refused.to),
+            ":count": count(refused.count),
+            ":outcome": outcome.name(),
+            ":reason": refused.reason.text(),
+            ":origin": origin,
+            ":request": request,
+            ":run": run,
+            ":now": ms(now),
+        };
+        let what = "record why a time did not start";
+        let extended = self
+            .0
+            .0
+            .prepare_cached(EXTEND)
+            .and_then(|mut s| s.execute(parameters))
+            .attempt(what)?;
+        if extended == 0 {
+            self.0
+                .0
+                .prepare_cached(INSERT)
+                .and_then(|mut s| s.execute(parameters))
+                .attempt(what)?;
+        }
+        Ok(())
+    }
+
+    fn settle_requests(&self, plan: &Plan, now: DateTime<Utc>) -> Result<(), Error> {
+        const SQL: &str = "UPDATE request SET taken = taken + :taken, done_to_ms = coalesce(:done_to, done_to_ms),
+            settled_ms = CASE WHEN :finished THEN :now END WHERE key = :key";
+        for progress in &plan.requests {
+            let mut statement = self.0.0.prepare_cached(SQL).attempt("record the request's progress")?;
+            statement
+                .execute(named_params! {
+                    ":key": progress.key,
+                    ":taken": count(progress.taken),
+                    ":done_to": progress.done_to.map(ms),
+                    ":finished": progress.finished,
+                    ":now": ms(now),
+                })
+                .attempt("record the request's progress")?;
+        }
+        Ok(())
+    }
+
+    fn forget_epochs(&self, situation: &SituationRow, plan: &Plan) -> Result<(), Error> {
+        const SQL: &str = "DELETE FROM epoch WHERE schedule = :schedule AND until_ms <= :floor";
+        if situation.past.is_empty() {
+            return Ok(());
+        }
+        let mut statement = self.0.0.prepare_cached(SQL).attempt("forget earlier definitions")?;
+        let done = statement.execute(named_params! {":schedule": situation.schedule, ":floor": ms(plan.floor)});
+        done.map(|_| ()).attempt("forget earlier definitions")
+    }
+
+    fn record_progress(
+        &self,
+        schedule: i64,
+        plan: &Plan,
+        last_nominal: Option<DateTime<Utc>>,
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        const SQL: &str = "UPDATE progress SET cursor_ms = :cursor, floor_ms = :floor, next_ms = :next, remaining = :remaining,
+            actions = actions + :actions, skipped = skipped + :skipped, missed = missed + :missed, dropped = dropped + :dropped,
+            last_nominal_ms = coalesce(:last_nominal, last_nominal_ms),
+            last_started_ms = CASE WHEN :last_nominal IS NULL THEN last_started_ms ELSE :now END
+            WHERE schedule = :schedule";
+        let mut counters = Counters::default();
+        counters.count(plan);
+        let mut statement = self.0.0.prepare_cached(SQL).attempt("record the decision")?;
+        statement
+            .execute(named_params! {
+                ":schedule": schedule,
+                ":cursor": ms(plan.cursor),
+                ":floor": ms(plan.floor),
+                ":next": plan.next_due.map(ms),
+                ":remaining": plan.remaining.map(count),
+                ":actions": count(counters.actions),
+                ":skipped": count(counters.skipped),
+                ":missed": count(counters.missed),
+                ":dropped": count(counters.dropped),
+                ":last_nominal": last_nominal.map(ms),
+                ":now": ms(now),
+            })
+            .attempt("record the decision")?;
+        // A long backfill wants to be looked at again at once.
+        let attention = if plan.more { Some(now) } else { plan.next_due };
+        self.attend(schedule, attention)
+    }
+}
+
+fn origin_columns(origin: Origin) -> (&'static str, Option<i64>) {
+    match origin {
+        Origin::Scheduled => ("scheduled", None),
+        Origin::Trigger(request) => ("trigger", Some(request)),
+        Origin::Backfill(request) => ("backfill", Some(request)),
+    }
+}

@@ -1,0 +1,333 @@
+//! Bad input: the designed exit code, a message that names the input and the rule, and a file that is as it was.
+
+use crate::harness::Env;
+
+/// Arguments, exit code, and what the message must hold.
+type Case<'a> = (&'a [&'a str], i32, &'a [&'a str]);
+
+#[track_caller]
+fn refused(env: &Env, (args, code, parts): &Case<'_>) {
+    let ran = env.tempo(args);
+    assert_eq!(ran.code, Some(*code), "{args:?}: {ran:?}");
+    for part in *parts {
+        assert!(ran.stderr.contains(part), "{args:?}: no `{part}` in: {}", ran.stderr);
+    }
+    assert!(!ran.stderr.contains("panicked"), "{args:?}: {}", ran.stderr);
+    let json = env.tempo(&[&["-o", "json"], *args].concat());
+    assert_eq!(json.code, Some(*code), "{args:?} in JSON");
+    let error: serde_json::Value =
+        serde_json::from_str(&json.stderr).unwrap_or_else(|e| panic!("{args:?}: {e}: {}", json.stderr));
+    assert!(error["error"]["message"].is_string(), "{error}");
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn a_schedule_that_is_wrong_is_refused_and_no_database_is_made() {
+    let env = Env::new();
+    let create = |rest: &[&'static str]| -> Vec<&'static str> { [&["schedule", "create", "x"], rest].concat() };
+    let table: Vec<(Vec<&str>, &[&str])> = vec![
+        (
+            create(&["--interval", "2m", "--tz", "Europe/Berln", "--shell", "x"]),
+            &["Europe/Berln", "Did you mean `Europe/Berlin`?"],
+        ),
+        (
+            create(&["--cron", "0 25 * * *", "--shell", "x"]),
+            &["hour `25` is out of range 0-23", "           ^^"],
+        ),
+        (create(&["--cron", "0 0 9 ? * MON-FRI", "--shell", "x"]), &["--quartz"]),
+        (create(&["--interval", "500ms", "--shell", "x"]), &["500ms", "at least 1s"]),
+        (create(&["--interval", "1.5s", "--shell", "x"]), &["whole seconds"]),
+        (
+            create(&["--interval", "10s/10s", "--shell", "x"]),
+            &["an offset is less than its interval"],
+        ),
+        (
+            create(&["--interval", "2m", "--catchup-window", "5s", "--shell", "x"]),
+            &["catch-up window `5s` is under 10s"],
+        ),
+        (
+            create(&["--interval", "2m", "--probe", "=http://127.0.0.1/"]),
+            &["step name", "is empty"],
+        ),
+        (
+            create(&[
+                "--interval",
+                "2m",
+                "--probe",
+                "a=http://127.0.0.1/",
+                "--probe",
+                "a=http://127.0.0.1/",
+            ]),
+            &["two steps are named `a`"],
+        ),
+        (create(&["--interval", "2m", "--probe", "a"]), &["no `NAME=URL`"]),
+        (create(&["--interval", "2m", "--probe", "a="]), &["no URL after `a=`"]),
+        (
+            create(&["--interval", "2m", "--probe", "a=ftp://127.0.0.1/"]),
+            &["scheme `ftp`", "http or https"],
+        ),
+        (create(&["--interval", "2m", "--probe", "a=127.0.0.1"]), &["a"]),
+        (
+            create(&["--interval", "2m", "--probe", "a=http://127.0.0.1/ status=99"]),
+            &["status `99`", "100-599"],
+        ),
+        (
+            create(&["--interval", "2m", "--probe", "a=http://127.0.0.1/ timeout=5"]),
+            &["`5` has no unit"],
+        ),
+        (
+            create(&["--interval", "2m", "--probe", "a=http://127.0.0.1/ tiemout=5s"]),
+            &["`tiemout=5s`"],
+        ),
+        (
+            create(&["--interval", "2m", "--overlap-policy", "skipp", "--shell", "x"]),
+            &["skipp", "buffer-one"],
+        ),
+        (
+            create(&[
+                "--interval",
+                "2m",
+                "--start-time",
+                "2027-01-02",
+                "--end-time",
+                "2027-01-01",
+                "--shell",
+                "x",
+            ]),
+            &["is after the end time"],
+        ),
+        (create(&["--interval", "2m"]), &["nothing to run"]),
+        (create(&["--shell", "x"]), &["no time is named"]),
+        (
+            create(&["--cron", "0 0 30 2 *", "--shell", "x"]),
+            &["never fires", "--allow-never"],
+        ),
+        (
+            create(&["--calendar", "{\"huor\":\"9\"}", "--shell", "x"]),
+            &["unknown field `huor`"],
+        ),
+        (
+            create(&["--calendar", "{\"hour\":\"25\",\"month\":\"0\"}", "--shell", "x"]),
+            &["hour `25`", "month `0`"],
+        ),
+        (
+            create(&["--exclude", "2026-13-01", "--interval", "2m", "--shell", "x"]),
+            &["2026-13-01", "not a date"],
+        ),
+        (
+            create(&["--interval", "2m", "--remaining-actions", "few", "--shell", "x"]),
+            &["`few` is not a number"],
+        ),
+        (
+            create(&["--interval", "2m", "--non-retryable", "Timeuot", "--shell", "x"]),
+            &["Did you mean `Timeout`?"],
+        ),
+        (create(&["--interval", "2m", "--steps", "/no/such/file"]), &["/no/such/file"]),
+        (
+            create(&["--interval", "2m", "--shell", "x", "--probe", "a=http://127.0.0.1/"]),
+            &["cannot be used with"],
+        ),
+        (
+            vec!["schedule", "create", "a b", "--interval", "2m", "--shell", "x"],
+            &["a b"],
+        ),
+        (
+            vec![
+                "schedule",
+                "create",
+                "x",
+                "--interval",
+                "2m",
+                "--dst-gap",
+                "jump",
+                "--shell",
+                "x",
+            ],
+            &["`jump`", "skip, shift"],
+        ),
+    ];
+    for (args, parts) in &table {
+        refused(&env, &(args, 2, parts));
+        assert!(!env.database().exists(), "{args:?} made a database");
+    }
+}
+
+#[test]
+fn what_does_not_exist_or_exists_already_is_said() {
+    let env = Env::new();
+    env.tempo(&["schedule", "create", "health", "--interval", "2m", "--shell", "true"])
+        .ok();
+    let before = env.json(&["schedule", "describe", "health"]);
+    let table: &[Case<'_>] = &[
+        (
+            &["schedule", "describe", "helth"],
+            3,
+            &["no schedule is named `helth`", "Did you mean `health`?"],
+        ),
+        (&["schedule", "pause", "helth"], 3, &["Did you mean `health`?"]),
+        (&["schedule", "pause", "health", "helth", "--note", "x"], 3, &["helth"]),
+        (&["schedule", "trigger", "helth"], 3, &["helth"]),
+        (&["schedule", "delete", "health", "nope"], 3, &["nope"]),
+        (&["schedule", "update", "helth", "--note", "x"], 3, &["helth"]),
+        (&["schedule", "update", "health", "--cron", "61 * * * *"], 2, &["minute `61`"]),
+        (
+            &["schedule", "update", "health", "--clear", "intervall"],
+            2,
+            &["Did you mean `interval`?"],
+        ),
+        (
+            &["schedule", "create", "health", "--interval", "2m", "--shell", "true"],
+            4,
+            &["exists already", "--if-not-exists"],
+        ),
+        (
+            &["schedule", "backfill", "health", "--start-time", "now", "--end-time", "-1h"],
+            2,
+            &["is after the end time"],
+        ),
+        (
+            &["schedule", "backfill", "health", "--start-time", "now", "--end-time", "+1h"],
+            2,
+            &["in the future"],
+        ),
+        (
+            &["schedule", "backfill", "health", "--start-time", "tomorrow"],
+            2,
+            &["`tomorrow` is not a time"],
+        ),
+        (&["workflow", "describe", "abc123"], 3, &["no run is named `abc123`"]),
+        (&["workflow", "list", "--status", "Done"], 2, &["no status is named `Done`"]),
+        (&["incident", "describe", "7"], 3, &["no incident has the number 7"]),
+        (&["run", "--workers", "0"], 2, &["--workers 0"]),
+        (&["run", "--for", "soon"], 2, &["soon"]),
+        (&["no-such-command"], 2, &["no-such-command"]),
+    ];
+    for case in table {
+        refused(&env, case);
+    }
+    assert_eq!(env.json(&["schedule", "describe", "health"]), before);
+    assert_eq!(
+        env.json(&[
+            "schedule",
+            "create",
+            "health",
+            "--interval",
+            "9m",
+            "--shell",
+            "x",
+            "--if-not-exists"
+        ]),
+        before
+    );
+}
+
+#[test]
+fn a_program_that_does_not_exist_fails_when_it_runs() {
+    let env = Env::new();
+    env.tempo(&["workflow", "start", "--workflow-id", "w", "--", "no-such-program"])
+        .ok();
+    assert_eq!(env.serve(&["--once"]).rest().0, Some(1));
+    let attempt = env.json(&["workflow", "describe", "w"])["steps"][0]["attempts"][0].clone();
+    assert_eq!(
+        (attempt["error_type"].as_str(), attempt["error"].as_str()),
+        (Some("Spawn"), Some("no program is named `no-such-program`"))
+    );
+}
+
+#[test]
+fn a_database_that_cannot_be_used_is_refused_and_left_alone() {
+    let env = Env::new();
+    let create = ["schedule", "create", "x", "--interval", "2m", "--shell", "true"];
+    std::fs::create_dir(env.path("folder")).unwrap();
+    std::fs::write(
+        env.path("text"),
+        "this is no database, but it is long enough to look at".repeat(20),
+    )
+    .unwrap();
+    std::fs::write(env.path("file"), "x").unwrap();
+    for (file, parts) in [
+        ("folder", vec!["is a directory"]),
+        ("text", vec!["not a database"]),
+        ("file/t.db", vec!["cannot make"]),
+    ] {
+        let path = env.path(file).display().to_string();
+        let before = std::fs::read(&path).ok();
+        for args in [&create[..], &["schedule", "list"], &["run", "--once"], &["status"]] {
+            refused(&env, &(&[&["--db", &path], args].concat(), 6, &parts));
+        }
+        assert_eq!(std::fs::read(&path).ok(), before, "{file}");
+    }
+}
+
+#[test]
+fn a_file_of_another_program_or_of_a_newer_tempo_is_refused_and_left_alone() {
+    let env = Env::new();
+    let path = |name: &str| env.path(name).display().to_string();
+    env.tempo(&["--db", &path("newer"), "schedule", "list"]).ok();
+    // The version of the file, as SQLite keeps it: four bytes at 60 of the header.
+    let mut bytes = std::fs::read(path("newer")).unwrap();
+    let application = bytes[68..72].to_vec();
+    bytes[60..64].copy_from_slice(&99_u32.to_be_bytes());
+    std::fs::write(path("newer"), &bytes).unwrap();
+    bytes[68..72].copy_from_slice(&[0; 4]);
+    assert_eq!(application, b"temp");
+    std::fs::write(path("other"), &bytes).unwrap();
+    for (file, part) in [("newer", "written by a newer tempo"), ("other", "of another program")] {
+        let before = std::fs::read(path(file)).unwrap();
+        refused(&env, &(&["--db", &path(file), "schedule", "list"], 6, &[part]));
+        assert_eq!(std::fs::read(path(file)).unwrap(), before, "{file}");
+    }
+}
+
+#[test]
+fn a_disk_that_takes_no_more_fails_clearly_and_loses_nothing() {
+    let env = Env::new();
+    env.tempo(&["schedule", "create", "first", "--interval", "2m", "--shell", "true"])
+        .ok();
+    let before = env.json(&["schedule", "list"]);
+    // No file may grow beyond 16 blocks of 512 bytes: what a full disk does to a write.
+    let script = "trap '' XFSZ; ulimit -f 16; exec \"$0\" schedule create second --interval 2m --shell true";
+    let mut full = std::process::Command::new("sh");
+    full.args(["-c", script, env!("CARGO_BIN_EXE_tempo")])
+        .env("TEMPO_DB", env.database());
+    let ran: crate::harness::Ran = full.output().unwrap().into();
+    assert_eq!(ran.code, Some(6), "{ran:?}");
+    assert!(ran.stderr.starts_with("error: cannot "), "{ran:?}");
+    assert_eq!(env.json(&["schedule", "list"]), before);
+}
+
+#[test]
+fn a_read_only_database_is_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let env = Env::new();
+    env.tempo(&["schedule", "create", "first", "--interval", "2m", "--shell", "true"])
+        .ok();
+    let set = |path: &std::path::Path, mode: u32| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    set(&env.database(), 0o444);
+    set(&env.path("."), 0o755);
+    let mut command = env.command(&["schedule", "create", "second", "--interval", "2m", "--shell", "true"]);
+    if tempo::machine::is_root() {
+        // Root may write to anything: become nobody, with a program that nobody may read.
+        let program = env.path("tempo");
+        std::fs::copy(env!("CARGO_BIN_EXE_tempo"), &program).unwrap();
+        command = std::process::Command::new("setpriv");
+        command
+            .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+            .arg(program);
+        command.args([
+            "--db",
+            "t.db",
+            "schedule",
+            "create",
+            "second",
+            "--interval",
+            "2m",
+            "--shell",
+            "true",
+        ]);
+        command.current_dir(env.path("."));
+    }
+    let ran: crate::harness::Ran = command.output().unwrap().into();
+    assert_eq!(ran.code, Some(6), "{ran:?}");
+    assert!(ran.stderr.contains("read-only") || ran.stderr.contains("readonly"), "{ran:?}");
+}

@@ -1,0 +1,281 @@
+//! The JSON of each command: its fields, exactly as promised.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::harness::{Env, Targets};
+
+const SCHEDULE: &str = "id note paused spec spec_text time_zone jitter overlap_policy catchup_window pause_on_failure remaining_actions \
+    action num_actions num_actions_skipped_overlap num_actions_missed_catchup_window num_actions_buffer_dropped buffer_size \
+    running_actions backfills recent_actions last_action_scheduled_at last_action_started_at next_action_at next_action_times \
+    created_at updated_at";
+const NOT_LISTED: [&str; 4] = ["spec", "action", "recent_actions", "next_action_times"];
+const RUN: &str = "workflow_id run_id schedule_id scheduled_at due_at started_at closed_at status reason result steps";
+const INCIDENT: &str = "id target_name target_url status_code error error_type elapsed_ms detected_at count first_detected_at status \
+    resolved_at schedule_id run_id";
+
+#[track_caller]
+fn has(value: &Value, fields: &str) {
+    let got: BTreeSet<&str> = value
+        .as_object()
+        .unwrap_or_else(|| panic!("no object: {value}"))
+        .keys()
+        .map(String::as_str)
+        .collect();
+    let want: BTreeSet<&str> = fields.split_whitespace().collect();
+    assert_eq!(got, want);
+}
+
+#[track_caller]
+fn is_instant(value: &Value) {
+    let text = value.as_str().unwrap();
+    assert!(
+        text.ends_with('Z') && !text.contains(".000") && text.parse::<chrono::DateTime<chrono::Utc>>().is_ok(),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_schedule_is_given_as_promised() {
+    let env = Env::new();
+    let created = env.json(&[
+        "schedule",
+        "create",
+        "health",
+        "--interval",
+        "2m",
+        "--jitter",
+        "10s",
+        "--overlap-policy",
+        "BUFFER_ONE",
+        "--catchup-window",
+        "10m",
+        "--note",
+        "n",
+        "--probe",
+        "site=http://127.0.0.1:1/status/200 status=204 timeout=5s",
+    ]);
+    has(&created, SCHEDULE);
+    assert_eq!(created["overlap_policy"], "buffer-one");
+    assert_eq!(created["catchup_window"], "10m");
+    assert_eq!(created["jitter"], "10s");
+    assert_eq!(created["time_zone"], "UTC");
+    assert_eq!(created["spec"], serde_json::json!({"interval": ["2m"], "jitter": "10s"}));
+    assert_eq!(created["spec_text"], "every 2 min, up to 10 s later");
+    has(&created["action"], "workflow_id run_timeout steps");
+    assert_eq!(created["action"]["workflow_id"], "health");
+    let step = &created["action"]["steps"][0];
+    assert_eq!(
+        step["probe"],
+        serde_json::json!({"url": "http://127.0.0.1:1/status/200", "status": 204, "timeout": "5s"})
+    );
+    assert_eq!(created["next_action_times"].as_array().unwrap().len(), 10);
+    is_instant(&created["next_action_at"]);
+    assert_eq!(created["next_action_at"], created["next_action_times"][0]);
+    assert_eq!(env.json(&["schedule", "describe", "health"]), created);
+    let listed = env.json(&["schedule", "list"]);
+    let brief: Vec<_> = SCHEDULE.split_whitespace().filter(|f| !NOT_LISTED.contains(f)).collect();
+    has(&listed[0], &brief.join(" "));
+    let updated = env.json(&[
+        "schedule",
+        "update",
+        "health",
+        "--note",
+        "m",
+        "--overlap",
+        "AllowAll",
+        "--cron",
+        "0 9 * * *",
+    ]);
+    assert_eq!(
+        (updated["note"].as_str(), updated["overlap_policy"].as_str()),
+        (Some("m"), Some("allow-all"))
+    );
+    assert_eq!(updated["spec"]["interval"], serde_json::json!(["2m"]));
+    assert_eq!(updated["spec"]["cron"], serde_json::json!(["0 9 * * *"]));
+    let paused = env.json(&["schedule", "pause", "health", "--note", "w"]);
+    assert_eq!(
+        (paused[0]["paused"].as_bool(), paused[0]["note"].as_str()),
+        (Some(true), Some("w"))
+    );
+    assert_eq!(paused[0]["next_action_times"], serde_json::json!([]));
+    let unpaused = env.json(&["schedule", "unpause", "health"]);
+    assert_eq!(
+        (unpaused[0]["paused"].as_bool(), unpaused[0]["note"].as_str()),
+        (Some(false), Some("w"))
+    );
+    assert_eq!(
+        env.json(&["schedule", "delete", "health"]),
+        serde_json::json!([{"id": "health", "still_running": 0}])
+    );
+    assert_eq!(env.json(&["schedule", "list"]), serde_json::json!([]));
+}
+
+#[test]
+fn next_times_are_given_as_promised() {
+    let env = Env::new();
+    let next = env.json(&[
+        "schedule",
+        "next",
+        "--cron",
+        "30 1 * * *",
+        "--tz",
+        "America/New_York",
+        "--from",
+        "2026-10-31T12:00:00Z",
+        "--count",
+        "3",
+    ]);
+    has(&next[0], "scheduled_at due_at local note");
+    let at: Vec<_> = next
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|n| n["scheduled_at"].as_str().unwrap())
+        .collect();
+    assert_eq!(at, ["2026-11-01T05:30:00Z", "2026-11-01T06:30:00Z", "2026-11-02T06:30:00Z"]);
+    assert_eq!(next[0]["local"], "2026-11-01T01:30:00-04:00");
+    assert!(next[1]["note"].as_str().unwrap().contains("second of two times"));
+    assert_eq!(next[2]["note"], Value::Null);
+}
+
+#[test]
+fn runs_and_incidents_are_given_as_promised() {
+    let env = Env::new();
+    let targets = Targets::start(&env);
+    let mut server = env.serve(&[]);
+    let probes = [
+        format!("ok={}", targets.url("/status/200")),
+        format!("flaky={}", targets.url("/status/500")),
+        format!("shaky={}", targets.url("/reset-twice")),
+    ];
+    let args: Vec<&str> = [
+        "schedule",
+        "create",
+        "h",
+        "--interval",
+        "1h",
+        "--retry-initial-interval",
+        "10ms",
+    ]
+    .into_iter()
+    .chain(probes.iter().flat_map(|p| ["--probe", p.as_str()]))
+    .collect();
+    env.tempo(&args).ok();
+    let ran = env.tempo(&["-o", "json", "schedule", "trigger", "h", "--wait"]);
+    assert_eq!(ran.code, Some(1), "an incident is not a success: {ran:?}");
+    let request: Value = serde_json::from_str(&ran.stdout).unwrap();
+    has(&request, "schedule_id request_id runs");
+    let error: Value = serde_json::from_str(&ran.stderr).unwrap();
+    has(&error["error"], "kind message hints");
+    assert_eq!(error["error"]["kind"], "failed");
+    let run = &request["runs"][0];
+    assert_eq!(run["status"], "Completed");
+    assert_eq!(run["result"]["ok"], "ok status=200");
+    assert_eq!(
+        run["result"]["flaky"],
+        format!("incident: unexpected status 500 from {}", targets.url("/status/500"))
+    );
+    let run_id = run["run_id"].as_str().unwrap();
+    let described = env.json(&["workflow", "describe", &run_id[..8]]);
+    has(&described, RUN);
+    has(&described["steps"][0], "name kind status result steps attempts");
+    let attempt = &described["steps"][0]["attempts"][0];
+    has(
+        attempt,
+        "number started_at elapsed_ms outcome error_type error status_code exit_code output",
+    );
+    assert_eq!(
+        (attempt["outcome"].as_str(), attempt["status_code"].as_i64()),
+        (Some("ok"), Some(200))
+    );
+    let shaky = described["steps"][2]["attempts"].as_array().unwrap();
+    let outcomes: Vec<_> = shaky
+        .iter()
+        .map(|a| (a["outcome"].as_str().unwrap(), a["error_type"].as_str()))
+        .collect();
+    assert_eq!(
+        outcomes,
+        [("failed", Some("Network")), ("failed", Some("Network")), ("ok", None)]
+    );
+    let listed = env.json(&["workflow", "list", "--schedule", "h"]);
+    has(&listed[0], RUN.trim_end_matches(" steps"));
+    assert_eq!(env.json(&["workflow", "result", run_id]), run["result"]);
+    let incidents = env.json(&["incident", "list"]);
+    has(&incidents[0], INCIDENT);
+    assert_eq!(incidents[0]["target_url"], targets.url("/status/500"));
+    assert_eq!(
+        (incidents[0]["status_code"].as_i64(), incidents[0]["count"].as_i64()),
+        (Some(500), Some(1))
+    );
+    let incident = env.json(&["incident", "describe", &incidents[0]["id"].to_string()]);
+    has(&incident, &format!("{INCIDENT} occurrences"));
+    has(
+        &incident["occurrences"][0],
+        "id target_name target_url status_code error error_type elapsed_ms detected_at",
+    );
+    let status = env.json(&["status"]);
+    has(&status, "up pid since running next queued incidents_open");
+    assert_eq!(
+        (status["pid"].as_u64(), status["incidents_open"].as_i64()),
+        (Some(u64::from(server.pid())), Some(1))
+    );
+    is_instant(&status["since"]);
+    let backfill = env.json(&[
+        "schedule",
+        "backfill",
+        "h",
+        "--start-time",
+        "2026-01-01T00:00:00Z",
+        "--end-time",
+        "2026-01-01T02:00:00Z",
+    ]);
+    has(&backfill, "schedule_id request_id runs start_time end_time times");
+    assert_eq!(backfill["times"], 3);
+    server.hears("finish");
+}
+
+#[test]
+fn an_open_incident_is_resolved_when_its_step_next_succeeds() {
+    let env = Env::new();
+    let _server = env.serve(&[]);
+    env.tempo(&["schedule", "create", "s", "--interval", "1h", "--shell", "test -e there"])
+        .ok();
+    assert_eq!(env.tempo(&["schedule", "trigger", "s", "--wait"]).code, Some(1));
+    assert_eq!(env.tempo(&["schedule", "trigger", "s", "--wait"]).code, Some(1));
+    let open = env.json(&["incident", "list"]);
+    assert_eq!(
+        (open[0]["count"].as_i64(), open[0]["error_type"].as_str()),
+        (Some(2), Some("NonZeroExit"))
+    );
+    assert_eq!(open[0]["target_url"], "test -e there");
+    env.tempo(&["schedule", "update", "s", "--shell", "true"]).ok();
+    let _ = env.tempo(&["schedule", "trigger", "s", "--wait"]).ok();
+    assert_eq!(env.json(&["incident", "list"]), serde_json::json!([]));
+    assert_eq!(env.json(&["incident", "list", "--all"])[0]["status"], "resolved");
+}
+
+#[test]
+fn lines_of_json_are_one_thing_each_and_a_closed_pipe_ends_quietly() {
+    let env = Env::new();
+    for id in ["a", "b"] {
+        env.tempo(&["schedule", "create", id, "--interval", "1h", "--shell", "true"])
+            .ok();
+    }
+    let lines = env.tempo(&["-o", "jsonl", "schedule", "list"]).ok();
+    let ids: Vec<Value> = lines
+        .lines()
+        .map(|l| serde_json::from_str::<Value>(l).unwrap()["id"].clone())
+        .collect();
+    assert_eq!(ids, ["a", "b"]);
+    let piped = "\"$0\" man | head -c 1; exit ${PIPESTATUS[0]}";
+    let ran = std::process::Command::new("bash")
+        .args(["-c", piped, env!("CARGO_BIN_EXE_tempo")])
+        .output()
+        .unwrap();
+    assert_eq!(
+        (ran.status.code(), String::from_utf8_lossy(&ran.stderr).as_ref()),
+        (Some(0), "")
+    );
+}

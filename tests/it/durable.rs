@@ -1,0 +1,263 @@
+//! SIGKILL in the middle of a step, and the server that comes after.
+
+use serde_json::Value;
+
+use crate::harness::{Env, Targets, is_alive};
+
+fn outcomes(step: &Value) -> Vec<&str> {
+    step["attempts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|a| a["outcome"].as_str().unwrap_or("open"))
+        .collect()
+}
+
+#[test]
+fn a_kill_in_a_command_resumes_at_that_step_and_ends_what_was_left_behind() {
+    let env = Env::new();
+    let steps = r#"
+        [[step]]
+        name = "dump"
+        shell = "echo dump >> log"
+        [[step]]
+        name = "upload"
+        shell = "echo upload >> log; test -e go || { sleep 300 & echo $! > child; echo $$ > leader; wait; }"
+        [[step]]
+        name = "report"
+        shell = "echo report >> log"
+    "#;
+    std::fs::write(env.path("steps.toml"), steps).unwrap();
+    env.tempo(&["schedule", "create", "s", "--interval", "1h", "--steps", "steps.toml"])
+        .ok();
+    env.tempo(&["schedule", "trigger", "s"]).ok();
+    let before = env.json(&["schedule", "describe", "s"])["next_action_at"].clone();
+    let server = env.serve(&[]);
+    env.lines("leader", 1);
+    server.kill();
+    let pid = |name: &str| std::fs::read_to_string(env.path(name)).unwrap().trim().to_owned();
+    assert!(
+        is_alive(&pid("leader")) && is_alive(&pid("child")),
+        "the dead server's step is still going"
+    );
+    let run = env.json(&["workflow", "list"])[0]["run_id"].as_str().unwrap().to_owned();
+    let cut = env.json(&["workflow", "describe", &run]);
+    assert_eq!(
+        (cut["status"].as_str(), outcomes(&cut["steps"][1])),
+        (Some("Running"), vec!["open"])
+    );
+    std::fs::write(env.path("go"), "").unwrap();
+    let mut server = env.serve(&[]);
+    server.hears("the process it left behind was ended");
+    assert!(
+        !is_alive(&pid("leader")) && !is_alive(&pid("child")),
+        "ended before the step is tried again"
+    );
+    server.hears("goes on at step 2/3 upload");
+    server.hears("Completed");
+    assert_eq!(env.lines("log", 4), ["dump", "upload", "upload", "report"]);
+    let done = env.json(&["workflow", "describe", &run]);
+    let all: Vec<_> = done["steps"].as_array().unwrap().iter().map(outcomes).collect();
+    assert_eq!(all, [vec!["ok"], vec!["lost", "ok"], vec!["ok"]]);
+    assert_eq!(
+        env.json(&["schedule", "describe", "s"])["next_action_at"],
+        before,
+        "the next times are not lost"
+    );
+}
+
+#[test]
+fn a_kill_in_a_probe_resumes_at_that_step() {
+    let env = Env::new();
+    let targets = Targets::start(&env);
+    let probes = [
+        format!("ok={}", targets.url("/status/200")),
+        format!("slow={}", targets.url("/delay/2")),
+        format!("last={}", targets.url("/status/200")),
+    ];
+    let args: Vec<&str> = ["workflow", "start", "--workflow-id", "w"]
+        .into_iter()
+        .chain(probes.iter().flat_map(|p| ["--probe", p.as_str()]))
+        .collect();
+    env.tempo(&args).ok();
+    let server = env.serve(&[]);
+    env.until(&["workflow", "describe", "w"], |r| r["steps"][1]["status"] == "Running");
+    server.kill();
+    let mut server = env.serve(&["--once"]);
+    server.hears("goes on at step 2/3 slow");
+    assert_eq!(server.rest().0, Some(0));
+    let run = env.json(&["workflow", "describe", "w"]);
+    let all: Vec<_> = run["steps"].as_array().unwrap().iter().map(outcomes).collect();
+    assert_eq!(all, [vec!["ok"], vec!["lost", "ok"], vec!["ok"]]);
+    assert_eq!(
+        run["result"],
+        serde_json::json!({"ok": "ok status=200", "slow": "ok status=200", "last": "ok status=200"})
+    );
+}
+
+#[test]
+fn a_step_that_must_not_run_twice_fails_when_it_is_lost() {
+    let env = Env::new();
+    let steps = "[[step]]\nname = \"once\"\nshell = \"echo once >> log; sleep 300\"\non_lost = \"fail\"\n";
+    std::fs::write(env.path("steps.toml"), steps).unwrap();
+    env.tempo(&["workflow", "start", "--workflow-id", "w", "--steps", "steps.toml"])
+        .ok();
+    let server = env.serve(&[]);
+    env.lines("log", 1);
+    server.kill();
+    let (_, log) = env.serve(&["--once"]).rest();
+    assert!(log.contains("must not run twice"), "{log}");
+    assert_eq!(env.lines("log", 1), ["once"]);
+    let run = env.json(&["workflow", "describe", "w"]);
+    assert_eq!(
+        (run["status"].as_str(), outcomes(&run["steps"][0])),
+        (Some("Failed"), vec!["lost"])
+    );
+    assert_eq!(env.json(&["incident", "list"])[0]["error_type"], "WorkerLost");
+}
+
+#[test]
+fn three_losses_in_a_row_fail_the_step() {
+    let env = Env::new();
+    env.tempo(&[
+        "workflow",
+        "start",
+        "--workflow-id",
+        "w",
+        "--shell",
+        "echo try >> log; sleep 300",
+    ])
+    .ok();
+    for n in 1..=3 {
+        let server = env.serve(&[]);
+        env.lines("log", n);
+        server.kill();
+    }
+    assert!(env.serve(&["--once"]).rest().1.contains("three times in a row"));
+    assert_eq!(env.json(&["workflow", "describe", "w"])["status"], "Failed");
+    assert_eq!(env.lines("log", 3).len(), 3);
+}
+
+#[test]
+fn times_missed_while_no_server_was_up_follow_the_catch_up_window() {
+    let env = Env::new();
+    env.tempo(&[
+        "schedule",
+        "create",
+        "s",
+        "--interval",
+        "1s",
+        "--catchup-window",
+        "10m",
+        "--shell",
+        "true",
+    ])
+    .ok();
+    // Let some times pass without a server.
+    let next = env.json(&["schedule", "describe", "s"])["next_action_at"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let first: chrono::DateTime<chrono::Utc> = next.parse().unwrap();
+    env.until(&["schedule", "next", "--interval", "1s", "--count", "1"], |n| {
+        n[0]["scheduled_at"]
+            .as_str()
+            .unwrap()
+            .parse::<chrono::DateTime<chrono::Utc>>()
+            .unwrap()
+            > first + chrono::TimeDelta::seconds(3)
+    });
+    let (code, log) = env.serve(&["--once"]).rest();
+    assert_eq!(code, Some(0), "{log}");
+    let schedule = env.json(&["schedule", "describe", "s"]);
+    assert_eq!(
+        schedule["num_actions"], 1,
+        "under skip only the newest of several overdue starts: {log}"
+    );
+    assert!(schedule["num_actions_skipped_overlap"].as_u64().unwrap() >= 2, "{schedule}");
+    assert_eq!(schedule["num_actions_missed_catchup_window"], 0);
+    assert!(log.contains("a newer time was due as well"), "{log}");
+}
+
+#[test]
+fn a_change_while_the_server_is_down_loses_no_time_that_was_due_before() {
+    let env = Env::new();
+    env.tempo(&[
+        "schedule",
+        "create",
+        "s",
+        "--interval",
+        "1s",
+        "--overlap-policy",
+        "allow-all",
+        "--shell",
+        "echo old >> log",
+    ])
+    .ok();
+    let created = env.json(&["schedule", "describe", "s"])["next_action_at"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let first: chrono::DateTime<chrono::Utc> = created.parse().unwrap();
+    env.until(&["schedule", "next", "--interval", "1s", "--count", "1"], |n| {
+        n[0]["scheduled_at"]
+            .as_str()
+            .unwrap()
+            .parse::<chrono::DateTime<chrono::Utc>>()
+            .unwrap()
+            > first + chrono::TimeDelta::seconds(1)
+    });
+    env.tempo(&[
+        "schedule",
+        "update",
+        "s",
+        "--clear",
+        "interval",
+        "--cron",
+        "0 0 1 1 *",
+        "--shell",
+        "echo new >> log",
+    ])
+    .ok();
+    assert_eq!(env.serve(&["--once"]).rest().0, Some(0));
+    let log = env.lines("log", 1);
+    assert!(
+        log.len() >= 2 && log.iter().all(|l| l == "old"),
+        "what was due belongs to the definition that was in force: {log:?}"
+    );
+}
+
+#[test]
+fn a_server_that_is_killed_again_and_again_runs_no_time_twice() {
+    let env = Env::new();
+    env.tempo(&[
+        "schedule",
+        "create",
+        "s",
+        "--interval",
+        "1s",
+        "--overlap-policy",
+        "allow-all",
+        "--shell",
+        "echo $TEMPO_SCHEDULED_AT >> log",
+    ])
+    .ok();
+    for _ in 0..4 {
+        let mut server = env.serve(&[]);
+        server.hears("tick");
+        server.kill();
+    }
+    assert_eq!(env.serve(&["--once"]).rest().0, Some(0));
+    let runs = env.json(&["workflow", "list", "--limit", "0"]);
+    let mut times: Vec<_> = runs
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| r["scheduled_at"].as_str().unwrap())
+        .collect();
+    let all = times.len();
+    times.sort_unstable();
+    times.dedup();
+    assert_eq!(times.len(), all);
+    assert!(runs.as_array().unwrap().iter().all(|r| r["status"] == "Completed"), "{runs}");
+}

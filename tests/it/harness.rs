@@ -1,0 +1,250 @@
+//! A tempo of one's own: a new folder, a cleared environment, real processes; and waiting for the thing itself, with a deadline.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// How long anything may take before a test gives up.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A folder with a database in it.
+pub(crate) struct Env {
+    folder: tempfile::TempDir,
+}
+
+/// What a command came to.
+#[must_use = "look at the exit code or the output"]
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl From<Output> for Ran {
+    fn from(o: Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Self {
+            code: o.status.code(),
+            stdout: text(&o.stdout),
+            stderr: text(&o.stderr),
+        }
+    }
+}
+
+impl Ran {
+    /// Its stdout, where it exited with 0.
+    #[track_caller]
+    pub(crate) fn ok(self) -> String {
+        assert_eq!(self.code, Some(0), "{self:?}");
+        self.stdout
+    }
+}
+
+impl Env {
+    pub(crate) fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.path("t.db")
+    }
+
+    /// The program with a cleared environment.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tempo"));
+        command
+            .args(args)
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("HOME", self.folder.path())
+            .env("TZ", "UTC")
+            .env("TEMPO_DB", self.database())
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    pub(crate) fn tempo(&self, args: &[&str]) -> Ran {
+        self.command(args).output().unwrap().into()
+    }
+
+    /// What a command gives with `-o json`.
+    #[track_caller]
+    pub(crate) fn json(&self, args: &[&str]) -> Value {
+        let ran = self.tempo(&[&["-o", "json"], args].concat());
+        assert_eq!(ran.code, Some(0), "{args:?}: {ran:?}");
+        serde_json::from_str(&ran.stdout).unwrap()
+    }
+
+    /// A `tempo run` on the database.
+    pub(crate) fn serve(&self, args: &[&str]) -> Server {
+        Server::start(self.command(&[&["run"], args].concat()))
+    }
+
+    /// Asks with `-o json` until `right` says so.
+    #[track_caller]
+    pub(crate) fn until(&self, args: &[&str], right: impl Fn(&Value) -> bool) -> Value {
+        let mut last = Value::Null;
+        wait_until(&format!("{args:?}"), || {
+            last = self.json(args);
+            right(&last)
+        });
+        last
+    }
+
+    /// Waits until a file holds so many lines, and gives them.
+    #[track_caller]
+    pub(crate) fn lines(&self, name: &str, at_least: usize) -> Vec<String> {
+        let read = || -> Vec<String> {
+            std::fs::read_to_string(self.path(name))
+                .unwrap_or_default()
+                .lines()
+                .map(str::to_owned)
+                .collect()
+        };
+        wait_until(&format!("{at_least} lines in {name}"), || read().len() >= at_least);
+        read()
+    }
+}
+
+/// Waits for a condition on the machine, which has no signal of its own; asks again after a moment.
+#[track_caller]
+pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let (_never, nobody) = channel::<()>();
+    for _ in 0..PATIENCE.as_millis() / 10 {
+        if holds() {
+            return;
+        }
+        let _ = nobody.recv_timeout(Duration::from_millis(10));
+    }
+    panic!("waited in vain for {what}");
+}
+
+/// A server that is up; killed when dropped.
+pub(crate) struct Server {
+    child: Child,
+    log: Receiver<String>,
+    seen: Vec<String>,
+}
+
+impl Server {
+    fn start(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let out = child.stdout.take().unwrap();
+        let (sender, log) = channel();
+        std::thread::spawn(move || {
+            BufReader::new(out)
+                .lines()
+                .map_while(Result::ok)
+                .try_for_each(|line| sender.send(line))
+        });
+        let mut server = Self {
+            child,
+            log,
+            seen: Vec::new(),
+        };
+        server.hears("serving");
+        server
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for a line of the log that holds `part`.
+    #[track_caller]
+    pub(crate) fn hears(&mut self, part: &str) -> String {
+        loop {
+            match self.log.recv_timeout(PATIENCE) {
+                Ok(line) => {
+                    self.seen.push(line.clone());
+                    if line.contains(part) {
+                        return line;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    panic!("never heard `{part}` in:\n{}", self.seen.join("\n"))
+                }
+            }
+        }
+    }
+
+    /// Everything it has said, to its end.
+    pub(crate) fn rest(mut self) -> (Option<i32>, String) {
+        let status = self.child.wait().unwrap();
+        self.seen.extend(self.log.iter());
+        (status.code(), self.seen.join("\n"))
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let done = Command::new("kill")
+            .arg(format!("-{name}"))
+            .arg(self.pid().to_string())
+            .status()
+            .unwrap();
+        assert!(done.success());
+    }
+
+    /// SIGKILL, and waits for the end.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The demo's targets on a port of their own; gone when dropped.
+pub(crate) struct Targets {
+    child: Child,
+    base: String,
+}
+
+impl Targets {
+    pub(crate) fn start(env: &Env) -> Self {
+        let mut child = env
+            .command(&["demo", "--targets-only", "--port", "0"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut first = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+        let base = first.split("/status").next().unwrap().to_owned();
+        Self { child, base }
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+}
+
+impl Drop for Targets {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Whether a process is there and not a zombie.
+pub(crate) fn is_alive(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(Path::new("/proc").join(pid).join("stat")).unwrap_or_default();
+    stat.rsplit_once(')')
+        .is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
+}

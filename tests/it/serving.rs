@@ -1,0 +1,168 @@
+//! `tempo run`: one per file, sees what commands change, drains, ends when it should.
+
+use crate::harness::{Env, Targets};
+
+#[test]
+fn a_second_server_is_refused_with_the_pid_of_the_first() {
+    let env = Env::new();
+    let server = env.serve(&[]);
+    let ran = env.tempo(&["run"]);
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    assert!(ran.stderr.contains(&format!("pid {}", server.pid())), "{ran:?}");
+    server.signal("TERM");
+    assert_eq!(server.rest().0, Some(0));
+    assert_eq!(env.json(&["status"])["up"], false);
+}
+
+#[test]
+fn a_server_sees_schedules_that_are_made_and_changed_while_it_is_up() {
+    let env = Env::new();
+    let mut server = env.serve(&[]);
+    env.tempo(&["schedule", "create", "s", "--interval", "1s", "--shell", "echo one >> log"])
+        .ok();
+    server.hears("tick");
+    env.lines("log", 1);
+    env.tempo(&["schedule", "update", "s", "--shell", "echo two >> log"]).ok();
+    let mut server_heard = Vec::new();
+    while !server_heard.contains(&"two".to_owned()) {
+        server.hears("finish");
+        server_heard = env.lines("log", 1);
+    }
+    env.tempo(&["schedule", "pause", "s"]).ok();
+    assert_eq!(env.json(&["schedule", "describe", "s"])["paused"], true);
+    env.tempo(&["schedule", "delete", "s"]).ok();
+    assert_eq!(env.json(&["schedule", "list"]), serde_json::json!([]));
+    assert!(
+        !env.json(&["workflow", "list", "--schedule", "s"])
+            .as_array()
+            .unwrap()
+            .is_empty(),
+        "what has run stays readable"
+    );
+}
+
+#[test]
+fn sigterm_lets_the_running_step_finish_and_leaves_the_rest_for_the_next_server() {
+    let env = Env::new();
+    let steps = "[[step]]\nname = \"a\"\nshell = \"echo a >> log; until test -e go; do sleep 0.02; done\"\n[[step]]\nname = \"b\"\nshell = \"echo b >> log\"\n";
+    std::fs::write(env.path("steps.toml"), steps).unwrap();
+    env.tempo(&["workflow", "start", "--steps", "steps.toml"]).ok();
+    let mut server = env.serve(&[]);
+    env.lines("log", 1);
+    server.signal("TERM");
+    server.hears("drain");
+    std::fs::write(env.path("go"), "").unwrap();
+    let (code, log) = server.rest();
+    assert_eq!(code, Some(0), "{log}");
+    let run = &env.json(&["workflow", "list"])[0];
+    assert_eq!(run["status"], "Running", "{log}");
+    assert_eq!(run["result"]["a"], "ok exit=0");
+    let (code, _) = env.serve(&["--once"]).rest();
+    assert_eq!(code, Some(0));
+    assert_eq!(env.lines("log", 2), ["a", "b"]);
+    assert_eq!(env.json(&["workflow", "list"])[0]["status"], "Completed");
+}
+
+#[test]
+fn a_second_signal_and_the_drain_timeout_cut_steps_off_and_they_are_tried_again() {
+    let env = Env::new();
+    env.tempo(&["workflow", "start", "--shell", "echo try >> log; test -e go || sleep 300"])
+        .ok();
+    let mut server = env.serve(&[]);
+    env.lines("log", 1);
+    server.signal("INT");
+    server.hears("drain");
+    server.signal("INT");
+    server.hears("cut");
+    assert_eq!(server.rest().0, Some(0));
+    let mut server = env.serve(&["--drain-timeout", "50ms"]);
+    server.hears("resume");
+    env.lines("log", 2);
+    server.signal("TERM");
+    server.hears("cut");
+    assert_eq!(server.rest().0, Some(0));
+    std::fs::write(env.path("go"), "").unwrap();
+    assert_eq!(env.serve(&["--once"]).rest().0, Some(0));
+    let run = env.json(&["workflow", "list"])[0]["run_id"].as_str().unwrap().to_owned();
+    let attempts = env.json(&["workflow", "describe", &run])["steps"][0]["attempts"].clone();
+    let outcomes: Vec<_> = attempts
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|a| a["outcome"].as_str().unwrap())
+        .collect();
+    assert_eq!(outcomes, ["lost", "lost", "ok"]);
+}
+
+#[test]
+fn once_does_what_is_due_and_tells_by_its_exit_code() {
+    let env = Env::new();
+    assert_eq!(env.serve(&["--once"]).rest().0, Some(0), "nothing is due");
+    env.tempo(&["workflow", "start", "--shell", "exit 1"]).ok();
+    assert_eq!(env.serve(&["--once"]).rest().0, Some(1), "a run failed");
+    let targets = Targets::start(&env);
+    let probe = format!("x={}", targets.url("/status/500"));
+    env.tempo(&["workflow", "start", "--probe", &probe]).ok();
+    assert_eq!(env.serve(&["--once"]).rest().0, Some(1), "an incident was recorded");
+    assert_eq!(env.serve(&["--for", "100ms"]).rest().0, Some(0));
+}
+
+#[test]
+fn the_log_is_a_line_for_each_thing_and_json_for_machines() {
+    let env = Env::new();
+    env.tempo(&[
+        "workflow",
+        "start",
+        "--workflow-id",
+        "w",
+        "--shell",
+        "exit 3",
+        "--attempts",
+        "2",
+        "--retry-initial-interval",
+        "10ms",
+    ])
+    .ok();
+    let ran = env.tempo(&["run", "--once", "--log-format", "json"]);
+    let events: Vec<serde_json::Value> = ran.stdout.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let words: Vec<_> = events.iter().map(|e| e["event"].as_str().unwrap()).collect();
+    assert_eq!(words, ["serving", "start", "retry", "incident", "finish"], "{ran:?}");
+    assert_eq!(events[2]["error"], "exit 3");
+    assert_eq!(
+        (events[4]["status"].as_str(), events[4]["workflow_id"].as_str()),
+        (Some("Failed"), Some("w"))
+    );
+}
+
+#[test]
+fn many_schedules_at_one_mark_all_start_and_none_twice() {
+    let env = Env::new();
+    for i in 0..40 {
+        env.tempo(&[
+            "schedule",
+            "create",
+            &format!("s{i}"),
+            "--interval",
+            "1s",
+            "--overlap-policy",
+            "allow-all",
+            "--shell",
+            "true",
+        ])
+        .ok();
+    }
+    assert_eq!(env.serve(&["--for", "3s"]).rest().0, Some(0));
+    let runs = env.json(&["workflow", "list", "--limit", "0"]);
+    let mut ids: Vec<_> = runs
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| r["workflow_id"].as_str().unwrap().to_owned())
+        .collect();
+    let all = ids.len();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), all, "each nominal time once");
+    assert!(all >= 80, "two marks at least, 40 schedules: {all}");
+    assert!(runs.as_array().unwrap().iter().all(|r| r["status"] == "Completed"));
+}

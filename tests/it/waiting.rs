@@ -1,0 +1,192 @@
+//! `--wait`: what its exit codes say; backfills under each policy; runs stopped.
+
+use crate::harness::{Env, is_alive, wait_until};
+
+fn env_with(args: &[&str]) -> Env {
+    let env = Env::new();
+    let create = [&["schedule", "create", "s", "--interval", "1m"], args].concat();
+    env.tempo(&create).ok();
+    env
+}
+
+#[test]
+fn waiting_without_a_server_records_nothing() {
+    let env = env_with(&["--shell", "true"]);
+    for args in [
+        ["schedule", "trigger", "s", "--wait"].as_slice(),
+        &["schedule", "backfill", "s", "--last", "5m", "--wait"],
+    ] {
+        let ran = env.tempo(args);
+        assert_eq!(ran.code, Some(5), "{args:?}: {ran:?}");
+        assert!(ran.stderr.contains("nothing was recorded"), "{ran:?}");
+    }
+    let (code, log) = env.serve(&["--for", "200ms"]).rest();
+    assert_eq!(code, Some(0));
+    assert!(!log.contains("triggered") && !log.contains("backfill"), "{log}");
+}
+
+#[test]
+fn a_trigger_without_a_server_waits_for_the_next_one() {
+    let env = env_with(&["--shell", "echo done"]);
+    let ran = env.tempo(&["schedule", "trigger", "s"]);
+    assert!(ran.stderr.contains("`tempo run` is not up"), "{ran:?}");
+    let mut server = env.serve(&["--once"]);
+    server.hears("triggered");
+    let (code, _) = server.rest();
+    assert_eq!(code, Some(0));
+    assert_eq!(env.json(&["workflow", "list"])[0]["status"], "Completed");
+}
+
+#[test]
+fn the_exit_code_tells_what_became_of_the_run() {
+    let env = env_with(&["--shell", "exit $(cat code)"]);
+    let _server = env.serve(&[]);
+    for (code, want) in [("0", 0), ("3", 1)] {
+        std::fs::write(env.path("code"), code).unwrap();
+        assert_eq!(
+            env.tempo(&["schedule", "trigger", "s", "--wait"]).code,
+            Some(want),
+            "exit {code}"
+        );
+    }
+    env.tempo(&["schedule", "update", "s", "--shell", "sleep 30"]).ok();
+    assert_eq!(
+        env.tempo(&["schedule", "trigger", "s", "--wait", "--timeout", "100ms"]).code,
+        Some(124)
+    );
+    let skipped = env.tempo(&["schedule", "trigger", "s", "--wait"]);
+    assert_eq!(skipped.code, Some(4), "{skipped:?}");
+    assert!(skipped.stderr.contains("a run was still going"), "{skipped:?}");
+}
+
+#[test]
+fn a_backfill_runs_each_time_once_oldest_first() {
+    let env = env_with(&["--shell", "echo $TEMPO_SCHEDULED_AT >> times"]);
+    let _server = env.serve(&[]);
+    let range = ["--start-time", "2026-01-01T00:00:00Z", "--end-time", "2026-01-01T00:04:00Z"];
+    for policy in ["buffer-all", "allow-all"] {
+        let args = [
+            &["schedule", "backfill", "s"],
+            &range[..],
+            &["--overlap-policy", policy, "--wait"],
+        ]
+        .concat();
+        let view = env.json(&args);
+        assert_eq!(
+            (view["times"].as_u64(), view["runs"].as_array().unwrap().len()),
+            (Some(5), 5),
+            "{policy}"
+        );
+    }
+    let times = env.lines("times", 10);
+    let want: Vec<String> = (0..5).map(|m| format!("2026-01-01T00:0{m}:00Z")).collect();
+    assert_eq!(times[..5], want, "buffer-all: in order");
+    let mut side_by_side = times[5..].to_vec();
+    side_by_side.sort();
+    assert_eq!(side_by_side, want, "allow-all: each once");
+    let args = [
+        &["schedule", "backfill", "s"],
+        &range[..],
+        &["--overlap-policy", "skip", "--wait"],
+    ]
+    .concat();
+    assert_eq!(env.json(&args)["runs"].as_array().unwrap().len(), 1);
+    assert_eq!(env.json(&["schedule", "describe", "s"])["num_actions_skipped_overlap"], 4);
+}
+
+#[test]
+fn a_cancelled_run_gets_sigterm_and_its_whole_group_goes() {
+    let env = env_with(&[
+        "--overlap-policy",
+        "allow-all",
+        "--shell",
+        "trap 'echo term >> log' TERM; sleep 300 & echo $! > child; echo up >> log; wait",
+    ]);
+    let mut server = env.serve(&[]);
+    env.tempo(&["schedule", "trigger", "s"]).ok();
+    assert_eq!(env.lines("log", 1), ["up"]);
+    let run = env.json(&["workflow", "list"])[0]["run_id"].as_str().unwrap().to_owned();
+    let pid = std::fs::read_to_string(env.path("child")).unwrap();
+    env.tempo(&["workflow", "cancel", &run]).ok();
+    server.hears("finish");
+    assert_eq!(env.json(&["workflow", "describe", &run])["status"], "Canceled");
+    assert_eq!(env.lines("log", 2), ["up", "term"]);
+    wait_until("the grandchild to go", || !is_alive(pid.trim()));
+    assert_eq!(
+        env.json(&["incident", "list"]),
+        serde_json::json!([]),
+        "being cancelled is no incident"
+    );
+}
+
+#[test]
+fn cancel_other_stops_the_running_one_and_then_starts_the_newest() {
+    let env = env_with(&["--overlap-policy", "cancel-other", "--shell", "echo up >> log; sleep 300"]);
+    let mut server = env.serve(&[]);
+    env.tempo(&["schedule", "trigger", "s"]).ok();
+    env.lines("log", 1);
+    env.tempo(&["schedule", "trigger", "s"]).ok();
+    server.hears("Canceled");
+    env.lines("log", 2);
+    let runs = env.until(&["workflow", "list"], |r| {
+        r[0]["status"] == "Running" && r[1]["status"] == "Canceled"
+    });
+    assert_eq!(runs.as_array().unwrap().len(), 2);
+    let newest = runs[0]["run_id"].as_str().unwrap();
+    env.tempo(&["workflow", "terminate", newest]).ok();
+    env.until(&["workflow", "list"], |r| r[0]["status"] == "Terminated");
+}
+
+#[test]
+fn a_retry_waits_without_a_worker_and_can_be_cancelled_in_its_wait() {
+    let env = env_with(&["--shell", "exit 1", "--attempts", "3", "--retry-initial-interval", "1h"]);
+    let mut server = env.serve(&["--workers", "1"]);
+    env.tempo(&["schedule", "trigger", "s"]).ok();
+    server.hears("retry");
+    env.tempo(&["workflow", "start", "--workflow-id", "other", "--wait", "--shell", "true"])
+        .ok();
+    let run = env.json(&["workflow", "list", "--schedule", "s"])[0]["run_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    env.tempo(&["workflow", "cancel", &run]).ok();
+    env.until(&["workflow", "list", "--schedule", "s"], |r| r[0]["status"] == "Canceled");
+}
+
+#[test]
+fn what_commands_write_is_kept_and_their_secrets_are_not() {
+    let env = env_with(&[
+        "--env",
+        "TOKEN=env:SECRET",
+        "--shell",
+        "echo token $TOKEN; echo to stderr >&2; echo $TEMPO_SCHEDULE_ID $TEMPO_ATTEMPT",
+    ]);
+    let mut command = env.command(&["run", "--once"]);
+    env.tempo(&["schedule", "trigger", "s"]).ok();
+    let ran = command.env("SECRET", "hunter2").output().unwrap();
+    assert!(ran.status.success());
+    let run = env.json(&["workflow", "list"])[0]["run_id"].as_str().unwrap().to_owned();
+    assert_eq!(env.tempo(&["workflow", "output", &run]).ok(), "token ***\nto stderr\ns 1\n");
+    assert!(!String::from_utf8_lossy(&std::fs::read(env.database()).unwrap()).contains("hunter2"));
+}
+
+#[test]
+fn a_failing_command_fails_the_run_unless_told_to_go_on() {
+    let env = Env::new();
+    let _server = env.serve(&[]);
+    for (on_failure, status, last) in [("fail", "Failed", "Pending"), ("continue", "Completed", "Completed")] {
+        let steps = format!(
+            "[[step]]\nname = \"a\"\nshell = \"exit 3\"\non_failure = \"{on_failure}\"\n[[step]]\nname = \"b\"\ncommand = [\"true\"]\n"
+        );
+        std::fs::write(env.path("steps.toml"), steps).unwrap();
+        let ran = env.tempo(&["-o", "json", "workflow", "start", "--wait", "--steps", "steps.toml"]);
+        assert_eq!(ran.code, Some(1));
+        let run: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        assert_eq!(
+            (run["status"].as_str(), run["steps"][1]["status"].as_str()),
+            (Some(status), Some(last)),
+            "{on_failure}"
+        );
+        assert_eq!(run["result"]["a"], "incident: exit 3");
+    }
+}
