@@ -65,7 +65,7 @@ fn terminal_width() -> Option<u16> {
 }
 
 fn cell(ui: &Ui, text: &str, style: Option<Style>) -> Cell {
-    let cell = Cell::new(tame(text));
+    let cell = Cell::new(tame(text).as_ref());
     let Some(style) = style.filter(|_| ui.is_colored()) else {
         return cell;
     };
@@ -79,9 +79,11 @@ fn cell(ui: &Ui, text: &str, style: Option<Style>) -> Cell {
 }
 
 fn print(ui: &Ui, table: &Table) -> Result<(), Error> {
+    let mut text = String::new();
     for line in table.lines() {
         // The preset indents by a blank and fills up with blanks: neither says anything.
-        ui.data(line.strip_prefix(' ').unwrap_or(&line).trim_end())?;
+        text.push_str(line.strip_prefix(' ').unwrap_or(&line).trim_end());
+        text.push('\n');
     }
-    Ok(())
+    ui.raw(text.as_bytes())
 }

@@ -1,5 +1,6 @@
 //! The only printer: data on stdout, talk on stderr, both readable without colour.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
 
@@ -226,14 +227,10 @@ fn painted(color: bool, style: Style, text: &str) -> String {
 }
 
 /// Text from outside without what would control the terminal.
-pub(crate) fn tame(text: &str) -> String {
-    text.chars()
-        .map(|c| {
-            if c.is_control() && c != '\n' && c != '\t' {
-                '\u{fffd}'
-            } else {
-                c
-            }
-        })
-        .collect()
+pub(crate) fn tame(text: &str) -> Cow<'_, str> {
+    let controls = |c: char| c.is_control() && c != '\n' && c != '\t';
+    if !text.contains(controls) {
+        return Cow::Borrowed(text);
+    }
+    text.chars().map(|c| if controls(c) { '\u{fffd}' } else { c }).collect()
 }

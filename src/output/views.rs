@@ -1,7 +1,5 @@
 //! The JSON contract (`cli.md`): its own types. Fields are added, never renamed or removed; instants are RFC 3339 UTC.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Serialize, Serializer};
 
@@ -146,9 +144,19 @@ pub(crate) struct RunView {
     pub(crate) closed_at: Option<Instant>,
     pub(crate) status: &'static str,
     pub(crate) reason: Option<String>,
-    pub(crate) result: BTreeMap<String, String>,
+    pub(crate) result: Results,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) steps: Option<Vec<StepView>>,
+}
+
+/// What the steps of a run came to, by name, in the order of the steps.
+#[derive(Debug, Clone)]
+pub(crate) struct Results(pub(crate) Vec<(String, String)>);
+
+impl Serialize for Results {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_map(self.0.iter().map(|(step, result)| (step, result)))
+    }
 }
 
 /// A step of a run.

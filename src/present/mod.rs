@@ -1,14 +1,14 @@
 //! What is on file, as the views of the JSON contract: the one way from rows to [`crate::output::views`], for whoever shows them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 
 use crate::error::Error;
 use crate::ops;
 use crate::output::views::{
-    ActionView, AttemptView, BackfillView, ComingView, IncidentView, Instant, NextView, OccurrenceView, RecentAction, RunView,
-    RunningAction, ScheduleView, StatusView, StepView,
+    ActionView, AttemptView, BackfillView, ComingView, IncidentView, Instant, NextView, OccurrenceView, RecentAction, Results,
+    RunView, RunningAction, ScheduleView, StatusView, StepView,
 };
 use crate::run::outcome::Status;
 use crate::run::step::Workflow;
@@ -208,7 +208,7 @@ pub(crate) fn run_in_full(read: &Read<'_>, row: &RunRow) -> Result<RunView, Erro
 }
 
 fn run_view(row: &RunRow, names: &[String], closed: &[StepRow], steps: Option<Vec<StepView>>) -> RunView {
-    let result: BTreeMap<String, String> = closed
+    let result = closed
         .iter()
         .filter_map(|s| Some((names.get(s.position)?.clone(), s.result.clone())))
         .collect();
@@ -222,7 +222,7 @@ fn run_view(row: &RunRow, names: &[String], closed: &[StepRow], steps: Option<Ve
         closed_at: row.closed.map(Instant),
         status: row.status.name(),
         reason: row.reason.clone(),
-        result,
+        result: Results(result),
         steps,
     }
 }

@@ -221,13 +221,15 @@ fn clock_times(hours: &[u16], minutes: &[u16], seconds: &[u16]) -> Vec<String> {
 
 fn values(ranges: &[Range]) -> Vec<u16> {
     let mut all: Vec<u16> = ranges.iter().flat_map(|r| r.values()).collect();
-    all.sort_unstable();
-    all.dedup();
+    if ranges.len() > 1 {
+        all.sort_unstable();
+        all.dedup();
+    }
     all
 }
 
 fn covers(ranges: &[Range], all: Range) -> bool {
-    values(ranges) == all.values().collect::<Vec<_>>()
+    ranges == [all] || values(ranges) == all.values().collect::<Vec<_>>()
 }
 
 /// The step of values 0, n, 2n … that fill a cycle evenly.

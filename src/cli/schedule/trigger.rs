@@ -73,7 +73,7 @@ fn tell(context: &Context, id: &ScheduleId, view: &RequestView, state: Option<&R
         context
             .ui
             .data(&format!("Triggered {id}: run {} is {}", run.run_id, run.status))?;
-        for (step, result) in &run.result {
+        for (step, result) in &run.result.0 {
             context.ui.data(&format!("  {step}: {result}"))?;
         }
     }

@@ -71,9 +71,16 @@ fn show_step(context: &Context, number: usize, step: &StepView, times: &crate::o
 }
 
 fn said(attempt: &AttemptView) -> String {
-    let took = attempt
-        .elapsed_ms
-        .map_or_else(String::new, |ms| format!(" after {}", spoken(u128::from(ms.unsigned_abs()))));
+    let took = attempt.elapsed_ms.map_or_else(String::new, |ms| {
+        format!(
+            " after {}",
+            if ms == 0 {
+                "under 1 ms".to_owned()
+            } else {
+                spoken(u128::from(ms.unsigned_abs()))
+            }
+        )
+    });
     let why = match (&attempt.error_type, &attempt.error) {
         (Some(error_type), Some(error)) => format!(" ({error_type}: {})", tame(error)),
         _ => String::new(),

@@ -64,7 +64,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             let took = v.closed_at.map_or_else(String::new, |c| {
                 spoken(u128::from((c.0 - v.started_at.0).num_milliseconds().unsigned_abs()))
             });
-            let incidents = v.result.values().filter(|r| r.starts_with("incident")).count();
+            let incidents = v.result.0.iter().filter(|(_, r)| r.starts_with("incident")).count();
             let status = if incidents > 0 && v.status == "Completed" {
                 (
                     format!("Completed, {}", crate::output::counted(incidents as u64, "incident")),

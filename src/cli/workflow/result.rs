@@ -22,7 +22,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             .hint(format_args!("`tempo workflow describe {}` shows where it is.", args.run)));
     }
     if context.ui.is_text() {
-        for (step, result) in &view.result {
+        for (step, result) in &view.result.0 {
             context.ui.data(&format!("{step}: {result}"))?;
         }
     } else {

@@ -39,7 +39,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             "Started {}: run {} is {}",
             view.workflow_id, view.run_id, view.status
         ))?;
-        for (step, result) in &view.result {
+        for (step, result) in &view.result.0 {
             context.ui.data(&format!("  {step}: {result}"))?;
         }
     } else {
