@@ -452,7 +452,7 @@ _tempo() {
             return 0
             ;;
         tempo__subcmd__schedule__subcmd__create)
-            opts="-o -q -v -h --every --interval --cron --calendar --quartz --exclude --exclude-calendar --tz --time-zone --start-time --end-time --jitter --dst-gap --dst-repeat --probe --shell --steps --start-to-close-timeout --schedule-to-close-timeout --attempts --retry-maximum-attempts --retry-initial-interval --retry-backoff-coefficient --retry-maximum-interval --non-retryable --cwd --env --run-timeout --workflow-id --overlap --overlap-policy --catchup --catchup-window --pause-on-failure --note --paused --remaining-actions --if-not-exists --allow-never --db --output --color --quiet --verbose --help"
+            opts="-o -q -v -h --every --interval --cron --calendar --quartz --exclude --exclude-calendar --at-boot --tz --time-zone --start-time --end-time --jitter --dst-gap --dst-repeat --probe --shell --steps --start-to-close-timeout --schedule-to-close-timeout --attempts --retry-maximum-attempts --retry-initial-interval --retry-backoff-coefficient --retry-maximum-interval --non-retryable --cwd --env --run-timeout --workflow-id --overlap --overlap-policy --catchup --catchup-window --pause-on-failure --note --paused --remaining-actions --if-not-exists --allow-never --db --output --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -724,7 +724,7 @@ _tempo() {
             return 0
             ;;
         tempo__subcmd__schedule__subcmd__next)
-            opts="-o -q -v -h --every --interval --cron --calendar --quartz --exclude --exclude-calendar --tz --time-zone --start-time --end-time --jitter --dst-gap --dst-repeat --count --from --db --output --color --quiet --verbose --help"
+            opts="-o -q -v -h --every --interval --cron --calendar --quartz --exclude --exclude-calendar --at-boot --tz --time-zone --start-time --end-time --jitter --dst-gap --dst-repeat --count --from --db --output --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -928,7 +928,7 @@ _tempo() {
             return 0
             ;;
         tempo__subcmd__schedule__subcmd__update)
-            opts="-o -q -v -h --every --interval --cron --calendar --quartz --exclude --exclude-calendar --tz --time-zone --start-time --end-time --jitter --dst-gap --dst-repeat --probe --shell --steps --start-to-close-timeout --schedule-to-close-timeout --attempts --retry-maximum-attempts --retry-initial-interval --retry-backoff-coefficient --retry-maximum-interval --non-retryable --cwd --env --run-timeout --workflow-id --overlap --overlap-policy --catchup --catchup-window --pause-on-failure --note --paused --remaining-actions --clear --allow-never --db --output --color --quiet --verbose --help"
+            opts="-o -q -v -h --every --interval --cron --calendar --quartz --exclude --exclude-calendar --at-boot --tz --time-zone --start-time --end-time --jitter --dst-gap --dst-repeat --probe --shell --steps --start-to-close-timeout --schedule-to-close-timeout --attempts --retry-maximum-attempts --retry-initial-interval --retry-backoff-coefficient --retry-maximum-interval --non-retryable --cwd --env --run-timeout --workflow-id --overlap --overlap-policy --catchup --catchup-window --pause-on-failure --note --paused --remaining-actions --clear --allow-never --db --output --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

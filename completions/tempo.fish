@@ -103,6 +103,7 @@ jsonl\t'One JSON document a line'"
 complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from create" -l color -d 'When colours are used' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from create" -l at-boot -d 'Once after each boot of the machine, when `tempo run` is up'
 complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from create" -l if-not-exists -d 'Leave a schedule of this name as it is, and succeed'
 complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from create" -l allow-never -d 'Make it even if it can never fire'
 complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from create" -s q -l quiet -d 'Say nothing but errors'
@@ -149,6 +150,7 @@ jsonl\t'One JSON document a line'"
 complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from update" -l color -d 'When colours are used' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from update" -l at-boot -d 'Once after each boot of the machine, when `tempo run` is up'
 complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from update" -l allow-never -d 'Change it even if it can never fire then'
 complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from update" -s q -l quiet -d 'Say nothing but errors'
 complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from update" -s v -l verbose -d 'Say more'
@@ -260,6 +262,7 @@ jsonl\t'One JSON document a line'"
 complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from next" -l color -d 'When colours are used' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from next" -l at-boot -d 'Once after each boot of the machine, when `tempo run` is up'
 complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from next" -s q -l quiet -d 'Say nothing but errors'
 complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from next" -s v -l verbose -d 'Say more'
 complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from next" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -31,6 +31,14 @@ pub fn boot_id() -> String {
         .unwrap_or_default()
 }
 
+/// When the machine booted, where it tells.
+#[must_use]
+pub fn booted_at() -> Option<chrono::DateTime<chrono::Utc>> {
+    let stat = std::fs::read_to_string("/proc/stat").ok()?;
+    let seconds = stat.lines().find_map(|l| l.strip_prefix("btime "))?.trim().parse().ok()?;
+    chrono::DateTime::from_timestamp(seconds, 0)
+}
+
 /// A process as it can be known again after its id has been reused: id, start time in clock ticks since boot, boot id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {

@@ -33,6 +33,9 @@ pub(super) struct WhenArgs {
     /// What never fires: a date, or a calendar in which times left out mean any
     #[arg(long, visible_alias = "exclude", value_name = "JSON|DATE")]
     exclude_calendar: Vec<String>,
+    /// Once after each boot of the machine, when `tempo run` is up
+    #[arg(long)]
+    at_boot: bool,
     /// The zone of the wall clock; `local` is this machine's; UTC when not given
     #[arg(long, visible_alias = "tz", value_name = "TZ")]
     time_zone: Option<String>,
@@ -139,7 +142,7 @@ pub(super) struct PolicyArgs {
 impl WhenArgs {
     /// Whether no time is named.
     pub(super) fn names_nothing(&self) -> bool {
-        self.interval.is_empty() && self.cron.is_empty() && self.calendar.is_empty() && self.quartz.is_empty()
+        self.interval.is_empty() && self.cron.is_empty() && self.calendar.is_empty() && self.quartz.is_empty() && !self.at_boot
     }
 
     fn zone_name(&self) -> Result<Option<String>, Error> {
@@ -176,7 +179,7 @@ impl WhenArgs {
                 .iter()
                 .map(|e| Exclusion::parse(e))
                 .collect::<Result<_, _>>()?,
-            at_boot: false,
+            at_boot: self.at_boot,
             time_zone: self.zone_name()?,
             dst_gap: self.gap()?.unwrap_or_default(),
             dst_repeat: self.repeat()?.unwrap_or_default(),
@@ -386,7 +389,7 @@ pub(super) fn patch(
     };
     Ok(Patch {
         spec: when.written(context)?,
-        at_boot: None,
+        at_boot: when.at_boot.then_some(true),
         dst_gap: when.gap()?,
         dst_repeat: when.repeat()?,
         steps,

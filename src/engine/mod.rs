@@ -178,6 +178,9 @@ impl Server {
         let lock = ServerLock::take(database, machine::pid(), started.timestamp_millis())?;
         let catalog = Catalog::new(ZoneInfo::of_machine());
         let recovered = recovery::recover(&mut store, &catalog, clock.now())?;
+        if let Some(booted) = machine::booted_at() {
+            store.write(|w| w.serve_in_boot(&machine::boot_id(), booted, clock.now()))?;
+        }
         let (schedules, open_runs) = store.read(|r| Ok((r.schedule_ids()?.len(), r.all_running()?.len())))?;
         let reader = store.again()?;
         let absolute = std::fs::canonicalize(database)

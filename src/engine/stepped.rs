@@ -40,6 +40,52 @@ fn the_engine_follows_the_timelines_of_the_simulation() {
     assert!(failed.is_empty(), "{} timelines failed:\n{}", failed.len(), failed.join("\n"));
 }
 
+#[test]
+fn what_starts_at_boot_starts_once_after_each_boot_and_not_while_paused() {
+    let row = json!({"spec": {"cron": [], "intervals": [{"every_s": 86400, "offset_s": 0}]}, "policy": {"overlap": "SKIP", "catchup_window_s": 600}});
+    let created = instant(&json!("2022-06-01T00:01:00Z"));
+    let mut world = World::new(&row, created, 0);
+    let started = |world: &mut World<'_>, boot: &'static str, minutes: i64| {
+        let now = created + TimeDelta::minutes(minutes);
+        world.advance(now);
+        let booted = now - TimeDelta::seconds(30);
+        let started = world
+            .shared
+            .writer
+            .write(move |w| w.serve_in_boot(boot, booted, now))
+            .unwrap();
+        world.tick(now);
+        started
+    };
+    assert_eq!(started(&mut world, "a", 1), 0, "it does not start at boot");
+    let (id, zones) = (world.id.clone(), ZoneInfo::of_machine());
+    let patch = Patch {
+        at_boot: Some(true),
+        ..Patch::default()
+    };
+    world
+        .shared
+        .writer
+        .write(move |w| ops::update(w, &zones, &id, &patch, Never::Refuse, created))
+        .unwrap();
+    assert_eq!(started(&mut world, "a", 2), 0, "the same boot");
+    assert_eq!(started(&mut world, "b", 3), 1, "a new boot");
+    assert_eq!(started(&mut world, "b", 4), 0, "the same boot again");
+    let (id, zones) = (world.id.clone(), ZoneInfo::of_machine());
+    world
+        .shared
+        .writer
+        .write(move |w| ops::pause(w, &zones, &id, None, created + TimeDelta::minutes(5)))
+        .unwrap();
+    assert_eq!(started(&mut world, "c", 6), 0, "paused");
+    let runs = world
+        .ticker
+        .reader()
+        .read(|r| r.runs(&crate::store::RunFilter::default()))
+        .unwrap();
+    assert_eq!(runs.len(), 1);
+}
+
 /// A run that is going.
 struct Going {
     run: i64,

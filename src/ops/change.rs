@@ -66,6 +66,7 @@ impl Remaining {
 /// What can be emptied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Clearable {
+    AtBoot,
     Interval,
     Cron,
     Calendar,
@@ -81,7 +82,8 @@ pub(crate) enum Clearable {
     RemainingActions,
 }
 
-const CLEARABLE: [(&str, Clearable); 13] = [
+const CLEARABLE: [(&str, Clearable); 14] = [
+    ("at-boot", Clearable::AtBoot),
     ("interval", Clearable::Interval),
     ("cron", Clearable::Cron),
     ("calendar", Clearable::Calendar),
@@ -177,6 +179,7 @@ fn name<T: Clone>(value: &mut Option<T>, named: Option<&T>) {
 
 fn clear(w: &mut Whole, field: Clearable) {
     match field {
+        Clearable::AtBoot => w.spec.at_boot = false,
         Clearable::Interval => w.spec.interval.clear(),
         Clearable::Cron => w.spec.cron.clear(),
         Clearable::Calendar => w.spec.calendar.clear(),

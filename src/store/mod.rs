@@ -4,6 +4,7 @@
 //! [`Writer`] is the handle through which the threads of `tempo run` write: one thread commits for all of them, in groups.
 
 mod attempts;
+mod boot;
 mod carry_out;
 mod incidents;
 mod lock;

@@ -1,5 +1,10 @@
 -- Version 1. Times are milliseconds since the epoch, UTC. What changes at every tick (progress, due) stays out of the wide rows.
 
+CREATE TABLE meta (
+    name TEXT PRIMARY KEY,             -- 'boot': the boot in which the file was last served
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE workflow (
     key INTEGER PRIMARY KEY,
     json TEXT NOT NULL UNIQUE          -- an action as written; shared by all that are alike, never changed

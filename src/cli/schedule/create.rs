@@ -54,11 +54,14 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         context
             .ui
             .data(&format!("Created schedule {}: {}", view.id, view.spec_text))?;
-        match super::next_line(context, &view) {
-            Some(next) => context.ui.data(&format!("Next: {next}"))?,
-            None if view.paused => context.ui.data("Paused: it starts nothing until it is unpaused.")?,
-            None => context.ui.data("Next: never by itself")?,
-        }
+        let at_boot = view.spec.as_ref().is_some_and(|s| s.at_boot);
+        let next = match super::next_line(context, &view) {
+            Some(next) => format!("Next: {next}"),
+            None if view.paused => "Paused: it starts nothing until it is unpaused.".to_owned(),
+            None if at_boot => "Next: when the machine has booted again".to_owned(),
+            None => "Next: never by itself".to_owned(),
+        };
+        context.ui.data(&next)?;
     }
     context.hint_when_down("nothing runs until it is.")
 }
