@@ -64,6 +64,7 @@ impl Process {
 
 struct Stat {
     group: u32,
+    session: u32,
     started: i64,
 }
 
@@ -73,6 +74,7 @@ fn stat(pid: u32) -> Option<Stat> {
     let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
     Some(Stat {
         group: fields.get(2)?.parse().ok()?,
+        session: fields.get(3)?.parse().ok()?,
         started: fields.get(19)?.parse().ok()?,
     })
 }
@@ -113,6 +115,8 @@ pub fn signal_group(group: u32, signal: Signal) {
 }
 
 /// The process groups that still hold a process with all of `marks` (`NAME=value`) in its environment, or led by `leader`.
+///
+/// A process that has made a session of its own is left alone: it meant to outlive whoever started it.
 #[must_use]
 pub fn groups_left_behind(leader: Option<&Process>, marks: &[String]) -> Vec<u32> {
     let mut groups = Vec::new();
@@ -134,6 +138,7 @@ pub fn groups_left_behind(leader: Option<&Process>, marks: &[String]) -> Vec<u32
         if marks.iter().all(holds)
             && let Some(found) = stat(pid)
             && found.group != ours
+            && found.session != found.group
             && !groups.contains(&found.group)
         {
             groups.push(found.group);

@@ -14,7 +14,7 @@ pub(super) struct Args {}
 
 pub(super) fn run(context: &Context, _args: &Args) -> Result<(), Error> {
     let server = context.server()?;
-    let store = context.open(Missing::Create)?;
+    let store = context.open(Missing::ShowNothing)?;
     let view = store.read(|r| present::status(r, server))?;
     if !context.ui.is_text() {
         return context.ui.json(&view);

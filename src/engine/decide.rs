@@ -82,12 +82,17 @@ pub(crate) fn decide(
             waiting: plan.waiting.len(),
         });
     }
-    decided.events.extend(
-        decided
-            .stopped
-            .iter()
-            .map(|(run, stop)| Event::Stopping { run: *run, stop: *stop }),
-    );
+    for (key, stop) in &decided.stopped {
+        let Some(going) = row.going.iter().find(|g| g.run == *key) else {
+            continue;
+        };
+        let run = RunName {
+            run_id: going.run_id.clone(),
+            workflow_id: going.workflow_id.clone(),
+            schedule_id: Some(row.id.clone()),
+        };
+        decided.events.push(Event::Stopping { run, stop: *stop });
+    }
     Ok(decided)
 }
 

@@ -84,7 +84,7 @@ pub(crate) enum Event {
     /// A step has succeeded whose incident was open.
     Resolved { run: RunName, step: StepName, id: i64 },
     /// A run has been asked to stop.
-    Stopping { run: i64, stop: Stop },
+    Stopping { run: RunName, stop: Stop },
     /// A run has closed.
     Closed {
         run: RunName,

@@ -2,9 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
-use super::advance::{MayStart, advance, run_name, step_name};
+use super::advance::{Advanced, MayStart, advance, run_name, step_name};
 use super::catalog::Catalog;
-use super::decide::Decided;
 use super::events::Event;
 use crate::error::Error;
 use crate::machine;
@@ -15,41 +14,33 @@ use crate::store::{LostAttempt, Store};
 pub(super) fn recover(store: &mut Store, catalog: &Catalog, now: DateTime<Utc>) -> Result<Vec<Event>, Error> {
     let mut events = Vec::new();
     for lost in store.read(|r| r.lost_attempts())? {
+        let workflow = store.read(|r| catalog.workflow(r, lost.run.row.workflow))?;
+        let step = step_name(&workflow, lost.run.progress.position);
         // Ended before the step may be tried again: two copies at once is what must never be.
-        let ended_groups = end_what_is_left(&lost);
-        let told = store.write(|write| close(write, catalog, lost.run, ended_groups, now))?;
-        events.extend(told);
+        let ended_groups = end_what_is_left(&lost, &step.name);
+        let attempt = lost.run.progress.attempts;
+        events.push(Event::Lost {
+            run: run_name(&lost.run),
+            step,
+            attempt,
+            ended_groups,
+        });
+        let key = lost.run.row.key;
+        let Advanced { decided, .. } =
+            store.write(|write| advance(write, catalog, key, Some(&run::Event::WorkerLost), MayStart::No, now, now))?;
+        events.extend(decided.events);
     }
     Ok(events)
 }
 
-fn close(
-    write: &crate::store::Write<'_>,
-    catalog: &Catalog,
-    run: i64,
-    ended_groups: usize,
-    now: DateTime<Utc>,
-) -> Result<Vec<Event>, Error> {
-    let Some(open) = write.open_run(run)? else {
-        return Ok(Vec::new());
-    };
-    let workflow = catalog.workflow(write, open.row.workflow)?;
-    let step = step_name(&workflow, open.progress.position);
-    let mut events = vec![Event::Lost {
-        run: run_name(&open),
-        step,
-        attempt: open.progress.attempts,
-        ended_groups,
-    }];
-    let advanced = advance(write, catalog, run, Some(&run::Event::WorkerLost), MayStart::No, now, now)?;
-    let Decided { events: more, .. } = advanced.decided;
-    events.extend(more);
-    Ok(events)
-}
-
-/// Ends the process groups of a lost attempt: the one on file if it still is that process, and any that carries the run's mark.
-fn end_what_is_left(lost: &LostAttempt) -> usize {
-    let groups = machine::groups_left_behind(lost.process.as_ref(), &[format!("TEMPO_RUN_ID={}", lost.run_id)]);
+/// Ends the process groups of a lost attempt: the one on file if it still is that process, and any that carries the attempt's marks.
+fn end_what_is_left(lost: &LostAttempt, step: &str) -> usize {
+    let marks = [
+        format!("TEMPO_RUN_ID={}", lost.run.row.run_id),
+        format!("TEMPO_STEP={step}"),
+        format!("TEMPO_ATTEMPT={}", lost.run.progress.attempts),
+    ];
+    let groups = machine::groups_left_behind(lost.process.as_ref(), &marks);
     for group in &groups {
         machine::end_group(*group);
     }

@@ -348,13 +348,13 @@ impl<'a> World<'a> {
     fn hear(&mut self, now: DateTime<Utc>) {
         for event in self.events.try_iter().collect::<Vec<_>>() {
             let Event::Stopping { run, stop } = event else { continue };
-            let row = self.ticker.reader().read(|r| r.run(run)).unwrap().unwrap();
+            let row = self.ticker.reader().read(|r| r.run_named(&run.run_id)).unwrap();
             let (kind, key, ending) = match stop {
                 crate::run::Stop::Cancel => ("cancels", "on_cancel_s", Ending::Canceled),
                 crate::run::Stop::Terminate => ("terminates", "on_terminate_s", Ending::Terminated),
             };
             self.stops.push((kind, json!({"id": row.workflow_id, "at": written(now)})));
-            if let Some(going) = self.going.iter_mut().find(|g| g.run == run) {
+            if let Some(going) = self.going.iter_mut().find(|g| g.run == row.key) {
                 let delay = TimeDelta::seconds(going.script[key].as_i64().unwrap_or(0));
                 going.ends_at = going.ends_at.min(now + delay);
                 going.stopped = Some(ending);

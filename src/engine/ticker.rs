@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::Shared;
+use super::advance::run_name;
 use super::decide::{Decided, decide};
 use crate::actions::StopKind;
 use crate::error::Error;
@@ -105,17 +106,20 @@ impl Ticker {
 
     fn carry_out_requests(&self, now: DateTime<Utc>) -> Result<(), Error> {
         for request in self.reader.read(|r| r.open_run_requests())? {
-            self.shared.writer.write(move |write| {
+            let run = self.shared.writer.write(move |write| {
                 write.stop_run(request.run, request.stop)?;
-                write.settle_run_request(request.key, now)
+                write.settle_run_request(request.key, now)?;
+                write.open_run(request.run)
             })?;
+            let Some(run) = run else { continue };
+            let told = vec![super::Event::Stopping {
+                run: run_name(&run),
+                stop: request.stop,
+            }];
             self.shared.follow(Decided {
                 stopped: vec![(request.run, request.stop)],
+                events: told,
                 ..Decided::default()
-            });
-            self.shared.tell(super::Event::Stopping {
-                run: request.run,
-                stop: request.stop,
             });
         }
         Ok(())

@@ -309,7 +309,8 @@ fn replace(
     if in_force(before) == in_force(after) {
         return write.update_schedule(row.key, &new(&row.id, after, row.next), now);
     }
-    let undecided = has_undecided(row.next, before.state.paused, exhausted, now);
+    // Behind an undecided span another begins: raising the floor would pass the first one over.
+    let undecided = has_undecided(row.next, before.state.paused, exhausted, now) || write.has_epochs(row.key)?;
     if undecided {
         write.keep_epoch(row.key, exhausted, now)?;
     } else {

@@ -3,10 +3,16 @@
 use std::fs::File;
 use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::FlockOperation;
 
+use crate::clock::pause;
 use crate::error::{Error, Kind};
+
+/// How often, and how far apart, the lock is asked for before a server is taken to be up.
+const TRIES: u32 = 20;
+const BETWEEN_TRIES: Duration = Duration::from_millis(5);
 
 /// Held by the server; the kernel lets go of it when the process ends, however it ends.
 #[derive(Debug)]
@@ -40,7 +46,14 @@ impl ServerLock {
         let path = lock_path(database);
         let attempted = |e: std::io::Error| Error::new(Kind::System, format_args!("cannot lock `{}`", path.display())).because(e);
         let mut file = open(&path).map_err(attempted)?;
-        if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        // A command that asks whether a server is up holds the lock for a moment.
+        let taken = (0..TRIES).any(|tried| {
+            if tried > 0 {
+                pause(BETWEEN_TRIES);
+            }
+            rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
+        });
+        if !taken {
             let holder = read_holder(&mut file).map_or_else(String::new, |(pid, _)| format!(" (pid {pid})"));
             return Err(Error::new(
                 Kind::Conflict,

@@ -1,5 +1,6 @@
 //! One connection to the file: how it is opened, and its transactions.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ pub(crate) enum Missing {
     Create,
     /// Refuse.
     Refuse,
+    /// Show what there is: nothing. No file is made.
+    ShowNothing,
 }
 
 /// A connection to the file.
@@ -45,9 +48,21 @@ impl Store {
             );
         }
         if !path.exists() {
+            // Not there is one thing; a path that leads nowhere, or is barred, is another.
+            if let Some(e) = std::fs::metadata(path).err().filter(|e| e.kind() != ErrorKind::NotFound) {
+                return Err(Error::new(Kind::System, format_args!("cannot make the database `{shown}`")).because(e));
+            }
             if missing == Missing::Refuse {
                 return Err(Error::new(Kind::NotFound, format_args!("there is no database at `{shown}`"))
                     .hint("It is made by the first `tempo schedule create`; `--db` or `TEMPO_DB` names another."));
+            }
+            if missing == Missing::ShowNothing {
+                let mut connection = Connection::open_in_memory().attempt("open an empty database")?;
+                migrations::migrate(&mut connection, &shown)?;
+                return Ok(Self {
+                    connection,
+                    path: path.to_owned(),
+                });
             }
             create(path)?;
         }

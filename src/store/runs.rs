@@ -65,8 +65,9 @@ pub(crate) struct AttemptRow {
 /// An attempt that a server left open when it died.
 #[derive(Debug, Clone)]
 pub(crate) struct LostAttempt {
-    pub(crate) run: i64,
-    pub(crate) run_id: String,
+    /// The run, at the step of the attempt.
+    pub(crate) run: OpenRun,
+    /// The process it ran in, where that was put on file in time.
     pub(crate) process: Option<Process>,
 }
 
@@ -321,24 +322,30 @@ impl Read<'_> {
 
     /// The attempts that are open though no server is up: a server died in them.
     pub(crate) fn lost_attempts(&self) -> Result<Vec<LostAttempt>, Error> {
-        const SQL: &str = "SELECT r.key, r.run_id, a.pid, a.pid_started, a.boot FROM run r
-            JOIN attempt a ON a.run = r.key AND a.position = r.position AND a.number = r.attempts
-            WHERE r.closed_ms IS NULL AND r.phase = 'running' ORDER BY r.key";
-        let mut statement = self.0.prepare_cached(SQL).attempt("look for lost attempts")?;
-        let rows = statement.query_map([], |r| {
-            let known: (Option<u32>, Option<i64>, Option<String>) = (r.get("pid")?, r.get("pid_started")?, r.get("boot")?);
-            let process = match known {
-                (Some(pid), Some(started), Some(boot)) => Some(Process { pid, started, boot }),
-                _ => None,
-            };
-            Ok(LostAttempt {
-                run: r.get("key")?,
-                run_id: r.get("run_id")?,
-                process,
-            })
-        });
-        rows.attempt("look for lost attempts")?
+        const PROCESS: &str =
+            "SELECT pid, pid_started, boot FROM attempt WHERE run = :run AND position = :position AND number = :number";
+        let sql = format!("{RUN} WHERE closed_ms IS NULL AND phase = 'running' ORDER BY key");
+        let what = "look for lost attempts";
+        let mut statement = self.0.prepare_cached(&sql).attempt(what)?;
+        let runs: Vec<OpenRun> = statement
+            .query_map([], open)
+            .attempt(what)?
             .collect::<rusqlite::Result<_>>()
-            .attempt("look for lost attempts")
+            .attempt(what)?;
+        let mut statement = self.0.prepare_cached(PROCESS).attempt(what)?;
+        runs.into_iter()
+            .map(|run| {
+                let of =
+                    named_params! {":run": run.row.key, ":position": run.progress.position, ":number": run.progress.attempts};
+                let known = statement
+                    .query_row(of, |r| Ok((r.get("pid")?, r.get("pid_started")?, r.get("boot")?)))
+                    .optional();
+                let process = match known.attempt(what)? {
+                    Some((Some(pid), Some(started), Some(boot))) => Some(Process { pid, started, boot }),
+                    _ => None,
+                };
+                Ok(LostAttempt { run, process })
+            })
+            .collect()
     }
 }

@@ -120,6 +120,15 @@ impl Read<'_> {
         }))
     }
 
+    /// Whether times of an earlier definition are undecided.
+    pub(crate) fn has_epochs(&self, schedule: i64) -> Result<bool, Error> {
+        const SQL: &str = "SELECT EXISTS (SELECT 1 FROM epoch WHERE schedule = :key) AS found";
+        let mut statement = self.0.prepare_cached(SQL).attempt("read earlier definitions")?;
+        statement
+            .query_row(named_params! {":key": schedule}, |r| r.get("found"))
+            .attempt("read earlier definitions")
+    }
+
     fn epochs(&self, schedule: i64) -> Result<Vec<EpochRow>, Error> {
         const SQL: &str = "SELECT until_ms, spec, workflow, workflow_id, overlap, catchup_window_ms, paused, exhausted
             FROM epoch WHERE schedule = :key ORDER BY key";

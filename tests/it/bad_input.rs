@@ -263,7 +263,18 @@ fn a_database_that_cannot_be_used_is_refused_and_left_alone() {
 fn a_file_of_another_program_or_of_a_newer_tempo_is_refused_and_left_alone() {
     let env = Env::new();
     let path = |name: &str| env.path(name).display().to_string();
-    env.tempo(&["--db", &path("newer"), "schedule", "list"]).ok();
+    env.tempo(&[
+        "--db",
+        &path("newer"),
+        "schedule",
+        "create",
+        "x",
+        "--interval",
+        "1h",
+        "--shell",
+        "true",
+    ])
+    .ok();
     // The version of the file, as SQLite keeps it: four bytes at 60 of the header.
     let mut bytes = std::fs::read(path("newer")).unwrap();
     let application = bytes[68..72].to_vec();

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::harness::{Env, Targets, is_alive};
+use crate::harness::{Env, Targets, is_alive, wait_until};
 
 fn outcomes(step: &Value) -> Vec<&str> {
     step["attempts"]
@@ -11,6 +11,16 @@ fn outcomes(step: &Value) -> Vec<&str> {
         .iter()
         .map(|a| a["outcome"].as_str().unwrap_or("open"))
         .collect()
+}
+
+/// Waits until so many more whole seconds have been passed.
+fn pass_seconds(env: &Env, seconds: i64) {
+    let next = || -> chrono::DateTime<chrono::Utc> {
+        let next = env.json(&["schedule", "next", "--interval", "1s", "--count", "1"]);
+        next[0]["scheduled_at"].as_str().unwrap().parse().unwrap()
+    };
+    let over = next() + chrono::TimeDelta::seconds(seconds);
+    wait_until("time to pass", || next() >= over);
 }
 
 #[test]
@@ -153,20 +163,7 @@ fn times_missed_while_no_server_was_up_follow_the_catch_up_window() {
         "true",
     ])
     .ok();
-    // Let some times pass without a server.
-    let next = env.json(&["schedule", "describe", "s"])["next_action_at"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    let first: chrono::DateTime<chrono::Utc> = next.parse().unwrap();
-    env.until(&["schedule", "next", "--interval", "1s", "--count", "1"], |n| {
-        n[0]["scheduled_at"]
-            .as_str()
-            .unwrap()
-            .parse::<chrono::DateTime<chrono::Utc>>()
-            .unwrap()
-            > first + chrono::TimeDelta::seconds(3)
-    });
+    pass_seconds(&env, 4);
     let (code, log) = env.serve(&["--once"]).rest();
     assert_eq!(code, Some(0), "{log}");
     let schedule = env.json(&["schedule", "describe", "s"]);
@@ -194,19 +191,7 @@ fn a_change_while_the_server_is_down_loses_no_time_that_was_due_before() {
         "echo old >> log",
     ])
     .ok();
-    let created = env.json(&["schedule", "describe", "s"])["next_action_at"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    let first: chrono::DateTime<chrono::Utc> = created.parse().unwrap();
-    env.until(&["schedule", "next", "--interval", "1s", "--count", "1"], |n| {
-        n[0]["scheduled_at"]
-            .as_str()
-            .unwrap()
-            .parse::<chrono::DateTime<chrono::Utc>>()
-            .unwrap()
-            > first + chrono::TimeDelta::seconds(1)
-    });
+    pass_seconds(&env, 2);
     env.tempo(&[
         "schedule",
         "update",
@@ -225,6 +210,49 @@ fn a_change_while_the_server_is_down_loses_no_time_that_was_due_before() {
         log.len() >= 2 && log.iter().all(|l| l == "old"),
         "what was due belongs to the definition that was in force: {log:?}"
     );
+}
+
+#[test]
+fn two_changes_while_the_server_is_down_lose_no_time_either() {
+    let env = Env::new();
+    env.tempo(&[
+        "schedule",
+        "create",
+        "s",
+        "--interval",
+        "1s",
+        "--overlap-policy",
+        "allow-all",
+        "--shell",
+        "echo old >> log",
+    ])
+    .ok();
+    pass_seconds(&env, 2);
+    env.tempo(&[
+        "schedule",
+        "update",
+        "s",
+        "--clear",
+        "interval",
+        "--cron",
+        "0 0 1 1 *",
+        "--shell",
+        "echo new >> log",
+    ])
+    .ok();
+    env.tempo(&[
+        "schedule",
+        "update",
+        "s",
+        "--cron",
+        "0 0 2 1 *",
+        "--shell",
+        "echo newer >> log",
+    ])
+    .ok();
+    assert_eq!(env.serve(&["--once"]).rest().0, Some(0));
+    let log = env.lines("log", 1);
+    assert!(log.iter().all(|l| l == "old"), "{log:?}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `--wait`: what its exit codes say; backfills under each policy; runs stopped.
 
-use crate::harness::{Env, is_alive, wait_until};
+use crate::harness::{Env, Targets, is_alive, wait_until};
 
 fn env_with(args: &[&str]) -> Env {
     let env = Env::new();
@@ -116,6 +116,32 @@ fn a_cancelled_run_gets_sigterm_and_its_whole_group_goes() {
         env.json(&["incident", "list"]),
         serde_json::json!([]),
         "being cancelled is no incident"
+    );
+}
+
+#[test]
+fn a_probe_that_waits_for_its_answer_is_cancelled() {
+    let env = Env::new();
+    let targets = Targets::start(&env);
+    let mut server = env.serve(&[]);
+    let probe = format!("slow={} timeout=50s", targets.url("/delay/50"));
+    env.tempo(&[
+        "workflow",
+        "start",
+        "--workflow-id",
+        "w",
+        "--start-to-close-timeout",
+        "50s",
+        "--probe",
+        &probe,
+    ])
+    .ok();
+    server.hears("start");
+    env.tempo(&["workflow", "cancel", "w"]).ok();
+    server.hears("Canceled");
+    assert_eq!(
+        env.json(&["workflow", "describe", "w"])["steps"][0]["attempts"][0]["outcome"],
+        "canceled"
     );
 }
 

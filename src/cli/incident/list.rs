@@ -25,7 +25,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
-    let store = context.open(Missing::Create)?;
+    let store = context.open(Missing::ShowNothing)?;
     let rows = store.read(|r| r.incidents(args.all, args.target.as_deref()))?;
     let views: Vec<_> = rows.iter().map(present::incident).collect();
     if context.ui.is_text() {

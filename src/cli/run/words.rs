@@ -186,9 +186,9 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>) -> Option<Line> {
             of(
                 word,
                 Some(Style::Warn),
-                "",
-                format!("run #{run} is told to stop"),
-                json!({"run": run}),
+                subject(run),
+                "is told to stop".to_owned(),
+                with_run(run, json!({})),
             )
         }
         Event::Closed {

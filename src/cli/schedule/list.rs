@@ -27,7 +27,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     } else {
         args.active.then_some(false)
     };
-    let store = context.open(Missing::Create)?;
+    let store = context.open(Missing::ShowNothing)?;
     let views = store.read(|r| present::schedules(r, &context.zones, paused, args.limit))?;
     if !context.ui.is_text() {
         return context.ui.json_list(&views);

@@ -47,7 +47,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             .transpose()?,
         limit: (args.limit > 0).then_some(args.limit),
     };
-    let store = context.open(Missing::Create)?;
+    let store = context.open(Missing::ShowNothing)?;
     let views: Vec<(RunView, String)> = store.read(|r| {
         let rows = r.runs(&filter)?;
         rows.iter()
