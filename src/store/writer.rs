@@ -133,3 +133,64 @@ fn commit(store: &mut Store, mut group: Vec<Box<dyn Job>>) {
         job.answer(committed.as_ref().copied());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::written::{Action, StepText};
+    use crate::store::{Missing, NewRun, RunFilter};
+
+    fn run(name: &str) -> NewRun {
+        let step = StepText {
+            name: name.to_owned(),
+            shell: Some("true".to_owned()),
+            ..StepText::default()
+        };
+        NewRun {
+            workflow_id: name.to_owned(),
+            action: Action {
+                steps: vec![step],
+                ..Action::default()
+            },
+        }
+    }
+
+    #[test]
+    fn a_change_that_fails_undoes_itself_and_no_other_of_its_group() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(&folder.path().join("t.db"), Missing::Create).unwrap();
+        let reader = store.again().unwrap();
+        let now = chrono::DateTime::from_timestamp(0, 0).unwrap();
+        let (mut group, mut answers): (Vec<Box<dyn Job>>, Vec<_>) = (Vec::new(), Vec::new());
+        for (name, fails) in [("a", false), ("b", true), ("c", false)] {
+            let (reply, answer) = sync_channel(1);
+            let change = move |w: &Write<'_>| {
+                w.insert_run(&run(name), now)?;
+                if fails { Err(Error::new(Kind::Failed, "no")) } else { Ok(()) }
+            };
+            group.push(Box::new(Task {
+                change: Some(change),
+                outcome: None,
+                reply,
+            }));
+            answers.push(Pending(answer));
+        }
+        commit(&mut store, group);
+        let answered: Vec<bool> = answers.into_iter().map(|a| a.wait().is_ok()).collect();
+        assert_eq!(answered, [true, false, true]);
+        let kept = reader.read(|r| r.runs(&RunFilter::default())).unwrap();
+        assert_eq!(kept.iter().map(|r| r.workflow_id.as_str()).collect::<Vec<_>>(), ["c", "a"]);
+    }
+
+    #[test]
+    fn the_writer_ends_when_nobody_can_ask_it_any_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("t.db"), Missing::Create).unwrap();
+        let (writer, thread) = Writer::start(store).unwrap();
+        let now = chrono::DateTime::from_timestamp(0, 0).unwrap();
+        let (key, _) = writer.write(move |w| w.insert_run(&run("a"), now)).unwrap();
+        assert_eq!(key, 1);
+        drop(writer);
+        thread.join().unwrap();
+    }
+}
