@@ -32,19 +32,24 @@ pub(super) fn run(command: &Command, task: &Task<'_>, control: &Control) -> Atte
         Ok(secrets) => secrets,
         Err(failure) => return failed(failure),
     };
-    let (child, output) = match spawn(command, task, &secrets) {
+    let (mut child, output) = match spawn(command, task, &secrets) {
         Ok(spawned) => spawned,
         Err(failure) => return failed(failure),
     };
     if let Some(process) = Process::known_as(child.id()) {
         (task.spawned)(process);
     }
-    match wait(child, output, task.time_left, control, watch) {
+    match wait(&mut child, output, task.time_left, control, watch) {
         Ok(end) => result(command, end, task, &secrets, watch),
-        Err(e) => failed(Failure {
-            error_type: ErrorType::Spawn,
-            message: format!("cannot wait for the process: {e}"),
-        }),
+        Err(e) => {
+            // Not left behind: it would be tried again beside itself.
+            machine::signal_group(child.id(), Signal::KILL);
+            let _ = child.wait();
+            failed(Failure {
+                error_type: ErrorType::Spawn,
+                message: format!("cannot wait for the process: {e}"),
+            })
+        }
     }
 }
 
@@ -106,7 +111,7 @@ fn spawn(command: &Command, task: &Task<'_>, secrets: &[(String, String)]) -> Re
     }
     let mut child = process
         .spawn()
-        .map_err(|e| failure(format!("cannot start `{program}`: {e}")))?;
+        .map_err(|e| failure(format!("cannot start `{program}` in `{}`: {e}", folder_of(command))))?;
     // The parent's copies of the writing end go with `process`, so that the pipe ends when the last child lets go of it.
     drop(process);
     if let (Some(text), Some(mut stdin)) = (command.stdin.clone(), child.stdin.take()) {
@@ -119,6 +124,12 @@ fn spawn(command: &Command, task: &Task<'_>, secrets: &[(String, String)]) -> Re
     Ok((child, reader))
 }
 
+/// The folder a command runs in: its own, or the server's.
+fn folder_of(command: &Command) -> String {
+    let here = || std::env::current_dir().map_or_else(|_| ".".to_owned(), |d| d.display().to_string());
+    command.cwd.clone().unwrap_or_else(here)
+}
+
 /// How a process ended.
 struct End {
     status: ExitStatus,
@@ -129,7 +140,7 @@ struct End {
 
 /// Reads the output and waits for the end, the deadline, or a stop.
 fn wait(
-    mut child: Child,
+    child: &mut Child,
     mut output: PipeReader,
     time_left: Option<Duration>,
     control: &Control,
@@ -224,7 +235,7 @@ fn result(command: &Command, end: End, task: &Task<'_>, secrets: &[(String, Stri
     let ending = match (end.stopped, end.timed_out, exit_code, end.status.signal()) {
         (Some(kind), ..) => kind.ending(),
         (None, true, ..) => {
-            let limit = task.time_left.map_or(0, |d| d.as_millis());
+            let limit = task.limit.map_or(0, |d| d.as_millis());
             of(ErrorType::Timeout, format!("not done within {}", spoken(limit)))
         }
         (None, false, Some(code), _) if command.ok_exit_codes.contains(&code) => Ending::Ok,
@@ -324,6 +335,7 @@ mod tests {
             &Task {
                 step,
                 time_left,
+                limit: time_left,
                 environment: &[],
                 spawned: &|_| {},
             },
@@ -382,6 +394,7 @@ mod tests {
             &Task {
                 step: &step,
                 time_left: None,
+                limit: None,
                 environment: &[],
                 spawned: &|_| {},
             },

@@ -12,7 +12,7 @@ use ureq::tls::{RootCerts, TlsConfig};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
-use super::Control;
+use super::{Control, Task};
 use crate::clock::Stopwatch;
 use crate::run::outcome::{AttemptResult, Ending, ErrorType, Failure};
 use crate::run::step::Probe;
@@ -73,12 +73,12 @@ impl Resolver for LiteralFirst {
 }
 
 /// Makes the request.
-pub(super) fn probe(probe: &Probe, time_left: Option<Duration>, control: &Control) -> AttemptResult {
+pub(super) fn probe(probe: &Probe, task: &Task<'_>, control: &Control) -> AttemptResult {
     let watch = Stopwatch::start();
     let agent = agent();
     let for_stop = agent.clone();
     let hooked = control.while_hooked(move || for_stop.clone().shutdown());
-    let answer = ask(&agent, probe, time_left);
+    let answer = ask(&agent, probe, task.time_left);
     drop(hooked);
     let elapsed_ms = watch.elapsed_ms();
     if let Some(kind) = control.asked() {
@@ -98,7 +98,7 @@ pub(super) fn probe(probe: &Probe, time_left: Option<Duration>, control: &Contro
                 Some(status),
             )
         }
-        Err(e) => (Ending::Failed(failure(&e, probe, time_left)), None),
+        Err(e) => (Ending::Failed(failure(&e, probe, task.limit)), None),
     };
     AttemptResult {
         status_code,
@@ -123,11 +123,11 @@ fn ask(agent: &Agent, probe: &Probe, time_left: Option<Duration>) -> Result<u16,
     clippy::wildcard_enum_match_arm,
     reason = "other people's errors: new ones are told as they are"
 )]
-fn failure(e: &ureq::Error, probe: &Probe, time_left: Option<Duration>) -> Failure {
+fn failure(e: &ureq::Error, probe: &Probe, limit: Option<Duration>) -> Failure {
     let url = &probe.url;
     let of = |error_type, message: String| Failure { error_type, message };
     let timeout = || {
-        let limit = time_left.map_or_else(String::new, |d| format!(" within {}", spoken(d.as_millis())));
+        let limit = limit.map_or_else(String::new, |d| format!(" within {}", spoken(d.as_millis())));
         of(ErrorType::Timeout, format!("no answer from {url}{limit}"))
     };
     match e {

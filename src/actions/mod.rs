@@ -18,6 +18,8 @@ pub(crate) struct Task<'a> {
     pub(crate) step: &'a Step,
     /// How long it may take from now.
     pub(crate) time_left: Option<Duration>,
+    /// How long it might have taken from its start: what a timeout is told by.
+    pub(crate) limit: Option<Duration>,
     /// What a command sees in its environment beside the server's own.
     pub(crate) environment: &'a [(String, String)],
     /// Told the process group of a command as soon as there is one.
@@ -37,7 +39,7 @@ pub(crate) struct Live;
 impl Actions for Live {
     fn perform(&self, task: &Task<'_>, control: &Control) -> AttemptResult {
         match &task.step.work {
-            Work::Probe(probe) => http::probe(probe, task.time_left, control),
+            Work::Probe(probe) => http::probe(probe, task, control),
             Work::Command(command) => command::run(command, task, control),
         }
     }

@@ -238,6 +238,13 @@ impl WhatArgs {
         } else {
             return Ok(None);
         };
+        let only_probes = steps.iter().all(|s| s.probe.is_some());
+        if only_probes && (self.defaults.cwd.is_some() || !self.defaults.env.is_empty()) {
+            return Err(Error::new(
+                Kind::Usage,
+                "`--cwd` and `--env` are for commands, and every step is a probe",
+            ));
+        }
         for step in &mut steps {
             self.defaults.complete(step)?;
         }
@@ -279,6 +286,14 @@ impl StepArgs {
         (retry != RetryText::default()).then_some(retry)
     }
 
+    /// The folder as seen from here: the server may run elsewhere.
+    fn absolute_cwd(&self) -> Result<Option<String>, Error> {
+        let Some(cwd) = &self.cwd else { return Ok(None) };
+        let path =
+            std::path::absolute(cwd).map_err(|e| Error::new(Kind::Usage, format_args!("`{cwd}` is no folder")).because(e))?;
+        Ok(Some(path.display().to_string()))
+    }
+
     /// Fills in what a step does not say.
     fn complete(&self, step: &mut StepText) -> Result<(), Error> {
         let fill = |to: &mut Option<String>, from: &Option<String>| {
@@ -299,7 +314,7 @@ impl StepArgs {
             });
         }
         if step.probe.is_none() {
-            fill(&mut step.cwd, &self.cwd);
+            fill(&mut step.cwd, &self.absolute_cwd()?);
             for pair in &self.env {
                 let (key, value) = pair.split_once('=').ok_or_else(|| {
                     Error::new(Kind::Usage, format_args!("`{pair}` is not a variable")).hint("Write `--env NAME=VALUE`.")

@@ -96,6 +96,15 @@ impl Context {
         Store::open(&self.database()?, missing)
     }
 
+    /// Opens the database to show what is in it; where there is none, says so, and shows nothing.
+    fn open_to_show(&self) -> Result<Store, Error> {
+        let database = self.database()?;
+        if !database.exists() && self.ui.is_text() {
+            self.ui.say(&format!("There is no database at {} yet.", database.display()));
+        }
+        Store::open(&database, Missing::ShowNothing)
+    }
+
     fn now(&self) -> DateTime<Utc> {
         self.clock.now()
     }
@@ -175,12 +184,25 @@ fn unparsed(e: &clap::Error) -> ExitCode {
             .any(|a| a.starts_with("-ojson") || a.starts_with("--output=json"));
     if e.use_stderr() && wants_json {
         let text = e.render().to_string();
-        let message = text
-            .lines()
+        let told = text
+            .split(
+                "
+Usage:",
+            )
             .next()
             .unwrap_or_default()
+            .split(
+                "
+
+  tip:",
+            )
+            .next()
+            .unwrap_or_default();
+        let message = told
             .trim_start_matches("error: ")
-            .to_owned();
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ");
         let ui = Ui::new(Format::Json, ColorWhen::Never, Talk::Normal);
         ui.error(&Error::new(Kind::Usage, message).hint("Run it with `--help` to see what it takes."));
     } else {

@@ -1,20 +1,27 @@
 //! `tempo run`: the server and worker, in the foreground.
 
-use std::io::Write as _;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
 use super::Context;
 use crate::actions::Live;
 use crate::clock::{Clock as _, SystemClock};
-use crate::engine::{Event, Server, Settings, Until};
+use crate::engine::{Event, Server, Settings, Stopper, Until};
 use crate::error::{Error, Kind};
-use crate::output::log::Line;
 use crate::output::times::Times;
+use crate::output::ui::Ui;
 use crate::output::{Format, counted};
 use crate::spec::text;
+use crate::spec::zone::Zone;
 
 mod words;
+
+/// How long the last lines of the log are waited for when the server has ended.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Serve: take up what is due, run it, record it
 ///
@@ -65,68 +72,83 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         until,
     };
     let (sender, events) = channel();
-    watch_signals(&sender)?;
+    let signals = Signals::new([SIGINT, SIGTERM]).map_err(|e| Error::new(Kind::System, "cannot watch for signals").because(e))?;
     let server = Server::start(&context.database()?, settings, Arc::new(SystemClock), Arc::new(Live), sender)?;
+    watch(signals, server.stopper())?;
     let json = args.log_format == LogFormat::Json || context.ui.format() != Format::Text;
-    let unhappy = speak(context, &server, &events, json);
-    server.join();
-    match unhappy {
-        n if n > 0 && args.once => Err(Error::new(
-            Kind::Failed,
-            format_args!("{} failed or recorded an incident", counted(n, "run")),
-        )),
-        _ => Ok(()),
+    let said = speak(
+        Voice {
+            ui: context.ui.clone(),
+            zone: context.local_zone(),
+            json,
+        },
+        events,
+    )?;
+    let outcome = server.join();
+    // What is still to be said gets a moment; a reader that does not read does not keep a server from ending.
+    let _ = said.recv_timeout(LAST_WORDS);
+    if args.once && outcome.troubles > 0 {
+        return Err(Error::new(Kind::System, "not everything that was due could be taken up"));
     }
+    if args.once && outcome.unhappy_runs > 0 {
+        let runs = counted(outcome.unhappy_runs, "run");
+        return Err(Error::new(
+            Kind::Failed,
+            format_args!("{runs} failed or recorded an incident"),
+        ));
+    }
+    Ok(())
 }
 
-/// Signals become events like any other.
-fn watch_signals(events: &Sender<Event>) -> Result<(), Error> {
-    use signal_hook::consts::{SIGINT, SIGTERM};
-    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])
-        .map_err(|e| Error::new(Kind::System, "cannot watch for signals").because(e))?;
-    let events = events.clone();
-    let watch = move || {
-        for _ in signals.forever() {
-            if events.send(Event::Signal).is_err() {
-                return;
-            }
-        }
-    };
-    std::thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(watch)
+/// Signals reach the server on their own way, whatever the log is doing.
+fn watch(mut signals: Signals, stopper: Stopper) -> Result<(), Error> {
+    let watch = move || signals.forever().for_each(|_| stopper.stop());
+    let started = std::thread::Builder::new().name("signals".to_owned()).spawn(watch);
+    started
         .map(|_| ())
         .map_err(|e| Error::new(Kind::System, "cannot watch for signals").because(e))
 }
 
-/// The voice: puts what happens in words, one line each, until the server has ended. How many runs were unhappy.
-fn speak(context: &Context, server: &Server, events: &Receiver<Event>, json: bool) -> u64 {
-    let zone = context.local_zone();
-    while let Ok(event) = events.recv() {
-        if let Event::Ended { unhappy_runs } = &event {
-            return *unhappy_runs;
-        }
-        if let Event::Signal = &event {
-            server.stop();
-        }
-        if let (Event::Trouble(e), false) = (&event, json) {
-            context.ui.error(e);
-            continue;
-        }
-        let now = context.clock.now();
-        let Some(line) = words::line(&event, now) else { continue };
-        say(context, &line, &Times::new(zone.clone(), now), json);
-    }
-    0
+/// Puts what happens in words.
+struct Voice {
+    ui: Ui,
+    zone: Zone,
+    json: bool,
 }
 
-fn say(context: &Context, line: &Line, times: &Times, json: bool) {
-    let text = if json {
-        line.json()
-    } else {
-        line.text(times, |style, text| context.ui.paint(style, text))
+/// Says a line for each event, from a thread of its own, until the server has ended. The receiver hears when everything is said.
+fn speak(voice: Voice, events: Receiver<Event>) -> Result<Receiver<()>, Error> {
+    let (done, said) = channel();
+    let speak = move || {
+        while let Ok(event) = events.recv() {
+            voice.say(&event);
+            if let Event::Ended = event {
+                break;
+            }
+        }
+        drop(done);
     };
-    // The log is what the command is asked for: data. A reader that has gone does not end the server.
-    let _ = context.ui.data(&text);
-    let _ = std::io::stdout().flush();
+    let started = std::thread::Builder::new().name("voice".to_owned()).spawn(speak);
+    started
+        .map(|_| said)
+        .map_err(|e| Error::new(Kind::System, "cannot start the log").because(e))
+}
+
+impl Voice {
+    fn say(&self, event: &Event) {
+        if let (Event::Trouble(e), false) = (event, self.json) {
+            self.ui.error(e);
+            return;
+        }
+        let now = SystemClock.now();
+        let line = words::line(event, now);
+        let times = Times::new(self.zone.clone(), now);
+        let text = if self.json {
+            line.json()
+        } else {
+            line.text(&times, |style, text| self.ui.paint(style, text))
+        };
+        // The log is what the command is asked for: data. A reader that has gone does not end the server.
+        let _ = self.ui.data(&text);
+    }
 }

@@ -6,7 +6,6 @@ use crate::output::Style;
 use crate::output::counted;
 use crate::output::table::{pairs, plain};
 use crate::present;
-use crate::store::Missing;
 
 /// Show how things stand: the server, what runs, what comes next, open incidents
 #[derive(Debug, clap::Args)]
@@ -14,8 +13,8 @@ pub(super) struct Args {}
 
 pub(super) fn run(context: &Context, _args: &Args) -> Result<(), Error> {
     let server = context.server()?;
-    let store = context.open(Missing::ShowNothing)?;
-    let view = store.read(|r| present::status(r, server))?;
+    let store = context.open_to_show()?;
+    let view = store.read(|r| present::status(r, &context.zones, server, context.now()))?;
     if !context.ui.is_text() {
         return context.ui.json(&view);
     }
@@ -58,8 +57,8 @@ pub(super) fn run(context: &Context, _args: &Args) -> Result<(), Error> {
         &context.ui,
         &[
             ("Server", up),
-            ("Running", plain(none(&running))),
-            ("Queued", plain(counted(view.queued, "run"))),
+            (if view.up { "Running" } else { "Cut off" }, plain(none(&running))),
+            ("Waiting", plain(counted(view.queued, "start"))),
             ("Next", plain(none(&next))),
             ("Incidents", incidents),
         ],

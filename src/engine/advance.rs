@@ -117,6 +117,14 @@ impl Mover<'_> {
             self.apply(&run::Event::TimedOut)?;
             return Ok(Next::Nothing);
         }
+        if self
+            .run
+            .progress
+            .is_out_of_time(&self.workflow.steps[self.run.progress.position], self.now)
+        {
+            self.apply(&run::Event::StepTimedOut)?;
+            return if self.open { self.go_on(may_start) } else { Ok(Next::Nothing) };
+        }
         if let Some(until) = wait_until {
             return Ok(Next::Wait(deadline.map_or(until, |d| d.min(until))));
         }
@@ -145,7 +153,8 @@ impl Mover<'_> {
     }
 
     fn apply(&mut self, event: &run::Event) -> Result<(), Error> {
-        let change = self.run.progress.on(event, &self.workflow, self.run.row.started, self.now)?;
+        let mut change = self.run.progress.on(event, &self.workflow, self.run.row.started, self.now)?;
+        self.say_why_stopped(&mut change);
         self.write.record(&self.run, event, &change, self.now)?;
         if let Some(step) = &change.step {
             self.step_closed(step, event)?;
@@ -172,6 +181,15 @@ impl Mover<'_> {
         Ok(())
     }
 
+    /// A run that was asked to stop says who asked for what reason, where one was given.
+    fn say_why_stopped(&self, change: &mut Change) {
+        if let (Some(closed), Some(why)) = (&mut change.run, &self.run.stop_reason)
+            && matches!(closed.status, Status::Canceled | Status::Terminated)
+        {
+            closed.reason = closed.reason.take().map(|word| format!("{word}: {why}"));
+        }
+    }
+
     fn step_closed(&mut self, closed: &StepClosed, event: &run::Event) -> Result<(), Error> {
         let (run, name) = (self.name(), self.step_name(closed.position));
         let step = &self.workflow.steps[closed.position];
@@ -180,7 +198,11 @@ impl Mover<'_> {
                 run::Event::AttemptEnded(AttemptResult {
                     status_code, elapsed_ms, ..
                 }) => (*status_code, *elapsed_ms),
-                run::Event::AttemptStarted | run::Event::WorkerLost | run::Event::Stopped(_) | run::Event::TimedOut => (None, 0),
+                run::Event::AttemptStarted
+                | run::Event::WorkerLost
+                | run::Event::Stopped(_)
+                | run::Event::StepTimedOut
+                | run::Event::TimedOut => (None, 0),
             };
             let target_url = step.target();
             let target = (step.name.as_str(), target_url.as_str());
@@ -245,7 +267,7 @@ impl Mover<'_> {
             return Ok(());
         }
         // What was due until now belongs to the schedule as it was, not to the paused one.
-        self.write.keep_epoch(schedule, situation.current.exhausted, self.now)?;
+        self.write.keep_epoch(schedule, self.now)?;
         if self.write.pause_for_failure(schedule, note, self.now)? {
             self.tell(Event::Paused {
                 schedule_id: situation.id,

@@ -41,7 +41,6 @@ pub(crate) fn decide(
     let situation = Situation {
         current: epoch(&row.current, &current),
         past: row.past.iter().zip(&past).map(|(e, spec)| epoch(e, spec)).collect(),
-        remaining: row.remaining,
         cursor: row.cursor,
         floor: row.floor,
         waiting: row.waiting.clone(),
@@ -101,7 +100,7 @@ fn epoch<'a>(row: &EpochRow, spec: &'a crate::spec::Spec) -> Epoch<'a> {
         spec,
         policies: row.policies,
         paused: row.paused,
-        exhausted: row.exhausted,
+        remaining: row.remaining,
         until: row.until,
     }
 }

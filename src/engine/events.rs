@@ -95,14 +95,12 @@ pub(crate) enum Event {
     },
     /// A failed run has paused its schedule.
     Paused { schedule_id: String, note: String },
-    /// A signal came in.
-    Signal,
     /// The server starts nothing more.
     Draining { running: usize },
     /// Attempts were given up at the end of the drain.
     GaveUp { running: usize },
     /// Something could not be done; it is tried again.
     Trouble(Error),
-    /// The server has ended; how many runs failed or recorded an incident while it was up.
-    Ended { unhappy_runs: u64 },
+    /// The server has ended; nothing follows.
+    Ended,
 }

@@ -16,14 +16,15 @@ mod worker;
 pub(crate) use events::{Event, RunName, StepName};
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use self::advance::{MayStart, advance};
 use self::catalog::Catalog;
 use self::decide::Decided;
 use self::queue::Queue;
@@ -76,6 +77,7 @@ pub(super) struct Shared {
     draining: AtomicBool,
     hurried: AtomicBool,
     unhappy_runs: AtomicU64,
+    troubles: AtomicU64,
     settings: Settings,
     started: DateTime<Utc>,
     database: String,
@@ -83,6 +85,9 @@ pub(super) struct Shared {
 
 impl Shared {
     fn tell(&self, event: Event) {
+        if let Event::Trouble(_) = event {
+            self.troubles.fetch_add(1, Ordering::SeqCst);
+        }
         // Nobody listens once the voice has gone, at the very end.
         let _ = self.events.send(event);
     }
@@ -109,9 +114,35 @@ impl Shared {
             self.add(run);
         }
         for (run, stop) in decided.stopped {
-            if self.queue.stop(run, kind_of(stop), self.settings.workers) {
-                self.start_worker();
+            if !self.queue.stop(run, kind_of(stop)) {
+                self.close_waiting(run);
             }
+        }
+    }
+
+    /// Closes a run that is to stop and that no worker has: it need not wait for one.
+    fn close_waiting(self: &Arc<Self>, run: i64) {
+        let here = Arc::clone(self);
+        let closed = self.writer.write(move |write| {
+            advance(
+                write,
+                &here.catalog,
+                run,
+                None,
+                MayStart::No,
+                here.clock.now(),
+                here.horizon(),
+            )
+        });
+        match closed {
+            Ok(advanced) => {
+                if advanced.decided.events.iter().any(|e| matches!(e, Event::Closed { .. })) {
+                    self.queue.closed_waiting(run);
+                }
+                self.follow(advanced.decided);
+            }
+            // The worker that takes the run up finds the request on file.
+            Err(e) => self.tell(Event::Trouble(e)),
         }
     }
 
@@ -199,6 +230,7 @@ impl Server {
             draining: AtomicBool::new(false),
             hurried: AtomicBool::new(false),
             unhappy_runs: AtomicU64::new(0),
+            troubles: AtomicU64::new(0),
             settings,
             started,
             database: absolute.clone(),
@@ -226,16 +258,13 @@ impl Server {
         })
     }
 
-    /// Tells the server to stop: nothing more starts. A second call hurries.
-    pub(crate) fn stop(&self) {
-        if self.shared.draining.swap(true, Ordering::SeqCst) {
-            self.shared.hurried.store(true, Ordering::SeqCst);
-        }
-        self.shared.signal.raise();
+    /// What tells it to stop, from any thread.
+    pub(crate) fn stopper(&self) -> Stopper {
+        Stopper(Arc::downgrade(&self.shared))
     }
 
     /// Waits until every thread has ended and everything is on disk.
-    pub(crate) fn join(self) {
+    pub(crate) fn join(self) -> Served {
         let Self {
             shared,
             ticking,
@@ -243,9 +272,37 @@ impl Server {
             _lock,
         } = self;
         let _ = ticking.join();
+        let served = Served {
+            unhappy_runs: shared.unhappy_runs.load(Ordering::SeqCst),
+            troubles: shared.troubles.load(Ordering::SeqCst),
+        };
         // The last handle of the writer: its thread ends when nobody can ask it for anything.
         drop(shared);
         let _ = writing.join();
+        served
+    }
+}
+
+/// What came of a server's life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Served {
+    /// Runs that did not complete, or recorded an incident.
+    pub(crate) unhappy_runs: u64,
+    /// Things that could not be done.
+    pub(crate) troubles: u64,
+}
+
+/// Tells a server to stop, as long as it is there.
+pub(crate) struct Stopper(Weak<Shared>);
+
+impl Stopper {
+    /// Nothing more starts. A second call hurries.
+    pub(crate) fn stop(&self) {
+        let Some(shared) = self.0.upgrade() else { return };
+        if shared.draining.swap(true, Ordering::SeqCst) {
+            shared.hurried.store(true, Ordering::SeqCst);
+        }
+        shared.signal.raise();
     }
 }
 
@@ -262,7 +319,8 @@ fn serve(mut ticker: Ticker) {
             seen = version;
             match ticker.tick(now) {
                 Ok(progress) if progress.more => continue,
-                Ok(progress) => next = progress.next,
+                // What is due after the horizon is not for this server.
+                Ok(progress) => next = progress.next.filter(|at| *at <= shared.horizon()),
                 Err(e) => {
                     shared.tell(Event::Trouble(e));
                     next = Some(now + AFTER_TROUBLE);
@@ -281,9 +339,7 @@ fn serve(mut ticker: Ticker) {
         shared.clock.wait(&shared.signal, until.max(now + TimeDelta::milliseconds(1)));
     }
     drain(&shared);
-    shared.tell(Event::Ended {
-        unhappy_runs: shared.unhappy_runs.load(Ordering::SeqCst),
-    });
+    shared.tell(Event::Ended);
 }
 
 /// Whether a server that does not serve until it is told has done what it was for.
@@ -312,7 +368,9 @@ fn drain(shared: &Arc<Shared>) {
             given_up = true;
             shared.hurried.store(true, Ordering::SeqCst);
             let running = shared.queue.give_up();
-            shared.tell(Event::GaveUp { running });
+            if running > 0 {
+                shared.tell(Event::GaveUp { running });
+            }
         }
         shared.clock.wait(&shared.signal, shared.clock.now() + LOOK_EVERY);
     }

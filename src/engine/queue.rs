@@ -80,7 +80,11 @@ impl Queue {
     /// A worker lets go of a run that waits until then. Whether that is sooner than anything else that waits.
     pub(crate) fn put_off(&self, run: i64, until: DateTime<Utc>) -> bool {
         let mut inner = self.lock();
-        inner.taken.remove(&run);
+        if inner.taken.remove(&run).is_some_and(|control| control.asked().is_some()) {
+            // Asked to stop on the way here: the worker that lets go takes it up again at once.
+            inner.ready.push_back(run);
+            return false;
+        }
         inner.later.insert((until, run));
         inner.later.first().is_some_and(|(_, first)| *first == run)
     }
@@ -109,21 +113,21 @@ impl Queue {
         }
     }
 
-    /// Tells the worker that has a run to stop, or makes the run ready so that a worker closes it. Whether one more worker is wanted.
-    pub(crate) fn stop(&self, run: i64, kind: StopKind, max: usize) -> bool {
+    /// Tells the worker that has a run to stop. Whether a worker has it; a run that waits is for the caller to close.
+    pub(crate) fn stop(&self, run: i64, kind: StopKind) -> bool {
+        let control = self.lock().taken.get(&run).cloned();
+        control.inspect(|control| control.stop(kind)).is_some()
+    }
+
+    /// A run that waited has been closed: nothing waits for it any more.
+    pub(crate) fn closed_waiting(&self, run: i64) {
         let mut inner = self.lock();
-        if let Some(control) = inner.taken.get(&run).cloned() {
-            drop(inner);
-            control.stop(kind);
-            return false;
+        if inner.taken.contains_key(&run) {
+            return;
         }
-        let waits = inner.later.iter().find(|(_, r)| *r == run).copied();
-        if let Some(waits) = waits {
-            inner.later.remove(&waits);
-            inner.ready.push_back(run);
-            return self.wanted(inner, max);
-        }
-        false
+        inner.known.remove(&run);
+        inner.ready.retain(|r| *r != run);
+        inner.later.retain(|(_, r)| *r != run);
     }
 
     /// Lets workers go once they have done what they are at.

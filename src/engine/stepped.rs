@@ -246,6 +246,7 @@ impl<'a> World<'a> {
             draining: AtomicBool::new(false),
             hurried: AtomicBool::new(false),
             unhappy_runs: AtomicU64::new(0),
+            troubles: AtomicU64::new(0),
             // No worker thread is ever started: the queue is stepped.
             settings: Settings {
                 workers: 0,

@@ -107,7 +107,7 @@ impl Ticker {
     fn carry_out_requests(&self, now: DateTime<Utc>) -> Result<(), Error> {
         for request in self.reader.read(|r| r.open_run_requests())? {
             let run = self.shared.writer.write(move |write| {
-                write.stop_run(request.run, request.stop)?;
+                write.stop_run(request.run, request.stop, request.reason.as_deref())?;
                 write.settle_run_request(request.key, now)?;
                 write.open_run(request.run)
             })?;

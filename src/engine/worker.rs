@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use chrono::{DateTime, Utc};
+
 use super::Shared;
 use super::advance::{Advanced, Attempt, MayStart, Next, advance};
 use crate::actions::{Control, StopKind, Task};
 use crate::clock::pause;
 use crate::error::Error;
-use crate::run::Event;
 use crate::run::outcome::{AttemptResult, Ending};
+use crate::run::{Event, Phase};
 
 /// How long a worker leaves the file alone after it could not write.
 const AFTER_TROUBLE: std::time::Duration = std::time::Duration::from_millis(250);
@@ -90,9 +92,13 @@ fn make(shared: &Arc<Shared>, attempt: &Attempt, control: &Control) -> Event {
     );
     let step = &attempt.workflow.steps[position];
     let environment = shared.environment(&attempt.run, step.name.as_str());
-    let time_left = attempt
-        .deadline
-        .map(|d| (d - shared.clock.now()).to_std().unwrap_or_default());
+    let started = if let Phase::Running { since } = attempt.run.progress.phase {
+        since
+    } else {
+        shared.clock.now()
+    };
+    let left_at = |at: DateTime<Utc>| attempt.deadline.map(|d| (d - at).to_std().unwrap_or_default());
+    let (time_left, limit) = (left_at(shared.clock.now()), left_at(started));
     let spawned = |process| {
         // Not waited for: should the server die before it is on file, the environment of the process tells whose it was.
         drop(
@@ -104,6 +110,7 @@ fn make(shared: &Arc<Shared>, attempt: &Attempt, control: &Control) -> Event {
     let task = Task {
         step,
         time_left,
+        limit,
         environment: &environment,
         spawned: &spawned,
     };

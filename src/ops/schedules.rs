@@ -166,7 +166,9 @@ pub(crate) fn unpause(
     let row = find(write, id)?;
     let passed = if row.state.paused {
         let spec = Spec::compile(&row.spec, id.as_str(), zones)?;
-        spec.tally(row.cursor.max(row.floor), now)
+        // What was due before it was paused belongs to the time before.
+        let paused_since = write.undecided_until(row.key)?.unwrap_or(row.floor);
+        spec.tally(row.cursor.max(row.floor).max(paused_since), now)
     } else {
         None
     };
@@ -200,9 +202,9 @@ fn set_paused(
 ///
 /// # Errors
 /// `NotFound`.
-pub(crate) fn delete(write: &Write<'_>, id: &ScheduleId) -> Result<u64, Error> {
+pub(crate) fn delete(write: &Write<'_>, id: &ScheduleId, now: DateTime<Utc>) -> Result<u64, Error> {
     let row = find(write, id)?;
-    write.delete_schedule(row.key)
+    write.delete_schedule(row.key, now)
 }
 
 /// The next due times of a schedule, at most `limit`, as they will come by themselves.
@@ -310,9 +312,9 @@ fn replace(
         return write.update_schedule(row.key, &new(&row.id, after, row.next), now);
     }
     // Behind an undecided span another begins: raising the floor would pass the first one over.
-    let undecided = has_undecided(row.next, before.state.paused, exhausted, now) || write.has_epochs(row.key)?;
+    let undecided = has_undecided(row.next, before.state.paused, exhausted, now) || write.undecided_until(row.key)?.is_some();
     if undecided {
-        write.keep_epoch(row.key, exhausted, now)?;
+        write.keep_epoch(row.key, now)?;
     } else {
         write.raise_floor(row.key, now)?;
     }

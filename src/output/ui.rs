@@ -1,8 +1,9 @@
 //! The only printer: data on stdout, talk on stderr, both readable without colour.
 
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
@@ -72,14 +73,14 @@ pub(crate) enum Talk {
 }
 
 /// The printer.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Ui {
     format: Format,
     talk: Talk,
     color_out: bool,
     color_err: bool,
     /// The reader of stdout has gone: nothing more is written.
-    closed: Cell<bool>,
+    closed: Arc<AtomicBool>,
 }
 
 fn use_color(when: ColorWhen, terminal: bool) -> bool {
@@ -100,7 +101,7 @@ impl Ui {
             talk,
             color_out: use_color(color, std::io::stdout().is_terminal()),
             color_err: use_color(color, std::io::stderr().is_terminal()),
-            closed: Cell::new(false),
+            closed: Arc::new(AtomicBool::new(false)),
         }
     }
 
@@ -137,14 +138,14 @@ impl Ui {
     /// # Errors
     /// As [`Ui::data`].
     pub(crate) fn raw(&self, bytes: &[u8]) -> Result<(), Error> {
-        if self.closed.get() {
+        if self.closed.load(Ordering::Relaxed) {
             return Ok(());
         }
         let mut out = std::io::stdout().lock();
         match out.write_all(bytes).and_then(|()| out.flush()) {
             Ok(()) => Ok(()),
             Err(e) if e.kind() == ErrorKind::BrokenPipe => {
-                self.closed.set(true);
+                self.closed.store(true, Ordering::Relaxed);
                 Ok(())
             }
             Err(e) => Err(Error::new(Kind::System, "cannot write to stdout").because(e)),

@@ -31,7 +31,8 @@ pub(crate) fn schedule(read: &Read<'_>, zones: &dyn Zones, row: ScheduleRow, now
         run_id: r.run_id,
         status: r.status.name(),
     });
-    let next = ops::next_times(&row, &spec, SHOWN, now).into_iter().map(Instant).collect();
+    let next: Vec<_> = ops::next_times(&row, &spec, SHOWN, now).into_iter().map(Instant).collect();
+    let next_action_at = next.first().copied();
     let running = read.running_of(row.key)?.into_iter();
     let running = running
         .map(|g| RunningAction {
@@ -46,6 +47,7 @@ pub(crate) fn schedule(read: &Read<'_>, zones: &dyn Zones, row: ScheduleRow, now
         spec: Some(written),
         action: Some(action),
         recent_actions: Some(recent.collect()),
+        next_action_at,
         next_action_times: Some(next),
         ..brief(row, running, backfills)
     })
@@ -57,6 +59,7 @@ pub(crate) fn schedules(
     zones: &dyn Zones,
     paused: Option<bool>,
     limit: Option<u64>,
+    now: DateTime<Utc>,
 ) -> Result<Vec<ScheduleView>, Error> {
     let rows = read.schedules(paused, limit)?;
     let mut running: HashMap<i64, Vec<RunningAction>> = HashMap::new();
@@ -73,7 +76,12 @@ pub(crate) fn schedules(
         backfills.entry(row.schedule).or_default().push(row);
     }
     rows.into_iter()
-        .map(|row| {
+        .map(|mut row| {
+            // Without a server nobody has looked further than the time that has passed.
+            if row.next.is_some_and(|next| next <= now) {
+                let spec = Spec::compile(&row.spec, row.id.as_str(), zones)?;
+                row.next = ops::next_times(&row, &spec, 1, now).pop();
+            }
             let running = running.remove(&row.key).unwrap_or_default();
             let backfills = match backfills.remove(&row.key) {
                 None => Vec::new(),
@@ -146,13 +154,18 @@ fn backfill(row: &BackfillRow, spec: &Spec) -> BackfillView {
 
 /// Times that are to come, nominal and due.
 pub(crate) fn next(spec: &Spec, from: DateTime<Utc>, count: usize) -> Vec<NextView> {
+    let mut before = from;
     spec.times_after(from)
         .take(count)
-        .map(|nominal| NextView {
-            scheduled_at: Instant(nominal),
-            due_at: Instant(spec.due(nominal)),
-            local: local(spec, nominal),
-            note: spec.note_on(nominal),
+        .map(|nominal| {
+            let note = spec.note_on(std::mem::replace(&mut before, nominal), nominal);
+            let (scheduled_at, due_at) = (Instant(nominal), Instant(spec.due(nominal)));
+            NextView {
+                scheduled_at,
+                due_at,
+                local: local(spec, nominal),
+                note,
+            }
         })
         .collect()
 }
@@ -278,13 +291,25 @@ fn occurrence(id: i64, row: &OccurrenceRow) -> OccurrenceView {
 }
 
 /// How things stand; `server` is its pid and since when.
-pub(crate) fn status(read: &Read<'_>, server: Option<(u32, i64)>) -> Result<StatusView, Error> {
+pub(crate) fn status(
+    read: &Read<'_>,
+    zones: &dyn Zones,
+    server: Option<(u32, i64)>,
+    now: DateTime<Utc>,
+) -> Result<StatusView, Error> {
     let open = RunFilter {
         status: Some(Status::Running),
         ..RunFilter::default()
     };
     let running = read.runs(&open)?;
-    let next = read.coming(SHOWN)?;
+    let mut next = read.coming(SHOWN)?;
+    if next.first().is_some_and(|(_, due)| *due <= now) {
+        // Times have passed that no server has taken up: what comes next is asked of every schedule.
+        let all = schedules(read, zones, Some(false), None, now)?;
+        next = all.into_iter().filter_map(|s| Some((s.id, s.next_action_at?.0))).collect();
+        next.sort_by(|a, b| (a.1, &a.0).cmp(&(b.1, &b.0)));
+        next.truncate(SHOWN);
+    }
     Ok(StatusView {
         up: server.is_some(),
         pid: server.map(|(pid, _)| pid),

@@ -71,6 +71,8 @@ pub enum Event {
     WorkerLost,
     /// The run is stopped while no attempt runs.
     Stopped(Stop),
+    /// The step's time for all its attempts has passed while no attempt runs.
+    StepTimedOut,
     /// The run's own deadline has passed while no attempt runs.
     TimedOut,
 }
@@ -157,13 +159,36 @@ impl Progress {
             (Phase::Running { .. }, Event::AttemptEnded(result)) => Ok(self.ended(result, workflow, step, run_started, now)),
             (Phase::Running { .. }, Event::WorkerLost) => Ok(self.lost_attempt(workflow, step)),
             (Phase::Ready | Phase::Waiting { .. }, Event::Stopped(how)) => Ok(self.stopped(*how)),
+            (Phase::Ready | Phase::Waiting { .. }, Event::StepTimedOut) => {
+                let limit = step.schedule_to_close.map_or(0, |d| d.as_millis());
+                let message = format!("not done within {}, waits included", spoken(limit));
+                Ok(self.failed(
+                    workflow,
+                    step,
+                    &Failure {
+                        error_type: ErrorType::Timeout,
+                        message,
+                    },
+                ))
+            }
             (Phase::Ready | Phase::Waiting { .. }, Event::TimedOut) => Ok(self.timed_out(workflow)),
             (Phase::Ready | Phase::Waiting { .. }, Event::AttemptEnded(_) | Event::WorkerLost)
-            | (Phase::Running { .. }, Event::AttemptStarted | Event::Stopped(_) | Event::TimedOut) => Err(Error::new(
-                Kind::System,
-                format_args!("a run that is {:?} cannot meet {event:?}", self.phase),
-            )),
+            | (Phase::Running { .. }, Event::AttemptStarted | Event::Stopped(_) | Event::StepTimedOut | Event::TimedOut) => {
+                Err(Error::new(
+                    Kind::System,
+                    format_args!("a run that is {:?} cannot meet {event:?}", self.phase),
+                ))
+            }
         }
+    }
+
+    /// Whether the time for all attempts of the step is over.
+    #[must_use]
+    pub fn is_out_of_time(&self, step: &Step, now: DateTime<Utc>) -> bool {
+        let limit = step.schedule_to_close.and_then(|d| TimeDelta::from_std(d).ok());
+        self.step_started
+            .zip(limit)
+            .is_some_and(|(started, limit)| now - started >= limit)
     }
 
     /// When an attempt that starts now has to be over, if ever.

@@ -146,11 +146,14 @@ impl Step {
                 let (probe, timeout) = probe_of(&name, probe)?;
                 let whole = start_to_close.unwrap_or(PROBE_START_TO_CLOSE);
                 start_to_close = Some(timeout.map_or(whole, |t| t.min(whole)));
-                for (given, what) in [
+                let for_commands = [
                     (written.cwd.is_some(), "cwd"),
                     (written.stdin.is_some(), "stdin"),
                     (written.user.is_some(), "user"),
-                ] {
+                    (!written.env.is_empty(), "env"),
+                    (written.ok_exit_codes.is_some(), "ok_exit_codes"),
+                ];
+                for (given, what) in for_commands {
                     if given {
                         return Err(Error::new(
                             Kind::Usage,

@@ -5,6 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::overlap::{Origin, OverlapPolicy, Start};
 use super::plan::{Planner, Request, RequestKind, RequestProgress, Situation};
 use super::refusal::{Outcome, Reason, Refused};
+use crate::spec::{Spec, Tally};
 
 /// How many starts of one backfill are made in one plan, so that a long one does not hold up the ticks.
 const BACKFILL_BATCH: usize = 500;
@@ -34,13 +35,20 @@ impl Planner {
                     let spec = situation.current.spec;
                     let end = end.min(now);
                     let after = done_to.unwrap_or(start - TimeDelta::nanoseconds(1));
-                    let times = spec.times_after(after).take_while(|t| *t <= end);
                     let progress = match policy {
                         // Fed afterwards, as room appears.
                         OverlapPolicy::BufferAll => continue,
-                        OverlapPolicy::AllowAll => self.backfill_some(request, times, BACKFILL_BATCH),
-                        OverlapPolicy::Skip | OverlapPolicy::BufferOne => self.backfill_oldest(request, policy, times),
-                        OverlapPolicy::CancelOther | OverlapPolicy::TerminateOther => self.backfill_newest(request, times),
+                        OverlapPolicy::AllowAll => {
+                            let times = spec.times_after(after).take_while(|t| *t <= end);
+                            self.backfill_some(request, times, BACKFILL_BATCH)
+                        }
+                        OverlapPolicy::Skip => self.backfill_oldest(request, (1, Reason::StillRunning), spec, (after, end)),
+                        OverlapPolicy::BufferOne => {
+                            self.backfill_oldest(request, (2, Reason::OneWaitsAlready), spec, (after, end))
+                        }
+                        OverlapPolicy::CancelOther | OverlapPolicy::TerminateOther => {
+                            self.backfill_newest(request, spec, (after, end))
+                        }
                     };
                     self.plan.more |= !progress.finished;
                     self.plan.requests.push(progress);
@@ -71,62 +79,62 @@ impl Planner {
         progress
     }
 
-    /// Under `skip` the oldest time is decided and the rest skipped on; under `buffer-one` the two oldest.
+    /// The `decided` oldest times are decided like others, and the rest skipped on for `reason`.
     fn backfill_oldest(
         &mut self,
         request: &Request,
-        policy: OverlapPolicy,
-        times: impl Iterator<Item = DateTime<Utc>>,
+        (decided, reason): (usize, Reason),
+        spec: &Spec,
+        (after, end): (DateTime<Utc>, DateTime<Utc>),
     ) -> RequestProgress {
-        let (decided, reason) = match policy {
-            OverlapPolicy::BufferOne => (2, Reason::OneWaitsAlready),
-            OverlapPolicy::Skip
-            | OverlapPolicy::BufferAll
-            | OverlapPolicy::CancelOther
-            | OverlapPolicy::TerminateOther
-            | OverlapPolicy::AllowAll => (1, Reason::StillRunning),
-        };
-        let mut progress = RequestProgress {
-            key: request.key,
-            taken: 0,
-            done_to: None,
-            finished: true,
-        };
-        for nominal in times {
-            let start = backfilled(request, nominal);
-            if progress.taken < decided {
-                self.queue.push(start);
-            } else {
-                self.refuse(Refused::one(&start, Outcome::Skipped, reason));
-            }
-            progress.taken += 1;
-            progress.done_to = Some(nominal);
+        let times = spec.times_after(after).take_while(|t| *t <= end);
+        let mut progress = self.backfill_some(request, times, decided);
+        if let Some(rest) = progress.done_to.and_then(|last| spec.tally(last, end)) {
+            self.refuse_all(request, rest, Outcome::Skipped, reason);
+            progress.taken += rest.count;
+            progress.done_to = Some(rest.last);
         }
+        progress.finished = true;
         progress
     }
 
-    fn backfill_newest(&mut self, request: &Request, times: impl Iterator<Item = DateTime<Utc>>) -> RequestProgress {
-        let mut progress = RequestProgress {
-            key: request.key,
-            taken: 0,
-            done_to: None,
-            finished: true,
-        };
-        for nominal in times {
-            if let Some(older) = progress.done_to {
-                self.refuse(Refused::one(
-                    &backfilled(request, older),
-                    Outcome::Superseded,
-                    Reason::NewerOverdue,
-                ));
+    /// The newest time is decided like others, and takes the place of the rest.
+    fn backfill_newest(
+        &mut self,
+        request: &Request,
+        spec: &Spec,
+        (after, end): (DateTime<Utc>, DateTime<Utc>),
+    ) -> RequestProgress {
+        let all = spec.tally(after, end);
+        if let Some(Tally { last, .. }) = all {
+            if let Some(older) = spec.tally(after, last - TimeDelta::seconds(1)) {
+                self.refuse_all(request, older, Outcome::Superseded, Reason::NewerOverdue);
             }
-            progress.taken += 1;
-            progress.done_to = Some(nominal);
+            self.queue.push(backfilled(request, last));
         }
-        if let Some(newest) = progress.done_to {
-            self.queue.push(backfilled(request, newest));
+        let taken = all.map_or(0, |t| t.count);
+        RequestProgress {
+            key: request.key,
+            taken,
+            done_to: all.map(|t| t.last),
+            finished: true,
         }
-        progress
+    }
+
+    fn refuse_all(&mut self, request: &Request, times: Tally, outcome: Outcome, reason: Reason) {
+        let Tally {
+            first: from,
+            last: to,
+            count,
+        } = times;
+        self.refuse(Refused {
+            from,
+            to,
+            count,
+            outcome,
+            reason,
+            origin: Origin::Backfill(request.key),
+        });
     }
 
     /// Backfills under `buffer-all` take up as many times as may wait, and never drop one.

@@ -16,8 +16,8 @@ pub struct Epoch<'a> {
     pub policies: Policies,
     /// Whether it was paused.
     pub paused: bool,
-    /// Whether no actions were left.
-    pub exhausted: bool,
+    /// Scheduled starts that were left when it came to its end; absent: no limit.
+    pub remaining: Option<u64>,
     /// Due times up to this instant are its.
     pub until: DateTime<Utc>,
 }
@@ -56,8 +56,6 @@ pub struct Situation<'a> {
     pub current: Epoch<'a>,
     /// Those in force before with times undecided, oldest first.
     pub past: Vec<Epoch<'a>>,
-    /// Scheduled starts left; absent: no limit.
-    pub remaining: Option<u64>,
     /// Nominal times up to here are decided.
     pub cursor: DateTime<Utc>,
     /// Due times up to here are decided or belong to nobody.
@@ -129,7 +127,8 @@ pub fn plan(situation: &Situation<'_>, now: DateTime<Utc>) -> Plan {
         running: situation.running.clone(),
         cursor: situation.cursor,
         floor: situation.floor,
-        remaining: situation.remaining,
+        remaining: None,
+        spent: 0,
         plan: Plan {
             begin: Vec::new(),
             waiting: Vec::new(),
@@ -146,12 +145,14 @@ pub fn plan(situation: &Situation<'_>, now: DateTime<Utc>) -> Plan {
         max_buffer: situation.max_buffer,
     };
     for (index, epoch) in situation.past.iter().enumerate() {
+        planner.enter(epoch, index.checked_sub(1).map(|before| &situation.past[before]));
         planner.take_up(epoch, epoch.until.min(now), now);
         planner.settle(epoch, Some(index));
         planner.floor = planner.floor.max(epoch.until.min(now));
     }
     let current = &situation.current;
-    if !current.paused && !current.exhausted {
+    planner.enter(current, situation.past.last());
+    if !current.paused && planner.remaining != Some(0) {
         planner.take_up(current, current.until.min(now), now);
     }
     planner.requests(situation, now);
@@ -165,17 +166,28 @@ pub(super) struct Planner {
     running: Vec<Running>,
     cursor: DateTime<Utc>,
     floor: DateTime<Utc>,
+    /// Scheduled starts left under the definition that is looked at.
     remaining: Option<u64>,
+    /// How many have begun since their number was last set by people.
+    spent: u64,
     pub(super) plan: Plan,
     pub(super) max_buffer: usize,
 }
 
 impl Planner {
+    /// Turns to a definition: what was begun under those before it counts, unless the number was set anew between.
+    fn enter(&mut self, epoch: &Epoch<'_>, before: Option<&Epoch<'_>>) {
+        if before.is_some_and(|b| b.remaining != epoch.remaining) {
+            self.spent = 0;
+        }
+        self.remaining = epoch.remaining.map(|left| left.saturating_sub(self.spent));
+    }
+
     /// Takes up the due times of a definition after the floor and up to `until`.
     fn take_up(&mut self, epoch: &Epoch<'_>, until: DateTime<Utc>, now: DateTime<Utc>) {
         let blanket = if epoch.paused {
             Some((Outcome::Paused, Reason::SchedulePaused))
-        } else if epoch.exhausted {
+        } else if self.remaining == Some(0) {
             Some((Outcome::Exhausted, Reason::NoActionsLeft))
         } else {
             None
@@ -265,6 +277,7 @@ impl Planner {
         for r in refused {
             self.refuse(r);
         }
+        self.spent += start.iter().filter(|s| s.origin == Origin::Scheduled).count() as u64;
         for start in start {
             // It counts as going for whatever is decided next; it has no key yet and is not stopped by its own plan.
             self.running.push(Running { run: 0, stopping: None });

@@ -103,7 +103,7 @@ struct PastEpoch {
     spec: Rc<Spec>,
     policies: Policies,
     paused: bool,
-    exhausted: bool,
+    remaining: Option<u64>,
     until: DateTime<Utc>,
 }
 
@@ -203,8 +203,8 @@ impl<'a> Simulation<'a> {
                 stopping: g.stopping,
             })
             .collect();
-        let epoch = |e: &'_ PastEpoch| -> (Rc<Spec>, Policies, bool, bool, DateTime<Utc>) {
-            (Rc::clone(&e.spec), e.policies, e.paused, e.exhausted, e.until)
+        let epoch = |e: &'_ PastEpoch| -> (Rc<Spec>, Policies, bool, Option<u64>, DateTime<Utc>) {
+            (Rc::clone(&e.spec), e.policies, e.paused, e.remaining, e.until)
         };
         let past: Vec<_> = self.past.drain(..).collect();
         let owned: Vec<_> = past.iter().map(epoch).collect();
@@ -213,20 +213,19 @@ impl<'a> Simulation<'a> {
                 spec: &self.spec,
                 policies: self.policies,
                 paused: self.state.paused,
-                exhausted: self.state.remaining_actions == Some(0),
+                remaining: self.state.remaining_actions,
                 until: now,
             },
             past: owned
                 .iter()
-                .map(|(spec, policies, paused, exhausted, until)| Epoch {
+                .map(|(spec, policies, paused, remaining, until)| Epoch {
                     spec,
                     policies: *policies,
                     paused: *paused,
-                    exhausted: *exhausted,
+                    remaining: *remaining,
                     until: *until,
                 })
                 .collect(),
-            remaining: self.state.remaining_actions,
             cursor: self.cursor,
             floor: self.floor,
             waiting: std::mem::take(&mut self.waiting),
@@ -374,7 +373,7 @@ impl<'a> Simulation<'a> {
             spec: Rc::clone(&self.spec),
             policies: self.policies,
             paused: self.state.paused,
-            exhausted,
+            remaining: self.state.remaining_actions,
             until: now,
         });
     }

@@ -121,6 +121,13 @@ fn every(written: &str, body: &str, at: usize) -> Result<Interval, TextError> {
     })
 }
 
+const COMMAND_HINT: &str = "The command does not belong here: write it after `--`, or as `--shell LINE`.";
+
+/// Whether a whole line of a crontab was given.
+fn holds_a_command(body: &str) -> bool {
+    body.split_whitespace().any(|w| w.starts_with(['/', '.']) || w.len() > 40)
+}
+
 /// The words of a text with their places.
 fn words(body: &str, at: usize) -> Vec<(usize, &str)> {
     body.split_whitespace()
@@ -136,7 +143,13 @@ fn fields(written: &str, body: &str, at: usize, comment: &str) -> Result<Vec<Fie
         n => {
             let counted = if n == 1 { "1 field".to_owned() } else { format!("{n} fields") };
             return Err(TextError::one("cron", written, at..at + body.len(), format!("{counted} instead of 5 to 7"))
-                .hint("Write `minute hour day-of-month month day-of-week`, with a year behind as the 6th field, and seconds before as the 7th, or a macro like `@daily`."));
+                .hint(if body == "@reboot" {
+                    "A start after each boot is asked for with `--at-boot`."
+                } else if holds_a_command(body) {
+                    COMMAND_HINT
+                } else {
+                    "Write `minute hour day-of-month month day-of-week`, with a year behind as the 6th field, and seconds before as the 7th, or a macro like `@daily`."
+                }));
         }
     };
     let mut faults = Vec::new();
@@ -169,11 +182,16 @@ fn fields(written: &str, body: &str, at: usize, comment: &str) -> Result<Vec<Fie
     });
     if !faults.is_empty() {
         faults.sort_by_key(|f| f.span.start);
+        let hints = if holds_a_command(body) {
+            vec![COMMAND_HINT.to_owned()]
+        } else {
+            Vec::new()
+        };
         return Err(TextError {
             what: "cron",
             text: written.to_owned(),
             faults,
-            hints: Vec::new(),
+            hints,
         });
     }
     let base = Fields {

@@ -111,7 +111,8 @@ const UNITS: [(&str, f64); 5] = [("ms", 1.0), ("s", 1e3), ("m", 60e3), ("h", 360
 /// When it is not one: no unit, an unknown unit, a sign, or a fraction of a millisecond.
 pub fn duration(text: &str) -> Result<Duration, TextError> {
     let refuse = |span: std::ops::Range<usize>, message: String| {
-        TextError::one("duration", text, span, message).hint("Write a duration like `250ms`, `10s`, `2m`, `1h30m` or `7d`.")
+        TextError::one("duration", text, span, message)
+            .hint("Write a duration like `250ms`, `10s`, `2m`, `1h30m` or `7d`; the units are ms, s, m, h and d.")
     };
     check_length("duration", text)?;
     let trimmed = text.trim();

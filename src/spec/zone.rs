@@ -128,6 +128,13 @@ impl Zone {
         near(i + 1).or_else(|| near(i))
     }
 
+    /// The gaps between two Unix seconds: the civil times at which each begins and ends.
+    pub(super) fn gaps_between(&self, after: i64, until: i64) -> impl Iterator<Item = (i64, i64)> + '_ {
+        let civil = |w: &[Span]| (w[1].start + i64::from(w[0].offset), w[1].start + i64::from(w[1].offset));
+        let within = move |w: &&[Span]| w[1].start > after && w[1].start <= until;
+        self.spans.windows(2).filter(within).map(civil).filter(|(from, to)| to > from)
+    }
+
     /// The earliest Unix second that shows the civil time `civil`; where a gap skips it, the first instant after the gap.
     #[must_use]
     pub fn first_instant_of(&self, civil: i64) -> i64 {

@@ -26,9 +26,10 @@ impl Write<'_> {
             .attempt("record the run")
     }
 
-    /// Records that a run is to stop; the stronger request stays.
-    pub(crate) fn stop_run(&self, run: i64, stop: Stop) -> Result<(), Error> {
-        const SQL: &str = "UPDATE run SET stop = CASE WHEN stop = 'terminate' THEN stop ELSE :stop END
+    /// Records that a run is to stop, and why; the stronger request stays.
+    pub(crate) fn stop_run(&self, run: i64, stop: Stop, reason: Option<&str>) -> Result<(), Error> {
+        const SQL: &str = "UPDATE run SET stop = CASE WHEN stop = 'terminate' THEN stop ELSE :stop END,
+            stop_reason = coalesce(:reason, stop_reason)
             WHERE key = :key AND closed_ms IS NULL";
         let name = match stop {
             Stop::Cancel => "cancel",
@@ -36,7 +37,7 @@ impl Write<'_> {
         };
         let mut statement = self.0.0.prepare_cached(SQL).attempt("record that the run is to stop")?;
         statement
-            .execute(named_params! {":key": run, ":stop": name})
+            .execute(named_params! {":key": run, ":stop": name, ":reason": reason})
             .map(|_| ())
             .attempt("record that the run is to stop")
     }
@@ -56,7 +57,7 @@ impl Write<'_> {
                 let elapsed_ms = (now - since).num_milliseconds().max(0);
                 self.end_attempt(run, &AttemptResult::new(Ending::Lost, elapsed_ms))?;
             }
-            Event::Stopped(_) | Event::TimedOut => {}
+            Event::Stopped(_) | Event::StepTimedOut | Event::TimedOut => {}
         }
         if let Some(step) = &change.step {
             const SQL: &str =

@@ -45,7 +45,7 @@ impl Write<'_> {
                 (false, true) if going.stopping.is_none() => Stop::Cancel,
                 _ => continue,
             };
-            self.stop_run(going.run, stop)?;
+            self.stop_run(going.run, stop, Some("a newer start takes its place"))?;
             carried.stopped.push((going.run, stop));
         }
         self.settle_requests(plan, now)?;

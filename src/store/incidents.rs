@@ -111,7 +111,11 @@ impl Read<'_> {
 /// Whose incidents those of a run are.
 fn owner(run: &RunRow) -> String {
     run.schedule
-        .map_or_else(|| format!("workflow {}", run.workflow_id), |key| format!("schedule {key}"))
+        .map_or_else(|| format!("workflow {}", run.workflow_id), owner_of_schedule)
+}
+
+fn owner_of_schedule(key: i64) -> String {
+    format!("schedule {key}")
 }
 
 impl Write<'_> {
@@ -161,6 +165,15 @@ impl Write<'_> {
             })
             .attempt(what)?;
         Ok((id, number.unsigned_abs()))
+    }
+
+    /// Resolves what is open of a schedule that goes: nothing of it will ever succeed again.
+    pub(super) fn resolve_incidents_of(&self, schedule: i64, now: DateTime<Utc>) -> Result<(), Error> {
+        const SQL: &str =
+            "UPDATE incident SET status = 'resolved', resolved_ms = :now WHERE owner = :owner AND status <> 'resolved'";
+        let mut statement = self.0.0.prepare_cached(SQL).attempt("resolve the incidents")?;
+        let done = statement.execute(named_params! {":owner": owner_of_schedule(schedule), ":now": ms(now)});
+        done.map(|_| ()).attempt("resolve the incidents")
     }
 
     /// Resolves the open incident of a step that has succeeded; its id, where there was one.

@@ -21,7 +21,9 @@ pub(crate) struct ServerLock {
 }
 
 fn lock_path(database: &Path) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
+    // By whatever name it is opened, a file has one lock.
+    let database = std::fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
+    let mut name = database.into_os_string();
     name.push(".lock");
     PathBuf::from(name)
 }

@@ -67,7 +67,9 @@ impl Store {
             create(path)?;
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut connection = Connection::open_with_flags(path, flags).attempt(&format!("open `{shown}`"))?;
+        // Absolute, so that no name means anything special to SQLite.
+        let named = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let mut connection = Connection::open_with_flags(named, flags).attempt(&format!("open `{shown}`"))?;
         connection
             .busy_handler(Some(wait_for_turn))
             .attempt("wait for the database")?;

@@ -70,12 +70,13 @@ pub(crate) struct RunRequest {
     pub(crate) key: i64,
     pub(crate) run: i64,
     pub(crate) stop: Stop,
+    pub(crate) reason: Option<String>,
 }
 
 impl Read<'_> {
     /// Requests about runs that are not settled, oldest first.
     pub(crate) fn open_run_requests(&self) -> Result<Vec<RunRequest>, Error> {
-        const SQL: &str = "SELECT key, run, kind FROM request WHERE settled_ms IS NULL AND schedule IS NULL ORDER BY key";
+        const SQL: &str = "SELECT key, run, kind, reason FROM request WHERE settled_ms IS NULL AND schedule IS NULL ORDER BY key";
         let mut statement = self.0.prepare_cached(SQL).attempt("read the requests")?;
         let rows = statement.query_map([], |r| {
             let stop = if r.get::<_, String>("kind")? == "terminate" {
@@ -87,6 +88,7 @@ impl Read<'_> {
                 key: r.get("key")?,
                 run: r.get("run")?,
                 stop,
+                reason: r.get("reason")?,
             })
         });
         rows.attempt("read the requests")?

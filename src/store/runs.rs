@@ -37,6 +37,8 @@ pub(crate) struct OpenRun {
     pub(crate) row: RunRow,
     pub(crate) progress: Progress,
     pub(crate) stop: Option<Stop>,
+    /// Why it is to stop.
+    pub(crate) stop_reason: Option<String>,
 }
 
 /// A step that has closed.
@@ -90,7 +92,7 @@ pub(crate) struct RunFilter {
 
 const RUN: &str =
     "SELECT key, run_id, workflow_id, schedule, schedule_id, workflow, nominal_ms, due_ms, started_ms, closed_ms, status,
-    reason, incidents, position, attempts, lost, lost_in_a_row, step_started_ms, phase, phase_ms, stop FROM run";
+    reason, incidents, position, attempts, lost, lost_in_a_row, step_started_ms, phase, phase_ms, stop, stop_reason FROM run";
 
 fn row(r: &Row<'_>) -> rusqlite::Result<RunRow> {
     let status: String = r.get("status")?;
@@ -131,6 +133,7 @@ fn open(r: &Row<'_>) -> rusqlite::Result<OpenRun> {
             phase,
         },
         stop: stop_named(r.get::<_, Option<String>>("stop")?.as_deref()),
+        stop_reason: r.get("stop_reason")?,
     })
 }
 
@@ -185,9 +188,11 @@ impl Read<'_> {
             .attempt("ask what is running")
     }
 
-    /// How many open runs wait for a worker.
+    /// How much waits: open runs for a worker, starts for their turn, requests for the server.
     pub(crate) fn queued(&self) -> Result<u64, Error> {
-        const SQL: &str = "SELECT count(*) AS n FROM run WHERE closed_ms IS NULL AND phase = 'ready'";
+        const SQL: &str =
+            "SELECT (SELECT count(*) FROM run WHERE closed_ms IS NULL AND phase = 'ready') + (SELECT count(*) FROM waiting)
+            + (SELECT count(*) FROM request WHERE settled_ms IS NULL) AS n";
         let mut statement = self.0.prepare_cached(SQL).attempt("count what waits")?;
         statement.query_row([], |r| r.get("n")).attempt("count what waits")
     }

@@ -312,11 +312,13 @@ impl Write<'_> {
     }
 
     /// Keeps the definition that was in force up to `until` beside the times of it that are undecided.
-    pub(crate) fn keep_epoch(&self, schedule: i64, exhausted: bool, until: DateTime<Utc>) -> Result<(), Error> {
-        const SQL: &str = "INSERT INTO epoch (schedule, until_ms, spec, workflow, workflow_id, overlap, catchup_window_ms, paused, exhausted)
-            SELECT key, :until, spec, workflow, workflow_id, overlap, catchup_window_ms, paused, :exhausted FROM schedule WHERE key = :key";
+    pub(crate) fn keep_epoch(&self, schedule: i64, until: DateTime<Utc>) -> Result<(), Error> {
+        const SQL: &str =
+            "INSERT INTO epoch (schedule, until_ms, spec, workflow, workflow_id, overlap, catchup_window_ms, paused, remaining)
+            SELECT s.key, :until, s.spec, s.workflow, s.workflow_id, s.overlap, s.catchup_window_ms, s.paused, p.remaining
+            FROM schedule s JOIN progress p ON p.schedule = s.key WHERE s.key = :key";
         let mut statement = self.0.0.prepare_cached(SQL).attempt("keep the definition")?;
-        let done = statement.execute(named_params! {":key": schedule, ":until": ms(until), ":exhausted": exhausted});
+        let done = statement.execute(named_params! {":key": schedule, ":until": ms(until)});
         done.map(|_| ()).attempt("keep the definition")
     }
 
@@ -360,11 +362,12 @@ impl Write<'_> {
         done.map(|_| ()).attempt("record the update")
     }
 
-    /// Takes a schedule off the file; its runs stay. Returns how many are still open.
-    pub(crate) fn delete_schedule(&self, key: i64) -> Result<u64, Error> {
+    /// Takes a schedule off the file; its runs stay, its incidents are resolved. Returns how many runs are still open.
+    pub(crate) fn delete_schedule(&self, key: i64, now: DateTime<Utc>) -> Result<u64, Error> {
         const OPEN: &str = "SELECT count(*) AS n FROM run WHERE schedule = :key AND closed_ms IS NULL";
         const SQL: &str = "DELETE FROM schedule WHERE key = :key";
         let mut statement = self.0.0.prepare_cached(OPEN).attempt("count its runs")?;
+        self.resolve_incidents_of(key, now)?;
         let open: i64 = statement
             .query_row(named_params! {":key": key}, |r| r.get("n"))
             .attempt("count its runs")?;

@@ -57,12 +57,12 @@ CREATE TABLE epoch (
     overlap TEXT NOT NULL,
     catchup_window_ms INTEGER NOT NULL,
     paused INTEGER NOT NULL CHECK (paused IN (0, 1)),
-    exhausted INTEGER NOT NULL CHECK (exhausted IN (0, 1))
+    remaining INTEGER CHECK (remaining >= 0)
 ) STRICT;
 CREATE INDEX epoch_schedule ON epoch (schedule);                   -- for `situation`
 
 CREATE TABLE request (
-    key INTEGER PRIMARY KEY,
+    key INTEGER PRIMARY KEY AUTOINCREMENT,   -- never used again: runs outlive their request
     request_id TEXT NOT NULL UNIQUE DEFAULT (lower(hex(randomblob(8)))),
     kind TEXT NOT NULL CHECK (kind IN ('trigger', 'backfill', 'cancel', 'terminate')),
     schedule INTEGER REFERENCES schedule ON DELETE CASCADE,
@@ -121,6 +121,7 @@ CREATE TABLE run (
     phase TEXT NOT NULL DEFAULT 'ready' CHECK (phase IN ('ready', 'waiting', 'running')),
     phase_ms INTEGER,                  -- waiting: until when; running: since when
     stop TEXT CHECK (stop IN ('cancel', 'terminate')),
+    stop_reason TEXT,
     CHECK ((closed_ms IS NULL) = (status = 'Running')),
     CHECK ((phase = 'ready') = (phase_ms IS NULL))
 ) STRICT;

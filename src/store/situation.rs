@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, named_params};
 
 use super::Read;
-use super::rows::{Attempt as _, at, named};
+use super::rows::{Attempt as _, at, at_opt, named};
 use crate::error::{Error, Kind};
 use crate::run::Stop;
 use crate::schedule::overlap::{Origin, Running, Start};
@@ -20,7 +20,7 @@ pub(crate) struct EpochRow {
     pub(crate) workflow_id: String,
     pub(crate) policies: Policies,
     pub(crate) paused: bool,
-    pub(crate) exhausted: bool,
+    pub(crate) remaining: Option<u64>,
     pub(crate) until: DateTime<Utc>,
 }
 
@@ -40,7 +40,6 @@ pub(crate) struct SituationRow {
     pub(crate) id: String,
     pub(crate) current: EpochRow,
     pub(crate) past: Vec<EpochRow>,
-    pub(crate) remaining: Option<u64>,
     pub(crate) cursor: DateTime<Utc>,
     pub(crate) floor: DateTime<Utc>,
     pub(crate) waiting: Vec<Start>,
@@ -76,7 +75,6 @@ impl Read<'_> {
         let mut statement = self.0.prepare_cached(SQL).attempt("read the schedule")?;
         let found = statement
             .query_row(named_params! {":key": schedule}, |r| {
-                let remaining = r.get::<_, Option<i64>>("remaining")?.map(i64::unsigned_abs);
                 let current = EpochRow {
                     spec: r.get("spec")?,
                     workflow: r.get("workflow")?,
@@ -87,7 +85,7 @@ impl Read<'_> {
                         pause_on_failure: r.get("pause_on_failure")?,
                     },
                     paused: r.get("paused")?,
-                    exhausted: remaining == Some(0),
+                    remaining: r.get("remaining")?,
                     until,
                 };
                 let overlap: String = r.get("overlap")?;
@@ -95,14 +93,13 @@ impl Read<'_> {
                     r.get::<_, String>("id")?,
                     current,
                     overlap,
-                    remaining,
                     r.get("cursor_ms")?,
                     r.get("floor_ms")?,
                 ))
             })
             .optional()
             .attempt("read the schedule")?;
-        let Some((id, mut current, overlap, remaining, cursor, floor)) = found else {
+        let Some((id, mut current, overlap, cursor, floor)) = found else {
             return Ok(None);
         };
         current.policies.overlap = policy(&overlap)?;
@@ -111,7 +108,6 @@ impl Read<'_> {
             id,
             current,
             past: self.epochs(schedule)?,
-            remaining,
             cursor: at(cursor),
             floor: at(floor),
             waiting: self.waiting(schedule)?,
@@ -120,17 +116,16 @@ impl Read<'_> {
         }))
     }
 
-    /// Whether times of an earlier definition are undecided.
-    pub(crate) fn has_epochs(&self, schedule: i64) -> Result<bool, Error> {
-        const SQL: &str = "SELECT EXISTS (SELECT 1 FROM epoch WHERE schedule = :key) AS found";
+    /// Until when times belong to an earlier definition and are undecided, if any are.
+    pub(crate) fn undecided_until(&self, schedule: i64) -> Result<Option<DateTime<Utc>>, Error> {
+        const SQL: &str = "SELECT max(until_ms) AS until FROM epoch WHERE schedule = :key";
         let mut statement = self.0.prepare_cached(SQL).attempt("read earlier definitions")?;
-        statement
-            .query_row(named_params! {":key": schedule}, |r| r.get("found"))
-            .attempt("read earlier definitions")
+        let found = statement.query_row(named_params! {":key": schedule}, |r| r.get::<_, Option<i64>>("until"));
+        found.map(at_opt).attempt("read earlier definitions")
     }
 
     fn epochs(&self, schedule: i64) -> Result<Vec<EpochRow>, Error> {
-        const SQL: &str = "SELECT until_ms, spec, workflow, workflow_id, overlap, catchup_window_ms, paused, exhausted
+        const SQL: &str = "SELECT until_ms, spec, workflow, workflow_id, overlap, catchup_window_ms, paused, remaining
             FROM epoch WHERE schedule = :key ORDER BY key";
         let mut statement = self.0.prepare_cached(SQL).attempt("read earlier definitions")?;
         let rows = statement.query_map(named_params! {":key": schedule}, |r| {
@@ -143,7 +138,7 @@ impl Read<'_> {
                     ..Policies::default()
                 },
                 paused: r.get("paused")?,
-                exhausted: r.get("exhausted")?,
+                remaining: r.get("remaining")?,
                 until: at(r.get("until_ms")?),
             };
             Ok((epoch, r.get::<_, String>("overlap")?))

@@ -138,6 +138,20 @@ fn next_times_are_given_as_promised() {
     assert_eq!(next[0]["local"], "2026-11-01T01:30:00-04:00");
     assert!(next[1]["note"].as_str().unwrap().contains("second of two times"));
     assert_eq!(next[2]["note"], Value::Null);
+    let spring = [
+        "schedule",
+        "next",
+        "--cron",
+        "30 2 * * *",
+        "--tz",
+        "Europe/Berlin",
+        "--from",
+        "2026-03-28T12:00:00Z",
+        "--count",
+        "1",
+    ];
+    let note = env.json(&spring)[0]["note"].as_str().unwrap().to_owned();
+    assert_eq!(note, "the clock goes forward: 2026-03-29 02:30 does not exist and is skipped");
 }
 
 #[test]

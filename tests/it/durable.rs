@@ -289,3 +289,103 @@ fn a_server_that_is_killed_again_and_again_runs_no_time_twice() {
     assert_eq!(times.len(), all);
     assert!(runs.as_array().unwrap().iter().all(|r| r["status"] == "Completed"), "{runs}");
 }
+
+#[test]
+fn what_a_finished_step_left_running_on_purpose_is_left_alone() {
+    let env = Env::new();
+    let steps = "[[step]]\nname = \"daemon\"\nshell = \"setsid sleep 300 & echo $! > daemon\"\n[[step]]\nname = \"long\"\nshell = \"echo up >> log; test -e go || sleep 300\"\n";
+    std::fs::write(env.path("steps.toml"), steps).unwrap();
+    env.tempo(&["workflow", "start", "--workflow-id", "w", "--steps", "steps.toml"])
+        .ok();
+    let server = env.serve(&[]);
+    env.lines("log", 1);
+    server.kill();
+    std::fs::write(env.path("go"), "").unwrap();
+    assert_eq!(env.serve(&["--once"]).rest().0, Some(0));
+    let daemon = std::fs::read_to_string(env.path("daemon")).unwrap().trim().to_owned();
+    assert!(is_alive(&daemon), "what made a session of its own is out of reach");
+    let killed = std::process::Command::new("kill").arg(&daemon).status().unwrap();
+    assert!(killed.success());
+}
+
+#[test]
+fn the_time_for_all_attempts_goes_on_while_no_server_is_up() {
+    let env = Env::new();
+    env.tempo(&[
+        "workflow",
+        "start",
+        "--workflow-id",
+        "w",
+        "--schedule-to-close-timeout",
+        "2s",
+        "--attempts",
+        "5",
+        "--shell",
+        "echo try >> log; sleep 300",
+    ])
+    .ok();
+    let server = env.serve(&[]);
+    env.lines("log", 1);
+    server.kill();
+    pass_seconds(&env, 3);
+    assert_eq!(env.serve(&["--once"]).rest().0, Some(1));
+    assert_eq!(env.lines("log", 1).len(), 1, "not begun again to be killed at once");
+    let step = env.json(&["workflow", "describe", "w"])["steps"][0].clone();
+    assert_eq!(step["result"], "incident: not done within 2 s, waits included");
+}
+
+#[test]
+fn a_limit_of_actions_is_the_one_that_was_in_force() {
+    let env = Env::new();
+    let create = [
+        "schedule",
+        "create",
+        "s",
+        "--interval",
+        "1s",
+        "--overlap-policy",
+        "allow-all",
+        "--remaining-actions",
+        "1",
+        "--shell",
+        "echo run >> log",
+    ];
+    env.tempo(&create).ok();
+    pass_seconds(&env, 3);
+    env.tempo(&[
+        "schedule",
+        "update",
+        "s",
+        "--clear",
+        "interval",
+        "--cron",
+        "0 0 1 1 *",
+        "--remaining-actions",
+        "9",
+    ])
+    .ok();
+    assert_eq!(env.serve(&["--once"]).rest().0, Some(0));
+    assert_eq!(env.lines("log", 1).len(), 1);
+    assert_eq!(env.json(&["schedule", "describe", "s"])["remaining_actions"], 9);
+}
+
+#[test]
+fn unpausing_offers_only_what_passed_while_it_was_paused() {
+    let env = Env::new();
+    env.tempo(&["schedule", "create", "s", "--interval", "1s", "--shell", "true"])
+        .ok();
+    pass_seconds(&env, 2);
+    let paused = env.json(&["schedule", "pause", "s"])[0]["updated_at"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    pass_seconds(&env, 2);
+    let hint = env.tempo(&["schedule", "unpause", "s"]).stderr;
+    let first = hint
+        .split("--start-time ")
+        .nth(1)
+        .and_then(|h| h.split(' ').next())
+        .unwrap_or_else(|| panic!("{hint}"));
+    let instant = |t: &str| t.parse::<chrono::DateTime<chrono::Utc>>().unwrap();
+    assert!(instant(first) > instant(&paused), "{hint} (paused at {paused})");
+}

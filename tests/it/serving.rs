@@ -126,7 +126,11 @@ fn the_log_is_a_line_for_each_thing_and_json_for_machines() {
     let ran = env.tempo(&["run", "--once", "--log-format", "json"]);
     let events: Vec<serde_json::Value> = ran.stdout.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     let words: Vec<_> = events.iter().map(|e| e["event"].as_str().unwrap()).collect();
-    assert_eq!(words, ["serving", "start", "retry", "incident", "finish"], "{ran:?}");
+    assert_eq!(
+        words,
+        ["serving", "start", "retry", "incident", "finish", "stopped"],
+        "{ran:?}"
+    );
     assert_eq!(events[2]["error"], "exit 3");
     assert_eq!(
         (events[4]["status"].as_str(), events[4]["workflow_id"].as_str()),
@@ -165,4 +169,67 @@ fn many_schedules_at_one_mark_all_start_and_none_twice() {
     assert_eq!(ids.len(), all, "each nominal time once");
     assert!(all >= 80, "two marks at least, 40 schedules: {all}");
     assert!(runs.as_array().unwrap().iter().all(|r| r["status"] == "Completed"));
+}
+
+#[test]
+fn a_file_has_one_server_by_whatever_name_it_is_opened() {
+    let env = Env::new();
+    let _server = env.serve(&[]);
+    std::os::unix::fs::symlink(env.database(), env.path("other.db")).unwrap();
+    let other = env.path("other.db").display().to_string();
+    assert_eq!(env.tempo(&["--db", &other, "run", "--once"]).code, Some(4));
+    assert_eq!(env.json(&["--db", &other, "status"])["up"], true);
+}
+
+#[test]
+fn signals_reach_a_server_whose_log_nobody_reads() {
+    let env = Env::new();
+    env.tempo(&["schedule", "create", "s", "--interval", "1s", "--shell", "echo up >> log"])
+        .ok();
+    let mut command = env.command(&["run"]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    // A pipe that is full from the start.
+    fill(&writer);
+    let mut child = command.stdout(writer).spawn().unwrap();
+    env.lines("log", 1);
+    let kill = std::process::Command::new("kill")
+        .arg(child.id().to_string())
+        .status()
+        .unwrap();
+    assert!(kill.success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    drop(reader);
+}
+
+/// Fills a pipe until it takes no more.
+fn fill(pipe: &std::io::PipeWriter) {
+    use std::io::Write as _;
+    let mut pipe = pipe.try_clone().unwrap();
+    let (wrote, writes) = std::sync::mpsc::channel();
+    // The last write stays blocked until the reader has gone.
+    std::thread::spawn(move || while pipe.write_all(&[b'\n'; 4096]).is_ok() && wrote.send(()).is_ok() {});
+    while writes.recv_timeout(std::time::Duration::from_millis(300)).is_ok() {}
+}
+
+#[test]
+fn a_run_that_waits_for_a_worker_is_stopped_at_once() {
+    let env = Env::new();
+    let mut server = env.serve(&["--workers", "1"]);
+    env.tempo(&[
+        "workflow",
+        "start",
+        "--workflow-id",
+        "long",
+        "--shell",
+        "echo up >> log; sleep 300",
+    ])
+    .ok();
+    env.lines("log", 1);
+    env.tempo(&["workflow", "start", "--workflow-id", "queued", "--shell", "true"])
+        .ok();
+    env.tempo(&["workflow", "terminate", "queued", "--reason", "not needed"]).ok();
+    server.hears("queued");
+    let run = env.until(&["workflow", "describe", "queued"], |r| r["status"] == "Terminated");
+    assert_eq!(run["reason"], "terminated: not needed");
+    assert_eq!(env.json(&["workflow", "describe", "long"])["status"], "Running");
 }

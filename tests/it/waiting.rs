@@ -216,3 +216,28 @@ fn a_failing_command_fails_the_run_unless_told_to_go_on() {
         assert_eq!(run["result"]["a"], "incident: exit 3");
     }
 }
+
+#[test]
+fn a_request_is_never_mistaken_for_one_of_a_schedule_that_is_gone() {
+    let env = Env::new();
+    let _server = env.serve(&[]);
+    env.tempo(&["schedule", "create", "a", "--interval", "1h", "--shell", "false"])
+        .ok();
+    env.tempo(&["schedule", "create", "b", "--interval", "1h", "--shell", "true"])
+        .ok();
+    assert_eq!(env.tempo(&["schedule", "trigger", "a", "--wait"]).code, Some(1));
+    assert_eq!(env.json(&["status"])["incidents_open"], 1);
+    env.tempo(&["schedule", "delete", "a"]).ok();
+    assert_eq!(
+        env.json(&["status"])["incidents_open"],
+        0,
+        "nothing of it will ever succeed again"
+    );
+    assert_eq!(
+        env.json(&["schedule", "trigger", "b", "--wait"])["runs"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+}

@@ -6,7 +6,6 @@ use crate::output::Style;
 use crate::output::table::{plain, table};
 use crate::output::views::IncidentView;
 use crate::present;
-use crate::store::Missing;
 
 /// List incidents, newest first
 ///
@@ -25,7 +24,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
-    let store = context.open(Missing::ShowNothing)?;
+    let store = context.open_to_show()?;
     let rows = store.read(|r| r.incidents(args.all, args.target.as_deref()))?;
     let views: Vec<_> = rows.iter().map(present::incident).collect();
     if context.ui.is_text() {

@@ -12,18 +12,16 @@ use crate::run::outcome::Status;
 use crate::schedule::overlap::Origin;
 use crate::spec::describe::spoken;
 
-/// The line for an event; none where there is nothing to say.
+/// The line for an event.
 #[expect(clippy::too_many_lines, reason = "one arm for each event, nothing else")]
-pub(super) fn line(event: &Event, now: DateTime<Utc>) -> Option<Line> {
-    let of = |word, style, subject: &str, text: String, fields: Value| {
-        Some(Line {
-            at: now,
-            word,
-            style,
-            subject: subject.to_owned(),
-            text,
-            fields,
-        })
+pub(super) fn line(event: &Event, now: DateTime<Utc>) -> Line {
+    let of = |word, style, subject: &str, text: String, fields: Value| Line {
+        at: now,
+        word,
+        style,
+        subject: subject.to_owned(),
+        text,
+        fields,
     };
     match event {
         Event::Serving {
@@ -247,7 +245,13 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>) -> Option<Line> {
             e.to_string(),
             json!({"error": e.to_string(), "hints": e.hints()}),
         ),
-        Event::Signal | Event::Ended { .. } => None,
+        Event::Ended => of(
+            "stopped",
+            Some(Style::Strong),
+            "",
+            "everything is on file".to_owned(),
+            json!({}),
+        ),
     }
 }
 

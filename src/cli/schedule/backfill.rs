@@ -10,8 +10,9 @@ use crate::names::ScheduleId;
 use crate::ops::{self, instant};
 use crate::output::counted;
 use crate::output::views::{Instant, RequestView, rfc3339};
+use crate::spec::Spec;
 use crate::spec::text;
-use crate::spec::zone::{Zone, Zones as _};
+use crate::spec::zone::Zone;
 
 /// Run the times of a past range
 ///
@@ -58,12 +59,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let overlap = definition::overlap(args.overlap_policy.as_deref())?;
     let timeout = wait::timeout(args.timeout.as_deref())?;
     let row = store.read(|r| ops::find(r, &args.id))?;
-    let zone = row
-        .spec
-        .time_zone
-        .as_deref()
-        .map_or_else(|| Ok(Zone::utc()), |z| context.zones.zone(z))?;
-    let range = range(args, &zone, context.now())?;
+    let spec = Spec::compile(&row.spec, args.id.as_str(), &context.zones)?;
+    let range = range(args, spec.zone(), context.now())?;
     if args.wait {
         wait::needs_server(context)?;
     }
@@ -91,10 +88,22 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         if !view.runs.is_empty() {
             let (done, running) = (count("Completed"), count("Running"));
             let failed = view.runs.len() as u64 - done - running;
-            context.ui.data(&format!(
-                "{}: {done} completed, {running} running, {failed} failed",
-                counted(view.runs.len() as u64, "run")
-            ))?;
+            let incidents = runs.iter().filter(|r| r.incidents > 0).count();
+            let with = if incidents > 0 {
+                format!(", {incidents} with an incident")
+            } else {
+                String::new()
+            };
+            let all = counted(view.runs.len() as u64, "run");
+            context
+                .ui
+                .data(&format!("{all}: {done} completed, {running} running, {failed} failed{with}"))?;
+        }
+        if let Some(state) = state.as_ref().filter(|s| s.refused > 0) {
+            let why = state.reason.as_deref().unwrap_or("the policy refused them");
+            context
+                .ui
+                .data(&format!("{} not started: {why}", counted(state.refused, "time")))?;
         }
     } else {
         context.ui.json(&view)?;

@@ -10,7 +10,7 @@ use crate::store::Missing;
 /// Make a schedule
 ///
 /// Its first time is the first after now; nothing is made up for the past (`tempo schedule backfill` does that). What is wrong is
-/// refused, with every fault at once, and then nothing is recorded.
+/// refused, and then nothing is recorded.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// What to call it

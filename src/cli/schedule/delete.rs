@@ -27,7 +27,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         let delete = |id: &ScheduleId| {
             Ok(DeletedView {
                 id: id.to_string(),
-                still_running: ops::delete(w, id)?,
+                still_running: ops::delete(w, id, context.now())?,
             })
         };
         args.id.iter().map(delete).collect::<Result<Vec<_>, Error>>()

@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::names::ScheduleId;
 use crate::output::table::{pairs, plain, table};
 use crate::output::times::Times;
+use crate::output::ui::tame;
 use crate::output::views::ScheduleView;
 use crate::output::{Style, counted};
 use crate::run::written::{ProbeText, StepText};
@@ -75,13 +76,10 @@ fn show(context: &Context, v: &ScheduleView) -> Result<(), Error> {
     if let Some(action) = &v.action {
         context.ui.data("")?;
         context.ui.data(&format!("Steps of {}", action.workflow_id))?;
-        let rows: Vec<_> = action
-            .steps
-            .iter()
-            .map(|s| vec![plain(format!("  {}", s.name)), plain(said(s))])
-            .collect();
-        for row in rows {
-            context.ui.data(&format!("{}: {}", row[0].0, row[1].0))?;
+        for step in &action.steps {
+            context
+                .ui
+                .data(&format!("  {}: {}", step.name, tame(&said(step)).replace('\n', " ")))?;
         }
     }
     let recent = v.recent_actions.as_deref().unwrap_or_default();

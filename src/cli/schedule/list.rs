@@ -5,7 +5,6 @@ use crate::error::Error;
 use crate::output::Style;
 use crate::output::table::{plain, table};
 use crate::present;
-use crate::store::Missing;
 
 /// List the schedules
 #[derive(Debug, clap::Args)]
@@ -27,8 +26,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     } else {
         args.active.then_some(false)
     };
-    let store = context.open(Missing::ShowNothing)?;
-    let views = store.read(|r| present::schedules(r, &context.zones, paused, args.limit))?;
+    let store = context.open_to_show()?;
+    let views = store.read(|r| present::schedules(r, &context.zones, paused, args.limit, context.now()))?;
     if !context.ui.is_text() {
         return context.ui.json_list(&views);
     }

@@ -20,10 +20,14 @@ pub(super) struct Args {
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let store = context.open(Missing::Refuse)?;
     let view = store.read(|r| present::run_in_full(r, &r.run_named(&args.run)?))?;
-    if context.ui.is_text() {
-        show(context, &view)
+    if !context.ui.is_text() {
+        return context.ui.json(&view);
+    }
+    show(context, &view)?;
+    if view.status == "Running" {
+        context.hint_when_down("this run goes on when it is.")
     } else {
-        context.ui.json(&view)
+        Ok(())
     }
 }
 
@@ -85,5 +89,5 @@ fn said(attempt: &AttemptView) -> String {
         (Some(error_type), Some(error)) => format!(" ({error_type}: {})", tame(error)),
         _ => String::new(),
     };
-    format!("{}{took}{why}", attempt.outcome.as_deref().unwrap_or("running"))
+    format!("{}{took}{why}", attempt.outcome.as_deref().unwrap_or("has not ended"))
 }

@@ -11,7 +11,7 @@ use crate::present;
 use crate::run::outcome::Status;
 use crate::spec::describe::spoken;
 use crate::spec::zone::Zone;
-use crate::store::{Missing, RunFilter};
+use crate::store::RunFilter;
 
 /// List runs, newest first
 #[derive(Debug, clap::Args)]
@@ -47,7 +47,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             .transpose()?,
         limit: (args.limit > 0).then_some(args.limit),
     };
-    let store = context.open(Missing::ShowNothing)?;
+    let store = context.open_to_show()?;
     let views: Vec<(RunView, String)> = store.read(|r| {
         let rows = r.runs(&filter)?;
         rows.iter()

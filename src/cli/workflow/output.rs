@@ -19,7 +19,11 @@ pub(super) struct Args {
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let store = context.open(Missing::Refuse)?;
-    let view = store.read(|r| present::run_in_full(r, &r.run_named(&args.run)?))?;
+    // The bytes themselves: JSON can only hold what is text of them.
+    let (view, attempts) = store.read(|r| {
+        let row = r.run_named(&args.run)?;
+        Ok((present::run_in_full(r, &row)?, r.attempts_of(row.key)?))
+    })?;
     let steps = view.steps.unwrap_or_default();
     if let Some(wanted) = &args.step
         && !steps.iter().any(|s| s.name == *wanted)
@@ -33,16 +37,20 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             None => error,
         });
     }
-    let shown: Vec<_> = steps
-        .into_iter()
-        .filter(|s| args.step.as_ref().is_none_or(|w| s.name == *w))
+    let wanted = |name: &str| args.step.as_ref().is_none_or(|w| name == w);
+    let positions: Vec<usize> = steps
+        .iter()
+        .enumerate()
+        .filter(|(_, s)| wanted(&s.name))
+        .map(|(i, _)| i)
         .collect();
     if !context.ui.is_text() {
+        let shown: Vec<_> = steps.iter().filter(|s| wanted(&s.name)).collect();
         return context.ui.json_list(&shown);
     }
-    shown
+    let bytes = attempts
         .iter()
-        .flat_map(|s| &s.attempts)
-        .filter_map(|a| a.output.as_ref())
-        .try_for_each(|o| context.ui.raw(o.as_bytes()))
+        .filter(|a| positions.contains(&a.position))
+        .filter_map(|a| a.output.as_deref());
+    bytes.into_iter().try_for_each(|output| context.ui.raw(output))
 }
