@@ -77,7 +77,7 @@ fn show_step(context: &Context, number: usize, step: &StepView, times: &crate::o
 fn said(attempt: &AttemptView) -> String {
     let took = attempt.elapsed_ms.map_or_else(String::new, |ms| {
         format!(
-            " after {}",
+            " in {}",
             if ms == 0 {
                 "under 1 ms".to_owned()
             } else {
