@@ -5,8 +5,8 @@ use chrono::{DateTime, Utc};
 use crate::error::Error;
 use crate::run::Stop;
 use crate::run::outcome::{Failure, Status};
-use crate::schedule::overlap::Origin;
 use crate::schedule::refusal::Refused;
+use crate::schedule::start::Origin;
 
 /// Which run an event is about.
 #[expect(clippy::struct_field_names, reason = "the names of the field: a run id is no workflow id")]

@@ -10,7 +10,8 @@ pub mod written;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use self::outcome::{AttemptResult, Ending, ErrorType, Failure, Status};
-use self::step::{OnFailure, OnLost, Step, Work, Workflow};
+use self::step::{Step, Work, Workflow};
+use self::written::{OnFailure, OnLost};
 use crate::error::{Error, Kind};
 use crate::spec::describe::spoken;
 

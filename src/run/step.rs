@@ -3,11 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use super::outcome::ErrorType;
 use super::retry::RetryPolicy;
-use super::written::{Action, ProbeTable, ProbeText, StepText};
+use super::written::{Action, OnFailure, OnLost, ProbeTable, ProbeText, StepText};
 use crate::error::{Error, Kind};
 use crate::names::{StepName, WorkflowId, nearest};
 use crate::spec::text;
@@ -78,26 +76,6 @@ pub struct Command {
     pub user: Option<String>,
     /// Exit codes that are a success.
     pub ok_exit_codes: Vec<i32>,
-}
-
-/// What the failure of a step means for its run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OnFailure {
-    /// The run fails.
-    Fail,
-    /// The run goes on.
-    Continue,
-}
-
-/// What becomes of a step when tempo dies in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OnLost {
-    /// It is tried again.
-    Retry,
-    /// It has failed.
-    Fail,
 }
 
 impl Workflow {

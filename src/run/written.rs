@@ -59,10 +59,10 @@ pub struct StepText {
     pub retry: Option<RetryText>,
     /// What its failure means for the run.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub on_failure: Option<super::step::OnFailure>,
+    pub on_failure: Option<OnFailure>,
     /// What becomes of it when tempo dies in it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub on_lost: Option<super::step::OnLost>,
+    pub on_lost: Option<OnLost>,
 }
 
 /// A probe: a URL, or a table.
@@ -111,4 +111,24 @@ pub struct RetryText {
     /// Error types that end it at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub non_retryable: Option<Vec<String>>,
+}
+
+/// What the failure of a step means for its run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFailure {
+    /// The run fails.
+    Fail,
+    /// The run goes on.
+    Continue,
+}
+
+/// What becomes of a step when tempo dies in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnLost {
+    /// It is tried again.
+    Retry,
+    /// It has failed.
+    Fail,
 }

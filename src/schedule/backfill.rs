@@ -2,9 +2,10 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::overlap::{Origin, OverlapPolicy, Start};
 use super::plan::{Planner, Request, RequestKind, RequestProgress, Situation};
+use super::policy::OverlapPolicy;
 use super::refusal::{Outcome, Reason, Refused};
+use super::start::{Origin, Start};
 use crate::spec::{Spec, Tally};
 
 /// How many starts of one backfill are made in one plan, so that a long one does not hold up the ticks.

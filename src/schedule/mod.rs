@@ -5,8 +5,10 @@
 mod backfill;
 pub mod overlap;
 pub mod plan;
+pub mod policy;
 pub mod refusal;
 pub mod simulate;
+pub mod start;
 
 use std::time::Duration;
 
@@ -17,7 +19,7 @@ use crate::run::written::Action;
 use crate::spec::text;
 use crate::spec::written::Written;
 
-pub use overlap::OverlapPolicy;
+pub use policy::OverlapPolicy;
 
 /// How many starts may wait their turn (the one that begins at once is not counted).
 pub const MAX_BUFFER: usize = 1000;

@@ -1,113 +1,8 @@
 //! What becomes of starts when a run is still going: the six overlap policies. Pure.
 
-use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
-
+use super::policy::OverlapPolicy;
 use super::refusal::{Outcome, Reason, Refused};
-use crate::error::{Error, Kind};
-
-/// What happens to a start while a run of the schedule is going.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OverlapPolicy {
-    /// It does not happen.
-    #[default]
-    Skip,
-    /// One start waits; further ones do not happen.
-    BufferOne,
-    /// All wait, in order.
-    BufferAll,
-    /// The run is cancelled, then the newest start begins.
-    CancelOther,
-    /// The run is killed, then the newest start begins.
-    TerminateOther,
-    /// It happens.
-    AllowAll,
-}
-
-impl OverlapPolicy {
-    /// Every policy.
-    pub const ALL: [Self; 6] = [
-        Self::Skip,
-        Self::BufferOne,
-        Self::BufferAll,
-        Self::CancelOther,
-        Self::TerminateOther,
-        Self::AllowAll,
-    ];
-
-    /// The name, as in the file and in JSON.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Skip => "skip",
-            Self::BufferOne => "buffer-one",
-            Self::BufferAll => "buffer-all",
-            Self::CancelOther => "cancel-other",
-            Self::TerminateOther => "terminate-other",
-            Self::AllowAll => "allow-all",
-        }
-    }
-
-    /// The policy of that name, in any case, with `-`, `_` or nothing between words.
-    ///
-    /// # Errors
-    /// `Usage` that lists the names.
-    pub fn parse(name: &str) -> Result<Self, Error> {
-        let plain: String = name.chars().filter(|c| !matches!(c, '-' | '_')).collect();
-        Self::ALL
-            .into_iter()
-            .find(|p| p.name().replace('-', "").eq_ignore_ascii_case(&plain))
-            .ok_or_else(|| {
-                Error::new(
-                    Kind::Usage,
-                    format_args!("no overlap policy is named `{}`", name.escape_debug()),
-                )
-                .hint(format_args!("They are {}.", Self::ALL.map(Self::name).join(", ")))
-            })
-    }
-
-    fn replaces_the_running(self) -> bool {
-        match self {
-            Self::CancelOther | Self::TerminateOther => true,
-            Self::Skip | Self::BufferOne | Self::BufferAll | Self::AllowAll => false,
-        }
-    }
-}
-
-/// Where a start comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Origin {
-    /// The spec.
-    Scheduled,
-    /// A trigger: the key of the request.
-    Trigger(i64),
-    /// A backfill: the key of the request.
-    Backfill(i64),
-}
-
-impl Origin {
-    /// Whether a person asked for it.
-    #[must_use]
-    pub fn is_manual(self) -> bool {
-        self != Self::Scheduled
-    }
-}
-
-/// A start that is to be decided, or that waits.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Start {
-    /// The time that identifies it.
-    pub nominal: DateTime<Utc>,
-    /// The time it is due.
-    pub due: DateTime<Utc>,
-    /// Where it comes from.
-    pub origin: Origin,
-    /// The policy of the request, where it named one.
-    pub overlap: Option<OverlapPolicy>,
-    /// The key of the row in which it waits already.
-    pub waiting_as: Option<i64>,
-}
+use super::start::{Origin, Start};
 
 /// A run of the schedule that is open.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -248,6 +143,8 @@ impl Settled {
 
 #[cfg(test)]
 mod tests {
+    use chrono::DateTime;
+
     use super::*;
 
     fn start(s: i64) -> Start {

@@ -3,8 +3,10 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Policies;
-use super::overlap::{Origin, OverlapPolicy, Rules, Running, Settled, Start, settle};
+use super::overlap::{Rules, Running, Settled, settle};
+use super::policy::OverlapPolicy;
 use super::refusal::{Outcome, Reason, Refused};
+use super::start::{Origin, Start};
 use crate::spec::{Spec, Tally};
 
 /// A definition that was in force for a while, with times of it still undecided.

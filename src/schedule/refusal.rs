@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::overlap::{Origin, Start};
+use super::start::{Origin, Start};
 
 /// What became of a time that did not start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

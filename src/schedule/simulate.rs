@@ -4,9 +4,11 @@ use std::rc::Rc;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
-use super::overlap::{OverlapPolicy, Running, Start};
+use super::overlap::Running;
 use super::plan::{Begin, Epoch, Plan, Request, RequestKind, Situation, plan};
+use super::policy::OverlapPolicy;
 use super::refusal::Outcome;
+use super::start::Start;
 use super::{MAX_BUFFER, Policies, State};
 use crate::run::Stop;
 use crate::run::outcome::Status;

@@ -7,8 +7,9 @@ use super::Read;
 use super::rows::{Attempt as _, at, at_opt, named};
 use crate::error::{Error, Kind};
 use crate::run::Stop;
-use crate::schedule::overlap::{Origin, Running, Start};
+use crate::schedule::overlap::Running;
 use crate::schedule::plan::{Request, RequestKind};
+use crate::schedule::start::{Origin, Start};
 use crate::schedule::{OverlapPolicy, Policies};
 
 /// A definition in force for a while, as it is on file.

@@ -9,7 +9,7 @@ use crate::output::views::rfc3339;
 use crate::output::{Style, counted};
 use crate::run::Stop;
 use crate::run::outcome::Status;
-use crate::schedule::overlap::Origin;
+use crate::schedule::start::Origin;
 use crate::spec::describe::spoken;
 
 /// The line for an event.

@@ -1,0 +1,39 @@
+//! A start: the time that identifies it, the time it is due, and where it comes from. Pure.
+
+use chrono::{DateTime, Utc};
+
+use super::policy::OverlapPolicy;
+
+/// Where a start comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// The spec.
+    Scheduled,
+    /// A trigger: the key of the request.
+    Trigger(i64),
+    /// A backfill: the key of the request.
+    Backfill(i64),
+}
+
+impl Origin {
+    /// Whether a person asked for it.
+    #[must_use]
+    pub fn is_manual(self) -> bool {
+        self != Self::Scheduled
+    }
+}
+
+/// A start that is to be decided, or that waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Start {
+    /// The time that identifies it.
+    pub nominal: DateTime<Utc>,
+    /// The time it is due.
+    pub due: DateTime<Utc>,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// The policy of the request, where it named one.
+    pub overlap: Option<OverlapPolicy>,
+    /// The key of the row in which it waits already.
+    pub waiting_as: Option<i64>,
+}
