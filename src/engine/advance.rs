@@ -45,8 +45,10 @@ pub(crate) struct Advanced {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MayStart {
     Yes,
-    /// The server drains.
+    /// Nobody is here to make it.
     No,
+    /// The server drains: nothing begins at all, and the schedule of a run that closes is left to the next server.
+    Draining,
 }
 
 /// Moves a run on by `event`, and as far as it goes without an effect.
@@ -74,6 +76,7 @@ pub(crate) fn advance(
         now,
         horizon,
         open: true,
+        draining: may_start == MayStart::Draining,
         decided: Decided::default(),
     };
     if let Some(event) = event {
@@ -94,6 +97,7 @@ struct Mover<'a> {
     now: DateTime<Utc>,
     horizon: DateTime<Utc>,
     open: bool,
+    draining: bool,
     decided: Decided,
 }
 
@@ -128,7 +132,7 @@ impl Mover<'_> {
         if let Some(until) = wait_until {
             return Ok(Next::Wait(deadline.map_or(until, |d| d.min(until))));
         }
-        if may_start == MayStart::No {
+        if may_start != MayStart::Yes {
             return Ok(Next::Nothing);
         }
         let first = self.run.progress.position == 0 && self.run.progress.attempts == 0;
@@ -251,6 +255,9 @@ impl Mover<'_> {
         };
         if let Some(note) = failure_note(&self.run.row.workflow_id, closed.status) {
             self.pause_on_failure(schedule, &note)?;
+        }
+        if self.draining {
+            return self.write.attend_again(schedule, self.now);
         }
         let decided = decide(self.write, self.catalog, schedule, self.now, self.horizon)?;
         self.decided.begun.extend(decided.begun);

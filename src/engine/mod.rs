@@ -113,36 +113,43 @@ impl Shared {
         for run in decided.begun {
             self.add(run);
         }
-        for (run, stop) in decided.stopped {
-            if !self.queue.stop(run, kind_of(stop)) {
-                self.close_waiting(run);
-            }
-        }
+        self.close_waiting(
+            decided
+                .stopped
+                .into_iter()
+                .filter(|(run, stop)| !self.queue.stop(*run, kind_of(*stop))),
+        );
     }
 
-    /// Closes a run that is to stop and that no worker has: it need not wait for one.
-    fn close_waiting(self: &Arc<Self>, run: i64) {
-        let here = Arc::clone(self);
-        let closed = self.writer.write(move |write| {
-            advance(
-                write,
-                &here.catalog,
-                run,
-                None,
-                MayStart::No,
-                here.clock.now(),
-                here.horizon(),
-            )
-        });
-        match closed {
-            Ok(advanced) => {
-                if advanced.decided.events.iter().any(|e| matches!(e, Event::Closed { .. })) {
-                    self.queue.closed_waiting(run);
+    /// Closes runs that are to stop and that no worker has: they need not wait for one. All of them in one group.
+    fn close_waiting(self: &Arc<Self>, stopped: impl Iterator<Item = (i64, crate::run::Stop)>) {
+        let close = |(run, _)| {
+            let here = Arc::clone(self);
+            let closed = self.writer.submit(move |write| {
+                advance(
+                    write,
+                    &here.catalog,
+                    run,
+                    None,
+                    MayStart::No,
+                    here.clock.now(),
+                    here.horizon(),
+                )
+            });
+            (run, closed)
+        };
+        let pending: Vec<_> = stopped.map(close).collect();
+        for (run, closed) in pending {
+            match closed.wait() {
+                Ok(advanced) => {
+                    if advanced.decided.events.iter().any(|e| matches!(e, Event::Closed { .. })) {
+                        self.queue.closed_waiting(run);
+                    }
+                    self.follow(advanced.decided);
                 }
-                self.follow(advanced.decided);
+                // The worker that takes the run up finds the request on file.
+                Err(e) => self.tell(Event::Trouble(e)),
             }
-            // The worker that takes the run up finds the request on file.
-            Err(e) => self.tell(Event::Trouble(e)),
         }
     }
 

@@ -10,7 +10,7 @@ use super::decide::{Decided, decide};
 use crate::actions::StopKind;
 use crate::error::Error;
 use crate::run::Stop;
-use crate::store::Store;
+use crate::store::{RunRequest, Store};
 
 /// How many schedules are decided at a time.
 const BATCH: usize = 256;
@@ -59,7 +59,6 @@ impl Ticker {
 
     /// Does what is to be done at `now`.
     pub(super) fn tick(&mut self, now: DateTime<Utc>) -> Result<Progress, Error> {
-        self.carry_out_requests(now)?;
         let due = self.reader.read(|r| r.due(now.min(self.shared.horizon()), BATCH))?;
         let pending: Vec<_> = due
             .iter()
@@ -80,6 +79,7 @@ impl Ticker {
                 }
             }
         }
+        self.carry_out_requests(now)?;
         self.take_up_new_runs()?;
         let next = self.reader.read(|r| r.next_attention())?;
         // What could not be decided is tried again, but not at once.
@@ -104,24 +104,28 @@ impl Ticker {
         Ok(())
     }
 
+    /// Requests to stop runs, all of them in one group.
     fn carry_out_requests(&self, now: DateTime<Utc>) -> Result<(), Error> {
-        for request in self.reader.read(|r| r.open_run_requests())? {
-            let run = self.shared.writer.write(move |write| {
+        let requests = self.reader.read(|r| r.open_run_requests())?;
+        let carry_out = |request: RunRequest| {
+            let done = self.shared.writer.submit(move |write| {
                 write.stop_run(request.run, request.stop, request.reason.as_deref())?;
                 write.settle_run_request(request.key, now)?;
                 write.open_run(request.run)
-            })?;
-            let Some(run) = run else { continue };
-            let told = vec![super::Event::Stopping {
+            });
+            (request.stop, done)
+        };
+        let pending: Vec<_> = requests.into_iter().map(carry_out).collect();
+        let mut decided = Decided::default();
+        for (stop, done) in pending {
+            let Some(run) = done.wait()? else { continue };
+            decided.stopped.push((run.row.key, stop));
+            decided.events.push(super::Event::Stopping {
                 run: run_name(&run),
-                stop: request.stop,
-            }];
-            self.shared.follow(Decided {
-                stopped: vec![(request.run, request.stop)],
-                events: told,
-                ..Decided::default()
+                stop,
             });
         }
+        self.shared.follow(decided);
         Ok(())
     }
 }

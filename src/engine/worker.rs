@@ -67,7 +67,7 @@ fn record(shared: &Arc<Shared>, run: i64, event: Option<Event>) -> Result<Advanc
     let here = Arc::clone(shared);
     shared.writer.write(move |write| {
         let may_start = if here.draining.load(Ordering::SeqCst) {
-            MayStart::No
+            MayStart::Draining
         } else {
             MayStart::Yes
         };

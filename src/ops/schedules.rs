@@ -7,7 +7,7 @@ use crate::error::{Error, Kind};
 use crate::names::{ScheduleId, nearest};
 use crate::run::step::Workflow;
 use crate::run::written::Action;
-use crate::schedule::plan::next_due;
+use crate::schedule::plan::{next_due, passed_over};
 use crate::schedule::simulate::has_undecided;
 use crate::schedule::{Policies, State};
 use crate::spec::text::{duration, duration_text};
@@ -135,7 +135,8 @@ pub(crate) fn update(
     // A spec that could never fire is refused where it is new; one that has come to its end may still be changed otherwise.
     let never = if after.spec == before.spec { Never::Allow } else { never };
     let spec = check(id, &after, zones, never, now)?;
-    replace(write, &row, &before, &after, &spec, now)
+    let old = Spec::compile(&before.spec, id.as_str(), zones)?;
+    replace(write, &row, &before, &after, (&old, &spec), now)
 }
 
 /// Pauses schedules; `note` replaces theirs where it is given.
@@ -195,7 +196,7 @@ fn set_paused(
         return Ok(());
     }
     let spec = Spec::compile(&after.spec, id.as_str(), zones)?;
-    replace(write, &row, &before, &after, &spec, now)
+    replace(write, &row, &before, &after, (&spec, &spec), now)
 }
 
 /// Deletes a schedule; its runs stay on file. How many of them are still going.
@@ -289,16 +290,17 @@ fn new<'a>(id: &'a ScheduleId, whole: &'a Whole, next: Option<DateTime<Utc>>) ->
     }
 }
 
-/// Replaces a definition: what was due up to `now` is kept with what was in force, for the server to decide.
+/// Replaces a definition, with its spec before and after: what was due up to `now` is kept with what was in force, for the server to decide.
 fn replace(
     write: &Write<'_>,
     row: &ScheduleRow,
     before: &Whole,
     after: &Whole,
-    spec: &Spec,
+    specs: (&Spec, &Spec),
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     let exhausted = before.state.remaining_actions == Some(0);
+    let (old, spec) = specs;
     // The note decides nothing.
     let in_force = |w: &Whole| Whole {
         state: State {
@@ -319,7 +321,15 @@ fn replace(
         write.raise_floor(row.key, now)?;
     }
     write.update_schedule(row.key, &new(&row.id, after, next), now)?;
+    let survive = if before.spec == after.spec || after.state.paused || after.state.remaining_actions == Some(0) {
+        Vec::new()
+    } else {
+        passed_over(old, spec, row.cursor, now)
+    };
+    for nominal in &survive {
+        write.put_waiting(row.key, *nominal, now)?;
+    }
     // What waits is decided again at once, under the new definition; and so is what was due before it.
-    let at_once = undecided || row.waiting > 0;
+    let at_once = undecided || row.waiting > 0 || !survive.is_empty();
     write.attend(row.key, if at_once { Some(now) } else { next })
 }

@@ -155,7 +155,8 @@ impl Planner {
                 finished: false,
             };
             loop {
-                let room = self.max_buffer.saturating_sub(self.queue.len());
+                // Half of the buffer, as Temporal has it: the schedule's own times need room to wait as well.
+                let room = (self.max_buffer / 2).saturating_sub(self.queue.len());
                 let after = all.done_to.unwrap_or(start - TimeDelta::nanoseconds(1));
                 let spec = situation.current.spec;
                 let times = spec.times_after(after).take_while(|t| *t <= end);

@@ -241,6 +241,15 @@ impl Planner {
             if due <= self.floor {
                 continue;
             }
+            if self
+                .queue
+                .iter()
+                .any(|s| s.origin == Origin::Scheduled && s.nominal == nominal)
+            {
+                // A change has put it there.
+                self.cursor = nominal;
+                continue;
+            }
             self.cursor = nominal;
             let start = Start {
                 nominal,
@@ -305,14 +314,37 @@ impl Planner {
 
     fn finish(mut self, current: &Epoch<'_>) -> Plan {
         self.plan.waiting = self.queue;
-        self.plan.cursor = self.cursor;
+        // What a change has put in the buffer is decided by beginning it.
+        let begun = self
+            .plan
+            .begin
+            .iter()
+            .filter(|b| b.epoch.is_none() && b.start.origin == Origin::Scheduled);
+        self.plan.cursor = begun
+            .map(|b| b.start.nominal)
+            .max()
+            .map_or(self.cursor, |n| self.cursor.max(n));
         self.plan.floor = self.floor;
         self.plan.remaining = self.remaining;
         if !current.paused && self.remaining != Some(0) {
-            self.plan.next_due = next_due(current.spec, self.cursor, self.floor);
+            self.plan.next_due = next_due(current.spec, self.plan.cursor, self.floor);
         }
         self.plan
     }
+}
+
+/// Nominal times that a change would pass over: pending under the old spec, named by the new one too, and due by it before the change.
+#[must_use]
+pub fn passed_over(old: &Spec, new: &Spec, cursor: DateTime<Utc>, change: DateTime<Utc>) -> Vec<DateTime<Utc>> {
+    let from = cursor.max(change - old.jitter());
+    let pending = old
+        .times_after(from)
+        .take_while(|nominal| *nominal <= change)
+        .filter(|nominal| old.due(*nominal) > change);
+    let named = |nominal: &DateTime<Utc>| new.next_after(*nominal - TimeDelta::seconds(1)) == Some(*nominal);
+    pending
+        .filter(|nominal| named(nominal) && new.due(*nominal) <= change)
+        .collect()
 }
 
 /// The first due time after `floor` of a nominal time after `cursor`.

@@ -5,10 +5,10 @@ use std::rc::Rc;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
 use super::overlap::Running;
-use super::plan::{Begin, Epoch, Plan, Request, RequestKind, Situation, plan};
+use super::plan::{Begin, Epoch, Plan, Request, RequestKind, Situation, passed_over, plan};
 use super::policy::OverlapPolicy;
 use super::refusal::Outcome;
-use super::start::Start;
+use super::start::{Origin, Start};
 use super::{MAX_BUFFER, Policies, State};
 use crate::run::Stop;
 use crate::run::outcome::Status;
@@ -339,7 +339,17 @@ impl<'a> Simulation<'a> {
             }
             Input::Update(spec, policies, workflow_id) => {
                 self.change(now);
+                let survive = passed_over(&self.spec, &spec, self.cursor, now);
                 (self.spec, self.policies, self.workflow_id) = (spec, policies, workflow_id);
+                if !self.state.paused && self.state.remaining_actions != Some(0) {
+                    self.waiting.extend(survive.into_iter().map(|nominal| Start {
+                        nominal,
+                        due: now,
+                        origin: Origin::Scheduled,
+                        overlap: None,
+                        waiting_as: None,
+                    }));
+                }
             }
             Input::Trigger(overlap) => self.request(RequestKind::Trigger(now), overlap),
             Input::Backfill(start, end, overlap) => self.request(

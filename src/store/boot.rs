@@ -60,10 +60,7 @@ impl Write<'_> {
 
     /// The start waits its turn like any other; the ticker decides it at once.
     fn start_at_boot(&self, schedule: &AtBoot, now: DateTime<Utc>) -> Result<(), Error> {
-        const SQL: &str =
-            "INSERT INTO waiting (schedule, nominal_ms, due_ms, origin) VALUES (:schedule, :now, :now, 'scheduled')";
-        let values = named_params! {":schedule": schedule.schedule, ":now": ms(now)};
-        self.0.0.execute(SQL, values).attempt("record the start at boot")?;
+        self.put_waiting(schedule.schedule, now, now)?;
         self.attend(schedule.schedule, Some(now))
     }
 

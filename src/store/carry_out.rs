@@ -83,6 +83,15 @@ impl Write<'_> {
             .attempt("record the start")
     }
 
+    /// Puts a scheduled start among those that wait their turn.
+    pub(crate) fn put_waiting(&self, schedule: i64, nominal: DateTime<Utc>, due: DateTime<Utc>) -> Result<(), Error> {
+        const SQL: &str =
+            "INSERT INTO waiting (schedule, nominal_ms, due_ms, origin) VALUES (:schedule, :nominal, :due, 'scheduled')";
+        let mut statement = self.0.0.prepare_cached(SQL).attempt("record what waits")?;
+        let done = statement.execute(named_params! {":schedule": schedule, ":nominal": ms(nominal), ":due": ms(due)});
+        done.map(|_| ()).attempt("record what waits")
+    }
+
     fn keep_waiting(&self, situation: &SituationRow, plan: &Plan) -> Result<(), Error> {
         const DELETE: &str = "DELETE FROM waiting WHERE key = :key";
         const INSERT: &str = "INSERT INTO waiting (schedule, nominal_ms, due_ms, origin, request, overlap)

@@ -47,6 +47,13 @@ impl ServerLock {
     pub(crate) fn take(database: &Path, pid: u32, since_ms: i64) -> Result<Self, Error> {
         let path = lock_path(database);
         let attempted = |e: std::io::Error| Error::new(Kind::System, format_args!("cannot lock `{}`", path.display())).because(e);
+        if std::fs::metadata(database).is_ok_and(|m| std::os::unix::fs::MetadataExt::nlink(&m) > 1) {
+            return Err(Error::new(
+                Kind::System,
+                format_args!("the database `{}` has several names (hard links)", database.display()),
+            )
+            .hint("Two servers on one file would damage it: keep one name, and use symbolic links for others."));
+        }
         let mut file = open(&path).map_err(attempted)?;
         // A command that asks whether a server is up holds the lock for a moment.
         let taken = (0..TRIES).any(|tried| {

@@ -20,7 +20,7 @@ mod writer;
 pub(crate) use incidents::{IncidentRow, OccurrenceRow};
 pub(crate) use lock::{ServerLock, server_pid};
 pub(crate) use open::{Missing, Store};
-pub(crate) use requests::{NewRequest, Placed, RequestState};
+pub(crate) use requests::{NewRequest, Placed, RequestState, RunRequest};
 pub(crate) use runs::{AttemptRow, LostAttempt, NewRun, OpenRun, RunFilter, RunRow, StepRow};
 pub(crate) use schedules::{BackfillRow, NewSchedule, ScheduleRow};
 pub(crate) use situation::EpochRow;

@@ -173,18 +173,20 @@ impl Write<'_> {
             )
             .attempt("record the request")?;
         if let Some(schedule) = schedule {
-            self.attend(schedule, Some(self.attention_of(schedule)?.map_or(now, |at| at.min(now))))?;
+            self.attend_again(schedule, now)?;
         }
         Ok(placed)
     }
 
-    fn attention_of(&self, schedule: i64) -> Result<Option<DateTime<Utc>>, Error> {
+    /// Has the ticker look at a schedule by `now` at the latest, where it is still there.
+    pub(crate) fn attend_again(&self, schedule: i64, now: DateTime<Utc>) -> Result<(), Error> {
         const SQL: &str = "SELECT attention_ms FROM progress WHERE schedule = :key";
         let mut statement = self.0.0.prepare_cached(SQL).attempt("ask when it is due")?;
-        let found: Option<i64> = statement
-            .query_row(named_params! {":key": schedule}, |r| r.get("attention_ms"))
-            .attempt("ask when it is due")?;
-        Ok(found.map(at))
+        let found = statement.query_row(named_params! {":key": schedule}, |r| r.get::<_, Option<i64>>("attention_ms"));
+        match found.optional().attempt("ask when it is due")? {
+            None => Ok(()),
+            Some(known) => self.attend(schedule, Some(known.map_or(now, |ms| at(ms).min(now)))),
+        }
     }
 
     /// Records that a request about a run has been carried out.
