@@ -41,6 +41,54 @@ fn the_engine_follows_the_timelines_of_the_simulation() {
 }
 
 #[test]
+fn a_time_between_nominal_and_due_survives_a_shorter_jitter_once() {
+    let row = json!({"spec": {"cron": [], "intervals": [{"every_s": 10, "offset_s": 0}], "jitter_s": 9}, "jitter_seed": "j",
+        "policy": {"overlap": "ALLOW_ALL", "catchup_window_s": 600}});
+    let created = instant(&json!("2022-06-01T00:00:01Z"));
+    for down in [false, true] {
+        let mut world = World::new(&row, created, 0);
+        let written = world.ticker.reader().read(|r| ops::find(r, &world.id)).unwrap().spec;
+        let spec = crate::spec::Spec::compile(&written, world.id.as_str(), &ZoneInfo::of_machine()).unwrap();
+        // A time that is due long after it is nominal, with others before it.
+        let late = |at: &DateTime<Utc>| spec.due(*at) - *at > TimeDelta::seconds(6);
+        let pending = spec.times_after(created + TimeDelta::seconds(20)).find(late).unwrap();
+        let change = pending + TimeDelta::seconds(3);
+        if !down {
+            world.advance(change);
+        }
+        for jitter in ["1s", "500ms", "9s"] {
+            let (id, zones) = (world.id.clone(), ZoneInfo::of_machine());
+            let spec = Written {
+                jitter: Some(jitter.to_owned()),
+                ..Written::default()
+            };
+            let patch = Patch {
+                spec,
+                ..Patch::default()
+            };
+            world
+                .shared
+                .writer
+                .write(move |w| ops::update(w, &zones, &id, &patch, Never::Refuse, change))
+                .unwrap();
+        }
+        world.clock.set(change);
+        world.tick(change);
+        world.advance(change + TimeDelta::minutes(2));
+        let runs = world
+            .ticker
+            .reader()
+            .read(|r| r.runs(&crate::store::RunFilter::default()))
+            .unwrap();
+        let mut nominals: Vec<_> = runs.iter().map(|r| r.nominal.timestamp()).collect();
+        nominals.sort_unstable();
+        let want: Vec<_> = (0..).map(|n| created.timestamp() + 9 + 10 * n).take(nominals.len()).collect();
+        assert_eq!(nominals, want, "each time once, server down: {down}");
+        assert!(nominals.contains(&pending.timestamp()) && nominals.len() > 10);
+    }
+}
+
+#[test]
 fn what_starts_at_boot_starts_once_after_each_boot_and_not_while_paused() {
     let row = json!({"spec": {"cron": [], "intervals": [{"every_s": 86400, "offset_s": 0}]}, "policy": {"overlap": "SKIP", "catchup_window_s": 600}});
     let created = instant(&json!("2022-06-01T00:01:00Z"));
@@ -348,6 +396,9 @@ impl<'a> World<'a> {
     /// Stops reach the runs that are going.
     fn hear(&mut self, now: DateTime<Utc>) {
         for event in self.events.try_iter().collect::<Vec<_>>() {
+            if let Event::Trouble(e) = event {
+                panic!("{e}");
+            }
             let Event::Stopping { run, stop } = event else { continue };
             let row = self.ticker.reader().read(|r| r.run_named(&run.run_id)).unwrap();
             let (kind, key, ending) = match stop {

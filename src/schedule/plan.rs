@@ -126,6 +126,12 @@ pub struct Plan {
 pub fn plan(situation: &Situation<'_>, now: DateTime<Utc>) -> Plan {
     let mut planner = Planner {
         queue: situation.waiting.clone(),
+        waited: situation
+            .waiting
+            .iter()
+            .filter(|w| w.origin == Origin::Scheduled)
+            .map(|w| w.nominal)
+            .collect(),
         running: situation.running.clone(),
         cursor: situation.cursor,
         floor: situation.floor,
@@ -165,6 +171,8 @@ pub fn plan(situation: &Situation<'_>, now: DateTime<Utc>) -> Plan {
 
 pub(super) struct Planner {
     pub(super) queue: Vec<Start>,
+    /// Scheduled times that wait already: they are not taken up again.
+    waited: Vec<DateTime<Utc>>,
     running: Vec<Running>,
     cursor: DateTime<Utc>,
     floor: DateTime<Utc>,
@@ -241,11 +249,7 @@ impl Planner {
             if due <= self.floor {
                 continue;
             }
-            if self
-                .queue
-                .iter()
-                .any(|s| s.origin == Origin::Scheduled && s.nominal == nominal)
-            {
+            if self.waited.contains(&nominal) {
                 // A change has put it there.
                 self.cursor = nominal;
                 continue;
@@ -314,16 +318,10 @@ impl Planner {
 
     fn finish(mut self, current: &Epoch<'_>) -> Plan {
         self.plan.waiting = self.queue;
-        // What a change has put in the buffer is decided by beginning it.
-        let begun = self
-            .plan
-            .begin
-            .iter()
-            .filter(|b| b.epoch.is_none() && b.start.origin == Origin::Scheduled);
-        self.plan.cursor = begun
-            .map(|b| b.start.nominal)
-            .max()
-            .map_or(self.cursor, |n| self.cursor.max(n));
+        // What a change has put in the buffer is decided with this plan, whatever became of it.
+        let named = |n: &DateTime<Utc>| current.spec.next_after(*n - TimeDelta::seconds(1)) == Some(*n);
+        let put = self.waited.iter().copied().filter(|n| *n > self.cursor).filter(named).max();
+        self.plan.cursor = put.unwrap_or(self.cursor);
         self.plan.floor = self.floor;
         self.plan.remaining = self.remaining;
         if !current.paused && self.remaining != Some(0) {

@@ -233,3 +233,43 @@ fn a_run_that_waits_for_a_worker_is_stopped_at_once() {
     assert_eq!(run["reason"], "terminated: not needed");
     assert_eq!(env.json(&["workflow", "describe", "long"])["status"], "Running");
 }
+
+#[test]
+fn a_drain_leaves_the_starts_that_wait_to_the_next_server() {
+    let env = Env::new();
+    let shell = "echo up >> log; until test -e go; do sleep 0.02; done";
+    env.tempo(&[
+        "schedule",
+        "create",
+        "s",
+        "--interval",
+        "1h",
+        "--overlap-policy",
+        "buffer-all",
+        "--shell",
+        shell,
+    ])
+    .ok();
+    let mut server = env.serve(&[]);
+    env.tempo(&["schedule", "trigger", "s"]).ok();
+    env.tempo(&["schedule", "trigger", "s"]).ok();
+    env.lines("log", 1);
+    server.signal("TERM");
+    server.hears("drain");
+    std::fs::write(env.path("go"), "").unwrap();
+    assert_eq!(server.rest().0, Some(0));
+    assert_eq!(
+        env.json(&["workflow", "list"]).as_array().unwrap().len(),
+        1,
+        "nothing more began"
+    );
+    assert_eq!(env.json(&["schedule", "describe", "s"])["buffer_size"], 1);
+    assert_eq!(env.serve(&["--once"]).rest().0, Some(0));
+    assert_eq!(
+        env.json(&["workflow", "list", "--status", "completed"])
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+}
