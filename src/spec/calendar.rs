@@ -5,7 +5,7 @@
 use super::field::{self, Range};
 use serde::{Deserialize, Serialize};
 
-const DAY: i64 = 86_400;
+pub(super) const DAY: i64 = 86_400;
 const FIRST_YEAR: i64 = 2000;
 const LAST_YEAR: i64 = 2100;
 
@@ -67,6 +67,17 @@ impl From<&Fields> for Calendar {
 }
 
 impl Calendar {
+    /// Every second.
+    pub(super) const ALWAYS: Self = Self {
+        seconds: (1 << 60) - 1,
+        minutes: (1 << 60) - 1,
+        hours: (1 << 24) - 1,
+        days: u32::MAX - 1,
+        months: (1 << 13) - 2,
+        weekdays: (1 << 7) - 1,
+        years: (1 << 101) - 1,
+    };
+
     /// The first matching civil second after `civil`, if there is one before the year 2101.
     #[must_use]
     pub fn next_after(&self, civil: i64) -> Option<i64> {
@@ -90,19 +101,43 @@ impl Calendar {
     /// Whether the civil second `civil` matches.
     #[must_use]
     pub fn matches(&self, civil: i64) -> bool {
-        self.next_after(civil - 1) == Some(civil)
+        self.matches_time(civil.rem_euclid(DAY)) && self.matches_day(civil.div_euclid(DAY))
     }
 
-    /// For a `civil` that matches: the first later civil second that may not, found by whole days, hours and minutes.
-    pub(super) fn may_end_at(&self, civil: i64) -> i64 {
+    fn matches_day(&self, day: i64) -> bool {
+        let (year, month, day_of_month) = date_of(day);
+        let in_year = (FIRST_YEAR..=LAST_YEAR).contains(&year) && self.years >> (year - FIRST_YEAR) & 1 == 1;
+        in_year
+            && self.months >> month & 1 == 1
+            && self.days >> day_of_month & 1 == 1
+            && self.weekdays >> weekday_of(day) & 1 == 1
+    }
+
+    pub(super) fn matches_time(&self, second_of_day: i64) -> bool {
+        let (hour, minute, second) = (second_of_day / 3600, second_of_day / 60 % 60, second_of_day % 60);
+        self.hours >> hour & 1 == 1 && self.minutes >> minute & 1 == 1 && self.seconds >> second & 1 == 1
+    }
+
+    /// Whether every time of day of `other` is one of this calendar too.
+    pub(super) fn has_times_of(&self, other: &Self) -> bool {
+        let (hours, minutes, seconds) = (
+            other.hours & !self.hours,
+            other.minutes & !self.minutes,
+            other.seconds & !self.seconds,
+        );
+        (hours, minutes, seconds) == (0, 0, 0)
+    }
+
+    /// For a second of a day that matches: the first later one that may not, found by whole runs of hours, minutes or seconds.
+    pub(super) fn time_may_end_at(&self, second_of_day: i64) -> i64 {
         const SIXTY: u64 = (1 << 60) - 1;
-        let step = match (self.seconds == SIXTY, self.minutes == SIXTY, self.hours == (1 << 24) - 1) {
-            (true, true, true) => DAY,
-            (true, true, false) => 3600,
-            (true, false, _) => 60,
-            (false, _, _) => 1,
+        let run = |set: u64, from: i64| i64::from((!(set >> from)).trailing_zeros());
+        let (step, at, set) = match (self.seconds == SIXTY, self.minutes == SIXTY) {
+            (true, true) => (3600, second_of_day / 3600, u64::from(self.hours)),
+            (true, false) => (60, second_of_day / 60 % 60, self.minutes),
+            (false, _) => (1, second_of_day % 60, self.seconds),
         };
-        civil - civil.rem_euclid(step) + step
+        second_of_day - second_of_day % step + run(set, at) * step
     }
 
     fn first_time(&self) -> i64 {
@@ -112,7 +147,7 @@ impl Calendar {
     }
 
     /// The first matching second of a day at or after `second_of_day`.
-    fn time_from(&self, second_of_day: i64) -> Option<i64> {
+    pub(super) fn time_from(&self, second_of_day: i64) -> Option<i64> {
         let (hour, minute, second) = (second_of_day / 3600, second_of_day / 60 % 60, second_of_day % 60);
         let first_second = i64::from(self.seconds.trailing_zeros());
         let first_minute = i64::from(self.minutes.trailing_zeros());
@@ -131,47 +166,72 @@ impl Calendar {
 
     /// The first matching day at or after a date, as days since the epoch.
     fn day_from(&self, year: i64, month: i64, day: i64) -> Option<i64> {
-        let (mut year, mut month, mut day) = if year < FIRST_YEAR {
-            (FIRST_YEAR, 1, 1)
-        } else {
-            (year, month, day)
-        };
-        while year <= LAST_YEAR {
-            if self.years >> (year - FIRST_YEAR) & 1 == 0 {
-                (year, month, day) = (year + 1, 1, 1);
-                continue;
-            }
-            let Some(m) = bit_from(u64::from(self.months), month) else {
-                (year, month, day) = (year + 1, 1, 1);
-                continue;
-            };
-            if m != month {
-                (month, day) = (m, 1);
-            }
-            let first = days_of(year, month, 1);
-            if let Some(d) = bit_from(u64::from(self.days_in(first, month_length(year, month))), day) {
-                return Some(first + d - 1);
-            }
-            (month, day) = (month + 1, 1);
-        }
-        None
+        let mut months = self.months_from(year, month);
+        let (first, days) = months.next()?;
+        // Of the month that the date is in, if it is that one, what lies before the day does not count.
+        let before = if first == days_of(year, month, 1) { day } else { 1 };
+        bit_from(u64::from(days), before)
+            .map(|d| first + d - 1)
+            .or_else(|| months.find_map(|(first, days)| Some(first + bit_from(u64::from(days), 1)? - 1)))
     }
 
-    /// The days that match in a month that begins on epoch day `first`: day-of-month AND day-of-week.
+    /// The months of this calendar at or after one: the epoch day of the first of each, and its days that match as a set, the first is bit 1.
+    pub(super) fn months_from(&self, year: i64, month: i64) -> impl Iterator<Item = (i64, u32)> + '_ {
+        let begin = if year < FIRST_YEAR { (FIRST_YEAR, 1) } else { (year, month) };
+        let first = self.month_from(begin.0, begin.1);
+        let months = std::iter::successors(first, |(year, month)| self.month_from(*year, month + 1));
+        months.map(|(year, month)| {
+            let first = days_of(year, month, 1);
+            (first, self.days_in(first, month_length(year, month)))
+        })
+    }
+
+    /// The first month of this calendar at or after one.
+    fn month_from(&self, year: i64, month: i64) -> Option<(i64, i64)> {
+        let month_of = |from| bit_from(u64::from(self.months), from);
+        if (FIRST_YEAR..=LAST_YEAR).contains(&year)
+            && self.years >> (year - FIRST_YEAR) & 1 == 1
+            && let Some(month) = month_of(month)
+        {
+            return Some((year, month));
+        }
+        let later = u32::try_from(year + 1 - FIRST_YEAR).ok()?;
+        let years = self.years.checked_shr(later).filter(|left| *left != 0)?;
+        Some((year + 1 + i64::from(years.trailing_zeros()), month_of(1)?))
+    }
+
+    /// The days that match in the month that begins on epoch day `first`: day-of-month AND day-of-week.
     fn days_in(&self, first: i64, length: i64) -> u32 {
-        // 1970-01-01 was a Thursday.
-        let weekday_of_first = (first + 4).rem_euclid(7);
         let week = u64::from(self.weekdays);
-        let rotated = (week | week << 7) >> weekday_of_first & 0x7f;
+        let rotated = (week | week << 7) >> weekday_of(first) & 0x7f;
         let month = rotated | rotated << 7 | rotated << 14 | rotated << 21 | rotated << 28;
         #[expect(clippy::cast_possible_truncation, reason = "cut to 32 bits by the length of the month")]
         let days = (month << 1 & ((1 << (length + 1)) - 1)) as u32;
         days & self.days
     }
+
+    /// The days that match in the month of a date, of which `first` is the epoch day of the first; none where month or year do not match.
+    pub(super) fn days_of_month(&self, first: i64) -> u32 {
+        let (year, month, _) = date_of(first);
+        let named = self.months >> month & 1 == 1
+            && (FIRST_YEAR..=LAST_YEAR).contains(&year)
+            && self.years >> (year - FIRST_YEAR) & 1 == 1;
+        if named {
+            self.days_in(first, month_length(year, month))
+        } else {
+            0
+        }
+    }
+}
+
+/// The weekday of an epoch day, Sunday is 0.
+fn weekday_of(day: i64) -> i64 {
+    // 1970-01-01 was a Thursday.
+    (day + 4).rem_euclid(7)
 }
 
 /// The lowest set bit at or above `from`.
-fn bit_from(set: u64, from: i64) -> Option<i64> {
+pub(super) fn bit_from(set: u64, from: i64) -> Option<i64> {
     if from >= 64 {
         return None;
     }

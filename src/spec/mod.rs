@@ -7,6 +7,7 @@ pub mod calendar;
 pub mod cron;
 mod days;
 pub mod describe;
+mod exclude;
 pub mod field;
 pub mod interval;
 pub mod jitter;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use self::calendar::Calendar;
+use self::exclude::next_allowed;
 use self::interval::Interval;
 use self::written::Written;
 use self::zone::{Gap, Transitions, Zone, Zones};
@@ -29,7 +31,7 @@ use crate::error::{Error, Kind};
 const END_OF_TIME: i64 = 4_133_980_800;
 
 /// A spec made ready to be asked for times.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spec {
     calendars: Vec<Calendar>,
     exclusions: Vec<Calendar>,
@@ -105,6 +107,12 @@ impl Spec {
         &self.zone
     }
 
+    /// What the jitter is seeded with: the schedule's id.
+    #[must_use]
+    pub fn seed(&self) -> &str {
+        &self.seed
+    }
+
     /// The most that a due time may be later than its nominal time.
     #[must_use]
     pub fn jitter(&self) -> TimeDelta {
@@ -123,6 +131,12 @@ impl Spec {
         let at = self.search(from, &self.exclusions)?;
         let at = DateTime::from_timestamp(at, 0)?;
         self.end.is_none_or(|end| at <= end).then_some(at)
+    }
+
+    /// Whether it names this very instant.
+    #[must_use]
+    pub fn names(&self, instant: DateTime<Utc>) -> bool {
+        self.next_after(instant - TimeDelta::nanoseconds(1)) == Some(instant)
     }
 
     /// When the nominal time `nominal` is due: itself plus a delay below the jitter and below the distance to the following time.
@@ -220,18 +234,13 @@ impl Spec {
         let mut at = interval.next_after(after);
         while at < END_OF_TIME {
             let civil = self.zone.civil_at(at);
-            let Some(exclusion) = exclusions.iter().find(|e| e.matches(civil)) else {
+            if !exclusions.iter().any(|e| e.matches(civil)) {
                 return Some(at);
-            };
-            let over = exclusion.may_end_at(civil) - 1;
+            }
             // Within one span the wall clock runs with UTC; a transition in between is met by looking again right after it.
-            let next = at + (over - civil);
-            let limit = self
-                .zone
-                .transition_near(at, next - at + 1)
-                .filter(|t| t.0 > at)
-                .map_or(next, |t| next.min(t.0 - 1));
-            at = interval.next_after(limit.max(at));
+            let until = next_allowed(&Calendar::ALWAYS, exclusions, civil).map_or(END_OF_TIME, |free| at + (free - civil));
+            let limit = self.zone.next_transition(at).map_or(until, |t| until.min(t));
+            at = interval.next_after(limit.max(at + 1) - 1);
         }
         None
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::calendar::Calendar;
+use super::exclude::next_allowed;
 use crate::error::Error;
 
 /// From `start` on (Unix seconds, inclusive) the wall clock is `offset` seconds ahead of UTC.
@@ -128,6 +129,11 @@ impl Zone {
         near(i + 1).or_else(|| near(i))
     }
 
+    /// The Unix second at which the offset changes next after `at`.
+    pub(super) fn next_transition(&self, at: i64) -> Option<i64> {
+        self.spans.get(self.index_at(at) + 1).map(|next| next.start)
+    }
+
     /// The gaps between two Unix seconds: the civil times at which each begins and ends.
     pub(super) fn gaps_between(&self, after: i64, until: i64) -> impl Iterator<Item = (i64, i64)> + '_ {
         let civil = |w: &[Span]| (w[1].start + i64::from(w[0].offset), w[1].start + i64::from(w[1].offset));
@@ -188,13 +194,4 @@ impl Zone {
             from = next.start - 1;
         }
     }
-}
-
-/// The first civil time of `calendar` after `civil` that no exclusion matches.
-fn next_allowed(calendar: &Calendar, exclusions: &[Calendar], civil: i64) -> Option<i64> {
-    let mut at = calendar.next_after(civil)?;
-    while let Some(exclusion) = exclusions.iter().find(|e| e.matches(at)) {
-        at = calendar.next_after(exclusion.may_end_at(at) - 1)?;
-    }
-    Some(at)
 }
