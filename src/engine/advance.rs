@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::catalog::Catalog;
-use super::decide::{Decided, decide};
+use super::decide::{Decided, Terms, decide};
 use super::events::{Event, RunName, StepName};
 use crate::error::Error;
 use crate::run::outcome::{AttemptResult, Ending, Status};
@@ -54,12 +53,11 @@ pub(crate) enum MayStart {
 /// Moves a run on by `event`, and as far as it goes without an effect.
 pub(crate) fn advance(
     write: &Write<'_>,
-    catalog: &Catalog,
+    terms: Terms<'_>,
     key: i64,
     event: Option<&run::Event>,
     may_start: MayStart,
     now: DateTime<Utc>,
-    horizon: DateTime<Utc>,
 ) -> Result<Advanced, Error> {
     let Some(run) = write.open_run(key)? else {
         return Ok(Advanced {
@@ -67,14 +65,13 @@ pub(crate) fn advance(
             decided: Decided::default(),
         });
     };
-    let workflow = catalog.workflow(write, run.row.workflow)?;
+    let workflow = terms.catalog.workflow(write, run.row.workflow)?;
     let mut mover = Mover {
         write,
-        catalog,
+        terms,
         run,
         workflow,
         now,
-        horizon,
         open: true,
         draining: may_start == MayStart::Draining,
         decided: Decided::default(),
@@ -91,11 +88,10 @@ pub(crate) fn advance(
 
 struct Mover<'a> {
     write: &'a Write<'a>,
-    catalog: &'a Catalog,
+    terms: Terms<'a>,
     run: OpenRun,
     workflow: Arc<Workflow>,
     now: DateTime<Utc>,
-    horizon: DateTime<Utc>,
     open: bool,
     draining: bool,
     decided: Decided,
@@ -259,7 +255,7 @@ impl Mover<'_> {
         if self.draining {
             return self.write.attend_again(schedule, self.now);
         }
-        let decided = decide(self.write, self.catalog, schedule, self.now, self.horizon)?;
+        let decided = decide(self.write, self.terms, schedule, self.now)?;
         self.decided.begun.extend(decided.begun);
         self.decided.stopped.extend(decided.stopped);
         self.decided.events.extend(decided.events);

@@ -6,7 +6,6 @@ use super::catalog::Catalog;
 use super::events::{Event, RunName};
 use crate::error::Error;
 use crate::run::Stop;
-use crate::schedule::MAX_BUFFER;
 use crate::schedule::plan::{Epoch, Situation, plan};
 use crate::store::{EpochRow, Write};
 
@@ -21,22 +20,26 @@ pub(crate) struct Decided {
     pub(crate) events: Vec<Event>,
 }
 
-/// Decides what is undecided of a schedule at `now`; due times after `horizon` are left alone.
-pub(crate) fn decide(
-    write: &Write<'_>,
-    catalog: &Catalog,
-    schedule: i64,
-    now: DateTime<Utc>,
-    horizon: DateTime<Utc>,
-) -> Result<Decided, Error> {
-    let Some(row) = write.situation(schedule, horizon.min(now))? else {
+/// What a server decides by, beside what is on file.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms<'a> {
+    pub(crate) catalog: &'a Catalog,
+    /// Due times after this are left alone.
+    pub(crate) horizon: DateTime<Utc>,
+    /// How many starts may wait.
+    pub(crate) max_buffer: usize,
+}
+
+/// Decides what is undecided of a schedule at `now`.
+pub(crate) fn decide(write: &Write<'_>, terms: Terms<'_>, schedule: i64, now: DateTime<Utc>) -> Result<Decided, Error> {
+    let Some(row) = write.situation(schedule, terms.horizon.min(now))? else {
         return Ok(Decided::default());
     };
-    let current = catalog.spec(&row.id, &row.current.spec)?;
+    let current = terms.catalog.spec(&row.id, &row.current.spec)?;
     let past = row
         .past
         .iter()
-        .map(|e| catalog.spec(&row.id, &e.spec))
+        .map(|e| terms.catalog.spec(&row.id, &e.spec))
         .collect::<Result<Vec<_>, _>>()?;
     let situation = Situation {
         current: epoch(&row.current, &current),
@@ -46,7 +49,7 @@ pub(crate) fn decide(
         waiting: row.waiting.clone(),
         running: row.running(),
         requests: row.requests.clone(),
-        max_buffer: MAX_BUFFER,
+        max_buffer: terms.max_buffer,
     };
     let plan = plan(&situation, now);
     let carried = write.carry_out(&row, &plan, now)?;

@@ -26,13 +26,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use self::advance::{MayStart, advance};
 use self::catalog::Catalog;
-use self::decide::Decided;
+use self::decide::{Decided, Terms};
 use self::queue::Queue;
 use self::ticker::{Ticker, kind_of};
 use crate::actions::Actions;
 use crate::clock::{Clock, Signal};
 use crate::error::{Error, Kind};
 use crate::machine;
+use crate::schedule::MAX_BUFFER;
 use crate::store::{Missing, OpenRun, ServerLock, Store, Writer};
 use crate::zoneinfo::ZoneInfo;
 
@@ -79,6 +80,7 @@ pub(super) struct Shared {
     unhappy_runs: AtomicU64,
     troubles: AtomicU64,
     settings: Settings,
+    max_buffer: usize,
     started: DateTime<Utc>,
     database: String,
 }
@@ -97,6 +99,15 @@ impl Shared {
         match self.settings.until {
             Until::Done => self.started,
             Until::Told | Until::For(_) => DateTime::<Utc>::MAX_UTC,
+        }
+    }
+
+    /// What it decides by, beside what is on file.
+    fn terms(&self) -> Terms<'_> {
+        Terms {
+            catalog: &self.catalog,
+            horizon: self.horizon(),
+            max_buffer: self.max_buffer,
         }
     }
 
@@ -125,17 +136,9 @@ impl Shared {
     fn close_waiting(self: &Arc<Self>, stopped: impl Iterator<Item = (i64, crate::run::Stop)>) {
         let close = |(run, _)| {
             let here = Arc::clone(self);
-            let closed = self.writer.submit(move |write| {
-                advance(
-                    write,
-                    &here.catalog,
-                    run,
-                    None,
-                    MayStart::No,
-                    here.clock.now(),
-                    here.horizon(),
-                )
-            });
+            let closed = self
+                .writer
+                .submit(move |write| advance(write, here.terms(), run, None, MayStart::No, here.clock.now()));
             (run, closed)
         };
         let pending: Vec<_> = stopped.map(close).collect();
@@ -239,6 +242,7 @@ impl Server {
             unhappy_runs: AtomicU64::new(0),
             troubles: AtomicU64::new(0),
             settings,
+            max_buffer: MAX_BUFFER,
             started,
             database: absolute.clone(),
         });

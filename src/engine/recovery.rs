@@ -4,15 +4,23 @@ use chrono::{DateTime, Utc};
 
 use super::advance::{Advanced, MayStart, advance, run_name, step_name};
 use super::catalog::Catalog;
+use super::decide::Terms;
 use super::events::Event;
 use crate::error::Error;
 use crate::machine;
 use crate::run;
+use crate::schedule::MAX_BUFFER;
 use crate::store::{LostAttempt, Store};
 
 /// Closes every lost attempt; the runs stay open at the step they were in.
 pub(super) fn recover(store: &mut Store, catalog: &Catalog, now: DateTime<Utc>) -> Result<Vec<Event>, Error> {
     let mut events = Vec::new();
+    // What a closed run frees is left to the ticker: at one instant, closes come first.
+    let terms = Terms {
+        catalog,
+        horizon: now,
+        max_buffer: MAX_BUFFER,
+    };
     for lost in store.read(|r| r.lost_attempts())? {
         let workflow = store.read(|r| catalog.workflow(r, lost.run.row.workflow))?;
         let step = step_name(&workflow, lost.run.progress.position);
@@ -27,7 +35,7 @@ pub(super) fn recover(store: &mut Store, catalog: &Catalog, now: DateTime<Utc>) 
         });
         let key = lost.run.row.key;
         let Advanced { decided, .. } =
-            store.write(|write| advance(write, catalog, key, Some(&run::Event::WorkerLost), MayStart::No, now, now))?;
+            store.write(|write| advance(write, terms, key, Some(&run::Event::WorkerLost), MayStart::Draining, now))?;
         events.extend(decided.events);
     }
     Ok(events)

@@ -66,7 +66,7 @@ impl Ticker {
                 let (here, schedule) = (Arc::clone(&self.shared), *schedule);
                 self.shared
                     .writer
-                    .submit(move |write| decide(write, &here.catalog, schedule, now, here.horizon()))
+                    .submit(move |write| decide(write, here.terms(), schedule, now))
             })
             .collect();
         let mut trouble = false;

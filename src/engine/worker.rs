@@ -71,15 +71,7 @@ fn record(shared: &Arc<Shared>, run: i64, event: Option<Event>) -> Result<Advanc
         } else {
             MayStart::Yes
         };
-        advance(
-            write,
-            &here.catalog,
-            run,
-            event.as_ref(),
-            may_start,
-            here.clock.now(),
-            here.horizon(),
-        )
+        advance(write, here.terms(), run, event.as_ref(), may_start, here.clock.now())
     })
 }
 

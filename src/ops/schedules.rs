@@ -7,8 +7,7 @@ use crate::error::{Error, Kind};
 use crate::names::{ScheduleId, nearest};
 use crate::run::step::Workflow;
 use crate::run::written::Action;
-use crate::schedule::plan::{next_due, passed_over};
-use crate::schedule::simulate::has_undecided;
+use crate::schedule::plan::{Epoch, coming, leaves_undecided};
 use crate::schedule::{Policies, State};
 use crate::spec::text::{duration, duration_text};
 use crate::spec::written::Written;
@@ -217,12 +216,7 @@ pub(crate) fn next_times(row: &ScheduleRow, spec: &Spec, limit: usize, now: Date
         .state
         .remaining_actions
         .map_or(limit, |left| limit.min(usize::try_from(left).unwrap_or(limit)));
-    let from = row.cursor.max(row.floor.max(now) - spec.jitter());
-    spec.times_after(from)
-        .map(|nominal| spec.due(nominal))
-        .filter(|due| *due > now)
-        .take(limit)
-        .collect()
+    coming(spec, row.cursor, row.floor.max(now)).take(limit).collect()
 }
 
 fn whole_of(read: &Read<'_>, row: &ScheduleRow) -> Result<Whole, Error> {
@@ -275,7 +269,7 @@ fn next_of(spec: &Spec, state: &State, cursor: DateTime<Utc>, floor: DateTime<Ut
     if state.paused || state.remaining_actions == Some(0) {
         None
     } else {
-        next_due(spec, cursor, floor)
+        coming(spec, cursor, floor).next()
     }
 }
 
@@ -299,10 +293,9 @@ fn replace(
     specs: (&Spec, &Spec),
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    let exhausted = before.state.remaining_actions == Some(0);
     let (old, spec) = specs;
     // The note decides nothing.
-    let in_force = |w: &Whole| Whole {
+    let deciding = |w: &Whole| Whole {
         state: State {
             note: String::new(),
             ..w.state.clone()
@@ -310,26 +303,25 @@ fn replace(
         ..w.clone()
     };
     let next = next_of(spec, &after.state, row.cursor, row.floor.max(now));
-    if in_force(before) == in_force(after) {
+    if deciding(before) == deciding(after) {
         return write.update_schedule(row.key, &new(&row.id, after, row.next), now);
     }
+    let in_force = Epoch {
+        spec: old,
+        policies: before.policies,
+        paused: before.state.paused,
+        remaining: before.state.remaining_actions,
+        until: now,
+    };
     // Behind an undecided span another begins: raising the floor would pass the first one over.
-    let undecided = has_undecided(row.next, before.state.paused, exhausted, now) || write.undecided_until(row.key)?.is_some();
+    let undecided = leaves_undecided(&in_force, spec, row.cursor, row.next) || write.undecided_until(row.key)?.is_some();
     if undecided {
         write.keep_epoch(row.key, now)?;
     } else {
         write.raise_floor(row.key, now)?;
     }
     write.update_schedule(row.key, &new(&row.id, after, next), now)?;
-    let survive = if before.spec == after.spec || after.state.paused || after.state.remaining_actions == Some(0) {
-        Vec::new()
-    } else {
-        passed_over(old, spec, row.cursor, now)
-    };
-    for nominal in &survive {
-        write.put_waiting(row.key, *nominal, now)?;
-    }
-    // What waits is decided again at once, under the new definition; and so is what was due before it.
-    let at_once = undecided || row.waiting > 0 || !survive.is_empty();
+    // What waits is decided again at once, under the new definition; so is what was due before it, and what was asked for.
+    let at_once = undecided || row.waiting > 0 || !write.open_requests(row.key)?.is_empty();
     write.attend(row.key, if at_once { Some(now) } else { next })
 }

@@ -39,12 +39,16 @@ pub struct Settled {
     pub terminate: bool,
 }
 
-/// Decides a queue, oldest first, against the runs that are going. `remaining` scheduled starts are left, and fewer afterwards.
-pub fn settle(queue: Vec<Start>, running: &[Running], rules: Rules, remaining: &mut Option<u64>) -> Settled {
-    let mut settled = Settled::default();
+/// Decides a queue, oldest first, against the runs that are going and the starts that are `held`: they wait on, in front of what comes.
+/// `remaining` scheduled starts are left, and fewer afterwards.
+pub fn settle(held: Vec<Start>, queue: Vec<Start>, running: &[Running], rules: Rules, remaining: &mut Option<u64>) -> Settled {
+    let mut busy = !running.is_empty() || !held.is_empty();
+    let mut settled = Settled {
+        wait: held,
+        ..Settled::default()
+    };
     // The one start that found nothing going; a newer one may still take its place.
     let mut chosen: Option<(usize, Start)> = None;
-    let mut busy = !running.is_empty();
     for (order, start) in queue.into_iter().enumerate() {
         let policy = start.overlap.unwrap_or(rules.overlap);
         if start.origin == Origin::Scheduled {
@@ -180,7 +184,7 @@ mod tests {
                 paused: false,
                 max_buffer: 1000,
             };
-            let s = settle((1..=5).map(start).collect(), &going, rules, &mut None);
+            let s = settle(Vec::new(), (1..=5).map(start).collect(), &going, rules, &mut None);
             assert_eq!(
                 (s.start.len(), s.wait.len(), s.refused.len()),
                 want,
@@ -204,7 +208,7 @@ mod tests {
             paused: false,
             max_buffer: 2,
         };
-        let s = settle((1..=5).map(start).collect(), &going, rules, &mut None);
+        let s = settle(Vec::new(), (1..=5).map(start).collect(), &going, rules, &mut None);
         assert_eq!((s.wait.len(), s.refused.len()), (2, 3));
         assert!(s.refused.iter().all(|r| r.outcome == Outcome::Dropped));
     }

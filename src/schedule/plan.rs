@@ -117,7 +117,7 @@ pub struct Plan {
     pub next_due: Option<DateTime<Utc>>,
     /// How far the requests have got.
     pub requests: Vec<RequestProgress>,
-    /// Whether there is more to be done at once: a long backfill.
+    /// Whether there is more to be decided at once.
     pub more: bool,
 }
 
@@ -125,13 +125,8 @@ pub struct Plan {
 #[must_use]
 pub fn plan(situation: &Situation<'_>, now: DateTime<Utc>) -> Plan {
     let mut planner = Planner {
-        queue: situation.waiting.clone(),
-        waited: situation
-            .waiting
-            .iter()
-            .filter(|w| w.origin == Origin::Scheduled)
-            .map(|w| w.nominal)
-            .collect(),
+        held: situation.waiting.clone(),
+        queue: Vec::new(),
         running: situation.running.clone(),
         cursor: situation.cursor,
         floor: situation.floor,
@@ -153,13 +148,15 @@ pub fn plan(situation: &Situation<'_>, now: DateTime<Utc>) -> Plan {
         max_buffer: situation.max_buffer,
     };
     for (index, epoch) in situation.past.iter().enumerate() {
-        planner.enter(epoch, index.checked_sub(1).map(|before| &situation.past[before]));
+        planner.enter(epoch, index.checked_sub(1).map(|before| &situation.past[before]), now);
         planner.take_up(epoch, epoch.until.min(now), now);
         planner.settle(epoch, Some(index));
         planner.floor = planner.floor.max(epoch.until.min(now));
     }
     let current = &situation.current;
-    planner.enter(current, situation.past.last());
+    // What waits is decided by what is in force now; under an earlier definition it stood in the way of what came then.
+    planner.queue = std::mem::take(&mut planner.held);
+    planner.enter(current, situation.past.last(), now);
     if !current.paused && planner.remaining != Some(0) {
         planner.take_up(current, current.until.min(now), now);
     }
@@ -169,10 +166,22 @@ pub fn plan(situation: &Situation<'_>, now: DateTime<Utc>) -> Plan {
     planner.finish(current)
 }
 
+/// Too late to be taken up.
+const MISSED: (Outcome, Reason) = (Outcome::Missed, Reason::BeyondCatchupWindow);
+
+/// What becomes of due times that do not come to a start.
+#[derive(Clone, Copy)]
+struct Fates {
+    /// All of them share it.
+    all: Option<(Outcome, Reason)>,
+    /// Those due earlier are missed.
+    oldest: Option<DateTime<Utc>>,
+}
+
 pub(super) struct Planner {
+    /// Starts that wait while an earlier definition is looked at.
+    held: Vec<Start>,
     pub(super) queue: Vec<Start>,
-    /// Scheduled times that wait already: they are not taken up again.
-    waited: Vec<DateTime<Utc>>,
     running: Vec<Running>,
     cursor: DateTime<Utc>,
     floor: DateTime<Utc>,
@@ -185,32 +194,43 @@ pub(super) struct Planner {
 }
 
 impl Planner {
-    /// Turns to a definition: what was begun under those before it counts, unless the number was set anew between.
-    fn enter(&mut self, epoch: &Epoch<'_>, before: Option<&Epoch<'_>>) {
+    /// Turns to a definition. What was begun under those before it counts, unless the number was set anew between; and what the change
+    /// from `before` would pass over is decided now, by it.
+    fn enter(&mut self, epoch: &Epoch<'_>, before: Option<&Epoch<'_>>, now: DateTime<Utc>) {
         if before.is_some_and(|b| b.remaining != epoch.remaining) {
             self.spent = 0;
         }
         self.remaining = epoch.remaining.map(|left| left.saturating_sub(self.spent));
+        if let Some(before) = before.filter(|b| b.until <= now) {
+            let fates = self.fates(epoch, now);
+            for nominal in passed_over(before.spec, epoch.spec, self.cursor, before.until) {
+                self.decide(nominal, before.until, fates);
+            }
+        }
+    }
+
+    /// What becomes of times under a definition that do not come to a start.
+    fn fates(&self, epoch: &Epoch<'_>, now: DateTime<Utc>) -> Fates {
+        let window = TimeDelta::milliseconds(i64::try_from(epoch.policies.catchup_window_ms).unwrap_or(i64::MAX));
+        Fates {
+            all: if epoch.paused {
+                Some((Outcome::Paused, Reason::SchedulePaused))
+            } else if self.remaining == Some(0) {
+                Some((Outcome::Exhausted, Reason::NoActionsLeft))
+            } else {
+                None
+            },
+            oldest: now.checked_sub_signed(window),
+        }
     }
 
     /// Takes up the due times of a definition after the floor and up to `until`.
     fn take_up(&mut self, epoch: &Epoch<'_>, until: DateTime<Utc>, now: DateTime<Utc>) {
-        let blanket = if epoch.paused {
-            Some((Outcome::Paused, Reason::SchedulePaused))
-        } else if self.remaining == Some(0) {
-            Some((Outcome::Exhausted, Reason::NoActionsLeft))
-        } else {
-            None
-        };
-        let window = TimeDelta::milliseconds(i64::try_from(epoch.policies.catchup_window_ms).unwrap_or(i64::MAX));
-        let oldest = now.checked_sub_signed(window);
+        let fates = self.fates(epoch, now);
         // Up to here all times share one fate and need not be looked at one by one: a delay is shorter than the jitter.
-        let alike = match (blanket, oldest) {
+        let alike = match (fates.all, fates.oldest) {
             (Some(fate), _) => Some((until, fate)),
-            (None, Some(oldest)) => {
-                let too_late = until.min(oldest - TimeDelta::milliseconds(1));
-                Some((too_late, (Outcome::Missed, Reason::BeyondCatchupWindow)))
-            }
+            (None, Some(oldest)) => Some((until.min(oldest - TimeDelta::milliseconds(1)), MISSED)),
             (None, None) => None,
         };
         let mut nominals = epoch.spec.next_after(self.cursor);
@@ -246,29 +266,26 @@ impl Planner {
                 break;
             }
             nominals = epoch.spec.next_after(nominal);
-            if due <= self.floor {
-                continue;
+            if due > self.floor {
+                self.decide(nominal, due, fates);
             }
-            if self.waited.contains(&nominal) {
-                // A change has put it there.
-                self.cursor = nominal;
-                continue;
-            }
-            self.cursor = nominal;
-            let start = Start {
-                nominal,
-                due,
-                origin: Origin::Scheduled,
-                overlap: None,
-                waiting_as: None,
-            };
-            if let Some((outcome, reason)) = blanket {
-                self.refuse(Refused::one(&start, outcome, reason));
-            } else if oldest.is_some_and(|oldest| due < oldest) {
-                self.refuse(Refused::one(&start, Outcome::Missed, Reason::BeyondCatchupWindow));
-            } else {
-                self.queue.push(start);
-            }
+        }
+    }
+
+    /// Decides whether a due time comes to a start, and moves the cursor to it.
+    fn decide(&mut self, nominal: DateTime<Utc>, due: DateTime<Utc>, fates: Fates) {
+        self.cursor = nominal;
+        let start = Start {
+            nominal,
+            due,
+            origin: Origin::Scheduled,
+            overlap: None,
+            waiting_as: None,
+        };
+        let missed = fates.oldest.is_some_and(|oldest| due < oldest).then_some(MISSED);
+        match fates.all.or(missed) {
+            Some((outcome, reason)) => self.refuse(Refused::one(&start, outcome, reason)),
+            None => self.queue.push(start),
         }
     }
 
@@ -278,6 +295,7 @@ impl Planner {
             paused: epoch.paused,
             max_buffer: self.max_buffer,
         };
+        let held = std::mem::take(&mut self.held);
         let queue = std::mem::take(&mut self.queue);
         let Settled {
             start,
@@ -285,8 +303,8 @@ impl Planner {
             refused,
             cancel,
             terminate,
-        } = settle(queue, &self.running, rules, &mut self.remaining);
-        self.queue = wait;
+        } = settle(held, queue, &self.running, rules, &mut self.remaining);
+        *(if index.is_some() { &mut self.held } else { &mut self.queue }) = wait;
         self.plan.cancel |= cancel;
         self.plan.terminate |= terminate;
         for r in refused {
@@ -318,43 +336,41 @@ impl Planner {
 
     fn finish(mut self, current: &Epoch<'_>) -> Plan {
         self.plan.waiting = self.queue;
-        // What a change has put in the buffer is decided with this plan, whatever became of it.
-        let named = |n: &DateTime<Utc>| current.spec.next_after(*n - TimeDelta::seconds(1)) == Some(*n);
-        let put = self.waited.iter().copied().filter(|n| *n > self.cursor).filter(named).max();
-        self.plan.cursor = put.unwrap_or(self.cursor);
+        self.plan.cursor = self.cursor;
+        // What began just now stands in the way of whoever waits for its end as much as what went before: it is stopped by the next plan.
+        self.plan.more |= (self.plan.cancel || self.plan.terminate) && !self.plan.begin.is_empty();
         self.plan.floor = self.floor;
         self.plan.remaining = self.remaining;
         if !current.paused && self.remaining != Some(0) {
-            self.plan.next_due = next_due(current.spec, self.plan.cursor, self.floor);
+            self.plan.next_due = coming(current.spec, self.cursor, self.floor).next();
         }
         self.plan
     }
 }
 
-/// Nominal times that a change would pass over: pending under the old spec, named by the new one too, and due by it before the change.
+/// Whether times up to `now` are undecided, or a change of the spec `old` to `new` at `now` would leave any without a decision: the old
+/// definition must be kept beside them.
 #[must_use]
-pub fn passed_over(old: &Spec, new: &Spec, cursor: DateTime<Utc>, change: DateTime<Utc>) -> Vec<DateTime<Utc>> {
+pub fn leaves_undecided(old: &Epoch<'_>, new: &Spec, cursor: DateTime<Utc>, next_due: Option<DateTime<Utc>>) -> bool {
+    let now = old.until;
+    let exhausted = old.remaining == Some(0);
+    old.paused || exhausted || next_due.is_some_and(|due| due <= now) || passed_over(old.spec, new, cursor, now).next().is_some()
+}
+
+/// Nominal times that a change passes over: pending under the old spec, named by the new one too, and due by it before the change.
+fn passed_over(old: &Spec, new: &Spec, cursor: DateTime<Utc>, change: DateTime<Utc>) -> impl Iterator<Item = DateTime<Utc>> {
     let from = cursor.max(change - old.jitter());
     let pending = old
         .times_after(from)
-        .take_while(|nominal| *nominal <= change)
-        .filter(|nominal| old.due(*nominal) > change);
-    let named = |nominal: &DateTime<Utc>| new.next_after(*nominal - TimeDelta::seconds(1)) == Some(*nominal);
-    pending
-        .filter(|nominal| named(nominal) && new.due(*nominal) <= change)
-        .collect()
+        .take_while(move |nominal| *nominal <= change)
+        .filter(move |nominal| old.due(*nominal) > change);
+    pending.filter(move |nominal| new.names(*nominal) && new.due(*nominal) <= change)
 }
 
-/// The first due time after `floor` of a nominal time after `cursor`.
-#[must_use]
-pub fn next_due(spec: &Spec, cursor: DateTime<Utc>, floor: DateTime<Utc>) -> Option<DateTime<Utc>> {
+/// The due times after `floor` of the nominal times after `cursor`, in order.
+pub fn coming(spec: &Spec, cursor: DateTime<Utc>, floor: DateTime<Utc>) -> impl Iterator<Item = DateTime<Utc>> + '_ {
     // A delay is shorter than the jitter, so what is nominal before `floor - jitter` is due before the floor.
-    let mut nominal = spec.next_after(cursor.max(floor - spec.jitter()))?;
-    loop {
-        let due = spec.due(nominal);
-        if due > floor {
-            return Some(due);
-        }
-        nominal = spec.next_after(nominal)?;
-    }
+    spec.times_after(cursor.max(floor - spec.jitter()))
+        .map(|nominal| spec.due(nominal))
+        .filter(move |due| *due > floor)
 }

@@ -5,10 +5,10 @@ use std::rc::Rc;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
 use super::overlap::Running;
-use super::plan::{Begin, Epoch, Plan, Request, RequestKind, Situation, passed_over, plan};
+use super::plan::{Begin, Epoch, Plan, Request, RequestKind, Situation, coming, leaves_undecided, plan};
 use super::policy::OverlapPolicy;
-use super::refusal::Outcome;
-use super::start::{Origin, Start};
+use super::refusal::{Outcome, Reason};
+use super::start::Start;
 use super::{MAX_BUFFER, Policies, State};
 use crate::run::Stop;
 use crate::run::outcome::Status;
@@ -42,6 +42,10 @@ pub enum Input {
     Update(Rc<Spec>, Policies, String),
     /// Nothing; look again.
     Refresh,
+    /// Kill the server: the steps that are going are cut off.
+    Down,
+    /// Start it again: runs go on with the step that was cut off, from its beginning.
+    Up,
 }
 
 /// Something that happened.
@@ -49,15 +53,30 @@ pub enum Input {
 pub struct Happening {
     /// When.
     pub at: DateTime<Utc>,
-    /// The workflow id of the run.
+    /// The time that identifies it; of several, the first.
+    pub nominal: DateTime<Utc>,
+    /// The workflow id of the run, or what it would have been.
     pub workflow_id: String,
     /// What.
     pub what: What,
 }
 
-/// What can happen to a run.
+/// What can happen to a time, and to the run that it starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
+    /// It came to nothing, and so did those that follow it and share its fate.
+    Refused {
+        /// The last of them.
+        to: DateTime<Utc>,
+        /// How many there are.
+        count: u64,
+        /// What became of them.
+        outcome: Outcome,
+        /// Why.
+        reason: Reason,
+    },
+    /// It waits its turn.
+    Buffered,
     /// It started.
     Start,
     /// It closed.
@@ -96,13 +115,25 @@ impl Counters {
 
 struct Going {
     key: i64,
+    nominal: DateTime<Utc>,
     workflow_id: String,
     life: Life,
     stopping: Option<Stop>,
+    /// No worker has taken it up yet.
+    idle: bool,
 }
+
+/// How a run goes that no worker has taken up.
+const IDLE: Life = Life {
+    ends_at: DateTime::<Utc>::MAX_UTC,
+    status: Status::Running,
+    on_cancel: TimeDelta::zero(),
+    on_terminate: TimeDelta::zero(),
+};
 
 struct PastEpoch {
     spec: Rc<Spec>,
+    workflow_id: String,
     policies: Policies,
     paused: bool,
     remaining: Option<u64>,
@@ -128,6 +159,8 @@ pub struct Simulation<'a> {
     happened: Vec<Happening>,
     keys: i64,
     unsettled: bool,
+    /// Whether there is a server to decide anything.
+    up: bool,
     max_buffer: usize,
     life_of: LifeOf<'a>,
 }
@@ -158,9 +191,16 @@ impl<'a> Simulation<'a> {
             happened: Vec::new(),
             keys: 0,
             unsettled: true,
+            up: true,
             max_buffer: MAX_BUFFER,
             life_of: Box::new(life_of),
         }
+    }
+
+    /// What its jitter is seeded with.
+    #[must_use]
+    pub fn seed(&self) -> &str {
+        self.spec.seed()
     }
 
     /// Lets fewer starts wait.
@@ -170,18 +210,24 @@ impl<'a> Simulation<'a> {
 
     /// A run that is going already.
     pub fn already_running(&mut self, workflow_id: &str, life: Life) {
+        self.begin(self.cursor, workflow_id.to_owned(), Some(life));
+    }
+
+    fn begin(&mut self, nominal: DateTime<Utc>, workflow_id: String, life: Option<Life>) {
         self.keys += 1;
         self.going.push(Going {
             key: self.keys,
-            workflow_id: workflow_id.to_owned(),
-            life,
+            nominal,
+            workflow_id,
+            idle: life.is_none(),
+            life: life.unwrap_or(IDLE),
             stopping: None,
         });
     }
 
     /// Lives on to `until`: everything before it, and the closes and due times at it.
     pub fn advance(&mut self, until: DateTime<Utc>) {
-        loop {
+        while self.up {
             let close = self.going.iter().map(|g| g.life.ends_at).min();
             let Some(next) = close.into_iter().chain(self.next_due).min().filter(|at| *at <= until) else {
                 return;
@@ -194,9 +240,28 @@ impl<'a> Simulation<'a> {
         }
     }
 
-    /// Decides what is undecided at `now`.
+    /// Decides what is undecided at `now`, and lets workers take up what begins.
     pub fn settle(&mut self, now: DateTime<Utc>) {
         self.unsettled = false;
+        let mut more = true;
+        while std::mem::take(&mut more) {
+            more |= self.decide(now);
+            // What is to stop and no worker has taken up yet is over at once.
+            while let Some(i) = self.going.iter().position(|g| g.idle && g.stopping.is_some()) {
+                let run = self.going.remove(i);
+                self.closed(&run, now);
+                more |= self.decide(now);
+            }
+            for i in 0..self.going.len() {
+                if std::mem::take(&mut self.going[i].idle) {
+                    self.going[i].life = (self.life_of)(&self.going[i].workflow_id, now);
+                }
+            }
+        }
+    }
+
+    /// One plan made and carried out. Whether there is more to do at once.
+    fn decide(&mut self, now: DateTime<Utc>) -> bool {
         let running = self
             .going
             .iter()
@@ -205,11 +270,7 @@ impl<'a> Simulation<'a> {
                 stopping: g.stopping,
             })
             .collect();
-        let epoch = |e: &'_ PastEpoch| -> (Rc<Spec>, Policies, bool, Option<u64>, DateTime<Utc>) {
-            (Rc::clone(&e.spec), e.policies, e.paused, e.remaining, e.until)
-        };
-        let past: Vec<_> = self.past.drain(..).collect();
-        let owned: Vec<_> = past.iter().map(epoch).collect();
+        let past = std::mem::take(&mut self.past);
         let situation = Situation {
             current: Epoch {
                 spec: &self.spec,
@@ -218,14 +279,14 @@ impl<'a> Simulation<'a> {
                 remaining: self.state.remaining_actions,
                 until: now,
             },
-            past: owned
+            past: past
                 .iter()
-                .map(|(spec, policies, paused, remaining, until)| Epoch {
-                    spec,
-                    policies: *policies,
-                    paused: *paused,
-                    remaining: *remaining,
-                    until: *until,
+                .map(|e| Epoch {
+                    spec: &e.spec,
+                    policies: e.policies,
+                    paused: e.paused,
+                    remaining: e.remaining,
+                    until: e.until,
                 })
                 .collect(),
             cursor: self.cursor,
@@ -241,64 +302,93 @@ impl<'a> Simulation<'a> {
             .iter()
             .filter_map(|r| {
                 let progress = decided.requests.iter().find(|p| p.key == r.key)?;
-                let RequestKind::Backfill { start, end, .. } = r.kind else {
+                let RequestKind::Backfill { start, end, done_to } = r.kind else {
                     return None;
                 };
                 let kind = RequestKind::Backfill {
                     start,
                     end,
-                    done_to: progress.done_to,
+                    done_to: progress.done_to.or(done_to),
                 };
                 (!progress.finished).then_some(Request { kind, ..r.clone() })
             })
             .collect();
         drop(situation);
         self.requests = unfinished;
-        self.carry_out(decided, now);
+        self.carry_out(decided, &past, now)
     }
 
-    fn carry_out(&mut self, decided: Plan, now: DateTime<Utc>) {
+    fn carry_out(&mut self, decided: Plan, past: &[PastEpoch], now: DateTime<Utc>) -> bool {
         self.counters.count(&decided);
-        for going in &mut self.going {
-            let stop = match (decided.terminate, decided.cancel) {
-                (true, _) if going.stopping != Some(Stop::Terminate) => Stop::Terminate,
-                (false, true) if going.stopping.is_none() => Stop::Cancel,
-                _ => continue,
+        for r in &decided.refused {
+            let what = What::Refused {
+                to: r.to,
+                count: r.count,
+                outcome: r.outcome,
+                reason: r.reason,
             };
-            going.stopping = Some(stop);
-            let delay = if stop == Stop::Cancel {
-                going.life.on_cancel
-            } else {
-                going.life.on_terminate
-            };
-            going.life.ends_at = going.life.ends_at.min(now + delay);
-            going.life.status = if stop == Stop::Cancel {
-                Status::Canceled
-            } else {
-                Status::Terminated
-            };
-            self.happened.push(Happening {
-                at: now,
-                workflow_id: going.workflow_id.clone(),
-                what: What::Stop(stop),
-            });
+            self.happens(now, r.from, run_id(&self.workflow_id, r.from), what);
         }
-        for Begin { start, .. } in decided.begin {
-            let workflow_id = run_id(&self.workflow_id, start.nominal);
-            let life = (self.life_of)(&workflow_id, now);
-            self.already_running(&workflow_id, life);
-            self.happened.push(Happening {
-                at: now,
-                workflow_id,
-                what: What::Start,
-            });
+        let going = self.going.len();
+        for Begin { start, epoch } in decided.begin {
+            let base = epoch.map_or(&self.workflow_id, |i| &past[i].workflow_id);
+            let workflow_id = run_id(base, start.nominal);
+            self.begin(start.nominal, workflow_id.clone(), None);
+            self.happens(now, start.nominal, workflow_id, What::Start);
         }
         self.waiting = decided.waiting;
+        for i in 0..self.waiting.len() {
+            if self.waiting[i].waiting_as.is_none() {
+                self.keys += 1;
+                self.waiting[i].waiting_as = Some(self.keys);
+                let nominal = self.waiting[i].nominal;
+                self.happens(now, nominal, run_id(&self.workflow_id, nominal), What::Buffered);
+            }
+        }
+        for i in 0..going {
+            self.stop(i, (decided.cancel, decided.terminate), now);
+        }
         (self.cursor, self.floor, self.next_due) = (decided.cursor, decided.floor, decided.next_due);
         self.state.remaining_actions = decided.remaining;
-        if decided.more {
-            self.settle(now);
+        decided.more
+    }
+
+    fn stop(&mut self, index: usize, (cancel, terminate): (bool, bool), now: DateTime<Utc>) {
+        let going = &mut self.going[index];
+        let (stop, delay, status) = match (terminate, cancel) {
+            (true, _) if going.stopping != Some(Stop::Terminate) => {
+                (Stop::Terminate, going.life.on_terminate, Status::Terminated)
+            }
+            (false, true) if going.stopping.is_none() => (Stop::Cancel, going.life.on_cancel, Status::Canceled),
+            _ => return,
+        };
+        going.stopping = Some(stop);
+        going.life.ends_at = going.life.ends_at.min(now + delay);
+        going.life.status = status;
+        let (nominal, workflow_id) = (going.nominal, going.workflow_id.clone());
+        self.happens(now, nominal, workflow_id, What::Stop(stop));
+    }
+
+    fn happens(&mut self, at: DateTime<Utc>, nominal: DateTime<Utc>, workflow_id: String, what: What) {
+        self.happened.push(Happening {
+            at,
+            nominal,
+            workflow_id,
+            what,
+        });
+    }
+
+    /// A server starts: what was asked to stop is over, everything else begins its step anew.
+    fn come_up(&mut self, now: DateTime<Utc>) {
+        self.up = true;
+        for going in &mut self.going {
+            if going.stopping.is_some() {
+                going.life.ends_at = now;
+            } else {
+                (going.idle, going.life) = (true, IDLE);
+            }
         }
+        self.close(now);
     }
 
     fn close(&mut self, at: DateTime<Utc>) -> bool {
@@ -308,48 +398,29 @@ impl<'a> Simulation<'a> {
         self.going = going;
         let closed: Vec<Going> = closed;
         for run in &closed {
-            let status = run.life.status;
-            self.happened.push(Happening {
-                at,
-                workflow_id: run.workflow_id.clone(),
-                what: What::Close(status),
-            });
-            if self.policies.pause_on_failure
-                && !self.state.paused
-                && let Some(note) = failure_note(&run.workflow_id, status)
-            {
-                self.change(at);
-                self.state.paused = true;
-                self.state.note = note;
-            }
+            self.closed(run, at);
         }
         !closed.is_empty()
+    }
+
+    fn closed(&mut self, run: &Going, at: DateTime<Utc>) {
+        let status = run.life.status;
+        self.happens(at, run.nominal, run.workflow_id.clone(), What::Close(status));
+        if self.policies.pause_on_failure
+            && !self.state.paused
+            && let Some(note) = failure_note(&run.workflow_id, status)
+        {
+            self.set_paused(true, note, at);
+        }
     }
 
     /// Something that people do at `now`, to which time has been advanced.
     pub fn input(&mut self, now: DateTime<Utc>, input: Input) {
         match input {
-            Input::Pause(note) => {
-                self.change(now);
-                (self.state.paused, self.state.note) = (true, note);
-            }
-            Input::Unpause(note) => {
-                self.change(now);
-                (self.state.paused, self.state.note) = (false, note);
-            }
+            Input::Pause(note) => self.set_paused(true, note, now),
+            Input::Unpause(note) => self.set_paused(false, note, now),
             Input::Update(spec, policies, workflow_id) => {
-                self.change(now);
-                let survive = passed_over(&self.spec, &spec, self.cursor, now);
-                (self.spec, self.policies, self.workflow_id) = (spec, policies, workflow_id);
-                if !self.state.paused && self.state.remaining_actions != Some(0) {
-                    self.waiting.extend(survive.into_iter().map(|nominal| Start {
-                        nominal,
-                        due: now,
-                        origin: Origin::Scheduled,
-                        overlap: None,
-                        waiting_as: None,
-                    }));
-                }
+                self.change(spec, policies, workflow_id, self.state.paused, now);
             }
             Input::Trigger(overlap) => self.request(RequestKind::Trigger(now), overlap),
             Input::Backfill(start, end, overlap) => self.request(
@@ -361,8 +432,12 @@ impl<'a> Simulation<'a> {
                 overlap,
             ),
             Input::Refresh => {}
+            Input::Down => self.up = false,
+            Input::Up => self.come_up(now),
         }
-        self.settle(now);
+        if self.up {
+            self.settle(now);
+        }
     }
 
     fn request(&mut self, kind: RequestKind, overlap: Option<OverlapPolicy>) {
@@ -374,25 +449,45 @@ impl<'a> Simulation<'a> {
         });
     }
 
-    /// Before a change: what was due so far belongs to the definition that was in force.
-    fn change(&mut self, now: DateTime<Utc>) {
-        let exhausted = self.state.remaining_actions == Some(0);
-        if !has_undecided(self.next_due, self.state.paused, exhausted, now) {
-            self.floor = self.floor.max(now);
+    fn set_paused(&mut self, paused: bool, note: String, now: DateTime<Utc>) {
+        let (spec, workflow_id) = (Rc::clone(&self.spec), self.workflow_id.clone());
+        self.change(spec, self.policies, workflow_id, paused, now);
+        self.state.note = note;
+    }
+
+    /// Another definition from `now` on; what was due so far belongs to the one that was in force.
+    fn change(&mut self, spec: Rc<Spec>, policies: Policies, workflow_id: String, paused: bool, now: DateTime<Utc>) {
+        let before = (&self.spec, self.policies, &self.workflow_id, self.state.paused);
+        if (&spec, policies, &workflow_id, paused) == before {
             return;
         }
-        self.past.push(PastEpoch {
-            spec: Rc::clone(&self.spec),
+        let in_force = Epoch {
+            spec: &self.spec,
             policies: self.policies,
             paused: self.state.paused,
             remaining: self.state.remaining_actions,
             until: now,
-        });
+        };
+        if leaves_undecided(&in_force, &spec, self.cursor, self.next_due) || !self.past.is_empty() {
+            self.past.push(PastEpoch {
+                spec: Rc::clone(&self.spec),
+                workflow_id: self.workflow_id.clone(),
+                policies: self.policies,
+                paused: self.state.paused,
+                remaining: self.state.remaining_actions,
+                until: now,
+            });
+        } else {
+            self.floor = self.floor.max(now);
+        }
+        (self.spec, self.policies, self.workflow_id, self.state.paused) = (spec, policies, workflow_id, paused);
+        let over = paused || self.state.remaining_actions == Some(0);
+        self.next_due = coming(&self.spec, self.cursor, self.floor.max(now)).next().filter(|_| !over);
     }
 
     /// Decides what is undecided, and tells the state.
     pub fn at(&mut self, now: DateTime<Utc>) -> (Counters, &State, usize) {
-        if self.unsettled {
+        if self.unsettled && self.up {
             self.settle(now);
         }
         (self.counters, &self.state, self.waiting.len())
@@ -404,9 +499,9 @@ impl<'a> Simulation<'a> {
         self.going.iter().map(|g| g.workflow_id.as_str()).collect()
     }
 
-    /// How many times are still to come by themselves, at most `limit`.
+    /// How many times are still to come by themselves after `now`, at most `limit`.
     #[must_use]
-    pub fn to_come(&self, limit: usize) -> usize {
+    pub fn to_come(&self, limit: usize, now: DateTime<Utc>) -> usize {
         let limit = self
             .state
             .remaining_actions
@@ -414,7 +509,7 @@ impl<'a> Simulation<'a> {
         if self.state.paused {
             0
         } else {
-            self.spec.times_after(self.cursor).take(limit).count()
+            coming(&self.spec, self.cursor, self.floor.max(now)).take(limit).count()
         }
     }
 
@@ -423,12 +518,6 @@ impl<'a> Simulation<'a> {
     pub fn happened(&self) -> &[Happening] {
         &self.happened
     }
-}
-
-/// Whether a definition has times up to `now` that nobody has decided: it may not be changed without keeping it beside them.
-#[must_use]
-pub fn has_undecided(next_due: Option<DateTime<Utc>>, paused: bool, exhausted: bool, now: DateTime<Utc>) -> bool {
-    paused || exhausted || next_due.is_some_and(|due| due <= now)
 }
 
 /// The workflow id of a run: the base and the nominal time in whole seconds.

@@ -1,6 +1,6 @@
 //! Starts at boot: which boot the file was last served in, and the start that a new one owes.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{OptionalExtension as _, named_params};
 
 use super::Write;
@@ -60,7 +60,9 @@ impl Write<'_> {
 
     /// The start waits its turn like any other; the ticker decides it at once.
     fn start_at_boot(&self, schedule: &AtBoot, now: DateTime<Utc>) -> Result<(), Error> {
-        self.put_waiting(schedule.schedule, now, now)?;
+        // A spec names whole seconds: the time that identifies this start is none of them.
+        let between = i64::from(now.timestamp_subsec_millis() == 0);
+        self.put_waiting(schedule.schedule, now + TimeDelta::milliseconds(between), now)?;
         self.attend(schedule.schedule, Some(now))
     }
 

@@ -186,7 +186,8 @@ impl Read<'_> {
             .collect()
     }
 
-    fn open_requests(&self, schedule: i64) -> Result<Vec<Request>, Error> {
+    /// What is asked of a schedule and not settled, oldest first.
+    pub(crate) fn open_requests(&self, schedule: i64) -> Result<Vec<Request>, Error> {
         const SQL: &str = "SELECT key, kind, overlap, start_ms, end_ms, done_to_ms, created_ms FROM request
             WHERE schedule = :key AND settled_ms IS NULL ORDER BY key";
         let mut statement = self.0.prepare_cached(SQL).attempt("read the requests")?;

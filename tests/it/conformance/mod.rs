@@ -1,7 +1,6 @@
 //! What is right, as data: `tests/it/data/conformance/`, and a further folder of the same files where `TEMPO_CONFORMANCE_DIR` names one.
 
 mod parse;
-mod policy;
 mod spec_times;
 
 use std::path::{Path, PathBuf};

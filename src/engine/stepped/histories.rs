@@ -1,0 +1,129 @@
+//! Histories of the engine that once went wrong, or that only it can have.
+
+use super::*;
+
+fn beginning(created: &str, interval: &str, jitter: Option<&str>, overlap: OverlapPolicy) -> Beginning {
+    Beginning {
+        id: "j".to_owned(),
+        spec: every(interval, jitter),
+        policies: Policies {
+            overlap,
+            ..Policies::default()
+        },
+        state: State::default(),
+        max_buffer: MAX_BUFFER,
+        created: created.parse().unwrap(),
+        run_timeout: None,
+    }
+}
+
+fn every(interval: &str, jitter: Option<&str>) -> Written {
+    Written {
+        interval: vec![interval.to_owned()],
+        jitter: jitter.map(str::to_owned),
+        ..Written::default()
+    }
+}
+
+fn a_minute(_: &str, now: DateTime<Utc>) -> Life {
+    Life {
+        ends_at: now + TimeDelta::minutes(1),
+        status: Status::Completed,
+        on_cancel: TimeDelta::zero(),
+        on_terminate: TimeDelta::zero(),
+    }
+}
+
+/// The nominal times of the runs and of the times recorded as paused, in order, as seconds since `created`.
+fn decided(engine: &Engine<'_>, created: DateTime<Utc>) -> (Vec<i64>, Vec<i64>) {
+    let since = |at: DateTime<Utc>| (at - created).num_seconds();
+    let mut runs: Vec<_> = engine
+        .read(|r| r.runs(&RunFilter::default()))
+        .iter()
+        .map(|r| since(r.nominal))
+        .collect();
+    runs.sort_unstable();
+    let paused = engine.happened.iter().filter_map(|h| match h.what {
+        What::Refused { to, count, .. } => {
+            assert_eq!((h.nominal, count), (to, 1), "one time each, in this history");
+            Some(since(h.nominal))
+        }
+        What::Buffered | What::Start | What::Close(_) | What::Stop(_) => None,
+    });
+    (runs, paused.collect())
+}
+
+#[test]
+fn a_time_between_nominal_and_due_survives_a_shorter_jitter_once() {
+    let beginning = beginning("2022-06-01T00:00:01Z", "10s", Some("9s"), OverlapPolicy::AllowAll);
+    let (created, spec) = (beginning.created, compiled(&beginning.spec, "j"));
+    // A time that is due long after it is nominal, with others before it.
+    let late = |at: &DateTime<Utc>| spec.due(*at) - *at > TimeDelta::seconds(6);
+    let pending = spec.times_after(created + TimeDelta::seconds(20)).find(late).unwrap();
+    let change = pending + TimeDelta::seconds(3);
+    for (down, paused) in [(false, false), (true, false), (false, true), (true, true)] {
+        let mut engine = Engine::new(&beginning, &a_minute);
+        if down {
+            engine.deed(&Deed::Down, created);
+        }
+        engine.advance(change);
+        if paused {
+            engine.deed(&Deed::Pause(String::new()), change);
+        }
+        for jitter in ["1s", "500ms", "9s"] {
+            let update = Deed::Update(Box::new(every("10s", Some(jitter))), beginning.policies, "myid".to_owned());
+            engine.deed(&update, change);
+        }
+        if paused {
+            engine.deed(&Deed::Unpause(String::new()), change);
+        }
+        if down {
+            engine.deed(&Deed::Up, change);
+        }
+        engine.advance(change + TimeDelta::minutes(2));
+        let (runs, refused) = decided(&engine, created);
+        let pending = (pending - created).num_seconds();
+        assert_eq!(
+            refused,
+            if paused { vec![pending] } else { vec![] },
+            "down: {down}, paused: {paused}"
+        );
+        assert_eq!(runs.contains(&pending), !paused, "down: {down}, paused: {paused}");
+        let mut all = [runs, refused].concat();
+        all.sort_unstable();
+        let want: Vec<_> = (0..).map(|n| 9 + 10 * n).take(all.len()).collect();
+        assert_eq!(all, want, "each time once, down: {down}, paused: {paused}");
+        assert!(all.len() > 10);
+    }
+}
+
+#[test]
+fn what_starts_at_boot_starts_once_after_each_boot_and_not_while_paused() {
+    let beginning = beginning("2022-06-01T00:01:00Z", "1d", None, OverlapPolicy::Skip);
+    let created = beginning.created;
+    let mut engine = Engine::new(&beginning, &a_minute);
+    let started = |engine: &mut Engine<'_>, boot: &'static str, minutes: i64| {
+        let now = created + TimeDelta::minutes(minutes);
+        engine.advance(now);
+        let started = engine.write(move |w| w.serve_in_boot(boot, now - TimeDelta::seconds(30), now));
+        engine.tick(now);
+        started
+    };
+    assert_eq!(started(&mut engine, "a", 1), 0, "it does not start at boot");
+    let spec = Written {
+        at_boot: true,
+        ..beginning.spec.clone()
+    };
+    let patch = Patch {
+        at_boot: Some(true),
+        ..patch(&spec, beginning.policies, "myid")
+    };
+    let id = engine.id.clone();
+    engine.write(move |w| ops::update(w, &ZoneInfo::of_machine(), &id, &patch, Never::Refuse, created));
+    assert_eq!(started(&mut engine, "a", 2), 0, "the same boot");
+    assert_eq!(started(&mut engine, "b", 3), 1, "a new boot");
+    assert_eq!(started(&mut engine, "b", 4), 0, "the same boot again");
+    engine.deed(&Deed::Pause(String::new()), created + TimeDelta::minutes(5));
+    assert_eq!(started(&mut engine, "c", 6), 0, "paused");
+    assert_eq!(engine.read(|r| r.runs(&RunFilter::default())).len(), 1);
+}

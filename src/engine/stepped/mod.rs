@@ -1,0 +1,478 @@
+//! A world in which the engine is stepped: the ticker's and the workers' transactions on a real file, on one thread under a simulated clock,
+//! with scripted runs. And the histories that are lived through in it.
+
+mod histories;
+mod random;
+mod timelines;
+
+use std::sync::mpsc::{Receiver, channel};
+
+use super::advance::{MayStart, Next, advance};
+use super::*;
+use crate::actions::{Control, Task};
+use crate::clock::SimClock;
+use crate::names::ScheduleId;
+use crate::ops::{self, IfExists, Never, Patch};
+use crate::run;
+use crate::run::outcome::{AttemptResult, Ending, ErrorType, Failure, Status};
+use crate::run::written::StepText;
+use crate::schedule::refusal::Refused;
+use crate::schedule::simulate::{Counters, Happening, Input, Life, Simulation, What, run_id};
+use crate::schedule::{OverlapPolicy, Policies, State};
+use crate::spec::Spec;
+use crate::spec::written::Written;
+use crate::store::{Read, RunFilter, Write};
+
+/// What people and power cuts do to a schedule.
+#[derive(Debug, Clone)]
+enum Deed {
+    Pause(String),
+    Unpause(String),
+    Trigger(Option<OverlapPolicy>),
+    Backfill(DateTime<Utc>, DateTime<Utc>, Option<OverlapPolicy>),
+    Update(Box<Written>, Policies, String),
+    Refresh,
+    Down,
+    Up,
+}
+
+/// A schedule as a history begins with it.
+#[derive(Debug, Clone)]
+struct Beginning {
+    id: String,
+    spec: Written,
+    policies: Policies,
+    state: State,
+    max_buffer: usize,
+    /// When it is made.
+    created: DateTime<Utc>,
+    run_timeout: Option<String>,
+}
+
+/// How the run of a workflow id goes that starts at an instant.
+type Script<'a> = &'a dyn Fn(&str, DateTime<Utc>) -> Life;
+
+/// What there is to see of a schedule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Look {
+    counters: Counters,
+    state: State,
+    waiting: u64,
+    running: Vec<String>,
+    /// How many times come by themselves, at most 10.
+    to_come: usize,
+}
+
+/// A world that a history can be lived through in.
+trait World {
+    /// Everything up to `until`: at one instant the closes, then what is due.
+    fn advance(&mut self, until: DateTime<Utc>);
+    /// Something that is done at `now`, to which time has been advanced, and what follows from it at once.
+    fn deed(&mut self, deed: &Deed, now: DateTime<Utc>);
+    /// How things stand at `now`.
+    fn look(&mut self, now: DateTime<Utc>) -> Look;
+    /// Everything that has happened, in order.
+    fn happened(&self) -> Vec<Happening>;
+}
+
+impl World for Simulation<'_> {
+    fn advance(&mut self, until: DateTime<Utc>) {
+        Simulation::advance(self, until);
+    }
+
+    fn deed(&mut self, deed: &Deed, now: DateTime<Utc>) {
+        let input = match deed.clone() {
+            Deed::Pause(note) => Input::Pause(note),
+            Deed::Unpause(note) => Input::Unpause(note),
+            Deed::Trigger(overlap) => Input::Trigger(overlap),
+            Deed::Backfill(start, end, overlap) => Input::Backfill(start, end, overlap),
+            Deed::Update(spec, policies, workflow_id) => {
+                let spec = compiled(&spec, self.seed());
+                Input::Update(spec.into(), policies, workflow_id)
+            }
+            Deed::Refresh => Input::Refresh,
+            Deed::Down => Input::Down,
+            Deed::Up => Input::Up,
+        };
+        self.input(now, input);
+    }
+
+    fn look(&mut self, now: DateTime<Utc>) -> Look {
+        let (counters, state, waiting) = self.at(now);
+        let state = state.clone();
+        Look {
+            counters,
+            state,
+            waiting: waiting as u64,
+            running: self.running().into_iter().map(str::to_owned).collect(),
+            to_come: self.to_come(10, now),
+        }
+    }
+
+    fn happened(&self) -> Vec<Happening> {
+        Simulation::happened(self).to_vec()
+    }
+}
+
+fn compiled(spec: &Written, id: &str) -> Spec {
+    Spec::compile(spec, id, &ZoneInfo::of_machine()).unwrap()
+}
+
+/// A simulation that begins so.
+fn simulation<'a>(beginning: &Beginning, script: Script<'a>) -> Simulation<'a> {
+    let mut simulation = Simulation::new(
+        compiled(&beginning.spec, &beginning.id).into(),
+        beginning.policies,
+        beginning.state.clone(),
+        "myid",
+        beginning.created,
+        script,
+    );
+    simulation.limit_buffer(beginning.max_buffer);
+    simulation
+}
+
+/// Never asked: runs are scripted from outside.
+struct Nobody;
+
+impl Actions for Nobody {
+    fn perform(&self, _: &Task<'_>, _: &Control) -> AttemptResult {
+        AttemptResult::new(Ending::Ok, 0)
+    }
+}
+
+/// A run that is going.
+struct Going {
+    run: i64,
+    run_id: String,
+    life: Life,
+    stopped: Option<Ending>,
+}
+
+/// A server on a file of its own.
+struct Stepped {
+    shared: Arc<Shared>,
+    ticker: Ticker,
+    events: Receiver<Event>,
+}
+
+/// The engine, stepped.
+struct Engine<'a> {
+    folder: tempfile::TempDir,
+    id: ScheduleId,
+    max_buffer: usize,
+    clock: Arc<SimClock>,
+    script: Script<'a>,
+    /// None while it is down.
+    server: Option<Stepped>,
+    going: Vec<Going>,
+    happened: Vec<Happening>,
+}
+
+impl<'a> Engine<'a> {
+    /// An engine that is up, with that schedule.
+    fn new(beginning: &Beginning, script: Script<'a>) -> Self {
+        let mut engine = Self {
+            folder: tempfile::tempdir().unwrap(),
+            id: ScheduleId::parse(&beginning.id).unwrap(),
+            max_buffer: beginning.max_buffer,
+            clock: Arc::new(SimClock::at(beginning.created)),
+            script,
+            server: None,
+            going: Vec::new(),
+            happened: Vec::new(),
+        };
+        engine.start();
+        let new = Patch {
+            steps: Some(vec![StepText {
+                name: "x".to_owned(),
+                shell: Some("x".to_owned()),
+                ..StepText::default()
+            }]),
+            run_timeout: beginning.run_timeout.clone(),
+            note: Some(beginning.state.note.clone()),
+            paused: Some(beginning.state.paused),
+            remaining_actions: beginning.state.remaining_actions.map(ops::Remaining::Only),
+            ..patch(&beginning.spec, beginning.policies, "myid")
+        };
+        let (id, now) = (engine.id.clone(), beginning.created);
+        engine.write(move |w| ops::create(w, &ZoneInfo::of_machine(), &id, &new, (IfExists::Refuse, Never::Allow), now));
+        engine
+    }
+
+    fn open(&self) -> Store {
+        Store::open(&self.folder.path().join("t.db"), Missing::Create).unwrap()
+    }
+
+    fn up(&self) -> &Stepped {
+        self.server.as_ref().expect("it is up")
+    }
+
+    /// A server as `Server::start` makes it, without its threads.
+    fn start(&mut self) {
+        let mut store = self.open();
+        let now = self.clock.now();
+        let catalog = Catalog::new(ZoneInfo::of_machine());
+        let recovered = recovery::recover(&mut store, &catalog, now).unwrap();
+        let reader = store.again().unwrap();
+        let (sender, events) = channel();
+        let shared = Arc::new(Shared {
+            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+            writer: Writer::inline(store),
+            catalog,
+            actions: Arc::new(Nobody),
+            queue: Queue::default(),
+            signal: Signal::default(),
+            events: sender,
+            draining: AtomicBool::new(false),
+            hurried: AtomicBool::new(false),
+            unhappy_runs: AtomicU64::new(0),
+            troubles: AtomicU64::new(0),
+            // No worker thread is ever started: the queue is stepped.
+            settings: Settings {
+                workers: 0,
+                drain_timeout: Duration::ZERO,
+                until: Until::Told,
+            },
+            max_buffer: self.max_buffer,
+            started: now,
+            database: String::new(),
+        });
+        shared.follow(Decided {
+            events: recovered,
+            ..Decided::default()
+        });
+        let ticker = Ticker::new(reader, Arc::clone(&shared));
+        self.server = Some(Stepped { shared, ticker, events });
+    }
+
+    /// What a command of another process writes, whether or not the server is up.
+    fn write<T: Send + 'static>(&self, change: impl FnOnce(&Write<'_>) -> Result<T, Error> + Send + 'static) -> T {
+        match &self.server {
+            Some(up) => up.shared.writer.write(change).unwrap(),
+            None => self.open().write(change).unwrap(),
+        }
+    }
+
+    fn read<T>(&self, question: impl FnOnce(&Read<'_>) -> Result<T, Error>) -> T {
+        match &self.server {
+            Some(up) => up.ticker.reader().read(question).unwrap(),
+            None => self.open().read(question).unwrap(),
+        }
+    }
+
+    /// Ticks, and lets workers begin with what is ready, as often as there is something to do at once.
+    fn tick(&mut self, now: DateTime<Utc>) {
+        loop {
+            let up = self.server.as_mut().expect("it is up");
+            let progress = up.ticker.tick(now).unwrap();
+            self.begin(now);
+            if !progress.more && progress.next.is_none_or(|at| at > now) {
+                break;
+            }
+        }
+    }
+
+    fn begin(&mut self, now: DateTime<Utc>) {
+        while let Some((run, _)) = self.up().shared.queue.take_now() {
+            if matches!(self.step(run, None, now), Next::Perform(_)) {
+                let row = self.read(|r| r.run(run)).unwrap();
+                self.going.push(Going {
+                    run,
+                    run_id: row.run_id,
+                    life: (self.script)(&row.workflow_id, now),
+                    stopped: None,
+                });
+            }
+        }
+        self.hear(now);
+    }
+
+    fn step(&self, run: i64, event: Option<run::Event>, now: DateTime<Utc>) -> Next {
+        let here = Arc::clone(&self.up().shared);
+        let writer = &self.up().shared.writer;
+        let advanced = writer
+            .write(move |w| advance(w, here.terms(), run, event.as_ref(), MayStart::Yes, now))
+            .unwrap();
+        self.up().shared.follow(advanced.decided);
+        advanced.next
+    }
+
+    /// Notes what happened; stops reach the runs that are going.
+    fn hear(&mut self, now: DateTime<Utc>) {
+        for event in self.up().events.try_iter().collect::<Vec<_>>() {
+            let (nominal, workflow_id, what) = match event {
+                Event::Trouble(e) => panic!("{e}"),
+                Event::Tick { run, nominal, .. } => (nominal, run.workflow_id, What::Start),
+                Event::Buffered { nominal, .. } => (nominal, self.id_of(nominal), What::Buffered),
+                Event::Refused { refused, .. } => {
+                    let Refused {
+                        from,
+                        to,
+                        count,
+                        outcome,
+                        reason,
+                        ..
+                    } = refused;
+                    let what = What::Refused {
+                        to,
+                        count,
+                        outcome,
+                        reason,
+                    };
+                    (from, self.id_of(from), what)
+                }
+                Event::Closed { run, status, .. } => {
+                    let row = self.read(|r| r.run_named(&run.run_id));
+                    (row.nominal, run.workflow_id, What::Close(status))
+                }
+                Event::Stopping { run, stop } => {
+                    self.stop(&run.run_id, stop, now);
+                    let row = self.read(|r| r.run_named(&run.run_id));
+                    (row.nominal, run.workflow_id, What::Stop(stop))
+                }
+                Event::Serving { .. }
+                | Event::Started { .. }
+                | Event::Lost { .. }
+                | Event::Resumed { .. }
+                | Event::Retry { .. }
+                | Event::StepClosed { .. }
+                | Event::Incident { .. }
+                | Event::Resolved { .. }
+                | Event::Paused { .. }
+                | Event::Draining { .. }
+                | Event::GaveUp { .. }
+                | Event::Ended => continue,
+            };
+            self.happened.push(Happening {
+                at: now,
+                nominal,
+                workflow_id,
+                what,
+            });
+        }
+    }
+
+    fn stop(&mut self, run_id: &str, stop: run::Stop, now: DateTime<Utc>) {
+        if let Some(going) = self.going.iter_mut().find(|g| g.run_id == run_id) {
+            let (delay, ending) = match stop {
+                run::Stop::Cancel => (going.life.on_cancel, Ending::Canceled),
+                run::Stop::Terminate => (going.life.on_terminate, Ending::Terminated),
+            };
+            going.life.ends_at = going.life.ends_at.min(now + delay);
+            going.stopped = Some(ending);
+        }
+    }
+
+    /// The id that the run of a time would have.
+    fn id_of(&self, nominal: DateTime<Utc>) -> String {
+        let row = self.read(|r| ops::find(r, &self.id));
+        let base = self.read(|r| r.action(row.workflow)).workflow_id;
+        run_id(&base.expect("it is named"), nominal)
+    }
+
+    fn close_next(&mut self, by: DateTime<Utc>) -> bool {
+        let Some(i) = self.going.iter().position(|g| g.life.ends_at <= by) else {
+            return false;
+        };
+        let run = self.going.remove(i);
+        let ending = run.stopped.unwrap_or_else(|| match run.life.status {
+            Status::Completed | Status::Running => Ending::Ok,
+            Status::Canceled => Ending::Canceled,
+            Status::Terminated => Ending::Terminated,
+            // Which of the two it becomes, the limit of the run decides.
+            Status::Failed | Status::TimedOut => Ending::Failed(Failure {
+                error_type: ErrorType::NonZeroExit,
+                message: "it is scripted".to_owned(),
+            }),
+        });
+        let result = AttemptResult {
+            exit_code: Some(0),
+            ..AttemptResult::new(ending, 1)
+        };
+        self.step(run.run, Some(run::Event::AttemptEnded(result)), by);
+        self.up().shared.queue.forget(run.run);
+        true
+    }
+}
+
+fn patch(spec: &Written, policies: Policies, workflow_id: &str) -> Patch {
+    Patch {
+        spec: spec.clone(),
+        overlap: Some(policies.overlap),
+        catchup_window_ms: Some(policies.catchup_window_ms),
+        pause_on_failure: Some(policies.pause_on_failure),
+        workflow_id: Some(workflow_id.to_owned()),
+        ..Patch::default()
+    }
+}
+
+impl World for Engine<'_> {
+    fn advance(&mut self, until: DateTime<Utc>) {
+        while self.server.is_some() {
+            let close = self.going.iter().map(|g| g.life.ends_at).min();
+            let due = self.read(|r| r.next_attention());
+            let Some(next) = close.into_iter().chain(due).min().filter(|at| *at <= until) else {
+                break;
+            };
+            self.clock.set(next);
+            while self.close_next(next) {}
+            self.tick(next);
+        }
+        self.clock.set(until);
+    }
+
+    fn deed(&mut self, deed: &Deed, now: DateTime<Utc>) {
+        self.clock.set(now);
+        let id = self.id.clone();
+        let zones = ZoneInfo::of_machine();
+        match deed.clone() {
+            Deed::Pause(note) => self.write(move |w| ops::pause(w, &zones, &id, Some(&note), now)),
+            Deed::Unpause(note) => self.write(move |w| ops::unpause(w, &zones, &id, Some(&note), now).map(|_| ())),
+            Deed::Trigger(overlap) => self.write(move |w| ops::trigger(w, &id, overlap, now).map(|_| ())),
+            Deed::Backfill(start, end, overlap) => {
+                self.write(move |w| ops::backfill(w, &zones, &id, (start, end), overlap, now).map(|_| ()));
+            }
+            Deed::Update(spec, policies, workflow_id) => {
+                let mut patch = patch(&spec, policies, &workflow_id);
+                patch.clear = vec![
+                    ops::Clearable::Interval,
+                    ops::Clearable::Cron,
+                    ops::Clearable::Calendar,
+                    ops::Clearable::ExcludeCalendar,
+                    ops::Clearable::Jitter,
+                    ops::Clearable::TimeZone,
+                    ops::Clearable::StartTime,
+                    ops::Clearable::EndTime,
+                ];
+                self.write(move |w| ops::update(w, &zones, &id, &patch, Never::Allow, now));
+            }
+            Deed::Refresh => {}
+            Deed::Down => {
+                self.server = None;
+                self.going.clear();
+            }
+            Deed::Up => self.start(),
+        }
+        if self.server.is_some() {
+            self.tick(now);
+        }
+    }
+
+    fn look(&mut self, now: DateTime<Utc>) -> Look {
+        let row = self.read(|r| ops::find(r, &self.id));
+        let running = self.read(|r| r.running_of(row.key));
+        let spec = compiled(&row.spec, self.id.as_str());
+        Look {
+            counters: row.counters,
+            waiting: row.waiting,
+            running: running.into_iter().map(|g| g.workflow_id).collect(),
+            to_come: ops::next_times(&row, &spec, 10, now).len(),
+            state: row.state,
+        }
+    }
+
+    fn happened(&self) -> Vec<Happening> {
+        self.happened.clone()
+    }
+}

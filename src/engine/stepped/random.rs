@@ -1,0 +1,219 @@
+//! Random histories, lived through by the simulation and by the engine: they must agree in everything that happens.
+//!
+//! `TEMPO_CASES` says how many, `TEMPO_SEED` with which one to begin.
+
+use fastrand::Rng;
+
+use super::*;
+use crate::spec::written::Exclusion;
+
+const CASES: u64 = 100;
+
+/// How long a history is.
+const SPAN: TimeDelta = TimeDelta::hours(3);
+
+#[test]
+fn the_engine_does_what_the_simulation_says_in_random_histories() {
+    let number = |name: &str| machine::environment(name).and_then(|n| n.parse().ok());
+    let first = number("TEMPO_SEED").unwrap_or(1);
+    for seed in first..first + number("TEMPO_CASES").unwrap_or(CASES) {
+        let history = History::random(seed);
+        let done = std::panic::catch_unwind(|| history.live());
+        let why = match done {
+            Ok(Ok(())) => continue,
+            Ok(Err(why)) => why,
+            Err(_) => "it panicked".to_owned(),
+        };
+        panic!("TEMPO_SEED={seed} TEMPO_CASES=1: {why}\n{history:#?}");
+    }
+}
+
+#[derive(Debug)]
+struct History {
+    seed: u64,
+    beginning: Beginning,
+    deeds: Vec<(DateTime<Utc>, Deed)>,
+}
+
+impl History {
+    fn random(seed: u64) -> Self {
+        let mut rng = Rng::with_seed(seed);
+        // Around a transition of Europe/Berlin, and of New York a fortnight before.
+        let created: DateTime<Utc> = rng
+            .choice(["2022-03-26T23:20:07Z", "2022-03-13T05:30:00.250Z", "2022-06-01T00:00:00Z"])
+            .and_then(|t| t.parse().ok())
+            .unwrap_or_default();
+        let beginning = Beginning {
+            id: "s".to_owned(),
+            spec: random_spec(&mut rng, created),
+            policies: random_policies(&mut rng),
+            state: State {
+                note: String::new(),
+                paused: rng.u8(..8) == 0,
+                remaining_actions: (rng.u8(..4) == 0).then(|| rng.u64(..20)),
+            },
+            max_buffer: if rng.bool() { rng.usize(1..5) } else { MAX_BUFFER },
+            created,
+            run_timeout: None,
+        };
+        let mut at: Vec<i64> = (0..rng.usize(..14)).map(|_| rng.i64(1..SPAN.num_milliseconds())).collect();
+        at.sort_unstable();
+        at.dedup();
+        let mut up = true;
+        let mut outages = 0;
+        let deeds = at.into_iter().map(|ms| {
+            let mut now = created + TimeDelta::milliseconds(ms);
+            if rng.bool() {
+                // On the second, where times are due as well.
+                now = DateTime::from_timestamp(now.timestamp() + 1, 0).unwrap_or(now);
+            }
+            let deed = random_deed(&mut rng, created, now, (&mut up, &mut outages));
+            (now, deed)
+        });
+        let mut deeds: Vec<_> = deeds.collect();
+        deeds.sort_by_key(|(at, _)| *at);
+        if !up {
+            deeds.push((created + SPAN, Deed::Up));
+        }
+        Self { seed, beginning, deeds }
+    }
+
+    fn live(&self) -> Result<(), String> {
+        let script = |id: &str, now: DateTime<Utc>| self.life(id, now);
+        let mut simulation = simulation(&self.beginning, &script);
+        let mut engine = Engine::new(&self.beginning, &script);
+        let created = self.beginning.created;
+        let end = created + SPAN + TimeDelta::minutes(1);
+        let nothing = (end, Deed::Refresh);
+        simulation.deed(&Deed::Refresh, created);
+        engine.deed(&Deed::Refresh, created);
+        for (now, deed) in self.deeds.iter().chain([&nothing]) {
+            for world in [&mut simulation as &mut dyn World, &mut engine] {
+                world.advance(*now);
+                world.deed(deed, *now);
+            }
+            let (want, got) = (in_order(World::happened(&simulation)), in_order(engine.happened()));
+            let alike = want.iter().zip(&got).take_while(|(want, got)| want == got).count();
+            if alike < want.len().max(got.len()) {
+                let tell = |list: &[Happening]| {
+                    let lines: Vec<_> = list.iter().take(4).map(|h| format!("\n  {h:?}")).collect();
+                    lines.concat()
+                };
+                let before = tell(&want[alike.saturating_sub(4)..alike]);
+                return Err(format!(
+                    "up to {now} ({deed:?}): after {alike} happenings, the last of them {before}\nsimulated:{}\nengine:{}",
+                    tell(&want[alike..]),
+                    tell(&got[alike..])
+                ));
+            }
+            let (want, got) = (simulation.look(*now), engine.look(*now));
+            if engine.server.is_some() && want != got {
+                return Err(format!("at {now} ({deed:?}): simulated {want:#?}, engine {got:#?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// How long a run takes depends on what it is and when it starts, so that both worlds see the same.
+    fn life(&self, id: &str, now: DateTime<Utc>) -> Life {
+        let hash = id.bytes().fold(self.seed ^ now.timestamp_millis().unsigned_abs(), |h, b| {
+            h.rotate_left(5).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(b)
+        });
+        let mut rng = Rng::with_seed(hash);
+        let longest = *rng.choice(&[2_000, 60_000, 900_000]).unwrap_or(&60_000);
+        Life {
+            ends_at: now + TimeDelta::milliseconds(rng.i64(1..longest)),
+            status: if rng.u8(..5) == 0 { Status::Failed } else { Status::Completed },
+            on_cancel: TimeDelta::milliseconds(rng.i64(0..5_000)),
+            on_terminate: TimeDelta::milliseconds(rng.i64(0..10)),
+        }
+    }
+}
+
+/// In which order runs close at one instant decides nothing.
+fn in_order(mut happened: Vec<Happening>) -> Vec<Happening> {
+    happened.sort_by_key(|h| match h.what {
+        What::Close(_) => (h.at, Some(h.nominal)),
+        What::Refused { .. } | What::Buffered | What::Start | What::Stop(_) => (h.at, None),
+    });
+    happened
+}
+
+fn random_spec(rng: &mut Rng, created: DateTime<Utc>) -> Written {
+    let mut spec = Written::default();
+    for _ in 0..rng.usize(1..3) {
+        if rng.bool() {
+            let every = rng.i64(20..900);
+            spec.interval.push(format!("{every}s/{}s", rng.i64(0..every)));
+        } else {
+            let cron = rng.choice([
+                "*/5 * * * *",
+                "*/7 * * * *",
+                "30 2 * * *",
+                "0-20 * * * *",
+                "15,45 1-3 * * *",
+                "*/20 */3 * * * * *",
+            ]);
+            spec.cron.extend(cron.map(str::to_owned));
+        }
+    }
+    if rng.bool() {
+        spec.time_zone = rng.choice(["Europe/Berlin", "America/New_York", "UTC"]).map(str::to_owned);
+    }
+    if rng.u8(..3) == 0 {
+        let exclusion = rng.choice([
+            r#"{"minute":"0-14"}"#,
+            r#"{"hour":"2"}"#,
+            r#"{"minute":"*/3","second":"0"}"#,
+            "2022-03-27",
+        ]);
+        spec.exclude_calendar.extend(exclusion.and_then(|e| Exclusion::parse(e).ok()));
+    }
+    if rng.bool() {
+        spec.jitter = rng.choice(["1s", "10s", "2m", "20m"]).map(str::to_owned);
+    }
+    if rng.u8(..6) == 0 {
+        spec.start_time = Some(created + TimeDelta::milliseconds(rng.i64(0..7_200_000)));
+    }
+    if rng.u8(..6) == 0 {
+        spec.end_time = Some(created + TimeDelta::milliseconds(rng.i64(7_200_000..10_800_000)));
+    }
+    spec
+}
+
+fn random_overlap(rng: &mut Rng) -> OverlapPolicy {
+    *rng.choice(&OverlapPolicy::ALL).unwrap_or(&OverlapPolicy::Skip)
+}
+
+fn random_policies(rng: &mut Rng) -> Policies {
+    Policies {
+        overlap: random_overlap(rng),
+        catchup_window_ms: *rng.choice(&[10_000, 60_000, 600_000, 86_400_000]).unwrap_or(&60_000),
+        pause_on_failure: rng.u8(..4) == 0,
+    }
+}
+
+fn random_deed(rng: &mut Rng, created: DateTime<Utc>, now: DateTime<Utc>, (up, outages): (&mut bool, &mut u32)) -> Deed {
+    let overlap = rng.bool().then(|| random_overlap(rng));
+    match rng.u8(..14) {
+        0 => Deed::Pause("for a while".to_owned()),
+        1..=3 => Deed::Unpause("on".to_owned()),
+        4 => Deed::Trigger(overlap),
+        5 => {
+            let from = created - TimeDelta::seconds(rng.i64(0..3600));
+            Deed::Backfill(from, now - TimeDelta::seconds(rng.i64(0..600)), overlap)
+        }
+        6 | 7 => Deed::Update(Box::new(random_spec(rng, created)), random_policies(rng), "myid".to_owned()),
+        8 => Deed::Update(Box::new(random_spec(rng, created)), random_policies(rng), "other".to_owned()),
+        // A step that is lost three times in a row fails.
+        _ if *up && *outages < 2 => {
+            (*up, *outages) = (false, *outages + 1);
+            Deed::Down
+        }
+        _ if !*up => {
+            *up = true;
+            Deed::Up
+        }
+        _ => Deed::Refresh,
+    }
+}

@@ -1,0 +1,235 @@
+//! The policy timelines of the conformance data, through the simulation and through the engine; and of the folder that
+//! `TEMPO_CONFORMANCE_DIR` names.
+
+use std::path::{Path, PathBuf};
+
+use chrono::SecondsFormat;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::spec::written::{CalendarText, Exclusion};
+
+#[test]
+fn the_simulation_follows_the_timelines() {
+    follow_all(|row| {
+        let script = script(row);
+        let beginning = beginning(row);
+        let mut simulation = simulation(&beginning, &script);
+        for run in initial(row) {
+            simulation.already_running(run["id"].as_str().unwrap(), life(run, beginning.created, 60));
+        }
+        follow(row, &mut simulation, 0)
+    });
+}
+
+#[test]
+fn the_engine_follows_the_timelines() {
+    follow_all(|row| {
+        let script = script(row);
+        let mut beginning = beginning(row);
+        let processed_to = beginning.created;
+        let initial = initial(row).count();
+        if initial > 0 {
+            // A run that is going at the wake-up was started by a tick before: the schedule is that much older.
+            beginning.created -= TimeDelta::minutes(5);
+        }
+        let mut engine = Engine::new(&beginning, &script);
+        if initial > 0 {
+            engine.advance(processed_to);
+        }
+        follow(row, &mut engine, initial)
+    });
+}
+
+/// Follows every row and names each that failed.
+fn follow_all(follow: impl Fn(&Value) -> Result<(), String>) {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/data/conformance");
+    let further = machine::environment("TEMPO_CONFORMANCE_DIR").map(PathBuf::from);
+    let files = std::iter::once(own).chain(further).map(|folder| folder.join("policy.json"));
+    let rows: Vec<Value> = files
+        .filter_map(|file| std::fs::read_to_string(file).ok())
+        .flat_map(|text| serde_json::from_str::<Vec<Value>>(&text).unwrap())
+        .collect();
+    assert!(!rows.is_empty());
+    let failed: Vec<String> = rows
+        .iter()
+        .filter_map(|row| follow(row).err().map(|why| format!("{}: {why}", row["name"])))
+        .collect();
+    assert!(failed.is_empty(), "{} timelines failed:\n{}", failed.len(), failed.join("\n"));
+}
+
+fn instant(v: &Value) -> DateTime<Utc> {
+    v.as_str().unwrap().parse().unwrap()
+}
+
+fn list<'a>(row: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
+    row[key].as_array().into_iter().flatten()
+}
+
+fn initial(row: &Value) -> impl Iterator<Item = &Value> {
+    list(row, "initial_running")
+}
+
+fn policies(v: &Value) -> Policies {
+    Policies {
+        overlap: OverlapPolicy::parse(v["overlap"].as_str().unwrap()).unwrap(),
+        catchup_window_ms: v["catchup_window_s"].as_u64().unwrap() * 1000,
+        pause_on_failure: v["pause_on_failure"].as_bool().unwrap_or(false),
+    }
+}
+
+fn written(v: &Value) -> Written {
+    let calendar = |c: &Value| {
+        let field = |key: &str| {
+            let texts: Vec<_> = list(c, key)
+                .map(|r| format!("{}-{}/{}", r["start"], r["end"], r["step"]))
+                .collect();
+            (!texts.is_empty()).then(|| texts.join(","))
+        };
+        CalendarText {
+            second: field("second"),
+            minute: field("minute"),
+            hour: field("hour"),
+            day_of_month: field("day_of_month"),
+            month: field("month"),
+            year: field("year"),
+            day_of_week: field("day_of_week"),
+            comment: None,
+        }
+    };
+    Written {
+        cron: serde_json::from_value(v["cron"].clone()).unwrap(),
+        interval: list(v, "intervals")
+            .map(|i| format!("{}s/{}s", i["every_s"], i["offset_s"]))
+            .collect(),
+        calendar: list(v, "calendars").map(calendar).collect(),
+        exclude_calendar: list(v, "exclude_calendars")
+            .map(|c| Exclusion::Calendar(calendar(c)))
+            .collect(),
+        time_zone: v["timezone"].as_str().map(str::to_owned),
+        start_time: v["start_at"].as_str().map(|t| t.parse().unwrap()),
+        end_time: v["end_at"].as_str().map(|t| t.parse().unwrap()),
+        jitter: v["jitter_s"].as_i64().filter(|j| *j > 0).map(|j| format!("{j}s")),
+        ..Written::default()
+    }
+}
+
+fn beginning(row: &Value) -> Beginning {
+    // A run is only timed out by its own limit.
+    let limit = list(row, "runs").find(|r| r["result"] == "TIMED_OUT");
+    Beginning {
+        id: row["jitter_seed"].as_str().unwrap_or("s").to_owned(),
+        spec: written(&row["spec"]),
+        policies: policies(&row["policy"]),
+        state: State {
+            paused: row["state"]["paused"].as_bool().unwrap_or(false),
+            remaining_actions: row["state"]["remaining_actions"].as_u64(),
+            ..State::default()
+        },
+        max_buffer: row["max_buffer"]
+            .as_u64()
+            .map_or(MAX_BUFFER, |max| usize::try_from(max).unwrap()),
+        created: instant(row.get("last_processed_at").unwrap_or(&row["start_at"])),
+        run_timeout: limit.map(|_| "3m".to_owned()),
+    }
+}
+
+fn life(run: &Value, started: DateTime<Utc>, default_s: i64) -> Life {
+    let seconds = |key: &str| TimeDelta::seconds(run[key].as_i64().unwrap_or(0));
+    let result = run["result"].as_str().unwrap_or("COMPLETED");
+    Life {
+        ends_at: run.get("ends_at").map_or(started + TimeDelta::seconds(default_s), instant),
+        status: Status::named(result).unwrap(),
+        on_cancel: seconds("on_cancel_s"),
+        on_terminate: seconds("on_terminate_s"),
+    }
+}
+
+fn script(row: &Value) -> impl Fn(&str, DateTime<Utc>) -> Life {
+    move |id, now| {
+        let run = list(row, "runs").chain(initial(row)).find(|r| r["id"] == id);
+        life(
+            run.unwrap_or(&Value::Null),
+            now,
+            row["default_duration_s"].as_i64().unwrap_or(60),
+        )
+    }
+}
+
+fn deed(v: &Value) -> Deed {
+    let note = || v["note"].as_str().unwrap_or_default().to_owned();
+    let overlap = v["overlap"].as_str().map(|p| OverlapPolicy::parse(p).unwrap());
+    match v["do"].as_str().unwrap() {
+        "pause" => Deed::Pause(note()),
+        "unpause" => Deed::Unpause(note()),
+        "trigger" => Deed::Trigger(overlap),
+        "backfill" => Deed::Backfill(instant(&v["from"]), instant(&v["to"]), overlap),
+        "update" => {
+            let s = &v["schedule"];
+            let workflow_id = s["workflow_id"].as_str().unwrap_or("myid").to_owned();
+            Deed::Update(Box::new(written(&s["spec"])), policies(&s["policy"]), workflow_id)
+        }
+        "refresh" => Deed::Refresh,
+        other => panic!("unknown event {other}"),
+    }
+}
+
+/// Lives through a row; `before` runs were started before it begins.
+fn follow(row: &Value, world: &mut dyn World, before: usize) -> Result<(), String> {
+    let (start, until) = (instant(&row["start_at"]), instant(&row["until"]));
+    world.deed(&Deed::Refresh, start);
+    // Events and checks in the order of time; at one instant the events first.
+    let mut moments: Vec<(DateTime<Utc>, bool, &Value)> = Vec::new();
+    moments.extend(list(row, "events").map(|e| (instant(&e["at"]), false, e)));
+    moments.extend(list(&row["expect"], "checks").map(|c| (instant(&c["at"]), true, c)));
+    moments.sort_by_key(|(at, is_check, _)| (*at, *is_check));
+    for (at, is_check, v) in moments {
+        world.advance(at);
+        if is_check {
+            compare(&world.look(at), v, before, at)?;
+        } else {
+            world.deed(&deed(v), at);
+        }
+    }
+    world.advance(until);
+    compare(&world.look(until), &row["expect"]["final"], before, until)?;
+    let happened = world.happened();
+    let chosen = |wanted: &dyn Fn(What) -> bool| -> Vec<Value> {
+        happened
+            .iter()
+            .filter(|h| wanted(h.what))
+            .map(|h| json!({"id": h.workflow_id, "at": h.at.to_rfc3339_opts(SecondsFormat::AutoSi, true)}))
+            .collect()
+    };
+    for (key, got) in [
+        ("starts", chosen(&|w| w == What::Start).split_off(before)),
+        ("cancels", chosen(&|w| w == What::Stop(run::Stop::Cancel))),
+        ("terminates", chosen(&|w| w == What::Stop(run::Stop::Terminate))),
+    ] {
+        let want = row["expect"].get(key).cloned().unwrap_or(json!([]));
+        if json!(got) != want {
+            return Err(format!("{key}: got {}, want {want}", json!(got)));
+        }
+    }
+    Ok(())
+}
+
+fn compare(look: &Look, want: &Value, before: usize, at: DateTime<Utc>) -> Result<(), String> {
+    let got = json!({
+        "action_count": look.counters.actions - before as u64, "overlap_skipped": look.counters.skipped,
+        "missed_catchup_window": look.counters.missed, "buffer_dropped": look.counters.dropped,
+        "buffer_size": look.waiting, "paused": look.state.paused, "remaining_actions": look.state.remaining_actions,
+        "running": look.running, "future_action_count": look.to_come,
+    });
+    let note = &look.state.note;
+    for (key, want) in want.as_object().unwrap().iter().filter(|(k, _)| *k != "at") {
+        let right = match key.as_str() {
+            "notes_contains" => note.contains(want.as_str().unwrap()),
+            _ => got.get(key).ok_or_else(|| format!("unknown check {key}"))? == want,
+        };
+        if !right {
+            return Err(format!("at {at}: {key}: got {} (note `{note}`), want {want}", got[key]));
+        }
+    }
+    Ok(())
+}
