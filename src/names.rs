@@ -56,6 +56,20 @@ macro_rules! name {
             }
         }
 
+        impl TryFrom<String> for $type {
+            type Error = Error;
+            fn try_from(text: String) -> Result<Self, Error> {
+                check($what, &text)?;
+                Ok(Self(text))
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(name: $type) -> Self {
+                name.0
+            }
+        }
+
         impl fmt::Display for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(&self.0)
@@ -71,8 +85,7 @@ macro_rules! name {
 
         impl<'de> serde::Deserialize<'de> for $type {
             fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-                let text = String::deserialize(from)?;
-                Self::parse(&text).map_err(serde::de::Error::custom)
+                Self::try_from(String::deserialize(from)?).map_err(serde::de::Error::custom)
             }
         }
     };

@@ -2,6 +2,7 @@
 
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
 use std::io::IsTerminal as _;
+use unicode_width::UnicodeWidthStr;
 
 use super::ui::{Style, Ui, tame};
 use crate::error::Error;
@@ -15,29 +16,24 @@ pub(crate) fn table(ui: &Ui, header: &[&str], rows: &[Vec<Meant>], nothing: &str
         ui.say(nothing);
         return Ok(());
     }
-    let mut table = bare(ui);
-    table.set_header(header.iter().map(|h| cell(ui, h, Some(Style::Dim))));
-    for row in rows {
-        table.add_row(row.iter().map(|(text, style)| cell(ui, text, *style)));
-    }
-    print(ui, &table)
+    let header: Vec<Meant> = header.iter().map(|h| ((*h).to_owned(), Some(Style::Dim))).collect();
+    lines(ui, std::iter::once(header.as_slice()).chain(rows.iter().map(Vec::as_slice)))
 }
 
 /// Writes names with their values.
 pub(crate) fn pairs(ui: &Ui, pairs: &[(&str, Meant)]) -> Result<(), Error> {
-    let mut table = bare(ui);
-    for (name, (value, style)) in pairs.iter().filter(|(_, (value, _))| !value.is_empty()) {
-        table.add_row([cell(ui, name, Some(Style::Dim)), cell(ui, value, *style)]);
-    }
-    print(ui, &table)
+    let shown = pairs.iter().filter(|(_, (value, _))| !value.is_empty());
+    let rows: Vec<[Meant; 2]> = shown
+        .map(|(name, value)| [((*name).to_owned(), Some(Style::Dim)), value.clone()])
+        .collect();
+    lines(ui, rows.iter().map(<[Meant; 2]>::as_slice))
 }
 
-/// A cell without meaning.
-pub(crate) fn plain(text: impl Into<String>) -> Meant {
-    (text.into(), None)
-}
-
-fn bare(ui: &Ui) -> Table {
+/// Writes rows in columns: fitted to the terminal, or else as wide as they are.
+fn lines<'a>(ui: &Ui, rows: impl Iterator<Item = &'a [Meant]> + Clone) -> Result<(), Error> {
+    let Some(width) = terminal_width() else {
+        return ui.raw(columns(ui, rows).as_bytes());
+    };
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     if ui.is_colored() {
@@ -45,12 +41,60 @@ fn bare(ui: &Ui) -> Table {
     } else {
         table.force_no_tty();
     }
-    if let Some(width) = terminal_width() {
-        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
-    } else {
-        table.set_content_arrangement(ContentArrangement::Disabled);
+    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    for row in rows {
+        table.add_row(row.iter().map(|(text, style)| cell(ui, text, *style)));
     }
-    table
+    let mut text = String::new();
+    for line in table.lines() {
+        // The preset indents by a blank and fills up with blanks: neither says anything.
+        text.push_str(line.strip_prefix(' ').unwrap_or(&line).trim_end());
+        text.push('\n');
+    }
+    ui.raw(text.as_bytes())
+}
+
+/// Rows as lines, two blanks between columns: a table that is fitted to nothing need not be arranged, which costs as much as all the rest.
+fn columns<'a>(ui: &Ui, rows: impl Iterator<Item = &'a [Meant]> + Clone) -> String {
+    let mut widths: Vec<usize> = Vec::new();
+    for row in rows.clone() {
+        widths.resize(widths.len().max(row.len()), 0);
+        for (width, (text, _)) in widths.iter_mut().zip(row) {
+            *width = text.lines().map(width_of).fold(*width, usize::max);
+        }
+    }
+    let mut all = String::new();
+    for row in rows {
+        let height = row.iter().map(|(text, _)| text.lines().count()).max().unwrap_or(0).max(1);
+        for n in 0..height {
+            let mut blanks = 0;
+            for ((text, style), width) in row.iter().zip(&widths) {
+                let line = text.lines().nth(n).unwrap_or_default();
+                if !line.is_empty() {
+                    all.extend(std::iter::repeat_n(' ', blanks));
+                    blanks = 0;
+                    let line = tame(line);
+                    match style {
+                        Some(style) => all.push_str(&ui.paint(*style, &line)),
+                        None => all.push_str(&line),
+                    }
+                }
+                blanks += width.saturating_sub(width_of(line)) + 2;
+            }
+            all.push('\n');
+        }
+    }
+    all
+}
+
+/// How many columns of a terminal a text takes.
+fn width_of(text: &str) -> usize {
+    if text.is_ascii() { text.len() } else { text.width() }
+}
+
+/// A cell without meaning.
+pub(crate) fn plain(text: impl Into<String>) -> Meant {
+    (text.into(), None)
 }
 
 /// The width of the terminal on stdout, if there is one.
@@ -76,14 +120,4 @@ fn cell(ui: &Ui, text: &str, style: Option<Style>) -> Cell {
         Style::Dim => cell.add_attribute(Attribute::Dim),
         Style::Strong => cell.add_attribute(Attribute::Bold),
     }
-}
-
-fn print(ui: &Ui, table: &Table) -> Result<(), Error> {
-    let mut text = String::new();
-    for line in table.lines() {
-        // The preset indents by a blank and fills up with blanks: neither says anything.
-        text.push_str(line.strip_prefix(' ').unwrap_or(&line).trim_end());
-        text.push('\n');
-    }
-    ui.raw(text.as_bytes())
 }

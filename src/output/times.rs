@@ -1,6 +1,6 @@
 //! Times for people: on the wall clock of a zone, with its name; and how far off they are.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike as _, NaiveTime, TimeDelta, Timelike as _, Utc};
 
 use crate::spec::describe::spoken;
 use crate::spec::zone::Zone;
@@ -34,19 +34,18 @@ impl Times {
 
     /// `2026-05-05 14:02:07`.
     pub(crate) fn full(&self, at: DateTime<Utc>) -> String {
-        self.civil(at).format("%Y-%m-%d %H:%M:%S").to_string()
+        let then = self.civil(at);
+        format!("{} {}", then.date(), clock(then.time()))
     }
 
     /// `14:02:07`, with the day where it is not today's: `Tue 14:02:07`, `2026-05-05 14:02:07`.
     pub(crate) fn short(&self, at: DateTime<Utc>) -> String {
         let (then, today) = (self.civil(at), self.civil(self.now));
-        let days = (then.date() - today.date()).num_days();
-        let pattern = match days {
-            0 => "%H:%M:%S",
-            -6..=6 => "%a %H:%M:%S",
-            _ => "%Y-%m-%d %H:%M:%S",
-        };
-        then.format(pattern).to_string()
+        match (then.date() - today.date()).num_days() {
+            0 => clock(then.time()),
+            -6..=6 => format!("{} {}", then.weekday(), clock(then.time())),
+            _ => self.full(at),
+        }
     }
 
     /// `in 2 min`, `3 h ago`, to the largest two units.
@@ -68,6 +67,11 @@ impl Times {
             (false, false) => format!("{said} ago"),
         }
     }
+}
+
+/// `14:02:07`; without chrono's patterns, which a long list would read thousands of times.
+fn clock(time: NaiveTime) -> String {
+    format!("{:02}:{:02}:{:02}", time.hour(), time.minute(), time.second())
 }
 
 #[cfg(test)]

@@ -230,7 +230,8 @@ fn painted(color: bool, style: Style, text: &str) -> String {
 /// Text from outside without what would control the terminal.
 pub(crate) fn tame(text: &str) -> Cow<'_, str> {
     let controls = |c: char| c.is_control() && c != '\n' && c != '\t';
-    if !text.contains(controls) {
+    let plain = text.bytes().all(|b| (b' '..0x7f).contains(&b));
+    if plain || !text.contains(controls) {
         return Cow::Borrowed(text);
     }
     text.chars().map(|c| if controls(c) { '\u{fffd}' } else { c }).collect()

@@ -47,6 +47,12 @@ impl OverlapPolicy {
         }
     }
 
+    /// The policy that is called exactly so.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|p| p.name() == name)
+    }
+
     /// The policy of that name, in any case, with `-`, `_` or nothing between words.
     ///
     /// # Errors
