@@ -58,6 +58,9 @@ _tempo() {
             tempo__subcmd__schedule,describe)
                 cmd="tempo__subcmd__schedule__subcmd__describe"
                 ;;
+            tempo__subcmd__schedule,explain)
+                cmd="tempo__subcmd__schedule__subcmd__explain"
+                ;;
             tempo__subcmd__schedule,list)
                 cmd="tempo__subcmd__schedule__subcmd__list"
                 ;;
@@ -368,7 +371,7 @@ _tempo() {
             return 0
             ;;
         tempo__subcmd__schedule)
-            opts="-o -q -v -h --db --output --color --quiet --verbose --help create update list describe pause unpause trigger backfill delete next"
+            opts="-o -q -v -h --db --output --color --quiet --verbose --help create update list describe pause unpause trigger backfill delete next explain"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -666,6 +669,44 @@ _tempo() {
                 return 0
             fi
             case "${prev}" in
+                --db)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text json jsonl" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "text json jsonl" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        tempo__subcmd__schedule__subcmd__explain)
+            opts="-o -q -v -h --from --to --db --output --color --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --db)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -60,6 +60,7 @@ set edit:completion:arg-completer[tempo] = {|@words|
             cand backfill 'Run the times of a past range'
             cand delete 'Delete schedules'
             cand next 'Show when a schedule fires next'
+            cand explain 'Show what became of each time of a schedule, and why'
         }
         &'tempo;schedule;create'= {
             cand --interval 'Every so long, with an offset: `2m`, `1h/15m`'
@@ -290,6 +291,20 @@ set edit:completion:arg-completer[tempo] = {|@words|
             cand --output 'How data is written to stdout'
             cand --color 'When colours are used'
             cand --at-boot 'Once after each boot of the machine, when `tempo run` is up'
+            cand -q 'Say nothing but errors'
+            cand --quiet 'Say nothing but errors'
+            cand -v 'Say more'
+            cand --verbose 'Say more'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'tempo;schedule;explain'= {
+            cand --from 'Times from here; 24 hours before `--to` when not given'
+            cand --to 'Times up to here; now when not given'
+            cand --db 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given'
+            cand -o 'How data is written to stdout'
+            cand --output 'How data is written to stdout'
+            cand --color 'When colours are used'
             cand -q 'Say nothing but errors'
             cand --quiet 'Say nothing but errors'
             cand -v 'Say more'

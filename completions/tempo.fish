@@ -43,26 +43,27 @@ complete -c tempo -n "__fish_tempo_needs_command" -f -a "status" -d 'Show how th
 complete -c tempo -n "__fish_tempo_needs_command" -f -a "demo" -d 'See it work: schedules, retries, incidents, a kill in mid-step, and the resume'
 complete -c tempo -n "__fish_tempo_needs_command" -f -a "completions" -d 'Print the completions of a shell'
 complete -c tempo -n "__fish_tempo_needs_command" -f -a "man" -d 'Print the manual page, or write the pages of all commands to a folder'
-complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next" -l db -d 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given' -r -F
-complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next" -s o -l output -d 'How data is written to stdout' -r -f -a "text\t'For people'
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain" -l db -d 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given' -r -F
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain" -s o -l output -d 'How data is written to stdout' -r -f -a "text\t'For people'
 json\t'One JSON document'
 jsonl\t'One JSON document a line'"
-complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next" -l color -d 'When colours are used' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain" -l color -d 'When colours are used' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next" -s q -l quiet -d 'Say nothing but errors'
-complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next" -s v -l verbose -d 'Say more'
-complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next" -f -a "create" -d 'Make a schedule'
-complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next" -f -a "update" -d 'Change what is named of a schedule'
-complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next" -f -a "list" -d 'List the schedules'
-complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next" -f -a "describe" -d 'Show all of a schedule'
-complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next" -f -a "pause" -d 'Stop schedules from starting runs'
-complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next" -f -a "unpause" -d 'Let schedules start runs again'
-complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next" -f -a "trigger" -d 'Start a run of a schedule now'
-complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next" -f -a "backfill" -d 'Run the times of a past range'
-complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next" -f -a "delete" -d 'Delete schedules'
-complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next" -f -a "next" -d 'Show when a schedule fires next'
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain" -s q -l quiet -d 'Say nothing but errors'
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain" -s v -l verbose -d 'Say more'
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain" -f -a "create" -d 'Make a schedule'
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain" -f -a "update" -d 'Change what is named of a schedule'
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain" -f -a "list" -d 'List the schedules'
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain" -f -a "describe" -d 'Show all of a schedule'
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain" -f -a "pause" -d 'Stop schedules from starting runs'
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain" -f -a "unpause" -d 'Let schedules start runs again'
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain" -f -a "trigger" -d 'Start a run of a schedule now'
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain" -f -a "backfill" -d 'Run the times of a past range'
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain" -f -a "delete" -d 'Delete schedules'
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain" -f -a "next" -d 'Show when a schedule fires next'
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain" -f -a "explain" -d 'Show what became of each time of a schedule, and why'
 complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from create" -l interval -l every -d 'Every so long, with an offset: `2m`, `1h/15m`' -r
 complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from create" -l cron -d 'A cron string: 5 fields, 6 with the year last, 7 with seconds first, or `@daily` and the like' -r
 complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from create" -l calendar -d 'A calendar: `{"hour":"9","minute":"0","dayOfWeek":"Mon-Fri"}`' -r
@@ -266,6 +267,18 @@ complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_su
 complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from next" -s q -l quiet -d 'Say nothing but errors'
 complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from next" -s v -l verbose -d 'Say more'
 complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from next" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from explain" -l from -d 'Times from here; 24 hours before `--to` when not given' -r
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from explain" -l to -d 'Times up to here; now when not given' -r
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from explain" -l db -d 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given' -r -F
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from explain" -s o -l output -d 'How data is written to stdout' -r -f -a "text\t'For people'
+json\t'One JSON document'
+jsonl\t'One JSON document a line'"
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from explain" -l color -d 'When colours are used' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from explain" -s q -l quiet -d 'Say nothing but errors'
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from explain" -s v -l verbose -d 'Say more'
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from explain" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c tempo -n "__fish_tempo_using_subcommand workflow; and not __fish_seen_subcommand_from list start describe result output cancel terminate" -l db -d 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given' -r -F
 complete -c tempo -n "__fish_tempo_using_subcommand workflow; and not __fish_seen_subcommand_from list start describe result output cancel terminate" -s o -l output -d 'How data is written to stdout' -r -f -a "text\t'For people'
 json\t'One JSON document'

@@ -6,8 +6,8 @@ use super::catalog::Catalog;
 use super::events::{Event, RunName};
 use crate::error::Error;
 use crate::run::Stop;
-use crate::schedule::plan::{Epoch, Situation, plan};
-use crate::store::{EpochRow, Write};
+use crate::schedule::plan::plan;
+use crate::store::Write;
 
 /// What a decision leads to outside of the file.
 #[derive(Debug, Default)]
@@ -41,17 +41,7 @@ pub(crate) fn decide(write: &Write<'_>, terms: Terms<'_>, schedule: i64, now: Da
         .iter()
         .map(|e| terms.catalog.spec(&row.id, &e.spec))
         .collect::<Result<Vec<_>, _>>()?;
-    let situation = Situation {
-        current: epoch(&row.current, &current),
-        past: row.past.iter().zip(&past).map(|(e, spec)| epoch(e, spec)).collect(),
-        cursor: row.cursor,
-        floor: row.floor,
-        waiting: row.waiting.clone(),
-        running: row.running(),
-        requests: row.requests.clone(),
-        max_buffer: terms.max_buffer,
-    };
-    let plan = plan(&situation, now);
+    let plan = plan(&row.situation(&current, &past, terms.max_buffer), now);
     let carried = write.carry_out(&row, &plan, now)?;
     let mut decided = Decided {
         stopped: carried.stopped,
@@ -96,14 +86,4 @@ pub(crate) fn decide(write: &Write<'_>, terms: Terms<'_>, schedule: i64, now: Da
         decided.events.push(Event::Stopping { run, stop: *stop });
     }
     Ok(decided)
-}
-
-fn epoch<'a>(row: &EpochRow, spec: &'a crate::spec::Spec) -> Epoch<'a> {
-    Epoch {
-        spec,
-        policies: row.policies,
-        paused: row.paused,
-        remaining: row.remaining,
-        until: row.until,
-    }
 }

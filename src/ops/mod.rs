@@ -1,10 +1,12 @@
 //! ONE FUNCTION PER VERB: what the commands and the page both do. Each works in the transaction it is handed; nothing here prints.
 
 mod change;
+mod explain;
 pub(crate) mod instant;
 mod requests;
 mod schedules;
 
 pub(crate) use change::{Clearable, Patch, Remaining};
+pub(crate) use explain::explain;
 pub(crate) use requests::{RunStop, backfill, cancel_backfill, start_workflow, stop_run, trigger};
 pub(crate) use schedules::{Created, IfExists, Never, check_new, create, delete, find, next_times, pause, unpause, update};

@@ -11,7 +11,6 @@ use crate::run::step::Workflow;
 use crate::run::written::Action;
 use crate::schedule::OverlapPolicy;
 use crate::schedule::simulate::run_id;
-use crate::spec::Spec;
 use crate::spec::zone::Zones;
 use crate::store::{NewRequest, NewRun, Placed, RunRow, Write};
 
@@ -70,7 +69,7 @@ pub(crate) fn backfill(
         return Err(Error::new(Kind::Usage, format_args!("the end time {end} is in the future"))
             .hint("A backfill runs times that have passed; the ones to come run by themselves."));
     }
-    let spec = Spec::compile(&row.spec, id.as_str(), zones)?;
+    let spec = row.compiled(zones)?;
     let times = spec
         .tally(start - chrono::TimeDelta::nanoseconds(1), end)
         .map_or(0, |t| t.count);

@@ -165,7 +165,7 @@ pub(crate) fn unpause(
 ) -> Result<Option<Tally>, Error> {
     let row = find(write, id)?;
     let passed = if row.state.paused {
-        let spec = Spec::compile(&row.spec, id.as_str(), zones)?;
+        let spec = row.compiled(zones)?;
         // What was due before it was paused belongs to the time before.
         let paused_since = write.undecided_until(row.key)?.unwrap_or(row.floor);
         spec.tally(row.cursor.max(row.floor).max(paused_since), now)
@@ -221,7 +221,7 @@ pub(crate) fn next_times(row: &ScheduleRow, spec: &Spec, limit: usize, now: Date
 
 fn whole_of(read: &Read<'_>, row: &ScheduleRow) -> Result<Whole, Error> {
     Ok(Whole {
-        spec: row.spec.clone(),
+        spec: row.written()?,
         action: read.action(row.workflow)?,
         policies: row.policies,
         state: row.state.clone(),

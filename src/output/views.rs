@@ -27,6 +27,7 @@ pub(crate) struct ScheduleView {
     pub(crate) id: String,
     pub(crate) note: String,
     pub(crate) paused: bool,
+    pub(crate) paused_since: Option<Instant>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) spec: Option<Written>,
     pub(crate) spec_text: String,
@@ -109,6 +110,18 @@ pub(crate) struct NextView {
     pub(crate) due_at: Instant,
     pub(crate) local: String,
     pub(crate) note: Option<String>,
+}
+
+/// What became of times that follow one another.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct AccountView {
+    pub(crate) from: Instant,
+    pub(crate) to: Instant,
+    pub(crate) count: u64,
+    pub(crate) outcome: &'static str,
+    pub(crate) reason: String,
+    pub(crate) run_id: Option<String>,
+    pub(crate) workflow_id: Option<String>,
 }
 
 /// What a trigger or a backfill led to.

@@ -7,14 +7,15 @@ use chrono::{DateTime, Utc};
 use crate::error::Error;
 use crate::ops;
 use crate::output::views::{
-    ActionView, AttemptView, BackfillView, ComingView, IncidentView, Instant, NextView, OccurrenceView, RecentAction, Results,
-    RunView, RunningAction, ScheduleView, StatusView, StepView,
+    AccountView, ActionView, AttemptView, BackfillView, ComingView, IncidentView, Instant, NextView, OccurrenceView,
+    RecentAction, Results, RunView, RunningAction, ScheduleView, StatusView, StepView,
 };
 use crate::run::outcome::Status;
 use crate::run::step::Workflow;
+use crate::schedule::explain::Account;
+use crate::spec::Spec;
 use crate::spec::text::duration_text;
 use crate::spec::zone::Zones;
-use crate::spec::{Spec, describe};
 use crate::store::{AttemptRow, BackfillRow, IncidentRow, OccurrenceRow, Read, RunFilter, RunRow, ScheduleRow, StepRow};
 
 /// How many recent runs and coming times a schedule is shown with.
@@ -22,7 +23,7 @@ const SHOWN: usize = 10;
 
 /// A schedule with all its parts.
 pub(crate) fn schedule(read: &Read<'_>, zones: &dyn Zones, row: ScheduleRow, now: DateTime<Utc>) -> Result<ScheduleView, Error> {
-    let spec = Spec::compile(&row.spec, row.id.as_str(), zones)?;
+    let spec = row.compiled(zones)?;
     let action = ActionView::new(read.action(row.workflow)?, row.id.as_str());
     let recent = read.recent_of(row.key, SHOWN as u64)?.into_iter().map(|r| RecentAction {
         scheduled_at: Instant(r.nominal),
@@ -42,7 +43,7 @@ pub(crate) fn schedule(read: &Read<'_>, zones: &dyn Zones, row: ScheduleRow, now
         .collect();
     let backfills = read.open_backfills(Some(row.key))?;
     let backfills = backfills.iter().map(|b| backfill(b, &spec)).collect();
-    let written = row.spec.clone();
+    let written = row.written()?;
     Ok(ScheduleView {
         spec: Some(written),
         action: Some(action),
@@ -79,14 +80,14 @@ pub(crate) fn schedules(
         .map(|mut row| {
             // Without a server nobody has looked further than the time that has passed.
             if row.next.is_some_and(|next| next <= now) {
-                let spec = Spec::compile(&row.spec, row.id.as_str(), zones)?;
+                let spec = row.compiled(zones)?;
                 row.next = ops::next_times(&row, &spec, 1, now).pop();
             }
             let running = running.remove(&row.key).unwrap_or_default();
             let backfills = match backfills.remove(&row.key) {
                 None => Vec::new(),
                 Some(found) => {
-                    let spec = Spec::compile(&row.spec, row.id.as_str(), zones)?;
+                    let spec = row.compiled(zones)?;
                     found.iter().map(|b| backfill(b, &spec)).collect()
                 }
             };
@@ -97,12 +98,13 @@ pub(crate) fn schedules(
 
 fn brief(row: ScheduleRow, running: Vec<RunningAction>, backfills: Vec<BackfillView>) -> ScheduleView {
     ScheduleView {
-        spec_text: describe::spec(&row.spec),
-        time_zone: zone_name(&row.spec),
-        jitter: row.spec.jitter,
-        id: row.id.to_string(),
+        spec_text: row.shown.spec_text,
+        time_zone: row.shown.time_zone,
+        jitter: row.shown.jitter,
+        id: row.id.into(),
         note: row.state.note,
         paused: row.state.paused,
+        paused_since: row.paused_since.map(Instant),
         spec: None,
         overlap_policy: row.policies.overlap.name(),
         catchup_window: duration_text(std::time::Duration::from_millis(row.policies.catchup_window_ms)),
@@ -124,20 +126,6 @@ fn brief(row: ScheduleRow, running: Vec<RunningAction>, backfills: Vec<BackfillV
         created_at: Instant(row.created),
         updated_at: Instant(row.updated),
     }
-}
-
-/// The zone that a spec is read in: its own, or the one inside its cron strings.
-fn zone_name(spec: &crate::spec::written::Written) -> String {
-    let own = spec.time_zone.clone().filter(|z| !z.is_empty() && z != "UTC");
-    let inside = || {
-        spec.cron.iter().find_map(|c| {
-            crate::spec::cron::parse(c)
-                .ok()
-                .map(|c| c.time_zone)
-                .filter(|z| !z.is_empty())
-        })
-    };
-    own.or_else(inside).unwrap_or_else(|| "UTC".to_owned())
 }
 
 fn backfill(row: &BackfillRow, spec: &Spec) -> BackfillView {
@@ -168,6 +156,20 @@ pub(crate) fn next(spec: &Spec, from: DateTime<Utc>, count: usize) -> Vec<NextVi
             }
         })
         .collect()
+}
+
+/// What became of times that follow one another.
+pub(crate) fn account(account: Account) -> AccountView {
+    let (run_id, workflow_id) = account.run.unzip();
+    AccountView {
+        from: Instant(account.from),
+        to: Instant(account.to),
+        count: account.count,
+        outcome: account.fate.name(),
+        reason: account.reason,
+        run_id,
+        workflow_id,
+    }
 }
 
 fn local(spec: &Spec, at: DateTime<Utc>) -> String {

@@ -135,6 +135,7 @@ impl Planner {
             outcome,
             reason,
             origin: Origin::Backfill(request.key),
+            epoch: None,
         });
     }
 
@@ -164,7 +165,7 @@ impl Planner {
                 all.taken += some.taken;
                 all.done_to = some.done_to.or(all.done_to);
                 all.finished = some.finished;
-                self.settle(&situation.current, None);
+                self.settle(&situation.current);
                 if all.finished || some.taken == 0 {
                     break;
                 }

@@ -3,6 +3,7 @@
 //! [`plan::plan`] is the one decision; [`simulate`] folds it over a span, and is what the engine is held against.
 
 mod backfill;
+pub mod explain;
 pub mod overlap;
 pub mod plan;
 pub mod policy;

@@ -128,6 +128,7 @@ pub fn plan(situation: &Situation<'_>, now: DateTime<Utc>) -> Plan {
         held: situation.waiting.clone(),
         queue: Vec::new(),
         running: situation.running.clone(),
+        index: None,
         cursor: situation.cursor,
         floor: situation.floor,
         remaining: None,
@@ -148,22 +149,35 @@ pub fn plan(situation: &Situation<'_>, now: DateTime<Utc>) -> Plan {
         max_buffer: situation.max_buffer,
     };
     for (index, epoch) in situation.past.iter().enumerate() {
+        planner.index = Some(index);
         planner.enter(epoch, index.checked_sub(1).map(|before| &situation.past[before]), now);
         planner.take_up(epoch, epoch.until.min(now), now);
-        planner.settle(epoch, Some(index));
+        planner.settle(epoch);
         planner.floor = planner.floor.max(epoch.until.min(now));
     }
     let current = &situation.current;
     // What waits is decided by what is in force now; under an earlier definition it stood in the way of what came then.
     planner.queue = std::mem::take(&mut planner.held);
+    planner.index = None;
     planner.enter(current, situation.past.last(), now);
     if !current.paused && planner.remaining != Some(0) {
         planner.take_up(current, current.until.min(now), now);
     }
     planner.requests(situation, now);
-    planner.settle(current, None);
+    planner.settle(current);
     planner.feed_backfills(situation, now);
     planner.finish(current)
+}
+
+/// What becomes of every time of a schedule that is paused or exhausted.
+fn standing(paused: bool, remaining: Option<u64>) -> Option<(Outcome, Reason)> {
+    if paused {
+        Some((Outcome::Paused, Reason::SchedulePaused))
+    } else if remaining == Some(0) {
+        Some((Outcome::Exhausted, Reason::NoActionsLeft))
+    } else {
+        None
+    }
 }
 
 /// Too late to be taken up.
@@ -183,6 +197,8 @@ pub(super) struct Planner {
     held: Vec<Start>,
     pub(super) queue: Vec<Start>,
     running: Vec<Running>,
+    /// The past definition that is looked at; absent: the current one.
+    index: Option<usize>,
     cursor: DateTime<Utc>,
     floor: DateTime<Utc>,
     /// Scheduled starts left under the definition that is looked at.
@@ -213,13 +229,7 @@ impl Planner {
     fn fates(&self, epoch: &Epoch<'_>, now: DateTime<Utc>) -> Fates {
         let window = TimeDelta::milliseconds(i64::try_from(epoch.policies.catchup_window_ms).unwrap_or(i64::MAX));
         Fates {
-            all: if epoch.paused {
-                Some((Outcome::Paused, Reason::SchedulePaused))
-            } else if self.remaining == Some(0) {
-                Some((Outcome::Exhausted, Reason::NoActionsLeft))
-            } else {
-                None
-            },
+            all: standing(epoch.paused, self.remaining),
             oldest: now.checked_sub_signed(window),
         }
     }
@@ -256,6 +266,7 @@ impl Planner {
                     outcome,
                     reason,
                     origin: Origin::Scheduled,
+                    epoch: None,
                 });
                 self.cursor = to;
                 nominals = epoch.spec.next_after(to);
@@ -289,7 +300,7 @@ impl Planner {
         }
     }
 
-    pub(super) fn settle(&mut self, epoch: &Epoch<'_>, index: Option<usize>) {
+    pub(super) fn settle(&mut self, epoch: &Epoch<'_>) {
         let rules = Rules {
             overlap: epoch.policies.overlap,
             paused: epoch.paused,
@@ -304,7 +315,11 @@ impl Planner {
             cancel,
             terminate,
         } = settle(held, queue, &self.running, rules, &mut self.remaining);
-        *(if index.is_some() { &mut self.held } else { &mut self.queue }) = wait;
+        *(if self.index.is_some() {
+            &mut self.held
+        } else {
+            &mut self.queue
+        }) = wait;
         self.plan.cancel |= cancel;
         self.plan.terminate |= terminate;
         for r in refused {
@@ -314,17 +329,22 @@ impl Planner {
         for start in start {
             // It counts as going for whatever is decided next; it has no key yet and is not stopped by its own plan.
             self.running.push(Running { run: 0, stopping: None });
-            self.plan.begin.push(Begin { start, epoch: index });
+            self.plan.begin.push(Begin {
+                start,
+                epoch: self.index,
+            });
         }
     }
 
     /// Records a refusal, in one range with the one before where they share a fate.
-    pub(super) fn refuse(&mut self, refused: Refused) {
+    pub(super) fn refuse(&mut self, mut refused: Refused) {
+        refused.epoch = self.index;
         match self.plan.refused.last_mut() {
             Some(last)
                 if last.outcome == refused.outcome
                     && last.reason == refused.reason
                     && last.origin == refused.origin
+                    && last.epoch == refused.epoch
                     && last.to < refused.from =>
             {
                 last.to = refused.to;
@@ -365,6 +385,47 @@ fn passed_over(old: &Spec, new: &Spec, cursor: DateTime<Utc>, change: DateTime<U
         .take_while(move |nominal| *nominal <= change)
         .filter(move |nominal| old.due(*nominal) > change);
     pending.filter(move |nominal| new.names(*nominal) && new.due(*nominal) <= change)
+}
+
+/// Times that are due and that no plan has decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Undecided {
+    /// The times.
+    pub times: Tally,
+    /// What becomes of them, where that is certain.
+    pub fate: Option<(Outcome, Reason)>,
+    /// The index of the past definition they belong to; absent: the current one.
+    pub epoch: Option<usize>,
+}
+
+/// The due times up to `now` that wait to be decided, or are left alone for good, in order.
+#[must_use]
+pub fn undecided(situation: &Situation<'_>, now: DateTime<Utc>) -> Vec<Undecided> {
+    let (mut cursor, mut floor) = (situation.cursor, situation.floor);
+    let mut found = Vec::new();
+    let past = situation.past.iter().enumerate().map(|(index, epoch)| (Some(index), epoch));
+    let mut before: Option<&Epoch<'_>> = None;
+    for (index, epoch) in past.chain([(None, &situation.current)]) {
+        let until = if index.is_some() { epoch.until.min(now) } else { now };
+        let one = |at| Tally {
+            first: at,
+            last: at,
+            count: 1,
+        };
+        let passed = before.map(|b| passed_over(b.spec, epoch.spec, cursor, b.until).map(one).collect());
+        let mut times: Vec<Tally> = passed.unwrap_or_default();
+        let decided_to = times.last().map_or(cursor, |t| t.last);
+        times.extend(epoch.spec.tally_due(decided_to, floor, until));
+        cursor = times.last().map_or(cursor, |t| t.last);
+        found.extend(times.into_iter().map(|times| Undecided {
+            times,
+            fate: standing(epoch.paused, epoch.remaining),
+            epoch: index,
+        }));
+        floor = floor.max(until);
+        before = Some(epoch);
+    }
+    found
 }
 
 /// The due times after `floor` of the nominal times after `cursor`, in order.

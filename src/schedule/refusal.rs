@@ -1,8 +1,11 @@
 //! Times that do not start: what became of them, and why. Pure.
 
-use chrono::{DateTime, Utc};
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::start::{Origin, Start};
+use crate::spec::text::duration_text;
 
 /// What became of a time that did not start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +25,22 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Self; 6] = [
+        Self::Skipped,
+        Self::Missed,
+        Self::Dropped,
+        Self::Superseded,
+        Self::Paused,
+        Self::Exhausted,
+    ];
+
+    /// The outcome that is called so.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|o| o.name() == name)
+    }
+
     /// The name, as in the file and in JSON.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -63,10 +82,46 @@ impl Reason {
             Self::NoActionsLeft => "no actions were left",
         }
     }
+
+    /// The reason in words, with what it was decided by.
+    #[must_use]
+    pub fn text_with(self, by: &Circumstances<'_>) -> String {
+        match self {
+            Self::BeyondCatchupWindow => {
+                let window = duration_text(Duration::from_millis(by.catchup_window_ms));
+                format!("{} of {window}", self.text())
+            }
+            Self::SchedulePaused => {
+                let since = by.paused_since.map_or_else(String::new, |at| {
+                    format!(" since {}", at.to_rfc3339_opts(SecondsFormat::Secs, true))
+                });
+                let note = if by.note.is_empty() {
+                    String::new()
+                } else {
+                    format!(": {}", by.note)
+                };
+                format!("{}{since}{note}", self.text())
+            }
+            Self::StillRunning | Self::NewerOverdue | Self::OneWaitsAlready | Self::BufferFull | Self::NoActionsLeft => {
+                self.text().to_owned()
+            }
+        }
+    }
+}
+
+/// What a refusal was decided by.
+#[derive(Debug, Clone, Copy)]
+pub struct Circumstances<'a> {
+    /// How late a due time may still be taken up.
+    pub catchup_window_ms: u64,
+    /// Since when the schedule is paused.
+    pub paused_since: Option<DateTime<Utc>>,
+    /// What people say of the schedule.
+    pub note: &'a str,
 }
 
 /// Neighbouring times that share a fate.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refused {
     /// The first nominal time.
     pub from: DateTime<Utc>,
@@ -80,6 +135,8 @@ pub struct Refused {
     pub reason: Reason,
     /// Where they came from.
     pub origin: Origin,
+    /// The index of the past definition they were decided by; absent: the current one.
+    pub epoch: Option<usize>,
 }
 
 impl Refused {
@@ -91,6 +148,7 @@ impl Refused {
             outcome,
             reason,
             origin: start.origin,
+            epoch: None,
         }
     }
 }

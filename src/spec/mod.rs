@@ -183,6 +183,52 @@ impl Spec {
         Some(Tally { first, last, count })
     }
 
+    /// The nominal times after `after` that are due after `floor` and up to `until`; none when there are none.
+    #[must_use]
+    pub fn tally_due(&self, after: DateTime<Utc>, floor: DateTime<Utc>, until: DateTime<Utc>) -> Option<Tally> {
+        // A delay is shorter than the jitter: what is nominal before `floor - jitter` is due before the floor, and so for `until`.
+        let first = self
+            .times_after(after.max(floor - self.jitter()))
+            .take_while(|nominal| *nominal <= until)
+            .find(|nominal| self.due(*nominal) > floor)
+            .filter(|nominal| self.due(*nominal) <= until)?;
+        let sure = self.tally(first - TimeDelta::nanoseconds(1), until - self.jitter());
+        let mut times = sure.unwrap_or(Tally {
+            first,
+            last: first,
+            count: 1,
+        });
+        let due = |nominal: &DateTime<Utc>| *nominal <= until && self.due(*nominal) <= until;
+        while let Some(next) = self.next_after(times.last).filter(due) {
+            (times.last, times.count) = (next, times.count + 1);
+        }
+        Some(times)
+    }
+
+    /// The times after `after` and up to `until` that exclusions remove, those together that have no other time of the spec between them.
+    pub fn excluded(&self, after: DateTime<Utc>, until: DateTime<Utc>) -> impl Iterator<Item = Tally> + use<> {
+        let all = Self {
+            exclusions: Vec::new(),
+            ..self.clone()
+        };
+        let this = self.clone();
+        let mut after = (!self.exclusions.is_empty()).then_some(after);
+        std::iter::from_fn(move || {
+            loop {
+                let at = after?;
+                let any = all.next_after(at).filter(|any| *any <= until);
+                let allowed = this.next_after(at).unwrap_or(DateTime::<Utc>::MAX_UTC);
+                if any == Some(allowed) {
+                    after = any;
+                    continue;
+                }
+                let removed = any.and_then(|_| all.tally(at, until.min(allowed - TimeDelta::seconds(1))));
+                after = removed.map(|r| r.last);
+                return removed;
+            }
+        })
+    }
+
     /// What daylight saving does to a nominal time, or did between `before` and it, if anything: for people who wonder.
     #[must_use]
     pub fn note_on(&self, before: DateTime<Utc>, nominal: DateTime<Utc>) -> Option<String> {

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::calendar::Fields;
+use super::cron;
 use super::days::{self, MonthDay, WeekDay};
 use super::field::{self, Field, Range};
 use super::text::{Fault, TextError};
@@ -56,6 +57,17 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 impl Written {
+    /// The zone that it is read in: its own, or the one inside its cron strings.
+    #[must_use]
+    pub fn zone_name(&self) -> String {
+        let own = self.time_zone.clone().filter(|z| !z.is_empty() && z != "UTC");
+        let inside = || {
+            let zones = self.cron.iter().filter_map(|c| Some(cron::parse(c).ok()?.time_zone));
+            zones.into_iter().find(|z| !z.is_empty())
+        };
+        own.or_else(inside).unwrap_or_else(|| "UTC".to_owned())
+    }
+
     /// Whether it names no time at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -158,7 +158,8 @@ impl Write<'_> {
 
     /// Pauses a schedule because a run of it failed; whether it was going.
     pub(crate) fn pause_for_failure(&self, schedule: i64, note: &str, now: DateTime<Utc>) -> Result<bool, Error> {
-        const SQL: &str = "UPDATE schedule SET paused = 1, note = :note, updated_ms = :now WHERE key = :key AND paused = 0";
+        const SQL: &str =
+            "UPDATE schedule SET paused = 1, paused_ms = :now, note = :note, updated_ms = :now WHERE key = :key AND paused = 0";
         let mut statement = self.0.0.prepare_cached(SQL).attempt("pause the schedule")?;
         let changed = statement
             .execute(named_params! {":key": schedule, ":note": note, ":now": ms(now)})

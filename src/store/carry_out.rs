@@ -28,7 +28,7 @@ impl Write<'_> {
     pub(crate) fn carry_out(&self, situation: &SituationRow, plan: &Plan, now: DateTime<Utc>) -> Result<Carried, Error> {
         let mut carried = Carried::default();
         for Begin { start, epoch } in &plan.begin {
-            let definition = epoch.and_then(|i| situation.past.get(i)).unwrap_or(&situation.current);
+            let definition = situation.definition(*epoch);
             let (key, run) = self.insert_scheduled_run(situation, definition, start, now)?;
             carried
                 .begun
@@ -150,7 +150,7 @@ impl Write<'_> {
             ":to": ms(refused.to),
             ":count": count(refused.count),
             ":outcome": outcome.name(),
-            ":reason": refused.reason.text(),
+            ":reason": refused.reason.text_with(&situation.definition(refused.epoch).circumstances()),
             ":origin": origin,
             ":request": request,
             ":run": run,

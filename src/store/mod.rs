@@ -3,6 +3,7 @@
 //! A [`Store`] is one connection. [`Read`] and [`Write`] are what can be asked and done inside a transaction; one file per table family adds to them.
 //! [`Writer`] is the handle through which the threads of `tempo run` write: one thread commits for all of them, in groups.
 
+mod accounts;
 mod attempts;
 mod boot;
 mod carry_out;
@@ -17,13 +18,13 @@ mod schedules;
 mod situation;
 mod writer;
 
+pub(crate) use accounts::{RefusedRow, StartedRow};
 pub(crate) use incidents::{IncidentRow, OccurrenceRow};
 pub(crate) use lock::{ServerLock, server_pid};
 pub(crate) use open::{Missing, Store};
 pub(crate) use requests::{NewRequest, Placed, RequestState, RunRequest};
 pub(crate) use runs::{AttemptRow, LostAttempt, NewRun, OpenRun, RunFilter, RunRow, StepRow};
 pub(crate) use schedules::{BackfillRow, NewSchedule, ScheduleRow};
-pub(crate) use situation::EpochRow;
 pub(crate) use writer::Writer;
 
 use rusqlite::Connection;

@@ -11,17 +11,23 @@ use crate::run::written::Action;
 use crate::schedule::simulate::Counters;
 use crate::schedule::{OverlapPolicy, Policies, State};
 use crate::spec::written::Written;
+use crate::spec::zone::Zones;
+use crate::spec::{Spec, describe};
 
 /// A schedule as it is on file.
 #[derive(Debug, Clone)]
 pub(crate) struct ScheduleRow {
     pub(crate) key: i64,
     pub(crate) id: ScheduleId,
-    pub(crate) spec: Written,
+    /// As JSON: a list of thousands need not read it.
+    spec: String,
+    pub(crate) shown: Shown,
     /// The key of its action.
     pub(crate) workflow: i64,
     pub(crate) policies: Policies,
     pub(crate) state: State,
+    /// Since when it is paused.
+    pub(crate) paused_since: Option<DateTime<Utc>>,
     pub(crate) counters: Counters,
     pub(crate) cursor: DateTime<Utc>,
     pub(crate) floor: DateTime<Utc>,
@@ -32,6 +38,38 @@ pub(crate) struct ScheduleRow {
     pub(crate) updated: DateTime<Utc>,
     /// How many starts wait.
     pub(crate) waiting: u64,
+}
+
+/// What a list shows of a spec.
+#[derive(Debug, Clone)]
+pub(crate) struct Shown {
+    /// In English.
+    pub(crate) spec_text: String,
+    /// The zone of its wall clock.
+    pub(crate) time_zone: String,
+    pub(crate) jitter: Option<String>,
+}
+
+impl Shown {
+    fn of(spec: &Written) -> Self {
+        Self {
+            spec_text: describe::spec(spec),
+            time_zone: spec.zone_name(),
+            jitter: spec.jitter.clone(),
+        }
+    }
+}
+
+impl ScheduleRow {
+    /// The spec as written.
+    pub(crate) fn written(&self) -> Result<Written, Error> {
+        json("spec", &self.spec)
+    }
+
+    /// The spec made ready.
+    pub(crate) fn compiled(&self, zones: &dyn Zones) -> Result<Spec, Error> {
+        Spec::compile(&self.written()?, self.id.as_str(), zones)
+    }
 }
 
 /// A schedule to be put on file.
@@ -56,11 +94,12 @@ pub(crate) struct BackfillRow {
 
 const SCHEDULE: &str = "SELECT s.key, s.workflow, s.catchup_window_ms, s.pause_on_failure, s.note, s.paused, p.remaining,
         p.actions, p.skipped, p.missed, p.dropped, p.cursor_ms, p.floor_ms, s.created_ms, s.updated_ms, p.next_ms, p.last_nominal_ms,
-        p.last_started_ms, (SELECT count(*) FROM waiting w WHERE w.schedule = s.key), s.id, s.spec, s.overlap
+        p.last_started_ms, s.paused_ms, (SELECT count(*) FROM waiting w WHERE w.schedule = s.key), s.spec_text, s.time_zone, s.jitter,
+        s.id, s.spec, s.overlap
     FROM schedule s JOIN progress p ON p.schedule = s.key";
 
-/// The columns before they are checked: the row, its id, its spec, its overlap policy.
-type Raw = (Unchecked, String, String, String);
+/// The columns before they are checked: the row, its id, its spec, its overlap policy or what stands in its place.
+type Raw = (Unchecked, String, String, Result<OverlapPolicy, String>);
 
 struct Unchecked {
     key: i64,
@@ -69,8 +108,9 @@ struct Unchecked {
     state: State,
     counters: Counters,
     times: [i64; 4],
-    maybe: [Option<i64>; 3],
+    maybe: [Option<i64>; 4],
     waiting: u64,
+    shown: Shown,
 }
 
 /// Reads a row of [`SCHEDULE`], by position: a list of thousands would spend a fifth of its time looking up the names.
@@ -95,25 +135,39 @@ fn raw(r: &Row<'_>) -> rusqlite::Result<Raw> {
             dropped: r.get(10)?,
         },
         times: [r.get(11)?, r.get(12)?, r.get(13)?, r.get(14)?],
-        maybe: [r.get(15)?, r.get(16)?, r.get(17)?],
-        waiting: r.get(18)?,
+        maybe: [r.get(15)?, r.get(16)?, r.get(17)?, r.get(18)?],
+        waiting: r.get(19)?,
+        shown: Shown {
+            spec_text: r.get(20)?,
+            time_zone: r.get(21)?,
+            jitter: r.get(22)?,
+        },
     };
-    Ok((row, r.get(19)?, r.get(20)?, r.get(21)?))
+    let overlap = r.get_ref(25)?.as_str()?;
+    let overlap = OverlapPolicy::named(overlap).ok_or_else(|| overlap.to_owned());
+    Ok((row, r.get(23)?, r.get(24)?, overlap))
 }
 
 fn checked((row, id, spec, overlap): Raw) -> Result<ScheduleRow, Error> {
     let [cursor, floor, created, updated] = row.times.map(at);
-    let [next, last_nominal, last_started] = row.maybe.map(at_opt);
+    let [next, last_nominal, last_started, paused_since] = row.maybe.map(at_opt);
+    let shown = if row.shown.spec_text.is_empty() {
+        Shown::of(&json("spec", &spec)?)
+    } else {
+        row.shown
+    };
     Ok(ScheduleRow {
         key: row.key,
-        id: ScheduleId::parse(&id)?,
-        spec: json("spec", &spec)?,
+        id: ScheduleId::try_from(id)?,
+        spec,
+        shown,
         workflow: row.workflow,
         policies: Policies {
-            overlap: named("overlap policy", &overlap, OverlapPolicy::parse(&overlap).ok())?,
+            overlap: overlap.or_else(|unknown| named("overlap policy", &unknown, None))?,
             ..row.policies
         },
         state: row.state,
+        paused_since,
         counters: row.counters,
         cursor,
         floor,
@@ -251,17 +305,23 @@ impl Write<'_> {
     /// Puts a schedule on file; its times up to `now` are nobody's.
     pub(crate) fn insert_schedule(&self, new: &NewSchedule<'_>, now: DateTime<Utc>) -> Result<i64, Error> {
         const SQL: &str = "INSERT INTO schedule
-            (id, spec, workflow, workflow_id, overlap, catchup_window_ms, pause_on_failure, note, paused, created_ms, updated_ms)
-            VALUES (:id, :spec, :workflow, :workflow_id, :overlap, :catchup, :pause_on_failure, :note, :paused, :now, :now)";
+            (id, spec, spec_text, time_zone, jitter, workflow, workflow_id, overlap, catchup_window_ms, pause_on_failure, note, paused,
+                paused_ms, created_ms, updated_ms)
+            VALUES (:id, :spec, :spec_text, :time_zone, :jitter, :workflow, :workflow_id, :overlap, :catchup, :pause_on_failure, :note, :paused,
+                CASE WHEN :paused THEN :now END, :now, :now)";
         const PROGRESS: &str = "INSERT INTO progress (schedule, cursor_ms, floor_ms, next_ms, remaining)
             VALUES (:schedule, :now, :now, :next, :remaining)";
         let workflow = self.workflow(new.action)?;
         let base = new.action.workflow_id.as_deref().unwrap_or(new.id.as_str());
+        let shown = Shown::of(new.spec);
         let mut statement = self.0.0.prepare_cached(SQL).attempt("record the schedule")?;
         let key = statement
             .insert(named_params! {
                 ":id": new.id.as_str(),
                 ":spec": to_json("spec", new.spec)?,
+                ":spec_text": shown.spec_text,
+                ":time_zone": shown.time_zone,
+                ":jitter": shown.jitter,
                 ":workflow": workflow,
                 ":workflow_id": base,
                 ":overlap": new.policies.overlap.name(),
@@ -314,8 +374,8 @@ impl Write<'_> {
     /// Keeps the definition that was in force up to `until` beside the times of it that are undecided.
     pub(crate) fn keep_epoch(&self, schedule: i64, until: DateTime<Utc>) -> Result<(), Error> {
         const SQL: &str =
-            "INSERT INTO epoch (schedule, until_ms, spec, workflow, workflow_id, overlap, catchup_window_ms, paused, remaining)
-            SELECT s.key, :until, s.spec, s.workflow, s.workflow_id, s.overlap, s.catchup_window_ms, s.paused, p.remaining
+            "INSERT INTO epoch (schedule, until_ms, spec, workflow, workflow_id, overlap, catchup_window_ms, paused, paused_ms, note, remaining)
+            SELECT s.key, :until, s.spec, s.workflow, s.workflow_id, s.overlap, s.catchup_window_ms, s.paused, s.paused_ms, s.note, p.remaining
             FROM schedule s JOIN progress p ON p.schedule = s.key WHERE s.key = :key";
         let mut statement = self.0.0.prepare_cached(SQL).attempt("keep the definition")?;
         let done = statement.execute(named_params! {":key": schedule, ":until": ms(until)});
@@ -334,18 +394,30 @@ impl Write<'_> {
 
     /// Replaces what a schedule is.
     pub(crate) fn update_schedule(&self, key: i64, new: &NewSchedule<'_>, now: DateTime<Utc>) -> Result<(), Error> {
-        const SQL: &str =
-            "UPDATE schedule SET spec = :spec, workflow = :workflow, workflow_id = :workflow_id, overlap = :overlap,
-            catchup_window_ms = :catchup, pause_on_failure = :pause_on_failure, note = :note, paused = :paused, updated_ms = :now
+        const SQL: &str = "UPDATE schedule SET spec = :spec, spec_text = :spec_text, time_zone = :time_zone, jitter = :jitter,
+            workflow = :workflow, workflow_id = :workflow_id, overlap = :overlap,
+            catchup_window_ms = :catchup, pause_on_failure = :pause_on_failure, note = :note, paused = :paused,
+            paused_ms = CASE WHEN :paused THEN coalesce(paused_ms, :now) END, updated_ms = :now
             WHERE key = :key";
+        const KEEP: &str = "INSERT INTO past_spec (schedule, until_ms, spec)
+            SELECT key, :now, spec FROM schedule WHERE key = :key AND spec <> :spec ON CONFLICT DO NOTHING";
         const PROGRESS: &str = "UPDATE progress SET next_ms = :next, remaining = :remaining WHERE schedule = :key";
+        let what = "record the update";
         let workflow = self.workflow(new.action)?;
         let base = new.action.workflow_id.as_deref().unwrap_or(new.id.as_str());
-        let mut statement = self.0.0.prepare_cached(SQL).attempt("record the update")?;
+        let (spec, shown) = (to_json("spec", new.spec)?, Shown::of(new.spec));
+        let mut statement = self.0.0.prepare_cached(KEEP).attempt(what)?;
+        statement
+            .execute(named_params! {":key": key, ":spec": spec, ":now": ms(now)})
+            .attempt(what)?;
+        let mut statement = self.0.0.prepare_cached(SQL).attempt(what)?;
         statement
             .execute(named_params! {
                 ":key": key,
-                ":spec": to_json("spec", new.spec)?,
+                ":spec": spec,
+                ":spec_text": shown.spec_text,
+                ":time_zone": shown.time_zone,
+                ":jitter": shown.jitter,
                 ":workflow": workflow,
                 ":workflow_id": base,
                 ":overlap": new.policies.overlap.name(),
@@ -355,11 +427,11 @@ impl Write<'_> {
                 ":paused": new.state.paused,
                 ":now": ms(now),
             })
-            .attempt("record the update")?;
-        let mut statement = self.0.0.prepare_cached(PROGRESS).attempt("record the update")?;
+            .attempt(what)?;
+        let mut statement = self.0.0.prepare_cached(PROGRESS).attempt(what)?;
         let remaining = new.state.remaining_actions.map(count);
         let done = statement.execute(named_params! {":key": key, ":next": new.next.map(ms), ":remaining": remaining});
-        done.map(|_| ()).attempt("record the update")
+        done.map(|_| ()).attempt(what)
     }
 
     /// Takes a schedule off the file; its runs stay, its incidents are resolved. Returns how many runs are still open.

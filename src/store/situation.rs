@@ -4,13 +4,16 @@ use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, named_params};
 
 use super::Read;
-use super::rows::{Attempt as _, at, at_opt, named};
+use super::rows::{Attempt as _, at, at_opt, json, named};
 use crate::error::{Error, Kind};
 use crate::run::Stop;
 use crate::schedule::overlap::Running;
-use crate::schedule::plan::{Request, RequestKind};
+use crate::schedule::plan::{Epoch, Request, RequestKind, Situation};
+use crate::schedule::refusal::Circumstances;
 use crate::schedule::start::{Origin, Start};
 use crate::schedule::{OverlapPolicy, Policies};
+use crate::spec::Spec;
+use crate::spec::written::Written;
 
 /// A definition in force for a while, as it is on file.
 #[derive(Debug, Clone)]
@@ -21,8 +24,37 @@ pub(crate) struct EpochRow {
     pub(crate) workflow_id: String,
     pub(crate) policies: Policies,
     pub(crate) paused: bool,
+    pub(crate) paused_since: Option<DateTime<Utc>>,
+    pub(crate) note: String,
     pub(crate) remaining: Option<u64>,
     pub(crate) until: DateTime<Utc>,
+}
+
+impl EpochRow {
+    /// As the plan wants it.
+    fn epoch<'a>(&self, spec: &'a Spec) -> Epoch<'a> {
+        Epoch {
+            spec,
+            policies: self.policies,
+            paused: self.paused,
+            remaining: self.remaining,
+            until: self.until,
+        }
+    }
+
+    /// The spec as written.
+    pub(crate) fn written(&self) -> Result<Written, Error> {
+        json("spec", &self.spec)
+    }
+
+    /// What a refusal under it was decided by.
+    pub(crate) fn circumstances(&self) -> Circumstances<'_> {
+        Circumstances {
+            catchup_window_ms: self.policies.catchup_window_ms,
+            paused_since: self.paused_since,
+            note: &self.note,
+        }
+    }
 }
 
 /// A run of the schedule that is open.
@@ -70,7 +102,7 @@ impl Read<'_> {
     /// What the plan of a schedule is made from, with due times up to `until`; none when it is gone.
     pub(crate) fn situation(&self, schedule: i64, until: DateTime<Utc>) -> Result<Option<SituationRow>, Error> {
         const SQL: &str =
-            "SELECT s.id, s.spec, s.workflow, s.workflow_id, s.overlap, s.catchup_window_ms, s.pause_on_failure, s.paused,
+            "SELECT s.id, s.spec, s.workflow, s.workflow_id, s.overlap, s.catchup_window_ms, s.pause_on_failure, s.paused, s.paused_ms, s.note,
                 p.remaining, p.cursor_ms, p.floor_ms
             FROM schedule s JOIN progress p ON p.schedule = s.key WHERE s.key = :key";
         let mut statement = self.0.prepare_cached(SQL).attempt("read the schedule")?;
@@ -86,6 +118,8 @@ impl Read<'_> {
                         pause_on_failure: r.get("pause_on_failure")?,
                     },
                     paused: r.get("paused")?,
+                    paused_since: at_opt(r.get("paused_ms")?),
+                    note: r.get("note")?,
                     remaining: r.get("remaining")?,
                     until,
                 };
@@ -126,7 +160,8 @@ impl Read<'_> {
     }
 
     fn epochs(&self, schedule: i64) -> Result<Vec<EpochRow>, Error> {
-        const SQL: &str = "SELECT until_ms, spec, workflow, workflow_id, overlap, catchup_window_ms, paused, remaining
+        const SQL: &str =
+            "SELECT until_ms, spec, workflow, workflow_id, overlap, catchup_window_ms, paused, paused_ms, note, remaining
             FROM epoch WHERE schedule = :key ORDER BY key";
         let mut statement = self.0.prepare_cached(SQL).attempt("read earlier definitions")?;
         let rows = statement.query_map(named_params! {":key": schedule}, |r| {
@@ -139,6 +174,8 @@ impl Read<'_> {
                     ..Policies::default()
                 },
                 paused: r.get("paused")?,
+                paused_since: at_opt(r.get("paused_ms")?),
+                note: r.get("note")?,
                 remaining: r.get("remaining")?,
                 until: at(r.get("until_ms")?),
             };
@@ -219,8 +256,27 @@ impl Read<'_> {
 }
 
 impl SituationRow {
+    /// As the plan wants it, with its specs made ready.
+    pub(crate) fn situation<'a>(&self, current: &'a Spec, past: &'a [impl AsRef<Spec>], max_buffer: usize) -> Situation<'a> {
+        Situation {
+            current: self.current.epoch(current),
+            past: self.past.iter().zip(past).map(|(e, spec)| e.epoch(spec.as_ref())).collect(),
+            cursor: self.cursor,
+            floor: self.floor,
+            waiting: self.waiting.clone(),
+            running: self.running(),
+            requests: self.requests.clone(),
+            max_buffer,
+        }
+    }
+
+    /// The definition of that index, or the current one.
+    pub(crate) fn definition(&self, index: Option<usize>) -> &EpochRow {
+        index.and_then(|i| self.past.get(i)).unwrap_or(&self.current)
+    }
+
     /// The runs going, as the plan wants them.
-    pub(crate) fn running(&self) -> Vec<Running> {
+    fn running(&self) -> Vec<Running> {
         self.going
             .iter()
             .map(|g| Running {
@@ -240,7 +296,7 @@ pub(super) fn stop_named(name: Option<&str>) -> Option<Stop> {
 }
 
 fn policy(name: &str) -> Result<OverlapPolicy, Error> {
-    named("overlap policy", name, OverlapPolicy::parse(name).ok())
+    named("overlap policy", name, OverlapPolicy::named(name))
 }
 
 fn origin_named(name: &str, request: Option<i64>) -> Result<Origin, Error> {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::harness::{Env, Targets};
 
-const SCHEDULE: &str = "id note paused spec spec_text time_zone jitter overlap_policy catchup_window pause_on_failure remaining_actions \
+const SCHEDULE: &str = "id note paused paused_since spec spec_text time_zone jitter overlap_policy catchup_window pause_on_failure remaining_actions \
     action num_actions num_actions_skipped_overlap num_actions_missed_catchup_window num_actions_buffer_dropped buffer_size \
     running_actions backfills recent_actions last_action_scheduled_at last_action_started_at next_action_at next_action_times \
     created_at updated_at";
@@ -34,6 +34,44 @@ fn is_instant(value: &Value) {
         text.ends_with('Z') && !text.contains(".000") && text.parse::<chrono::DateTime<chrono::Utc>>().is_ok(),
         "{text}"
     );
+}
+
+#[test]
+fn every_time_is_accounted_for_as_promised() {
+    let env = Env::new();
+    let args = [
+        "schedule",
+        "create",
+        "s",
+        "--interval",
+        "1s",
+        "--paused",
+        "--note",
+        "held for a test",
+        "--overlap",
+        "allow-all",
+    ];
+    env.tempo(&[&args[..], &["--", "true"]].concat()).ok();
+    let explain = ["schedule", "explain", "s"];
+    let paused = env.until(&explain, |e| e[0]["count"].as_u64() >= Some(2));
+    has(&paused[0], "from to count outcome reason run_id workflow_id");
+    assert_eq!(paused[0]["outcome"], "paused");
+    assert!(
+        paused[0]["reason"].as_str().unwrap().ends_with(": held for a test"),
+        "{paused}"
+    );
+    env.tempo(&["schedule", "unpause", "s"]).ok();
+    env.until(&explain, |e| e.as_array().unwrap().iter().any(|a| a["outcome"] == "pending"));
+    env.tempo(&["run", "--once"]).ok();
+    let now = env.json(&["schedule", "describe", "s"])["last_action_scheduled_at"].clone();
+    let told = env.json(&["schedule", "explain", "s", "--to", now.as_str().unwrap()]);
+    let told = told.as_array().unwrap();
+    let instant = |v: &Value| v.as_str().unwrap().parse::<chrono::DateTime<chrono::Utc>>().unwrap();
+    let (first, last) = (&told[0], &told[told.len() - 1]);
+    let count: u64 = told.iter().map(|a| a["count"].as_u64().unwrap()).sum();
+    let seconds = (instant(&last["to"]) - instant(&first["from"])).num_seconds();
+    assert_eq!(count, seconds.unsigned_abs() + 1, "each second once: {told:?}");
+    assert!(last["outcome"] == "started" && last["run_id"].is_string(), "{last}");
 }
 
 #[test]

@@ -10,4 +10,5 @@ mod durable;
 mod generated;
 mod harness;
 mod serving;
+mod versions;
 mod waiting;

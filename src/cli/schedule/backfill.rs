@@ -10,7 +10,6 @@ use crate::names::ScheduleId;
 use crate::ops::{self, instant};
 use crate::output::counted;
 use crate::output::views::{Instant, RequestView, rfc3339};
-use crate::spec::Spec;
 use crate::spec::text;
 use crate::spec::zone::Zone;
 
@@ -59,7 +58,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let overlap = definition::overlap(args.overlap_policy.as_deref())?;
     let timeout = wait::timeout(args.timeout.as_deref())?;
     let row = store.read(|r| ops::find(r, &args.id))?;
-    let spec = Spec::compile(&row.spec, args.id.as_str(), &context.zones)?;
+    let spec = row.compiled(&context.zones)?;
     let range = range(args, spec.zone(), context.now())?;
     if args.wait {
         wait::needs_server(context)?;

@@ -31,7 +31,10 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
 fn show(context: &Context, v: &ScheduleView) -> Result<(), Error> {
     let times = Times::new(context.zones.zone(&v.time_zone)?, context.now());
     let state = if v.paused {
-        ("paused".to_owned(), Some(Style::Warn))
+        let since = v.paused_since.map_or_else(String::new, |at| {
+            format!(" since {} ({})", times.full(at.0), times.relative(at.0))
+        });
+        (format!("paused{since}"), Some(Style::Warn))
     } else {
         ("active".to_owned(), Some(Style::Good))
     };

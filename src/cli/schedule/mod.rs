@@ -4,6 +4,7 @@ mod backfill;
 mod create;
 mod delete;
 mod describe;
+mod explain;
 mod list;
 mod next;
 mod pause;
@@ -40,6 +41,7 @@ enum Command {
     Backfill(backfill::Args),
     Delete(delete::Args),
     Next(next::Args),
+    Explain(explain::Args),
 }
 
 pub(super) fn run(context: &Context, args: Args) -> Result<(), Error> {
@@ -54,6 +56,7 @@ pub(super) fn run(context: &Context, args: Args) -> Result<(), Error> {
         Command::Backfill(args) => backfill::run(context, &args),
         Command::Delete(args) => delete::run(context, &args),
         Command::Next(args) => next::run(context, &args),
+        Command::Explain(args) => explain::run(context, &args),
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         (Some(id), true) => {
             let store = super::open_for(context, id)?;
             let row = store.read(|r| ops::find(r, id))?;
-            Spec::compile(&row.spec, id.as_str(), &context.zones)?
+            row.compiled(&context.zones)?
         }
         (None, false) => {
             let written = args.when.written(context)?;

@@ -462,7 +462,7 @@ impl World for Engine<'_> {
     fn look(&mut self, now: DateTime<Utc>) -> Look {
         let row = self.read(|r| ops::find(r, &self.id));
         let running = self.read(|r| r.running_of(row.key));
-        let spec = compiled(&row.spec, self.id.as_str());
+        let spec = row.compiled(&ZoneInfo::of_machine()).unwrap();
         Look {
             counters: row.counters,
             waiting: row.waiting,

@@ -5,6 +5,8 @@
 use fastrand::Rng;
 
 use super::*;
+use crate::schedule::explain::Fate;
+use crate::schedule::refusal::Outcome;
 use crate::spec::written::Exclusion;
 
 const CASES: u64 = 100;
@@ -111,7 +113,85 @@ impl History {
                 return Err(format!("at {now} ({deed:?}): simulated {want:#?}, engine {got:#?}"));
             }
         }
+        self.account(&engine, end)
+    }
+
+    /// What became of the times is the times that were named: no more, no fewer, each once, and as the counters say.
+    fn account(&self, engine: &Engine<'_>, end: DateTime<Utc>) -> Result<(), String> {
+        let zones = ZoneInfo::of_machine();
+        let all = (self.beginning.created, end + TimeDelta::hours(1));
+        let accounts = engine.read(|r| ops::explain(r, &zones, &engine.id, all, end));
+        let mut told: Vec<(DateTime<Utc>, u64)> = Vec::new();
+        let mut counted = Counters::default();
+        for a in &accounts {
+            match a.fate {
+                Fate::Refused(Outcome::Skipped) => counted.skipped += a.count,
+                Fate::Refused(Outcome::Missed) => counted.missed += a.count,
+                Fate::Refused(Outcome::Dropped) => counted.dropped += a.count,
+                Fate::Refused(Outcome::Superseded | Outcome::Paused | Outcome::Exhausted)
+                | Fate::Started
+                | Fate::Buffered
+                | Fate::Excluded
+                | Fate::Pending => {}
+            }
+            if a.from <= end && a.fate != Fate::Excluded && !(a.fate == Fate::Pending && a.from > end - TimeDelta::minutes(20)) {
+                told.push((a.to, a.count));
+            }
+        }
+        let named = self.named(end);
+        let sum: u64 = told.iter().map(|(_, count)| count).sum();
+        if sum != named.len() as u64 {
+            return Err(format!("{} times named, {sum} accounted for: {accounts:#?}", named.len()));
+        }
+        let row = engine.read(|r| ops::find(r, &engine.id));
+        // Backfills count too, and are no times of the spec.
+        let manual = self
+            .deeds
+            .iter()
+            .any(|(_, d)| matches!(d, Deed::Backfill(..) | Deed::Trigger(_)));
+        let counters = Counters {
+            actions: 0,
+            ..row.counters
+        };
+        if !manual && counters != counted {
+            return Err(format!("counters {counters:?}, accounted for {counted:?}: {accounts:#?}"));
+        }
         Ok(())
+    }
+
+    /// Every time that was named up to `end`, by brute force: of each spec in turn the times that came due in its day, and at a change those
+    /// that would otherwise be passed over.
+    fn named(&self, end: DateTime<Utc>) -> Vec<DateTime<Utc>> {
+        let mut spec = compiled(&self.beginning.spec, &self.beginning.id);
+        let mut named: Vec<DateTime<Utc>> = Vec::new();
+        let (mut cursor, mut since) = (self.beginning.created, self.beginning.created);
+        let changes = self.deeds.iter().filter_map(|(at, deed)| match deed {
+            Deed::Update(written, ..) => Some((*at, compiled(written, &self.beginning.id))),
+            Deed::Pause(_) | Deed::Unpause(_) | Deed::Trigger(_) | Deed::Backfill(..) | Deed::Refresh | Deed::Down | Deed::Up => {
+                None
+            }
+        });
+        let last = (end, spec.clone());
+        for (at, next) in changes.chain([last]) {
+            let due: Vec<_> = spec
+                .times_after(cursor)
+                .take_while(|n| *n <= at)
+                .filter(|n| spec.due(*n) > since && spec.due(*n) <= at)
+                .collect();
+            cursor = due.last().copied().unwrap_or(cursor);
+            named.extend(due);
+            if at < end {
+                let pending = spec
+                    .times_after(cursor)
+                    .take_while(|n| *n <= at)
+                    .filter(|n| spec.due(*n) > at);
+                let passed: Vec<_> = pending.filter(|n| next.names(*n) && next.due(*n) <= at).collect();
+                cursor = passed.last().copied().unwrap_or(cursor);
+                named.extend(passed);
+                (spec, since) = (next, at);
+            }
+        }
+        named
     }
 
     /// How long a run takes depends on what it is and when it starts, so that both worlds see the same.

@@ -1,0 +1,90 @@
+//! `tempo schedule explain`.
+
+use chrono::TimeDelta;
+
+use super::super::Context;
+use crate::error::{Error, Kind};
+use crate::names::ScheduleId;
+use crate::ops::{self, instant};
+use crate::output::table::{plain, table};
+use crate::output::{Style, views::AccountView};
+use crate::present;
+use crate::spec::describe::spoken;
+
+/// Show what became of each time of a schedule, and why
+///
+/// Every time that the spec names is accounted for: it started a run, waits, was skipped, missed, dropped, superseded, paused or excluded,
+/// or nobody has decided yet. Times that follow one another and share their fate are told as one range.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Which schedule
+    id: ScheduleId,
+    /// Times from here; 24 hours before `--to` when not given
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    from: Option<String>,
+    /// Times up to here; now when not given
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    to: Option<String>,
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
+    let store = super::open_for(context, &args.id)?;
+    let row = store.read(|r| ops::find(r, &args.id))?;
+    let (spec, now) = (row.compiled(&context.zones)?, context.now());
+    let time = |text: &str| instant::parse(text, spec.zone(), now);
+    let to = args.to.as_deref().map_or(Ok(now), time)?;
+    let from = args.from.as_deref().map_or_else(|| Ok(to - TimeDelta::days(1)), time)?;
+    if from > to {
+        return Err(Error::new(Kind::Usage, format_args!("`--from` {from} is after `--to` {to}"))
+            .hint("Exchange them: times are told from `--from` to `--to`."));
+    }
+    let accounts = store.read(|r| ops::explain(r, &context.zones, &args.id, (from, to), now))?;
+    let views: Vec<_> = accounts.into_iter().map(present::account).collect();
+    if !context.ui.is_text() {
+        return context.ui.json_list(&views);
+    }
+    let clock = context.times();
+    let rows: Vec<_> = folded(&views)
+        .into_iter()
+        .map(|group| {
+            let (first, last) = (&group[0], &group[group.len() - 1]);
+            let count: u64 = group.iter().map(|a| a.count).sum();
+            let times = if count == 1 {
+                "1 time".to_owned()
+            } else {
+                let apart = (last.to.0 - first.from.0).num_milliseconds().unsigned_abs() / (count - 1);
+                format!("{count} times, {} apart", spoken(u128::from(apart)))
+            };
+            let until = if count == 1 { String::new() } else { clock.full(last.to.0) };
+            let style = match first.outcome {
+                "started" => Some(Style::Good),
+                "missed" | "dropped" => Some(Style::Bad),
+                "skipped" | "superseded" => Some(Style::Warn),
+                _ => Some(Style::Dim),
+            };
+            let run = first.run_id.as_deref().filter(|_| group.len() == 1);
+            vec![
+                plain(clock.full(first.from.0)),
+                plain(until),
+                plain(times),
+                (first.outcome.to_owned(), style),
+                plain(first.reason.clone()),
+                plain(run.unwrap_or_default().chars().take(8).collect::<String>()),
+            ]
+        })
+        .collect();
+    let from = format!("FROM ({})", clock.zone());
+    table(
+        &context.ui,
+        &[&from, "TO", "TIMES", "OUTCOME", "WHY", "RUN"],
+        &rows,
+        "The spec names no time in this span; `--from` and `--to` name another.",
+    )
+}
+
+/// Neighbours that share outcome and reason, together: for people, whom the ids of a hundred runs do not help.
+fn folded(views: &[AccountView]) -> Vec<&[AccountView]> {
+    views
+        .chunk_by(|a, b| a.outcome == b.outcome && a.reason == b.reason && a.to < b.from)
+        .collect()
+}

@@ -1,0 +1,124 @@
+//! What became of each time of a schedule, put together from the file.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::schedules::find;
+use crate::error::Error;
+use crate::names::ScheduleId;
+use crate::schedule::MAX_BUFFER;
+use crate::schedule::explain::{Account, Era, Fate, explain as account_for};
+use crate::schedule::refusal::Outcome;
+use crate::schedule::start::Origin;
+use crate::spec::Spec;
+use crate::spec::describe::spoken;
+use crate::spec::zone::Zones;
+use crate::store::{Read, RefusedRow, StartedRow};
+
+/// Accounts for every nominal time of a schedule from `from` to `to`, both included.
+///
+/// # Errors
+/// `NotFound`.
+pub(crate) fn explain(
+    read: &Read<'_>,
+    zones: &dyn Zones,
+    id: &ScheduleId,
+    window: (DateTime<Utc>, DateTime<Utc>),
+    now: DateTime<Utc>,
+) -> Result<Vec<Account>, Error> {
+    let row = find(read, id)?;
+    let Some(situation) = read.situation(row.key, now)? else {
+        return Ok(Vec::new());
+    };
+    let compiled = |written: &crate::spec::written::Written| Spec::compile(written, id.as_str(), zones);
+    let current = row.compiled(zones)?;
+    let mut past = Vec::new();
+    for epoch in &situation.past {
+        past.push(Arc::new(compiled(&epoch.written()?)?));
+    }
+    let mut specs = Vec::new();
+    for (until, written) in read.past_specs(row.key)? {
+        specs.push((until, compiled(&written)?));
+    }
+    let mut eras = Vec::new();
+    let mut after = row.created;
+    for (until, spec) in &specs {
+        eras.push(Era {
+            spec,
+            after,
+            until: *until,
+        });
+        after = *until;
+    }
+    eras.push(Era {
+        spec: &current,
+        after,
+        until: DateTime::<Utc>::MAX_UTC,
+    });
+    let mut decided: Vec<Account> = read.started_between(row.key, window)?.into_iter().map(started).collect();
+    decided.extend(read.refused_between(row.key, window)?.into_iter().map(refused));
+    for start in situation.waiting.iter().filter(|w| w.origin == Origin::Scheduled) {
+        let reason = match (situation.current.paused, situation.going.is_empty()) {
+            (true, _) => "it waits out the pause",
+            (false, false) => "it waits for the run that is going",
+            (false, true) => "it waits for `tempo run`",
+        };
+        decided.push(Account {
+            from: start.nominal,
+            to: start.nominal,
+            count: 1,
+            fate: Fate::Buffered,
+            reason: reason.to_owned(),
+            run: None,
+        });
+    }
+    let in_words =
+        |epoch, reason: crate::schedule::refusal::Reason| reason.text_with(&situation.definition(epoch).circumstances());
+    let plan_of = situation.situation(&current, &past, MAX_BUFFER);
+    Ok(account_for(decided, &plan_of, &eras, window, now, in_words))
+}
+
+fn started(row: StartedRow) -> Account {
+    let late = (row.started - row.due).num_seconds();
+    let reason = if late < 1 {
+        "on time".to_owned()
+    } else {
+        format!("{} late", seconds(late))
+    };
+    Account {
+        from: row.nominal,
+        to: row.nominal,
+        count: 1,
+        fate: Fate::Started,
+        reason,
+        run: Some(row.run),
+    }
+}
+
+fn refused(row: RefusedRow) -> Account {
+    let mut reason = row.reason;
+    if row.outcome == Outcome::Missed {
+        let (least, most) = ((row.decided - row.to).num_seconds(), (row.decided - row.from).num_seconds());
+        reason += &if row.count == 1 {
+            format!(", {} late", seconds(least))
+        } else {
+            format!(", {} to {} late", seconds(least), seconds(most))
+        };
+    }
+    if row.backfilled > 0 {
+        reason += &format!("; {} backfilled since", row.backfilled);
+    }
+    Account {
+        from: row.from,
+        to: row.to,
+        count: row.count,
+        fate: Fate::Refused(row.outcome),
+        reason,
+        run: row.run,
+    }
+}
+
+fn seconds(s: i64) -> String {
+    spoken(u128::from(s.unsigned_abs()) * 1000)
+}

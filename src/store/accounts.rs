@@ -1,0 +1,107 @@
+//! What became of the times of a schedule: the runs that they started, the ranges that came to nothing, and the specs that named them.
+
+use chrono::{DateTime, Utc};
+use rusqlite::named_params;
+
+use super::Read;
+use super::rows::{Attempt as _, at, json, ms, named};
+use crate::error::Error;
+use crate::schedule::refusal::Outcome;
+use crate::spec::written::Written;
+
+/// A time that started a run.
+#[derive(Debug)]
+pub(crate) struct StartedRow {
+    pub(crate) nominal: DateTime<Utc>,
+    pub(crate) due: DateTime<Utc>,
+    pub(crate) started: DateTime<Utc>,
+    pub(crate) run: (String, String),
+}
+
+/// Times that did not start.
+#[derive(Debug)]
+pub(crate) struct RefusedRow {
+    pub(crate) from: DateTime<Utc>,
+    pub(crate) to: DateTime<Utc>,
+    pub(crate) count: u64,
+    pub(crate) outcome: Outcome,
+    pub(crate) reason: String,
+    pub(crate) decided: DateTime<Utc>,
+    /// The run that was going.
+    pub(crate) run: Option<(String, String)>,
+    /// How many of them a backfill has run since.
+    pub(crate) backfilled: u64,
+}
+
+impl Read<'_> {
+    /// The runs that the times of a schedule from `from` to `to` started.
+    pub(crate) fn started_between(
+        &self,
+        schedule: i64,
+        (from, to): (DateTime<Utc>, DateTime<Utc>),
+    ) -> Result<Vec<StartedRow>, Error> {
+        const SQL: &str = "SELECT nominal_ms, due_ms, started_ms, run_id, workflow_id FROM run
+            WHERE schedule = :schedule AND origin = 'scheduled' AND nominal_ms BETWEEN :from AND :to ORDER BY nominal_ms";
+        let what = "read what started";
+        let mut statement = self.0.prepare_cached(SQL).attempt(what)?;
+        let rows = statement.query_map(named_params! {":schedule": schedule, ":from": ms(from), ":to": ms(to)}, |r| {
+            Ok(StartedRow {
+                nominal: at(r.get("nominal_ms")?),
+                due: at(r.get("due_ms")?),
+                started: at(r.get("started_ms")?),
+                run: (r.get("run_id")?, r.get("workflow_id")?),
+            })
+        });
+        rows.attempt(what)?.collect::<rusqlite::Result<_>>().attempt(what)
+    }
+
+    /// The times of a schedule that did not start, in ranges that touch `from` to `to`.
+    pub(crate) fn refused_between(
+        &self,
+        schedule: i64,
+        (from, to): (DateTime<Utc>, DateTime<Utc>),
+    ) -> Result<Vec<RefusedRow>, Error> {
+        const SQL: &str = "SELECT f.from_ms, f.to_ms, f.count, f.outcome, f.reason, f.decided_ms, r.run_id, r.workflow_id,
+                (SELECT count(DISTINCT b.nominal_ms) FROM run b WHERE b.schedule = f.schedule AND b.origin = 'backfill'
+                    AND b.nominal_ms BETWEEN f.from_ms AND f.to_ms) AS backfilled
+            FROM refused f LEFT JOIN run r ON r.key = f.run
+            WHERE f.schedule = :schedule AND f.origin = 'scheduled' AND f.to_ms >= :from AND f.from_ms <= :to ORDER BY f.from_ms";
+        let what = "read what did not start";
+        let mut statement = self.0.prepare_cached(SQL).attempt(what)?;
+        let rows = statement.query_map(named_params! {":schedule": schedule, ":from": ms(from), ":to": ms(to)}, |r| {
+            let row = RefusedRow {
+                from: at(r.get("from_ms")?),
+                to: at(r.get("to_ms")?),
+                count: r.get("count")?,
+                outcome: Outcome::Skipped,
+                reason: r.get("reason")?,
+                decided: at(r.get("decided_ms")?),
+                run: r.get::<_, Option<String>>("run_id")?.zip(r.get("workflow_id")?),
+                backfilled: r.get("backfilled")?,
+            };
+            Ok((row, r.get::<_, String>("outcome")?))
+        });
+        let rows = rows.attempt(what)?.collect::<rusqlite::Result<Vec<_>>>().attempt(what)?;
+        let checked = |(row, outcome): (RefusedRow, String)| {
+            Ok(RefusedRow {
+                outcome: named("outcome", &outcome, Outcome::named(&outcome))?,
+                ..row
+            })
+        };
+        rows.into_iter().map(checked).collect()
+    }
+
+    /// The specs that a schedule had before the one it has, and until when each named its times, oldest first.
+    pub(crate) fn past_specs(&self, schedule: i64) -> Result<Vec<(DateTime<Utc>, Written)>, Error> {
+        const SQL: &str = "SELECT until_ms, spec FROM past_spec WHERE schedule = :schedule ORDER BY until_ms";
+        let what = "read earlier specs";
+        let mut statement = self.0.prepare_cached(SQL).attempt(what)?;
+        let rows = statement.query_map(named_params! {":schedule": schedule}, |r| {
+            Ok((at(r.get("until_ms")?), r.get::<_, String>("spec")?))
+        });
+        let rows = rows.attempt(what)?.collect::<rusqlite::Result<Vec<_>>>().attempt(what)?;
+        rows.into_iter()
+            .map(|(until, spec)| Ok((until, json("spec", &spec)?)))
+            .collect()
+    }
+}

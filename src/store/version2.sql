@@ -1,0 +1,20 @@
+-- Version 2: what a list shows stands beside the spec; since when a schedule is paused; which specs were in force before.
+
+ALTER TABLE schedule ADD COLUMN spec_text TEXT NOT NULL DEFAULT '';   -- in English; empty: not put in words yet
+ALTER TABLE schedule ADD COLUMN time_zone TEXT NOT NULL DEFAULT '';
+ALTER TABLE schedule ADD COLUMN jitter TEXT;
+ALTER TABLE schedule ADD COLUMN paused_ms INTEGER;                    -- since when it is paused
+UPDATE schedule SET paused_ms = updated_ms WHERE paused = 1;
+
+ALTER TABLE epoch ADD COLUMN note TEXT NOT NULL DEFAULT '';
+ALTER TABLE epoch ADD COLUMN paused_ms INTEGER;
+UPDATE epoch SET paused_ms = until_ms WHERE paused = 1;
+
+CREATE TABLE past_spec (
+    schedule INTEGER NOT NULL REFERENCES schedule ON DELETE CASCADE,
+    until_ms INTEGER NOT NULL,         -- nominal times up to here, and after the row before, were named by it
+    spec TEXT NOT NULL,
+    PRIMARY KEY (schedule, until_ms)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX run_backfilled ON run (schedule, nominal_ms) WHERE origin = 'backfill';   -- for `refused_between`

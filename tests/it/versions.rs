@@ -1,0 +1,49 @@
+//! Files of earlier versions, written by the tempo of the time: they open, and nothing in them is lost.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::harness::Env;
+
+#[test]
+fn a_file_of_version_1_opens_with_everything_in_it_and_is_served() {
+    let env = Env::new();
+    let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/data/v1.db");
+    std::fs::copy(stored, env.database()).unwrap();
+    let list = env.json(&["schedule", "list"]);
+    let shown = |i: usize| -> Vec<_> {
+        ["id", "spec_text", "time_zone", "jitter", "note", "paused", "num_actions"]
+            .map(|key| list[i][key].clone())
+            .into()
+    };
+    let english = "every day at 02:30 (Europe/Berlin), with an exclusion, up to 10 s later";
+    assert_eq!(
+        json!(shown(0)),
+        json!([
+            "nightly",
+            english,
+            "Europe/Berlin",
+            "10s",
+            "made by version 1 of the file",
+            false,
+            1
+        ])
+    );
+    assert_eq!(
+        json!(shown(1)),
+        json!(["often", "every hour", "UTC", null, "held in version 1", true, 1])
+    );
+    let incident = &env.json(&["incident", "list"])[0];
+    assert_eq!(
+        (&incident["target_name"], &incident["error_type"]),
+        (&json!("command"), &json!("NonZeroExit"))
+    );
+    env.tempo(&["schedule", "trigger", "often"]).ok();
+    env.tempo(&["run", "--once"]).ok();
+    let often = env.json(&["schedule", "describe", "often"]);
+    assert_eq!(
+        (&often["num_actions"], &often["recent_actions"][0]["status"]),
+        (&json!(2), &json!("Completed"))
+    );
+}
