@@ -43,27 +43,28 @@ complete -c tempo -n "__fish_tempo_needs_command" -f -a "status" -d 'Show how th
 complete -c tempo -n "__fish_tempo_needs_command" -f -a "demo" -d 'See it work: schedules, retries, incidents, a kill in mid-step, and the resume'
 complete -c tempo -n "__fish_tempo_needs_command" -f -a "completions" -d 'Print the completions of a shell'
 complete -c tempo -n "__fish_tempo_needs_command" -f -a "man" -d 'Print the manual page, or write the pages of all commands to a folder'
-complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain" -l db -d 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given' -r -F
-complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain" -s o -l output -d 'How data is written to stdout' -r -f -a "text\t'For people'
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain simulate" -l db -d 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given' -r -F
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain simulate" -s o -l output -d 'How data is written to stdout' -r -f -a "text\t'For people'
 json\t'One JSON document'
 jsonl\t'One JSON document a line'"
-complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain" -l color -d 'When colours are used' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain simulate" -l color -d 'When colours are used' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain" -s q -l quiet -d 'Say nothing but errors'
-complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain" -s v -l verbose -d 'Say more'
-complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain" -f -a "create" -d 'Make a schedule'
-complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain" -f -a "update" -d 'Change what is named of a schedule'
-complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain" -f -a "list" -d 'List the schedules'
-complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain" -f -a "describe" -d 'Show all of a schedule'
-complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain" -f -a "pause" -d 'Stop schedules from starting runs'
-complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain" -f -a "unpause" -d 'Let schedules start runs again'
-complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain" -f -a "trigger" -d 'Start a run of a schedule now'
-complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain" -f -a "backfill" -d 'Run the times of a past range'
-complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain" -f -a "delete" -d 'Delete schedules'
-complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain" -f -a "next" -d 'Show when a schedule fires next'
-complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain" -f -a "explain" -d 'Show what became of each time of a schedule, and why'
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain simulate" -s q -l quiet -d 'Say nothing but errors'
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain simulate" -s v -l verbose -d 'Say more'
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain simulate" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain simulate" -f -a "create" -d 'Make a schedule'
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain simulate" -f -a "update" -d 'Change what is named of a schedule'
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain simulate" -f -a "list" -d 'List the schedules'
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain simulate" -f -a "describe" -d 'Show all of a schedule'
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain simulate" -f -a "pause" -d 'Stop schedules from starting runs'
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain simulate" -f -a "unpause" -d 'Let schedules start runs again'
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain simulate" -f -a "trigger" -d 'Start a run of a schedule now'
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain simulate" -f -a "backfill" -d 'Run the times of a past range'
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain simulate" -f -a "delete" -d 'Delete schedules'
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain simulate" -f -a "next" -d 'Show when a schedule fires next'
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain simulate" -f -a "explain" -d 'Show what became of each time of a schedule, and why'
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain simulate" -f -a "simulate" -d 'Show what a schedule would do, without doing it'
 complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from create" -l interval -l every -d 'Every so long, with an offset: `2m`, `1h/15m`' -r
 complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from create" -l cron -d 'A cron string: 5 fields, 6 with the year last, 7 with seconds first, or `@daily` and the like' -r
 complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from create" -l calendar -d 'A calendar: `{"hour":"9","minute":"0","dayOfWeek":"Mon-Fri"}`' -r
@@ -279,6 +280,40 @@ never\t'Never'"
 complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from explain" -s q -l quiet -d 'Say nothing but errors'
 complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from explain" -s v -l verbose -d 'Say more'
 complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from explain" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from simulate" -l interval -l every -d 'Every so long, with an offset: `2m`, `1h/15m`' -r
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from simulate" -l cron -d 'A cron string: 5 fields, 6 with the year last, 7 with seconds first, or `@daily` and the like' -r
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from simulate" -l calendar -d 'A calendar: `{"hour":"9","minute":"0","dayOfWeek":"Mon-Fri"}`' -r
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from simulate" -l quartz -d 'A Quartz expression: seconds first, Sunday is 1' -r
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from simulate" -l exclude-calendar -l exclude -d 'What never fires: a date, or a calendar in which times left out mean any' -r
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from simulate" -l time-zone -l tz -d 'The zone of the wall clock; `local` is this machine\'s; UTC when not given' -r
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from simulate" -l start-time -d 'Nothing fires before: `2026-05-05T09:00:00Z`, `2026-05-05 09:00`, `now`, `+2h`' -r
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from simulate" -l end-time -d 'Nothing fires after' -r
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from simulate" -l jitter -d 'Start up to so much later, always the same for a time' -r
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from simulate" -l dst-gap -d 'A time that daylight saving skips: `skip` it, or `shift` it to right after the gap' -r
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from simulate" -l dst-repeat -d 'A time that daylight saving repeats: `both`, `first` or `last`' -r
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from simulate" -l overlap-policy -l overlap -d 'While a run is going: skip, buffer-one, buffer-all, cancel-other, terminate-other or allow-all' -r
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from simulate" -l catchup-window -l catchup -d 'How late a time may still be taken up after an outage; at least 10s, 10m when not given' -r
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from simulate" -l pause-on-failure -d 'Pause when a run fails' -r -f -a "true\t''
+false\t''"
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from simulate" -l note -d 'What people should know of it' -r
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from simulate" -l paused -d 'Start nothing until it is unpaused' -r -f -a "true\t''
+false\t''"
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from simulate" -l remaining-actions -d 'How many scheduled starts are left: a number, or `unlimited`' -r
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from simulate" -l takes -d 'How long each run takes' -r
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from simulate" -l from -d 'From here; now when not given' -r
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from simulate" -l for -d 'For so long' -r
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from simulate" -l down -d '`tempo run` is down: `2026-05-05T09:10:00Z..2026-05-05T09:40:00Z`, `+10m..+40m` counted from now; repeats' -r
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from simulate" -l db -d 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given' -r -F
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from simulate" -s o -l output -d 'How data is written to stdout' -r -f -a "text\t'For people'
+json\t'One JSON document'
+jsonl\t'One JSON document a line'"
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from simulate" -l color -d 'When colours are used' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from simulate" -l at-boot -d 'Once after each boot of the machine, when `tempo run` is up'
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from simulate" -s q -l quiet -d 'Say nothing but errors'
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from simulate" -s v -l verbose -d 'Say more'
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from simulate" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c tempo -n "__fish_tempo_using_subcommand workflow; and not __fish_seen_subcommand_from list start describe result output cancel terminate" -l db -d 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given' -r -F
 complete -c tempo -n "__fish_tempo_using_subcommand workflow; and not __fish_seen_subcommand_from list start describe result output cancel terminate" -s o -l output -d 'How data is written to stdout' -r -f -a "text\t'For people'
 json\t'One JSON document'

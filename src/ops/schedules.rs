@@ -74,7 +74,7 @@ pub(crate) fn check_new(
     check(id, &whole_new(patch)?, zones, never, now).map(|_| ())
 }
 
-fn whole_new(patch: &Patch) -> Result<Whole, Error> {
+pub(super) fn whole_new(patch: &Patch) -> Result<Whole, Error> {
     let empty = Whole {
         spec: Written::default(),
         action: Action::default(),
@@ -219,7 +219,7 @@ pub(crate) fn next_times(row: &ScheduleRow, spec: &Spec, limit: usize, now: Date
     coming(spec, row.cursor, row.floor.max(now)).take(limit).collect()
 }
 
-fn whole_of(read: &Read<'_>, row: &ScheduleRow) -> Result<Whole, Error> {
+pub(super) fn whole_of(read: &Read<'_>, row: &ScheduleRow) -> Result<Whole, Error> {
     Ok(Whole {
         spec: row.written()?,
         action: read.action(row.workflow)?,

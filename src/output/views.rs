@@ -124,6 +124,15 @@ pub(crate) struct AccountView {
     pub(crate) workflow_id: Option<String>,
 }
 
+/// Something that would happen.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct SimulatedView {
+    pub(crate) scheduled_at: Instant,
+    pub(crate) at: Instant,
+    pub(crate) event: &'static str,
+    pub(crate) reason: Option<String>,
+}
+
 /// What a trigger or a backfill led to.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct RequestView {

@@ -5,15 +5,19 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 
 use crate::error::Error;
-use crate::ops;
+use crate::ops::{self, Outlook, WouldBe};
 use crate::output::views::{
     AccountView, ActionView, AttemptView, BackfillView, ComingView, IncidentView, Instant, NextView, OccurrenceView,
-    RecentAction, Results, RunView, RunningAction, ScheduleView, StatusView, StepView,
+    RecentAction, Results, RunView, RunningAction, ScheduleView, SimulatedView, StatusView, StepView,
 };
+use crate::run::Stop;
 use crate::run::outcome::Status;
 use crate::run::step::Workflow;
 use crate::schedule::explain::Account;
+use crate::schedule::refusal::{Circumstances, Reason};
+use crate::schedule::simulate::What;
 use crate::spec::Spec;
+use crate::spec::describe::spoken;
 use crate::spec::text::duration_text;
 use crate::spec::zone::Zones;
 use crate::store::{AttemptRow, BackfillRow, IncidentRow, OccurrenceRow, Read, RunFilter, RunRow, ScheduleRow, StepRow};
@@ -170,6 +174,61 @@ pub(crate) fn account(account: Account) -> AccountView {
         run_id,
         workflow_id,
     }
+}
+
+/// What would happen, a time each, in the order of when it happens.
+pub(crate) fn simulated(schedule: &WouldBe, outlook: &Outlook, outcome: &ops::Simulated) -> Vec<SimulatedView> {
+    let event = |nominal, at, event, reason| SimulatedView {
+        scheduled_at: Instant(nominal),
+        at: Instant(at),
+        event,
+        reason,
+    };
+    let circumstances = Circumstances {
+        catchup_window_ms: schedule.policies.catchup_window_ms,
+        paused_since: None,
+        note: "",
+    };
+    let spec = &schedule.spec;
+    let just_before = |at: DateTime<Utc>| at - chrono::TimeDelta::nanoseconds(1);
+    let mut views = Vec::new();
+    for h in &outcome.happened {
+        match h.what {
+            What::Start => {
+                let late = (h.at - spec.due(h.nominal)).num_milliseconds();
+                let late = (late > 0).then(|| format!("{} late", spoken(u128::from(late.unsigned_abs()))));
+                views.push(event(h.nominal, h.at, "start", late));
+            }
+            What::Buffered => {
+                let reason = "it waits for the run that is going".to_owned();
+                views.push(event(h.nominal, h.at, "buffered", Some(reason)));
+            }
+            What::Close(status) => views.push(event(h.nominal, h.at, "close", Some(status.name().to_owned()))),
+            What::Stop(stop) => {
+                let what = match stop {
+                    Stop::Cancel => "cancel",
+                    Stop::Terminate => "terminate",
+                };
+                views.push(event(h.nominal, h.at, what, Some("a newer start takes its place".to_owned())));
+            }
+            What::Refused { to, outcome, reason, .. } => {
+                let times = spec.times_after(just_before(h.nominal)).take_while(|t| *t <= to);
+                views.extend(times.map(|t| event(t, h.at, outcome.name(), Some(reason.text_with(&circumstances)))));
+            }
+        }
+    }
+    let all = spec.without_exclusions();
+    for removed in spec.excluded(outlook.from, outlook.to) {
+        let times = all.times_after(just_before(removed.first)).take_while(|t| *t <= removed.last);
+        views.extend(times.map(|t| event(t, t, "excluded", Some("the spec excludes it".to_owned()))));
+    }
+    if let Some(over) = outcome.exhausted {
+        let times = spec.times_after(just_before(over.first)).take_while(|t| *t <= over.last);
+        let reason = Reason::NoActionsLeft.text();
+        views.extend(times.map(|t| event(t, spec.due(t), "exhausted", Some(reason.to_owned()))));
+    }
+    views.sort_by_key(|v| v.at);
+    views
 }
 
 fn local(spec: &Spec, at: DateTime<Utc>) -> String {

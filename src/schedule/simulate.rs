@@ -12,7 +12,7 @@ use super::start::Start;
 use super::{MAX_BUFFER, Policies, State};
 use crate::run::Stop;
 use crate::run::outcome::Status;
-use crate::spec::Spec;
+use crate::spec::{Spec, Tally};
 
 /// How a run would go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -511,6 +511,13 @@ impl<'a> Simulation<'a> {
         } else {
             coming(&self.spec, self.cursor, self.floor.max(now)).take(limit).count()
         }
+    }
+
+    /// The times due up to `now` that come to nothing since no actions are left: no plan looks at them before that changes.
+    #[must_use]
+    pub fn exhausted(&self, now: DateTime<Utc>) -> Option<Tally> {
+        let over = self.state.remaining_actions == Some(0) && !self.state.paused;
+        over.then(|| self.spec.tally_due(self.cursor, self.floor, now)).flatten()
     }
 
     /// Everything that has happened, in order.

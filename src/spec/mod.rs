@@ -205,12 +205,18 @@ impl Spec {
         Some(times)
     }
 
-    /// The times after `after` and up to `until` that exclusions remove, those together that have no other time of the spec between them.
-    pub fn excluded(&self, after: DateTime<Utc>, until: DateTime<Utc>) -> impl Iterator<Item = Tally> + use<> {
-        let all = Self {
+    /// The same spec with nothing excluded.
+    #[must_use]
+    pub fn without_exclusions(&self) -> Self {
+        Self {
             exclusions: Vec::new(),
             ..self.clone()
-        };
+        }
+    }
+
+    /// The times after `after` and up to `until` that exclusions remove, those together that have no other time of the spec between them.
+    pub fn excluded(&self, after: DateTime<Utc>, until: DateTime<Utc>) -> impl Iterator<Item = Tally> + use<> {
+        let all = self.without_exclusions();
         let this = self.clone();
         let mut after = (!self.exclusions.is_empty()).then_some(after);
         std::iter::from_fn(move || {

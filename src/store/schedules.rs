@@ -1,5 +1,7 @@
 //! Schedules: the records, their volatile progress, and the changes that people make.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, Row, named_params};
 
@@ -94,7 +96,7 @@ pub(crate) struct BackfillRow {
 
 const SCHEDULE: &str = "SELECT s.key, s.workflow, s.catchup_window_ms, s.pause_on_failure, s.note, s.paused, p.remaining,
         p.actions, p.skipped, p.missed, p.dropped, p.cursor_ms, p.floor_ms, s.created_ms, s.updated_ms, p.next_ms, p.last_nominal_ms,
-        p.last_started_ms, s.paused_ms, (SELECT count(*) FROM waiting w WHERE w.schedule = s.key), s.spec_text, s.time_zone, s.jitter,
+        p.last_started_ms, s.paused_ms, s.spec_text, s.time_zone, s.jitter,
         s.id, s.spec, s.overlap
     FROM schedule s JOIN progress p ON p.schedule = s.key";
 
@@ -109,7 +111,6 @@ struct Unchecked {
     counters: Counters,
     times: [i64; 4],
     maybe: [Option<i64>; 4],
-    waiting: u64,
     shown: Shown,
 }
 
@@ -136,19 +137,18 @@ fn raw(r: &Row<'_>) -> rusqlite::Result<Raw> {
         },
         times: [r.get(11)?, r.get(12)?, r.get(13)?, r.get(14)?],
         maybe: [r.get(15)?, r.get(16)?, r.get(17)?, r.get(18)?],
-        waiting: r.get(19)?,
         shown: Shown {
-            spec_text: r.get(20)?,
-            time_zone: r.get(21)?,
-            jitter: r.get(22)?,
+            spec_text: r.get(19)?,
+            time_zone: r.get(20)?,
+            jitter: r.get(21)?,
         },
     };
-    let overlap = r.get_ref(25)?.as_str()?;
+    let overlap = r.get_ref(24)?.as_str()?;
     let overlap = OverlapPolicy::named(overlap).ok_or_else(|| overlap.to_owned());
-    Ok((row, r.get(23)?, r.get(24)?, overlap))
+    Ok((row, r.get(22)?, r.get(23)?, overlap))
 }
 
-fn checked((row, id, spec, overlap): Raw) -> Result<ScheduleRow, Error> {
+fn checked((row, id, spec, overlap): Raw, waiting: &HashMap<i64, u64>) -> Result<ScheduleRow, Error> {
     let [cursor, floor, created, updated] = row.times.map(at);
     let [next, last_nominal, last_started, paused_since] = row.maybe.map(at_opt);
     let shown = if row.shown.spec_text.is_empty() {
@@ -176,7 +176,7 @@ fn checked((row, id, spec, overlap): Raw) -> Result<ScheduleRow, Error> {
         last_started,
         created,
         updated,
-        waiting: row.waiting,
+        waiting: waiting.get(&row.key).copied().unwrap_or(0),
     })
 }
 
@@ -189,7 +189,9 @@ impl Read<'_> {
             .query_row(named_params! {":id": id.as_str()}, raw)
             .optional()
             .attempt("look for the schedule")?;
-        found.map(checked).transpose()
+        let Some(found) = found else { return Ok(None) };
+        let waiting = self.waiting_counts(Some(found.0.key))?;
+        checked(found, &waiting).map(Some)
     }
 
     /// The schedules in the order of their ids; only the paused or the active ones where asked for.
@@ -197,10 +199,24 @@ impl Read<'_> {
         let sql = format!("{SCHEDULE} WHERE :paused IS NULL OR s.paused = :paused ORDER BY s.id LIMIT :limit");
         let mut statement = self.0.prepare_cached(&sql).attempt("list the schedules")?;
         let limit = limit.map_or(-1, count);
+        let waiting = self.waiting_counts(None)?;
         let rows = statement
             .query_map(named_params! {":paused": paused, ":limit": limit}, raw)
             .attempt("list the schedules")?;
-        rows.map(|r| checked(r.attempt("list the schedules")?)).collect()
+        rows.map(|r| checked(r.attempt("list the schedules")?, &waiting)).collect()
+    }
+
+    /// How many starts wait, of one schedule or of all that have any.
+    fn waiting_counts(&self, schedule: Option<i64>) -> Result<HashMap<i64, u64>, Error> {
+        const ONE: &str = "SELECT schedule, count(*) AS n FROM waiting WHERE schedule = :schedule GROUP BY schedule";
+        const ALL: &str = "SELECT schedule, count(*) AS n FROM waiting WHERE :schedule IS NULL GROUP BY schedule";
+        let what = "count what waits";
+        let sql = if schedule.is_some() { ONE } else { ALL };
+        let mut statement = self.0.prepare_cached(sql).attempt(what)?;
+        let rows = statement.query_map(named_params! {":schedule": schedule}, |r| {
+            Ok((r.get("schedule")?, r.get("n")?))
+        });
+        rows.attempt(what)?.collect::<rusqlite::Result<_>>().attempt(what)
     }
 
     /// All ids, in order.

@@ -75,6 +75,45 @@ fn every_time_is_accounted_for_as_promised() {
 }
 
 #[test]
+fn what_would_happen_is_given_as_promised_and_recorded_nowhere() {
+    let env = Env::new();
+    let policies = [
+        "--overlap-policy",
+        "buffer-one",
+        "--catchup-window",
+        "1m",
+        "--remaining-actions",
+        "5",
+    ];
+    let span = [
+        "--takes",
+        "3m",
+        "--from",
+        "2026-01-01T00:00:00Z",
+        "--for",
+        "20m",
+        "--down",
+        "2026-01-01T00:09:00Z..2026-01-01T00:13:00Z",
+    ];
+    let spec = ["--interval", "2m", "--exclude", r#"{"minute":"16"}"#];
+    let views = env.json(&[&["schedule", "simulate"][..], &spec, &policies, &span].concat());
+    let views = views.as_array().unwrap();
+    has(&views[0], "scheduled_at at event reason");
+    let told: Vec<_> = views
+        .iter()
+        .map(|v| {
+            let minute = |key: &str| v[key].as_str().unwrap()[14..16].to_owned();
+            format!("{} {} {}", minute("at"), v["event"].as_str().unwrap(), minute("scheduled_at"))
+        })
+        .collect();
+    let want = "02 start 02, 04 buffered 04, 05 close 02, 05 start 04, 06 buffered 06, 08 close 04, 08 start 06, 08 buffered 08, \
+        13 missed 10, 13 skipped 12, 14 skipped 14, 16 close 06, 16 start 08, 16 excluded 16, 18 buffered 18, 19 close 08, 19 start 18, \
+        20 exhausted 20";
+    assert_eq!(told.join(", "), want);
+    assert!(!env.database().exists(), "nothing is recorded");
+}
+
+#[test]
 fn a_schedule_is_given_as_promised() {
     let env = Env::new();
     let created = env.json(&[

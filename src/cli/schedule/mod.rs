@@ -8,6 +8,7 @@ mod explain;
 mod list;
 mod next;
 mod pause;
+mod simulate;
 mod trigger;
 mod unpause;
 mod update;
@@ -42,6 +43,7 @@ enum Command {
     Delete(delete::Args),
     Next(next::Args),
     Explain(explain::Args),
+    Simulate(Box<simulate::Args>),
 }
 
 pub(super) fn run(context: &Context, args: Args) -> Result<(), Error> {
@@ -57,6 +59,7 @@ pub(super) fn run(context: &Context, args: Args) -> Result<(), Error> {
         Command::Delete(args) => delete::run(context, &args),
         Command::Next(args) => next::run(context, &args),
         Command::Explain(args) => explain::run(context, &args),
+        Command::Simulate(args) => simulate::run(context, &args),
     }
 }
 

@@ -1,0 +1,118 @@
+//! What a schedule would do: the oracle of the engine, asked for a span to come.
+
+use std::rc::Rc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::change::{Patch, Whole};
+use super::schedules::{find, whole_new, whole_of};
+use crate::error::{Error, Kind};
+use crate::names::ScheduleId;
+use crate::run::outcome::Status;
+use crate::schedule::simulate::{Happening, Input, Life, Simulation};
+use crate::schedule::{Policies, State};
+use crate::spec::zone::Zones;
+use crate::spec::{Spec, Tally};
+use crate::store::Read;
+
+/// The most times that are simulated: beyond, nobody reads what comes out.
+const MOST_TIMES: u64 = 1_000_000;
+
+/// From when to when the server is down.
+pub(crate) type Outage = (DateTime<Utc>, DateTime<Utc>);
+
+/// What is asked of a simulation.
+#[derive(Debug)]
+pub(crate) struct Outlook {
+    /// How long each run takes.
+    pub(crate) takes: TimeDelta,
+    pub(crate) from: DateTime<Utc>,
+    pub(crate) to: DateTime<Utc>,
+    /// When the server is down.
+    pub(crate) outages: Vec<Outage>,
+}
+
+/// A schedule as it would be.
+#[derive(Debug)]
+pub(crate) struct WouldBe {
+    pub(crate) id: String,
+    pub(crate) spec: Spec,
+    pub(crate) policies: Policies,
+    pub(crate) remaining_actions: Option<u64>,
+}
+
+/// A schedule on file with what a patch names changed.
+///
+/// # Errors
+/// `NotFound`; `Usage` when a part is wrong.
+pub(crate) fn would_be(read: &Read<'_>, zones: &dyn Zones, id: &ScheduleId, patch: &Patch) -> Result<WouldBe, Error> {
+    let whole = patch.apply(&whole_of(read, &find(read, id)?)?);
+    compiled(whole, zones, id.as_str())
+}
+
+/// A schedule that a patch describes and that is on no file. Without an id its jitter has no seed: due times are the nominal ones.
+///
+/// # Errors
+/// `Usage` when a part is wrong.
+pub(crate) fn would_be_new(zones: &dyn Zones, patch: &Patch) -> Result<WouldBe, Error> {
+    let mut whole = whole_new(patch)?;
+    whole.spec.jitter = None;
+    compiled(whole, zones, "")
+}
+
+fn compiled(whole: Whole, zones: &dyn Zones, id: &str) -> Result<WouldBe, Error> {
+    Ok(WouldBe {
+        id: whole.action.workflow_id.unwrap_or_else(|| id.to_owned()),
+        spec: Spec::compile(&whole.spec, id, zones)?,
+        policies: whole.policies,
+        remaining_actions: whole.state.remaining_actions,
+    })
+}
+
+/// What would happen.
+#[derive(Debug)]
+pub(crate) struct Simulated {
+    /// Everything, in order.
+    pub(crate) happened: Vec<Happening>,
+    /// Times that would come to nothing since no actions are left.
+    pub(crate) exhausted: Option<Tally>,
+}
+
+/// Lives through a span.
+///
+/// # Errors
+/// `Usage` when the span holds more times than anybody reads.
+pub(crate) fn simulate(schedule: &WouldBe, outlook: &Outlook) -> Result<Simulated, Error> {
+    let times = schedule.spec.tally(outlook.from, outlook.to).map_or(0, |t| t.count);
+    if times > MOST_TIMES {
+        return Err(Error::new(
+            Kind::Usage,
+            format_args!("{times} times in this span are more than {MOST_TIMES}"),
+        )
+        .hint("Simulate a shorter span: `--for 1h`."));
+    }
+    let state = State {
+        remaining_actions: schedule.remaining_actions,
+        ..State::default()
+    };
+    let takes = outlook.takes;
+    let life_of = move |_: &str, now: DateTime<Utc>| Life {
+        ends_at: now + takes,
+        status: Status::Completed,
+        on_cancel: TimeDelta::zero(),
+        on_terminate: TimeDelta::zero(),
+    };
+    let spec = Rc::new(schedule.spec.clone());
+    let mut simulation = Simulation::new(spec, schedule.policies, state, &schedule.id, outlook.from, life_of);
+    simulation.settle(outlook.from);
+    for (from, to) in &outlook.outages {
+        simulation.advance(*from);
+        simulation.input(*from, Input::Down);
+        simulation.input(*to, Input::Up);
+    }
+    simulation.advance(outlook.to);
+    Ok(Simulated {
+        happened: simulation.happened().to_vec(),
+        exhausted: simulation.exhausted(outlook.to),
+    })
+}
