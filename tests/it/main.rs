@@ -9,6 +9,7 @@ mod demo;
 mod durable;
 mod generated;
 mod harness;
+mod properties;
 mod serving;
 mod versions;
 mod waiting;
