@@ -87,14 +87,20 @@ impl Calendar {
         let from = civil + 1;
         let (day, second_of_day) = (from.div_euclid(DAY), from.rem_euclid(DAY));
         let (year, month, day_of_month) = date_of(day);
-        let found = self.day_from(year, month, day_of_month)?;
-        if found == day {
-            if let Some(at) = self.time_from(second_of_day) {
+        if self.has_month(year, month) {
+            let first = day + 1 - day_of_month;
+            let days = u64::from(self.days_in(first, month_length(year, month)));
+            if days >> day_of_month & 1 == 1
+                && let Some(at) = self.time_from(second_of_day)
+            {
                 return Some(day * DAY + at);
             }
-            let (year, month, day_of_month) = date_of(day + 1);
-            return Some(self.day_from(year, month, day_of_month)? * DAY + self.first_time());
+            if let Some(d) = bit_from(days, day_of_month + 1) {
+                return Some((first + d - 1) * DAY + self.first_time());
+            }
         }
+        let found = |(first, days): (i64, u32)| Some(first + bit_from(u64::from(days), 1)? - 1);
+        let found = self.months_from(year, month + 1).find_map(found)?;
         Some(found * DAY + self.first_time())
     }
 
@@ -106,11 +112,11 @@ impl Calendar {
 
     fn matches_day(&self, day: i64) -> bool {
         let (year, month, day_of_month) = date_of(day);
-        let in_year = (FIRST_YEAR..=LAST_YEAR).contains(&year) && self.years >> (year - FIRST_YEAR) & 1 == 1;
-        in_year
-            && self.months >> month & 1 == 1
-            && self.days >> day_of_month & 1 == 1
-            && self.weekdays >> weekday_of(day) & 1 == 1
+        self.has_month(year, month) && self.days >> day_of_month & 1 == 1 && self.weekdays >> weekday_of(day) & 1 == 1
+    }
+
+    fn has_month(&self, year: i64, month: i64) -> bool {
+        (FIRST_YEAR..=LAST_YEAR).contains(&year) && self.years >> (year - FIRST_YEAR) & 1 == 1 && self.months >> month & 1 == 1
     }
 
     pub(super) fn matches_time(&self, second_of_day: i64) -> bool {
@@ -164,17 +170,6 @@ impl Calendar {
         bit_from(u64::from(self.hours), hour + 1).map(|h| h * 3600 + first_minute * 60 + first_second)
     }
 
-    /// The first matching day at or after a date, as days since the epoch.
-    fn day_from(&self, year: i64, month: i64, day: i64) -> Option<i64> {
-        let mut months = self.months_from(year, month);
-        let (first, days) = months.next()?;
-        // Of the month that the date is in, if it is that one, what lies before the day does not count.
-        let before = if first == days_of(year, month, 1) { day } else { 1 };
-        bit_from(u64::from(days), before)
-            .map(|d| first + d - 1)
-            .or_else(|| months.find_map(|(first, days)| Some(first + bit_from(u64::from(days), 1)? - 1)))
-    }
-
     /// The months of this calendar at or after one: the epoch day of the first of each, and its days that match as a set, the first is bit 1.
     pub(super) fn months_from(&self, year: i64, month: i64) -> impl Iterator<Item = (i64, u32)> + '_ {
         let begin = if year < FIRST_YEAR { (FIRST_YEAR, 1) } else { (year, month) };
@@ -213,10 +208,7 @@ impl Calendar {
     /// The days that match in the month of a date, of which `first` is the epoch day of the first; none where month or year do not match.
     pub(super) fn days_of_month(&self, first: i64) -> u32 {
         let (year, month, _) = date_of(first);
-        let named = self.months >> month & 1 == 1
-            && (FIRST_YEAR..=LAST_YEAR).contains(&year)
-            && self.years >> (year - FIRST_YEAR) & 1 == 1;
-        if named {
+        if self.has_month(year, month) {
             self.days_in(first, month_length(year, month))
         } else {
             0

@@ -1,4 +1,4 @@
-//! The search for the next civil time of a calendar that no exclusion matches: by whole days where exclusions take them. Pure integers.
+//! The search for civil times that no exclusion matches: by whole days where exclusions take them. Pure integers.
 
 use super::calendar::{Calendar, DAY, bit_from, date_of};
 
@@ -6,15 +6,40 @@ use super::calendar::{Calendar, DAY, bit_from, date_of};
 pub(super) fn next_allowed(calendar: &Calendar, exclusions: &[Calendar], civil: i64) -> Option<i64> {
     let at = calendar.next_after(civil)?;
     if exclusions.iter().any(|e| e.matches(at)) {
-        Search::new(calendar, exclusions).from(at)
+        Search::new(calendar, Times::Of(calendar), exclusions).from(at, i64::MAX)
     } else {
         Some(at)
     }
 }
 
-struct Search<'a> {
+/// Times of day.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Times<'a> {
+    /// Those of a calendar.
+    Of(&'a Calendar),
+    /// Every so many seconds of a day, the first after so many.
+    Every(i64, i64),
+}
+
+impl Times<'_> {
+    /// The first of them at or after a second of the day.
+    fn from(self, second_of_day: i64) -> Option<i64> {
+        match self {
+            Self::Of(calendar) => calendar.time_from(second_of_day),
+            Self::Every(every, first) => {
+                let at = second_of_day + (first - second_of_day).rem_euclid(every);
+                (at < DAY).then_some(at)
+            }
+        }
+    }
+}
+
+/// Looks for times of the days of a calendar that are left.
+#[derive(Debug)]
+pub(super) struct Search<'a> {
     calendar: &'a Calendar,
-    /// On a day that one of them matches, no time of the calendar is left.
+    candidates: Times<'a>,
+    /// On a day that one of them matches, no time is left.
     whole_days: Vec<&'a Calendar>,
     /// They take some times of the days they match.
     times: Vec<&'a Calendar>,
@@ -23,33 +48,40 @@ struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    fn new(calendar: &'a Calendar, exclusions: &'a [Calendar]) -> Self {
+    /// For the `candidates` on the days of `calendar`, whose own times they are among.
+    pub(super) fn new(calendar: &'a Calendar, candidates: Times<'a>, exclusions: &'a [Calendar]) -> Self {
         let (whole_days, times) = exclusions.iter().partition(|e| e.has_times_of(calendar));
         Self {
             calendar,
+            candidates,
             whole_days,
             times,
             known: Vec::new(),
         }
     }
 
-    fn from(&mut self, civil: i64) -> Option<i64> {
+    /// The first candidate left at or after `civil`; days after the one of `until` are not looked at.
+    pub(super) fn from(&mut self, civil: i64, until: i64) -> Option<i64> {
         let (year, month, _) = date_of(civil.div_euclid(DAY));
         let calendar = self.calendar;
+        let mut by_time = Vec::new();
         for (first, mut days) in calendar.months_from(year, month) {
             for whole in &self.whole_days {
                 days &= !whole.days_of_month(first);
             }
-            let by_time: Vec<u32> = self.times.iter().map(|e| e.days_of_month(first)).collect();
+            by_time.clear();
+            by_time.extend(self.times.iter().map(|e| e.days_of_month(first)));
             let mut day = 1;
             while let Some(d) = bit_from(u64::from(days), day) {
                 day = d + 1;
                 let midnight = (first + d - 1) * DAY;
+                if midnight > until {
+                    return None;
+                }
                 if midnight + DAY <= civil {
                     continue;
                 }
-                let left = self.first_left(&by_time, d, (civil - midnight).max(0));
-                if let Some(at) = left {
+                if let Some(at) = self.first_left(&by_time, d, (civil - midnight).max(0)) {
                     return Some(midnight + at);
                 }
             }
@@ -62,7 +94,7 @@ impl<'a> Search<'a> {
         let matching = by_time.iter().enumerate().filter(|(_, days)| **days >> day & 1 == 1);
         if second_of_day > 0 || by_time.len() > 64 {
             let matching: Vec<_> = matching.map(|(i, _)| self.times[i]).collect();
-            return time_left(self.calendar, &matching, second_of_day);
+            return self.time_left(&matching, second_of_day);
         }
         let set = matching.fold(0_u64, |set, (i, _)| set | 1 << i);
         if let Some((_, left)) = self.known.iter().find(|(known, _)| *known == set) {
@@ -72,17 +104,16 @@ impl<'a> Search<'a> {
             .filter(|i| set >> i & 1 == 1)
             .map(|i| self.times[i])
             .collect();
-        let left = time_left(self.calendar, &matching, 0);
+        let left = self.time_left(&matching, 0);
         self.known.push((set, left));
         left
     }
-}
 
-/// The first second of a day from `second_of_day` on that the calendar has and the exclusions leave.
-fn time_left(calendar: &Calendar, exclusions: &[&Calendar], second_of_day: i64) -> Option<i64> {
-    let mut at = calendar.time_from(second_of_day)?;
-    while let Some(exclusion) = exclusions.iter().find(|e| e.matches_time(at)) {
-        at = calendar.time_from(exclusion.time_may_end_at(at))?;
+    fn time_left(&self, exclusions: &[&Calendar], second_of_day: i64) -> Option<i64> {
+        let mut at = self.candidates.from(second_of_day)?;
+        while let Some(exclusion) = exclusions.iter().find(|e| e.matches_time(at)) {
+            at = self.candidates.from(exclusion.time_may_end_at(at))?;
+        }
+        Some(at)
     }
-    Some(at)
 }

@@ -65,6 +65,15 @@ impl Interval {
         Self::checked(every_ms, offset_ms).map_err(|rule| TextError::whole("interval", written, rule))
     }
 
+    /// How far apart at least its times are in the seconds of a day, over all days: what its distance and a day have in common.
+    pub(super) fn seconds_of_day_apart(&self) -> i64 {
+        let (mut a, mut b) = (86_400, self.every_s);
+        while b != 0 {
+            (a, b) = (b, a % b);
+        }
+        a
+    }
+
     /// The first time after the Unix second `after`.
     #[must_use]
     pub fn next_after(&self, after: i64) -> i64 {

@@ -21,7 +21,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use self::calendar::Calendar;
-use self::exclude::next_allowed;
+use self::exclude::{Search, Times};
 use self::interval::Interval;
 use self::written::Written;
 use self::zone::{Gap, Transitions, Zone, Zones};
@@ -284,15 +284,24 @@ impl Spec {
 
     fn next_of_interval(&self, interval: Interval, exclusions: &[Calendar], after: i64) -> Option<i64> {
         let mut at = interval.next_after(after);
+        // On whatever day, the wall clock shows times of it that are so many seconds apart; there may be more of them than its own.
+        let apart = interval.seconds_of_day_apart();
+        let mut searches: Vec<(i64, Search<'_>)> = Vec::new();
         while at < END_OF_TIME {
-            let civil = self.zone.civil_at(at);
+            let (offset, end) = self.zone.span_at(at);
+            let civil = at + offset;
             if !exclusions.iter().any(|e| e.matches(civil)) {
                 return Some(at);
             }
-            // Within one span the wall clock runs with UTC; a transition in between is met by looking again right after it.
-            let until = next_allowed(&Calendar::ALWAYS, exclusions, civil).map_or(END_OF_TIME, |free| at + (free - civil));
-            let limit = self.zone.next_transition(at).map_or(until, |t| until.min(t));
-            at = interval.next_after(limit.max(at + 1) - 1);
+            // Within one span the wall clock runs with UTC; the next one is looked at from its beginning.
+            let first = civil.rem_euclid(apart);
+            let known = searches.iter().position(|(of, _)| *of == first).unwrap_or_else(|| {
+                let candidates = Times::Every(apart, first);
+                searches.push((first, Search::new(&Calendar::ALWAYS, candidates, exclusions)));
+                searches.len() - 1
+            });
+            let free = searches[known].1.from(civil, end.saturating_add(offset));
+            at = interval.next_after(free.map_or(end, |civil| end.min(civil - offset)).min(END_OF_TIME) - 1);
         }
         None
     }

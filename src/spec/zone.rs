@@ -129,9 +129,11 @@ impl Zone {
         near(i + 1).or_else(|| near(i))
     }
 
-    /// The Unix second at which the offset changes next after `at`.
-    pub(super) fn next_transition(&self, at: i64) -> Option<i64> {
-        self.spans.get(self.index_at(at) + 1).map(|next| next.start)
+    /// Seconds east of UTC at a Unix second, and the Unix second at which that changes next, or the end of time.
+    pub(super) fn span_at(&self, at: i64) -> (i64, i64) {
+        let i = self.index_at(at);
+        let end = self.spans.get(i + 1).map_or(i64::MAX, |next| next.start);
+        (i64::from(self.spans[i].offset), end)
     }
 
     /// The gaps between two Unix seconds: the civil times at which each begins and ends.

@@ -131,12 +131,13 @@ fn offset(zone: Tz, at: DateTime<Utc>) -> TimeDelta {
 
 /// Every time in `from..=to`, found by asking each second what the wall clock shows.
 fn walk(
-    (calendars, exclusions): (&[Known], &[Known]),
+    (calendars, interval, exclusions): (&[Known], Option<(i64, i64)>, &[Known]),
     zone: Tz,
     (gap, repeat): (Gap, Repeat),
     (from, to): (DateTime<Utc>, DateTime<Utc>),
 ) -> Vec<DateTime<Utc>> {
-    let fires = |civil| calendars.iter().any(|c| c.matches(civil)) && !exclusions.iter().any(|e| e.matches(civil));
+    let excluded = |civil| exclusions.iter().any(|e| e.matches(civil));
+    let fires = |civil| calendars.iter().any(|c| c.matches(civil)) && !excluded(civil);
     let mut found = Vec::new();
     let mut at = from;
     while at <= to {
@@ -159,6 +160,7 @@ fn walk(
             let skipped = (here - before).num_seconds();
             matches |= (0..skipped).any(|s| fires((at + before + TimeDelta::seconds(s)).naive_utc()));
         }
+        matches |= interval.is_some_and(|(every, offset)| at.timestamp() % every == offset) && !excluded(civil);
         if matches {
             found.push(at);
         }
@@ -172,8 +174,16 @@ fn the_search_finds_what_a_walk_over_seconds_finds() {
     for_each_seed(60, |rng| {
         let (name, change) = PLACES[rng.usize(..PLACES.len())];
         let change: DateTime<Utc> = change.parse().unwrap();
-        let calendars: Vec<_> = (0..rng.usize(1..3)).map(|_| Known::random(rng)).collect();
+        let calendars: Vec<_> = (0..rng.usize(..3)).map(|_| Known::random(rng)).collect();
         let exclusions: Vec<_> = (0..rng.usize(..3)).map(|_| Known::random(rng)).collect();
+        // Among others such as share much with a day, an hour, a minute.
+        let every = [
+            rng.i64(1..5000),
+            1 << rng.i64(0..14),
+            3600 / rng.i64(1..7),
+            7 * rng.i64(1..300),
+        ][rng.usize(..4)];
+        let interval = rng.bool().then(|| (every, rng.i64(0..every)));
         let how = (
             if rng.bool() { Gap::Skip } else { Gap::Shift },
             [Repeat::Both, Repeat::First, Repeat::Last][rng.usize(..3)],
@@ -182,6 +192,7 @@ fn the_search_finds_what_a_walk_over_seconds_finds() {
         let to = change + TimeDelta::seconds(rng.i64(0..14_400));
         let written = Written {
             calendar: calendars.iter().map(Known::written).collect(),
+            interval: interval.iter().map(|(every, offset)| format!("{every}s/{offset}s")).collect(),
             exclude_calendar: exclusions.iter().map(|e| Exclusion::Calendar(e.written())).collect(),
             time_zone: Some(name.to_owned()),
             dst_gap: how.0,
@@ -191,7 +202,7 @@ fn the_search_finds_what_a_walk_over_seconds_finds() {
         let spec = Spec::compile(&written, "s", &ZoneInfo::compiled_in()).map_err(|e| e.to_string())?;
         let before = from - TimeDelta::seconds(1);
         let got: Vec<_> = spec.times_after(before).take_while(|t| *t <= to).collect();
-        let want = walk((&calendars, &exclusions), name.parse().unwrap(), how, (from, to));
+        let want = walk((&calendars, interval, &exclusions), name.parse().unwrap(), how, (from, to));
         let wrong = got.iter().zip(&want).find(|(g, w)| g != w);
         if got.len() != want.len() || wrong.is_some() {
             return Err(format!(
@@ -205,7 +216,7 @@ fn the_search_finds_what_a_walk_over_seconds_finds() {
             return Err(format!("{counted} counted, {} walked to: {written:?}", want.len()));
         }
         // What exclusions removed is what only the walk without them meets.
-        let all = walk((&calendars, &[]), name.parse().unwrap(), how, (from, to)).len() as u64;
+        let all = walk((&calendars, interval, &[]), name.parse().unwrap(), how, (from, to)).len() as u64;
         let removed: u64 = spec.excluded(before, to).map(|t| t.count).sum();
         if removed + counted != all {
             return Err(format!(
