@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 pub(super) const DAY: i64 = 86_400;
 const FIRST_YEAR: i64 = 2000;
 const LAST_YEAR: i64 = 2100;
+/// The first civil second of the first year, and of the one after the last.
+const BEGIN: i64 = 946_684_800;
+const END: i64 = 4_133_980_800;
 
 /// A calendar in normal form: per field the ranges that match. An empty list never matches, but for `year`, where it means every year.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -84,7 +87,10 @@ impl Calendar {
         if self.seconds == 0 || self.minutes == 0 || self.hours == 0 {
             return None;
         }
-        let from = civil + 1;
+        let from = civil.saturating_add(1).max(BEGIN);
+        if from >= END {
+            return None;
+        }
         let (day, second_of_day) = (from.div_euclid(DAY), from.rem_euclid(DAY));
         let (year, month, day_of_month) = date_of(day);
         if self.has_month(year, month) {
@@ -107,7 +113,7 @@ impl Calendar {
     /// Whether the civil second `civil` matches.
     #[must_use]
     pub fn matches(&self, civil: i64) -> bool {
-        self.matches_time(civil.rem_euclid(DAY)) && self.matches_day(civil.div_euclid(DAY))
+        (BEGIN..END).contains(&civil) && self.matches_time(civil.rem_euclid(DAY)) && self.matches_day(civil.div_euclid(DAY))
     }
 
     fn matches_day(&self, day: i64) -> bool {
@@ -242,21 +248,30 @@ pub fn days_of(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + day_of_era - 719_468
 }
 
-/// The inverse of [`days_of`]: year, month, day.
+/// The inverse of [`days_of`]: year, month, day (Neri and Schneider, "Euclidean affine functions and their application to calendar
+/// algorithms", 2023). For days of the years -32800 to 2900000.
 #[must_use]
 pub fn date_of(days: i64) -> (i64, i64, i64) {
-    let z = days + 719_468;
-    let era = z.div_euclid(146_097);
-    let day_of_era = z.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let mp = (5 * day_of_year + 2) / 153;
-    let month = if mp < 10 { mp + 3 } else { mp - 9 };
-    (
-        year_of_era + era * 400 + i64::from(month <= 2),
-        month,
-        day_of_year - (153 * mp + 2) / 5 + 1,
-    )
+    // Counted from a 1 March so long ago that no day of any use is negative; a year then ends with its leap day.
+    const ERAS: u32 = 82;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "within the range that is promised"
+    )]
+    let n = (days + 719_468 + 146_097 * i64::from(ERAS)) as u32;
+    let quarters = 4 * n + 3;
+    let (century, day_of_century) = (quarters / 146_097, quarters % 146_097 / 4);
+    let scaled = 2_939_745 * u64::from(4 * day_of_century + 3);
+    #[expect(clippy::cast_possible_truncation, reason = "the upper and the lower half")]
+    let (year_of_century, rest) = ((scaled >> 32) as u32, scaled as u32);
+    let day_of_year = rest / 2_939_745 / 4;
+    let months = 2141 * day_of_year + 197_913;
+    let (month, day) = (months >> 16, (months & 0xffff) / 2141 + 1);
+    let after_december = day_of_year >= 306;
+    let year = i64::from(100 * century + year_of_century) - i64::from(400 * ERAS) + i64::from(after_december);
+    let month = if after_december { month - 12 } else { month };
+    (year, i64::from(month), i64::from(day))
 }
 
 pub(super) fn is_leap(year: i64) -> bool {
@@ -283,6 +298,22 @@ mod tests {
             assert_eq!(days_of(y, m, d), day, "{y}-{m}-{d}");
         }
         assert_eq!(date_of(0), (1970, 1, 1));
+    }
+
+    #[test]
+    fn nothing_matches_before_the_first_year_or_after_the_last() {
+        assert_eq!(
+            (BEGIN, END),
+            (days_of(FIRST_YEAR, 1, 1) * DAY, days_of(LAST_YEAR + 1, 1, 1) * DAY)
+        );
+        for civil in [i64::MIN, -62_135_596_800, BEGIN - 2, BEGIN - 1] {
+            assert_eq!(Calendar::ALWAYS.next_after(civil), Some(BEGIN), "{civil}");
+            assert!(!Calendar::ALWAYS.matches(civil), "{civil}");
+        }
+        for civil in [END - 1, END, i64::MAX] {
+            assert_eq!(Calendar::ALWAYS.next_after(civil), None, "{civil}");
+        }
+        assert_eq!(Calendar::ALWAYS.next_after(END - 2), Some(END - 1));
     }
 
     #[test]
