@@ -31,6 +31,9 @@ pub(crate) struct ScheduleView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) spec: Option<Written>,
     pub(crate) spec_text: String,
+    /// What daylight saving does to it within a year.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) dst_note: Option<DstNote>,
     pub(crate) time_zone: String,
     pub(crate) jitter: Option<String>,
     pub(crate) overlap_policy: &'static str,
@@ -56,6 +59,11 @@ pub(crate) struct ScheduleView {
     pub(crate) created_at: Instant,
     pub(crate) updated_at: Instant,
 }
+
+/// What daylight saving does to a schedule, if anything.
+#[derive(Debug, Clone, Serialize)]
+#[serde(transparent)]
+pub(crate) struct DstNote(pub(crate) Option<String>);
 
 /// What a schedule starts.
 #[derive(Debug, Clone, Serialize)]

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use crate::error::Error;
 use crate::ops::{self, Outlook, WouldBe};
 use crate::output::views::{
-    AccountView, ActionView, AttemptView, BackfillView, ComingView, IncidentView, Instant, NextView, OccurrenceView,
+    AccountView, ActionView, AttemptView, BackfillView, ComingView, DstNote, IncidentView, Instant, NextView, OccurrenceView,
     RecentAction, Results, RunView, RunningAction, ScheduleView, SimulatedView, StatusView, StepView,
 };
 use crate::run::Stop;
@@ -50,6 +50,7 @@ pub(crate) fn schedule(read: &Read<'_>, zones: &dyn Zones, row: ScheduleRow, now
     let written = row.written()?;
     Ok(ScheduleView {
         spec: Some(written),
+        dst_note: Some(DstNote(spec.transition_ahead(now))),
         action: Some(action),
         recent_actions: Some(recent.collect()),
         next_action_at,
@@ -103,6 +104,7 @@ pub(crate) fn schedules(
 fn brief(row: ScheduleRow, running: Vec<RunningAction>, backfills: Vec<BackfillView>) -> ScheduleView {
     ScheduleView {
         spec_text: row.shown.spec_text,
+        dst_note: None,
         time_zone: row.shown.time_zone,
         jitter: row.shown.jitter,
         id: row.id.into(),

@@ -130,6 +130,11 @@ impl Calendar {
         self.hours >> hour & 1 == 1 && self.minutes >> minute & 1 == 1 && self.seconds >> second & 1 == 1
     }
 
+    /// Whether it fires in every hour of a day.
+    pub(super) fn fires_every_hour(&self) -> bool {
+        self.hours == Self::ALWAYS.hours
+    }
+
     /// Whether every time of day of `other` is one of this calendar too.
     pub(super) fn has_times_of(&self, other: &Self) -> bool {
         let (hours, minutes, seconds) = (

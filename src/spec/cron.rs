@@ -1,7 +1,7 @@
 //! Cron strings, in tempo's dialect (design.md, "cron strings"), lowered to plain calendars or an interval. Pure.
 
 use super::calendar::Fields;
-use super::days::{self, MonthDay, WeekDay};
+use super::days::{MonthDay, Unlowered, WeekDay};
 use super::field::{self, Field, Range};
 use super::interval::Interval;
 use super::text::{self, Fault, TextError};
@@ -42,6 +42,22 @@ const MACROS: [(&str, &str); 7] = [
 /// # Errors
 /// Every fault in the string, with its place.
 pub fn parse(written: &str) -> Result<Cron, TextError> {
+    let (time_zone, read) = read(written)?;
+    let when = match read {
+        Read::Calendar(c) => When::Calendars(c.lower()),
+        Read::Interval(i) => When::Interval(i),
+    };
+    Ok(Cron { time_zone, when })
+}
+
+/// A cron string as it was written.
+pub(super) enum Read {
+    Calendar(Box<Unlowered>),
+    Interval(Interval),
+}
+
+/// Reads a cron string as [`parse`] does; the zone named in it, and what it says.
+pub(super) fn read(written: &str) -> Result<(String, Read), TextError> {
     text::check_length("cron", written)?;
     let (body, comment) = split_comment(written);
     if comment.chars().count() > MAX_COMMENT {
@@ -55,15 +71,11 @@ pub fn parse(written: &str) -> Result<Cron, TextError> {
     let trimmed = body.trim();
     let at = at + (body.len() - body.trim_start().len());
     if trimmed.starts_with("@every") {
-        let when = When::Interval(every(written, trimmed, at)?);
-        return Ok(Cron { time_zone, when });
+        return Ok((time_zone, Read::Interval(every(written, trimmed, at)?)));
     }
     let expanded = MACROS.iter().find(|(name, _)| *name == trimmed).map(|(_, fields)| *fields);
-    let calendars = fields(written, expanded.unwrap_or(trimmed), at, comment)?;
-    Ok(Cron {
-        time_zone,
-        when: When::Calendars(calendars),
-    })
+    let calendar = fields(written, expanded.unwrap_or(trimmed), at, comment)?;
+    Ok((time_zone, Read::Calendar(Box::new(calendar))))
 }
 
 /// A comment starts at a `#` that begins the text or follows a blank (`FRI#2` is no comment).
@@ -128,15 +140,8 @@ fn holds_a_command(body: &str) -> bool {
     body.split_whitespace().any(|w| w.starts_with(['/', '.']) || w.len() > 40)
 }
 
-/// The words of a text with their places.
-fn words(body: &str, at: usize) -> Vec<(usize, &str)> {
-    body.split_whitespace()
-        .map(|w| (at + (w.as_ptr() as usize - body.as_ptr() as usize), w))
-        .collect()
-}
-
-fn fields(written: &str, body: &str, at: usize, comment: &str) -> Result<Vec<Fields>, TextError> {
-    let words = words(body, at);
+fn fields(written: &str, body: &str, at: usize, comment: &str) -> Result<Unlowered, TextError> {
+    let words = text::words(body, at);
     let offset = match words.len() {
         5 | 6 => 0,
         7 => 1,
@@ -203,7 +208,11 @@ fn fields(written: &str, body: &str, at: usize, comment: &str) -> Result<Vec<Fie
         comment: comment.to_owned(),
         ..Fields::default()
     };
-    Ok(days::lower(&base, &month_days, &week_days))
+    Ok(Unlowered {
+        base,
+        month_days,
+        week_days,
+    })
 }
 
 #[cfg(test)]

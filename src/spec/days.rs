@@ -34,6 +34,27 @@ pub(super) enum WeekDay {
     Last(u16),
 }
 
+/// A calendar as it was written, before its days are lowered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unlowered {
+    /// Everything but the days.
+    pub(super) base: Fields,
+    pub(super) month_days: Vec<MonthDay>,
+    pub(super) week_days: Vec<WeekDay>,
+}
+
+impl Unlowered {
+    /// As plain calendars: one, or a union of several.
+    pub(super) fn lower(&self) -> Vec<Fields> {
+        lower(&self.base, &self.month_days, &self.week_days)
+    }
+
+    /// The days of month and the weekdays, where all of them are plain.
+    pub(super) fn plain(&self) -> Option<(Vec<Range>, Vec<Range>)> {
+        plain_days(&self.month_days).zip(plain_weekdays(&self.week_days))
+    }
+}
+
 fn list<T>(text: &str, at: usize, read: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, Vec<Fault>> {
     let (mut found, mut faults) = (Vec::new(), Vec::new());
     for (span, item) in field::items(text, at) {
@@ -137,7 +158,7 @@ fn day_set(ranges: &[Range]) -> u32 {
 }
 
 /// Completes `base`, which lacks its days, with the days that match both fields: one calendar where plain values say it, else a union.
-pub(super) fn lower(base: &Fields, month_days: &[MonthDay], week_days: &[WeekDay]) -> Vec<Fields> {
+fn lower(base: &Fields, month_days: &[MonthDay], week_days: &[WeekDay]) -> Vec<Fields> {
     if let (Some(days), Some(weekdays)) = (plain_days(month_days), plain_weekdays(week_days)) {
         return vec![Fields {
             day_of_month: days,

@@ -1,7 +1,8 @@
 //! A spec in plain English. Where no sentence is certain to be true, the text as written is shown instead. Pure.
 
 use super::calendar::Fields;
-use super::cron::{self, When};
+use super::cron::{self, Read};
+use super::days::{MonthDay, Unlowered, WeekDay};
 use super::field::{self, Range};
 use super::interval::Interval;
 use super::text;
@@ -17,31 +18,29 @@ pub fn spec(written: &Written) -> String {
     let mut zone = written.time_zone.clone();
     let mut wall_clock = false;
     for string in &written.cron {
-        match cron::parse(string) {
-            Ok(cron::Cron {
-                when: When::Interval(i), ..
-            }) => parts.push(describe_interval(&i)),
-            Ok(cron::Cron {
-                when: When::Calendars(c),
-                time_zone,
-            }) => {
+        match cron::read(string) {
+            Ok((_, Read::Interval(i))) => parts.push(describe_interval(&i)),
+            Ok((time_zone, Read::Calendar(c))) => {
                 wall_clock = true;
                 if !time_zone.is_empty() {
                     zone = Some(time_zone);
                 }
-                parts.push(calendars(&c).unwrap_or_else(|| format!("cron `{string}`")));
+                parts.push(calendar(&c).unwrap_or_else(|| format!("cron `{string}`")));
             }
             Err(_) => parts.push(format!("cron `{string}`")),
         }
     }
-    for calendar in &written.calendar {
+    for text in &written.calendar {
         wall_clock = true;
-        let said = calendar.normal_form().ok().and_then(|c| calendars(&c));
-        parts.push(said.unwrap_or_else(|| format!("calendar `{}`", serde_json::to_string(calendar).unwrap_or_default())));
+        let said = text.read().ok().and_then(|c| calendar(&c));
+        parts.push(said.unwrap_or_else(|| format!("calendar `{}`", serde_json::to_string(text).unwrap_or_default())));
     }
     for expression in &written.quartz {
         wall_clock = true;
-        let said = super::quartz::parse(expression).ok().and_then(|c| calendars(&[c]));
+        let said = super::quartz::parse(expression).ok().and_then(|f| {
+            let (month, week) = (f.day_of_month.clone(), f.day_of_week.clone());
+            said(&f, &days(&month, &week)?)
+        });
         parts.push(said.unwrap_or_else(|| format!("quartz `{expression}`")));
     }
     if written.at_boot {
@@ -99,13 +98,20 @@ fn describe_interval(i: &Interval) -> String {
     said
 }
 
-/// A union of calendars that came from one text; only a single one is put in words.
-fn calendars(union: &[Fields]) -> Option<String> {
-    let [one] = union else { return None };
+/// One calendar as it was written.
+fn calendar(c: &Unlowered) -> Option<String> {
+    let days = match c.plain() {
+        Some((month, week)) => days(&month, &week)?,
+        None => special_days(&c.month_days, &c.week_days)?,
+    };
+    said(&c.base, &days)
+}
+
+/// A time of day on some days, in the months and years of `one`.
+fn said(one: &Fields, days: &str) -> Option<String> {
     let time = time_of_day(one)?;
-    let days = days(one)?;
     let frequent = time.starts_with("every");
-    let mut said = match (days.as_str(), frequent) {
+    let mut said = match (days, frequent) {
         ("every day", true) => time,
         ("every day", false) => format!("every day {time}"),
         (_, true) => format!("{time}, {days}"),
@@ -145,7 +151,7 @@ fn time_of_day(f: &Fields) -> Option<String> {
             return Some(String::new());
         }
         match f.hour.as_slice() {
-            [r] if r.step == 1 && r.end > r.start => Some(format!(" from {:02}:00 to {:02}:59", r.start, r.end)),
+            [r] if r.step == 1 => Some(format!(" from {:02}:00 to {:02}:59", r.start, r.end)),
             _ => None,
         }
     };
@@ -155,51 +161,85 @@ fn time_of_day(f: &Fields) -> Option<String> {
         _ => {}
     }
     if let ([minute], Some(n)) = (minutes.as_slice(), step_of(&f.hour, 24)) {
-        let at = if *minute == 0 {
-            String::new()
-        } else {
-            format!(" at minute {minute}")
-        };
-        return Some(if n == 1 {
-            format!("every hour{at}")
-        } else {
-            format!(
-                "every {n} h{}",
-                if *minute == 0 {
-                    " from 00:00".to_owned()
-                } else {
-                    format!(" from 00:{minute:02}")
-                }
-            )
+        return Some(match (n, *minute) {
+            (1, 0) => "every hour".to_owned(),
+            (1, _) => format!("every hour at minute {minute}"),
+            _ => format!("every {n} h from 00:{minute:02}"),
         });
+    }
+    if let ([minute], [r]) = (minutes.as_slice(), f.hour.as_slice())
+        && hours.len() > 2
+    {
+        let every = if r.step == 1 {
+            "hour".to_owned()
+        } else {
+            format!("{} h", r.step)
+        };
+        let last = r.start + (r.end - r.start) / r.step * r.step;
+        return Some(format!(
+            "every {every} from {:02}:{minute:02} to {last:02}:{minute:02}",
+            r.start
+        ));
     }
     (minutes.len() * hours.len() <= 6).then(|| format!("at {}", list(&clock_times(&hours, &minutes, &seconds))))
 }
 
-fn days(f: &Fields) -> Option<String> {
-    let all_weekdays = covers(&f.day_of_week, field::DAY_OF_WEEK.all());
-    let all_days = covers(&f.day_of_month, field::DAY_OF_MONTH.all());
-    let weekdays = values(&f.day_of_week);
-    let named = match weekdays.as_slice() {
+fn days(month_days: &[Range], week_days: &[Range]) -> Option<String> {
+    let all_weekdays = covers(week_days, field::DAY_OF_WEEK.all());
+    let all_days = covers(month_days, field::DAY_OF_MONTH.all());
+    let on = values(week_days);
+    let named = match on.as_slice() {
         [1, 2, 3, 4, 5] => "weekday".to_owned(),
         other => list(&other.iter().map(|d| weekday_name(*d)).collect::<Vec<_>>()),
     };
     match (all_days, all_weekdays) {
         (true, true) => Some("every day".to_owned()),
-        (true, false) if weekdays.is_empty() => None,
+        (true, false) if on.is_empty() => None,
         (true, false) => Some(format!("every {named}")),
         (false, weekdays_too) => {
-            let days = values(&f.day_of_month);
-            if days.is_empty() || days.len() > 6 {
-                return None;
-            }
-            let days = list(&days.into_iter().map(ordinal).collect::<Vec<_>>());
+            let days = ordinals(month_days)?;
             Some(if weekdays_too {
                 format!("on the {days}")
             } else {
                 format!("on the {days} if a {named}")
             })
         }
+    }
+}
+
+fn ordinals(ranges: &[Range]) -> Option<String> {
+    let days = values(ranges);
+    (!days.is_empty() && days.len() <= 6).then(|| list(&days.into_iter().map(ordinal).collect::<Vec<_>>()))
+}
+
+/// Days that only a month or a week as a whole can tell; together with days of the other field they are not put in words.
+fn special_days(month_days: &[MonthDay], week_days: &[WeekDay]) -> Option<String> {
+    let any_day = matches!(month_days, [MonthDay::Plain(r)] if covers(r, field::DAY_OF_MONTH.all()));
+    let any_weekday = matches!(week_days, [WeekDay::Plain(r)] if covers(r, field::DAY_OF_WEEK.all()));
+    let items: Option<Vec<String>> = match (any_day, any_weekday) {
+        (false, true) => month_days.iter().map(month_day).collect(),
+        (true, false) => week_days.iter().map(week_day).collect(),
+        _ => None,
+    };
+    Some(format!("on {} of the month", list(&items?)))
+}
+
+fn month_day(day: &MonthDay) -> Option<String> {
+    match day {
+        MonthDay::Plain(ranges) => ordinals(ranges).map(|days| format!("the {days}")),
+        MonthDay::BeforeLast(0) => Some("the last day".to_owned()),
+        MonthDay::BeforeLast(1) => Some("the day before the last".to_owned()),
+        MonthDay::BeforeLast(n) => Some(format!("the day {n} days before the last")),
+        MonthDay::NearestWeekday(n) => Some(format!("the weekday nearest the {}", ordinal(*n))),
+        MonthDay::LastWeekday => Some("the last weekday".to_owned()),
+    }
+}
+
+fn week_day(day: &WeekDay) -> Option<String> {
+    match day {
+        WeekDay::Plain(_) => None,
+        WeekDay::Nth(day, n) => Some(format!("the {} {}", ordinal(*n), weekday_name(*day))),
+        WeekDay::Last(day) => Some(format!("the last {}", weekday_name(*day))),
     }
 }
 
@@ -299,7 +339,25 @@ mod tests {
             ("0 0 13 * 5", "at 00:00 on the 13th if a Friday (UTC)"),
             ("0 0 1 1 *", "at 00:00 on the 1st in January (UTC)"),
             ("*/7 * * * *", "cron `*/7 * * * *` (UTC)"),
-            ("0 9 L * *", "cron `0 9 L * *` (UTC)"),
+            ("0 9 L * *", "at 09:00 on the last day of the month (UTC)"),
+            (
+                "0 9 L-2,15W * *",
+                "at 09:00 on the day 2 days before the last and the weekday nearest the 15th of the month (UTC)",
+            ),
+            ("0 9 1,LW * *", "at 09:00 on the 1st and the last weekday of the month (UTC)"),
+            (
+                "0 9 * * FRI#2,MONL",
+                "at 09:00 on the 2nd Friday and the last Monday of the month (UTC)",
+            ),
+            (
+                "*/10 9 * 3 FRI#5",
+                "every 10 min from 09:00 to 09:59, on the 5th Friday of the month in March (UTC)",
+            ),
+            ("0 9 L * FRI", "cron `0 9 L * FRI` (UTC)"),
+            ("0 9 * * MON,FRI#2", "cron `0 9 * * MON,FRI#2` (UTC)"),
+            ("0 9-17 * * MON-FRI", "every hour from 09:00 to 17:00, every weekday (UTC)"),
+            ("30 8-19/2 * * *", "every 2 h from 08:30 to 18:30 (UTC)"),
+            ("0 9,10 * * *", "every day at 09:00 and 10:00 (UTC)"),
             ("@every 90s", "every 1 min 30 s"),
             ("CRON_TZ=Europe/Berlin 0 8 * * 0", "every Sunday at 08:00 (Europe/Berlin)"),
             ("*/5 9-17 * * 1-5", "every 5 min from 09:00 to 17:59, every weekday (UTC)"),

@@ -11,6 +11,7 @@ mod exclude;
 pub mod field;
 pub mod interval;
 pub mod jitter;
+mod notes;
 pub mod quartz;
 pub mod text;
 pub mod written;
@@ -24,7 +25,7 @@ use self::calendar::Calendar;
 use self::exclude::{Search, Times};
 use self::interval::Interval;
 use self::written::Written;
-use self::zone::{Gap, Transitions, Zone, Zones};
+use self::zone::{Transitions, Zone, Zones};
 use crate::error::{Error, Kind};
 
 /// The first Unix second of the year 2101: nothing is searched for beyond.
@@ -233,41 +234,6 @@ impl Spec {
                 return removed;
             }
         })
-    }
-
-    /// What daylight saving does to a nominal time, or did between `before` and it, if anything: for people who wonder.
-    #[must_use]
-    pub fn note_on(&self, before: DateTime<Utc>, nominal: DateTime<Utc>) -> Option<String> {
-        if self.calendars.is_empty() {
-            return None;
-        }
-        let at = nominal.timestamp();
-        if let Some(skipped) = self.skipped_between(before.timestamp(), at) {
-            let skipped = DateTime::from_timestamp(skipped, 0)?.format("%Y-%m-%d %H:%M");
-            let what = match self.transitions.gap {
-                Gap::Skip => "is skipped",
-                Gap::Shift => "happens right after the gap",
-            };
-            return Some(format!("the clock goes forward: {skipped} does not exist and {what}"));
-        }
-        let (instant, offset, after) = self.zone.transition_near(at, 7200)?;
-        let change = i64::from(after - offset);
-        let shown_twice = change < 0 && (instant + change..instant - change).contains(&at);
-        shown_twice.then(|| {
-            let pass = if at < instant { "first" } else { "second" };
-            format!("the clock goes back: this is the {pass} of two times that show the same")
-        })
-    }
-
-    /// The first civil time of a calendar that a gap between two Unix seconds swallowed.
-    fn skipped_between(&self, after: i64, until: i64) -> Option<i64> {
-        let in_gap = |(from, to): (i64, i64)| {
-            let times = self.calendars.iter().filter_map(|c| c.next_after(from - 1));
-            times
-                .filter(|civil| *civil < to && !self.exclusions.iter().any(|e| e.matches(*civil)))
-                .min()
-        };
-        self.zone.gaps_between(after, until).find_map(in_gap)
     }
 
     fn search(&self, after: i64, exclusions: &[Calendar]) -> Option<i64> {

@@ -5,8 +5,8 @@ use std::str::FromStr as _;
 use cron::TimeUnitSpec;
 
 use super::calendar::Fields;
-use super::field::Range;
-use super::text::{self, TextError};
+use super::field::{self, Field, Range};
+use super::text::{self, Fault, TextError};
 
 /// Reads a Quartz expression: seconds first, Sunday = 1, `?` allowed, an optional year last.
 ///
@@ -14,14 +14,7 @@ use super::text::{self, TextError};
 /// When the `cron` crate refuses it.
 pub fn parse(written: &str) -> Result<Fields, TextError> {
     text::check_length("quartz", written)?;
-    let schedule = cron::Schedule::from_str(written).map_err(|e| {
-        TextError::whole(
-            "quartz",
-            written,
-            format!("not a Quartz expression ({})", e.to_string().to_lowercase()),
-        )
-        .hint("Write `second minute hour day-of-month month day-of-week [year]`; Sunday is 1.")
-    })?;
+    let schedule = cron::Schedule::from_str(written).map_err(|e| refusal(written, &e.to_string()))?;
     let ranges = |unit: &dyn Unit| -> Vec<Range> {
         let mut ranges: Vec<Range> = Vec::new();
         for v in unit.values() {
@@ -61,6 +54,61 @@ pub fn parse(written: &str) -> Result<Fields, TextError> {
     })
 }
 
+/// What is wrong with an expression that the crate refuses, in our own words: all of it, with places. The crate's word counts where ours find
+/// nothing.
+fn refusal(written: &str, theirs: &str) -> TextError {
+    const DAY_OF_WEEK: Field = Field {
+        min: 1,
+        ..field::DAY_OF_WEEK
+    };
+    let fields = [
+        field::SECOND,
+        field::MINUTE,
+        field::HOUR,
+        field::DAY_OF_MONTH,
+        field::MONTH,
+        DAY_OF_WEEK,
+        field::YEAR,
+    ];
+    let hint = "Write `second minute hour day-of-month month day-of-week [year]`; Sunday is 1.";
+    let words: Vec<(usize, &str)> = text::words(written, 0);
+    if !(6..=7).contains(&words.len()) {
+        let counted = if words.len() == 1 {
+            "1 field".to_owned()
+        } else {
+            format!("{} fields", words.len())
+        };
+        return TextError::whole("quartz", written, format!("{counted} instead of 6 or 7")).hint(hint);
+    }
+    let mut faults = Vec::new();
+    let mut hints = vec![hint.to_owned()];
+    for (field, (at, word)) in fields.iter().zip(words) {
+        let by_day = field.name.starts_with("day");
+        let upper = word.to_ascii_uppercase();
+        if by_day && (upper.contains('#') || upper.starts_with('L') || upper.ends_with(['L', 'W'])) {
+            faults.push(Fault {
+                span: at..at + word.len(),
+                message: format!("{} `{word}`: `L`, `W` and `#` are not read in Quartz expressions", field.name),
+            });
+            hints = vec![
+                "As a cron string they are: `--cron '0 9 L * *'`, `'0 9 15W * *'`, `'0 9 * * FRI#2'`, with Sunday 0.".to_owned(),
+            ];
+        } else if !(by_day && word == "?") {
+            faults.extend(field.ranges(word, at).err().into_iter().flatten());
+        }
+    }
+    if faults.is_empty() {
+        let last = theirs.lines().last().unwrap_or_default().trim();
+        return TextError::whole("quartz", written, format!("not a Quartz expression ({last})")).hint(hint);
+    }
+    TextError {
+        what: "quartz",
+        text: written.to_owned(),
+        faults,
+        hints,
+    }
+}
+
 /// A field of the crate's schedule, whichever type it has.
 trait Unit {
     fn values(&self) -> Vec<u16>;
@@ -88,6 +136,28 @@ mod tests {
             }]
         );
         assert_eq!(parse("0 0 9 ? * 1").unwrap().day_of_week, [Range::single(0)]);
-        assert!(parse("0 25 * * *").is_err());
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_at_once_and_in_our_words() {
+        for (written, told) in [
+            (
+                "0 0 25 32 * ?",
+                "hour `25` is out of range 0-23, day of month `32` is out of range 1-31",
+            ),
+            ("0 9 * * MON", "5 fields instead of 6 or 7"),
+            (
+                "0 0 9 L * ?",
+                "day of month `L`: `L`, `W` and `#` are not read in Quartz expressions",
+            ),
+            (
+                "0 0 9 ? * 6#2",
+                "day of week `6#2`: `L`, `W` and `#` are not read in Quartz expressions",
+            ),
+            ("0 0 9 ? * 0", "day of week `0` is out of range 1-7"),
+        ] {
+            let faults: Vec<_> = parse(written).unwrap_err().faults.into_iter().map(|f| f.message).collect();
+            assert_eq!(faults.join(", "), told, "{written}");
+        }
     }
 }

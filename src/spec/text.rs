@@ -103,6 +103,13 @@ pub(super) fn check_length(what: &'static str, text: &str) -> Result<(), TextErr
     Ok(())
 }
 
+/// The words of a text with their places.
+pub(super) fn words(body: &str, at: usize) -> Vec<(usize, &str)> {
+    body.split_whitespace()
+        .map(|w| (at + (w.as_ptr() as usize - body.as_ptr() as usize), w))
+        .collect()
+}
+
 const UNITS: [(&str, f64); 5] = [("ms", 1.0), ("s", 1e3), ("m", 60e3), ("h", 3600e3), ("d", 86400e3)];
 
 /// Reads a duration: `250ms`, `10s`, `2m`, `1h`, `7d`, `1h30m`, `1.5h`; whole milliseconds.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::calendar::Fields;
 use super::cron;
-use super::days::{self, MonthDay, WeekDay};
+use super::days::{MonthDay, Unlowered, WeekDay};
 use super::field::{self, Field, Range};
 use super::text::{Fault, TextError};
 use super::zone::{Gap, Repeat};
@@ -164,10 +164,15 @@ impl CalendarText {
     /// # Errors
     /// Every field that is wrong.
     pub fn normal_form(&self) -> Result<Vec<Fields>, TextError> {
-        self.lower(TimeLeftOut::Midnight)
+        self.read().map(|c| c.lower())
     }
 
-    fn lower(&self, left_out: TimeLeftOut) -> Result<Vec<Fields>, TextError> {
+    /// As it was written, its days not lowered.
+    pub(super) fn read(&self) -> Result<Unlowered, TextError> {
+        self.read_with(TimeLeftOut::Midnight)
+    }
+
+    fn read_with(&self, left_out: TimeLeftOut) -> Result<Unlowered, TextError> {
         let shown = serde_json::to_string(self).unwrap_or_default();
         let mut faults: Vec<Fault> = Vec::new();
         // Faults point at the field's text where it stands in the JSON shown.
@@ -229,7 +234,11 @@ impl CalendarText {
             comment,
             ..Fields::default()
         };
-        Ok(days::lower(&base, &month_days, &week_days))
+        Ok(Unlowered {
+            base,
+            month_days,
+            week_days,
+        })
     }
 }
 
@@ -251,7 +260,7 @@ impl Exclusion {
     /// Every field that is wrong.
     pub fn normal_form(&self) -> Result<Vec<Fields>, TextError> {
         match self {
-            Self::Calendar(c) => c.lower(TimeLeftOut::Any),
+            Self::Calendar(c) => c.read_with(TimeLeftOut::Any).map(|c| c.lower()),
             Self::Date(text) => {
                 let (year, month, day) = date(text)?;
                 let calendar = CalendarText {
@@ -260,7 +269,7 @@ impl Exclusion {
                     day_of_month: Some(day.to_string()),
                     ..CalendarText::default()
                 };
-                calendar.lower(TimeLeftOut::Any)
+                calendar.read_with(TimeLeftOut::Any).map(|c| c.lower())
             }
         }
     }

@@ -33,6 +33,32 @@ pub trait Zones {
     fn zone(&self, name: &str) -> Result<Zone, Error>;
 }
 
+/// A change of the offset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Change {
+    /// The first Unix second after it.
+    pub(super) at: i64,
+    before: i64,
+    after: i64,
+}
+
+impl Change {
+    /// The civil times that it skips: from the first to before the last.
+    pub(super) fn skipped(self) -> Option<(i64, i64)> {
+        (self.after > self.before).then_some((self.at + self.before, self.at + self.after))
+    }
+
+    /// The civil times that it shows twice: from the first to before the last.
+    pub(super) fn repeated(self) -> Option<(i64, i64)> {
+        (self.after < self.before).then_some((self.at + self.after, self.at + self.before))
+    }
+
+    /// The offset at a Unix second near it.
+    pub(super) fn offset_at(self, at: i64) -> i64 {
+        if at < self.at { self.before } else { self.after }
+    }
+}
+
 /// What becomes of a wall-clock time that a transition skips.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -118,17 +144,6 @@ impl Zone {
         at + i64::from(self.offset_at(at))
     }
 
-    /// The transition at or next to a Unix second within `reach` seconds: its instant and the offsets before and after.
-    #[must_use]
-    pub fn transition_near(&self, at: i64, reach: i64) -> Option<(i64, i32, i32)> {
-        let near = |i: usize| {
-            let (before, after) = (self.spans.get(i.checked_sub(1)?)?, self.spans.get(i)?);
-            ((after.start - at).abs() <= reach).then_some((after.start, before.offset, after.offset))
-        };
-        let i = self.index_at(at);
-        near(i + 1).or_else(|| near(i))
-    }
-
     /// Seconds east of UTC at a Unix second, and the Unix second at which that changes next, or the end of time.
     pub(super) fn span_at(&self, at: i64) -> (i64, i64) {
         let i = self.index_at(at);
@@ -136,11 +151,16 @@ impl Zone {
         (i64::from(self.spans[i].offset), end)
     }
 
-    /// The gaps between two Unix seconds: the civil times at which each begins and ends.
-    pub(super) fn gaps_between(&self, after: i64, until: i64) -> impl Iterator<Item = (i64, i64)> + '_ {
-        let civil = |w: &[Span]| (w[1].start + i64::from(w[0].offset), w[1].start + i64::from(w[1].offset));
-        let within = move |w: &&[Span]| w[1].start > after && w[1].start <= until;
-        self.spans.windows(2).filter(within).map(civil).filter(|(from, to)| to > from)
+    /// The changes of the offset after one Unix second and up to another.
+    pub(super) fn changes(&self, after: i64, until: i64) -> impl Iterator<Item = Change> + '_ {
+        let change = |w: &[Span]| Change {
+            at: w[1].start,
+            before: i64::from(w[0].offset),
+            after: i64::from(w[1].offset),
+        };
+        let first = self.index_at(after);
+        let changes = self.spans[first..].windows(2).map(change);
+        changes.take_while(move |c| c.at <= until)
     }
 
     /// The earliest Unix second that shows the civil time `civil`; where a gap skips it, the first instant after the gap.

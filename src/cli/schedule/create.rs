@@ -62,6 +62,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             None => "Next: never by itself".to_owned(),
         };
         context.ui.data(&next)?;
+        super::note_transition(context, &view);
     }
     context.hint_when_down("nothing runs until it is.")
 }

@@ -67,6 +67,10 @@ fn show(context: &Context, v: &ScheduleView) -> Result<(), Error> {
             ("When", plain(&v.spec_text)),
             ("Next", plain(next)),
             (
+                "Daylight saving",
+                plain(v.dst_note.as_ref().and_then(|n| n.0.clone()).unwrap_or_default()),
+            ),
+            (
                 "Policies",
                 plain(format!("{}, catch-up {}{failure}", v.overlap_policy, v.catchup_window)),
             ),

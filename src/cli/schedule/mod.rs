@@ -90,6 +90,13 @@ fn named_or_all(store: &Store, ids: &[ScheduleId], all: bool) -> Result<Vec<Sche
         .collect()
 }
 
+/// Says what daylight saving will do to a schedule that was made or changed.
+fn note_transition(context: &Context, view: &ScheduleView) {
+    if let Some(note) = view.dst_note.as_ref().and_then(|n| n.0.as_ref()) {
+        context.ui.say(&format!("note: {note}"));
+    }
+}
+
 /// The next times for people: `14:02:07, 14:04:01, 14:06:09 UTC`.
 fn next_line(context: &Context, view: &ScheduleView) -> Option<String> {
     use crate::output::times::Times;

@@ -1,0 +1,125 @@
+//! What daylight saving does to the times of a spec, told to people before they wonder. Pure.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::Spec;
+use super::calendar::Calendar;
+use super::zone::{Change, Gap, Repeat};
+
+/// How far ahead a schedule looks for what daylight saving does to it.
+const AHEAD: TimeDelta = TimeDelta::days(366);
+
+impl Spec {
+    /// What daylight saving does to a nominal time, or did between `before` and it, if anything.
+    #[must_use]
+    pub fn note_on(&self, before: DateTime<Utc>, nominal: DateTime<Utc>) -> Option<String> {
+        let at = nominal.timestamp();
+        let skipped = |c: Change| self.first_in(&self.calendars, c.skipped()?).map(|civil| self.skipped(civil));
+        let note = self.zone.changes(before.timestamp(), at).find_map(skipped);
+        note.or_else(|| {
+            let reach = 86_400;
+            let repeats = |c: &Change| {
+                c.repeated()
+                    .is_some_and(|(from, to)| (from..to).contains(&(at + c.offset_at(at))))
+            };
+            let change = self.zone.changes(at - reach, at + reach).find(repeats)?;
+            let pass = if at < change.at { "first" } else { "second" };
+            (!self.calendars.is_empty())
+                .then(|| format!("the clock goes back: this is the {pass} of two times that show the same"))
+        })
+    }
+
+    /// The first time within a year after `now` that daylight saving skips or repeats, in words. Calendars that fire in every hour are left
+    /// out: nobody misses one of their times.
+    #[must_use]
+    pub fn transition_ahead(&self, now: DateTime<Utc>) -> Option<String> {
+        let hourly: Vec<Calendar> = self.calendars.iter().filter(|c| !c.fires_every_hour()).copied().collect();
+        let from = self.start.map_or(now, |start| start.max(now));
+        let until = self.end.map_or(now + AHEAD, |end| end.min(now + AHEAD));
+        self.zone.changes(from.timestamp(), until.timestamp()).find_map(|change| {
+            if let Some(gap) = change.skipped() {
+                return self.first_in(&hourly, gap).map(|civil| self.skipped(civil));
+            }
+            let civil = self.first_in(&hourly, change.repeated()?)?;
+            let which = match self.transitions.repeat {
+                Repeat::Both => "fires both times",
+                Repeat::First => "fires the first time",
+                Repeat::Last => "fires the last time",
+            };
+            Some(format!("the clock goes back: {} comes twice and {which}", shown(civil)?))
+        })
+    }
+
+    /// The first civil time of calendars from one civil second to before another, that no exclusion removes.
+    fn first_in(&self, calendars: &[Calendar], (from, to): (i64, i64)) -> Option<i64> {
+        let times = calendars
+            .iter()
+            .filter_map(|c| super::exclude::next_allowed(c, &self.exclusions, from - 1));
+        times.min().filter(|civil| *civil < to)
+    }
+
+    fn skipped(&self, civil: i64) -> String {
+        let what = match self.transitions.gap {
+            Gap::Skip => "is skipped",
+            Gap::Shift => "happens right after the gap",
+        };
+        let shown = shown(civil).unwrap_or_default();
+        format!("the clock goes forward: {shown} does not exist and {what}")
+    }
+}
+
+fn shown(civil: i64) -> Option<String> {
+    Some(DateTime::from_timestamp(civil, 0)?.format("%Y-%m-%d %H:%M").to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::written::Written;
+    use crate::zoneinfo::ZoneInfo;
+
+    #[test]
+    fn a_year_ahead_is_looked_through_for_what_daylight_saving_does() {
+        for (cron, gap, repeat, note) in [
+            (
+                "30 2 * * *",
+                Gap::Skip,
+                Repeat::Both,
+                "forward: 2027-03-28 02:30 does not exist and is skipped",
+            ),
+            (
+                "30 2 * * *",
+                Gap::Shift,
+                Repeat::Both,
+                "forward: 2027-03-28 02:30 does not exist and happens right after the gap",
+            ),
+            (
+                "45 2 * 4-12 *",
+                Gap::Skip,
+                Repeat::Both,
+                "back: 2027-10-31 02:45 comes twice and fires both times",
+            ),
+            (
+                "45 2 * 4-12 *",
+                Gap::Skip,
+                Repeat::Last,
+                "back: 2027-10-31 02:45 comes twice and fires the last time",
+            ),
+            ("0 3 * * *", Gap::Skip, Repeat::Both, ""),
+            ("*/5 * * * *", Gap::Skip, Repeat::Both, ""),
+            ("30 2 * * MON", Gap::Skip, Repeat::Both, ""),
+        ] {
+            let written = Written {
+                cron: vec![cron.to_owned()],
+                time_zone: Some("Europe/Berlin".to_owned()),
+                dst_gap: gap,
+                dst_repeat: repeat,
+                ..Written::default()
+            };
+            let spec = Spec::compile(&written, "s", &ZoneInfo::compiled_in()).unwrap();
+            let told = spec.transition_ahead("2026-11-22T12:00:00Z".parse().unwrap());
+            let want = (!note.is_empty()).then(|| format!("the clock goes {note}"));
+            assert_eq!(told, want, "{cron}");
+        }
+    }
+}
