@@ -23,6 +23,14 @@ pub struct ZoneInfo {
     known: Mutex<HashMap<String, Zone>>,
 }
 
+/// What a zone's file is like from outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamp {
+    modified: Option<std::time::SystemTime>,
+    length: u64,
+    inode: u64,
+}
+
 impl ZoneInfo {
     /// The zone data of this machine: `TZDIR`, else `/usr/share/zoneinfo`, else what is compiled in.
     #[must_use]
@@ -36,6 +44,33 @@ impl ZoneInfo {
             folder,
             known: Mutex::default(),
         }
+    }
+
+    /// The zone data in a folder that is laid out as `/usr/share/zoneinfo` is.
+    #[must_use]
+    pub fn in_folder(folder: &Path) -> Self {
+        Self {
+            folder: Some(folder.to_owned()),
+            known: Mutex::default(),
+        }
+    }
+
+    /// What tells that a zone's file has been replaced; none where there is no file.
+    #[must_use]
+    pub fn stamp(&self, name: &str) -> Option<Stamp> {
+        let file = self.folder.as_ref()?.join(name);
+        let found = std::fs::metadata(file).ok()?;
+        Some(Stamp {
+            modified: found.modified().ok(),
+            length: found.len(),
+            inode: std::os::unix::fs::MetadataExt::ino(&found),
+        })
+    }
+
+    /// Reads zones anew when they are next asked for.
+    pub fn forget(&self, names: &[String]) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|name, _| !names.contains(name));
     }
 
     /// The compiled-in zone data.

@@ -31,6 +31,17 @@ impl Catalog {
         }
     }
 
+    /// This machine's zones.
+    pub(crate) fn zones(&self) -> &ZoneInfo {
+        &self.zones
+    }
+
+    /// Reads zones anew when they are next asked for, and makes specs ready again.
+    pub(crate) fn forget_zones(&self, names: &[String]) {
+        self.zones.forget(names);
+        self.specs.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// The spec of a schedule, from its JSON.
     pub(crate) fn spec(&self, schedule_id: &str, json: &str) -> Result<Arc<Spec>, Error> {
         let mut known = self.specs.lock().unwrap_or_else(PoisonError::into_inner);

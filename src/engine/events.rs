@@ -36,6 +36,8 @@ pub(crate) enum Event {
         schedules: usize,
         open_runs: usize,
     },
+    /// The zone data of the machine has changed: next times are computed again.
+    ZoneChanged { name: String, schedules: u64 },
     /// A time was taken up, and a run begins.
     Tick {
         run: RunName,

@@ -12,6 +12,7 @@ mod recovery;
 mod stepped;
 mod ticker;
 mod worker;
+mod zones;
 
 pub(crate) use events::{Event, RunName, StepName};
 
@@ -29,6 +30,7 @@ use self::catalog::Catalog;
 use self::decide::{Decided, Terms};
 use self::queue::Queue;
 use self::ticker::{Ticker, kind_of};
+use self::zones::ZoneWatch;
 use crate::actions::Actions;
 use crate::clock::{Clock, Signal};
 use crate::error::{Error, Kind};
@@ -322,6 +324,8 @@ fn serve(mut ticker: Ticker) {
     let shared = ticker.shared();
     let mut seen = None;
     let mut next: Option<DateTime<Utc>> = None;
+    let mut zones = ZoneWatch::default();
+    let mut look_at_zones = shared.started;
     while !shared.draining.load(Ordering::SeqCst) {
         let now = shared.clock.now();
         // Asked before the tick: what changes during it is seen by the next one.
@@ -336,6 +340,12 @@ fn serve(mut ticker: Ticker) {
                     shared.tell(Event::Trouble(e));
                     next = Some(now + AFTER_TROUBLE);
                 }
+            }
+        }
+        if now >= look_at_zones {
+            look_at_zones = now + zones::LOOK_EVERY;
+            if let Err(e) = zones.look(&shared, ticker.reader(), now) {
+                shared.tell(Event::Trouble(e));
             }
         }
         let (workers, wake) = shared.queue.wake(shared.clock.now(), shared.settings.workers);

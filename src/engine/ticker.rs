@@ -46,8 +46,7 @@ impl Ticker {
         Arc::clone(&self.shared)
     }
 
-    /// Its own connection, for histories that are looked at between steps.
-    #[cfg(test)]
+    /// Its own connection.
     pub(super) fn reader(&self) -> &Store {
         &self.reader
     }

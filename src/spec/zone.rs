@@ -128,6 +128,17 @@ impl Zone {
         &self.name
     }
 
+    /// A number that differs where the spans do.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        let bytes: Vec<u8> = self
+            .spans
+            .iter()
+            .flat_map(|s| s.start.to_be_bytes().into_iter().chain(s.offset.to_be_bytes()))
+            .collect();
+        farmhash::fingerprint64(&bytes)
+    }
+
     fn index_at(&self, at: i64) -> usize {
         self.spans.partition_point(|s| s.start <= at) - 1
     }

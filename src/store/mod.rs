@@ -17,6 +17,7 @@ mod runs;
 mod schedules;
 mod situation;
 mod writer;
+mod zones;
 
 pub(crate) use accounts::{RefusedRow, StartedRow};
 pub(crate) use incidents::{IncidentRow, OccurrenceRow};

@@ -18,3 +18,10 @@ CREATE TABLE past_spec (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX run_backfilled ON run (schedule, nominal_ms) WHERE origin = 'backfill';   -- for `refused_between`
+
+CREATE INDEX schedule_zone ON schedule (time_zone, key);           -- for `zones_in_use` and `attend_zone`
+CREATE TABLE zone (
+    name TEXT PRIMARY KEY,
+    fingerprint TEXT NOT NULL,         -- of the spans that next times were computed by
+    since_ms INTEGER NOT NULL          -- when the server first saw them
+) STRICT, WITHOUT ROWID;

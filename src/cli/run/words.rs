@@ -39,6 +39,13 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>) -> Line {
             let fields = json!({"database": database, "pid": pid, "schedules": schedules, "open_runs": open_runs});
             of("serving", Some(Style::Strong), "", text, fields)
         }
+        Event::ZoneChanged { name, schedules } => of(
+            "zone",
+            Some(Style::Warn),
+            name,
+            format!("has new data; {} decided again by it", counted(*schedules, "schedule")),
+            json!({"time_zone": name, "schedules": schedules}),
+        ),
         Event::Tick {
             run,
             nominal,

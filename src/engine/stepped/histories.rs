@@ -98,6 +98,63 @@ fn a_time_between_nominal_and_due_survives_a_shorter_jitter_once() {
 }
 
 #[test]
+fn zone_data_that_changes_under_a_server_moves_the_next_times_at_once_and_is_said_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("Here");
+    // New data comes as a new file in the place of the old one, as an upgrade brings it.
+    let become_like = |zone: &str| {
+        let new = folder.path().join("new");
+        let stored = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/data/zoneinfo");
+        std::fs::copy(stored.join(zone), &new).unwrap();
+        std::fs::rename(new, &file).unwrap();
+    };
+    become_like("berlin");
+    let mut beginning = beginning("2022-06-01T00:00:00Z", "1d", None, OverlapPolicy::Skip);
+    let mut engine = Engine::new(&beginning, &a_minute);
+    engine.zones = Some(folder.path().to_owned());
+    let now = beginning.created;
+    engine.deed(&Deed::Down, now);
+    engine.deed(&Deed::Up, now);
+    beginning.spec = Written {
+        cron: vec!["0 12 * * *".to_owned()],
+        time_zone: Some("Here".to_owned()),
+        ..Written::default()
+    };
+    engine.deed(
+        &Deed::Update(Box::new(beginning.spec), beginning.policies, "myid".to_owned()),
+        now,
+    );
+    let next = |engine: &Engine<'_>| engine.read(|r| ops::find(r, &engine.id)).next.unwrap().to_rfc3339();
+    let mut watch = ZoneWatch::default();
+    let mut look = |engine: &mut Engine<'_>| {
+        let up = engine.up();
+        watch.look(&up.shared, up.ticker.reader(), now).unwrap();
+        let said: Vec<_> = up
+            .events
+            .try_iter()
+            .filter(|e| matches!(e, Event::ZoneChanged { .. }))
+            .collect();
+        engine.tick(now);
+        said.len()
+    };
+    assert_eq!((look(&mut engine), next(&engine).as_str()), (0, "2022-06-01T10:00:00+00:00"));
+    become_like("new_york");
+    assert_eq!((look(&mut engine), next(&engine).as_str()), (1, "2022-06-01T16:00:00+00:00"));
+    assert_eq!((look(&mut engine), next(&engine).as_str()), (0, "2022-06-01T16:00:00+00:00"));
+    // The same data in another file is no change; what changes while no server is up is found by the next.
+    become_like("new_york");
+    assert_eq!(look(&mut engine), 0);
+    engine.deed(&Deed::Down, now);
+    become_like("berlin");
+    engine.deed(&Deed::Up, now);
+    let mut watch = ZoneWatch::default();
+    let up = engine.up();
+    watch.look(&up.shared, up.ticker.reader(), now).unwrap();
+    engine.tick(now);
+    assert_eq!(next(&engine), "2022-06-01T10:00:00+00:00");
+}
+
+#[test]
 fn what_starts_at_boot_starts_once_after_each_boot_and_not_while_paused() {
     let beginning = beginning("2022-06-01T00:01:00Z", "1d", None, OverlapPolicy::Skip);
     let created = beginning.created;

@@ -161,6 +161,8 @@ struct Engine<'a> {
     folder: tempfile::TempDir,
     id: ScheduleId,
     max_buffer: usize,
+    /// The machine's zone data where none is named.
+    zones: Option<std::path::PathBuf>,
     clock: Arc<SimClock>,
     script: Script<'a>,
     /// None while it is down.
@@ -176,6 +178,7 @@ impl<'a> Engine<'a> {
             folder: tempfile::tempdir().unwrap(),
             id: ScheduleId::parse(&beginning.id).unwrap(),
             max_buffer: beginning.max_buffer,
+            zones: None,
             clock: Arc::new(SimClock::at(beginning.created)),
             script,
             server: None,
@@ -204,6 +207,12 @@ impl<'a> Engine<'a> {
         Store::open(&self.folder.path().join("t.db"), Missing::Create).unwrap()
     }
 
+    fn zone_info(&self) -> ZoneInfo {
+        self.zones
+            .as_ref()
+            .map_or_else(ZoneInfo::of_machine, |folder| ZoneInfo::in_folder(folder))
+    }
+
     fn up(&self) -> &Stepped {
         self.server.as_ref().expect("it is up")
     }
@@ -212,7 +221,7 @@ impl<'a> Engine<'a> {
     fn start(&mut self) {
         let mut store = self.open();
         let now = self.clock.now();
-        let catalog = Catalog::new(ZoneInfo::of_machine());
+        let catalog = Catalog::new(self.zone_info());
         let recovered = recovery::recover(&mut store, &catalog, now).unwrap();
         let reader = store.again().unwrap();
         let (sender, events) = channel();
@@ -332,6 +341,7 @@ impl<'a> Engine<'a> {
                     (row.nominal, run.workflow_id, What::Stop(stop))
                 }
                 Event::Serving { .. }
+                | Event::ZoneChanged { .. }
                 | Event::Started { .. }
                 | Event::Lost { .. }
                 | Event::Resumed { .. }
@@ -425,7 +435,7 @@ impl World for Engine<'_> {
     fn deed(&mut self, deed: &Deed, now: DateTime<Utc>) {
         self.clock.set(now);
         let id = self.id.clone();
-        let zones = ZoneInfo::of_machine();
+        let zones = self.zone_info();
         match deed.clone() {
             Deed::Pause(note) => self.write(move |w| ops::pause(w, &zones, &id, Some(&note), now)),
             Deed::Unpause(note) => self.write(move |w| ops::unpause(w, &zones, &id, Some(&note), now).map(|_| ())),
@@ -462,7 +472,7 @@ impl World for Engine<'_> {
     fn look(&mut self, now: DateTime<Utc>) -> Look {
         let row = self.read(|r| ops::find(r, &self.id));
         let running = self.read(|r| r.running_of(row.key));
-        let spec = row.compiled(&ZoneInfo::of_machine()).unwrap();
+        let spec = row.compiled(&self.zone_info()).unwrap();
         Look {
             counters: row.counters,
             waiting: row.waiting,
