@@ -281,7 +281,7 @@ fn random_deed(rng: &mut Rng, created: DateTime<Utc>, now: DateTime<Utc>, (up, o
         4 => Deed::Trigger(overlap),
         5 => {
             let from = created - TimeDelta::seconds(rng.i64(0..3600));
-            Deed::Backfill(from, now - TimeDelta::seconds(rng.i64(0..600)), overlap)
+            Deed::Backfill(from, from.max(now - TimeDelta::seconds(rng.i64(0..600))), overlap)
         }
         6 | 7 => Deed::Update(Box::new(random_spec(rng, created)), random_policies(rng), "myid".to_owned()),
         8 => Deed::Update(Box::new(random_spec(rng, created)), random_policies(rng), "other".to_owned()),
