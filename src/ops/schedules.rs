@@ -168,7 +168,7 @@ pub(crate) fn unpause(
         let spec = row.compiled(zones)?;
         // What was due before it was paused belongs to the time before.
         let paused_since = write.undecided_until(row.key)?.unwrap_or(row.floor);
-        spec.tally(row.cursor.max(row.floor).max(paused_since), now)
+        spec.tally_due(row.cursor, row.floor.max(paused_since), now)
     } else {
         None
     };

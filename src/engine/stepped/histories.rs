@@ -98,6 +98,22 @@ fn a_time_between_nominal_and_due_survives_a_shorter_jitter_once() {
 }
 
 #[test]
+fn unpausing_counts_what_was_due_meanwhile_whenever_it_was_nominal() {
+    let beginning = beginning("2022-06-01T00:00:01Z", "1m", Some("50s"), OverlapPolicy::AllowAll);
+    let (created, spec) = (beginning.created, compiled(&beginning.spec, "j"));
+    let late = |at: &DateTime<Utc>| spec.due(*at) - *at > TimeDelta::seconds(10);
+    let nominal = spec.times_after(created).find(late).unwrap();
+    let (paused, unpaused) = (nominal + TimeDelta::seconds(5), spec.due(nominal) + TimeDelta::seconds(1));
+    let mut engine = Engine::new(&beginning, &a_minute);
+    engine.advance(paused);
+    engine.deed(&Deed::Pause(String::new()), paused);
+    engine.advance(unpaused);
+    let (id, zones) = (engine.id.clone(), engine.zone_info());
+    let passed = engine.write(move |w| ops::unpause(w, &zones, &id, None, unpaused)).unwrap();
+    assert_eq!((passed.first, passed.last, passed.count), (nominal, nominal, 1));
+}
+
+#[test]
 fn zone_data_that_changes_under_a_server_moves_the_next_times_at_once_and_is_said_once() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("Here");
