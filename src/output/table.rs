@@ -60,22 +60,27 @@ fn columns<'a>(ui: &Ui, rows: impl Iterator<Item = &'a [Meant]> + Clone) -> Stri
     for row in rows.clone() {
         widths.resize(widths.len().max(row.len()), 0);
         for (width, (text, _)) in widths.iter_mut().zip(row) {
-            *width = text.lines().map(width_of).fold(*width, usize::max);
+            *width = text.split('\n').map(width_of).fold(*width, usize::max);
         }
     }
     let mut all = String::new();
     for row in rows {
-        let height = row.iter().map(|(text, _)| text.lines().count()).max().unwrap_or(0).max(1);
+        let height = row.iter().map(|(text, _)| 1 + text.matches('\n').count()).max().unwrap_or(1);
         for n in 0..height {
             let mut blanks = 0;
             for ((text, style), width) in row.iter().zip(&widths) {
-                let line = text.lines().nth(n).unwrap_or_default();
+                // Nearly every text is one line: it need not be looked for.
+                let line = if height == 1 {
+                    text
+                } else {
+                    text.lines().nth(n).unwrap_or_default()
+                };
                 if !line.is_empty() {
                     all.extend(std::iter::repeat_n(' ', blanks));
                     blanks = 0;
                     let line = tame(line);
-                    match style {
-                        Some(style) => all.push_str(&ui.paint(*style, &line)),
+                    match style.filter(|_| ui.is_colored()) {
+                        Some(style) => all.push_str(&ui.paint(style, &line)),
                         None => all.push_str(&line),
                     }
                 }
@@ -119,5 +124,32 @@ fn cell(ui: &Ui, text: &str, style: Option<Style>) -> Cell {
         Style::Bad => cell.fg(Color::DarkRed),
         Style::Dim => cell.add_attribute(Attribute::Dim),
         Style::Strong => cell.add_attribute(Attribute::Bold),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::ui::{ColorWhen, Format, Talk};
+
+    #[test]
+    fn columns_stand_under_each_other_whatever_is_in_them() {
+        let rows = [
+            vec![plain("ID"), plain("NOTE"), plain("RUNS")],
+            vec![plain("a"), plain("two\nlines"), plain("1")],
+            vec![plain("längste"), plain(""), plain("12")],
+            vec![plain("日本"), plain("x"), (String::new(), Some(Style::Dim))],
+        ];
+        let plainly = Ui::new(Format::Text, ColorWhen::Never, Talk::Normal);
+        let told = columns(&plainly, rows.iter().map(Vec::as_slice));
+        let want = [
+            "ID       NOTE   RUNS",
+            "a        two    1",
+            "         lines",
+            "längste         12",
+            "日本     x",
+            "",
+        ];
+        assert_eq!(told, want.join("\n"));
     }
 }

@@ -109,8 +109,8 @@ fn unpausing_counts_what_was_due_meanwhile_whenever_it_was_nominal() {
     engine.deed(&Deed::Pause(String::new()), paused);
     engine.advance(unpaused);
     let (id, zones) = (engine.id.clone(), engine.zone_info());
-    let passed = engine.write(move |w| ops::unpause(w, &zones, &id, None, unpaused)).unwrap();
-    assert_eq!((passed.first, passed.last, passed.count), (nominal, nominal, 1));
+    let counted = engine.write(move |w| ops::unpause(w, &zones, &id, None, unpaused)).unwrap();
+    assert_eq!((counted.first, counted.last, counted.count), (nominal, nominal, 1));
 }
 
 #[test]
