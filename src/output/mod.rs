@@ -9,7 +9,35 @@ pub(crate) mod views;
 
 pub(crate) use ui::{Format, Style};
 
-/// Counts like a person: `1 run`, `2 runs`.
+/// Counts like a person: `1 run`, `2 runs`, `31,536,000 times`.
 pub(crate) fn counted(n: u64, one: &str) -> String {
-    if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") }
+    let digits = n.to_string();
+    let mut number = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) && digits.len() > 4 {
+            number.push(',');
+        }
+        number.push(digit);
+    }
+    if n == 1 {
+        format!("1 {one}")
+    } else {
+        format!("{number} {one}s")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn numbers_are_counted_as_a_person_writes_them() {
+        for (n, told) in [
+            (0, "0 times"),
+            (1, "1 time"),
+            (2000, "2000 times"),
+            (12_345, "12,345 times"),
+            (31_536_000, "31,536,000 times"),
+        ] {
+            assert_eq!(super::counted(n, "time"), told);
+        }
+    }
 }

@@ -7,7 +7,8 @@ use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
 use crate::ops::{self, instant};
 use crate::output::table::{plain, table};
-use crate::output::{Style, views::AccountView};
+use crate::output::views::AccountView;
+use crate::output::{Style, counted};
 use crate::present;
 use crate::spec::describe::spoken;
 
@@ -49,12 +50,11 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         .map(|group| {
             let (first, last) = (&group[0], &group[group.len() - 1]);
             let count: u64 = group.iter().map(|a| a.count).sum();
-            let times = if count == 1 {
-                "1 time".to_owned()
-            } else {
+            let mut times = counted(count, "time");
+            if count > 1 {
                 let apart = (last.to.0 - first.from.0).num_milliseconds().unsigned_abs() / (count - 1);
-                format!("{count} times, {} apart", spoken(u128::from(apart)))
-            };
+                times += &format!(", {} apart", spoken(u128::from(apart)));
+            }
             let until = if count == 1 { String::new() } else { clock.full(last.to.0) };
             let style = match first.outcome {
                 "started" => Some(Style::Good),
