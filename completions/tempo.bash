@@ -40,11 +40,17 @@ _tempo() {
             tempo,workflow)
                 cmd="tempo__subcmd__workflow"
                 ;;
+            tempo__subcmd__incident,ack)
+                cmd="tempo__subcmd__incident__subcmd__ack"
+                ;;
             tempo__subcmd__incident,describe)
                 cmd="tempo__subcmd__incident__subcmd__describe"
                 ;;
             tempo__subcmd__incident,list)
                 cmd="tempo__subcmd__incident__subcmd__list"
+                ;;
+            tempo__subcmd__incident,resolve)
+                cmd="tempo__subcmd__incident__subcmd__resolve"
                 ;;
             tempo__subcmd__schedule,backfill)
                 cmd="tempo__subcmd__schedule__subcmd__backfill"
@@ -204,12 +210,46 @@ _tempo() {
             return 0
             ;;
         tempo__subcmd__incident)
-            opts="-o -q -v -h --db --output --color --quiet --verbose --help list describe"
+            opts="-o -q -v -h --db --output --color --quiet --verbose --help list describe ack resolve"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --db)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text json jsonl" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "text json jsonl" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        tempo__subcmd__incident__subcmd__ack)
+            opts="-o -q -v -h --note --db --output --color --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --note)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --db)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -271,6 +311,40 @@ _tempo() {
             fi
             case "${prev}" in
                 --target)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --db)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text json jsonl" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "text json jsonl" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        tempo__subcmd__incident__subcmd__resolve)
+            opts="-o -q -v -h --note --db --output --color --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --note)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

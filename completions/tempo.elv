@@ -32,7 +32,7 @@ set edit:completion:arg-completer[tempo] = {|@words|
             cand --version 'Print version'
             cand schedule 'Make, show, change and trigger schedules'
             cand workflow 'List, show, start and stop runs'
-            cand incident 'List and show incidents'
+            cand incident 'List, show and settle incidents'
             cand run 'Serve: take up what is due, run it, record it'
             cand status 'Show how things stand: the server, what runs, what comes next, open incidents'
             cand demo 'See it work: schedules, retries, incidents, a kill in mid-step, and the resume'
@@ -490,6 +490,8 @@ set edit:completion:arg-completer[tempo] = {|@words|
             cand --help 'Print help (see more with ''--help'')'
             cand list 'List incidents, newest first'
             cand describe 'Show an incident with each of its failures'
+            cand ack 'Note that you have seen an incident'
+            cand resolve 'Declare an incident over'
         }
         &'tempo;incident;list'= {
             cand --target 'Only those of this target: the name of a step'
@@ -507,6 +509,32 @@ set edit:completion:arg-completer[tempo] = {|@words|
             cand --help 'Print help (see more with ''--help'')'
         }
         &'tempo;incident;describe'= {
+            cand --db 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given'
+            cand -o 'How data is written to stdout'
+            cand --output 'How data is written to stdout'
+            cand --color 'When colours are used'
+            cand -q 'Say nothing but errors'
+            cand --quiet 'Say nothing but errors'
+            cand -v 'Say more'
+            cand --verbose 'Say more'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'tempo;incident;ack'= {
+            cand --note 'What you say of it; replaces what was said before'
+            cand --db 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given'
+            cand -o 'How data is written to stdout'
+            cand --output 'How data is written to stdout'
+            cand --color 'When colours are used'
+            cand -q 'Say nothing but errors'
+            cand --quiet 'Say nothing but errors'
+            cand -v 'Say more'
+            cand --verbose 'Say more'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'tempo;incident;resolve'= {
+            cand --note 'What you say of it; replaces what was said before'
             cand --db 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given'
             cand -o 'How data is written to stdout'
             cand --output 'How data is written to stdout'

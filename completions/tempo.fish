@@ -37,7 +37,7 @@ complete -c tempo -n "__fish_tempo_needs_command" -s h -l help -d 'Print help (s
 complete -c tempo -n "__fish_tempo_needs_command" -s V -l version -d 'Print version'
 complete -c tempo -n "__fish_tempo_needs_command" -f -a "schedule" -d 'Make, show, change and trigger schedules'
 complete -c tempo -n "__fish_tempo_needs_command" -f -a "workflow" -d 'List, show, start and stop runs'
-complete -c tempo -n "__fish_tempo_needs_command" -f -a "incident" -d 'List and show incidents'
+complete -c tempo -n "__fish_tempo_needs_command" -f -a "incident" -d 'List, show and settle incidents'
 complete -c tempo -n "__fish_tempo_needs_command" -f -a "run" -d 'Serve: take up what is due, run it, record it'
 complete -c tempo -n "__fish_tempo_needs_command" -f -a "status" -d 'Show how things stand: the server, what runs, what comes next, open incidents'
 complete -c tempo -n "__fish_tempo_needs_command" -f -a "demo" -d 'See it work: schedules, retries, incidents, a kill in mid-step, and the resume'
@@ -422,18 +422,20 @@ never\t'Never'"
 complete -c tempo -n "__fish_tempo_using_subcommand workflow; and __fish_seen_subcommand_from terminate" -s q -l quiet -d 'Say nothing but errors'
 complete -c tempo -n "__fish_tempo_using_subcommand workflow; and __fish_seen_subcommand_from terminate" -s v -l verbose -d 'Say more'
 complete -c tempo -n "__fish_tempo_using_subcommand workflow; and __fish_seen_subcommand_from terminate" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c tempo -n "__fish_tempo_using_subcommand incident; and not __fish_seen_subcommand_from list describe" -l db -d 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given' -r -F
-complete -c tempo -n "__fish_tempo_using_subcommand incident; and not __fish_seen_subcommand_from list describe" -s o -l output -d 'How data is written to stdout' -r -f -a "text\t'For people'
+complete -c tempo -n "__fish_tempo_using_subcommand incident; and not __fish_seen_subcommand_from list describe ack resolve" -l db -d 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given' -r -F
+complete -c tempo -n "__fish_tempo_using_subcommand incident; and not __fish_seen_subcommand_from list describe ack resolve" -s o -l output -d 'How data is written to stdout' -r -f -a "text\t'For people'
 json\t'One JSON document'
 jsonl\t'One JSON document a line'"
-complete -c tempo -n "__fish_tempo_using_subcommand incident; and not __fish_seen_subcommand_from list describe" -l color -d 'When colours are used' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+complete -c tempo -n "__fish_tempo_using_subcommand incident; and not __fish_seen_subcommand_from list describe ack resolve" -l color -d 'When colours are used' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c tempo -n "__fish_tempo_using_subcommand incident; and not __fish_seen_subcommand_from list describe" -s q -l quiet -d 'Say nothing but errors'
-complete -c tempo -n "__fish_tempo_using_subcommand incident; and not __fish_seen_subcommand_from list describe" -s v -l verbose -d 'Say more'
-complete -c tempo -n "__fish_tempo_using_subcommand incident; and not __fish_seen_subcommand_from list describe" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c tempo -n "__fish_tempo_using_subcommand incident; and not __fish_seen_subcommand_from list describe" -f -a "list" -d 'List incidents, newest first'
-complete -c tempo -n "__fish_tempo_using_subcommand incident; and not __fish_seen_subcommand_from list describe" -f -a "describe" -d 'Show an incident with each of its failures'
+complete -c tempo -n "__fish_tempo_using_subcommand incident; and not __fish_seen_subcommand_from list describe ack resolve" -s q -l quiet -d 'Say nothing but errors'
+complete -c tempo -n "__fish_tempo_using_subcommand incident; and not __fish_seen_subcommand_from list describe ack resolve" -s v -l verbose -d 'Say more'
+complete -c tempo -n "__fish_tempo_using_subcommand incident; and not __fish_seen_subcommand_from list describe ack resolve" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c tempo -n "__fish_tempo_using_subcommand incident; and not __fish_seen_subcommand_from list describe ack resolve" -f -a "list" -d 'List incidents, newest first'
+complete -c tempo -n "__fish_tempo_using_subcommand incident; and not __fish_seen_subcommand_from list describe ack resolve" -f -a "describe" -d 'Show an incident with each of its failures'
+complete -c tempo -n "__fish_tempo_using_subcommand incident; and not __fish_seen_subcommand_from list describe ack resolve" -f -a "ack" -d 'Note that you have seen an incident'
+complete -c tempo -n "__fish_tempo_using_subcommand incident; and not __fish_seen_subcommand_from list describe ack resolve" -f -a "resolve" -d 'Declare an incident over'
 complete -c tempo -n "__fish_tempo_using_subcommand incident; and __fish_seen_subcommand_from list" -l target -d 'Only those of this target: the name of a step' -r
 complete -c tempo -n "__fish_tempo_using_subcommand incident; and __fish_seen_subcommand_from list" -l db -d 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given' -r -F
 complete -c tempo -n "__fish_tempo_using_subcommand incident; and __fish_seen_subcommand_from list" -s o -l output -d 'How data is written to stdout' -r -f -a "text\t'For people'
@@ -457,6 +459,28 @@ never\t'Never'"
 complete -c tempo -n "__fish_tempo_using_subcommand incident; and __fish_seen_subcommand_from describe" -s q -l quiet -d 'Say nothing but errors'
 complete -c tempo -n "__fish_tempo_using_subcommand incident; and __fish_seen_subcommand_from describe" -s v -l verbose -d 'Say more'
 complete -c tempo -n "__fish_tempo_using_subcommand incident; and __fish_seen_subcommand_from describe" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c tempo -n "__fish_tempo_using_subcommand incident; and __fish_seen_subcommand_from ack" -l note -d 'What you say of it; replaces what was said before' -r
+complete -c tempo -n "__fish_tempo_using_subcommand incident; and __fish_seen_subcommand_from ack" -l db -d 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given' -r -F
+complete -c tempo -n "__fish_tempo_using_subcommand incident; and __fish_seen_subcommand_from ack" -s o -l output -d 'How data is written to stdout' -r -f -a "text\t'For people'
+json\t'One JSON document'
+jsonl\t'One JSON document a line'"
+complete -c tempo -n "__fish_tempo_using_subcommand incident; and __fish_seen_subcommand_from ack" -l color -d 'When colours are used' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c tempo -n "__fish_tempo_using_subcommand incident; and __fish_seen_subcommand_from ack" -s q -l quiet -d 'Say nothing but errors'
+complete -c tempo -n "__fish_tempo_using_subcommand incident; and __fish_seen_subcommand_from ack" -s v -l verbose -d 'Say more'
+complete -c tempo -n "__fish_tempo_using_subcommand incident; and __fish_seen_subcommand_from ack" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c tempo -n "__fish_tempo_using_subcommand incident; and __fish_seen_subcommand_from resolve" -l note -d 'What you say of it; replaces what was said before' -r
+complete -c tempo -n "__fish_tempo_using_subcommand incident; and __fish_seen_subcommand_from resolve" -l db -d 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given' -r -F
+complete -c tempo -n "__fish_tempo_using_subcommand incident; and __fish_seen_subcommand_from resolve" -s o -l output -d 'How data is written to stdout' -r -f -a "text\t'For people'
+json\t'One JSON document'
+jsonl\t'One JSON document a line'"
+complete -c tempo -n "__fish_tempo_using_subcommand incident; and __fish_seen_subcommand_from resolve" -l color -d 'When colours are used' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c tempo -n "__fish_tempo_using_subcommand incident; and __fish_seen_subcommand_from resolve" -s q -l quiet -d 'Say nothing but errors'
+complete -c tempo -n "__fish_tempo_using_subcommand incident; and __fish_seen_subcommand_from resolve" -s v -l verbose -d 'Say more'
+complete -c tempo -n "__fish_tempo_using_subcommand incident; and __fish_seen_subcommand_from resolve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c tempo -n "__fish_tempo_using_subcommand run" -l workers -d 'How many runs are performed at once' -r
 complete -c tempo -n "__fish_tempo_using_subcommand run" -l drain-timeout -d 'How long running steps may take to end when it is told to stop' -r
 complete -c tempo -n "__fish_tempo_using_subcommand run" -l log-format -d 'How the log is written' -r -f -a "text\t'A line for people'

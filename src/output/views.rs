@@ -235,6 +235,7 @@ pub(crate) struct IncidentView {
     pub(crate) count: u64,
     pub(crate) first_detected_at: Instant,
     pub(crate) status: String,
+    pub(crate) note: String,
     pub(crate) resolved_at: Option<Instant>,
     pub(crate) schedule_id: Option<String>,
     pub(crate) run_id: String,

@@ -324,6 +324,7 @@ pub(crate) fn incident(row: &IncidentRow) -> IncidentView {
         count: row.count,
         first_detected_at: Instant(row.first_detected),
         status: row.status.clone(),
+        note: row.note.clone(),
         resolved_at: row.resolved.map(Instant),
         schedule_id: row.schedule_id.clone(),
         run_id: row.latest.run_id.clone(),

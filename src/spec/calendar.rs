@@ -306,6 +306,14 @@ mod tests {
     }
 
     #[test]
+    fn leap_years_are_those_of_the_gregorian_calendar() {
+        for (year, leap) in [(2000, true), (2001, false), (2004, true), (2096, true), (2100, false)] {
+            assert_eq!(is_leap(year), leap, "{year}");
+            assert_eq!(month_length(year, 2), if leap { 29 } else { 28 }, "{year}");
+        }
+    }
+
+    #[test]
     fn nothing_matches_before_the_first_year_or_after_the_last() {
         assert_eq!(
             (BEGIN, END),

@@ -15,6 +15,7 @@ pub(crate) struct IncidentRow {
     pub(crate) id: i64,
     pub(crate) schedule_id: Option<String>,
     pub(crate) status: String,
+    pub(crate) note: String,
     pub(crate) count: u64,
     pub(crate) first_detected: DateTime<Utc>,
     pub(crate) resolved: Option<DateTime<Utc>>,
@@ -34,7 +35,7 @@ pub(crate) struct OccurrenceRow {
     pub(crate) detected: DateTime<Utc>,
 }
 
-const INCIDENT: &str = "SELECT i.id, i.schedule_id, i.status, i.count, i.resolved_ms, f.detected_ms AS first_ms,
+const INCIDENT: &str = "SELECT i.id, i.schedule_id, i.status, i.count, i.resolved_ms, i.note, f.detected_ms AS first_ms,
         o.run_id, o.target_name, o.target_url, o.status_code, o.error, o.error_type, o.elapsed_ms, o.detected_ms
     FROM incident i JOIN occurrence o ON o.incident = i.id AND o.number = i.count JOIN occurrence f ON f.incident = i.id AND f.number = 1";
 
@@ -56,6 +57,7 @@ fn incident(r: &Row<'_>) -> rusqlite::Result<IncidentRow> {
         id: r.get("id")?,
         schedule_id: r.get("schedule_id")?,
         status: r.get("status")?,
+        note: r.get("note")?,
         count: r.get::<_, i64>("count")?.unsigned_abs(),
         first_detected: at(r.get("first_ms")?),
         resolved: at_opt(r.get("resolved_ms")?),
@@ -119,6 +121,25 @@ fn owner_of_schedule(key: i64) -> String {
 }
 
 impl Write<'_> {
+    /// Notes that somebody has seen an incident that is not resolved.
+    pub(crate) fn ack_incident(&self, id: i64, note: Option<&str>) -> Result<(), Error> {
+        const SQL: &str =
+            "UPDATE incident SET status = 'acked', note = coalesce(:note, note) WHERE id = :id AND status <> 'resolved'";
+        let done = self.0.0.execute(SQL, named_params! {":id": id, ":note": note});
+        done.map(|_| ()).attempt("note that the incident was seen")
+    }
+
+    /// Resolves an incident that is not.
+    pub(crate) fn close_incident(&self, id: i64, note: Option<&str>, now: DateTime<Utc>) -> Result<(), Error> {
+        const SQL: &str = "UPDATE incident SET status = 'resolved', resolved_ms = :now, note = coalesce(:note, note)
+            WHERE id = :id AND status <> 'resolved'";
+        let done = self
+            .0
+            .0
+            .execute(SQL, named_params! {":id": id, ":note": note, ":now": ms(now)});
+        done.map(|_| ()).attempt("resolve the incident")
+    }
+
     /// Counts a failure: in the open incident of its schedule and step, or in a new one. Returns its id and its count.
     pub(crate) fn count_incident(
         &self,

@@ -25,3 +25,5 @@ CREATE TABLE zone (
     fingerprint TEXT NOT NULL,         -- of the spans that next times were computed by
     since_ms INTEGER NOT NULL          -- when the server first saw them
 ) STRICT, WITHOUT ROWID;
+
+ALTER TABLE incident ADD COLUMN note TEXT NOT NULL DEFAULT '';        -- what people say of it

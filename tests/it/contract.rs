@@ -13,7 +13,7 @@ const SCHEDULE: &str = "id note paused paused_since spec spec_text dst_note time
 const NOT_LISTED: [&str; 5] = ["spec", "dst_note", "action", "recent_actions", "next_action_times"];
 const RUN: &str = "workflow_id run_id schedule_id scheduled_at due_at started_at closed_at status reason result steps";
 const INCIDENT: &str = "id target_name target_url status_code error error_type elapsed_ms detected_at count first_detected_at status \
-    resolved_at schedule_id run_id";
+    note resolved_at schedule_id run_id";
 
 #[track_caller]
 fn has(value: &Value, fields: &str) {
@@ -345,6 +345,46 @@ fn an_open_incident_is_resolved_when_its_step_next_succeeds() {
     let _ = env.tempo(&["schedule", "trigger", "s", "--wait"]).ok();
     assert_eq!(env.json(&["incident", "list"]), serde_json::json!([]));
     assert_eq!(env.json(&["incident", "list", "--all"])[0]["status"], "resolved");
+}
+
+#[test]
+fn an_incident_is_seen_and_declared_over_and_the_next_failure_opens_another() {
+    let env = Env::new();
+    env.tempo(&["schedule", "create", "s", "--interval", "1h", "--shell", "exit 3"])
+        .ok();
+    let fail = || {
+        env.tempo(&["schedule", "trigger", "s"]).ok();
+        assert_eq!(env.tempo(&["run", "--once"]).code, Some(1));
+    };
+    fail();
+    let acked = env.json(&["incident", "ack", "1", "--note", "on it"]);
+    has(&acked, INCIDENT);
+    assert_eq!(
+        (acked["status"].as_str(), acked["note"].as_str()),
+        (Some("acked"), Some("on it"))
+    );
+    fail();
+    let counted = &env.json(&["incident", "list"])[0];
+    assert_eq!(
+        (counted["status"].as_str(), counted["count"].as_i64()),
+        (Some("acked"), Some(2)),
+        "it stays, and counts"
+    );
+    let over = env.json(&["incident", "resolve", "1"]);
+    assert_eq!(
+        (over["status"].as_str(), over["note"].as_str()),
+        (Some("resolved"), Some("on it"))
+    );
+    assert!(over["resolved_at"].is_string());
+    assert_eq!(env.tempo(&["incident", "ack", "1"]).code, Some(4), "it is over");
+    assert_eq!(
+        env.tempo(&["incident", "resolve", "7"]).code,
+        Some(3),
+        "there is no such incident"
+    );
+    fail();
+    let another = &env.json(&["incident", "list"])[0];
+    assert_eq!((another["id"].as_i64(), another["status"].as_str()), (Some(2), Some("open")));
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! `tempo incident describe`.
 
 use super::super::Context;
-use crate::error::{Error, Kind};
+use crate::error::Error;
+use crate::ops;
 use crate::output::Style;
 use crate::output::table::{pairs, plain, table};
 use crate::present;
@@ -18,23 +19,21 @@ pub(super) struct Args {
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let store = context.open(Missing::Refuse)?;
     let view = store.read(|r| {
-        let row = r.incident(args.id)?.ok_or_else(|| {
-            Error::new(Kind::NotFound, format_args!("no incident has the number {}", args.id))
-                .hint("Run `tempo incident list --all` to see them all.")
-        })?;
+        let row = ops::find_incident(r, args.id)?;
         present::incident_in_full(r, &row)
     })?;
     if !context.ui.is_text() {
         return context.ui.json(&view);
     }
     let times = context.times();
-    let style = if view.status == "resolved" { Style::Good } else { Style::Bad };
+    let style = super::list::style_of(&view.status);
     let at = |i: crate::output::views::Instant| format!("{} {}", times.full(i.0), times.zone());
     pairs(
         &context.ui,
         &[
             ("Incident", plain(view.latest.id.to_string())),
             ("Status", (view.status.clone(), Some(style))),
+            ("Note", plain(&view.note)),
             ("Target", (view.latest.target_name.clone(), Some(Style::Strong))),
             ("Points at", plain(&view.latest.target_url)),
             ("Schedule", plain(view.schedule_id.clone().unwrap_or_default())),

@@ -34,13 +34,22 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     }
 }
 
+/// What the status of an incident means.
+pub(super) fn style_of(status: &str) -> Style {
+    match status {
+        "resolved" => Style::Good,
+        "acked" => Style::Warn,
+        _ => Style::Bad,
+    }
+}
+
 /// A table of incidents.
 pub(in crate::cli) fn show(context: &Context, views: &[IncidentView]) -> Result<(), Error> {
     let times = context.times();
     let rows: Vec<_> = views
         .iter()
         .map(|v| {
-            let style = if v.status == "resolved" { Style::Good } else { Style::Bad };
+            let style = style_of(&v.status);
             vec![
                 plain(v.latest.id.to_string()),
                 (v.status.clone(), Some(style)),

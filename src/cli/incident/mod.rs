@@ -1,14 +1,19 @@
 //! `tempo incident`: targets and steps that have failed for good.
 
+mod ack;
 mod describe;
 mod list;
+mod resolve;
 
 use clap::Subcommand;
 
 use super::Context;
 use crate::error::Error;
+use crate::ops;
+use crate::present;
+use crate::store::{Missing, Write};
 
-/// List and show incidents
+/// List, show and settle incidents
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -19,11 +24,29 @@ pub(super) struct Args {
 enum Command {
     List(list::Args),
     Describe(describe::Args),
+    Ack(ack::Args),
+    Resolve(resolve::Args),
 }
 
 pub(super) fn run(context: &Context, args: Args) -> Result<(), Error> {
     match args.command {
         Command::List(args) => list::run(context, &args),
         Command::Describe(args) => describe::run(context, &args),
+        Command::Ack(args) => ack::run(context, &args),
+        Command::Resolve(args) => resolve::run(context, &args),
     }
+}
+
+/// Changes an incident and shows what it is then.
+fn change(context: &Context, id: i64, done: &str, change: impl FnOnce(&Write<'_>) -> Result<(), Error>) -> Result<(), Error> {
+    let mut store = context.open(Missing::Refuse)?;
+    store.write(change)?;
+    let view = present::incident(&store.read(|r| ops::find_incident(r, id))?);
+    if !context.ui.is_text() {
+        return context.ui.json(&view);
+    }
+    let target = &view.latest.target_name;
+    context
+        .ui
+        .data(&format!("{done} incident {id}: {target}, {}", view.latest.error))
 }

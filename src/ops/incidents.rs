@@ -1,0 +1,45 @@
+//! Incidents that people take note of, or declare over.
+
+use chrono::{DateTime, Utc};
+
+use crate::error::{Error, Kind};
+use crate::store::{IncidentRow, Read, Write};
+
+/// Finds an incident.
+///
+/// # Errors
+/// `NotFound`.
+pub(crate) fn find_incident(read: &Read<'_>, id: i64) -> Result<IncidentRow, Error> {
+    read.incident(id)?.ok_or_else(|| {
+        Error::new(Kind::NotFound, format_args!("no incident has the number {id}"))
+            .hint("Run `tempo incident list --all` to see them all.")
+    })
+}
+
+/// Notes that somebody has seen an incident; it stays open until its step succeeds.
+///
+/// # Errors
+/// `NotFound`; `Conflict` when it is resolved.
+pub(crate) fn ack(write: &Write<'_>, id: i64, note: Option<&str>) -> Result<(), Error> {
+    refuse_resolved(&find_incident(write, id)?)?;
+    write.ack_incident(id, note)
+}
+
+/// Declares an incident over; the next failure of its step opens another.
+///
+/// # Errors
+/// `NotFound`; `Conflict` when it is resolved already.
+pub(crate) fn resolve(write: &Write<'_>, id: i64, note: Option<&str>, now: DateTime<Utc>) -> Result<(), Error> {
+    refuse_resolved(&find_incident(write, id)?)?;
+    write.close_incident(id, note, now)
+}
+
+fn refuse_resolved(row: &IncidentRow) -> Result<(), Error> {
+    if row.resolved.is_none() {
+        return Ok(());
+    }
+    Err(
+        Error::new(Kind::Conflict, format_args!("incident {} is resolved already", row.id))
+            .hint("The next failure of its step opens another one."),
+    )
+}
