@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::run::outcome::{AttemptResult, Ending, Status};
 use crate::run::step::Workflow;
 use crate::run::{self, Change, Phase, StepClosed};
-use crate::schedule::simulate::failure_note;
+use crate::schedule::pause::failure_note;
 use crate::store::{OpenRun, Write};
 
 /// What to do with the run next.

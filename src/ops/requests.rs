@@ -10,7 +10,7 @@ use crate::run::outcome::Status;
 use crate::run::step::Workflow;
 use crate::run::written::Action;
 use crate::schedule::OverlapPolicy;
-use crate::schedule::simulate::run_id;
+use crate::schedule::start::run_id;
 use crate::spec::zone::Zones;
 use crate::store::{NewRequest, NewRun, Placed, RunRow, Write};
 

@@ -2,8 +2,9 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::plan::{Situation, Undecided, undecided};
+use super::plan::Situation;
 use super::refusal::{Outcome, Reason};
+use super::undecided::{Undecided, undecided};
 use crate::spec::Spec;
 
 /// What became of times.

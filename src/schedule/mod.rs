@@ -3,13 +3,17 @@
 //! [`plan::plan`] is the one decision; [`simulate`] folds it over a span, and is what the engine is held against.
 
 mod backfill;
+pub mod counters;
 pub mod explain;
+pub mod history;
 pub mod overlap;
+pub mod pause;
 pub mod plan;
 pub mod policy;
 pub mod refusal;
 pub mod simulate;
 pub mod start;
+pub mod undecided;
 
 use std::time::Duration;
 

@@ -2,117 +2,22 @@
 
 use std::rc::Rc;
 
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
+use super::counters::Counters;
+use super::history::{Happening, Input, Life, What};
 use super::overlap::Running;
-use super::plan::{Begin, Epoch, Plan, Request, RequestKind, Situation, coming, leaves_undecided, plan};
+use super::pause::failure_note;
+use super::plan::{Begin, Epoch, Plan, Request, RequestKind, Situation, plan};
 use super::policy::OverlapPolicy;
-use super::refusal::{Outcome, Reason};
-use super::start::Start;
+use super::start::{Start, run_id};
+use super::undecided::{coming, leaves_undecided};
 use super::{MAX_BUFFER, Policies, State};
 use crate::run::Stop;
 use crate::run::outcome::Status;
 use crate::spec::{Spec, Tally};
 
-/// How a run would go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Life {
-    /// When it closes, left alone.
-    pub ends_at: DateTime<Utc>,
-    /// What it closes as.
-    pub status: Status,
-    /// How long after a cancel it closes.
-    pub on_cancel: TimeDelta,
-    /// How long after being killed it closes.
-    pub on_terminate: TimeDelta,
-}
-
-/// What people do meanwhile.
-#[derive(Debug, Clone)]
-pub enum Input {
-    /// Pause, with a note.
-    Pause(String),
-    /// Unpause, with a note.
-    Unpause(String),
-    /// Start now.
-    Trigger(Option<OverlapPolicy>),
-    /// Start the times of a range, both ends inclusive.
-    Backfill(DateTime<Utc>, DateTime<Utc>, Option<OverlapPolicy>),
-    /// Another spec, policies and base id.
-    Update(Rc<Spec>, Policies, String),
-    /// Nothing; look again.
-    Refresh,
-    /// Kill the server: the steps that are going are cut off.
-    Down,
-    /// Start it again: runs go on with the step that was cut off, from its beginning.
-    Up,
-}
-
-/// Something that happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Happening {
-    /// When.
-    pub at: DateTime<Utc>,
-    /// The time that identifies it; of several, the first.
-    pub nominal: DateTime<Utc>,
-    /// The workflow id of the run, or what it would have been.
-    pub workflow_id: String,
-    /// What.
-    pub what: What,
-}
-
-/// What can happen to a time, and to the run that it starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum What {
-    /// It came to nothing, and so did those that follow it and share its fate.
-    Refused {
-        /// The last of them.
-        to: DateTime<Utc>,
-        /// How many there are.
-        count: u64,
-        /// What became of them.
-        outcome: Outcome,
-        /// Why.
-        reason: Reason,
-    },
-    /// It waits its turn.
-    Buffered,
-    /// It started.
-    Start,
-    /// It closed.
-    Close(Status),
-    /// It was asked to stop.
-    Stop(Stop),
-}
-
-/// The counters that a schedule keeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counters {
-    /// Starts, manual ones included.
-    pub actions: u64,
-    /// Skipped because of an overlap.
-    pub skipped: u64,
-    /// Missed beyond the catch-up window.
-    pub missed: u64,
-    /// Dropped from a full buffer.
-    pub dropped: u64,
-}
-
-impl Counters {
-    /// Counts what a plan does.
-    pub fn count(&mut self, plan: &Plan) {
-        self.actions += plan.begin.len() as u64;
-        for refused in &plan.refused {
-            match refused.outcome {
-                Outcome::Skipped => self.skipped += refused.count,
-                Outcome::Missed => self.missed += refused.count,
-                Outcome::Dropped => self.dropped += refused.count,
-                Outcome::Superseded | Outcome::Paused | Outcome::Exhausted => {}
-            }
-        }
-    }
-}
-
+/// A run that is going.
 struct Going {
     key: i64,
     nominal: DateTime<Utc>,
@@ -524,21 +429,5 @@ impl<'a> Simulation<'a> {
     #[must_use]
     pub fn happened(&self) -> &[Happening] {
         &self.happened
-    }
-}
-
-/// The workflow id of a run: the base and the nominal time in whole seconds.
-#[must_use]
-pub fn run_id(base: &str, nominal: DateTime<Utc>) -> String {
-    format!("{base}-{}", nominal.to_rfc3339_opts(SecondsFormat::Secs, true))
-}
-
-/// The note that a failed run leaves on the schedule that it pauses; none where the ending is no failure.
-#[must_use]
-pub fn failure_note(workflow_id: &str, status: Status) -> Option<String> {
-    match status {
-        Status::Failed => Some(format!("paused due to workflow failure: {workflow_id}")),
-        Status::TimedOut => Some(format!("paused due to workflow timeout: {workflow_id}")),
-        Status::Running | Status::Completed | Status::Canceled | Status::Terminated => None,
     }
 }

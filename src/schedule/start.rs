@@ -1,6 +1,6 @@
 //! A start: the time that identifies it, the time it is due, and where it comes from. Pure.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::policy::OverlapPolicy;
 
@@ -36,4 +36,10 @@ pub struct Start {
     pub overlap: Option<OverlapPolicy>,
     /// The key of the row in which it waits already.
     pub waiting_as: Option<i64>,
+}
+
+/// The workflow id of a run: the base and the nominal time in whole seconds.
+#[must_use]
+pub fn run_id(base: &str, nominal: DateTime<Utc>) -> String {
+    format!("{base}-{}", nominal.to_rfc3339_opts(SecondsFormat::Secs, true))
 }

@@ -9,9 +9,10 @@ use super::situation::{EpochRow, SituationRow};
 use crate::error::Error;
 use crate::run::Stop;
 use crate::schedule::OverlapPolicy;
+use crate::schedule::counters::Counters;
 use crate::schedule::plan::{Begin, Plan};
 use crate::schedule::refusal::{Outcome, Reason, Refused};
-use crate::schedule::simulate::{Counters, run_id};
+use crate::schedule::start::run_id;
 use crate::schedule::start::{Origin, Start};
 
 /// What carrying out a plan has put on file.

@@ -7,6 +7,7 @@ mod accounts;
 mod attempts;
 mod boot;
 mod carry_out;
+mod definitions;
 mod incidents;
 mod lock;
 mod migrations;
@@ -20,12 +21,13 @@ mod writer;
 mod zones;
 
 pub(crate) use accounts::{RefusedRow, StartedRow};
+pub(crate) use definitions::NewSchedule;
 pub(crate) use incidents::{IncidentRow, OccurrenceRow};
 pub(crate) use lock::{ServerLock, server_pid};
 pub(crate) use open::{Missing, Store};
 pub(crate) use requests::{NewRequest, Placed, RequestState, RunRequest};
 pub(crate) use runs::{AttemptRow, LostAttempt, NewRun, OpenRun, RunFilter, RunRow, StepRow};
-pub(crate) use schedules::{BackfillRow, NewSchedule, ScheduleRow};
+pub(crate) use schedules::{BackfillRow, ScheduleRow};
 pub(crate) use writer::Writer;
 
 use rusqlite::Connection;

@@ -1,0 +1,91 @@
+//! What no plan has decided: whether there is any, what it is, and what comes next. Pure.
+
+use chrono::{DateTime, Utc};
+
+use super::plan::{Epoch, Situation};
+use super::refusal::{Outcome, Reason};
+use crate::spec::{Spec, Tally};
+
+/// Whether times up to `now` are undecided, or a change of the spec `old` to `new` at `now` would leave any without a decision: the old
+/// definition must be kept beside them.
+#[must_use]
+pub fn leaves_undecided(old: &Epoch<'_>, new: &Spec, cursor: DateTime<Utc>, next_due: Option<DateTime<Utc>>) -> bool {
+    let now = old.until;
+    let exhausted = old.remaining == Some(0);
+    old.paused || exhausted || next_due.is_some_and(|due| due <= now) || passed_over(old.spec, new, cursor, now).next().is_some()
+}
+
+/// Nominal times that a change passes over: pending under the old spec, named by the new one too, and due by it before the change.
+pub(super) fn passed_over(
+    old: &Spec,
+    new: &Spec,
+    cursor: DateTime<Utc>,
+    change: DateTime<Utc>,
+) -> impl Iterator<Item = DateTime<Utc>> {
+    let from = cursor.max(change - old.jitter());
+    let pending = old
+        .times_after(from)
+        .take_while(move |nominal| *nominal <= change)
+        .filter(move |nominal| old.due(*nominal) > change);
+    pending.filter(move |nominal| new.names(*nominal) && new.due(*nominal) <= change)
+}
+
+/// Times that are due and that no plan has decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Undecided {
+    /// The times.
+    pub times: Tally,
+    /// What becomes of them, where that is certain.
+    pub fate: Option<(Outcome, Reason)>,
+    /// The index of the past definition they belong to; absent: the current one.
+    pub epoch: Option<usize>,
+}
+
+/// The due times up to `now` that wait to be decided, or are left alone for good, in order.
+#[must_use]
+pub fn undecided(situation: &Situation<'_>, now: DateTime<Utc>) -> Vec<Undecided> {
+    let (mut cursor, mut floor) = (situation.cursor, situation.floor);
+    let mut found = Vec::new();
+    let past = situation.past.iter().enumerate().map(|(index, epoch)| (Some(index), epoch));
+    let mut before: Option<&Epoch<'_>> = None;
+    for (index, epoch) in past.chain([(None, &situation.current)]) {
+        let until = if index.is_some() { epoch.until.min(now) } else { now };
+        let one = |at| Tally {
+            first: at,
+            last: at,
+            count: 1,
+        };
+        let passed = before.map(|b| passed_over(b.spec, epoch.spec, cursor, b.until).map(one).collect());
+        let mut times: Vec<Tally> = passed.unwrap_or_default();
+        let decided_to = times.last().map_or(cursor, |t| t.last);
+        times.extend(epoch.spec.tally_due(decided_to, floor, until));
+        cursor = times.last().map_or(cursor, |t| t.last);
+        found.extend(times.into_iter().map(|times| Undecided {
+            times,
+            fate: standing(epoch.paused, epoch.remaining),
+            epoch: index,
+        }));
+        floor = floor.max(until);
+        before = Some(epoch);
+    }
+    found
+}
+
+/// The due times after `floor` of the nominal times after `cursor`, in order.
+pub fn coming(spec: &Spec, cursor: DateTime<Utc>, floor: DateTime<Utc>) -> impl Iterator<Item = DateTime<Utc>> + '_ {
+    // A delay is shorter than the jitter, so what is nominal before `floor - jitter` is due before the floor.
+    spec.times_after(cursor.max(floor - spec.jitter()))
+        .map(|nominal| spec.due(nominal))
+        .filter(move |due| *due > floor)
+}
+
+/// What becomes of every time of a schedule that is paused or exhausted.
+pub(super) fn standing(paused: bool, remaining: Option<u64>) -> Option<(Outcome, Reason)> {
+    if paused {
+        Some((Outcome::Paused, Reason::SchedulePaused))
+    } else if remaining == Some(0) {
+        Some((Outcome::Exhausted, Reason::NoActionsLeft))
+    } else {
+        None
+    }
+}

@@ -1,0 +1,190 @@
+//! What people make of a schedule: put on file, changed, kept beside what is undecided, taken off.
+
+use chrono::{DateTime, Utc};
+use rusqlite::named_params;
+
+use super::Write;
+use super::rows::{Attempt as _, count, ms, to_json};
+use super::schedules::Shown;
+use crate::error::Error;
+use crate::names::ScheduleId;
+use crate::run::written::Action;
+use crate::schedule::{Policies, State};
+use crate::spec::written::Written;
+
+/// A schedule to be put on file.
+#[derive(Debug)]
+pub(crate) struct NewSchedule<'a> {
+    pub(crate) id: &'a ScheduleId,
+    pub(crate) spec: &'a Written,
+    pub(crate) action: &'a Action,
+    pub(crate) policies: Policies,
+    pub(crate) state: &'a State,
+    pub(crate) next: Option<DateTime<Utc>>,
+}
+
+impl Write<'_> {
+    /// The key of an action; alike actions share one row.
+    pub(crate) fn workflow(&self, action: &Action) -> Result<i64, Error> {
+        const INSERT: &str = "INSERT INTO workflow (json) VALUES (:json) ON CONFLICT DO NOTHING";
+        const SELECT: &str = "SELECT key FROM workflow WHERE json = :json";
+        let text = to_json("action", action)?;
+        self.0
+            .0
+            .prepare_cached(INSERT)
+            .and_then(|mut s| s.execute(named_params! {":json": text}))
+            .attempt("record the steps")?;
+        let mut statement = self.0.0.prepare_cached(SELECT).attempt("record the steps")?;
+        statement
+            .query_row(named_params! {":json": text}, |r| r.get("key"))
+            .attempt("record the steps")
+    }
+
+    /// Puts a schedule on file; its times up to `now` are nobody's.
+    pub(crate) fn insert_schedule(&self, new: &NewSchedule<'_>, now: DateTime<Utc>) -> Result<i64, Error> {
+        const SQL: &str = "INSERT INTO schedule
+            (id, spec, spec_text, time_zone, jitter, workflow, workflow_id, overlap, catchup_window_ms, pause_on_failure, note, paused,
+                paused_ms, created_ms, updated_ms)
+            VALUES (:id, :spec, :spec_text, :time_zone, :jitter, :workflow, :workflow_id, :overlap, :catchup, :pause_on_failure, :note, :paused,
+                CASE WHEN :paused THEN :now END, :now, :now)";
+        const PROGRESS: &str = "INSERT INTO progress (schedule, cursor_ms, floor_ms, next_ms, remaining)
+            VALUES (:schedule, :now, :now, :next, :remaining)";
+        let workflow = self.workflow(new.action)?;
+        let base = new.action.workflow_id.as_deref().unwrap_or(new.id.as_str());
+        let shown = Shown::of(new.spec);
+        let mut statement = self.0.0.prepare_cached(SQL).attempt("record the schedule")?;
+        let key = statement
+            .insert(named_params! {
+                ":id": new.id.as_str(),
+                ":spec": to_json("spec", new.spec)?,
+                ":spec_text": shown.spec_text,
+                ":time_zone": shown.time_zone,
+                ":jitter": shown.jitter,
+                ":workflow": workflow,
+                ":workflow_id": base,
+                ":overlap": new.policies.overlap.name(),
+                ":catchup": count(new.policies.catchup_window_ms),
+                ":pause_on_failure": new.policies.pause_on_failure,
+                ":note": new.state.note,
+                ":paused": new.state.paused,
+                ":now": ms(now),
+            })
+            .attempt("record the schedule")?;
+        let mut statement = self.0.0.prepare_cached(PROGRESS).attempt("record the schedule")?;
+        statement
+            .execute(named_params! {
+                ":schedule": key, ":now": ms(now), ":next": new.next.map(ms), ":remaining": new.state.remaining_actions.map(count),
+            })
+            .attempt("record the schedule")?;
+        self.attend(key, new.next)?;
+        Ok(key)
+    }
+
+    /// Sets when the ticker must look at a schedule next.
+    pub(crate) fn attend(&self, schedule: i64, attention: Option<DateTime<Utc>>) -> Result<(), Error> {
+        const FORGET: &str = "DELETE FROM due WHERE schedule = :schedule
+            AND at_ms = (SELECT attention_ms FROM progress WHERE schedule = :schedule)";
+        const NOTE: &str = "UPDATE progress SET attention_ms = :at WHERE schedule = :schedule";
+        const INSERT: &str = "INSERT INTO due (at_ms, schedule) VALUES (:at, :schedule)";
+        let what = "record when it is due";
+        self.0
+            .0
+            .prepare_cached(FORGET)
+            .and_then(|mut s| s.execute(named_params! {":schedule": schedule}))
+            .attempt(what)?;
+        let at = attention.map(ms);
+        self.0
+            .0
+            .prepare_cached(NOTE)
+            .and_then(|mut s| s.execute(named_params! {":schedule": schedule, ":at": at}))
+            .attempt(what)?;
+        if at.is_some() {
+            let done = self
+                .0
+                .0
+                .prepare_cached(INSERT)
+                .and_then(|mut s| s.execute(named_params! {":schedule": schedule, ":at": at}));
+            done.attempt(what)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps the definition that was in force up to `until` beside the times of it that are undecided.
+    pub(crate) fn keep_epoch(&self, schedule: i64, until: DateTime<Utc>) -> Result<(), Error> {
+        const SQL: &str =
+            "INSERT INTO epoch (schedule, until_ms, spec, workflow, workflow_id, overlap, catchup_window_ms, paused, paused_ms, note, remaining)
+            SELECT s.key, :until, s.spec, s.workflow, s.workflow_id, s.overlap, s.catchup_window_ms, s.paused, s.paused_ms, s.note, p.remaining
+            FROM schedule s JOIN progress p ON p.schedule = s.key WHERE s.key = :key";
+        let mut statement = self.0.0.prepare_cached(SQL).attempt("keep the definition")?;
+        let done = statement.execute(named_params! {":key": schedule, ":until": ms(until)});
+        done.map(|_| ()).attempt("keep the definition")
+    }
+
+    /// Due times up to `floor` are nobody's.
+    pub(crate) fn raise_floor(&self, schedule: i64, floor: DateTime<Utc>) -> Result<(), Error> {
+        const SQL: &str = "UPDATE progress SET floor_ms = max(floor_ms, :floor) WHERE schedule = :key";
+        let mut statement = self.0.0.prepare_cached(SQL).attempt("record the change")?;
+        statement
+            .execute(named_params! {":key": schedule, ":floor": ms(floor)})
+            .map(|_| ())
+            .attempt("record the change")
+    }
+
+    /// Replaces what a schedule is.
+    pub(crate) fn update_schedule(&self, key: i64, new: &NewSchedule<'_>, now: DateTime<Utc>) -> Result<(), Error> {
+        const SQL: &str = "UPDATE schedule SET spec = :spec, spec_text = :spec_text, time_zone = :time_zone, jitter = :jitter,
+            workflow = :workflow, workflow_id = :workflow_id, overlap = :overlap,
+            catchup_window_ms = :catchup, pause_on_failure = :pause_on_failure, note = :note, paused = :paused,
+            paused_ms = CASE WHEN :paused THEN coalesce(paused_ms, :now) END, updated_ms = :now
+            WHERE key = :key";
+        const KEEP: &str = "INSERT INTO past_spec (schedule, until_ms, spec)
+            SELECT key, :now, spec FROM schedule WHERE key = :key AND spec <> :spec ON CONFLICT DO NOTHING";
+        const PROGRESS: &str = "UPDATE progress SET next_ms = :next, remaining = :remaining WHERE schedule = :key";
+        let what = "record the update";
+        let workflow = self.workflow(new.action)?;
+        let base = new.action.workflow_id.as_deref().unwrap_or(new.id.as_str());
+        let (spec, shown) = (to_json("spec", new.spec)?, Shown::of(new.spec));
+        let mut statement = self.0.0.prepare_cached(KEEP).attempt(what)?;
+        statement
+            .execute(named_params! {":key": key, ":spec": spec, ":now": ms(now)})
+            .attempt(what)?;
+        let mut statement = self.0.0.prepare_cached(SQL).attempt(what)?;
+        statement
+            .execute(named_params! {
+                ":key": key,
+                ":spec": spec,
+                ":spec_text": shown.spec_text,
+                ":time_zone": shown.time_zone,
+                ":jitter": shown.jitter,
+                ":workflow": workflow,
+                ":workflow_id": base,
+                ":overlap": new.policies.overlap.name(),
+                ":catchup": count(new.policies.catchup_window_ms),
+                ":pause_on_failure": new.policies.pause_on_failure,
+                ":note": new.state.note,
+                ":paused": new.state.paused,
+                ":now": ms(now),
+            })
+            .attempt(what)?;
+        let mut statement = self.0.0.prepare_cached(PROGRESS).attempt(what)?;
+        let remaining = new.state.remaining_actions.map(count);
+        let done = statement.execute(named_params! {":key": key, ":next": new.next.map(ms), ":remaining": remaining});
+        done.map(|_| ()).attempt(what)
+    }
+
+    /// Takes a schedule off the file; its runs stay, its incidents are resolved. Returns how many runs are still open.
+    pub(crate) fn delete_schedule(&self, key: i64, now: DateTime<Utc>) -> Result<u64, Error> {
+        const OPEN: &str = "SELECT count(*) AS n FROM run WHERE schedule = :key AND closed_ms IS NULL";
+        const SQL: &str = "DELETE FROM schedule WHERE key = :key";
+        let mut statement = self.0.0.prepare_cached(OPEN).attempt("count its runs")?;
+        self.resolve_incidents_of(key, now)?;
+        let open: i64 = statement
+            .query_row(named_params! {":key": key}, |r| r.get("n"))
+            .attempt("count its runs")?;
+        let mut statement = self.0.0.prepare_cached(SQL).attempt("delete the schedule")?;
+        statement
+            .execute(named_params! {":key": key})
+            .attempt("delete the schedule")?;
+        Ok(open.unsigned_abs())
+    }
+}
