@@ -357,3 +357,52 @@ impl Planner {
         self.plan
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::written::Written;
+    use crate::zoneinfo::ZoneInfo;
+
+    #[test]
+    fn a_definition_has_the_times_due_after_the_floor_and_up_to_its_end() {
+        let every = |interval: &str| {
+            let written = Written {
+                interval: vec![interval.to_owned()],
+                ..Written::default()
+            };
+            Spec::compile(&written, "s", &ZoneInfo::compiled_in()).unwrap()
+        };
+        let at = |s: i64| DateTime::from_timestamp(1_000_000_000 + s, 0).unwrap();
+        let (old, new) = (every("10s"), every("5s"));
+        let policies = Policies {
+            overlap: OverlapPolicy::AllowAll,
+            ..Policies::default()
+        };
+        let epoch = |spec, until| Epoch {
+            spec,
+            policies,
+            paused: false,
+            remaining: None,
+            until,
+        };
+        let situation = Situation {
+            current: epoch(&new, at(40)),
+            past: vec![epoch(&old, at(30))],
+            cursor: at(0),
+            floor: at(10),
+            waiting: Vec::new(),
+            running: Vec::new(),
+            requests: Vec::new(),
+            max_buffer: 1000,
+        };
+        let plan = plan(&situation, at(42));
+        let begun: Vec<_> = plan.begin.iter().map(|b| (b.start.nominal, b.epoch)).collect();
+        let want = [(at(20), Some(0)), (at(30), Some(0)), (at(35), None), (at(40), None)];
+        assert_eq!(
+            begun, want,
+            "10 is the floor's; 30 is the old one's, and not the new one's too"
+        );
+        assert_eq!((plan.cursor, plan.floor, plan.next_due), (at(40), at(30), Some(at(45))));
+    }
+}
