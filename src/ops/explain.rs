@@ -81,11 +81,17 @@ pub(crate) fn explain(
 
 fn started(row: StartedRow) -> Account {
     let late = (row.started - row.due).num_seconds();
-    let reason = if late < 1 {
+    let late = if late < 1 {
         "on time".to_owned()
     } else {
         format!("{} late", seconds(late))
     };
+    let incidents = match row.incidents {
+        0 => String::new(),
+        1 => ", 1 incident".to_owned(),
+        n => format!(", {n} incidents"),
+    };
+    let reason = format!("{late}: {}{incidents}", row.status.name());
     Account {
         from: row.nominal,
         to: row.nominal,

@@ -17,7 +17,7 @@ use crate::spec::{Spec, Tally};
 use crate::store::Read;
 
 /// The most times that are simulated: beyond, nobody reads what comes out.
-const MOST_TIMES: u64 = 1_000_000;
+const MOST_TIMES: usize = 100_000;
 
 /// From when to when the server is down.
 pub(crate) type Outage = (DateTime<Utc>, DateTime<Utc>);
@@ -40,6 +40,10 @@ pub(crate) struct WouldBe {
     pub(crate) spec: Spec,
     pub(crate) policies: Policies,
     pub(crate) remaining_actions: Option<u64>,
+    /// It is simulated as if it were not.
+    pub(crate) paused: bool,
+    /// Whether it has a jitter that is left out, for want of a seed.
+    pub(crate) without_jitter: bool,
 }
 
 /// A schedule on file with what a patch names changed.
@@ -57,8 +61,11 @@ pub(crate) fn would_be(read: &Read<'_>, zones: &dyn Zones, id: &ScheduleId, patc
 /// `Usage` when a part is wrong.
 pub(crate) fn would_be_new(zones: &dyn Zones, patch: &Patch) -> Result<WouldBe, Error> {
     let mut whole = whole_new(patch)?;
-    whole.spec.jitter = None;
-    compiled(whole, zones, "")
+    let without_jitter = whole.spec.jitter.take().is_some();
+    Ok(WouldBe {
+        without_jitter,
+        ..compiled(whole, zones, "")?
+    })
 }
 
 fn compiled(whole: Whole, zones: &dyn Zones, id: &str) -> Result<WouldBe, Error> {
@@ -67,6 +74,8 @@ fn compiled(whole: Whole, zones: &dyn Zones, id: &str) -> Result<WouldBe, Error>
         spec: Spec::compile(&whole.spec, id, zones)?,
         policies: whole.policies,
         remaining_actions: whole.state.remaining_actions,
+        paused: whole.state.paused,
+        without_jitter: false,
     })
 }
 
@@ -84,13 +93,18 @@ pub(crate) struct Simulated {
 /// # Errors
 /// `Usage` when the span holds more times than anybody reads.
 pub(crate) fn simulate(schedule: &WouldBe, outlook: &Outlook) -> Result<Simulated, Error> {
-    let times = schedule.spec.tally(outlook.from, outlook.to).map_or(0, |t| t.count);
-    if times > MOST_TIMES {
-        return Err(Error::new(
-            Kind::Usage,
-            format_args!("{times} times in this span are more than {MOST_TIMES}"),
-        )
-        .hint("Simulate a shorter span: `--for 1h`."));
+    // Excluded times are told as well.
+    let all = schedule.spec.without_exclusions();
+    if all
+        .times_after(outlook.from)
+        .take_while(|t| *t <= outlook.to)
+        .nth(MOST_TIMES)
+        .is_some()
+    {
+        return Err(
+            Error::new(Kind::Usage, format_args!("the span holds more than {MOST_TIMES} times"))
+                .hint("Simulate a shorter one: `--for 1h`."),
+        );
     }
     let state = State {
         remaining_actions: schedule.remaining_actions,
@@ -106,10 +120,17 @@ pub(crate) fn simulate(schedule: &WouldBe, outlook: &Outlook) -> Result<Simulate
     let spec = Rc::new(schedule.spec.clone());
     let mut simulation = Simulation::new(spec, schedule.policies, state, &schedule.id, outlook.from, life_of);
     simulation.settle(outlook.from);
-    for (from, to) in &outlook.outages {
-        simulation.advance(*from);
-        simulation.input(*from, Input::Down);
-        simulation.input(*to, Input::Up);
+    let within = outlook
+        .outages
+        .iter()
+        .filter(|(from, to)| *from <= outlook.to && *to > outlook.from);
+    for (from, to) in within {
+        let from = (*from).max(outlook.from);
+        simulation.advance(from);
+        simulation.input(from, Input::Down);
+        if *to <= outlook.to {
+            simulation.input(*to, Input::Up);
+        }
     }
     simulation.advance(outlook.to);
     Ok(Simulated {

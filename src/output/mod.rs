@@ -11,6 +11,15 @@ pub(crate) use ui::{Format, Style};
 
 /// Counts like a person: `1 run`, `2 runs`, `31,536,000 times`.
 pub(crate) fn counted(n: u64, one: &str) -> String {
+    if n == 1 {
+        format!("1 {one}")
+    } else {
+        format!("{} {one}s", grouped(n))
+    }
+}
+
+/// A number with its thousands set apart: `31,536,000`.
+pub(crate) fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut number = String::new();
     for (i, digit) in digits.chars().enumerate() {
@@ -19,11 +28,7 @@ pub(crate) fn counted(n: u64, one: &str) -> String {
         }
         number.push(digit);
     }
-    if n == 1 {
-        format!("1 {one}")
-    } else {
-        format!("{number} {one}s")
-    }
+    number
 }
 
 #[cfg(test)]

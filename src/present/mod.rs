@@ -198,7 +198,10 @@ pub(crate) fn simulated(schedule: &WouldBe, outlook: &Outlook, outcome: &ops::Si
         match h.what {
             What::Start => {
                 let late = (h.at - spec.due(h.nominal)).num_milliseconds();
-                let late = (late > 0).then(|| format!("{} late", spoken(u128::from(late.unsigned_abs()))));
+                let late = late.unsigned_abs();
+                // Parts of a second do not matter beside whole ones.
+                let told = if late < 1000 { late } else { late / 1000 * 1000 };
+                let late = (late > 0).then(|| format!("{} late", spoken(u128::from(told))));
                 views.push(event(h.nominal, h.at, "start", late));
             }
             What::Buffered => {

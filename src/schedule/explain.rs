@@ -5,7 +5,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::plan::Situation;
 use super::refusal::{Outcome, Reason};
 use super::undecided::{Undecided, undecided};
-use crate::spec::Spec;
+use crate::spec::{Spec, Tally};
+
+/// How many ranges of excluded times are told apart.
+const MOST_RANGES: usize = 200;
 
 /// What became of times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,10 +80,8 @@ pub fn explain(
     in_words: impl Fn(Option<usize>, Reason) -> String,
 ) -> Vec<Account> {
     let mut accounts: Vec<Account> = decided.into_iter().filter_map(|a| within(a, eras, (from, to))).collect();
-    let standing = undecided(situation, now);
-    let (mut cursor, current) = (situation.cursor, &situation.current);
-    for Undecided { times, fate, epoch } in standing {
-        cursor = cursor.max(times.last);
+    let current = &situation.current;
+    for Undecided { times, fate, epoch } in undecided(situation, now) {
         let (fate, reason) = match fate {
             Some((outcome, reason)) => (Fate::Refused(outcome), in_words(epoch, reason)),
             None => (Fate::Pending, "`tempo run` has not taken it up".to_owned()),
@@ -95,28 +96,30 @@ pub fn explain(
         };
         accounts.extend(within(account, eras, (from, to)));
     }
+    let after = situation.cursor.max(from - TimeDelta::nanoseconds(1));
     if let Some(times) = current
         .spec
-        .tally_due(cursor, situation.floor.max(now), to + current.spec.jitter())
+        .tally_due(after, situation.floor.max(now), to + current.spec.jitter())
     {
+        let (fate, reason) = match current.remaining {
+            _ if current.paused => (Fate::Pending, "to come, but the schedule is paused".to_owned()),
+            Some(0) => (Fate::Refused(Outcome::Exhausted), Reason::NoActionsLeft.text().to_owned()),
+            Some(left) => (Fate::Pending, format!("to come, as long as actions are left: {left}")),
+            None => (Fate::Pending, "to come".to_owned()),
+        };
         let account = Account {
             from: times.first,
             to: times.last,
             count: times.count,
-            fate: Fate::Pending,
-            reason: if current.paused {
-                "to come, but the schedule is paused"
-            } else {
-                "to come"
-            }
-            .to_owned(),
+            fate,
+            reason,
             run: None,
         };
         accounts.extend(within(account, eras, (from, to)));
     }
     for era in eras {
-        let after = era.after.max(from - TimeDelta::nanoseconds(1));
-        accounts.extend(era.spec.excluded(after, era.until.min(to)).map(|times| Account {
+        let (after, until) = (era.after.max(from - TimeDelta::nanoseconds(1)), era.until.min(to));
+        accounts.extend(excluded(era.spec, after, until).into_iter().map(|times| Account {
             from: times.first,
             to: times.last,
             count: times.count,
@@ -127,6 +130,21 @@ pub fn explain(
     }
     accounts.sort_by_key(|a| (a.from, a.to));
     accounts
+}
+
+/// What exclusions removed, in ranges; where they take turns with other times too often to be told apart, in one.
+fn excluded(spec: &Spec, after: DateTime<Utc>, until: DateTime<Utc>) -> Vec<Tally> {
+    let ranges: Vec<Tally> = spec.excluded(after, until).take(MOST_RANGES + 1).collect();
+    let (Some(first), Some(_)) = (ranges.first(), ranges.get(MOST_RANGES)) else {
+        return ranges;
+    };
+    let count = |spec: &Spec| spec.tally(first.first - TimeDelta::nanoseconds(1), until);
+    let (all, left) = (count(&spec.without_exclusions()), count(spec));
+    let one = all.map(|all| Tally {
+        count: all.count - left.map_or(0, |l| l.count),
+        ..all
+    });
+    one.into_iter().collect()
 }
 
 /// The part of an account that lies in a window; the whole of it where other times lie between its own.
@@ -142,7 +160,7 @@ fn within(account: Account, eras: &[Era<'_>], (from, to): (DateTime<Utc>, DateTi
         let parts = eras
             .iter()
             .filter_map(|e| e.spec.tally(e.after.max(just_before), e.until.min(to)));
-        parts.reduce(|a, b| crate::spec::Tally {
+        parts.reduce(|a, b| Tally {
             first: a.first.min(b.first),
             last: a.last.max(b.last),
             count: a.count + b.count,
@@ -157,4 +175,46 @@ fn within(account: Account, eras: &[Era<'_>], (from, to): (DateTime<Utc>, DateTi
         count: part.count,
         ..account
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::written::Written;
+    use crate::zoneinfo::ZoneInfo;
+
+    #[test]
+    fn an_account_is_cut_to_the_window_both_ends_included() {
+        let written = Written {
+            interval: vec!["10s".to_owned()],
+            ..Written::default()
+        };
+        let spec = Spec::compile(&written, "s", &ZoneInfo::compiled_in()).unwrap();
+        let at = |s: i64| DateTime::from_timestamp(1_000_000_000 + s, 0).unwrap();
+        let eras = [Era {
+            spec: &spec,
+            after: at(-1),
+            until: DateTime::<Utc>::MAX_UTC,
+        }];
+        let account = Account {
+            from: at(10),
+            to: at(50),
+            count: 5,
+            fate: Fate::Refused(Outcome::Paused),
+            reason: String::new(),
+            run: None,
+        };
+        for (from, to, want) in [
+            (0, 9, None),
+            (0, 10, Some((10, 10, 1))),
+            (15, 40, Some((20, 40, 3))),
+            (50, 99, Some((50, 50, 1))),
+            (51, 99, None),
+            (0, 99, Some((10, 50, 5))),
+        ] {
+            let part = within(account.clone(), &eras, (at(from), at(to)));
+            let told = part.map(|a| ((a.from - at(0)).num_seconds(), (a.to - at(0)).num_seconds(), a.count));
+            assert_eq!(told, want, "{from} to {to}");
+        }
+    }
 }

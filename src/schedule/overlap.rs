@@ -200,6 +200,62 @@ mod tests {
         }
     }
 
+    /// A start of a trigger with a policy of its own.
+    fn manual(s: i64, overlap: OverlapPolicy) -> Start {
+        Start {
+            origin: Origin::Trigger(s),
+            overlap: Some(overlap),
+            ..start(s)
+        }
+    }
+
+    #[test]
+    fn starts_begin_in_order_and_a_newer_one_takes_the_place_only_of_its_like() {
+        use OverlapPolicy as P;
+        let rules = |overlap| Rules {
+            overlap,
+            paused: false,
+            max_buffer: 1000,
+        };
+        let seconds = |starts: &[Start]| starts.iter().map(|s| s.nominal.timestamp()).collect::<Vec<_>>();
+        let queue = vec![start(1), manual(2, P::AllowAll), manual(3, P::AllowAll)];
+        assert_eq!(
+            seconds(&settle(Vec::new(), queue, &[], rules(P::Skip), &mut None).start),
+            [1, 2, 3]
+        );
+        // A manual start is not skipped for a newer time of the spec, nor a time of the spec for a manual start.
+        for queue in [vec![manual(1, P::Skip), start(2)], vec![start(1), manual(2, P::Skip)]] {
+            let s = settle(Vec::new(), queue, &[], rules(P::Skip), &mut None);
+            assert_eq!((seconds(&s.start), s.refused[0].reason), (vec![1], Reason::StillRunning));
+        }
+        // The newest of several overdue is the one action that is left.
+        let mut left = Some(1);
+        let s = settle(Vec::new(), vec![start(1), start(2)], &[], rules(P::Skip), &mut left);
+        assert_eq!(
+            (seconds(&s.start), s.refused[0].outcome, left),
+            (vec![2], Outcome::Skipped, Some(0))
+        );
+    }
+
+    #[test]
+    fn what_is_held_stands_in_the_way_as_a_run_does() {
+        for (overlap, begun, waiting) in [
+            (OverlapPolicy::Skip, 0, 1),
+            (OverlapPolicy::BufferOne, 0, 1),
+            (OverlapPolicy::BufferAll, 0, 2),
+            (OverlapPolicy::AllowAll, 1, 1),
+        ] {
+            let rules = Rules {
+                overlap,
+                paused: false,
+                max_buffer: 1000,
+            };
+            let s = settle(vec![start(1)], vec![start(2)], &[], rules, &mut None);
+            assert_eq!((s.start.len(), s.wait.len()), (begun, waiting), "{overlap:?}");
+            assert_eq!(s.wait[0].nominal.timestamp(), 1, "{overlap:?}");
+        }
+    }
+
     #[test]
     fn the_buffer_drops_what_is_over_its_limit() {
         let going = [Running { run: 1, stopping: None }];

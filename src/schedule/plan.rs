@@ -364,38 +364,48 @@ mod tests {
     use crate::spec::written::Written;
     use crate::zoneinfo::ZoneInfo;
 
-    #[test]
-    fn a_definition_has_the_times_due_after_the_floor_and_up_to_its_end() {
-        let every = |interval: &str| {
-            let written = Written {
-                interval: vec![interval.to_owned()],
-                ..Written::default()
-            };
-            Spec::compile(&written, "s", &ZoneInfo::compiled_in()).unwrap()
+    fn every(interval: &str) -> Spec {
+        let written = Written {
+            interval: vec![interval.to_owned()],
+            ..Written::default()
         };
-        let at = |s: i64| DateTime::from_timestamp(1_000_000_000 + s, 0).unwrap();
-        let (old, new) = (every("10s"), every("5s"));
-        let policies = Policies {
-            overlap: OverlapPolicy::AllowAll,
-            ..Policies::default()
-        };
-        let epoch = |spec, until| Epoch {
+        Spec::compile(&written, "s", &ZoneInfo::compiled_in()).unwrap()
+    }
+
+    fn at(s: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_000_000_000 + s, 0).unwrap()
+    }
+
+    fn epoch(spec: &Spec, remaining: Option<u64>, until: DateTime<Utc>) -> Epoch<'_> {
+        Epoch {
             spec,
-            policies,
+            policies: Policies {
+                overlap: OverlapPolicy::AllowAll,
+                ..Policies::default()
+            },
             paused: false,
-            remaining: None,
+            remaining,
             until,
-        };
-        let situation = Situation {
-            current: epoch(&new, at(40)),
-            past: vec![epoch(&old, at(30))],
+        }
+    }
+
+    fn situation<'a>(past: Vec<Epoch<'a>>, current: Epoch<'a>) -> Situation<'a> {
+        Situation {
+            current,
+            past,
             cursor: at(0),
             floor: at(10),
             waiting: Vec::new(),
             running: Vec::new(),
             requests: Vec::new(),
-            max_buffer: 1000,
-        };
+            max_buffer: 4,
+        }
+    }
+
+    #[test]
+    fn a_definition_has_the_times_due_after_the_floor_and_up_to_its_end() {
+        let (old, new) = (every("10s"), every("5s"));
+        let situation = situation(vec![epoch(&old, None, at(30))], epoch(&new, None, at(40)));
         let plan = plan(&situation, at(42));
         let begun: Vec<_> = plan.begin.iter().map(|b| (b.start.nominal, b.epoch)).collect();
         let want = [(at(20), Some(0)), (at(30), Some(0)), (at(35), None), (at(40), None)];
@@ -404,5 +414,58 @@ mod tests {
             "10 is the floor's; 30 is the old one's, and not the new one's too"
         );
         assert_eq!((plan.cursor, plan.floor, plan.next_due), (at(40), at(30), Some(at(45))));
+    }
+
+    #[test]
+    fn actions_that_are_set_anew_are_not_spent_by_what_began_before() {
+        let spec = every("10s");
+        for (before, after, begun, left) in [
+            (Some(3), Some(5), 4, Some(3)),
+            (Some(3), Some(3), 3, Some(0)),
+            (None, Some(1), 3, Some(0)),
+        ] {
+            let situation = situation(vec![epoch(&spec, before, at(30))], epoch(&spec, after, at(50)));
+            let plan = plan(&situation, at(50));
+            assert_eq!(
+                (plan.begin.len(), plan.remaining),
+                (begun, left),
+                "{before:?}, then {after:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_backfill_leaves_half_of_the_buffer_to_the_times_of_the_spec() {
+        let spec = every("10s");
+        let mut situation = situation(Vec::new(), epoch(&spec, None, at(5)));
+        situation.running = vec![Running { run: 1, stopping: None }];
+        situation.requests = vec![Request {
+            key: 1,
+            kind: RequestKind::Backfill {
+                start: at(-100),
+                end: at(0),
+                done_to: None,
+            },
+            overlap: Some(OverlapPolicy::BufferAll),
+        }];
+        let plan = plan(&situation, at(5));
+        assert_eq!((plan.waiting.len(), plan.requests[0].finished), (2, false));
+    }
+
+    #[test]
+    fn what_begins_in_the_way_of_a_start_that_replaces_it_is_stopped_by_the_next_plan() {
+        let spec = every("1h");
+        let mut situation = situation(Vec::new(), epoch(&spec, None, at(5)));
+        let trigger = |key, overlap| Request {
+            key,
+            kind: RequestKind::Trigger(at(5)),
+            overlap: Some(overlap),
+        };
+        situation.requests = vec![trigger(1, OverlapPolicy::AllowAll), trigger(2, OverlapPolicy::CancelOther)];
+        let plan = plan(&situation, at(5));
+        assert_eq!(
+            (plan.begin.len(), plan.waiting.len(), plan.cancel, plan.more),
+            (1, 1, true, true)
+        );
     }
 }

@@ -192,6 +192,8 @@ fn days(month_days: &[Range], week_days: &[Range]) -> Option<String> {
         [1, 2, 3, 4, 5] => "weekday".to_owned(),
         other => list(&other.iter().map(|d| weekday_name(*d)).collect::<Vec<_>>()),
     };
+    // A day cannot be two of them.
+    let any_of_them = named.replace(" and ", " or ");
     match (all_days, all_weekdays) {
         (true, true) => Some("every day".to_owned()),
         (true, false) if on.is_empty() => None,
@@ -201,7 +203,7 @@ fn days(month_days: &[Range], week_days: &[Range]) -> Option<String> {
             Some(if weekdays_too {
                 format!("on the {days}")
             } else {
-                format!("on the {days} if a {named}")
+                format!("on the {days} if a {any_of_them}")
             })
         }
     }
@@ -230,6 +232,8 @@ fn month_day(day: &MonthDay) -> Option<String> {
         MonthDay::BeforeLast(0) => Some("the last day".to_owned()),
         MonthDay::BeforeLast(1) => Some("the day before the last".to_owned()),
         MonthDay::BeforeLast(n) => Some(format!("the day {n} days before the last")),
+        // At the ends of a month the nearest may be in another one, which does not count: that is no sentence.
+        MonthDay::NearestWeekday(1 | 28..) => None,
         MonthDay::NearestWeekday(n) => Some(format!("the weekday nearest the {}", ordinal(*n))),
         MonthDay::LastWeekday => Some("the last weekday".to_owned()),
     }
@@ -353,6 +357,8 @@ mod tests {
                 "*/10 9 * 3 FRI#5",
                 "every 10 min from 09:00 to 09:59, on the 5th Friday of the month in March (UTC)",
             ),
+            ("0 9 1W * *", "cron `0 9 1W * *` (UTC)"),
+            ("0 0 1,2 * 1,2", "at 00:00 on the 1st and 2nd if a Monday or Tuesday (UTC)"),
             ("0 9 L * FRI", "cron `0 9 L * FRI` (UTC)"),
             ("0 9 * * MON,FRI#2", "cron `0 9 * * MON,FRI#2` (UTC)"),
             ("0 9-17 * * MON-FRI", "every hour from 09:00 to 17:00, every weekday (UTC)"),

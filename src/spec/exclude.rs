@@ -91,22 +91,25 @@ impl<'a> Search<'a> {
 
     /// The first time left of a day of the month, from `second_of_day` on.
     fn first_left(&mut self, by_time: &[u32], day: i64, second_of_day: i64) -> Option<i64> {
-        let matching = by_time.iter().enumerate().filter(|(_, days)| **days >> day & 1 == 1);
-        if second_of_day > 0 || by_time.len() > 64 {
-            let matching: Vec<_> = matching.map(|(i, _)| self.times[i]).collect();
-            return self.time_left(&matching, second_of_day);
+        let matching = || by_time.iter().enumerate().filter(|(_, days)| **days >> day & 1 == 1);
+        let exclusions = |all: &[&'a Calendar]| -> Vec<_> { matching().map(|(i, _)| all[i]).collect() };
+        if by_time.len() > 64 {
+            return self.time_left(&exclusions(&self.times), second_of_day);
         }
-        let set = matching.fold(0_u64, |set, (i, _)| set | 1 << i);
-        if let Some((_, left)) = self.known.iter().find(|(known, _)| *known == set) {
-            return *left;
+        let set = matching().fold(0_u64, |set, (i, _)| set | 1 << i);
+        let known = self.known.iter().find(|(known, _)| *known == set).map(|(_, left)| *left);
+        let left = if let Some(left) = known {
+            left?
+        } else {
+            let left = self.time_left(&exclusions(&self.times), 0);
+            self.known.push((set, left));
+            left?
+        };
+        if left >= second_of_day {
+            Some(left)
+        } else {
+            self.time_left(&exclusions(&self.times), second_of_day)
         }
-        let matching: Vec<_> = (0..by_time.len())
-            .filter(|i| set >> i & 1 == 1)
-            .map(|i| self.times[i])
-            .collect();
-        let left = self.time_left(&matching, 0);
-        self.known.push((set, left));
-        left
     }
 
     fn time_left(&self, exclusions: &[&Calendar], second_of_day: i64) -> Option<i64> {

@@ -14,8 +14,9 @@ impl Spec {
     #[must_use]
     pub fn note_on(&self, before: DateTime<Utc>, nominal: DateTime<Utc>) -> Option<String> {
         let at = nominal.timestamp();
+        let within = |c: &Change| self.within_bounds(c.at);
         let skipped = |c: Change| self.first_in(&self.calendars, c.skipped()?).map(|civil| self.skipped(civil));
-        let note = self.zone.changes(before.timestamp(), at).find_map(skipped);
+        let note = self.zone.changes(before.timestamp(), at).filter(within).find_map(skipped);
         note.or_else(|| {
             let reach = 86_400;
             let repeats = |c: &Change| {
@@ -41,6 +42,10 @@ impl Spec {
                 return self.first_in(&hourly, gap).map(|civil| self.skipped(civil));
             }
             let civil = self.first_in(&hourly, change.repeated()?)?;
+            let passes = [change.at - 1, change.at].map(|near| civil - change.offset_at(near));
+            if !passes.into_iter().all(|at| self.within_bounds(at)) {
+                return None;
+            }
             let which = match self.transitions.repeat {
                 Repeat::Both => "fires both times",
                 Repeat::First => "fires the first time",
@@ -48,6 +53,11 @@ impl Spec {
             };
             Some(format!("the clock goes back: {} comes twice and {which}", shown(civil)?))
         })
+    }
+
+    fn within_bounds(&self, at: i64) -> bool {
+        let after = self.start.is_none_or(|start| start.timestamp() <= at);
+        after && self.end.is_none_or(|end| at <= end.timestamp())
     }
 
     /// The first civil time of calendars from one civil second to before another, that no exclusion removes.
@@ -69,7 +79,12 @@ impl Spec {
 }
 
 fn shown(civil: i64) -> Option<String> {
-    Some(DateTime::from_timestamp(civil, 0)?.format("%Y-%m-%d %H:%M").to_string())
+    let pattern = if civil % 60 == 0 {
+        "%Y-%m-%d %H:%M"
+    } else {
+        "%Y-%m-%d %H:%M:%S"
+    };
+    Some(DateTime::from_timestamp(civil, 0)?.format(pattern).to_string())
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::text::{self, Fault, TextError};
 /// Reads a Quartz expression: seconds first, Sunday = 1, `?` allowed, an optional year last.
 ///
 /// # Errors
-/// When the `cron` crate refuses it.
+/// When the `cron` crate refuses it, it names no year from 2000 to 2100, or is longer than a text may be.
 pub fn parse(written: &str) -> Result<Fields, TextError> {
     text::check_length("quartz", written)?;
     let schedule = cron::Schedule::from_str(written).map_err(|e| refusal(written, &e.to_string()))?;
@@ -25,12 +25,19 @@ pub fn parse(written: &str) -> Result<Fields, TextError> {
         }
         ranges
     };
-    let year = if schedule.years().is_all() {
+    // The crate knows years from 1970 on; those that can fire here are a part of them.
+    let (first, last) = (field::YEAR.min, field::YEAR.max);
+    let cut = |r: Range| Range {
+        start: r.start.max(first),
+        end: r.end.min(last),
+        ..r
+    };
+    let years = ranges(schedule.years()).into_iter().map(cut).filter(|r| r.start <= r.end);
+    let year: Vec<Range> = if schedule.years().is_all() {
         Vec::new()
     } else {
-        ranges(schedule.years())
+        years.collect()
     };
-    let year: Vec<Range> = year.into_iter().filter(|r| r.start >= 2000 && r.end <= 2100).collect();
     if year.is_empty() && !schedule.years().is_all() {
         return Err(TextError::whole("quartz", written, "no year from 2000 to 2100"));
     }
@@ -85,7 +92,8 @@ fn refusal(written: &str, theirs: &str) -> TextError {
     for (field, (at, word)) in fields.iter().zip(words) {
         let by_day = field.name.starts_with("day");
         let upper = word.to_ascii_uppercase();
-        if by_day && (upper.contains('#') || upper.starts_with('L') || upper.ends_with(['L', 'W'])) {
+        let special = |item: &str| item.contains('#') || item.starts_with('L') || item.ends_with(['L', 'W']);
+        if by_day && upper.split(',').any(special) {
             faults.push(Fault {
                 span: at..at + word.len(),
                 message: format!("{} `{word}`: `L`, `W` and `#` are not read in Quartz expressions", field.name),
@@ -98,8 +106,13 @@ fn refusal(written: &str, theirs: &str) -> TextError {
         }
     }
     if faults.is_empty() {
-        let last = theirs.lines().last().unwrap_or_default().trim();
-        return TextError::whole("quartz", written, format!("not a Quartz expression ({last})")).hint(hint);
+        let last = theirs.lines().last().unwrap_or_default().trim().to_lowercase();
+        let why = if last.chars().any(char::is_alphabetic) {
+            format!(": {last}")
+        } else {
+            String::new()
+        };
+        return TextError::whole("quartz", written, format!("not a Quartz expression{why}")).hint(hint);
     }
     TextError {
         what: "quartz",
@@ -136,6 +149,15 @@ mod tests {
             }]
         );
         assert_eq!(parse("0 0 9 ? * 1").unwrap().day_of_week, [Range::single(0)]);
+    }
+
+    #[test]
+    fn years_before_2000_are_left_out_and_the_others_stay() {
+        let years = |written| parse(written).unwrap().year;
+        let range = |start, end| Range { start, end, step: 1 };
+        assert_eq!(years("0 0 9 * * ? 1999-2030,2050"), [range(2000, 2030), range(2050, 2050)]);
+        assert_eq!(years("0 0 9 * * ? 1971-2100"), [range(2000, 2100)]);
+        assert!(parse("0 0 9 * * ? 1980-1990").is_err());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use rusqlite::named_params;
 use super::Read;
 use super::rows::{Attempt as _, at, json, ms, named};
 use crate::error::Error;
+use crate::run::outcome::Status;
 use crate::schedule::refusal::Outcome;
 use crate::spec::written::Written;
 
@@ -16,6 +17,8 @@ pub(crate) struct StartedRow {
     pub(crate) due: DateTime<Utc>,
     pub(crate) started: DateTime<Utc>,
     pub(crate) run: (String, String),
+    pub(crate) status: Status,
+    pub(crate) incidents: u64,
 }
 
 /// Times that did not start.
@@ -40,19 +43,29 @@ impl Read<'_> {
         schedule: i64,
         (from, to): (DateTime<Utc>, DateTime<Utc>),
     ) -> Result<Vec<StartedRow>, Error> {
-        const SQL: &str = "SELECT nominal_ms, due_ms, started_ms, run_id, workflow_id FROM run
+        const SQL: &str = "SELECT nominal_ms, due_ms, started_ms, run_id, workflow_id, status, incidents FROM run
             WHERE schedule = :schedule AND origin = 'scheduled' AND nominal_ms BETWEEN :from AND :to ORDER BY nominal_ms";
         let what = "read what started";
         let mut statement = self.0.prepare_cached(SQL).attempt(what)?;
         let rows = statement.query_map(named_params! {":schedule": schedule, ":from": ms(from), ":to": ms(to)}, |r| {
-            Ok(StartedRow {
+            let row = StartedRow {
                 nominal: at(r.get("nominal_ms")?),
                 due: at(r.get("due_ms")?),
                 started: at(r.get("started_ms")?),
                 run: (r.get("run_id")?, r.get("workflow_id")?),
-            })
+                status: Status::Running,
+                incidents: r.get("incidents")?,
+            };
+            Ok((row, r.get::<_, String>("status")?))
         });
-        rows.attempt(what)?.collect::<rusqlite::Result<_>>().attempt(what)
+        let rows = rows.attempt(what)?.collect::<rusqlite::Result<Vec<_>>>().attempt(what)?;
+        let checked = |(row, status): (StartedRow, String)| {
+            Ok(StartedRow {
+                status: named("status", &status, Status::named(&status))?,
+                ..row
+            })
+        };
+        rows.into_iter().map(checked).collect()
     }
 
     /// The times of a schedule that did not start, in ranges that touch `from` to `to`.

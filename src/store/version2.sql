@@ -17,6 +17,7 @@ CREATE TABLE past_spec (
     PRIMARY KEY (schedule, until_ms)
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX refused_until ON refused (schedule, to_ms);           -- for `refused_between`
 CREATE INDEX run_backfilled ON run (schedule, nominal_ms) WHERE origin = 'backfill';   -- for `refused_between`
 
 CREATE INDEX schedule_zone ON schedule (time_zone, key);           -- for `zones_in_use` and `attend_zone`

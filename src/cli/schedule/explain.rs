@@ -57,6 +57,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             }
             let until = if count == 1 { String::new() } else { clock.full(last.to.0) };
             let style = match first.outcome {
+                "started" if !first.reason.ends_with("Completed") && !first.reason.ends_with("Running") => Some(Style::Bad),
                 "started" => Some(Style::Good),
                 "missed" | "dropped" => Some(Style::Bad),
                 "skipped" | "superseded" => Some(Style::Warn),
@@ -78,7 +79,11 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         &context.ui,
         &[&from, "TO", "TIMES", "OUTCOME", "WHY", "RUN"],
         &rows,
-        "The spec names no time in this span; `--from` and `--to` name another.",
+        &format!(
+            "No time of it lies in this span; it was made {} {}, and `--from` and `--to` name another.",
+            clock.full(row.created),
+            clock.zone()
+        ),
     )
 }
 

@@ -20,8 +20,8 @@ pub(super) struct Args {
     #[command(flatten)]
     when: WhenArgs,
     /// How many times
-    #[arg(long, default_value_t = 10, value_name = "N")]
-    count: usize,
+    #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(..=100_000))]
+    count: u32,
     /// Times after this; now when not given
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     from: Option<String>,
@@ -56,7 +56,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         .from
         .as_deref()
         .map_or(Ok(now), |t| instant::parse(t, spec.zone(), now))?;
-    let times = present::next(&spec, from, args.count);
+    let times = present::next(&spec, from, args.count as usize);
     if !context.ui.is_text() {
         return context.ui.json_list(&times);
     }

@@ -9,7 +9,7 @@ use crate::names::ScheduleId;
 use crate::ops::{self, Outage, Outlook, instant};
 use crate::output::table::{plain, table};
 use crate::output::views::SimulatedView;
-use crate::output::{Style, counted};
+use crate::output::{Style, counted, grouped};
 use crate::present;
 use crate::spec::text::duration;
 use crate::spec::zone::Zone;
@@ -35,7 +35,7 @@ pub(super) struct Args {
     /// For so long
     #[arg(long = "for", value_name = "DURATION", default_value = "1h")]
     span: String,
-    /// `tempo run` is down: `2026-05-05T09:10:00Z..2026-05-05T09:40:00Z`, `+10m..+40m` counted from now; repeats
+    /// `tempo run` is down, and a run that is cut off begins anew when it is back: `2026-05-05T09:10:00Z..2026-05-05T09:40:00Z`, `+10m..+40m` counted from now; repeats
     #[arg(long, value_name = "FROM..TO", allow_hyphen_values = true)]
     down: Vec<String>,
 }
@@ -61,6 +61,14 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         to: from + delta(&args.span)?,
         outages: outages(&args.down, zone, now)?,
     };
+    if schedule.paused {
+        context.ui.hint("It is paused; this is what it would do if it were not.");
+    }
+    if schedule.without_jitter {
+        context
+            .ui
+            .hint("Without an id there is no seed for the jitter: the times shown are the nominal ones.");
+    }
     let views = present::simulated(&schedule, &outlook, &ops::simulate(&schedule, &outlook)?);
     if !context.ui.is_text() {
         return context.ui.json_list(&views);
@@ -138,12 +146,15 @@ fn show(context: &Context, views: &[SimulatedView]) -> Result<(), Error> {
         &rows,
         "Nothing happens in this span; `--from` and `--for` name another.",
     )?;
+    if views.is_empty() {
+        return Ok(());
+    }
     let count = |event: &str| views.iter().filter(|v| v.event == event).count() as u64;
     let told = ["skipped", "missed", "dropped", "superseded", "exhausted", "excluded"].map(|event| (event, count(event)));
     let told: Vec<_> = told
         .iter()
         .filter(|(_, n)| *n > 0)
-        .map(|(event, n)| format!(", {n} {event}"))
+        .map(|(event, n)| format!(", {} {event}", grouped(*n)))
         .collect();
     context
         .ui

@@ -60,8 +60,17 @@ fn a_time_between_nominal_and_due_survives_a_shorter_jitter_once() {
     // A time that is due long after it is nominal, with others before it.
     let late = |at: &DateTime<Utc>| spec.due(*at) - *at > TimeDelta::seconds(6);
     let pending = spec.times_after(created + TimeDelta::seconds(20)).find(late).unwrap();
-    let change = pending + TimeDelta::seconds(3);
-    for (down, paused) in [(false, false), (true, false), (false, true), (true, true)] {
+    let changes: [(DateTime<Utc>, &[&str]); 3] = [
+        (pending + TimeDelta::seconds(3), &["1s", "500ms", "9s"]),
+        (pending + TimeDelta::seconds(3), &["1s"]),
+        // At the very second that it is nominal, without any jitter from then on.
+        (pending, &["0s"]),
+    ];
+    let cases = changes
+        .iter()
+        .flat_map(|c| [(false, false), (true, false), (false, true), (true, true)].map(|d| (c, d)));
+    for ((change, jitters), (down, paused)) in cases {
+        let change = *change;
         let mut engine = Engine::new(&beginning, &a_minute);
         if down {
             engine.deed(&Deed::Down, created);
@@ -70,7 +79,7 @@ fn a_time_between_nominal_and_due_survives_a_shorter_jitter_once() {
         if paused {
             engine.deed(&Deed::Pause(String::new()), change);
         }
-        for jitter in ["1s", "500ms", "9s"] {
+        for jitter in *jitters {
             let update = Deed::Update(Box::new(every("10s", Some(jitter))), beginning.policies, "myid".to_owned());
             engine.deed(&update, change);
         }
