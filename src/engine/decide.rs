@@ -41,7 +41,10 @@ pub(crate) fn decide(write: &Write<'_>, terms: Terms<'_>, schedule: i64, now: Da
         .iter()
         .map(|e| terms.catalog.spec(&row.id, &e.spec))
         .collect::<Result<Vec<_>, _>>()?;
-    let plan = plan(&row.situation(&current, &past, terms.max_buffer), now);
+    let own_spec = |json: &String| terms.catalog.spec(&row.id, json);
+    let asked_under = row.requests.iter().map(|r| r.spec.as_ref().map(own_spec).transpose());
+    let asked_under = asked_under.collect::<Result<Vec<_>, _>>()?;
+    let plan = plan(&row.situation((&current, &past), asked_under, terms.max_buffer), now);
     let carried = write.carry_out(&row, &plan, now)?;
     let mut decided = Decided {
         stopped: carried.stopped,

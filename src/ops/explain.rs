@@ -75,7 +75,8 @@ pub(crate) fn explain(
     }
     let in_words =
         |epoch, reason: crate::schedule::refusal::Reason| reason.text_with(&situation.definition(epoch).circumstances());
-    let plan_of = situation.situation(&current, &past, MAX_BUFFER);
+    // What was asked for by hand has no part in it.
+    let plan_of = situation.situation((&current, &past), Vec::new(), MAX_BUFFER);
     Ok(account_for(decided, &plan_of, &eras, window, now, in_words))
 }
 

@@ -46,7 +46,7 @@ pub(crate) fn schedule(read: &Read<'_>, zones: &dyn Zones, row: ScheduleRow, now
         })
         .collect();
     let backfills = read.open_backfills(Some(row.key))?;
-    let backfills = backfills.iter().map(|b| backfill(b, &spec)).collect();
+    let backfills = views_of(&backfills, &spec, zones)?;
     let written = row.written()?;
     Ok(ScheduleView {
         spec: Some(written),
@@ -93,7 +93,7 @@ pub(crate) fn schedules(
                 None => Vec::new(),
                 Some(found) => {
                     let spec = row.compiled(zones)?;
-                    found.iter().map(|b| backfill(b, &spec)).collect()
+                    views_of(&found, &spec, zones)?
                 }
             };
             Ok(brief(row, running, backfills))
@@ -132,6 +132,14 @@ fn brief(row: ScheduleRow, running: Vec<RunningAction>, backfills: Vec<BackfillV
         created_at: Instant(row.created),
         updated_at: Instant(row.updated),
     }
+}
+
+fn views_of(rows: &[BackfillRow], spec: &Spec, zones: &dyn Zones) -> Result<Vec<BackfillView>, Error> {
+    let view = |row: &BackfillRow| {
+        let own = row.own_spec(spec.seed(), zones)?;
+        Ok(backfill(row, own.as_ref().unwrap_or(spec)))
+    };
+    rows.iter().map(view).collect()
 }
 
 fn backfill(row: &BackfillRow, spec: &Spec) -> BackfillView {

@@ -33,7 +33,7 @@ impl Planner {
                 }
                 RequestKind::Backfill { start, end, done_to } => {
                     let policy = request.overlap.unwrap_or(situation.current.policies.overlap);
-                    let spec = situation.current.spec;
+                    let spec = request.spec.as_deref().unwrap_or(situation.current.spec);
                     let end = end.min(now);
                     let after = done_to.unwrap_or(start - TimeDelta::nanoseconds(1));
                     let progress = match policy {
@@ -159,7 +159,7 @@ impl Planner {
                 // Half of the buffer, as Temporal has it: the schedule's own times need room to wait as well.
                 let room = (self.max_buffer / 2).saturating_sub(self.queue.len());
                 let after = all.done_to.unwrap_or(start - TimeDelta::nanoseconds(1));
-                let spec = situation.current.spec;
+                let spec = request.spec.as_deref().unwrap_or(situation.current.spec);
                 let times = spec.times_after(after).take_while(|t| *t <= end);
                 let some = self.backfill_some(request, times, room);
                 all.taken += some.taken;

@@ -1,5 +1,7 @@
 //! The plan: which nominal times start, wait, are skipped or missed, and why; what is stopped; where the cursor moves. Pure.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Policies;
@@ -34,6 +36,8 @@ pub struct Request {
     pub kind: RequestKind,
     /// The policy it named.
     pub overlap: Option<OverlapPolicy>,
+    /// The spec whose times a backfill runs, where the schedule has had another since it was asked for.
+    pub spec: Option<Arc<Spec>>,
 }
 
 /// What a request asks of a schedule.
@@ -447,6 +451,7 @@ mod tests {
                 done_to: None,
             },
             overlap: Some(OverlapPolicy::BufferAll),
+            spec: None,
         }];
         let plan = plan(&situation, at(5));
         assert_eq!((plan.waiting.len(), plan.requests[0].finished), (2, false));
@@ -460,6 +465,7 @@ mod tests {
             key,
             kind: RequestKind::Trigger(at(5)),
             overlap: Some(overlap),
+            spec: None,
         };
         situation.requests = vec![trigger(1, OverlapPolicy::AllowAll), trigger(2, OverlapPolicy::CancelOther)];
         let plan = plan(&situation, at(5));

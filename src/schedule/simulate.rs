@@ -1,6 +1,7 @@
 //! The plan folded over a span, with runs of scripted lengths: what would happen, and the oracle for the engine. Pure.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -351,6 +352,7 @@ impl<'a> Simulation<'a> {
             key: self.keys,
             kind,
             overlap,
+            spec: None,
         });
     }
 
@@ -384,6 +386,12 @@ impl<'a> Simulation<'a> {
             });
         } else {
             self.floor = self.floor.max(now);
+        }
+        if self.spec != spec {
+            let asked_under = Arc::new((*self.spec).clone());
+            for request in &mut self.requests {
+                request.spec.get_or_insert_with(|| Arc::clone(&asked_under));
+            }
         }
         (self.spec, self.policies, self.workflow_id, self.state.paused) = (spec, policies, workflow_id, paused);
         let over = paused || self.state.remaining_actions == Some(0);

@@ -139,6 +139,9 @@ impl Write<'_> {
             WHERE key = :key";
         const KEEP: &str = "INSERT INTO past_spec (schedule, until_ms, spec)
             SELECT key, :now, spec FROM schedule WHERE key = :key AND spec <> :spec ON CONFLICT DO NOTHING";
+        const KEEP_FOR_BACKFILLS: &str = "UPDATE request SET spec = s.spec FROM schedule s
+            WHERE request.schedule = :key AND request.kind = 'backfill' AND request.settled_ms IS NULL AND request.spec IS NULL
+                AND s.key = :key AND s.spec <> :spec";
         const PROGRESS: &str = "UPDATE progress SET next_ms = :next, remaining = :remaining WHERE schedule = :key";
         let what = "record the update";
         let workflow = self.workflow(new.action)?;
@@ -148,6 +151,8 @@ impl Write<'_> {
         statement
             .execute(named_params! {":key": key, ":spec": spec, ":now": ms(now)})
             .attempt(what)?;
+        let mut statement = self.0.0.prepare_cached(KEEP_FOR_BACKFILLS).attempt(what)?;
+        statement.execute(named_params! {":key": key, ":spec": spec}).attempt(what)?;
         let mut statement = self.0.0.prepare_cached(SQL).attempt(what)?;
         statement
             .execute(named_params! {

@@ -81,6 +81,16 @@ pub(crate) struct BackfillRow {
     pub(crate) start: DateTime<Utc>,
     pub(crate) end: DateTime<Utc>,
     pub(crate) taken: u64,
+    /// The spec it was asked under as JSON, where the schedule has had another since.
+    spec: Option<String>,
+}
+
+impl BackfillRow {
+    /// The spec it was asked under, where the schedule has had another since.
+    pub(crate) fn own_spec(&self, id: &str, zones: &dyn Zones) -> Result<Option<Spec>, Error> {
+        let compiled = |text: &String| Spec::compile(&json("spec", text)?, id, zones);
+        self.spec.as_ref().map(compiled).transpose()
+    }
 }
 
 const SCHEDULE: &str = "SELECT s.key, s.workflow, s.catchup_window_ms, s.pause_on_failure, s.note, s.paused, p.remaining,
@@ -238,7 +248,7 @@ impl Read<'_> {
 
     /// Backfills that are not done, of one schedule or of all, oldest first.
     pub(crate) fn open_backfills(&self, schedule: Option<i64>) -> Result<Vec<BackfillRow>, Error> {
-        const SQL: &str = "SELECT schedule, start_ms, end_ms, taken FROM request
+        const SQL: &str = "SELECT schedule, start_ms, end_ms, taken, spec FROM request
             WHERE settled_ms IS NULL AND kind = 'backfill' AND (:schedule IS NULL OR schedule = :schedule) ORDER BY key";
         let mut statement = self.0.prepare_cached(SQL).attempt("list the backfills")?;
         let rows = statement.query_map(named_params! {":schedule": schedule}, |r| {
@@ -247,6 +257,7 @@ impl Read<'_> {
                 start: at(r.get("start_ms")?),
                 end: at(r.get("end_ms")?),
                 taken: r.get::<_, i64>("taken")?.unsigned_abs(),
+                spec: r.get("spec")?,
             })
         });
         rows.attempt("list the backfills")?

@@ -1,5 +1,7 @@
 //! What the plan is made from, and the plan carried out: one transaction, so that the file says "not decided" or "decided and recorded".
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, named_params};
 
@@ -66,6 +68,16 @@ pub(crate) struct Going {
     pub(crate) stopping: Option<Stop>,
 }
 
+/// What is asked of a schedule and not settled.
+#[derive(Debug, Clone)]
+pub(crate) struct OpenRequest {
+    key: i64,
+    kind: RequestKind,
+    overlap: Option<OverlapPolicy>,
+    /// The spec of a backfill as JSON, where the schedule has had another since.
+    pub(crate) spec: Option<String>,
+}
+
 /// Everything that a plan is made from, as it is on file.
 #[derive(Debug, Clone)]
 pub(crate) struct SituationRow {
@@ -77,7 +89,7 @@ pub(crate) struct SituationRow {
     pub(crate) floor: DateTime<Utc>,
     pub(crate) waiting: Vec<Start>,
     pub(crate) going: Vec<Going>,
-    pub(crate) requests: Vec<Request>,
+    pub(crate) requests: Vec<OpenRequest>,
 }
 
 impl Read<'_> {
@@ -224,8 +236,8 @@ impl Read<'_> {
     }
 
     /// What is asked of a schedule and not settled, oldest first.
-    pub(crate) fn open_requests(&self, schedule: i64) -> Result<Vec<Request>, Error> {
-        const SQL: &str = "SELECT key, kind, overlap, start_ms, end_ms, done_to_ms, created_ms FROM request
+    pub(crate) fn open_requests(&self, schedule: i64) -> Result<Vec<OpenRequest>, Error> {
+        const SQL: &str = "SELECT key, kind, overlap, start_ms, end_ms, done_to_ms, created_ms, spec FROM request
             WHERE schedule = :key AND settled_ms IS NULL ORDER BY key";
         let mut statement = self.0.prepare_cached(SQL).attempt("read the requests")?;
         let rows = statement.query_map(named_params! {":key": schedule}, |r| {
@@ -237,18 +249,19 @@ impl Read<'_> {
                 },
                 _ => RequestKind::Trigger(at(r.get("created_ms")?)),
             };
-            Ok((r.get("key")?, kind, r.get::<_, Option<String>>("overlap")?))
+            Ok((r.get("key")?, kind, r.get::<_, Option<String>>("overlap")?, r.get("spec")?))
         });
         let rows = rows
             .attempt("read the requests")?
             .collect::<rusqlite::Result<Vec<_>>>()
             .attempt("read the requests")?;
         rows.into_iter()
-            .map(|(key, kind, overlap)| {
-                Ok(Request {
+            .map(|(key, kind, overlap, spec)| {
+                Ok(OpenRequest {
                     key,
                     kind,
                     overlap: overlap.as_deref().map(policy).transpose()?,
+                    spec,
                 })
             })
             .collect()
@@ -256,16 +269,27 @@ impl Read<'_> {
 }
 
 impl SituationRow {
-    /// As the plan wants it, with its specs made ready.
-    pub(crate) fn situation<'a>(&self, current: &'a Spec, past: &'a [impl AsRef<Spec>], max_buffer: usize) -> Situation<'a> {
+    /// As the plan wants it, with its specs made ready: the current one, those of the past, and those of requests that have their own.
+    pub(crate) fn situation<'a>(
+        &self,
+        (current, past): (&'a Spec, &'a [Arc<Spec>]),
+        asked_under: Vec<Option<Arc<Spec>>>,
+        max_buffer: usize,
+    ) -> Situation<'a> {
+        let request = |(r, spec): (&OpenRequest, Option<Arc<Spec>>)| Request {
+            key: r.key,
+            kind: r.kind,
+            overlap: r.overlap,
+            spec,
+        };
         Situation {
             current: self.current.epoch(current),
-            past: self.past.iter().zip(past).map(|(e, spec)| e.epoch(spec.as_ref())).collect(),
+            past: self.past.iter().zip(past).map(|(e, spec)| e.epoch(spec)).collect(),
             cursor: self.cursor,
             floor: self.floor,
             waiting: self.waiting.clone(),
             running: self.running(),
-            requests: self.requests.clone(),
+            requests: self.requests.iter().zip(asked_under).map(request).collect(),
             max_buffer,
         }
     }

@@ -28,3 +28,5 @@ CREATE TABLE zone (
 ) STRICT, WITHOUT ROWID;
 
 ALTER TABLE incident ADD COLUMN note TEXT NOT NULL DEFAULT '';        -- what people say of it
+
+ALTER TABLE request ADD COLUMN spec TEXT;                             -- of a backfill: the spec it was asked under, where that has changed

@@ -107,6 +107,33 @@ fn a_time_between_nominal_and_due_survives_a_shorter_jitter_once() {
 }
 
 #[test]
+fn a_backfill_runs_the_times_it_was_asked_for_whatever_the_spec_becomes() {
+    let beginning = beginning("2022-06-01T12:00:01Z", "1h", None, OverlapPolicy::AllowAll);
+    let now = beginning.created;
+    let mut engine = Engine::new(&beginning, &a_minute);
+    engine.deed(&Deed::Down, now);
+    let asked = Deed::Backfill(now - TimeDelta::hours(3), now, Some(OverlapPolicy::AllowAll));
+    engine.deed(&asked, now);
+    for interval in ["7h", "1d"] {
+        let update = Deed::Update(Box::new(every(interval, None)), beginning.policies, "myid".to_owned());
+        engine.deed(&update, now);
+    }
+    let row = engine.read(|r| ops::find(r, &engine.id));
+    let told = engine
+        .read(|r| crate::present::schedule(r, &engine.zone_info(), row, now))
+        .backfills;
+    assert_eq!(told[0].times, 3);
+    engine.deed(&Deed::Up, now);
+    let mut hours: Vec<_> = engine
+        .read(|r| r.runs(&RunFilter::default()))
+        .iter()
+        .map(|r| r.nominal.to_rfc3339())
+        .collect();
+    hours.sort();
+    assert_eq!(hours, [10, 11, 12].map(|h| format!("2022-06-01T{h}:00:00+00:00")));
+}
+
+#[test]
 fn unpausing_counts_what_was_due_meanwhile_whenever_it_was_nominal() {
     let beginning = beginning("2022-06-01T00:00:01Z", "1m", Some("50s"), OverlapPolicy::AllowAll);
     let (created, spec) = (beginning.created, compiled(&beginning.spec, "j"));
