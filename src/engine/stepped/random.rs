@@ -119,7 +119,7 @@ impl History {
     /// What became of the times is the times that were named: no more, no fewer, each once, and as the counters say.
     fn account(&self, engine: &Engine<'_>, end: DateTime<Utc>) -> Result<(), String> {
         let zones = ZoneInfo::of_machine();
-        let all = (self.beginning.created, end + TimeDelta::hours(1));
+        let all = (self.beginning.created, end);
         let accounts = engine.read(|r| ops::explain(r, &zones, &engine.id, all, end));
         let mut told: Vec<(DateTime<Utc>, u64)> = Vec::new();
         let mut counted = Counters::default();
@@ -134,7 +134,7 @@ impl History {
                 | Fate::Excluded
                 | Fate::Pending => {}
             }
-            if a.from <= end && a.fate != Fate::Excluded && !(a.fate == Fate::Pending && a.from > end - TimeDelta::minutes(20)) {
+            if a.fate != Fate::Excluded {
                 told.push((a.to, a.count));
             }
         }
@@ -176,7 +176,8 @@ impl History {
             let due: Vec<_> = spec
                 .times_after(cursor)
                 .take_while(|n| *n <= at)
-                .filter(|n| spec.due(*n) > since && spec.due(*n) <= at)
+                // At the end, those that are still to come due count as well.
+                .filter(|n| spec.due(*n) > since && (at == end || spec.due(*n) <= at))
                 .collect();
             cursor = due.last().copied().unwrap_or(cursor);
             named.extend(due);
