@@ -155,12 +155,18 @@ fn within(account: Account, eras: &[Era<'_>], (from, to): (DateTime<Utc>, DateTi
     if account.to < from || account.from > to {
         return None;
     }
+    let just_before = |at: DateTime<Utc>| at - TimeDelta::nanoseconds(1);
+    // Nearly always all of them are times of one spec, though with jitter not only of its own era; else each spec has its part.
+    let of_one = eras.iter().map(|e| e.spec).find(|spec| {
+        let all = spec.tally(just_before(account.from), account.to);
+        all.is_some_and(|t| (t.first, t.last, t.count) == (account.from, account.to, account.count))
+    });
     let tally = |from: DateTime<Utc>, to: DateTime<Utc>| {
-        let just_before = from - TimeDelta::nanoseconds(1);
-        let parts = eras
-            .iter()
-            .filter_map(|e| e.spec.tally(e.after.max(just_before), e.until.min(to)));
-        parts.reduce(|a, b| Tally {
+        if let Some(spec) = of_one {
+            return spec.tally(just_before(from), to);
+        }
+        let part = |e: &Era<'_>| e.spec.tally(e.after.max(just_before(from)), e.until.min(to));
+        eras.iter().filter_map(part).reduce(|a, b| Tally {
             first: a.first.min(b.first),
             last: a.last.max(b.last),
             count: a.count + b.count,
