@@ -89,3 +89,47 @@ pub(super) fn standing(paused: bool, remaining: Option<u64>) -> Option<(Outcome,
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::{MAX_BUFFER, Policies};
+    use crate::spec::written::Written;
+    use crate::zoneinfo::ZoneInfo;
+
+    #[test]
+    fn each_definition_has_what_is_due_in_its_own_time() {
+        let every = |interval: &str| {
+            let written = Written {
+                interval: vec![interval.to_owned()],
+                ..Written::default()
+            };
+            Spec::compile(&written, "s", &ZoneInfo::compiled_in()).unwrap()
+        };
+        let at = |s: i64| DateTime::from_timestamp(1_000_000_000 + s, 0).unwrap();
+        let (old, new) = (every("10s"), every("5s"));
+        let epoch = |spec, paused, until| Epoch {
+            spec,
+            policies: Policies::default(),
+            paused,
+            remaining: None,
+            until,
+        };
+        let situation = Situation {
+            current: epoch(&new, true, at(99)),
+            past: vec![epoch(&old, false, at(39))],
+            cursor: at(0),
+            floor: at(10),
+            waiting: Vec::new(),
+            running: Vec::new(),
+            requests: Vec::new(),
+            max_buffer: MAX_BUFFER,
+        };
+        let told: Vec<_> = undecided(&situation, at(52))
+            .into_iter()
+            .map(|u| (u.times.first, u.times.last, u.times.count, u.fate.map(|f| f.0), u.epoch))
+            .collect();
+        let paused = Some(Outcome::Paused);
+        assert_eq!(told, [(at(20), at(30), 2, None, Some(0)), (at(40), at(50), 3, paused, None)]);
+    }
+}
