@@ -205,8 +205,9 @@ impl History {
         Life {
             ends_at: now + TimeDelta::milliseconds(rng.i64(1..longest)),
             status: if rng.u8(..5) == 0 { Status::Failed } else { Status::Completed },
-            on_cancel: TimeDelta::milliseconds(rng.i64(0..5_000)),
-            on_terminate: TimeDelta::milliseconds(rng.i64(0..10)),
+            // No process ends at the instant it is told to: what closes, starts and is asked for at that one instant has no order that matters.
+            on_cancel: TimeDelta::milliseconds(rng.i64(1..5_000)),
+            on_terminate: TimeDelta::milliseconds(rng.i64(1..10)),
         }
     }
 }
