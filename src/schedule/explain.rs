@@ -56,6 +56,19 @@ pub struct Account {
     pub run: Option<(String, String)>,
 }
 
+impl Account {
+    fn of(times: Tally, fate: Fate, reason: String) -> Self {
+        Self {
+            from: times.first,
+            to: times.last,
+            count: times.count,
+            fate,
+            reason,
+            run: None,
+        }
+    }
+}
+
 /// A spec, and the nominal times that it named: after one instant, and up to another.
 #[derive(Debug, Clone)]
 pub struct Era<'a> {
@@ -86,15 +99,7 @@ pub fn explain(
             Some((outcome, reason)) => (Fate::Refused(outcome), in_words(epoch, reason)),
             None => (Fate::Pending, "`tempo run` has not taken it up".to_owned()),
         };
-        let account = Account {
-            from: times.first,
-            to: times.last,
-            count: times.count,
-            fate,
-            reason,
-            run: None,
-        };
-        accounts.extend(within(account, eras, (from, to)));
+        accounts.extend(within(Account::of(times, fate, reason), eras, (from, to)));
     }
     let after = situation.cursor.max(from - TimeDelta::nanoseconds(1));
     if let Some(times) = current
@@ -107,26 +112,15 @@ pub fn explain(
             Some(left) => (Fate::Pending, format!("to come, as long as actions are left: {left}")),
             None => (Fate::Pending, "to come".to_owned()),
         };
-        let account = Account {
-            from: times.first,
-            to: times.last,
-            count: times.count,
-            fate,
-            reason,
-            run: None,
-        };
-        accounts.extend(within(account, eras, (from, to)));
+        accounts.extend(within(Account::of(times, fate, reason), eras, (from, to)));
     }
     for era in eras {
         let (after, until) = (era.after.max(from - TimeDelta::nanoseconds(1)), era.until.min(to));
-        accounts.extend(excluded(era.spec, after, until).into_iter().map(|times| Account {
-            from: times.first,
-            to: times.last,
-            count: times.count,
-            fate: Fate::Excluded,
-            reason: "the spec excludes it".to_owned(),
-            run: None,
-        }));
+        accounts.extend(
+            excluded(era.spec, after, until)
+                .into_iter()
+                .map(|times| Account::of(times, Fate::Excluded, "the spec excludes it".to_owned())),
+        );
     }
     accounts.sort_by_key(|a| (a.from, a.to));
     accounts

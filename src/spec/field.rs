@@ -227,7 +227,7 @@ impl Field {
             if third.is_some() {
                 return Err(format!("{} `{text}` has too many dashes", self.name));
             }
-            let start = self.value(first)?;
+            let start = self.value(if first.is_empty() { range } else { first })?;
             let end = match second {
                 Some(last) => self.value(last)?,
                 None if step_text.is_some() => self.max.max(start),

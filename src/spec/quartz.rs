@@ -106,6 +106,21 @@ fn refusal(written: &str, theirs: &str) -> TextError {
         }
     }
     if faults.is_empty() {
+        // What the crate alone refuses it refuses in a single field as well.
+        const EACH: [&str; 7] = ["0", "0", "0", "*", "*", "?", "*"];
+        let alone = |i: usize, word: &str| {
+            let fields = EACH.iter().enumerate().map(|(j, any)| if i == j { word } else { any });
+            cron::Schedule::from_str(&fields.collect::<Vec<_>>().join(" "))
+        };
+        for (i, (at, word)) in text::words(written, 0).into_iter().enumerate() {
+            if alone(i, word).is_err() {
+                let message = format!("{} `{word}` is not read in Quartz expressions", fields[i].name);
+                let span = at..at + word.len();
+                faults.push(Fault { span, message });
+            }
+        }
+    }
+    if faults.is_empty() {
         let last = theirs.lines().last().unwrap_or_default().trim().to_lowercase();
         let why = if last.chars().any(char::is_alphabetic) {
             format!(": {last}")
@@ -177,6 +192,10 @@ mod tests {
                 "day of week `6#2`: `L`, `W` and `#` are not read in Quartz expressions",
             ),
             ("0 0 9 ? * 0", "day of week `0` is out of range 1-7"),
+            (
+                "0 */60 9 * SEPT ?",
+                "minute `*/60` is not read in Quartz expressions, month `SEPT` is not read in Quartz expressions",
+            ),
         ] {
             let faults: Vec<_> = parse(written).unwrap_err().faults.into_iter().map(|f| f.message).collect();
             assert_eq!(faults.join(", "), told, "{written}");

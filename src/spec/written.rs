@@ -1,7 +1,9 @@
 //! A spec as people write it and as the file keeps it: texts, unparsed, in the order given. Pure.
 
 use chrono::{DateTime, Utc};
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::calendar::Fields;
 use super::cron;
@@ -113,17 +115,43 @@ pub struct CalendarText {
     pub comment: Option<String>,
 }
 
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a text like \"9\" or \"Mon-Fri\", or a whole number")]
+enum TextOrNumber {
+    Text(String),
+    Number(i64),
+}
+
 fn text_or_number<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged, expecting = "a text like \"9\" or \"Mon-Fri\", or a whole number")]
-    enum Value {
-        Text(String),
-        Number(i64),
-    }
-    Ok(Some(match Value::deserialize(from)? {
-        Value::Text(t) => t,
-        Value::Number(n) => n.to_string(),
+    Ok(Some(match TextOrNumber::deserialize(from)? {
+        TextOrNumber::Text(t) => t,
+        TextOrNumber::Number(n) => n.to_string(),
     }))
+}
+
+/// The entries of a JSON object in their order, each value as it was written.
+struct Object<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Object<'de> {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Entries;
+        impl<'de> Visitor<'de> for Entries {
+            type Value = Object<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object like {\"hour\":\"9\"}")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Object(entries))
+            }
+        }
+        from.deserialize_map(Entries)
+    }
 }
 
 /// An exclusion: a date, or a calendar in which time fields left out mean any.
@@ -147,15 +175,75 @@ impl CalendarText {
     /// Reads `{"hour":"9","dayOfWeek":"Mon-Fri","comment":"…"}`.
     ///
     /// # Errors
-    /// When it is not JSON of that form; the fields themselves are read by [`CalendarText::normal_form`].
+    /// When it is not JSON of that form, and then whatever is wrong with its fields as well.
     pub fn parse_json(json: &str) -> Result<Self, TextError> {
         super::text::check_length("calendar", json)?;
-        serde_json::from_str(json).map_err(|e| {
+        let refuse = |faults| TextError {
+            what: "calendar",
+            text: json.to_owned(),
+            faults,
+            hints: vec!["Write a calendar like '{\"hour\":\"9\",\"minute\":\"0\",\"dayOfWeek\":\"Mon-Fri\"}'.".to_owned()],
+        };
+        let object: Object<'_> = serde_json::from_str(json).map_err(|e| {
             let at = e.column().saturating_sub(1).min(json.len());
             let message = e.to_string();
             let message = message.split(" at line ").next().unwrap_or_default().to_owned();
-            TextError::one("calendar", json, at..at, message)
-                .hint("Write a calendar like '{\"hour\":\"9\",\"minute\":\"0\",\"dayOfWeek\":\"Mon-Fri\"}'.")
+            refuse(vec![Fault { span: at..at, message }])
+        })?;
+        let (mut calendar, mut faults) = (Self::default(), Vec::new());
+        let mut places: Vec<(&str, usize)> = Vec::new();
+        for (key, value) in object.0 {
+            let at = value.get().as_ptr().addr() - json.as_ptr().addr();
+            let key_at = json[..at]
+                .rfind(&format!("\"{key}\""))
+                .map_or(at..at, |k| k + 1..k + 1 + key.len());
+            let mut fault = |span, message| faults.push(Fault { span, message });
+            let Some((name, field)) = calendar.field(&key) else {
+                let known = "second, minute, hour, dayOfMonth, month, year, dayOfWeek and comment";
+                fault(key_at, format!("unknown field `{key}`; there are {known}"));
+                continue;
+            };
+            if field.is_some() {
+                fault(key_at, format!("duplicate field `{key}`"));
+            }
+            match serde_json::from_str(value.get()) {
+                Ok(TextOrNumber::Text(text)) => {
+                    *field = Some(text);
+                    places.push((name, at + 1));
+                }
+                Ok(TextOrNumber::Number(n)) => {
+                    *field = Some(n.to_string());
+                    places.push((name, at));
+                }
+                Err(_) => {
+                    let message = format!("{key} `{}` is neither a text nor a whole number", value.get());
+                    fault(at..at + value.get().len(), message);
+                }
+            }
+        }
+        let place = |name: &str| places.iter().rfind(|(n, _)| *n == name).map_or(0, |(_, at)| *at);
+        let read = calendar.read_in(json, place, TimeLeftOut::Midnight);
+        faults.extend(read.err().into_iter().flat_map(|e| e.faults));
+        faults.sort_by_key(|f| f.span.start);
+        if faults.is_empty() {
+            Ok(calendar)
+        } else {
+            Err(refuse(faults))
+        }
+    }
+
+    /// The field that a key of JSON means, and the name that it goes by.
+    fn field(&mut self, key: &str) -> Option<(&'static str, &mut Option<String>)> {
+        Some(match key {
+            "second" => ("second", &mut self.second),
+            "minute" => ("minute", &mut self.minute),
+            "hour" => ("hour", &mut self.hour),
+            "day_of_month" | "dayOfMonth" => ("day_of_month", &mut self.day_of_month),
+            "month" => ("month", &mut self.month),
+            "year" => ("year", &mut self.year),
+            "day_of_week" | "dayOfWeek" => ("day_of_week", &mut self.day_of_week),
+            "comment" => ("comment", &mut self.comment),
+            _ => return None,
         })
     }
 
@@ -174,11 +262,18 @@ impl CalendarText {
 
     fn read_with(&self, left_out: TimeLeftOut) -> Result<Unlowered, TextError> {
         let shown = serde_json::to_string(self).unwrap_or_default();
+        let place = |name: &str| {
+            let before = format!("\"{name}\":\"");
+            shown.find(&before).map_or(0, |at| at + before.len())
+        };
+        self.read_in(&shown, place, left_out)
+    }
+
+    /// Reads the fields as they stand in the JSON `shown`, the text of each at its `place`: there faults point.
+    fn read_in(&self, shown: &str, place: impl Fn(&str) -> usize, left_out: TimeLeftOut) -> Result<Unlowered, TextError> {
         let mut faults: Vec<Fault> = Vec::new();
-        // Faults point at the field's text where it stands in the JSON shown.
-        let place = |text: &str| shown.find(&format!("\"{text}\"")).map_or(0, |i| i + 1);
         let time = |text: &Option<String>, field: Field, faults: &mut Vec<Fault>| match (text, left_out) {
-            (Some(t), _) => field.ranges(t, place(t)).unwrap_or_else(|found| {
+            (Some(t), _) => field.ranges(t, place(field.name)).unwrap_or_else(|found| {
                 faults.extend(found);
                 Vec::new()
             }),
@@ -190,37 +285,37 @@ impl CalendarText {
         let hour = time(&self.hour, field::HOUR, &mut faults);
         let any = |text: &Option<String>| text.clone().unwrap_or_else(|| "*".to_owned());
         let month_text = any(&self.month);
-        let month = field::MONTH.ranges(&month_text, place(&month_text)).unwrap_or_else(|found| {
+        let month = field::MONTH.ranges(&month_text, place("month")).unwrap_or_else(|found| {
             faults.extend(found);
             Vec::new()
         });
         let year = match self.year.as_deref() {
             None | Some("*") => Vec::new(),
-            Some(y) => field::YEAR.ranges(y, place(y)).unwrap_or_else(|found| {
+            Some(y) => field::YEAR.ranges(y, place("year")).unwrap_or_else(|found| {
                 faults.extend(found);
                 Vec::new()
             }),
         };
         let (dom, dow) = (any(&self.day_of_month), any(&self.day_of_week));
-        let month_days = MonthDay::list(&dom, place(&dom)).unwrap_or_else(|found| {
+        let month_days = MonthDay::list(&dom, place("day_of_month")).unwrap_or_else(|found| {
             faults.extend(found);
             Vec::new()
         });
-        let week_days = WeekDay::list(&dow, place(&dow)).unwrap_or_else(|found| {
+        let week_days = WeekDay::list(&dow, place("day_of_week")).unwrap_or_else(|found| {
             faults.extend(found);
             Vec::new()
         });
         let comment = self.comment.clone().unwrap_or_default();
         if comment.chars().count() > 200 {
             faults.push(Fault {
-                span: 0..0,
+                span: place("comment")..place("comment") + comment.len(),
                 message: "comment is longer than 200 characters".to_owned(),
             });
         }
         if !faults.is_empty() {
             return Err(TextError {
                 what: "calendar",
-                text: shown,
+                text: shown.to_owned(),
                 faults,
                 hints: Vec::new(),
             });
@@ -282,4 +377,41 @@ fn date(text: &str) -> Result<(i32, u32, u32), TextError> {
             .hint("Write a date like `2026-12-25`, or a calendar like '{\"dayOfWeek\":\"Sat,Sun\"}'.")
     })?;
     Ok((date.year(), date.month(), date.day()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_wrong_in_the_json_of_a_calendar_is_told_at_its_place() {
+        for (json, told) in [
+            (
+                r#"{"hour":"25","minut":"0","dayOfMonth":"1,32"}"#,
+                vec![
+                    "25: hour `25` is out",
+                    "minut: unknown field `minut`",
+                    "32: day of month `32` is",
+                ],
+            ),
+            (
+                r#"{"hour":9.5,"minute":[1]}"#,
+                vec!["9.5: hour `9.5` is neither", "[1]: minute `[1]` is neither"],
+            ),
+            (
+                r#"{"hour":"9", "hour":24}"#,
+                vec!["hour: duplicate field `hour`", "24: hour `24` is out"],
+            ),
+            (r#"{"minute":"-1"}"#, vec!["-1: minute `-1` is not a number"]),
+            ("[1]", vec![": invalid type: sequence, expected an object"]),
+            (r#"{"hour":"9""#, vec![": EOF while parsing an object"]),
+        ] {
+            let e = CalendarText::parse_json(json).unwrap_err();
+            assert_eq!(e.faults.len(), told.len(), "{json}: {:?}", e.faults);
+            for (fault, told) in e.faults.iter().zip(told) {
+                let got = format!("{}: {}", &json[fault.span.clone()], fault.message);
+                assert!(got.trim_start_matches(' ').starts_with(told), "{json}: {got}");
+            }
+        }
+    }
 }

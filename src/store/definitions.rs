@@ -43,33 +43,14 @@ impl Write<'_> {
     /// Puts a schedule on file; its times up to `now` are nobody's.
     pub(crate) fn insert_schedule(&self, new: &NewSchedule<'_>, now: DateTime<Utc>) -> Result<i64, Error> {
         const SQL: &str = "INSERT INTO schedule
-            (id, spec, spec_text, time_zone, jitter, workflow, workflow_id, overlap, catchup_window_ms, pause_on_failure, note, paused,
+            (key, id, spec, spec_text, time_zone, jitter, workflow, workflow_id, overlap, catchup_window_ms, pause_on_failure, note, paused,
                 paused_ms, created_ms, updated_ms)
-            VALUES (:id, :spec, :spec_text, :time_zone, :jitter, :workflow, :workflow_id, :overlap, :catchup, :pause_on_failure, :note, :paused,
+            VALUES (:key, :id, :spec, :spec_text, :time_zone, :jitter, :workflow, :workflow_id, :overlap, :catchup, :pause_on_failure, :note, :paused,
                 CASE WHEN :paused THEN :now END, :now, :now)";
         const PROGRESS: &str = "INSERT INTO progress (schedule, cursor_ms, floor_ms, next_ms, remaining)
             VALUES (:schedule, :now, :now, :next, :remaining)";
-        let workflow = self.workflow(new.action)?;
-        let base = new.action.workflow_id.as_deref().unwrap_or(new.id.as_str());
-        let shown = Shown::of(new.spec);
-        let mut statement = self.0.0.prepare_cached(SQL).attempt("record the schedule")?;
-        let key = statement
-            .insert(named_params! {
-                ":id": new.id.as_str(),
-                ":spec": to_json("spec", new.spec)?,
-                ":spec_text": shown.spec_text,
-                ":time_zone": shown.time_zone,
-                ":jitter": shown.jitter,
-                ":workflow": workflow,
-                ":workflow_id": base,
-                ":overlap": new.policies.overlap.name(),
-                ":catchup": count(new.policies.catchup_window_ms),
-                ":pause_on_failure": new.policies.pause_on_failure,
-                ":note": new.state.note,
-                ":paused": new.state.paused,
-                ":now": ms(now),
-            })
-            .attempt("record the schedule")?;
+        self.define(SQL, None, new, now)?;
+        let key = self.0.0.last_insert_rowid();
         let mut statement = self.0.0.prepare_cached(PROGRESS).attempt("record the schedule")?;
         statement
             .execute(named_params! {
@@ -132,7 +113,8 @@ impl Write<'_> {
 
     /// Replaces what a schedule is.
     pub(crate) fn update_schedule(&self, key: i64, new: &NewSchedule<'_>, now: DateTime<Utc>) -> Result<(), Error> {
-        const SQL: &str = "UPDATE schedule SET spec = :spec, spec_text = :spec_text, time_zone = :time_zone, jitter = :jitter,
+        const SQL: &str =
+            "UPDATE schedule SET id = :id, spec = :spec, spec_text = :spec_text, time_zone = :time_zone, jitter = :jitter,
             workflow = :workflow, workflow_id = :workflow_id, overlap = :overlap,
             catchup_window_ms = :catchup, pause_on_failure = :pause_on_failure, note = :note, paused = :paused,
             paused_ms = CASE WHEN :paused THEN coalesce(paused_ms, :now) END, updated_ms = :now
@@ -144,36 +126,42 @@ impl Write<'_> {
                 AND s.key = :key AND s.spec <> :spec";
         const PROGRESS: &str = "UPDATE progress SET next_ms = :next, remaining = :remaining WHERE schedule = :key";
         let what = "record the update";
-        let workflow = self.workflow(new.action)?;
-        let base = new.action.workflow_id.as_deref().unwrap_or(new.id.as_str());
-        let (spec, shown) = (to_json("spec", new.spec)?, Shown::of(new.spec));
+        let spec = to_json("spec", new.spec)?;
         let mut statement = self.0.0.prepare_cached(KEEP).attempt(what)?;
         statement
             .execute(named_params! {":key": key, ":spec": spec, ":now": ms(now)})
             .attempt(what)?;
         let mut statement = self.0.0.prepare_cached(KEEP_FOR_BACKFILLS).attempt(what)?;
         statement.execute(named_params! {":key": key, ":spec": spec}).attempt(what)?;
-        let mut statement = self.0.0.prepare_cached(SQL).attempt(what)?;
-        statement
-            .execute(named_params! {
-                ":key": key,
-                ":spec": spec,
-                ":spec_text": shown.spec_text,
-                ":time_zone": shown.time_zone,
-                ":jitter": shown.jitter,
-                ":workflow": workflow,
-                ":workflow_id": base,
-                ":overlap": new.policies.overlap.name(),
-                ":catchup": count(new.policies.catchup_window_ms),
-                ":pause_on_failure": new.policies.pause_on_failure,
-                ":note": new.state.note,
-                ":paused": new.state.paused,
-                ":now": ms(now),
-            })
-            .attempt(what)?;
+        self.define(SQL, Some(key), new, now)?;
         let mut statement = self.0.0.prepare_cached(PROGRESS).attempt(what)?;
         let remaining = new.state.remaining_actions.map(count);
         let done = statement.execute(named_params! {":key": key, ":next": new.next.map(ms), ":remaining": remaining});
+        done.map(|_| ()).attempt(what)
+    }
+
+    /// Runs the statement that puts a definition into the row `key`; none: a new one.
+    fn define(&self, sql: &str, key: Option<i64>, new: &NewSchedule<'_>, now: DateTime<Utc>) -> Result<(), Error> {
+        let what = "record the definition";
+        let workflow = self.workflow(new.action)?;
+        let shown = Shown::of(new.spec);
+        let mut statement = self.0.0.prepare_cached(sql).attempt(what)?;
+        let done = statement.execute(named_params! {
+            ":key": key,
+            ":id": new.id.as_str(),
+            ":spec": to_json("spec", new.spec)?,
+            ":spec_text": shown.spec_text,
+            ":time_zone": shown.time_zone,
+            ":jitter": shown.jitter,
+            ":workflow": workflow,
+            ":workflow_id": new.action.workflow_id.as_deref().unwrap_or(new.id.as_str()),
+            ":overlap": new.policies.overlap.name(),
+            ":catchup": count(new.policies.catchup_window_ms),
+            ":pause_on_failure": new.policies.pause_on_failure,
+            ":note": new.state.note,
+            ":paused": new.state.paused,
+            ":now": ms(now),
+        });
         done.map(|_| ()).attempt(what)
     }
 

@@ -21,7 +21,7 @@ const BARRED: [(&str, &[&str]); 9] = [
     ("present", &["engine", "actions"]),
 ];
 
-/// Calls that only one place may make: what, where.
+/// Calls that only one place may make: what, where. (Texts to look for; nothing here makes them.)
 const ONLY_IN: [(&str, &[&str]); 8] = [
     ("Utc::now", &["src/clock.rs"]),
     ("Instant::now", &["src/clock.rs"]),

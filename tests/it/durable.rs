@@ -23,6 +23,18 @@ fn pass_seconds(env: &Env, seconds: i64) {
     wait_until("time to pass", || next() >= over);
 }
 
+/// A schedule of every second, made while no server is up.
+fn every_second(env: &Env, more: &[&str]) {
+    let create = ["schedule", "create", "s", "--interval", "1s"];
+    env.tempo(&[&create, more].concat()).ok();
+}
+
+/// Gives it another spec, none of whose times comes during the test.
+fn once_a_year(env: &Env, more: &[&str]) {
+    let update = ["schedule", "update", "s", "--clear", "interval", "--cron", "0 0 1 1 *"];
+    env.tempo(&[&update, more].concat()).ok();
+}
+
 #[test]
 fn a_kill_in_a_command_resumes_at_that_step_and_ends_what_was_left_behind() {
     let env = Env::new();
@@ -151,18 +163,7 @@ fn three_losses_in_a_row_fail_the_step() {
 #[test]
 fn times_missed_while_no_server_was_up_follow_the_catch_up_window() {
     let env = Env::new();
-    env.tempo(&[
-        "schedule",
-        "create",
-        "s",
-        "--interval",
-        "1s",
-        "--catchup-window",
-        "10m",
-        "--shell",
-        "true",
-    ])
-    .ok();
+    every_second(&env, &["--catchup-window", "10m", "--shell", "true"]);
     pass_seconds(&env, 4);
     let (code, log) = env.serve(&["--once"]).rest();
     assert_eq!(code, Some(0), "{log}");
@@ -179,31 +180,9 @@ fn times_missed_while_no_server_was_up_follow_the_catch_up_window() {
 #[test]
 fn a_change_while_the_server_is_down_loses_no_time_that_was_due_before() {
     let env = Env::new();
-    env.tempo(&[
-        "schedule",
-        "create",
-        "s",
-        "--interval",
-        "1s",
-        "--overlap-policy",
-        "allow-all",
-        "--shell",
-        "echo old >> log",
-    ])
-    .ok();
+    every_second(&env, &["--overlap-policy", "allow-all", "--shell", "echo old >> log"]);
     pass_seconds(&env, 2);
-    env.tempo(&[
-        "schedule",
-        "update",
-        "s",
-        "--clear",
-        "interval",
-        "--cron",
-        "0 0 1 1 *",
-        "--shell",
-        "echo new >> log",
-    ])
-    .ok();
+    once_a_year(&env, &["--shell", "echo new >> log"]);
     assert_eq!(env.serve(&["--once"]).rest().0, Some(0));
     let log = env.lines("log", 1);
     assert!(
@@ -215,31 +194,9 @@ fn a_change_while_the_server_is_down_loses_no_time_that_was_due_before() {
 #[test]
 fn two_changes_while_the_server_is_down_lose_no_time_either() {
     let env = Env::new();
-    env.tempo(&[
-        "schedule",
-        "create",
-        "s",
-        "--interval",
-        "1s",
-        "--overlap-policy",
-        "allow-all",
-        "--shell",
-        "echo old >> log",
-    ])
-    .ok();
+    every_second(&env, &["--overlap-policy", "allow-all", "--shell", "echo old >> log"]);
     pass_seconds(&env, 2);
-    env.tempo(&[
-        "schedule",
-        "update",
-        "s",
-        "--clear",
-        "interval",
-        "--cron",
-        "0 0 1 1 *",
-        "--shell",
-        "echo new >> log",
-    ])
-    .ok();
+    once_a_year(&env, &["--shell", "echo new >> log"]);
     env.tempo(&[
         "schedule",
         "update",
@@ -258,18 +215,10 @@ fn two_changes_while_the_server_is_down_lose_no_time_either() {
 #[test]
 fn a_server_that_is_killed_again_and_again_runs_no_time_twice() {
     let env = Env::new();
-    env.tempo(&[
-        "schedule",
-        "create",
-        "s",
-        "--interval",
-        "1s",
-        "--overlap-policy",
-        "allow-all",
-        "--shell",
-        "echo $TEMPO_SCHEDULED_AT >> log",
-    ])
-    .ok();
+    every_second(
+        &env,
+        &["--overlap-policy", "allow-all", "--shell", "echo $TEMPO_SCHEDULED_AT >> log"],
+    );
     for _ in 0..4 {
         let mut server = env.serve(&[]);
         server.hears("tick");
@@ -337,33 +286,19 @@ fn the_time_for_all_attempts_goes_on_while_no_server_is_up() {
 #[test]
 fn a_limit_of_actions_is_the_one_that_was_in_force() {
     let env = Env::new();
-    let create = [
-        "schedule",
-        "create",
-        "s",
-        "--interval",
-        "1s",
-        "--overlap-policy",
-        "allow-all",
-        "--remaining-actions",
-        "1",
-        "--shell",
-        "echo run >> log",
-    ];
-    env.tempo(&create).ok();
+    every_second(
+        &env,
+        &[
+            "--overlap-policy",
+            "allow-all",
+            "--remaining-actions",
+            "1",
+            "--shell",
+            "echo run >> log",
+        ],
+    );
     pass_seconds(&env, 3);
-    env.tempo(&[
-        "schedule",
-        "update",
-        "s",
-        "--clear",
-        "interval",
-        "--cron",
-        "0 0 1 1 *",
-        "--remaining-actions",
-        "9",
-    ])
-    .ok();
+    once_a_year(&env, &["--remaining-actions", "9"]);
     assert_eq!(env.serve(&["--once"]).rest().0, Some(0));
     assert_eq!(env.lines("log", 1).len(), 1);
     assert_eq!(env.json(&["schedule", "describe", "s"])["remaining_actions"], 9);
@@ -372,8 +307,7 @@ fn a_limit_of_actions_is_the_one_that_was_in_force() {
 #[test]
 fn unpausing_offers_only_what_passed_while_it_was_paused() {
     let env = Env::new();
-    env.tempo(&["schedule", "create", "s", "--interval", "1s", "--shell", "true"])
-        .ok();
+    every_second(&env, &["--shell", "true"]);
     pass_seconds(&env, 2);
     let paused = env.json(&["schedule", "pause", "s"])[0]["updated_at"]
         .as_str()

@@ -9,15 +9,12 @@ use crate::ops;
 /// It stays open, and each further failure is counted in it, until its step next succeeds.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Its number, as `tempo incident list` shows it
-    id: i64,
-    /// What you say of it; replaces what was said before
-    #[arg(long, value_name = "TEXT")]
-    note: Option<String>,
+    #[command(flatten)]
+    said: super::Said,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
-    super::change(context, args.id, "Acknowledged", |w| {
-        ops::ack(w, args.id, args.note.as_deref())
+    super::change(context, args.said.id, "Acknowledged", |w| {
+        ops::ack(w, args.said.id, args.said.note.as_deref())
     })
 }

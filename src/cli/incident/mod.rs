@@ -28,6 +28,16 @@ enum Command {
     Resolve(resolve::Args),
 }
 
+/// Which incident, and what is said of it.
+#[derive(Debug, clap::Args)]
+struct Said {
+    /// Its number, as `tempo incident list` shows it
+    id: i64,
+    /// What you say of it; replaces what was said before
+    #[arg(long, value_name = "TEXT")]
+    note: Option<String>,
+}
+
 pub(super) fn run(context: &Context, args: Args) -> Result<(), Error> {
     match args.command {
         Command::List(args) => list::run(context, &args),
