@@ -103,6 +103,9 @@ _tempo() {
             tempo__subcmd__workflow,result)
                 cmd="tempo__subcmd__workflow__subcmd__result"
                 ;;
+            tempo__subcmd__workflow,retry)
+                cmd="tempo__subcmd__workflow__subcmd__retry"
+                ;;
             tempo__subcmd__workflow,start)
                 cmd="tempo__subcmd__workflow__subcmd__start"
                 ;;
@@ -1392,7 +1395,7 @@ _tempo() {
             return 0
             ;;
         tempo__subcmd__workflow)
-            opts="-o -q -v -h --db --output --color --quiet --verbose --help list start describe result output cancel terminate"
+            opts="-o -q -v -h --db --output --color --quiet --verbose --help list start describe result output cancel terminate retry"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1563,6 +1566,36 @@ _tempo() {
             ;;
         tempo__subcmd__workflow__subcmd__result)
             opts="-o -q -v -h --db --output --color --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --db)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text json jsonl" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "text json jsonl" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        tempo__subcmd__workflow__subcmd__retry)
+            opts="-o -q -v -h --wait --db --output --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

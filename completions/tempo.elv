@@ -370,6 +370,7 @@ set edit:completion:arg-completer[tempo] = {|@words|
             cand output 'Show what the commands of a run wrote'
             cand cancel 'Ask runs to stop'
             cand terminate 'Kill runs'
+            cand retry 'Have a failed run go on at the step that failed'
         }
         &'tempo;workflow;list'= {
             cand --schedule 'Only those of a schedule'
@@ -470,6 +471,19 @@ set edit:completion:arg-completer[tempo] = {|@words|
             cand -o 'How data is written to stdout'
             cand --output 'How data is written to stdout'
             cand --color 'When colours are used'
+            cand -q 'Say nothing but errors'
+            cand --quiet 'Say nothing but errors'
+            cand -v 'Say more'
+            cand --verbose 'Say more'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'tempo;workflow;retry'= {
+            cand --db 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given'
+            cand -o 'How data is written to stdout'
+            cand --output 'How data is written to stdout'
+            cand --color 'When colours are used'
+            cand --wait 'Wait until it has closed; exit 0 when it completed without an incident'
             cand -q 'Say nothing but errors'
             cand --quiet 'Say nothing but errors'
             cand -v 'Say more'

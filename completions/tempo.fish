@@ -314,23 +314,24 @@ complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_su
 complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from simulate" -s q -l quiet -d 'Say nothing but errors'
 complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from simulate" -s v -l verbose -d 'Say more'
 complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from simulate" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c tempo -n "__fish_tempo_using_subcommand workflow; and not __fish_seen_subcommand_from list start describe result output cancel terminate" -l db -d 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given' -r -F
-complete -c tempo -n "__fish_tempo_using_subcommand workflow; and not __fish_seen_subcommand_from list start describe result output cancel terminate" -s o -l output -d 'How data is written to stdout' -r -f -a "text\t'For people'
+complete -c tempo -n "__fish_tempo_using_subcommand workflow; and not __fish_seen_subcommand_from list start describe result output cancel terminate retry" -l db -d 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given' -r -F
+complete -c tempo -n "__fish_tempo_using_subcommand workflow; and not __fish_seen_subcommand_from list start describe result output cancel terminate retry" -s o -l output -d 'How data is written to stdout' -r -f -a "text\t'For people'
 json\t'One JSON document'
 jsonl\t'One JSON document a line'"
-complete -c tempo -n "__fish_tempo_using_subcommand workflow; and not __fish_seen_subcommand_from list start describe result output cancel terminate" -l color -d 'When colours are used' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+complete -c tempo -n "__fish_tempo_using_subcommand workflow; and not __fish_seen_subcommand_from list start describe result output cancel terminate retry" -l color -d 'When colours are used' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c tempo -n "__fish_tempo_using_subcommand workflow; and not __fish_seen_subcommand_from list start describe result output cancel terminate" -s q -l quiet -d 'Say nothing but errors'
-complete -c tempo -n "__fish_tempo_using_subcommand workflow; and not __fish_seen_subcommand_from list start describe result output cancel terminate" -s v -l verbose -d 'Say more'
-complete -c tempo -n "__fish_tempo_using_subcommand workflow; and not __fish_seen_subcommand_from list start describe result output cancel terminate" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c tempo -n "__fish_tempo_using_subcommand workflow; and not __fish_seen_subcommand_from list start describe result output cancel terminate" -f -a "list" -d 'List runs, newest first'
-complete -c tempo -n "__fish_tempo_using_subcommand workflow; and not __fish_seen_subcommand_from list start describe result output cancel terminate" -f -a "start" -d 'Start one durable run without a schedule'
-complete -c tempo -n "__fish_tempo_using_subcommand workflow; and not __fish_seen_subcommand_from list start describe result output cancel terminate" -f -a "describe" -d 'Show a run: its steps, attempts, errors and output'
-complete -c tempo -n "__fish_tempo_using_subcommand workflow; and not __fish_seen_subcommand_from list start describe result output cancel terminate" -f -a "result" -d 'Show what the steps of a run came to'
-complete -c tempo -n "__fish_tempo_using_subcommand workflow; and not __fish_seen_subcommand_from list start describe result output cancel terminate" -f -a "output" -d 'Show what the commands of a run wrote'
-complete -c tempo -n "__fish_tempo_using_subcommand workflow; and not __fish_seen_subcommand_from list start describe result output cancel terminate" -f -a "cancel" -d 'Ask runs to stop'
-complete -c tempo -n "__fish_tempo_using_subcommand workflow; and not __fish_seen_subcommand_from list start describe result output cancel terminate" -f -a "terminate" -d 'Kill runs'
+complete -c tempo -n "__fish_tempo_using_subcommand workflow; and not __fish_seen_subcommand_from list start describe result output cancel terminate retry" -s q -l quiet -d 'Say nothing but errors'
+complete -c tempo -n "__fish_tempo_using_subcommand workflow; and not __fish_seen_subcommand_from list start describe result output cancel terminate retry" -s v -l verbose -d 'Say more'
+complete -c tempo -n "__fish_tempo_using_subcommand workflow; and not __fish_seen_subcommand_from list start describe result output cancel terminate retry" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c tempo -n "__fish_tempo_using_subcommand workflow; and not __fish_seen_subcommand_from list start describe result output cancel terminate retry" -f -a "list" -d 'List runs, newest first'
+complete -c tempo -n "__fish_tempo_using_subcommand workflow; and not __fish_seen_subcommand_from list start describe result output cancel terminate retry" -f -a "start" -d 'Start one durable run without a schedule'
+complete -c tempo -n "__fish_tempo_using_subcommand workflow; and not __fish_seen_subcommand_from list start describe result output cancel terminate retry" -f -a "describe" -d 'Show a run: its steps, attempts, errors and output'
+complete -c tempo -n "__fish_tempo_using_subcommand workflow; and not __fish_seen_subcommand_from list start describe result output cancel terminate retry" -f -a "result" -d 'Show what the steps of a run came to'
+complete -c tempo -n "__fish_tempo_using_subcommand workflow; and not __fish_seen_subcommand_from list start describe result output cancel terminate retry" -f -a "output" -d 'Show what the commands of a run wrote'
+complete -c tempo -n "__fish_tempo_using_subcommand workflow; and not __fish_seen_subcommand_from list start describe result output cancel terminate retry" -f -a "cancel" -d 'Ask runs to stop'
+complete -c tempo -n "__fish_tempo_using_subcommand workflow; and not __fish_seen_subcommand_from list start describe result output cancel terminate retry" -f -a "terminate" -d 'Kill runs'
+complete -c tempo -n "__fish_tempo_using_subcommand workflow; and not __fish_seen_subcommand_from list start describe result output cancel terminate retry" -f -a "retry" -d 'Have a failed run go on at the step that failed'
 complete -c tempo -n "__fish_tempo_using_subcommand workflow; and __fish_seen_subcommand_from list" -l schedule -d 'Only those of a schedule' -r
 complete -c tempo -n "__fish_tempo_using_subcommand workflow; and __fish_seen_subcommand_from list" -l status -d 'Only those in this status: Running, Completed, Failed, Canceled, Terminated or `TimedOut`' -r
 complete -c tempo -n "__fish_tempo_using_subcommand workflow; and __fish_seen_subcommand_from list" -l since -d 'Only those that started since' -r
@@ -422,6 +423,17 @@ never\t'Never'"
 complete -c tempo -n "__fish_tempo_using_subcommand workflow; and __fish_seen_subcommand_from terminate" -s q -l quiet -d 'Say nothing but errors'
 complete -c tempo -n "__fish_tempo_using_subcommand workflow; and __fish_seen_subcommand_from terminate" -s v -l verbose -d 'Say more'
 complete -c tempo -n "__fish_tempo_using_subcommand workflow; and __fish_seen_subcommand_from terminate" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c tempo -n "__fish_tempo_using_subcommand workflow; and __fish_seen_subcommand_from retry" -l db -d 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given' -r -F
+complete -c tempo -n "__fish_tempo_using_subcommand workflow; and __fish_seen_subcommand_from retry" -s o -l output -d 'How data is written to stdout' -r -f -a "text\t'For people'
+json\t'One JSON document'
+jsonl\t'One JSON document a line'"
+complete -c tempo -n "__fish_tempo_using_subcommand workflow; and __fish_seen_subcommand_from retry" -l color -d 'When colours are used' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c tempo -n "__fish_tempo_using_subcommand workflow; and __fish_seen_subcommand_from retry" -l wait -d 'Wait until it has closed; exit 0 when it completed without an incident'
+complete -c tempo -n "__fish_tempo_using_subcommand workflow; and __fish_seen_subcommand_from retry" -s q -l quiet -d 'Say nothing but errors'
+complete -c tempo -n "__fish_tempo_using_subcommand workflow; and __fish_seen_subcommand_from retry" -s v -l verbose -d 'Say more'
+complete -c tempo -n "__fish_tempo_using_subcommand workflow; and __fish_seen_subcommand_from retry" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c tempo -n "__fish_tempo_using_subcommand incident; and not __fish_seen_subcommand_from list describe ack resolve" -l db -d 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given' -r -F
 complete -c tempo -n "__fish_tempo_using_subcommand incident; and not __fish_seen_subcommand_from list describe ack resolve" -s o -l output -d 'How data is written to stdout' -r -f -a "text\t'For people'
 json\t'One JSON document'

@@ -113,6 +113,15 @@ pub(super) fn for_run(context: &Context, store: &Store, key: i64) -> Result<RunR
     })
 }
 
+/// Waits until a run has been taken up again as a request asks for, and has closed.
+pub(super) fn for_retried_run(context: &Context, store: &Store, key: i64, request: i64) -> Result<RunRow, Error> {
+    until(context, store, None, |store| {
+        let state = store.read(|r| r.request_state(request))?;
+        Ok(state.is_none_or(|s| s.settled).then_some(()))
+    })?;
+    for_run(context, store, key)
+}
+
 /// What the runs that were waited for mean for the exit code: fine, or an error.
 pub(super) fn verdict(runs: &[RunRow]) -> Result<(), Error> {
     let unhappy = runs

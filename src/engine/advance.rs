@@ -108,7 +108,7 @@ impl Mover<'_> {
             Phase::Ready => None,
             Phase::Waiting { until } => Some(until).filter(|until| *until > self.now),
         };
-        let deadline = run::run_deadline(&self.workflow, self.run.row.started);
+        let deadline = run::run_deadline(&self.workflow, self.run.since);
         if let Some(stop) = self.run.stop {
             self.apply(&run::Event::Stopped(stop))?;
             return Ok(Next::Nothing);
@@ -133,18 +133,16 @@ impl Mover<'_> {
         }
         let first = self.run.progress.position == 0 && self.run.progress.attempts == 0;
         let after_a_loss = self.run.progress.lost_in_a_row > 0;
+        let retried = self.run.since > self.run.row.started && self.run.progress.step_started.is_none();
         self.apply(&run::Event::AttemptStarted)?;
         let (run, step) = (self.name(), self.step_name(self.run.progress.position));
         if first {
             self.tell(Event::Started { run, step });
-        } else if after_a_loss {
+        } else if after_a_loss || retried {
             self.tell(Event::Resumed { run, step });
         }
         let step = &self.workflow.steps[self.run.progress.position];
-        let deadline = self
-            .run
-            .progress
-            .deadline(step, &self.workflow, self.run.row.started, self.now);
+        let deadline = self.run.progress.deadline(step, &self.workflow, self.run.since, self.now);
         Ok(Next::Perform(Box::new(Attempt {
             run: self.run.clone(),
             workflow: Arc::clone(&self.workflow),
@@ -153,7 +151,7 @@ impl Mover<'_> {
     }
 
     fn apply(&mut self, event: &run::Event) -> Result<(), Error> {
-        let mut change = self.run.progress.on(event, &self.workflow, self.run.row.started, self.now)?;
+        let mut change = self.run.progress.on(event, &self.workflow, self.run.since, self.now)?;
         self.say_why_stopped(&mut change);
         self.write.record(&self.run, event, &change, self.now)?;
         if let Some(step) = &change.step {

@@ -87,6 +87,8 @@ pub(crate) enum Event {
     Resolved { run: RunName, step: StepName, id: i64 },
     /// A run has been asked to stop.
     Stopping { run: RunName, stop: Stop },
+    /// A run that had failed has been asked to go on.
+    Retried { run: RunName },
     /// A run has closed.
     Closed {
         run: RunName,

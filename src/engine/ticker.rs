@@ -10,7 +10,7 @@ use super::decide::{Decided, decide};
 use crate::actions::StopKind;
 use crate::error::Error;
 use crate::run::Stop;
-use crate::store::{RunRequest, Store};
+use crate::store::{RunAsk, RunRequest, Store};
 
 /// How many schedules are decided at a time.
 const BATCH: usize = 256;
@@ -103,26 +103,35 @@ impl Ticker {
         Ok(())
     }
 
-    /// Requests to stop runs, all of them in one group.
+    /// Requests about runs, all of them in one group.
     fn carry_out_requests(&self, now: DateTime<Utc>) -> Result<(), Error> {
         let requests = self.reader.read(|r| r.open_run_requests())?;
         let carry_out = |request: RunRequest| {
             let done = self.shared.writer.submit(move |write| {
-                write.stop_run(request.run, request.stop, request.reason.as_deref())?;
+                let moved = match request.ask {
+                    RunAsk::Stop(stop) => write.stop_run(request.run, stop, request.reason.as_deref()).map(|()| true)?,
+                    RunAsk::Retry => write.retry_run(request.run, now)?,
+                };
                 write.settle_run_request(request.key, now)?;
-                write.open_run(request.run)
+                if moved { write.open_run(request.run) } else { Ok(None) }
             });
-            (request.stop, done)
+            (request.ask, done)
         };
         let pending: Vec<_> = requests.into_iter().map(carry_out).collect();
         let mut decided = Decided::default();
-        for (stop, done) in pending {
-            let Some(run) = done.wait()? else { continue };
-            decided.stopped.push((run.row.key, stop));
-            decided.events.push(super::Event::Stopping {
-                run: run_name(&run),
-                stop,
-            });
+        for (ask, done) in pending {
+            let Some(open) = done.wait()? else { continue };
+            let run = run_name(&open);
+            match ask {
+                RunAsk::Stop(stop) => {
+                    decided.stopped.push((open.row.key, stop));
+                    decided.events.push(super::Event::Stopping { run, stop });
+                }
+                RunAsk::Retry => {
+                    decided.begun.push(open.row.key);
+                    decided.events.push(super::Event::Retried { run });
+                }
+            }
         }
         self.shared.follow(decided);
         Ok(())

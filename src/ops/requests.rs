@@ -1,4 +1,4 @@
-//! What is asked of the server: triggers, backfills, single runs, stops.
+//! What is asked of the server: triggers, backfills, single runs, stops, retries.
 
 use chrono::{DateTime, Utc};
 
@@ -12,7 +12,7 @@ use crate::run::written::Action;
 use crate::schedule::OverlapPolicy;
 use crate::schedule::start::run_id;
 use crate::spec::zone::Zones;
-use crate::store::{NewRequest, NewRun, Placed, RunRow, Write};
+use crate::store::{NewRequest, NewRun, Placed, RunAsk, RunRow, Write};
 
 /// How a run is asked to stop.
 #[derive(Debug, Clone)]
@@ -123,14 +123,41 @@ pub(crate) fn stop_run(write: &Write<'_>, stop: &RunStop<'_>, now: DateTime<Utc>
             format_args!("run `{}` has closed already: {}", stop.run, run.status.name()),
         ));
     }
-    let reason = stop.reason.map(str::to_owned);
+    let (ask, reason) = (RunAsk::Stop(stop.stop), stop.reason.map(str::to_owned));
     write.place(
-        &NewRequest::Stop {
+        &NewRequest::Run {
             run: run.key,
-            stop: stop.stop,
+            ask,
             reason,
         },
         now,
     )?;
     Ok(run)
+}
+
+/// Asks a run that has failed, timed out or was stopped to go on at the step where it ended; the run, and the request.
+///
+/// # Errors
+/// `NotFound`; `Conflict` when it is still going, or has completed.
+pub(crate) fn retry_run(write: &Write<'_>, named: &str, now: DateTime<Utc>) -> Result<(RunRow, Placed), Error> {
+    let run = write.run_named(named)?;
+    let refuse = |why: &str| Error::new(Kind::Conflict, format_args!("run `{named}` {why}"));
+    match run.status {
+        Status::Running => return Err(refuse("is still going").hint("What it tries again, it tries by itself.")),
+        Status::Completed => {
+            return Err(refuse("has completed: there is no step to go on at")
+                .hint("`tempo schedule trigger` and `tempo workflow start` start a new run."));
+        }
+        Status::Failed | Status::Canceled | Status::Terminated | Status::TimedOut => {}
+    }
+    let (ask, reason) = (RunAsk::Retry, None);
+    let placed = write.place(
+        &NewRequest::Run {
+            run: run.key,
+            ask,
+            reason,
+        },
+        now,
+    )?;
+    Ok((run, placed))
 }

@@ -283,6 +283,7 @@ impl Progress {
         let mut change = self.step_closed(workflow, Status::Failed, result, Some(failure.clone()));
         if step.on_failure == OnFailure::Fail {
             let reason = format!("step `{}` failed: {}", step.name, failure.message);
+            change.progress = self.clone();
             change.run = Some(RunClosed {
                 status: Status::Failed,
                 reason: Some(reason),

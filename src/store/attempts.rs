@@ -42,6 +42,33 @@ impl Write<'_> {
             .attempt("record that the run is to stop")
     }
 
+    /// Opens a run again at the step where it ended, with its attempts and its time counted anew; whether it was closed and not completed.
+    pub(crate) fn retry_run(&self, run: i64, now: DateTime<Utc>) -> Result<bool, Error> {
+        const REOPEN: &str =
+            "UPDATE run SET status = 'Running', closed_ms = NULL, reason = NULL, stop = NULL, stop_reason = NULL,
+            phase = 'ready', phase_ms = NULL, lost_in_a_row = 0, step_started_ms = NULL, resumed_ms = :now,
+            position = (SELECT max(position) FROM step WHERE run = :key)
+            WHERE key = :key AND status NOT IN ('Running', 'Completed')";
+        const FORGET: &str = "DELETE FROM step WHERE run = :key AND position = (SELECT position FROM run WHERE key = :key)";
+        // Those there have been do not count any more, as lost ones do not.
+        const ATTEMPTS: &str = "UPDATE run SET (attempts, lost) = (SELECT coalesce(max(number), 0), coalesce(max(number), 0)
+            FROM attempt WHERE attempt.run = :key AND attempt.position = run.position) WHERE key = :key";
+        const RECOUNT: &str = "UPDATE run SET incidents = (SELECT count(*) FROM step WHERE run = :key AND status IN ('Failed', 'TimedOut')) WHERE key = :key";
+        let what = "open the run again";
+        let mut statement = self.0.0.prepare_cached(REOPEN).attempt(what)?;
+        let reopened = statement
+            .execute(named_params! {":key": run, ":now": ms(now)})
+            .attempt(what)?;
+        if reopened == 0 {
+            return Ok(false);
+        }
+        for sql in [FORGET, ATTEMPTS, RECOUNT] {
+            let mut statement = self.0.0.prepare_cached(sql).attempt(what)?;
+            statement.execute(named_params! {":key": run}).attempt(what)?;
+        }
+        Ok(true)
+    }
+
     /// Records an event of a run and what follows from it.
     pub(crate) fn record(&self, run: &OpenRun, event: &Event, change: &Change, now: DateTime<Utc>) -> Result<(), Error> {
         let position = run.progress.position;

@@ -9,7 +9,11 @@ use crate::error::{Error, Kind};
 const APPLICATION_ID: i64 = 0x7465_6d70;
 
 /// Never edited, only appended to.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("version2.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema.sql"),
+    include_str!("version2.sql"),
+    include_str!("version3.sql"),
+];
 
 /// Brings the file to the version of this tempo.
 pub(super) fn migrate(connection: &mut Connection, shown: &str) -> Result<(), Error> {

@@ -25,7 +25,7 @@ pub(crate) use definitions::NewSchedule;
 pub(crate) use incidents::{IncidentRow, OccurrenceRow};
 pub(crate) use lock::{ServerLock, server_pid};
 pub(crate) use open::{Missing, Store};
-pub(crate) use requests::{NewRequest, Placed, RequestState, RunRequest};
+pub(crate) use requests::{NewRequest, Placed, RequestState, RunAsk, RunRequest};
 pub(crate) use runs::{AttemptRow, LostAttempt, NewRun, OpenRun, RunFilter, RunRow, StepRow};
 pub(crate) use schedules::{BackfillRow, ScheduleRow};
 pub(crate) use writer::Writer;

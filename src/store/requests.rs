@@ -1,9 +1,9 @@
-//! What commands ask of the server: triggers, backfills, cancels and terminates. Recorded here, carried out by the server, now or when it is next up.
+//! What commands ask of the server: triggers, backfills, cancels, terminates and retries. Recorded here, carried out by the server, now or when it is next up.
 
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, named_params};
 
-use super::rows::{Attempt as _, at, count, ms};
+use super::rows::{Attempt as _, at, count, ms, named};
 use super::runs::RunRow;
 use super::{Read, Write};
 use crate::error::Error;
@@ -31,15 +31,36 @@ pub(crate) enum NewRequest {
         /// The last time.
         end: DateTime<Utc>,
     },
-    /// Stop a run.
-    Stop {
+    /// Something of a run.
+    Run {
         /// The run's key.
         run: i64,
-        /// How.
-        stop: Stop,
+        /// What.
+        ask: RunAsk,
         /// Why, as people say it.
         reason: Option<String>,
     },
+}
+
+/// What can be asked of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RunAsk {
+    /// That it stops.
+    Stop(Stop),
+    /// That it goes on at the step that failed.
+    Retry,
+}
+
+impl RunAsk {
+    const ALL: [Self; 3] = [Self::Stop(Stop::Cancel), Self::Stop(Stop::Terminate), Self::Retry];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Stop(Stop::Cancel) => "cancel",
+            Self::Stop(Stop::Terminate) => "terminate",
+            Self::Retry => "retry",
+        }
+    }
 }
 
 /// A request that is on file.
@@ -64,12 +85,12 @@ pub(crate) struct RequestState {
     pub(crate) runs: Vec<RunRow>,
 }
 
-/// A request to stop a run.
+/// A request about a run.
 #[derive(Debug, Clone)]
 pub(crate) struct RunRequest {
     pub(crate) key: i64,
     pub(crate) run: i64,
-    pub(crate) stop: Stop,
+    pub(crate) ask: RunAsk,
     pub(crate) reason: Option<String>,
 }
 
@@ -79,21 +100,18 @@ impl Read<'_> {
         const SQL: &str = "SELECT key, run, kind, reason FROM request WHERE settled_ms IS NULL AND schedule IS NULL ORDER BY key";
         let mut statement = self.0.prepare_cached(SQL).attempt("read the requests")?;
         let rows = statement.query_map([], |r| {
-            let stop = if r.get::<_, String>("kind")? == "terminate" {
-                Stop::Terminate
-            } else {
-                Stop::Cancel
-            };
-            Ok(RunRequest {
-                key: r.get("key")?,
-                run: r.get("run")?,
-                stop,
-                reason: r.get("reason")?,
-            })
+            Ok((r.get::<_, String>("kind")?, r.get("key")?, r.get("run")?, r.get("reason")?))
         });
-        rows.attempt("read the requests")?
-            .collect::<rusqlite::Result<_>>()
-            .attempt("read the requests")
+        let rows = rows
+            .attempt("read the requests")?
+            .collect::<rusqlite::Result<Vec<_>>>()
+            .attempt("read the requests")?;
+        rows.into_iter()
+            .map(|(kind, key, run, reason)| {
+                let ask = named("request", &kind, RunAsk::ALL.into_iter().find(|a| a.name() == kind))?;
+                Ok(RunRequest { key, run, ask, reason })
+            })
+            .collect()
     }
 
     /// What has become of a request; none when it is gone with its schedule.
@@ -140,16 +158,7 @@ impl Write<'_> {
                 start,
                 end,
             } => ("backfill", Some(*schedule), None, *overlap, Some((*start, *end)), None),
-            NewRequest::Stop {
-                run,
-                stop: Stop::Cancel,
-                reason,
-            } => ("cancel", None, Some(*run), None, None, reason.clone()),
-            NewRequest::Stop {
-                run,
-                stop: Stop::Terminate,
-                reason,
-            } => ("terminate", None, Some(*run), None, None, reason.clone()),
+            NewRequest::Run { run, ask, reason } => (ask.name(), None, Some(*run), None, None, reason.clone()),
         };
         let mut statement = self.0.0.prepare_cached(SQL).attempt("record the request")?;
         let placed = statement

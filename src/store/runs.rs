@@ -39,6 +39,8 @@ pub(crate) struct OpenRun {
     pub(crate) stop: Option<Stop>,
     /// Why it is to stop.
     pub(crate) stop_reason: Option<String>,
+    /// Since when its time counts: its start, or when it was last retried.
+    pub(crate) since: DateTime<Utc>,
 }
 
 /// A step that has closed.
@@ -92,7 +94,7 @@ pub(crate) struct RunFilter {
 
 const RUN: &str =
     "SELECT key, run_id, workflow_id, schedule, schedule_id, workflow, nominal_ms, due_ms, started_ms, closed_ms, status,
-    reason, incidents, position, attempts, lost, lost_in_a_row, step_started_ms, phase, phase_ms, stop, stop_reason FROM run";
+    reason, incidents, position, attempts, lost, lost_in_a_row, step_started_ms, phase, phase_ms, stop, stop_reason, resumed_ms FROM run";
 
 fn row(r: &Row<'_>) -> rusqlite::Result<RunRow> {
     let status: String = r.get("status")?;
@@ -122,8 +124,10 @@ fn open(r: &Row<'_>) -> rusqlite::Result<OpenRun> {
         ("running", Some(since)) => Phase::Running { since },
         _ => Phase::Ready,
     };
+    let row = row(r)?;
     Ok(OpenRun {
-        row: row(r)?,
+        since: at_opt(r.get("resumed_ms")?).unwrap_or(row.started),
+        row,
         progress: Progress {
             position: r.get("position")?,
             attempts: r.get("attempts")?,

@@ -10,6 +10,7 @@ mod durable;
 mod generated;
 mod harness;
 mod properties;
+mod retry;
 mod serving;
 mod versions;
 mod waiting;

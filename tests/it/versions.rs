@@ -47,3 +47,23 @@ fn a_file_of_version_1_opens_with_everything_in_it_and_is_served() {
         (&json!(2), &json!("Completed"))
     );
 }
+
+#[test]
+fn a_file_of_version_2_opens_and_a_run_that_failed_in_it_goes_on() {
+    let env = Env::new();
+    let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/data/v2.db");
+    std::fs::copy(stored, env.database()).unwrap();
+    let list = env.json(&["schedule", "list"]);
+    let notes: Vec<_> = list.as_array().unwrap().iter().map(|s| s["note"].clone()).collect();
+    assert_eq!(notes, ["made by version 2 of the file", "held in version 2"]);
+    assert_eq!(env.json(&["incident", "list"])[0]["note"], "seen");
+    let failed = env.json(&["workflow", "list", "--schedule", "nightly"])[0].clone();
+    assert_eq!(failed["status"], "Failed");
+    env.tempo(&["workflow", "retry", failed["run_id"].as_str().unwrap()]).ok();
+    let _ = env.tempo(&["run", "--once"]);
+    let again = env.json(&["workflow", "describe", failed["run_id"].as_str().unwrap()]);
+    assert_eq!(again["steps"][0]["attempts"].as_array().unwrap().len(), 2);
+    // A number of a request is never used again, in whichever version it was.
+    let request = env.json(&["schedule", "trigger", "often"]);
+    assert_eq!(request["runs"], json!([]), "{request}");
+}

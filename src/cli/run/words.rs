@@ -196,6 +196,13 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>) -> Line {
                 with_run(run, json!({})),
             )
         }
+        Event::Retried { run } => of(
+            "again",
+            Some(Style::Strong),
+            subject(run),
+            "is told to go on".to_owned(),
+            with_run(run, json!({})),
+        ),
         Event::Closed {
             run,
             status,

@@ -4,6 +4,7 @@ mod describe;
 mod list;
 mod output;
 mod result;
+mod retry;
 mod start;
 mod stop;
 
@@ -37,6 +38,7 @@ enum Command {
     ///
     /// The step that is running gets SIGKILL at once, with everything in its process group. The run closes as Terminated.
     Terminate(stop::Args),
+    Retry(retry::Args),
 }
 
 pub(super) fn run(context: &Context, args: Args) -> Result<(), Error> {
@@ -47,6 +49,7 @@ pub(super) fn run(context: &Context, args: Args) -> Result<(), Error> {
         Command::Result(args) => result::run(context, &args),
         Command::Output(args) => output::run(context, &args),
         Command::Cancel(args) => stop::run(context, &args, Stop::Cancel),
+        Command::Retry(args) => retry::run(context, &args),
         Command::Terminate(args) => stop::run(context, &args, Stop::Terminate),
     }
 }

@@ -352,6 +352,7 @@ impl<'a> Engine<'a> {
                 | Event::StepClosed { .. }
                 | Event::Incident { .. }
                 | Event::Resolved { .. }
+                | Event::Retried { .. }
                 | Event::Paused { .. }
                 | Event::Draining { .. }
                 | Event::GaveUp { .. }

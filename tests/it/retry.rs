@@ -1,0 +1,124 @@
+//! A run that has failed goes on at the step that failed, when it is asked to.
+
+use serde_json::{Value, json};
+
+use crate::harness::Env;
+
+const STEPS: &str = r#"
+    [[step]]
+    name = "dump"
+    shell = "echo dump >> log"
+    [[step]]
+    name = "upload"
+    shell = "echo upload >> log; test -e go"
+    retry = { maximum_attempts = 2, initial_interval = "10ms" }
+    [[step]]
+    name = "report"
+    shell = "echo report >> log"
+"#;
+
+fn failed(env: &Env, more: &[&str]) -> String {
+    std::fs::write(env.path("steps.toml"), STEPS).unwrap();
+    let start = ["workflow", "start", "--workflow-id", "w", "--steps", "steps.toml"];
+    env.tempo(&[&start, more].concat()).ok();
+    assert_eq!(env.serve(&["--once"]).rest().0, Some(1));
+    assert_eq!(env.lines("log", 3), ["dump", "upload", "upload"]);
+    env.json(&["workflow", "describe", "w"])["run_id"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+fn attempts(run: &Value) -> Vec<Vec<&str>> {
+    let of = |step: &Value| step["attempts"].as_array().unwrap().clone();
+    let outcome = |a: &Value| a["outcome"].as_str().unwrap().to_owned();
+    let steps: Vec<Vec<String>> = run["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| of(s).iter().map(outcome).collect())
+        .collect();
+    steps
+        .into_iter()
+        .map(|s| s.into_iter().map(|o| if o == "ok" { "ok" } else { "failed" }).collect())
+        .collect()
+}
+
+#[test]
+fn a_retried_run_goes_on_at_the_step_that_failed_with_all_its_attempts_anew() {
+    let env = Env::new();
+    let run = failed(&env, &[]);
+    env.tempo(&["workflow", "retry", "w"]).ok();
+    assert_eq!(env.serve(&["--once"]).rest().0, Some(1), "it fails again");
+    assert_eq!(env.lines("log", 5), ["dump", "upload", "upload", "upload", "upload"]);
+    assert_eq!(env.json(&["incident", "list"])[0]["count"], 2);
+    std::fs::write(env.path("go"), "").unwrap();
+    let mut server = env.serve(&[]);
+    let done = env.json(&["workflow", "retry", &run[..8], "--wait"]);
+    assert_eq!((&done["status"], &done["reason"]), (&json!("Completed"), &json!(null)));
+    server.hears("goes on at step 2/3 upload");
+    assert_eq!(env.lines("log", 7)[5..], ["upload", "report"]);
+    let view = env.json(&["workflow", "describe", "w"]);
+    assert_eq!(view["run_id"], run, "the same run");
+    let all = ["failed", "failed", "failed", "failed", "ok"];
+    assert_eq!(attempts(&view), [vec!["ok"], all.to_vec(), vec!["ok"]]);
+    assert_eq!(
+        view["result"],
+        json!({"dump": "ok exit=0", "upload": "ok exit=0", "report": "ok exit=0"})
+    );
+    assert_eq!(env.json(&["incident", "list", "--all"])[0]["status"], "resolved");
+}
+
+#[test]
+fn a_run_that_timed_out_has_its_whole_time_again() {
+    let env = Env::new();
+    let shell = "echo try >> log; test -e go || sleep 300";
+    env.tempo(&[
+        "workflow",
+        "start",
+        "--workflow-id",
+        "w",
+        "--run-timeout",
+        "300ms",
+        "--shell",
+        shell,
+    ])
+    .ok();
+    assert_eq!(env.serve(&["--once"]).rest().0, Some(1));
+    assert_eq!(env.json(&["workflow", "describe", "w"])["status"], "TimedOut");
+    std::fs::write(env.path("go"), "").unwrap();
+    env.tempo(&["workflow", "retry", "w"]).ok();
+    assert_eq!(env.serve(&["--once"]).rest().0, Some(0));
+    assert_eq!(env.lines("log", 2).len(), 2);
+}
+
+#[test]
+fn a_run_that_was_stopped_goes_on_and_is_not_stopped_again() {
+    let env = Env::new();
+    env.tempo(&["workflow", "start", "--workflow-id", "w", "--shell", "echo try >> log"])
+        .ok();
+    env.tempo(&["workflow", "cancel", "w", "--reason", "not now"]).ok();
+    assert_eq!(env.serve(&["--once"]).rest().0, Some(1));
+    assert_eq!(env.json(&["workflow", "describe", "w"])["status"], "Canceled");
+    env.tempo(&["workflow", "retry", "w"]).ok();
+    assert_eq!(env.serve(&["--once"]).rest().0, Some(0));
+    assert_eq!(env.lines("log", 1), ["try"]);
+}
+
+#[test]
+fn what_is_going_or_has_completed_is_not_retried() {
+    let env = Env::new();
+    env.tempo(&["workflow", "start", "--workflow-id", "w", "--shell", "true"])
+        .ok();
+    let refused = |told: &str, code: i32, run: &str| {
+        let ran = env.tempo(&["workflow", "retry", run]);
+        assert_eq!(ran.code, Some(code), "{ran:?}");
+        assert!(ran.stderr.contains(told), "{ran:?}");
+    };
+    refused("is still going", 4, "w");
+    refused("no run is named `v`", 3, "v");
+    assert_eq!(env.serve(&["--once"]).rest().0, Some(0));
+    refused("has completed", 4, "w");
+    let down = env.tempo(&["workflow", "retry", "w", "--wait"]);
+    assert_eq!(down.code, Some(5));
+}
