@@ -38,6 +38,8 @@ Register-ArgumentCompleter -Native -CommandName 'tempo' -ScriptBlock {
             [CompletionResult]::new('incident', 'incident', [CompletionResultType]::ParameterValue, 'List, show and settle incidents')
             [CompletionResult]::new('run', 'run', [CompletionResultType]::ParameterValue, 'Serve: take up what is due, run it, record it')
             [CompletionResult]::new('status', 'status', [CompletionResultType]::ParameterValue, 'Show how things stand: the server, what runs, what comes next, open incidents')
+            [CompletionResult]::new('step', 'step', [CompletionResultType]::ParameterValue, 'Do a step of a script once, whatever happens to the script')
+            [CompletionResult]::new('sleep', 'sleep', [CompletionResultType]::ParameterValue, 'Wait in a script, over crashes and restarts')
             [CompletionResult]::new('demo', 'demo', [CompletionResultType]::ParameterValue, 'See it work: schedules, retries, incidents, a kill in mid-step, and the resume')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completions of a shell')
             [CompletionResult]::new('man', 'man', [CompletionResultType]::ParameterValue, 'Print the manual page, or write the pages of all commands to a folder')
@@ -610,6 +612,43 @@ Register-ArgumentCompleter -Native -CommandName 'tempo' -ScriptBlock {
             break
         }
         'tempo;status' {
+            [CompletionResult]::new('--db', '--db', [CompletionResultType]::ParameterName, 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How data is written to stdout')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How data is written to stdout')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When colours are used')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but errors')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'tempo;step' {
+            [CompletionResult]::new('--start-to-close-timeout', '--start-to-close-timeout', [CompletionResultType]::ParameterName, 'How long one attempt may take')
+            [CompletionResult]::new('--schedule-to-close-timeout', '--schedule-to-close-timeout', [CompletionResultType]::ParameterName, 'How long all attempts may take, waits included')
+            [CompletionResult]::new('--retry-maximum-attempts', '--retry-maximum-attempts', [CompletionResultType]::ParameterName, 'How many attempts there are; 0 is no limit')
+            [CompletionResult]::new('--attempts', '--attempts', [CompletionResultType]::ParameterName, 'How many attempts there are; 0 is no limit')
+            [CompletionResult]::new('--retry-initial-interval', '--retry-initial-interval', [CompletionResultType]::ParameterName, 'The wait after the first attempt')
+            [CompletionResult]::new('--retry-backoff-coefficient', '--retry-backoff-coefficient', [CompletionResultType]::ParameterName, 'How much longer each wait is than the one before')
+            [CompletionResult]::new('--retry-maximum-interval', '--retry-maximum-interval', [CompletionResultType]::ParameterName, 'The longest wait')
+            [CompletionResult]::new('--non-retryable', '--non-retryable', [CompletionResultType]::ParameterName, 'An error type that is not retried; repeats')
+            [CompletionResult]::new('--cwd', '--cwd', [CompletionResultType]::ParameterName, 'The folder commands run in')
+            [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'A variable of commands; `NAME=env:OTHER` is read when the step runs; repeats')
+            [CompletionResult]::new('--db', '--db', [CompletionResultType]::ParameterName, 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How data is written to stdout')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How data is written to stdout')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When colours are used')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but errors')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'tempo;sleep' {
+            [CompletionResult]::new('--name', '--name', [CompletionResultType]::ParameterName, 'What the wait is called; unique in the script')
             [CompletionResult]::new('--db', '--db', [CompletionResultType]::ParameterName, 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given')
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How data is written to stdout')
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How data is written to stdout')

@@ -40,6 +40,8 @@ complete -c tempo -n "__fish_tempo_needs_command" -f -a "workflow" -d 'List, sho
 complete -c tempo -n "__fish_tempo_needs_command" -f -a "incident" -d 'List, show and settle incidents'
 complete -c tempo -n "__fish_tempo_needs_command" -f -a "run" -d 'Serve: take up what is due, run it, record it'
 complete -c tempo -n "__fish_tempo_needs_command" -f -a "status" -d 'Show how things stand: the server, what runs, what comes next, open incidents'
+complete -c tempo -n "__fish_tempo_needs_command" -f -a "step" -d 'Do a step of a script once, whatever happens to the script'
+complete -c tempo -n "__fish_tempo_needs_command" -f -a "sleep" -d 'Wait in a script, over crashes and restarts'
 complete -c tempo -n "__fish_tempo_needs_command" -f -a "demo" -d 'See it work: schedules, retries, incidents, a kill in mid-step, and the resume'
 complete -c tempo -n "__fish_tempo_needs_command" -f -a "completions" -d 'Print the completions of a shell'
 complete -c tempo -n "__fish_tempo_needs_command" -f -a "man" -d 'Print the manual page, or write the pages of all commands to a folder'
@@ -519,6 +521,36 @@ never\t'Never'"
 complete -c tempo -n "__fish_tempo_using_subcommand status" -s q -l quiet -d 'Say nothing but errors'
 complete -c tempo -n "__fish_tempo_using_subcommand status" -s v -l verbose -d 'Say more'
 complete -c tempo -n "__fish_tempo_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c tempo -n "__fish_tempo_using_subcommand step" -l start-to-close-timeout -d 'How long one attempt may take' -r
+complete -c tempo -n "__fish_tempo_using_subcommand step" -l schedule-to-close-timeout -d 'How long all attempts may take, waits included' -r
+complete -c tempo -n "__fish_tempo_using_subcommand step" -l retry-maximum-attempts -l attempts -d 'How many attempts there are; 0 is no limit' -r
+complete -c tempo -n "__fish_tempo_using_subcommand step" -l retry-initial-interval -d 'The wait after the first attempt' -r
+complete -c tempo -n "__fish_tempo_using_subcommand step" -l retry-backoff-coefficient -d 'How much longer each wait is than the one before' -r
+complete -c tempo -n "__fish_tempo_using_subcommand step" -l retry-maximum-interval -d 'The longest wait' -r
+complete -c tempo -n "__fish_tempo_using_subcommand step" -l non-retryable -d 'An error type that is not retried; repeats' -r
+complete -c tempo -n "__fish_tempo_using_subcommand step" -l cwd -d 'The folder commands run in' -r
+complete -c tempo -n "__fish_tempo_using_subcommand step" -l env -d 'A variable of commands; `NAME=env:OTHER` is read when the step runs; repeats' -r
+complete -c tempo -n "__fish_tempo_using_subcommand step" -l db -d 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given' -r -F
+complete -c tempo -n "__fish_tempo_using_subcommand step" -s o -l output -d 'How data is written to stdout' -r -f -a "text\t'For people'
+json\t'One JSON document'
+jsonl\t'One JSON document a line'"
+complete -c tempo -n "__fish_tempo_using_subcommand step" -l color -d 'When colours are used' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c tempo -n "__fish_tempo_using_subcommand step" -s q -l quiet -d 'Say nothing but errors'
+complete -c tempo -n "__fish_tempo_using_subcommand step" -s v -l verbose -d 'Say more'
+complete -c tempo -n "__fish_tempo_using_subcommand step" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c tempo -n "__fish_tempo_using_subcommand sleep" -l name -d 'What the wait is called; unique in the script' -r
+complete -c tempo -n "__fish_tempo_using_subcommand sleep" -l db -d 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given' -r -F
+complete -c tempo -n "__fish_tempo_using_subcommand sleep" -s o -l output -d 'How data is written to stdout' -r -f -a "text\t'For people'
+json\t'One JSON document'
+jsonl\t'One JSON document a line'"
+complete -c tempo -n "__fish_tempo_using_subcommand sleep" -l color -d 'When colours are used' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c tempo -n "__fish_tempo_using_subcommand sleep" -s q -l quiet -d 'Say nothing but errors'
+complete -c tempo -n "__fish_tempo_using_subcommand sleep" -s v -l verbose -d 'Say more'
+complete -c tempo -n "__fish_tempo_using_subcommand sleep" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c tempo -n "__fish_tempo_using_subcommand demo" -l port -d 'The port of the targets with `--targets-only`; 0 is any that is free' -r
 complete -c tempo -n "__fish_tempo_using_subcommand demo" -l db -d 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given' -r -F
 complete -c tempo -n "__fish_tempo_using_subcommand demo" -s o -l output -d 'How data is written to stdout' -r -f -a "text\t'For people'

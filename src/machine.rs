@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, Signal};
 
+use crate::error::{Error, Kind};
+
 /// A variable of the environment, if it is set and is text.
 #[must_use]
 pub fn environment(name: &str) -> Option<String> {
@@ -51,6 +53,20 @@ pub struct Process {
 }
 
 impl Process {
+    /// This very process.
+    ///
+    /// # Errors
+    /// `System` where `/proc` does not tell.
+    pub fn this() -> Result<Self, Error> {
+        Self::known_as(pid()).ok_or_else(|| Error::new(Kind::System, "cannot read `/proc/self/stat`"))
+    }
+
+    /// Whether it is still there.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        self.boot == boot_id() && is_alive(self.pid) && stat(self.pid).is_some_and(|now| now.started == self.started)
+    }
+
     /// The process `pid` as it is now, if there is one.
     #[must_use]
     pub fn known_as(pid: u32) -> Option<Self> {
@@ -63,6 +79,7 @@ impl Process {
 }
 
 struct Stat {
+    parent: u32,
     group: u32,
     session: u32,
     started: i64,
@@ -73,6 +90,7 @@ fn stat(pid: u32) -> Option<Stat> {
     // The name may hold anything, blanks and brackets included: the fields begin after the last bracket.
     let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
     Some(Stat {
+        parent: fields.get(1)?.parse().ok()?,
         group: fields.get(2)?.parse().ok()?,
         session: fields.get(3)?.parse().ok()?,
         started: fields.get(19)?.parse().ok()?,
@@ -114,6 +132,26 @@ pub fn signal_group(group: u32, signal: Signal) {
     }
 }
 
+/// Sends a signal to a process and to all that descend from it; one that is gone is no error.
+pub fn signal_tree(pid: u32, signal: Signal) {
+    let parents: Vec<(u32, u32)> = processes().filter_map(|p| Some((p, stat(p)?.parent))).collect();
+    let mut tree = vec![pid];
+    let mut next = 0;
+    while let Some(of) = tree.get(next).copied() {
+        tree.extend(parents.iter().filter(|(_, parent)| *parent == of).map(|(p, _)| *p));
+        next += 1;
+    }
+    for pid in tree.into_iter().filter_map(|p| i32::try_from(p).ok().and_then(Pid::from_raw)) {
+        let _ = rustix::process::kill_process(pid, signal);
+    }
+}
+
+/// Every process of this machine.
+fn processes() -> impl Iterator<Item = u32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|e| e.file_name().to_str()?.parse().ok())
+}
+
 /// The process groups that still hold a process with all of `marks` (`NAME=value`) in its environment, or led by `leader`.
 ///
 /// A process that has made a session of its own is left alone: it meant to outlive whoever started it.
@@ -126,11 +164,8 @@ pub fn groups_left_behind(leader: Option<&Process>, marks: &[String]) -> Vec<u32
     {
         groups.push(known.pid);
     }
-    let Ok(entries) = std::fs::read_dir("/proc") else {
-        return groups;
-    };
     let ours = rustix::process::getpgrp().as_raw_pid().unsigned_abs();
-    for pid in entries.flatten().filter_map(|e| e.file_name().to_str()?.parse::<u32>().ok()) {
+    for pid in processes() {
         let Ok(environment) = std::fs::read(format!("/proc/{pid}/environ")) else {
             continue;
         };
@@ -160,13 +195,7 @@ pub fn end_group(group: u32) {
 }
 
 fn group_exists(group: u32) -> bool {
-    let Ok(entries) = std::fs::read_dir("/proc") else {
-        return false;
-    };
-    entries
-        .flatten()
-        .filter_map(|e| e.file_name().to_str()?.parse::<u32>().ok())
-        .any(|pid| is_alive(pid) && stat(pid).is_some_and(|s| s.group == group))
+    processes().any(|pid| is_alive(pid) && stat(pid).is_some_and(|s| s.group == group))
 }
 
 /// Whether a process is there and not a zombie.
@@ -194,7 +223,7 @@ pub fn find_program(name: &str, path: Option<&str>) -> Option<PathBuf> {
 ///
 /// # Errors
 /// `System` when neither `XDG_STATE_HOME` nor `HOME` is set.
-pub fn default_database() -> Result<PathBuf, crate::error::Error> {
+pub fn default_database() -> Result<PathBuf, Error> {
     if let Some(named) = environment("TEMPO_DB").filter(|v| !v.is_empty()) {
         return Ok(PathBuf::from(named));
     }
@@ -205,8 +234,8 @@ pub fn default_database() -> Result<PathBuf, crate::error::Error> {
         return Ok(PathBuf::from("/var/lib/tempo/tempo.db"));
     }
     let home = environment("HOME").filter(|v| !v.is_empty()).ok_or_else(|| {
-        crate::error::Error::new(
-            crate::error::Kind::System,
+        Error::new(
+            Kind::System,
             "no place for the database: neither `HOME` nor `XDG_STATE_HOME` is set",
         )
         .hint("Name the file, as in `--db /srv/tempo.db`.")

@@ -1,6 +1,6 @@
-//! A command: a process in a group of its own, its output captured and capped, its exit code and signal told apart.
+//! A command: a process, its output captured and capped, its exit code and signal told apart.
 
-use std::io::{PipeReader, Read as _, Write as _};
+use std::io::{PipeReader, Write as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Child, ExitStatus, Stdio};
@@ -10,6 +10,7 @@ use std::time::Duration;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::process::Signal;
 
+use super::capped::Capped;
 use super::{Control, StopKind, Task};
 use crate::clock::Stopwatch;
 use crate::machine::{self, Process};
@@ -19,31 +20,52 @@ use crate::spec::describe::spoken;
 
 /// How long a process has between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
-/// How much of the beginning and of the end of the output is kept, each.
+/// How much of the beginning and of the end of the output of a step is kept, each.
 const KEPT: usize = 32 * 1024;
+/// How much a step of a script may write to stdout: all of it is kept.
+const MOST_STDOUT: usize = 1024 * 1024;
 /// What fits into a pipe that nobody reads yet.
 const PIPE: usize = 64 * 1024;
 
+/// On whose behalf a command runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Caller {
+    /// The server's: in a group of its own, with everything that it writes captured.
+    Server,
+    /// A script's that tempo runs: in the script's group, with its stdout captured, and kept whole.
+    Script,
+}
+
+impl Caller {
+    /// Sends a signal to the process and what it has started.
+    fn signal(self, pid: u32, signal: Signal) {
+        match self {
+            Self::Server => machine::signal_group(pid, signal),
+            Self::Script => machine::signal_tree(pid, signal),
+        }
+    }
+}
+
 /// Runs the command and waits for it.
-pub(super) fn run(command: &Command, task: &Task<'_>, control: &Control) -> AttemptResult {
+pub(super) fn run(command: &Command, task: &Task<'_>, control: &Control, caller: Caller) -> AttemptResult {
     let watch = Stopwatch::start();
     let failed = |failure: Failure| AttemptResult::new(Ending::Failed(failure), watch.elapsed_ms());
     let secrets = match secrets(command) {
         Ok(secrets) => secrets,
         Err(failure) => return failed(failure),
     };
-    let (mut child, output) = match spawn(command, task, &secrets) {
+    let (mut child, output) = match spawn(command, task, &secrets, caller) {
         Ok(spawned) => spawned,
         Err(failure) => return failed(failure),
     };
     if let Some(process) = Process::known_as(child.id()) {
         (task.spawned)(process);
     }
-    match wait(&mut child, output, task.time_left, control, watch) {
-        Ok(end) => result(command, end, task, &secrets, watch),
+    match wait(&mut child, output, task.time_left, control, caller, watch) {
+        Ok(end) => result(command, end, task, (&secrets, caller), watch),
         Err(e) => {
             // Not left behind: it would be tried again beside itself.
-            machine::signal_group(child.id(), Signal::KILL);
+            caller.signal(child.id(), Signal::KILL);
             let _ = child.wait();
             failed(Failure {
                 error_type: ErrorType::Spawn,
@@ -70,7 +92,12 @@ fn secrets(command: &Command) -> Result<Vec<(String, String)>, Failure> {
         .collect()
 }
 
-fn spawn(command: &Command, task: &Task<'_>, secrets: &[(String, String)]) -> Result<(Child, PipeReader), Failure> {
+fn spawn(
+    command: &Command,
+    task: &Task<'_>,
+    secrets: &[(String, String)],
+    caller: Caller,
+) -> Result<(Child, PipeReader), Failure> {
     let failure = |message: String| Failure {
         error_type: ErrorType::Spawn,
         message,
@@ -94,14 +121,14 @@ fn spawn(command: &Command, task: &Task<'_>, secrets: &[(String, String)]) -> Re
         .envs(task.environment.iter().map(|(k, v)| (k, v)))
         .envs(command.env.iter().filter(|(_, v)| !v.starts_with("env:")))
         .envs(secrets.iter().map(|(k, v)| (k, v)))
-        .process_group(0)
-        .stdin(if command.stdin.is_some() {
-            Stdio::piped()
-        } else {
-            Stdio::null()
-        })
-        .stdout(writer.try_clone().map_err(pipe)?)
-        .stderr(writer);
+        .stdout(writer.try_clone().map_err(pipe)?);
+    match caller {
+        Caller::Server => process.process_group(0).stdin(Stdio::null()).stderr(writer),
+        Caller::Script => &mut process,
+    };
+    if command.stdin.is_some() {
+        process.stdin(Stdio::piped());
+    }
     if let Some(cwd) = &command.cwd {
         process.current_dir(cwd);
     }
@@ -144,17 +171,21 @@ fn wait(
     mut output: PipeReader,
     time_left: Option<Duration>,
     control: &Control,
+    caller: Caller,
     watch: Stopwatch,
 ) -> std::io::Result<End> {
-    let group = child.id();
-    let exit = machine::exit_watch(group)?;
+    let pid = child.id();
+    let exit = machine::exit_watch(pid)?;
     let bell = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
     let ring = Arc::clone(&bell);
     let _hooked = control.while_hooked(move || {
         let _ = rustix::io::write(&*ring, &1_u64.to_ne_bytes());
     });
     rustix::io::ioctl_fionbio(&output, true)?;
-    let mut kept = Capped::default();
+    let mut kept = Capped::new(match caller {
+        Caller::Server => KEPT,
+        Caller::Script => MOST_STDOUT / 2,
+    });
     let (mut timed_out, mut term_sent, mut killed, mut pipe_open) = (false, None::<Stopwatch>, false, true);
     loop {
         let until_kill = term_sent.map(|sent| GRACE.saturating_sub(sent.elapsed()));
@@ -174,17 +205,17 @@ fn wait(
         timed_out |= asked.is_none() && time_left.is_some_and(|d| watch.elapsed() >= d);
         let at_once = asked >= Some(StopKind::Terminate);
         if !killed && (at_once || term_sent.is_some_and(|sent| sent.elapsed() >= GRACE)) {
-            machine::signal_group(group, Signal::KILL);
+            caller.signal(pid, Signal::KILL);
             killed = true;
         } else if term_sent.is_none() && !killed && (asked.is_some() || timed_out) {
-            machine::signal_group(group, Signal::TERM);
+            caller.signal(pid, Signal::TERM);
             term_sent = Some(Stopwatch::start());
         }
     }
     let stopped = control.asked();
     if timed_out || stopped.is_some() {
         // Grandchildren in the group go with it, also where the leader has obeyed; before `wait` lets go of the id.
-        machine::signal_group(group, Signal::KILL);
+        caller.signal(pid, Signal::KILL);
     }
     let status = child.wait()?;
     if pipe_open {
@@ -229,7 +260,13 @@ fn wait_for(
     })
 }
 
-fn result(command: &Command, end: End, task: &Task<'_>, secrets: &[(String, String)], watch: Stopwatch) -> AttemptResult {
+fn result(
+    command: &Command,
+    end: End,
+    task: &Task<'_>,
+    (secrets, caller): (&[(String, String)], Caller),
+    watch: Stopwatch,
+) -> AttemptResult {
     let exit_code = end.status.code();
     let of = |error_type, message: String| Ending::Failed(Failure { error_type, message });
     let ending = match (end.stopped, end.timed_out, exit_code, end.status.signal()) {
@@ -238,7 +275,13 @@ fn result(command: &Command, end: End, task: &Task<'_>, secrets: &[(String, Stri
             let limit = task.limit.map_or(0, |d| d.as_millis());
             of(ErrorType::Timeout, format!("not done within {}", spoken(limit)))
         }
-        (None, false, Some(code), _) if command.ok_exit_codes.contains(&code) => Ending::Ok,
+        (None, false, Some(code), _) if command.ok_exit_codes.contains(&code) => match caller {
+            Caller::Script if end.output.is_cut() => of(
+                ErrorType::UnexpectedBody,
+                "wrote more than 1 MiB to stdout, which cannot be kept; have it write to a file".to_owned(),
+            ),
+            Caller::Script | Caller::Server => Ending::Ok,
+        },
         (None, false, Some(code), _) => of(ErrorType::NonZeroExit, format!("exit {code}")),
         (None, false, None, signal) => of(ErrorType::Signal, format!("killed by signal {}", signal.unwrap_or_default())),
     };
@@ -264,47 +307,6 @@ fn masked(mut output: Vec<u8>, secrets: &[(String, String)]) -> Vec<u8> {
         output = clean;
     }
     output
-}
-
-/// The beginning and the end of what was written.
-#[derive(Default)]
-struct Capped {
-    head: Vec<u8>,
-    tail: std::collections::VecDeque<u8>,
-    cut: u64,
-}
-
-impl Capped {
-    /// Takes what can be read without waiting; whether there may be more later.
-    fn take_from(&mut self, pipe: &mut PipeReader) -> bool {
-        let mut buffer = [0_u8; 16 * 1024];
-        loop {
-            match pipe.read(&mut buffer) {
-                Ok(0) => return false,
-                Ok(n) => self.keep(&buffer[..n]),
-                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(e) => return e.kind() == std::io::ErrorKind::WouldBlock,
-            }
-        }
-    }
-
-    fn keep(&mut self, bytes: &[u8]) {
-        let (first, rest) = bytes.split_at(bytes.len().min(KEPT - self.head.len()));
-        self.head.extend(first);
-        self.tail.extend(rest);
-        let over = self.tail.len().saturating_sub(KEPT);
-        self.tail.drain(..over);
-        self.cut += over as u64;
-    }
-
-    fn into_bytes(self) -> Vec<u8> {
-        let mut all = self.head;
-        if self.cut > 0 {
-            all.extend(format!("\n… {} bytes left out …\n", self.cut).as_bytes());
-        }
-        all.extend(self.tail);
-        all
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! DOING: the only outward effects: HTTP requests and processes. Never sees the file.
 
+mod capped;
 mod command;
 mod control;
 mod http;
@@ -8,9 +9,10 @@ pub(crate) use control::{Control, StopKind};
 
 use std::time::Duration;
 
+use self::command::Caller;
 use crate::machine::Process;
 use crate::run::outcome::AttemptResult;
-use crate::run::step::{Step, Work};
+use crate::run::step::{Command, Step, Work};
 
 /// One attempt to be made.
 pub(crate) struct Task<'a> {
@@ -40,7 +42,12 @@ impl Actions for Live {
     fn perform(&self, task: &Task<'_>, control: &Control) -> AttemptResult {
         match &task.step.work {
             Work::Probe(probe) => http::probe(probe, task, control),
-            Work::Command(command) => command::run(command, task, control),
+            Work::Command(command) => command::run(command, task, control, Caller::Server),
         }
     }
+}
+
+/// Makes an attempt of a step that a script calls, from inside the script: in its process group, with its stdin and stderr.
+pub(crate) fn perform_in_script(command: &Command, task: &Task<'_>) -> AttemptResult {
+    command::run(command, task, &Control::default(), Caller::Script)
 }

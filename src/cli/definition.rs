@@ -85,7 +85,7 @@ pub(super) struct WhatArgs {
 /// For steps that do not say otherwise.
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Steps that do not say otherwise")]
-struct StepArgs {
+pub(super) struct StepArgs {
     /// How long one attempt may take
     #[arg(long, value_name = "DURATION")]
     start_to_close_timeout: Option<String>,
@@ -295,7 +295,7 @@ impl StepArgs {
     }
 
     /// Fills in what a step does not say.
-    fn complete(&self, step: &mut StepText) -> Result<(), Error> {
+    pub(super) fn complete(&self, step: &mut StepText) -> Result<(), Error> {
         let fill = |to: &mut Option<String>, from: &Option<String>| {
             if to.is_none() {
                 to.clone_from(from);

@@ -7,7 +7,9 @@ mod incident;
 mod man;
 mod run;
 mod schedule;
+mod sleep;
 mod status;
+mod step;
 mod wait;
 mod workflow;
 
@@ -72,6 +74,8 @@ enum Command {
     Incident(incident::Args),
     Run(run::Args),
     Status(status::Args),
+    Step(step::Args),
+    Sleep(sleep::Args),
     Demo(demo::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -168,6 +172,8 @@ fn perform(context: &Context, command: Command) -> Result<(), Error> {
         Command::Incident(args) => incident::run(context, args),
         Command::Run(args) => run::run(context, &args),
         Command::Status(args) => status::run(context, &args),
+        Command::Step(args) => step::run(context, &args),
+        Command::Sleep(args) => sleep::run(context, &args),
         Command::Demo(args) => demo::run(context, &args),
         Command::Completions(args) => completions::run(context, &args),
         Command::Man(args) => man::run(context, &args),

@@ -8,6 +8,7 @@ mod decide;
 mod events;
 mod queue;
 mod recovery;
+pub(crate) mod script;
 #[cfg(test)]
 mod stepped;
 mod ticker;

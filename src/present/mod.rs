@@ -1,5 +1,7 @@
 //! What is on file, as the views of the JSON contract: the one way from rows to [`crate::output::views`], for whoever shows them.
 
+mod scripts;
+
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
@@ -273,6 +275,7 @@ pub(crate) fn run_in_full(read: &Read<'_>, row: &RunRow) -> Result<RunView, Erro
     let attempts = read.attempts_of(row.key)?;
     let workflow = Workflow::check(&read.action(row.workflow)?)?;
     let names: Vec<String> = workflow.steps.iter().map(|s| s.name.to_string()).collect();
+    let called = scripts::called(read, row)?;
     let views = workflow.steps.iter().enumerate().map(|(position, step)| {
         let end = closed.iter().find(|c| c.position == position);
         let attempts: Vec<_> = attempts.iter().filter(|a| a.position == position).map(attempt).collect();
@@ -286,7 +289,7 @@ pub(crate) fn run_in_full(read: &Read<'_>, row: &RunRow) -> Result<RunView, Erro
             kind: step.kind(),
             status: end.map_or(open, |e| e.status.name()),
             result: end.map(|e| e.result.clone()),
-            steps: Vec::new(),
+            steps: scripts::steps(&called, position, None),
             attempts,
         }
     });

@@ -106,7 +106,11 @@ impl Workflow {
 }
 
 impl Step {
-    fn check(written: &StepText) -> Result<Self, Error> {
+    /// Checks what was written.
+    ///
+    /// # Errors
+    /// As [`Workflow::check`].
+    pub fn check(written: &StepText) -> Result<Self, Error> {
         let name = StepName::parse(&written.name)?;
         let forms =
             usize::from(written.probe.is_some()) + usize::from(written.command.is_some()) + usize::from(written.shell.is_some());

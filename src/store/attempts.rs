@@ -127,6 +127,7 @@ impl Write<'_> {
                 ":exit_code": result.exit_code,
             })
             .attempt("record the attempt's end")?;
+        self.end_script_attempts(run, result)?;
         if !result.output.is_empty() {
             let mut statement = self.0.0.prepare_cached(OUTPUT).attempt("record the output")?;
             statement

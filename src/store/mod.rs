@@ -16,6 +16,7 @@ mod requests;
 mod rows;
 mod runs;
 mod schedules;
+mod scripts;
 mod situation;
 mod writer;
 mod zones;
@@ -28,6 +29,7 @@ pub(crate) use open::{Missing, Store};
 pub(crate) use requests::{NewRequest, Placed, RequestState, RunAsk, RunRequest};
 pub(crate) use runs::{AttemptRow, LostAttempt, NewRun, OpenRun, RunFilter, RunRow, StepRow};
 pub(crate) use schedules::{BackfillRow, ScheduleRow};
+pub(crate) use scripts::{NewScriptStep, ScriptStepRow};
 pub(crate) use writer::Writer;
 
 use rusqlite::Connection;

@@ -221,6 +221,16 @@ impl Read<'_> {
             .attempt("look for the run")
     }
 
+    /// The open run of a whole run id.
+    pub(crate) fn open_run_of_id(&self, run_id: &str) -> Result<Option<OpenRun>, Error> {
+        let sql = format!("{RUN} WHERE run_id = :id AND closed_ms IS NULL");
+        let mut statement = self.0.prepare_cached(&sql).attempt("look for the run")?;
+        statement
+            .query_row(named_params! {":id": run_id}, open)
+            .optional()
+            .attempt("look for the run")
+    }
+
     /// The run that a unique prefix of a run id, or a workflow id (the newest of it), names.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ mod generated;
 mod harness;
 mod properties;
 mod retry;
+mod script;
 mod serving;
 mod versions;
 mod waiting;

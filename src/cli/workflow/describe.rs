@@ -49,27 +49,32 @@ fn show(context: &Context, v: &RunView) -> Result<(), Error> {
     )?;
     for (index, step) in v.steps.iter().flatten().enumerate() {
         context.ui.data("")?;
-        show_step(context, index + 1, step, &times)?;
+        show_step(context, &format!("{}. ", index + 1), step, &times)?;
     }
     Ok(())
 }
 
-fn show_step(context: &Context, number: usize, step: &StepView, times: &crate::output::times::Times) -> Result<(), Error> {
+/// Shows a step behind its `mark`, and indented by as much what belongs to it.
+fn show_step(context: &Context, mark: &str, step: &StepView, times: &crate::output::times::Times) -> Result<(), Error> {
     let status = context.ui.paint(super::style_of(step.status), step.status);
     let result = step.result.as_deref().map_or_else(String::new, |r| format!(": {}", tame(r)));
     context
         .ui
-        .data(&format!("{number}. {} ({}) {status}{result}", step.name, step.kind))?;
+        .data(&format!("{mark}{} ({}) {status}{result}", step.name, step.kind))?;
+    let indent = " ".repeat(mark.len());
     for attempt in &step.attempts {
         context.ui.data(&format!(
-            "   attempt {} at {}: {}",
+            "{indent}attempt {} at {}: {}",
             attempt.number,
             times.short(attempt.started_at.0),
             said(attempt)
         ))?;
         for line in attempt.output.iter().flat_map(|o| o.lines()) {
-            context.ui.data(&format!("   | {}", tame(line)))?;
+            context.ui.data(&format!("{indent}| {}", tame(line)))?;
         }
+    }
+    for called in &step.steps {
+        show_step(context, &format!("{indent}- "), called, times)?;
     }
     Ok(())
 }

@@ -1,0 +1,247 @@
+//! Durable scripts: a step that a command calls while tempo runs it is done once, and remembered. Works in the script's own process, beside the
+//! server, through the file alone.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::actions::{Task, perform_in_script};
+use crate::clock::{Clock, Signal};
+use crate::error::{Error, Kind};
+use crate::machine::{self, Process};
+use crate::names::StepName;
+use crate::run::outcome::{AttemptResult, Ending, Failure};
+use crate::run::step::{Command, Step};
+use crate::run::{Phase, Progress};
+use crate::store::{NewScriptStep, OpenRun, Read, ScriptStepRow, Store};
+
+/// The variable by which a step of a script knows the one that called it.
+const PARENT: &str = "TEMPO_SCRIPT_STEP";
+
+/// The attempt of a step that a script belongs to, as its environment tells.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    run_id: String,
+    step: String,
+    attempt: u32,
+    parent: Option<String>,
+}
+
+impl Caller {
+    /// Reads the environment of this process.
+    ///
+    /// # Errors
+    /// `Usage` outside of a command that tempo runs.
+    pub(crate) fn of_environment(what: &str) -> Result<Self, Error> {
+        let found = || {
+            Some(Self {
+                run_id: machine::environment("TEMPO_RUN_ID")?,
+                step: machine::environment("TEMPO_STEP")?,
+                attempt: machine::environment("TEMPO_ATTEMPT")?.parse().ok()?,
+                parent: machine::environment(PARENT),
+            })
+        };
+        found().ok_or_else(|| {
+            Error::new(
+                Kind::Usage,
+                format_args!("`{what}` works only inside a command that tempo runs"),
+            )
+            .hint("Call it in a script, and run the script by a schedule or with `tempo workflow start -- ./script.sh`.")
+        })
+    }
+
+    /// The run, where its attempt is the one that is being made.
+    fn run(&self, read: &Read<'_>) -> Result<OpenRun, Error> {
+        let over = |why: &str| {
+            Error::new(
+                Kind::Conflict,
+                format_args!("attempt {} of step `{}` {why}", self.attempt, self.step),
+            )
+            .hint("A script that was left behind records nothing any more: end it.")
+        };
+        let run = read
+            .open_run_of_id(&self.run_id)?
+            .ok_or_else(|| over("belongs to no open run"))?;
+        let is_current = matches!(run.progress.phase, Phase::Running { .. })
+            && run.progress.attempts == self.attempt
+            && read
+                .action(run.row.workflow)?
+                .steps
+                .get(run.progress.position)
+                .is_some_and(|s| s.name == self.step);
+        if is_current { Ok(run) } else { Err(over("is over")) }
+    }
+
+    fn new_step<'a>(
+        &'a self,
+        run: &OpenRun,
+        name: &'a StepName,
+        work: &'a str,
+        wake: Option<DateTime<Utc>>,
+    ) -> NewScriptStep<'a> {
+        NewScriptStep {
+            run: run.row.key,
+            position: run.progress.position,
+            name: name.as_str(),
+            parent: self.parent.as_deref(),
+            work,
+            wake,
+        }
+    }
+}
+
+/// The step on file under a name of this script, which must be about the same work.
+fn find(read: &Read<'_>, run: &OpenRun, name: &StepName, work: &str) -> Result<Option<ScriptStepRow>, Error> {
+    let found = read.script_step(run.row.key, run.progress.position, name.as_str())?;
+    match found {
+        Some(step) if step.work != work => Err(Error::new(
+            Kind::Conflict,
+            format_args!("step `{name}` is on file with other work: {}", step.work),
+        )
+        .hint("A name means one thing in a script: number the steps of a loop, as in `upload-1`, `upload-2`.")),
+        found => Ok(found),
+    }
+}
+
+/// What there is to do about a step.
+enum Taken {
+    /// Nothing: it has succeeded, with this on stdout.
+    Done(Vec<u8>),
+    /// This attempt of it.
+    Attempt { step: i64, number: u32 },
+}
+
+/// Does a step once: its stdout, remembered or new. It is tried again as its policy says; `told` hears of each attempt that fails, and of the wait
+/// that follows.
+///
+/// # Errors
+/// `Failed` when it failed for good, which is not remembered; `Conflict` when its caller is over, it is being made by another process, or its
+/// name stands for another command.
+pub(crate) fn perform(
+    store: &mut Store,
+    clock: &dyn Clock,
+    caller: &Caller,
+    step: &Step,
+    command: &Command,
+    told: impl Fn(&AttemptResult, &Failure, Option<Duration>),
+) -> Result<Vec<u8>, Error> {
+    let mut progress = Progress::default();
+    loop {
+        let now = clock.now();
+        let (id, number) = match take(store, caller, step, command, now)? {
+            Taken::Done(stdout) => return Ok(stdout),
+            Taken::Attempt { step, number } => (step, number),
+        };
+        progress.attempts += 1;
+        progress.step_started.get_or_insert(now);
+        let result = attempt(step, command, &progress, now);
+        let ended = clock.now();
+        store.write(|w| {
+            // Once more: what nobody waits for any more is not to be remembered.
+            caller.run(w)?;
+            w.end_script_attempt(id, number, &result)?;
+            match &result.ending {
+                Ending::Ok => w.close_script_step(id, &result.output, ended),
+                Ending::Failed(_) | Ending::Canceled | Ending::Terminated | Ending::Lost => Ok(()),
+            }
+        })?;
+        let Some(failure) = result.ending.failure() else {
+            return Ok(result.output);
+        };
+        let wait = step.retry.wait_after(progress.attempts, failure.error_type);
+        let over = |wait: &Duration| progress.is_out_of_time(step, ended + TimeDelta::from_std(*wait).unwrap_or(TimeDelta::MAX));
+        let wait = wait.filter(|wait| !over(wait));
+        told(&result, &failure, wait);
+        let Some(wait) = wait else {
+            return Err(Error::new(
+                Kind::Failed,
+                format_args!("step `{}` failed: {}", step.name, failure.message),
+            ));
+        };
+        wait_until(clock, ended + wait);
+    }
+}
+
+/// Asks the file what there is to do, and records that an attempt begins.
+fn take(store: &mut Store, caller: &Caller, step: &Step, command: &Command, now: DateTime<Utc>) -> Result<Taken, Error> {
+    let work = serde_json::to_string(&command.argv)
+        .map_err(|e| Error::new(Kind::System, "cannot write the command as JSON").because(e))?;
+    let this = Process::this()?;
+    store.write(|w| {
+        let run = caller.run(w)?;
+        let key = match find(w, &run, &step.name, &work)? {
+            Some(ScriptStepRow {
+                stdout: Some(stdout), ..
+            }) => return Ok(Taken::Done(stdout)),
+            Some(known) => known.key,
+            None => w.insert_script_step(&caller.new_step(&run, &step.name, &work, None))?,
+        };
+        if let Some((number, by)) = w.script_attempt_going(key)? {
+            if by.is_there() {
+                return Err(Error::new(
+                    Kind::Conflict,
+                    format_args!("step `{}` is being made by process {}", step.name, by.pid),
+                )
+                .hint("A name means one thing in a script: give steps that run side by side names of their own."));
+            }
+            w.end_script_attempt(key, number, &AttemptResult::new(Ending::Lost, 0))?;
+        }
+        let number = w.start_script_attempt(key, &this, now)?;
+        Ok(Taken::Attempt { step: key, number })
+    })
+}
+
+fn attempt(step: &Step, command: &Command, progress: &Progress, now: DateTime<Utc>) -> AttemptResult {
+    let whole_run = crate::run::step::Workflow {
+        run_timeout: None,
+        steps: Vec::new(),
+    };
+    let deadline = progress.deadline(step, &whole_run, now, now);
+    let time_left = deadline.map(|d| (d - now).to_std().unwrap_or_default());
+    let task = Task {
+        step,
+        time_left,
+        limit: time_left,
+        environment: &[(PARENT.to_owned(), step.name.to_string())],
+        spawned: &|_| {},
+    };
+    perform_in_script(command, &task)
+}
+
+/// Waits until so long after it was first asked for, whenever the script asks again.
+///
+/// # Errors
+/// As [`perform`].
+pub(crate) fn sleep(store: &mut Store, clock: &dyn Clock, caller: &Caller, name: &StepName, span: Duration) -> Result<(), Error> {
+    let work = crate::spec::text::duration_text(span);
+    let now = clock.now();
+    let new_wake = TimeDelta::from_std(span)
+        .ok()
+        .and_then(|span| now.checked_add_signed(span))
+        .ok_or_else(|| Error::new(Kind::Usage, format_args!("`{work}` from now is beyond the end of time")))?;
+    let (key, wake) = store.write(|w| {
+        let run = caller.run(w)?;
+        Ok(match find(w, &run, name, &work)? {
+            Some(ScriptStepRow {
+                stdout: Some(_), key, ..
+            }) => (key, now),
+            Some(ScriptStepRow { key, wake, .. }) => (key, wake.unwrap_or(now)),
+            None => (
+                w.insert_script_step(&caller.new_step(&run, name, &work, Some(new_wake)))?,
+                new_wake,
+            ),
+        })
+    })?;
+    wait_until(clock, wake);
+    store.write(|w| {
+        caller.run(w)?;
+        w.close_script_step(key, &[], clock.now())
+    })
+}
+
+fn wait_until(clock: &dyn Clock, until: DateTime<Utc>) {
+    let nobody = Signal::default();
+    while clock.now() < until {
+        clock.wait(&nobody, until);
+    }
+}

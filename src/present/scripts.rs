@@ -1,0 +1,55 @@
+//! The steps that a script has called, under the step whose command it is.
+
+use super::attempt;
+use crate::error::Error;
+use crate::output::views::{AttemptView, StepView};
+use crate::run::outcome::Status;
+use crate::store::{Read, RunRow, ScriptStepRow};
+
+/// A step of a script with its attempts, and what has become of it.
+pub(super) struct Called {
+    row: ScriptStepRow,
+    attempts: Vec<AttemptView>,
+    status: &'static str,
+}
+
+/// All that the commands of a run have called.
+pub(super) fn called(read: &Read<'_>, run: &RunRow) -> Result<Vec<Called>, Error> {
+    let of = |row: ScriptStepRow| {
+        let attempts: Vec<_> = read.script_attempts_of(&row)?.iter().map(attempt).collect();
+        let is_current = run.status == Status::Running && run.position == row.position;
+        let last = attempts.last().map(|a| a.outcome.as_deref());
+        let status = match last {
+            _ if row.stdout.is_some() => "Completed",
+            Some(None) => "Running",
+            None if is_current => "Running",
+            Some(Some("failed")) => "Failed",
+            // Cut off with its script, and not called again yet.
+            _ if is_current => "Pending",
+            Some(Some("canceled")) => "Canceled",
+            Some(Some("terminated")) => "Terminated",
+            Some(Some(_)) | None => "Failed",
+        };
+        Ok(Called { row, attempts, status })
+    };
+    read.script_steps_of(run.key)?.into_iter().map(of).collect()
+}
+
+/// Those that the command of a step has called, or one of its steps.
+pub(super) fn steps(called: &[Called], position: usize, parent: Option<&str>) -> Vec<StepView> {
+    // Who calls itself by its own name would be its own child.
+    let of_parent =
+        |c: &&Called| c.row.position == position && c.row.parent.as_deref() == parent && Some(c.row.name.as_str()) != parent;
+    let view = |c: &Called| StepView {
+        name: c.row.name.clone(),
+        kind: if c.row.kind == "sleep" { "sleep" } else { "command" },
+        status: c.status,
+        result: (c.status == "Completed").then(|| match c.row.wake {
+            Some(_) => format!("ok slept {}", c.row.work),
+            None => "ok exit=0".to_owned(),
+        }),
+        steps: steps(called, position, Some(&c.row.name)),
+        attempts: c.attempts.clone(),
+    };
+    called.iter().filter(of_parent).map(view).collect()
+}

@@ -1,0 +1,212 @@
+//! Durable scripts: the steps that a command calls while it runs, their attempts, and what is remembered of them.
+
+use chrono::{DateTime, Utc};
+use rusqlite::{OptionalExtension as _, named_params};
+
+use super::rows::{Attempt as _, at, at_opt, ms};
+use super::runs::{AttemptRow, OpenRun};
+use super::{Read, Write};
+use crate::error::Error;
+use crate::machine::Process;
+use crate::run::Phase;
+use crate::run::outcome::{AttemptResult, Ending};
+
+/// A step of a script.
+#[derive(Debug, Clone)]
+pub(crate) struct ScriptStepRow {
+    pub(crate) key: i64,
+    /// Of the step whose command called it.
+    pub(crate) position: usize,
+    pub(crate) name: String,
+    /// The step of the script that called it, where one did.
+    pub(crate) parent: Option<String>,
+    /// `command` or `sleep`.
+    pub(crate) kind: String,
+    /// What it does; the same name means the same work.
+    pub(crate) work: String,
+    /// Of a sleep: when it is over.
+    pub(crate) wake: Option<DateTime<Utc>>,
+    /// What it wrote when it first succeeded.
+    pub(crate) stdout: Option<Vec<u8>>,
+}
+
+/// A step of a script to be put on file.
+#[derive(Debug, Clone)]
+pub(crate) struct NewScriptStep<'a> {
+    pub(crate) run: i64,
+    pub(crate) position: usize,
+    pub(crate) name: &'a str,
+    pub(crate) parent: Option<&'a str>,
+    pub(crate) work: &'a str,
+    /// When it is over, where it is a sleep.
+    pub(crate) wake: Option<DateTime<Utc>>,
+}
+
+const STEP: &str = "SELECT key, position, name, parent, kind, work, wake_ms, stdout FROM script_step";
+
+fn row(r: &rusqlite::Row<'_>) -> rusqlite::Result<ScriptStepRow> {
+    Ok(ScriptStepRow {
+        key: r.get("key")?,
+        position: r.get("position")?,
+        name: r.get("name")?,
+        parent: r.get("parent")?,
+        kind: r.get("kind")?,
+        work: r.get("work")?,
+        wake: at_opt(r.get("wake_ms")?),
+        stdout: r.get("stdout")?,
+    })
+}
+
+impl Read<'_> {
+    /// The step of that name that the command of a step has called.
+    pub(crate) fn script_step(&self, run: i64, position: usize, name: &str) -> Result<Option<ScriptStepRow>, Error> {
+        let sql = format!("{STEP} WHERE run = :run AND position = :position AND name = :name");
+        let mut statement = self.0.prepare_cached(&sql).attempt("look for the step")?;
+        statement
+            .query_row(named_params! {":run": run, ":position": position, ":name": name}, row)
+            .optional()
+            .attempt("look for the step")
+    }
+
+    /// The steps that the commands of a run have called, oldest first.
+    pub(crate) fn script_steps_of(&self, run: i64) -> Result<Vec<ScriptStepRow>, Error> {
+        let sql = format!("{STEP} WHERE run = :run ORDER BY key");
+        let mut statement = self.0.prepare_cached(&sql).attempt("read the steps of its script")?;
+        let rows = statement.query_map(named_params! {":run": run}, row);
+        rows.attempt("read the steps of its script")?
+            .collect::<rusqlite::Result<_>>()
+            .attempt("read the steps of its script")
+    }
+
+    /// The attempts of a step of a script, in order.
+    pub(crate) fn script_attempts_of(&self, step: &ScriptStepRow) -> Result<Vec<AttemptRow>, Error> {
+        const SQL: &str = "SELECT number, started_ms, elapsed_ms, outcome, error_type, error, exit_code FROM script_attempt
+            WHERE step = :step ORDER BY number";
+        let mut statement = self.0.prepare_cached(SQL).attempt("read the attempts")?;
+        let rows = statement.query_map(named_params! {":step": step.key}, |r| {
+            let outcome: Option<String> = r.get("outcome")?;
+            let output = step
+                .stdout
+                .clone()
+                .filter(|o| !o.is_empty() && outcome.as_deref() == Some("ok"));
+            Ok(AttemptRow {
+                position: step.position,
+                number: r.get("number")?,
+                started: at(r.get("started_ms")?),
+                elapsed_ms: r.get("elapsed_ms")?,
+                outcome,
+                error_type: r.get("error_type")?,
+                error: r.get("error")?,
+                status_code: None,
+                exit_code: r.get("exit_code")?,
+                output,
+            })
+        });
+        rows.attempt("read the attempts")?
+            .collect::<rusqlite::Result<_>>()
+            .attempt("read the attempts")
+    }
+
+    /// Who makes an attempt of a step of a script that has not ended.
+    pub(crate) fn script_attempt_going(&self, step: i64) -> Result<Option<(u32, Process)>, Error> {
+        const SQL: &str = "SELECT number, pid, pid_started, boot FROM script_attempt WHERE step = :step AND outcome IS NULL";
+        let mut statement = self.0.prepare_cached(SQL).attempt("ask who makes the step")?;
+        let going = statement.query_row(named_params! {":step": step}, |r| {
+            let process = Process {
+                pid: r.get("pid")?,
+                started: r.get("pid_started")?,
+                boot: r.get("boot")?,
+            };
+            Ok((r.get("number")?, process))
+        });
+        going.optional().attempt("ask who makes the step")
+    }
+}
+
+impl Write<'_> {
+    /// Puts a step of a script on file: its key.
+    pub(crate) fn insert_script_step(&self, new: &NewScriptStep<'_>) -> Result<i64, Error> {
+        const SQL: &str = "INSERT INTO script_step (run, position, name, parent, kind, work, wake_ms)
+            VALUES (:run, :position, :name, :parent, CASE WHEN :wake IS NULL THEN 'command' ELSE 'sleep' END, :work, :wake)";
+        let mut statement = self.0.0.prepare_cached(SQL).attempt("record the step")?;
+        statement
+            .insert(named_params! {
+                ":run": new.run, ":position": new.position, ":name": new.name, ":parent": new.parent, ":work": new.work,
+                ":wake": new.wake.map(ms),
+            })
+            .attempt("record the step")
+    }
+
+    /// Records that an attempt of it begins, made by a process: its number.
+    pub(crate) fn start_script_attempt(&self, step: i64, by: &Process, now: DateTime<Utc>) -> Result<u32, Error> {
+        const SQL: &str = "INSERT INTO script_attempt (step, number, started_ms, pid, pid_started, boot)
+            VALUES (:step, (SELECT coalesce(max(number), 0) + 1 FROM script_attempt WHERE step = :step), :now, :pid, :started, :boot)
+            RETURNING number";
+        let mut statement = self.0.0.prepare_cached(SQL).attempt("record the attempt")?;
+        statement
+            .query_row(
+                named_params! {":step": step, ":now": ms(now), ":pid": by.pid, ":started": by.started, ":boot": by.boot},
+                |r| r.get("number"),
+            )
+            .attempt("record the attempt")
+    }
+
+    /// Records what an attempt of it came to.
+    pub(crate) fn end_script_attempt(&self, step: i64, number: u32, result: &AttemptResult) -> Result<(), Error> {
+        const SQL: &str = "UPDATE script_attempt SET elapsed_ms = :elapsed, outcome = :outcome, error_type = :error_type,
+            error = :error, exit_code = :exit_code WHERE step = :step AND number = :number AND outcome IS NULL";
+        let failure = result.ending.failure();
+        let mut statement = self.0.0.prepare_cached(SQL).attempt("record the attempt's end")?;
+        statement
+            .execute(named_params! {
+                ":step": step,
+                ":number": number,
+                ":elapsed": result.elapsed_ms,
+                ":outcome": result.ending.name(),
+                ":error_type": failure.as_ref().map(|f| f.error_type.name()),
+                ":error": failure.as_ref().map(|f| f.message.as_str()),
+                ":exit_code": result.exit_code,
+            })
+            .map(|_| ())
+            .attempt("record the attempt's end")
+    }
+
+    /// Records that a step of a script has succeeded, and what it wrote.
+    pub(crate) fn close_script_step(&self, step: i64, stdout: &[u8], now: DateTime<Utc>) -> Result<(), Error> {
+        const SQL: &str = "UPDATE script_step SET stdout = :stdout, closed_ms = :now WHERE key = :key AND closed_ms IS NULL";
+        let mut statement = self.0.0.prepare_cached(SQL).attempt("remember the step")?;
+        statement
+            .execute(named_params! {":key": step, ":stdout": stdout, ":now": ms(now)})
+            .map(|_| ())
+            .attempt("remember the step")
+    }
+
+    /// Ends what the script of an attempt has not ended itself: with it goes what it called.
+    pub(super) fn end_script_attempts(&self, run: &OpenRun, result: &AttemptResult) -> Result<(), Error> {
+        const SQL: &str = "UPDATE script_attempt SET outcome = :outcome, error_type = :error_type, error = :error,
+                elapsed_ms = max(0, :ended - started_ms)
+            WHERE outcome IS NULL AND step IN (SELECT key FROM script_step WHERE run = :run AND position = :position)";
+        // A script that ends while a step of it goes on leaves it behind.
+        let ending = match &result.ending {
+            Ending::Ok | Ending::Failed(_) => &Ending::Lost,
+            stopped @ (Ending::Canceled | Ending::Terminated | Ending::Lost) => stopped,
+        };
+        let ended = match run.progress.phase {
+            Phase::Running { since } => ms(since) + result.elapsed_ms,
+            Phase::Ready | Phase::Waiting { .. } => 0,
+        };
+        let failure = ending.failure();
+        let mut statement = self.0.0.prepare_cached(SQL).attempt("end the steps of its script")?;
+        statement
+            .execute(named_params! {
+                ":run": run.row.key,
+                ":position": run.progress.position,
+                ":outcome": ending.name(),
+                ":error_type": failure.as_ref().map(|f| f.error_type.name()),
+                ":error": "the script that called it has ended",
+                ":ended": ended,
+            })
+            .map(|_| ())
+            .attempt("end the steps of its script")
+    }
+}

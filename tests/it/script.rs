@@ -1,0 +1,239 @@
+//! Durable scripts: what a script has done once is remembered, whatever happens to the script.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Env, is_alive, wait_until};
+
+/// A run of a shell script whose `tempo` is the one under test.
+fn start(env: &Env, script: &str) {
+    let tempo = env!("CARGO_BIN_EXE_tempo");
+    let script = format!("set -e; tempo() {{ {tempo} \"$@\"; }}; {script}");
+    env.tempo(&["workflow", "start", "--workflow-id", "w", "--shell", &script])
+        .ok();
+}
+
+fn once(env: &Env) -> Option<i32> {
+    env.serve(&["--once"]).rest().0
+}
+
+fn step(env: &Env) -> Value {
+    env.json(&["workflow", "describe", "w"])["steps"][0].clone()
+}
+
+/// What the last attempt of the script wrote.
+fn said(env: &Env) -> String {
+    let step = step(env);
+    let last = step["attempts"].as_array().unwrap().last().unwrap();
+    last["output"].as_str().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_script_killed_between_two_steps_does_the_first_once_and_reads_what_it_said() {
+    let env = Env::new();
+    start(
+        &env,
+        "file=$(tempo step dump -- sh -c 'echo dump >> log; echo dump-$$.sql')
+        tempo step upload -- sh -c \"echo upload $file >> log; test -e go || sleep 300\"
+        echo kept $file",
+    );
+    let server = env.serve(&[]);
+    let cut = env.lines("log", 2);
+    server.kill();
+    std::fs::write(env.path("go"), "").unwrap();
+    assert_eq!(once(&env), Some(0));
+    let log = env.lines("log", 3);
+    assert_eq!(
+        (log[0].as_str(), &log[1], &log[2]),
+        ("dump", &cut[1], &cut[1]),
+        "the same file"
+    );
+    let file = log[1].split(' ').nth(1).unwrap();
+    assert_eq!(said(&env), format!("kept {file}\n"));
+    let steps = step(&env)["steps"].clone();
+    let outcomes = |i: usize| -> Vec<Value> {
+        let attempts = steps[i]["attempts"].as_array().unwrap();
+        attempts.iter().map(|a| a["outcome"].clone()).collect()
+    };
+    assert_eq!((&steps[0]["name"], outcomes(0)), (&json!("dump"), vec![json!("ok")]));
+    assert_eq!(
+        (&steps[1]["name"], outcomes(1)),
+        (&json!("upload"), vec![json!("lost"), json!("ok")])
+    );
+    assert_eq!(steps[0]["attempts"][0]["output"], format!("{file}\n"));
+}
+
+#[test]
+fn a_failure_is_not_remembered_and_is_tried_again_as_the_flags_say() {
+    let env = Env::new();
+    start(
+        &env,
+        "tempo step a --attempts 3 --retry-initial-interval 1ms -- sh -c 'echo try >> log; echo told; test -e go || exit 7'",
+    );
+    assert_eq!(once(&env), Some(1));
+    assert_eq!(env.lines("log", 3).len(), 3);
+    let told = said(&env);
+    assert!(
+        told.contains("told\n") && told.ends_with("error: step `a` failed: exit 7\n"),
+        "{told}"
+    );
+    assert_eq!(step(&env)["steps"][0]["status"], "Failed");
+    std::fs::write(env.path("go"), "").unwrap();
+    env.tempo(&["workflow", "retry", "w"]).ok();
+    assert_eq!(once(&env), Some(0));
+    assert_eq!(env.lines("log", 4).len(), 4);
+    let view = &step(&env)["steps"][0];
+    assert_eq!(
+        (&view["status"], &view["attempts"][3]["number"]),
+        (&json!("Completed"), &json!(4))
+    );
+}
+
+#[test]
+fn what_a_name_of_a_script_may_not_mean_is_refused() {
+    for (script, told) in [
+        (
+            "tempo step a -- true; tempo step a -- echo other",
+            "is on file with other work: [\"true\"]",
+        ),
+        (
+            "tempo step a -- true; tempo sleep 1ms --name a",
+            "is on file with other work: [\"true\"]",
+        ),
+        (
+            "mkfifo hold; tempo step a -- cat hold & until test -e hold; do :; done; exec 3> hold; tempo step a -- cat hold",
+            "is being made by process",
+        ),
+        ("tempo step -- true", "NAME"),
+        ("tempo step 'a b' -- true", "holds ` `"),
+        ("tempo step a -- no-such-program", "no program is named `no-such-program`"),
+        ("tempo sleep 1x --name a", "unknown unit `x`"),
+    ] {
+        let env = Env::new();
+        start(&env, script);
+        assert_eq!(once(&env), Some(1), "{script}");
+        assert!(said(&env).contains(told), "{script}: {}", said(&env));
+    }
+}
+
+#[test]
+fn a_mebibyte_is_remembered_and_more_is_an_error() {
+    let env = Env::new();
+    start(
+        &env,
+        "tempo step whole -- head -c 1048576 /dev/zero | wc -c; tempo step whole -- head -c 1048576 /dev/zero | wc -c
+        tempo step more -- head -c 1048577 /dev/zero",
+    );
+    assert_eq!(once(&env), Some(1));
+    let told = said(&env);
+    assert!(told.starts_with("1048576\n1048576\n"), "{told}");
+    assert!(told.contains("step `more` failed: wrote more than 1 MiB to stdout"), "{told}");
+}
+
+#[test]
+fn a_sleep_keeps_the_time_at_which_it_is_over() {
+    let env = Env::new();
+    start(&env, "tempo sleep 1h --name rest; echo rested");
+    let file = || rusqlite::Connection::open(env.database()).unwrap();
+    let wake = || -> Option<i64> { file().query_row("SELECT wake_ms FROM script_step", [], |r| r.get(0)).ok() };
+    for _ in 0..2 {
+        let server = env.serve(&[]);
+        wait_until("the sleep to begin", || wake().is_some());
+        server.kill();
+    }
+    let first = wake().unwrap();
+    let mut server = env.serve(&[]);
+    server.hears("goes on at");
+    assert_eq!(wake(), Some(first));
+    server.kill();
+    assert_eq!(step(&env)["steps"][0]["kind"], "sleep");
+    // An hour has passed.
+    file().execute("UPDATE script_step SET wake_ms = 1", []).unwrap();
+    file().execute("UPDATE run SET lost_in_a_row = 0", []).unwrap();
+    assert_eq!(once(&env), Some(0));
+    assert_eq!(said(&env), "rested\n");
+    assert_eq!(step(&env)["steps"][0]["status"], "Completed");
+}
+
+#[test]
+fn a_step_over_its_time_is_ended_with_all_that_it_started() {
+    let env = Env::new();
+    start(
+        &env,
+        "tempo step a --start-to-close-timeout 200ms -- sh -c 'sleep 300 & echo $! > child; wait' || echo went on",
+    );
+    assert_eq!(once(&env), Some(0));
+    assert!(
+        said(&env).contains("step `a` failed: not done within 200 ms"),
+        "{}",
+        said(&env)
+    );
+    assert!(said(&env).ends_with("went on\n"));
+    assert!(!is_alive(env.lines("child", 1)[0].trim()));
+    assert_eq!(step(&env)["steps"][0]["attempts"][0]["error_type"], "Timeout");
+}
+
+#[test]
+fn a_step_ends_with_the_run_that_is_canceled() {
+    let env = Env::new();
+    start(&env, "tempo step a -- sh -c 'echo up >> log; sleep 300'");
+    let _server = env.serve(&[]);
+    env.lines("log", 1);
+    env.tempo(&["workflow", "cancel", "w"]).ok();
+    env.until(&["workflow", "describe", "w"], |r| r["status"] == "Canceled");
+    let called = &step(&env)["steps"][0];
+    assert_eq!(
+        (&called["status"], &called["attempts"][0]["outcome"]),
+        (&json!("Canceled"), &json!("canceled"))
+    );
+}
+
+#[test]
+fn steps_stand_under_the_one_that_called_them() {
+    let env = Env::new();
+    let tempo = env!("CARGO_BIN_EXE_tempo");
+    start(
+        &env,
+        &format!("tempo step outer -- sh -c '{tempo} step inner -- echo deep; echo out'"),
+    );
+    assert_eq!(once(&env), Some(0));
+    let outer = &step(&env)["steps"];
+    assert_eq!(outer.as_array().unwrap().len(), 1);
+    assert_eq!(
+        (&outer[0]["name"], &outer[0]["steps"][0]["name"]),
+        (&json!("outer"), &json!("inner"))
+    );
+    assert_eq!(said(&env), "deep\nout\n");
+    let text = env.tempo(&["workflow", "describe", "w"]).ok();
+    assert!(
+        text.contains("\n   - outer (command) Completed") && text.contains("\n     - inner (command) Completed"),
+        "{text}"
+    );
+}
+
+#[test]
+fn nothing_is_recorded_for_a_script_that_is_not_being_run() {
+    let env = Env::new();
+    for args in [&["step", "a", "--", "true"][..], &["sleep", "1ms", "--name", "a"]] {
+        let ran = env.tempo(args);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(ran.stderr.contains("works only inside a command that tempo runs"), "{ran:?}");
+    }
+    start(&env, "true");
+    assert_eq!(once(&env), Some(0));
+    let run = env.json(&["workflow", "describe", "w"])["run_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let orphan = env
+        .command(&["step", "a", "--", "touch", "done"])
+        .envs([
+            ("TEMPO_RUN_ID", run.as_str()),
+            ("TEMPO_STEP", "command"),
+            ("TEMPO_ATTEMPT", "1"),
+        ])
+        .output()
+        .unwrap();
+    assert_eq!(orphan.status.code(), Some(4));
+    assert!(String::from_utf8_lossy(&orphan.stderr).contains("belongs to no open run"));
+    assert!(!env.path("done").exists());
+}
