@@ -411,7 +411,7 @@ _tempo() {
             return 0
             ;;
         tempo__subcmd__run)
-            opts="-o -q -v -h --workers --drain-timeout --log-format --once --for --db --output --color --quiet --verbose --help"
+            opts="-o -q -v -h --workers --drain-timeout --log-format --keep-for --keep-runs --once --for --db --output --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -427,6 +427,14 @@ _tempo() {
                     ;;
                 --log-format)
                     COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --keep-for)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keep-runs)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --for)

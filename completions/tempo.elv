@@ -566,6 +566,8 @@ set edit:completion:arg-completer[tempo] = {|@words|
             cand --workers 'How many runs are performed at once'
             cand --drain-timeout 'How long running steps may take to end when it is told to stop'
             cand --log-format 'How the log is written'
+            cand --keep-for 'How long runs, their output and the reasons of times that did not run are kept'
+            cand --keep-runs 'How many runs, and how many failures, of each schedule are kept however old they are'
             cand --for 'Serve so long, drain, and exit'
             cand --db 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given'
             cand -o 'How data is written to stdout'

@@ -499,6 +499,8 @@ complete -c tempo -n "__fish_tempo_using_subcommand run" -l workers -d 'How many
 complete -c tempo -n "__fish_tempo_using_subcommand run" -l drain-timeout -d 'How long running steps may take to end when it is told to stop' -r
 complete -c tempo -n "__fish_tempo_using_subcommand run" -l log-format -d 'How the log is written' -r -f -a "text\t'A line for people'
 json\t'A JSON object a line'"
+complete -c tempo -n "__fish_tempo_using_subcommand run" -l keep-for -d 'How long runs, their output and the reasons of times that did not run are kept' -r
+complete -c tempo -n "__fish_tempo_using_subcommand run" -l keep-runs -d 'How many runs, and how many failures, of each schedule are kept however old they are' -r
 complete -c tempo -n "__fish_tempo_using_subcommand run" -l for -d 'Serve so long, drain, and exit' -r
 complete -c tempo -n "__fish_tempo_using_subcommand run" -l db -d 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given' -r -F
 complete -c tempo -n "__fish_tempo_using_subcommand run" -s o -l output -d 'How data is written to stdout' -r -f -a "text\t'For people'

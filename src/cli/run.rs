@@ -10,7 +10,7 @@ use signal_hook::iterator::Signals;
 use super::Context;
 use crate::actions::Live;
 use crate::clock::{Clock as _, SystemClock};
-use crate::engine::{Event, Server, Settings, Stopper, Until};
+use crate::engine::{Event, Retention, Server, Settings, Stopper, Until};
 use crate::error::{Error, Kind};
 use crate::output::times::Times;
 use crate::output::ui::Ui;
@@ -41,6 +41,12 @@ pub(super) struct Args {
     /// How the log is written
     #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
     log_format: LogFormat,
+    /// How long runs, their output and the reasons of times that did not run are kept
+    #[arg(long, default_value = "30d", value_name = "DURATION")]
+    keep_for: String,
+    /// How many runs, and how many failures, of each schedule are kept however old they are
+    #[arg(long, default_value_t = 100, value_name = "N")]
+    keep_runs: u64,
     /// Take up what is due, finish it, and exit; with 1 when a run failed or recorded an incident
     #[arg(long, conflicts_with = "for")]
     once: bool,
@@ -70,6 +76,10 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         workers: args.workers,
         drain_timeout: text::duration(&args.drain_timeout)?,
         until,
+        retention: Retention {
+            keep_for: text::duration(&args.keep_for)?,
+            keep_runs: args.keep_runs,
+        },
     };
     let (sender, events) = channel();
     let signals = Signals::new([SIGINT, SIGTERM]).map_err(|e| Error::new(Kind::System, "cannot watch for signals").because(e))?;

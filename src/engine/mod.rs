@@ -6,6 +6,7 @@ mod advance;
 mod catalog;
 mod decide;
 mod events;
+mod prune;
 mod queue;
 mod recovery;
 pub(crate) mod script;
@@ -16,6 +17,7 @@ mod worker;
 mod zones;
 
 pub(crate) use events::{Event, RunName, StepName};
+pub(crate) use prune::Retention;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -66,6 +68,8 @@ pub(crate) struct Settings {
     pub(crate) drain_timeout: Duration,
     /// How long it serves.
     pub(crate) until: Until,
+    /// What is kept of history.
+    pub(crate) retention: Retention,
 }
 
 /// What the threads share.
@@ -77,6 +81,8 @@ pub(super) struct Shared {
     queue: Queue,
     /// Wakes the ticker.
     signal: Signal,
+    /// Wakes the pruning.
+    pruning: Signal,
     events: Sender<Event>,
     draining: AtomicBool,
     hurried: AtomicBool,
@@ -201,6 +207,7 @@ impl Shared {
 pub(crate) struct Server {
     shared: Arc<Shared>,
     ticking: JoinHandle<()>,
+    pruning: Option<JoinHandle<()>>,
     writing: JoinHandle<()>,
     _lock: ServerLock,
 }
@@ -239,6 +246,7 @@ impl Server {
             actions,
             queue: Queue::default(),
             signal: Signal::default(),
+            pruning: Signal::default(),
             events,
             draining: AtomicBool::new(false),
             hurried: AtomicBool::new(false),
@@ -259,6 +267,7 @@ impl Server {
             events: recovered,
             ..Decided::default()
         });
+        let pruning = start_pruning(&shared, &reader)?;
         let ticker = Ticker::new(reader, Arc::clone(&shared));
         let ticking = std::thread::Builder::new()
             .name("ticker".to_owned())
@@ -267,6 +276,7 @@ impl Server {
         Ok(Self {
             shared,
             ticking,
+            pruning,
             writing,
             _lock: lock,
         })
@@ -282,10 +292,12 @@ impl Server {
         let Self {
             shared,
             ticking,
+            pruning,
             writing,
             _lock,
         } = self;
         let _ = ticking.join();
+        pruning.map(JoinHandle::join);
         let served = Served {
             unhappy_runs: shared.unhappy_runs.load(Ordering::SeqCst),
             troubles: shared.troubles.load(Ordering::SeqCst),
@@ -295,6 +307,20 @@ impl Server {
         let _ = writing.join();
         served
     }
+}
+
+/// Starts the thread that prunes history; a server that ends when it has done what is due prunes at its end.
+fn start_pruning(shared: &Arc<Shared>, reader: &Store) -> Result<Option<JoinHandle<()>>, Error> {
+    if shared.settings.until == Until::Done {
+        return Ok(None);
+    }
+    let (here, reader) = (Arc::clone(shared), reader.again()?);
+    let started = std::thread::Builder::new()
+        .name("pruning".to_owned())
+        .spawn(move || prune::keep_pruning(&here, &reader));
+    started
+        .map(Some)
+        .map_err(|e| Error::new(Kind::System, "cannot start the pruning of history").because(e))
 }
 
 /// What came of a server's life.
@@ -361,6 +387,9 @@ fn serve(mut ticker: Ticker) {
         shared.clock.wait(&shared.signal, until.max(now + TimeDelta::milliseconds(1)));
     }
     drain(&shared);
+    if shared.settings.until == Until::Done {
+        prune::prune_a_little(&shared, ticker.reader());
+    }
     shared.tell(Event::Ended);
 }
 
@@ -376,6 +405,7 @@ fn is_over(shared: &Shared, now: DateTime<Utc>) -> bool {
 /// Starts nothing more, lets running steps end, and gives up those that do not.
 fn drain(shared: &Arc<Shared>) {
     shared.draining.store(true, Ordering::SeqCst);
+    shared.pruning.raise();
     let running = shared.queue.drain();
     if running > 0 {
         shared.tell(Event::Draining { running });

@@ -10,6 +10,7 @@ mod durable;
 mod generated;
 mod harness;
 mod properties;
+mod pruning;
 mod retry;
 mod script;
 mod serving;

@@ -41,6 +41,12 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     }
     let accounts = store.read(|r| ops::explain(r, &context.zones, &args.id, (from, to), now))?;
     let views: Vec<_> = accounts.into_iter().map(present::account).collect();
+    if let Some(pruned) = store.read(|r| r.pruned_until(row.key))?.filter(|until| *until >= from) {
+        let pruned = context.times().full(pruned);
+        context.ui.hint(&format!(
+            "Of times up to {pruned} not all is on file any more: `tempo run --keep-for` and `--keep-runs` say what is kept."
+        ));
+    }
     if !context.ui.is_text() {
         return context.ui.json_list(&views);
     }

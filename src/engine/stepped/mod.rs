@@ -235,6 +235,7 @@ impl<'a> Engine<'a> {
             actions: Arc::new(Nobody),
             queue: Queue::default(),
             signal: Signal::default(),
+            pruning: Signal::default(),
             events: sender,
             draining: AtomicBool::new(false),
             hurried: AtomicBool::new(false),
@@ -245,6 +246,10 @@ impl<'a> Engine<'a> {
                 workers: 0,
                 drain_timeout: Duration::ZERO,
                 until: Until::Told,
+                retention: Retention {
+                    keep_for: Duration::MAX,
+                    keep_runs: 0,
+                },
             },
             max_buffer: self.max_buffer,
             started: now,

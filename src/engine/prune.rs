@@ -1,0 +1,101 @@
+//! History is pruned in small batches, beside everything else, so that no tick waits for it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::Shared;
+use super::events::Event;
+use crate::error::Error;
+use crate::store::{Keep, Store};
+
+/// How often history is gone through.
+const EVERY: TimeDelta = TimeDelta::minutes(10);
+/// How many runs go in one transaction.
+const BATCH: usize = 50;
+/// How long the file is left to others after each.
+const BETWEEN_BATCHES: TimeDelta = TimeDelta::milliseconds(5);
+/// How many batches a server goes through that exits when it has done what is due.
+const MOST_BATCHES_AT_ONCE: usize = 20;
+
+/// What is kept of history: what is younger, and of each schedule its last runs and its last failures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Retention {
+    /// How long everything is kept.
+    pub(crate) keep_for: Duration,
+    /// How many runs and how many failures are kept of each schedule, however old.
+    pub(crate) keep_runs: u64,
+}
+
+impl Retention {
+    fn at(self, now: DateTime<Utc>) -> Keep {
+        let age = TimeDelta::from_std(self.keep_for).unwrap_or(TimeDelta::MAX);
+        Keep {
+            since: now.checked_sub_signed(age).unwrap_or(DateTime::<Utc>::MIN_UTC),
+            runs: self.keep_runs,
+        }
+    }
+}
+
+/// What the pruning thread does until the server drains.
+pub(super) fn keep_pruning(shared: &Arc<Shared>, reader: &Store) {
+    while !shared.draining.load(Ordering::SeqCst) {
+        let now = shared.clock.now();
+        if let Err(e) = prune(shared, reader, usize::MAX, now) {
+            shared.tell(Event::Trouble(e));
+        }
+        wait(shared, now + EVERY);
+    }
+}
+
+/// Prunes a little, for a server that is about to end.
+pub(super) fn prune_a_little(shared: &Arc<Shared>, reader: &Store) {
+    if let Err(e) = prune(shared, reader, MOST_BATCHES_AT_ONCE, shared.clock.now()) {
+        shared.tell(Event::Trouble(e));
+    }
+}
+
+/// Goes through history once, in at most so many batches.
+pub(super) fn prune(shared: &Arc<Shared>, reader: &Store, mut most_batches: usize, now: DateTime<Utc>) -> Result<(), Error> {
+    let keep = shared.settings.retention.at(now);
+    let is_over = |batches: usize| batches == 0 || shared.hurried.load(Ordering::SeqCst);
+    let mut after = Some(0);
+    while let Some(from) = after.filter(|_| !is_over(most_batches)) {
+        let found = reader.read(|r| r.prunable_runs(from, keep))?;
+        for batch in found.runs.chunks(BATCH) {
+            let batch = batch.to_vec();
+            shared
+                .writer
+                .write(move |w| batch.iter().try_for_each(|run| w.prune_run(*run)))?;
+            most_batches -= 1;
+            if is_over(most_batches) || !pause(shared) {
+                return Ok(());
+            }
+        }
+        after = found.after;
+    }
+    while !is_over(most_batches) && shared.writer.write(move |w| w.prune_the_rest(keep.since, BATCH as u64))? > 0 {
+        most_batches -= 1;
+        if !pause(shared) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Leaves the file to others for a moment; whether to go on then.
+fn pause(shared: &Shared) -> bool {
+    let is_last = shared.settings.until == super::Until::Done;
+    if !is_last {
+        wait(shared, shared.clock.now() + BETWEEN_BATCHES);
+    }
+    is_last || !shared.draining.load(Ordering::SeqCst)
+}
+
+fn wait(shared: &Shared, until: DateTime<Utc>) {
+    while !shared.draining.load(Ordering::SeqCst) && shared.clock.now() < until {
+        shared.clock.wait(&shared.pruning, until);
+    }
+}

@@ -1,0 +1,101 @@
+//! History that is let go, and what of it stays.
+
+use serde_json::{Value, json};
+
+use crate::harness::Env;
+
+/// A schedule with six runs, of which the first four failed.
+fn with_history(env: &Env) {
+    let shell = "echo $TEMPO_SCHEDULED_AT; test -e go";
+    env.tempo(&["schedule", "create", "s", "--cron", "0 0 1 1 *", "--shell", shell])
+        .ok();
+    for n in 0..6 {
+        if n == 4 {
+            std::fs::write(env.path("go"), "").unwrap();
+        }
+        env.tempo(&["schedule", "trigger", "s"]).ok();
+        let _ = env.serve(&["--once"]).rest();
+    }
+}
+
+fn statuses(env: &Env) -> Vec<Value> {
+    let runs = env.json(&["workflow", "list", "--limit", "0"]);
+    runs.as_array().unwrap().iter().map(|r| r["status"].clone()).collect()
+}
+
+fn count(env: &Env, table: &str) -> i64 {
+    let file = rusqlite::Connection::open(env.database()).unwrap();
+    let sql = format!("SELECT count(*) FROM {table}");
+    file.query_row(&sql, [], |r| r.get(0)).unwrap()
+}
+
+#[test]
+fn the_last_runs_and_the_last_failures_of_a_schedule_stay_and_the_rest_goes_with_all_that_belongs_to_it() {
+    let env = Env::new();
+    with_history(&env);
+    assert_eq!(statuses(&env).len(), 6, "nothing is a month old");
+    assert_eq!(
+        env.serve(&["--once", "--keep-for", "0s", "--keep-runs", "1"]).rest().0,
+        Some(0)
+    );
+    assert_eq!(statuses(&env), ["Completed", "Failed"]);
+    for (table, left) in [
+        ("step", 2),
+        ("attempt", 2),
+        ("output", 2),
+        ("incident", 0),
+        ("occurrence", 0),
+        ("request", 0),
+    ] {
+        assert_eq!(count(&env, table), left, "{table}");
+    }
+    let schedule = env.json(&["schedule", "describe", "s"]);
+    assert_eq!(schedule["num_actions"], 6, "what is counted stays counted");
+    assert_eq!(
+        env.serve(&["--once", "--keep-for", "0s", "--keep-runs", "0"]).rest().0,
+        Some(0)
+    );
+    assert_eq!(
+        statuses(&env),
+        ["Completed"],
+        "the very last stays: a run of the same key would be taken for it"
+    );
+}
+
+#[test]
+fn a_server_prunes_while_it_serves_and_leaves_alone_what_is_open() {
+    let env = Env::new();
+    with_history(&env);
+    env.tempo(&["workflow", "start", "--workflow-id", "w", "--shell", "sleep 300"])
+        .ok();
+    let _server = env.serve(&["--keep-for", "0s", "--keep-runs", "0"]);
+    env.until(&["workflow", "list", "--limit", "0"], |runs| {
+        let left = runs.as_array().unwrap();
+        left.len() == 1 && left[0]["status"] == "Running"
+    });
+}
+
+#[test]
+fn reasons_are_let_go_and_an_explanation_says_so() {
+    let env = Env::new();
+    let create = ["schedule", "create", "s", "--interval", "1s", "--shell", "true"];
+    env.tempo(&create).ok();
+    let created = env.json(&["schedule", "describe", "s"])["created_at"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    env.tempo(&["schedule", "pause", "s", "--note", "x"]).ok();
+    let first = env.until(&["schedule", "explain", "s"], |a| !a.as_array().unwrap().is_empty())[0].clone();
+    assert_eq!(first["outcome"], json!("paused"), "{first}");
+    env.tempo(&["schedule", "update", "s", "--clear", "interval", "--cron", "0 0 1 1 *"])
+        .ok();
+    env.tempo(&["schedule", "unpause", "s"]).ok();
+    assert_eq!(env.serve(&["--once"]).rest().0, Some(0));
+    assert!(count(&env, "refused") > 0);
+    let explained = || env.tempo(&["schedule", "explain", "s", "--from", &created]);
+    assert!(!explained().stderr.contains("not all is on file"));
+    assert_eq!(env.serve(&["--once", "--keep-for", "0s"]).rest().0, Some(0));
+    assert_eq!(count(&env, "refused"), 0);
+    let told = explained();
+    assert!(told.stderr.contains("not all is on file any more"), "{told:?}");
+}
