@@ -22,6 +22,9 @@ _tempo() {
             tempo,demo)
                 cmd="tempo__subcmd__demo"
                 ;;
+            tempo,doctor)
+                cmd="tempo__subcmd__doctor"
+                ;;
             tempo,incident)
                 cmd="tempo__subcmd__incident"
                 ;;
@@ -125,7 +128,7 @@ _tempo() {
 
     case "${cmd}" in
         tempo)
-            opts="-o -q -v -h -V --db --output --color --quiet --verbose --help --version schedule workflow incident run status step sleep demo completions man"
+            opts="-o -q -v -h -V --db --output --color --quiet --verbose --help --version schedule workflow incident run status step sleep demo doctor completions man"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -192,6 +195,40 @@ _tempo() {
             fi
             case "${prev}" in
                 --port)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --db)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text json jsonl" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "text json jsonl" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        tempo__subcmd__doctor)
+            opts="-o -q -v -h --backup --db --output --color --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --backup)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

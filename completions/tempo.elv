@@ -38,6 +38,7 @@ set edit:completion:arg-completer[tempo] = {|@words|
             cand step 'Do a step of a script once, whatever happens to the script'
             cand sleep 'Wait in a script, over crashes and restarts'
             cand demo 'See it work: schedules, retries, incidents, a kill in mid-step, and the resume'
+            cand doctor 'Check the database, and back it up'
             cand completions 'Print the completions of a shell'
             cand man 'Print the manual page, or write the pages of all commands to a folder'
         }
@@ -635,6 +636,19 @@ set edit:completion:arg-completer[tempo] = {|@words|
             cand --output 'How data is written to stdout'
             cand --color 'When colours are used'
             cand --targets-only 'Serve just the targets, until interrupted, to point schedules of your own at'
+            cand -q 'Say nothing but errors'
+            cand --quiet 'Say nothing but errors'
+            cand -v 'Say more'
+            cand --verbose 'Say more'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'tempo;doctor'= {
+            cand --backup 'Write a copy of the database to this file, which must not be there yet'
+            cand --db 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given'
+            cand -o 'How data is written to stdout'
+            cand --output 'How data is written to stdout'
+            cand --color 'When colours are used'
             cand -q 'Say nothing but errors'
             cand --quiet 'Say nothing but errors'
             cand -v 'Say more'

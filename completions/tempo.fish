@@ -43,6 +43,7 @@ complete -c tempo -n "__fish_tempo_needs_command" -f -a "status" -d 'Show how th
 complete -c tempo -n "__fish_tempo_needs_command" -f -a "step" -d 'Do a step of a script once, whatever happens to the script'
 complete -c tempo -n "__fish_tempo_needs_command" -f -a "sleep" -d 'Wait in a script, over crashes and restarts'
 complete -c tempo -n "__fish_tempo_needs_command" -f -a "demo" -d 'See it work: schedules, retries, incidents, a kill in mid-step, and the resume'
+complete -c tempo -n "__fish_tempo_needs_command" -f -a "doctor" -d 'Check the database, and back it up'
 complete -c tempo -n "__fish_tempo_needs_command" -f -a "completions" -d 'Print the completions of a shell'
 complete -c tempo -n "__fish_tempo_needs_command" -f -a "man" -d 'Print the manual page, or write the pages of all commands to a folder'
 complete -c tempo -n "__fish_tempo_using_subcommand schedule; and not __fish_seen_subcommand_from create update list describe pause unpause trigger backfill delete next explain simulate" -l db -d 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given' -r -F
@@ -565,6 +566,17 @@ complete -c tempo -n "__fish_tempo_using_subcommand demo" -l targets-only -d 'Se
 complete -c tempo -n "__fish_tempo_using_subcommand demo" -s q -l quiet -d 'Say nothing but errors'
 complete -c tempo -n "__fish_tempo_using_subcommand demo" -s v -l verbose -d 'Say more'
 complete -c tempo -n "__fish_tempo_using_subcommand demo" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c tempo -n "__fish_tempo_using_subcommand doctor" -l backup -d 'Write a copy of the database to this file, which must not be there yet' -r -F
+complete -c tempo -n "__fish_tempo_using_subcommand doctor" -l db -d 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given' -r -F
+complete -c tempo -n "__fish_tempo_using_subcommand doctor" -s o -l output -d 'How data is written to stdout' -r -f -a "text\t'For people'
+json\t'One JSON document'
+jsonl\t'One JSON document a line'"
+complete -c tempo -n "__fish_tempo_using_subcommand doctor" -l color -d 'When colours are used' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c tempo -n "__fish_tempo_using_subcommand doctor" -s q -l quiet -d 'Say nothing but errors'
+complete -c tempo -n "__fish_tempo_using_subcommand doctor" -s v -l verbose -d 'Say more'
+complete -c tempo -n "__fish_tempo_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c tempo -n "__fish_tempo_using_subcommand completions" -l db -d 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given' -r -F
 complete -c tempo -n "__fish_tempo_using_subcommand completions" -s o -l output -d 'How data is written to stdout' -r -f -a "text\t'For people'
 json\t'One JSON document'

@@ -3,6 +3,7 @@
 mod completions;
 mod definition;
 mod demo;
+mod doctor;
 mod incident;
 mod man;
 mod run;
@@ -77,6 +78,7 @@ enum Command {
     Step(step::Args),
     Sleep(sleep::Args),
     Demo(demo::Args),
+    Doctor(doctor::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -175,6 +177,7 @@ fn perform(context: &Context, command: Command) -> Result<(), Error> {
         Command::Step(args) => step::run(context, &args),
         Command::Sleep(args) => sleep::run(context, &args),
         Command::Demo(args) => demo::run(context, &args),
+        Command::Doctor(args) => doctor::run(context, &args),
         Command::Completions(args) => completions::run(context, &args),
         Command::Man(args) => man::run(context, &args),
     }

@@ -97,6 +97,19 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let outcome = server.join();
     // What is still to be said gets a moment; a reader that does not read does not keep a server from ending.
     let _ = said.recv_timeout(LAST_WORDS);
+    if outcome.lost_file {
+        let database = context.database()?;
+        return Err(Error::new(
+            Kind::System,
+            format_args!(
+                "the database `{}` was deleted, moved or replaced under this server",
+                database.display()
+            ),
+        )
+        .hint(
+            "Nothing more was done, since nobody could have found it. Put the file back, or a backup of it, and start again.",
+        ));
+    }
     if args.once && outcome.troubles > 0 {
         return Err(Error::new(Kind::System, "not everything that was due could be taken up"));
     }

@@ -86,6 +86,7 @@ pub(super) struct Shared {
     events: Sender<Event>,
     draining: AtomicBool,
     hurried: AtomicBool,
+    lost_file: AtomicBool,
     unhappy_runs: AtomicU64,
     troubles: AtomicU64,
     settings: Settings,
@@ -250,6 +251,7 @@ impl Server {
             events,
             draining: AtomicBool::new(false),
             hurried: AtomicBool::new(false),
+            lost_file: AtomicBool::new(false),
             unhappy_runs: AtomicU64::new(0),
             troubles: AtomicU64::new(0),
             settings,
@@ -301,6 +303,7 @@ impl Server {
         let served = Served {
             unhappy_runs: shared.unhappy_runs.load(Ordering::SeqCst),
             troubles: shared.troubles.load(Ordering::SeqCst),
+            lost_file: shared.lost_file.load(Ordering::SeqCst),
         };
         // The last handle of the writer: its thread ends when nobody can ask it for anything.
         drop(shared);
@@ -330,6 +333,8 @@ pub(crate) struct Served {
     pub(crate) unhappy_runs: u64,
     /// Things that could not be done.
     pub(crate) troubles: u64,
+    /// Whether the file went away from under it.
+    pub(crate) lost_file: bool,
 }
 
 /// Tells a server to stop, as long as it is there.
@@ -354,6 +359,12 @@ fn serve(mut ticker: Ticker) {
     let mut zones = ZoneWatch::default();
     let mut look_at_zones = shared.started;
     while !shared.draining.load(Ordering::SeqCst) {
+        if !ticker.reader().is_in_place() {
+            // What is done from now on nobody would find: nothing more is.
+            shared.lost_file.store(true, Ordering::SeqCst);
+            shared.hurried.store(true, Ordering::SeqCst);
+            break;
+        }
         let now = shared.clock.now();
         // Asked before the tick: what changes during it is seen by the next one.
         let version = ticker.version_of_data().ok();

@@ -4,12 +4,13 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior, named_params};
 
 use super::rows::Attempt as _;
 use super::{Read, Write, migrations};
 use crate::clock::{Stopwatch, pause};
 use crate::error::{Error, Kind};
+use crate::machine;
 
 /// How long a command waits for its turn to write.
 const BUSY_DEADLINE: Duration = Duration::from_secs(10);
@@ -32,6 +33,14 @@ pub(crate) enum Missing {
 pub(crate) struct Store {
     connection: Connection,
     path: PathBuf,
+    /// Which file that is, by device and inode; none where it is only in memory.
+    file: Option<(u64, u64)>,
+}
+
+/// The file that stands at a path.
+fn file_at(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata(path).ok().map(|m| (m.dev(), m.ino()))
 }
 
 impl Store {
@@ -62,6 +71,7 @@ impl Store {
                 return Ok(Self {
                     connection,
                     path: path.to_owned(),
+                    file: None,
                 });
             }
             create(path)?;
@@ -93,7 +103,59 @@ impl Store {
         Ok(Self {
             connection,
             path: path.to_owned(),
+            file: file_at(path),
         })
+    }
+
+    /// Whether the file that was opened still stands at its path: not deleted, moved or replaced.
+    pub(crate) fn is_in_place(&self) -> bool {
+        file_at(&self.path) == self.file
+    }
+
+    /// Writes a whole copy of the file, as it is now, to a path where there is nothing yet. Others read and write meanwhile.
+    ///
+    /// # Errors
+    /// `Conflict` when there is something; `System` when it cannot be written. What was begun is taken away.
+    pub(crate) fn back_up(&self, to: &Path) -> Result<(), Error> {
+        let shown = to.display().to_string();
+        let failed = |e: std::io::Error| Error::new(Kind::System, format_args!("cannot write the backup `{shown}`")).because(e);
+        // It is made beside its place, so that at its place there is a whole backup or none.
+        let mut unfinished = to.as_os_str().to_owned();
+        unfinished.push(format!(".{}.part", machine::pid()));
+        let unfinished = PathBuf::from(unfinished);
+        create(&unfinished)?;
+        let copied = self
+            .connection
+            .execute("VACUUM INTO :to", named_params! {":to": unfinished.display().to_string()})
+            .attempt(&format!("write the backup `{shown}`"))
+            .and_then(|_| std::fs::File::open(&unfinished).and_then(|f| f.sync_all()).map_err(failed))
+            // Unlike a rename, a link never takes the place of something.
+            .and_then(|()| {
+                std::fs::hard_link(&unfinished, to).map_err(|e| {
+                    if e.kind() == ErrorKind::AlreadyExists {
+                        return Error::new(Kind::Conflict, format_args!("`{shown}` exists already"))
+                            .hint("Name a file that is not there yet, as in `--backup tempo-$(date +%F).db`.");
+                    }
+                    failed(e)
+                })
+            });
+        let _ = std::fs::remove_file(&unfinished);
+        copied?;
+        let folder = to.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        std::fs::File::open(folder).and_then(|f| f.sync_all()).map_err(failed)
+    }
+
+    /// What SQLite finds wrong with the file: nothing, or lines that say what.
+    pub(crate) fn check(&self) -> Result<Vec<String>, Error> {
+        let mut statement = self
+            .connection
+            .prepare("PRAGMA integrity_check")
+            .attempt("check the database")?;
+        let rows = statement
+            .query_map([], |r| r.get::<_, String>(0))
+            .attempt("check the database")?;
+        let lines: Vec<String> = rows.collect::<rusqlite::Result<_>>().attempt("check the database")?;
+        Ok(lines.into_iter().filter(|l| l != "ok").collect())
     }
 
     /// Another connection to the same file.

@@ -275,3 +275,36 @@ fn a_drain_leaves_the_starts_that_wait_to_the_next_server() {
         2
     );
 }
+
+#[test]
+fn a_server_whose_file_is_taken_away_says_so_and_does_nothing_more() {
+    for replaced in [false, true] {
+        let env = Env::new();
+        env.tempo(&[
+            "workflow",
+            "start",
+            "--workflow-id",
+            "w",
+            "--shell",
+            "echo $$ > pid; sleep 300",
+        ])
+        .ok();
+        let mut command = env.command(&["run"]);
+        let mut child = command
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let pid = env.lines("pid", 1).remove(0);
+        std::fs::rename(env.database(), env.path("away.db")).unwrap();
+        if replaced {
+            env.tempo(&["schedule", "create", "s", "--interval", "1h", "--shell", "true"])
+                .ok();
+        }
+        assert_eq!(child.wait().unwrap().code(), Some(6));
+        let mut told = String::new();
+        std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut told).unwrap();
+        assert!(told.contains("was deleted, moved or replaced under this server"), "{told}");
+        assert!(!crate::harness::is_alive(&pid), "the step it was in goes with it");
+    }
+}

@@ -239,6 +239,7 @@ impl<'a> Engine<'a> {
             events: sender,
             draining: AtomicBool::new(false),
             hurried: AtomicBool::new(false),
+            lost_file: AtomicBool::new(false),
             unhappy_runs: AtomicU64::new(0),
             troubles: AtomicU64::new(0),
             // No worker thread is ever started: the queue is stepped.

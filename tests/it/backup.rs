@@ -1,0 +1,75 @@
+//! A backup is whole, made while everything goes on, and is a database like any other.
+
+use crate::harness::Env;
+
+#[test]
+fn a_backup_made_beside_a_busy_server_holds_everything_that_was_acknowledged_before() {
+    let env = Env::new();
+    let create = [
+        "schedule",
+        "create",
+        "busy",
+        "--interval",
+        "1s",
+        "--overlap-policy",
+        "allow-all",
+        "--shell",
+        "true",
+    ];
+    env.tempo(&create).ok();
+    let mut server = env.serve(&[]);
+    server.hears("finish");
+    env.tempo(&[
+        "schedule",
+        "create",
+        "last",
+        "--interval",
+        "1h",
+        "--note",
+        "before the backup",
+        "--shell",
+        "true",
+    ])
+    .ok();
+    let report = env.json(&["doctor", "--backup", "copy.db"]);
+    assert_eq!(
+        (&report["faults"], &report["backup"]),
+        (&serde_json::json!([]), &serde_json::json!("copy.db"))
+    );
+    let runs = env.json(&["--db", "copy.db", "workflow", "list"]);
+    assert_eq!(runs[0]["schedule_id"], "busy");
+    assert_eq!(
+        env.json(&["--db", "copy.db", "schedule", "describe", "last"])["note"],
+        "before the backup"
+    );
+    env.tempo(&["--db", "copy.db", "doctor"]).ok();
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(env.path("copy.db")).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn a_backup_takes_nobodys_place_and_a_damaged_file_is_told() {
+    let env = Env::new();
+    env.tempo(&["schedule", "create", "s", "--interval", "1h", "--shell", "true"])
+        .ok();
+    std::fs::write(env.path("there"), "mine").unwrap();
+    let refused = env.tempo(&["doctor", "--backup", "there"]);
+    assert_eq!(refused.code, Some(4), "{refused:?}");
+    assert_eq!(std::fs::read_to_string(env.path("there")).unwrap(), "mine");
+    assert_eq!(
+        env.tempo(&["doctor", "--backup", "no/such/folder/x"]).code,
+        Some(0),
+        "its folder is made"
+    );
+    let mut bytes = std::fs::read(env.database()).unwrap();
+    let page = 4096;
+    bytes[3 * page..6 * page].fill(0xff);
+    std::fs::write(env.database(), bytes).unwrap();
+    let damaged = env.tempo(&["doctor"]);
+    assert_eq!(damaged.code, Some(6), "{damaged:?}");
+    let left: Vec<_> = std::fs::read_dir(env.path("."))
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .collect();
+    assert!(left.iter().all(|n| !n.to_string_lossy().ends_with(".part")), "{left:?}");
+}
