@@ -8,6 +8,8 @@ mod attempts;
 mod boot;
 mod carry_out;
 mod definitions;
+#[cfg(test)]
+pub(crate) mod faulty;
 mod incidents;
 mod lock;
 mod migrations;

@@ -79,7 +79,11 @@ impl Store {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         // Absolute, so that no name means anything special to SQLite.
         let named = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let mut connection = Connection::open_with_flags(named, flags).attempt(&format!("open `{shown}`"))?;
+        #[cfg(not(test))]
+        let opened = Connection::open_with_flags(named, flags);
+        #[cfg(test)]
+        let opened = super::faulty::open(&named, flags);
+        let mut connection = opened.attempt(&format!("open `{shown}`"))?;
         connection
             .busy_handler(Some(wait_for_turn))
             .attempt("wait for the database")?;

@@ -14,6 +14,7 @@ fn beginning(created: &str, interval: &str, jitter: Option<&str>, overlap: Overl
         max_buffer: MAX_BUFFER,
         created: created.parse().unwrap(),
         run_timeout: None,
+        steps: 1,
     }
 }
 

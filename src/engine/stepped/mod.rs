@@ -1,13 +1,15 @@
 //! A world in which the engine is stepped: the ticker's and the workers' transactions on a real file, on one thread under a simulated clock,
 //! with scripted runs. And the histories that are lived through in it.
 
+mod crashes;
 mod histories;
 mod random;
 mod timelines;
 
+use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, channel};
 
-use super::advance::{MayStart, Next, advance};
+use super::advance::{Attempt, MayStart, Next, advance};
 use super::*;
 use crate::actions::{Control, Task};
 use crate::clock::SimClock;
@@ -24,7 +26,7 @@ use crate::schedule::start::run_id;
 use crate::schedule::{OverlapPolicy, Policies, State};
 use crate::spec::Spec;
 use crate::spec::written::Written;
-use crate::store::{Read, RunFilter, Write};
+use crate::store::{Read, RunFilter, Write, faulty};
 
 /// What people and power cuts do to a schedule.
 #[derive(Debug, Clone)]
@@ -50,6 +52,8 @@ struct Beginning {
     /// When it is made.
     created: DateTime<Utc>,
     run_timeout: Option<String>,
+    /// How many steps a run has; each takes its part of the run's time.
+    steps: i32,
 }
 
 /// How the run of a workflow id goes that starts at an instant.
@@ -148,6 +152,9 @@ impl Actions for Nobody {
 struct Going {
     run: i64,
     run_id: String,
+    /// The step it is at.
+    position: usize,
+    /// How that step goes; it is the last of the run, or succeeds.
     life: Life,
     stopped: Option<Ending>,
 }
@@ -164,6 +171,9 @@ struct Engine<'a> {
     folder: tempfile::TempDir,
     id: ScheduleId,
     max_buffer: usize,
+    steps: i32,
+    /// The steps that are on file as completed, of each run: never to be done again.
+    completed: BTreeSet<(i64, usize)>,
     /// The machine's zone data where none is named.
     zones: Option<std::path::PathBuf>,
     clock: Arc<SimClock>,
@@ -174,40 +184,64 @@ struct Engine<'a> {
     happened: Vec<Happening>,
 }
 
+/// What the disk has failed at: the end of a server, in histories on a disk that fails; anywhere else a failure of the test.
+struct DiskFailed(Error);
+
+/// What was read or written, where the disk has not failed.
+fn done<T>(result: Result<T, Error>) -> T {
+    match result {
+        Ok(done) => done,
+        // Past the panic hook: it is expected, and often.
+        Err(e) if faulty::has_failed() => std::panic::resume_unwind(Box::new(DiskFailed(e))),
+        Err(e) => panic!("{e}"),
+    }
+}
+
 impl<'a> Engine<'a> {
     /// An engine that is up, with that schedule.
     fn new(beginning: &Beginning, script: Script<'a>) -> Self {
-        let mut engine = Self {
+        let mut engine = Self::down(beginning, script);
+        engine.start();
+        engine.create(beginning);
+        engine
+    }
+
+    /// An engine that is down, with nothing on file.
+    fn down(beginning: &Beginning, script: Script<'a>) -> Self {
+        Self {
             folder: tempfile::tempdir().unwrap(),
             id: ScheduleId::parse(&beginning.id).unwrap(),
             max_buffer: beginning.max_buffer,
+            steps: beginning.steps,
+            completed: BTreeSet::new(),
             zones: None,
             clock: Arc::new(SimClock::at(beginning.created)),
             script,
             server: None,
             going: Vec::new(),
             happened: Vec::new(),
-        };
-        engine.start();
+        }
+    }
+
+    fn create(&mut self, beginning: &Beginning) {
         let new = Patch {
-            steps: Some(vec![StepText {
-                name: "x".to_owned(),
-                shell: Some("x".to_owned()),
-                ..StepText::default()
-            }]),
+            steps: Some((0..beginning.steps).map(step).collect()),
             run_timeout: beginning.run_timeout.clone(),
             note: Some(beginning.state.note.clone()),
             paused: Some(beginning.state.paused),
             remaining_actions: beginning.state.remaining_actions.map(ops::Remaining::Only),
             ..patch(&beginning.spec, beginning.policies, "myid")
         };
-        let (id, now) = (engine.id.clone(), beginning.created);
-        engine.write(move |w| ops::create(w, &ZoneInfo::of_machine(), &id, &new, (IfExists::Refuse, Never::Allow), now));
-        engine
+        let (id, now) = (self.id.clone(), beginning.created);
+        self.write(move |w| ops::create(w, &ZoneInfo::of_machine(), &id, &new, (IfExists::Keep, Never::Allow), now));
+    }
+
+    fn database(&self) -> std::path::PathBuf {
+        self.folder.path().join("t.db")
     }
 
     fn open(&self) -> Store {
-        Store::open(&self.folder.path().join("t.db"), Missing::Create).unwrap()
+        done(Store::open(&self.database(), Missing::Create))
     }
 
     fn zone_info(&self) -> ZoneInfo {
@@ -225,8 +259,8 @@ impl<'a> Engine<'a> {
         let mut store = self.open();
         let now = self.clock.now();
         let catalog = Catalog::new(self.zone_info());
-        let recovered = recovery::recover(&mut store, &catalog, now).unwrap();
-        let reader = store.again().unwrap();
+        let recovered = done(recovery::recover(&mut store, &catalog, now));
+        let reader = done(store.again());
         let (sender, events) = channel();
         let shared = Arc::new(Shared {
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
@@ -267,15 +301,15 @@ impl<'a> Engine<'a> {
     /// What a command of another process writes, whether or not the server is up.
     fn write<T: Send + 'static>(&self, change: impl FnOnce(&Write<'_>) -> Result<T, Error> + Send + 'static) -> T {
         match &self.server {
-            Some(up) => up.shared.writer.write(change).unwrap(),
-            None => self.open().write(change).unwrap(),
+            Some(up) => done(up.shared.writer.write(change)),
+            None => done(self.open().write(change)),
         }
     }
 
     fn read<T>(&self, question: impl FnOnce(&Read<'_>) -> Result<T, Error>) -> T {
         match &self.server {
-            Some(up) => up.ticker.reader().read(question).unwrap(),
-            None => self.open().read(question).unwrap(),
+            Some(up) => done(up.ticker.reader().read(question)),
+            None => done(self.open().read(question)),
         }
     }
 
@@ -283,7 +317,7 @@ impl<'a> Engine<'a> {
     fn tick(&mut self, now: DateTime<Utc>) {
         loop {
             let up = self.server.as_mut().expect("it is up");
-            let progress = up.ticker.tick(now).unwrap();
+            let progress = done(up.ticker.tick(now));
             self.begin(now);
             if !progress.more && progress.next.is_none_or(|at| at > now) {
                 break;
@@ -293,25 +327,40 @@ impl<'a> Engine<'a> {
 
     fn begin(&mut self, now: DateTime<Utc>) {
         while let Some((run, _)) = self.up().shared.queue.take_now() {
-            if matches!(self.step(run, None, now), Next::Perform(_)) {
-                let row = self.read(|r| r.run(run)).unwrap();
-                self.going.push(Going {
-                    run,
-                    run_id: row.run_id,
-                    life: (self.script)(&row.workflow_id, now),
-                    stopped: None,
-                });
+            if let Next::Perform(attempt) = self.step(run, None, now) {
+                self.perform(&attempt, now);
             }
         }
         self.hear(now);
     }
 
+    fn perform(&mut self, attempt: &Attempt, now: DateTime<Utc>) {
+        let (row, position) = (&attempt.run.row, attempt.run.progress.position);
+        assert!(
+            !self.completed.contains(&(row.key, position)),
+            "{} is done again",
+            row.workflow_id
+        );
+        let whole = (self.script)(&row.workflow_id, now);
+        let is_last = position + 1 == attempt.workflow.steps.len();
+        let length = (whole.ends_at - now) / self.steps;
+        self.going.push(Going {
+            run: row.key,
+            run_id: row.run_id.clone(),
+            position,
+            life: Life {
+                ends_at: now + length,
+                status: if is_last { whole.status } else { Status::Completed },
+                ..whole
+            },
+            stopped: None,
+        });
+    }
+
     fn step(&self, run: i64, event: Option<run::Event>, now: DateTime<Utc>) -> Next {
         let here = Arc::clone(&self.up().shared);
         let writer = &self.up().shared.writer;
-        let advanced = writer
-            .write(move |w| advance(w, here.terms(), run, event.as_ref(), MayStart::Yes, now))
-            .unwrap();
+        let advanced = done(writer.write(move |w| advance(w, here.terms(), run, event.as_ref(), MayStart::Yes, now)));
         self.up().shared.follow(advanced.decided);
         advanced.next
     }
@@ -320,7 +369,7 @@ impl<'a> Engine<'a> {
     fn hear(&mut self, now: DateTime<Utc>) {
         for event in self.up().events.try_iter().collect::<Vec<_>>() {
             let (nominal, workflow_id, what) = match event {
-                Event::Trouble(e) => panic!("{e}"),
+                Event::Trouble(e) => done(Err(e)),
                 Event::Tick { run, nominal, .. } => (nominal, run.workflow_id, What::Start),
                 Event::Buffered { nominal, .. } => (nominal, self.id_of(nominal), What::Buffered),
                 Event::Refused { refused, .. } => {
@@ -410,9 +459,23 @@ impl<'a> Engine<'a> {
             exit_code: Some(0),
             ..AttemptResult::new(ending, 1)
         };
-        self.step(run.run, Some(run::Event::AttemptEnded(result)), by);
-        self.up().shared.queue.forget(run.run);
+        let done = matches!(result.ending, Ending::Ok);
+        match self.step(run.run, Some(run::Event::AttemptEnded(result)), by) {
+            Next::Perform(next) => self.perform(&next, by),
+            Next::Nothing | Next::Wait(_) => self.up().shared.queue.forget(run.run),
+        }
+        if done {
+            self.completed.insert((run.run, run.position));
+        }
         true
+    }
+}
+
+fn step(number: i32) -> StepText {
+    StepText {
+        name: format!("x{number}"),
+        shell: Some("x".to_owned()),
+        ..StepText::default()
     }
 }
 

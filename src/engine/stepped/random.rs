@@ -19,7 +19,7 @@ fn the_engine_does_what_the_simulation_says_in_random_histories() {
     let number = |name: &str| machine::environment(name).and_then(|n| n.parse().ok());
     let first = number("TEMPO_SEED").unwrap_or(1);
     for seed in first..first + number("TEMPO_CASES").unwrap_or(CASES) {
-        let history = History::random(seed);
+        let history = History::random(seed, SPAN);
         let done = std::panic::catch_unwind(|| history.live());
         let why = match done {
             Ok(Ok(())) => continue,
@@ -31,14 +31,16 @@ fn the_engine_does_what_the_simulation_says_in_random_histories() {
 }
 
 #[derive(Debug)]
-struct History {
+pub(super) struct History {
     seed: u64,
-    beginning: Beginning,
-    deeds: Vec<(DateTime<Utc>, Deed)>,
+    pub(super) beginning: Beginning,
+    pub(super) deeds: Vec<(DateTime<Utc>, Deed)>,
+    /// When it is over, and every run has had a minute to end.
+    pub(super) end: DateTime<Utc>,
 }
 
 impl History {
-    fn random(seed: u64) -> Self {
+    pub(super) fn random(seed: u64, span: TimeDelta) -> Self {
         let mut rng = Rng::with_seed(seed);
         // Around a transition of Europe/Berlin, and of New York a fortnight before.
         let created: DateTime<Utc> = rng
@@ -57,8 +59,9 @@ impl History {
             max_buffer: if rng.bool() { rng.usize(1..5) } else { MAX_BUFFER },
             created,
             run_timeout: None,
+            steps: 1,
         };
-        let mut at: Vec<i64> = (0..rng.usize(..14)).map(|_| rng.i64(1..SPAN.num_milliseconds())).collect();
+        let mut at: Vec<i64> = (0..rng.usize(..14)).map(|_| rng.i64(1..span.num_milliseconds())).collect();
         at.sort_unstable();
         at.dedup();
         let mut up = true;
@@ -75,9 +78,14 @@ impl History {
         let mut deeds: Vec<_> = deeds.collect();
         deeds.sort_by_key(|(at, _)| *at);
         if !up {
-            deeds.push((created + SPAN, Deed::Up));
+            deeds.push((created + span, Deed::Up));
         }
-        Self { seed, beginning, deeds }
+        Self {
+            seed,
+            end: created + span + TimeDelta::minutes(1),
+            beginning,
+            deeds,
+        }
     }
 
     fn live(&self) -> Result<(), String> {
@@ -85,8 +93,7 @@ impl History {
         let mut simulation = simulation(&self.beginning, &script);
         let mut engine = Engine::new(&self.beginning, &script);
         let created = self.beginning.created;
-        let end = created + SPAN + TimeDelta::minutes(1);
-        let nothing = (end, Deed::Refresh);
+        let nothing = (self.end, Deed::Refresh);
         simulation.deed(&Deed::Refresh, created);
         engine.deed(&Deed::Refresh, created);
         for (now, deed) in self.deeds.iter().chain([&nothing]) {
@@ -113,11 +120,12 @@ impl History {
                 return Err(format!("at {now} ({deed:?}): simulated {want:#?}, engine {got:#?}"));
             }
         }
-        self.account(&engine, end)
+        self.account(&engine)
     }
 
     /// What became of the times is the times that were named: no more, no fewer, each once, and as the counters say.
-    fn account(&self, engine: &Engine<'_>, end: DateTime<Utc>) -> Result<(), String> {
+    pub(super) fn account(&self, engine: &Engine<'_>) -> Result<(), String> {
+        let end = self.end;
         let zones = ZoneInfo::of_machine();
         let all = (self.beginning.created, end);
         let accounts = engine.read(|r| ops::explain(r, &zones, &engine.id, all, end));
@@ -196,7 +204,7 @@ impl History {
     }
 
     /// How long a run takes depends on what it is and when it starts, so that both worlds see the same.
-    fn life(&self, id: &str, now: DateTime<Utc>) -> Life {
+    pub(super) fn life(&self, id: &str, now: DateTime<Utc>) -> Life {
         let hash = id.bytes().fold(self.seed ^ now.timestamp_millis().unsigned_abs(), |h, b| {
             h.rotate_left(5).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(b)
         });

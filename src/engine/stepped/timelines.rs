@@ -131,6 +131,7 @@ fn beginning(row: &Value) -> Beginning {
             .map_or(MAX_BUFFER, |max| usize::try_from(max).unwrap()),
         created: instant(row.get("last_processed_at").unwrap_or(&row["start_at"])),
         run_timeout: limit.map(|_| "3m".to_owned()),
+        steps: 1,
     }
 }
 
