@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior, named_params};
 
+use super::lock::server_pid;
 use super::rows::Attempt as _;
 use super::{Read, Write, migrations};
 use crate::clock::{Stopwatch, pause};
@@ -73,6 +74,14 @@ impl Store {
                     path: path.to_owned(),
                     file: None,
                 });
+            }
+            // Its log and shared memory are still there, and would be taken for the new file's.
+            if let Some((pid, _)) = server_pid(path) {
+                return Err(Error::new(
+                    Kind::Conflict,
+                    format_args!("the database `{shown}` was taken away under `tempo run` (pid {pid})"),
+                )
+                .hint("That server ends by itself in a moment: then put the file back, or begin a new one."));
             }
             create(path)?;
         }

@@ -1,6 +1,6 @@
 //! `tempo run`: one per file, sees what commands change, drains, ends when it should.
 
-use crate::harness::{Env, Targets};
+use crate::harness::{Env, Targets, is_alive, wait_until};
 
 #[test]
 fn a_second_server_is_refused_with_the_pid_of_the_first() {
@@ -296,15 +296,34 @@ fn a_server_whose_file_is_taken_away_says_so_and_does_nothing_more() {
             .spawn()
             .unwrap();
         let pid = env.lines("pid", 1).remove(0);
-        std::fs::rename(env.database(), env.path("away.db")).unwrap();
         if replaced {
-            env.tempo(&["schedule", "create", "s", "--interval", "1h", "--shell", "true"])
-                .ok();
+            env.tempo(&[
+                "--db",
+                "other.db",
+                "schedule",
+                "create",
+                "s",
+                "--interval",
+                "1h",
+                "--shell",
+                "true",
+            ])
+            .ok();
+            std::fs::rename(env.path("other.db"), env.database()).unwrap();
+        } else {
+            std::fs::rename(env.database(), env.path("away.db")).unwrap();
+            // As long as the server is there its log is, which is not a new file's.
+            let create = ["schedule", "create", "s", "--interval", "1h", "--shell", "true"];
+            wait_until("a new file", || match env.tempo(&create).code {
+                Some(0) => true,
+                Some(4) => false,
+                other => panic!("{other:?}"),
+            });
         }
         assert_eq!(child.wait().unwrap().code(), Some(6));
         let mut told = String::new();
         std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut told).unwrap();
         assert!(told.contains("was deleted, moved or replaced under this server"), "{told}");
-        assert!(!crate::harness::is_alive(&pid), "the step it was in goes with it");
+        assert!(!is_alive(&pid), "the step it was in goes with it");
     }
 }
