@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::harness::{Env, Targets, is_alive, wait_until};
+use crate::harness::{Env, Targets, is_alive, is_long, wait_until};
 
 fn outcomes(step: &Value) -> Vec<&str> {
     step["attempts"]
@@ -322,4 +322,46 @@ fn unpausing_offers_only_what_passed_while_it_was_paused() {
         .unwrap_or_else(|| panic!("{hint}"));
     let instant = |t: &str| t.parse::<chrono::DateTime<chrono::Utc>>().unwrap();
     assert!(instant(first) > instant(&paused), "{hint} (paused at {paused})");
+}
+
+#[test]
+fn a_server_that_was_stopped_for_longer_than_the_window_has_missed_what_is_older() {
+    if !is_long() {
+        return;
+    }
+    let env = Env::new();
+    every_second(
+        &env,
+        &["--overlap-policy", "allow-all", "--catchup-window", "10s", "--shell", "true"],
+    );
+    let mut server = env.serve(&[]);
+    server.hears("finish");
+    server.signal("STOP");
+    pass_seconds(&env, 15);
+    server.signal("CONT");
+    server.hears("miss");
+    server.hears("finish");
+    server.signal("TERM");
+    assert_eq!(server.rest().0, Some(0));
+    let schedule = env.json(&["schedule", "describe", "s"]);
+    assert!(
+        schedule["num_actions_missed_catchup_window"].as_u64().unwrap() >= 3,
+        "{schedule}"
+    );
+    let explained = env.json(&["schedule", "explain", "s"]);
+    let count = |of: &str| -> u64 {
+        let accounts = explained
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|a| of.is_empty() || a["outcome"] == of);
+        accounts.map(|a| a["count"].as_u64().unwrap()).sum()
+    };
+    assert_eq!(count("missed"), schedule["num_actions_missed_catchup_window"]);
+    assert_eq!(count("started"), schedule["num_actions"]);
+    assert_eq!(
+        count("started") + count("missed") + count("pending"),
+        count(""),
+        "{explained}"
+    );
 }

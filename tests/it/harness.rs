@@ -11,6 +11,11 @@ use serde_json::Value;
 /// How long anything may take before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Whether tests that take minutes run at their full size.
+pub(crate) fn is_long() -> bool {
+    std::env::var_os("TEMPO_LONG").is_some()
+}
+
 /// A folder with a database in it.
 pub(crate) struct Env {
     folder: tempfile::TempDir,

@@ -10,6 +10,7 @@ mod demo;
 mod durable;
 mod generated;
 mod harness;
+mod kills;
 mod properties;
 mod pruning;
 mod retry;

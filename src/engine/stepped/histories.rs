@@ -237,3 +237,28 @@ fn what_starts_at_boot_starts_once_after_each_boot_and_not_while_paused() {
     assert_eq!(started(&mut engine, "c", 6), 0, "paused");
     assert_eq!(engine.read(|r| r.runs(&RunFilter::default())).len(), 1);
 }
+
+#[test]
+fn a_clock_that_is_set_back_fires_nothing_twice_and_one_that_leaps_follows_the_window() {
+    let beginning = beginning("2022-06-01T00:00:00Z", "10s", None, OverlapPolicy::AllowAll);
+    let (created, at) = (beginning.created, |s: i64| beginning.created + TimeDelta::seconds(s));
+    let mut engine = Engine::new(&beginning, &a_minute);
+    engine.advance(at(35));
+    // An hour back: nothing that has fired comes again, and nothing waits for the hour to pass but times that have.
+    for s in [-3600, -1800, 12, 34] {
+        engine.clock.set(at(s));
+        engine.tick(at(s));
+    }
+    engine.advance(at(45));
+    assert_eq!(decided(&engine, created).0, [10, 20, 30, 40]);
+    // Two hours on at once: what is older than ten minutes is missed, all of it in one row.
+    engine.clock.set(at(7245));
+    engine.tick(at(7245));
+    let row = engine.read(|r| ops::find(r, &engine.id));
+    assert_eq!((row.counters.missed, row.counters.actions), (660, 4 + 60));
+    let runs = engine.read(|r| r.runs(&RunFilter::default()));
+    let mut nominals: Vec<_> = runs.iter().map(|r| r.nominal).collect();
+    nominals.sort_unstable();
+    nominals.dedup();
+    assert_eq!(nominals.len(), 64, "each once");
+}

@@ -1,0 +1,154 @@
+//! A server under load that is killed, drained and stopped again and again: what its commands did to the world is what the file says they did.
+//!
+//! `TEMPO_LONG=1` kills it a hundred times.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::harness::{Env, Targets, is_long};
+
+const SECONDLY: [&str; 5] = ["--interval", "1s", "--overlap-policy", "allow-all", "--shell"];
+/// Appends to a file that outlives everything, and waits until the line is on disk.
+const EFFECT: &str = "echo $TEMPO_RUN_ID $TEMPO_STEP $TEMPO_ATTEMPT >> effects; sync effects";
+
+/// A run, a step of it, the number of an attempt.
+type Effect = (String, String, u64);
+
+fn load(env: &Env, targets: &Targets) {
+    for id in ["a", "b", "c"] {
+        env.tempo(&[&["schedule", "create", id], &SECONDLY[..], &[EFFECT]].concat())
+            .ok();
+    }
+    let steps = format!(
+        "[[step]]\nname = \"first\"\nshell = '{EFFECT}'\n[[step]]\nname = \"probe\"\nprobe = \"{}\"\n
+        [[step]]\nname = \"last\"\nshell = 'echo some output; {EFFECT}'\n",
+        targets.url("/status/200")
+    );
+    std::fs::write(env.path("steps.toml"), steps).unwrap();
+    let create = [
+        "schedule",
+        "create",
+        "steps",
+        "--interval",
+        "1s",
+        "--overlap-policy",
+        "buffer-all",
+        "--steps",
+        "steps.toml",
+    ];
+    env.tempo(&create).ok();
+}
+
+fn effects(env: &Env) -> Vec<Effect> {
+    let text = std::fs::read_to_string(env.path("effects")).unwrap();
+    let effect = |line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        (words[0].to_owned(), words[1].to_owned(), words[2].parse().unwrap())
+    };
+    text.lines().map(effect).collect()
+}
+
+/// What the file says of every attempt of a command, and of each run.
+fn on_file(env: &Env) -> (BTreeMap<Effect, Option<String>>, BTreeMap<String, Value>) {
+    let file = rusqlite::Connection::open(env.database()).unwrap();
+    let mut statement = file
+        .prepare("SELECT run_id, a.position, number, outcome, workflow_id FROM attempt a JOIN run r ON r.key = a.run")
+        .unwrap();
+    let rows = statement.query_map([], |r| {
+        let of_steps = r.get::<_, String>(4)?.starts_with("steps-");
+        let name = if of_steps {
+            ["first", "probe", "last"][r.get::<_, usize>(1)?]
+        } else {
+            "command"
+        };
+        Ok(((r.get(0)?, name.to_owned(), r.get(2)?), r.get(3)?))
+    });
+    let attempts = rows.unwrap().collect::<Result<_, _>>().unwrap();
+    let runs = env.json(&["workflow", "list", "--limit", "0"]);
+    let runs = runs
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| (r["run_id"].as_str().unwrap().to_owned(), r["status"].clone()));
+    (attempts, runs.collect())
+}
+
+fn compare(env: &Env) {
+    let (attempts, runs) = on_file(env);
+    let effects = effects(env);
+    let mut done: BTreeSet<(&str, &str)> = BTreeSet::new();
+    let mut seen: BTreeSet<&Effect> = BTreeSet::new();
+    for effect in &effects {
+        assert!(seen.insert(effect), "{effect:?}: an attempt is made once");
+        let outcome = attempts
+            .get(effect)
+            .unwrap_or_else(|| panic!("{effect:?} happened and is not on file"));
+        let step = (effect.0.as_str(), effect.1.as_str());
+        assert!(
+            !done.contains(&step),
+            "{effect:?} was done again though it had been completed"
+        );
+        if outcome.as_deref() == Some("ok") {
+            done.insert(step);
+        }
+    }
+    for (attempt, outcome) in &attempts {
+        assert!(outcome.is_some(), "{attempt:?} is still open");
+        let happened = attempt.1 == "probe" || seen.contains(attempt);
+        assert!(
+            happened || outcome.as_deref() != Some("ok"),
+            "{attempt:?} is on file as done, and never happened"
+        );
+    }
+    for (run, status) in &runs {
+        assert_eq!(status, "Completed", "{run}");
+    }
+    for schedule in env.json(&["schedule", "list"]).as_array().unwrap() {
+        let id = schedule["id"].as_str().unwrap();
+        let explained = env.json(&["schedule", "explain", id]);
+        let accounts = explained.as_array().unwrap();
+        let count: u64 = accounts.iter().map(|a| a["count"].as_u64().unwrap()).sum();
+        let time = |i: usize, key: &str| {
+            accounts[i][key]
+                .as_str()
+                .unwrap()
+                .parse::<chrono::DateTime<chrono::Utc>>()
+                .unwrap()
+        };
+        let span = (time(accounts.len() - 1, "to") - time(0, "from"))
+            .num_seconds()
+            .unsigned_abs();
+        assert_eq!(count, span + 1, "{id}: each second is accounted for once");
+        let started = accounts.iter().filter(|a| a["outcome"] == "started").count() as u64;
+        assert_eq!(Some(started), schedule["num_actions"].as_u64(), "{id}: counted as told");
+    }
+    assert!(env.tempo(&["doctor"]).ok().contains("nothing is wrong"));
+}
+
+#[test]
+fn a_server_killed_at_any_moment_has_done_what_the_file_says_and_nothing_else() {
+    let env = Env::new();
+    let targets = Targets::start(&env);
+    load(&env, &targets);
+    let rounds = if is_long() { 100 } else { 6 };
+    let mut rng = fastrand::Rng::with_seed(7);
+    for round in 0..rounds {
+        let mut server = env.serve(&["--drain-timeout", "5s"]);
+        for _ in 0..rng.usize(1..60) {
+            server.hears("");
+        }
+        // Every fifth is let drain.
+        if round % 5 == 4 {
+            server.signal("TERM");
+            assert_eq!(server.rest().0, Some(0));
+        } else {
+            server.kill();
+        }
+    }
+    // Nothing more becomes due, and what is open is finished.
+    env.tempo(&["schedule", "pause", "--all"]).ok();
+    let (code, log) = env.serve(&["--once"]).rest();
+    assert_eq!(code, Some(0), "{log}");
+    compare(&env);
+}
