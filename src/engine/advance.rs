@@ -253,6 +253,9 @@ impl Mover<'_> {
         if self.draining {
             return self.write.attend_again(schedule, self.now);
         }
+        if !self.write.wants_decision(schedule, self.now)? {
+            return Ok(());
+        }
         let decided = decide(self.write, self.terms, schedule, self.now)?;
         self.decided.begun.extend(decided.begun);
         self.decided.stopped.extend(decided.stopped);

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, named_params};
 
 use super::Read;
-use super::rows::{Attempt as _, at, at_opt, json, named};
+use super::rows::{Attempt as _, at, at_opt, json, ms, named};
 use crate::error::{Error, Kind};
 use crate::run::Stop;
 use crate::schedule::overlap::Running;
@@ -161,6 +161,18 @@ impl Read<'_> {
             going: self.running_of(schedule)?,
             requests: self.open_requests(schedule)?,
         }))
+    }
+
+    /// Whether there is anything to decide of a schedule at `now`: something waits, is asked for, or is due. Costs microseconds, however much goes on.
+    pub(crate) fn wants_decision(&self, schedule: i64, now: DateTime<Utc>) -> Result<bool, Error> {
+        const SQL: &str = "SELECT EXISTS (SELECT 1 FROM waiting WHERE schedule = :key)
+            OR EXISTS (SELECT 1 FROM request WHERE schedule = :key AND settled_ms IS NULL)
+            OR EXISTS (SELECT 1 FROM epoch WHERE schedule = :key)
+            OR EXISTS (SELECT 1 FROM progress WHERE schedule = :key AND attention_ms <= :now) AS wants";
+        let mut statement = self.0.prepare_cached(SQL).attempt("ask what there is to decide")?;
+        statement
+            .query_row(named_params! {":key": schedule, ":now": ms(now)}, |r| r.get("wants"))
+            .attempt("ask what there is to decide")
     }
 
     /// Until when times belong to an earlier definition and are undecided, if any are.

@@ -1,0 +1,88 @@
+//! Whole processes, as a person meets them.
+
+use std::process::Command;
+use std::time::Duration;
+
+use crate::support::{TEMPO, end, folder, median, ms, quietly, resident_kib, row, serve_until, tempo, timed};
+
+const SCHEDULES: usize = 1000;
+const ROUNDS: usize = 40;
+
+pub(crate) fn run() {
+    let folder = folder();
+    let database = folder.path().join("bench.db");
+    for i in 0..SCHEDULES {
+        let id = format!("schedule-{i:04}");
+        let cron = format!("{} {} * * MON-FRI", i % 60, i % 24);
+        let args = [
+            "schedule",
+            "create",
+            &id,
+            "--cron",
+            &cron,
+            "--tz",
+            "America/New_York",
+            "--jitter",
+            "10s",
+            "--shell",
+            "true",
+        ];
+        quietly(&database, &args);
+    }
+    row(
+        "a bare process (/bin/true)",
+        &ms(median(ROUNDS, || timed(Command::new("/bin/true")))),
+        "",
+    );
+    row(
+        "tempo --version",
+        &ms(median(ROUNDS, || timed(tempo(&database, &["--version"])))),
+        "",
+    );
+    for args in [
+        ["schedule", "list"].as_slice(),
+        &["-o", "json", "schedule", "list"],
+        &["schedule", "describe", "schedule-0500"],
+    ] {
+        let what = format!("{}, {SCHEDULES} schedules", args.join(" "));
+        row(&what, &ms(median(ROUNDS, || timed(tempo(&database, args)))), "5 ms");
+    }
+    let size = std::fs::metadata(TEMPO).expect("the program is there").len();
+    row(
+        "the program on disk",
+        &format!("{}.{} MB", size / 1_000_000, size / 100_000 % 10),
+        "10 MB",
+    );
+    let ready = median(10, || {
+        let (child, took) = serve_until(&database, "serving");
+        end(child);
+        took
+    });
+    row("tempo run: ready", &ms(ready), "30 ms");
+    let (child, _) = serve_until(&database, "serving");
+    // What it holds when it has settled: after its first look at the file.
+    std::sync::mpsc::channel::<()>()
+        .1
+        .recv_timeout(Duration::from_secs(1))
+        .expect_err("nobody sends");
+    row(
+        "tempo run: resident when idle",
+        &format!(
+            "{}.{} MB",
+            resident_kib(child.id()) / 1024,
+            resident_kib(child.id()) * 10 / 1024 % 10
+        ),
+        "10 MB",
+    );
+    end(child);
+    let started = median(10, || {
+        quietly(
+            &database,
+            &["schedule", "trigger", "schedule-0001", "--overlap-policy", "allow-all"],
+        );
+        let (child, took) = serve_until(&database, " start ");
+        end(child);
+        took
+    });
+    row("tempo run: first run started when something is due", &ms(started), "50 ms");
+}

@@ -1,0 +1,100 @@
+//! How many durable runs a second, and what the machine reaches with no engine in between: both make the same requests and write the same rows.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use crate::support::{folder, numbers, quietly, row, tempo};
+use crate::{bare, web};
+
+const RUNS: usize = 10_000;
+const ONE_AT_A_TIME: usize = 400;
+const COMMANDS: usize = 1_000;
+
+/// Puts so many runs on file at once, by a backfill, and lets a server perform them: the milliseconds at which each run began and closed.
+fn perform(folder: &Path, name: &str, runs: usize, what: &[&str], workers: &str) -> (Vec<f64>, f64) {
+    let database = folder.join(format!("{name}.db"));
+    let create = ["schedule", "create", "s", "--interval", "1s", "--paused"];
+    quietly(&database, &[&create, what].concat());
+    let start = "2026-01-01T00:00:01Z";
+    let end_of = chrono::DateTime::from_timestamp(1_767_225_600 + i64::try_from(runs).expect("a count"), 0).expect("a time");
+    let backfill = [
+        "schedule",
+        "backfill",
+        "s",
+        "--overlap-policy",
+        "allow-all",
+        "--start-time",
+        start,
+        "--end-time",
+    ];
+    quietly(&database, &[&backfill[..], &[&end_of.to_rfc3339()]].concat());
+    let done = tempo(&database, &["-q", "run", "--once", "--workers", workers])
+        .stdout(Stdio::null())
+        .status()
+        .expect("the server starts");
+    assert!(done.success());
+    let open = numbers(
+        &database,
+        "SELECT count(*) FROM run WHERE status <> 'Completed' OR incidents > 0",
+    );
+    assert_eq!(open, [0.0]);
+    // From the first attempt to the last close.
+    let span = numbers(
+        &database,
+        "SELECT (SELECT max(closed_ms) FROM run) - (SELECT min(started_ms) FROM attempt)",
+    );
+    let each = "SELECT closed_ms - (SELECT min(started_ms) FROM attempt a WHERE a.run = r.key) FROM run r ORDER BY 1";
+    #[expect(clippy::cast_precision_loss, reason = "a count")]
+    let rate = runs as f64 * 1000.0 / span[0];
+    (numbers(&database, each), rate)
+}
+
+fn compare(what: &str, ours: f64, bare: f64, reach: &str) {
+    row(&format!("{what}: tempo"), &format!("{ours:.0} /s"), "");
+    row(
+        &format!("{what}: bare"),
+        &format!("{bare:.0} /s"),
+        &format!("ratio {:.2}, reach {reach}", ours / bare),
+    );
+}
+
+pub(crate) fn run() {
+    let web = web::Web::start();
+    let folder = folder();
+    let folder = folder.path();
+    row("sync of a page", &format!("{:.3} ms", bare::sync_ms(folder)), "");
+    row(
+        "requests, 64 threads",
+        &format!("{:.0} /s", bare::requests_per_second(&web.url, 20_000, 64)),
+        "",
+    );
+    let spawns = bare::spawns_per_second("/bin/true", 3 * COMMANDS, 4);
+    row("spawn and wait, 4 threads", &format!("{spawns:.0} /s"), "");
+    let probes: Vec<String> = ["a", "b", "c"].iter().map(|n| format!("{n}={}", web.url)).collect();
+    let probes: Vec<&str> = probes.iter().flat_map(|p| ["--probe", p.as_str()]).collect();
+
+    let (_, ours) = perform(folder, "many", RUNS, &probes, "64");
+    compare(
+        &format!("3-step runs, {RUNS} waiting"),
+        ours,
+        bare::pipeline(folder, &web.url, RUNS, 64),
+        "0.90",
+    );
+
+    let (_, ours) = perform(folder, "single", ONE_AT_A_TIME, &probes, "1");
+    let bare_rate = bare::pipeline(folder, &web.url, ONE_AT_A_TIME, 1);
+    row("3-step runs one at a time: tempo", &format!("{:.2} ms", 1000.0 / ours), "");
+    row(
+        "3-step runs one at a time: bare",
+        &format!("{:.2} ms", 1000.0 / bare_rate),
+        &format!("ratio {:.2}, reach 1.3", bare_rate / ours),
+    );
+
+    let steps = folder.join("steps.toml");
+    let text = ["a", "b", "c"]
+        .map(|n| format!("[[step]]\nname = \"{n}\"\ncommand = [\"/bin/true\"]\n"))
+        .concat();
+    std::fs::write(&steps, text).expect("a file can be written");
+    let (_, ours) = perform(folder, "commands", COMMANDS, &["--steps", &steps.display().to_string()], "64");
+    compare("commands, 3 a run", 3.0 * ours, spawns, "0.60");
+}
