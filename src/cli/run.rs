@@ -20,6 +20,8 @@ use crate::spec::zone::Zone;
 
 mod words;
 
+/// How many lines are written at once, at most.
+const MOST_AT_ONCE: usize = 256;
 /// How long the last lines of the log are waited for when the server has ended.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -143,9 +145,11 @@ struct Voice {
 fn speak(voice: Voice, events: Receiver<Event>) -> Result<Receiver<()>, Error> {
     let (done, said) = channel();
     let speak = move || {
-        while let Ok(event) = events.recv() {
-            voice.say(&event);
-            if let Event::Ended = event {
+        while let Ok(first) = events.recv() {
+            // What has happened meanwhile is said in one breath.
+            let all: Vec<Event> = std::iter::once(first).chain(events.try_iter().take(MOST_AT_ONCE)).collect();
+            voice.say(&all);
+            if let Some(Event::Ended) = all.last() {
                 break;
             }
         }
@@ -158,20 +162,24 @@ fn speak(voice: Voice, events: Receiver<Event>) -> Result<Receiver<()>, Error> {
 }
 
 impl Voice {
-    fn say(&self, event: &Event) {
-        if let (Event::Trouble(e), false) = (event, self.json) {
-            self.ui.error(e);
-            return;
-        }
+    fn say(&self, events: &[Event]) {
         let now = SystemClock.now();
-        let line = words::line(event, now);
         let times = Times::new(self.zone.clone(), now);
-        let text = if self.json {
-            line.json()
-        } else {
-            line.text(&times, |style, text| self.ui.paint(style, text))
-        };
+        let mut log = String::new();
+        for event in events {
+            if let (Event::Trouble(e), false) = (event, self.json) {
+                self.ui.error(e);
+                continue;
+            }
+            let line = words::line(event, now);
+            log += &if self.json {
+                line.json()
+            } else {
+                line.text(&times, |style, text| self.ui.paint(style, text))
+            };
+            log.push('\n');
+        }
         // The log is what the command is asked for: data. A reader that has gone does not end the server.
-        let _ = self.ui.data(&text);
+        let _ = self.ui.raw(log.as_bytes());
     }
 }

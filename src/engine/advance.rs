@@ -8,7 +8,7 @@ use super::decide::{Decided, Terms, decide};
 use super::events::{Event, RunName, StepName};
 use crate::error::Error;
 use crate::run::outcome::{AttemptResult, Ending, Status};
-use crate::run::step::Workflow;
+use crate::run::step::{Work, Workflow};
 use crate::run::{self, Change, Phase, StepClosed};
 use crate::schedule::pause::failure_note;
 use crate::store::{OpenRun, Write};
@@ -154,6 +154,7 @@ impl Mover<'_> {
         let mut change = self.run.progress.on(event, &self.workflow, self.run.since, self.now)?;
         self.say_why_stopped(&mut change);
         self.write.record(&self.run, event, &change, self.now)?;
+        self.end_its_script(event)?;
         if let Some(step) = &change.step {
             self.step_closed(step, event)?;
         }
@@ -177,6 +178,21 @@ impl Mover<'_> {
             self.closed(&change)?;
         }
         Ok(())
+    }
+
+    /// With the attempt of a command go the steps that its script has called and not ended.
+    fn end_its_script(&self, event: &run::Event) -> Result<(), Error> {
+        let ending = match event {
+            run::Event::AttemptEnded(result) => &result.ending,
+            run::Event::WorkerLost => &Ending::Lost,
+            run::Event::AttemptStarted | run::Event::Stopped(_) | run::Event::StepTimedOut | run::Event::TimedOut => {
+                return Ok(());
+            }
+        };
+        match &self.workflow.steps[self.run.progress.position].work {
+            Work::Command(_) => self.write.end_script_attempts(&self.run, ending, self.now),
+            Work::Probe(_) => Ok(()),
+        }
     }
 
     /// A run that was asked to stop says who asked for what reason, where one was given.

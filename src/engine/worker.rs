@@ -11,6 +11,7 @@ use crate::actions::{Control, StopKind, Task};
 use crate::clock::pause;
 use crate::error::Error;
 use crate::run::outcome::{AttemptResult, Ending};
+use crate::run::step::Work;
 use crate::run::{Event, Phase};
 
 /// How long a worker leaves the file alone after it could not write.
@@ -83,7 +84,10 @@ fn make(shared: &Arc<Shared>, attempt: &Attempt, control: &Control) -> Event {
         attempt.run.progress.attempts,
     );
     let step = &attempt.workflow.steps[position];
-    let environment = shared.environment(&attempt.run, step.name.as_str());
+    let environment = match &step.work {
+        Work::Command(_) => shared.environment(&attempt.run, step.name.as_str()),
+        Work::Probe(_) => Vec::new(),
+    };
     let started = if let Phase::Running { since } = attempt.run.progress.phase {
         since
     } else {

@@ -8,7 +8,7 @@ use super::rows::{Attempt as _, ms};
 use super::runs::{NewRun, OpenRun};
 use crate::error::Error;
 use crate::machine::Process;
-use crate::run::outcome::{AttemptResult, Ending, Status};
+use crate::run::outcome::{AttemptResult, Ending};
 use crate::run::{Change, Event, Phase, Stop};
 
 impl Write<'_> {
@@ -127,7 +127,6 @@ impl Write<'_> {
                 ":exit_code": result.exit_code,
             })
             .attempt("record the attempt's end")?;
-        self.end_script_attempts(run, result)?;
         if !result.output.is_empty() {
             let mut statement = self.0.0.prepare_cached(OUTPUT).attempt("record the output")?;
             statement
@@ -138,10 +137,13 @@ impl Write<'_> {
     }
 
     fn record_progress_of_run(&self, run: i64, change: &Change, now: DateTime<Utc>) -> Result<(), Error> {
-        const SQL: &str =
+        // Apart from the rest, which indexes depend on and which seldom changes.
+        const PROGRESS: &str =
             "UPDATE run SET position = :position, attempts = :attempts, lost = :lost, lost_in_a_row = :lost_in_a_row,
-            step_started_ms = :step_started, phase = :phase, phase_ms = :phase_ms, incidents = incidents + :incidents,
-            status = :status, reason = :reason, closed_ms = :closed WHERE key = :key";
+            step_started_ms = :step_started, phase = :phase, phase_ms = :phase_ms WHERE key = :key";
+        const INCIDENT: &str = "UPDATE run SET incidents = incidents + 1 WHERE key = :key";
+        const CLOSE: &str = "UPDATE run SET status = :status, reason = :reason, closed_ms = :now WHERE key = :key";
+        let what = "record the run's progress";
         let progress = &change.progress;
         let (phase, phase_at) = match progress.phase {
             _ if change.run.is_some() => ("ready", None),
@@ -149,8 +151,7 @@ impl Write<'_> {
             Phase::Waiting { until } => ("waiting", Some(until)),
             Phase::Running { since } => ("running", Some(since)),
         };
-        let incident = change.step.as_ref().is_some_and(|s| s.incident.is_some());
-        let mut statement = self.0.0.prepare_cached(SQL).attempt("record the run's progress")?;
+        let mut statement = self.0.0.prepare_cached(PROGRESS).attempt(what)?;
         statement
             .execute(named_params! {
                 ":key": run,
@@ -161,13 +162,20 @@ impl Write<'_> {
                 ":step_started": progress.step_started.map(ms),
                 ":phase": phase,
                 ":phase_ms": phase_at.map(ms),
-                ":incidents": i64::from(incident),
-                ":status": change.run.as_ref().map_or(Status::Running, |r| r.status).name(),
-                ":reason": change.run.as_ref().and_then(|r| r.reason.as_deref()),
-                ":closed": change.run.as_ref().map(|_| ms(now)),
+            })
+            .attempt(what)?;
+        if change.step.as_ref().is_some_and(|s| s.incident.is_some()) {
+            let mut statement = self.0.0.prepare_cached(INCIDENT).attempt(what)?;
+            statement.execute(named_params! {":key": run}).attempt(what)?;
+        }
+        let Some(closed) = &change.run else { return Ok(()) };
+        let mut statement = self.0.0.prepare_cached(CLOSE).attempt(what)?;
+        statement
+            .execute(named_params! {
+                ":key": run, ":status": closed.status.name(), ":reason": closed.reason, ":now": ms(now),
             })
             .map(|_| ())
-            .attempt("record the run's progress")
+            .attempt(what)
     }
 
     /// Records which process an attempt runs in, so that it can be ended should this server die.

@@ -37,7 +37,7 @@ impl Read<'_> {
             AND (:keep = 0 OR r.key < coalesce((SELECT n.key FROM run n WHERE n.schedule IS r.schedule
                 ORDER BY n.key DESC LIMIT 1 OFFSET :keep - 1), 0))
             AND (:keep = 0 OR (r.status = 'Completed' AND r.incidents = 0) OR r.key < coalesce((SELECT n.key FROM run n
-                WHERE n.schedule IS r.schedule AND (n.status <> 'Completed' OR n.incidents > 0)
+                WHERE n.schedule IS r.schedule AND n.closed_ms IS NOT NULL AND (n.status <> 'Completed' OR n.incidents > 0)
                 ORDER BY n.key DESC LIMIT 1 OFFSET :keep - 1), 0)) AS prunable
             FROM run r WHERE r.key > :after ORDER BY r.key LIMIT :most";
         let what = "look for history to let go";

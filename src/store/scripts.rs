@@ -8,7 +8,6 @@ use super::runs::{AttemptRow, OpenRun};
 use super::{Read, Write};
 use crate::error::Error;
 use crate::machine::Process;
-use crate::run::Phase;
 use crate::run::outcome::{AttemptResult, Ending};
 
 /// A step of a script.
@@ -182,18 +181,14 @@ impl Write<'_> {
     }
 
     /// Ends what the script of an attempt has not ended itself: with it goes what it called.
-    pub(super) fn end_script_attempts(&self, run: &OpenRun, result: &AttemptResult) -> Result<(), Error> {
+    pub(crate) fn end_script_attempts(&self, run: &OpenRun, ending: &Ending, now: DateTime<Utc>) -> Result<(), Error> {
         const SQL: &str = "UPDATE script_attempt SET outcome = :outcome, error_type = :error_type, error = :error,
-                elapsed_ms = max(0, :ended - started_ms)
+                elapsed_ms = max(0, :now - started_ms)
             WHERE outcome IS NULL AND step IN (SELECT key FROM script_step WHERE run = :run AND position = :position)";
         // A script that ends while a step of it goes on leaves it behind.
-        let ending = match &result.ending {
+        let ending = match ending {
             Ending::Ok | Ending::Failed(_) => &Ending::Lost,
             stopped @ (Ending::Canceled | Ending::Terminated | Ending::Lost) => stopped,
-        };
-        let ended = match run.progress.phase {
-            Phase::Running { since } => ms(since) + result.elapsed_ms,
-            Phase::Ready | Phase::Waiting { .. } => 0,
         };
         let failure = ending.failure();
         let mut statement = self.0.0.prepare_cached(SQL).attempt("end the steps of its script")?;
@@ -204,7 +199,7 @@ impl Write<'_> {
                 ":outcome": ending.name(),
                 ":error_type": failure.as_ref().map(|f| f.error_type.name()),
                 ":error": "the script that called it has ended",
-                ":ended": ended,
+                ":now": ms(now),
             })
             .map(|_| ())
             .attempt("end the steps of its script")

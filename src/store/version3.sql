@@ -30,7 +30,7 @@ CREATE INDEX request_run ON request (run) WHERE run IS NOT NULL;            -- f
 CREATE INDEX request_settled ON request (settled_ms) WHERE settled_ms IS NOT NULL;   -- for `prune`
 
 ALTER TABLE run ADD COLUMN resumed_ms INTEGER;                     -- since when its time counts, where it was retried
-CREATE INDEX run_unhappy ON run (schedule, key) WHERE status <> 'Completed' OR incidents > 0;   -- for `prune`: the last failures of each schedule
+CREATE INDEX run_unhappy ON run (schedule, key) WHERE closed_ms IS NOT NULL AND (status <> 'Completed' OR incidents > 0);   -- for `prune`: the last failures of each schedule
 
 CREATE TABLE script_step (
     key INTEGER PRIMARY KEY,

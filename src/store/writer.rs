@@ -1,4 +1,5 @@
-//! Group commit: threads hand in changes, one thread runs all that wait in one transaction, each in its own savepoint, and answers after the commit.
+//! Group commit: threads hand in changes, one thread runs all that wait in one transaction, each of them all or nothing by itself, and answers after
+//! the commit.
 
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 #[cfg(test)]
@@ -30,23 +31,23 @@ enum Way {
 
 /// A change that waits, with somebody to be told.
 trait Job: Send {
-    /// Runs it; whether it is to be kept.
+    /// Runs it, possibly once more after all was undone; whether it is to be kept.
     fn run(&mut self, write: &Write<'_>) -> bool;
     /// Tells what became of it, once the transaction has ended.
     fn answer(self: Box<Self>, committed: Result<(), &Error>);
 }
 
 struct Task<T, F> {
-    change: Option<F>,
+    change: F,
     outcome: Option<Result<T, Error>>,
     reply: SyncSender<Result<T, Error>>,
 }
 
-impl<T: Send, F: FnOnce(&Write<'_>) -> Result<T, Error> + Send> Job for Task<T, F> {
+impl<T: Send, F: Fn(&Write<'_>) -> Result<T, Error> + Send> Job for Task<T, F> {
     fn run(&mut self, write: &Write<'_>) -> bool {
-        let outcome = self.change.take().map(|change| change(write));
-        let kept = matches!(outcome, Some(Ok(_)));
-        self.outcome = outcome;
+        let outcome = (self.change)(write);
+        let kept = outcome.is_ok();
+        self.outcome = Some(outcome);
         kept
     }
 
@@ -100,7 +101,7 @@ impl Writer {
     /// Hands in a change and waits until it is on disk.
     pub(crate) fn write<T: Send + 'static>(
         &self,
-        change: impl FnOnce(&Write<'_>) -> Result<T, Error> + Send + 'static,
+        change: impl Fn(&Write<'_>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         self.submit(change).wait()
     }
@@ -108,11 +109,11 @@ impl Writer {
     /// Hands in a change; the answer can be waited for, or left alone.
     pub(crate) fn submit<T: Send + 'static>(
         &self,
-        change: impl FnOnce(&Write<'_>) -> Result<T, Error> + Send + 'static,
+        change: impl Fn(&Write<'_>) -> Result<T, Error> + Send + 'static,
     ) -> Pending<T> {
         let (reply, answer) = sync_channel(1);
         let job: Box<dyn Job> = Box::new(Task {
-            change: Some(change),
+            change,
             outcome: None,
             reply,
         });
@@ -169,7 +170,7 @@ mod tests {
                 if fails { Err(Error::new(Kind::Failed, "no")) } else { Ok(()) }
             };
             group.push(Box::new(Task {
-                change: Some(change),
+                change,
                 outcome: None,
                 reply,
             }));

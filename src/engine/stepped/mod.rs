@@ -299,7 +299,7 @@ impl<'a> Engine<'a> {
     }
 
     /// What a command of another process writes, whether or not the server is up.
-    fn write<T: Send + 'static>(&self, change: impl FnOnce(&Write<'_>) -> Result<T, Error> + Send + 'static) -> T {
+    fn write<T: Send + 'static>(&self, change: impl Fn(&Write<'_>) -> Result<T, Error> + Send + 'static) -> T {
         match &self.server {
             Some(up) => done(up.shared.writer.write(change)),
             None => done(self.open().write(change)),
