@@ -1,6 +1,7 @@
 //! This machine: process ids, boot id, environment, user, terminal. The one seam for what is Linux's own (`/proc`).
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use rustix::process::{Pid, Signal};
 
@@ -28,9 +29,9 @@ pub fn pid() -> u32 {
 /// A text that differs from boot to boot; empty where the machine does not tell.
 #[must_use]
 pub fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .map(|t| t.trim().to_owned())
-        .unwrap_or_default()
+    static KNOWN: OnceLock<String> = OnceLock::new();
+    let read = || std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    KNOWN.get_or_init(|| read().trim().to_owned()).clone()
 }
 
 /// When the machine booted, where it tells.

@@ -5,6 +5,7 @@
 mod bare;
 mod lateness;
 mod processes;
+mod scale;
 mod support;
 mod throughput;
 mod web;
@@ -19,6 +20,7 @@ fn main() {
         ("processes", processes::run as fn()),
         ("throughput", throughput::run),
         ("lateness", lateness::run),
+        ("scale", scale::run),
     ] {
         if asked.is_empty() || asked.iter().any(|a| a == name) {
             support::title(name);

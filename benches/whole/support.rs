@@ -99,6 +99,14 @@ pub(crate) fn numbers(database: &Path, sql: &str) -> Vec<f64> {
     rows.map(|n| n.expect("it is a number")).collect()
 }
 
+/// Lets a while pass, for what has no signal of its own.
+pub(crate) fn wait_a_while(span: Duration) {
+    std::sync::mpsc::channel::<()>()
+        .1
+        .recv_timeout(span)
+        .expect_err("nobody sends");
+}
+
 /// A folder on a real disk, for as long as it is held.
 pub(crate) fn folder() -> tempfile::TempDir {
     let place = std::env::var_os("TEMPO_BENCH_DIR").unwrap_or_else(|| env!("CARGO_TARGET_TMPDIR").into());

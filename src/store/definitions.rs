@@ -63,31 +63,34 @@ impl Write<'_> {
 
     /// Sets when the ticker must look at a schedule next.
     pub(crate) fn attend(&self, schedule: i64, attention: Option<DateTime<Utc>>) -> Result<(), Error> {
+        const NOTE: &str = "UPDATE progress SET attention_ms = :at WHERE schedule = :schedule";
+        let note = || {
+            let mut statement = self.0.0.prepare_cached(NOTE)?;
+            statement.execute(named_params! {":schedule": schedule, ":at": attention.map(ms)})
+        };
+        self.attend_with(schedule, attention, note)
+    }
+
+    /// The same, where `note` writes the time into the schedule's progress, beside other things.
+    pub(super) fn attend_with(
+        &self,
+        schedule: i64,
+        attention: Option<DateTime<Utc>>,
+        note: impl FnOnce() -> rusqlite::Result<usize>,
+    ) -> Result<(), Error> {
         const FORGET: &str = "DELETE FROM due WHERE schedule = :schedule
             AND at_ms = (SELECT attention_ms FROM progress WHERE schedule = :schedule)";
-        const NOTE: &str = "UPDATE progress SET attention_ms = :at WHERE schedule = :schedule";
         const INSERT: &str = "INSERT INTO due (at_ms, schedule) VALUES (:at, :schedule)";
         let what = "record when it is due";
-        self.0
-            .0
-            .prepare_cached(FORGET)
-            .and_then(|mut s| s.execute(named_params! {":schedule": schedule}))
-            .attempt(what)?;
-        let at = attention.map(ms);
-        self.0
-            .0
-            .prepare_cached(NOTE)
-            .and_then(|mut s| s.execute(named_params! {":schedule": schedule, ":at": at}))
-            .attempt(what)?;
-        if at.is_some() {
-            let done = self
-                .0
-                .0
-                .prepare_cached(INSERT)
-                .and_then(|mut s| s.execute(named_params! {":schedule": schedule, ":at": at}));
-            done.attempt(what)?;
-        }
-        Ok(())
+        let mut statement = self.0.0.prepare_cached(FORGET).attempt(what)?;
+        statement.execute(named_params! {":schedule": schedule}).attempt(what)?;
+        note().attempt(what)?;
+        let Some(at) = attention.map(ms) else { return Ok(()) };
+        let mut statement = self.0.0.prepare_cached(INSERT).attempt(what)?;
+        statement
+            .execute(named_params! {":schedule": schedule, ":at": at})
+            .map(|_| ())
+            .attempt(what)
     }
 
     /// Keeps the definition that was in force up to `until` beside the times of it that are undecided.

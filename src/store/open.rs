@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, named_params};
 
 use super::lock::server_pid;
@@ -17,6 +18,9 @@ use crate::machine;
 const BUSY_DEADLINE: Duration = Duration::from_secs(10);
 /// How long it sleeps between tries: the default handler sleeps up to 100 ms and starves beside a busy server (facts.md).
 const BUSY_PAUSE: Duration = Duration::from_micros(100);
+
+/// How many statements are kept ready: more than there are, since one too few parses all of them anew in turn.
+const STATEMENTS: usize = 256;
 
 /// What to do when the file is not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,7 +123,11 @@ impl Store {
                 .or_else(ignore_no_row)
                 .attempt("set up the database")?;
         }
-        connection.set_prepared_statement_cache_capacity(64);
+        // A plan does not depend on the values asked for: else SQLite parses a statement anew whenever a value changes.
+        connection
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+            .attempt("set up the database")?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
         Ok(Self {
             connection,
             path: path.to_owned(),

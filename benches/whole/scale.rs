@@ -1,0 +1,201 @@
+//! What grows and what must not: a million schedules, a million finished runs, memory, idle CPU, commands beside a server under full load.
+
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use tempo::clock::{Clock as _, Stopwatch, SystemClock};
+
+use crate::support::{
+    end, folder, median, ms, numbers, percentile, quietly, resident_kib, row, serve_until, tempo, timed, wait_a_while,
+};
+use crate::web;
+
+const MILLION: usize = 1_000_000;
+
+pub(crate) fn run() {
+    let folder = folder();
+    let folder = folder.path();
+    many_schedules(folder);
+    idle(folder);
+    under_load(folder);
+    much_history(folder);
+}
+
+/// Copies the one schedule of a file so many times, each due in its own second of the next so many.
+fn multiply(database: &Path, count: usize, apart_s: usize, first_in_s: i64) {
+    let file = rusqlite::Connection::open(database).expect("it opens");
+    let now = SystemClock.now().timestamp();
+    let sql = format!(
+        "BEGIN;
+        CREATE TEMP TABLE n AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) SELECT i FROM n;
+        INSERT INTO schedule (id, spec, spec_text, time_zone, workflow, workflow_id, overlap, catchup_window_ms, pause_on_failure, note, paused,
+                created_ms, updated_ms)
+            SELECT 'copy-' || i, '{{\"interval\":[\"{apart_s}s/' || (i % {apart_s}) || 's\"]}}', 'every so often', 'UTC', workflow, 'copy-' || i,
+                'skip', 600000, 0, '', 0, {now}000, {now}000 FROM n, schedule WHERE id = 'one';
+        INSERT INTO progress (schedule, cursor_ms, floor_ms, next_ms, attention_ms)
+            SELECT key, {from}000, {from}000, at, at FROM (SELECT s.key,
+                1000 * ({from} + 1 + (substr(s.id, 6) % {apart_s} - ({from} + 1) % {apart_s} + {apart_s}) % {apart_s}) AS at
+                FROM schedule s WHERE s.id <> 'one');
+        INSERT INTO due (at_ms, schedule) SELECT attention_ms, schedule FROM progress WHERE attention_ms IS NOT NULL ON CONFLICT DO NOTHING;
+        COMMIT; PRAGMA wal_checkpoint(TRUNCATE);",
+        from = now + first_in_s,
+    );
+    file.execute_batch(&sql).expect("it is SQL");
+}
+
+fn one(database: &Path, what: &[&str]) {
+    let create = ["schedule", "create", "one", "--cron", "0 0 1 1 *"];
+    quietly(database, &[&create, what].concat());
+}
+
+fn many_schedules(folder: &Path) {
+    let web = web::Web::start();
+    let database = folder.join("million.db");
+    one(&database, &["--probe", &format!("web={}", web.url)]);
+    multiply(&database, MILLION, 1000, 10);
+    for args in [
+        &["schedule", "describe", "copy-500000"][..],
+        &["schedule", "list", "--limit", "50"],
+    ] {
+        let reach = if args[1] == "list" { "10 ms" } else { "5 ms" };
+        let what = format!("{}, a million schedules", args[..2].join(" "));
+        row(&what, &ms(median(20, || timed(tempo(&database, args)))), reach);
+    }
+    let (child, ready) = serve_until(&database, "serving");
+    row("tempo run: ready, a million schedules", &ms(ready), "100 ms");
+    wait_a_while(Duration::from_secs(40));
+    let resident = resident_kib(child.id());
+    end(child);
+    let late = numbers(
+        &database,
+        "SELECT started_ms - due_ms FROM run WHERE due_ms > (SELECT min(due_ms) FROM run) + 5000 ORDER BY 1",
+    );
+    row(
+        "a million schedules, 1,000 due each second: late p50 · p99",
+        &format!("{:.0} · {:.0} ms", percentile(&late, 0.5), percentile(&late, 0.99)),
+        "as with 1,000",
+    );
+    row("  resident", &format!("{} MB", resident / 1024), "");
+}
+
+/// How long a process has been on a core, in seconds.
+fn cpu_seconds(pid: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let fields: Vec<&str> = stat
+        .rsplit_once(')')
+        .map_or("", |(_, rest)| rest)
+        .split_whitespace()
+        .collect();
+    // In hundredths, whatever the kernel counts in.
+    let ticks = |i: usize| fields.get(i).and_then(|f| f.parse::<f64>().ok()).unwrap_or(0.0);
+    (ticks(11) + ticks(12)) / 100.0
+}
+
+fn idle(folder: &Path) {
+    let database = folder.join("idle.db");
+    one(&database, &["--shell", "true"]);
+    multiply(&database, 10_000, 86_400, 100_000);
+    let (child, _) = serve_until(&database, "serving");
+    wait_a_while(Duration::from_secs(2));
+    let before = cpu_seconds(child.id());
+    wait_a_while(Duration::from_secs(30));
+    let used = (cpu_seconds(child.id()) - before) / 30.0 * 100.0;
+    row("idle, 10,000 schedules due tomorrow: CPU", &format!("{used:.2} %"), "0.2 %");
+    row("  resident", &format!("{:.1} MB", kib(&child) / 1024.0), "12 MB");
+    end(child);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a count")]
+fn kib(child: &Child) -> f64 {
+    resident_kib(child.id()) as f64
+}
+
+/// Ten thousand runs wait and are performed: what others need meanwhile, and how soon the next server goes on when this one is killed.
+fn under_load(folder: &Path) {
+    let web = web::Web::start();
+    let database = folder.join("load.db");
+    let probes: Vec<String> = ["a", "b", "c"].iter().map(|n| format!("{n}={}", web.url)).collect();
+    let probes: Vec<&str> = probes.iter().flat_map(|p| ["--probe", p.as_str()]).collect();
+    let create = ["schedule", "create", "s", "--interval", "1s", "--paused"];
+    quietly(&database, &[&create[..], &probes].concat());
+    let backfill = [
+        "schedule",
+        "backfill",
+        "s",
+        "--overlap-policy",
+        "allow-all",
+        "--start-time",
+        "2026-01-01T00:00:01Z",
+    ];
+    quietly(&database, &[&backfill[..], &["--end-time", "2026-01-01T08:20:00Z"]].concat());
+    let (child, _) = serve_until(&database, " finish ");
+    let mut pauses: Vec<f64> = (0..100)
+        .map(|_| timed(tempo(&database, &["schedule", "pause", "s"])).as_secs_f64() * 1000.0)
+        .collect();
+    pauses.sort_by(f64::total_cmp);
+    row(
+        "pause beside a server under full load: p50 · p99",
+        &format!("{:.1} · {:.1} ms", percentile(&pauses, 0.5), percentile(&pauses, 0.99)),
+        "6 · 20 ms",
+    );
+    row("  resident", &format!("{:.1} MB", kib(&child) / 1024.0), "40 MB");
+    end(child);
+    let watch = Stopwatch::start();
+    let (child, _) = serve_until(&database, " resume ");
+    row("after SIGKILL under load: first step resumed", &ms(watch.elapsed()), "200 ms");
+    end(child);
+}
+
+/// A million finished runs of a thousand schedules.
+fn much_history(folder: &Path) {
+    let web = web::Web::start();
+    let database = folder.join("history.db");
+    one(&database, &["--probe", &format!("web={}", web.url)]);
+    multiply(&database, 1000, 1, 0);
+    let file = rusqlite::Connection::open(&database).expect("it opens");
+    let old = SystemClock.now().timestamp_millis() - 90 * 86_400_000;
+    // Half of them two months too old, half of yesterday.
+    let sql = format!(
+        "BEGIN;
+        CREATE TEMP TABLE n AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {MILLION}) SELECT i,
+            {old} + i + (i > {MILLION} / 2) * 89 * 86400000 AS at FROM n;
+        INSERT INTO run (workflow_id, schedule, schedule_id, origin, workflow, nominal_ms, due_ms, started_ms, closed_ms, status)
+            SELECT 'copy-' || (i % 1000 + 1) || '-' || at, 2 + i % 1000, 'copy-' || (i % 1000 + 1), 'scheduled', 1, at, at, at, at + 5, 'Completed' FROM n;
+        INSERT INTO step (run, position, status, result, closed_ms) SELECT i, 0, 'Completed', 'ok status=200', at + 5 FROM n;
+        INSERT INTO attempt (run, position, number, started_ms, elapsed_ms, outcome, status_code) SELECT i, 0, 1, at, 5, 'ok', 200 FROM n;
+        COMMIT; PRAGMA wal_checkpoint(TRUNCATE);"
+    );
+    file.execute_batch(&sql).expect("it is SQL");
+    drop(file);
+    for args in [&["workflow", "list"][..], &["schedule", "describe", "copy-500"]] {
+        let what = format!("{}, a million finished runs", args[..2].join(" "));
+        row(&what, &ms(median(20, || timed(tempo(&database, args)))), "10 ms");
+    }
+    // The same load, with nothing to prune and with half a million runs.
+    for (keep, what) in [("3650d", "nothing to prune"), ("30d", "half a million runs to prune")] {
+        let begun = SystemClock.now().timestamp_millis();
+        let span = if keep == "30d" { "120s" } else { "30s" };
+        let served = tempo(&database, &["-q", "run", "--for", span, "--keep-for", keep])
+            .stdout(Stdio::null())
+            .status();
+        assert!(served.expect("it starts").success());
+        let late = numbers(
+            &database,
+            &format!(
+                "SELECT started_ms - due_ms FROM run WHERE due_ms > {begun} + 5000 AND due_ms < {begun} + 115000 ORDER BY 1"
+            ),
+        );
+        let told = format!("{:.0} · {:.0} ms", percentile(&late, 0.5), percentile(&late, 0.99));
+        row(
+            &format!("1,000 schedules every second, {what}: p50 · p99"),
+            &told,
+            "p99 no more than doubled",
+        );
+    }
+    let left = numbers(
+        &database,
+        &format!("SELECT count(*) FROM run WHERE started_ms < {old} + 86400000"),
+    );
+    row("  of them left after 2 minutes", &format!("{:.0}", left[0]), "");
+}
