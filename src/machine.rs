@@ -62,10 +62,14 @@ impl Process {
         Self::known_as(pid()).ok_or_else(|| Error::new(Kind::System, "cannot read `/proc/self/stat`"))
     }
 
-    /// Whether it is still there.
+    /// Whether it is still there, and more than a zombie.
     #[must_use]
     pub fn is_there(&self) -> bool {
-        self.boot == boot_id() && is_alive(self.pid) && stat(self.pid).is_some_and(|now| now.started == self.started)
+        self.is_as_known() && is_alive(self.pid)
+    }
+
+    fn is_as_known(&self) -> bool {
+        self.boot == boot_id() && stat(self.pid).is_some_and(|now| now.started == self.started)
     }
 
     /// The process `pid` as it is now, if there is one.
@@ -153,34 +157,43 @@ fn processes() -> impl Iterator<Item = u32> {
     entries.filter_map(|e| e.file_name().to_str()?.parse().ok())
 }
 
-/// The process groups that still hold a process with all of `marks` (`NAME=value`) in its environment, or led by `leader`.
-///
-/// A process that has made a session of its own is left alone: it meant to outlive whoever started it.
-#[must_use]
-pub fn groups_left_behind(leader: Option<&Process>, marks: &[String]) -> Vec<u32> {
-    let mut groups = Vec::new();
-    if let Some(known) = leader
-        && known.boot == boot_id()
-        && stat(known.pid).is_some_and(|now| now.started == known.started)
-    {
-        groups.push(known.pid);
+/// The environments of all processes, as they were at one moment: by them processes that were left behind are known.
+pub struct Environments(Vec<(u32, Vec<u8>)>);
+
+impl Environments {
+    /// Reads them, where this user may.
+    #[must_use]
+    pub fn now() -> Self {
+        let read = |pid: u32| Some((pid, std::fs::read(format!("/proc/{pid}/environ")).ok()?));
+        Self(processes().filter_map(read).collect())
     }
-    let ours = rustix::process::getpgrp().as_raw_pid().unsigned_abs();
-    for pid in processes() {
-        let Ok(environment) = std::fs::read(format!("/proc/{pid}/environ")) else {
-            continue;
+
+    /// The process groups that still hold a process with all of `marks` (`NAME=value`) in its environment, or led by `leader`.
+    ///
+    /// A process that has made a session of its own is left alone: it meant to outlive whoever started it.
+    #[must_use]
+    pub fn groups_left_behind(&self, leader: Option<&Process>, marks: &[String]) -> Vec<u32> {
+        let mut groups: Vec<u32> = leader
+            .filter(|known| known.is_as_known())
+            .map(|known| known.pid)
+            .into_iter()
+            .collect();
+        let ours = rustix::process::getpgrp().as_raw_pid().unsigned_abs();
+        let holds = |environment: &[u8]| {
+            let has = |mark: &String| environment.split(|b| *b == 0).any(|entry| entry == mark.as_bytes());
+            marks.iter().all(has)
         };
-        let holds = |mark: &String| environment.split(|b| *b == 0).any(|entry| entry == mark.as_bytes());
-        if marks.iter().all(holds)
-            && let Some(found) = stat(pid)
-            && found.group != ours
-            && found.session != found.group
-            && !groups.contains(&found.group)
-        {
-            groups.push(found.group);
+        for pid in self.0.iter().filter(|(_, e)| holds(e)).map(|(pid, _)| *pid) {
+            if let Some(found) = stat(pid)
+                && found.group != ours
+                && found.session != found.group
+                && !groups.contains(&found.group)
+            {
+                groups.push(found.group);
+            }
         }
+        groups
     }
-    groups
 }
 
 /// Kills a process group and waits until none of its processes is left, or for five seconds.

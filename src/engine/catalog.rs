@@ -11,7 +11,7 @@ use crate::store::Read;
 use crate::zoneinfo::ZoneInfo;
 
 /// Beyond so many entries everything is forgotten and made ready again as needed.
-const MAX_ENTRIES: usize = 20_000;
+const MAX_ENTRIES: usize = 10_000;
 
 /// Keeps what was made ready.
 #[derive(Debug)]

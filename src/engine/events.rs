@@ -33,8 +33,8 @@ pub(crate) enum Event {
     Serving {
         pid: u32,
         database: String,
-        schedules: usize,
-        open_runs: usize,
+        schedules: u64,
+        open_runs: u64,
     },
     /// The zone data of the machine has changed: next times are computed again.
     ZoneChanged { name: String, schedules: u64 },

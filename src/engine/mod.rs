@@ -43,7 +43,7 @@ use crate::store::{Missing, OpenRun, ServerLock, Store, Writer};
 use crate::zoneinfo::ZoneInfo;
 
 /// How often the ticker asks whether a command has changed the file; asking costs microseconds.
-const LOOK_EVERY: TimeDelta = TimeDelta::milliseconds(50);
+const LOOK_EVERY: TimeDelta = TimeDelta::milliseconds(75);
 
 /// How long the ticker leaves the file alone after it could not read or decide.
 const AFTER_TROUBLE: TimeDelta = TimeDelta::seconds(1);
@@ -233,7 +233,7 @@ impl Server {
         if let Some(booted) = machine::booted_at() {
             store.write(|w| w.serve_in_boot(&machine::boot_id(), booted, clock.now()))?;
         }
-        let (schedules, open_runs) = store.read(|r| Ok((r.schedule_ids()?.len(), r.all_running()?.len())))?;
+        let (schedules, open_runs) = store.read(|r| r.how_many())?;
         let reader = store.again()?;
         let absolute = std::fs::canonicalize(database)
             .unwrap_or_else(|_| database.to_owned())

@@ -7,12 +7,13 @@ use super::catalog::Catalog;
 use super::decide::Terms;
 use super::events::Event;
 use crate::error::Error;
-use crate::machine;
+use crate::machine::{self, Environments};
 use crate::run;
+use crate::run::step::Work;
 use crate::schedule::MAX_BUFFER;
 use crate::store::{LostAttempt, Store};
 
-/// Closes every lost attempt; the runs stay open at the step they were in.
+/// Closes every lost attempt, all in one transaction; the runs stay open at the step they were in.
 pub(super) fn recover(store: &mut Store, catalog: &Catalog, now: DateTime<Utc>) -> Result<Vec<Event>, Error> {
     let mut events = Vec::new();
     // What a closed run frees is left to the ticker: at one instant, closes come first.
@@ -21,34 +22,43 @@ pub(super) fn recover(store: &mut Store, catalog: &Catalog, now: DateTime<Utc>) 
         horizon: now,
         max_buffer: MAX_BUFFER,
     };
-    for lost in store.read(|r| r.lost_attempts())? {
-        let workflow = store.read(|r| catalog.workflow(r, lost.run.row.workflow))?;
-        let step = step_name(&workflow, lost.run.progress.position);
-        // Ended before the step may be tried again: two copies at once is what must never be.
-        let ended_groups = end_what_is_left(&lost, &step.name);
-        let attempt = lost.run.progress.attempts;
+    let lost = store.read(|r| r.lost_attempts())?;
+    let mut environments = None;
+    for attempt in &lost {
+        let workflow = store.read(|r| catalog.workflow(r, attempt.run.row.workflow))?;
+        let position = attempt.run.progress.position;
+        let step = step_name(&workflow, position);
+        let ended_groups = match &workflow.steps[position].work {
+            Work::Probe(_) => 0,
+            // Ended before the step may be tried again: two copies at once is what must never be.
+            Work::Command(_) => end_what_is_left(attempt, &step.name, environments.get_or_insert_with(Environments::now)),
+        };
         events.push(Event::Lost {
-            run: run_name(&lost.run),
+            run: run_name(&attempt.run),
             step,
-            attempt,
+            attempt: attempt.run.progress.attempts,
             ended_groups,
         });
-        let key = lost.run.row.key;
-        let Advanced { decided, .. } =
-            store.write(|write| advance(write, terms, key, Some(&run::Event::WorkerLost), MayStart::Draining, now))?;
-        events.extend(decided.events);
     }
+    store.write(|write| {
+        for attempt in &lost {
+            let (key, event) = (attempt.run.row.key, run::Event::WorkerLost);
+            let Advanced { decided, .. } = advance(write, terms, key, Some(&event), MayStart::Draining, now)?;
+            events.extend(decided.events);
+        }
+        Ok(())
+    })?;
     Ok(events)
 }
 
 /// Ends the process groups of a lost attempt: the one on file if it still is that process, and any that carries the attempt's marks.
-fn end_what_is_left(lost: &LostAttempt, step: &str) -> usize {
+fn end_what_is_left(lost: &LostAttempt, step: &str, environments: &Environments) -> usize {
     let marks = [
         format!("TEMPO_RUN_ID={}", lost.run.row.run_id),
         format!("TEMPO_STEP={step}"),
         format!("TEMPO_ATTEMPT={}", lost.run.progress.attempts),
     ];
-    let groups = machine::groups_left_behind(lost.process.as_ref(), &marks);
+    let groups = environments.groups_left_behind(lost.process.as_ref(), &marks);
     for group in &groups {
         machine::end_group(*group);
     }

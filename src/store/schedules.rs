@@ -218,6 +218,16 @@ impl Read<'_> {
         rows.attempt(what)?.collect::<rusqlite::Result<_>>().attempt(what)
     }
 
+    /// How many schedules there are, and how many open runs.
+    pub(crate) fn how_many(&self) -> Result<(u64, u64), Error> {
+        const SQL: &str =
+            "SELECT (SELECT count(*) FROM progress) AS schedules, (SELECT count(*) FROM run WHERE closed_ms IS NULL) AS runs";
+        let mut statement = self.0.prepare_cached(SQL).attempt("count what there is")?;
+        statement
+            .query_row([], |r| Ok((r.get("schedules")?, r.get("runs")?)))
+            .attempt("count what there is")
+    }
+
     /// All ids, in order.
     pub(crate) fn schedule_ids(&self) -> Result<Vec<String>, Error> {
         const SQL: &str = "SELECT id FROM schedule ORDER BY id";

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, named_params};
 
 use super::Read;
-use super::rows::{Attempt as _, at, at_opt, json, ms, named};
+use super::rows::{Attempt as _, at, at_opt, count, json, ms, named};
 use crate::error::{Error, Kind};
 use crate::run::Stop;
 use crate::schedule::overlap::Running;
@@ -92,13 +92,19 @@ pub(crate) struct SituationRow {
     pub(crate) requests: Vec<OpenRequest>,
 }
 
+/// How many of the runs that are going a decision looks at. Where more are to stop, they do so in waves: it is made again as each of them closes.
+const MOST_GOING: u64 = 1000;
+
 impl Read<'_> {
     /// The open runs of a schedule, oldest first.
     pub(crate) fn running_of(&self, schedule: i64) -> Result<Vec<Going>, Error> {
-        const SQL: &str =
-            "SELECT key, run_id, workflow_id, stop FROM run WHERE schedule = :schedule AND closed_ms IS NULL ORDER BY key";
+        self.oldest_running_of(schedule, u64::MAX)
+    }
+
+    fn oldest_running_of(&self, schedule: i64, most: u64) -> Result<Vec<Going>, Error> {
+        const SQL: &str = "SELECT key, run_id, workflow_id, stop FROM run WHERE schedule = :schedule AND closed_ms IS NULL ORDER BY key LIMIT :most";
         let mut statement = self.0.prepare_cached(SQL).attempt("ask what is running")?;
-        let rows = statement.query_map(named_params! {":schedule": schedule}, |r| {
+        let rows = statement.query_map(named_params! {":schedule": schedule, ":most": count(most)}, |r| {
             Ok(Going {
                 run: r.get("key")?,
                 run_id: r.get("run_id")?,
@@ -150,7 +156,7 @@ impl Read<'_> {
             return Ok(None);
         };
         current.policies.overlap = policy(&overlap)?;
-        Ok(Some(SituationRow {
+        let mut situation = SituationRow {
             schedule,
             id,
             current,
@@ -158,9 +164,13 @@ impl Read<'_> {
             cursor: at(cursor),
             floor: at(floor),
             waiting: self.waiting(schedule)?,
-            going: self.running_of(schedule)?,
+            going: Vec::new(),
             requests: self.open_requests(schedule)?,
-        }))
+        };
+        if situation.depends_on_runs() {
+            situation.going = self.oldest_running_of(schedule, MOST_GOING)?;
+        }
+        Ok(Some(situation))
     }
 
     /// Whether there is anything to decide of a schedule at `now`: something waits, is asked for, or is due. Costs microseconds, however much goes on.
@@ -281,6 +291,17 @@ impl Read<'_> {
 }
 
 impl SituationRow {
+    /// Whether what is going can decide anything: where everything starts at once it does not.
+    fn depends_on_runs(&self) -> bool {
+        let policies = std::iter::once(&self.current).chain(&self.past).map(|e| e.policies.overlap);
+        let asked = self.requests.iter().filter_map(|r| r.overlap);
+        let waiting = self.waiting.iter().filter_map(|w| w.overlap);
+        policies
+            .chain(asked)
+            .chain(waiting)
+            .any(|overlap| overlap != OverlapPolicy::AllowAll)
+    }
+
     /// As the plan wants it, with its specs made ready: the current one, those of the past, and those of requests that have their own.
     pub(crate) fn situation<'a>(
         &self,

@@ -31,11 +31,11 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>) -> Line {
             open_runs,
         } => {
             let going = if *open_runs > 0 {
-                format!(", {} to go on with", counted(*open_runs as u64, "run"))
+                format!(", {} to go on with", counted(*open_runs, "run"))
             } else {
                 String::new()
             };
-            let text = format!("{database}, pid {pid}, {}{going}", counted(*schedules as u64, "schedule"));
+            let text = format!("{database}, pid {pid}, {}{going}", counted(*schedules, "schedule"));
             let fields = json!({"database": database, "pid": pid, "schedules": schedules, "open_runs": open_runs});
             of("serving", Some(Style::Strong), "", text, fields)
         }
