@@ -269,7 +269,7 @@ impl Mover<'_> {
         if self.draining {
             return self.write.attend_again(schedule, self.now);
         }
-        if !self.write.wants_decision(schedule, self.now)? {
+        if !self.write.frees_something(schedule, self.now)? {
             return Ok(());
         }
         let decided = decide(self.write, self.terms, schedule, self.now)?;

@@ -173,15 +173,16 @@ impl Read<'_> {
         Ok(Some(situation))
     }
 
-    /// Whether there is anything to decide of a schedule at `now`: something waits, is asked for, or is due. Costs microseconds, however much goes on.
-    pub(crate) fn wants_decision(&self, schedule: i64, now: DateTime<Utc>) -> Result<bool, Error> {
+    /// Whether a run that closes at `now` leaves something to decide: a start that waits, or a request that waits for room. What is due, or asked for,
+    /// the ticker takes up by itself. Costs microseconds, however much goes on.
+    pub(crate) fn frees_something(&self, schedule: i64, now: DateTime<Utc>) -> Result<bool, Error> {
         const SQL: &str = "SELECT EXISTS (SELECT 1 FROM waiting WHERE schedule = :key)
-            OR EXISTS (SELECT 1 FROM request WHERE schedule = :key AND settled_ms IS NULL)
             OR EXISTS (SELECT 1 FROM epoch WHERE schedule = :key)
-            OR EXISTS (SELECT 1 FROM progress WHERE schedule = :key AND attention_ms <= :now) AS wants";
+            OR EXISTS (SELECT 1 FROM request WHERE schedule = :key AND settled_ms IS NULL
+                AND NOT EXISTS (SELECT 1 FROM progress WHERE schedule = :key AND attention_ms <= :now)) AS frees";
         let mut statement = self.0.prepare_cached(SQL).attempt("ask what there is to decide")?;
         statement
-            .query_row(named_params! {":key": schedule, ":now": ms(now)}, |r| r.get("wants"))
+            .query_row(named_params! {":key": schedule, ":now": ms(now)}, |r| r.get("frees"))
             .attempt("ask what there is to decide")
     }
 
