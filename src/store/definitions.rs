@@ -170,17 +170,13 @@ impl Write<'_> {
 
     /// Takes a schedule off the file; its runs stay, its incidents are resolved. Returns how many runs are still open.
     pub(crate) fn delete_schedule(&self, key: i64, now: DateTime<Utc>) -> Result<u64, Error> {
-        const OPEN: &str = "SELECT count(*) AS n FROM run WHERE schedule = :key AND closed_ms IS NULL";
         const SQL: &str = "DELETE FROM schedule WHERE key = :key";
-        let mut statement = self.0.0.prepare_cached(OPEN).attempt("count its runs")?;
         self.resolve_incidents_of(key, now)?;
-        let open: i64 = statement
-            .query_row(named_params! {":key": key}, |r| r.get("n"))
-            .attempt("count its runs")?;
+        let open = self.count_running(key)?;
         let mut statement = self.0.0.prepare_cached(SQL).attempt("delete the schedule")?;
         statement
             .execute(named_params! {":key": key})
             .attempt("delete the schedule")?;
-        Ok(open.unsigned_abs())
+        Ok(open)
     }
 }

@@ -101,6 +101,15 @@ impl Read<'_> {
         self.oldest_running_of(schedule, u64::MAX)
     }
 
+    /// How many open runs of a schedule there are.
+    pub(crate) fn count_running(&self, schedule: i64) -> Result<u64, Error> {
+        const SQL: &str = "SELECT count(*) AS n FROM run WHERE schedule = :schedule AND closed_ms IS NULL";
+        let mut statement = self.0.prepare_cached(SQL).attempt("count its runs")?;
+        statement
+            .query_row(named_params! {":schedule": schedule}, |r| r.get("n"))
+            .attempt("count its runs")
+    }
+
     fn oldest_running_of(&self, schedule: i64, most: u64) -> Result<Vec<Going>, Error> {
         const SQL: &str = "SELECT key, run_id, workflow_id, stop FROM run WHERE schedule = :schedule AND closed_ms IS NULL ORDER BY key LIMIT :most";
         let mut statement = self.0.prepare_cached(SQL).attempt("ask what is running")?;

@@ -33,21 +33,18 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         ids.iter()
             .try_for_each(|id| ops::pause(w, &context.zones, id, args.note.as_deref(), context.now()))
     })?;
-    let views = ids
-        .iter()
-        .map(|id| super::view(context, &store, id))
-        .collect::<Result<Vec<_>, _>>()?;
     if !context.ui.is_text() {
-        return context.ui.json_list(&views);
+        let views = ids.iter().map(|id| super::view(context, &store, id));
+        return context.ui.json_list(&views.collect::<Result<Vec<_>, _>>()?);
     }
-    for view in views {
-        let going = view.running_actions.len() as u64;
+    for id in &ids {
+        let going = store.read(|r| r.count_running(ops::find(r, id)?.key))?;
         let left = if going == 0 {
             String::new()
         } else {
             format!(" ({} still going)", crate::output::counted(going, "run"))
         };
-        context.ui.data(&format!("Paused schedule {}{left}", view.id))?;
+        context.ui.data(&format!("Paused schedule {id}{left}"))?;
     }
     Ok(())
 }
