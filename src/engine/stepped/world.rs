@@ -1,0 +1,424 @@
+//! The engine as a world that is stepped: the ticker's and the workers' transactions on a real file, on one thread under a simulated clock.
+
+use super::*;
+
+/// Never asked: runs are scripted from outside.
+pub(super) struct Nobody;
+
+impl Actions for Nobody {
+    fn perform(&self, _: &Task<'_>, _: &Control) -> AttemptResult {
+        AttemptResult::new(Ending::Ok, 0)
+    }
+}
+
+/// A run that is going.
+pub(super) struct Going {
+    pub(super) run: i64,
+    pub(super) run_id: String,
+    /// The step it is at.
+    pub(super) position: usize,
+    /// How that step goes; it is the last of the run, or succeeds.
+    pub(super) life: Life,
+    pub(super) stopped: Option<Ending>,
+}
+
+/// A server on a file of its own.
+pub(super) struct Stepped {
+    pub(super) shared: Arc<Shared>,
+    pub(super) ticker: Ticker,
+    pub(super) events: Receiver<Event>,
+}
+
+/// The engine, stepped.
+pub(super) struct Engine<'a> {
+    pub(super) folder: tempfile::TempDir,
+    pub(super) id: ScheduleId,
+    pub(super) max_buffer: usize,
+    pub(super) steps: i32,
+    /// The steps that are on file as completed, of each run: never to be done again.
+    pub(super) completed: BTreeSet<(i64, usize)>,
+    /// The machine's zone data where none is named.
+    pub(super) zones: Option<std::path::PathBuf>,
+    pub(super) clock: Arc<SimClock>,
+    pub(super) script: Script<'a>,
+    /// None while it is down.
+    pub(super) server: Option<Stepped>,
+    pub(super) going: Vec<Going>,
+    pub(super) happened: Vec<Happening>,
+}
+
+/// What the disk has failed at: the end of a server, in histories on a disk that fails; anywhere else a failure of the test.
+pub(super) struct DiskFailed(pub(super) Error);
+
+/// What was read or written, where the disk has not failed.
+pub(super) fn done<T>(result: Result<T, Error>) -> T {
+    match result {
+        Ok(done) => done,
+        // Past the panic hook: it is expected, and often.
+        Err(e) if faulty::has_failed() => std::panic::resume_unwind(Box::new(DiskFailed(e))),
+        Err(e) => panic!("{e}"),
+    }
+}
+
+impl<'a> Engine<'a> {
+    /// An engine that is up, with that schedule.
+    pub(super) fn new(beginning: &Beginning, script: Script<'a>) -> Self {
+        let mut engine = Self::down(beginning, script);
+        engine.start();
+        engine.create(beginning);
+        engine
+    }
+
+    /// An engine that is down, with nothing on file.
+    pub(super) fn down(beginning: &Beginning, script: Script<'a>) -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            id: ScheduleId::parse(&beginning.id).unwrap(),
+            max_buffer: beginning.max_buffer,
+            steps: beginning.steps,
+            completed: BTreeSet::new(),
+            zones: None,
+            clock: Arc::new(SimClock::at(beginning.created)),
+            script,
+            server: None,
+            going: Vec::new(),
+            happened: Vec::new(),
+        }
+    }
+
+    pub(super) fn create(&mut self, beginning: &Beginning) {
+        let new = Patch {
+            steps: Some((0..beginning.steps).map(step).collect()),
+            run_timeout: beginning.run_timeout.clone(),
+            note: Some(beginning.state.note.clone()),
+            paused: Some(beginning.state.paused),
+            remaining_actions: beginning.state.remaining_actions.map(ops::Remaining::Only),
+            ..patch(&beginning.spec, beginning.policies, "myid")
+        };
+        let (id, now) = (self.id.clone(), beginning.created);
+        self.write(move |w| ops::create(w, &ZoneInfo::of_machine(), &id, &new, (IfExists::Keep, Never::Allow), now));
+    }
+
+    pub(super) fn database(&self) -> std::path::PathBuf {
+        self.folder.path().join("t.db")
+    }
+
+    pub(super) fn open(&self) -> Store {
+        done(Store::open(&self.database(), Missing::Create))
+    }
+
+    pub(super) fn zone_info(&self) -> ZoneInfo {
+        self.zones
+            .as_ref()
+            .map_or_else(ZoneInfo::of_machine, |folder| ZoneInfo::in_folder(folder))
+    }
+
+    pub(super) fn up(&self) -> &Stepped {
+        self.server.as_ref().expect("it is up")
+    }
+
+    /// A server as `Server::start` makes it, without its threads.
+    pub(super) fn start(&mut self) {
+        let mut store = self.open();
+        let now = self.clock.now();
+        let catalog = Catalog::new(self.zone_info());
+        let recovered = done(recovery::recover(&mut store, &catalog, now));
+        let reader = done(store.again());
+        let (sender, events) = channel();
+        let shared = Arc::new(Shared {
+            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+            writer: Writer::inline(store),
+            catalog,
+            actions: Arc::new(Nobody),
+            queue: Queue::default(),
+            signal: Signal::default(),
+            pruning: Signal::default(),
+            events: sender,
+            draining: AtomicBool::new(false),
+            hurried: AtomicBool::new(false),
+            lost_file: AtomicBool::new(false),
+            unhappy_runs: AtomicU64::new(0),
+            troubles: AtomicU64::new(0),
+            // No worker thread is ever started: the queue is stepped.
+            settings: Settings {
+                workers: 0,
+                drain_timeout: Duration::ZERO,
+                until: Until::Told,
+                retention: Retention {
+                    keep_for: Duration::MAX,
+                    keep_runs: 0,
+                },
+            },
+            max_buffer: self.max_buffer,
+            started: now,
+            database: String::new(),
+        });
+        shared.follow(Decided {
+            events: recovered,
+            ..Decided::default()
+        });
+        let ticker = Ticker::new(reader, Arc::clone(&shared));
+        self.server = Some(Stepped { shared, ticker, events });
+    }
+
+    /// What a command of another process writes, whether or not the server is up.
+    pub(super) fn write<T: Send + 'static>(&self, change: impl Fn(&Write<'_>) -> Result<T, Error> + Send + 'static) -> T {
+        match &self.server {
+            Some(up) => done(up.shared.writer.write(change)),
+            None => done(self.open().write(change)),
+        }
+    }
+
+    pub(super) fn read<T>(&self, question: impl FnOnce(&Read<'_>) -> Result<T, Error>) -> T {
+        match &self.server {
+            Some(up) => done(up.ticker.reader().read(question)),
+            None => done(self.open().read(question)),
+        }
+    }
+
+    /// Ticks, and lets workers begin with what is ready, as often as there is something to do at once.
+    pub(super) fn tick(&mut self, now: DateTime<Utc>) {
+        loop {
+            let up = self.server.as_mut().expect("it is up");
+            let progress = done(up.ticker.tick(now));
+            self.begin(now);
+            if !progress.more && progress.next.is_none_or(|at| at > now) {
+                break;
+            }
+        }
+    }
+
+    pub(super) fn begin(&mut self, now: DateTime<Utc>) {
+        while let Some((run, _)) = self.up().shared.queue.take_now() {
+            if let Next::Perform(attempt) = self.step(run, None, now) {
+                self.perform(&attempt, now);
+            }
+        }
+        self.hear(now);
+    }
+
+    pub(super) fn perform(&mut self, attempt: &Attempt, now: DateTime<Utc>) {
+        let (row, position) = (&attempt.run.row, attempt.run.progress.position);
+        assert!(
+            !self.completed.contains(&(row.key, position)),
+            "{} is done again",
+            row.workflow_id
+        );
+        let whole = (self.script)(&row.workflow_id, now);
+        let is_last = position + 1 == attempt.workflow.steps.len();
+        let length = (whole.ends_at - now) / self.steps;
+        self.going.push(Going {
+            run: row.key,
+            run_id: row.run_id.clone(),
+            position,
+            life: Life {
+                ends_at: now + length,
+                status: if is_last { whole.status } else { Status::Completed },
+                ..whole
+            },
+            stopped: None,
+        });
+    }
+
+    pub(super) fn step(&self, run: i64, event: Option<run::Event>, now: DateTime<Utc>) -> Next {
+        let here = Arc::clone(&self.up().shared);
+        let writer = &self.up().shared.writer;
+        let advanced = done(writer.write(move |w| advance(w, here.terms(), run, event.as_ref(), MayStart::Yes, now)));
+        self.up().shared.follow(advanced.decided);
+        advanced.next
+    }
+
+    /// Notes what happened; stops reach the runs that are going.
+    pub(super) fn hear(&mut self, now: DateTime<Utc>) {
+        for event in self.up().events.try_iter().collect::<Vec<_>>() {
+            let (nominal, workflow_id, what) = match event {
+                Event::Trouble(e) => done(Err(e)),
+                Event::Tick { run, nominal, .. } => (nominal, run.workflow_id, What::Start),
+                Event::Buffered { nominal, .. } => (nominal, self.id_of(nominal), What::Buffered),
+                Event::Refused { refused, .. } => {
+                    let Refused {
+                        from,
+                        to,
+                        count,
+                        outcome,
+                        reason,
+                        ..
+                    } = refused;
+                    let what = What::Refused {
+                        to,
+                        count,
+                        outcome,
+                        reason,
+                    };
+                    (from, self.id_of(from), what)
+                }
+                Event::Closed { run, status, .. } => {
+                    let row = self.read(|r| r.run_named(&run.run_id));
+                    (row.nominal, run.workflow_id, What::Close(status))
+                }
+                Event::Stopping { run, stop } => {
+                    self.stop(&run.run_id, stop, now);
+                    let row = self.read(|r| r.run_named(&run.run_id));
+                    (row.nominal, run.workflow_id, What::Stop(stop))
+                }
+                Event::Serving { .. }
+                | Event::ZoneChanged { .. }
+                | Event::Started { .. }
+                | Event::Lost { .. }
+                | Event::Resumed { .. }
+                | Event::Retry { .. }
+                | Event::StepClosed { .. }
+                | Event::Incident { .. }
+                | Event::Resolved { .. }
+                | Event::Retried { .. }
+                | Event::Paused { .. }
+                | Event::Draining { .. }
+                | Event::GaveUp { .. }
+                | Event::Ended => continue,
+            };
+            self.happened.push(Happening {
+                at: now,
+                nominal,
+                workflow_id,
+                what,
+            });
+        }
+    }
+
+    pub(super) fn stop(&mut self, run_id: &str, stop: run::Stop, now: DateTime<Utc>) {
+        if let Some(going) = self.going.iter_mut().find(|g| g.run_id == run_id) {
+            let (delay, ending) = match stop {
+                run::Stop::Cancel => (going.life.on_cancel, Ending::Canceled),
+                run::Stop::Terminate => (going.life.on_terminate, Ending::Terminated),
+            };
+            going.life.ends_at = going.life.ends_at.min(now + delay);
+            going.stopped = Some(ending);
+        }
+    }
+
+    /// The id that the run of a time would have.
+    pub(super) fn id_of(&self, nominal: DateTime<Utc>) -> String {
+        let row = self.read(|r| ops::find(r, &self.id));
+        let base = self.read(|r| r.action(row.workflow)).workflow_id;
+        run_id(&base.expect("it is named"), nominal)
+    }
+
+    pub(super) fn close_next(&mut self, by: DateTime<Utc>) -> bool {
+        let Some(i) = self.going.iter().position(|g| g.life.ends_at <= by) else {
+            return false;
+        };
+        let run = self.going.remove(i);
+        let ending = run.stopped.unwrap_or_else(|| match run.life.status {
+            Status::Completed | Status::Running => Ending::Ok,
+            Status::Canceled => Ending::Canceled,
+            Status::Terminated => Ending::Terminated,
+            // Which of the two it becomes, the limit of the run decides.
+            Status::Failed | Status::TimedOut => Ending::Failed(Failure {
+                error_type: ErrorType::NonZeroExit,
+                message: "it is scripted".to_owned(),
+            }),
+        });
+        let result = AttemptResult {
+            exit_code: Some(0),
+            ..AttemptResult::new(ending, 1)
+        };
+        let done = matches!(result.ending, Ending::Ok);
+        match self.step(run.run, Some(run::Event::AttemptEnded(result)), by) {
+            Next::Perform(next) => self.perform(&next, by),
+            Next::Nothing | Next::Wait(_) => self.up().shared.queue.forget(run.run),
+        }
+        if done {
+            self.completed.insert((run.run, run.position));
+        }
+        true
+    }
+}
+
+pub(super) fn step(number: i32) -> StepText {
+    StepText {
+        name: format!("x{number}"),
+        shell: Some("x".to_owned()),
+        ..StepText::default()
+    }
+}
+
+pub(super) fn patch(spec: &Written, policies: Policies, workflow_id: &str) -> Patch {
+    Patch {
+        spec: spec.clone(),
+        overlap: Some(policies.overlap),
+        catchup_window_ms: Some(policies.catchup_window_ms),
+        pause_on_failure: Some(policies.pause_on_failure),
+        workflow_id: Some(workflow_id.to_owned()),
+        ..Patch::default()
+    }
+}
+
+impl World for Engine<'_> {
+    fn advance(&mut self, until: DateTime<Utc>) {
+        while self.server.is_some() {
+            let close = self.going.iter().map(|g| g.life.ends_at).min();
+            let due = self.read(|r| r.next_attention());
+            let Some(next) = close.into_iter().chain(due).min().filter(|at| *at <= until) else {
+                break;
+            };
+            self.clock.set(next);
+            while self.close_next(next) {}
+            self.tick(next);
+        }
+        self.clock.set(until);
+    }
+
+    fn deed(&mut self, deed: &Deed, now: DateTime<Utc>) {
+        self.clock.set(now);
+        let id = self.id.clone();
+        let zones = self.zone_info();
+        match deed.clone() {
+            Deed::Pause(note) => self.write(move |w| ops::pause(w, &zones, &id, Some(&note), now)),
+            Deed::Unpause(note) => self.write(move |w| ops::unpause(w, &zones, &id, Some(&note), now).map(|_| ())),
+            Deed::Trigger(overlap) => self.write(move |w| ops::trigger(w, &id, overlap, now).map(|_| ())),
+            Deed::Backfill(start, end, overlap) => {
+                self.write(move |w| ops::backfill(w, &zones, &id, (start, end), overlap, now).map(|_| ()));
+            }
+            Deed::Update(spec, policies, workflow_id) => {
+                let mut patch = patch(&spec, policies, &workflow_id);
+                patch.clear = vec![
+                    ops::Clearable::Interval,
+                    ops::Clearable::Cron,
+                    ops::Clearable::Calendar,
+                    ops::Clearable::ExcludeCalendar,
+                    ops::Clearable::Jitter,
+                    ops::Clearable::TimeZone,
+                    ops::Clearable::StartTime,
+                    ops::Clearable::EndTime,
+                ];
+                self.write(move |w| ops::update(w, &zones, &id, &patch, Never::Allow, now));
+            }
+            Deed::Refresh => {}
+            Deed::Down => {
+                self.server = None;
+                self.going.clear();
+            }
+            Deed::Up => self.start(),
+        }
+        if self.server.is_some() {
+            self.tick(now);
+        }
+    }
+
+    fn look(&mut self, now: DateTime<Utc>) -> Look {
+        let row = self.read(|r| ops::find(r, &self.id));
+        let running = self.read(|r| r.running_of(row.key));
+        let spec = row.compiled(&self.zone_info()).unwrap();
+        Look {
+            counters: row.counters,
+            waiting: row.waiting,
+            running: running.into_iter().map(|g| g.workflow_id).collect(),
+            to_come: ops::next_times(&row, &spec, 10, now).len(),
+            state: row.state,
+        }
+    }
+
+    fn happened(&self) -> Vec<Happening> {
+        self.happened.clone()
+    }
+}
