@@ -137,17 +137,34 @@ pub fn signal_group(group: u32, signal: Signal) {
     }
 }
 
-/// Sends a signal to a process and to all that descend from it; one that is gone is no error.
-pub fn signal_tree(pid: u32, signal: Signal) {
-    let parents: Vec<(u32, u32)> = processes().filter_map(|p| Some((p, stat(p)?.parent))).collect();
-    let mut tree = vec![pid];
-    let mut next = 0;
-    while let Some(of) = tree.get(next).copied() {
-        tree.extend(parents.iter().filter(|(_, parent)| *parent == of).map(|(p, _)| *p));
-        next += 1;
+/// A process and all that descend from it, remembered: those too whose parents have ended meanwhile.
+#[derive(Debug)]
+pub struct Tree(Vec<Process>);
+
+impl Tree {
+    /// Of the process `pid`.
+    #[must_use]
+    pub fn of(pid: u32) -> Self {
+        Self(Process::known_as(pid).into_iter().collect())
     }
-    for pid in tree.into_iter().filter_map(|p| i32::try_from(p).ok().and_then(Pid::from_raw)) {
-        let _ = rustix::process::kill_process(pid, signal);
+
+    /// Sends a signal to every process that is still there.
+    pub fn signal(&mut self, signal: Signal) {
+        let parents: Vec<(u32, u32)> = processes().filter_map(|p| Some((p, stat(p)?.parent))).collect();
+        let mut next = 0;
+        while let Some(of) = self.0.get(next).map(|p| p.pid) {
+            for (child, _) in parents.iter().filter(|(_, parent)| *parent == of) {
+                if !self.0.iter().any(|known| known.pid == *child) {
+                    self.0.extend(Process::known_as(*child));
+                }
+            }
+            next += 1;
+        }
+        for process in self.0.iter().filter(|p| p.is_as_known()) {
+            if let Some(pid) = i32::try_from(process.pid).ok().and_then(Pid::from_raw) {
+                let _ = rustix::process::kill_process(pid, signal);
+            }
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use rustix::process::Signal;
 use super::capped::Capped;
 use super::{Control, StopKind, Task};
 use crate::clock::Stopwatch;
-use crate::machine::{self, Process};
+use crate::machine::{self, Process, Tree};
 use crate::run::outcome::{AttemptResult, Ending, ErrorType, Failure};
 use crate::run::step::Command;
 use crate::spec::describe::spoken;
@@ -27,6 +27,9 @@ const MOST_STDOUT: usize = 1024 * 1024;
 /// What fits into a pipe that nobody reads yet.
 const PIPE: usize = 64 * 1024;
 
+/// The variable by which a step of a script knows the one that called it.
+pub(crate) const PARENT: &str = "TEMPO_SCRIPT_STEP";
+
 /// On whose behalf a command runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Caller {
@@ -36,12 +39,26 @@ pub(super) enum Caller {
     Script,
 }
 
-impl Caller {
-    /// Sends a signal to the process and what it has started.
-    fn signal(self, pid: u32, signal: Signal) {
+/// How a process and what it has started are reached.
+enum Reach {
+    /// All that is in its group.
+    Group(u32),
+    /// All that descends from it: its group is its caller's.
+    Tree(Tree),
+}
+
+impl Reach {
+    fn of(caller: Caller, pid: u32) -> Self {
+        match caller {
+            Caller::Server => Self::Group(pid),
+            Caller::Script => Self::Tree(Tree::of(pid)),
+        }
+    }
+
+    fn signal(&mut self, signal: Signal) {
         match self {
-            Self::Server => machine::signal_group(pid, signal),
-            Self::Script => machine::signal_tree(pid, signal),
+            Self::Group(group) => machine::signal_group(*group, signal),
+            Self::Tree(tree) => tree.signal(signal),
         }
     }
 }
@@ -65,7 +82,7 @@ pub(super) fn run(command: &Command, task: &Task<'_>, control: &Control, caller:
         Ok(end) => result(command, end, task, (&secrets, caller), watch),
         Err(e) => {
             // Not left behind: it would be tried again beside itself.
-            caller.signal(child.id(), Signal::KILL);
+            Reach::of(caller, child.id()).signal(Signal::KILL);
             let _ = child.wait();
             failed(Failure {
                 error_type: ErrorType::Spawn,
@@ -123,8 +140,13 @@ fn spawn(
         .envs(secrets.iter().map(|(k, v)| (k, v)))
         .stdout(writer.try_clone().map_err(pipe)?);
     match caller {
-        Caller::Server => process.process_group(0).stdin(Stdio::null()).stderr(writer),
-        Caller::Script => &mut process,
+        // Its steps are not those of a script that this server may have been started by.
+        Caller::Server => process
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stderr(writer)
+            .env_remove(PARENT),
+        Caller::Script => process.env(PARENT, task.step.name.as_str()),
     };
     if command.stdin.is_some() {
         process.stdin(Stdio::piped());
@@ -176,6 +198,7 @@ fn wait(
 ) -> std::io::Result<End> {
     let pid = child.id();
     let exit = machine::exit_watch(pid)?;
+    let mut reach = Reach::of(caller, pid);
     let bell = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
     let ring = Arc::clone(&bell);
     let _hooked = control.while_hooked(move || {
@@ -205,17 +228,17 @@ fn wait(
         timed_out |= asked.is_none() && time_left.is_some_and(|d| watch.elapsed() >= d);
         let at_once = asked >= Some(StopKind::Terminate);
         if !killed && (at_once || term_sent.is_some_and(|sent| sent.elapsed() >= GRACE)) {
-            caller.signal(pid, Signal::KILL);
+            reach.signal(Signal::KILL);
             killed = true;
         } else if term_sent.is_none() && !killed && (asked.is_some() || timed_out) {
-            caller.signal(pid, Signal::TERM);
+            reach.signal(Signal::TERM);
             term_sent = Some(Stopwatch::start());
         }
     }
     let stopped = control.asked();
     if timed_out || stopped.is_some() {
         // Grandchildren in the group go with it, also where the leader has obeyed; before `wait` lets go of the id.
-        caller.signal(pid, Signal::KILL);
+        reach.signal(Signal::KILL);
     }
     let status = child.wait()?;
     if pipe_open {

@@ -10,6 +10,7 @@ pub(crate) use control::{Control, StopKind};
 use std::time::Duration;
 
 use self::command::Caller;
+pub(crate) use self::command::PARENT;
 use crate::machine::Process;
 use crate::run::outcome::AttemptResult;
 use crate::run::step::{Command, Step, Work};
@@ -48,6 +49,6 @@ impl Actions for Live {
 }
 
 /// Makes an attempt of a step that a script calls, from inside the script: in its process group, with its stdin and stderr.
-pub(crate) fn perform_in_script(command: &Command, task: &Task<'_>) -> AttemptResult {
-    command::run(command, task, &Control::default(), Caller::Script)
+pub(crate) fn perform_in_script(command: &Command, task: &Task<'_>, control: &Control) -> AttemptResult {
+    command::run(command, task, control, Caller::Script)
 }

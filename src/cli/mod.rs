@@ -5,6 +5,7 @@ mod definition;
 mod demo;
 mod doctor;
 mod incident;
+mod interrupt;
 mod man;
 mod run;
 mod schedule;

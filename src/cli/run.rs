@@ -109,7 +109,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             ),
         )
         .hint(
-            "Nothing more was done, since nobody could have found it. Put the file back, or a backup of it, and start again.",
+            "What was going was given up: nobody could have found what it did. Put the file back, or a backup of it, and start again.",
         ));
     }
     if args.once && outcome.troubles > 0 {
@@ -149,7 +149,7 @@ fn speak(voice: Voice, events: Receiver<Event>) -> Result<Receiver<()>, Error> {
             // What has happened meanwhile is said in one breath.
             let all: Vec<Event> = std::iter::once(first).chain(events.try_iter().take(MOST_AT_ONCE)).collect();
             voice.say(&all);
-            if let Some(Event::Ended) = all.last() {
+            if let Some(Event::Ended { .. }) = all.last() {
                 break;
             }
         }

@@ -1,6 +1,6 @@
 //! `tempo sleep`.
 
-use super::Context;
+use super::{Context, interrupt};
 use crate::engine::script::{self, Caller};
 use crate::error::Error;
 use crate::names::StepName;
@@ -25,5 +25,6 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let caller = Caller::of_environment("tempo sleep")?;
     let (name, span) = (StepName::parse(&args.name)?, text::duration(&args.span)?);
     let mut store = context.open(Missing::Refuse)?;
-    script::sleep(&mut store, &context.clock, &caller, &name, span)
+    let interrupt = interrupt::on_signals()?;
+    script::sleep(&mut store, (&context.clock, &interrupt), &caller, &name, span)
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Context;
 use super::definition::StepArgs;
+use super::interrupt;
 use crate::engine::script::{self, Caller};
 use crate::error::Error;
 use crate::run::outcome::{AttemptResult, Failure};
@@ -17,7 +18,8 @@ use crate::store::Missing;
 /// For scripts that tempo runs. The first success of NAME is recorded with its stdout; when the script is run again, after a crash or by a
 /// retry, the step writes that at once and does nothing. A step that failed is done again. It may write 1 MiB to stdout.
 ///
-/// The same name always means the same command: number the steps of a loop. Exits with 1 when the step failed.
+/// The same name always means the same command: number the steps of a loop. Its stdin is the script's: in a `while read` loop give it
+/// `</dev/null`. Exits with 1 when the step failed.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// What it is called; unique in the script
@@ -42,6 +44,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         unreachable!("it was written as a command");
     };
     let mut store = context.open(Missing::Refuse)?;
+    let interrupt = interrupt::on_signals()?;
     // What a failed attempt wrote is nobody's value, and still evidence: it goes where the script's own errors go.
     let told = |result: &AttemptResult, failure: &Failure, wait: Option<Duration>| {
         let written = String::from_utf8_lossy(&result.output);
@@ -53,6 +56,6 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
                 .say(&format!("step `{}`: {}; again in {wait}", step.name, failure.message));
         }
     };
-    let stdout = script::perform(&mut store, &context.clock, &caller, &step, command, told)?;
+    let stdout = script::perform(&mut store, (&context.clock, &interrupt), &caller, (&step, command), told)?;
     context.ui.raw(&stdout)
 }

@@ -109,7 +109,8 @@ pub(super) fn for_run(context: &Context, store: &Store, key: i64) -> Result<RunR
     let _progress = Waiting::for_text("waiting for the run");
     until(context, store, None, |store| {
         let run = store.read(|r| r.run(key))?;
-        Ok(run.filter(|r| r.status != Status::Running))
+        let run = run.ok_or_else(|| Error::new(Kind::NotFound, "the run that was waited for is not on file any more"))?;
+        Ok(Some(run).filter(|r| r.status != Status::Running))
     })
 }
 

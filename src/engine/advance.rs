@@ -133,7 +133,8 @@ impl Mover<'_> {
         }
         let first = self.run.progress.position == 0 && self.run.progress.attempts == 0;
         let after_a_loss = self.run.progress.lost_in_a_row > 0;
-        let retried = self.run.since > self.run.row.started && self.run.progress.step_started.is_none();
+        let progress = &self.run.progress;
+        let retried = self.run.since > self.run.row.started && progress.step_started.is_none() && progress.attempts > 0;
         self.apply(&run::Event::AttemptStarted)?;
         let (run, step) = (self.name(), self.step_name(self.run.progress.position));
         if first {
@@ -257,7 +258,7 @@ impl Mover<'_> {
             run: self.name(),
             status: closed.status,
             incidents: self.run.row.incidents,
-            elapsed_ms: (self.now - self.run.row.started).num_milliseconds(),
+            elapsed_ms: (self.now - self.run.since).num_milliseconds(),
             reason: closed.reason.clone(),
         });
         let Some(schedule) = self.run.row.schedule else {

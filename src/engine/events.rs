@@ -106,5 +106,8 @@ pub(crate) enum Event {
     /// Something could not be done; it is tried again.
     Trouble(Error),
     /// The server has ended; nothing follows.
-    Ended,
+    Ended {
+        /// Whether its file was taken away.
+        lost_file: bool,
+    },
 }

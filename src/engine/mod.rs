@@ -398,10 +398,15 @@ fn serve(mut ticker: Ticker) {
         shared.clock.wait(&shared.signal, until.max(now + TimeDelta::milliseconds(1)));
     }
     drain(&shared);
-    if shared.settings.until == Until::Done {
+    let lost_file = shared.lost_file.load(Ordering::SeqCst);
+    if lost_file {
+        if let Err(e) = ticker.reader().write_back() {
+            shared.tell(Event::Trouble(e));
+        }
+    } else if shared.settings.until == Until::Done {
         prune::prune_a_little(&shared, ticker.reader());
     }
-    shared.tell(Event::Ended);
+    shared.tell(Event::Ended { lost_file });
 }
 
 /// Whether a server that does not serve until it is told has done what it was for.

@@ -60,7 +60,7 @@ pub(super) fn prune_a_little(shared: &Arc<Shared>, reader: &Store) {
 /// Goes through history once, in at most so many batches.
 pub(super) fn prune(shared: &Arc<Shared>, reader: &Store, mut most_batches: usize, now: DateTime<Utc>) -> Result<(), Error> {
     let keep = shared.settings.retention.at(now);
-    let is_over = |batches: usize| batches == 0 || shared.hurried.load(Ordering::SeqCst);
+    let is_over = |batches: usize| batches == 0 || (!is_last(shared) && shared.draining.load(Ordering::SeqCst));
     let mut after = Some(0);
     while let Some(from) = after.filter(|_| !is_over(most_batches)) {
         let found = reader.read(|r| r.prunable_runs(from, keep))?;
@@ -68,9 +68,10 @@ pub(super) fn prune(shared: &Arc<Shared>, reader: &Store, mut most_batches: usiz
             let batch = batch.to_vec();
             shared
                 .writer
-                .write(move |w| batch.iter().try_for_each(|run| w.prune_run(*run)))?;
+                .write(move |w| batch.iter().try_for_each(|run| w.prune_run(*run, keep.since)))?;
             most_batches -= 1;
-            if is_over(most_batches) || !pause(shared) {
+            pause(shared);
+            if is_over(most_batches) {
                 return Ok(());
             }
         }
@@ -78,20 +79,21 @@ pub(super) fn prune(shared: &Arc<Shared>, reader: &Store, mut most_batches: usiz
     }
     while !is_over(most_batches) && shared.writer.write(move |w| w.prune_the_rest(keep.since, BATCH as u64))? > 0 {
         most_batches -= 1;
-        if !pause(shared) {
-            break;
-        }
+        pause(shared);
     }
     Ok(())
 }
 
-/// Leaves the file to others for a moment; whether to go on then.
-fn pause(shared: &Shared) -> bool {
-    let is_last = shared.settings.until == super::Until::Done;
-    if !is_last {
+/// Whether it prunes at the end of a server that drains, which is its last act.
+fn is_last(shared: &Shared) -> bool {
+    shared.settings.until == super::Until::Done
+}
+
+/// Leaves the file to others for a moment.
+fn pause(shared: &Shared) {
+    if !is_last(shared) {
         wait(shared, shared.clock.now() + BETWEEN_BATCHES);
     }
-    is_last || !shared.draining.load(Ordering::SeqCst)
 }
 
 fn wait(shared: &Shared, until: DateTime<Utc>) {

@@ -19,6 +19,8 @@ struct Inner {
     ready: VecDeque<i64>,
     later: BTreeSet<(DateTime<Utc>, i64)>,
     known: HashSet<i64>,
+    /// Runs that were added once more before their worker had let go: they have been opened again.
+    again: HashSet<i64>,
     taken: HashMap<i64, Arc<Control>>,
     workers: usize,
     idle: usize,
@@ -34,6 +36,9 @@ impl Queue {
     pub(crate) fn add(&self, run: i64, max: usize) -> bool {
         let mut inner = self.lock();
         if !inner.known.insert(run) {
+            if inner.taken.contains_key(&run) {
+                inner.again.insert(run);
+            }
             return false;
         }
         inner.ready.push_back(run);
@@ -93,7 +98,12 @@ impl Queue {
     pub(crate) fn forget(&self, run: i64) {
         let mut inner = self.lock();
         inner.taken.remove(&run);
-        inner.known.remove(&run);
+        if inner.again.remove(&run) {
+            // The worker that lets go takes it up again at once.
+            inner.ready.push_back(run);
+        } else {
+            inner.known.remove(&run);
+        }
         self.changed.notify_all();
     }
 

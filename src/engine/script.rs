@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::actions::{Task, perform_in_script};
+use crate::actions::{Control, PARENT, StopKind, Task, perform_in_script};
 use crate::clock::{Clock, Signal};
 use crate::error::{Error, Kind};
 use crate::machine::{self, Process};
@@ -15,8 +15,39 @@ use crate::run::step::{Command, Step};
 use crate::run::{Phase, Progress};
 use crate::store::{NewScriptStep, OpenRun, Read, ScriptStepRow, Store};
 
-/// The variable by which a step of a script knows the one that called it.
-const PARENT: &str = "TEMPO_SCRIPT_STEP";
+/// Ends what a step of a script is at, from any thread: its command, or its wait.
+#[derive(Default)]
+pub(crate) struct Interrupt {
+    control: Control,
+    wake: Signal,
+}
+
+impl Interrupt {
+    /// Asks for the end.
+    pub(crate) fn raise(&self) {
+        self.control.stop(StopKind::Cancel);
+        self.wake.raise();
+    }
+
+    /// Waits until then.
+    ///
+    /// # Errors
+    /// `Interrupted`.
+    fn wait(&self, clock: &dyn Clock, until: DateTime<Utc>) -> Result<(), Error> {
+        while clock.now() < until {
+            self.check()?;
+            clock.wait(&self.wake, until);
+        }
+        self.check()
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        match self.control.asked() {
+            Some(_) => Err(Error::new(Kind::Interrupted, "the step was asked to end")),
+            None => Ok(()),
+        }
+    }
+}
 
 /// The attempt of a step that a script belongs to, as its environment tells.
 #[derive(Debug, Clone)]
@@ -115,14 +146,13 @@ enum Taken {
 /// that follows.
 ///
 /// # Errors
-/// `Failed` when it failed for good, which is not remembered; `Conflict` when its caller is over, it is being made by another process, or its
+/// `Failed` when it failed for good, which is not remembered; `Interrupted`; `Conflict` when its caller is over, it is being made by another process, or its
 /// name stands for another command.
 pub(crate) fn perform(
     store: &mut Store,
-    clock: &dyn Clock,
+    (clock, interrupt): (&dyn Clock, &Interrupt),
     caller: &Caller,
-    step: &Step,
-    command: &Command,
+    (step, command): (&Step, &Command),
     told: impl Fn(&AttemptResult, &Failure, Option<Duration>),
 ) -> Result<Vec<u8>, Error> {
     let mut progress = Progress::default();
@@ -134,20 +164,24 @@ pub(crate) fn perform(
         };
         progress.attempts += 1;
         progress.step_started.get_or_insert(now);
-        let result = attempt(step, command, &progress, now);
+        let result = attempt(step, command, &progress, &interrupt.control, now);
         let ended = clock.now();
         store.write(|w| {
             // Once more: what nobody waits for any more is not to be remembered.
-            caller.run(w)?;
+            let run = caller.run(w)?;
             w.end_script_attempt(id, number, &result)?;
             match &result.ending {
-                Ending::Ok => w.close_script_step(id, &result.output, ended),
+                Ending::Ok => {
+                    w.note_progress_of_script(run.row.key)?;
+                    w.close_script_step(id, &result.output, ended)
+                }
                 Ending::Failed(_) | Ending::Canceled | Ending::Terminated | Ending::Lost => Ok(()),
             }
         })?;
         let Some(failure) = result.ending.failure() else {
             return Ok(result.output);
         };
+        interrupt.check()?;
         let wait = step.retry.wait_after(progress.attempts, failure.error_type);
         let over = |wait: &Duration| progress.is_out_of_time(step, ended + TimeDelta::from_std(*wait).unwrap_or(TimeDelta::MAX));
         let wait = wait.filter(|wait| !over(wait));
@@ -158,7 +192,7 @@ pub(crate) fn perform(
                 format_args!("step `{}` failed: {}", step.name, failure.message),
             ));
         };
-        wait_until(clock, ended + wait);
+        interrupt.wait(clock, ended + wait)?;
     }
 }
 
@@ -191,7 +225,7 @@ fn take(store: &mut Store, caller: &Caller, step: &Step, command: &Command, now:
     })
 }
 
-fn attempt(step: &Step, command: &Command, progress: &Progress, now: DateTime<Utc>) -> AttemptResult {
+fn attempt(step: &Step, command: &Command, progress: &Progress, control: &Control, now: DateTime<Utc>) -> AttemptResult {
     let whole_run = crate::run::step::Workflow {
         run_timeout: None,
         steps: Vec::new(),
@@ -202,17 +236,23 @@ fn attempt(step: &Step, command: &Command, progress: &Progress, now: DateTime<Ut
         step,
         time_left,
         limit: time_left,
-        environment: &[(PARENT.to_owned(), step.name.to_string())],
+        environment: &[],
         spawned: &|_| {},
     };
-    perform_in_script(command, &task)
+    perform_in_script(command, &task, control)
 }
 
 /// Waits until so long after it was first asked for, whenever the script asks again.
 ///
 /// # Errors
 /// As [`perform`].
-pub(crate) fn sleep(store: &mut Store, clock: &dyn Clock, caller: &Caller, name: &StepName, span: Duration) -> Result<(), Error> {
+pub(crate) fn sleep(
+    store: &mut Store,
+    (clock, interrupt): (&dyn Clock, &Interrupt),
+    caller: &Caller,
+    name: &StepName,
+    span: Duration,
+) -> Result<(), Error> {
     let work = crate::spec::text::duration_text(span);
     let now = clock.now();
     let new_wake = TimeDelta::from_std(span)
@@ -221,6 +261,8 @@ pub(crate) fn sleep(store: &mut Store, clock: &dyn Clock, caller: &Caller, name:
         .ok_or_else(|| Error::new(Kind::Usage, format_args!("`{work}` from now is beyond the end of time")))?;
     let (key, wake) = store.write(|w| {
         let run = caller.run(w)?;
+        // A script that has come to its wait has not taken the server down, however often that ends meanwhile.
+        w.note_progress_of_script(run.row.key)?;
         Ok(match find(w, &run, name, &work)? {
             Some(ScriptStepRow {
                 stdout: Some(_), key, ..
@@ -232,16 +274,9 @@ pub(crate) fn sleep(store: &mut Store, clock: &dyn Clock, caller: &Caller, name:
             ),
         })
     })?;
-    wait_until(clock, wake);
+    interrupt.wait(clock, wake)?;
     store.write(|w| {
         caller.run(w)?;
         w.close_script_step(key, &[], clock.now())
     })
-}
-
-fn wait_until(clock: &dyn Clock, until: DateTime<Utc>) {
-    let nobody = Signal::default();
-    while clock.now() < until {
-        clock.wait(&nobody, until);
-    }
 }

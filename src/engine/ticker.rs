@@ -119,8 +119,17 @@ impl Ticker {
         };
         let pending: Vec<_> = requests.into_iter().map(carry_out).collect();
         let mut decided = Decided::default();
+        let mut trouble = None;
         for (ask, done) in pending {
-            let Some(open) = done.wait()? else { continue };
+            let open = match done.wait() {
+                Ok(Some(open)) => open,
+                Ok(None) => continue,
+                // The others are on file, and are followed.
+                Err(e) => {
+                    trouble = Some(e);
+                    continue;
+                }
+            };
             let run = run_name(&open);
             match ask {
                 RunAsk::Stop(stop) => {
@@ -134,7 +143,7 @@ impl Ticker {
             }
         }
         self.shared.follow(decided);
-        Ok(())
+        trouble.map_or(Ok(()), Err)
     }
 }
 

@@ -135,6 +135,13 @@ impl Store {
         })
     }
 
+    /// Writes what is in the log back into the file, wherever that is now, so that nothing beside its old place is taken for another file's.
+    pub(crate) fn write_back(&self) -> Result<(), Error> {
+        self.connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+            .attempt("write the log back into the database")
+    }
+
     /// Whether the file that was opened still stands at its path: not deleted, moved or replaced.
     pub(crate) fn is_in_place(&self) -> bool {
         file_at(&self.path) == self.file

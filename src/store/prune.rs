@@ -33,6 +33,7 @@ impl Read<'_> {
     pub(crate) fn prunable_runs(&self, after: i64, keep: Keep) -> Result<Prunable, Error> {
         // The very last run stays, so that no key is ever used again.
         const SQL: &str = "SELECT r.key, r.started_ms < :since AS old, coalesce(r.closed_ms < :since, 0)
+            AND NOT EXISTS (SELECT 1 FROM request q WHERE q.run = r.key AND q.settled_ms IS NULL)
             AND r.key < (SELECT max(key) FROM run)
             AND (:keep = 0 OR r.key < coalesce((SELECT n.key FROM run n WHERE n.schedule IS r.schedule
                 ORDER BY n.key DESC LIMIT 1 OFFSET :keep - 1), 0))
@@ -53,8 +54,10 @@ impl Read<'_> {
             },
         );
         let rows = rows.attempt(what)?.collect::<rusqlite::Result<Vec<_>>>().attempt(what)?;
-        // Keys rise with the time of the start: after one that began since then, so did all.
-        let last = rows.last().filter(|(_, old, _)| *old && rows.len() as u64 == LOOKED_AT);
+        // Keys rise with the time of the start, but for a clock that was set: where none of so many is old, the rest is not either.
+        let last = rows
+            .last()
+            .filter(|_| rows.len() as u64 == LOOKED_AT && rows.iter().any(|(_, old, _)| *old));
         Ok(Prunable {
             after: last.map(|(key, ..)| *key),
             runs: rows.iter().filter(|(.., prunable)| *prunable).map(|(key, ..)| *key).collect(),
@@ -72,15 +75,22 @@ impl Read<'_> {
 }
 
 impl Write<'_> {
-    /// Lets a run go that has closed, with its steps, attempts and output.
-    pub(crate) fn prune_run(&self, key: i64) -> Result<(), Error> {
+    /// Lets a run go that closed before `since`, with its steps, attempts and output; not one that has been asked for something meanwhile.
+    pub(crate) fn prune_run(&self, key: i64, since: DateTime<Utc>) -> Result<(), Error> {
+        const MAY_GO: &str = "SELECT EXISTS (SELECT 1 FROM run WHERE key = :key AND closed_ms < :since
+            AND NOT EXISTS (SELECT 1 FROM request WHERE run = :key AND settled_ms IS NULL)) AS may_go";
         const NOTE: &str = "UPDATE progress SET pruned_ms = max(coalesce(pruned_ms, 0), r.nominal_ms) FROM run r
             WHERE r.key = :key AND r.origin = 'scheduled' AND progress.schedule = r.schedule";
-        const SQL: &str = "DELETE FROM run WHERE key = :key AND closed_ms IS NOT NULL";
-        self.execute_for(&[NOTE, SQL], key)
+        const SQL: &str = "DELETE FROM run WHERE key = :key";
+        let mut statement = self.0.0.prepare_cached(MAY_GO).attempt("let history go")?;
+        let may_go = statement.query_row(named_params! {":key": key, ":since": ms(since)}, |r| r.get("may_go"));
+        if may_go.attempt("let history go")? {
+            self.execute_for(&[NOTE, SQL], key)?;
+        }
+        Ok(())
     }
 
-    /// Lets go of at most `most` each of the reasons, requests and incidents that were done with before `since`; how many there were.
+    /// Lets go of at most `most` each of the reasons, requests, failures and incidents that were done with before `since`; how many there were.
     pub(crate) fn prune_the_rest(&self, since: DateTime<Utc>, most: u64) -> Result<u64, Error> {
         const OLD_REASONS: &str = "SELECT key FROM refused WHERE decided_ms < :since ORDER BY decided_ms LIMIT :most";
         const NOTE: &str = "UPDATE progress SET pruned_ms = max(coalesce(pruned_ms, 0), f.to_ms) FROM refused f
@@ -88,7 +98,12 @@ impl Write<'_> {
         const REASON: &str = "DELETE FROM refused WHERE key = :key";
         const REQUESTS: &str = "DELETE FROM request WHERE key IN (SELECT r.key FROM request r WHERE r.settled_ms < :since
             AND NOT EXISTS (SELECT 1 FROM waiting w WHERE w.request = r.key) ORDER BY r.settled_ms LIMIT :most)";
-        const INCIDENTS: &str = "DELETE FROM incident WHERE id IN (SELECT id FROM incident WHERE resolved_ms < :since ORDER BY resolved_ms LIMIT :most)";
+        // First what belongs to them, a little at a time: an incident may have counted for months.
+        const OCCURRENCES: &str =
+            "DELETE FROM occurrence WHERE (incident, number) IN (SELECT o.incident, o.number FROM incident i
+            JOIN occurrence o ON o.incident = i.id WHERE i.resolved_ms < :since ORDER BY i.resolved_ms LIMIT :most)";
+        const INCIDENTS: &str = "DELETE FROM incident WHERE id IN (SELECT i.id FROM incident i WHERE i.resolved_ms < :since
+            AND NOT EXISTS (SELECT 1 FROM occurrence o WHERE o.incident = i.id) ORDER BY i.resolved_ms LIMIT :most)";
         let what = "let history go";
         let parameters = named_params! {":since": ms(since), ":most": count(most)};
         let mut statement = self.0.0.prepare_cached(OLD_REASONS).attempt(what)?;
@@ -98,7 +113,7 @@ impl Write<'_> {
             self.execute_for(&[NOTE, REASON], *key)?;
         }
         let mut gone = reasons.len();
-        for sql in [REQUESTS, INCIDENTS] {
+        for sql in [REQUESTS, OCCURRENCES, INCIDENTS] {
             gone += self
                 .0
                 .0

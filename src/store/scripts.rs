@@ -170,6 +170,14 @@ impl Write<'_> {
             .attempt("record the attempt's end")
     }
 
+    /// Records that a script has got somewhere: losses before do not count as being in a row with those to come.
+    pub(crate) fn note_progress_of_script(&self, run: i64) -> Result<(), Error> {
+        const SQL: &str = "UPDATE run SET lost_in_a_row = 0 WHERE key = :key AND lost_in_a_row > 0";
+        let mut statement = self.0.0.prepare_cached(SQL).attempt("record the step")?;
+        let done = statement.execute(named_params! {":key": run});
+        done.map(|_| ()).attempt("record the step")
+    }
+
     /// Records that a step of a script has succeeded, and what it wrote.
     pub(crate) fn close_script_step(&self, step: i64, stdout: &[u8], now: DateTime<Utc>) -> Result<(), Error> {
         const SQL: &str = "UPDATE script_step SET stdout = :stdout, closed_ms = :now WHERE key = :key AND closed_ms IS NULL";

@@ -27,6 +27,7 @@ ALTER TABLE request_3 RENAME TO request;
 CREATE INDEX request_open ON request (schedule) WHERE settled_ms IS NULL;   -- for `situation` and `open_requests`
 CREATE INDEX request_schedule ON request (schedule);                        -- for the cascade
 CREATE INDEX request_run ON request (run) WHERE run IS NOT NULL;            -- for the cascade
+CREATE INDEX request_of_run ON request (key) WHERE settled_ms IS NULL AND schedule IS NULL;   -- for `open_run_requests`
 CREATE INDEX request_settled ON request (settled_ms) WHERE settled_ms IS NOT NULL;   -- for `prune`
 
 ALTER TABLE run ADD COLUMN resumed_ms INTEGER;                     -- since when its time counts, where it was retried

@@ -76,6 +76,20 @@ fn a_server_prunes_while_it_serves_and_leaves_alone_what_is_open() {
 }
 
 #[test]
+fn a_run_that_has_been_asked_to_go_on_is_not_let_go() {
+    let env = Env::new();
+    env.tempo(&["workflow", "start", "--workflow-id", "w", "--shell", "test -e go"])
+        .ok();
+    env.tempo(&["workflow", "start", "--workflow-id", "last", "--shell", "true"])
+        .ok();
+    let _ = env.serve(&["--once"]).rest();
+    std::fs::write(env.path("go"), "").unwrap();
+    env.tempo(&["workflow", "retry", "w"]).ok();
+    let mut server = env.serve(&["--keep-for", "0s", "--keep-runs", "0"]);
+    server.hears("w  Completed");
+}
+
+#[test]
 fn reasons_are_let_go_and_an_explanation_says_so() {
     let env = Env::new();
     let create = ["schedule", "create", "s", "--interval", "1s", "--shell", "true"];

@@ -148,7 +148,6 @@ fn a_sleep_keeps_the_time_at_which_it_is_over() {
     assert_eq!(step(&env)["steps"][0]["kind"], "sleep");
     // An hour has passed.
     file().execute("UPDATE script_step SET wake_ms = 1", []).unwrap();
-    file().execute("UPDATE run SET lost_in_a_row = 0", []).unwrap();
     assert_eq!(once(&env), Some(0));
     assert_eq!(said(&env), "rested\n");
     assert_eq!(step(&env)["steps"][0]["status"], "Completed");
@@ -236,4 +235,42 @@ fn nothing_is_recorded_for_a_script_that_is_not_being_run() {
     assert_eq!(orphan.status.code(), Some(4));
     assert!(String::from_utf8_lossy(&orphan.stderr).contains("belongs to no open run"));
     assert!(!env.path("done").exists());
+}
+
+#[test]
+fn a_step_that_is_told_to_end_ends_what_it_started_and_may_be_done_again() {
+    let env = Env::new();
+    // Not through the shell's function, which would be told in its place.
+    let tempo = env!("CARGO_BIN_EXE_tempo");
+    start(
+        &env,
+        &format!(
+            "{tempo} step a -- sh -c 'echo $$ >> pids; test -e again || sleep 300' & until test -s pids; do :; done
+        kill $!; wait $! || echo ended with $?
+        touch again; tempo step a -- sh -c 'echo $$ >> pids; test -e again || sleep 300'"
+        ),
+    );
+    assert_eq!(once(&env), Some(0), "{}", said(&env));
+    assert!(said(&env).contains("ended with 130"), "{}", said(&env));
+    let pids = env.lines("pids", 2);
+    assert!(!is_alive(pids[0].trim()));
+    let attempts = step(&env)["steps"][0]["attempts"].clone();
+    assert_eq!(
+        (&attempts[0]["outcome"], &attempts[1]["outcome"]),
+        (&json!("canceled"), &json!("ok"))
+    );
+}
+
+#[test]
+fn a_step_over_its_time_is_ended_with_those_that_do_not_obey() {
+    let env = Env::new();
+    let stubborn = "sh -c \"trap : TERM; echo \\$\\$ > child; while :; do sleep 1; done\"; true";
+    start(
+        &env,
+        &format!("tempo step a --start-to-close-timeout 300ms -- sh -c '{stubborn}' || echo went on"),
+    );
+    assert_eq!(once(&env), Some(0));
+    assert!(said(&env).ends_with("went on\n"), "{}", said(&env));
+    let child = env.lines("child", 1).remove(0);
+    wait_until("the one that does not obey to be gone", || !is_alive(child.trim()));
 }

@@ -325,5 +325,10 @@ fn a_server_whose_file_is_taken_away_says_so_and_does_nothing_more() {
         std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut told).unwrap();
         assert!(told.contains("was deleted, moved or replaced under this server"), "{told}");
         assert!(!is_alive(&pid), "the step it was in goes with it");
+        assert!(
+            env.tempo(&["doctor"]).ok().contains("nothing is wrong"),
+            "no log of the old file is taken for the new one's"
+        );
+        assert_eq!(env.json(&["schedule", "list"])[0]["id"], "s");
     }
 }

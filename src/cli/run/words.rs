@@ -259,13 +259,14 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>) -> Line {
             e.to_string(),
             json!({"error": e.to_string(), "hints": e.hints()}),
         ),
-        Event::Ended => of(
-            "stopped",
-            Some(Style::Strong),
-            "",
-            "everything is on file".to_owned(),
-            json!({}),
-        ),
+        Event::Ended { lost_file } => {
+            let text = if *lost_file {
+                "the file it served was taken away"
+            } else {
+                "everything is on file"
+            };
+            of("stopped", Some(Style::Strong), "", text.to_owned(), json!({}))
+        }
     }
 }
 

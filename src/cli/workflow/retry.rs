@@ -9,7 +9,7 @@ use crate::store::Missing;
 /// Have a failed run go on at the step that failed
 ///
 /// Steps that had completed are not done again; the one that failed has all its attempts anew, and the run its whole time. Runs that timed
-/// out, were canceled or terminated go on as well.
+/// out, were canceled or terminated go on as well. Like a trigger with `allow-all`, it does not wait for other runs of its schedule.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The beginning of a run id, or a workflow id (the newest run of it)

@@ -274,7 +274,7 @@ impl<'a> Engine<'a> {
                 | Event::Paused { .. }
                 | Event::Draining { .. }
                 | Event::GaveUp { .. }
-                | Event::Ended => continue,
+                | Event::Ended { .. } => continue,
             };
             self.happened.push(Happening {
                 at: now,
