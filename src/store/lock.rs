@@ -7,12 +7,16 @@ use std::time::Duration;
 
 use rustix::fs::FlockOperation;
 
+use super::open::file_at;
 use crate::clock::pause;
 use crate::error::{Error, Kind};
 
 /// How often, and how far apart, the lock is asked for before a server is taken to be up.
 const TRIES: u32 = 20;
 const BETWEEN_TRIES: Duration = Duration::from_millis(5);
+
+/// How many symbolic links are followed to a file.
+const MOST_LINKS: usize = 8;
 
 /// Held by the server; the kernel lets go of it when the process ends, however it ends.
 #[derive(Debug)]
@@ -21,8 +25,19 @@ pub(crate) struct ServerLock {
 }
 
 fn lock_path(database: &Path) -> PathBuf {
-    // By whatever name it is opened, a file has one lock.
-    let database = std::fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
+    // By whatever name it is opened, a file has one lock; also where it is not there any more.
+    let mut database = database.to_owned();
+    for _ in 0..MOST_LINKS {
+        let Ok(target) = std::fs::read_link(&database) else { break };
+        database = database.parent().unwrap_or(Path::new("")).join(target);
+    }
+    let folder = database
+        .parent()
+        .filter(|f| !f.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    if let (Ok(folder), Some(name)) = (std::fs::canonicalize(folder), database.file_name()) {
+        database = folder.join(name);
+    }
     let mut name = database.into_os_string();
     name.push(".lock");
     PathBuf::from(name)
@@ -63,7 +78,7 @@ impl ServerLock {
             rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
         });
         if !taken {
-            let holder = read_holder(&mut file).map_or_else(String::new, |(pid, _)| format!(" (pid {pid})"));
+            let holder = read_holder(&mut file).map_or_else(String::new, |held| format!(" (pid {})", held.pid));
             return Err(Error::new(
                 Kind::Conflict,
                 format_args!("`tempo run` is up already on `{}`{holder}", database.display()),
@@ -72,25 +87,55 @@ impl ServerLock {
         }
         file.set_len(0)
             .and_then(|()| file.rewind())
-            .and_then(|()| writeln!(file, "{pid} {since_ms}"))
+            .and_then(|()| {
+                let (device, inode) = file_at(database).unwrap_or_default();
+                writeln!(file, "{pid} {since_ms} {device} {inode}")
+            })
             .map_err(attempted)?;
         Ok(Self { _file: file })
     }
 }
 
-fn read_holder(file: &mut File) -> Option<(u32, i64)> {
+/// Who holds a lock.
+struct Holder {
+    pid: u32,
+    since_ms: i64,
+    /// Which file it serves.
+    file: Option<(u64, u64)>,
+}
+
+fn read_holder(file: &mut File) -> Option<Holder> {
     let mut text = String::new();
     file.rewind().ok()?;
     file.read_to_string(&mut text).ok()?;
     let mut words = text.split_whitespace();
-    Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?))
+    Some(Holder {
+        pid: words.next()?.parse().ok()?,
+        since_ms: words.next()?.parse().ok()?,
+        file: words
+            .next()
+            .and_then(|d| d.parse().ok())
+            .zip(words.next().and_then(|i| i.parse().ok())),
+    })
 }
 
-/// The pid of the server that is up on a file, and since when in milliseconds; none when none is.
-pub(crate) fn server_pid(database: &Path) -> Option<(u32, i64)> {
+fn holder(database: &Path) -> Option<Holder> {
     let mut file = File::options().read(true).open(lock_path(database)).ok()?;
     if rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared).is_ok() {
         return None;
     }
     read_holder(&mut file)
+}
+
+/// The pid of a server that serves another file than the one that stands at the path now: its own was taken away.
+pub(super) fn server_of_another_file(database: &Path) -> Option<u32> {
+    let held = holder(database)?;
+    held.file
+        .filter(|served| file_at(database) != Some(*served))
+        .map(|_| held.pid)
+}
+
+/// The pid of the server that is up on a file, and since when in milliseconds; none when none is.
+pub(crate) fn server_pid(database: &Path) -> Option<(u32, i64)> {
+    holder(database).map(|held| (held.pid, held.since_ms))
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, named_params};
 
-use super::lock::server_pid;
+use super::lock::server_of_another_file;
 use super::rows::Attempt as _;
 use super::{Read, Write, migrations};
 use crate::clock::{Stopwatch, pause};
@@ -43,7 +43,7 @@ pub(crate) struct Store {
 }
 
 /// The file that stands at a path.
-fn file_at(path: &Path) -> Option<(u64, u64)> {
+pub(super) fn file_at(path: &Path) -> Option<(u64, u64)> {
     use std::os::unix::fs::MetadataExt as _;
     std::fs::metadata(path).ok().map(|m| (m.dev(), m.ino()))
 }
@@ -60,6 +60,14 @@ impl Store {
                 Error::new(Kind::System, format_args!("the database `{shown}` is a directory"))
                     .hint("Name a file, as in `--db /srv/tempo.db`."),
             );
+        }
+        // The log and the shared memory of the file that was taken away are still there, and would be taken for those of another.
+        if let Some(pid) = server_of_another_file(path) {
+            return Err(Error::new(
+                Kind::Conflict,
+                format_args!("the database `{shown}` was taken away under `tempo run` (pid {pid})"),
+            )
+            .hint("That server ends by itself in a moment: then put the file back, or begin a new one."));
         }
         if !path.exists() {
             // Not there is one thing; a path that leads nowhere, or is barred, is another.
@@ -78,14 +86,6 @@ impl Store {
                     path: path.to_owned(),
                     file: None,
                 });
-            }
-            // Its log and shared memory are still there, and would be taken for the new file's.
-            if let Some((pid, _)) = server_pid(path) {
-                return Err(Error::new(
-                    Kind::Conflict,
-                    format_args!("the database `{shown}` was taken away under `tempo run` (pid {pid})"),
-                )
-                .hint("That server ends by itself in a moment: then put the file back, or begin a new one."));
             }
             create(path)?;
         }
