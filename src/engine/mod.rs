@@ -173,6 +173,13 @@ impl Shared {
         }
     }
 
+    /// Hands a run to the workers that has been opened again.
+    fn add_again(self: &Arc<Self>, run: i64) {
+        if self.queue.add_again(run, self.settings.workers) {
+            self.start_worker();
+        }
+    }
+
     fn start_worker(self: &Arc<Self>) {
         let here = Arc::clone(self);
         let started = std::thread::Builder::new()
@@ -269,7 +276,7 @@ impl Server {
             events: recovered,
             ..Decided::default()
         });
-        let pruning = start_pruning(&shared, &reader)?;
+        let pruning = start_pruning(&shared)?;
         let ticker = Ticker::new(reader, Arc::clone(&shared));
         let ticking = std::thread::Builder::new()
             .name("ticker".to_owned())
@@ -313,14 +320,14 @@ impl Server {
 }
 
 /// Starts the thread that prunes history; a server that ends when it has done what is due prunes at its end.
-fn start_pruning(shared: &Arc<Shared>, reader: &Store) -> Result<Option<JoinHandle<()>>, Error> {
+fn start_pruning(shared: &Arc<Shared>) -> Result<Option<JoinHandle<()>>, Error> {
     if shared.settings.until == Until::Done {
         return Ok(None);
     }
-    let (here, reader) = (Arc::clone(shared), reader.again()?);
+    let here = Arc::clone(shared);
     let started = std::thread::Builder::new()
         .name("pruning".to_owned())
-        .spawn(move || prune::keep_pruning(&here, &reader));
+        .spawn(move || prune::keep_pruning(&here));
     started
         .map(Some)
         .map_err(|e| Error::new(Kind::System, "cannot start the pruning of history").because(e))
@@ -404,7 +411,7 @@ fn serve(mut ticker: Ticker) {
             shared.tell(Event::Trouble(e));
         }
     } else if shared.settings.until == Until::Done {
-        prune::prune_a_little(&shared, ticker.reader());
+        prune::prune_a_little(&shared);
     }
     shared.tell(Event::Ended { lost_file });
 }

@@ -1,5 +1,6 @@
 //! History is pruned in small batches, beside everything else, so that no tick waits for it.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::Shared;
 use super::events::Event;
 use crate::error::Error;
-use crate::store::{Keep, Store};
+use crate::store::{Keep, Missing, Store};
 
 /// How often history is gone through.
 const EVERY: TimeDelta = TimeDelta::minutes(10);
@@ -40,19 +41,24 @@ impl Retention {
 }
 
 /// What the pruning thread does until the server drains.
-pub(super) fn keep_pruning(shared: &Arc<Shared>, reader: &Store) {
+pub(super) fn keep_pruning(shared: &Arc<Shared>) {
     while !shared.draining.load(Ordering::SeqCst) {
         let now = shared.clock.now();
-        if let Err(e) = prune(shared, reader, usize::MAX, now) {
-            shared.tell(Event::Trouble(e));
-        }
+        prune_or_tell(shared, usize::MAX, now);
         wait(shared, now + EVERY);
     }
 }
 
 /// Prunes a little, for a server that is about to end.
-pub(super) fn prune_a_little(shared: &Arc<Shared>, reader: &Store) {
-    if let Err(e) = prune(shared, reader, MOST_BATCHES_AT_ONCE, shared.clock.now()) {
+pub(super) fn prune_a_little(shared: &Arc<Shared>) {
+    prune_or_tell(shared, MOST_BATCHES_AT_ONCE, shared.clock.now());
+}
+
+/// Its connection is there only as long as it is used: it would hold memory for nothing the rest of the time.
+fn prune_or_tell(shared: &Arc<Shared>, most_batches: usize, now: DateTime<Utc>) {
+    let pruned =
+        Store::open(Path::new(&shared.database), Missing::Refuse).and_then(|reader| prune(shared, &reader, most_batches, now));
+    if let Err(e) = pruned {
         shared.tell(Event::Trouble(e));
     }
 }

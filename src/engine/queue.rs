@@ -19,7 +19,7 @@ struct Inner {
     ready: VecDeque<i64>,
     later: BTreeSet<(DateTime<Utc>, i64)>,
     known: HashSet<i64>,
-    /// Runs that were added once more before their worker had let go: they have been opened again.
+    /// Runs that were opened again before their worker had let go.
     again: HashSet<i64>,
     taken: HashMap<i64, Arc<Control>>,
     workers: usize,
@@ -36,13 +36,21 @@ impl Queue {
     pub(crate) fn add(&self, run: i64, max: usize) -> bool {
         let mut inner = self.lock();
         if !inner.known.insert(run) {
-            if inner.taken.contains_key(&run) {
-                inner.again.insert(run);
-            }
             return false;
         }
         inner.ready.push_back(run);
         self.wanted(inner, max)
+    }
+
+    /// Adds a run that has been opened again: also where the worker that closed it has not let go of it yet.
+    pub(crate) fn add_again(&self, run: i64, max: usize) -> bool {
+        let mut inner = self.lock();
+        if inner.taken.contains_key(&run) {
+            inner.again.insert(run);
+            return false;
+        }
+        drop(inner);
+        self.add(run, max)
     }
 
     fn wanted(&self, mut inner: MutexGuard<'_, Inner>, max: usize) -> bool {

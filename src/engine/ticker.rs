@@ -119,7 +119,7 @@ impl Ticker {
         };
         let pending: Vec<_> = requests.into_iter().map(carry_out).collect();
         let mut decided = Decided::default();
-        let mut trouble = None;
+        let (mut reopened, mut trouble) = (Vec::new(), None);
         for (ask, done) in pending {
             let open = match done.wait() {
                 Ok(Some(open)) => open,
@@ -137,12 +137,15 @@ impl Ticker {
                     decided.events.push(super::Event::Stopping { run, stop });
                 }
                 RunAsk::Retry => {
-                    decided.begun.push(open.row.key);
+                    reopened.push(open.row.key);
                     decided.events.push(super::Event::Retried { run });
                 }
             }
         }
         self.shared.follow(decided);
+        for run in reopened {
+            self.shared.add_again(run);
+        }
         trouble.map_or(Ok(()), Err)
     }
 }

@@ -4,7 +4,8 @@ use crate::harness::{Env, Targets, is_alive, wait_until};
 
 fn env_with(args: &[&str]) -> Env {
     let env = Env::new();
-    let create = [&["schedule", "create", "s", "--interval", "1m"], args].concat();
+    // Paused, so that a minute that begins meanwhile starts nothing.
+    let create = [&["schedule", "create", "s", "--interval", "1m", "--paused"], args].concat();
     env.tempo(&create).ok();
     env
 }
