@@ -358,7 +358,7 @@ Register-ArgumentCompleter -Native -CommandName 'tempo' -ScriptBlock {
             [CompletionResult]::new('--takes', '--takes', [CompletionResultType]::ParameterName, 'How long each run takes')
             [CompletionResult]::new('--from', '--from', [CompletionResultType]::ParameterName, 'From here; now when not given')
             [CompletionResult]::new('--for', '--for', [CompletionResultType]::ParameterName, 'For so long')
-            [CompletionResult]::new('--down', '--down', [CompletionResultType]::ParameterName, '`tempo run` is down, and a run that is cut off begins anew when it is back: `2026-05-05T09:10:00Z..2026-05-05T09:40:00Z`, `+10m..+40m` counted from now; repeats')
+            [CompletionResult]::new('--down', '--down', [CompletionResultType]::ParameterName, '`tempo run` is down, and a run that is cut off begins anew when it is back: `2026-05-05T09:10:00Z..2026-05-05T09:40:00Z`, `+10m..+40m` counted from `--from`; repeats')
             [CompletionResult]::new('--db', '--db', [CompletionResultType]::ParameterName, 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given')
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How data is written to stdout')
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How data is written to stdout')

@@ -342,7 +342,7 @@ set edit:completion:arg-completer[tempo] = {|@words|
             cand --takes 'How long each run takes'
             cand --from 'From here; now when not given'
             cand --for 'For so long'
-            cand --down '`tempo run` is down, and a run that is cut off begins anew when it is back: `2026-05-05T09:10:00Z..2026-05-05T09:40:00Z`, `+10m..+40m` counted from now; repeats'
+            cand --down '`tempo run` is down, and a run that is cut off begins anew when it is back: `2026-05-05T09:10:00Z..2026-05-05T09:40:00Z`, `+10m..+40m` counted from `--from`; repeats'
             cand --db 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given'
             cand -o 'How data is written to stdout'
             cand --output 'How data is written to stdout'

@@ -305,7 +305,7 @@ complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_su
 complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from simulate" -l takes -d 'How long each run takes' -r
 complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from simulate" -l from -d 'From here; now when not given' -r
 complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from simulate" -l for -d 'For so long' -r
-complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from simulate" -l down -d '`tempo run` is down, and a run that is cut off begins anew when it is back: `2026-05-05T09:10:00Z..2026-05-05T09:40:00Z`, `+10m..+40m` counted from now; repeats' -r
+complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from simulate" -l down -d '`tempo run` is down, and a run that is cut off begins anew when it is back: `2026-05-05T09:10:00Z..2026-05-05T09:40:00Z`, `+10m..+40m` counted from `--from`; repeats' -r
 complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from simulate" -l db -d 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given' -r -F
 complete -c tempo -n "__fish_tempo_using_subcommand schedule; and __fish_seen_subcommand_from simulate" -s o -l output -d 'How data is written to stdout' -r -f -a "text\t'For people'
 json\t'One JSON document'

@@ -19,7 +19,7 @@ use crate::zoneinfo::ZoneInfo;
 #[command(next_help_heading = "When (all may repeat; the union counts)")]
 pub(super) struct WhenArgs {
     /// Every so long, with an offset: `2m`, `1h/15m`
-    #[arg(long, visible_alias = "every", value_name = "EVERY[/OFFSET]")]
+    #[arg(long, visible_alias = "every", value_name = "EVERY[/OFFSET]", allow_hyphen_values = true)]
     interval: Vec<String>,
     /// A cron string: 5 fields, 6 with the year last, 7 with seconds first, or `@daily` and the like
     #[arg(long, value_name = "STRING")]

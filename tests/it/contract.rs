@@ -410,3 +410,28 @@ fn lines_of_json_are_one_thing_each_and_a_closed_pipe_ends_quietly() {
         (Some(0), "")
     );
 }
+
+#[test]
+fn an_outage_of_a_simulation_is_counted_from_its_beginning() {
+    let env = Env::new();
+    let simulated = |down: &str| {
+        let args = [
+            "schedule",
+            "simulate",
+            "--interval",
+            "1m",
+            "--takes",
+            "90s",
+            "--from",
+            "2026-12-01",
+            "--for",
+            "5m",
+            "--down",
+            down,
+        ];
+        env.json(&args)
+    };
+    let outage = simulated("+90s..+210s");
+    assert_eq!(outage, simulated("2026-12-01T00:01:30Z..2026-12-01T00:03:30Z"));
+    assert_ne!(outage, simulated("+1h..+2h"));
+}

@@ -35,7 +35,7 @@ pub(super) struct Args {
     /// For so long
     #[arg(long = "for", value_name = "DURATION", default_value = "1h")]
     span: String,
-    /// `tempo run` is down, and a run that is cut off begins anew when it is back: `2026-05-05T09:10:00Z..2026-05-05T09:40:00Z`, `+10m..+40m` counted from now; repeats
+    /// `tempo run` is down, and a run that is cut off begins anew when it is back: `2026-05-05T09:10:00Z..2026-05-05T09:40:00Z`, `+10m..+40m` counted from `--from`; repeats
     #[arg(long, value_name = "FROM..TO", allow_hyphen_values = true)]
     down: Vec<String>,
 }
@@ -59,7 +59,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         takes: delta(&args.takes)?,
         from,
         to: from + delta(&args.span)?,
-        outages: outages(&args.down, zone, now)?,
+        outages: outages(&args.down, zone, from)?,
     };
     if schedule.paused {
         context.ui.hint("It is paused; this is what it would do if it were not.");
