@@ -397,7 +397,8 @@ fn serve(mut ticker: Ticker) {
         for _ in 0..workers {
             shared.start_worker();
         }
-        if is_over(&shared, now) {
+        let is_behind = next.is_some_and(|at| at <= now);
+        if !is_behind && is_over(&shared, now) {
             break;
         }
         let look = shared.clock.now() + LOOK_EVERY;

@@ -51,7 +51,7 @@ impl Write<'_> {
         }
         self.settle_requests(plan, now)?;
         self.forget_epochs(situation, plan)?;
-        self.record_progress(situation.schedule, plan, last_nominal, now)?;
+        self.record_progress(situation, plan, last_nominal, now)?;
         Ok(carried)
     }
 
@@ -207,7 +207,7 @@ impl Write<'_> {
 
     fn record_progress(
         &self,
-        schedule: i64,
+        situation: &SituationRow,
         plan: &Plan,
         last_nominal: Option<DateTime<Utc>>,
         now: DateTime<Utc>,
@@ -219,8 +219,9 @@ impl Write<'_> {
             WHERE schedule = :schedule";
         let mut counters = Counters::default();
         counters.count(plan);
-        // A long backfill wants to be looked at again at once.
-        let attention = if plan.more { Some(now) } else { plan.next_due };
+        let (schedule, until) = (situation.schedule, situation.current.until);
+        // A long backfill wants to be looked at again at once; also by a server that takes up nothing later than its own start.
+        let attention = if plan.more { Some(now.min(until)) } else { plan.next_due };
         self.attend_with(schedule, attention, || {
             let mut statement = self.0.0.prepare_cached(SQL)?;
             statement.execute(named_params! {

@@ -332,3 +332,19 @@ fn a_server_whose_file_is_taken_away_says_so_and_does_nothing_more() {
         assert_eq!(env.json(&["schedule", "list"])[0]["id"], "s");
     }
 }
+
+#[test]
+fn a_server_for_what_is_due_finishes_a_long_backfill() {
+    let env = Env::new();
+    let create = ["schedule", "create", "s", "--interval", "1s", "--paused", "--shell", "true"];
+    env.tempo(&create).ok();
+    let range = ["--start-time", "2026-01-01T00:00:01Z", "--end-time", "2026-01-01T00:20:00Z"];
+    env.tempo(&[&["schedule", "backfill", "s", "--overlap-policy", "allow-all"], &range[..]].concat())
+        .ok();
+    assert_eq!(env.serve(&["--once"]).rest().0, Some(0));
+    let schedule = env.json(&["schedule", "describe", "s"]);
+    assert_eq!(
+        (&schedule["num_actions"], &schedule["backfills"]),
+        (&1200.into(), &serde_json::json!([]))
+    );
+}
