@@ -181,3 +181,24 @@ impl Queue {
         self.lock().known.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_opened_again_before_its_worker_has_let_go_is_taken_again() {
+        let queue = Queue::default();
+        queue.add(1, 0);
+        assert!(queue.take_now().is_some());
+        // Merely seen again, it is known.
+        queue.add(1, 0);
+        queue.forget(1);
+        assert!(queue.take_now().is_none() && queue.is_empty());
+        queue.add(1, 0);
+        assert!(queue.take_now().is_some());
+        queue.add_again(1, 0);
+        queue.forget(1);
+        assert_eq!(queue.take_now().map(|(run, _)| run), Some(1));
+    }
+}

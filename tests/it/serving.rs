@@ -348,3 +348,58 @@ fn a_server_for_what_is_due_finishes_a_long_backfill() {
         (&1200.into(), &serde_json::json!([]))
     );
 }
+
+#[test]
+fn no_file_is_opened_in_the_place_of_one_that_a_server_still_serves() {
+    for by_link in [false, true] {
+        let env = Env::new();
+        env.tempo(&["schedule", "create", "s", "--interval", "1h", "--shell", "true"])
+            .ok();
+        std::os::unix::fs::symlink(env.database(), env.path("link.db")).unwrap();
+        let name = if by_link { "link.db" } else { "t.db" };
+        let server = env.serve(&[]);
+        // It does not notice before it goes on.
+        server.signal("STOP");
+        std::fs::rename(env.database(), env.path("away.db")).unwrap();
+        let create = [
+            "--db",
+            name,
+            "schedule",
+            "create",
+            "new",
+            "--interval",
+            "1h",
+            "--shell",
+            "true",
+        ];
+        let refused = env.tempo(&create);
+        assert_eq!(refused.code, Some(4), "{name}: {refused:?}");
+        assert!(
+            refused
+                .stderr
+                .contains(&format!("taken away under `tempo run` (pid {})", server.pid())),
+            "{refused:?}"
+        );
+        env.tempo(&[
+            "--db",
+            "other.db",
+            "schedule",
+            "create",
+            "o",
+            "--interval",
+            "1h",
+            "--shell",
+            "true",
+        ])
+        .ok();
+        std::fs::rename(env.path("other.db"), env.database()).unwrap();
+        assert_eq!(
+            env.tempo(&["--db", name, "schedule", "list"]).code,
+            Some(4),
+            "{name}: another stands there"
+        );
+        server.signal("CONT");
+        assert_eq!(server.rest().0, Some(6));
+        assert_eq!(env.json(&["--db", name, "schedule", "list"])[0]["id"], "o");
+    }
+}
