@@ -7,7 +7,7 @@ use std::time::Duration;
 use tempo::clock::{Clock as _, Stopwatch, SystemClock};
 
 use crate::support::{
-    end, folder, median, ms, numbers, percentile, quietly, resident_kib, row, serve_until, tempo, timed, wait_a_while,
+    backfilled, end, folder, median, ms, numbers, percentile, quietly, resident_kib, row, serve_until, tempo, timed, wait_a_while,
 };
 use crate::web;
 
@@ -117,18 +117,7 @@ fn under_load(folder: &Path) {
     let database = folder.join("load.db");
     let probes: Vec<String> = ["a", "b", "c"].iter().map(|n| format!("{n}={}", web.url)).collect();
     let probes: Vec<&str> = probes.iter().flat_map(|p| ["--probe", p.as_str()]).collect();
-    let create = ["schedule", "create", "s", "--interval", "1s", "--paused"];
-    quietly(&database, &[&create[..], &probes].concat());
-    let backfill = [
-        "schedule",
-        "backfill",
-        "s",
-        "--overlap-policy",
-        "allow-all",
-        "--start-time",
-        "2026-01-01T00:00:01Z",
-    ];
-    quietly(&database, &[&backfill[..], &["--end-time", "2026-01-01T08:20:00Z"]].concat());
+    backfilled(&database, 30_000, &probes);
     let (child, _) = serve_until(&database, " finish ");
     let mut pauses: Vec<f64> = (0..100)
         .map(|_| timed(tempo(&database, &["schedule", "pause", "s"])).as_secs_f64() * 1000.0)

@@ -99,6 +99,17 @@ pub(crate) fn numbers(database: &Path, sql: &str) -> Vec<f64> {
     rows.map(|n| n.expect("it is a number")).collect()
 }
 
+/// Puts so many runs on file at once: a schedule of that work, and a backfill of as many seconds.
+pub(crate) fn backfilled(database: &Path, runs: i64, what: &[&str]) {
+    let first = chrono::DateTime::from_timestamp(1_767_225_601, 0).expect("a time");
+    let last = first + chrono::TimeDelta::seconds(runs - 1);
+    let create = ["schedule", "create", "s", "--interval", "1s", "--paused"];
+    quietly(database, &[&create[..], what].concat());
+    let backfill = ["schedule", "backfill", "s", "--overlap-policy", "allow-all", "--start-time"];
+    let range = [&first.to_rfc3339(), "--end-time", &last.to_rfc3339()];
+    quietly(database, &[&backfill[..], &range].concat());
+}
+
 /// Lets a while pass, for what has no signal of its own.
 pub(crate) fn wait_a_while(span: Duration) {
     std::sync::mpsc::channel::<()>()

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use crate::support::{folder, numbers, quietly, row, tempo};
+use crate::support::{backfilled, folder, numbers, row, tempo};
 use crate::{bare, web};
 
 const RUNS: usize = 10_000;
@@ -13,21 +13,7 @@ const COMMANDS: usize = 1_000;
 /// Puts so many runs on file at once, by a backfill, and lets a server perform them: the milliseconds at which each run began and closed.
 fn perform(folder: &Path, name: &str, runs: usize, what: &[&str], workers: &str) -> (Vec<f64>, f64) {
     let database = folder.join(format!("{name}.db"));
-    let create = ["schedule", "create", "s", "--interval", "1s", "--paused"];
-    quietly(&database, &[&create, what].concat());
-    let start = "2026-01-01T00:00:01Z";
-    let end_of = chrono::DateTime::from_timestamp(1_767_225_600 + i64::try_from(runs).expect("a count"), 0).expect("a time");
-    let backfill = [
-        "schedule",
-        "backfill",
-        "s",
-        "--overlap-policy",
-        "allow-all",
-        "--start-time",
-        start,
-        "--end-time",
-    ];
-    quietly(&database, &[&backfill[..], &[&end_of.to_rfc3339()]].concat());
+    backfilled(&database, i64::try_from(runs).expect("a count"), what);
     let done = tempo(&database, &["-q", "run", "--once", "--workers", workers])
         .stdout(Stdio::null())
         .status()

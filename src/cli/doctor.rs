@@ -11,7 +11,8 @@ use crate::store::Missing;
 /// Check the database, and back it up
 ///
 /// Reads the whole file and checks it. With `--backup` it writes a copy of everything on file as of now, while `tempo run` goes on; the copy is
-/// a database like any other.
+/// a database like any other. To put it in the place of the database, stop `tempo run`, and take away the `-wal` and `-shm` files beside it as
+/// well: they belong to the old one.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Write a copy of the database to this file, which must not be there yet

@@ -143,7 +143,7 @@ impl Mover<'_> {
             self.tell(Event::Resumed { run, step });
         }
         let step = &self.workflow.steps[self.run.progress.position];
-        let deadline = self.run.progress.deadline(step, &self.workflow, self.run.since, self.now);
+        let deadline = self.run.progress.deadline(step, deadline, self.now);
         Ok(Next::Perform(Box::new(Attempt {
             run: self.run.clone(),
             workflow: Arc::clone(&self.workflow),

@@ -226,11 +226,8 @@ fn take(store: &mut Store, caller: &Caller, step: &Step, command: &Command, now:
 }
 
 fn attempt(step: &Step, command: &Command, progress: &Progress, control: &Control, now: DateTime<Utc>) -> AttemptResult {
-    let whole_run = crate::run::step::Workflow {
-        run_timeout: None,
-        steps: Vec::new(),
-    };
-    let deadline = progress.deadline(step, &whole_run, now, now);
+    // The run has its own time, and whoever performs it sees to that.
+    let deadline = progress.deadline(step, None, now);
     let time_left = deadline.map(|d| (d - now).to_std().unwrap_or_default());
     let task = Task {
         step,

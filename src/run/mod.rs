@@ -192,21 +192,14 @@ impl Progress {
             .is_some_and(|(started, limit)| now - started >= limit)
     }
 
-    /// When an attempt that starts now has to be over, if ever.
+    /// When an attempt that starts now has to be over, if ever; `run_over` is when the run has.
     #[must_use]
-    pub fn deadline(
-        &self,
-        step: &Step,
-        workflow: &Workflow,
-        run_started: DateTime<Utc>,
-        now: DateTime<Utc>,
-    ) -> Option<DateTime<Utc>> {
+    pub fn deadline(&self, step: &Step, run_over: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let plus =
             |from: DateTime<Utc>, d: std::time::Duration| TimeDelta::from_std(d).ok().and_then(|d| from.checked_add_signed(d));
         let attempt = step.start_to_close.and_then(|d| plus(now, d));
         let all = step.schedule_to_close.and_then(|d| plus(self.step_started.unwrap_or(now), d));
-        let run = workflow.run_timeout.and_then(|d| plus(run_started, d));
-        attempt.into_iter().chain(all).chain(run).min()
+        attempt.into_iter().chain(all).chain(run_over).min()
     }
 
     fn ended(
@@ -365,7 +358,7 @@ pub fn run_deadline(workflow: &Workflow, run_started: DateTime<Utc>) -> Option<D
     workflow
         .run_timeout
         .and_then(|d| TimeDelta::from_std(d).ok())
-        .map(|d| run_started + d)
+        .and_then(|d| run_started.checked_add_signed(d))
 }
 
 #[cfg(test)]
