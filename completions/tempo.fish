@@ -42,6 +42,10 @@ complete -c tempo -n "__fish_tempo_needs_command" -f -a "run" -d 'Serve: take up
 complete -c tempo -n "__fish_tempo_needs_command" -f -a "status" -d 'Show how things stand: the server, what runs, what comes next, open incidents'
 complete -c tempo -n "__fish_tempo_needs_command" -f -a "step" -d 'Do a step of a script once, whatever happens to the script'
 complete -c tempo -n "__fish_tempo_needs_command" -f -a "sleep" -d 'Wait in a script, over crashes and restarts'
+complete -c tempo -n "__fish_tempo_needs_command" -f -a "apply" -d 'Make the schedules that files define'
+complete -c tempo -n "__fish_tempo_needs_command" -f -a "diff" -d 'Show what `tempo apply` would change, and exit with 1 if anything'
+complete -c tempo -n "__fish_tempo_needs_command" -f -a "export" -d 'Print schedules as a definitions file'
+complete -c tempo -n "__fish_tempo_needs_command" -f -a "schema" -d 'Print the JSON Schema of a definitions file'
 complete -c tempo -n "__fish_tempo_needs_command" -f -a "demo" -d 'See it work: schedules, retries, incidents, a kill in mid-step, and the resume'
 complete -c tempo -n "__fish_tempo_needs_command" -f -a "doctor" -d 'Check the database, and back it up'
 complete -c tempo -n "__fish_tempo_needs_command" -f -a "completions" -d 'Print the completions of a shell'
@@ -554,6 +558,51 @@ never\t'Never'"
 complete -c tempo -n "__fish_tempo_using_subcommand sleep" -s q -l quiet -d 'Say nothing but errors'
 complete -c tempo -n "__fish_tempo_using_subcommand sleep" -s v -l verbose -d 'Say more'
 complete -c tempo -n "__fish_tempo_using_subcommand sleep" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c tempo -n "__fish_tempo_using_subcommand apply" -s f -l file -d 'Files of `[[schedule]]` tables in TOML, or the same as JSON; folders of them; `-` is stdin' -r
+complete -c tempo -n "__fish_tempo_using_subcommand apply" -l db -d 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given' -r -F
+complete -c tempo -n "__fish_tempo_using_subcommand apply" -s o -l output -d 'How data is written to stdout' -r -f -a "text\t'For people'
+json\t'One JSON document'
+jsonl\t'One JSON document a line'"
+complete -c tempo -n "__fish_tempo_using_subcommand apply" -l color -d 'When colours are used' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c tempo -n "__fish_tempo_using_subcommand apply" -l prune -d 'Delete schedules that an earlier apply of the same files made and that they no longer hold; no others'
+complete -c tempo -n "__fish_tempo_using_subcommand apply" -l dry-run -d 'Show what would change, and change nothing'
+complete -c tempo -n "__fish_tempo_using_subcommand apply" -s q -l quiet -d 'Say nothing but errors'
+complete -c tempo -n "__fish_tempo_using_subcommand apply" -s v -l verbose -d 'Say more'
+complete -c tempo -n "__fish_tempo_using_subcommand apply" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c tempo -n "__fish_tempo_using_subcommand diff" -s f -l file -d 'Files of `[[schedule]]` tables in TOML, or the same as JSON; folders of them; `-` is stdin' -r
+complete -c tempo -n "__fish_tempo_using_subcommand diff" -l db -d 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given' -r -F
+complete -c tempo -n "__fish_tempo_using_subcommand diff" -s o -l output -d 'How data is written to stdout' -r -f -a "text\t'For people'
+json\t'One JSON document'
+jsonl\t'One JSON document a line'"
+complete -c tempo -n "__fish_tempo_using_subcommand diff" -l color -d 'When colours are used' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c tempo -n "__fish_tempo_using_subcommand diff" -l prune -d 'Delete schedules that an earlier apply of the same files made and that they no longer hold; no others'
+complete -c tempo -n "__fish_tempo_using_subcommand diff" -s q -l quiet -d 'Say nothing but errors'
+complete -c tempo -n "__fish_tempo_using_subcommand diff" -s v -l verbose -d 'Say more'
+complete -c tempo -n "__fish_tempo_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c tempo -n "__fish_tempo_using_subcommand export" -l db -d 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given' -r -F
+complete -c tempo -n "__fish_tempo_using_subcommand export" -s o -l output -d 'How data is written to stdout' -r -f -a "text\t'For people'
+json\t'One JSON document'
+jsonl\t'One JSON document a line'"
+complete -c tempo -n "__fish_tempo_using_subcommand export" -l color -d 'When colours are used' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c tempo -n "__fish_tempo_using_subcommand export" -s q -l quiet -d 'Say nothing but errors'
+complete -c tempo -n "__fish_tempo_using_subcommand export" -s v -l verbose -d 'Say more'
+complete -c tempo -n "__fish_tempo_using_subcommand export" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c tempo -n "__fish_tempo_using_subcommand schema" -l db -d 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given' -r -F
+complete -c tempo -n "__fish_tempo_using_subcommand schema" -s o -l output -d 'How data is written to stdout' -r -f -a "text\t'For people'
+json\t'One JSON document'
+jsonl\t'One JSON document a line'"
+complete -c tempo -n "__fish_tempo_using_subcommand schema" -l color -d 'When colours are used' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c tempo -n "__fish_tempo_using_subcommand schema" -s q -l quiet -d 'Say nothing but errors'
+complete -c tempo -n "__fish_tempo_using_subcommand schema" -s v -l verbose -d 'Say more'
+complete -c tempo -n "__fish_tempo_using_subcommand schema" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c tempo -n "__fish_tempo_using_subcommand demo" -l port -d 'The port of the targets with `--targets-only`; 0 is any that is free' -r
 complete -c tempo -n "__fish_tempo_using_subcommand demo" -l db -d 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given' -r -F
 complete -c tempo -n "__fish_tempo_using_subcommand demo" -s o -l output -d 'How data is written to stdout' -r -f -a "text\t'For people'

@@ -11,6 +11,7 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::process::Signal;
 
 use super::capped::Capped;
+use super::secrets::Secrets;
 use super::{Control, StopKind, Task};
 use crate::clock::Stopwatch;
 use crate::machine::{self, Process, Tree};
@@ -67,7 +68,8 @@ impl Reach {
 pub(super) fn run(command: &Command, task: &Task<'_>, control: &Control, caller: Caller) -> AttemptResult {
     let watch = Stopwatch::start();
     let failed = |failure: Failure| AttemptResult::new(Ending::Failed(failure), watch.elapsed_ms());
-    let secrets = match secrets(command) {
+    let named = command.env.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    let secrets = match Secrets::read(named) {
         Ok(secrets) => secrets,
         Err(failure) => return failed(failure),
     };
@@ -92,29 +94,7 @@ pub(super) fn run(command: &Command, task: &Task<'_>, control: &Control, caller:
     }
 }
 
-/// The variables whose values are secrets: `env:NAME` is read now, and never stored.
-fn secrets(command: &Command) -> Result<Vec<(String, String)>, Failure> {
-    let named = command
-        .env
-        .iter()
-        .filter_map(|(key, value)| Some((key, value.strip_prefix("env:")?)));
-    named
-        .map(|(key, name)| match machine::environment(name) {
-            Some(secret) => Ok((key.clone(), secret)),
-            None => Err(Failure {
-                error_type: ErrorType::Spawn,
-                message: format!("`{name}` is not set where tempo runs, for `{key}`"),
-            }),
-        })
-        .collect()
-}
-
-fn spawn(
-    command: &Command,
-    task: &Task<'_>,
-    secrets: &[(String, String)],
-    caller: Caller,
-) -> Result<(Child, PipeReader), Failure> {
+fn spawn(command: &Command, task: &Task<'_>, secrets: &Secrets, caller: Caller) -> Result<(Child, PipeReader), Failure> {
     let failure = |message: String| Failure {
         error_type: ErrorType::Spawn,
         message,
@@ -136,8 +116,7 @@ fn spawn(
         .arg0(program)
         .args(&command.argv[1..])
         .envs(task.environment.iter().map(|(k, v)| (k, v)))
-        .envs(command.env.iter().filter(|(_, v)| !v.starts_with("env:")))
-        .envs(secrets.iter().map(|(k, v)| (k, v)))
+        .envs(command.env.iter().map(|(key, value)| (key, secrets.revealed(value))))
         .stdout(writer.try_clone().map_err(pipe)?);
     match caller {
         // Its steps are not those of a script that this server may have been started by.
@@ -287,7 +266,7 @@ fn result(
     command: &Command,
     end: End,
     task: &Task<'_>,
-    (secrets, caller): (&[(String, String)], Caller),
+    (secrets, caller): (&Secrets, Caller),
     watch: Stopwatch,
 ) -> AttemptResult {
     let exit_code = end.status.code();
@@ -308,28 +287,12 @@ fn result(
         (None, false, Some(code), _) => of(ErrorType::NonZeroExit, format!("exit {code}")),
         (None, false, None, signal) => of(ErrorType::Signal, format!("killed by signal {}", signal.unwrap_or_default())),
     };
-    let output = masked(end.output.into_bytes(), secrets);
+    let output = secrets.masked(end.output.into_bytes());
     AttemptResult {
         exit_code,
         output,
         ..AttemptResult::new(ending, watch.elapsed_ms())
     }
-}
-
-/// The output without the values of secrets.
-fn masked(mut output: Vec<u8>, secrets: &[(String, String)]) -> Vec<u8> {
-    for secret in secrets.iter().map(|(_, s)| s.as_bytes()).filter(|s| !s.is_empty()) {
-        let mut clean = Vec::with_capacity(output.len());
-        let mut rest = output.as_slice();
-        while let Some(at) = rest.windows(secret.len()).position(|w| w == secret) {
-            clean.extend(&rest[..at]);
-            clean.extend(b"***");
-            rest = &rest[at + secret.len()..];
-        }
-        clean.extend(rest);
-        output = clean;
-    }
-    output
 }
 
 #[cfg(test)]

@@ -1,9 +1,15 @@
 //! DOING: the only outward effects: HTTP requests and processes. Never sees the file.
 
+mod bounded;
 mod capped;
+mod certificate;
 mod command;
 mod control;
+mod dns;
 mod http;
+mod judge;
+mod secrets;
+mod tcp;
 
 pub(crate) use control::{Control, StopKind};
 
@@ -13,6 +19,7 @@ use self::command::Caller;
 pub(crate) use self::command::PARENT;
 use crate::machine::Process;
 use crate::run::outcome::AttemptResult;
+use crate::run::probe::Probe;
 use crate::run::step::{Command, Step, Work};
 
 /// One attempt to be made.
@@ -42,7 +49,11 @@ pub(crate) struct Live;
 impl Actions for Live {
     fn perform(&self, task: &Task<'_>, control: &Control) -> AttemptResult {
         match &task.step.work {
-            Work::Probe(probe) => http::probe(probe, task, control),
+            Work::Probe(probe) => match probe {
+                Probe::Http(http) => http::probe(http, task, control),
+                Probe::Tcp { host, port } => tcp::probe((host, *port), task, control),
+                Probe::Dns(dns) => dns::probe(dns, task, control),
+            },
             Work::Command(command) => command::run(command, task, control, Caller::Server),
         }
     }

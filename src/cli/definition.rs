@@ -1,15 +1,16 @@
 //! The flags that define a schedule or a workflow: when, what, by which policies, in which state.
 
-use std::io::Read as _;
-
 use chrono::{DateTime, Utc};
 
 use super::Context;
 use crate::error::{Error, Kind};
 use crate::files;
-use crate::ops::{Clearable, Patch, Remaining, instant};
-use crate::run::written::{Action, ProbeTable, ProbeText, RetryText, StepText};
-use crate::schedule::{OverlapPolicy, Policies};
+use crate::files::paper::Paper;
+use crate::files::tree::Source;
+use crate::ops::{Clearable, Patch};
+use crate::run::written::{Action, ProbeTable, ProbeText, RetryText, StatusText, StepText};
+use crate::schedule::{OverlapPolicy, Policies, Remaining};
+use crate::spec::instant;
 use crate::spec::written::{CalendarText, Exclusion, Written};
 use crate::spec::zone::{Gap, Repeat, Zone, Zones as _};
 use crate::zoneinfo::ZoneInfo;
@@ -190,37 +191,22 @@ impl WhenArgs {
     }
 
     fn gap(&self) -> Result<Option<Gap>, Error> {
-        choice(
-            "--dst-gap",
-            self.dst_gap.as_deref(),
-            &[("skip", Gap::Skip), ("shift", Gap::Shift)],
-        )
+        self.dst_gap.as_deref().map(Gap::parse).transpose()
     }
 
     fn repeat(&self) -> Result<Option<Repeat>, Error> {
-        let choices = [("both", Repeat::Both), ("first", Repeat::First), ("last", Repeat::Last)];
-        choice("--dst-repeat", self.dst_repeat.as_deref(), &choices)
+        self.dst_repeat.as_deref().map(Repeat::parse).transpose()
     }
-}
-
-fn choice<T: Copy>(flag: &str, given: Option<&str>, choices: &[(&str, T)]) -> Result<Option<T>, Error> {
-    let Some(given) = given else { return Ok(None) };
-    choices
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(given))
-        .map(|(_, c)| Some(*c))
-        .ok_or_else(|| {
-            let names: Vec<_> = choices.iter().map(|(n, _)| *n).collect();
-            Error::new(Kind::Usage, format_args!("`{given}` is not a choice of `{flag}`"))
-                .hint(format_args!("They are {}.", names.join(", ")))
-        })
 }
 
 impl WhatArgs {
     /// The steps, if any are named.
     fn steps(&self) -> Result<Option<Vec<StepText>>, Error> {
         let mut steps = if let Some(file) = &self.steps {
-            files::steps::parse(&read_file(file)?, file)?
+            files::steps::parse(&Source {
+                name: file,
+                text: &Paper::read(file)?.text,
+            })?
         } else if !self.probe.is_empty() {
             self.probe.iter().map(|p| probe(p)).collect::<Result<_, _>>()?
         } else if let Some(line) = &self.shell {
@@ -326,7 +312,7 @@ impl StepArgs {
     }
 }
 
-/// Reads `NAME=URL [status=200] [timeout=5s] [method=GET]`.
+/// Reads `NAME=URL [status=200] [timeout=5s] [method=GET]`, and other keys of a probe that hold one word.
 fn probe(written: &str) -> Result<StepText, Error> {
     let refuse = |rule: String| {
         Error::new(Kind::Usage, format_args!("{rule} in probe `{}`", written.escape_debug()))
@@ -345,35 +331,44 @@ fn probe(written: &str) -> Result<StepText, Error> {
         ..ProbeTable::default()
     };
     for word in words {
-        match word.split_once('=') {
-            Some(("status", status)) => {
-                table.status = Some(
-                    status
-                        .parse()
-                        .map_err(|_| refuse(format!("status `{status}` is not a number from 100 to 599")))?,
-                );
+        let (key, value) = word.split_once('=').unwrap_or((word, ""));
+        let text = Some(value.to_owned());
+        let number = || {
+            let number = value.parse();
+            number
+                .map(Some)
+                .map_err(|_| refuse(format!("`{value}` of `{key}` is not a number")))
+        };
+        match key {
+            "status" => table.status = text.map(StatusText::List),
+            "timeout" => table.timeout = text,
+            "method" => table.method = text,
+            "bearer" => table.bearer = text,
+            "basic_auth" => table.basic_auth = text,
+            "redirects" => table.redirects = number()?,
+            "body_contains" => table.body_contains = text,
+            "body_matches" => table.body_matches = text,
+            "max_elapsed" => table.max_elapsed = text,
+            "min_certificate_days" => table.min_certificate_days = number()?,
+            "ca_file" => table.ca_file = text,
+            _ => {
+                let more = "`status=…`, `timeout=…`, `method=…`, `redirects=…`, `max_elapsed=…`, `body_contains=…`, `body_matches=…`, \
+                    `basic_auth=…`, `bearer=…`, `min_certificate_days=…` or `ca_file=…`";
+                return Err(refuse(format!("`{word}` is not {more}")));
             }
-            Some(("timeout", timeout)) => table.timeout = Some(timeout.to_owned()),
-            Some(("method", method)) => table.method = Some(method.to_owned()),
-            _ => return Err(refuse(format!("`{word}` is not `status=…`, `timeout=…` or `method=…`"))),
         }
+    }
+    // One code is a number, as in a file.
+    if let Some(StatusText::List(code)) = &table.status
+        && let Ok(code) = code.parse()
+    {
+        table.status = Some(StatusText::Code(code));
     }
     Ok(StepText {
         name: name.to_owned(),
-        probe: Some(ProbeText::Table(table)),
+        probe: Some(ProbeText::Table(Box::new(table))),
         ..StepText::default()
     })
-}
-
-fn read_file(name: &str) -> Result<String, Error> {
-    let mut text = String::new();
-    let read = if name == "-" {
-        std::io::stdin().read_to_string(&mut text).map(|_| ())
-    } else {
-        std::fs::read_to_string(name).map(|t| text = t)
-    };
-    read.map_err(|e| Error::new(Kind::Usage, format_args!("cannot read the steps from `{name}`")).because(e))?;
-    Ok(text)
 }
 
 /// Reads an overlap policy that may be named.

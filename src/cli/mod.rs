@@ -1,14 +1,18 @@
 //! The command line: one file per subcommand, a folder per family. Each parses, calls `ops` or the engine, and shows.
 
+mod apply;
 mod completions;
 mod definition;
 mod demo;
+mod diff;
 mod doctor;
+mod export;
 mod incident;
 mod interrupt;
 mod man;
 mod run;
 mod schedule;
+mod schema;
 mod sleep;
 mod status;
 mod step;
@@ -78,6 +82,10 @@ enum Command {
     Status(status::Args),
     Step(step::Args),
     Sleep(sleep::Args),
+    Apply(apply::Args),
+    Diff(diff::Args),
+    Export(export::Args),
+    Schema(schema::Args),
     Demo(demo::Args),
     Doctor(doctor::Args),
     Completions(completions::Args),
@@ -177,6 +185,10 @@ fn perform(context: &Context, command: Command) -> Result<(), Error> {
         Command::Status(args) => status::run(context, &args),
         Command::Step(args) => step::run(context, &args),
         Command::Sleep(args) => sleep::run(context, &args),
+        Command::Apply(args) => apply::run(context, &args),
+        Command::Diff(args) => diff::run(context, &args),
+        Command::Export(args) => export::run(context, &args),
+        Command::Schema(args) => schema::run(context, &args),
         Command::Demo(args) => demo::run(context, &args),
         Command::Doctor(args) => doctor::run(context, &args),
         Command::Completions(args) => completions::run(context, &args),

@@ -3,7 +3,7 @@
 use crate::error::{Error, Kind};
 use crate::names::nearest;
 use crate::run::written::Action;
-use crate::schedule::{OverlapPolicy, Policies, State};
+use crate::schedule::{OverlapPolicy, Policies, Remaining, State};
 use crate::spec::written::Written;
 
 /// What is named; everything else stays as it is.
@@ -29,38 +29,6 @@ pub(crate) struct Patch {
     pub(crate) remaining_actions: Option<Remaining>,
     /// What is emptied first.
     pub(crate) clear: Vec<Clearable>,
-}
-
-/// How many scheduled starts are left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Remaining {
-    /// As many as there are times.
-    Unlimited,
-    /// So many.
-    Only(u64),
-}
-
-impl Remaining {
-    /// Reads a number, or `unlimited`.
-    ///
-    /// # Errors
-    /// `Usage` when it is neither.
-    pub(crate) fn parse(written: &str) -> Result<Self, Error> {
-        if written.eq_ignore_ascii_case("unlimited") {
-            return Ok(Self::Unlimited);
-        }
-        written.parse().map(Self::Only).map_err(|_| {
-            Error::new(Kind::Usage, format_args!("`{written}` is not a number of actions"))
-                .hint("Write a number, or `unlimited`.")
-        })
-    }
-
-    fn limit(self) -> Option<u64> {
-        match self {
-            Self::Unlimited => None,
-            Self::Only(n) => Some(n),
-        }
-    }
 }
 
 /// What can be emptied.

@@ -1,14 +1,15 @@
 //! ONE FUNCTION PER VERB: what the commands and the page both do. Each works in the transaction it is handed; nothing here prints.
 
+mod apply;
 mod change;
 mod explain;
 mod incidents;
-pub(crate) mod instant;
 mod requests;
 mod schedules;
 mod simulate;
 
-pub(crate) use change::{Clearable, Patch, Remaining};
+pub(crate) use apply::{Change, Defining, Difference, Prune, apply, compare, export};
+pub(crate) use change::{Clearable, Patch};
 pub(crate) use explain::explain;
 pub(crate) use incidents::{ack, find_incident, resolve};
 pub(crate) use requests::{RunStop, backfill, cancel_backfill, retry_run, start_workflow, stop_run, trigger};

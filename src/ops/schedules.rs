@@ -109,9 +109,14 @@ pub(crate) fn create(
             ),
         };
     }
-    let next = next_of(&spec, &whole.state, now, now);
-    write.insert_schedule(&new(id, &whole, next), now)?;
+    insert(write, id, &whole, &spec, now)?;
     Ok(Created::New)
+}
+
+/// Puts a schedule on file that has been checked: its key.
+pub(super) fn insert(write: &Write<'_>, id: &ScheduleId, whole: &Whole, spec: &Spec, now: DateTime<Utc>) -> Result<i64, Error> {
+    let next = next_of(spec, &whole.state, now, now);
+    write.insert_schedule(&new(id, whole, next), now)
 }
 
 /// Changes what is named of a schedule. Times due up to `now` stay with what it was.
@@ -135,8 +140,24 @@ pub(crate) fn update(
     // A spec that could never fire is refused where it is new; one that has come to its end may still be changed otherwise.
     let never = if after.spec == before.spec { Never::Allow } else { never };
     let spec = check(id, &after, zones, never, now)?;
-    let old = Spec::compile(&before.spec, id.as_str(), zones)?;
-    replace(write, &row, &before, &after, (&old, &spec), now)
+    change_to(write, zones, &row, &before, &after, &spec, now)
+}
+
+/// Makes a schedule what has been checked, with the spec of that; nothing is written where nothing changes.
+pub(super) fn change_to(
+    write: &Write<'_>,
+    zones: &dyn Zones,
+    row: &ScheduleRow,
+    before: &Whole,
+    after: &Whole,
+    spec: &Spec,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    if after == before {
+        return Ok(());
+    }
+    let old = Spec::compile(&before.spec, row.id.as_str(), zones)?;
+    replace(write, row, before, after, (&old, spec), now)
 }
 
 /// Pauses schedules; `note` replaces theirs where it is given.
@@ -239,7 +260,7 @@ fn normal(mut whole: Whole) -> Result<Whole, Error> {
 }
 
 /// Everything that can be wrong with a schedule.
-fn check(id: &ScheduleId, whole: &Whole, zones: &dyn Zones, never: Never, now: DateTime<Utc>) -> Result<Spec, Error> {
+pub(super) fn check(id: &ScheduleId, whole: &Whole, zones: &dyn Zones, never: Never, now: DateTime<Utc>) -> Result<Spec, Error> {
     let spec = Spec::compile(&whole.spec, id.as_str(), zones)?;
     Workflow::check(&whole.action)?;
     if let (Some(start), Some(end)) = (whole.spec.start_time, whole.spec.end_time)

@@ -155,6 +155,24 @@ pub(crate) struct RequestView {
     pub(crate) times: Option<u64>,
 }
 
+/// What becomes of a schedule that a file defines.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct ChangeView {
+    pub(crate) id: String,
+    pub(crate) change: &'static str,
+    pub(crate) fields: Vec<FieldChangeView>,
+    pub(crate) line: Option<usize>,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// A field that is different.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct FieldChangeView {
+    pub(crate) name: String,
+    pub(crate) old: serde_json::Value,
+    pub(crate) new: serde_json::Value,
+}
+
 /// A schedule that was deleted.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct DeletedView {

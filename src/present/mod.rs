@@ -7,10 +7,10 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 
 use crate::error::Error;
-use crate::ops::{self, Outlook, WouldBe};
+use crate::ops::{self, Difference, Outlook, WouldBe};
 use crate::output::views::{
-    AccountView, ActionView, AttemptView, BackfillView, ComingView, DstNote, IncidentView, Instant, NextView, OccurrenceView,
-    RecentAction, Results, RunView, RunningAction, ScheduleView, SimulatedView, StatusView, StepView,
+    AccountView, ActionView, AttemptView, BackfillView, ChangeView, ComingView, DstNote, FieldChangeView, IncidentView, Instant,
+    NextView, OccurrenceView, RecentAction, Results, RunView, RunningAction, ScheduleView, SimulatedView, StatusView, StepView,
 };
 use crate::run::Stop;
 use crate::run::outcome::Status;
@@ -244,6 +244,22 @@ pub(crate) fn simulated(schedule: &WouldBe, outlook: &Outlook, outcome: &ops::Si
     }
     views.sort_by_key(|v| v.at);
     views
+}
+
+/// What becomes of a schedule that a file defines.
+pub(crate) fn change(difference: &Difference) -> ChangeView {
+    let fields = difference.fields.iter().map(|f| FieldChangeView {
+        name: f.name.clone(),
+        old: f.old.clone(),
+        new: f.new.clone(),
+    });
+    ChangeView {
+        id: difference.id.to_string(),
+        change: difference.change.name(),
+        fields: fields.collect(),
+        line: difference.line,
+        warnings: difference.warnings.clone(),
+    }
 }
 
 fn local(spec: &Spec, at: DateTime<Utc>) -> String {

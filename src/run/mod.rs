@@ -3,6 +3,7 @@
 //! A run is at one step. [`Progress`] says where it stands; [`Progress::on`] is the only function that changes it, and says what else follows.
 
 pub mod outcome;
+pub mod probe;
 pub mod retry;
 pub mod step;
 pub mod written;
@@ -10,6 +11,7 @@ pub mod written;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use self::outcome::{AttemptResult, Ending, ErrorType, Failure, Status};
+use self::probe::Probe;
 use self::step::{Step, Work, Workflow};
 use self::written::{OnFailure, OnLost};
 use crate::error::{Error, Kind};
@@ -213,7 +215,11 @@ impl Progress {
         match &result.ending {
             Ending::Ok => {
                 let said = match &step.work {
-                    Work::Probe(_) => format!("ok status={}", result.status_code.unwrap_or_default()),
+                    Work::Probe(probe) => match probe {
+                        Probe::Http(_) => format!("ok status={}", result.status_code.unwrap_or_default()),
+                        Probe::Tcp { .. } => "ok connected".to_owned(),
+                        Probe::Dns(_) => "ok resolved".to_owned(),
+                    },
                     Work::Command(_) => format!("ok exit={}", result.exit_code.unwrap_or_default()),
                 };
                 self.step_closed(workflow, Status::Completed, said, None)

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::outcome::ErrorType;
+use super::probe::Probe;
 use super::retry::RetryPolicy;
-use super::written::{Action, OnFailure, OnLost, ProbeTable, ProbeText, StepText};
+use super::written::{Action, OnFailure, OnLost, StepText};
 use crate::error::{Error, Kind};
 use crate::names::{StepName, WorkflowId, nearest};
 use crate::spec::text;
@@ -42,23 +43,12 @@ pub struct Step {
 }
 
 /// What a step does.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Work {
-    /// An HTTP request.
+    /// A question over the network.
     Probe(Probe),
     /// A process.
     Command(Command),
-}
-
-/// An HTTP(S) request and what it should come to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Probe {
-    /// Absolute, http or https.
-    pub url: String,
-    /// The status that is right.
-    pub status: u16,
-    /// An upper-case token.
-    pub method: String,
 }
 
 /// A process and what it should come to.
@@ -125,7 +115,7 @@ impl Step {
         let mut start_to_close = duration_of(&in_step("start-to-close timeout"), written.start_to_close_timeout.as_deref())?;
         let (work, mut retry, on_failure) = match &written.probe {
             Some(probe) => {
-                let (probe, timeout) = probe_of(&name, probe)?;
+                let (probe, timeout) = Probe::check(&name, probe)?;
                 let whole = start_to_close.unwrap_or(PROBE_START_TO_CLOSE);
                 start_to_close = Some(timeout.map_or(whole, |t| t.min(whole)));
                 let for_commands = [
@@ -201,7 +191,7 @@ impl Step {
     #[must_use]
     pub fn target(&self) -> String {
         match &self.work {
-            Work::Probe(p) => p.url.clone(),
+            Work::Probe(p) => p.target(),
             Work::Command(c) => match c.argv.as_slice() {
                 [shell, flag, line] if shell == "/bin/sh" && flag == "-c" => line.clone(),
                 argv => argv.join(" "),
@@ -221,7 +211,7 @@ fn error_type(name: &str) -> Result<ErrorType, Error> {
     })
 }
 
-fn duration_of(what: &str, written: Option<&str>) -> Result<Option<Duration>, Error> {
+pub(super) fn duration_of(what: &str, written: Option<&str>) -> Result<Option<Duration>, Error> {
     let Some(written) = written else { return Ok(None) };
     let d = text::duration(written)?;
     if d.is_zero() {
@@ -231,63 +221,6 @@ fn duration_of(what: &str, written: Option<&str>) -> Result<Option<Duration>, Er
         ));
     }
     Ok(Some(d))
-}
-
-fn probe_of(name: &StepName, written: &ProbeText) -> Result<(Probe, Option<Duration>), Error> {
-    let table = match written {
-        ProbeText::Url(url) => ProbeTable {
-            url: url.clone(),
-            ..ProbeTable::default()
-        },
-        ProbeText::Table(table) => table.clone(),
-    };
-    check_url(name, &table.url)?;
-    let status = table.status.unwrap_or(200);
-    if !(100..=599).contains(&status) {
-        return Err(Error::new(
-            Kind::Usage,
-            format_args!("status `{status}` of probe `{name}` is out of range 100-599"),
-        ));
-    }
-    let method = table.method.as_deref().unwrap_or("GET").to_ascii_uppercase();
-    if method.is_empty() || !method.chars().all(|c| c.is_ascii_uppercase()) {
-        return Err(Error::new(
-            Kind::Usage,
-            format_args!("method `{}` of probe `{name}` is not one", method.escape_debug()),
-        )
-        .hint("Methods are GET, HEAD, POST, PUT, DELETE, OPTIONS and PATCH."));
-    }
-    let timeout = duration_of(&format!("timeout of probe `{name}`"), table.timeout.as_deref())?;
-    Ok((
-        Probe {
-            url: table.url,
-            status,
-            method,
-        },
-        timeout,
-    ))
-}
-
-fn check_url(name: &StepName, url: &str) -> Result<(), Error> {
-    let refuse = |rule: String| {
-        Err(Error::new(Kind::Usage, format_args!("probe `{name}`: {rule}"))
-            .hint("Write a probe as 'NAME=http://host:port/path' or 'NAME=https://…'."))
-    };
-    if url.is_empty() {
-        return refuse("no URL is given".to_owned());
-    }
-    let Ok(uri) = url.parse::<http::Uri>() else {
-        return refuse(format!("`{}` is not a URL", url.escape_debug()));
-    };
-    match uri.scheme_str() {
-        Some("http" | "https") => {}
-        Some(other) => return refuse(format!("the scheme `{other}` of `{url}` is not http or https")),
-        None => return refuse(format!("`{url}` has no scheme")),
-    }
-    if uri.host().is_none_or(str::is_empty) {
-        return refuse(format!("`{url}` has no host"));
-    }
-    Ok(())
 }
 
 fn command_of(name: &StepName, written: &StepText) -> Result<Command, Error> {

@@ -84,6 +84,75 @@ impl Policies {
     }
 }
 
+/// How many scheduled starts are left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Remaining {
+    /// As many as there are times.
+    Unlimited,
+    /// So many.
+    Only(u64),
+}
+
+impl Remaining {
+    /// Reads a number, or `unlimited`.
+    ///
+    /// # Errors
+    /// `Usage` when it is neither.
+    pub fn parse(written: &str) -> Result<Self, Error> {
+        if written.eq_ignore_ascii_case("unlimited") {
+            return Ok(Self::Unlimited);
+        }
+        written.parse().map(Self::Only).map_err(|_| {
+            Error::new(Kind::Usage, format_args!("`{written}` is not a number of actions"))
+                .hint("Write a number, or `unlimited`.")
+        })
+    }
+
+    /// The number, where there is one.
+    #[must_use]
+    pub fn limit(self) -> Option<u64> {
+        match self {
+            Self::Unlimited => None,
+            Self::Only(n) => Some(n),
+        }
+    }
+}
+
+/// What a definition on paper says of the state; what it leaves out is left to people and runs.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Declared {
+    /// What people should know of it.
+    pub note: Option<String>,
+    /// Whether it starts nothing by itself.
+    pub paused: Option<bool>,
+    /// How many scheduled starts there are, or that there is no limit.
+    pub remaining_actions: Option<Remaining>,
+}
+
+impl Declared {
+    /// The state that it makes of one, where the same paper said `before` last time: what it no longer says is undone.
+    #[must_use]
+    pub fn over(&self, state: &State, before: Option<&Self>) -> State {
+        let unsaid = Self::default();
+        let before = before.unwrap_or(&unsaid);
+        let note = self.note.clone().or_else(|| before.note.as_ref().map(|_| String::new()));
+        let paused = self.paused.or_else(|| before.paused.map(|_| false));
+        // Counted down since it was said: only another number begins anew.
+        let remaining = if self.remaining_actions == before.remaining_actions {
+            None
+        } else {
+            Some(self.remaining_actions.and_then(Remaining::limit))
+        };
+        State {
+            note: note.unwrap_or_else(|| state.note.clone()),
+            paused: paused.unwrap_or(state.paused),
+            remaining_actions: remaining.unwrap_or(state.remaining_actions),
+        }
+    }
+}
+
 /// The state that people and runs change while the definition stays.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct State {

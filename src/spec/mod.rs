@@ -9,6 +9,7 @@ mod days;
 pub mod describe;
 mod exclude;
 pub mod field;
+pub mod instant;
 pub mod interval;
 pub mod jitter;
 mod notes;

@@ -79,16 +79,20 @@ impl Written {
 
 /// A calendar as one text per field; a field left out has its default: second, minute, hour 0, the rest any.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct CalendarText {
     #[expect(missing_docs, reason = "the name says it")]
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "text_or_number")]
+    #[cfg_attr(test, schemars(with = "Option<TextOrNumber>"))]
     pub second: Option<String>,
     #[expect(missing_docs, reason = "the name says it")]
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "text_or_number")]
+    #[cfg_attr(test, schemars(with = "Option<TextOrNumber>"))]
     pub minute: Option<String>,
     #[expect(missing_docs, reason = "the name says it")]
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "text_or_number")]
+    #[cfg_attr(test, schemars(with = "Option<TextOrNumber>"))]
     pub hour: Option<String>,
     #[expect(missing_docs, reason = "the name says it")]
     #[serde(
@@ -96,12 +100,15 @@ pub struct CalendarText {
         alias = "dayOfMonth",
         deserialize_with = "text_or_number"
     )]
+    #[cfg_attr(test, schemars(with = "Option<TextOrNumber>"))]
     pub day_of_month: Option<String>,
     #[expect(missing_docs, reason = "the name says it")]
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "text_or_number")]
+    #[cfg_attr(test, schemars(with = "Option<TextOrNumber>"))]
     pub month: Option<String>,
     #[expect(missing_docs, reason = "the name says it")]
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "text_or_number")]
+    #[cfg_attr(test, schemars(with = "Option<TextOrNumber>"))]
     pub year: Option<String>,
     #[expect(missing_docs, reason = "the name says it")]
     #[serde(
@@ -109,6 +116,7 @@ pub struct CalendarText {
         alias = "dayOfWeek",
         deserialize_with = "text_or_number"
     )]
+    #[cfg_attr(test, schemars(with = "Option<TextOrNumber>"))]
     pub day_of_week: Option<String>,
     #[expect(missing_docs, reason = "the name says it")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -116,6 +124,7 @@ pub struct CalendarText {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged, expecting = "a text like \"9\" or \"Mon-Fri\", or a whole number")]
 enum TextOrNumber {
     Text(String),
@@ -130,7 +139,7 @@ fn text_or_number<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<St
 }
 
 /// The entries of a JSON object in their order, each value as it was written.
-struct Object<'a>(Vec<(String, &'a RawValue)>);
+pub(crate) struct Object<'a>(pub(crate) Vec<(String, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Object<'de> {
     fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
@@ -156,6 +165,7 @@ impl<'de> Deserialize<'de> for Object<'de> {
 
 /// An exclusion: a date, or a calendar in which time fields left out mean any.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged, expecting = "a date like \"2026-12-25\", or a calendar")]
 pub enum Exclusion {
     /// `2026-12-25`.

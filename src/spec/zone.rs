@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::calendar::Calendar;
 use super::exclude::next_allowed;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 
 /// From `start` on (Unix seconds, inclusive) the wall clock is `offset` seconds ahead of UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +81,61 @@ pub enum Repeat {
     First,
     /// It happens in the last pass only.
     Last,
+}
+
+impl Gap {
+    /// The name, as in the file and in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Skip => "skip",
+            Self::Shift => "shift",
+        }
+    }
+
+    /// The choice of that name, in any case.
+    ///
+    /// # Errors
+    /// `Usage` that lists the names.
+    pub fn parse(name: &str) -> Result<Self, Error> {
+        choice(
+            "daylight saving's gap",
+            name,
+            [Self::Skip, Self::Shift].map(|g| (g.name(), g)),
+        )
+    }
+}
+
+impl Repeat {
+    /// The name, as in the file and in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Both => "both",
+            Self::First => "first",
+            Self::Last => "last",
+        }
+    }
+
+    /// The choice of that name, in any case.
+    ///
+    /// # Errors
+    /// `Usage` that lists the names.
+    pub fn parse(name: &str) -> Result<Self, Error> {
+        let all = [Self::Both, Self::First, Self::Last].map(|r| (r.name(), r));
+        choice("a time that daylight saving repeats", name, all)
+    }
+}
+
+fn choice<T: Copy, const N: usize>(of: &str, given: &str, choices: [(&str, T); N]) -> Result<T, Error> {
+    let found = choices.iter().find(|(name, _)| name.eq_ignore_ascii_case(given));
+    found.map(|(_, choice)| *choice).ok_or_else(|| {
+        Error::new(
+            Kind::Usage,
+            format_args!("`{}` is not a choice for {of}", given.escape_debug()),
+        )
+        .hint(format_args!("They are {}.", choices.map(|(name, _)| name).join(", ")))
+    })
 }
 
 /// What a schedule chose for daylight saving.

@@ -9,7 +9,7 @@ use super::schedules::Shown;
 use crate::error::Error;
 use crate::names::ScheduleId;
 use crate::run::written::Action;
-use crate::schedule::{Policies, State};
+use crate::schedule::{Declared, Policies, State};
 use crate::spec::written::Written;
 
 /// A schedule to be put on file.
@@ -165,6 +165,17 @@ impl Write<'_> {
             ":paused": new.state.paused,
             ":now": ms(now),
         });
+        done.map(|_| ()).attempt(what)
+    }
+
+    /// Keeps whose a schedule is, and what is said of its state there.
+    pub(crate) fn record_source(&self, key: i64, source: &str, declared: &Declared) -> Result<(), Error> {
+        const SQL: &str = "UPDATE schedule SET source = :source, declared = :declared
+            WHERE key = :key AND (source IS NOT :source OR declared IS NOT :declared)";
+        let what = "record where the schedule is defined";
+        let mut statement = self.0.0.prepare_cached(SQL).attempt(what)?;
+        let declared = to_json("state", declared)?;
+        let done = statement.execute(named_params! {":key": key, ":source": source, ":declared": declared});
         done.map(|_| ()).attempt(what)
     }
 

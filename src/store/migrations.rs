@@ -13,6 +13,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema.sql"),
     include_str!("version2.sql"),
     include_str!("version3.sql"),
+    include_str!("version4.sql"),
 ];
 
 /// Brings the file to the version of this tempo.

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::names::ScheduleId;
 use crate::run::written::Action;
 use crate::schedule::counters::Counters;
-use crate::schedule::{OverlapPolicy, Policies, State};
+use crate::schedule::{Declared, OverlapPolicy, Policies, State};
 use crate::spec::written::Written;
 use crate::spec::zone::Zones;
 use crate::spec::{Spec, describe};
@@ -234,6 +234,34 @@ impl Read<'_> {
         let mut statement = self.0.prepare_cached(SQL).attempt("list the schedules")?;
         let rows = statement.query_map([], |r| r.get("id")).attempt("list the schedules")?;
         rows.collect::<rusqlite::Result<_>>().attempt("list the schedules")
+    }
+
+    /// The file that a schedule is defined in, where one is, and what it said of its state last.
+    pub(crate) fn owner(&self, key: i64) -> Result<Option<(String, Declared)>, Error> {
+        const SQL: &str = "SELECT source, declared FROM schedule WHERE key = :key AND source IS NOT NULL";
+        let what = "ask where the schedule is defined";
+        let mut statement = self.0.prepare_cached(SQL).attempt(what)?;
+        let found = statement.query_row(named_params! {":key": key}, |r| {
+            Ok((r.get::<_, String>("source")?, r.get::<_, String>("declared")?))
+        });
+        let found = found.optional().attempt(what)?;
+        found
+            .map(|(source, declared)| Ok((source, json("state", &declared)?)))
+            .transpose()
+    }
+
+    /// The schedules that are defined in files, and in which, in the order of their ids.
+    pub(crate) fn sources(&self) -> Result<Vec<(ScheduleId, String)>, Error> {
+        const SQL: &str = "SELECT id, source FROM schedule WHERE source IS NOT NULL ORDER BY id";
+        let what = "list the schedules that are defined in files";
+        let mut statement = self.0.prepare_cached(SQL).attempt(what)?;
+        let rows = statement.query_map([], |r| Ok((r.get::<_, String>("id")?, r.get("source")?)));
+        let rows = rows.attempt(what)?;
+        rows.map(|row| {
+            let (id, source) = row.attempt(what)?;
+            Ok((ScheduleId::try_from(id)?, source))
+        })
+        .collect()
     }
 
     /// The key of the schedule of that id.

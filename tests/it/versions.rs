@@ -67,3 +67,31 @@ fn a_file_of_version_2_opens_and_a_run_that_failed_in_it_goes_on() {
     let request = env.json(&["schedule", "trigger", "often"]);
     assert_eq!(request["runs"], json!([]), "{request}");
 }
+
+#[test]
+fn a_file_of_version_3_opens_and_its_script_goes_on_where_it_was() {
+    let env = Env::new();
+    let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/data/v3.db");
+    std::fs::copy(stored, env.database()).unwrap();
+    let failed = env.json(&["workflow", "list", "--schedule", "nightly"])[0].clone();
+    let run = failed["run_id"].as_str().unwrap();
+    assert_eq!(failed["status"], "Failed");
+    env.tempo(&["workflow", "retry", run]).ok();
+    // What waits since version 3 is carried out, a step of a script that was done is not done again.
+    let folder = Path::new(env!("CARGO_BIN_EXE_tempo")).parent().unwrap();
+    let path = format!("{}:/usr/bin:/bin", folder.display());
+    let _ = env.command(&["run", "--once"]).env("PATH", path).output().unwrap();
+    let again = env.json(&["workflow", "describe", run]);
+    let step = &again["steps"][0];
+    assert_eq!(step["attempts"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        (
+            &step["steps"][0]["name"],
+            step["steps"][0]["attempts"].as_array().unwrap().len()
+        ),
+        (&json!("dump"), 1)
+    );
+    assert_eq!(env.json(&["schedule", "describe", "often"])["num_actions"], 1);
+    let exported = env.tempo(&["export"]).ok();
+    assert!(exported.contains("note = \"made by version 3 of the file\""), "{exported}");
+}

@@ -7,9 +7,10 @@ use super::super::{definition, wait};
 use super::trigger::{run_views, verdict};
 use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
-use crate::ops::{self, instant};
+use crate::ops;
 use crate::output::counted;
 use crate::output::views::{Instant, RequestView, rfc3339};
+use crate::spec::instant;
 use crate::spec::text;
 use crate::spec::zone::Zone;
 

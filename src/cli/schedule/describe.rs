@@ -8,7 +8,7 @@ use crate::output::times::Times;
 use crate::output::ui::tame;
 use crate::output::views::ScheduleView;
 use crate::output::{Style, counted};
-use crate::run::written::{ProbeText, StepText};
+use crate::run::written::StepText;
 use crate::spec::zone::Zones as _;
 
 /// Show all of a schedule
@@ -113,16 +113,7 @@ fn show(context: &Context, v: &ScheduleView) -> Result<(), Error> {
 /// What a step does, in a line.
 fn said(step: &StepText) -> String {
     match (&step.probe, &step.command, &step.shell) {
-        (Some(ProbeText::Url(url)), ..) => format!("GET {url}"),
-        (Some(ProbeText::Table(t)), ..) => {
-            let timeout = t.timeout.as_ref().map_or_else(String::new, |d| format!(" within {d}"));
-            format!(
-                "{} {} → {}{timeout}",
-                t.method.as_deref().unwrap_or("GET"),
-                t.url,
-                t.status.unwrap_or(200)
-            )
-        }
+        (Some(probe), ..) => probe.said(),
         (None, Some(argv), _) => argv.join(" "),
         (None, None, Some(line)) => line.clone(),
         (None, None, None) => String::new(),

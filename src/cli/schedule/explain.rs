@@ -5,12 +5,13 @@ use chrono::TimeDelta;
 use super::super::Context;
 use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
-use crate::ops::{self, instant};
+use crate::ops;
 use crate::output::table::{plain, table};
 use crate::output::views::AccountView;
 use crate::output::{Style, counted};
 use crate::present;
 use crate::spec::describe::spoken;
+use crate::spec::instant;
 
 /// Show what became of each time of a schedule, and why
 ///

@@ -4,10 +4,10 @@ use super::super::Context;
 use super::super::definition::WhenArgs;
 use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
-use crate::ops::{self, instant};
+use crate::ops;
 use crate::output::table::{plain, table};
 use crate::present;
-use crate::spec::Spec;
+use crate::spec::{Spec, instant};
 
 /// Show when a schedule fires next
 ///

@@ -6,11 +6,12 @@ use super::super::Context;
 use super::super::definition::{self, PolicyArgs, WhatArgs, WhenArgs};
 use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
-use crate::ops::{self, Outage, Outlook, instant};
+use crate::ops::{self, Outage, Outlook};
 use crate::output::table::{plain, table};
 use crate::output::views::SimulatedView;
 use crate::output::{Style, counted, grouped};
 use crate::present;
+use crate::spec::instant;
 use crate::spec::text::duration;
 use crate::spec::zone::Zone;
 

@@ -3,13 +3,13 @@
 use super::super::Context;
 use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
-use crate::ops::instant;
 use crate::output::Style;
 use crate::output::table::{plain, table};
 use crate::output::views::RunView;
 use crate::present;
 use crate::run::outcome::Status;
 use crate::spec::describe::spoken;
+use crate::spec::instant;
 use crate::spec::zone::Zone;
 use crate::store::RunFilter;
 

@@ -92,7 +92,7 @@ impl<'a> Engine<'a> {
             run_timeout: beginning.run_timeout.clone(),
             note: Some(beginning.state.note.clone()),
             paused: Some(beginning.state.paused),
-            remaining_actions: beginning.state.remaining_actions.map(ops::Remaining::Only),
+            remaining_actions: beginning.state.remaining_actions.map(crate::schedule::Remaining::Only),
             ..patch(&beginning.spec, beginning.policies, "myid")
         };
         let (id, now) = (self.id.clone(), beginning.created);

@@ -1,16 +1,16 @@
-//! Instants as people type them.
+//! Instants as people type them. Pure.
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 
+use super::text;
+use super::zone::Zone;
 use crate::error::{Error, Kind};
-use crate::spec::text;
-use crate::spec::zone::Zone;
 
 /// Reads RFC 3339, `2026-05-05 09:00` or `2026-05-05` on the wall clock of `zone`, `now`, `-30m`, `+2h`.
 ///
 /// # Errors
 /// `Usage` when it is none of them.
-pub(crate) fn parse(written: &str, zone: &Zone, now: DateTime<Utc>) -> Result<DateTime<Utc>, Error> {
+pub fn parse(written: &str, zone: &Zone, now: DateTime<Utc>) -> Result<DateTime<Utc>, Error> {
     let trimmed = written.trim();
     if trimmed.eq_ignore_ascii_case("now") {
         return Ok(now);

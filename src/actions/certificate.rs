@@ -1,0 +1,123 @@
+//! For how long the certificate of a host is still valid: a handshake of its own, since the client that asks does not show it.
+
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme};
+use x509_cert::der::Decode as _;
+
+use super::Control;
+use super::bounded::bounded;
+use super::tcp::{connect, too_late};
+use crate::clock::{Clock as _, SystemClock};
+use crate::run::outcome::{ErrorType, Failure};
+use crate::spec::describe::spoken;
+
+/// Fails where the certificate of the host of `url` is not valid for so many days more.
+pub(super) fn valid_for(url: &str, days: u32, time_left: Option<Duration>, control: &Control) -> Result<(), Failure> {
+    let refuse = |message: String| Failure {
+        error_type: ErrorType::Tls,
+        message,
+    };
+    let uri: http::Uri = url.parse().map_err(|e| refuse(format!("`{url}` is not a URL: {e}")))?;
+    let host = uri
+        .host()
+        .unwrap_or_default()
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .to_owned();
+    let port = uri.port_u16().unwrap_or(443);
+    let shown = bounded(time_left, control, move || end_of(&host, port, time_left));
+    let end = match shown {
+        None => return Err(too_late(url, time_left)),
+        Some(end) => end.map_err(|e| Failure {
+            message: format!("{}, of {url}", e.message),
+            ..e
+        })?,
+    };
+    let left = (end - SystemClock.now()).num_days();
+    if left < i64::from(days) {
+        let date = end.date_naive();
+        let limit = spoken(u128::from(days) * 86_400_000);
+        return Err(refuse(format!(
+            "the certificate of {url} ends on {date}, in less than {limit}"
+        )));
+    }
+    Ok(())
+}
+
+/// When the certificate that a host shows ends.
+fn end_of(host: &str, port: u16, limit: Option<Duration>) -> Result<chrono::DateTime<chrono::Utc>, Failure> {
+    let refuse = |e: &dyn std::fmt::Display| Failure {
+        error_type: ErrorType::Tls,
+        message: format!("cannot see the certificate: {e}"),
+    };
+    let provider = Arc::new(ring::default_provider());
+    let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|e| refuse(&e))?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(LooksOnly(provider)))
+        .with_no_client_auth();
+    let name = ServerName::try_from(host.to_owned()).map_err(|e| refuse(&e))?;
+    let mut client = ClientConnection::new(Arc::new(config), name).map_err(|e| refuse(&e))?;
+    let mut stream = connect(host, port, limit)?;
+    stream.set_read_timeout(limit).map_err(|e| refuse(&e))?;
+    while client.is_handshaking() {
+        client.complete_io(&mut stream).map_err(|e| refuse(&e))?;
+    }
+    client.send_close_notify();
+    let _ = client.complete_io(&mut stream);
+    let _ = stream.flush();
+    let shown = client.peer_certificates().and_then(<[_]>::first);
+    let shown = shown.ok_or_else(|| refuse(&"none is shown"))?;
+    let certificate = x509_cert::Certificate::from_der(shown).map_err(|e| refuse(&e))?;
+    let end = certificate.tbs_certificate().validity().not_after.to_unix_duration();
+    let end = i64::try_from(end.as_secs())
+        .ok()
+        .and_then(|s| chrono::DateTime::from_timestamp(s, 0));
+    end.ok_or_else(|| refuse(&"its end is no time"))
+}
+
+/// Trusts whomever it meets: whether the host is trusted has been found out by the request before.
+#[derive(Debug)]
+struct LooksOnly(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for LooksOnly {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,107 @@
+//! Whether an answer is right: its status, headers, body and time. Decides only.
+
+use std::time::Duration;
+
+use regex_lite::Regex;
+use serde_json::Value;
+
+use super::http::Answer;
+use crate::run::outcome::{ErrorType, Failure};
+use crate::run::probe::{Http, Right};
+use crate::spec::describe::spoken;
+
+impl Right {
+    /// Whether the body decides.
+    pub(super) fn asks_for_the_body(&self) -> bool {
+        self.body_contains.is_some() || self.body_matches.is_some() || !self.json.is_empty()
+    }
+}
+
+/// Judges an answer that took so long.
+pub(super) fn judge(http: &Http, answer: &Answer, elapsed: Duration) -> Result<(), Failure> {
+    let (url, right) = (&http.url, &http.right);
+    let refuse = |error_type, message: String| Err(Failure { error_type, message });
+    if !right.status.iter().any(|range| range.contains(&answer.status)) {
+        return refuse(
+            ErrorType::UnexpectedStatus,
+            format!("unexpected status {} from {url}", answer.status),
+        );
+    }
+    for (name, expression) in &right.header_matches {
+        let values: Vec<_> = answer
+            .headers
+            .get_all(name)
+            .iter()
+            .map(|v| String::from_utf8_lossy(v.as_bytes()))
+            .collect();
+        if !values.iter().any(|v| matches(expression, v)) {
+            let found = if values.is_empty() {
+                "is not there".to_owned()
+            } else {
+                format!("is `{}`", shortened(&values.join(", ")))
+            };
+            return refuse(
+                ErrorType::UnexpectedBody,
+                format!("header {name} of {url} {found}, and does not match `{expression}`"),
+            );
+        }
+    }
+    if right.asks_for_the_body() {
+        let body = String::from_utf8_lossy(&answer.body);
+        judge_body(right, &body).or_else(|what| refuse(ErrorType::UnexpectedBody, format!("the body of {url} {what}")))?;
+    }
+    match right.max_elapsed {
+        Some(limit) if elapsed > limit => {
+            let (took, limit) = (spoken(elapsed.as_millis()), spoken(limit.as_millis()));
+            refuse(ErrorType::TooSlow, format!("{url} took {took}, more than {limit}"))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn judge_body(right: &Right, body: &str) -> Result<(), String> {
+    if let Some(text) = right.body_contains.as_ref().filter(|text| !body.contains(text.as_str())) {
+        return Err(format!("does not hold `{}`", shortened(text)));
+    }
+    if let Some(expression) = right.body_matches.as_ref().filter(|expression| !matches(expression, body)) {
+        return Err(format!("does not match `{}`", shortened(expression)));
+    }
+    if right.json.is_empty() {
+        return Ok(());
+    }
+    let value: Value = serde_json::from_str(body).map_err(|e| format!("is not JSON: {e}"))?;
+    for (path, want) in &right.json {
+        match path.in_value(&value) {
+            None => return Err(format!("has no `{}`", path.text())),
+            Some(found) if !is(found, want) => {
+                return Err(format!(
+                    "has `{}` = {}, not {}",
+                    path.text(),
+                    shortened(&found.to_string()),
+                    shortened(&want.to_string())
+                ));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Whether a value is the wanted one: numbers by their value, `"*"` any.
+fn is(found: &Value, want: &Value) -> bool {
+    match (found, want) {
+        (_, Value::String(any)) if any == "*" => true,
+        (Value::Number(a), Value::Number(b)) => a.as_f64() == b.as_f64(),
+        (found, want) => found == want,
+    }
+}
+
+fn matches(expression: &str, text: &str) -> bool {
+    Regex::new(expression).is_ok_and(|e| e.is_match(text))
+}
+
+fn shortened(text: &str) -> String {
+    let start: String = text.chars().take(80).collect();
+    let cut = if start.len() < text.len() { "…" } else { "" };
+    format!("{}{cut}", start.escape_debug())
+}

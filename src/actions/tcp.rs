@@ -1,0 +1,61 @@
+//! A probe of a port: it must accept a connection.
+
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::time::Duration;
+
+use super::bounded::bounded;
+use super::{Control, Task};
+use crate::clock::Stopwatch;
+use crate::run::outcome::{AttemptResult, Ending, ErrorType, Failure};
+use crate::spec::describe::spoken;
+
+/// How long one address is tried.
+const LONGEST: Duration = Duration::from_mins(1);
+
+/// Makes the connection, and lets go of it.
+pub(super) fn probe((host, port): (&str, u16), task: &Task<'_>, control: &Control) -> AttemptResult {
+    let watch = Stopwatch::start();
+    let (to, limit) = (host.to_owned(), task.time_left);
+    let connected = bounded(limit, control, move || connect(&to, port, limit).map(|_| ()));
+    let ending = match (control.asked(), connected) {
+        (Some(kind), _) => kind.ending(),
+        (None, Some(Ok(()))) => Ending::Ok,
+        (None, Some(Err(failure))) => Ending::Failed(failure),
+        (None, None) => Ending::Failed(too_late(&format!("{host}:{port}"), task.limit)),
+    };
+    AttemptResult::new(ending, watch.elapsed_ms())
+}
+
+/// No answer in time.
+pub(super) fn too_late(whom: &str, limit: Option<Duration>) -> Failure {
+    let within = limit.map_or_else(String::new, |d| format!(" within {}", spoken(d.as_millis())));
+    Failure {
+        error_type: ErrorType::Timeout,
+        message: format!("no answer from {whom}{within}"),
+    }
+}
+
+/// Connects to the first address of a host that accepts.
+pub(super) fn connect(host: &str, port: u16, limit: Option<Duration>) -> Result<TcpStream, Failure> {
+    let failure = |error_type, message: String| Failure { error_type, message };
+    let not_found = || failure(ErrorType::Dns, format!("cannot find the host {host}"));
+    let found: Vec<SocketAddr> = (host, port).to_socket_addrs().map_err(|_| not_found())?.collect();
+    let mut last = not_found();
+    for address in found {
+        match TcpStream::connect_timeout(&address, limit.unwrap_or(LONGEST).max(Duration::from_millis(1))) {
+            Ok(stream) => return Ok(stream),
+            Err(e) => {
+                let kind = e.kind();
+                last = if kind == ErrorKind::ConnectionRefused {
+                    failure(ErrorType::Connect, format!("connection refused by {host}:{port}"))
+                } else if matches!(kind, ErrorKind::TimedOut | ErrorKind::WouldBlock) {
+                    too_late(&format!("{host}:{port}"), limit)
+                } else {
+                    failure(ErrorType::Connect, format!("cannot connect to {host}:{port}: {e}"))
+                };
+            }
+        }
+    }
+    Err(last)
+}

@@ -1,0 +1,33 @@
+//! `tempo diff`.
+
+use super::Context;
+use super::apply::{FileArgs, Tense, prune, show};
+use crate::error::{Error, Kind};
+use crate::ops::{self, Change};
+use crate::output::counted;
+use crate::store::Missing;
+
+/// Show what `tempo apply` would change, and exit with 1 if anything
+///
+/// Field by field; nothing is changed.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    files: FileArgs,
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
+    let defining = args.files.defining(context)?;
+    let scopes = args.files.scopes();
+    let store = context.open(Missing::ShowNothing)?;
+    let differences = store.read(|r| ops::compare(r, &context.zones, &defining, prune(&scopes), context.now()))?;
+    show(context, &differences, Tense::Would)?;
+    match differences.iter().filter(|d| d.change != Change::None).count() as u64 {
+        0 => Ok(()),
+        n => Err(Error::new(
+            Kind::Failed,
+            format_args!("the files would change {}", counted(n, "schedule")),
+        )
+        .hint("`tempo apply` with the same files makes it so.")),
+    }
+}

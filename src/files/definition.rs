@@ -1,0 +1,506 @@
+//! A definitions file: `[[schedule]]` tables in TOML, or the same as JSON, read with line and column; and schedules written as such.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{self, IntoDeserializer as _, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::tree::{Node, Source};
+use crate::error::{Error, Kind};
+use crate::names::{ScheduleId, WorkflowId};
+use crate::run::step::{Step, Workflow};
+use crate::run::written::{Action, StepText};
+use crate::schedule::{Declared, Definition, OverlapPolicy, Policies, Remaining, State};
+use crate::spec::interval::Interval;
+use crate::spec::written::{CalendarText, Exclusion, Written};
+use crate::spec::zone::{Gap, Repeat, Zone, Zones};
+use crate::spec::{Spec, cron, instant, quartz, text};
+use crate::zoneinfo::ZoneInfo;
+
+/// A schedule as a file defines it.
+#[derive(Debug, Clone)]
+pub(crate) struct Defined {
+    pub(crate) id: ScheduleId,
+    /// Where its table begins, as compilers say it: `jobs.toml:7:1`.
+    pub(crate) place: String,
+    /// The same, counted from 1.
+    pub(crate) line: usize,
+    pub(crate) definition: Definition,
+    pub(crate) declared: Declared,
+    /// What whoever applies it should know.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// A `[[schedule]]` table.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ScheduleText {
+    /// What it is called; unique.
+    #[cfg_attr(
+        test,
+        schemars(
+            required,
+            length(min = 1, max = 200),
+            regex(pattern = "^[A-Za-z0-9._:/@+][A-Za-z0-9._:/@+-]*$")
+        )
+    )]
+    pub(crate) id: String,
+    /// What people should know of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+    /// Every so long, with an offset: `2m`, `1h/15m`.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
+    #[cfg_attr(test, schemars(with = "OneOrMany<String>"))]
+    interval: Vec<String>,
+    /// Cron strings: 5 fields, 6 with the year last, 7 with seconds first, or `@daily` and the like.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
+    #[cfg_attr(test, schemars(with = "OneOrMany<String>"))]
+    cron: Vec<String>,
+    /// Calendars: `{ hour = 9, day_of_week = "Mon-Fri" }`; second, minute and hour are 0 unless told, the rest any.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
+    #[cfg_attr(test, schemars(with = "OneOrMany<CalendarText>"))]
+    calendar: Vec<CalendarText>,
+    /// Quartz expressions: seconds first, Sunday is 1.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
+    #[cfg_attr(test, schemars(with = "OneOrMany<String>"))]
+    quartz: Vec<String>,
+    /// What never fires: dates, or calendars in which times left out mean any.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
+    #[cfg_attr(test, schemars(with = "OneOrMany<Exclusion>"))]
+    exclude_calendar: Vec<Exclusion>,
+    /// Once after each boot of the machine.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    at_boot: bool,
+    /// The zone of the wall clock; `local` is the machine's; UTC when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time_zone: Option<String>,
+    /// A time that daylight saving skips: `skip` (when left out) or `shift`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dst_gap: Option<String>,
+    /// A time that daylight saving repeats: `both` (when left out), `first` or `last`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dst_repeat: Option<String>,
+    /// Nothing fires before: `2026-05-05T09:00:00Z`, or `2026-05-05 09:00` in the time zone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_time: Option<String>,
+    /// Nothing fires after.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end_time: Option<String>,
+    /// Start up to so much later, always the same for a time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jitter: Option<String>,
+    /// While a run is going: skip (when left out), buffer-one, buffer-all, cancel-other, terminate-other or allow-all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    overlap_policy: Option<String>,
+    /// How late a time may still be taken up after an outage; at least 10s, 10m when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    catchup_window: Option<String>,
+    /// Pause when a run fails.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pause_on_failure: bool,
+    /// Start nothing by itself; left to people where it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paused: Option<bool>,
+    /// How many scheduled starts there are: a number, or `unlimited`; counted down from when the file first says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remaining_actions: Option<RemainingText>,
+    /// The base of the workflow ids of its runs; the schedule's id when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    workflow_id: Option<String>,
+    /// How long a run may take.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run_timeout: Option<String>,
+    /// What a run does, in order.
+    step: Vec<StepText>,
+}
+
+/// A definitions file.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(crate) struct File {
+    /// The schedules, each with an id of its own.
+    #[serde(default)]
+    pub(crate) schedule: Vec<ScheduleText>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(untagged, expecting = "a number, or \"unlimited\", is expected")]
+enum RemainingText {
+    Number(u64),
+    Text(String),
+}
+
+/// One value, or a list of them; for the schema alone.
+#[cfg(test)]
+#[derive(schemars::JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "only its shape counts")]
+enum OneOrMany<T> {
+    One(T),
+    Many(Vec<T>),
+}
+
+fn one_or_many<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Vec<T>, D::Error> {
+    struct Visit<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Visit<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("one value, or a list")
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<T>, E> {
+            T::deserialize(text.into_deserializer()).map(|one| vec![one])
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Vec<T>, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(map)).map(|one| vec![one])
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Vec<T>, A::Error> {
+            Vec::deserialize(SeqAccessDeserializer::new(list))
+        }
+    }
+
+    from.deserialize_any(Visit(PhantomData))
+}
+
+/// Reads the schedules of a file.
+///
+/// # Errors
+/// `Usage` with line and column: what is no TOML or JSON, unknown keys, values that are wrong, ids that are there twice.
+pub(crate) fn parse(source: &Source<'_>, zones: &dyn Zones) -> Result<Vec<Defined>, Error> {
+    let tree = source.tree()?;
+    let (texts, nodes) = if tree.is_list() {
+        (source.read::<Vec<ScheduleText>>(&tree)?, tree.items())
+    } else {
+        let nodes = tree.field("schedule").map_or(&[][..], Node::items);
+        (source.read::<File>(&tree)?.schedule, nodes)
+    };
+    let mut defined: Vec<Defined> = Vec::with_capacity(texts.len());
+    let mut lines = HashMap::new();
+    let mut places = source.places();
+    for (text, node) in texts.into_iter().zip(nodes) {
+        let one = Reading { source, node, zones }.defined(text, places.line_of(node.at))?;
+        if let Some(line) = lines.insert(one.id.clone(), one.line) {
+            return Err(Error::new(
+                Kind::Usage,
+                format_args!("a schedule named `{}` is defined in line {line} already", one.id),
+            )
+            .within(&one.place));
+        }
+        defined.push(one);
+    }
+    Ok(defined)
+}
+
+/// One table being read.
+struct Reading<'a> {
+    source: &'a Source<'a>,
+    node: &'a Node,
+    zones: &'a dyn Zones,
+}
+
+impl Reading<'_> {
+    /// Says where: at the `index`th value of a key, where there is one.
+    fn at<T, E: Into<Error>>(&self, key: &str, index: usize, result: Result<T, E>) -> Result<T, Error> {
+        result.map_err(|e| {
+            let value = self.node.field(key);
+            let at = value.map_or(self.node, |v| v.items().get(index).unwrap_or(v)).at;
+            e.into().within(self.source.place_text(at))
+        })
+    }
+
+    fn each<T, U, E: Into<Error>>(&self, key: &str, list: &[T], check: impl Fn(&T) -> Result<U, E>) -> Result<(), Error> {
+        let mut numbered = list.iter().enumerate();
+        numbered.try_for_each(|(i, one)| self.at(key, i, check(one)).map(|_| ()))
+    }
+
+    fn defined(&self, text: ScheduleText, line: usize) -> Result<Defined, Error> {
+        let id = self.at("id", 0, ScheduleId::parse(&text.id))?;
+        let place = format!("{}:{line}", self.source.name);
+        let spec = self.spec(&text)?;
+        Spec::compile(&spec, id.as_str(), self.zones).map_err(|e| e.within(&place))?;
+        self.at(
+            "workflow_id",
+            0,
+            text.workflow_id.as_deref().map(WorkflowId::parse).transpose(),
+        )?;
+        self.each("step", &text.step, Step::check)?;
+        let action = Action {
+            workflow_id: text.workflow_id,
+            run_timeout: text.run_timeout,
+            steps: text.step,
+        };
+        Workflow::check(&action).map_err(|e| e.within(&place))?;
+        let catchup = text.catchup_window.as_deref().map(Policies::catchup_of).transpose();
+        let overlap = text.overlap_policy.as_deref().map(OverlapPolicy::parse).transpose();
+        let unsaid = Policies::default();
+        let policies = Policies {
+            overlap: self.at("overlap_policy", 0, overlap)?.unwrap_or(unsaid.overlap),
+            catchup_window_ms: self.at("catchup_window", 0, catchup)?.unwrap_or(unsaid.catchup_window_ms),
+            pause_on_failure: text.pause_on_failure,
+        };
+        let remaining = text.remaining_actions.as_ref().map(RemainingText::read).transpose();
+        let declared = Declared {
+            note: text.note,
+            paused: text.paused,
+            remaining_actions: self.at("remaining_actions", 0, remaining)?,
+        };
+        let warnings = action.steps.iter().filter_map(relative_folder).collect();
+        Ok(Defined {
+            id,
+            place,
+            line,
+            definition: Definition { spec, action, policies },
+            declared,
+            warnings,
+        })
+    }
+
+    fn spec(&self, text: &ScheduleText) -> Result<Written, Error> {
+        let time_zone = match text.time_zone.as_deref() {
+            Some(local) if local.eq_ignore_ascii_case("local") => Some(ZoneInfo::local_name()?),
+            other => other.map(str::to_owned),
+        };
+        let zone = time_zone
+            .as_deref()
+            .map_or_else(|| Ok(Zone::utc()), |name| self.zones.zone(name));
+        let zone = self.at("time_zone", 0, zone)?;
+        let instant = |key, written: Option<&str>| self.at(key, 0, written.map(|t| fixed_instant(t, &zone)).transpose());
+        self.each("interval", &text.interval, |i| Interval::parse(i))?;
+        self.each("cron", &text.cron, |c| cron::parse(c))?;
+        self.each("calendar", &text.calendar, CalendarText::normal_form)?;
+        self.each("quartz", &text.quartz, |q| quartz::parse(q))?;
+        self.each("exclude_calendar", &text.exclude_calendar, Exclusion::normal_form)?;
+        let jitter = text.jitter.as_deref().map(text::duration).transpose();
+        let jitter = self
+            .at("jitter", 0, jitter)?
+            .filter(|j| !j.is_zero())
+            .map(text::duration_text);
+        Ok(Written {
+            interval: text.interval.clone(),
+            cron: text.cron.clone(),
+            calendar: text.calendar.clone(),
+            quartz: text.quartz.clone(),
+            exclude_calendar: text.exclude_calendar.clone(),
+            at_boot: text.at_boot,
+            dst_gap: self.at("dst_gap", 0, text.dst_gap.as_deref().map_or(Ok(Gap::default()), Gap::parse))?,
+            dst_repeat: self.at(
+                "dst_repeat",
+                0,
+                text.dst_repeat.as_deref().map_or(Ok(Repeat::default()), Repeat::parse),
+            )?,
+            start_time: instant("start_time", text.start_time.as_deref())?,
+            end_time: instant("end_time", text.end_time.as_deref())?,
+            time_zone,
+            jitter,
+        })
+    }
+}
+
+/// Reads an instant that is the same whenever the file is read.
+fn fixed_instant(written: &str, zone: &Zone) -> Result<DateTime<Utc>, Error> {
+    let moves = written.trim().starts_with(['+', '-']) || written.trim().eq_ignore_ascii_case("now");
+    if moves {
+        return Err(Error::new(
+            Kind::Usage,
+            format_args!("`{written}` is another time whenever the file is applied"),
+        )
+        .hint("Write `2026-05-05T09:00:00Z`, or `2026-05-05 09:00` in the time zone."));
+    }
+    instant::parse(written, zone, DateTime::UNIX_EPOCH)
+}
+
+/// What to know of a step whose folder depends on where the server was started.
+fn relative_folder(step: &StepText) -> Option<String> {
+    let cwd = step.cwd.as_deref().filter(|cwd| !cwd.starts_with('/'))?;
+    Some(format!(
+        "step `{}`: the folder `{cwd}` is looked for where `tempo run` is started",
+        step.name
+    ))
+}
+
+impl RemainingText {
+    fn read(&self) -> Result<Remaining, Error> {
+        match self {
+            Self::Number(n) => Ok(Remaining::Only(*n)),
+            Self::Text(text) => Remaining::parse(text),
+        }
+    }
+}
+
+impl ScheduleText {
+    /// A schedule as a file would define it; what is as if left out is left out.
+    pub(crate) fn of(id: &ScheduleId, definition: &Definition, state: &State) -> Self {
+        let Definition { spec, action, policies } = definition.clone();
+        let unsaid = Policies::default();
+        let rfc3339 = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+        Self {
+            id: id.to_string(),
+            note: Some(state.note.clone()).filter(|n| !n.is_empty()),
+            interval: spec.interval,
+            cron: spec.cron,
+            calendar: spec.calendar,
+            quartz: spec.quartz,
+            exclude_calendar: spec.exclude_calendar,
+            at_boot: spec.at_boot,
+            time_zone: spec.time_zone,
+            dst_gap: (spec.dst_gap != Gap::default()).then(|| spec.dst_gap.name().to_owned()),
+            dst_repeat: (spec.dst_repeat != Repeat::default()).then(|| spec.dst_repeat.name().to_owned()),
+            start_time: spec.start_time.map(rfc3339),
+            end_time: spec.end_time.map(rfc3339),
+            jitter: spec.jitter,
+            overlap_policy: (policies.overlap != unsaid.overlap).then(|| policies.overlap.name().to_owned()),
+            catchup_window: (policies.catchup_window_ms != unsaid.catchup_window_ms)
+                .then(|| text::duration_text(Duration::from_millis(policies.catchup_window_ms))),
+            pause_on_failure: policies.pause_on_failure,
+            paused: state.paused.then_some(true),
+            remaining_actions: state.remaining_actions.map(RemainingText::Number),
+            workflow_id: action.workflow_id,
+            run_timeout: action.run_timeout,
+            step: action.steps,
+        }
+    }
+}
+
+/// Schedules as a definitions file in TOML.
+///
+/// # Errors
+/// `System` where a value has no form in TOML.
+pub(crate) fn toml(file: &File) -> Result<String, Error> {
+    toml::to_string_pretty(file).map_err(|e| Error::new(Kind::System, "cannot write the schedules as TOML").because(e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Result<Vec<Defined>, Error> {
+        parse(&Source { name: "jobs.toml", text }, &ZoneInfo::compiled_in())
+    }
+
+    const WHOLE: &str = r#"
+[[schedule]]
+id = "health"
+note = "a note"
+interval = "2m"
+cron = ["0 9 * * *", "0 18 * * *"]
+calendar = { hour = 9, day_of_week = "Mon-Fri" }
+exclude_calendar = ["2026-12-25", { month = "8" }]
+time_zone = "Europe/Berlin"
+dst_gap = "Shift"
+start_time = 2026-05-05T09:00:00Z
+end_time = "2027-05-05 09:00"
+jitter = "90s"
+overlap_policy = "BUFFER_ONE"
+catchup_window = "1h"
+pause_on_failure = true
+paused = true
+remaining_actions = 3
+run_timeout = "1h"
+[[schedule.step]]
+name = "site"
+probe = { url = "http://127.0.0.1/", status = 204 }
+retry = { maximum_attempts = 2 }
+[[schedule.step]]
+name = "report"
+command = ["./report.sh"]
+env = { LANG = "C" }
+"#;
+
+    #[test]
+    fn what_is_written_as_a_file_is_read_as_the_same() {
+        let one = &parsed(WHOLE).unwrap()[0];
+        assert_eq!((one.line, one.id.as_str()), (2, "health"));
+        let state = one.declared.over(&State::default(), None);
+        let text = ScheduleText::of(&one.id, &one.definition, &state);
+        let file = File { schedule: vec![text] };
+        let json = serde_json::to_string(&file).unwrap();
+        for again in [toml(&file).unwrap(), json] {
+            let again = parsed(&again).unwrap_or_else(|e| panic!("{again}: {e}")).remove(0);
+            assert_eq!((&again.definition, &again.declared), (&one.definition, &one.declared));
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_line_and_column_and_what_was_meant() {
+        for (wrong, told, hint) in [
+            (
+                "[[schedule]]\nid = 'a'\njiter = '1s'",
+                "jobs.toml:3:1: unknown key `jiter`",
+                "Did you mean `jitter`?",
+            ),
+            (
+                "[[schedule]]\nid = 'a'\ncron = ['0 9 * * *', '0 25 * * *']",
+                "jobs.toml:3:22: hour `25` is out of range 0-23",
+                "",
+            ),
+            (
+                "[[schedule]]\nid = 'a b'",
+                "jobs.toml:2:6: the schedule id `a b` holds ` `",
+                "",
+            ),
+            (
+                "[[schedule]]\nid = 'a'\ninterval = 5",
+                "jobs.toml:3:12: invalid type: integer `5`",
+                "",
+            ),
+            (
+                "[[schedule]]\nid = 'a'\nstart_time = '-5m'",
+                "jobs.toml:3:14: `-5m` is another time",
+                "",
+            ),
+            (
+                "[[schedule]]\nid = 'a'\ntime_zone = 'Europe/Berlyn'",
+                "jobs.toml:3:13: ",
+                "Did you mean `Europe/Berlin`?",
+            ),
+            (
+                "[[schedule]]\nid = 'a'\ninterval = '1h'\n[[schedule.step]]\nname = 's'\nprobe = { url = 'http://x/', timout = '5s' }",
+                "jobs.toml:6:30: unknown key `timout`",
+                "Did you mean `timeout`?",
+            ),
+            (
+                "[[schedule]]\nid = 'a'\n[[schedules]]",
+                "jobs.toml:3:3: unknown key `schedules`",
+                "Did you mean `schedule`?",
+            ),
+            ("[[schedule]]\nid = 'a", "jobs.toml:2:8: ", ""),
+            (
+                "{\"schedule\": [\n {\"id\": \"a\", \"cron\": \"0 9 * *\"}]}",
+                "jobs.toml:2:22: 4 fields instead of 5 to 7",
+                "",
+            ),
+            (
+                "{\"schedule\": [\n {\"id\": \"a\", \"crom\": \"0 9 * *\"}]}",
+                "jobs.toml:2:15: unknown key `crom`",
+                "Did you mean `cron`?",
+            ),
+            ("{\"schedule\": [\n {\"id\": }]}", "jobs.toml:2:9: expected value", ""),
+        ] {
+            let e = parsed(wrong).unwrap_err();
+            assert!(e.to_string().starts_with(told), "{wrong}: {e}");
+            assert!(
+                hint.is_empty() || e.hints().iter().any(|h| h == hint),
+                "{wrong}: {:?}",
+                e.hints()
+            );
+        }
+        let twice = "[[schedule]]\nid = 'a'\ninterval = '1h'\n[[schedule.step]]\nname = 's'\nshell = 'x'\n".repeat(2);
+        let e = parsed(&twice).unwrap_err();
+        assert_eq!(
+            e.to_string(),
+            "jobs.toml:7: a schedule named `a` is defined in line 1 already"
+        );
+    }
+}

@@ -1,0 +1,56 @@
+//! What is different between two definitions of a schedule, field by field.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use super::definition::ScheduleText;
+
+/// A field that is different; null: it is left out.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct FieldChange {
+    /// `jitter`; of a step `step.NAME.retry`.
+    pub(crate) name: String,
+    pub(crate) old: Value,
+    pub(crate) new: Value,
+}
+
+/// The fields in which two definitions differ.
+pub(crate) fn between(old: Option<&ScheduleText>, new: Option<&ScheduleText>) -> Vec<FieldChange> {
+    let (old, new) = (fields(old), fields(new));
+    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let of = |fields: &Map<String, Value>, name: &str| fields.get(name).cloned().unwrap_or(Value::Null);
+    names
+        .into_iter()
+        .map(|name| FieldChange {
+            old: of(&old, name),
+            new: of(&new, name),
+            name: name.clone(),
+        })
+        .filter(|change| change.old != change.new)
+        .collect()
+}
+
+/// All fields of a definition but its id, those of its steps by the steps' names.
+fn fields(text: Option<&ScheduleText>) -> Map<String, Value> {
+    let Some(Ok(Value::Object(mut fields))) = text.map(serde_json::to_value) else {
+        return Map::new();
+    };
+    fields.remove("id");
+    let Some(Value::Array(steps)) = fields.remove("step") else {
+        return fields;
+    };
+    let mut order = Vec::new();
+    for step in steps {
+        let Value::Object(mut parts) = step else { continue };
+        let Some(Value::String(name)) = parts.remove("name") else {
+            continue;
+        };
+        for (key, value) in parts {
+            fields.insert(format!("step.{name}.{key}"), value);
+        }
+        order.push(Value::String(name));
+    }
+    fields.insert("step".to_owned(), Value::Array(order));
+    fields
+}

@@ -1,0 +1,353 @@
+//! A file of definitions as a tree that knows where each key and each value stands: TOML or JSON, read alike.
+
+use std::fmt;
+
+use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer as _, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use toml::de::{DeTable, DeValue};
+
+use crate::error::{Error, Kind};
+use crate::names::nearest;
+use crate::spec::written::Object;
+
+/// A file of definitions: what it is called, and its text.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Source<'a> {
+    /// What it is called in errors.
+    pub(crate) name: &'a str,
+    /// What stands in it.
+    pub(crate) text: &'a str,
+}
+
+/// A value and where it begins, in bytes.
+#[derive(Debug, Clone)]
+pub(crate) struct Node {
+    pub(crate) at: usize,
+    value: Value,
+}
+
+#[derive(Debug, Clone)]
+enum Value {
+    Null,
+    Bool(bool),
+    Integer(i64),
+    Float(f64),
+    Text(String),
+    List(Vec<Node>),
+    Table(Vec<(String, usize, Node)>),
+}
+
+/// What is wrong with a tree, and where.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    at: Option<usize>,
+    message: String,
+    hint: Option<String>,
+}
+
+impl Source<'_> {
+    /// Line and column, counted from 1, of a byte.
+    pub(crate) fn place(&self, at: usize) -> (usize, usize) {
+        let before = &self.text[..self.text.floor_char_boundary(at)];
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().map_or(0, |l| l.chars().count()) + 1;
+        (line, column)
+    }
+
+    /// Counts lines for places that come in order.
+    pub(crate) fn places(&self) -> Places<'_> {
+        Places {
+            text: self.text,
+            at: 0,
+            line: 1,
+        }
+    }
+
+    /// Where a byte is, as compilers say it: `jobs.toml:7:8`.
+    pub(crate) fn place_text(&self, at: usize) -> String {
+        let (line, column) = self.place(at);
+        format!("{}:{line}:{column}", self.name)
+    }
+
+    fn refuse(&self, at: usize, message: impl fmt::Display) -> Error {
+        Error::new(Kind::Usage, message).within(self.place_text(at))
+    }
+
+    /// Reads the whole: JSON where it begins with a bracket of JSON, else TOML.
+    ///
+    /// # Errors
+    /// `Usage` with line and column.
+    pub(crate) fn tree(&self) -> Result<Node, Error> {
+        let start = self.text.trim_start();
+        let is_json = start.starts_with('{') || (start.starts_with('[') && !is_header(start));
+        if is_json {
+            let raw: &RawValue = serde_json::from_str(self.text).map_err(|e| {
+                let message = e.to_string();
+                let message = message.split(" at line ").next().unwrap_or_default();
+                Error::new(Kind::Usage, message).within(format_args!("{}:{}:{}", self.name, e.line(), e.column()))
+            })?;
+            return of_json(raw.get(), self.text).map_err(|message| self.refuse(0, message));
+        }
+        let table = DeTable::parse(self.text).map_err(|e| {
+            let message = e.message().lines().collect::<Vec<_>>().join(", ");
+            self.refuse(e.span().map_or(0, |s| s.start), message)
+        })?;
+        let at = table.span().start;
+        of_table(table.get_ref(), at).map_err(|(at, message)| self.refuse(at, message))
+    }
+
+    /// Reads a part of it as what it should be.
+    ///
+    /// # Errors
+    /// `Usage` with line and column; an unknown key is told with the nearest one that there is.
+    pub(crate) fn read<T: DeserializeOwned>(&self, node: &Node) -> Result<T, Error> {
+        T::deserialize(node).map_err(|fault| {
+            let error = self.refuse(fault.at.unwrap_or(node.at), fault.message);
+            fault.hint.iter().fold(error, Error::hint)
+        })
+    }
+}
+
+/// Goes through a text and counts its lines: a file of thousands of tables is not counted anew for each.
+pub(crate) struct Places<'a> {
+    text: &'a str,
+    at: usize,
+    line: usize,
+}
+
+impl Places<'_> {
+    /// The line of a byte that is not before the one asked for last.
+    pub(crate) fn line_of(&mut self, at: usize) -> usize {
+        let passed = self.text.get(self.at..at).unwrap_or_default();
+        self.line += passed.matches('\n').count();
+        self.at = self.at.max(at);
+        self.line
+    }
+}
+
+/// Whether a bracket opens a table of TOML: a header has a bare key in it, and nothing else on its line.
+fn is_header(text: &str) -> bool {
+    let line = text.lines().next().unwrap_or_default().trim_end();
+    let key = line.trim_start_matches('[').split(']').next().unwrap_or_default().trim();
+    let bare = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+    !key.is_empty() && key.chars().all(bare) && key.parse::<f64>().is_err() && !matches!(key, "true" | "false" | "null")
+}
+
+impl Node {
+    /// The value of a key, where this is a table and has it.
+    pub(crate) fn field(&self, key: &str) -> Option<&Self> {
+        match &self.value {
+            Value::Table(entries) => entries.iter().find(|(k, _, _)| k == key).map(|(_, _, node)| node),
+            Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) | Value::Text(_) | Value::List(_) => None,
+        }
+    }
+
+    /// The items of a list; anything else is a list of itself.
+    pub(crate) fn items(&self) -> &[Self] {
+        match &self.value {
+            Value::List(items) => items,
+            Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) | Value::Text(_) | Value::Table(_) => {
+                std::slice::from_ref(self)
+            }
+        }
+    }
+
+    /// Whether this is a list.
+    pub(crate) fn is_list(&self) -> bool {
+        matches!(self.value, Value::List(_))
+    }
+}
+
+fn of_table(table: &DeTable<'_>, at: usize) -> Result<Node, (usize, String)> {
+    let mut entries = Vec::with_capacity(table.len());
+    for (key, value) in table {
+        let node = of_toml(value.get_ref(), value.span().start)?;
+        entries.push((key.get_ref().to_string(), key.span().start, node));
+    }
+    Ok(Node {
+        at,
+        value: Value::Table(entries),
+    })
+}
+
+fn of_toml(value: &DeValue<'_>, at: usize) -> Result<Node, (usize, String)> {
+    let value = match value {
+        DeValue::String(text) => Value::Text(text.to_string()),
+        DeValue::Boolean(bool) => Value::Bool(*bool),
+        DeValue::Datetime(at) => Value::Text(at.to_string()),
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+            .map(Value::Integer)
+            .map_err(|_| (at, format!("the number `{number}` is too large")))?,
+        DeValue::Float(number) => number
+            .as_str()
+            .parse()
+            .map(Value::Float)
+            .map_err(|_| (at, format!("`{number}` is not a number")))?,
+        DeValue::Array(items) => Value::List(
+            items
+                .iter()
+                .map(|i| of_toml(i.get_ref(), i.span().start))
+                .collect::<Result<_, _>>()?,
+        ),
+        DeValue::Table(table) => return of_table(table, at),
+    };
+    Ok(Node { at, value })
+}
+
+/// `json` is a slice of `whole`: where it begins in it is where it stands in the file.
+fn of_json(json: &str, whole: &str) -> Result<Node, String> {
+    let at = json.as_ptr().addr() - whole.as_ptr().addr();
+    let told = |e: serde_json::Error| e.to_string();
+    let value = match json.as_bytes().first() {
+        Some(b'{') => {
+            let entries: Object<'_> = serde_json::from_str(json).map_err(told)?;
+            let mut known = Vec::with_capacity(entries.0.len());
+            for (key, raw) in entries.0 {
+                let node = of_json(raw.get(), whole)?;
+                let key_at = whole[..node.at].rfind(&format!("\"{key}\"")).map_or(node.at, |k| k + 1);
+                known.push((key, key_at, node));
+            }
+            Value::Table(known)
+        }
+        Some(b'[') => {
+            let items: Vec<&RawValue> = serde_json::from_str(json).map_err(told)?;
+            Value::List(items.iter().map(|i| of_json(i.get(), whole)).collect::<Result<_, _>>()?)
+        }
+        _ => match serde_json::from_str(json).map_err(told)? {
+            serde_json::Value::Bool(bool) => Value::Bool(bool),
+            serde_json::Value::String(text) => Value::Text(text),
+            serde_json::Value::Number(number) => {
+                let float = || Value::Float(number.as_f64().unwrap_or(f64::NAN));
+                number.as_i64().map_or_else(float, Value::Integer)
+            }
+            serde_json::Value::Null | serde_json::Value::Array(_) | serde_json::Value::Object(_) => Value::Null,
+        },
+    };
+    Ok(Node { at, value })
+}
+
+impl Fault {
+    /// The innermost place counts.
+    fn at(mut self, at: usize) -> Self {
+        self.at.get_or_insert(at);
+        self
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+impl de::Error for Fault {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self {
+            at: None,
+            message: message.to_string(),
+            hint: None,
+        }
+    }
+
+    fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
+        let hint = match nearest(field, expected.iter().copied()) {
+            Some(near) => format!("Did you mean `{near}`?"),
+            None => format!("There are {}.", expected.join(", ")),
+        };
+        Self {
+            hint: Some(hint),
+            ..Self::custom(format_args!("unknown key `{}`", field.escape_debug()))
+        }
+    }
+}
+
+impl<'de> de::Deserializer<'de> for &'de Node {
+    type Error = Fault;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        let read = match &self.value {
+            Value::Null => visitor.visit_unit(),
+            Value::Bool(bool) => visitor.visit_bool(*bool),
+            Value::Integer(number) => visitor.visit_i64(*number),
+            Value::Float(number) => visitor.visit_f64(*number),
+            Value::Text(text) => visitor.visit_str(text),
+            Value::List(items) => visitor.visit_seq(Items(items.iter())),
+            Value::Table(entries) => visitor.visit_map(Pairs {
+                rest: entries.iter(),
+                value: None,
+            }),
+        };
+        read.map_err(|fault| fault.at(self.at))
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self.value {
+            Value::Null => visitor.visit_none(),
+            Value::Bool(_) | Value::Integer(_) | Value::Float(_) | Value::Text(_) | Value::List(_) | Value::Table(_) => {
+                visitor.visit_some(self)
+            }
+        }
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        let read = match &self.value {
+            Value::Text(text) => visitor.visit_enum(de::value::StrDeserializer::<Fault>::new(text)),
+            Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) | Value::List(_) | Value::Table(_) => {
+                Err(<Fault as de::Error>::custom("a text is expected"))
+            }
+        };
+        read.map_err(|fault: Fault| fault.at(self.at))
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Fault> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
+        tuple_struct map struct identifier ignored_any
+    }
+}
+
+struct Items<'de>(std::slice::Iter<'de, Node>);
+
+impl<'de> SeqAccess<'de> for Items<'de> {
+    type Error = Fault;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Fault> {
+        self.0.next().map(|node| seed.deserialize(node)).transpose()
+    }
+}
+
+struct Pairs<'de> {
+    rest: std::slice::Iter<'de, (String, usize, Node)>,
+    value: Option<&'de Node>,
+}
+
+impl<'de> MapAccess<'de> for Pairs<'de> {
+    type Error = Fault;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Fault> {
+        let Some((key, at, node)) = self.rest.next() else {
+            return Ok(None);
+        };
+        self.value = Some(node);
+        let key: de::value::StrDeserializer<'_, Fault> = key.as_str().into_deserializer();
+        seed.deserialize(key).map(Some).map_err(|fault: Fault| fault.at(*at))
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Fault> {
+        let node = self
+            .value
+            .take()
+            .ok_or_else(|| <Fault as de::Error>::custom("a value without a key"))?;
+        seed.deserialize(node)
+    }
+}

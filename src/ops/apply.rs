@@ -1,0 +1,250 @@
+//! Definitions on paper made true: what is different is found out first, field by field, and then carried out, all or nothing.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+
+use super::change::Whole;
+use super::schedules::{Never, change_to, check, insert, whole_of};
+use crate::error::{Error, Kind};
+use crate::files::definition::{Defined, ScheduleText};
+use crate::files::difference::{self, FieldChange};
+use crate::names::ScheduleId;
+use crate::schedule::{Declared, Definition, State};
+use crate::spec::Spec;
+use crate::spec::zone::Zones;
+use crate::store::{Read, ScheduleRow, Write};
+
+/// What becomes of a schedule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change {
+    Create,
+    Update,
+    Delete,
+    None,
+}
+
+impl Change {
+    /// Its name in JSON.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Delete => "delete",
+            Self::None => "none",
+        }
+    }
+}
+
+/// What is different about a schedule.
+#[derive(Debug, Clone)]
+pub(crate) struct Difference {
+    pub(crate) id: ScheduleId,
+    pub(crate) change: Change,
+    pub(crate) fields: Vec<FieldChange>,
+    /// Where its definition begins; none where there is none any more.
+    pub(crate) line: Option<usize>,
+    pub(crate) warnings: Vec<String>,
+    /// When it fires, in English.
+    pub(crate) spec_text: String,
+}
+
+/// The definitions of one file.
+#[derive(Debug)]
+pub(crate) struct Defining {
+    /// Which file.
+    pub(crate) source: String,
+    pub(crate) defined: Vec<Defined>,
+}
+
+/// Whether schedules that the files do not hold any more are deleted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Prune<'a> {
+    /// They stay.
+    No,
+    /// Those that an earlier apply of these files, or of files in these folders, made.
+    Of(&'a [String]),
+}
+
+/// What is to be done with a schedule.
+struct Step<'a> {
+    difference: Difference,
+    row: Option<ScheduleRow>,
+    /// What it is and what it will be; none: it goes.
+    whole: Option<(Option<Whole>, Whole, Spec)>,
+    /// Whose it is from now on, and what is said of its state there.
+    owner: Option<(&'a str, &'a Declared)>,
+}
+
+/// Finds out what applying would change.
+///
+/// # Errors
+/// `Usage` with the place of a definition that is wrong, or is there twice.
+pub(crate) fn compare(
+    read: &Read<'_>,
+    zones: &dyn Zones,
+    files: &[Defining],
+    prune: Prune<'_>,
+    now: DateTime<Utc>,
+) -> Result<Vec<Difference>, Error> {
+    let steps = steps(read, zones, files, prune, now)?;
+    Ok(steps.into_iter().map(|step| step.difference).collect())
+}
+
+/// Makes what the files say true; what that changed.
+///
+/// # Errors
+/// As [`compare`].
+pub(crate) fn apply(
+    write: &Write<'_>,
+    zones: &dyn Zones,
+    files: &[Defining],
+    prune: Prune<'_>,
+    now: DateTime<Utc>,
+) -> Result<Vec<Difference>, Error> {
+    let steps = steps(write, zones, files, prune, now)?;
+    let mut differences = Vec::with_capacity(steps.len());
+    for step in steps {
+        let key = match (&step.row, &step.whole) {
+            (Some(row), Some((Some(before), after, spec))) => {
+                change_to(write, zones, row, before, after, spec, now)?;
+                Some(row.key)
+            }
+            (None, Some((_, after, spec))) => Some(insert(write, &step.difference.id, after, spec, now)?),
+            (Some(row), None) => {
+                write.delete_schedule(row.key, now)?;
+                None
+            }
+            (Some(_), Some((None, ..))) | (None, None) => None,
+        };
+        if let (Some(key), Some((source, declared))) = (key, step.owner) {
+            write.record_source(key, source, declared)?;
+        }
+        differences.push(step.difference);
+    }
+    Ok(differences)
+}
+
+fn steps<'a>(
+    read: &Read<'_>,
+    zones: &dyn Zones,
+    files: &'a [Defining],
+    prune: Prune<'_>,
+    now: DateTime<Utc>,
+) -> Result<Vec<Step<'a>>, Error> {
+    let mut places: HashMap<&ScheduleId, &str> = HashMap::new();
+    let mut steps = Vec::new();
+    for (file, one) in files.iter().flat_map(|f| f.defined.iter().map(move |d| (f, d))) {
+        if let Some(other) = places.insert(&one.id, &one.place) {
+            return Err(Error::new(
+                Kind::Usage,
+                format_args!("a schedule named `{}` is defined in {other} already", one.id),
+            )
+            .within(&one.place));
+        }
+        steps.push(step(read, zones, &file.source, one, now)?);
+    }
+    let Prune::Of(scopes) = prune else { return Ok(steps) };
+    let in_scope = |source: &str| {
+        let in_folder = |scope: &String| source.strip_prefix(scope.as_str()).is_some_and(|rest| rest.starts_with('/'));
+        scopes.iter().any(|scope| scope == source || in_folder(scope))
+    };
+    for (id, source) in read.sources()? {
+        if in_scope(&source)
+            && !places.contains_key(&id)
+            && let Some(row) = read.schedule(&id)?
+        {
+            steps.push(Step {
+                difference: Difference {
+                    change: Change::Delete,
+                    fields: Vec::new(),
+                    line: None,
+                    warnings: Vec::new(),
+                    spec_text: row.shown.spec_text.clone(),
+                    id,
+                },
+                row: Some(row),
+                whole: None,
+                owner: None,
+            });
+        }
+    }
+    Ok(steps)
+}
+
+fn step<'a>(
+    read: &Read<'_>,
+    zones: &dyn Zones,
+    source: &'a str,
+    one: &'a Defined,
+    now: DateTime<Utc>,
+) -> Result<Step<'a>, Error> {
+    let row = read.schedule(&one.id)?;
+    let owner = row.as_ref().map(|row| read.owner(row.key)).transpose()?.flatten();
+    let before = row.as_ref().map(|row| whole_of(read, row)).transpose()?;
+    let state = before.as_ref().map_or_else(State::default, |w| w.state.clone());
+    let declared_before = owner.as_ref().map(|(_, declared)| declared);
+    let after = Whole {
+        spec: one.definition.spec.clone(),
+        action: one.definition.action.clone(),
+        policies: one.definition.policies,
+        state: one.declared.over(&state, declared_before),
+    };
+    let spec = check(&one.id, &after, zones, Never::Allow, now).map_err(|e| e.within(&one.place))?;
+    let mut warnings = one.warnings.clone();
+    if after.spec.is_empty() {
+        warnings.push("no time is named: only a trigger starts it".to_owned());
+    } else if !after.spec.at_boot && spec.next_after(now).is_none() {
+        warnings.push("it never fires: no time from now to the end of the year 2100 matches it".to_owned());
+    }
+    let text = |w: &Whole| ScheduleText::of(&one.id, &definition(w), &w.state);
+    let fields = difference::between(before.as_ref().map(text).as_ref(), Some(&text(&after)));
+    let change = match &before {
+        None => Change::Create,
+        Some(before) if *before == after => Change::None,
+        Some(_) => Change::Update,
+    };
+    if let Some((other, _)) = owner.as_ref().filter(|(other, _)| other != source) {
+        warnings.push(format!("it was made from {other} before"));
+    }
+    Ok(Step {
+        difference: Difference {
+            id: one.id.clone(),
+            change,
+            fields,
+            line: Some(one.line),
+            warnings,
+            spec_text: crate::spec::describe::spec(&after.spec),
+        },
+        // What somebody made by hand stays theirs: it is not pruned with the file.
+        owner: (row.is_none() || owner.is_some()).then_some((source, &one.declared)),
+        whole: Some((before, after, spec)),
+        row,
+    })
+}
+
+fn definition(whole: &Whole) -> Definition {
+    Definition {
+        spec: whole.spec.clone(),
+        action: whole.action.clone(),
+        policies: whole.policies,
+    }
+}
+
+/// Schedules as a file would define them: those that are named, or all.
+///
+/// # Errors
+/// `NotFound`.
+pub(crate) fn export(read: &Read<'_>, ids: &[ScheduleId]) -> Result<Vec<ScheduleText>, Error> {
+    let rows = if ids.is_empty() {
+        read.schedules(None, None)?
+    } else {
+        ids.iter().map(|id| super::find(read, id)).collect::<Result<_, _>>()?
+    };
+    rows.iter()
+        .map(|row| {
+            let whole = whole_of(read, row)?;
+            Ok(ScheduleText::of(&row.id, &definition(&whole), &whole.state))
+        })
+        .collect()
+}

@@ -1,0 +1,511 @@
+//! What a probe asks and what makes an answer right, checked. Pure.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use regex_lite::Regex;
+use serde_json::Value;
+
+use super::step::duration_of;
+use super::written::{DnsTable, ProbeTable, ProbeText, StatusText};
+use crate::error::{Error, Kind};
+use crate::names::{StepName, nearest};
+
+/// A question over the network, and what it should come to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Probe {
+    /// An HTTP(S) request.
+    Http(Box<Http>),
+    /// A connection.
+    Tcp {
+        /// A name or an address.
+        host: String,
+        /// 1-65535.
+        port: u16,
+    },
+    /// A look-up.
+    Dns(Dns),
+}
+
+/// An HTTP(S) request and what it should come to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Http {
+    /// Absolute, http or https.
+    pub url: String,
+    /// An upper-case token.
+    pub method: String,
+    /// Headers of the request; `env:NAME` is read when it is made.
+    pub headers: BTreeMap<String, String>,
+    /// The body of the request.
+    pub body: Option<String>,
+    /// User and password.
+    pub basic_auth: Option<(String, String)>,
+    /// A token.
+    pub bearer: Option<String>,
+    /// How many redirects are followed.
+    pub redirects: u32,
+    /// Certificates that are trusted, in place of the machine's.
+    pub ca_file: Option<String>,
+    /// Whether any certificate is trusted.
+    pub insecure: bool,
+    /// What makes the answer right.
+    pub right: Right,
+}
+
+/// What makes an answer right.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Right {
+    /// The statuses that are.
+    pub status: Vec<RangeInclusive<u16>>,
+    /// A text in the body.
+    pub body_contains: Option<String>,
+    /// A regular expression that the body matches.
+    pub body_matches: Option<String>,
+    /// What the body holds as JSON, by path.
+    pub json: Vec<(JsonPath, Value)>,
+    /// Regular expressions that headers match.
+    pub header_matches: BTreeMap<String, String>,
+    /// The longest that it may take.
+    pub max_elapsed: Option<Duration>,
+    /// For how many days the certificate is still valid.
+    pub min_certificate_days: Option<u32>,
+}
+
+/// A look-up of a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dns {
+    /// The name.
+    pub name: String,
+    /// Which record.
+    pub record: Record,
+    /// What one of the answers is.
+    pub expect: Option<String>,
+    /// Who is asked, in place of the machine's resolver.
+    pub server: Option<String>,
+}
+
+/// Records of DNS that can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are those of DNS")]
+pub enum Record {
+    A,
+    Aaaa,
+    Cname,
+    Mx,
+    Ns,
+    Ptr,
+    Txt,
+}
+
+impl Record {
+    /// Every record.
+    pub const ALL: [Self; 7] = [Self::A, Self::Aaaa, Self::Cname, Self::Mx, Self::Ns, Self::Ptr, Self::Txt];
+
+    /// Its name in DNS.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::A => "A",
+            Self::Aaaa => "AAAA",
+            Self::Cname => "CNAME",
+            Self::Mx => "MX",
+            Self::Ns => "NS",
+            Self::Ptr => "PTR",
+            Self::Txt => "TXT",
+        }
+    }
+}
+
+/// A place in JSON: `data.items[0].name`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JsonPath {
+    text: String,
+    parts: Vec<Part>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Key(String),
+    Index(usize),
+}
+
+impl JsonPath {
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = Vec::new();
+        for word in text.split('.') {
+            let (key, indices) = word.split_once('[').map_or((word, ""), |(key, _)| (key, &word[key.len()..]));
+            if !key.is_empty() {
+                parts.push(Part::Key(key.to_owned()));
+            }
+            for index in indices.split('[').skip(1) {
+                parts.push(Part::Index(index.strip_suffix(']')?.parse().ok()?));
+            }
+            if key.is_empty() && indices.is_empty() {
+                return None;
+            }
+        }
+        Some(Self {
+            text: text.to_owned(),
+            parts,
+        })
+    }
+
+    /// What stands there, if anything does.
+    #[must_use]
+    pub fn in_value<'a>(&self, value: &'a Value) -> Option<&'a Value> {
+        self.parts.iter().try_fold(value, |value, part| match part {
+            Part::Key(key) => value.get(key),
+            Part::Index(index) => value.get(index),
+        })
+    }
+
+    /// As it was written.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+impl Probe {
+    /// Checks what was written; the deadline of a request is told beside.
+    ///
+    /// # Errors
+    /// `Usage` that names the probe and the rule.
+    pub fn check(name: &StepName, written: &ProbeText) -> Result<(Self, Option<Duration>), Error> {
+        let table = match written {
+            ProbeText::Url(url) => &ProbeTable {
+                url: url.clone(),
+                ..ProbeTable::default()
+            },
+            ProbeText::Table(table) => &**table,
+        };
+        let refuse = |rule: String| Error::new(Kind::Usage, format_args!("probe `{name}`: {rule}"));
+        let timeout = duration_of(&format!("timeout of probe `{name}`"), table.timeout.as_deref())?;
+        let probe = match (table.url.as_str(), &table.tcp, &table.dns) {
+            (_, None, None) => Self::Http(Box::new(http(name, table)?)),
+            ("", Some(tcp), None) => {
+                only_of_http(table).map_err(refuse)?;
+                let (host, port) =
+                    host_and_port(tcp, None).ok_or_else(|| refuse(format!("`{}` is not `host:port`", tcp.escape_debug())))?;
+                Self::Tcp { host, port }
+            }
+            ("", None, Some(dns)) => {
+                only_of_http(table).map_err(refuse)?;
+                Self::Dns(look_up(dns).map_err(refuse)?)
+            }
+            _ => return Err(refuse("it has more than one of `url`, `tcp` and `dns`".to_owned())),
+        };
+        Ok((probe, timeout))
+    }
+
+    /// What an incident of it points at.
+    #[must_use]
+    pub fn target(&self) -> String {
+        match self {
+            Self::Http(http) => http.url.clone(),
+            Self::Tcp { host, port } if host.contains(':') => format!("tcp://[{host}]:{port}"),
+            Self::Tcp { host, port } => format!("tcp://{host}:{port}"),
+            Self::Dns(dns) => format!("dns://{}/{}", dns.name, dns.record.name()),
+        }
+    }
+}
+
+/// `host:port`, `[::1]:port`; or a host alone, where there is a port by default.
+#[must_use]
+pub fn host_and_port(text: &str, default: Option<u16>) -> Option<(String, u16)> {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !host.contains(':') || host.starts_with('[') => (host, port.parse().ok()?),
+        _ => (text, default?),
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    (!host.is_empty() && port > 0 && !host.contains(['/', ' '])).then(|| (host.to_owned(), port))
+}
+
+fn only_of_http(table: &ProbeTable) -> Result<(), String> {
+    let plain = ProbeTable {
+        tcp: table.tcp.clone(),
+        dns: table.dns.clone(),
+        timeout: table.timeout.clone(),
+        ..ProbeTable::default()
+    };
+    if *table == plain {
+        return Ok(());
+    }
+    Err("a probe of `tcp` or `dns` takes `timeout` and nothing else; the rest is for `url`".to_owned())
+}
+
+fn look_up(dns: &DnsTable) -> Result<Dns, String> {
+    let name_is_one =
+        !dns.name.is_empty() && dns.name.len() <= 253 && !dns.name.contains(|c: char| c.is_whitespace() || c == '/');
+    if !name_is_one {
+        return Err(format!("`{}` is not a name to look up", dns.name.escape_debug()));
+    }
+    let kind = dns.kind.as_deref().unwrap_or("A");
+    let known = Record::ALL.into_iter().find(|r| r.name().eq_ignore_ascii_case(kind));
+    let names = Record::ALL.map(Record::name);
+    let record = known.ok_or_else(|| match nearest(kind, names) {
+        Some(near) => format!("`{kind}` is not a type of record that it knows; did you mean `{near}`?"),
+        None => format!("`{kind}` is not a type of record that it knows: {}", names.join(", ")),
+    })?;
+    if let Some(server) = &dns.server {
+        host_and_port(server, Some(53)).ok_or_else(|| format!("the server `{server}` is not `host` or `host:port`"))?;
+    }
+    Ok(Dns {
+        name: dns.name.clone(),
+        record,
+        expect: dns.expect.clone(),
+        server: dns.server.clone(),
+    })
+}
+
+fn http(name: &StepName, table: &ProbeTable) -> Result<Http, Error> {
+    let refuse = |rule: String| Error::new(Kind::Usage, format_args!("probe `{name}`: {rule}"));
+    check_url(name, &table.url)?;
+    let method = table.method.as_deref().unwrap_or("GET").to_ascii_uppercase();
+    if method.is_empty() || !method.chars().all(|c| c.is_ascii_uppercase()) {
+        return Err(Error::new(
+            Kind::Usage,
+            format_args!("method `{}` of probe `{name}` is not one", method.escape_debug()),
+        )
+        .hint("Methods are GET, HEAD, POST, PUT, DELETE, OPTIONS and PATCH."));
+    }
+    if table.body.is_some() && !matches!(method.as_str(), "POST" | "PUT" | "PATCH") {
+        return Err(refuse(format!(
+            "`body` goes with POST, PUT and PATCH, and the method is {method}"
+        )));
+    }
+    let header = |key: &str| {
+        key.parse::<http::HeaderName>()
+            .map_err(|_| refuse(format!("`{}` is not a header", key.escape_debug())))
+    };
+    for (key, value) in &table.headers {
+        header(key)?;
+        if !value.starts_with("env:") {
+            value
+                .parse::<http::HeaderValue>()
+                .map_err(|_| refuse(format!("the value of header `{key}` holds what a header cannot")))?;
+        }
+    }
+    let expression = |key: &str, text: &str| {
+        Regex::new(text).map_err(|e| {
+            refuse(format!(
+                "`{}` of `{key}` is not a regular expression: {e}",
+                text.escape_debug()
+            ))
+        })
+    };
+    for (key, text) in &table.header_matches {
+        header(key)?;
+        expression("header_matches", text)?;
+    }
+    if let Some(text) = &table.body_matches {
+        expression("body_matches", text)?;
+    }
+    let paths = table.json.iter().map(|(path, want)| {
+        let path = JsonPath::parse(path).ok_or_else(|| refuse(format!("`{path}` is not a path like `data.items[0].name`")))?;
+        Ok((path, want.clone()))
+    });
+    let basic_auth = match &table.basic_auth {
+        None => None,
+        Some(pair) if table.bearer.is_some() => {
+            return Err(refuse(format!(
+                "it has `basic_auth` (`{}`) and `bearer`",
+                pair.split(':').next().unwrap_or_default()
+            )));
+        }
+        Some(pair) => Some(user_and_password(pair).ok_or_else(|| refuse("`basic_auth` is not `user:password`".to_owned()))?),
+    };
+    if table.min_certificate_days.is_some() && !table.url.starts_with("https:") {
+        return Err(refuse("`min_certificate_days` is for https".to_owned()));
+    }
+    if table.insecure && table.ca_file.is_some() {
+        return Err(refuse(
+            "it has `ca_file` and `insecure`, which trusts any certificate".to_owned(),
+        ));
+    }
+    if table.redirects.is_some_and(|n| n > 50) {
+        return Err(refuse("`redirects` is out of range 0-50".to_owned()));
+    }
+    Ok(Http {
+        url: table.url.clone(),
+        method,
+        headers: table.headers.clone(),
+        body: table.body.clone(),
+        basic_auth,
+        bearer: table.bearer.clone(),
+        redirects: table.redirects.unwrap_or(0),
+        ca_file: table.ca_file.clone(),
+        insecure: table.insecure,
+        right: Right {
+            status: table
+                .status
+                .as_ref()
+                .map_or_else(|| Ok(vec![200..=200]), |s| statuses(name, s))?,
+            body_contains: table.body_contains.clone(),
+            body_matches: table.body_matches.clone(),
+            json: paths.collect::<Result<_, Error>>()?,
+            header_matches: table.header_matches.clone(),
+            max_elapsed: duration_of(&format!("`max_elapsed` of probe `{name}`"), table.max_elapsed.as_deref())?,
+            min_certificate_days: table.min_certificate_days,
+        },
+    })
+}
+
+/// The part before a colon and the part behind it, where `env:` is part of either.
+fn user_and_password(pair: &str) -> Option<(String, String)> {
+    let from = if pair.starts_with("env:") { 4 } else { 0 };
+    let colon = from + pair[from..].find(':')?;
+    (colon > from).then(|| (pair[..colon].to_owned(), pair[colon + 1..].to_owned()))
+}
+
+fn statuses(name: &StepName, written: &StatusText) -> Result<Vec<RangeInclusive<u16>>, Error> {
+    let text = match written {
+        StatusText::Code(code) => code.to_string(),
+        StatusText::List(list) => list.clone(),
+    };
+    let one = |word: &str| -> Option<RangeInclusive<u16>> {
+        let lower = word.to_ascii_lowercase();
+        if let Some(class) = lower.strip_suffix("xx") {
+            let class: u16 = class.parse().ok()?;
+            return (1..=5).contains(&class).then(|| class * 100..=class * 100 + 99);
+        }
+        let (from, to) = lower.split_once('-').unwrap_or((&lower, &lower));
+        let (from, to) = (from.parse().ok()?, to.parse().ok()?);
+        (100..=599)
+            .contains(&from)
+            .then_some(())
+            .filter(|()| from <= to && to <= 599)
+            .map(|()| from..=to)
+    };
+    text.split(',')
+        .map(|word| {
+            one(word.trim()).ok_or_else(|| {
+                Error::new(
+                    Kind::Usage,
+                    format_args!("status `{}` of probe `{name}` is out of range 100-599", word.trim()),
+                )
+                .hint("Write a code like 200, a class like 2xx, a range like 200-299, or a list of them.")
+            })
+        })
+        .collect()
+}
+
+fn check_url(name: &StepName, url: &str) -> Result<(), Error> {
+    let refuse = |rule: String| {
+        Err(Error::new(Kind::Usage, format_args!("probe `{name}`: {rule}"))
+            .hint("Write a probe as 'NAME=http://host:port/path' or 'NAME=https://…'."))
+    };
+    if url.is_empty() {
+        return refuse("no URL is given".to_owned());
+    }
+    let Ok(uri) = url.parse::<http::Uri>() else {
+        return refuse(format!("`{}` is not a URL", url.escape_debug()));
+    };
+    match uri.scheme_str() {
+        Some("http" | "https") => {}
+        Some(other) => return refuse(format!("the scheme `{other}` of `{url}` is not http or https")),
+        None => return refuse(format!("`{url}` has no scheme")),
+    }
+    if uri.host().is_none_or(str::is_empty) {
+        return refuse(format!("`{url}` has no host"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(change: impl Fn(&mut ProbeTable)) -> Result<Probe, String> {
+        let mut table = ProbeTable {
+            url: "http://127.0.0.1/".to_owned(),
+            ..ProbeTable::default()
+        };
+        change(&mut table);
+        Probe::check(&StepName::parse("p").unwrap(), &ProbeText::Table(Box::new(table)))
+            .map(|(p, _)| p)
+            .map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn statuses_are_codes_classes_ranges_and_lists() {
+        for (text, right, wrong) in [
+            ("2xx,301", 204, 302),
+            ("200-204", 203, 205),
+            ("404", 404, 200),
+            ("5XX", 599, 499),
+        ] {
+            let Ok(Probe::Http(http)) = checked(|t| t.status = Some(StatusText::List(text.to_owned()))) else {
+                panic!("{text}")
+            };
+            let holds = |code| http.right.status.iter().any(|r| r.contains(&code));
+            assert!(holds(right) && !holds(wrong), "{text}");
+        }
+        for text in ["", "6xx", "99", "200-100", "600", "2x", "ok"] {
+            let e = checked(|t| t.status = Some(StatusText::List(text.to_owned()))).unwrap_err();
+            assert!(e.contains("is out of range 100-599"), "{text}: {e}");
+        }
+    }
+
+    #[test]
+    fn a_path_in_json_is_found() {
+        let value: Value = serde_json::from_str(r#"{"data":{"items":[{"name":"x"},[1,2]]},"ok":true}"#).unwrap();
+        for (path, found) in [
+            ("data.items[0].name", Some("\"x\"")),
+            ("data.items[1][1]", Some("2")),
+            ("ok", Some("true")),
+            ("data.items[2]", None),
+            ("data.none", None),
+        ] {
+            let path = JsonPath::parse(path).unwrap();
+            assert_eq!(
+                path.in_value(&value).map(Value::to_string).as_deref(),
+                found,
+                "{}",
+                path.text()
+            );
+        }
+        assert!(["", "a..b", "a[x]", "a[0", "a["].iter().all(|p| JsonPath::parse(p).is_none()));
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused() {
+        type Change = fn(&mut ProbeTable);
+        let cases: [(Change, &str); 8] = [
+            (|t| t.tcp = Some("a:1".to_owned()), "more than one of `url`, `tcp` and `dns`"),
+            (
+                |t| (t.url, t.tcp) = (String::new(), Some("a".to_owned())),
+                "`a` is not `host:port`",
+            ),
+            (
+                |t| (t.url, t.tcp, t.bearer) = (String::new(), Some("a:1".to_owned()), Some("x".to_owned())),
+                "takes `timeout` and nothing else",
+            ),
+            (|t| t.body_matches = Some("(".to_owned()), "is not a regular expression"),
+            (|t| t.min_certificate_days = Some(3), "is for https"),
+            (
+                |t| (t.bearer, t.basic_auth) = (Some("x".to_owned()), Some("a:b".to_owned())),
+                "`basic_auth` (`a`) and `bearer`",
+            ),
+            (|t| t.basic_auth = Some("nobody".to_owned()), "is not `user:password`"),
+            (
+                |t| t.headers = [("a b".to_owned(), String::new())].into(),
+                "`a b` is not a header",
+            ),
+        ];
+        for (change, told) in cases {
+            let e = checked(change).unwrap_err();
+            assert!(e.contains(told), "{told}: {e}");
+        }
+    }
+
+    #[test]
+    fn secrets_may_stand_on_either_side_of_the_colon() {
+        let pair = |text| user_and_password(text).map(|(u, p)| format!("{u}|{p}"));
+        assert_eq!(pair("me:secret").as_deref(), Some("me|secret"));
+        assert_eq!(pair("me:env:PASS").as_deref(), Some("me|env:PASS"));
+        assert_eq!(pair("env:USER:env:PASS").as_deref(), Some("env:USER|env:PASS"));
+        assert_eq!(pair("env:USER"), None);
+    }
+}

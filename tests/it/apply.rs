@@ -1,0 +1,239 @@
+//! Definitions as files: applied, compared, pruned, exported.
+
+use serde_json::{Value, json};
+
+use crate::harness::Env;
+
+const TWO: &str = r#"
+[[schedule]]
+id = "health"
+interval = "2m"
+jitter = "10s"
+[[schedule.step]]
+name = "site"
+probe = "http://127.0.0.1:1/"
+
+[[schedule]]
+id = "backup"
+note = "nightly"
+cron = "30 2 * * *"
+time_zone = "Europe/Berlin"
+remaining_actions = 5
+[[schedule.step]]
+name = "dump"
+command = ["true"]
+"#;
+
+fn write(env: &Env, name: &str, text: &str) {
+    std::fs::write(env.path(name), text).unwrap();
+}
+
+/// Each change as `change id`, in order.
+fn changes(found: &Value) -> Vec<String> {
+    let text = |v: &Value| format!("{} {}", v["change"].as_str().unwrap(), v["id"].as_str().unwrap());
+    found.as_array().unwrap().iter().map(text).collect()
+}
+
+fn ids(env: &Env) -> Vec<String> {
+    let list = env.json(&["schedule", "list"]);
+    list.as_array()
+        .unwrap()
+        .iter()
+        .map(|s| s["id"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn applying_is_idempotent_and_an_export_applies_to_no_change() {
+    let env = Env::new();
+    write(&env, "jobs.toml", TWO);
+    let dry = env.json(&["apply", "-f", "jobs.toml", "--dry-run"]);
+    assert_eq!(
+        (changes(&dry), ids(&env).len()),
+        (vec!["create health".to_owned(), "create backup".to_owned()], 0)
+    );
+    assert_eq!(
+        changes(&env.json(&["apply", "-f", "jobs.toml"])),
+        ["create health", "create backup"]
+    );
+    assert_eq!(
+        changes(&env.json(&["apply", "-f", "jobs.toml"])),
+        ["none health", "none backup"]
+    );
+    for (file, format) in [("all.toml", "text"), ("all.json", "json")] {
+        let exported = env.tempo(&["-o", format, "export"]).ok();
+        write(&env, file, &exported);
+        assert_eq!(
+            changes(&env.json(&["diff", "-f", file])),
+            ["none backup", "none health"],
+            "{exported}"
+        );
+    }
+}
+
+#[test]
+fn a_difference_is_told_field_by_field_with_its_line_and_diff_exits_with_1() {
+    let env = Env::new();
+    write(&env, "jobs.toml", TWO);
+    env.tempo(&["apply", "-f", "jobs.toml"]).ok();
+    let changed = TWO
+        .replace("10s", "20s")
+        .replace("[\"true\"]", "[\"false\"]\non_failure = \"continue\"");
+    write(&env, "jobs.toml", &changed);
+    let ran = env.tempo(&["diff", "-f", "jobs.toml", "-o", "json"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let found: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let expected = json!([
+        {"id": "health", "change": "update", "line": 2, "warnings": [],
+            "fields": [{"name": "jitter", "old": "10s", "new": "20s"}]},
+        {"id": "backup", "change": "update", "line": 10, "warnings": [], "fields": [
+            {"name": "step.dump.command", "old": ["true"], "new": ["false"]},
+            {"name": "step.dump.on_failure", "old": null, "new": "continue"}]},
+    ]);
+    assert_eq!(found, expected);
+    assert_eq!(env.json(&["schedule", "describe", "health"])["jitter"], "10s");
+    env.tempo(&["apply", "-f", "jobs.toml"]).ok();
+    assert_eq!(env.json(&["schedule", "describe", "health"])["jitter"], "20s");
+}
+
+#[test]
+fn what_is_wrong_is_told_with_its_place_and_nothing_is_applied() {
+    let env = Env::new();
+    write(&env, "good.toml", TWO);
+    for (text, told) in [
+        (
+            "[[schedule]]\nid = \"x\"\ninterval = \"2m\"\njiter = \"1s\"\n",
+            "bad.toml:4:1: unknown key `jiter`",
+        ),
+        (
+            "[[schedule]]\nid = \"x\"\ncron = \"0 25 * * *\"\n",
+            "bad.toml:3:8: hour `25` is out of range 0-23",
+        ),
+        (
+            "[[schedule]]\nid = \"x\"\ninterval = \"2m\"\n",
+            "bad.toml:1: nothing to run: the workflow has no step",
+        ),
+        (
+            "[[schedule]]\nid = \"health\"\ninterval = \"2m\"\n[[schedule.step]]\nname = \"a\"\nshell = \"x\"\n",
+            "bad.toml:1: a schedule named `health` is defined in good.toml:2 already",
+        ),
+        ("{ \"schedule\": 5 }", "bad.toml:1:15: invalid type: integer `5`"),
+        ("\u{0}", "bad.toml:1:2: key with no value"),
+    ] {
+        write(&env, "bad.toml", text);
+        let ran = env.tempo(&["apply", "-f", "good.toml", "bad.toml"]);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(ran.stderr.starts_with(&format!("error: {told}")), "{told}: {}", ran.stderr);
+    }
+    assert_eq!(env.tempo(&["apply", "-f", "none.toml"]).code, Some(2));
+    assert!(ids(&env).is_empty());
+}
+
+#[test]
+fn pruning_takes_what_the_same_file_made_and_no_other() {
+    let env = Env::new();
+    let first = TWO.split("\n\n").next().unwrap().to_owned() + "\n";
+    write(&env, "jobs.toml", TWO);
+    write(&env, "other.toml", &first.replace("health", "elsewhere"));
+    env.tempo(&["apply", "-f", "jobs.toml", "other.toml"]).ok();
+    env.tempo(&["schedule", "create", "by-hand", "--interval", "1h", "--", "true"])
+        .ok();
+    // A file that says what somebody made by hand does not own it.
+    write(&env, "jobs.toml", &format!("{TWO}\n{}", first.replace("health", "by-hand")));
+    env.tempo(&["apply", "-f", "jobs.toml"]).ok();
+    write(&env, "jobs.toml", &first);
+    assert_eq!(changes(&env.json(&["apply", "-f", "jobs.toml"])), ["none health"]);
+    assert_eq!(
+        changes(&env.json(&["apply", "-f", "jobs.toml", "--prune"])),
+        ["none health", "delete backup"]
+    );
+    assert_eq!(ids(&env), ["by-hand", "elsewhere", "health"]);
+    write(&env, "jobs.toml", "");
+    assert_eq!(
+        changes(&env.json(&["apply", "-f", "./jobs.toml", "--prune"])),
+        ["delete health"]
+    );
+    // A folder stands for the files in it, those that have gone included.
+    std::fs::create_dir(env.path("jobs")).unwrap();
+    write(&env, "jobs/a.toml", &first.replace("health", "a"));
+    write(&env, "jobs/b.toml", &first.replace("health", "b"));
+    write(&env, "jobs/notes.txt", "not read");
+    env.tempo(&["apply", "-f", "jobs"]).ok();
+    std::fs::remove_file(env.path("jobs/b.toml")).unwrap();
+    assert_eq!(
+        changes(&env.json(&["apply", "-f", "jobs", "--prune"])),
+        ["none a", "delete b"]
+    );
+}
+
+#[test]
+fn what_a_file_leaves_out_of_the_state_is_left_to_people() {
+    let env = Env::new();
+    write(&env, "jobs.toml", TWO);
+    env.tempo(&["apply", "-f", "jobs.toml"]).ok();
+    env.tempo(&["schedule", "pause", "health", "--note", "mending"]).ok();
+    // A number that counts down is not set again while the file says the same.
+    env.tempo(&["schedule", "update", "backup", "--remaining-actions", "2"]).ok();
+    assert_eq!(
+        changes(&env.json(&["apply", "-f", "jobs.toml"])),
+        ["none health", "none backup"]
+    );
+    write(
+        &env,
+        "jobs.toml",
+        &TWO.replace("remaining_actions = 5", "remaining_actions = 9")
+            .replace("note = \"nightly\"\n", ""),
+    );
+    let found = env.json(&["apply", "-f", "jobs.toml"]);
+    let fields = json!([{"name": "note", "old": "nightly", "new": null}, {"name": "remaining_actions", "old": 2, "new": 9}]);
+    assert_eq!(found[1]["fields"], fields);
+    let health = env.json(&["schedule", "describe", "health"]);
+    assert_eq!((&health["paused"], &health["note"]), (&json!(true), &json!("mending")));
+    write(
+        &env,
+        "jobs.toml",
+        &TWO.replace("id = \"health\"", "id = \"health\"\npaused = false"),
+    );
+    assert_eq!(env.json(&["apply", "-f", "jobs.toml"])[0]["fields"][0]["new"], Value::Null);
+    assert_eq!(env.json(&["schedule", "describe", "health"])["paused"], false);
+}
+
+#[test]
+fn changing_only_a_note_moves_no_next_time() {
+    let env = Env::new();
+    write(&env, "jobs.toml", TWO);
+    env.tempo(&["apply", "-f", "jobs.toml"]).ok();
+    let next = |id| env.json(&["schedule", "describe", id])["next_action_times"].clone();
+    let before = (next("health"), next("backup"));
+    write(
+        &env,
+        "jobs.toml",
+        &TWO.replace("nightly", "every night")
+            .replace("interval", "note = \"new\"\ninterval"),
+    );
+    assert_eq!(
+        changes(&env.json(&["apply", "-f", "jobs.toml"])),
+        ["update health", "update backup"]
+    );
+    assert_eq!((next("health"), next("backup")), before);
+}
+
+#[test]
+fn the_schema_knows_each_key_of_a_file() {
+    let env = Env::new();
+    let schema: Value = serde_json::from_str(&env.tempo(&["schema"]).ok()).unwrap();
+    let keys = |name: &str| schema["$defs"][name]["properties"].as_object().unwrap().clone();
+    let schedule = keys("ScheduleText");
+    let told =
+        "id note interval cron calendar quartz exclude_calendar at_boot time_zone dst_gap dst_repeat start_time end_time jitter
+        overlap_policy catchup_window pause_on_failure paused remaining_actions workflow_id run_timeout step";
+    for key in told.split_whitespace() {
+        assert!(schedule.contains_key(key), "{key}");
+    }
+    let probe = keys("ProbeTable");
+    let told = "url status timeout method headers body basic_auth bearer redirects body_contains body_matches json header_matches max_elapsed
+        min_certificate_days ca_file insecure tcp dns";
+    for key in told.split_whitespace() {
+        assert!(probe.contains_key(key), "{key}");
+    }
+}
