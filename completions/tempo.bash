@@ -34,6 +34,9 @@ _tempo() {
             tempo,export)
                 cmd="tempo__subcmd__export"
                 ;;
+            tempo,import)
+                cmd="tempo__subcmd__import"
+                ;;
             tempo,incident)
                 cmd="tempo__subcmd__incident"
                 ;;
@@ -60,6 +63,9 @@ _tempo() {
                 ;;
             tempo,workflow)
                 cmd="tempo__subcmd__workflow"
+                ;;
+            tempo__subcmd__import,crontab)
+                cmd="tempo__subcmd__import__subcmd__crontab"
                 ;;
             tempo__subcmd__incident,ack)
                 cmd="tempo__subcmd__incident__subcmd__ack"
@@ -140,7 +146,7 @@ _tempo() {
 
     case "${cmd}" in
         tempo)
-            opts="-o -q -v -h -V --db --output --color --quiet --verbose --help --version schedule workflow incident run status step sleep apply diff export schema demo doctor completions man"
+            opts="-o -q -v -h -V --db --output --color --quiet --verbose --help --version schedule workflow incident run status step sleep apply diff export import schema demo doctor completions man"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -344,8 +350,68 @@ _tempo() {
             return 0
             ;;
         tempo__subcmd__export)
-            opts="-o -q -v -h --db --output --color --quiet --verbose --help"
+            opts="-o -q -v -h --crontab --db --output --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --db)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text json jsonl" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "text json jsonl" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        tempo__subcmd__import)
+            opts="-o -q -v -h --db --output --color --quiet --verbose --help crontab"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --db)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text json jsonl" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "text json jsonl" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        tempo__subcmd__import__subcmd__crontab)
+            opts="-o -q -v -h --system --dry-run --keep-going --db --output --color --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

@@ -45,6 +45,7 @@ complete -c tempo -n "__fish_tempo_needs_command" -f -a "sleep" -d 'Wait in a sc
 complete -c tempo -n "__fish_tempo_needs_command" -f -a "apply" -d 'Make the schedules that files define'
 complete -c tempo -n "__fish_tempo_needs_command" -f -a "diff" -d 'Show what `tempo apply` would change, and exit with 1 if anything'
 complete -c tempo -n "__fish_tempo_needs_command" -f -a "export" -d 'Print schedules as a definitions file'
+complete -c tempo -n "__fish_tempo_needs_command" -f -a "import" -d 'Bring schedules from elsewhere'
 complete -c tempo -n "__fish_tempo_needs_command" -f -a "schema" -d 'Print the JSON Schema of a definitions file'
 complete -c tempo -n "__fish_tempo_needs_command" -f -a "demo" -d 'See it work: schedules, retries, incidents, a kill in mid-step, and the resume'
 complete -c tempo -n "__fish_tempo_needs_command" -f -a "doctor" -d 'Check the database, and back it up'
@@ -590,9 +591,34 @@ jsonl\t'One JSON document a line'"
 complete -c tempo -n "__fish_tempo_using_subcommand export" -l color -d 'When colours are used' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
+complete -c tempo -n "__fish_tempo_using_subcommand export" -l crontab -d 'As a crontab, as far as one can say it; what it cannot say is told'
 complete -c tempo -n "__fish_tempo_using_subcommand export" -s q -l quiet -d 'Say nothing but errors'
 complete -c tempo -n "__fish_tempo_using_subcommand export" -s v -l verbose -d 'Say more'
 complete -c tempo -n "__fish_tempo_using_subcommand export" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c tempo -n "__fish_tempo_using_subcommand import; and not __fish_seen_subcommand_from crontab" -l db -d 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given' -r -F
+complete -c tempo -n "__fish_tempo_using_subcommand import; and not __fish_seen_subcommand_from crontab" -s o -l output -d 'How data is written to stdout' -r -f -a "text\t'For people'
+json\t'One JSON document'
+jsonl\t'One JSON document a line'"
+complete -c tempo -n "__fish_tempo_using_subcommand import; and not __fish_seen_subcommand_from crontab" -l color -d 'When colours are used' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c tempo -n "__fish_tempo_using_subcommand import; and not __fish_seen_subcommand_from crontab" -s q -l quiet -d 'Say nothing but errors'
+complete -c tempo -n "__fish_tempo_using_subcommand import; and not __fish_seen_subcommand_from crontab" -s v -l verbose -d 'Say more'
+complete -c tempo -n "__fish_tempo_using_subcommand import; and not __fish_seen_subcommand_from crontab" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c tempo -n "__fish_tempo_using_subcommand import; and not __fish_seen_subcommand_from crontab" -f -a "crontab" -d 'Make schedules from crontabs'
+complete -c tempo -n "__fish_tempo_using_subcommand import; and __fish_seen_subcommand_from crontab" -l db -d 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given' -r -F
+complete -c tempo -n "__fish_tempo_using_subcommand import; and __fish_seen_subcommand_from crontab" -s o -l output -d 'How data is written to stdout' -r -f -a "text\t'For people'
+json\t'One JSON document'
+jsonl\t'One JSON document a line'"
+complete -c tempo -n "__fish_tempo_using_subcommand import; and __fish_seen_subcommand_from crontab" -l color -d 'When colours are used' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c tempo -n "__fish_tempo_using_subcommand import; and __fish_seen_subcommand_from crontab" -l system -d 'There is a column for the user, as in `/etc/crontab` and `/etc/cron.d`'
+complete -c tempo -n "__fish_tempo_using_subcommand import; and __fish_seen_subcommand_from crontab" -l dry-run -d 'Show what each line would become, and change nothing'
+complete -c tempo -n "__fish_tempo_using_subcommand import; and __fish_seen_subcommand_from crontab" -l keep-going -d 'Import the lines that can be read, and exit with 2 where there were others'
+complete -c tempo -n "__fish_tempo_using_subcommand import; and __fish_seen_subcommand_from crontab" -s q -l quiet -d 'Say nothing but errors'
+complete -c tempo -n "__fish_tempo_using_subcommand import; and __fish_seen_subcommand_from crontab" -s v -l verbose -d 'Say more'
+complete -c tempo -n "__fish_tempo_using_subcommand import; and __fish_seen_subcommand_from crontab" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c tempo -n "__fish_tempo_using_subcommand schema" -l db -d 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given' -r -F
 complete -c tempo -n "__fish_tempo_using_subcommand schema" -s o -l output -d 'How data is written to stdout' -r -f -a "text\t'For people'
 json\t'One JSON document'

@@ -114,20 +114,48 @@ pub fn exit_watch(pid: u32) -> std::io::Result<std::os::fd::OwnedFd> {
     Ok(rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?)
 }
 
-/// The user and group ids of a user, for a process that is to run as that user.
-///
-/// # Errors
-/// A fragment that says why it cannot: no such user, or tempo does not run as root.
-pub fn user(name: &str) -> Result<(u32, u32), String> {
-    if !is_root() {
-        return Err(format!("tempo does not run as root, so it cannot run a step as `{name}`"));
+/// A user of this machine, as `/etc/passwd` tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// What they are called.
+    pub name: String,
+    /// Their id.
+    pub uid: u32,
+    /// The id of their group.
+    pub gid: u32,
+    /// Their home, which need not exist.
+    pub home: String,
+}
+
+impl User {
+    /// The user of that name.
+    ///
+    /// # Errors
+    /// A fragment that says why it cannot be told.
+    pub fn named(name: &str) -> Result<Self, String> {
+        Self::find(|user| user.name == name)?.ok_or_else(|| format!("no user is named `{name}`"))
     }
-    let users = std::fs::read_to_string("/etc/passwd").map_err(|e| format!("cannot read `/etc/passwd`: {e}"))?;
-    let found = users.lines().find_map(|line| {
-        let fields: Vec<&str> = line.split(':').collect();
-        (fields.first() == Some(&name)).then(|| Some((fields.get(2)?.parse().ok()?, fields.get(3)?.parse().ok()?)))?
-    });
-    found.ok_or_else(|| format!("no user is named `{name}`"))
+
+    /// Whoever runs this process, where that is told.
+    #[must_use]
+    pub fn this() -> Option<Self> {
+        let uid = rustix::process::geteuid().as_raw();
+        Self::find(|user| user.uid == uid).ok().flatten()
+    }
+
+    fn find(is_it: impl Fn(&Self) -> bool) -> Result<Option<Self>, String> {
+        let users = std::fs::read_to_string("/etc/passwd").map_err(|e| format!("cannot read `/etc/passwd`: {e}"))?;
+        let read = |line: &str| {
+            let fields: Vec<&str> = line.split(':').collect();
+            Some(Self {
+                name: (*fields.first()?).to_owned(),
+                uid: fields.get(2)?.parse().ok()?,
+                gid: fields.get(3)?.parse().ok()?,
+                home: (*fields.get(5)?).to_owned(),
+            })
+        };
+        Ok(users.lines().filter_map(read).find(|user| is_it(user)))
+    }
 }
 
 /// Sends a signal to a whole process group; a group that is gone is no error.

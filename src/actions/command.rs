@@ -14,7 +14,7 @@ use super::capped::Capped;
 use super::secrets::Secrets;
 use super::{Control, StopKind, Task};
 use crate::clock::Stopwatch;
-use crate::machine::{self, Process, Tree};
+use crate::machine::{self, Process, Tree, User};
 use crate::run::outcome::{AttemptResult, Ending, ErrorType, Failure};
 use crate::run::step::Command;
 use crate::spec::describe::spoken;
@@ -134,8 +134,16 @@ fn spawn(command: &Command, task: &Task<'_>, secrets: &Secrets, caller: Caller) 
         process.current_dir(cwd);
     }
     if let Some(user) = &command.user {
-        let (uid, gid) = machine::user(user).map_err(failure)?;
-        process.uid(uid).gid(gid);
+        if !machine::is_root() {
+            return Err(failure(format!(
+                "tempo does not run as root, so it cannot run a step as `{user}`"
+            )));
+        }
+        let user = User::named(user).map_err(failure)?;
+        // As cron does; what the step sets itself stays.
+        let own = [("HOME", &user.home), ("LOGNAME", &user.name), ("USER", &user.name)];
+        process.envs(own.into_iter().filter(|(name, _)| !command.env.contains_key(*name)));
+        process.uid(user.uid).gid(user.gid);
     }
     let mut child = process
         .spawn()

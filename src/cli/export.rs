@@ -2,7 +2,8 @@
 
 use super::Context;
 use crate::error::Error;
-use crate::files::definition::{self, File};
+use crate::files::crontab::export;
+use crate::files::definition::{self, File, ScheduleText};
 use crate::names::ScheduleId;
 use crate::ops;
 use crate::store::Missing;
@@ -14,6 +15,9 @@ use crate::store::Missing;
 pub(super) struct Args {
     /// Which schedules; all when not given
     id: Vec<ScheduleId>,
+    /// As a crontab, as far as one can say it; what it cannot say is told
+    #[arg(long)]
+    crontab: bool,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
@@ -22,8 +26,20 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     } else {
         context.open(Missing::ShowNothing)?
     };
+    let schedules = store.read(|r| ops::export(r, &args.id))?;
+    if args.crontab {
+        let exported = export::crontab(&schedules);
+        context.ui.raw(exported.text.as_bytes())?;
+        for (id, what) in &exported.lost {
+            context.ui.say(&format!("note: {id}: a crontab cannot say this: {what}"));
+        }
+        return Ok(());
+    }
+    let texts = schedules
+        .iter()
+        .map(|(id, definition, state)| ScheduleText::of(id, definition, state));
     let file = File {
-        schedule: store.read(|r| ops::export(r, &args.id))?,
+        schedule: texts.collect(),
     };
     if context.ui.is_text() {
         context.ui.raw(definition::toml(&file)?.as_bytes())

@@ -7,6 +7,7 @@ mod demo;
 mod diff;
 mod doctor;
 mod export;
+mod import;
 mod incident;
 mod interrupt;
 mod man;
@@ -85,6 +86,7 @@ enum Command {
     Apply(apply::Args),
     Diff(diff::Args),
     Export(export::Args),
+    Import(import::Args),
     Schema(schema::Args),
     Demo(demo::Args),
     Doctor(doctor::Args),
@@ -188,6 +190,7 @@ fn perform(context: &Context, command: Command) -> Result<(), Error> {
         Command::Apply(args) => apply::run(context, &args),
         Command::Diff(args) => diff::run(context, &args),
         Command::Export(args) => export::run(context, &args),
+        Command::Import(args) => import::run(context, args),
         Command::Schema(args) => schema::run(context, &args),
         Command::Demo(args) => demo::run(context, &args),
         Command::Doctor(args) => doctor::run(context, &args),

@@ -1,5 +1,6 @@
 //! ON PAPER: definitions in files, with line and column. Never sees the file that tempo keeps.
 
+pub(crate) mod crontab;
 pub(crate) mod definition;
 pub(crate) mod difference;
 pub(crate) mod paper;

@@ -231,11 +231,11 @@ fn definition(whole: &Whole) -> Definition {
     }
 }
 
-/// Schedules as a file would define them: those that are named, or all.
+/// Schedules as they are defined: those that are named, or all.
 ///
 /// # Errors
 /// `NotFound`.
-pub(crate) fn export(read: &Read<'_>, ids: &[ScheduleId]) -> Result<Vec<ScheduleText>, Error> {
+pub(crate) fn export(read: &Read<'_>, ids: &[ScheduleId]) -> Result<Vec<(ScheduleId, Definition, State)>, Error> {
     let rows = if ids.is_empty() {
         read.schedules(None, None)?
     } else {
@@ -244,7 +244,7 @@ pub(crate) fn export(read: &Read<'_>, ids: &[ScheduleId]) -> Result<Vec<Schedule
     rows.iter()
         .map(|row| {
             let whole = whole_of(read, row)?;
-            Ok(ScheduleText::of(&row.id, &definition(&whole), &whole.state))
+            Ok((row.id.clone(), definition(&whole), whole.state))
         })
         .collect()
 }

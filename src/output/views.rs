@@ -165,6 +165,15 @@ pub(crate) struct ChangeView {
     pub(crate) warnings: Vec<String>,
 }
 
+/// What becomes of a line of a crontab.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct ImportView {
+    #[serde(flatten)]
+    pub(crate) change: ChangeView,
+    pub(crate) spec_text: String,
+    pub(crate) next_action_times: Vec<Instant>,
+}
+
 /// A field that is different.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct FieldChangeView {

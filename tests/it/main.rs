@@ -7,6 +7,7 @@ mod backup;
 mod bad_input;
 mod conformance;
 mod contract;
+mod crontab;
 mod demo;
 mod durable;
 mod generated;

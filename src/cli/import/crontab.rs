@@ -1,0 +1,207 @@
+//! `tempo import crontab`.
+
+use std::path::Path;
+
+use super::super::Context;
+use crate::error::{Error, Kind};
+use crate::files::crontab::{self, Host, Job, Sort};
+use crate::files::paper::Paper;
+use crate::files::tree::Source;
+use crate::machine::{self, User};
+use crate::ops::{self, Change, Defining, Difference, Prune};
+use crate::output::views::{ImportView, Instant};
+use crate::output::{Style, counted};
+use crate::present;
+use crate::spec::Spec;
+use crate::store::{Missing, Read};
+use crate::zoneinfo::ZoneInfo;
+
+/// Make schedules from crontabs
+///
+/// Each line becomes a schedule that fires when cron would, in this machine's zone. What cannot be kept is said, and a crontab with a line
+/// that cannot be read imports nothing. The same crontab again changes nothing; lines that were taken out of it leave their schedules behind.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// A crontab, a folder of them, or `-` for stdin: `crontab -l | tempo import crontab -`
+    #[arg(value_name = "FILE|DIR|-")]
+    file: String,
+    /// There is a column for the user, as in `/etc/crontab` and `/etc/cron.d`
+    #[arg(long)]
+    system: bool,
+    /// Show what each line would become, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Import the lines that can be read, and exit with 2 where there were others
+    #[arg(long)]
+    keep_going: bool,
+}
+
+/// A schedule that a line becomes.
+struct Imported {
+    /// `crontab:7`.
+    place: String,
+    difference: Difference,
+    spec: Spec,
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
+    let papers = Paper::read_all(std::slice::from_ref(&args.file), is_crontab)?;
+    let is_folder = Path::new(&args.file).is_dir();
+    let time_zone = ZoneInfo::local_name()?;
+    let this = User::this();
+    let home = |user: &str| {
+        let home = match &this {
+            Some(this) if this.name == user => machine::environment("HOME"),
+            Some(_) | None => User::named(user).ok().map(|u| u.home),
+        };
+        home.filter(|home| Path::new(home).is_dir())
+    };
+    let host = Host {
+        time_zone: &time_zone,
+        user: this.as_ref().map_or("", |u| u.name.as_str()),
+        is_root: machine::is_root(),
+        home: &home,
+        zones: &context.zones,
+    };
+    let (mut crontabs, mut faults) = (Vec::new(), Vec::new());
+    for paper in papers {
+        let source = Source {
+            name: &paper.name,
+            text: &paper.text,
+        };
+        let sort = if args.system { Sort::System } else { Sort::User };
+        let (mut jobs, wrong) = crontab::parse(&source, sort, &host);
+        // A folder of users' crontabs names them after the users.
+        if is_folder && !args.system {
+            let user = paper.name.rsplit('/').next().unwrap_or_default();
+            for job in &mut jobs {
+                job.belongs_to(user, &host);
+            }
+        }
+        faults.extend(wrong);
+        crontabs.push((paper.source, jobs));
+    }
+    if !args.system && is_of_the_system(&args.file) {
+        context
+            .ui
+            .hint("A crontab of the system has a column for the user: `--system` reads it.");
+    }
+    let lines = crontabs.iter().map(|(_, jobs)| jobs.len()).sum::<usize>() + faults.len();
+    if !faults.is_empty() && !args.keep_going {
+        return Err(refusal(&faults, lines, "nothing is imported")
+            .hint("`--keep-going` imports the others; `--dry-run --keep-going` shows them."));
+    }
+    let imported = if args.dry_run {
+        let store = context.open(Missing::ShowNothing)?;
+        store.read(|r| {
+            let defining = named(r, &crontabs, &host)?;
+            let differences = ops::compare(r, &context.zones, &defining, Prune::No, context.now())?;
+            with_specs(context, &defining, differences)
+        })?
+    } else {
+        let mut store = context.open(Missing::Create)?;
+        store.write(|w| {
+            let defining = named(w, &crontabs, &host)?;
+            let differences = ops::apply(w, &context.zones, &defining, Prune::No, context.now())?;
+            with_specs(context, &defining, differences)
+        })?
+    };
+    show(context, args, &imported)?;
+    if !args.dry_run {
+        context.hint_when_down("nothing runs until it is.")?;
+    }
+    if faults.is_empty() {
+        return Ok(());
+    }
+    Err(refusal(&faults, lines, "the others are"))
+}
+
+/// Of a folder of crontabs: what Debian's cron reads.
+fn is_crontab(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+}
+
+fn is_of_the_system(name: &str) -> bool {
+    let name = name.trim_end_matches('/');
+    name == "/etc/crontab" || name.starts_with("/etc/cron.d")
+}
+
+fn refusal(faults: &[Error], lines: usize, and: &str) -> Error {
+    let count = counted(lines as u64, "line");
+    let told: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    let error = Error::new(
+        Kind::Usage,
+        format_args!("{} of {count} cannot be imported, {and}: {}", faults.len(), told[0]),
+    );
+    told[1..].iter().fold(error, |error, fault| error.hint(fault))
+}
+
+fn named(read: &Read<'_>, crontabs: &[(String, Vec<Job>)], host: &Host<'_>) -> Result<Vec<Defining>, Error> {
+    let mut taken = Vec::new();
+    let mut defining = Vec::with_capacity(crontabs.len());
+    for (source, jobs) in crontabs {
+        defining.push(Defining {
+            defined: ops::name_jobs(read, source, jobs, host, &mut taken)?,
+            source: source.clone(),
+        });
+    }
+    Ok(defining)
+}
+
+fn with_specs(context: &Context, defining: &[Defining], differences: Vec<Difference>) -> Result<Vec<Imported>, Error> {
+    let defined = defining.iter().flat_map(|d| &d.defined);
+    defined
+        .zip(differences)
+        .map(|(defined, difference)| {
+            let spec = Spec::compile(&defined.definition.spec, defined.id.as_str(), &context.zones)?;
+            Ok(Imported {
+                place: defined.place.clone(),
+                difference,
+                spec,
+            })
+        })
+        .collect()
+}
+
+fn show(context: &Context, args: &Args, imported: &[Imported]) -> Result<(), Error> {
+    let ui = &context.ui;
+    let next = |one: &Imported| -> Vec<_> { one.spec.times_after(context.now()).take(3).map(|t| one.spec.due(t)).collect() };
+    if !ui.is_text() {
+        let view = |one: &Imported| ImportView {
+            change: present::change(&one.difference),
+            spec_text: one.difference.spec_text.clone(),
+            next_action_times: next(one).into_iter().map(Instant).collect(),
+        };
+        let views: Vec<_> = imported.iter().map(view).collect();
+        return ui.json_list(&views);
+    }
+    for one in imported {
+        let difference = &one.difference;
+        let (mark, style) = match difference.change {
+            Change::Create => ("+", Style::Good),
+            Change::Update => ("~", Style::Warn),
+            Change::Delete | Change::None => ("=", Style::Dim),
+        };
+        let id = ui.paint(Style::Strong, difference.id.as_str());
+        let mark = ui.paint(style, mark);
+        ui.data(&format!("{mark} {}: {id}: {}", one.place, difference.spec_text))?;
+        if args.dry_run {
+            let times = crate::output::times::Times::new(one.spec.zone().clone(), context.now());
+            let next: Vec<String> = next(one).into_iter().map(|t| times.short(t)).collect();
+            if !next.is_empty() {
+                ui.data(&format!("    next: {} {}", next.join(", "), times.zone()))?;
+            }
+        }
+        for note in &difference.warnings {
+            ui.data(&format!("    note: {note}"))?;
+        }
+    }
+    let count = |change| imported.iter().filter(|one| one.difference.change == change).count();
+    let would = if args.dry_run { "would be " } else { "" };
+    let (created, updated) = (count(Change::Create), count(Change::Update));
+    ui.data(&format!(
+        "{}: {created} {would}created, {updated} {would}updated, {} as before",
+        counted(imported.len() as u64, "schedule"),
+        count(Change::None)
+    ))
+}

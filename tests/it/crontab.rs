@@ -1,0 +1,364 @@
+//! Crontabs: imported by cron's own rules, run as cron would run them, exported again.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Datelike as _, NaiveDateTime, TimeDelta, Timelike as _, Utc};
+use serde_json::{Value, json};
+
+use crate::harness::Env;
+
+fn import(env: &Env, text: &str, flags: &[&str]) -> Value {
+    std::fs::write(env.path("crontab"), text).unwrap();
+    env.json(&[&["import", "crontab", "crontab"], flags].concat())
+}
+
+fn ids(found: &Value) -> Vec<String> {
+    let text = |v: &Value| format!("{} {}", v["change"].as_str().unwrap(), v["id"].as_str().unwrap());
+    found.as_array().unwrap().iter().map(text).collect()
+}
+
+/// A field as cronie's `get_range` reads it: the values that it matches, and whether it begins with a star.
+fn field(text: &str, low: u32, high: u32, names: &[&str]) -> (BTreeSet<u32>, bool) {
+    let number = |t: &str| {
+        let place = names.iter().position(|n| n.eq_ignore_ascii_case(t));
+        place.map_or_else(|| t.parse().unwrap(), |p| low + u32::try_from(p).unwrap())
+    };
+    let mut values = BTreeSet::new();
+    for part in text.split(',') {
+        let (range, step) = part.split_once('/').map_or((part, 1), |(r, s)| (r, s.parse().unwrap()));
+        let (from, to) = match range.split_once('-') {
+            _ if range == "*" => (low, high),
+            Some((a, b)) => (
+                number(a),
+                if number(a) > number(b) && number(b) == 0 {
+                    7
+                } else {
+                    number(b)
+                },
+            ),
+            None => (number(range), number(range)),
+        };
+        values.extend((from..=to).step_by(step));
+    }
+    (values, text.starts_with('*'))
+}
+
+/// The next times of a line, minute by minute, as cronie's `find_jobs` matches them.
+fn by_cron(line: &str, from: NaiveDateTime, count: usize) -> Vec<String> {
+    const MONTHS: [&str; 12] = [
+        "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+    ];
+    const DAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
+    let words: Vec<&str> = line.split(' ').collect();
+    let (minute, _) = field(words[0], 0, 59, &[]);
+    let (hour, _) = field(words[1], 0, 23, &[]);
+    let (day, day_star) = field(words[2], 1, 31, &[]);
+    let (month, _) = field(words[3], 1, 12, &MONTHS);
+    let (mut weekday, weekday_star) = field(words[4], 0, 7, &DAYS);
+    if weekday.contains(&7) || weekday.contains(&0) {
+        weekday.extend([0, 7]);
+    }
+    let mut found = Vec::new();
+    let mut at = from + TimeDelta::minutes(1);
+    while found.len() < count && at < from + TimeDelta::days(800) {
+        let in_days = (
+            day.contains(&at.day()),
+            weekday.contains(&at.weekday().num_days_from_sunday()),
+        );
+        let is_day = if day_star || weekday_star {
+            in_days.0 && in_days.1
+        } else {
+            in_days.0 || in_days.1
+        };
+        if !month.contains(&at.month()) || !is_day {
+            at = (at.date() + TimeDelta::days(1)).and_hms_opt(0, 0, 0).unwrap();
+            continue;
+        }
+        if hour.contains(&at.hour()) && minute.contains(&at.minute()) {
+            found.push(at.and_utc().to_rfc3339_opts(chrono::SecondsFormat::Secs, true));
+        }
+        at += TimeDelta::minutes(1);
+    }
+    found
+}
+
+/// A line that some person might write.
+fn any_line(random: &mut fastrand::Rng) -> String {
+    let mut field = |low: u32, high: u32, names: &[&str]| -> String {
+        let value = |r: &mut fastrand::Rng| {
+            let n = r.u32(low..=high);
+            names
+                .get((n - low) as usize)
+                .filter(|_| r.bool())
+                .map_or_else(|| n.to_string(), |name| (*name).to_owned())
+        };
+        let part = |r: &mut fastrand::Rng| match r.u8(0..6) {
+            0 => format!("*/{}", r.u32(1..=high + 5)),
+            1 | 2 => {
+                let (a, b) = (r.u32(low..=high), r.u32(low..=high));
+                let step = if r.bool() {
+                    String::new()
+                } else {
+                    format!("/{}", r.u32(1..=9))
+                };
+                format!("{}-{}{step}", a.min(b), a.max(b))
+            }
+            _ => value(r),
+        };
+        match random.u8(0..5) {
+            0 | 1 => "*".to_owned(),
+            2 => format!("{},{}", part(random), part(random)),
+            _ => part(random),
+        }
+    };
+    let days = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
+    let weekday = ["5-0", "fri-sun", "0,7", "6-7"];
+    let mut words = [
+        field(0, 59, &[]),
+        field(0, 23, &[]),
+        field(1, 31, &[]),
+        field(1, 12, &["jan", "feb"]),
+        field(0, 7, &days),
+    ];
+    if random.u8(0..5) == 0 {
+        weekday[random.usize(0..4)].clone_into(&mut words[4]);
+    }
+    words.join(" ")
+}
+
+#[test]
+fn every_line_fires_when_cron_would() {
+    let env = Env::new();
+    let mut random = fastrand::Rng::with_seed(6);
+    let lines: Vec<String> = (0..300).map(|_| any_line(&mut random)).collect();
+    let chosen = [
+        "0 0 1 * 1",
+        "0 0 */2 * 1",
+        "0 0 1-31 * 1",
+        "*/70 * * * *",
+        "*,5 3 * * *",
+        "0 0 29 feb *",
+        "15 14 1 * *",
+        "0 22 * * 1-5",
+    ];
+    let lines: Vec<&str> = chosen.into_iter().chain(lines.iter().map(String::as_str)).collect();
+    let text: Vec<String> = lines.iter().enumerate().map(|(i, l)| format!("{l} /bin/job{i}\n")).collect();
+    import(&env, &text.concat(), &[]);
+    let from = "2026-02-20T00:00:00";
+    let start: NaiveDateTime = from.parse().unwrap();
+    let mut fired = 0;
+    for (i, line) in lines.iter().enumerate() {
+        let next = env.json(&["schedule", "next", &format!("job{i}"), "--count", "4", "--from", from]);
+        let got: Vec<String> = next
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|t| t["scheduled_at"].as_str().unwrap().to_owned())
+            .collect();
+        let want = by_cron(line, start, 4);
+        fired += want.len();
+        let limit = start + TimeDelta::days(800);
+        let got: Vec<String> = got
+            .into_iter()
+            .filter(|t| t.parse::<DateTime<Utc>>().unwrap().naive_utc() < limit)
+            .collect();
+        assert_eq!(got, want, "{line}");
+    }
+    assert!(fired > 1000, "only {fired} times were compared");
+}
+
+#[test]
+fn daylight_saving_is_as_cron_has_it() {
+    let env = Env::new();
+    import(
+        &env,
+        "CRON_TZ=Europe/Berlin\n30 2 * * * fixed\n*/30 2 * * * often\n30 * * * * hourly\n",
+        &[],
+    );
+    let next = |id: &str, from: &str, count: &str| -> Vec<Value> {
+        let found = env.json(&["schedule", "next", id, "--from", from, "--count", count]);
+        found.as_array().unwrap().iter().map(|t| t["local"].clone()).collect()
+    };
+    // A fixed time in the gap runs right after it, once; one in the repeated hour runs in its first pass.
+    let spring = "2026-03-29T00:00:00Z";
+    assert_eq!(
+        next("fixed", spring, "2"),
+        [json!("2026-03-29T03:00:00+02:00"), json!("2026-03-30T02:30:00+02:00")]
+    );
+    let autumn = "2026-10-25T00:00:00Z";
+    assert_eq!(
+        next("fixed", autumn, "2"),
+        [json!("2026-10-25T02:30:00+02:00"), json!("2026-10-26T02:30:00+01:00")]
+    );
+    // With a star in either, it is the wall clock.
+    assert_eq!(next("often", spring, "1"), [json!("2026-03-30T02:00:00+02:00")]);
+    let twice = [json!("2026-10-25T02:30:00+02:00"), json!("2026-10-25T02:30:00+01:00")];
+    assert_eq!(next("hourly", autumn, "2"), twice);
+}
+
+#[test]
+fn importing_again_changes_nothing_and_a_line_keeps_its_name_wherever_it_stands() {
+    let env = Env::new();
+    let two = "0 1 * * * /srv/backup.sh --home\n0 2 * * * /srv/backup.sh --mail\n";
+    let first = import(&env, two, &[]);
+    assert_eq!(
+        import(&env, two, &[])
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|c| c["change"] == "none")
+            .count(),
+        2
+    );
+    let second = first[1]["id"].as_str().unwrap();
+    assert_eq!(first[0]["id"], "backup");
+    assert!(
+        second.starts_with("backup-") && second.len() == "backup-0000".len(),
+        "{second}"
+    );
+    // Another line above, the same name: the others keep theirs; one at another time is the same line, changed.
+    let moved = format!("5 5 * * * /srv/backup.sh --etc\n{}", two.replace("0 1", "30 1"));
+    let again = import(&env, &moved, &[]);
+    assert_eq!(ids(&again)[1..], ["update backup".to_owned(), format!("none {second}")]);
+    assert!(again[0]["change"] == "create" && again[0]["line"] == 1);
+    // What somebody made by hand is not taken over.
+    env.tempo(&["schedule", "create", "report", "--interval", "1h", "--", "true"])
+        .ok();
+    let beside = import(&env, "0 3 * * * /srv/report\n", &[]);
+    assert!(beside[0]["id"].as_str().unwrap().starts_with("report-"), "{beside}");
+}
+
+#[test]
+fn a_crontab_with_errors_imports_nothing_unless_told_to_keep_going() {
+    let env = Env::new();
+    let text = "0 1 * * * good\n61 * * * * bad\n@never worse\n";
+    std::fs::write(env.path("crontab"), text).unwrap();
+    let ran = env.tempo(&["import", "crontab", "crontab"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""));
+    let told = "error: 2 of 3 lines cannot be imported, nothing is imported: crontab:2:1: minute `61` is out of range 0-59\nhint: crontab:3:1: `@never`";
+    assert!(ran.stderr.starts_with(told), "{}", ran.stderr);
+    assert_eq!(env.json(&["schedule", "list"]), json!([]));
+    let ran = env.tempo(&["import", "crontab", "crontab", "--keep-going"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert_eq!(env.json(&["schedule", "list"])[0]["id"], "good");
+}
+
+#[test]
+fn a_dry_run_tells_of_each_line_what_it_becomes_and_changes_nothing() {
+    let env = Env::new();
+    let text = "MAILTO=ops\n# Every weekday\n30 2 * * 1-5 /srv/backup.sh >/dev/null 2>&1\n0 0 1 * 1 /srv/either\n";
+    std::fs::write(env.path("crontab"), text).unwrap();
+    let told = env.tempo(&["import", "crontab", "crontab", "--dry-run"]).ok();
+    let mut lines = told.lines();
+    assert_eq!(lines.next(), Some("+ crontab:3: backup: every weekday at 02:30 (UTC)"));
+    let next = lines.next().unwrap();
+    assert!(
+        next.starts_with("    next: ") && next.matches("02:30:00").count() == 3,
+        "{next}"
+    );
+    assert!(
+        lines
+            .next()
+            .unwrap()
+            .starts_with("    note: `MAILTO=ops`: output is kept with the run, mail is not sent")
+    );
+    assert!(told.contains("it fires where either matches, as cron does"), "{told}");
+    assert!(
+        told.ends_with("2 schedules: 2 would be created, 0 would be updated, 0 as before\n"),
+        "{told}"
+    );
+    assert!(!env.database().exists());
+}
+
+#[test]
+fn a_command_runs_as_cron_would_run_it() {
+    let env = Env::new();
+    let text = "SHELL=/bin/bash\nGREETING = \"good  day\"\n* * * * * echo \"$GREETING\" ${BASH_VERSION:+bash}; pwd; date +\\%Y | wc -c; cat%a%b\\%\n";
+    import(&env, text, &[]);
+    let id = env.json(&["schedule", "list"])[0]["id"].as_str().unwrap().to_owned();
+    env.tempo(&["schedule", "trigger", &id]).ok();
+    let _ = env.tempo(&["run", "--once"]).ok();
+    let runs = env.json(&["workflow", "list"]);
+    let run = runs[0]["run_id"].as_str().unwrap();
+    let home = env.path("").display().to_string();
+    let said = format!("good  day bash\n{}\n5\na\nb%\n", home.trim_end_matches('/'));
+    assert_eq!(env.tempo(&["workflow", "output", run]).ok(), said);
+}
+
+#[test]
+fn an_exported_crontab_imports_to_the_same_times_and_names_what_it_cannot_say() {
+    let env = Env::new();
+    let text = "CRON_TZ=Europe/Berlin\n# Nightly\n30 2 * * 1-5 /srv/backup.sh 100\\%\n0 0 1 * 1 /srv/either\n@reboot /srv/start%one%two\n*/7 9-17 * * * /srv/often\n";
+    import(&env, text, &[]);
+    let create = |args: &[&str]| env.tempo(&[&["schedule", "create"], args].concat()).ok();
+    create(&[
+        "every",
+        "--interval",
+        "15m",
+        "--overlap-policy",
+        "buffer-one",
+        "--",
+        "/srv/every",
+        "a b",
+    ]);
+    create(&["probing", "--interval", "1h", "--probe", "x=http://127.0.0.1/"]);
+    let exported = env.tempo(&["export", "--crontab"]);
+    assert!(
+        exported
+            .stderr
+            .contains("every: a crontab cannot say this: overlap policy `buffer-one`"),
+        "{}",
+        exported.stderr
+    );
+    assert!(
+        exported
+            .stderr
+            .contains("probing: a crontab cannot say this: left out, since its step is a probe"),
+        "{}",
+        exported.stderr
+    );
+    let crontab = exported.ok();
+    for line in [
+        "30 2 * * 1-5 ",
+        "0 0 1 * 1 ",
+        "@reboot ",
+        "*/15 * * * * /srv/every 'a b'",
+        "# cannot be said in a crontab: its step is a probe",
+    ] {
+        assert!(crontab.lines().any(|l| l.starts_with(line)), "{line}\n{crontab}");
+    }
+    let other = Env::new();
+    import(&other, &crontab, &[]);
+    let specs = |env: &Env| -> Vec<Value> {
+        let all = env.json(&["export"]);
+        let mut found: Vec<Value> = all["schedule"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|s| json!([s["cron"], s["at_boot"], s["step"][0]["stdin"]]))
+            .collect();
+        found.sort_by_key(Value::to_string);
+        found
+    };
+    let before: Vec<Value> = specs(&env).into_iter().filter(|s| !s[0].is_null() || s[1] == true).collect();
+    assert!(
+        before.iter().all(|s| specs(&other).contains(s)),
+        "{before:?}\n{:?}",
+        specs(&other)
+    );
+}
+
+#[test]
+fn the_user_of_a_system_crontab_is_kept_by_root_and_told_to_others() {
+    let env = Env::new();
+    let found = import(&env, "0 5 * * * daemon /srv/job\n", &["--system"]);
+    let root = tempo::machine::is_root();
+    let step = &env.json(&["export"])["schedule"][0]["step"][0];
+    assert_eq!(step["user"], if root { json!("daemon") } else { Value::Null });
+    let told = found[0]["warnings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .any(|w| w.as_str().unwrap().contains("the user `daemon` is not kept"));
+    assert_eq!(told, !root);
+}
