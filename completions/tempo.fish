@@ -40,6 +40,7 @@ complete -c tempo -n "__fish_tempo_needs_command" -f -a "workflow" -d 'List, sho
 complete -c tempo -n "__fish_tempo_needs_command" -f -a "incident" -d 'List, show and settle incidents'
 complete -c tempo -n "__fish_tempo_needs_command" -f -a "run" -d 'Serve: take up what is due, run it, record it'
 complete -c tempo -n "__fish_tempo_needs_command" -f -a "status" -d 'Show how things stand: the server, what runs, what comes next, open incidents'
+complete -c tempo -n "__fish_tempo_needs_command" -f -a "check" -d 'Run probes and steps here and now, and exit with 1 when anything failed'
 complete -c tempo -n "__fish_tempo_needs_command" -f -a "step" -d 'Do a step of a script once, whatever happens to the script'
 complete -c tempo -n "__fish_tempo_needs_command" -f -a "sleep" -d 'Wait in a script, over crashes and restarts'
 complete -c tempo -n "__fish_tempo_needs_command" -f -a "apply" -d 'Make the schedules that files define'
@@ -529,6 +530,34 @@ never\t'Never'"
 complete -c tempo -n "__fish_tempo_using_subcommand status" -s q -l quiet -d 'Say nothing but errors'
 complete -c tempo -n "__fish_tempo_using_subcommand status" -s v -l verbose -d 'Say more'
 complete -c tempo -n "__fish_tempo_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c tempo -n "__fish_tempo_using_subcommand check" -s f -l file -d 'The steps of all schedules in files of `[[schedule]]` tables, or those of a file of `[[step]]` tables; `-` is stdin' -r
+complete -c tempo -n "__fish_tempo_using_subcommand check" -l probe -d 'A request and what it should come to: `NAME=URL [status=200] [timeout=5s] [method=GET]`; repeats, in order' -r
+complete -c tempo -n "__fish_tempo_using_subcommand check" -l shell -d 'A line for `/bin/sh -c`' -r
+complete -c tempo -n "__fish_tempo_using_subcommand check" -l steps -d 'A file of `[[step]]` tables, or the same as JSON; `-` is stdin' -r
+complete -c tempo -n "__fish_tempo_using_subcommand check" -l start-to-close-timeout -d 'How long one attempt may take' -r
+complete -c tempo -n "__fish_tempo_using_subcommand check" -l schedule-to-close-timeout -d 'How long all attempts may take, waits included' -r
+complete -c tempo -n "__fish_tempo_using_subcommand check" -l retry-maximum-attempts -l attempts -d 'How many attempts there are; 0 is no limit' -r
+complete -c tempo -n "__fish_tempo_using_subcommand check" -l retry-initial-interval -d 'The wait after the first attempt' -r
+complete -c tempo -n "__fish_tempo_using_subcommand check" -l retry-backoff-coefficient -d 'How much longer each wait is than the one before' -r
+complete -c tempo -n "__fish_tempo_using_subcommand check" -l retry-maximum-interval -d 'The longest wait' -r
+complete -c tempo -n "__fish_tempo_using_subcommand check" -l non-retryable -d 'An error type that is not retried; repeats' -r
+complete -c tempo -n "__fish_tempo_using_subcommand check" -l cwd -d 'The folder commands run in' -r
+complete -c tempo -n "__fish_tempo_using_subcommand check" -l env -d 'A variable of commands; `NAME=env:OTHER` is read when the step runs; repeats' -r
+complete -c tempo -n "__fish_tempo_using_subcommand check" -l run-timeout -d 'How long a run may take' -r
+complete -c tempo -n "__fish_tempo_using_subcommand check" -l workflow-id -d 'The base of the workflow ids of its runs; the schedule\'s id when not given' -r
+complete -c tempo -n "__fish_tempo_using_subcommand check" -l deadline -d 'Give up when it is not done after so long: exit 124' -r
+complete -c tempo -n "__fish_tempo_using_subcommand check" -l parallel -d 'How many steps run side by side; one after the other when not given, and none after a command that failed' -r
+complete -c tempo -n "__fish_tempo_using_subcommand check" -l junit -d 'Write what came out as `JUnit` XML, for CI' -r -F
+complete -c tempo -n "__fish_tempo_using_subcommand check" -l db -d 'The database; `TEMPO_DB`, or a file in the state folder of the user, when not given' -r -F
+complete -c tempo -n "__fish_tempo_using_subcommand check" -s o -l output -d 'How data is written to stdout' -r -f -a "text\t'For people'
+json\t'One JSON document'
+jsonl\t'One JSON document a line'"
+complete -c tempo -n "__fish_tempo_using_subcommand check" -l color -d 'When colours are used' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c tempo -n "__fish_tempo_using_subcommand check" -s q -l quiet -d 'Say nothing but errors'
+complete -c tempo -n "__fish_tempo_using_subcommand check" -s v -l verbose -d 'Say more'
+complete -c tempo -n "__fish_tempo_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c tempo -n "__fish_tempo_using_subcommand step" -l start-to-close-timeout -d 'How long one attempt may take' -r
 complete -c tempo -n "__fish_tempo_using_subcommand step" -l schedule-to-close-timeout -d 'How long all attempts may take, waits included' -r
 complete -c tempo -n "__fish_tempo_using_subcommand step" -l retry-maximum-attempts -l attempts -d 'How many attempts there are; 0 is no limit' -r

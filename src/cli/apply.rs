@@ -1,16 +1,17 @@
 //! `tempo apply`, and what it has in common with `tempo diff`.
 
-use std::path::Path;
-
 use super::Context;
 use crate::error::Error;
-use crate::files::definition;
 use crate::files::paper::{Paper, source_of};
 use crate::files::tree::Source;
+use crate::files::{self, definition};
 use crate::ops::{self, Change, Defining, Difference, Prune};
 use crate::output::{Style, counted};
 use crate::present;
 use crate::store::Missing;
+
+/// How many warnings are told.
+const MOST_WARNINGS: usize = 20;
 
 /// Make the schedules that files define
 ///
@@ -39,10 +40,7 @@ pub(super) struct FileArgs {
 
 impl FileArgs {
     pub(super) fn defining(&self, context: &Context) -> Result<Vec<Defining>, Error> {
-        let papers = Paper::read_all(&self.file, |name| {
-            let ending = Path::new(name).extension();
-            ending.is_some_and(|e| e.eq_ignore_ascii_case("toml") || e.eq_ignore_ascii_case("json"))
-        })?;
+        let papers = Paper::read_all(&self.file, files::is_definitions)?;
         papers
             .into_iter()
             .map(|paper| {
@@ -120,8 +118,18 @@ pub(super) fn show(context: &Context, differences: &[Difference], tense: Tense) 
             }
         }
     }
-    for (view, warning) in views.iter().flat_map(|v| v.warnings.iter().map(move |w| (v, w))) {
-        ui.say(&format!("note: {}: {warning}", view.id));
+    let warnings: Vec<_> = views
+        .iter()
+        .flat_map(|v| v.warnings.iter().map(move |w| (&v.id, w)))
+        .collect();
+    for (id, warning) in warnings.iter().take(MOST_WARNINGS) {
+        ui.say(&format!("note: {id}: {warning}"));
+    }
+    if warnings.len() > MOST_WARNINGS {
+        ui.say(&format!(
+            "note: and {} more like these; `-o json` has them all",
+            warnings.len() - MOST_WARNINGS
+        ));
     }
     let count = |change| differences.iter().filter(|d| d.change == change).count();
     let (created, updated, deleted) = (count(Change::Create), count(Change::Update), count(Change::Delete));

@@ -246,6 +246,17 @@ impl WhatArgs {
         })
     }
 
+    /// Fills in what the steps of an action do not say.
+    pub(super) fn complete(&self, action: &mut Action) -> Result<(), Error> {
+        for step in &mut action.steps {
+            self.defaults.complete(step)?;
+        }
+        if action.run_timeout.is_none() {
+            action.run_timeout.clone_from(&self.run_timeout);
+        }
+        Ok(())
+    }
+
     /// Whether a default for steps is named.
     fn names_defaults(&self) -> bool {
         self.defaults.is_named()

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand, a folder per family. Each parses, calls `ops` or the engine, and shows.
 
 mod apply;
+mod check;
 mod completions;
 mod definition;
 mod demo;
@@ -81,6 +82,7 @@ enum Command {
     Incident(incident::Args),
     Run(run::Args),
     Status(status::Args),
+    Check(Box<check::Args>),
     Step(step::Args),
     Sleep(sleep::Args),
     Apply(apply::Args),
@@ -185,6 +187,7 @@ fn perform(context: &Context, command: Command) -> Result<(), Error> {
         Command::Incident(args) => incident::run(context, args),
         Command::Run(args) => run::run(context, &args),
         Command::Status(args) => status::run(context, &args),
+        Command::Check(args) => check::run(context, &args),
         Command::Step(args) => step::run(context, &args),
         Command::Sleep(args) => sleep::run(context, &args),
         Command::Apply(args) => apply::run(context, &args),

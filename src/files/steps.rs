@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::tree::Source;
+use super::tree::{Node, Source};
 use crate::error::Error;
 use crate::run::written::StepText;
 
@@ -10,6 +10,12 @@ use crate::run::written::StepText;
 #[serde(deny_unknown_fields)]
 struct File {
     step: Vec<StepText>,
+}
+
+/// Whether a file holds steps, and no schedules.
+pub(crate) fn are_in(tree: &Node) -> bool {
+    let is_step = |node: &Node| node.field("name").is_some() && node.field("id").is_none();
+    tree.field("step").is_some() || (tree.is_list() && tree.items().first().is_some_and(is_step))
 }
 
 /// Reads steps.

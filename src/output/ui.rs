@@ -193,6 +193,11 @@ impl Ui {
         }
     }
 
+    /// Writes a line to stderr that a program reads, however quiet it is to be.
+    pub(crate) fn tell(line: &str) {
+        err(line);
+    }
+
     /// Tells an error, with where it is and what to try.
     pub(crate) fn error(&self, error: &Error) {
         if !self.is_text() {

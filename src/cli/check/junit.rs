@@ -1,0 +1,50 @@
+//! What a check came to as `JUnit` XML, as CI servers read it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+
+use super::report::{Came, came, elapsed_ms};
+use crate::error::{Error, Kind};
+use crate::output::views::{RunView, StepView};
+
+/// Writes the file.
+pub(super) fn write(file: &Path, view: &RunView) -> Result<(), Error> {
+    let mut suite = TestSuite::new(view.workflow_id.clone());
+    suite.set_timestamp(view.started_at.0);
+    for step in view.steps.iter().flatten() {
+        suite.add_test_case(case(step, &view.workflow_id));
+    }
+    let mut report = Report::new("tempo check");
+    report.add_test_suite(suite);
+    let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
+        Error::new(Kind::System, format_args!("cannot write `{}`", file.display())).because(e)
+    };
+    let text = report.to_string().map_err(|e| failed(e.into()))?;
+    std::fs::write(file, text).map_err(|e| failed(e.into()))
+}
+
+fn case(step: &StepView, class: &str) -> TestCase {
+    let result = step.result.as_deref().unwrap_or_default();
+    let status = match came(step) {
+        Came::Ok => TestCaseStatus::success(),
+        Came::NotReached => TestCaseStatus::skipped(),
+        Came::Failed => {
+            let last = step.attempts.last();
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+            status.set_message(result.strip_prefix("incident: ").unwrap_or(result));
+            if let Some(error_type) = last.and_then(|a| a.error_type.as_deref()) {
+                status.set_type(error_type);
+            }
+            status
+        }
+    };
+    let mut case = TestCase::new(step.name.clone(), status);
+    case.set_classname(class);
+    case.set_time(Duration::from_millis(elapsed_ms(step)));
+    if let Some(output) = step.attempts.last().and_then(|a| a.output.as_deref()) {
+        case.set_system_out(output);
+    }
+    case
+}

@@ -1,0 +1,266 @@
+//! `tempo check`: steps here and now, by the engine itself on a private file.
+
+mod junit;
+mod report;
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use self::report::{Report, Suite};
+use super::Context;
+use super::definition::WhatArgs;
+use crate::actions::Live;
+use crate::clock::SystemClock;
+use crate::engine::{Event, Retention, Server, Settings, Stopper, Until};
+use crate::error::{Error, Kind};
+use crate::files;
+use crate::files::paper::Paper;
+use crate::files::tree::Source;
+use crate::names::ScheduleId;
+use crate::ops;
+use crate::output::views::RunView;
+use crate::run::step::Workflow;
+use crate::run::written::Action;
+use crate::spec::text;
+use crate::store::{Missing, Store};
+
+/// Run probes and steps here and now, and exit with 1 when anything failed
+///
+/// The steps of a schedule, of a file, or of the command line, with their retries and timeouts, as `tempo run` would perform them; without a
+/// server, and nothing is recorded. Made for CI: `--junit`, `-o json`, and annotations where `GITHUB_ACTIONS` is set.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The steps of this schedule
+    id: Option<ScheduleId>,
+    /// The steps of all schedules in files of `[[schedule]]` tables, or those of a file of `[[step]]` tables; `-` is stdin
+    #[arg(short, long = "file", value_name = "FILE", num_args = 1.., conflicts_with = "id")]
+    file: Vec<String>,
+    #[command(flatten)]
+    what: WhatArgs,
+    /// Give up when it is not done after so long: exit 124
+    #[arg(long, value_name = "DURATION")]
+    deadline: Option<String>,
+    /// How many steps run side by side; one after the other when not given, and none after a command that failed
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    parallel: u16,
+    /// Write what came out as `JUnit` XML, for CI
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+}
+
+/// How it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    Done,
+    Late,
+    Interrupted,
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
+    let suites = suites(context, args)?;
+    for suite in &suites {
+        Workflow::check(&suite.action).map_err(|e| suite.place.iter().fold(e, Error::within))?;
+    }
+    let deadline = args.deadline.as_deref().map(text::duration).transpose()?;
+    let own = Permissions::from_mode(0o700);
+    let folder = tempfile::Builder::new().prefix("tempo-check-").permissions(own).tempdir();
+    let folder = folder.map_err(|e| Error::new(Kind::System, "cannot make a folder for the check").because(e))?;
+    let database = folder.path().join("check.db");
+    let runs = start(context, &database, &suites, args.parallel)?;
+    let mut report = Report::new(context, Store::open(&database, Missing::Refuse)?, suites, runs);
+    let ended = perform(context, &database, args.parallel, deadline, &mut report)?;
+    let view = report.view(ended == Ended::Late, deadline)?;
+    if let Some(file) = &args.junit {
+        junit::write(file, &view)?;
+    }
+    report.conclude(&view)?;
+    verdict(&view, ended, deadline)
+}
+
+/// What is to be done, by the schedules that it belongs to.
+fn suites(context: &Context, args: &Args) -> Result<Vec<Suite>, Error> {
+    let command_line = args.what.action()?;
+    let named = usize::from(args.id.is_some()) + usize::from(!args.file.is_empty()) + usize::from(!command_line.steps.is_empty());
+    if named != 1 {
+        return Err(
+            Error::new(Kind::Usage, "name a schedule, files with `-f`, or what to run: one of them")
+                .hint("`tempo check health`, `tempo check -f jobs.toml`, or `tempo check --probe 'site=http://127.0.0.1/'`."),
+        );
+    }
+    let mut suites = if let Some(id) = &args.id {
+        let store = context.open(Missing::ShowNothing)?;
+        let action = store.read(|r| r.action(ops::find(r, id)?.workflow))?;
+        vec![Suite::of_schedule(id, action)]
+    } else if args.file.is_empty() {
+        vec![Suite::plain(command_line)]
+    } else {
+        of_files(context, &args.file)?
+    };
+    for suite in &mut suites {
+        args.what.complete(&mut suite.action)?;
+    }
+    Ok(suites)
+}
+
+fn of_files(context: &Context, named: &[String]) -> Result<Vec<Suite>, Error> {
+    let mut suites = Vec::new();
+    for paper in Paper::read_all(named, files::is_definitions)? {
+        let source = Source {
+            name: &paper.name,
+            text: &paper.text,
+        };
+        if files::steps::are_in(&source.tree()?) {
+            let steps = files::steps::parse(&source)?;
+            suites.push(Suite::plain(Action {
+                steps,
+                ..Action::default()
+            }));
+            continue;
+        }
+        for one in files::definition::parse(&source, &context.zones)? {
+            suites.push(Suite {
+                place: Some(one.place),
+                ..Suite::of_schedule(&one.id, one.definition.action)
+            });
+        }
+    }
+    if suites.is_empty() {
+        return Err(Error::new(Kind::Usage, "the files hold no step")
+            .hint("Write `[[schedule]]` tables with `[[schedule.step]]`, or `[[step]]` tables."));
+    }
+    Ok(suites)
+}
+
+/// Puts the runs on the private file: one for each suite, or one for each step where they run side by side.
+fn start(context: &Context, database: &Path, suites: &[Suite], parallel: u16) -> Result<Vec<Vec<i64>>, Error> {
+    let mut store = Store::open(database, Missing::Create)?;
+    store.write(|w| {
+        let mut runs = Vec::with_capacity(suites.len());
+        for suite in suites {
+            let whole = suite.named_action();
+            let parts = if parallel == 1 {
+                vec![whole]
+            } else {
+                let alone = |step: &_| Action {
+                    steps: vec![Clone::clone(step)],
+                    ..whole.clone()
+                };
+                whole.steps.iter().map(alone).collect()
+            };
+            let keys = parts.iter().map(|action| ops::start_workflow(w, action, context.now()));
+            runs.push(keys.collect::<Result<_, _>>()?);
+        }
+        Ok(runs)
+    })
+}
+
+/// Serves the private file until everything on it is done, and tells of each step as it ends.
+fn perform(
+    context: &Context,
+    database: &Path,
+    parallel: u16,
+    deadline: Option<Duration>,
+    report: &mut Report<'_>,
+) -> Result<Ended, Error> {
+    let settings = Settings {
+        workers: usize::from(parallel),
+        drain_timeout: Duration::ZERO,
+        until: Until::Done,
+        retention: Retention {
+            keep_for: Duration::from_hours(24),
+            keep_runs: u64::MAX,
+        },
+    };
+    let (sender, events) = channel();
+    let signals = Signals::new([SIGINT, SIGTERM]).map_err(|e| Error::new(Kind::System, "cannot watch for signals").because(e))?;
+    let until = deadline.and_then(|d| TimeDelta::from_std(d).ok()).map(|d| context.now() + d);
+    let server = Server::start(database, settings, Arc::new(SystemClock), Arc::new(Live), sender)?;
+    let interrupted = Arc::new(AtomicBool::new(false));
+    watch(signals, server.stopper(), Arc::clone(&interrupted))?;
+    let late = follow(context, &events, until, &server.stopper(), report)?;
+    let outcome = server.join();
+    if outcome.troubles > 0 {
+        return Err(Error::new(Kind::System, "not every step could be taken up"));
+    }
+    Ok(match (interrupted.load(Ordering::SeqCst), late) {
+        (true, _) => Ended::Interrupted,
+        (false, true) => Ended::Late,
+        (false, false) => Ended::Done,
+    })
+}
+
+/// Hears what happens until the server has ended; whether the deadline passed before.
+fn follow(
+    context: &Context,
+    events: &Receiver<Event>,
+    until: Option<DateTime<Utc>>,
+    stopper: &Stopper,
+    report: &mut Report<'_>,
+) -> Result<bool, Error> {
+    let mut late = false;
+    loop {
+        let event = match until.filter(|_| !late) {
+            None => events.recv().ok(),
+            Some(until) => match events.recv_timeout((until - context.now()).to_std().unwrap_or_default()) {
+                Ok(event) => Some(event),
+                Err(RecvTimeoutError::Disconnected) => None,
+                Err(RecvTimeoutError::Timeout) => {
+                    late = true;
+                    stop_at_once(stopper);
+                    continue;
+                }
+            },
+        };
+        match event {
+            None | Some(Event::Ended { .. }) => return Ok(late),
+            Some(event) => report.hear(&event)?,
+        }
+    }
+}
+
+fn watch(mut signals: Signals, stopper: Stopper, interrupted: Arc<AtomicBool>) -> Result<(), Error> {
+    let watch = move || {
+        for _ in signals.forever() {
+            interrupted.store(true, Ordering::SeqCst);
+            stop_at_once(&stopper);
+        }
+    };
+    let started = std::thread::Builder::new().name("signals".to_owned()).spawn(watch);
+    started
+        .map(|_| ())
+        .map_err(|e| Error::new(Kind::System, "cannot watch for signals").because(e))
+}
+
+/// The second call hurries.
+fn stop_at_once(stopper: &Stopper) {
+    stopper.stop();
+    stopper.stop();
+}
+
+fn verdict(view: &RunView, ended: Ended, deadline: Option<Duration>) -> Result<(), Error> {
+    let (of, failed, not_reached) = report::counts(view);
+    match ended {
+        Ended::Interrupted => Err(Error::new(Kind::Interrupted, "the check was interrupted")),
+        Ended::Late => {
+            let limit = deadline.map(text::duration_text).unwrap_or_default();
+            Err(Error::new(
+                Kind::Timeout,
+                format_args!("the check was not done within {limit}"),
+            ))
+        }
+        Ended::Done if failed == 0 && not_reached == 0 => Ok(()),
+        Ended::Done => {
+            let of = crate::output::counted(of as u64, "step");
+            Err(Error::new(Kind::Failed, format_args!("{failed} of {of} failed")))
+        }
+    }
+}

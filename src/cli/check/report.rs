@@ -1,0 +1,328 @@
+//! What a check tells: a line for each step as it ends, a summary, the run as JSON, annotations for GitHub.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::super::Context;
+use crate::engine::{Event, RunName};
+use crate::error::Error;
+use crate::machine;
+use crate::names::ScheduleId;
+use crate::output::ui::{Ui, tame};
+use crate::output::views::{Instant, Results, RunView, StepView};
+use crate::output::{Style, counted};
+use crate::present;
+use crate::run::written::Action;
+use crate::spec::describe::spoken;
+use crate::spec::text;
+use crate::store::Store;
+
+/// How many of the last lines that a failed command wrote are shown.
+const SHOWN_LINES: usize = 20;
+
+/// Steps that belong together: those of a schedule, of a file, or of the command line.
+pub(super) struct Suite {
+    pub(super) id: Option<ScheduleId>,
+    pub(super) action: Action,
+    /// Where it is defined.
+    pub(super) place: Option<String>,
+}
+
+impl Suite {
+    pub(super) fn plain(action: Action) -> Self {
+        Self {
+            id: None,
+            action,
+            place: None,
+        }
+    }
+
+    pub(super) fn of_schedule(id: &ScheduleId, action: Action) -> Self {
+        Self {
+            id: Some(id.clone()),
+            action,
+            place: None,
+        }
+    }
+
+    /// The action with the id that its runs have.
+    pub(super) fn named_action(&self) -> Action {
+        let name = || self.id.as_ref().map_or_else(|| "check".to_owned(), ToString::to_string);
+        Action {
+            workflow_id: Some(self.action.workflow_id.clone().unwrap_or_else(name)),
+            ..self.action.clone()
+        }
+    }
+}
+
+/// Tells of a check.
+pub(super) struct Report<'a> {
+    context: &'a Context,
+    store: Store,
+    suites: Vec<Suite>,
+    /// The runs of each suite.
+    runs: Vec<Vec<i64>>,
+    started: DateTime<Utc>,
+}
+
+/// What came of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Came {
+    Ok,
+    Failed,
+    NotReached,
+}
+
+/// What came of a step.
+pub(super) fn came(step: &StepView) -> Came {
+    match step.status {
+        "Completed" => Came::Ok,
+        "Pending" if step.attempts.is_empty() => Came::NotReached,
+        _ => Came::Failed,
+    }
+}
+
+/// How many steps there are, how many failed, how many were not reached.
+pub(super) fn counts(view: &RunView) -> (usize, usize, usize) {
+    let all: Vec<Came> = view.steps.iter().flatten().map(came).collect();
+    let count = |what| all.iter().filter(|c| **c == what).count();
+    (all.len(), count(Came::Failed), count(Came::NotReached))
+}
+
+impl<'a> Report<'a> {
+    pub(super) fn new(context: &'a Context, store: Store, suites: Vec<Suite>, runs: Vec<Vec<i64>>) -> Self {
+        Self {
+            context,
+            store,
+            suites,
+            runs,
+            started: context.now(),
+        }
+    }
+
+    /// Tells of what has happened, where it is a step that has ended or is tried again.
+    pub(super) fn hear(&mut self, event: &Event) -> Result<(), Error> {
+        match event {
+            Event::StepClosed { run, step, .. } | Event::Incident { run, step, .. } => self.step_ended(run, step.number - 1),
+            Event::Retry {
+                step, attempt, failure, ..
+            } => {
+                self.context
+                    .ui
+                    .say(&format!("again {}: attempt {attempt}: {}", step.name, tame(&failure.message)));
+                Ok(())
+            }
+            Event::Trouble(e) => {
+                self.context.ui.error(e);
+                Ok(())
+            }
+            Event::Serving { .. }
+            | Event::ZoneChanged { .. }
+            | Event::Tick { .. }
+            | Event::Buffered { .. }
+            | Event::Refused { .. }
+            | Event::Started { .. }
+            | Event::Lost { .. }
+            | Event::Resumed { .. }
+            | Event::Resolved { .. }
+            | Event::Stopping { .. }
+            | Event::Retried { .. }
+            | Event::Closed { .. }
+            | Event::Paused { .. }
+            | Event::Draining { .. }
+            | Event::GaveUp { .. }
+            | Event::Ended { .. } => Ok(()),
+        }
+    }
+
+    fn step_ended(&self, run: &RunName, position: usize) -> Result<(), Error> {
+        let (key, view) = self.store.read(|r| {
+            let row = r.run_named(&run.run_id)?;
+            Ok((row.key, present::run_in_full(r, &row)?))
+        })?;
+        let suite = self.runs.iter().position(|keys| keys.contains(&key)).unwrap_or_default();
+        let Some(step) = view.steps.into_iter().flatten().nth(position) else {
+            return Ok(());
+        };
+        let step = self.named(suite, step);
+        if came(&step) == Came::Failed {
+            self.annotate(&self.suites[suite], &step);
+        }
+        if self.context.ui.is_text() {
+            self.line(&step)?;
+        }
+        Ok(())
+    }
+
+    /// A step by its name among those of all suites.
+    fn named(&self, suite: usize, step: StepView) -> StepView {
+        match &self.suites[suite].id {
+            Some(id) if self.suites.len() > 1 => StepView {
+                name: format!("{id}/{}", step.name),
+                ..step
+            },
+            Some(_) | None => step,
+        }
+    }
+
+    fn line(&self, step: &StepView) -> Result<(), Error> {
+        let ui = &self.context.ui;
+        let result = step.result.as_deref().unwrap_or_default();
+        let (mark, style, told) = match came(step) {
+            Came::Ok => ("ok   ", Style::Good, result.strip_prefix("ok ").unwrap_or(result)),
+            Came::Failed if result.is_empty() => ("FAIL ", Style::Bad, "cut off"),
+            Came::Failed => ("FAIL ", Style::Bad, result.strip_prefix("incident: ").unwrap_or(result)),
+            Came::NotReached => ("skip ", Style::Dim, "not reached"),
+        };
+        let attempts = if step.attempts.len() > 1 {
+            format!(", {}", counted(step.attempts.len() as u64, "attempt"))
+        } else {
+            String::new()
+        };
+        let took = if step.attempts.is_empty() {
+            String::new()
+        } else {
+            format!(" in {}", spoken_ms(elapsed_ms(step)))
+        };
+        ui.data(&format!(
+            "{} {}: {}{attempts}{took}",
+            ui.paint(style, mark),
+            step.name,
+            tame(told)
+        ))?;
+        if came(step) == Came::Failed {
+            for line in last_lines(step) {
+                ui.data(&format!("      | {}", tame(line)))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What GitHub shows beside the line of the definition.
+    fn annotate(&self, suite: &Suite, step: &StepView) {
+        if machine::environment("GITHUB_ACTIONS").is_none_or(|v| v.is_empty() || v == "false") {
+            return;
+        }
+        let text = |t: &str| t.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+        let property = |t: &str| text(t).replace(':', "%3A").replace(',', "%2C");
+        let place = suite
+            .place
+            .as_deref()
+            .and_then(|p| p.rsplit_once(':'))
+            .map_or_else(String::new, |(file, line)| format!("file={},line={line},", property(file)));
+        let title = property(&format!("tempo check: {}", step.name));
+        let result = step.result.as_deref().unwrap_or_default();
+        Ui::tell(&format!(
+            "::error {place}title={title}::{}",
+            text(result.strip_prefix("incident: ").unwrap_or(result))
+        ));
+    }
+
+    /// All that was done, as one run.
+    pub(super) fn view(&self, late: bool, deadline: Option<Duration>) -> Result<RunView, Error> {
+        let mut whole: Option<RunView> = None;
+        for (suite, keys) in self.runs.iter().enumerate() {
+            for key in keys {
+                let view = self.store.read(|r| {
+                    let row = r.run(*key)?;
+                    row.map(|row| present::run_in_full(r, &row)).transpose()
+                })?;
+                let Some(view) = view else { continue };
+                let steps: Vec<StepView> = view.steps.into_iter().flatten().map(|s| self.named(suite, s)).collect();
+                let view = RunView {
+                    steps: Some(steps),
+                    ..view
+                };
+                whole = Some(match whole {
+                    None => view,
+                    Some(before) => both(before, view),
+                });
+            }
+        }
+        let mut whole = whole.expect("a check has a step");
+        let only = (self.suites.len() == 1).then(|| &self.suites[0]);
+        whole.workflow_id = only.map_or_else(|| "check".to_owned(), |s| s.named_action().workflow_id.unwrap_or_default());
+        whole.schedule_id = only.and_then(|s| s.id.as_ref()).map(ToString::to_string);
+        whole.closed_at.get_or_insert(Instant(self.context.now()));
+        if late {
+            whole.status = "TimedOut";
+            let limit = deadline.map(text::duration_text).unwrap_or_default();
+            whole.reason = Some(format!("not done within {limit}"));
+        } else if whole.status == "Running" {
+            whole.status = "Canceled";
+        }
+        let results = whole
+            .steps
+            .iter()
+            .flatten()
+            .filter_map(|s| Some((s.name.clone(), s.result.clone()?)));
+        whole.result = Results(results.collect());
+        Ok(whole)
+    }
+
+    /// The end: what was not reached, and how much of what; or all of it as JSON.
+    pub(super) fn conclude(&self, view: &RunView) -> Result<(), Error> {
+        let ui = &self.context.ui;
+        if !ui.is_text() {
+            return ui.json(view);
+        }
+        for step in view.steps.iter().flatten() {
+            let told_already = step.result.is_some();
+            if !told_already {
+                self.line(step)?;
+            }
+        }
+        let (all, failed, not_reached) = counts(view);
+        let took = (self.context.now() - self.started).num_milliseconds().unsigned_abs();
+        let parts: Vec<String> = [
+            (all - failed - not_reached, "ok"),
+            (failed, "failed"),
+            (not_reached, "not reached"),
+        ]
+        .into_iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, what)| format!("{n} {what}"))
+        .collect();
+        ui.data(&format!(
+            "{}: {} in {}",
+            counted(all as u64, "step"),
+            parts.join(", "),
+            spoken_ms(took)
+        ))
+    }
+}
+
+/// Two runs as one.
+fn both(a: RunView, b: RunView) -> RunView {
+    let worse = |x: &'static str, y: &'static str| if x == "Completed" { y } else { x };
+    let steps = a.steps.into_iter().flatten().chain(b.steps.into_iter().flatten()).collect();
+    RunView {
+        started_at: a.started_at.min(b.started_at),
+        closed_at: a.closed_at.zip(b.closed_at).map(|(x, y)| x.max(y)),
+        status: worse(a.status, b.status),
+        reason: a.reason.or(b.reason),
+        steps: Some(steps),
+        ..a
+    }
+}
+
+/// What a failed step wrote last.
+fn last_lines(step: &StepView) -> impl Iterator<Item = &str> {
+    let output = step.attempts.last().and_then(|a| a.output.as_deref()).unwrap_or_default();
+    let count = output.lines().count();
+    output.lines().skip(count.saturating_sub(SHOWN_LINES))
+}
+
+/// How long the attempts of a step took together.
+pub(super) fn elapsed_ms(step: &StepView) -> u64 {
+    step.attempts.iter().filter_map(|a| a.elapsed_ms).map(i64::unsigned_abs).sum()
+}
+
+fn spoken_ms(ms: u64) -> String {
+    if ms == 0 {
+        "under 1 ms".to_owned()
+    } else {
+        spoken(u128::from(ms))
+    }
+}

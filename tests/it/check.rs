@@ -1,0 +1,187 @@
+//! `tempo check`: steps here and now, for CI and scripts.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Env, Ran, Targets, is_alive};
+
+const STEPS: &str = "[[step]]\nname = \"lint\"\nshell = \"echo hello; echo problem >&2; exit 3\"\n[[step]]\nname = \"never\"\ncommand = [\"true\"]\n";
+
+fn write(env: &Env, name: &str, text: &str) {
+    std::fs::write(env.path(name), text).unwrap();
+}
+
+fn parsed(ran: &Ran) -> Value {
+    serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{ran:?}"))
+}
+
+#[test]
+fn a_line_for_each_step_a_summary_and_exit_1_when_anything_failed() {
+    let env = Env::new();
+    write(&env, "steps.toml", STEPS);
+    let ran = env.tempo(&["check", "-f", "steps.toml"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let lines: Vec<&str> = ran.stdout.lines().collect();
+    assert!(lines[0].starts_with("FAIL  lint: exit 3 in "), "{lines:?}");
+    assert_eq!(lines[1..4], ["      | hello", "      | problem", "skip  never: not reached"]);
+    assert!(lines[4].starts_with("2 steps: 1 failed, 1 not reached in "), "{lines:?}");
+    assert_eq!(ran.stderr, "error: 1 of 2 steps failed\n");
+    let ran = env.tempo(&["check", "--", "true"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    assert!(!env.database().exists(), "a check records nothing");
+}
+
+#[test]
+fn what_is_checked_is_what_is_scheduled() {
+    let env = Env::new();
+    let targets = Targets::start(&env);
+    let (right, wrong) = (
+        format!("right={}", targets.url("/status/200")),
+        format!("wrong={}", targets.url("/status/500")),
+    );
+    env.tempo(&[
+        "schedule",
+        "create",
+        "health",
+        "--interval",
+        "1h",
+        "--probe",
+        &right,
+        "--probe",
+        &wrong,
+    ])
+    .ok();
+    env.tempo(&["export"]).ok();
+    let exported = env.tempo(&["export"]).ok();
+    write(&env, "jobs.toml", &exported);
+    for args in [
+        vec!["check", "health"],
+        vec!["check", "-f", "jobs.toml"],
+        vec!["check", "-f", "jobs.toml", "--parallel", "4"],
+        vec!["check", "--probe", &right, "--probe", &wrong],
+    ] {
+        let ran = env.tempo(&[&["-o", "json"], &args[..]].concat());
+        assert_eq!(ran.code, Some(1), "{args:?}: {ran:?}");
+        let view = parsed(&ran);
+        let told = format!("incident: unexpected status 500 from {}", targets.url("/status/500"));
+        assert_eq!(view["result"], json!({"right": "ok status=200", "wrong": told}), "{args:?}");
+        assert_eq!(view["status"], "Completed");
+        let fields: Vec<&String> = view.as_object().unwrap().keys().collect();
+        let run = "closed_at due_at reason result run_id schedule_id scheduled_at started_at status steps workflow_id";
+        let mut fields: Vec<&str> = fields.into_iter().map(String::as_str).collect();
+        fields.sort_unstable();
+        assert_eq!(fields.join(" "), run);
+        assert!(ran.stderr.starts_with("{\"error\":{"), "{}", ran.stderr);
+    }
+    assert_eq!(env.json(&["schedule", "describe", "health"])["num_actions"], 0);
+    assert_eq!(env.tempo(&["check", "helth"]).code, Some(3));
+}
+
+#[test]
+fn steps_are_tried_again_and_may_run_side_by_side() {
+    let env = Env::new();
+    // Each of the three waits until all have begun: one after the other they never would.
+    let wait = "touch began-$TEMPO_STEP; n=0; while [ $(ls began-* | wc -l) -lt 3 ]; do n=$((n+1)); [ $n -lt 600 ] || exit 1; sleep 0.05; done";
+    let steps: Vec<String> = ["a", "b", "c"]
+        .iter()
+        .map(|n| format!("[[step]]\nname = \"{n}\"\nshell = '''{wait}'''\n"))
+        .collect();
+    write(&env, "steps.toml", &steps.concat());
+    let ran = env.tempo(&["check", "-f", "steps.toml", "--parallel", "3"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let ran = env.tempo(&[
+        "-o",
+        "json",
+        "check",
+        "--attempts",
+        "3",
+        "--retry-initial-interval",
+        "10ms",
+        "--shell",
+        "echo x >> tries; [ $(wc -l < tries) = 3 ]",
+    ]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(parsed(&ran)["steps"][0]["attempts"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn a_deadline_ends_it_with_124_and_nothing_is_left_behind() {
+    let env = Env::new();
+    let ran = env.tempo(&[
+        "-o",
+        "json",
+        "check",
+        "--deadline",
+        "300ms",
+        "--shell",
+        "echo $$ > pid; sleep 300",
+    ]);
+    assert_eq!(ran.code, Some(124), "{ran:?}");
+    assert_eq!(parsed(&ran)["status"], "TimedOut");
+    let pid = env.lines("pid", 1).remove(0);
+    assert!(!is_alive(&pid));
+}
+
+#[test]
+fn ci_reads_junit_and_github_its_annotations() {
+    let env = Env::new();
+    write(
+        &env,
+        "jobs.toml",
+        "\n[[schedule]]\nid = \"ci\"\ninterval = \"1h\"\n[[schedule.step]]\nname = \"lint\"\nshell = \"echo '<&>'; exit 3\"\n[[schedule.step]]\nname = \"never\"\ncommand = [\"true\"]\n",
+    );
+    let ran: Ran = env
+        .command(&["check", "-f", "jobs.toml", "--junit", "out.xml"])
+        .env("GITHUB_ACTIONS", "true")
+        .output()
+        .unwrap()
+        .into();
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(
+        ran.stderr
+            .lines()
+            .any(|l| l == "::error file=jobs.toml,line=2,title=tempo check%3A lint::exit 3"),
+        "{}",
+        ran.stderr
+    );
+    assert!(!ran.stdout.contains("::error"));
+    let xml = std::fs::read_to_string(env.path("out.xml")).unwrap();
+    for part in [
+        "<testsuites name=\"tempo check\" tests=\"2\" skipped=\"1\" failures=\"1\" errors=\"0\">",
+        "<testsuite name=\"ci\"",
+        "<testcase name=\"lint\" classname=\"ci\"",
+        "<failure message=\"exit 3\" type=\"NonZeroExit\"/>",
+        "&lt;&amp;&gt;",
+        "<skipped/>",
+    ] {
+        assert!(xml.contains(part), "{part}\n{xml}");
+    }
+    let ran = env.tempo(&["check", "--junit", "no/such/out.xml", "--", "true"]);
+    assert_eq!(ran.code, Some(6), "{ran:?}");
+}
+
+#[test]
+fn what_cannot_be_checked_is_told() {
+    let env = Env::new();
+    write(&env, "steps.toml", STEPS);
+    write(&env, "empty.toml", "");
+    for (args, code, told) in [
+        (&["check"][..], 2, "error: name a schedule, files with `-f`, or what to run"),
+        (
+            &["check", "x", "--", "true"],
+            2,
+            "error: name a schedule, files with `-f`, or what to run",
+        ),
+        (&["check", "-f", "none.toml"], 2, "error: cannot read `none.toml`"),
+        (&["check", "-f", "empty.toml"], 2, "error: the files hold no step"),
+        (&["check", "--probe", "x=ftp://h/"], 2, "error: probe `x`: the scheme `ftp`"),
+        (&["check", "--deadline", "soon", "--", "true"], 2, "error: "),
+        (&["check", "nobody"], 3, "error: no schedule is named `nobody`"),
+    ] {
+        let ran = env.tempo(args);
+        assert_eq!(ran.code, Some(code), "{args:?}: {ran:?}");
+        assert!(ran.stderr.starts_with(told), "{args:?}: {}", ran.stderr);
+    }
+    // The private file is nobody else's.
+    let ran = env.tempo(&["-o", "json", "check", "--shell", "ls -ld $(dirname $TEMPO_DB) | cut -c1-10"]);
+    assert_eq!(parsed(&ran)["steps"][0]["attempts"][0]["output"], "drwx------\n");
+}

@@ -1,0 +1,395 @@
+//! What a probe can ask, of real servers on loopback: HTTP, TLS, TCP, DNS.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, UdpSocket};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+use simple_dns::rdata::{A, MX, RData, TXT};
+use simple_dns::{CLASS, Name, Packet, QTYPE, ResourceRecord, TYPE};
+
+use crate::harness::Env;
+
+/// Reads a request to its end.
+fn request(stream: &mut impl Read) -> String {
+    let mut text = Vec::new();
+    let mut byte = [0];
+    while !text.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
+        text.push(byte[0]);
+    }
+    let head = String::from_utf8_lossy(&text).to_ascii_lowercase();
+    let length = head
+        .lines()
+        .find_map(|l| l.strip_prefix("content-length: ")?.trim().parse().ok())
+        .unwrap_or(0);
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).unwrap();
+    String::from_utf8_lossy(&[text, body].concat()).into_owned()
+}
+
+const ANSWER: &str = "HTTP/1.1 200 OK\r\nserver: nginx/1.2\r\ncontent-type: application/json\r\nconnection: close\r\n";
+const BODY: &str = r#"{"data":{"items":[{"name":"x"}],"count":3},"ok":true}"#;
+
+/// An HTTP server: `/N` answers with status N, `/to/…` redirects there, anything else with [`BODY`]. What it was asked comes out of the channel.
+fn serve() -> (u16, Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (sender, asked) = channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let text = request(&mut stream);
+            let path = text.split(' ').nth(1).unwrap_or("/").to_owned();
+            let answer = if let Ok(status) = path[1..].parse::<u16>() {
+                format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+            } else if let Some(to) = path.strip_prefix("/to") {
+                format!("HTTP/1.1 302 X\r\nlocation: {to}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+            } else {
+                format!("{ANSWER}content-length: {}\r\n\r\n{BODY}", BODY.len())
+            };
+            let _ = stream.write_all(answer.as_bytes());
+            let _ = sender.send(text);
+        }
+    });
+    (port, asked)
+}
+
+/// What a probe comes to: the result, and the type of error of its one attempt.
+#[track_caller]
+fn check(env: &Env, probe: &str) -> (String, Value) {
+    std::fs::write(env.path("s.toml"), format!("[[step]]\nname = \"p\"\nprobe = {{ {probe} }}\n")).unwrap();
+    let ran: crate::harness::Ran = env
+        .command(&["check", "-o", "json", "-f", "s.toml", "--attempts", "1"])
+        .env("TOKEN", "s3cr3t")
+        .env("PASS", "pa55")
+        .output()
+        .unwrap()
+        .into();
+    let view: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{probe}: {ran:?}"));
+    let step = &view["steps"][0];
+    assert_eq!(ran.code, Some(i32::from(step["status"] != "Completed")), "{ran:?}");
+    (
+        step["result"].as_str().unwrap().to_owned(),
+        step["attempts"][0]["error_type"].clone(),
+    )
+}
+
+#[test]
+fn an_answer_is_judged_by_status_headers_body_and_time() {
+    let env = Env::new();
+    let (port, _asked) = serve();
+    let url = |path: &str| format!("url = \"http://127.0.0.1:{port}{path}\"");
+    for (path, more, right) in [
+        ("/204", "status = \"2xx,301\"", true),
+        ("/301", "status = \"2xx,301\"", true),
+        ("/302", "status = \"2xx,301\"", false),
+        ("/503", "status = 503", true),
+        ("/to/to/x", "redirects = 2", true),
+        ("/to/to/x", "redirects = 1", false),
+        ("/to/x", "status = 302", true),
+    ] {
+        let (result, error) = check(&env, &format!("{}, {more}", url(path)));
+        assert_eq!(result.starts_with("ok status="), right, "{path} {more}: {result}");
+        assert_eq!(error == "UnexpectedStatus", !right, "{path} {more}: {result}");
+    }
+    for (more, told, error) in [
+        ("body_contains = \"items\"", "ok status=200", ""),
+        ("body_contains = \"nothing\"", "does not hold `nothing`", "UnexpectedBody"),
+        ("body_matches = '\"count\":\\d+'", "ok status=200", ""),
+        ("body_matches = \"^<html\"", "does not match `^<html`", "UnexpectedBody"),
+        (
+            "json = { \"data.items[0].name\" = \"x\", \"data.count\" = 3, ok = true, data = \"*\" }",
+            "ok status=200",
+            "",
+        ),
+        (
+            "json = { \"data.items[0].name\" = \"y\" }",
+            "has `data.items[0].name` = \\\"x\\\", not \\\"y\\\"",
+            "UnexpectedBody",
+        ),
+        ("json = { \"data.none\" = \"*\" }", "has no `data.none`", "UnexpectedBody"),
+        ("header_matches = { Server = \"^nginx\" }", "ok status=200", ""),
+        (
+            "header_matches = { Server = \"^apache\" }",
+            "header Server of",
+            "UnexpectedBody",
+        ),
+        ("header_matches = { X-None = \".\" }", "is not there", "UnexpectedBody"),
+        ("max_elapsed = \"30s\"", "ok status=200", ""),
+    ] {
+        let (result, got) = check(&env, &format!("{}, {more}", url("/body")));
+        assert!(result.contains(told), "{more}: {result}");
+        assert_eq!(got.as_str().unwrap_or_default(), error, "{more}: {result}");
+    }
+}
+
+#[test]
+fn a_right_answer_that_takes_too_long_is_too_slow() {
+    let env = Env::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            request(&mut stream);
+            // Slow by the clock of whoever waits: it has to have waited.
+            let (_never, nobody) = channel::<()>();
+            let _ = nobody.recv_timeout(std::time::Duration::from_millis(60));
+            let _ = stream.write_all(format!("{ANSWER}content-length: 0\r\n\r\n").as_bytes());
+        }
+    });
+    let (result, error) = check(&env, &format!("url = \"http://127.0.0.1:{port}/\", max_elapsed = \"50ms\""));
+    assert_eq!(error, "TooSlow", "{result}");
+    assert!(result.ends_with(", more than 50 ms"), "{result}");
+}
+
+#[test]
+fn a_request_carries_what_it_is_told_and_secrets_are_stored_nowhere() {
+    let env = Env::new();
+    let (port, asked) = serve();
+    let url = format!("url = \"http://127.0.0.1:{port}/body\"");
+    for (more, carried) in [
+        (
+            "headers = { X-A = \"1\", X-Token = \"env:TOKEN\" }",
+            vec!["x-a: 1", "x-token: s3cr3t"],
+        ),
+        ("method = \"POST\", body = \"hello\"", vec!["POST /body", "\r\n\r\nhello"]),
+        ("method = \"PURGE\"", vec!["PURGE /body"]),
+        // `me:pa55` in base64.
+        ("basic_auth = \"me:env:PASS\"", vec!["authorization: Basic bWU6cGE1NQ=="]),
+        ("bearer = \"env:TOKEN\"", vec!["authorization: Bearer s3cr3t"]),
+    ] {
+        let (result, _) = check(&env, &format!("{url}, {more}"));
+        assert_eq!(result, "ok status=200", "{more}");
+        let text = asked.recv().unwrap();
+        for part in carried {
+            assert!(
+                text.to_ascii_lowercase().contains(&part.to_ascii_lowercase()),
+                "{part}: {text}"
+            );
+        }
+    }
+    let (result, error) = check(&env, &format!("{url}, bearer = \"env:NOT_SET_ANYWHERE\""));
+    assert_eq!(error, "Spawn");
+    assert!(result.contains("`NOT_SET_ANYWHERE` is not set where tempo runs"), "{result}");
+    // A server that says a secret back: it is masked in what is recorded.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let echo = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            request(&mut stream);
+            let body = r#"{"token":"s3cr3t"}"#;
+            let _ = stream.write_all(format!("{ANSWER}content-length: {}\r\n\r\n{body}", body.len()).as_bytes());
+        }
+    });
+    let create = format!(
+        "[[step]]\nname = \"p\"\nprobe = {{ url = \"http://127.0.0.1:{echo}/\", bearer = \"env:TOKEN\", json = {{ token = \"x\" }} }}\nretry = {{ maximum_attempts = 1 }}\n"
+    );
+    std::fs::write(env.path("steps.toml"), create).unwrap();
+    env.tempo(&["workflow", "start", "--workflow-id", "w", "--steps", "steps.toml"])
+        .ok();
+    let _ = env.command(&["run", "--once"]).env("TOKEN", "s3cr3t").output().unwrap();
+    let told = env.tempo(&["workflow", "describe", "w"]).ok();
+    assert!(told.contains("***") && !told.contains("s3cr3t"), "{told}");
+    for file in ["t.db", "t.db-wal"] {
+        let bytes = std::fs::read(env.path(file)).unwrap_or_default();
+        assert!(!bytes.windows(6).any(|w| w == b"s3cr3t"), "{file} holds the secret");
+    }
+}
+
+/// A TLS server whose certificate, in PEM, ends in so many days.
+fn serve_tls(days: i64) -> (u16, String) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+    let now = chrono::DateTime::from_timestamp(i64::try_from(now_s()).unwrap(), 0).unwrap();
+    let date = |at: chrono::DateTime<chrono::Utc>| {
+        use chrono::Datelike as _;
+        rcgen::date_time_ymd(at.year(), u8::try_from(at.month()).unwrap(), u8::try_from(at.day()).unwrap())
+    };
+    params.not_before = date(now - chrono::TimeDelta::days(2));
+    params.not_after = date(now + chrono::TimeDelta::days(days));
+    let certificate = params.self_signed(&key).unwrap();
+    let pem = certificate.pem();
+    let der = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], der)
+        .unwrap();
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let server = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+            let mut stream = rustls::StreamOwned::new(server, stream.unwrap());
+            if request(&mut stream).is_empty() {
+                continue;
+            }
+            let _ = stream.write_all(format!("{ANSWER}content-length: 2\r\n\r\nok").as_bytes());
+            stream.conn.send_close_notify();
+            let _ = stream.flush();
+        }
+    });
+    (port, pem)
+}
+
+/// The time by the machine, which a certificate is judged by.
+fn now_s() -> u64 {
+    let here = tempfile::NamedTempFile::new().unwrap();
+    let modified = here.as_file().metadata().unwrap().modified().unwrap();
+    modified.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
+}
+
+#[test]
+fn certificates_are_trusted_as_told_and_must_last() {
+    let env = Env::new();
+    let (port, pem) = serve_tls(20);
+    std::fs::write(env.path("ca.pem"), pem).unwrap();
+    std::fs::write(env.path("empty.pem"), "nothing").unwrap();
+    let url = format!("url = \"https://localhost:{port}/\"");
+    for (more, told, error) in [
+        ("status = 200", "TLS failed", "Tls"),
+        ("insecure = true", "ok status=200", ""),
+        ("ca_file = \"ca.pem\"", "ok status=200", ""),
+        ("ca_file = \"ca.pem\", min_certificate_days = 14", "ok status=200", ""),
+        ("insecure = true, min_certificate_days = 30", "in less than 30 d", "Tls"),
+        ("ca_file = \"none.pem\"", "cannot read the certificates in `none.pem`", "Tls"),
+        ("ca_file = \"empty.pem\"", "`empty.pem` holds no certificate in PEM", "Tls"),
+    ] {
+        let (result, got) = check(&env, &format!("{url}, {more}"));
+        assert!(result.contains(told), "{more}: {result}");
+        assert_eq!(got.as_str().unwrap_or_default(), error, "{more}: {result}");
+    }
+}
+
+#[test]
+fn a_port_must_accept_and_a_name_must_resolve() {
+    let env = Env::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let open = listener.local_addr().unwrap().port();
+    let closed = {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        taken.local_addr().unwrap().port()
+    };
+    let server = serve_dns();
+    for (probe, told, error) in [
+        (format!("tcp = \"127.0.0.1:{open}\""), "ok connected", ""),
+        (format!("tcp = \"localhost:{open}\""), "ok connected", ""),
+        (format!("tcp = \"127.0.0.1:{closed}\""), "connection refused by", "Connect"),
+        ("dns = { name = \"localhost\" }".to_owned(), "ok resolved", ""),
+        (
+            "dns = { name = \"localhost\", expect = \"127.0.0.1\" }".to_owned(),
+            "ok resolved",
+            "",
+        ),
+        (
+            "dns = { name = \"localhost\", expect = \"10.0.0.1\" }".to_owned(),
+            "A of localhost is 127.0.0.1, not 10.0.0.1",
+            "UnexpectedBody",
+        ),
+        (
+            format!("dns = {{ name = \"a.test\", server = \"{server}\", expect = \"192.0.2.1\" }}"),
+            "ok resolved",
+            "",
+        ),
+        (
+            format!("dns = {{ name = \"a.test\", type = \"mx\", server = \"{server}\", expect = \"Mail.test\" }}"),
+            "ok resolved",
+            "",
+        ),
+        (
+            format!("dns = {{ name = \"a.test\", type = \"TXT\", server = \"{server}\", expect = \"v=spf1\" }}"),
+            "ok resolved",
+            "",
+        ),
+        (
+            format!("dns = {{ name = \"a.test\", type = \"NS\", server = \"{server}\" }}"),
+            "a.test has no NS record",
+            "Dns",
+        ),
+        (
+            format!("dns = {{ name = \"none.test\", server = \"{server}\" }}"),
+            "there is no name none.test",
+            "Dns",
+        ),
+    ] {
+        let (result, got) = check(&env, &probe);
+        assert!(result.contains(told), "{probe}: {result}");
+        assert_eq!(got.as_str().unwrap_or_default(), error, "{probe}: {result}");
+    }
+}
+
+/// A DNS server on loopback that knows `a.test`.
+fn serve_dns() -> String {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 512];
+        while let Ok((length, from)) = socket.recv_from(&mut buffer) {
+            let query = Packet::parse(&buffer[..length]).unwrap();
+            let question = query.questions[0].clone();
+            let mut answer = Packet::new_reply(query.id());
+            let asked = |record| question.qtype == QTYPE::TYPE(record);
+            let mail = || MX {
+                preference: 10,
+                exchange: Name::new_unchecked("mail.test"),
+            };
+            let data = if asked(TYPE::A) {
+                Some(RData::A(A { address: 0xc000_0201 }))
+            } else if asked(TYPE::MX) {
+                Some(RData::MX(mail()))
+            } else {
+                asked(TYPE::TXT).then(|| RData::TXT(TXT::new().with_string("v=spf1").unwrap()))
+            };
+            if question.qname.to_string() == "a.test" {
+                let record = |data| ResourceRecord::new(question.qname.clone(), CLASS::IN, 60, data);
+                answer.answers.extend(data.map(record));
+            } else {
+                *answer.rcode_mut() = simple_dns::RCODE::NameError;
+            }
+            answer.questions.push(question.clone());
+            socket.send_to(&answer.build_bytes_vec().unwrap(), from).unwrap();
+        }
+    });
+    address
+}
+
+#[test]
+fn a_probe_that_hangs_is_given_up_at_its_deadline_and_when_cancelled() {
+    let env = Env::new();
+    // Accepts, and never answers: for TCP with TLS behind it, and for DNS.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let kept = Arc::new(Mutex::new(Vec::new()));
+    let keeping = Arc::clone(&kept);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            keeping.lock().unwrap().push(stream);
+        }
+    });
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let server = silent.local_addr().unwrap();
+    for probe in [
+        format!("url = \"http://127.0.0.1:{port}/\", timeout = \"100ms\""),
+        format!("dns = {{ name = \"a.test\", server = \"{server}\" }}, timeout = \"100ms\""),
+    ] {
+        let (result, error) = check(&env, &probe);
+        assert_eq!(error, "Timeout", "{probe}: {result}");
+        assert!(result.ends_with("within 100 ms"), "{result}");
+    }
+    std::fs::write(
+        env.path("s.toml"),
+        format!("[[step]]\nname = \"p\"\nprobe = {{ dns = {{ name = \"a.test\", server = \"{server}\" }} }}\n"),
+    )
+    .unwrap();
+    env.tempo(&["workflow", "start", "--workflow-id", "w", "--steps", "s.toml"])
+        .ok();
+    let _serving = env.serve(&[]);
+    env.until(&["workflow", "describe", "w"], |w| w["steps"][0]["status"] == "Running");
+    env.tempo(&["workflow", "cancel", "w"]).ok();
+    env.until(&["workflow", "describe", "w"], |w| w["status"] == "Canceled");
+}
