@@ -147,7 +147,7 @@ impl<'a> Report<'a> {
         };
         let step = self.named(suite, step);
         if came(&step) == Came::Failed {
-            self.annotate(&self.suites[suite], &step);
+            Self::annotate(&self.suites[suite], &step);
         }
         if self.context.ui.is_text() {
             self.line(&step)?;
@@ -200,7 +200,7 @@ impl<'a> Report<'a> {
     }
 
     /// What GitHub shows beside the line of the definition.
-    fn annotate(&self, suite: &Suite, step: &StepView) {
+    fn annotate(suite: &Suite, step: &StepView) {
         if machine::environment("GITHUB_ACTIONS").is_none_or(|v| v.is_empty() || v == "false") {
             return;
         }
