@@ -1,6 +1,6 @@
 //! Tables that fit the terminal, and lists of names and values.
 
-use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, Width, presets};
 use std::io::IsTerminal as _;
 use unicode_width::UnicodeWidthStr;
 
@@ -17,23 +17,62 @@ pub(crate) fn table(ui: &Ui, header: &[&str], rows: &[Vec<Meant>], nothing: &str
         return Ok(());
     }
     let header: Vec<Meant> = header.iter().map(|h| ((*h).to_owned(), Some(Style::Dim))).collect();
-    lines(ui, std::iter::once(header.as_slice()).chain(rows.iter().map(Vec::as_slice)))
+    let all = std::iter::once(header.as_slice()).chain(rows.iter().map(Vec::as_slice));
+    ui.raw(fitted(ui, all, terminal_width(), Head::First).as_bytes())
 }
 
 /// Writes names with their values.
 pub(crate) fn pairs(ui: &Ui, pairs: &[(&str, Meant)]) -> Result<(), Error> {
     let shown = pairs.iter().filter(|(_, (value, _))| !value.is_empty());
-    let rows: Vec<[Meant; 2]> = shown
-        .map(|(name, value)| [((*name).to_owned(), Some(Style::Dim)), value.clone()])
+    let named: Vec<Vec<Meant>> = shown
+        .map(|(name, value)| vec![((*name).to_owned(), Some(Style::Dim)), value.clone()])
         .collect();
-    lines(ui, rows.iter().map(<[Meant; 2]>::as_slice))
+    rows(ui, &named)
 }
 
-/// Writes rows in columns: fitted to the terminal, or else as wide as they are.
-fn lines<'a>(ui: &Ui, rows: impl Iterator<Item = &'a [Meant]> + Clone) -> Result<(), Error> {
-    let Some(width) = terminal_width() else {
-        return ui.raw(columns(ui, rows).as_bytes());
-    };
+/// Writes rows in columns, without a header.
+pub(crate) fn rows(ui: &Ui, rows: &[Vec<Meant>]) -> Result<(), Error> {
+    ui.raw(fitted(ui, rows.iter().map(Vec::as_slice), terminal_width(), Head::None).as_bytes())
+}
+
+/// Whether the first row names the columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Head {
+    First,
+    None,
+}
+
+/// Rows in columns: as wide as they are where there is room or no terminal; else wrapped between words; else, under a header, a block for each row.
+fn fitted<'a>(ui: &Ui, rows: impl Iterator<Item = &'a [Meant]> + Clone, width: Option<u16>, head: Head) -> String {
+    let Some(width) = width else { return columns(ui, rows) };
+    let room = |widths: &[usize]| widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1) <= usize::from(width);
+    if room(&widths(rows.clone(), |text| {
+        text.split('\n').map(width_of).max().unwrap_or(0)
+    })) {
+        return columns(ui, rows);
+    }
+    let words = widths(rows.clone(), |text| text.split_whitespace().map(width_of).max().unwrap_or(0));
+    match head {
+        Head::None => wrapped(ui, rows, width, &words),
+        Head::First if room(&words) => wrapped(ui, rows, width, &words),
+        Head::First => blocks(ui, rows),
+    }
+}
+
+/// The most that `of` says of the texts of each column.
+fn widths<'a>(rows: impl Iterator<Item = &'a [Meant]>, of: impl Fn(&str) -> usize) -> Vec<usize> {
+    let mut widths: Vec<usize> = Vec::new();
+    for row in rows {
+        widths.resize(widths.len().max(row.len()), 0);
+        for (width, (text, _)) in widths.iter_mut().zip(row) {
+            *width = of(text).max(*width);
+        }
+    }
+    widths
+}
+
+/// Rows in columns that are at least as wide as their longest words, fitted to a terminal.
+fn wrapped<'a>(ui: &Ui, rows: impl Iterator<Item = &'a [Meant]>, width: u16, words: &[usize]) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     if ui.is_colored() {
@@ -45,24 +84,43 @@ fn lines<'a>(ui: &Ui, rows: impl Iterator<Item = &'a [Meant]> + Clone) -> Result
     for row in rows {
         table.add_row(row.iter().map(|(text, style)| cell(ui, text, *style)));
     }
+    for (column, word) in table.column_iter_mut().zip(words) {
+        // A blank stands on either side of a cell.
+        let least = u16::try_from(word + 2).unwrap_or(width).min(width / 2);
+        column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(least)));
+    }
     let mut text = String::new();
     for line in table.lines() {
         // The preset indents by a blank and fills up with blanks: neither says anything.
         text.push_str(line.strip_prefix(' ').unwrap_or(&line).trim_end());
         text.push('\n');
     }
-    ui.raw(text.as_bytes())
+    text
+}
+
+/// Each row as a block of names and values, where columns would be too narrow for words.
+fn blocks<'a>(ui: &Ui, mut rows: impl Iterator<Item = &'a [Meant]>) -> String {
+    let Some(header) = rows.next() else { return String::new() };
+    let widest = header.iter().map(|(name, _)| width_of(name)).max().unwrap_or(0);
+    let mut blocks = Vec::new();
+    for row in rows {
+        let mut block = String::new();
+        for ((name, _), (text, style)) in header.iter().zip(row).filter(|(_, (text, _))| !text.is_empty()) {
+            let shown = tame(text).replace('\n', &format!("\n{}", " ".repeat(widest + 2)));
+            let shown = style
+                .filter(|_| ui.is_colored())
+                .map_or_else(|| shown.clone(), |style| ui.paint(style, &shown));
+            let blanks = " ".repeat(widest - width_of(name) + 2);
+            block.push_str(&format!("{}{blanks}{shown}\n", ui.paint(Style::Dim, name)));
+        }
+        blocks.push(block);
+    }
+    blocks.join("\n")
 }
 
 /// Rows as lines, two blanks between columns: a table that is fitted to nothing need not be arranged, which costs as much as all the rest.
 fn columns<'a>(ui: &Ui, rows: impl Iterator<Item = &'a [Meant]> + Clone) -> String {
-    let mut widths: Vec<usize> = Vec::new();
-    for row in rows.clone() {
-        widths.resize(widths.len().max(row.len()), 0);
-        for (width, (text, _)) in widths.iter_mut().zip(row) {
-            *width = text.split('\n').map(width_of).fold(*width, usize::max);
-        }
-    }
+    let widths = widths(rows.clone(), |text| text.split('\n').map(width_of).max().unwrap_or(0));
     let mut all = String::new();
     for row in rows {
         let height = row.iter().map(|(text, _)| 1 + text.matches('\n').count()).max().unwrap_or(1);
@@ -151,5 +209,48 @@ mod tests {
             "",
         ];
         assert_eq!(told, want.join("\n"));
+    }
+
+    #[test]
+    fn a_table_fits_the_terminal_and_no_word_is_broken() {
+        let row = |id: &str, when: &str, next: &str| vec![plain(id), plain(when), plain(next)];
+        let rows = [
+            row("ID", "WHEN", "NEXT (UTC)"),
+            row(
+                "nightly-backup",
+                "every weekday at 02:30 (Europe/Berlin)",
+                "Mon 01:30:00 (in 6 h 17 min)",
+            ),
+            row("health", "every 10 s, up to 2 s later", "paused"),
+        ];
+        let plainly = Ui::new(Format::Text, ColorWhen::Never, Talk::Normal);
+        let told = |width| fitted(&plainly, rows.iter().map(Vec::as_slice), width, Head::First);
+        let wide = "ID              WHEN                                    NEXT (UTC)
+nightly-backup  every weekday at 02:30 (Europe/Berlin)  Mon 01:30:00 (in 6 h 17 min)
+health          every 10 s, up to 2 s later             paused
+";
+        assert_eq!(told(None), wide);
+        assert_eq!(told(Some(120)), wide);
+        let wrapped = "ID              WHEN                    NEXT (UTC)
+nightly-backup  every weekday at 02:30  Mon 01:30:00 (in 6 h
+                (Europe/Berlin)         17 min)
+health          every 10 s, up to 2 s   paused
+                later
+";
+        assert_eq!(told(Some(64)), wrapped);
+        let blocks = "ID          nightly-backup
+WHEN        every weekday at 02:30 (Europe/Berlin)
+NEXT (UTC)  Mon 01:30:00 (in 6 h 17 min)
+
+ID          health
+WHEN        every 10 s, up to 2 s later
+NEXT (UTC)  paused
+";
+        assert_eq!(told(Some(40)), blocks);
+        let words: Vec<&str> = rows.iter().flatten().flat_map(|(text, _)| text.split_whitespace()).collect();
+        for width in 20..120 {
+            let text = told(Some(width));
+            assert!(words.iter().all(|w| text.contains(w)), "{width}:\n{text}");
+        }
     }
 }
