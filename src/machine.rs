@@ -241,6 +241,41 @@ impl Environments {
     }
 }
 
+impl Environments {
+    /// The processes, but for this one, with `mark` (`NAME=value`) in their environment, and what `name` is in it.
+    #[must_use]
+    pub fn with(&self, mark: &str, name: &str) -> Vec<(u32, String)> {
+        let value = |entries: &[u8]| -> Option<String> {
+            let mut all = entries.split(|b| *b == 0).filter_map(|e| std::str::from_utf8(e).ok());
+            all.find_map(|entry| Some(entry.strip_prefix(name)?.strip_prefix('=')?.to_owned()))
+        };
+        let holds = |entries: &[u8]| entries.split(|b| *b == 0).any(|entry| entry == mark.as_bytes());
+        let others = self.0.iter().filter(|(pid, entries)| *pid != self::pid() && holds(entries));
+        others.filter_map(|(pid, entries)| Some((*pid, value(entries)?))).collect()
+    }
+}
+
+/// The room on a file system, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// What this user may still fill.
+    pub free: u64,
+    /// All of it.
+    pub total: u64,
+}
+
+impl Room {
+    /// Of the file system that holds `folder`, where it tells.
+    #[must_use]
+    pub fn of(folder: &Path) -> Option<Self> {
+        let told = rustix::fs::statvfs(folder).ok()?;
+        Some(Self {
+            free: told.f_bavail.saturating_mul(told.f_frsize),
+            total: told.f_blocks.saturating_mul(told.f_frsize),
+        })
+    }
+}
+
 /// Kills a process group and waits until none of its processes is left, or for five seconds.
 pub fn end_group(group: u32) {
     signal_group(group, Signal::KILL);
@@ -302,11 +337,13 @@ pub fn default_database() -> Result<PathBuf, Error> {
     Ok(Path::new(&home).join(".local/state/tempo/tempo.db"))
 }
 
+/// The arguments of this process, with its name.
+pub fn arguments_os() -> impl Iterator<Item = std::ffi::OsString> {
+    std::env::args_os()
+}
+
 /// The arguments of this process, without its name.
 #[must_use]
 pub fn arguments() -> Vec<String> {
-    std::env::args_os()
-        .skip(1)
-        .map(|a| a.to_string_lossy().into_owned())
-        .collect()
+    arguments_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect()
 }

@@ -55,6 +55,22 @@ impl ZoneInfo {
         }
     }
 
+    /// The folder of the machine's zone data, where there is one.
+    #[must_use]
+    pub fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
+    }
+
+    /// The version of the machine's zone data, where it tells: `2026a`.
+    #[must_use]
+    pub fn version(&self) -> Option<String> {
+        let folder = self.folder.as_ref()?;
+        let read = |name: &str| std::fs::read_to_string(folder.join(name)).ok();
+        let named =
+            read("+VERSION").or_else(|| Some(read("tzdata.zi")?.lines().next()?.strip_prefix("# version ")?.to_owned()))?;
+        Some(named.trim().to_owned())
+    }
+
     /// What tells that a zone's file has been replaced; none where there is no file.
     #[must_use]
     pub fn stamp(&self, name: &str) -> Option<Stamp> {

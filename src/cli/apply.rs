@@ -1,5 +1,7 @@
 //! `tempo apply`, and what it has in common with `tempo diff`.
 
+use clap::ValueHint;
+
 use super::Context;
 use crate::error::Error;
 use crate::files::paper::{Paper, source_of};
@@ -31,7 +33,7 @@ pub(super) struct Args {
 #[derive(Debug, clap::Args)]
 pub(super) struct FileArgs {
     /// Files of `[[schedule]]` tables in TOML, or the same as JSON; folders of them; `-` is stdin
-    #[arg(short, long = "file", value_name = "FILE", required = true, num_args = 1..)]
+    #[arg(short, long = "file", value_name = "FILE", required = true, num_args = 1.., value_hint = ValueHint::AnyPath)]
     file: Vec<String>,
     /// Delete schedules that an earlier apply of the same files made and that they no longer hold; no others
     #[arg(long)]

@@ -2,12 +2,13 @@
 
 use clap_complete::Shell;
 
-use super::Context;
+use super::{Context, complete};
 use crate::error::Error;
 
 /// Print the completions of a shell
 ///
-/// For bash: `tempo completions bash > /etc/bash_completion.d/tempo`.
+/// They know the ids of schedules, runs and incidents. For bash: `source <(tempo completions bash)` in `~/.bashrc`, or
+/// `tempo completions bash > ~/.local/share/bash-completion/completions/tempo`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Which shell
@@ -16,12 +17,5 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
-    context.ui.raw(&completions(args.shell))
-}
-
-/// The completions of a shell.
-pub(crate) fn completions(shell: Shell) -> Vec<u8> {
-    let mut text = Vec::new();
-    clap_complete::generate(shell, &mut super::command(), "tempo", &mut text);
-    text
+    context.ui.raw(&complete::registration(&args.shell.to_string())?)
 }

@@ -1,8 +1,12 @@
 //! The flags that define a schedule or a workflow: when, what, by which policies, in which state.
 
+use clap::ValueHint;
+
+use clap_complete::engine::ArgValueCandidates;
+
 use chrono::{DateTime, Utc};
 
-use super::Context;
+use super::{Context, complete};
 use crate::error::{Error, Kind};
 use crate::files;
 use crate::files::paper::Paper;
@@ -68,7 +72,7 @@ pub(super) struct WhatArgs {
     #[arg(long, value_name = "LINE", conflicts_with = "probe")]
     shell: Option<String>,
     /// A file of `[[step]]` tables, or the same as JSON; `-` is stdin
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["probe", "shell"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["probe", "shell"], value_hint = ValueHint::FilePath)]
     steps: Option<String>,
     /// A program and its arguments; no shell
     #[arg(last = true, value_name = "COMMAND", conflicts_with_all = ["probe", "shell", "steps"])]
@@ -109,7 +113,7 @@ pub(super) struct StepArgs {
     #[arg(long, value_name = "TYPE")]
     non_retryable: Vec<String>,
     /// The folder commands run in
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     cwd: Option<String>,
     /// A variable of commands; `NAME=env:OTHER` is read when the step runs; repeats
     #[arg(long, value_name = "NAME=VALUE")]
@@ -121,7 +125,7 @@ pub(super) struct StepArgs {
 #[command(next_help_heading = "Policies and state")]
 pub(super) struct PolicyArgs {
     /// While a run is going: skip, buffer-one, buffer-all, cancel-other, terminate-other or allow-all
-    #[arg(long, visible_alias = "overlap", value_name = "POLICY")]
+    #[arg(long, visible_alias = "overlap", value_name = "POLICY", add = ArgValueCandidates::new(complete::policies))]
     overlap_policy: Option<String>,
     /// How late a time may still be taken up after an outage; at least 10s, 10m when not given
     #[arg(long, visible_alias = "catchup", value_name = "DURATION")]

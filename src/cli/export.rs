@@ -1,6 +1,8 @@
 //! `tempo export`.
 
-use super::Context;
+use clap_complete::engine::ArgValueCandidates;
+
+use super::{Context, complete};
 use crate::error::Error;
 use crate::files::crontab::export;
 use crate::files::definition::{self, File, ScheduleText};
@@ -14,6 +16,7 @@ use crate::store::Missing;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Which schedules; all when not given
+    #[arg(add = ArgValueCandidates::new(complete::schedules))]
     id: Vec<ScheduleId>,
     /// As a crontab, as far as one can say it; what it cannot say is told
     #[arg(long)]

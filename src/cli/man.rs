@@ -2,8 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Context;
+use clap_mangen::roff::{Roff, bold, roman};
+
+use super::help::{TOPICS, Topic, exit_codes};
+use super::{Context, examples};
 use crate::error::{Error, Kind};
+
+/// What the pages name as their source.
+const SOURCE: &str = concat!("tempo ", env!("CARGO_PKG_VERSION"));
 
 /// Print the manual page, or write the pages of all commands to a folder
 #[derive(Debug, clap::Args)]
@@ -32,11 +38,20 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     Ok(())
 }
 
-/// The page of each command, by file name; that of `tempo` itself first.
+/// The page of each command and of each topic, by file name; that of `tempo` itself first.
 pub(crate) fn pages() -> Result<Vec<(String, Vec<u8>)>, Error> {
     let mut pages = Vec::new();
     collect(&super::command(), "tempo", &mut pages)?;
+    for topic in &TOPICS {
+        let mut page = Vec::new();
+        topic_page(topic, &mut page).map_err(|e| undrawn(topic.name, e))?;
+        pages.push((format!("tempo-{}.7", topic.name), page));
+    }
     Ok(pages)
+}
+
+fn undrawn(name: &str, e: std::io::Error) -> Error {
+    Error::new(Kind::System, format_args!("cannot draw the page of `{name}`")).because(e)
 }
 
 fn collect(command: &clap::Command, name: &str, pages: &mut Vec<(String, Vec<u8>)>) -> Result<(), Error> {
@@ -46,14 +61,76 @@ fn collect(command: &clap::Command, name: &str, pages: &mut Vec<(String, Vec<u8>
         .bin_name(name.replace('-', " "))
         .display_name(name.to_owned());
     let mut page = Vec::new();
-    let drawn = clap_mangen::Man::new(named)
-        .title(name.to_uppercase())
-        .source(concat!("tempo ", env!("CARGO_PKG_VERSION")))
-        .render(&mut page);
-    drawn.map_err(|e| Error::new(Kind::System, format_args!("cannot draw the page of `{name}`")).because(e))?;
+    command_page(named, name, &mut page).map_err(|e| undrawn(name, e))?;
     pages.push((format!("{name}.1"), page));
     for sub in command.get_subcommands().filter(|s| !s.is_hide_set()) {
         collect(sub, &format!("{name}-{}", sub.get_name()), pages)?;
     }
     Ok(())
+}
+
+fn command_page(command: clap::Command, name: &str, page: &mut Vec<u8>) -> std::io::Result<()> {
+    let path = name.strip_prefix("tempo-").unwrap_or_default().replace('-', " ");
+    let is_leaf = !command.has_subcommands();
+    let man = clap_mangen::Man::new(command).title(name.to_uppercase()).source(SOURCE);
+    man.render_title(page)?;
+    man.render_name_section(page)?;
+    man.render_synopsis_section(page)?;
+    man.render_description_section(page)?;
+    man.render_options_section(page)?;
+    if !is_leaf {
+        man.render_subcommands_section(page)?;
+    }
+    let mut end = Roff::new();
+    if is_leaf {
+        end.control("SH", ["EXAMPLES"]);
+        for (line, what) in examples::of(&path) {
+            end.control("PP", []).text([roman(format!("{what}:"))]);
+            verbatim(&mut end, [*line]);
+        }
+    }
+    end.control("SH", ["EXIT STATUS"]);
+    let own = examples::exits(&path);
+    for (code, meaning) in exit_codes().filter(|(code, _)| !is_leaf || [0, 2, 6].contains(code) || own.contains(code)) {
+        end.control("TP", []).text([bold(code.to_string())]).text([roman(meaning)]);
+    }
+    end.control("SH", ["SEE ALSO"]);
+    let topics = TOPICS.iter().map(|t| format!("tempo-{}(7)", t.name));
+    let mut others: Vec<String> = topics.collect();
+    if name != "tempo" {
+        others.insert(0, "tempo(1)".to_owned());
+    }
+    end.text([roman(others.join(", "))]);
+    end.to_writer(page)
+}
+
+/// A topic as a page: headings, paragraphs, and what is indented as it stands.
+fn topic_page(topic: &Topic, page: &mut Vec<u8>) -> std::io::Result<()> {
+    let name = format!("tempo-{}", topic.name);
+    let mut roff = Roff::new();
+    roff.control("TH", [name.to_uppercase().as_str(), "7", "", SOURCE]);
+    roff.control("SH", ["NAME"]);
+    roff.text([roman(format!("{name} - {}", topic.title()))]);
+    if !topic.body().starts_with('#') {
+        roff.control("SH", ["DESCRIPTION"]);
+    }
+    for paragraph in topic.body().split("\n\n") {
+        if let Some(heading) = paragraph.strip_prefix("# ") {
+            roff.control("SH", [heading.to_uppercase().as_str()]);
+        } else if paragraph.starts_with("    ") {
+            verbatim(&mut roff, paragraph.lines());
+        } else {
+            roff.control("PP", []).text([roman(paragraph.replace('\n', " "))]);
+        }
+    }
+    roff.to_writer(page)
+}
+
+/// Lines as they stand.
+fn verbatim<'a>(roff: &mut Roff, lines: impl IntoIterator<Item = &'a str>) {
+    roff.control("PP", []).control("RS", ["4"]).control("nf", []);
+    for line in lines {
+        roff.text([roman(line.trim_start_matches("    "))]);
+    }
+    roff.control("fi", []).control("RE", []);
 }

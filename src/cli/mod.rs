@@ -2,12 +2,15 @@
 
 mod apply;
 mod check;
+mod complete;
 mod completions;
 mod definition;
 mod demo;
 mod diff;
 mod doctor;
+mod examples;
 mod export;
+mod help;
 mod import;
 mod incident;
 mod interrupt;
@@ -25,7 +28,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use chrono::{DateTime, Utc};
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::clock::{Clock as _, SystemClock};
 use crate::error::{Error, Kind};
@@ -92,6 +95,7 @@ enum Command {
     Schema(schema::Args),
     Demo(demo::Args),
     Doctor(doctor::Args),
+    Help(help::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -156,7 +160,13 @@ impl Context {
 
 /// The whole program: parses the command line, runs the command, and says what to exit with.
 pub(crate) fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    if complete::answered() {
+        return ExitCode::SUCCESS;
+    }
+    let parsed = command()
+        .try_get_matches()
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(e) => return unparsed(&e),
     };
@@ -196,6 +206,7 @@ fn perform(context: &Context, command: Command) -> Result<(), Error> {
         Command::Import(args) => import::run(context, args),
         Command::Schema(args) => schema::run(context, &args),
         Command::Demo(args) => demo::run(context, &args),
+        Command::Help(args) => help::run(context, &args),
         Command::Doctor(args) => doctor::run(context, &args),
         Command::Completions(args) => completions::run(context, &args),
         Command::Man(args) => man::run(context, &args),
@@ -242,5 +253,64 @@ Usage:",
 
 /// The definition that `--help`, the man pages and the completions are made from.
 pub(crate) fn command() -> clap::Command {
-    Cli::command()
+    with_examples(Cli::command(), "")
+}
+
+/// A command with its examples under its help, and so its subcommands.
+fn with_examples(mut command: clap::Command, path: &str) -> clap::Command {
+    let names: Vec<String> = command.get_subcommands().map(|s| s.get_name().to_owned()).collect();
+    for name in names {
+        let path = format!("{path} {name}");
+        command = command.mut_subcommand(&name, |sub| with_examples(sub, path.trim_start()));
+    }
+    let examples = examples::of(path);
+    if examples.is_empty() {
+        return command;
+    }
+    let told: Vec<String> = examples.iter().map(|(line, what)| format!("  {what}:\n    {line}")).collect();
+    command.after_long_help(format!("Examples:\n{}", told.join("\n")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The words of a command line as a shell would split it.
+    fn words(line: &str) -> Vec<String> {
+        let mut words = vec![String::new()];
+        let mut quoted = false;
+        for c in line.chars() {
+            match c {
+                '\'' => quoted = !quoted,
+                ' ' if !quoted => words.push(String::new()),
+                c => words.last_mut().unwrap().push(c),
+            }
+        }
+        words
+    }
+
+    fn leaves(command: &clap::Command, path: &str, found: &mut Vec<String>) {
+        if !command.has_subcommands() {
+            found.push(path.trim_start().to_owned());
+        }
+        for sub in command.get_subcommands() {
+            leaves(sub, &format!("{path} {}", sub.get_name()), found);
+        }
+    }
+
+    #[test]
+    fn every_command_has_examples_and_each_of_them_parses_as_that_command() {
+        let mut paths = Vec::new();
+        leaves(&command(), "", &mut paths);
+        for path in paths.iter().filter(|p| *p != "interrupt") {
+            let examples = examples::of(path);
+            assert!(!examples.is_empty(), "`tempo {path}` has no example");
+            for (line, _) in examples {
+                assert!(line.starts_with(&format!("tempo {path}")), "{line}");
+                let parsed = Cli::try_parse_from(words(line));
+                assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
+            }
+        }
+        command().debug_assert();
+    }
 }

@@ -1,6 +1,9 @@
 //! `tempo status`.
 
+use chrono::TimeDelta;
+
 use super::Context;
+use crate::clock::{Clock as _, Signal};
 use crate::error::Error;
 use crate::output::Style;
 use crate::output::counted;
@@ -9,9 +12,28 @@ use crate::present;
 
 /// Show how things stand: the server, what runs, what comes next, open incidents
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+pub(super) struct Args {
+    /// Show it again every second, until Ctrl-C; on a terminal in the same place
+    #[arg(short, long)]
+    watch: bool,
+}
 
-pub(super) fn run(context: &Context, _args: &Args) -> Result<(), Error> {
+/// How often it is shown again.
+const AGAIN: TimeDelta = TimeDelta::seconds(1);
+
+pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
+    if !args.watch {
+        return show(context);
+    }
+    let nobody = Signal::default();
+    while context.ui.begin_again()? {
+        show(context)?;
+        context.clock.wait(&nobody, context.now() + AGAIN);
+    }
+    Ok(())
+}
+
+fn show(context: &Context) -> Result<(), Error> {
     let server = context.server()?;
     let store = context.open_to_show()?;
     let view = store.read(|r| present::status(r, &context.zones, server, context.now()))?;

@@ -179,6 +179,17 @@ impl Ui {
         self.json(&list)
     }
 
+    /// Begins to show the same thing anew, on a terminal in the same place; false where nobody reads it any more.
+    ///
+    /// # Errors
+    /// As [`Ui::data`].
+    pub(crate) fn begin_again(&self) -> Result<bool, Error> {
+        if self.is_text() && std::io::stdout().is_terminal() {
+            self.raw(b"\x1b[H\x1b[2J")?;
+        }
+        Ok(!self.closed.load(Ordering::Relaxed))
+    }
+
     /// Says something on stderr.
     pub(crate) fn say(&self, line: &str) {
         if self.talk >= Talk::Normal {

@@ -6,6 +6,7 @@ mod architecture;
 mod backup;
 mod bad_input;
 mod check;
+mod commands;
 mod conformance;
 mod contract;
 mod crontab;

@@ -3,6 +3,10 @@
 mod junit;
 mod report;
 
+use clap::ValueHint;
+
+use clap_complete::engine::ArgValueCandidates;
+
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -16,8 +20,8 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use self::report::{Report, Suite};
-use super::Context;
 use super::definition::WhatArgs;
+use super::{Context, complete};
 use crate::actions::Live;
 use crate::clock::SystemClock;
 use crate::engine::{Event, Retention, Server, Settings, Stopper, Until};
@@ -40,9 +44,10 @@ use crate::store::{Missing, Store};
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The steps of this schedule
+    #[arg(add = ArgValueCandidates::new(complete::schedules))]
     id: Option<ScheduleId>,
     /// The steps of all schedules in files of `[[schedule]]` tables, or those of a file of `[[step]]` tables; `-` is stdin
-    #[arg(short, long = "file", value_name = "FILE", num_args = 1.., conflicts_with = "id")]
+    #[arg(short, long = "file", value_name = "FILE", num_args = 1.., conflicts_with = "id", value_hint = ValueHint::AnyPath)]
     file: Vec<String>,
     #[command(flatten)]
     what: WhatArgs,

@@ -1,5 +1,7 @@
 //! `tempo import crontab`.
 
+use clap::ValueHint;
+
 use std::path::Path;
 
 use super::super::Context;
@@ -23,7 +25,7 @@ use crate::zoneinfo::ZoneInfo;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// A crontab, a folder of them, or `-` for stdin: `crontab -l | tempo import crontab -`
-    #[arg(value_name = "FILE|DIR|-")]
+    #[arg(value_name = "FILE|DIR|-", value_hint = ValueHint::AnyPath)]
     file: String,
     /// There is a column for the user, as in `/etc/crontab` and `/etc/cron.d`
     #[arg(long)]

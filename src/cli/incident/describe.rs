@@ -1,6 +1,8 @@
 //! `tempo incident describe`.
 
-use super::super::Context;
+use clap_complete::engine::ArgValueCandidates;
+
+use super::super::{Context, complete};
 use crate::error::Error;
 use crate::ops;
 use crate::output::Style;
@@ -13,6 +15,7 @@ use crate::store::Missing;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Its number, as `tempo incident list` shows it
+    #[arg(add = ArgValueCandidates::new(complete::incidents))]
     id: i64,
 }
 

@@ -1,6 +1,8 @@
 //! `tempo incident list`.
 
-use super::super::Context;
+use clap_complete::engine::ArgValueCandidates;
+
+use super::super::{Context, complete};
 use crate::error::Error;
 use crate::output::Style;
 use crate::output::table::{plain, table};
@@ -19,7 +21,7 @@ pub(super) struct Args {
     #[arg(long)]
     all: bool,
     /// Only those of this target: the name of a step
-    #[arg(long, value_name = "NAME")]
+    #[arg(add = ArgValueCandidates::new(complete::targets), long, value_name = "NAME")]
     target: Option<String>,
 }
 

@@ -5,9 +5,11 @@ mod describe;
 mod list;
 mod resolve;
 
+use clap_complete::engine::ArgValueCandidates;
+
 use clap::Subcommand;
 
-use super::Context;
+use super::{Context, complete};
 use crate::error::Error;
 use crate::ops;
 use crate::present;
@@ -32,6 +34,7 @@ enum Command {
 #[derive(Debug, clap::Args)]
 struct Said {
     /// Its number, as `tempo incident list` shows it
+    #[arg(add = ArgValueCandidates::new(complete::incidents))]
     id: i64,
     /// What you say of it; replaces what was said before
     #[arg(long, value_name = "TEXT")]

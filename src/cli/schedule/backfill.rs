@@ -1,8 +1,10 @@
 //! `tempo schedule backfill`.
 
+use clap_complete::engine::ArgValueCandidates;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::super::Context;
+use super::super::{Context, complete};
 use super::super::{definition, wait};
 use super::trigger::{run_views, verdict};
 use crate::error::{Error, Kind};
@@ -21,6 +23,7 @@ use crate::spec::zone::Zone;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Which schedule
+    #[arg(add = ArgValueCandidates::new(complete::schedules))]
     id: ScheduleId,
     /// The first time: `2026-05-05T09:00:00Z`, `2026-05-05 09:00` in the schedule's zone, `-2h`
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, required_unless_present_any = ["last", "cancel"])]
@@ -32,7 +35,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "DURATION", conflicts_with_all = ["start_time", "end_time"])]
     last: Option<String>,
     /// Decide by this policy instead of the schedule's own
-    #[arg(long, visible_alias = "overlap", value_name = "POLICY")]
+    #[arg(long, visible_alias = "overlap", value_name = "POLICY", add = ArgValueCandidates::new(complete::policies))]
     overlap_policy: Option<String>,
     /// Wait until every run has closed; exit 0 when all completed without an incident
     #[arg(long)]

@@ -1,6 +1,8 @@
 //! `tempo schedule delete`.
 
-use super::super::Context;
+use clap_complete::engine::ArgValueCandidates;
+
+use super::super::{Context, complete};
 use crate::error::Error;
 use crate::names::ScheduleId;
 use crate::ops;
@@ -14,7 +16,7 @@ use crate::output::views::DeletedView;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Which schedules
-    #[arg(required = true)]
+    #[arg(add = ArgValueCandidates::new(complete::schedules), required = true)]
     id: Vec<ScheduleId>,
 }
 

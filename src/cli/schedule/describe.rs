@@ -1,6 +1,8 @@
 //! `tempo schedule describe`.
 
-use super::super::Context;
+use clap_complete::engine::ArgValueCandidates;
+
+use super::super::{Context, complete};
 use crate::error::Error;
 use crate::names::ScheduleId;
 use crate::output::table::{pairs, plain, table};
@@ -15,6 +17,7 @@ use crate::spec::zone::Zones as _;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Which schedule
+    #[arg(add = ArgValueCandidates::new(complete::schedules))]
     id: ScheduleId,
 }
 

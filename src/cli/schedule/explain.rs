@@ -1,8 +1,10 @@
 //! `tempo schedule explain`.
 
+use clap_complete::engine::ArgValueCandidates;
+
 use chrono::TimeDelta;
 
-use super::super::Context;
+use super::super::{Context, complete};
 use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
 use crate::ops;
@@ -20,6 +22,7 @@ use crate::spec::instant;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Which schedule
+    #[arg(add = ArgValueCandidates::new(complete::schedules))]
     id: ScheduleId,
     /// Times from here; 24 hours before `--to` when not given
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]

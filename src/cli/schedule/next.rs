@@ -1,7 +1,9 @@
 //! `tempo schedule next`.
 
-use super::super::Context;
+use clap_complete::engine::ArgValueCandidates;
+
 use super::super::definition::WhenArgs;
+use super::super::{Context, complete};
 use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
 use crate::ops;
@@ -16,6 +18,7 @@ use crate::spec::{Spec, instant};
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Which schedule; or give a spec
+    #[arg(add = ArgValueCandidates::new(complete::schedules))]
     id: Option<ScheduleId>,
     #[command(flatten)]
     when: WhenArgs,

@@ -1,6 +1,8 @@
 //! `tempo schedule pause`.
 
-use super::super::Context;
+use clap_complete::engine::ArgValueCandidates;
+
+use super::super::{Context, complete};
 use crate::error::Error;
 use crate::names::ScheduleId;
 use crate::ops;
@@ -13,7 +15,7 @@ use crate::store::Missing;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Which schedules
-    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    #[arg(add = ArgValueCandidates::new(complete::schedules), required_unless_present = "all", conflicts_with = "all")]
     id: Vec<ScheduleId>,
     /// All of them
     #[arg(long)]

@@ -1,9 +1,11 @@
 //! `tempo schedule simulate`.
 
+use clap_complete::engine::ArgValueCandidates;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::super::Context;
 use super::super::definition::{self, PolicyArgs, WhatArgs, WhenArgs};
+use super::super::{Context, complete};
 use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
 use crate::ops::{self, Outage, Outlook};
@@ -22,6 +24,7 @@ use crate::spec::zone::Zone;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Which schedule; or give a spec
+    #[arg(add = ArgValueCandidates::new(complete::schedules))]
     id: Option<ScheduleId>,
     #[command(flatten)]
     when: WhenArgs,

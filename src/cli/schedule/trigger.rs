@@ -1,6 +1,8 @@
 //! `tempo schedule trigger`.
 
-use super::super::Context;
+use clap_complete::engine::ArgValueCandidates;
+
+use super::super::{Context, complete};
 use super::super::{definition, wait};
 use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
@@ -16,9 +18,10 @@ use crate::store::{RequestState, RunRow, Store};
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Which schedule
+    #[arg(add = ArgValueCandidates::new(complete::schedules))]
     id: ScheduleId,
     /// Decide by this policy instead of the schedule's own
-    #[arg(long, visible_alias = "overlap", value_name = "POLICY")]
+    #[arg(long, visible_alias = "overlap", value_name = "POLICY", add = ArgValueCandidates::new(complete::policies))]
     overlap_policy: Option<String>,
     /// Wait until the run has closed; exit 0 when it completed without an incident
     #[arg(long)]

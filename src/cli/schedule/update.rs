@@ -1,7 +1,9 @@
 //! `tempo schedule update`.
 
-use super::super::Context;
+use clap_complete::engine::ArgValueCandidates;
+
 use super::super::definition::{PolicyArgs, WhatArgs, WhenArgs, patch};
+use super::super::{Context, complete};
 use crate::error::Error;
 use crate::names::ScheduleId;
 use crate::ops::{self, Never};
@@ -13,6 +15,7 @@ use crate::ops::{self, Never};
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Which schedule
+    #[arg(add = ArgValueCandidates::new(complete::schedules))]
     id: ScheduleId,
     #[command(flatten)]
     when: WhenArgs,

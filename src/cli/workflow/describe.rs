@@ -1,6 +1,8 @@
 //! `tempo workflow describe`.
 
-use super::super::Context;
+use clap_complete::engine::ArgValueCandidates;
+
+use super::super::{Context, complete};
 use crate::error::Error;
 use crate::output::Style;
 use crate::output::table::{pairs, plain};
@@ -14,6 +16,7 @@ use crate::store::Missing;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The beginning of a run id, or a workflow id (the newest run of it)
+    #[arg(add = ArgValueCandidates::new(complete::runs))]
     run: String,
 }
 

@@ -1,6 +1,8 @@
 //! `tempo workflow list`.
 
-use super::super::Context;
+use clap_complete::engine::ArgValueCandidates;
+
+use super::super::{Context, complete};
 use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
 use crate::output::Style;
@@ -17,7 +19,7 @@ use crate::store::RunFilter;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Only those of a schedule
-    #[arg(long, value_name = "ID")]
+    #[arg(add = ArgValueCandidates::new(complete::schedules), long, value_name = "ID")]
     schedule: Option<ScheduleId>,
     /// Only those in this status: Running, Completed, Failed, Canceled, Terminated or `TimedOut`
     #[arg(long)]

@@ -1,56 +1,77 @@
 //! `tempo workflow output`.
 
-use super::super::Context;
+use clap_complete::engine::ArgValueCandidates;
+
+use super::super::{Context, complete, wait};
 use crate::error::{Error, Kind};
 use crate::names::nearest;
+use crate::output::views::StepView;
 use crate::present;
-use crate::store::Missing;
+use crate::run::outcome::Status;
+use crate::store::{Missing, Store};
 
 /// Show what the commands of a run wrote
 ///
-/// Of every attempt, in order; long output keeps its beginning and its end.
+/// Of every attempt that has ended, in order; long output keeps its beginning and its end.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The beginning of a run id, or a workflow id (the newest run of it)
+    #[arg(add = ArgValueCandidates::new(complete::runs))]
     run: String,
     /// Only of this step
     step: Option<String>,
+    /// Show more as attempts end, until the run has closed
+    #[arg(short, long)]
+    follow: bool,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let store = context.open(Missing::Refuse)?;
-    // The bytes themselves: JSON can only hold what is text of them.
-    let (view, attempts) = store.read(|r| {
-        let row = r.run_named(&args.run)?;
-        Ok((present::run_in_full(r, &row)?, r.attempts_of(row.key)?))
-    })?;
-    let steps = view.steps.unwrap_or_default();
+    let row = store.read(|r| r.run_named(&args.run))?;
+    let wanted = |name: &str| args.step.as_ref().is_none_or(|w| name == w);
+    let steps = |store: &Store| -> Result<Vec<StepView>, Error> {
+        let view = store.read(|r| present::run_in_full(r, &row))?;
+        Ok(view.steps.unwrap_or_default())
+    };
+    let named = steps(&store)?;
     if let Some(wanted) = &args.step
-        && !steps.iter().any(|s| s.name == *wanted)
+        && !named.iter().any(|s| s.name == *wanted)
     {
         let error = Error::new(
             Kind::NotFound,
             format_args!("no step of run `{}` is named `{wanted}`", args.run),
         );
-        return Err(match nearest(wanted, steps.iter().map(|s| s.name.as_str())) {
+        return Err(match nearest(wanted, named.iter().map(|s| s.name.as_str())) {
             Some(near) => error.hint(format_args!("Did you mean `{near}`?")),
             None => error,
         });
     }
-    let wanted = |name: &str| args.step.as_ref().is_none_or(|w| name == w);
-    let positions: Vec<usize> = steps
-        .iter()
-        .enumerate()
-        .filter(|(_, s)| wanted(&s.name))
-        .map(|(i, _)| i)
-        .collect();
-    if !context.ui.is_text() {
-        let shown: Vec<_> = steps.iter().filter(|s| wanted(&s.name)).collect();
-        return context.ui.json_list(&shown);
+    let positions: Vec<usize> = (0..named.len()).filter(|i| wanted(&named[*i].name)).collect();
+    let mut shown = 0;
+    // The bytes themselves: JSON can only hold what is text of them.
+    let mut show_more = |store: &Store| -> Result<(), Error> {
+        let attempts = store.read(|r| r.attempts_of(row.key))?;
+        let ended = attempts
+            .iter()
+            .filter(|a| positions.contains(&a.position) && a.outcome.is_some());
+        for attempt in ended.skip(shown) {
+            shown += 1;
+            context.ui.raw(attempt.output.as_deref().unwrap_or_default())?;
+        }
+        Ok(())
+    };
+    if args.follow {
+        wait::until(context, &store, None, |store| {
+            let status = store.read(|r| r.run(row.key))?.map(|r| r.status);
+            if context.ui.is_text() {
+                show_more(store)?;
+            }
+            Ok((status != Some(Status::Running)).then_some(()))
+        })?;
     }
-    let bytes = attempts
-        .iter()
-        .filter(|a| positions.contains(&a.position))
-        .filter_map(|a| a.output.as_deref());
-    bytes.into_iter().try_for_each(|output| context.ui.raw(output))
+    if context.ui.is_text() {
+        return show_more(&store);
+    }
+    let chosen: Vec<_> = steps(&store)?.into_iter().filter(|s| wanted(&s.name)).collect();
+    context.ui.json_list(&chosen)
 }

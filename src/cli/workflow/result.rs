@@ -1,6 +1,8 @@
 //! `tempo workflow result`.
 
-use super::super::Context;
+use clap_complete::engine::ArgValueCandidates;
+
+use super::super::{Context, complete};
 use crate::error::{Error, Kind};
 use crate::present;
 use crate::store::Missing;
@@ -11,6 +13,7 @@ use crate::store::Missing;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The beginning of a run id, or a workflow id (the newest run of it)
+    #[arg(add = ArgValueCandidates::new(complete::runs))]
     run: String,
 }
 

@@ -1,6 +1,8 @@
 //! `tempo workflow retry`.
 
-use super::super::{Context, wait};
+use clap_complete::engine::ArgValueCandidates;
+
+use super::super::{Context, complete, wait};
 use crate::error::Error;
 use crate::ops;
 use crate::present;
@@ -13,6 +15,7 @@ use crate::store::Missing;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The beginning of a run id, or a workflow id (the newest run of it)
+    #[arg(add = ArgValueCandidates::new(complete::runs))]
     run: String,
     /// Wait until it has closed; exit 0 when it completed without an incident
     #[arg(long)]

@@ -1,6 +1,8 @@
 //! `tempo workflow cancel` and `tempo workflow terminate`.
 
-use super::super::Context;
+use clap_complete::engine::ArgValueCandidates;
+
+use super::super::{Context, complete};
 use crate::error::Error;
 use crate::ops::{self, RunStop};
 use crate::present;
@@ -10,7 +12,7 @@ use crate::store::Missing;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The beginning of a run id, or a workflow id (the newest run of it)
-    #[arg(required = true)]
+    #[arg(add = ArgValueCandidates::new(complete::runs), required = true)]
     run: Vec<String>,
     /// Why, for whoever looks later
     #[arg(long, value_name = "TEXT")]

@@ -1,0 +1,403 @@
+//! Every command, walked: its exit code, its JSON and nothing else on stdout; whatever stdin, stdout, the terminal and the language are.
+
+use std::collections::BTreeSet;
+use std::io::Read as _;
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::harness::{Env, Ran, Targets};
+
+/// What a command writes to stdout with `-o json`.
+enum Writes {
+    /// One object with these fields.
+    One(&'static str),
+    /// An array of such.
+    List(&'static str),
+    /// What is no data of tempo's own: a script, a page, the output of a command.
+    Raw,
+}
+use Writes::{List, One, Raw};
+
+const SCHEDULE: &str = "id note paused paused_since spec spec_text dst_note time_zone jitter overlap_policy catchup_window pause_on_failure \
+    remaining_actions action num_actions num_actions_skipped_overlap num_actions_missed_catchup_window num_actions_buffer_dropped buffer_size \
+    running_actions backfills recent_actions last_action_scheduled_at last_action_started_at next_action_at next_action_times created_at updated_at";
+const LISTED: &str = "id note paused paused_since spec_text time_zone jitter overlap_policy catchup_window pause_on_failure remaining_actions \
+    num_actions num_actions_skipped_overlap num_actions_missed_catchup_window num_actions_buffer_dropped buffer_size running_actions backfills \
+    last_action_scheduled_at last_action_started_at next_action_at created_at updated_at";
+const RUN: &str = "workflow_id run_id schedule_id scheduled_at due_at started_at closed_at status reason result steps";
+const LISTED_RUN: &str = "workflow_id run_id schedule_id scheduled_at due_at started_at closed_at status reason result";
+const INCIDENT: &str = "id target_name target_url status_code error error_type elapsed_ms detected_at count first_detected_at status note \
+    resolved_at schedule_id run_id";
+const CHANGE: &str = "id change fields line warnings";
+
+/// Every command, in an order in which each finds what it needs: the command, its arguments, its exit code, what it writes.
+const ALL: &[(&str, &[&str], i32, Writes)] = &[
+    ("apply", &["-f", "jobs.toml"], 0, List(CHANGE)),
+    ("diff", &["-f", "jobs.toml"], 0, List(CHANGE)),
+    ("export", &[], 0, One("schedule")),
+    (
+        "import crontab",
+        &["crontab"],
+        0,
+        List("id change fields line warnings spec_text next_action_times"),
+    ),
+    ("schema", &[], 0, Raw),
+    (
+        "schedule create",
+        &["made", "--interval", "1h", "--", "true"],
+        0,
+        One(SCHEDULE),
+    ),
+    ("schedule update", &["made", "--note", "x"], 0, One(SCHEDULE)),
+    ("schedule list", &[], 0, List(LISTED)),
+    ("schedule describe", &["made"], 0, One(SCHEDULE)),
+    ("schedule pause", &["made"], 0, List(SCHEDULE)),
+    ("schedule unpause", &["made"], 0, List(SCHEDULE)),
+    (
+        "schedule next",
+        &["made", "--count", "2"],
+        0,
+        List("scheduled_at due_at local note"),
+    ),
+    (
+        "schedule simulate",
+        &["made", "--takes", "2h", "--for", "5h"],
+        0,
+        List("scheduled_at at event reason"),
+    ),
+    ("schedule trigger", &["failing"], 0, One("schedule_id request_id runs")),
+    (
+        "schedule backfill",
+        &["made", "--last", "3h"],
+        0,
+        One("schedule_id request_id runs start_time end_time times"),
+    ),
+    ("run", &["--once"], 1, Raw),
+    (
+        "schedule explain",
+        &["made", "--to", "+3h"],
+        0,
+        List("from to count outcome reason run_id workflow_id"),
+    ),
+    ("workflow start", &["--workflow-id", "w", "--", "true"], 0, One(RUN)),
+    ("workflow list", &[], 0, List(LISTED_RUN)),
+    ("workflow describe", &["w"], 0, One(RUN)),
+    ("workflow output", &["w"], 0, List("name kind status result steps attempts")),
+    ("workflow cancel", &["w", "--reason", "x"], 0, List(LISTED_RUN)),
+    ("workflow terminate", &["w"], 0, List(LISTED_RUN)),
+    ("run", &["--once"], 1, Raw),
+    ("workflow result", &["w"], 1, Raw),
+    ("workflow retry", &["w"], 0, One(LISTED_RUN)),
+    ("incident list", &[], 0, List(INCIDENT)),
+    (
+        "incident describe",
+        &["1"],
+        0,
+        One(
+            "id target_name target_url status_code error error_type elapsed_ms detected_at count first_detected_at \
+        status note resolved_at schedule_id run_id occurrences",
+        ),
+    ),
+    ("incident ack", &["1", "--note", "x"], 0, One(INCIDENT)),
+    ("incident resolve", &["1"], 0, One(INCIDENT)),
+    ("status", &[], 0, One("up pid since running next queued incidents_open")),
+    ("check", &["--", "true"], 0, One(RUN)),
+    ("doctor", &["--backup", "copy.db"], 0, One("database faults backup findings")),
+    ("step", &["x", "--", "true"], 2, Raw),
+    ("sleep", &["1s", "--name", "x"], 2, Raw),
+    ("help", &["cron"], 0, Raw),
+    ("completions", &["bash"], 0, Raw),
+    ("man", &[], 0, Raw),
+    ("demo", &["--port", "not-a-port"], 2, Raw),
+    ("schedule delete", &["made"], 0, List("id still_running")),
+];
+
+fn prepared(targets: &Targets, env: &Env) {
+    let jobs = format!(
+        "[[schedule]]\nid = \"failing\"\ninterval = \"1h\"\n[[schedule.step]]\nname = \"broken\"\nprobe = \"{}\"\nretry = {{ maximum_attempts = 1 }}\n",
+        targets.url("/status/500")
+    );
+    std::fs::write(env.path("jobs.toml"), jobs).unwrap();
+    std::fs::write(env.path("crontab"), "0 5 * * * /srv/job\n").unwrap();
+}
+
+fn words<'a>(flags: &[&'a str], command: &'a str, args: &[&'a str]) -> Vec<&'a str> {
+    [flags, &command.split(' ').collect::<Vec<_>>(), args].concat()
+}
+
+#[track_caller]
+fn has(value: &Value, fields: &str, command: &str) {
+    let got: BTreeSet<&str> = value
+        .as_object()
+        .unwrap_or_else(|| panic!("{command}: {value}"))
+        .keys()
+        .map(String::as_str)
+        .collect();
+    assert_eq!(got, fields.split_whitespace().collect(), "{command}");
+}
+
+#[test]
+fn the_json_of_every_command_is_as_promised() {
+    // What is walked is what there is: each page of the manual that has no page below it.
+    let pages = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/man")).unwrap();
+    let pages: BTreeSet<String> = pages
+        .filter_map(|p| {
+            Some(
+                p.unwrap()
+                    .file_name()
+                    .to_str()?
+                    .strip_prefix("tempo-")?
+                    .strip_suffix(".1")?
+                    .replace('-', " "),
+            )
+        })
+        .collect();
+    let leaves: BTreeSet<&str> = pages
+        .iter()
+        .filter(|p| !pages.iter().any(|other| other.starts_with(&format!("{p} "))))
+        .map(String::as_str)
+        .collect();
+    assert_eq!(leaves, ALL.iter().map(|(command, ..)| *command).collect());
+    let env = Env::new();
+    let targets = Targets::start(&env);
+    prepared(&targets, &env);
+    for (command, args, code, writes) in ALL {
+        let ran = env.tempo(&words(&["-o", "json"], command, args));
+        assert_eq!(ran.code, Some(*code), "{command}: {ran:?}");
+        let parsed = serde_json::from_str::<Value>(&ran.stdout);
+        match writes {
+            Raw => assert_eq!(*code == 2, ran.stdout.is_empty(), "{command}: {ran:?}"),
+            One(fields) => has(&parsed.unwrap(), fields, command),
+            List(fields) => {
+                let list = parsed.unwrap();
+                has(list.get(0).unwrap_or_else(|| panic!("{command}: {list}")), fields, command);
+            }
+        }
+        if *code == 2 {
+            let error: Value = serde_json::from_str(&ran.stderr).unwrap_or_else(|_| panic!("{command}: {ran:?}"));
+            has(&error["error"], "kind message hints", command);
+        }
+    }
+    let lines = env.tempo(&["-o", "jsonl", "workflow", "list"]).ok();
+    assert!(
+        lines.lines().count() > 1 && lines.lines().all(|l| serde_json::from_str::<Value>(l).is_ok()),
+        "{lines}"
+    );
+}
+
+#[test]
+fn nothing_breaks_without_stdin_terminal_language_or_a_reader() {
+    for way in ["plain", "no stdin", "reader gone", "LANG=C, 40 columns, no colour"] {
+        let env = Env::new();
+        let targets = Targets::start(&env);
+        prepared(&targets, &env);
+        for (command, args, code, _) in ALL {
+            let mut started = env.command(&words(&[], command, args));
+            match way {
+                "no stdin" => {
+                    started.stdin(Stdio::null());
+                }
+                "reader gone" => {
+                    let (reader, writer) = std::io::pipe().unwrap();
+                    drop(reader);
+                    started.stdout(writer);
+                }
+                "LANG=C, 40 columns, no colour" => {
+                    started
+                        .env("LANG", "C")
+                        .env("LC_ALL", "C")
+                        .env("COLUMNS", "40")
+                        .env("NO_COLOR", "1")
+                        .env("TERM", "dumb");
+                }
+                _ => {}
+            }
+            let ran: Ran = started.output().unwrap().into();
+            assert_eq!(ran.code, Some(*code), "{way}: {command}: {ran:?}");
+            assert!(
+                !ran.stderr.contains("panicked") && !ran.stdout.contains('\u{1b}'),
+                "{way}: {command}: {ran:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn status_is_shown_again_and_again_until_nobody_reads() {
+    let env = Env::new();
+    env.tempo(&["schedule", "create", "s", "--interval", "1h", "--", "true"]).ok();
+    let mut watching = env
+        .command(&["-o", "jsonl", "status", "--watch"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = std::io::BufReader::new(watching.stdout.take().unwrap());
+    for _ in 0..2 {
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut out, &mut line).unwrap();
+        has(
+            &serde_json::from_str(&line).unwrap(),
+            "up pid since running next queued incidents_open",
+            "status --watch",
+        );
+    }
+    drop(out);
+    assert_eq!(watching.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn output_is_followed_until_the_run_has_closed() {
+    let env = Env::new();
+    let _serving = env.serve(&[]);
+    std::fs::write(
+        env.path("steps.toml"),
+        "[[step]]\nname = \"a\"\nshell = \"echo first\"\n[[step]]\nname = \"b\"\nshell = \"while ! test -e go; do sleep 0.02; done; echo second\"\n",
+    )
+    .unwrap();
+    env.tempo(&["workflow", "start", "--workflow-id", "w", "--steps", "steps.toml"])
+        .ok();
+    let mut following = env
+        .command(&["workflow", "output", "-f", "w"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = following.stdout.take().unwrap();
+    let mut first = [0; 6];
+    out.read_exact(&mut first).unwrap();
+    assert_eq!(&first, b"first\n");
+    std::fs::write(env.path("go"), "").unwrap();
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).unwrap();
+    assert_eq!((rest.as_str(), following.wait().unwrap().code()), ("second\n", Some(0)));
+}
+
+#[test]
+fn topics_and_commands_are_explained() {
+    let env = Env::new();
+    for topic in ["cron", "policies", "durability", "exit-codes"] {
+        let text = env.tempo(&["help", topic]).ok();
+        assert!(
+            text.lines().count() > 10 && text.lines().all(|l| l.chars().count() <= 142),
+            "{topic}"
+        );
+        let page = std::fs::read_to_string(format!("{}/man/tempo-{topic}.7", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        let last = text
+            .trim_end()
+            .lines()
+            .last()
+            .unwrap()
+            .split(' ')
+            .next_back()
+            .unwrap()
+            .replace('-', "\\-");
+        assert!(page.contains(&last), "{topic}: {last}");
+    }
+    let asked = env.tempo(&["help", "schedule", "create"]).ok();
+    assert!(asked.contains("Make a schedule") && asked.contains("Examples:"), "{asked}");
+    let ran = env.tempo(&["help", "polices"]);
+    assert_eq!(ran.code, Some(3));
+    assert!(ran.stderr.contains("Did you mean `policies`?"), "{}", ran.stderr);
+}
+
+#[test]
+fn tab_completes_what_is_in_the_database() {
+    let env = Env::new();
+    for id in ["nightly", "night-watch", "health"] {
+        env.tempo(&["schedule", "create", id, "--interval", "1h", "--", "false"]).ok();
+    }
+    env.tempo(&["schedule", "trigger", "health"]).ok();
+    let _ = env.tempo(&["run", "--once"]);
+    let run = env.json(&["workflow", "list"])[0]["run_id"].as_str().unwrap().to_owned();
+    let folder = std::path::Path::new(env!("CARGO_BIN_EXE_tempo"))
+        .parent()
+        .unwrap()
+        .display()
+        .to_string();
+    let script = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/completions/tempo.bash")).unwrap();
+    std::fs::write(
+        env.path("complete.bash"),
+        format!(
+            "PATH={folder}:$PATH\n{script}\nCOMP_WORDS=(\"$@\"); COMP_CWORD=$(($#-1)); COMP_TYPE=9; COMPREPLY=()\n\
+            f=$(complete -p tempo | sed 's/.*-F \\([^ ]*\\).*/\\1/'); $f tempo \"${{COMP_WORDS[COMP_CWORD]}}\" x\nprintf '%s\\n' \"${{COMPREPLY[@]}}\"\n"
+        ),
+    )
+    .unwrap();
+    for (typed, offered) in [
+        (&["schedule", "describe", "nig"][..], vec!["night-watch", "nightly"]),
+        (&["schedule", "pause", "nightly", "hea"], vec!["health"]),
+        (&["workflow", "describe", &run[..3]], vec![run.as_str()]),
+        (&["workflow", "list", "--schedule", "hea"], vec!["health"]),
+        (&["incident", "list", "--target", "com"], vec!["command"]),
+        (&["incident", "ack", ""], vec!["1"]),
+        (
+            &["schedule", "create", "x", "--overlap-policy", "cancel"],
+            vec!["cancel-other"],
+        ),
+        (&["help", "pol"], vec!["policies"]),
+    ] {
+        let mut command = std::process::Command::new("bash");
+        command.arg("complete.bash").arg("tempo").args(typed);
+        command.current_dir(env.path("")).env("TEMPO_DB", env.database());
+        let ran: Ran = command.output().unwrap().into();
+        let got: Vec<&str> = ran.stdout.lines().filter(|l| !l.starts_with('-')).collect();
+        assert_eq!(got, offered, "{typed:?}: {ran:?}");
+    }
+}
+
+#[test]
+fn the_doctor_says_of_each_matter_how_it_stands_and_what_to_do() {
+    let env = Env::new();
+    env.tempo(&[
+        "schedule",
+        "create",
+        "over",
+        "--interval",
+        "1s",
+        "--end-time",
+        "+1s",
+        "--",
+        "true",
+    ])
+    .ok();
+    env.tempo(&["schedule", "create", "fine", "--interval", "1h", "--", "true"])
+        .ok();
+    env.until(&["schedule", "describe", "over"], |s| s["next_action_at"].is_null());
+    let server = env.serve(&["--once"]);
+    let _ = server.rest();
+    // A process of a run that nobody performs any more.
+    let mut left = std::process::Command::new("sleep")
+        .arg("300")
+        .env("TEMPO_DB", std::fs::canonicalize(env.database()).unwrap())
+        .env("TEMPO_RUN_ID", "gone")
+        .spawn()
+        .unwrap();
+    let found = env.json(&["doctor"]);
+    left.kill().unwrap();
+    left.wait().unwrap();
+    let of = |name: &str| {
+        let all = found["findings"].as_array().unwrap();
+        all.iter()
+            .find(|f| f["name"] == name)
+            .unwrap_or_else(|| panic!("{name}: {found}"))
+            .clone()
+    };
+    for (name, level, told) in [
+        ("file", "ok", "2 schedules"),
+        ("log", "ok", "KiB"),
+        ("server", "warn", "`tempo run` is not up"),
+        ("clock", "ok", "UTC"),
+        ("never", "warn", "1 schedule can never fire again: over"),
+        ("processes", "warn", &left.id().to_string()),
+    ] {
+        let finding = of(name);
+        assert_eq!(
+            (finding["level"].as_str(), finding["advice"].is_null()),
+            (Some(level), level == "ok"),
+            "{finding}"
+        );
+        assert!(finding["message"].as_str().unwrap().contains(told), "{finding}");
+    }
+    of("zones");
+    of("room");
+}
