@@ -2,6 +2,7 @@
 
 use clap::ValueHint;
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use super::super::Context;
@@ -177,6 +178,7 @@ fn show(context: &Context, args: &Args, imported: &[Imported]) -> Result<(), Err
         let views: Vec<_> = imported.iter().map(view).collect();
         return ui.json_list(&views);
     }
+    let mut told = HashSet::new();
     for one in imported {
         let difference = &one.difference;
         let (mark, style) = match difference.change {
@@ -194,7 +196,8 @@ fn show(context: &Context, args: &Args, imported: &[Imported]) -> Result<(), Err
                 ui.data(&format!("    next: {} {}", next.join(", "), times.zone()))?;
             }
         }
-        for note in &difference.warnings {
+        // What holds of many lines is told with the first of them.
+        for note in difference.warnings.iter().filter(|note| told.insert(note.as_str())) {
             ui.data(&format!("    note: {note}"))?;
         }
     }
