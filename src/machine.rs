@@ -288,6 +288,17 @@ pub fn end_group(group: u32) {
     }
 }
 
+/// Kills a process and what descends from it, and waits until it is gone, or for five seconds.
+pub fn end_process(pid: u32) {
+    Tree::of(pid).signal(Signal::KILL);
+    for _ in 0..500 {
+        if !is_alive(pid) {
+            return;
+        }
+        crate::clock::pause(std::time::Duration::from_millis(10));
+    }
+}
+
 fn group_exists(group: u32) -> bool {
     processes().any(|pid| is_alive(pid) && stat(pid).is_some_and(|s| s.group == group))
 }

@@ -1,6 +1,8 @@
 //! Durable scripts: a step that a command calls while tempo runs it is done once, and remembered. Works in the script's own process, beside the
 //! server, through the file alone.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -8,9 +10,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::actions::{Control, PARENT, StopKind, Task, perform_in_script};
 use crate::clock::{Clock, Signal};
 use crate::error::{Error, Kind};
-use crate::machine::{self, Process};
+use crate::machine::{self, Environments, Process};
 use crate::names::StepName;
-use crate::run::outcome::{AttemptResult, Ending, Failure};
+use crate::run::outcome::{AttemptResult, Ending, ErrorType, Failure};
 use crate::run::step::{Command, Step};
 use crate::run::{Phase, Progress};
 use crate::store::{NewScriptStep, OpenRun, Read, ScriptStepRow, Store};
@@ -20,6 +22,8 @@ use crate::store::{NewScriptStep, OpenRun, Read, ScriptStepRow, Store};
 pub(crate) struct Interrupt {
     control: Control,
     wake: Signal,
+    /// Set in the very moment in which the signal comes: the command may die of it before a thread of this process is woken.
+    pub(crate) signaled: Arc<AtomicBool>,
 }
 
 impl Interrupt {
@@ -27,6 +31,17 @@ impl Interrupt {
     pub(crate) fn raise(&self) {
         self.control.stop(StopKind::Cancel);
         self.wake.raise();
+    }
+
+    /// What an attempt came to: one that died of the signal that asked for the end was asked to end.
+    fn judged(&self, result: AttemptResult) -> AttemptResult {
+        let died = matches!(&result.ending, Ending::Failed(f) if f.error_type == ErrorType::Signal);
+        if died && self.signaled.load(Ordering::SeqCst) {
+            self.raise();
+            let ending = StopKind::Cancel.ending();
+            return AttemptResult { ending, ..result };
+        }
+        result
     }
 
     /// Waits until then.
@@ -103,6 +118,16 @@ impl Caller {
         if is_current { Ok(run) } else { Err(over("is over")) }
     }
 
+    /// Ends what a `tempo step` that was killed has left behind: it would go on beside the next attempt.
+    fn end_left_behind(&self, step: &StepName) {
+        let mark = format!("TEMPO_RUN_ID={}", self.run_id);
+        for (pid, of) in Environments::now().with(&mark, PARENT) {
+            if of == step.as_str() {
+                machine::end_process(pid);
+            }
+        }
+    }
+
     fn new_step<'a>(
         &'a self,
         run: &OpenRun,
@@ -140,6 +165,8 @@ enum Taken {
     Done(Vec<u8>),
     /// This attempt of it.
     Attempt { step: i64, number: u32 },
+    /// To end what an attempt left behind that was killed, and to close that attempt.
+    LeftBehind { step: i64, number: u32 },
 }
 
 /// Does a step once: its stdout, remembered or new. It is tried again as its policy says; `told` hears of each attempt that fails, and of the wait
@@ -161,10 +188,15 @@ pub(crate) fn perform(
         let (id, number) = match take(store, caller, step, command, now)? {
             Taken::Done(stdout) => return Ok(stdout),
             Taken::Attempt { step, number } => (step, number),
+            Taken::LeftBehind { step: id, number } => {
+                caller.end_left_behind(&step.name);
+                store.write(|w| w.end_script_attempt(id, number, &AttemptResult::new(Ending::Lost, 0)))?;
+                continue;
+            }
         };
         progress.attempts += 1;
         progress.step_started.get_or_insert(now);
-        let result = attempt(step, command, &progress, &interrupt.control, now);
+        let result = interrupt.judged(attempt(step, command, &progress, &interrupt.control, now));
         let ended = clock.now();
         store.write(|w| {
             // Once more: what nobody waits for any more is not to be remembered.
@@ -218,7 +250,7 @@ fn take(store: &mut Store, caller: &Caller, step: &Step, command: &Command, now:
                 )
                 .hint("A name means one thing in a script: give steps that run side by side names of their own."));
             }
-            w.end_script_attempt(key, number, &AttemptResult::new(Ending::Lost, 0))?;
+            return Ok(Taken::LeftBehind { step: key, number });
         }
         let number = w.start_script_attempt(key, &this, now)?;
         Ok(Taken::Attempt { step: key, number })

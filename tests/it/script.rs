@@ -276,3 +276,21 @@ fn a_step_over_its_time_is_ended_with_those_that_do_not_obey() {
     let child = env.lines("child", 1).remove(0);
     wait_until("the one that does not obey to be gone", || !is_alive(child.trim()));
 }
+
+#[test]
+fn what_a_killed_step_left_behind_is_ended_before_it_is_done_again() {
+    let env = Env::new();
+    start(
+        &env,
+        "work='echo $PPID >> steps; echo $$ >> pids; test -e go || sleep 300'
+        tempo step x -- sh -c \"$work\" || { touch go; tempo step x -- sh -c \"$work\"; }",
+    );
+    let _serving = env.serve(&[]);
+    let (step, left) = (env.lines("steps", 1).remove(0), env.lines("pids", 1).remove(0));
+    let killed = std::process::Command::new("kill").args(["-9", &step]).status().unwrap();
+    assert!(killed.success());
+    let again = env.lines("pids", 2);
+    assert_ne!(again[1], left);
+    assert!(!is_alive(&left), "{left} goes on beside {}", again[1]);
+    env.until(&["workflow", "describe", "w"], |w| w["status"] == "Completed");
+}
