@@ -85,14 +85,14 @@ fn wrapped<'a>(ui: &Ui, rows: impl Iterator<Item = &'a [Meant]>, width: u16, wor
         table.add_row(row.iter().map(|(text, style)| cell(ui, text, *style)));
     }
     for (column, word) in table.column_iter_mut().zip(words) {
-        // A blank stands on either side of a cell.
+        column.set_padding((0, 2));
         let least = u16::try_from(word + 2).unwrap_or(width).min(width / 2);
         column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(least)));
     }
     let mut text = String::new();
     for line in table.lines() {
-        // The preset indents by a blank and fills up with blanks: neither says anything.
-        text.push_str(line.strip_prefix(' ').unwrap_or(&line).trim_end());
+        // It is filled up with blanks, which say nothing.
+        text.push_str(line.trim_end());
         text.push('\n');
     }
     text
