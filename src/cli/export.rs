@@ -5,7 +5,7 @@ use clap_complete::engine::ArgValueCandidates;
 use super::{Context, complete};
 use crate::error::Error;
 use crate::files::crontab::export;
-use crate::files::definition::{self, File, ScheduleText};
+use crate::files::written::{self, File, ScheduleText};
 use crate::names::ScheduleId;
 use crate::ops;
 use crate::store::Missing;
@@ -45,7 +45,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         schedule: texts.collect(),
     };
     if context.ui.is_text() {
-        context.ui.raw(definition::toml(&file)?.as_bytes())
+        context.ui.raw(written::toml(&file)?.as_bytes())
     } else {
         context.ui.json(&file)
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::definition::ScheduleText;
+use super::written::ScheduleText;
 
 /// A field that is different; null: it is left out.
 #[derive(Debug, Clone, PartialEq)]

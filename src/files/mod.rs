@@ -6,6 +6,7 @@ pub(crate) mod difference;
 pub(crate) mod paper;
 pub(crate) mod steps;
 pub(crate) mod tree;
+pub(crate) mod written;
 
 /// Whether a file of a folder holds definitions, by its name.
 pub(crate) fn is_definitions(name: &str) -> bool {
@@ -22,7 +23,7 @@ mod tests {
 
     #[test]
     fn the_schema_is_that_of_the_types() {
-        let schema = schemars::schema_for!(definition::File);
+        let schema = schemars::schema_for!(written::File);
         let made = serde_json::to_string_pretty(&schema).unwrap() + "\n";
         if crate::machine::environment("BLESS").is_some() {
             let committed = concat!(env!("CARGO_MANIFEST_DIR"), "/src/files/schema.json");

@@ -1,0 +1,262 @@
+//! The lines of a crontab: variables, comments, and jobs with their fields, user, command and stdin.
+
+use super::times::Times;
+use super::{Host, Job, Settings, Sort, advice, not_kept};
+use crate::error::{Error, Kind};
+use crate::files::tree::Source;
+
+/// The most characters of a comment that become a note.
+const MAX_NOTE: usize = 200;
+
+/// Reads a crontab line by line: what is set above a line counts for it.
+pub(super) struct Reading<'a> {
+    source: &'a Source<'a>,
+    sort: Sort,
+    host: &'a Host<'a>,
+    settings: Settings,
+    /// The comment lines right above.
+    comment: Vec<String>,
+}
+
+impl<'a> Reading<'a> {
+    pub(super) fn new(source: &'a Source<'a>, sort: Sort, host: &'a Host<'a>) -> Self {
+        Self {
+            source,
+            sort,
+            host,
+            settings: Settings::default(),
+            comment: Vec::new(),
+        }
+    }
+
+    fn refuse(&self, line: usize, column: usize, why: impl std::fmt::Display) -> Error {
+        Error::new(Kind::Usage, why).within(format_args!("{}:{line}:{column}", self.source.name))
+    }
+
+    /// Reads the next line: a job, where it is one.
+    pub(super) fn line(&mut self, number: usize, line: &str) -> Result<Option<Job>, Error> {
+        let trimmed = line.trim_start_matches([' ', '\t']);
+        if trimmed.is_empty() {
+            self.comment.clear();
+            return Ok(None);
+        }
+        if let Some(comment) = trimmed.strip_prefix('#') {
+            self.comment
+                .push(comment.trim_start_matches(['#', ' ', '\t']).trim_end().to_owned());
+            return Ok(None);
+        }
+        let comment = std::mem::take(&mut self.comment);
+        let indent = line.len() - trimmed.len();
+        if let Some((name, value)) = setting(trimmed) {
+            let column = columns(line, line.len() - value_place(trimmed).len()) + 1;
+            return self.set(name, value, number, column).map(|()| None);
+        }
+        self.job(number, line, indent, &comment).map(Some)
+    }
+
+    fn set(&mut self, name: &str, value: &str, line: usize, column: usize) -> Result<(), Error> {
+        let given = Some(value.to_owned()).filter(|v| !v.is_empty());
+        match name {
+            "CRON_TZ" => {
+                if let Some(zone) = &given {
+                    self.host
+                        .zones
+                        .zone(zone)
+                        .map_err(|e| e.within(format_args!("{}:{line}:{column}", self.source.name)))?;
+                }
+                self.settings.time_zone = given;
+            }
+            "MAILTO" => self.settings.mail_to = Some(value.to_owned()),
+            "RANDOM_DELAY" => {
+                let minutes: u32 = value
+                    .parse()
+                    .map_err(|_| self.refuse(line, column, format_args!("`{value}` is not a number of minutes")))?;
+                self.settings.jitter = (minutes > 0).then(|| format!("{minutes}m"));
+            }
+            "SHELL" => self.settings.shell = given,
+            _ => {
+                if value.starts_with("env:") || value.contains('\0') || name.contains('\0') {
+                    return Err(self.refuse(
+                        line,
+                        column,
+                        format_args!("`{name}` is set to a value that tempo reads otherwise"),
+                    ));
+                }
+                if name == "HOME" {
+                    self.settings.home = given;
+                }
+                self.settings.env.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    fn job(&self, number: usize, line: &str, indent: usize, comment: &[String]) -> Result<Job, Error> {
+        let column = |at: usize| columns(line, at) + 1;
+        let mut at = indent;
+        // What cronie and SUSE's cron take as "do not log this".
+        if line[at..].starts_with('-') {
+            at += 1;
+        }
+        let mut next = || -> Option<(usize, &str)> {
+            let rest = &line[at..];
+            let start = at + (rest.len() - rest.trim_start_matches([' ', '\t']).len());
+            let word = line[start..].split([' ', '\t']).next().unwrap_or_default();
+            at = start + word.len();
+            (!word.is_empty()).then_some((start, word))
+        };
+        let missing = |what: &str| {
+            self.refuse(
+                number,
+                column(line.len()),
+                format_args!("the line ends where {what} should stand"),
+            )
+        };
+        let (first_at, first) = next().ok_or_else(|| missing("the minute"))?;
+        let times = if first.starts_with('@') {
+            Times::named(first).map_err(|why| self.refuse(number, column(first_at), why))?
+        } else {
+            let mut places = [first_at; 5];
+            let mut words = [first; 5];
+            for (i, what) in ["hour", "day of month", "month", "day of week"].iter().enumerate() {
+                (places[i + 1], words[i + 1]) = next().ok_or_else(|| missing(&format!("the {what}")))?;
+            }
+            Times::fields(words).map_err(|(field, (within, why))| self.refuse(number, column(places[field] + within), why))?
+        };
+        let user = match self.sort {
+            Sort::User => None,
+            Sort::System => Some(next().ok_or_else(|| missing("the user"))?.1.to_owned()),
+        };
+        let command_at = at + (line[at..].len() - line[at..].trim_start_matches([' ', '\t']).len());
+        let mut command = &line[command_at..];
+        let mut notes = Vec::new();
+        if let Some(rest) = command.strip_prefix("-n ") {
+            notes.push("`-n`, mail only when it fails: output is kept with the run, mail is not sent".to_owned());
+            command = rest.trim_start();
+        }
+        let (command, stdin) = split_stdin(command);
+        if command.trim().is_empty() {
+            return Err(missing("the command"));
+        }
+        if command.contains('\0') {
+            return Err(self.refuse(number, column(command_at), "the command holds a NUL character"));
+        }
+        if times != Times::Boot && times.cron("").is_empty() {
+            return Err(self.refuse(number, column(first_at), "it never fires: a range in it goes backwards"));
+        }
+        self.notes(&times, user.as_deref(), &command, &mut notes);
+        Ok(Job {
+            place: format!("{}:{number}", self.source.name),
+            line: number,
+            note: note_of(comment, self.sort),
+            cwd: self.settings.home.clone().or_else(|| {
+                let user = user.as_deref().unwrap_or(self.host.user);
+                (self.host.home)(user)
+            }),
+            user: user.filter(|u| u != self.host.user && self.host.is_root),
+            times,
+            settings: self.settings.clone(),
+            command,
+            stdin,
+            notes,
+        })
+    }
+
+    /// What is to know of a line beside what it becomes.
+    fn notes(&self, times: &Times, user: Option<&str>, command: &str, notes: &mut Vec<String>) {
+        if let Some(zone) = &self.settings.time_zone {
+            notes.push(format!(
+                "`CRON_TZ={zone}` counts here; Debian's cron ignored it, and read the machine's wall clock"
+            ));
+        }
+        if let Some(to) = &self.settings.mail_to {
+            let mail = if to.is_empty() {
+                "as before"
+            } else {
+                "and `tempo incident list` shows what failed"
+            };
+            notes.push(format!(
+                "`MAILTO={to}`: output is kept with the run, mail is not sent, {mail}"
+            ));
+        }
+        if let Some(user) = user.filter(|u| *u != self.host.user && !self.host.is_root) {
+            notes.push(not_kept(user, self.host));
+        }
+        if times.either_day() {
+            notes.push("both day fields restrict: it fires where either matches, as cron does".to_owned());
+        }
+        if times.has_random() {
+            notes.push("`~` is a value chosen by the schedule's id: the same from now on".to_owned());
+        }
+        if times.backwards() {
+            notes.push("a range goes backwards, and matches nothing: so it was in cron".to_owned());
+        }
+        notes.extend(advice::advice(times, command));
+    }
+}
+
+/// `NAME = value`, either in quotes; as cron's `load_env` reads it.
+fn setting(line: &str) -> Option<(&str, &str)> {
+    let quote = line.chars().next().filter(|c| matches!(c, '"' | '\''));
+    let (name, behind) = if let Some(quote) = quote {
+        line[1..].split_once(quote)?
+    } else {
+        line.split_at(line.find(|c: char| c == '=' || c.is_whitespace())?)
+    };
+    let rest = behind.trim_start().strip_prefix('=')?;
+    let value = rest.trim();
+    let quoted = |q: char| value.len() >= 2 && value.starts_with(q) && value.ends_with(q);
+    let value = if quoted('"') || quoted('\'') {
+        &value[1..value.len() - 1]
+    } else {
+        value
+    };
+    let is_name = !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit() || "*@-".contains(c));
+    is_name.then_some((name, value))
+}
+
+fn value_place(line: &str) -> &str {
+    line.split_once('=').map_or(line, |(_, value)| value.trim_start())
+}
+
+/// How many characters stand before a byte.
+fn columns(line: &str, at: usize) -> usize {
+    line[..at].chars().count()
+}
+
+/// A command up to its first plain `%`, and what is behind it as lines for its stdin; `\%` is a `%`.
+fn split_stdin(command: &str) -> (String, Option<String>) {
+    let mut parts = vec![String::new()];
+    let mut chars = command.chars().peekable();
+    while let Some(c) = chars.next() {
+        if c == '\\' && chars.peek() == Some(&'%') {
+            chars.next();
+            parts.last_mut().expect("there is one from the start").push('%');
+        } else if c == '%' {
+            parts.push(String::new());
+        } else {
+            parts.last_mut().expect("there is one from the start").push(c);
+        }
+    }
+    let command = parts.remove(0);
+    let lines = (!parts.is_empty()).then(|| parts.join("\n"));
+    // cron ends the last line where the crontab does not.
+    let stdin = lines.map(|text| if text.ends_with('\n') { text } else { text + "\n" });
+    (command, stdin)
+}
+
+/// The comment above a line as a note: without what draws a table or is a line itself.
+fn note_of(comment: &[String], sort: Sort) -> Option<String> {
+    let is_prose = |text: &&String| {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let draws = !text.chars().any(char::is_alphabetic) || text.contains("---") || text.contains("|  ");
+        let heads = words.first().is_some_and(|w| *w == "m" || *w == "min" || *w == "minute") && words.contains(&"dow");
+        let fields = usize::from(sort == Sort::System) + 5;
+        let was_a_line = words.len() > fields && Times::fields([words[0], words[1], words[2], words[3], words[4]]).is_ok();
+        !draws && !heads && !was_a_line
+    };
+    let prose: Vec<&str> = comment.iter().filter(is_prose).map(String::as_str).collect();
+    let note: String = prose.join(" ").chars().take(MAX_NOTE).collect();
+    let note = note.trim().to_owned();
+    (!note.is_empty()).then_some(note)
+}
