@@ -16,6 +16,7 @@ const MILLION: usize = 1_000_000;
 pub(crate) fn run() {
     let folder = folder();
     let folder = folder.path();
+    definitions(folder);
     many_schedules(folder);
     idle(folder);
     under_load(folder);
@@ -47,6 +48,20 @@ fn multiply(database: &Path, count: usize, apart_s: usize, first_in_s: i64) {
 fn one(database: &Path, what: &[&str]) {
     let create = ["schedule", "create", "one", "--cron", "0 0 1 1 *"];
     quietly(database, &[&create, what].concat());
+}
+
+/// Ten thousand schedules from one file: made, and found to be as they are.
+fn definitions(folder: &Path) {
+    let tables = (0..10_000).map(|i| {
+        let (minute, hour) = (i % 60, i % 24);
+        format!("[[schedule]]\nid = \"job-{i}\"\ncron = \"{minute} {hour} * * *\"\n[[schedule.step]]\nname = \"work\"\ncommand = [\"true\"]\n")
+    });
+    let file = folder.join("jobs.toml");
+    std::fs::write(&file, tables.collect::<Vec<_>>().concat()).expect("it can be written");
+    let database = folder.join("defined.db");
+    let apply = || tempo(&database, &["apply", "-q", "-f", file.to_str().expect("it is text")]);
+    row("apply of 10,000 schedules, new", &ms(timed(apply())), "2 s");
+    row("  the same again", &ms(median(5, || timed(apply()))), "2 s");
 }
 
 fn many_schedules(folder: &Path) {

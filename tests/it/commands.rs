@@ -196,7 +196,16 @@ fn nothing_breaks_without_stdin_terminal_language_or_a_reader() {
             let mut started = env.command(&words(&[], command, args));
             match way {
                 "no stdin" => {
-                    started.stdin(Stdio::null());
+                    let words = words(&[], command, args);
+                    started = env.command(&[]);
+                    let tempo = env!("CARGO_BIN_EXE_tempo");
+                    let mut shell = std::process::Command::new("sh");
+                    shell.args(["-c", "exec \"$0\" \"$@\" <&-", tempo]).args(words);
+                    shell
+                        .env_clear()
+                        .envs(started.get_envs().filter_map(|(k, v)| Some((k, v?))))
+                        .current_dir(env.path(""));
+                    started = shell;
                 }
                 "reader gone" => {
                     let (reader, writer) = std::io::pipe().unwrap();
@@ -220,6 +229,44 @@ fn nothing_breaks_without_stdin_terminal_language_or_a_reader() {
                 "{way}: {command}: {ran:?}"
             );
         }
+    }
+}
+
+#[test]
+fn every_table_has_its_columns() {
+    let env = Env::new();
+    let targets = Targets::start(&env);
+    prepared(&targets, &env);
+    env.tempo(&["apply", "-f", "jobs.toml"]).ok();
+    env.tempo(&["schedule", "trigger", "failing"]).ok();
+    let _ = env.tempo(&["run", "--once"]);
+    for (args, header) in [
+        (&["schedule", "list"][..], "ID       WHEN        NEXT (UTC)"),
+        (&["schedule", "next", "failing", "--count", "1"], "TIME (UTC)"),
+        (&["schedule", "explain", "failing", "--to", "+2h"], "FROM (UTC)"),
+        (
+            &["schedule", "simulate", "failing", "--takes", "1s", "--for", "2h"],
+            "AT (UTC)",
+        ),
+        (
+            &["workflow", "list"],
+            "RUN     WORKFLOW                      STATUS                 STARTED (UTC)  TOOK",
+        ),
+        (&["incident", "list"], "ID  STATUS  TARGET  ERROR"),
+        (&["incident", "describe", "1"], "Id"),
+        (&["workflow", "describe", "failing"], "error: "),
+        (&["status"], "Server     not up; nothing runs until `tempo run` is"),
+        (&["help"], "cron        When a schedule fires"),
+    ] {
+        let ran = env.tempo(args);
+        let told = if header == "error: " { &ran.stderr } else { &ran.stdout };
+        let lines: Vec<&str> = told.lines().collect();
+        assert!(lines.first().is_some_and(|l| l.starts_with(header)), "{args:?}: {ran:?}");
+        // Without a terminal nothing is wrapped or painted, and no line ends in blanks.
+        assert!(
+            lines.iter().all(|l| !l.ends_with(' ') && !l.contains('\u{1b}')),
+            "{args:?}: {ran:?}"
+        );
     }
 }
 
