@@ -253,7 +253,7 @@ fn every_table_has_its_columns() {
             "RUN     WORKFLOW                      STATUS                 STARTED (UTC)  TOOK",
         ),
         (&["incident", "list"], "ID  STATUS  TARGET  ERROR"),
-        (&["incident", "describe", "1"], "Id"),
+        (&["incident", "describe", "1"], "Incident   1"),
         (&["workflow", "describe", "failing"], "error: "),
         (&["status"], "Server     not up; nothing runs until `tempo run` is"),
         (&["help"], "cron        When a schedule fires"),
