@@ -81,3 +81,52 @@ fn is_empty(connection: &Connection) -> Result<bool, Error> {
         .map(|n| n == 0)
         .attempt("read the tables of the file")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::store::faulty::{self, Fault};
+    use crate::store::{Missing, RunFilter, Store};
+
+    /// What a person would miss: schedules, runs, and whether the whole file is sound.
+    fn told(store: &Store) -> (Vec<String>, usize, Vec<String>) {
+        let on_file = store.read(|r| Ok((r.schedule_ids()?, r.runs(&RunFilter::default())?.len())));
+        let (schedules, runs) = on_file.unwrap();
+        (schedules, runs, store.check().unwrap())
+    }
+
+    #[test]
+    fn wherever_the_power_goes_while_a_file_is_brought_to_this_version_nothing_of_it_is_lost() {
+        for version in ["v1.db", "v2.db", "v3.db"] {
+            let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/data").join(version);
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("t.db");
+            let begin = || {
+                for left in ["t.db-wal", "t.db-shm"] {
+                    let _ = std::fs::remove_file(folder.path().join(left));
+                }
+                std::fs::copy(&stored, &file).unwrap();
+            };
+            begin();
+            let (whole, operations) = {
+                let _disk = faulty::arm(None);
+                let whole = told(&Store::open(&file, Missing::Refuse).unwrap());
+                (whole, faulty::operations())
+            };
+            assert!(operations > 10 && !whole.0.is_empty(), "{version}: {operations}");
+            for at in 1..=operations {
+                for fault in [Fault::PowerCut, Fault::TornPowerCut, Fault::IoError, Fault::Full] {
+                    begin();
+                    let _disk = faulty::arm(Some((at, fault)));
+                    // It may fail; what counts is what the next one finds.
+                    drop(Store::open(&file, Missing::Refuse));
+                    faulty::restore(&file);
+                    let again =
+                        Store::open(&file, Missing::Refuse).unwrap_or_else(|e| panic!("{version}, {fault:?} at {at}: {e}"));
+                    assert_eq!(told(&again), whole, "{version}, {fault:?} at {at} of {operations}");
+                }
+            }
+        }
+    }
+}
