@@ -4,9 +4,9 @@ use clap::ValueHint;
 
 use super::Context;
 use crate::error::Error;
+use crate::files::definition;
 use crate::files::paper::{Paper, source_of};
 use crate::files::tree::Source;
-use crate::files::{self, definition};
 use crate::ops::{self, Change, Defining, Difference, Prune};
 use crate::output::{Style, counted};
 use crate::present;
@@ -42,7 +42,7 @@ pub(super) struct FileArgs {
 
 impl FileArgs {
     pub(super) fn defining(&self, context: &Context) -> Result<Vec<Defining>, Error> {
-        let papers = Paper::read_all(&self.file, files::is_definitions)?;
+        let papers = Paper::definitions(&self.file)?;
         papers
             .into_iter()
             .map(|paper| {

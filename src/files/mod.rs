@@ -8,12 +8,6 @@ pub(crate) mod steps;
 pub(crate) mod tree;
 pub(crate) mod written;
 
-/// Whether a file of a folder holds definitions, by its name.
-pub(crate) fn is_definitions(name: &str) -> bool {
-    let ending = std::path::Path::new(name).extension();
-    ending.is_some_and(|e| e.eq_ignore_ascii_case("toml") || e.eq_ignore_ascii_case("json"))
-}
-
 /// The JSON Schema of a definitions file, made from its types.
 pub(crate) const SCHEMA: &str = include_str!("schema.json");
 

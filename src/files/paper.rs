@@ -25,53 +25,92 @@ impl Paper {
     /// # Errors
     /// `Usage` when it cannot be read, or is not text.
     pub(crate) fn read(name: &str) -> Result<Self, Error> {
-        let refuse = |e: std::io::Error| Error::new(Kind::Usage, format_args!("cannot read `{name}`")).because(e);
-        let mut text = String::new();
-        if name == STDIN {
-            std::io::stdin().read_to_string(&mut text).map_err(refuse)?;
-        } else {
-            text = std::fs::read_to_string(name).map_err(refuse)?;
-        }
-        Ok(Self {
+        let text = String::from_utf8(bytes_of(name)?)
+            .map_err(|e| Error::new(Kind::Usage, format_args!("`{name}` is not text in UTF-8")).because(e.utf8_error()))?;
+        Ok(Self::of(name, text))
+    }
+
+    /// Reads a file as [`Paper::read`] does; where bytes are no UTF-8, U+FFFD stands for them.
+    ///
+    /// # Errors
+    /// `Usage` when it cannot be read.
+    pub(crate) fn read_in_any_encoding(name: &str) -> Result<Self, Error> {
+        Ok(Self::of(name, String::from_utf8_lossy(&bytes_of(name)?).into_owned()))
+    }
+
+    fn of(name: &str, text: String) -> Self {
+        Self {
             source: source_of(name),
             name: name.to_owned(),
             text,
-        })
+        }
     }
 
-    /// Reads what is named: files, and of folders the files in them that `belongs` says yes to, in the order of their names.
+    /// Reads definitions: files, and of folders the files that end in `.toml` or `.json`, in the order of their names.
     ///
     /// # Errors
-    /// As [`Paper::read`]; `Usage` where a folder holds nothing that belongs.
-    pub(crate) fn read_all(named: &[String], belongs: impl Fn(&str) -> bool) -> Result<Vec<Self>, Error> {
+    /// As [`Paper::read`]; `Usage` where a folder holds none.
+    pub(crate) fn definitions(named: &[String]) -> Result<Vec<Self>, Error> {
         let mut papers = Vec::new();
         for name in named {
             if !Path::new(name).is_dir() {
                 papers.push(Self::read(name)?);
                 continue;
             }
-            let refuse = |e: std::io::Error| Error::new(Kind::Usage, format_args!("cannot list `{name}`")).because(e);
-            let mut found = Vec::new();
-            for entry in std::fs::read_dir(name).map_err(refuse)? {
-                let entry = entry.map_err(refuse)?;
-                let file = entry.file_name().to_string_lossy().into_owned();
-                if entry.path().is_file() && belongs(&file) {
-                    found.push(entry.path().display().to_string());
-                }
-            }
-            if found.is_empty() {
+            let (files, _) = files_in(name, is_definitions)?;
+            if files.is_empty() {
                 return Err(
                     Error::new(Kind::Usage, format_args!("nothing to read in the folder `{name}`"))
                         .hint("Definitions are in files that end in `.toml` or `.json`."),
                 );
             }
-            found.sort();
-            for file in found {
+            for file in files {
                 papers.push(Self::read(&file)?);
             }
         }
         Ok(papers)
     }
+}
+
+/// The files of a folder that belong, and those that do not, in the order of their names.
+///
+/// # Errors
+/// `Usage` when it cannot be listed.
+pub(crate) fn files_in(folder: &str, belongs: impl Fn(&str) -> bool) -> Result<(Vec<String>, Vec<String>), Error> {
+    let refuse = |e: std::io::Error| Error::new(Kind::Usage, format_args!("cannot list `{folder}`")).because(e);
+    let (mut files, mut others) = (Vec::new(), Vec::new());
+    for entry in std::fs::read_dir(folder).map_err(refuse)? {
+        let entry = entry.map_err(refuse)?;
+        let path = entry.path();
+        if path.is_file() {
+            let list = if belongs(&entry.file_name().to_string_lossy()) {
+                &mut files
+            } else {
+                &mut others
+            };
+            list.push(path.display().to_string());
+        }
+    }
+    files.sort();
+    others.sort();
+    Ok((files, others))
+}
+
+/// Whether a file of a folder holds definitions, by its name.
+fn is_definitions(name: &str) -> bool {
+    let ending = Path::new(name).extension();
+    ending.is_some_and(|e| e.eq_ignore_ascii_case("toml") || e.eq_ignore_ascii_case("json"))
+}
+
+fn bytes_of(name: &str) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    let read = if name == STDIN {
+        std::io::stdin().read_to_end(&mut bytes).map(|_| ())
+    } else {
+        std::fs::read(name).map(|read| bytes = read)
+    };
+    read.map_err(|e| Error::new(Kind::Usage, format_args!("cannot read `{name}`")).because(e))?;
+    Ok(bytes)
 }
 
 /// Which file or folder it is, however it is called.

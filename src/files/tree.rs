@@ -78,10 +78,11 @@ impl Source<'_> {
     /// # Errors
     /// `Usage` with line and column.
     pub(crate) fn tree(&self) -> Result<Node, Error> {
-        let start = self.text.trim_start();
+        let text = self.text.strip_prefix('\u{feff}').unwrap_or(self.text);
+        let start = text.trim_start();
         let is_json = start.starts_with('{') || (start.starts_with('[') && !is_header(start));
         if is_json {
-            let raw: &RawValue = serde_json::from_str(self.text).map_err(|e| {
+            let raw: &RawValue = serde_json::from_str(text).map_err(|e| {
                 let message = e.to_string();
                 let message = message.split(" at line ").next().unwrap_or_default();
                 Error::new(Kind::Usage, message).within(format_args!("{}:{}:{}", self.name, e.line(), e.column()))

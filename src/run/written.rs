@@ -126,7 +126,7 @@ impl ProbeText {
         };
         format!(
             "{} {} → {status}{within}",
-            table.method.as_deref().unwrap_or("GET"),
+            table.method.as_deref().unwrap_or("GET").to_uppercase(),
             table.url
         )
     }

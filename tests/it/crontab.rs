@@ -362,3 +362,30 @@ fn the_user_of_a_system_crontab_is_kept_by_root_and_told_to_others() {
         .any(|w| w.as_str().unwrap().contains("the user `daemon` is not kept"));
     assert_eq!(told, !root);
 }
+
+#[test]
+fn a_folder_of_crontabs_is_read_as_cron_reads_it_and_what_is_left_out_is_told() {
+    let env = Env::new();
+    std::fs::create_dir(env.path("cron.d")).unwrap();
+    let write = |name: &str, text: &[u8]| std::fs::write(env.path("cron.d").join(name), text).unwrap();
+    // A comment may be in any encoding, and a file need not end its last line.
+    write("first", b"# caf\xe9\r\n0 1 * * * root /srv/first\r\n");
+    write("second", b"\t0\t2 * * *\troot\t/srv/second");
+    write("second.dpkg-old", b"0 3 * * * root /srv/old\n");
+    let ran = env.tempo(&["-o", "json", "import", "crontab", "--system", "cron.d"]);
+    let found: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(ids(&found), ["create first", "create second"]);
+    assert_eq!(
+        ran.stderr,
+        "note: cron.d/second.dpkg-old is left out: by its name, cron does not read it either\n"
+    );
+    write("third", b"0 1 * * * root /srv/caf\xe9\n");
+    let ran = env.tempo(&["import", "crontab", "--system", "cron.d"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(
+        ran.stderr
+            .contains("cron.d/third:1:16: the command holds bytes that are not UTF-8"),
+        "{}",
+        ran.stderr
+    );
+}

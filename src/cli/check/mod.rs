@@ -118,7 +118,7 @@ fn suites(context: &Context, args: &Args) -> Result<Vec<Suite>, Error> {
 
 fn of_files(context: &Context, named: &[String]) -> Result<Vec<Suite>, Error> {
     let mut suites = Vec::new();
-    for paper in Paper::read_all(named, files::is_definitions)? {
+    for paper in Paper::definitions(named)? {
         let source = Source {
             name: &paper.name,
             text: &paper.text,

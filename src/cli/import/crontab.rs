@@ -8,7 +8,7 @@ use std::path::Path;
 use super::super::Context;
 use crate::error::{Error, Kind};
 use crate::files::crontab::{self, Host, Job, Sort};
-use crate::files::paper::Paper;
+use crate::files::paper::{Paper, files_in};
 use crate::files::tree::Source;
 use crate::machine::{self, User};
 use crate::ops::{self, Change, Defining, Difference, Prune};
@@ -48,8 +48,8 @@ struct Imported {
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
-    let papers = Paper::read_all(std::slice::from_ref(&args.file), is_crontab)?;
     let is_folder = Path::new(&args.file).is_dir();
+    let papers = papers(context, &args.file, is_folder)?;
     let time_zone = ZoneInfo::local_name()?;
     let this = User::this();
     let home = |user: &str| {
@@ -64,6 +64,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         user: this.as_ref().map_or("", |u| u.name.as_str()),
         is_root: machine::is_root(),
         home: &home,
+        is_user: &|user| User::named(user).is_ok(),
         zones: &context.zones,
     };
     let (mut crontabs, mut faults) = (Vec::new(), Vec::new());
@@ -117,6 +118,20 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         return Ok(());
     }
     Err(refusal(&faults, lines, "the others are"))
+}
+
+/// The crontabs that are named; of a folder those that Debian's cron reads, and the others are told.
+fn papers(context: &Context, named: &str, is_folder: bool) -> Result<Vec<Paper>, Error> {
+    if !is_folder {
+        return Ok(vec![Paper::read_in_any_encoding(named)?]);
+    }
+    let (files, others) = files_in(named, is_crontab)?;
+    for other in others {
+        context.ui.say(&format!(
+            "note: {other} is left out: by its name, cron does not read it either"
+        ));
+    }
+    files.iter().map(|file| Paper::read_in_any_encoding(file)).collect()
 }
 
 /// Of a folder of crontabs: what Debian's cron reads.

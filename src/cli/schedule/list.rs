@@ -38,6 +38,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             let next = match v.next_action_at {
                 _ if v.paused => ("paused".to_owned(), Some(Style::Warn)),
                 Some(at) => (format!("{} ({})", times.short(at.0), times.relative(at.0)), None),
+                None if v.spec_text.contains("at boot") => ("after a boot".to_owned(), Some(Style::Dim)),
                 None => ("never by itself".to_owned(), Some(Style::Dim)),
             };
             let missed = v.num_actions_missed_catchup_window;

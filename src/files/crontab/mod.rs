@@ -36,6 +36,8 @@ pub(crate) struct Host<'a> {
     pub(crate) user: &'a str,
     /// Whether tempo can run a step as another user.
     pub(crate) is_root: bool,
+    /// Whether there is a user of that name.
+    pub(crate) is_user: &'a dyn Fn(&str) -> bool,
     /// The home of a user, where there is one.
     pub(crate) home: &'a dyn Fn(&str) -> Option<String>,
     pub(crate) zones: &'a dyn Zones,
@@ -181,6 +183,7 @@ mod tests {
             time_zone: "Europe/Berlin",
             user: "me",
             is_root: true,
+            is_user: &|user| user != "nobody-knows",
             home: &|user| Some(format!("/home/{user}")),
             zones,
         }
@@ -252,8 +255,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_told_with_line_and_column() {
-        let text =
-            "* * * *\n61 * * * * x\n0 0 * * * \n@never x\nCRON_TZ=Mars/Base\n5-3 * * * * x\n\t0 1,x * * * y\n* * * * * fine\n";
+        let text = "* * * *\n61 * * * * x\n0 0 * * * \n@never x\nCRON_TZ=Mars/Base\n5-3 * * * * x\n\t0 1,x * * * y\n* * * * * fine\n* * * * * n\u{fffd}\n";
         let (jobs, faults) = read(text, Sort::User);
         let starts = [
             "crontab:1:8: the line ends where the day of week should stand",
@@ -263,6 +265,7 @@ mod tests {
             "crontab:5:9: ",
             "crontab:6:1: it never fires",
             "crontab:7:6: hour `x` is not a number",
+            "crontab:9:11: the command holds bytes that are not UTF-8",
         ];
         assert_eq!(faults.len(), starts.len(), "{faults:#?}");
         for (fault, start) in faults.iter().zip(starts) {

@@ -141,6 +141,9 @@ impl<'a> Reading<'a> {
         if command.contains('\0') {
             return Err(self.refuse(number, column(command_at), "the command holds a NUL character"));
         }
+        if command.contains('\u{fffd}') {
+            return Err(self.refuse(number, column(command_at), "the command holds bytes that are not UTF-8"));
+        }
         if times != Times::Boot && times.cron("").is_empty() {
             return Err(self.refuse(number, column(first_at), "it never fires: a range in it goes backwards"));
         }
@@ -181,6 +184,11 @@ impl<'a> Reading<'a> {
         }
         if let Some(user) = user.filter(|u| *u != self.host.user && !self.host.is_root) {
             notes.push(not_kept(user, self.host));
+        }
+        if let Some(user) = user.filter(|u| self.host.is_root && !(self.host.is_user)(u)) {
+            notes.push(format!(
+                "no user is named `{user}` on this machine: its runs fail until there is one"
+            ));
         }
         if times.either_day() {
             notes.push("both day fields restrict: it fires where either matches, as cron does".to_owned());
