@@ -164,7 +164,6 @@ fn ask(agent: &Agent, http: &Http, secrets: &Secrets, time_left: Option<Duration
         )?)?,
     };
     let status = response.status().as_u16();
-    let headers = response.headers().clone();
     let mut kept = Vec::new();
     let mut body = response.body_mut().as_reader();
     if http.right.asks_for_the_body() {
@@ -174,7 +173,7 @@ fn ask(agent: &Agent, http: &Http, secrets: &Secrets, time_left: Option<Duration
     }
     Ok(Answer {
         status,
-        headers,
+        headers: std::mem::take(response.headers_mut()),
         body: kept,
     })
 }
