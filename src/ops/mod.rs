@@ -12,7 +12,7 @@ mod simulate;
 pub(crate) use apply::{Change, Defining, Difference, Prune, apply, compare, export};
 pub(crate) use change::{Clearable, Patch};
 pub(crate) use explain::explain;
-pub(crate) use import::name_jobs;
+pub(crate) use import::{Names, name_jobs};
 pub(crate) use incidents::{ack, find_incident, resolve};
 pub(crate) use requests::{RunStop, backfill, cancel_backfill, retry_run, start_workflow, stop_run, trigger};
 pub(crate) use schedules::{Created, IfExists, Never, check_new, create, delete, find, next_times, pause, unpause, update};

@@ -389,3 +389,14 @@ fn a_folder_of_crontabs_is_read_as_cron_reads_it_and_what_is_left_out_is_told() 
         ran.stderr
     );
 }
+
+#[test]
+fn thousands_of_lines_that_are_alike_each_become_a_schedule() {
+    let env = Env::new();
+    let text = "0 5 * * * /srv/same\n".repeat(3000);
+    let first = import(&env, &text, &[]);
+    let names: BTreeSet<&str> = first.as_array().unwrap().iter().map(|c| c["id"].as_str().unwrap()).collect();
+    assert_eq!(names.len(), 3000);
+    let again = import(&env, &text, &[]);
+    assert!(again.as_array().unwrap().iter().all(|c| c["change"] == "none"));
+}

@@ -155,11 +155,11 @@ fn refusal(faults: &[Error], lines: usize, and: &str) -> Error {
 }
 
 fn named(read: &Read<'_>, crontabs: &[(String, Vec<Job>)], host: &Host<'_>) -> Result<Vec<Defining>, Error> {
-    let mut taken = Vec::new();
+    let mut names = ops::Names::default();
     let mut defining = Vec::with_capacity(crontabs.len());
     for (source, jobs) in crontabs {
         defining.push(Defining {
-            defined: ops::name_jobs(read, source, jobs, host, &mut taken)?,
+            defined: ops::name_jobs(read, source, jobs, host, &mut names)?,
             source: source.clone(),
         });
     }
