@@ -107,8 +107,14 @@ fn spawn(command: &Command, task: &Task<'_>, secrets: &Secrets, caller: Caller) 
         return Err(failure(format!("the folder `{cwd}` does not exist")));
     }
     let path = command.env.get("PATH").cloned().or_else(|| machine::environment("PATH"));
-    let found =
-        machine::find_program(program, path.as_deref()).ok_or_else(|| failure(format!("no program is named `{program}`")))?;
+    let found = machine::find_program(program, path.as_deref()).ok_or_else(|| {
+        let line = if program.contains(' ') {
+            "; a line for the shell is given with `--shell`"
+        } else {
+            ""
+        };
+        failure(format!("no program is named `{program}`{line}"))
+    })?;
     let pipe = |e: std::io::Error| failure(format!("cannot make a pipe: {e}"));
     let (reader, writer) = std::io::pipe().map_err(pipe)?;
     let mut process = std::process::Command::new(found);

@@ -26,8 +26,19 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let failed =
         |path: &Path, e: std::io::Error| Error::new(Kind::System, format_args!("cannot write `{}`", path.display())).because(e);
     std::fs::create_dir_all(dir).map_err(|e| failed(dir, e))?;
+    // Pages of the other section go beside, where `man` looks for them.
+    let topics = if dir.ends_with("man1") {
+        dir.with_file_name("man7")
+    } else {
+        dir.clone()
+    };
+    std::fs::create_dir_all(&topics).map_err(|e| failed(&topics, e))?;
     for (name, page) in &pages {
-        let path = dir.join(name);
+        let path = if name.ends_with(".7") {
+            topics.join(name)
+        } else {
+            dir.join(name)
+        };
         std::fs::write(&path, page).map_err(|e| failed(&path, e))?;
     }
     context.ui.say(&format!(

@@ -2,10 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::change::Whole;
+use super::schedules::whole_of;
 use crate::error::Error;
 use crate::files::crontab::{Host, Job};
 use crate::files::definition::Defined;
 use crate::names::ScheduleId;
+use crate::run::written::StepText;
+use crate::schedule::Definition;
 use crate::store::Read;
 
 /// The names that lines have been given in one import.
@@ -16,6 +20,8 @@ pub(crate) struct Names {
     next: HashMap<String, usize>,
     /// The same among the names that lines have from before.
     next_known: HashMap<String, usize>,
+    /// The schedules that an earlier import of the same crontabs made, and that no line makes any more.
+    pub(crate) gone: Vec<ScheduleId>,
 }
 
 /// The schedules that the lines of a crontab become. `names` are those of the lines that were named before; these are added.
@@ -42,9 +48,42 @@ pub(crate) fn name_jobs(
             Some(id) => id,
             None => names.free(read, job, is_own)?,
         };
-        defined.push(job.defined(id, host));
+        let one = job.defined(id, host);
+        defined.push(match read.schedule(&one.id)? {
+            Some(row) => over(whole_of(read, &row)?, one),
+            None => one,
+        });
     }
+    let gone = sources
+        .iter()
+        .filter(|(id, owner)| *owner == source && !names.taken.contains(*id));
+    names.gone.extend(gone.map(|(id, _)| id.clone()));
+    names.gone.sort();
     Ok(defined)
+}
+
+/// A line over the schedule that it made before: what a crontab cannot say stays as people have set it since.
+fn over(before: Whole, mut one: Defined) -> Defined {
+    let Definition { spec, action, policies } = &mut one.definition;
+    *policies = before.policies;
+    action.workflow_id = before.action.workflow_id;
+    action.run_timeout = before.action.run_timeout;
+    spec.exclude_calendar = before.spec.exclude_calendar;
+    spec.start_time = before.spec.start_time;
+    spec.end_time = before.spec.end_time;
+    spec.jitter = spec.jitter.take().or(before.spec.jitter);
+    if let (Some(step), Some(known)) = (action.steps.first_mut(), before.action.steps.into_iter().next()) {
+        *step = StepText {
+            shell: step.shell.take(),
+            command: step.command.take(),
+            cwd: step.cwd.take(),
+            env: std::mem::take(&mut step.env),
+            stdin: step.stdin.take(),
+            user: step.user.take(),
+            ..known
+        };
+    }
+    one
 }
 
 impl Names {

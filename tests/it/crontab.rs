@@ -263,10 +263,11 @@ fn a_dry_run_tells_of_each_line_what_it_becomes_and_changes_nothing() {
             .starts_with("    note: `MAILTO=ops`: output is kept with the run, mail is not sent")
     );
     assert!(told.contains("it fires where either matches, as cron does"), "{told}");
-    assert!(
-        told.ends_with("2 schedules: 2 would be created, 0 would be updated, 0 as before\n"),
-        "{told}"
+    let last = format!(
+        "2 schedules in {}: 2 would be created, 0 would be updated, 0 as before\n",
+        env.database().display()
     );
+    assert!(told.ends_with(&last), "{told}");
     assert!(!env.database().exists());
 }
 
@@ -399,4 +400,37 @@ fn thousands_of_lines_that_are_alike_each_become_a_schedule() {
     assert_eq!(names.len(), 3000);
     let again = import(&env, &text, &[]);
     assert!(again.as_array().unwrap().iter().all(|c| c["change"] == "none"));
+}
+
+#[test]
+fn importing_again_keeps_what_people_have_set_and_tells_what_no_line_makes_any_more() {
+    let env = Env::new();
+    let two = "0 1 * * * /srv/backup.sh\n0 2 * * * /srv/report.sh\n";
+    import(&env, two, &[]);
+    let update = [
+        "schedule",
+        "update",
+        "backup",
+        "--attempts",
+        "3",
+        "--overlap-policy",
+        "buffer-one",
+        "--jitter",
+        "5m",
+    ];
+    env.tempo(&update).ok();
+    env.tempo(&["schedule", "pause", "backup"]).ok();
+    assert_eq!(ids(&import(&env, two, &[])), ["none backup", "none report"]);
+    let found = import(&env, &two.replace("0 1", "30 1"), &[]);
+    assert_eq!(found[0]["fields"].as_array().unwrap().len(), 1, "{found}");
+    let backup = env.json(&["schedule", "describe", "backup"]);
+    assert_eq!(
+        (&backup["overlap_policy"], &backup["jitter"], &backup["paused"]),
+        (&json!("buffer-one"), &json!("5m"), &json!(true))
+    );
+    assert_eq!(backup["action"]["steps"][0]["retry"]["maximum_attempts"], 3);
+    std::fs::write(env.path("crontab"), "30 1 * * * /srv/backup.sh\n").unwrap();
+    let ran = env.tempo(&["import", "crontab", "crontab"]);
+    let told = "note: no line makes report any more, and it goes on; `tempo schedule delete report` takes it off";
+    assert!(ran.stderr.lines().any(|l| l == told), "{}", ran.stderr);
 }

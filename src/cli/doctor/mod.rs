@@ -46,7 +46,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         let view = json!({"database": database, "faults": faults, "backup": backup, "findings": findings});
         return context.ui.json(&view);
     }
-    context.ui.data(&format!("{database}: nothing is wrong with it"))?;
+    context.ui.data(&format!("{database}: the file is sound"))?;
     let rows: Vec<_> = findings
         .iter()
         .map(|f| {

@@ -11,6 +11,7 @@ use crate::files::crontab::{self, Host, Job, Sort};
 use crate::files::paper::{Paper, files_in};
 use crate::files::tree::Source;
 use crate::machine::{self, User};
+use crate::names::ScheduleId;
 use crate::ops::{self, Change, Defining, Difference, Prune};
 use crate::output::views::{ImportView, Instant};
 use crate::output::{Style, counted};
@@ -95,22 +96,27 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         return Err(refusal(&faults, lines, "nothing is imported")
             .hint("`--keep-going` imports the others; `--dry-run --keep-going` shows them."));
     }
-    let imported = if args.dry_run {
+    let (imported, gone) = if args.dry_run {
         let store = context.open(Missing::ShowNothing)?;
         store.read(|r| {
-            let defining = named(r, &crontabs, &host)?;
+            let (defining, gone) = named(r, &crontabs, &host)?;
             let differences = ops::compare(r, &context.zones, &defining, Prune::No, context.now())?;
-            with_specs(context, &defining, differences)
+            Ok((with_specs(context, &defining, differences)?, gone))
         })?
     } else {
         let mut store = context.open(Missing::Create)?;
         store.write(|w| {
-            let defining = named(w, &crontabs, &host)?;
+            let (defining, gone) = named(w, &crontabs, &host)?;
             let differences = ops::apply(w, &context.zones, &defining, Prune::No, context.now())?;
-            with_specs(context, &defining, differences)
+            Ok((with_specs(context, &defining, differences)?, gone))
         })?
     };
     show(context, args, &imported)?;
+    for id in gone {
+        context.ui.say(&format!(
+            "note: no line makes {id} any more, and it goes on; `tempo schedule delete {id}` takes it off"
+        ));
+    }
     if !args.dry_run {
         context.hint_when_down("nothing runs until it is.")?;
     }
@@ -154,7 +160,8 @@ fn refusal(faults: &[Error], lines: usize, and: &str) -> Error {
     told[1..].iter().fold(error, |error, fault| error.hint(fault))
 }
 
-fn named(read: &Read<'_>, crontabs: &[(String, Vec<Job>)], host: &Host<'_>) -> Result<Vec<Defining>, Error> {
+/// The definitions that the lines become, and the schedules that no line makes any more.
+fn named(read: &Read<'_>, crontabs: &[(String, Vec<Job>)], host: &Host<'_>) -> Result<(Vec<Defining>, Vec<ScheduleId>), Error> {
     let mut names = ops::Names::default();
     let mut defining = Vec::with_capacity(crontabs.len());
     for (source, jobs) in crontabs {
@@ -163,7 +170,7 @@ fn named(read: &Read<'_>, crontabs: &[(String, Vec<Job>)], host: &Host<'_>) -> R
             source: source.clone(),
         });
     }
-    Ok(defining)
+    Ok((defining, names.gone))
 }
 
 fn with_specs(context: &Context, defining: &[Defining], differences: Vec<Difference>) -> Result<Vec<Imported>, Error> {
@@ -196,6 +203,9 @@ fn show(context: &Context, args: &Args, imported: &[Imported]) -> Result<(), Err
     let mut told = HashSet::new();
     for one in imported {
         let difference = &one.difference;
+        if difference.change == Change::None && !args.dry_run {
+            continue;
+        }
         let (mark, style) = match difference.change {
             Change::Create => ("+", Style::Good),
             Change::Update => ("~", Style::Warn),
@@ -220,8 +230,9 @@ fn show(context: &Context, args: &Args, imported: &[Imported]) -> Result<(), Err
     let would = if args.dry_run { "would be " } else { "" };
     let (created, updated) = (count(Change::Create), count(Change::Update));
     ui.data(&format!(
-        "{}: {created} {would}created, {updated} {would}updated, {} as before",
+        "{} in {}: {created} {would}created, {updated} {would}updated, {} as before",
         counted(imported.len() as u64, "schedule"),
+        context.database()?.display(),
         count(Change::None)
     ))
 }

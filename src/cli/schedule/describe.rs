@@ -44,6 +44,7 @@ fn show(context: &Context, v: &ScheduleView) -> Result<(), Error> {
     let next = match super::next_line(context, v) {
         Some(next) => next,
         None if v.paused => "none while it is paused".to_owned(),
+        None if v.spec.as_ref().is_some_and(|s| s.at_boot) => "after the next boot".to_owned(),
         None => "never by itself".to_owned(),
     };
     let counts = format!(
@@ -115,10 +116,25 @@ fn show(context: &Context, v: &ScheduleView) -> Result<(), Error> {
 
 /// What a step does, in a line.
 fn said(step: &StepText) -> String {
-    match (&step.probe, &step.command, &step.shell) {
-        (Some(probe), ..) => probe.said(),
+    let does = match (&step.probe, &step.command, &step.shell) {
+        (Some(probe), ..) => return probe.said(),
         (None, Some(argv), _) => argv.join(" "),
         (None, None, Some(line)) => line.clone(),
         (None, None, None) => String::new(),
+    };
+    let names: Vec<&str> = step.env.keys().map(String::as_str).collect();
+    let beside = [
+        step.cwd.as_ref().map(|cwd| format!("in {cwd}")),
+        step.user.as_ref().map(|user| format!("as {user}")),
+        (!names.is_empty()).then(|| format!("with {}", names.join(", "))),
+        step.stdin
+            .as_ref()
+            .map(|text| format!("reading {}", counted(text.lines().count() as u64, "line"))),
+    ];
+    let beside: Vec<String> = beside.into_iter().flatten().collect();
+    if beside.is_empty() {
+        does
+    } else {
+        format!("{does} ({})", beside.join("; "))
     }
 }

@@ -190,6 +190,12 @@ impl<'a> Reading<'a> {
                 "no user is named `{user}` on this machine: its runs fail until there is one"
             ));
         }
+        let first = command.split_whitespace().next().unwrap_or_default();
+        if self.sort == Sort::User && command.contains(' ') && !first.contains('/') && (self.host.is_user)(first) {
+            notes.push(format!(
+                "`{first}` is a user: a crontab with a column for the user is read with `--system`"
+            ));
+        }
         if times.either_day() {
             notes.push("both day fields restrict: it fires where either matches, as cron does".to_owned());
         }
