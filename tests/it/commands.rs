@@ -402,7 +402,7 @@ fn the_doctor_says_of_each_matter_how_it_stands_and_what_to_do() {
         "--interval",
         "1s",
         "--end-time",
-        "+1s",
+        "+3s",
         "--",
         "true",
     ])
