@@ -119,6 +119,9 @@ fn ask(dns: &Dns, host: &str, port: u16) -> Result<Vec<String>, Failure> {
         buffer = over_tcp(&query, host, port)?;
     }
     let answer = Packet::parse(&buffer).map_err(|e| told(&e))?;
+    if answer.id() != id {
+        return Err(told(&"the answer is to another question"));
+    }
     let code = answer.rcode();
     if code == RCODE::NameError {
         return Err(failed(format!("there is no name {}", dns.name)));

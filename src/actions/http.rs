@@ -94,7 +94,7 @@ pub(super) fn probe(http: &Http, task: &Task<'_>, control: &Control) -> AttemptR
     let elapsed = watch.elapsed();
     let status_code = answer.as_ref().ok().map(|a| a.status);
     let mut judged = match answer {
-        Ok(answer) => judge(http, &answer, elapsed),
+        Ok(answer) => judge(http, &answer, elapsed, &|text| secrets.masked_text(text)),
         Err(Refusal::Request(e)) => Err(failure(&e, &http.url, task.limit)),
         Err(Refusal::Told(failure)) => Err(failure),
     };

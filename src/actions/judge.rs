@@ -17,8 +17,8 @@ impl Right {
     }
 }
 
-/// Judges an answer that took so long.
-pub(super) fn judge(http: &Http, answer: &Answer, elapsed: Duration) -> Result<(), Failure> {
+/// Judges an answer that took so long; `mask` takes secrets out of what is told of it.
+pub(super) fn judge(http: &Http, answer: &Answer, elapsed: Duration, mask: &dyn Fn(&str) -> String) -> Result<(), Failure> {
     let (url, right) = (&http.url, &http.right);
     let refuse = |error_type, message: String| Err(Failure { error_type, message });
     if !right.status.iter().any(|range| range.contains(&answer.status)) {
@@ -38,7 +38,7 @@ pub(super) fn judge(http: &Http, answer: &Answer, elapsed: Duration) -> Result<(
             let found = if values.is_empty() {
                 "is not there".to_owned()
             } else {
-                format!("is `{}`", shortened(&values.join(", ")))
+                format!("is `{}`", shortened(&mask(&values.join(", "))))
             };
             return refuse(
                 ErrorType::UnexpectedBody,
@@ -48,7 +48,7 @@ pub(super) fn judge(http: &Http, answer: &Answer, elapsed: Duration) -> Result<(
     }
     if right.asks_for_the_body() {
         let body = String::from_utf8_lossy(&answer.body);
-        judge_body(right, &body).or_else(|what| refuse(ErrorType::UnexpectedBody, format!("the body of {url} {what}")))?;
+        judge_body(right, &body, mask).or_else(|what| refuse(ErrorType::UnexpectedBody, format!("the body of {url} {what}")))?;
     }
     match right.max_elapsed {
         Some(limit) if elapsed > limit => {
@@ -59,7 +59,7 @@ pub(super) fn judge(http: &Http, answer: &Answer, elapsed: Duration) -> Result<(
     }
 }
 
-fn judge_body(right: &Right, body: &str) -> Result<(), String> {
+fn judge_body(right: &Right, body: &str, mask: &dyn Fn(&str) -> String) -> Result<(), String> {
     if let Some(text) = right.body_contains.as_ref().filter(|text| !body.contains(text.as_str())) {
         return Err(format!("does not hold `{}`", shortened(text)));
     }
@@ -77,7 +77,7 @@ fn judge_body(right: &Right, body: &str) -> Result<(), String> {
                 return Err(format!(
                     "has `{}` = {}, not {}",
                     path.text(),
-                    shortened(&found.to_string()),
+                    shortened(&masked(found, mask).to_string()),
                     shortened(&want.to_string())
                 ));
             }
@@ -87,11 +87,21 @@ fn judge_body(right: &Right, body: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// A value as it may be told: masked before it is escaped and cut.
+fn masked(value: &Value, mask: &dyn Fn(&str) -> String) -> Value {
+    match value {
+        Value::String(text) => Value::String(mask(text)),
+        Value::Array(items) => items.iter().map(|item| masked(item, mask)).collect(),
+        Value::Object(entries) => entries.iter().map(|(key, item)| (mask(key), masked(item, mask))).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+    }
+}
+
 /// Whether a value is the wanted one: numbers by their value, `"*"` any.
 fn is(found: &Value, want: &Value) -> bool {
     match (found, want) {
         (_, Value::String(any)) if any == "*" => true,
-        (Value::Number(a), Value::Number(b)) => a.as_f64() == b.as_f64(),
+        (Value::Number(a), Value::Number(b)) if a.is_f64() || b.is_f64() => a.as_f64() == b.as_f64(),
         (found, want) => found == want,
     }
 }

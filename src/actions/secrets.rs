@@ -41,7 +41,22 @@ impl Secrets {
         let bearer = http.bearer.iter().map(|token| ("bearer", token.as_str()));
         let pair = http.basic_auth.iter();
         let pair = pair.flat_map(|(user, password)| [("basic_auth", user.as_str()), ("basic_auth", password.as_str())]);
-        Self::read(headers.chain(body).chain(bearer).chain(pair))
+        let mut secrets = Self::read(headers.chain(body).chain(bearer).chain(pair))?;
+        if let Some((user, password)) = &http.basic_auth
+            && (user.starts_with("env:") || password.starts_with("env:"))
+        {
+            // As it travels: half of it would tell the other half.
+            let pair = format!("{}:{}", secrets.revealed(user), secrets.revealed(password));
+            secrets.0.insert("basic_auth".to_owned(), STANDARD.encode(pair));
+        }
+        Ok(secrets)
+    }
+
+    /// The values, the longest first: one may be part of another.
+    fn values(&self) -> Vec<&str> {
+        let mut values: Vec<&str> = self.0.values().map(String::as_str).filter(|s| !s.is_empty()).collect();
+        values.sort_by_key(|s| std::cmp::Reverse(s.len()));
+        values
     }
 
     /// A text, or what it stands for.
@@ -51,7 +66,7 @@ impl Secrets {
 
     /// Bytes without the values.
     pub(super) fn masked(&self, mut bytes: Vec<u8>) -> Vec<u8> {
-        for secret in self.0.values().map(String::as_bytes).filter(|s| !s.is_empty()) {
+        for secret in self.values().into_iter().map(str::as_bytes) {
             let mut clean = Vec::with_capacity(bytes.len());
             let mut rest = bytes.as_slice();
             while let Some(at) = rest.windows(secret.len()).position(|w| w == secret) {
@@ -67,9 +82,8 @@ impl Secrets {
 
     /// A text without the values, nor what base64 makes of them.
     pub(super) fn masked_text(&self, text: &str) -> String {
-        let values = self.0.values().filter(|s| !s.is_empty());
-        let masked = values.fold(Cow::Borrowed(text), |text, secret| {
-            Cow::Owned(text.replace(secret.as_str(), "***").replace(&STANDARD.encode(secret), "***"))
+        let masked = self.values().into_iter().fold(Cow::Borrowed(text), |text, secret| {
+            Cow::Owned(text.replace(secret, "***").replace(&STANDARD.encode(secret), "***"))
         });
         masked.into_owned()
     }

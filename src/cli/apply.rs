@@ -3,7 +3,7 @@
 use clap::ValueHint;
 
 use super::Context;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::files::definition;
 use crate::files::paper::{Paper, source_of};
 use crate::files::tree::Source;
@@ -59,12 +59,15 @@ impl FileArgs {
     }
 
     /// What is pruned, in the folders and files that are named.
-    pub(super) fn scopes(&self) -> Vec<String> {
-        if self.prune {
-            self.file.iter().map(|f| source_of(f)).collect()
-        } else {
-            Vec::new()
+    pub(super) fn scopes(&self) -> Result<Vec<String>, Error> {
+        if !self.prune {
+            return Ok(Vec::new());
         }
+        if self.file.iter().any(|f| f == "-") {
+            return Err(Error::new(Kind::Usage, "`--prune` cannot know what stdin has held before")
+                .hint("Put the definitions into a file, and apply that."));
+        }
+        Ok(self.file.iter().map(|f| source_of(f)).collect())
     }
 }
 
@@ -75,7 +78,7 @@ pub(super) fn prune(scopes: &[String]) -> Prune<'_> {
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let defining = args.files.defining(context)?;
-    let scopes = args.files.scopes();
+    let scopes = args.files.scopes()?;
     let (zones, now) = (&context.zones, context.now());
     let differences = if args.dry_run {
         let store = context.open(Missing::ShowNothing)?;

@@ -85,9 +85,12 @@ impl Source<'_> {
             let raw: &RawValue = serde_json::from_str(text).map_err(|e| {
                 let message = e.to_string();
                 let message = message.split(" at line ").next().unwrap_or_default();
-                Error::new(Kind::Usage, message).within(format_args!("{}:{}:{}", self.name, e.line(), e.column()))
+                let line = text.lines().nth(e.line().saturating_sub(1)).unwrap_or_default();
+                let before = line.floor_char_boundary(e.column().saturating_sub(1));
+                let column = line[..before].chars().count() + 1;
+                Error::new(Kind::Usage, message).within(format_args!("{}:{}:{column}", self.name, e.line()))
             })?;
-            return of_json(raw.get(), self.text).map_err(|message| self.refuse(0, message));
+            return of_json(raw.get(), self.text, 0).map_err(|(at, message)| self.refuse(at, message));
         }
         let table = DeTable::parse(self.text).map_err(|e| {
             let message = e.message().lines().collect::<Vec<_>>().join(", ");
@@ -125,6 +128,9 @@ impl Places<'_> {
         self.line
     }
 }
+
+/// How deep JSON may be nested: each level is read by a call of its own.
+const MOST_DEPTH: usize = 64;
 
 /// Whether a bracket opens a table of TOML: a header has a bare key in it, and nothing else on its line.
 fn is_header(text: &str) -> bool {
@@ -182,8 +188,10 @@ fn of_toml(value: &DeValue<'_>, at: usize) -> Result<Node, (usize, String)> {
         DeValue::Float(number) => number
             .as_str()
             .parse()
+            .ok()
+            .filter(|n: &f64| n.is_finite())
             .map(Value::Float)
-            .map_err(|_| (at, format!("`{number}` is not a number")))?,
+            .ok_or_else(|| (at, format!("`{number}` is not a number")))?,
         DeValue::Array(items) => Value::List(
             items
                 .iter()
@@ -196,15 +204,21 @@ fn of_toml(value: &DeValue<'_>, at: usize) -> Result<Node, (usize, String)> {
 }
 
 /// `json` is a slice of `whole`: where it begins in it is where it stands in the file.
-fn of_json(json: &str, whole: &str) -> Result<Node, String> {
+fn of_json(json: &str, whole: &str, depth: usize) -> Result<Node, (usize, String)> {
     let at = json.as_ptr().addr() - whole.as_ptr().addr();
-    let told = |e: serde_json::Error| e.to_string();
+    let told = |e: serde_json::Error| (at, e.to_string());
+    if depth > MOST_DEPTH {
+        return Err((
+            at,
+            format!("lists and objects stand more than {MOST_DEPTH} deep in one another"),
+        ));
+    }
     let value = match json.as_bytes().first() {
         Some(b'{') => {
             let entries: Object<'_> = serde_json::from_str(json).map_err(told)?;
             let mut known = Vec::with_capacity(entries.0.len());
             for (key, raw) in entries.0 {
-                let node = of_json(raw.get(), whole)?;
+                let node = of_json(raw.get(), whole, depth + 1)?;
                 let key_at = whole[..node.at].rfind(&format!("\"{key}\"")).map_or(node.at, |k| k + 1);
                 known.push((key, key_at, node));
             }
@@ -212,7 +226,12 @@ fn of_json(json: &str, whole: &str) -> Result<Node, String> {
         }
         Some(b'[') => {
             let items: Vec<&RawValue> = serde_json::from_str(json).map_err(told)?;
-            Value::List(items.iter().map(|i| of_json(i.get(), whole)).collect::<Result<_, _>>()?)
+            Value::List(
+                items
+                    .iter()
+                    .map(|i| of_json(i.get(), whole, depth + 1))
+                    .collect::<Result<_, _>>()?,
+            )
         }
         _ => match serde_json::from_str(json).map_err(told)? {
             serde_json::Value::Bool(bool) => Value::Bool(bool),
@@ -323,7 +342,10 @@ impl<'de> SeqAccess<'de> for Items<'de> {
     type Error = Fault;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Fault> {
-        self.0.next().map(|node| seed.deserialize(node)).transpose()
+        self.0
+            .next()
+            .map(|node| seed.deserialize(node).map_err(|fault: Fault| fault.at(node.at)))
+            .transpose()
     }
 }
 
@@ -349,6 +371,7 @@ impl<'de> MapAccess<'de> for Pairs<'de> {
             .value
             .take()
             .ok_or_else(|| <Fault as de::Error>::custom("a value without a key"))?;
-        seed.deserialize(node)
+        // What a value is refused for by whoever reads it whole is told at the value.
+        seed.deserialize(node).map_err(|fault: Fault| fault.at(node.at))
     }
 }

@@ -147,7 +147,11 @@ fn steps<'a>(
     }
     let Prune::Of(scopes) = prune else { return Ok(steps) };
     let in_scope = |source: &str| {
-        let in_folder = |scope: &String| source.strip_prefix(scope.as_str()).is_some_and(|rest| rest.starts_with('/'));
+        // What stands in folders below is not read, and so it is not missed.
+        let in_folder = |scope: &String| {
+            let rest = source.strip_prefix(scope.as_str()).and_then(|rest| rest.strip_prefix('/'));
+            rest.is_some_and(|file| !file.contains('/'))
+        };
         scopes.iter().any(|scope| scope == source || in_folder(scope))
     };
     for (id, source) in read.sources()? {

@@ -40,7 +40,10 @@ pub(crate) fn name_jobs(
     let mut ids: Vec<Option<ScheduleId>> = Vec::with_capacity(jobs.len());
     // What was imported before keeps its name, wherever its line stands now.
     for job in jobs {
-        ids.push(names.known(read, job, is_own)?);
+        ids.push(names.known(read, job, As::ItIs, is_own)?);
+    }
+    for (job, id) in jobs.iter().zip(&mut ids).filter(|(_, id)| id.is_none()) {
+        *id = names.known(read, job, As::AtAnotherTime, is_own)?;
     }
     let mut defined = Vec::with_capacity(jobs.len());
     for (job, known) in jobs.iter().zip(ids) {
@@ -86,9 +89,24 @@ fn over(before: Whole, mut one: Defined) -> Defined {
     one
 }
 
+/// How a line was imported before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum As {
+    /// With the same times.
+    ItIs,
+    /// With the same command.
+    AtAnotherTime,
+}
+
 impl Names {
     /// The name under which a line was imported before, if it was.
-    fn known(&mut self, read: &Read<'_>, job: &Job, is_own: impl Fn(&ScheduleId) -> bool) -> Result<Option<ScheduleId>, Error> {
+    fn known(
+        &mut self,
+        read: &Read<'_>,
+        job: &Job,
+        how: As,
+        is_own: impl Fn(&ScheduleId) -> bool,
+    ) -> Result<Option<ScheduleId>, Error> {
         let (plain, marked) = job.names();
         let from = self.next_known.get(&marked).copied().unwrap_or(2);
         let numbered = (from..).map(|n| (n, format!("{marked}-{n}")));
@@ -106,7 +124,8 @@ impl Names {
             }
             let Some(row) = read.schedule(&name)? else { continue };
             let action = read.action(row.workflow)?;
-            if action.steps.first().is_some_and(|step| job.is_done_by(step)) {
+            let does = action.steps.first().is_some_and(|step| job.is_done_by(step));
+            if does && (how == As::AtAnotherTime || job.fires_by(&row.written()?, &name)) {
                 self.taken.insert(name.clone());
                 if number > 0 {
                     self.next_known.insert(marked, number + 1);

@@ -253,8 +253,10 @@ pub struct RetryText {
 #[serde(rename_all = "kebab-case")]
 pub enum OnFailure {
     /// The run fails.
+    #[serde(alias = "Fail", alias = "FAIL")]
     Fail,
     /// The run goes on.
+    #[serde(alias = "Continue", alias = "CONTINUE")]
     Continue,
 }
 
@@ -264,7 +266,9 @@ pub enum OnFailure {
 #[serde(rename_all = "kebab-case")]
 pub enum OnLost {
     /// It is tried again.
+    #[serde(alias = "Retry", alias = "RETRY")]
     Retry,
     /// It has failed.
+    #[serde(alias = "Fail", alias = "FAIL")]
     Fail,
 }

@@ -237,3 +237,46 @@ fn the_schema_knows_each_key_of_a_file() {
         assert!(probe.contains_key(key), "{key}");
     }
 }
+
+#[test]
+fn pruning_a_folder_leaves_what_it_did_not_read() {
+    let env = Env::new();
+    let one = |id: &str| TWO.split("\n\n").next().unwrap().replace("health", id) + "\n";
+    std::fs::create_dir_all(env.path("ops/below")).unwrap();
+    write(&env, "ops/a.toml", &one("a"));
+    write(&env, "ops/below/b.toml", &one("b"));
+    write(&env, "ops/crontab", "0 5 * * * /srv/c\n");
+    env.tempo(&["apply", "-f", "ops/below/b.toml"]).ok();
+    env.tempo(&["import", "crontab", "ops/crontab"]).ok();
+    assert_eq!(changes(&env.json(&["apply", "-f", "ops", "--prune"])), ["create a"]);
+    assert_eq!(ids(&env), ["a", "b", "c"]);
+    let ran = env.tempo(&["apply", "-f", "-", "--prune"]);
+    assert_eq!(
+        (ran.code, ran.stderr.starts_with("error: `--prune` cannot know")),
+        (Some(2), true),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn what_has_no_form_in_a_file_is_refused_before_it_is_on_file() {
+    let env = Env::new();
+    let deep = format!("{{\"schedule\": {}{}}}", "[".repeat(5000), "]".repeat(5000));
+    let null = r#"{"schedule":[{"id":"x","interval":"1h","step":[{"name":"p","probe":{"url":"http://h/","json":{"a":null}}}]}]}"#;
+    for (text, told) in [
+        (deep.as_str(), "more than 64 deep"),
+        (null, "is null, which a definition cannot say"),
+    ] {
+        write(&env, "x.json", text);
+        let ran = env.tempo(&["apply", "-f", "x.json"]);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(ran.stderr.contains(told), "{}", ran.stderr);
+    }
+    write(
+        &env,
+        "x.toml",
+        "[[schedule]]\nid = \"x\"\ninterval = \"1h\"\nremaining_actions = -3\n",
+    );
+    let ran = env.tempo(&["apply", "-f", "x.toml"]);
+    assert!(ran.stderr.starts_with("error: x.toml:4:21: "), "{}", ran.stderr);
+}

@@ -385,7 +385,7 @@ fn a_folder_of_crontabs_is_read_as_cron_reads_it_and_what_is_left_out_is_told() 
     assert_eq!(ran.code, Some(2));
     assert!(
         ran.stderr
-            .contains("cron.d/third:1:16: the command holds bytes that are not UTF-8"),
+            .contains("cron.d/third:1:24: the line holds bytes that are not UTF-8"),
         "{}",
         ran.stderr
     );
@@ -433,4 +433,38 @@ fn importing_again_keeps_what_people_have_set_and_tells_what_no_line_makes_any_m
     let ran = env.tempo(&["import", "crontab", "crontab"]);
     let told = "note: no line makes report any more, and it goes on; `tempo schedule delete report` takes it off";
     assert!(ran.stderr.lines().any(|l| l == told), "{}", ran.stderr);
+}
+
+#[test]
+fn lines_with_the_same_command_keep_their_schedules_when_they_change_places_or_one_goes() {
+    let env = Env::new();
+    let two = ["0 1 * * * /srv/job\n", "0 2 * * * /srv/job\n"];
+    let first = import(&env, &two.concat(), &[]);
+    let swapped = import(&env, &[two[1], two[0]].concat(), &[]);
+    assert!(swapped.as_array().unwrap().iter().all(|c| c["change"] == "none"), "{swapped}");
+    assert_eq!((&swapped[0]["id"], &swapped[1]["id"]), (&first[1]["id"], &first[0]["id"]));
+    let one = import(&env, two[1], &[]);
+    assert_eq!((&one[0]["change"], &one[0]["id"]), (&json!("none"), &first[1]["id"]));
+}
+
+#[test]
+fn a_union_of_day_fields_that_cron_would_read_as_both_is_two_lines() {
+    let env = Env::new();
+    let create = |id: &str, a: &str, b: &str| {
+        env.tempo(&["schedule", "create", id, "--cron", a, "--cron", b, "--", "/srv/x"])
+            .ok();
+    };
+    create("a", "0 0 */2 * *", "0 0 * * 1");
+    create("b", "0 0 1 * *", "0 0 * * *");
+    let text = env.tempo(&["export", "--crontab"]).ok();
+    let lines: Vec<&str> = text.lines().filter(|l| l.ends_with("/srv/x")).collect();
+    assert_eq!(
+        lines,
+        [
+            "0 0 */2 * * /srv/x",
+            "0 0 * * 1 /srv/x",
+            "0 0 1 * * /srv/x",
+            "0 0 * * * /srv/x"
+        ]
+    );
 }

@@ -123,7 +123,7 @@ fn compare(env: &Env) {
         let started = accounts.iter().filter(|a| a["outcome"] == "started").count() as u64;
         assert_eq!(Some(started), schedule["num_actions"].as_u64(), "{id}: counted as told");
     }
-    assert!(env.tempo(&["doctor"]).ok().contains("nothing is wrong"));
+    assert!(env.tempo(&["doctor"]).ok().contains("the file is sound"));
 }
 
 #[test]

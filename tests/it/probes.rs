@@ -393,3 +393,50 @@ fn a_probe_that_hangs_is_given_up_at_its_deadline_and_when_cancelled() {
     env.tempo(&["workflow", "cancel", "w"]).ok();
     env.until(&["workflow", "describe", "w"], |w| w["status"] == "Canceled");
 }
+
+#[test]
+fn a_secret_that_a_server_says_back_is_masked_however_it_is_written() {
+    let env = Env::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let text = request(&mut stream);
+            let said = text
+                .lines()
+                .find_map(|l| l.strip_prefix("authorization: "))
+                .unwrap_or_default()
+                .to_owned();
+            let body = serde_json::json!({ "said": said }).to_string();
+            let head = format!("{ANSWER}x-echo: {said}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+            let _ = stream.write_all(head.as_bytes());
+        }
+    });
+    let long = format!("to\"p\\{}", "s".repeat(90));
+    for (more, parts) in [
+        (
+            "basic_auth = \"bob:env:SECRET\", header_matches = { X-Echo = \"^none\" }",
+            ["Ym9iOnRvIn", "c3Nzc3Nz"],
+        ),
+        (
+            "bearer = \"env:SECRET\", header_matches = { X-Echo = \"^none\" }",
+            ["to\\\"p", "sss"],
+        ),
+        ("bearer = \"env:SECRET\", json = { said = \"x\" }", ["to\\\"p", "sss"]),
+    ] {
+        std::fs::write(
+            env.path("s.toml"),
+            format!("[[step]]\nname = \"p\"\nprobe = {{ url = \"http://127.0.0.1:{port}/\", {more} }}\n"),
+        )
+        .unwrap();
+        let ran: crate::harness::Ran = env
+            .command(&["-o", "json", "check", "-f", "s.toml", "--attempts", "1"])
+            .env("SECRET", &long)
+            .output()
+            .unwrap()
+            .into();
+        assert!(ran.stdout.contains("***"), "{more}: {ran:?}");
+        assert!(parts.iter().all(|part| !ran.stdout.contains(part)), "{more}: {ran:?}");
+    }
+}

@@ -326,7 +326,7 @@ fn a_server_whose_file_is_taken_away_says_so_and_does_nothing_more() {
         assert!(told.contains("was deleted, moved or replaced under this server"), "{told}");
         assert!(!is_alive(&pid), "the step it was in goes with it");
         assert!(
-            env.tempo(&["doctor"]).ok().contains("nothing is wrong"),
+            env.tempo(&["doctor"]).ok().contains("the file is sound"),
             "no log of the old file is taken for the new one's"
         );
         assert_eq!(env.json(&["schedule", "list"])[0]["id"], "s");

@@ -16,7 +16,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use self::report::{Report, Suite};
@@ -125,10 +125,14 @@ fn of_files(context: &Context, named: &[String]) -> Result<Vec<Suite>, Error> {
         };
         if files::steps::are_in(&source.tree()?) {
             let steps = files::steps::parse(&source)?;
-            suites.push(Suite::plain(Action {
-                steps,
-                ..Action::default()
-            }));
+            suites.push(Suite {
+                place: Some(format!("{}:1", paper.name)),
+                file: Some(paper.name.clone()),
+                ..Suite::plain(Action {
+                    steps,
+                    ..Action::default()
+                })
+            });
             continue;
         }
         for one in files::definition::parse(&source, &context.zones)? {
@@ -186,7 +190,8 @@ fn perform(
         },
     };
     let (sender, events) = channel();
-    let signals = Signals::new([SIGINT, SIGTERM]).map_err(|e| Error::new(Kind::System, "cannot watch for signals").because(e))?;
+    let signals =
+        Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(|e| Error::new(Kind::System, "cannot watch for signals").because(e))?;
     let until = deadline.and_then(|d| TimeDelta::from_std(d).ok()).map(|d| context.now() + d);
     let server = Server::start(database, settings, Arc::new(SystemClock), Arc::new(Live), sender)?;
     let interrupted = Arc::new(AtomicBool::new(false));

@@ -27,6 +27,8 @@ pub(super) struct Suite {
     pub(super) action: Action,
     /// Where it is defined.
     pub(super) place: Option<String>,
+    /// The file of steps that it is.
+    pub(super) file: Option<String>,
 }
 
 impl Suite {
@@ -35,6 +37,7 @@ impl Suite {
             id: None,
             action,
             place: None,
+            file: None,
         }
     }
 
@@ -43,6 +46,7 @@ impl Suite {
             id: Some(id.clone()),
             action,
             place: None,
+            file: None,
         }
     }
 
@@ -157,9 +161,10 @@ impl<'a> Report<'a> {
 
     /// A step by its name among those of all suites.
     fn named(&self, suite: usize, step: StepView) -> StepView {
-        match &self.suites[suite].id {
-            Some(id) if self.suites.len() > 1 => StepView {
-                name: format!("{id}/{}", step.name),
+        let suite = &self.suites[suite];
+        match suite.id.as_ref().map(ToString::to_string).or_else(|| suite.file.clone()) {
+            Some(of) if self.suites.len() > 1 => StepView {
+                name: format!("{of}/{}", step.name),
                 ..step
             },
             Some(_) | None => step,

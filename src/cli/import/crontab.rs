@@ -84,7 +84,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             }
         }
         faults.extend(wrong);
-        crontabs.push((paper.source, jobs));
+        // Whose the schedules are: a folder of definitions beside the crontab does not prune them.
+        crontabs.push((format!("crontab:{}", paper.source), jobs));
     }
     if !args.system && is_of_the_system(&args.file) {
         context
@@ -221,8 +222,12 @@ fn show(context: &Context, args: &Args, imported: &[Imported]) -> Result<(), Err
                 ui.data(&format!("    next: {} {}", next.join(", "), times.zone()))?;
             }
         }
-        // What holds of many lines is told with the first of them.
-        for note in difference.warnings.iter().filter(|note| told.insert(note.as_str())) {
+        // What holds of many lines is told with the first of them, but where each line is looked at.
+        for note in difference
+            .warnings
+            .iter()
+            .filter(|note| told.insert(note.as_str()) || args.dry_run)
+        {
             ui.data(&format!("    note: {note}"))?;
         }
     }

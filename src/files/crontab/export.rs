@@ -106,6 +106,7 @@ fn either_day(strings: Vec<String>) -> Vec<Line> {
     if let [a, b] = words.as_slice()
         && let ([m, h, day, month, "*"], [m2, h2, "*", month2, weekday]) = (a.as_slice(), b.as_slice())
         && (m, h, month) == (m2, h2, month2)
+        && Times::fields([m, h, day, month, weekday]).is_ok_and(|times| times.either_day())
     {
         return vec![Line {
             text: format!("{m} {h} {day} {month} {weekday}"),
@@ -189,7 +190,7 @@ fn command(definition: &Definition) -> Result<String, String> {
     let folder = step
         .cwd
         .as_ref()
-        .map_or_else(String::new, |cwd| format!("cd {} && ", quoted(cwd)));
+        .map_or_else(String::new, |cwd| format!("cd {} || exit; ", quoted(cwd)));
     let variables: Vec<String> = step
         .env
         .iter()
@@ -199,6 +200,15 @@ fn command(definition: &Definition) -> Result<String, String> {
         return Err("a variable of it is read from the environment of tempo".to_owned());
     }
     let whole = format!("{}{folder}{line}", variables.concat());
+    let is_name = |key: &String| {
+        key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !key.starts_with(|c: char| c.is_ascii_digit())
+    };
+    if !step.env.keys().all(is_name) {
+        return Err("a variable of it has a name that a shell does not take".to_owned());
+    }
+    if whole.contains("\\%") || step.stdin.as_ref().is_some_and(|text| text.contains('\\')) {
+        return Err("it has a backslash where a crontab reads it otherwise".to_owned());
+    }
     if whole.contains('\n') {
         return Err("its command has more than one line".to_owned());
     }

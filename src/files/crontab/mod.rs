@@ -110,6 +110,11 @@ impl Job {
         (&own.shell, &own.command, &own.stdin, &own.user) == (&step.shell, &step.command, &step.stdin, &step.user)
     }
 
+    /// Whether a spec has the times of this line.
+    pub(crate) fn fires_by(&self, spec: &Written, id: &ScheduleId) -> bool {
+        spec.cron == self.times.cron(id.as_str()) && spec.at_boot == (self.times == Times::Boot)
+    }
+
     fn step(&self) -> StepText {
         let shell = self.settings.shell.as_deref().filter(|s| *s != "/bin/sh");
         let argv = shell.map(|shell| vec![shell.to_owned(), "-c".to_owned(), self.command.clone()]);
@@ -265,7 +270,7 @@ mod tests {
             "crontab:5:9: ",
             "crontab:6:1: it never fires",
             "crontab:7:6: hour `x` is not a number",
-            "crontab:9:11: the command holds bytes that are not UTF-8",
+            "crontab:9:12: the line holds bytes that are not UTF-8",
         ];
         assert_eq!(faults.len(), starts.len(), "{faults:#?}");
         for (fault, start) in faults.iter().zip(starts) {

@@ -41,6 +41,7 @@ pub(super) fn name_of(command: &str) -> String {
             }
         })
         .collect();
+    let unquoted = unquoted.replace(">&", "> ");
     let mut parts = unquoted
         .split("&&")
         .flat_map(|p| p.split("||"))

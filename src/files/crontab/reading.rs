@@ -46,6 +46,9 @@ impl<'a> Reading<'a> {
             return Ok(None);
         }
         let comment = std::mem::take(&mut self.comment);
+        if let Some(at) = line.find('\u{fffd}') {
+            return Err(self.refuse(number, columns(line, at) + 1, "the line holds bytes that are not UTF-8"));
+        }
         let indent = line.len() - trimmed.len();
         if let Some((name, value)) = setting(trimmed) {
             let column = columns(line, line.len() - value_place(trimmed).len()) + 1;
@@ -141,9 +144,6 @@ impl<'a> Reading<'a> {
         if command.contains('\0') {
             return Err(self.refuse(number, column(command_at), "the command holds a NUL character"));
         }
-        if command.contains('\u{fffd}') {
-            return Err(self.refuse(number, column(command_at), "the command holds bytes that are not UTF-8"));
-        }
         if times != Times::Boot && times.cron("").is_empty() {
             return Err(self.refuse(number, column(first_at), "it never fires: a range in it goes backwards"));
         }
@@ -238,25 +238,37 @@ fn columns(line: &str, at: usize) -> usize {
     line[..at].chars().count()
 }
 
-/// A command up to its first plain `%`, and what is behind it as lines for its stdin; `\%` is a `%`.
-fn split_stdin(command: &str) -> (String, Option<String>) {
-    let mut parts = vec![String::new()];
-    let mut chars = command.chars().peekable();
-    while let Some(c) = chars.next() {
-        if c == '\\' && chars.peek() == Some(&'%') {
-            chars.next();
-            parts.last_mut().expect("there is one from the start").push('%');
+/// A command up to its first plain `%`, and what is behind it as lines for its stdin; `\%` is a `%`. As cron's `do_command.c` reads it.
+fn split_stdin(line: &str) -> (String, Option<String>) {
+    let (mut command, mut escaped) = (String::new(), false);
+    let mut chars = line.chars();
+    let mut has_input = false;
+    for c in chars.by_ref() {
+        if escaped && c == '%' {
+            command.pop();
         } else if c == '%' {
-            parts.push(String::new());
-        } else {
-            parts.last_mut().expect("there is one from the start").push(c);
+            has_input = true;
+            break;
         }
+        command.push(c);
+        // A backslash that is escaped itself escapes nothing.
+        escaped = c == '\\' && !escaped;
     }
-    let command = parts.remove(0);
-    let lines = (!parts.is_empty()).then(|| parts.join("\n"));
+    let (mut input, mut escaped) = (String::new(), false);
+    for c in chars {
+        if escaped && c == '%' {
+            input.pop();
+            input.push('%');
+        } else {
+            input.push(if c == '%' { '\n' } else { c });
+        }
+        escaped = c == '\\';
+    }
     // cron ends the last line where the crontab does not.
-    let stdin = lines.map(|text| if text.ends_with('\n') { text } else { text + "\n" });
-    (command, stdin)
+    if !input.is_empty() && !input.ends_with('\n') {
+        input.push('\n');
+    }
+    (command, Some(input).filter(|text| has_input && !text.is_empty()))
 }
 
 /// The comment above a line as a note: without what draws a table or is a line itself.
@@ -273,4 +285,24 @@ fn note_of(comment: &[String], sort: Sort) -> Option<String> {
     let note: String = prose.join(" ").chars().take(MAX_NOTE).collect();
     let note = note.trim().to_owned();
     (!note.is_empty()).then_some(note)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_percent_sign_ends_the_command_as_in_cron() {
+        for (line, command, input) in [
+            (r"date +\%F", "date +%F", None),
+            (r"cat%a%b\%", "cat", Some("a\nb%\n")),
+            (r"echo a\\%b", r"echo a\\", Some("b\n")),
+            (r"echo a\\b", r"echo a\\b", None),
+            ("wc%", "wc", None),
+            ("wc%%", "wc", Some("\n")),
+        ] {
+            let want = (command.to_owned(), input.map(str::to_owned));
+            assert_eq!(split_stdin(line), want, "{line}");
+        }
+    }
 }

@@ -103,6 +103,13 @@ fn http(name: &StepName, table: &ProbeTable) -> Result<Http, Error> {
     };
     for (key, value) in &table.headers {
         header(key)?;
+        let own = ["content-length", "transfer-encoding", "host"];
+        if own.iter().any(|own| key.eq_ignore_ascii_case(own)) {
+            return Err(refuse(format!("the header `{key}` is made from the request itself")));
+        }
+        if key.eq_ignore_ascii_case("authorization") && (table.bearer.is_some() || table.basic_auth.is_some()) {
+            return Err(refuse(format!("it has the header `{key}` beside `bearer` or `basic_auth`")));
+        }
         if !value.starts_with("env:") {
             value
                 .parse::<http::HeaderValue>()
@@ -138,17 +145,7 @@ fn http(name: &StepName, table: &ProbeTable) -> Result<Http, Error> {
         }
         Some(pair) => Some(user_and_password(pair).ok_or_else(|| refuse("`basic_auth` is not `user:password`".to_owned()))?),
     };
-    if table.min_certificate_days.is_some() && !table.url.starts_with("https:") {
-        return Err(refuse("`min_certificate_days` is for https".to_owned()));
-    }
-    if table.insecure && table.ca_file.is_some() {
-        return Err(refuse(
-            "it has `ca_file` and `insecure`, which trusts any certificate".to_owned(),
-        ));
-    }
-    if table.redirects.is_some_and(|n| n > 50) {
-        return Err(refuse("`redirects` is out of range 0-50".to_owned()));
-    }
+    contradictions(table, &method).map_err(refuse)?;
     Ok(Http {
         url: table.url.clone(),
         method,
@@ -172,6 +169,41 @@ fn http(name: &StepName, table: &ProbeTable) -> Result<Http, Error> {
             min_certificate_days: table.min_certificate_days,
         },
     })
+}
+
+/// What cannot be meant together.
+fn contradictions(table: &ProbeTable, method: &str) -> Result<(), String> {
+    let judges_the_body = table.body_contains.is_some() || table.body_matches.is_some() || !table.json.is_empty();
+    if method == "HEAD" && judges_the_body {
+        return Err("an answer to HEAD has no body to judge".to_owned());
+    }
+    if table.bearer.as_deref().is_some_and(|token| matches!(token, "" | "env:")) {
+        return Err("`bearer` is empty".to_owned());
+    }
+    if let Some((path, _)) = table.json.iter().find(|(_, want)| has_null(want)) {
+        return Err(format!(
+            "what `{path}` must be is null, which a definition cannot say; `\"*\"`: it is there"
+        ));
+    }
+    if table.min_certificate_days.is_some() && !table.url.starts_with("https:") {
+        return Err("`min_certificate_days` is for https".to_owned());
+    }
+    if table.insecure && table.ca_file.is_some() {
+        return Err("it has `ca_file` and `insecure`, which trusts any certificate".to_owned());
+    }
+    if table.redirects.is_some_and(|n| n > 50) {
+        return Err("`redirects` is out of range 0-50".to_owned());
+    }
+    Ok(())
+}
+
+fn has_null(value: &serde_json::Value) -> bool {
+    match value {
+        serde_json::Value::Null => true,
+        serde_json::Value::Array(items) => items.iter().any(has_null),
+        serde_json::Value::Object(entries) => entries.values().any(has_null),
+        serde_json::Value::Bool(_) | serde_json::Value::Number(_) | serde_json::Value::String(_) => false,
+    }
 }
 
 /// The part before a colon and the part behind it, where `env:` is part of either.

@@ -131,6 +131,9 @@ impl JsonPath {
         let mut parts = Vec::new();
         for word in text.split('.') {
             let (key, indices) = word.split_once('[').map_or((word, ""), |(key, _)| (key, &word[key.len()..]));
+            if key.contains(']') {
+                return None;
+            }
             if !key.is_empty() {
                 parts.push(Part::Key(key.to_owned()));
             }
