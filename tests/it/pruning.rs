@@ -92,13 +92,23 @@ fn a_run_that_has_been_asked_to_go_on_is_not_let_go() {
 #[test]
 fn reasons_are_let_go_and_an_explanation_says_so() {
     let env = Env::new();
-    let create = ["schedule", "create", "s", "--interval", "1s", "--shell", "true"];
+    let create = [
+        "schedule",
+        "create",
+        "s",
+        "--interval",
+        "1s",
+        "--paused",
+        "--note",
+        "x",
+        "--shell",
+        "true",
+    ];
     env.tempo(&create).ok();
     let created = env.json(&["schedule", "describe", "s"])["created_at"]
         .as_str()
         .unwrap()
         .to_owned();
-    env.tempo(&["schedule", "pause", "s", "--note", "x"]).ok();
     let first = env.until(&["schedule", "explain", "s"], |a| !a.as_array().unwrap().is_empty())[0].clone();
     assert_eq!(first["outcome"], json!("paused"), "{first}");
     env.tempo(&["schedule", "update", "s", "--clear", "interval", "--cron", "0 0 1 1 *"])
