@@ -9,7 +9,7 @@ use signal_hook::iterator::Signals;
 
 use super::Context;
 use crate::actions::Live;
-use crate::clock::{Clock as _, SystemClock};
+use crate::clock::{Clock as _, SystemClock, pause};
 use crate::engine::{Event, Retention, Server, Settings, Stopper, Until};
 use crate::error::{Error, Kind};
 use crate::output::times::Times;
@@ -21,7 +21,9 @@ use crate::spec::zone::Zone;
 mod words;
 
 /// How many lines are written at once, at most.
-const MOST_AT_ONCE: usize = 256;
+const MOST_AT_ONCE: usize = 1024;
+/// A pause for breath between them: a server that is busy would wake the voice for every word.
+const BREATH: Duration = Duration::from_millis(5);
 /// How long the last lines of the log are waited for when the server has ended.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -152,6 +154,7 @@ fn speak(voice: Voice, events: Receiver<Event>) -> Result<Receiver<()>, Error> {
             if let Some(Event::Ended { .. }) = all.last() {
                 break;
             }
+            pause(BREATH);
         }
         drop(done);
     };

@@ -73,6 +73,7 @@ pub(crate) fn advance(
         workflow,
         now,
         open: true,
+        moved: false,
         draining: may_start == MayStart::Draining,
         decided: Decided::default(),
     };
@@ -80,6 +81,10 @@ pub(crate) fn advance(
         mover.apply(event)?;
     }
     let next = mover.go_on(may_start)?;
+    if mover.open && mover.moved {
+        // Once, however many events it was moved by: a step's end and the next one's start are one change of its row.
+        write.put_progress(key, &mover.run.progress)?;
+    }
     Ok(Advanced {
         next,
         decided: mover.decided,
@@ -93,6 +98,8 @@ struct Mover<'a> {
     workflow: Arc<Workflow>,
     now: DateTime<Utc>,
     open: bool,
+    /// Whether it has moved on from where the file says it stands.
+    moved: bool,
     draining: bool,
     decided: Decided,
 }
@@ -173,6 +180,7 @@ impl Mover<'_> {
             });
         }
         let closed = change.run.is_some();
+        self.moved = true;
         self.run.progress = change.progress.clone();
         if closed {
             self.open = false;

@@ -112,7 +112,6 @@ impl Queue {
         } else {
             inner.known.remove(&run);
         }
-        self.changed.notify_all();
     }
 
     /// Makes ready what has waited until `now`. How many more workers are wanted, and when the next wait is over.
@@ -168,7 +167,6 @@ impl Queue {
     /// A worker has gone.
     pub(crate) fn worker_left(&self) {
         self.lock().workers -= 1;
-        self.changed.notify_all();
     }
 
     /// Whether no worker is left.

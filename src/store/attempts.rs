@@ -9,7 +9,7 @@ use super::runs::{NewRun, OpenRun};
 use crate::error::Error;
 use crate::machine::Process;
 use crate::run::outcome::{AttemptResult, Ending};
-use crate::run::{Change, Event, Phase, Stop};
+use crate::run::{Change, Event, Phase, Progress, RunClosed, Stop};
 
 impl Write<'_> {
     /// Puts a run without a schedule on file: its key and run id.
@@ -69,7 +69,7 @@ impl Write<'_> {
         Ok(true)
     }
 
-    /// Records an event of a run and what follows from it.
+    /// Records an event of a run and what follows from it. Where a run that stays open stands then is for [`Write::put_progress`].
     pub(crate) fn record(&self, run: &OpenRun, event: &Event, change: &Change, now: DateTime<Utc>) -> Result<(), Error> {
         let position = run.progress.position;
         match event {
@@ -96,7 +96,17 @@ impl Write<'_> {
                 })
                 .attempt("record the step")?;
         }
-        self.record_progress_of_run(run.row.key, change, now)
+        if change.step.as_ref().is_some_and(|s| s.incident.is_some()) {
+            const SQL: &str = "UPDATE run SET incidents = incidents + 1 WHERE key = :key";
+            let mut statement = self.0.0.prepare_cached(SQL).attempt("count the incident")?;
+            statement
+                .execute(named_params! {":key": run.row.key})
+                .attempt("count the incident")?;
+        }
+        if let Some(closed) = &change.run {
+            self.close_run(run.row.key, &change.progress, closed, now)?;
+        }
+        Ok(())
     }
 
     fn insert_attempt(&self, run: i64, position: usize, number: u32, now: DateTime<Utc>) -> Result<(), Error> {
@@ -136,22 +146,18 @@ impl Write<'_> {
         Ok(())
     }
 
-    fn record_progress_of_run(&self, run: i64, change: &Change, now: DateTime<Utc>) -> Result<(), Error> {
-        // Apart from the rest, which indexes depend on and which seldom changes.
-        const PROGRESS: &str =
+    /// Records where an open run stands.
+    pub(crate) fn put_progress(&self, run: i64, progress: &Progress) -> Result<(), Error> {
+        const SQL: &str =
             "UPDATE run SET position = :position, attempts = :attempts, lost = :lost, lost_in_a_row = :lost_in_a_row,
             step_started_ms = :step_started, phase = :phase, phase_ms = :phase_ms WHERE key = :key";
-        const INCIDENT: &str = "UPDATE run SET incidents = incidents + 1 WHERE key = :key";
-        const CLOSE: &str = "UPDATE run SET status = :status, reason = :reason, closed_ms = :now WHERE key = :key";
         let what = "record the run's progress";
-        let progress = &change.progress;
         let (phase, phase_at) = match progress.phase {
-            _ if change.run.is_some() => ("ready", None),
             Phase::Ready => ("ready", None),
             Phase::Waiting { until } => ("waiting", Some(until)),
             Phase::Running { since } => ("running", Some(since)),
         };
-        let mut statement = self.0.0.prepare_cached(PROGRESS).attempt(what)?;
+        let mut statement = self.0.0.prepare_cached(SQL).attempt(what)?;
         statement
             .execute(named_params! {
                 ":key": run,
@@ -163,19 +169,30 @@ impl Write<'_> {
                 ":phase": phase,
                 ":phase_ms": phase_at.map(ms),
             })
-            .attempt(what)?;
-        if change.step.as_ref().is_some_and(|s| s.incident.is_some()) {
-            let mut statement = self.0.0.prepare_cached(INCIDENT).attempt(what)?;
-            statement.execute(named_params! {":key": run}).attempt(what)?;
-        }
-        let Some(closed) = &change.run else { return Ok(()) };
-        let mut statement = self.0.0.prepare_cached(CLOSE).attempt(what)?;
-        statement
-            .execute(named_params! {
-                ":key": run, ":status": closed.status.name(), ":reason": closed.reason, ":now": ms(now),
-            })
             .map(|_| ())
             .attempt(what)
+    }
+
+    fn close_run(&self, run: i64, progress: &Progress, closed: &RunClosed, now: DateTime<Utc>) -> Result<(), Error> {
+        const SQL: &str =
+            "UPDATE run SET status = :status, reason = :reason, closed_ms = :now, position = :position, attempts = :attempts,
+            lost = :lost, lost_in_a_row = :lost_in_a_row, step_started_ms = :step_started, phase = 'ready', phase_ms = NULL
+            WHERE key = :key";
+        let mut statement = self.0.0.prepare_cached(SQL).attempt("close the run")?;
+        statement
+            .execute(named_params! {
+                ":key": run,
+                ":status": closed.status.name(),
+                ":reason": closed.reason,
+                ":now": ms(now),
+                ":position": progress.position,
+                ":attempts": progress.attempts,
+                ":lost": progress.lost,
+                ":lost_in_a_row": progress.lost_in_a_row,
+                ":step_started": progress.step_started.map(ms),
+            })
+            .map(|_| ())
+            .attempt("close the run")
     }
 
     /// Records which process an attempt runs in, so that it can be ended should this server die.
