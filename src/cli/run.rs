@@ -174,7 +174,7 @@ impl Voice {
                 self.ui.error(e);
                 continue;
             }
-            let line = words::line(event, now);
+            let line = words::line(event, now, self.json);
             log += &if self.json {
                 line.json()
             } else {

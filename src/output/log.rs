@@ -20,8 +20,8 @@ pub(crate) struct Line {
     pub(crate) subject: String,
     /// What is said of it.
     pub(crate) text: String,
-    /// The same for machines.
-    pub(crate) fields: Value,
+    /// The same for machines; absent where it is for people.
+    pub(crate) fields: Option<Value>,
 }
 
 impl Line {
@@ -41,7 +41,7 @@ impl Line {
     /// For machines: one JSON object.
     pub(crate) fn json(&self) -> String {
         let mut object = json!({"at": rfc3339(self.at), "event": self.word});
-        if let (Value::Object(to), Value::Object(from)) = (&mut object, &self.fields) {
+        if let (Value::Object(to), Some(Value::Object(from))) = (&mut object, &self.fields) {
             to.extend(from.clone());
         }
         object.to_string()

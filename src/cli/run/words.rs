@@ -12,16 +12,16 @@ use crate::run::outcome::Status;
 use crate::schedule::start::Origin;
 use crate::spec::describe::spoken;
 
-/// The line for an event.
+/// The line for an event; with its fields where it is for machines.
 #[expect(clippy::too_many_lines, reason = "one arm for each event, nothing else")]
-pub(super) fn line(event: &Event, now: DateTime<Utc>) -> Line {
-    let of = |word, style, subject: &str, text: String, fields: Value| Line {
+pub(super) fn line(event: &Event, now: DateTime<Utc>, for_machines: bool) -> Line {
+    let of = |word, style, subject: &str, text: String, fields: &dyn Fn() -> Value| Line {
         at: now,
         word,
         style,
         subject: subject.to_owned(),
         text,
-        fields,
+        fields: for_machines.then(fields),
     };
     match event {
         Event::Serving {
@@ -36,15 +36,15 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>) -> Line {
                 String::new()
             };
             let text = format!("{database}, pid {pid}, {}{going}", counted(*schedules, "schedule"));
-            let fields = json!({"database": database, "pid": pid, "schedules": schedules, "open_runs": open_runs});
-            of("serving", Some(Style::Strong), "", text, fields)
+            let fields = || json!({"database": database, "pid": pid, "schedules": schedules, "open_runs": open_runs});
+            of("serving", Some(Style::Strong), "", text, &fields)
         }
         Event::ZoneChanged { name, schedules } => of(
             "zone",
             Some(Style::Warn),
             name,
             format!("has new data; {} decided again by it", counted(*schedules, "schedule")),
-            json!({"time_zone": name, "schedules": schedules}),
+            &|| json!({"time_zone": name, "schedules": schedules}),
         ),
         Event::Tick {
             run,
@@ -64,13 +64,9 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>) -> Line {
                 String::new()
             };
             let text = format!("{from}{behind} → run {}", short(run));
-            of(
-                "tick",
-                Some(Style::Strong),
-                schedule(run),
-                text,
-                with_run(run, json!({"scheduled_at": rfc3339(*nominal), "due_at": rfc3339(*due)})),
-            )
+            of("tick", Some(Style::Strong), schedule(run), text, &|| {
+                with_run(run, json!({"scheduled_at": rfc3339(*nominal), "due_at": rfc3339(*due)}))
+            })
         }
         Event::Buffered {
             schedule_id,
@@ -78,8 +74,8 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>) -> Line {
             waiting,
         } => {
             let text = format!("{} waits its turn ({waiting} waiting)", rfc3339(*nominal));
-            let fields = json!({"schedule_id": schedule_id, "scheduled_at": rfc3339(*nominal), "waiting": waiting});
-            of("buffer", None, schedule_id, text, fields)
+            let fields = || json!({"schedule_id": schedule_id, "scheduled_at": rfc3339(*nominal), "waiting": waiting});
+            of("buffer", None, schedule_id, text, &fields)
         }
         Event::Refused { schedule_id, refused } => {
             let span = if refused.count == 1 {
@@ -99,19 +95,17 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>) -> Line {
                 other => other,
             };
             let text = format!("{span}: {}", refused.reason.text());
-            let fields = json!({
-                "schedule_id": schedule_id, "from": rfc3339(refused.from), "to": rfc3339(refused.to),
-                "count": refused.count, "outcome": refused.outcome.name(), "reason": refused.reason.text(),
-            });
-            of(word, Some(Style::Warn), schedule_id, text, fields)
+            let fields = || {
+                json!({
+                    "schedule_id": schedule_id, "from": rfc3339(refused.from), "to": rfc3339(refused.to),
+                    "count": refused.count, "outcome": refused.outcome.name(), "reason": refused.reason.text(),
+                })
+            };
+            of(word, Some(Style::Warn), schedule_id, text, &fields)
         }
-        Event::Started { run, step } => of(
-            "start",
-            None,
-            subject(run),
-            format!("at {}", place(step)),
-            with_step(run, step, json!({})),
-        ),
+        Event::Started { run, step } => of("start", None, subject(run), format!("at {}", place(step)), &|| {
+            with_step(run, step, json!({}))
+        }),
         Event::Lost {
             run,
             step,
@@ -124,20 +118,16 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>) -> Line {
                 ""
             };
             let text = format!("tempo ended in attempt {attempt} of {}{ended}", place(step));
-            of(
-                "lost",
-                Some(Style::Warn),
-                subject(run),
-                text,
-                with_step(run, step, json!({"attempt": attempt, "ended_groups": ended_groups})),
-            )
+            of("lost", Some(Style::Warn), subject(run), text, &|| {
+                with_step(run, step, json!({"attempt": attempt, "ended_groups": ended_groups}))
+            })
         }
         Event::Resumed { run, step } => of(
             "resume",
             Some(Style::Strong),
             subject(run),
             format!("goes on at {}", place(step)),
-            with_step(run, step, json!({})),
+            &|| with_step(run, step, json!({})),
         ),
         Event::Retry {
             run,
@@ -154,16 +144,14 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>) -> Line {
                 place(step),
                 failure.message
             );
-            let fields = json!({"attempt": attempt, "error_type": failure.error_type.name(), "error": failure.message, "until": rfc3339(*until)});
-            of("retry", Some(Style::Warn), subject(run), text, with_step(run, step, fields))
+            let fields = || json!({"attempt": attempt, "error_type": failure.error_type.name(), "error": failure.message, "until": rfc3339(*until)});
+            of("retry", Some(Style::Warn), subject(run), text, &|| {
+                with_step(run, step, fields())
+            })
         }
-        Event::StepClosed { run, step, result } => of(
-            "step",
-            None,
-            subject(run),
-            format!("{}: {result}", place(step)),
-            with_step(run, step, json!({"result": result})),
-        ),
+        Event::StepClosed { run, step, result } => of("step", None, subject(run), format!("{}: {result}", place(step)), &|| {
+            with_step(run, step, json!({"result": result}))
+        }),
         Event::Incident {
             run,
             step,
@@ -173,35 +161,33 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>) -> Line {
             failure,
         } => {
             let text = format!("{}: #{id}, {}: {}", place(step), counted(*count, "failure"), failure.message);
-            let fields = json!({"incident": id, "count": count, "target_url": target_url, "error_type": failure.error_type.name(), "error": failure.message});
-            of("incident", Some(Style::Bad), subject(run), text, with_step(run, step, fields))
+            let fields = || json!({"incident": id, "count": count, "target_url": target_url, "error_type": failure.error_type.name(), "error": failure.message});
+            of("incident", Some(Style::Bad), subject(run), text, &|| {
+                with_step(run, step, fields())
+            })
         }
         Event::Resolved { run, step, id } => of(
             "resolved",
             Some(Style::Good),
             subject(run),
             format!("{}: #{id}", place(step)),
-            with_step(run, step, json!({"incident": id})),
+            &|| with_step(run, step, json!({"incident": id})),
         ),
         Event::Stopping { run, stop } => {
             let word = match stop {
                 Stop::Cancel => "cancel",
                 Stop::Terminate => "terminate",
             };
-            of(
-                word,
-                Some(Style::Warn),
-                subject(run),
-                "is told to stop".to_owned(),
-                with_run(run, json!({})),
-            )
+            of(word, Some(Style::Warn), subject(run), "is told to stop".to_owned(), &|| {
+                with_run(run, json!({}))
+            })
         }
         Event::Retried { run } => of(
             "again",
             Some(Style::Strong),
             subject(run),
             "is told to go on".to_owned(),
-            with_run(run, json!({})),
+            &|| with_run(run, json!({})),
         ),
         Event::Closed {
             run,
@@ -228,36 +214,36 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>) -> Line {
                 status.name(),
                 spoken(u128::from(elapsed_ms.unsigned_abs()))
             );
-            let fields = json!({"status": status.name(), "incidents": incidents, "elapsed_ms": elapsed_ms, "reason": reason});
-            of("finish", Some(style), subject(run), text, with_run(run, fields))
+            let fields = || json!({"status": status.name(), "incidents": incidents, "elapsed_ms": elapsed_ms, "reason": reason});
+            of("finish", Some(style), subject(run), text, &|| with_run(run, fields()))
         }
         Event::Paused { schedule_id, note } => of(
             "pause",
             Some(Style::Warn),
             schedule_id,
             note.clone(),
-            json!({"schedule_id": schedule_id, "note": note}),
+            &|| json!({"schedule_id": schedule_id, "note": note}),
         ),
         Event::Draining { running } => {
             let text = format!(
                 "nothing more starts; {} may finish (a second signal gives them up)",
                 counted(*running as u64, "run")
             );
-            of("drain", Some(Style::Warn), "", text, json!({"running": running}))
+            of("drain", Some(Style::Warn), "", text, &|| json!({"running": running}))
         }
         Event::GaveUp { running } => {
             let text = format!(
                 "{} cut off; the next `tempo run` goes on with them",
                 counted(*running as u64, "run")
             );
-            of("cut", Some(Style::Warn), "", text, json!({"running": running}))
+            of("cut", Some(Style::Warn), "", text, &|| json!({"running": running}))
         }
         Event::Trouble(e) => of(
             "trouble",
             Some(Style::Bad),
             "",
             e.to_string(),
-            json!({"error": e.to_string(), "hints": e.hints()}),
+            &|| json!({"error": e.to_string(), "hints": e.hints()}),
         ),
         Event::Ended { lost_file } => {
             let text = if *lost_file {
@@ -265,7 +251,7 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>) -> Line {
             } else {
                 "everything is on file"
             };
-            of("stopped", Some(Style::Strong), "", text.to_owned(), json!({}))
+            of("stopped", Some(Style::Strong), "", text.to_owned(), &|| json!({}))
         }
     }
 }
