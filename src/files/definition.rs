@@ -260,7 +260,7 @@ env = { LANG = "C" }
             ),
             (
                 "[[schedule]]\nid = 'a'\ninterval = 5",
-                "jobs.toml:3:12: invalid type: integer `5`",
+                "jobs.toml:3:12: a text or a table, or a list of them, is expected, not `5`",
                 "",
             ),
             (

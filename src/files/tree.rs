@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer as _, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde_json::value::RawValue;
 use toml::de::{DeTable, DeValue};
 
@@ -269,6 +269,30 @@ impl de::Error for Fault {
             message: message.to_string(),
             hint: None,
         }
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "kinds that neither TOML nor JSON has")]
+    fn invalid_type(found: Unexpected<'_>, wanted: &dyn de::Expected) -> Self {
+        let wanted = wanted.to_string();
+        let wanted = match wanted.as_str() {
+            "a sequence" => "a list",
+            "a map" => "a table",
+            "a boolean" => "true or false",
+            "a string" => "a text",
+            "u8" | "u16" | "u32" | "u64" | "i8" | "i16" | "i32" | "i64" => "a whole number",
+            kind if kind.starts_with("struct ") => "a table",
+            other => other,
+        };
+        Self::custom(match found {
+            Unexpected::Seq => format!("{wanted} is expected, not a list"),
+            Unexpected::Map => format!("{wanted} is expected, not a table"),
+            Unexpected::Bool(b) => format!("{wanted} is expected, not `{b}`"),
+            Unexpected::Unsigned(n) => format!("{wanted} is expected, not `{n}`"),
+            Unexpected::Signed(n) => format!("{wanted} is expected, not `{n}`"),
+            Unexpected::Float(n) => format!("{wanted} is expected, not `{n}`"),
+            Unexpected::Str(text) => format!("{wanted} is expected, not the text `{}`", text.escape_debug()),
+            other => format!("{wanted} is expected, not {other}"),
+        })
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {

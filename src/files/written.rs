@@ -136,7 +136,7 @@ fn one_or_many<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Resul
         type Value = Vec<T>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("one value, or a list")
+            f.write_str("a text or a table, or a list of them,")
         }
 
         fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<T>, E> {

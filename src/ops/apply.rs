@@ -16,6 +16,9 @@ use crate::spec::Spec;
 use crate::spec::zone::Zones;
 use crate::store::{Read, ScheduleRow, Write};
 
+/// Whose a schedule is that somebody made by hand and a file holds now: what the file said last is kept, and nobody prunes it.
+const BY_HAND: &str = "";
+
 /// What becomes of a schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Change {
@@ -209,9 +212,11 @@ fn step<'a>(
         Some(before) if *before == after => Change::None,
         Some(_) => Change::Update,
     };
-    if let Some((other, _)) = owner.as_ref().filter(|(other, _)| other != source) {
+    let maker = owner.as_ref().map(|(maker, _)| maker.as_str());
+    if let Some(other) = maker.filter(|maker| ![source, BY_HAND].contains(maker)) {
         warnings.push(format!("it was made from {other} before"));
     }
+    let is_by_hand = row.is_some() && maker.is_none_or(|maker| maker == BY_HAND);
     Ok(Step {
         difference: Difference {
             id: one.id.clone(),
@@ -221,8 +226,7 @@ fn step<'a>(
             warnings,
             spec_text: crate::spec::describe::spec(&after.spec),
         },
-        // What somebody made by hand stays theirs: it is not pruned with the file.
-        owner: (row.is_none() || owner.is_some()).then_some((source, &one.declared)),
+        owner: Some((if is_by_hand { BY_HAND } else { source }, &one.declared)),
         whole: Some((before, after, spec)),
         row,
     })

@@ -1,6 +1,9 @@
 //! A spec as people write it and as the file keeps it: texts, unparsed, in the order given. Pure.
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -164,14 +167,36 @@ impl<'de> Deserialize<'de> for Object<'de> {
 }
 
 /// An exclusion: a date, or a calendar in which time fields left out mean any.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(untagged, expecting = "a date like \"2026-12-25\", or a calendar")]
+#[serde(untagged)]
 pub enum Exclusion {
     /// `2026-12-25`.
     Date(String),
     /// As fields.
     Calendar(CalendarText),
+}
+
+impl<'de> Deserialize<'de> for Exclusion {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct DateOrCalendar;
+        impl<'de> Visitor<'de> for DateOrCalendar {
+            type Value = Exclusion;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a date like \"2026-12-25\", or a calendar")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, date: &str) -> Result<Exclusion, E> {
+                Ok(Exclusion::Date(date.to_owned()))
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Exclusion, M::Error> {
+                CalendarText::deserialize(MapAccessDeserializer::new(map)).map(Exclusion::Calendar)
+            }
+        }
+        from.deserialize_any(DateOrCalendar)
+    }
 }
 
 /// What fields that are left out mean.

@@ -117,7 +117,7 @@ fn what_is_wrong_is_told_with_its_place_and_nothing_is_applied() {
             "[[schedule]]\nid = \"health\"\ninterval = \"2m\"\n[[schedule.step]]\nname = \"a\"\nshell = \"x\"\n",
             "bad.toml:1: a schedule named `health` is defined in good.toml:2 already",
         ),
-        ("{ \"schedule\": 5 }", "bad.toml:1:15: invalid type: integer `5`"),
+        ("{ \"schedule\": 5 }", "bad.toml:1:15: a list is expected, not `5`"),
         ("\u{0}", "bad.toml:1:2: key with no value"),
     ] {
         write(&env, "bad.toml", text);
@@ -196,6 +196,31 @@ fn what_a_file_leaves_out_of_the_state_is_left_to_people() {
     );
     assert_eq!(env.json(&["apply", "-f", "jobs.toml"])[0]["fields"][0]["new"], Value::Null);
     assert_eq!(env.json(&["schedule", "describe", "health"])["paused"], false);
+}
+
+#[test]
+fn what_a_file_said_of_the_state_of_a_schedule_made_by_hand_is_known_the_next_time() {
+    let env = Env::new();
+    env.tempo(&["schedule", "create", "backup", "--interval", "1h", "--", "true"])
+        .ok();
+    write(&env, "jobs.toml", TWO);
+    env.tempo(&["apply", "-f", "jobs.toml"]).ok();
+    // The number has counted down, and somebody has paused it.
+    env.tempo(&["schedule", "update", "backup", "--remaining-actions", "2"]).ok();
+    env.tempo(&["schedule", "pause", "backup", "--note", "nightly"]).ok();
+    for _ in 0..2 {
+        assert_eq!(
+            changes(&env.json(&["apply", "-f", "jobs.toml"])),
+            ["none health", "none backup"]
+        );
+    }
+    // It is somebody's own still: no file that lets it go takes it along.
+    write(&env, "jobs.toml", "");
+    assert_eq!(
+        changes(&env.json(&["apply", "-f", "jobs.toml", "--prune"])),
+        ["delete health"]
+    );
+    assert_eq!(ids(&env), ["backup"]);
 }
 
 #[test]

@@ -112,6 +112,8 @@ fn a_deadline_ends_it_with_124_and_nothing_is_left_behind() {
         "check",
         "--deadline",
         "300ms",
+        "--junit",
+        "out.xml",
         "--shell",
         "echo $$ > pid; sleep 300",
     ]);
@@ -119,6 +121,8 @@ fn a_deadline_ends_it_with_124_and_nothing_is_left_behind() {
     assert_eq!(parsed(&ran)["status"], "TimedOut");
     let pid = env.lines("pid", 1).remove(0);
     assert!(!is_alive(&pid));
+    let junit = std::fs::read_to_string(env.path("out.xml")).unwrap();
+    assert!(junit.contains("<failure message=\"not done within 300ms\""), "{junit}");
 }
 
 #[test]

@@ -154,6 +154,8 @@ fn a_request_carries_what_it_is_told_and_secrets_are_stored_nowhere() {
             "headers = { X-A = \"1\", X-Token = \"env:TOKEN\" }",
             vec!["x-a: 1", "x-token: s3cr3t"],
         ),
+        // As behind a proxy that tells its sites apart by it.
+        ("headers = { Host = \"www.example.org\" }", vec!["\nhost: www.example.org\r"]),
         ("method = \"POST\", body = \"hello\"", vec!["POST /body", "\r\n\r\nhello"]),
         ("method = \"PURGE\"", vec!["PURGE /body"]),
         // `me:pa55` in base64.

@@ -14,7 +14,7 @@ pub(super) fn write(file: &Path, view: &RunView) -> Result<(), Error> {
     let mut suite = TestSuite::new(view.workflow_id.clone());
     suite.set_timestamp(view.started_at.0);
     for step in view.steps.iter().flatten() {
-        suite.add_test_case(case(step, &view.workflow_id));
+        suite.add_test_case(case(step, view));
     }
     let mut report = Report::new("tempo check");
     report.add_test_suite(suite);
@@ -25,8 +25,9 @@ pub(super) fn write(file: &Path, view: &RunView) -> Result<(), Error> {
     std::fs::write(file, text).map_err(|e| failed(e.into()))
 }
 
-fn case(step: &StepView, class: &str) -> TestCase {
-    let result = step.result.as_deref().unwrap_or_default();
+fn case(step: &StepView, view: &RunView) -> TestCase {
+    // A step that was cut off has no result of its own: what ended the run ended it.
+    let result = step.result.as_deref().or(view.reason.as_deref()).unwrap_or("cut off");
     let status = match came(step) {
         Came::Ok => TestCaseStatus::success(),
         Came::NotReached => TestCaseStatus::skipped(),
@@ -41,7 +42,7 @@ fn case(step: &StepView, class: &str) -> TestCase {
         }
     };
     let mut case = TestCase::new(step.name.clone(), status);
-    case.set_classname(class);
+    case.set_classname(view.workflow_id.clone());
     case.set_time(Duration::from_millis(elapsed_ms(step)));
     if let Some(output) = step.attempts.last().and_then(|a| a.output.as_deref()) {
         case.set_system_out(output);

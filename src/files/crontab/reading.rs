@@ -50,14 +50,16 @@ impl<'a> Reading<'a> {
             return Err(self.refuse(number, columns(line, at) + 1, "the line holds bytes that are not UTF-8"));
         }
         let indent = line.len() - trimmed.len();
-        if let Some((name, value)) = setting(trimmed) {
-            let column = columns(line, line.len() - value_place(trimmed).len()) + 1;
-            return self.set(name, value, number, column).map(|()| None);
+        if let Some((name, value, at)) = setting(trimmed) {
+            return self.set(name, value, number, columns(line, indent + at) + 1).map(|()| None);
         }
         self.job(number, line, indent, &comment).map(Some)
     }
 
     fn set(&mut self, name: &str, value: &str, line: usize, column: usize) -> Result<(), Error> {
+        if name.is_empty() {
+            return Err(self.refuse(line, column, "a variable without a name is set"));
+        }
         let given = Some(value.to_owned()).filter(|v| !v.is_empty());
         match name {
             "CRON_TZ" => {
@@ -209,28 +211,24 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// `NAME = value`, either in quotes; as cron's `load_env` reads it.
-fn setting(line: &str) -> Option<(&str, &str)> {
-    let quote = line.chars().next().filter(|c| matches!(c, '"' | '\''));
-    let (name, behind) = if let Some(quote) = quote {
-        line[1..].split_once(quote)?
-    } else {
-        line.split_at(line.find(|c: char| c == '=' || c.is_whitespace())?)
+/// `NAME = value`, either in quotes: the name, the value, and where the value stands. As cronie's `load_env` reads it, which takes nearly
+/// everything with a `=` behind its first word.
+fn setting(line: &str) -> Option<(&str, &str, usize)> {
+    let quoted = |text: &str| text.chars().next().filter(|c| matches!(c, '"' | '\''));
+    let (name, behind) = match quoted(line) {
+        Some(quote) => line[1..].split_once(quote).filter(|(name, _)| !name.contains('='))?,
+        None => line.split_at(line.find(|c: char| c == '=' || c.is_ascii_whitespace())?),
     };
-    let rest = behind.trim_start().strip_prefix('=')?;
-    let value = rest.trim();
-    let quoted = |q: char| value.len() >= 2 && value.starts_with(q) && value.ends_with(q);
-    let value = if quoted('"') || quoted('\'') {
-        &value[1..value.len() - 1]
-    } else {
-        value
-    };
-    let is_name = !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit() || "*@-".contains(c));
-    is_name.then_some((name, value))
-}
-
-fn value_place(line: &str) -> &str {
-    line.split_once('=').map_or(line, |(_, value)| value.trim_start())
+    let value = behind.trim_ascii_start().strip_prefix('=')?.trim_ascii_start();
+    let at = line.len() - value.len();
+    match quoted(value) {
+        // Nothing may stand behind a value in quotes.
+        Some(quote) => value[1..]
+            .split_once(quote)
+            .filter(|(_, rest)| rest.trim_ascii().is_empty())
+            .map(|(value, _)| (name, value, at)),
+        None => Some((name, value.trim_ascii_end(), at)),
+    }
 }
 
 /// How many characters stand before a byte.
@@ -290,6 +288,27 @@ fn note_of(comment: &[String], sort: Sort) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_a_variable_is_so_by_the_rules_of_cron() {
+        for (line, is) in [
+            ("A=x", Some(("A", "x", 2))),
+            ("A = 'x y'  ", Some(("A", "x y", 4))),
+            ("\"A B\"=x \"y\" ", Some(("A B", "x \"y\"", 6))),
+            ("1A==x", Some(("1A", "=x", 3))),
+            ("*A=x", Some(("*A", "x", 3))),
+            ("A=\"\"", Some(("A", "", 2))),
+            // Debian's cron refuses it, cronie takes it as empty.
+            ("A=", Some(("A", "", 2))),
+            ("A=\"x\" y", None),
+            ("A='x", None),
+            ("A B=x", None),
+            ("\"A=B\"=x", None),
+            ("* * * * * A=x", None),
+        ] {
+            assert_eq!(setting(line), is, "{line}");
+        }
+    }
 
     #[test]
     fn a_percent_sign_ends_the_command_as_in_cron() {

@@ -27,7 +27,17 @@ impl Probe {
         let refuse = |rule: String| Error::new(Kind::Usage, format_args!("probe `{name}`: {rule}"));
         let timeout = duration_of(&format!("timeout of probe `{name}`"), table.timeout.as_deref())?;
         let probe = match (table.url.as_str(), &table.tcp, &table.dns) {
-            (_, None, None) => Self::Http(Box::new(http(name, table)?)),
+            (_, None, None) => {
+                let http = http(name, table)?;
+                if let (Some(limit), Some(timeout)) = (http.right.max_elapsed, timeout)
+                    && limit >= timeout
+                {
+                    return Err(refuse(
+                        "`max_elapsed` is not under `timeout`, which ends the request before".to_owned(),
+                    ));
+                }
+                Self::Http(Box::new(http))
+            }
             ("", Some(tcp), None) => {
                 only_of_http(table).map_err(refuse)?;
                 let (host, port) =
@@ -103,12 +113,15 @@ fn http(name: &StepName, table: &ProbeTable) -> Result<Http, Error> {
     };
     for (key, value) in &table.headers {
         header(key)?;
-        let own = ["content-length", "transfer-encoding", "host"];
+        let own = ["content-length", "transfer-encoding"];
         if own.iter().any(|own| key.eq_ignore_ascii_case(own)) {
             return Err(refuse(format!("the header `{key}` is made from the request itself")));
         }
         if key.eq_ignore_ascii_case("authorization") && (table.bearer.is_some() || table.basic_auth.is_some()) {
             return Err(refuse(format!("it has the header `{key}` beside `bearer` or `basic_auth`")));
+        }
+        if value == "env:" {
+            return Err(refuse(format!("the header `{key}` is `env:` without the name of a variable")));
         }
         if !value.starts_with("env:") {
             value
@@ -328,7 +341,7 @@ mod tests {
     #[test]
     fn what_contradicts_itself_is_refused() {
         type Change = fn(&mut ProbeTable);
-        let cases: [(Change, &str); 8] = [
+        let cases: [(Change, &str); 10] = [
             (|t| t.tcp = Some("a:1".to_owned()), "more than one of `url`, `tcp` and `dns`"),
             (
                 |t| (t.url, t.tcp) = (String::new(), Some("a".to_owned())),
@@ -348,6 +361,14 @@ mod tests {
             (
                 |t| t.headers = [("a b".to_owned(), String::new())].into(),
                 "`a b` is not a header",
+            ),
+            (
+                |t| t.headers = [("x-a".to_owned(), "env:".to_owned())].into(),
+                "`env:` without the name of a variable",
+            ),
+            (
+                |t| (t.max_elapsed, t.timeout) = (Some("5s".to_owned()), Some("5s".to_owned())),
+                "`max_elapsed` is not under `timeout`",
             ),
         ];
         for (change, told) in cases {
