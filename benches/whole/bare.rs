@@ -110,8 +110,8 @@ fn write_groups(connection: &Connection, changes: &Receiver<(Change, SyncSender<
 
 /// Runs of three requests each, with the rows that the engine writes of them, by so many threads and one that commits: runs in a second.
 pub(crate) fn pipeline(folder: &Path, url: &str, runs: usize, threads: usize) -> f64 {
-    let path = folder.join(format!("bare-{threads}.db"));
-    let connection = Connection::open(path).expect("it opens");
+    let folder = tempfile::tempdir_in(folder).expect("a folder can be made");
+    let connection = Connection::open(folder.path().join("bare.db")).expect("it opens");
     connection
         .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; BEGIN")
         .expect("it is set up");

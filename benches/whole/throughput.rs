@@ -10,8 +10,8 @@ const RUNS: usize = 10_000;
 const ONE_AT_A_TIME: usize = 400;
 const COMMANDS: usize = 1_000;
 
-/// Puts so many runs on file at once, by a backfill, and lets a server perform them: the milliseconds at which each run began and closed.
-fn perform(folder: &Path, name: &str, runs: usize, what: &[&str], workers: &str) -> (Vec<f64>, f64) {
+/// Puts so many runs on file at once, by a backfill, and lets a server perform them: how many close in a second.
+fn perform(folder: &Path, name: &str, runs: usize, what: &[&str], workers: &str) -> f64 {
     let database = folder.join(format!("{name}.db"));
     backfilled(&database, i64::try_from(runs).expect("a count"), what);
     let done = tempo(&database, &["-q", "run", "--once", "--workers", workers])
@@ -24,15 +24,15 @@ fn perform(folder: &Path, name: &str, runs: usize, what: &[&str], workers: &str)
         "SELECT count(*) FROM run WHERE status <> 'Completed' OR incidents > 0",
     );
     assert_eq!(open, [0.0]);
-    // From the first attempt to the last close.
-    let span = numbers(
+    // From when the last of them was put on file: as those of the bare pipeline are before it begins.
+    let closed = numbers(
         &database,
-        "SELECT (SELECT max(closed_ms) FROM run) - (SELECT min(started_ms) FROM attempt)",
+        "SELECT closed_ms - (SELECT max(started_ms) FROM run) FROM run WHERE closed_ms > (SELECT max(started_ms) FROM run) ORDER BY 1",
     );
-    let each = "SELECT closed_ms - (SELECT min(started_ms) FROM attempt a WHERE a.run = r.key) FROM run r ORDER BY 1";
+    let span = closed.last().expect("some are performed when all are there");
     #[expect(clippy::cast_precision_loss, reason = "a count")]
-    let rate = runs as f64 * 1000.0 / span[0];
-    (numbers(&database, each), rate)
+    let closed = closed.len() as f64;
+    closed * 1000.0 / span
 }
 
 fn compare(what: &str, ours: f64, bare: f64, reach: &str) {
@@ -59,15 +59,14 @@ pub(crate) fn run() {
     let probes: Vec<String> = ["a", "b", "c"].iter().map(|n| format!("{n}={}", web.url)).collect();
     let probes: Vec<&str> = probes.iter().flat_map(|p| ["--probe", p.as_str()]).collect();
 
-    let (_, ours) = perform(folder, "many", RUNS, &probes, "64");
-    compare(
-        &format!("3-step runs, {RUNS} waiting"),
-        ours,
-        bare::pipeline(folder, &web.url, RUNS, 64),
-        "0.90",
-    );
+    // In turns, since a machine does not keep its pace.
+    for turn in 1..=3 {
+        let ours = perform(folder, &format!("many-{turn}"), RUNS, &probes, "64");
+        let bare = bare::pipeline(folder, &web.url, RUNS, 64);
+        compare(&format!("3-step runs, {RUNS} waiting"), ours, bare, "0.90");
+    }
 
-    let (_, ours) = perform(folder, "single", ONE_AT_A_TIME, &probes, "1");
+    let ours = perform(folder, "single", ONE_AT_A_TIME, &probes, "1");
     let bare_rate = bare::pipeline(folder, &web.url, ONE_AT_A_TIME, 1);
     row("3-step runs one at a time: tempo", &format!("{:.2} ms", 1000.0 / ours), "");
     row(
@@ -81,6 +80,6 @@ pub(crate) fn run() {
         .map(|n| format!("[[step]]\nname = \"{n}\"\ncommand = [\"/bin/true\"]\n"))
         .concat();
     std::fs::write(&steps, text).expect("a file can be written");
-    let (_, ours) = perform(folder, "commands", COMMANDS, &["--steps", &steps.display().to_string()], "64");
+    let ours = perform(folder, "commands", COMMANDS, &["--steps", &steps.display().to_string()], "64");
     compare("commands, 3 a run", 3.0 * ours, spawns, "0.60");
 }

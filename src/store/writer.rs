@@ -13,7 +13,7 @@ use crate::error::{Error, Kind};
 
 /// The most changes in one transaction: beyond, waiting for one another costs more than a sync.
 const MAX_GROUP: usize = 512;
-/// A pause between transactions, so that other processes get their turn (facts.md).
+/// A pause between transactions that follow one another, so that other processes get their turn (facts.md).
 const BETWEEN_GROUPS: Duration = Duration::from_micros(100);
 
 /// The handle that threads write through.
@@ -81,11 +81,19 @@ impl Writer {
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(move || {
-                while let Ok(first) = jobs.recv() {
+                let mut next = jobs.recv();
+                while let Ok(first) = next {
                     let mut group = vec![first];
                     group.extend(jobs.try_iter().take(MAX_GROUP - 1));
                     commit(&mut store, group);
-                    pause(BETWEEN_GROUPS);
+                    // Where nobody waits others have their turn anyway, and the next change is not kept waiting.
+                    next = jobs.try_recv().map_or_else(
+                        |_| jobs.recv(),
+                        |waiting| {
+                            pause(BETWEEN_GROUPS);
+                            Ok(waiting)
+                        },
+                    );
                 }
             })
             .map_err(|e| Error::new(Kind::System, "cannot start the writer").because(e))?;
