@@ -7,7 +7,8 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use tempo::clock::Stopwatch;
 use tempo::spec::Spec;
-use tempo::spec::written::{CalendarText, Exclusion, Written};
+use tempo::spec::exclusion::Exclusion;
+use tempo::spec::written::{CalendarText, Written};
 use tempo::zoneinfo::ZoneInfo;
 
 const ROUNDS: usize = 15;

@@ -14,8 +14,9 @@ use crate::files::tree::Source;
 use crate::ops::{Clearable, Patch};
 use crate::run::written::{Action, ProbeTable, ProbeText, RetryText, StatusText, StepText};
 use crate::schedule::{OverlapPolicy, Policies, Remaining};
+use crate::spec::exclusion::Exclusion;
 use crate::spec::instant;
-use crate::spec::written::{CalendarText, Exclusion, Written};
+use crate::spec::written::{CalendarText, Written};
 use crate::spec::zone::{Gap, Repeat, Zone, Zones as _};
 use crate::zoneinfo::ZoneInfo;
 

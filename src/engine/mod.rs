@@ -10,6 +10,7 @@ mod prune;
 mod queue;
 mod recovery;
 pub(crate) mod script;
+mod server;
 #[cfg(test)]
 mod stepped;
 mod ticker;
@@ -18,12 +19,11 @@ mod zones;
 
 pub(crate) use events::{Event, RunName, StepName};
 pub(crate) use prune::Retention;
+pub(crate) use server::{Server, Stopper};
 
-use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Weak};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -32,18 +32,11 @@ use self::advance::{MayStart, advance};
 use self::catalog::Catalog;
 use self::decide::{Decided, Terms};
 use self::queue::Queue;
-use self::ticker::{Ticker, kind_of};
-use self::zones::ZoneWatch;
+use self::ticker::kind_of;
 use crate::actions::Actions;
 use crate::clock::{Clock, Signal};
 use crate::error::{Error, Kind};
-use crate::machine;
-use crate::schedule::MAX_BUFFER;
-use crate::store::{Missing, OpenRun, ServerLock, Store, Writer};
-use crate::zoneinfo::ZoneInfo;
-
-/// How often the ticker asks whether a command has changed the file; asking costs microseconds.
-const LOOK_EVERY: TimeDelta = TimeDelta::milliseconds(75);
+use crate::store::{OpenRun, Writer};
 
 /// How long the ticker leaves the file alone after it could not read or decide.
 const AFTER_TROUBLE: TimeDelta = TimeDelta::seconds(1);
@@ -208,246 +201,5 @@ impl Shared {
             ),
         ];
         pairs.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()
-    }
-}
-
-/// A server that is up.
-pub(crate) struct Server {
-    shared: Arc<Shared>,
-    ticking: JoinHandle<()>,
-    pruning: Option<JoinHandle<()>>,
-    writing: JoinHandle<()>,
-    _lock: ServerLock,
-}
-
-impl Server {
-    /// Takes the lock, recovers, and starts to serve. What happens goes to `events`; the last is `Ended`.
-    ///
-    /// # Errors
-    /// `Conflict` when a server is up on the file already; `System` when the file cannot be served.
-    pub(crate) fn start(
-        database: &Path,
-        settings: Settings,
-        clock: Arc<dyn Clock>,
-        actions: Arc<dyn Actions>,
-        events: Sender<Event>,
-    ) -> Result<Self, Error> {
-        let mut store = Store::open(database, Missing::Create)?;
-        let started = clock.now();
-        let lock = ServerLock::take(database, machine::pid(), started.timestamp_millis())?;
-        let catalog = Catalog::new(ZoneInfo::of_machine());
-        let recovered = recovery::recover(&mut store, &catalog, clock.now())?;
-        if let Some(booted) = machine::booted_at() {
-            store.write(|w| w.serve_in_boot(&machine::boot_id(), booted, clock.now()))?;
-        }
-        let (schedules, open_runs) = store.read(|r| r.how_many())?;
-        let reader = store.again()?;
-        let absolute = std::fs::canonicalize(database)
-            .unwrap_or_else(|_| database.to_owned())
-            .display()
-            .to_string();
-        let (writer, writing) = Writer::start(store)?;
-        let shared = Arc::new(Shared {
-            clock,
-            writer,
-            catalog,
-            actions,
-            queue: Queue::default(),
-            signal: Signal::default(),
-            pruning: Signal::default(),
-            events,
-            draining: AtomicBool::new(false),
-            hurried: AtomicBool::new(false),
-            lost_file: AtomicBool::new(false),
-            unhappy_runs: AtomicU64::new(0),
-            troubles: AtomicU64::new(0),
-            settings,
-            max_buffer: MAX_BUFFER,
-            started,
-            database: absolute.clone(),
-        });
-        shared.tell(Event::Serving {
-            pid: machine::pid(),
-            database: absolute,
-            schedules,
-            open_runs,
-        });
-        shared.follow(Decided {
-            events: recovered,
-            ..Decided::default()
-        });
-        let pruning = start_pruning(&shared)?;
-        let ticker = Ticker::new(reader, Arc::clone(&shared));
-        let ticking = std::thread::Builder::new()
-            .name("ticker".to_owned())
-            .spawn(move || serve(ticker))
-            .map_err(|e| Error::new(Kind::System, "cannot start the ticker").because(e))?;
-        Ok(Self {
-            shared,
-            ticking,
-            pruning,
-            writing,
-            _lock: lock,
-        })
-    }
-
-    /// What tells it to stop, from any thread.
-    pub(crate) fn stopper(&self) -> Stopper {
-        Stopper(Arc::downgrade(&self.shared))
-    }
-
-    /// Waits until every thread has ended and everything is on disk.
-    pub(crate) fn join(self) -> Served {
-        let Self {
-            shared,
-            ticking,
-            pruning,
-            writing,
-            _lock,
-        } = self;
-        let _ = ticking.join();
-        pruning.map(JoinHandle::join);
-        let served = Served {
-            unhappy_runs: shared.unhappy_runs.load(Ordering::SeqCst),
-            troubles: shared.troubles.load(Ordering::SeqCst),
-            lost_file: shared.lost_file.load(Ordering::SeqCst),
-        };
-        // The last handle of the writer: its thread ends when nobody can ask it for anything.
-        drop(shared);
-        let _ = writing.join();
-        served
-    }
-}
-
-/// Starts the thread that prunes history; a server that ends when it has done what is due prunes at its end.
-fn start_pruning(shared: &Arc<Shared>) -> Result<Option<JoinHandle<()>>, Error> {
-    if shared.settings.until == Until::Done {
-        return Ok(None);
-    }
-    let here = Arc::clone(shared);
-    let started = std::thread::Builder::new()
-        .name("pruning".to_owned())
-        .spawn(move || prune::keep_pruning(&here));
-    started
-        .map(Some)
-        .map_err(|e| Error::new(Kind::System, "cannot start the pruning of history").because(e))
-}
-
-/// What came of a server's life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Served {
-    /// Runs that did not complete, or recorded an incident.
-    pub(crate) unhappy_runs: u64,
-    /// Things that could not be done.
-    pub(crate) troubles: u64,
-    /// Whether the file went away from under it.
-    pub(crate) lost_file: bool,
-}
-
-/// Tells a server to stop, as long as it is there.
-pub(crate) struct Stopper(Weak<Shared>);
-
-impl Stopper {
-    /// Nothing more starts. A second call hurries.
-    pub(crate) fn stop(&self) {
-        let Some(shared) = self.0.upgrade() else { return };
-        if shared.draining.swap(true, Ordering::SeqCst) {
-            shared.hurried.store(true, Ordering::SeqCst);
-        }
-        shared.signal.raise();
-    }
-}
-
-/// The ticker's loop, and the drain that follows it.
-fn serve(mut ticker: Ticker) {
-    let shared = ticker.shared();
-    let mut seen = None;
-    let mut next: Option<DateTime<Utc>> = None;
-    let mut zones = ZoneWatch::default();
-    let mut look_at_zones = shared.started;
-    while !shared.draining.load(Ordering::SeqCst) {
-        if !ticker.reader().is_in_place() {
-            // What is done from now on nobody would find: nothing more is.
-            shared.lost_file.store(true, Ordering::SeqCst);
-            shared.hurried.store(true, Ordering::SeqCst);
-            break;
-        }
-        let now = shared.clock.now();
-        // Asked before the tick: what changes during it is seen by the next one.
-        let version = ticker.version_of_data().ok();
-        if version != seen || next.is_some_and(|at| at <= now) {
-            seen = version;
-            match ticker.tick(now) {
-                Ok(progress) if progress.more => continue,
-                // What is due after the horizon is not for this server.
-                Ok(progress) => next = progress.next.filter(|at| *at <= shared.horizon()),
-                Err(e) => {
-                    shared.tell(Event::Trouble(e));
-                    next = Some(now + AFTER_TROUBLE);
-                }
-            }
-        }
-        if now >= look_at_zones {
-            look_at_zones = now + zones::LOOK_EVERY;
-            if let Err(e) = zones.look(&shared, ticker.reader(), now) {
-                shared.tell(Event::Trouble(e));
-            }
-        }
-        let (workers, wake) = shared.queue.wake(shared.clock.now(), shared.settings.workers);
-        for _ in 0..workers {
-            shared.start_worker();
-        }
-        let is_behind = next.is_some_and(|at| at <= now);
-        if !is_behind && is_over(&shared, now) {
-            break;
-        }
-        let look = shared.clock.now() + LOOK_EVERY;
-        let until = next.into_iter().chain(wake).min().map_or(look, |at| at.min(look));
-        shared.clock.wait(&shared.signal, until.max(now + TimeDelta::milliseconds(1)));
-    }
-    drain(&shared);
-    let lost_file = shared.lost_file.load(Ordering::SeqCst);
-    if lost_file {
-        if let Err(e) = ticker.reader().write_back() {
-            shared.tell(Event::Trouble(e));
-        }
-    } else if shared.settings.until == Until::Done {
-        prune::prune_a_little(&shared);
-    }
-    shared.tell(Event::Ended { lost_file });
-}
-
-/// Whether a server that does not serve until it is told has done what it was for.
-fn is_over(shared: &Shared, now: DateTime<Utc>) -> bool {
-    match shared.settings.until {
-        Until::Told => false,
-        Until::For(span) => TimeDelta::from_std(span).is_ok_and(|span| now - shared.started >= span),
-        Until::Done => shared.queue.is_empty(),
-    }
-}
-
-/// Starts nothing more, lets running steps end, and gives up those that do not.
-fn drain(shared: &Arc<Shared>) {
-    shared.draining.store(true, Ordering::SeqCst);
-    shared.pruning.raise();
-    let running = shared.queue.drain();
-    if running > 0 {
-        shared.tell(Event::Draining { running });
-    }
-    let deadline = TimeDelta::from_std(shared.settings.drain_timeout)
-        .ok()
-        .map(|d| shared.clock.now() + d);
-    let mut given_up = false;
-    while !shared.queue.is_deserted() {
-        let over = shared.hurried.load(Ordering::SeqCst) || deadline.is_some_and(|d| shared.clock.now() >= d);
-        if over && !given_up {
-            given_up = true;
-            shared.hurried.store(true, Ordering::SeqCst);
-            let running = shared.queue.give_up();
-            if running > 0 {
-                shared.tell(Event::GaveUp { running });
-            }
-        }
-        shared.clock.wait(&shared.signal, shared.clock.now() + LOOK_EVERY);
     }
 }

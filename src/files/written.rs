@@ -13,8 +13,9 @@ use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
 use crate::run::written::StepText;
 use crate::schedule::{Definition, Policies, Remaining, State};
+use crate::spec::exclusion::Exclusion;
 use crate::spec::text;
-use crate::spec::written::{CalendarText, Exclusion};
+use crate::spec::written::CalendarText;
 use crate::spec::zone::{Gap, Repeat};
 
 /// A `[[schedule]]` table.

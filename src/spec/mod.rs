@@ -8,6 +8,7 @@ pub mod cron;
 mod days;
 pub mod describe;
 mod exclude;
+pub mod exclusion;
 pub mod field;
 pub mod instant;
 pub mod interval;

@@ -1,9 +1,6 @@
 //! A spec as people write it and as the file keeps it: texts, unparsed, in the order given. Pure.
 
-use std::fmt;
-
 use chrono::{DateTime, Utc};
-use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -11,6 +8,7 @@ use serde_json::value::RawValue;
 use super::calendar::Fields;
 use super::cron;
 use super::days::{MonthDay, Unlowered, WeekDay};
+use super::exclusion::Exclusion;
 use super::field::{self, Field, Range};
 use super::text::{Fault, TextError};
 use super::zone::{Gap, Repeat};
@@ -166,42 +164,9 @@ impl<'de> Deserialize<'de> for Object<'de> {
     }
 }
 
-/// An exclusion: a date, or a calendar in which time fields left out mean any.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(untagged)]
-pub enum Exclusion {
-    /// `2026-12-25`.
-    Date(String),
-    /// As fields.
-    Calendar(CalendarText),
-}
-
-impl<'de> Deserialize<'de> for Exclusion {
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct DateOrCalendar;
-        impl<'de> Visitor<'de> for DateOrCalendar {
-            type Value = Exclusion;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a date like \"2026-12-25\", or a calendar")
-            }
-
-            fn visit_str<E: serde::de::Error>(self, date: &str) -> Result<Exclusion, E> {
-                Ok(Exclusion::Date(date.to_owned()))
-            }
-
-            fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Exclusion, M::Error> {
-                CalendarText::deserialize(MapAccessDeserializer::new(map)).map(Exclusion::Calendar)
-            }
-        }
-        from.deserialize_any(DateOrCalendar)
-    }
-}
-
 /// What fields that are left out mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum TimeLeftOut {
+pub(super) enum TimeLeftOut {
     Midnight,
     Any,
 }
@@ -295,7 +260,7 @@ impl CalendarText {
         self.read_with(TimeLeftOut::Midnight)
     }
 
-    fn read_with(&self, left_out: TimeLeftOut) -> Result<Unlowered, TextError> {
+    pub(super) fn read_with(&self, left_out: TimeLeftOut) -> Result<Unlowered, TextError> {
         let shown = serde_json::to_string(self).unwrap_or_default();
         let place = |name: &str| {
             let before = format!("\"{name}\":\"");
@@ -370,48 +335,6 @@ impl CalendarText {
             week_days,
         })
     }
-}
-
-impl Exclusion {
-    /// Reads a date or a calendar in JSON.
-    ///
-    /// # Errors
-    /// When it is neither.
-    pub fn parse(written: &str) -> Result<Self, TextError> {
-        if written.trim_start().starts_with('{') {
-            return CalendarText::parse_json(written).map(Self::Calendar);
-        }
-        date(written).map(|_| Self::Date(written.trim().to_owned()))
-    }
-
-    /// The plain calendars that it means; time fields left out mean any.
-    ///
-    /// # Errors
-    /// Every field that is wrong.
-    pub fn normal_form(&self) -> Result<Vec<Fields>, TextError> {
-        match self {
-            Self::Calendar(c) => c.read_with(TimeLeftOut::Any).map(|c| c.lower()),
-            Self::Date(text) => {
-                let (year, month, day) = date(text)?;
-                let calendar = CalendarText {
-                    year: Some(year.to_string()),
-                    month: Some(month.to_string()),
-                    day_of_month: Some(day.to_string()),
-                    ..CalendarText::default()
-                };
-                calendar.read_with(TimeLeftOut::Any).map(|c| c.lower())
-            }
-        }
-    }
-}
-
-fn date(text: &str) -> Result<(i32, u32, u32), TextError> {
-    use chrono::Datelike as _;
-    let date = chrono::NaiveDate::parse_from_str(text.trim(), "%Y-%m-%d").map_err(|_| {
-        TextError::whole("exclusion", text, "not a date")
-            .hint("Write a date like `2026-12-25`, or a calendar like '{\"dayOfWeek\":\"Sat,Sun\"}'.")
-    })?;
-    Ok((date.year(), date.month(), date.day()))
 }
 
 #[cfg(test)]

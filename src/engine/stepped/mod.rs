@@ -12,9 +12,12 @@ use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, channel};
 
 use super::advance::{Attempt, MayStart, Next, advance};
+use super::ticker::Ticker;
+use super::zones::ZoneWatch;
 use super::*;
 use crate::actions::{Control, Task};
 use crate::clock::SimClock;
+use crate::machine;
 use crate::names::ScheduleId;
 use crate::ops::{self, IfExists, Never, Patch};
 use crate::run;
@@ -25,10 +28,11 @@ use crate::schedule::history::{Happening, Input, Life, What};
 use crate::schedule::refusal::Refused;
 use crate::schedule::simulate::Simulation;
 use crate::schedule::start::run_id;
-use crate::schedule::{OverlapPolicy, Policies, State};
+use crate::schedule::{MAX_BUFFER, OverlapPolicy, Policies, State};
 use crate::spec::Spec;
 use crate::spec::written::Written;
-use crate::store::{Read, RunFilter, Write, faulty};
+use crate::store::{Missing, Read, RunFilter, Store, Write, faulty};
+use crate::zoneinfo::ZoneInfo;
 
 /// What people and power cuts do to a schedule.
 #[derive(Debug, Clone)]

@@ -7,7 +7,7 @@ use fastrand::Rng;
 use super::*;
 use crate::schedule::explain::Fate;
 use crate::schedule::refusal::Outcome;
-use crate::spec::written::Exclusion;
+use crate::spec::exclusion::Exclusion;
 
 const CASES: u64 = 100;
 

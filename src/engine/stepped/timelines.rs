@@ -7,7 +7,8 @@ use chrono::SecondsFormat;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::spec::written::{CalendarText, Exclusion};
+use crate::spec::exclusion::Exclusion;
+use crate::spec::written::CalendarText;
 
 #[test]
 fn the_simulation_follows_the_timelines() {

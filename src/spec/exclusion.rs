@@ -1,0 +1,86 @@
+//! Exclusions: times that a spec leaves out, as dates or calendars.
+
+use std::fmt;
+
+use chrono::{Datelike as _, NaiveDate};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
+
+use super::calendar::Fields;
+use super::text::TextError;
+use super::written::{CalendarText, TimeLeftOut};
+
+/// An exclusion: a date, or a calendar in which time fields left out mean any.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(untagged)]
+pub enum Exclusion {
+    /// `2026-12-25`.
+    Date(String),
+    /// As fields.
+    Calendar(CalendarText),
+}
+
+impl<'de> Deserialize<'de> for Exclusion {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct DateOrCalendar;
+        impl<'de> Visitor<'de> for DateOrCalendar {
+            type Value = Exclusion;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a date like \"2026-12-25\", or a calendar")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, date: &str) -> Result<Exclusion, E> {
+                Ok(Exclusion::Date(date.to_owned()))
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Exclusion, M::Error> {
+                CalendarText::deserialize(MapAccessDeserializer::new(map)).map(Exclusion::Calendar)
+            }
+        }
+        from.deserialize_any(DateOrCalendar)
+    }
+}
+
+impl Exclusion {
+    /// Reads a date or a calendar in JSON.
+    ///
+    /// # Errors
+    /// When it is neither.
+    pub fn parse(written: &str) -> Result<Self, TextError> {
+        if written.trim_start().starts_with('{') {
+            return CalendarText::parse_json(written).map(Self::Calendar);
+        }
+        date(written).map(|_| Self::Date(written.trim().to_owned()))
+    }
+
+    /// The plain calendars that it means; time fields left out mean any.
+    ///
+    /// # Errors
+    /// Every field that is wrong.
+    pub fn normal_form(&self) -> Result<Vec<Fields>, TextError> {
+        match self {
+            Self::Calendar(c) => c.read_with(TimeLeftOut::Any).map(|c| c.lower()),
+            Self::Date(text) => {
+                let (year, month, day) = date(text)?;
+                let calendar = CalendarText {
+                    year: Some(year.to_string()),
+                    month: Some(month.to_string()),
+                    day_of_month: Some(day.to_string()),
+                    ..CalendarText::default()
+                };
+                calendar.read_with(TimeLeftOut::Any).map(|c| c.lower())
+            }
+        }
+    }
+}
+
+fn date(text: &str) -> Result<(i32, u32, u32), TextError> {
+    let date = NaiveDate::parse_from_str(text.trim(), "%Y-%m-%d").map_err(|_| {
+        TextError::whole("exclusion", text, "not a date")
+            .hint("Write a date like `2026-12-25`, or a calendar like '{\"dayOfWeek\":\"Sat,Sun\"}'.")
+    })?;
+    Ok((date.year(), date.month(), date.day()))
+}
