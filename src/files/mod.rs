@@ -3,6 +3,7 @@
 pub(crate) mod crontab;
 pub(crate) mod definition;
 pub(crate) mod difference;
+mod fault;
 pub(crate) mod paper;
 pub(crate) mod steps;
 pub(crate) mod tree;

@@ -1,6 +1,11 @@
 //! What is on file, as the views of the JSON contract: the one way from rows to [`crate::output::views`], for whoever shows them.
 
+mod incidents;
+mod runs;
 mod scripts;
+
+pub(crate) use incidents::{incident, incident_in_full};
+pub(crate) use runs::{run, run_in_full};
 
 use std::collections::HashMap;
 
@@ -9,12 +14,11 @@ use chrono::{DateTime, Utc};
 use crate::error::Error;
 use crate::ops::{self, Difference, Outlook, WouldBe};
 use crate::output::views::{
-    AccountView, ActionView, AttemptView, BackfillView, ChangeView, ComingView, DstNote, FieldChangeView, IncidentView, Instant,
-    NextView, OccurrenceView, RecentAction, Results, RunView, RunningAction, ScheduleView, SimulatedView, StatusView, StepView,
+    AccountView, ActionView, BackfillView, ChangeView, ComingView, DstNote, FieldChangeView, Instant, NextView, RecentAction,
+    RunningAction, ScheduleView, SimulatedView, StatusView,
 };
 use crate::run::Stop;
 use crate::run::outcome::Status;
-use crate::run::step::Workflow;
 use crate::schedule::explain::Account;
 use crate::schedule::history::What;
 use crate::schedule::refusal::{Circumstances, Reason};
@@ -22,7 +26,7 @@ use crate::spec::Spec;
 use crate::spec::describe::spoken;
 use crate::spec::text::duration_text;
 use crate::spec::zone::Zones;
-use crate::store::{AttemptRow, BackfillRow, IncidentRow, OccurrenceRow, Read, RunFilter, RunRow, ScheduleRow, StepRow};
+use crate::store::{BackfillRow, Read, RunFilter, ScheduleRow};
 
 /// How many recent runs and coming times a schedule is shown with.
 const SHOWN: usize = 10;
@@ -272,116 +276,6 @@ fn local(spec: &Spec, at: DateTime<Utc>) -> String {
         ahead / 3600,
         ahead / 60 % 60
     )
-}
-
-/// A run without its steps.
-pub(crate) fn run(read: &Read<'_>, row: &RunRow) -> Result<RunView, Error> {
-    let steps = read.steps_of(row.key)?;
-    let names = names_of(read, row)?;
-    Ok(run_view(row, &names, &steps, None))
-}
-
-fn names_of(read: &Read<'_>, row: &RunRow) -> Result<Vec<String>, Error> {
-    Ok(read.action(row.workflow)?.steps.into_iter().map(|s| s.name).collect())
-}
-
-/// A run with its steps and attempts.
-pub(crate) fn run_in_full(read: &Read<'_>, row: &RunRow) -> Result<RunView, Error> {
-    let closed = read.steps_of(row.key)?;
-    let attempts = read.attempts_of(row.key)?;
-    let workflow = Workflow::check(&read.action(row.workflow)?)?;
-    let names: Vec<String> = workflow.steps.iter().map(|s| s.name.to_string()).collect();
-    let called = scripts::called(read, row)?;
-    let views = workflow.steps.iter().enumerate().map(|(position, step)| {
-        let end = closed.iter().find(|c| c.position == position);
-        let attempts: Vec<_> = attempts.iter().filter(|a| a.position == position).map(attempt).collect();
-        let open = if row.status == Status::Running && row.position == position && !attempts.is_empty() {
-            "Running"
-        } else {
-            "Pending"
-        };
-        StepView {
-            name: step.name.to_string(),
-            kind: step.kind(),
-            status: end.map_or(open, |e| e.status.name()),
-            result: end.map(|e| e.result.clone()),
-            steps: scripts::steps(&called, position, None),
-            attempts,
-        }
-    });
-    let views = views.collect();
-    Ok(run_view(row, &names, &closed, Some(views)))
-}
-
-fn run_view(row: &RunRow, names: &[String], closed: &[StepRow], steps: Option<Vec<StepView>>) -> RunView {
-    let result = closed
-        .iter()
-        .filter_map(|s| Some((names.get(s.position)?.clone(), s.result.clone())))
-        .collect();
-    RunView {
-        workflow_id: row.workflow_id.clone(),
-        run_id: row.run_id.clone(),
-        schedule_id: row.schedule_id.clone(),
-        scheduled_at: Instant(row.nominal),
-        due_at: Instant(row.due),
-        started_at: Instant(row.started),
-        closed_at: row.closed.map(Instant),
-        status: row.status.name(),
-        reason: row.reason.clone(),
-        result: Results(result),
-        steps,
-    }
-}
-
-fn attempt(row: &AttemptRow) -> AttemptView {
-    AttemptView {
-        number: row.number,
-        started_at: Instant(row.started),
-        elapsed_ms: row.elapsed_ms,
-        outcome: row.outcome.clone(),
-        error_type: row.error_type.clone(),
-        error: row.error.clone(),
-        status_code: row.status_code,
-        exit_code: row.exit_code,
-        output: row.output.as_ref().map(|o| String::from_utf8_lossy(o).into_owned()),
-    }
-}
-
-/// An incident without its failures.
-pub(crate) fn incident(row: &IncidentRow) -> IncidentView {
-    IncidentView {
-        latest: occurrence(row.id, &row.latest),
-        count: row.count,
-        first_detected_at: Instant(row.first_detected),
-        status: row.status.clone(),
-        note: row.note.clone(),
-        resolved_at: row.resolved.map(Instant),
-        schedule_id: row.schedule_id.clone(),
-        run_id: row.latest.run_id.clone(),
-        occurrences: None,
-    }
-}
-
-/// An incident with each of its failures.
-pub(crate) fn incident_in_full(read: &Read<'_>, row: &IncidentRow) -> Result<IncidentView, Error> {
-    let occurrences = read.occurrences(row.id)?.iter().map(|o| occurrence(row.id, o)).collect();
-    Ok(IncidentView {
-        occurrences: Some(occurrences),
-        ..incident(row)
-    })
-}
-
-fn occurrence(id: i64, row: &OccurrenceRow) -> OccurrenceView {
-    OccurrenceView {
-        id,
-        target_name: row.target_name.clone(),
-        target_url: row.target_url.clone(),
-        status_code: row.status_code,
-        error: row.error.clone(),
-        error_type: row.error_type.clone(),
-        elapsed_ms: row.elapsed_ms,
-        detected_at: Instant(row.detected),
-    }
 }
 
 /// How things stand; `server` is its pid and since when.

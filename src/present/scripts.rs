@@ -1,6 +1,6 @@
 //! The steps that a script has called, under the step whose command it is.
 
-use super::attempt;
+use super::runs::attempt;
 use crate::error::Error;
 use crate::output::views::{AttemptView, StepView};
 use crate::run::outcome::Status;

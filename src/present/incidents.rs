@@ -1,0 +1,42 @@
+//! Incidents and the failures that they count.
+
+use crate::error::Error;
+use crate::output::views::{IncidentView, Instant, OccurrenceView};
+use crate::store::{IncidentRow, OccurrenceRow, Read};
+
+/// An incident without its failures.
+pub(crate) fn incident(row: &IncidentRow) -> IncidentView {
+    IncidentView {
+        latest: occurrence(row.id, &row.latest),
+        count: row.count,
+        first_detected_at: Instant(row.first_detected),
+        status: row.status.clone(),
+        note: row.note.clone(),
+        resolved_at: row.resolved.map(Instant),
+        schedule_id: row.schedule_id.clone(),
+        run_id: row.latest.run_id.clone(),
+        occurrences: None,
+    }
+}
+
+/// An incident with each of its failures.
+pub(crate) fn incident_in_full(read: &Read<'_>, row: &IncidentRow) -> Result<IncidentView, Error> {
+    let occurrences = read.occurrences(row.id)?.iter().map(|o| occurrence(row.id, o)).collect();
+    Ok(IncidentView {
+        occurrences: Some(occurrences),
+        ..incident(row)
+    })
+}
+
+fn occurrence(id: i64, row: &OccurrenceRow) -> OccurrenceView {
+    OccurrenceView {
+        id,
+        target_name: row.target_name.clone(),
+        target_url: row.target_url.clone(),
+        status_code: row.status_code,
+        error: row.error.clone(),
+        error_type: row.error_type.clone(),
+        elapsed_ms: row.elapsed_ms,
+        detected_at: Instant(row.detected),
+    }
+}

@@ -1,0 +1,81 @@
+//! Runs, their steps and attempts.
+
+use super::scripts;
+use crate::error::Error;
+use crate::output::views::{AttemptView, Instant, Results, RunView, StepView};
+use crate::run::outcome::Status;
+use crate::run::step::Workflow;
+use crate::store::{AttemptRow, Read, RunRow, StepRow};
+
+/// A run without its steps.
+pub(crate) fn run(read: &Read<'_>, row: &RunRow) -> Result<RunView, Error> {
+    let steps = read.steps_of(row.key)?;
+    let names = names_of(read, row)?;
+    Ok(run_view(row, &names, &steps, None))
+}
+
+fn names_of(read: &Read<'_>, row: &RunRow) -> Result<Vec<String>, Error> {
+    Ok(read.action(row.workflow)?.steps.into_iter().map(|s| s.name).collect())
+}
+
+/// A run with its steps and attempts.
+pub(crate) fn run_in_full(read: &Read<'_>, row: &RunRow) -> Result<RunView, Error> {
+    let closed = read.steps_of(row.key)?;
+    let attempts = read.attempts_of(row.key)?;
+    let workflow = Workflow::check(&read.action(row.workflow)?)?;
+    let names: Vec<String> = workflow.steps.iter().map(|s| s.name.to_string()).collect();
+    let called = scripts::called(read, row)?;
+    let views = workflow.steps.iter().enumerate().map(|(position, step)| {
+        let end = closed.iter().find(|c| c.position == position);
+        let attempts: Vec<_> = attempts.iter().filter(|a| a.position == position).map(attempt).collect();
+        let open = if row.status == Status::Running && row.position == position && !attempts.is_empty() {
+            "Running"
+        } else {
+            "Pending"
+        };
+        StepView {
+            name: step.name.to_string(),
+            kind: step.kind(),
+            status: end.map_or(open, |e| e.status.name()),
+            result: end.map(|e| e.result.clone()),
+            steps: scripts::steps(&called, position, None),
+            attempts,
+        }
+    });
+    let views = views.collect();
+    Ok(run_view(row, &names, &closed, Some(views)))
+}
+
+fn run_view(row: &RunRow, names: &[String], closed: &[StepRow], steps: Option<Vec<StepView>>) -> RunView {
+    let result = closed
+        .iter()
+        .filter_map(|s| Some((names.get(s.position)?.clone(), s.result.clone())))
+        .collect();
+    RunView {
+        workflow_id: row.workflow_id.clone(),
+        run_id: row.run_id.clone(),
+        schedule_id: row.schedule_id.clone(),
+        scheduled_at: Instant(row.nominal),
+        due_at: Instant(row.due),
+        started_at: Instant(row.started),
+        closed_at: row.closed.map(Instant),
+        status: row.status.name(),
+        reason: row.reason.clone(),
+        result: Results(result),
+        steps,
+    }
+}
+
+pub(super) fn attempt(row: &AttemptRow) -> AttemptView {
+    AttemptView {
+        number: row.number,
+        started_at: Instant(row.started),
+        elapsed_ms: row.elapsed_ms,
+        outcome: row.outcome.clone(),
+        error_type: row.error_type.clone(),
+        error: row.error.clone(),
+        status_code: row.status_code,
+        exit_code: row.exit_code,
+        output: row.output.as_ref().map(|o| String::from_utf8_lossy(o).into_owned()),
+    }
+}
