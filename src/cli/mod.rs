@@ -21,6 +21,7 @@ mod schema;
 mod sleep;
 mod status;
 mod step;
+mod step_args;
 mod wait;
 mod workflow;
 

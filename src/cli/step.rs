@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::Context;
-use super::definition::StepArgs;
 use super::interrupt;
+use super::step_args::StepArgs;
 use crate::engine::script::{self, Caller};
 use crate::error::Error;
 use crate::run::outcome::{AttemptResult, Failure};

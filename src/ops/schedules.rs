@@ -7,7 +7,7 @@ use crate::error::{Error, Kind};
 use crate::names::{ScheduleId, nearest};
 use crate::run::step::Workflow;
 use crate::run::written::Action;
-use crate::schedule::plan::Epoch;
+use crate::schedule::situation::Epoch;
 use crate::schedule::undecided::{coming, leaves_undecided};
 use crate::schedule::{Policies, State};
 use crate::spec::text::{duration, duration_text};

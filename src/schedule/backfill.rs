@@ -2,9 +2,10 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::plan::{Planner, Request, RequestKind, RequestProgress, Situation};
+use super::plan::Planner;
 use super::policy::OverlapPolicy;
 use super::refusal::{Outcome, Reason, Refused};
+use super::situation::{Request, RequestKind, RequestProgress, Situation};
 use super::start::{Origin, Start};
 use crate::spec::{Spec, Tally};
 

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::plan::Situation;
 use super::refusal::{Outcome, Reason};
+use super::situation::Situation;
 use super::undecided::{Undecided, undecided};
 use crate::spec::{Spec, Tally};
 

@@ -12,6 +12,7 @@ pub mod plan;
 pub mod policy;
 pub mod refusal;
 pub mod simulate;
+pub mod situation;
 pub mod start;
 pub mod undecided;
 

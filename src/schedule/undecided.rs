@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
-use super::plan::{Epoch, Situation};
 use super::refusal::{Outcome, Reason};
+use super::situation::{Epoch, Situation};
 use crate::spec::{Spec, Tally};
 
 /// Whether times up to `now` are undecided, or a change of the spec `old` to `new` at `now` would leave any without a decision: the old
