@@ -1,9 +1,8 @@
 //! A command: a process, its output captured and capped, its exit code and signal told apart.
 
-use std::io::{PipeReader, Write as _};
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::path::Path;
-use std::process::{Child, ExitStatus, Stdio};
+use std::io::PipeReader;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Child, ExitStatus};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,9 +11,10 @@ use rustix::process::Signal;
 
 use super::capped::Capped;
 use super::secrets::Secrets;
+use super::spawn::spawn;
 use super::{Control, StopKind, Task};
 use crate::clock::Stopwatch;
-use crate::machine::{self, Process, Tree, User};
+use crate::machine::{self, Process, Tree};
 use crate::run::outcome::{AttemptResult, Ending, ErrorType, Failure};
 use crate::run::step::Command;
 use crate::spec::describe::spoken;
@@ -25,12 +25,6 @@ const GRACE: Duration = Duration::from_secs(5);
 const KEPT: usize = 32 * 1024;
 /// How much a step of a script may write to stdout: all of it is kept.
 const MOST_STDOUT: usize = 1024 * 1024;
-/// What fits into a pipe that nobody reads yet.
-const PIPE: usize = 64 * 1024;
-
-/// The variable by which a step of a script knows the one that called it.
-pub(crate) const PARENT: &str = "TEMPO_SCRIPT_STEP";
-
 /// On whose behalf a command runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Caller {
@@ -92,84 +86,6 @@ pub(super) fn run(command: &Command, task: &Task<'_>, control: &Control, caller:
             })
         }
     }
-}
-
-fn spawn(command: &Command, task: &Task<'_>, secrets: &Secrets, caller: Caller) -> Result<(Child, PipeReader), Failure> {
-    let failure = |message: String| Failure {
-        error_type: ErrorType::Spawn,
-        message,
-    };
-    let program = &command.argv[0];
-    // A missing folder and a missing program are one error to the kernel: look at the folder first (facts.md).
-    if let Some(cwd) = &command.cwd
-        && !Path::new(cwd).is_dir()
-    {
-        return Err(failure(format!("the folder `{cwd}` does not exist")));
-    }
-    let path = command.env.get("PATH").cloned().or_else(|| machine::environment("PATH"));
-    let found = machine::find_program(program, path.as_deref()).ok_or_else(|| {
-        let line = if program.contains(' ') {
-            "; a line for the shell is given with `--shell`"
-        } else {
-            ""
-        };
-        failure(format!("no program is named `{program}`{line}"))
-    })?;
-    let pipe = |e: std::io::Error| failure(format!("cannot make a pipe: {e}"));
-    let (reader, writer) = std::io::pipe().map_err(pipe)?;
-    let mut process = std::process::Command::new(found);
-    process
-        .arg0(program)
-        .args(&command.argv[1..])
-        .envs(task.environment.iter().map(|(k, v)| (k, v)))
-        .envs(command.env.iter().map(|(key, value)| (key, secrets.revealed(value))))
-        .stdout(writer.try_clone().map_err(pipe)?);
-    match caller {
-        // Its steps are not those of a script that this server may have been started by.
-        Caller::Server => process
-            .process_group(0)
-            .stdin(Stdio::null())
-            .stderr(writer)
-            .env_remove(PARENT),
-        Caller::Script => process.env(PARENT, task.step.name.as_str()),
-    };
-    if command.stdin.is_some() {
-        process.stdin(Stdio::piped());
-    }
-    if let Some(cwd) = &command.cwd {
-        process.current_dir(cwd);
-    }
-    if let Some(user) = &command.user {
-        if !machine::is_root() {
-            return Err(failure(format!(
-                "tempo does not run as root, so it cannot run a step as `{user}`"
-            )));
-        }
-        let user = User::named(user).map_err(failure)?;
-        // As cron does; what the step sets itself stays.
-        let own = [("HOME", &user.home), ("LOGNAME", &user.name), ("USER", &user.name)];
-        process.envs(own.into_iter().filter(|(name, _)| !command.env.contains_key(*name)));
-        process.uid(user.uid).gid(user.gid);
-    }
-    let mut child = process
-        .spawn()
-        .map_err(|e| failure(format!("cannot start `{program}` in `{}`: {e}", folder_of(command))))?;
-    // The parent's copies of the writing end go with `process`, so that the pipe ends when the last child lets go of it.
-    drop(process);
-    if let (Some(text), Some(mut stdin)) = (command.stdin.clone(), child.stdin.take()) {
-        if text.len() < PIPE {
-            let _ = stdin.write_all(text.as_bytes());
-        } else {
-            std::thread::spawn(move || stdin.write_all(text.as_bytes()));
-        }
-    }
-    Ok((child, reader))
-}
-
-/// The folder a command runs in: its own, or the server's.
-fn folder_of(command: &Command) -> String {
-    let here = || std::env::current_dir().map_or_else(|_| ".".to_owned(), |d| d.display().to_string());
-    command.cwd.clone().unwrap_or_else(here)
 }
 
 /// How a process ended.

@@ -9,6 +9,7 @@ mod dns;
 mod http;
 mod judge;
 mod secrets;
+mod spawn;
 mod tcp;
 
 pub(crate) use control::{Control, StopKind};
@@ -16,7 +17,7 @@ pub(crate) use control::{Control, StopKind};
 use std::time::Duration;
 
 use self::command::Caller;
-pub(crate) use self::command::PARENT;
+pub(crate) use self::spawn::PARENT;
 use crate::machine::Process;
 use crate::run::outcome::AttemptResult;
 use crate::run::probe::Probe;

@@ -1,22 +1,22 @@
 //! The plan folded over a span, with runs of scripted lengths: what would happen, and the oracle for the engine. Pure.
 
+mod input;
+
 use std::rc::Rc;
-use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::counters::Counters;
-use super::history::{Happening, Input, Life, What};
-use super::overlap::Running;
-use super::pause::failure_note;
-use super::plan::{Begin, Plan, plan};
-use super::policy::OverlapPolicy;
-use super::situation::{Epoch, Request, RequestKind, Situation};
-use super::start::{Start, run_id};
-use super::undecided::{coming, leaves_undecided};
-use super::{MAX_BUFFER, Policies, State};
 use crate::run::Stop;
 use crate::run::outcome::Status;
+use crate::schedule::counters::Counters;
+use crate::schedule::history::{Happening, Life, What};
+use crate::schedule::overlap::Running;
+use crate::schedule::pause::failure_note;
+use crate::schedule::plan::{Begin, Plan, plan};
+use crate::schedule::situation::{Epoch, Request, RequestKind, Situation};
+use crate::schedule::start::{Start, run_id};
+use crate::schedule::undecided::coming;
+use crate::schedule::{MAX_BUFFER, Policies, State};
 use crate::spec::{Spec, Tally};
 
 /// A run that is going.
@@ -319,84 +319,6 @@ impl<'a> Simulation<'a> {
         {
             self.set_paused(true, note, at);
         }
-    }
-
-    /// Something that people do at `now`, to which time has been advanced.
-    pub fn input(&mut self, now: DateTime<Utc>, input: Input) {
-        match input {
-            Input::Pause(note) => self.set_paused(true, note, now),
-            Input::Unpause(note) => self.set_paused(false, note, now),
-            Input::Update(spec, policies, workflow_id) => {
-                self.change(spec, policies, workflow_id, self.state.paused, now);
-            }
-            Input::Trigger(overlap) => self.request(RequestKind::Trigger(now), overlap),
-            Input::Backfill(start, end, overlap) => self.request(
-                RequestKind::Backfill {
-                    start,
-                    end,
-                    done_to: None,
-                },
-                overlap,
-            ),
-            Input::Refresh => {}
-            Input::Down => self.up = false,
-            Input::Up => self.come_up(now),
-        }
-        if self.up {
-            self.settle(now);
-        }
-    }
-
-    fn request(&mut self, kind: RequestKind, overlap: Option<OverlapPolicy>) {
-        self.keys += 1;
-        self.requests.push(Request {
-            key: self.keys,
-            kind,
-            overlap,
-            spec: None,
-        });
-    }
-
-    fn set_paused(&mut self, paused: bool, note: String, now: DateTime<Utc>) {
-        let (spec, workflow_id) = (Rc::clone(&self.spec), self.workflow_id.clone());
-        self.change(spec, self.policies, workflow_id, paused, now);
-        self.state.note = note;
-    }
-
-    /// Another definition from `now` on; what was due so far belongs to the one that was in force.
-    fn change(&mut self, spec: Rc<Spec>, policies: Policies, workflow_id: String, paused: bool, now: DateTime<Utc>) {
-        let before = (&self.spec, self.policies, &self.workflow_id, self.state.paused);
-        if (&spec, policies, &workflow_id, paused) == before {
-            return;
-        }
-        let in_force = Epoch {
-            spec: &self.spec,
-            policies: self.policies,
-            paused: self.state.paused,
-            remaining: self.state.remaining_actions,
-            until: now,
-        };
-        if leaves_undecided(&in_force, &spec, self.cursor, self.next_due) || !self.past.is_empty() {
-            self.past.push(PastEpoch {
-                spec: Rc::clone(&self.spec),
-                workflow_id: self.workflow_id.clone(),
-                policies: self.policies,
-                paused: self.state.paused,
-                remaining: self.state.remaining_actions,
-                until: now,
-            });
-        } else {
-            self.floor = self.floor.max(now);
-        }
-        if self.spec != spec {
-            let asked_under = Arc::new((*self.spec).clone());
-            for request in &mut self.requests {
-                request.spec.get_or_insert_with(|| Arc::clone(&asked_under));
-            }
-        }
-        (self.spec, self.policies, self.workflow_id, self.state.paused) = (spec, policies, workflow_id, paused);
-        let over = paused || self.state.remaining_actions == Some(0);
-        self.next_due = coming(&self.spec, self.cursor, self.floor.max(now)).next().filter(|_| !over);
     }
 
     /// Decides what is undecided, and tells the state.
