@@ -42,11 +42,17 @@ pub(super) fn name_of(command: &str) -> String {
         })
         .collect();
     let unquoted = unquoted.replace(">&", "> ");
-    let mut parts = unquoted
-        .split("&&")
-        .flat_map(|p| p.split("||"))
-        .flat_map(|p| p.split([';', '|', '&', '\n']));
-    let name = parts.find_map(named).unwrap_or_else(|| "job".to_owned());
+    let parts = || {
+        unquoted
+            .split("&&")
+            .flat_map(|p| p.split("||"))
+            .flat_map(|p| p.split([';', '|', '&', '\n']))
+    };
+    // A line that does nothing else is for what stands beside in others.
+    let name = parts()
+        .find_map(|part| named(part, &BESIDE))
+        .or_else(|| parts().find_map(|part| named(part, &[])));
+    let name = name.unwrap_or_else(|| "job".to_owned());
     name.chars()
         .take(60)
         .collect::<String>()
@@ -54,7 +60,7 @@ pub(super) fn name_of(command: &str) -> String {
         .to_owned()
 }
 
-fn named(part: &str) -> Option<String> {
+fn named(part: &str, beside: &[&str]) -> Option<String> {
     let mut words = part.split_whitespace().peekable();
     let mut wrapped = false;
     loop {
@@ -82,7 +88,7 @@ fn named(part: &str) -> Option<String> {
         while words.next_if(|w| w.starts_with('-')).is_some() {}
         script = words.next_if(|w| w.contains(['/', '.']));
     }
-    if script.is_none() && (BESIDE.contains(&program) || program.starts_with(['-', '$', '<', '>', '#'])) {
+    if script.is_none() && (beside.contains(&program) || program.starts_with(['-', '$', '<', '>', '#'])) {
         return None;
     }
     program = script.unwrap_or(program);
@@ -147,7 +153,8 @@ mod tests {
                 "mrtg",
             ),
             ("SERVICE_MODE=1 /sbin/e2scrub_all -A -r", "e2scrub_all"),
-            ("echo hello", "job"),
+            ("echo hello", "echo-hello"),
+            ("sleep 20; echo done | mail ops", "sleep"),
             ("/usr/sbin/ganeti-cleaner master", "ganeti-cleaner-master"),
             ("/путь/ü", "job"),
         ] {
