@@ -58,6 +58,15 @@ impl FileArgs {
             .collect()
     }
 
+    /// The command that makes it so.
+    pub(super) fn makes_it_so(&self) -> &'static str {
+        if self.prune {
+            "`tempo apply --prune` with the same files makes it so."
+        } else {
+            "`tempo apply` with the same files makes it so."
+        }
+    }
+
     /// What is pruned, in the folders and files that are named.
     pub(super) fn scopes(&self) -> Result<Vec<String>, Error> {
         if !self.prune {

@@ -1,6 +1,6 @@
 //! What the shell is told when somebody presses Tab: ids and names from the database, beside the words of the command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap_complete::engine::CompletionCandidate;
 use clap_complete::env::{CompleteEnv, Shells};
@@ -22,7 +22,9 @@ pub(super) fn answered() -> bool {
     }
     let asked = CompleteEnv::with_factory(super::command).var(ASKED).bin("tempo");
     // What goes wrong here has no place to be told: the line that is being typed is the user's.
-    asked.try_complete(machine::arguments_os(), None).unwrap_or(true)
+    asked
+        .try_complete(machine::arguments_os(), Some(Path::new(".")))
+        .unwrap_or(true)
 }
 
 /// What a shell has to be told once, so that it asks.

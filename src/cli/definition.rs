@@ -77,7 +77,7 @@ pub(super) struct WhatArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["probe", "shell"], value_hint = ValueHint::FilePath)]
     steps: Option<String>,
     /// A program and its arguments; no shell
-    #[arg(last = true, value_name = "COMMAND", conflicts_with_all = ["probe", "shell", "steps"])]
+    #[arg(last = true, value_name = "COMMAND", value_hint = ValueHint::AnyPath, conflicts_with_all = ["probe", "shell", "steps"])]
     command: Vec<String>,
     #[command(flatten)]
     defaults: StepArgs,

@@ -28,6 +28,6 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             Kind::Failed,
             format_args!("the files would change {}", counted(n, "schedule")),
         )
-        .hint("`tempo apply` with the same files makes it so.")),
+        .hint(args.files.makes_it_so())),
     }
 }

@@ -29,7 +29,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use chrono::{DateTime, Utc};
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueHint};
 
 use crate::clock::{Clock as _, SystemClock};
 use crate::error::{Error, Kind};
@@ -63,7 +63,7 @@ struct Cli {
 #[command(next_help_heading = "Everywhere")]
 struct Global {
     /// The database; `TEMPO_DB`, or a file in the state folder of the user, when not given
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     db: Option<PathBuf>,
     /// How data is written to stdout
     #[arg(short, long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
@@ -71,7 +71,7 @@ struct Global {
     /// When colours are used
     #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
     color: ColorWhen,
-    /// Say nothing but errors
+    /// Give no hints and no notes: data and errors only
     #[arg(short, long, global = true)]
     quiet: bool,
     /// Say more

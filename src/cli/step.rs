@@ -27,7 +27,7 @@ pub(super) struct Args {
     #[command(flatten)]
     more: StepArgs,
     /// The command and its arguments; no shell
-    #[arg(last = true, required = true, value_name = "COMMAND")]
+    #[arg(last = true, required = true, value_name = "COMMAND", value_hint = clap::ValueHint::AnyPath)]
     command: Vec<String>,
 }
 

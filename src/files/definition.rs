@@ -84,7 +84,12 @@ impl Reading<'_> {
     }
 
     fn defined(&self, text: ScheduleText, line: usize) -> Result<Defined, Error> {
-        let id = self.at("id", 0, ScheduleId::parse(&text.id))?;
+        let id = if text.id.is_empty() {
+            Err(Error::new(Kind::Usage, "the schedule has no `id`"))
+        } else {
+            ScheduleId::parse(&text.id)
+        };
+        let id = self.at("id", 0, id)?;
         let place = format!("{}:{line}", self.source.name);
         let spec = self.spec(&text)?;
         Spec::compile(&spec, id.as_str(), self.zones).map_err(|e| e.within(&place))?;

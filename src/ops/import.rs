@@ -51,11 +51,14 @@ pub(crate) fn name_jobs(
             Some(id) => id,
             None => names.free(read, job, is_own)?,
         };
-        let one = job.defined(id, host);
-        defined.push(match read.schedule(&one.id)? {
-            Some(row) => over(whole_of(read, &row)?, one),
-            None => one,
-        });
+        let mut one = job.defined(id, host);
+        match read.schedule(&one.id)? {
+            Some(row) => one = over(whole_of(read, &row)?, one),
+            None => one.warnings.extend(twin(read, job, &one.id)?.map(|other| {
+                format!("`{other}` does the same at the same times: both would run, unless one of them is deleted")
+            })),
+        }
+        defined.push(one);
     }
     let gone = sources
         .iter()
@@ -63,6 +66,27 @@ pub(crate) fn name_jobs(
     names.gone.extend(gone.map(|(id, _)| id.clone()));
     names.gone.sort();
     Ok(defined)
+}
+
+/// Another schedule that does what a line does when it does: one from the same crontab under another name, say.
+fn twin(read: &Read<'_>, job: &Job, id: &ScheduleId) -> Result<Option<ScheduleId>, Error> {
+    let (plain, marked) = job.names();
+    for name in [plain, marked] {
+        let name = ScheduleId::parse(&name)?;
+        if name == *id {
+            continue;
+        }
+        let Some(row) = read.schedule(&name)? else { continue };
+        let does = read
+            .action(row.workflow)?
+            .steps
+            .first()
+            .is_some_and(|step| job.is_done_by(step));
+        if does && job.fires_by(&row.written()?, &name) {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
 }
 
 /// A line over the schedule that it made before: what a crontab cannot say stays as people have set it since.

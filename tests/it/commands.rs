@@ -370,6 +370,8 @@ fn tab_completes_what_is_in_the_database() {
         ),
     )
     .unwrap();
+    std::fs::create_dir(env.path("cron")).unwrap();
+    std::fs::write(env.path("cron/a-crontab"), "").unwrap();
     for (typed, offered) in [
         (&["schedule", "describe", "nig"][..], vec!["night-watch", "nightly"]),
         (&["schedule", "pause", "nightly", "hea"], vec!["health"]),
@@ -382,6 +384,10 @@ fn tab_completes_what_is_in_the_database() {
             vec!["cancel-other"],
         ),
         (&["help", "pol"], vec!["policies"]),
+        // Files, from here and below.
+        (&["apply", "-f", "compl"], vec!["complete.bash"]),
+        (&["import", "crontab", "cron/a"], vec!["cron/a-crontab"]),
+        (&["schedule", "create", "x", "--", "cron/a"], vec!["cron/a-crontab"]),
     ] {
         let mut command = std::process::Command::new("bash");
         command.arg("complete.bash").arg("tempo").args(typed);

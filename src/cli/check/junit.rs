@@ -28,14 +28,19 @@ pub(super) fn write(file: &Path, view: &RunView) -> Result<(), Error> {
 fn case(step: &StepView, view: &RunView) -> TestCase {
     // A step that was cut off has no result of its own: what ended the run ended it.
     let result = step.result.as_deref().or(view.reason.as_deref()).unwrap_or("cut off");
+    let cut = match view.status {
+        "TimedOut" => Some("Timeout"),
+        "Canceled" => Some("Canceled"),
+        _ => None,
+    };
     let status = match came(step) {
         Came::Ok => TestCaseStatus::success(),
         Came::NotReached => TestCaseStatus::skipped(),
         Came::Failed => {
-            let last = step.attempts.last();
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
             status.set_message(result.strip_prefix("incident: ").unwrap_or(result));
-            if let Some(error_type) = last.and_then(|a| a.error_type.as_deref()) {
+            let last = step.attempts.last().and_then(|a| a.error_type.as_deref());
+            if let Some(error_type) = if step.result.is_some() { last } else { cut } {
                 status.set_type(error_type);
             }
             status

@@ -58,7 +58,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     parallel: u16,
     /// Write what came out as `JUnit` XML, for CI
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     junit: Option<PathBuf>,
 }
 
@@ -84,10 +84,10 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let mut report = Report::new(context, Store::open(&database, Missing::Refuse)?, suites, runs);
     let ended = perform(context, &database, args.parallel, deadline, &mut report)?;
     let view = report.view(ended == Ended::Late, deadline)?;
+    report.conclude(&view)?;
     if let Some(file) = &args.junit {
         junit::write(file, &view)?;
     }
-    report.conclude(&view)?;
     verdict(&view, ended, deadline)
 }
 

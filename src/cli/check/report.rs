@@ -319,9 +319,13 @@ fn last_lines(step: &StepView) -> impl Iterator<Item = &str> {
     output.lines().skip(count.saturating_sub(SHOWN_LINES))
 }
 
-/// How long the attempts of a step took together.
+/// How long a step took: from the beginning of its first attempt to the end of its last, waits included.
 pub(super) fn elapsed_ms(step: &StepView) -> u64 {
-    step.attempts.iter().filter_map(|a| a.elapsed_ms).map(i64::unsigned_abs).sum()
+    let (Some(first), Some(last)) = (step.attempts.first(), step.attempts.last()) else {
+        return 0;
+    };
+    let span = (last.started_at.0 - first.started_at.0).num_milliseconds() + last.elapsed_ms.unwrap_or_default();
+    span.max(0).unsigned_abs()
 }
 
 fn spoken_ms(ms: u64) -> String {

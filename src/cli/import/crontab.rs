@@ -93,9 +93,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             .hint("A crontab of the system has a column for the user: `--system` reads it.");
     }
     let lines = crontabs.iter().map(|(_, jobs)| jobs.len()).sum::<usize>() + faults.len();
-    if !faults.is_empty() && !args.keep_going {
-        return Err(refusal(&faults, lines, "nothing is imported")
-            .hint("`--keep-going` imports the others; `--dry-run --keep-going` shows them."));
+    if !faults.is_empty() && !args.keep_going && !args.dry_run {
+        let others = "`--keep-going` imports the others; `--dry-run` shows what they would become.";
+        return Err(refusal(context, &faults, lines, "nothing is imported").hint(others));
     }
     let (imported, gone) = if args.dry_run {
         let store = context.open(Missing::ShowNothing)?;
@@ -113,7 +113,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         })?
     };
     show(context, args, &imported)?;
-    for id in gone {
+    // What stdin held before may have been another crontab.
+    for id in gone.into_iter().filter(|_| args.file != "-") {
         context.ui.say(&format!(
             "note: no line makes {id} any more, and it goes on; `tempo schedule delete {id}` takes it off"
         ));
@@ -124,7 +125,12 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     if faults.is_empty() {
         return Ok(());
     }
-    Err(refusal(&faults, lines, "the others are"))
+    let others = match (args.keep_going, args.dry_run) {
+        (true, true) => "the others would be",
+        (true, false) => "the others are",
+        (false, _) => "nothing would be imported",
+    };
+    Err(refusal(context, &faults, lines, others))
 }
 
 /// The crontabs that are named; of a folder those that Debian's cron reads, and the others are told.
@@ -151,14 +157,20 @@ fn is_of_the_system(name: &str) -> bool {
     name == "/etc/crontab" || name.starts_with("/etc/cron.d")
 }
 
-fn refusal(faults: &[Error], lines: usize, and: &str) -> Error {
+/// Tells each line that cannot be read; a program hears of all of them in one.
+fn refusal(context: &Context, faults: &[Error], lines: usize, and: &str) -> Error {
     let count = counted(lines as u64, "line");
-    let told: Vec<String> = faults.iter().map(ToString::to_string).collect();
     let error = Error::new(
         Kind::Usage,
-        format_args!("{} of {count} cannot be imported, {and}: {}", faults.len(), told[0]),
+        format_args!("{} of {count} cannot be imported, {and}", faults.len()),
     );
-    told[1..].iter().fold(error, |error, fault| error.hint(fault))
+    if context.ui.is_text() {
+        for fault in faults {
+            context.ui.error(fault);
+        }
+        return error;
+    }
+    faults.iter().fold(error, |error, fault| error.hint(fault))
 }
 
 /// The definitions that the lines become, and the schedules that no line makes any more.

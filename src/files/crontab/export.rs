@@ -17,8 +17,8 @@ pub(crate) struct Exported {
 
 const HEAD: &str = "# Written by `tempo export --crontab`. Debian's cron ignores CRON_TZ: there, times are the machine's.\n";
 
-/// Writes schedules as a crontab.
-pub(crate) fn crontab(schedules: &[(ScheduleId, Definition, State)]) -> Exported {
+/// Writes schedules as a crontab of somebody with that home, where cron runs commands.
+pub(crate) fn crontab(schedules: &[(ScheduleId, Definition, State)], home: Option<&str>) -> Exported {
     let mut exported = Exported {
         text: HEAD.to_owned(),
         ..Exported::default()
@@ -31,7 +31,7 @@ pub(crate) fn crontab(schedules: &[(ScheduleId, Definition, State)]) -> Exported
             state.note.replace('\n', " ")
         };
         exported.text.push_str(&format!("\n# {note}\n"));
-        let lines = times(&definition.spec).and_then(|times| Ok((times, command(definition)?)));
+        let lines = times(&definition.spec).and_then(|times| Ok((times, command(definition, home)?)));
         let (times, command) = match lines {
             Ok(lines) => lines,
             Err(why) => {
@@ -178,7 +178,7 @@ fn of_interval(written: &str) -> Result<String, String> {
 }
 
 /// The command with all that goes with it, in one line.
-fn command(definition: &Definition) -> Result<String, String> {
+fn command(definition: &Definition, home: Option<&str>) -> Result<String, String> {
     let [step] = definition.action.steps.as_slice() else {
         return Err(format!("it has {} steps", definition.action.steps.len()));
     };
@@ -190,6 +190,7 @@ fn command(definition: &Definition) -> Result<String, String> {
     let folder = step
         .cwd
         .as_ref()
+        .filter(|cwd| home != Some(cwd.as_str()))
         .map_or_else(String::new, |cwd| format!("cd {} || exit; ", quoted(cwd)));
     let variables: Vec<String> = step
         .env

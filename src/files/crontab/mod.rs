@@ -64,6 +64,8 @@ pub(crate) struct Job {
 #[derive(Debug, Clone, Default)]
 struct Settings {
     time_zone: Option<String>,
+    /// The line that sets a zone which cannot be read.
+    broken_zone: Option<usize>,
     shell: Option<String>,
     home: Option<String>,
     jitter: Option<String>,

@@ -8,6 +8,9 @@ use crate::files::tree::Source;
 /// The most characters of a comment that become a note.
 const MAX_NOTE: usize = 200;
 
+/// Names that a Debian has for users and for commands alike.
+const USERS_AND_COMMANDS: [&str; 5] = ["mail", "man", "sync", "backup", "news"];
+
 /// Reads a crontab line by line: what is set above a line counts for it.
 pub(super) struct Reading<'a> {
     source: &'a Source<'a>,
@@ -63,12 +66,9 @@ impl<'a> Reading<'a> {
         let given = Some(value.to_owned()).filter(|v| !v.is_empty());
         match name {
             "CRON_TZ" => {
-                if let Some(zone) = &given {
-                    self.host
-                        .zones
-                        .zone(zone)
-                        .map_err(|e| e.within(format_args!("{}:{line}:{column}", self.source.name)))?;
-                }
+                let known = given.as_ref().map(|zone| self.host.zones.zone(zone)).transpose();
+                self.settings.broken_zone = known.is_err().then_some(line);
+                known.map_err(|e| e.within(format_args!("{}:{line}:{column}", self.source.name)))?;
                 self.settings.time_zone = given;
             }
             "MAILTO" => self.settings.mail_to = Some(value.to_owned()),
@@ -128,6 +128,13 @@ impl<'a> Reading<'a> {
             }
             Times::fields(words).map_err(|(field, (within, why))| self.refuse(number, column(places[field] + within), why))?
         };
+        if let Some(set_in) = self.settings.broken_zone {
+            return Err(self.refuse(
+                number,
+                column(first_at),
+                format_args!("its times are in the zone of line {set_in}, which cannot be read"),
+            ));
+        }
         let user = match self.sort {
             Sort::User => None,
             Sort::System => Some(next().ok_or_else(|| missing("the user"))?.1.to_owned()),
@@ -193,7 +200,8 @@ impl<'a> Reading<'a> {
             ));
         }
         let first = command.split_whitespace().next().unwrap_or_default();
-        if self.sort == Sort::User && command.contains(' ') && !first.contains('/') && (self.host.is_user)(first) {
+        let may_be_user = !first.contains('/') && !USERS_AND_COMMANDS.contains(&first) && (self.host.is_user)(first);
+        if self.sort == Sort::User && command.contains(' ') && may_be_user {
             notes.push(format!(
                 "`{first}` is a user: a crontab with a column for the user is read with `--system`"
             ));
