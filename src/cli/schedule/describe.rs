@@ -117,12 +117,13 @@ fn show(context: &Context, v: &ScheduleView) -> Result<(), Error> {
 /// What a step does, in a line.
 fn said(step: &StepText) -> String {
     let does = match (&step.probe, &step.command, &step.shell) {
-        (Some(probe), ..) => return probe.said(),
+        (Some(probe), ..) => probe.said(),
         (None, Some(argv), _) => argv.join(" "),
         (None, None, Some(line)) => line.clone(),
         (None, None, None) => String::new(),
     };
     let names: Vec<&str> = step.env.keys().map(String::as_str).collect();
+    let attempts = step.retry.as_ref().and_then(|r| r.maximum_attempts);
     let beside = [
         step.cwd.as_ref().map(|cwd| format!("in {cwd}")),
         step.user.as_ref().map(|user| format!("as {user}")),
@@ -130,11 +131,50 @@ fn said(step: &StepText) -> String {
         step.stdin
             .as_ref()
             .map(|text| format!("reading {}", counted(text.lines().count() as u64, "line"))),
+        attempts.map(|n| match n {
+            0 => "attempts without end".to_owned(),
+            n => counted(u64::from(n), "attempt"),
+        }),
+        step.start_to_close_timeout
+            .as_ref()
+            .map(|limit| format!("each within {limit}")),
+        step.schedule_to_close_timeout
+            .as_ref()
+            .map(|limit| format!("all within {limit}")),
     ];
     let beside: Vec<String> = beside.into_iter().flatten().collect();
     if beside.is_empty() {
         does
     } else {
         format!("{does} ({})", beside.join("; "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::written::{ProbeText, RetryText};
+
+    #[test]
+    fn a_step_is_told_with_what_was_set_for_it() {
+        let step = StepText {
+            retry: Some(RetryText {
+                maximum_attempts: Some(3),
+                ..RetryText::default()
+            }),
+            start_to_close_timeout: Some("5m".to_owned()),
+            ..StepText::default()
+        };
+        let command = StepText {
+            command: Some(vec!["tar".to_owned(), "-c".to_owned()]),
+            env: [("A".to_owned(), "1".to_owned())].into(),
+            ..step.clone()
+        };
+        assert_eq!(said(&command), "tar -c (with A; 3 attempts; each within 5m)");
+        let probe = StepText {
+            probe: Some(ProbeText::Url("http://127.0.0.1/".to_owned())),
+            ..step
+        };
+        assert!(said(&probe).ends_with(" (3 attempts; each within 5m)"), "{}", said(&probe));
     }
 }
