@@ -143,6 +143,30 @@ impl User {
         Self::find(|user| user.uid == uid).ok().flatten()
     }
 
+    /// Does something on a thread that has become this user, with all their groups, as cron's commands have (`initgroups(3)`).
+    ///
+    /// # Errors
+    /// When this process may not become them, and what `work` comes to.
+    pub fn do_as<T: Send>(&self, work: impl FnOnce() -> std::io::Result<T> + Send) -> std::io::Result<T> {
+        use rustix::thread::{Gid, Uid, set_thread_gid, set_thread_groups, set_thread_uid};
+        let listed = std::fs::read_to_string("/etc/group")?;
+        let groups: Vec<Gid> = groups_of(&listed, &self.name, self.gid)
+            .into_iter()
+            .map(Gid::from_raw)
+            .collect();
+        let become_them = || {
+            set_thread_groups(&groups)?;
+            set_thread_gid(Gid::from_raw(self.gid))?;
+            set_thread_uid(Uid::from_raw(self.uid))?;
+            work()
+        };
+        // To the kernel each thread has a user of its own; this one ends as that user.
+        std::thread::scope(|s| {
+            let done = std::thread::Builder::new().spawn_scoped(s, become_them)?.join();
+            done.unwrap_or_else(|_| Err(std::io::Error::other("the thread that starts it has panicked")))
+        })
+    }
+
     fn find(is_it: impl Fn(&Self) -> bool) -> Result<Option<Self>, String> {
         let users = std::fs::read_to_string("/etc/passwd").map_err(|e| format!("cannot read `/etc/passwd`: {e}"))?;
         let read = |line: &str| {
@@ -156,6 +180,16 @@ impl User {
         };
         Ok(users.lines().filter_map(read).find(|user| is_it(user)))
     }
+}
+
+/// The groups that somebody is in: their own, and those that list them.
+fn groups_of(listed: &str, name: &str, own: u32) -> Vec<u32> {
+    let others = listed.lines().filter_map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        let is_in = fields.get(3)?.split(',').any(|member| member == name);
+        fields.get(2)?.parse().ok().filter(|gid| is_in && *gid != own)
+    });
+    std::iter::once(own).chain(others).collect()
 }
 
 /// Sends a signal to a whole process group; a group that is gone is no error.

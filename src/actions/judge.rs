@@ -77,8 +77,9 @@ fn judge_body(right: &Right, body: &str, mask: &dyn Fn(&str) -> String) -> Resul
                 return Err(format!(
                     "has `{}` = {}, not {}",
                     path.text(),
-                    shortened(&masked(found, mask).to_string()),
-                    shortened(&want.to_string())
+                    // As JSON has it, which escapes by itself.
+                    beginning(&masked(found, mask).to_string()),
+                    beginning(&want.to_string())
                 ));
             }
             Some(_) => {}
@@ -111,7 +112,11 @@ fn matches(expression: &str, text: &str) -> bool {
 }
 
 fn shortened(text: &str) -> String {
+    beginning(text).escape_debug().to_string()
+}
+
+fn beginning(text: &str) -> String {
     let start: String = text.chars().take(80).collect();
     let cut = if start.len() < text.len() { "…" } else { "" };
-    format!("{}{cut}", start.escape_debug())
+    format!("{start}{cut}")
 }

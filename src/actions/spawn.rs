@@ -69,6 +69,7 @@ pub(super) fn spawn(
     if let Some(cwd) = &command.cwd {
         process.current_dir(cwd);
     }
+    let mut becomes = None;
     if let Some(user) = &command.user {
         if !machine::is_root() {
             return Err(failure(format!(
@@ -79,11 +80,13 @@ pub(super) fn spawn(
         // As cron does; what the step sets itself stays.
         let own = [("HOME", &user.home), ("LOGNAME", &user.name), ("USER", &user.name)];
         process.envs(own.into_iter().filter(|(name, _)| !command.env.contains_key(*name)));
-        process.uid(user.uid).gid(user.gid);
+        becomes = Some(user);
     }
-    let mut child = process
-        .spawn()
-        .map_err(|e| failure(format!("cannot start `{program}` in `{}`: {e}", folder_of(command))))?;
+    let spawned = match &becomes {
+        Some(user) => user.do_as(|| process.spawn()),
+        None => process.spawn(),
+    };
+    let mut child = spawned.map_err(|e| failure(format!("cannot start `{program}` in `{}`: {e}", folder_of(command))))?;
     // The parent's copies of the writing end go with `process`, so that the pipe ends when the last child lets go of it.
     drop(process);
     if let (Some(text), Some(mut stdin)) = (command.stdin.clone(), child.stdin.take()) {

@@ -49,6 +49,8 @@ pub(crate) struct Difference {
     /// Where its definition begins; none where there is none any more.
     pub(crate) line: Option<usize>,
     pub(crate) warnings: Vec<String>,
+    /// Whether it starts nothing by itself.
+    pub(crate) paused: bool,
     /// When it fires, in English.
     pub(crate) spec_text: String,
 }
@@ -168,6 +170,7 @@ fn steps<'a>(
                     fields: Vec::new(),
                     line: None,
                     warnings: Vec::new(),
+                    paused: true,
                     spec_text: row.shown.spec_text.clone(),
                     id,
                 },
@@ -212,6 +215,12 @@ fn step<'a>(
         Some(before) if *before == after => Change::None,
         Some(_) => Change::Update,
     };
+    if change == Change::Update && after.state.paused && one.declared.paused.is_none() {
+        warnings.push(format!(
+            "it is paused, and stays so until `tempo schedule unpause {}`",
+            one.id
+        ));
+    }
     let maker = owner.as_ref().map(|(maker, _)| maker.as_str());
     if let Some(other) = maker.filter(|maker| ![source, BY_HAND].contains(maker)) {
         warnings.push(format!("it was made from {other} before"));
@@ -224,6 +233,7 @@ fn step<'a>(
             fields,
             line: Some(one.line),
             warnings,
+            paused: after.state.paused,
             spec_text: crate::spec::describe::spec(&after.spec),
         },
         owner: Some((if is_by_hand { BY_HAND } else { source }, &one.declared)),

@@ -10,6 +10,7 @@ use crate::files::definition::Defined;
 use crate::names::ScheduleId;
 use crate::run::written::StepText;
 use crate::schedule::Definition;
+use crate::spec::written::Written;
 use crate::store::Read;
 
 /// The names that lines have been given in one import.
@@ -18,8 +19,6 @@ pub(crate) struct Names {
     taken: HashSet<ScheduleId>,
     /// The number that comes next behind a name that several lines would have.
     next: HashMap<String, usize>,
-    /// The same among the names that lines have from before.
-    next_known: HashMap<String, usize>,
     /// The schedules that an earlier import of the same crontabs made, and that no line makes any more.
     pub(crate) gone: Vec<ScheduleId>,
 }
@@ -37,14 +36,13 @@ pub(crate) fn name_jobs(
 ) -> Result<Vec<Defined>, Error> {
     let sources: HashMap<ScheduleId, String> = read.sources()?.into_iter().collect();
     let is_own = |id: &ScheduleId| sources.get(id).is_some_and(|owner| owner == source);
-    let mut ids: Vec<Option<ScheduleId>> = Vec::with_capacity(jobs.len());
-    // What was imported before keeps its name, wherever its line stands now.
-    for job in jobs {
-        ids.push(names.known(read, job, As::ItIs, is_own)?);
-    }
+    // What was imported before keeps its name, wherever its line stands now: by command and times, then by the command alone.
+    let mut before = Before::of(read, sources.keys().filter(|id| is_own(id)))?;
+    let mut ids: Vec<Option<ScheduleId>> = jobs.iter().map(|job| before.claim(job, As::ItIs)).collect();
     for (job, id) in jobs.iter().zip(&mut ids).filter(|(_, id)| id.is_none()) {
-        *id = names.known(read, job, As::AtAnotherTime, is_own)?;
+        *id = before.claim(job, As::AtAnotherTime);
     }
+    names.taken.extend(ids.iter().flatten().cloned());
     let mut defined = Vec::with_capacity(jobs.len());
     for (job, known) in jobs.iter().zip(ids) {
         let id = match known {
@@ -81,8 +79,8 @@ fn twin(read: &Read<'_>, job: &Job, id: &ScheduleId) -> Result<Option<ScheduleId
             .action(row.workflow)?
             .steps
             .first()
-            .is_some_and(|step| job.is_done_by(step));
-        if does && job.fires_by(&row.written()?, &name) {
+            .is_some_and(|step| Job::what(step) == job.does());
+        if does && job.times().are_of(&row.written()?, &name) {
             return Ok(Some(name));
         }
     }
@@ -113,6 +111,38 @@ fn over(before: Whole, mut one: Defined) -> Defined {
     one
 }
 
+/// What an earlier import of the same crontab made, by what it does.
+struct Before(HashMap<String, Vec<(ScheduleId, Written)>>);
+
+impl Before {
+    fn of<'a>(read: &Read<'_>, ids: impl Iterator<Item = &'a ScheduleId>) -> Result<Self, Error> {
+        let mut by_step: HashMap<String, Vec<(ScheduleId, Written)>> = HashMap::new();
+        for id in ids {
+            let Some(row) = read.schedule(id)? else { continue };
+            if let Some(step) = read.action(row.workflow)?.steps.first() {
+                let alike = by_step.entry(Job::what(step)).or_default();
+                alike.push((id.clone(), row.written()?));
+            }
+        }
+        // From the end they are taken: the name without a number first, then in the order of the numbers.
+        for alike in by_step.values_mut() {
+            alike.sort_by_key(|(id, _)| std::cmp::Reverse((id.as_str().len(), id.clone())));
+        }
+        Ok(Self(by_step))
+    }
+
+    /// Takes the one that a line has made, if there is one.
+    fn claim(&mut self, job: &Job, how: As) -> Option<ScheduleId> {
+        let alike = self.0.get_mut(&job.does())?;
+        let times = job.times();
+        let at = match how {
+            As::ItIs => alike.iter().rposition(|(id, spec)| times.are_of(spec, id))?,
+            As::AtAnotherTime => alike.len().checked_sub(1)?,
+        };
+        Some(alike.remove(at).0)
+    }
+}
+
 /// How a line was imported before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum As {
@@ -123,43 +153,6 @@ enum As {
 }
 
 impl Names {
-    /// The name under which a line was imported before, if it was.
-    fn known(
-        &mut self,
-        read: &Read<'_>,
-        job: &Job,
-        how: As,
-        is_own: impl Fn(&ScheduleId) -> bool,
-    ) -> Result<Option<ScheduleId>, Error> {
-        let (plain, marked) = job.names();
-        let from = self.next_known.get(&marked).copied().unwrap_or(2);
-        let numbered = (from..).map(|n| (n, format!("{marked}-{n}")));
-        for (number, name) in [(0, plain), (0, marked.clone())].into_iter().chain(numbered) {
-            let name = ScheduleId::parse(&name)?;
-            if !is_own(&name) {
-                // Numbers follow one another: behind the first that is not there is none.
-                if number > 0 {
-                    break;
-                }
-                continue;
-            }
-            if self.taken.contains(&name) {
-                continue;
-            }
-            let Some(row) = read.schedule(&name)? else { continue };
-            let action = read.action(row.workflow)?;
-            let does = action.steps.first().is_some_and(|step| job.is_done_by(step));
-            if does && (how == As::AtAnotherTime || job.fires_by(&row.written()?, &name)) {
-                self.taken.insert(name.clone());
-                if number > 0 {
-                    self.next_known.insert(marked, number + 1);
-                }
-                return Ok(Some(name));
-            }
-        }
-        Ok(None)
-    }
-
     /// A name for a line that is new, or another than before.
     fn free(&mut self, read: &Read<'_>, job: &Job, is_own: impl Fn(&ScheduleId) -> bool) -> Result<ScheduleId, Error> {
         let (plain, marked) = job.names();

@@ -138,7 +138,10 @@ impl Declared {
     pub fn over(&self, state: &State, before: Option<&Self>) -> State {
         let unsaid = Self::default();
         let before = before.unwrap_or(&unsaid);
+        // Why it is paused stays on record as long as it is.
+        let says_why = state.paused && self.paused != Some(true) && self.note == before.note;
         let note = self.note.clone().or_else(|| before.note.as_ref().map(|_| String::new()));
+        let note = note.filter(|_| !says_why);
         let paused = self.paused.or_else(|| before.paused.map(|_| false));
         // Counted down since it was said: only another number begins anew.
         let remaining = if self.remaining_actions == before.remaining_actions {

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::super::Context;
 use crate::error::{Error, Kind};
 use crate::files::crontab::{self, Host, Job, Sort};
-use crate::files::paper::{Paper, files_in};
+use crate::files::paper::{Paper, files_in, source_of};
 use crate::files::tree::Source;
 use crate::machine::{self, User};
 use crate::names::ScheduleId;
@@ -50,6 +50,7 @@ struct Imported {
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let is_folder = Path::new(&args.file).is_dir();
+    let folder = is_folder.then(|| source_of(&args.file));
     let papers = papers(context, &args.file, is_folder)?;
     let time_zone = ZoneInfo::local_name()?;
     let this = User::this();
@@ -100,14 +101,14 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let (imported, gone) = if args.dry_run {
         let store = context.open(Missing::ShowNothing)?;
         store.read(|r| {
-            let (defining, gone) = named(r, &crontabs, &host)?;
+            let (defining, gone) = named(r, &crontabs, folder.as_deref(), &host)?;
             let differences = ops::compare(r, &context.zones, &defining, Prune::No, context.now())?;
             Ok((with_specs(context, &defining, differences)?, gone))
         })?
     } else {
         let mut store = context.open(Missing::Create)?;
         store.write(|w| {
-            let (defining, gone) = named(w, &crontabs, &host)?;
+            let (defining, gone) = named(w, &crontabs, folder.as_deref(), &host)?;
             let differences = ops::apply(w, &context.zones, &defining, Prune::No, context.now())?;
             Ok((with_specs(context, &defining, differences)?, gone))
         })?
@@ -174,7 +175,12 @@ fn refusal(context: &Context, faults: &[Error], lines: usize, and: &str) -> Erro
 }
 
 /// The definitions that the lines become, and the schedules that no line makes any more.
-fn named(read: &Read<'_>, crontabs: &[(String, Vec<Job>)], host: &Host<'_>) -> Result<(Vec<Defining>, Vec<ScheduleId>), Error> {
+fn named(
+    read: &Read<'_>,
+    crontabs: &[(String, Vec<Job>)],
+    folder: Option<&str>,
+    host: &Host<'_>,
+) -> Result<(Vec<Defining>, Vec<ScheduleId>), Error> {
     let mut names = ops::Names::default();
     let mut defining = Vec::with_capacity(crontabs.len());
     for (source, jobs) in crontabs {
@@ -183,6 +189,14 @@ fn named(read: &Read<'_>, crontabs: &[(String, Vec<Job>)], host: &Host<'_>) -> R
             source: source.clone(),
         });
     }
+    // Of a folder: what is made from a file that has gone from it.
+    for (id, source) in read.sources()? {
+        let file = folder.and_then(|folder| source.strip_prefix("crontab:")?.strip_prefix(folder)?.strip_prefix('/'));
+        if file.is_some_and(|file| !file.contains('/')) && !crontabs.iter().any(|(read, _)| *read == source) {
+            names.gone.push(id);
+        }
+    }
+    names.gone.sort();
     Ok((defining, names.gone))
 }
 
@@ -203,7 +217,11 @@ fn with_specs(context: &Context, defining: &[Defining], differences: Vec<Differe
 
 fn show(context: &Context, args: &Args, imported: &[Imported]) -> Result<(), Error> {
     let ui = &context.ui;
-    let next = |one: &Imported| -> Vec<_> { one.spec.times_after(context.now()).take(3).map(|t| one.spec.due(t)).collect() };
+    let next = |one: &Imported| -> Vec<_> {
+        let wanted = if one.difference.paused { 0 } else { 3 };
+        let times = one.spec.times_after(context.now()).take(wanted);
+        times.map(|t| one.spec.due(t)).collect()
+    };
     if !ui.is_text() {
         let view = |one: &Imported| ImportView {
             change: present::change(&one.difference),

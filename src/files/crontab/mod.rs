@@ -73,6 +73,24 @@ struct Settings {
     env: BTreeMap<String, String>,
 }
 
+/// When a line fires.
+pub(crate) struct Fires<'a> {
+    times: &'a Times,
+    /// As cron strings; absent where they depend on the id.
+    strings: Option<Vec<String>>,
+}
+
+impl Fires<'_> {
+    /// Whether they are those of a schedule.
+    pub(crate) fn are_of(&self, spec: &Written, id: &ScheduleId) -> bool {
+        let alike = match &self.strings {
+            Some(strings) => spec.cron == *strings,
+            None => spec.cron == self.times.cron(id.as_str()),
+        };
+        alike && spec.at_boot == (*self.times == Times::Boot)
+    }
+}
+
 /// Reads a crontab: its jobs, and what is wrong with the other lines.
 pub(crate) fn parse(source: &Source<'_>, sort: Sort, host: &Host<'_>) -> (Vec<Job>, Vec<Error>) {
     let mut reading = Reading::new(source, sort, host);
@@ -103,18 +121,29 @@ impl Job {
         }
         self.cwd = self.settings.home.clone().or_else(|| (host.home)(user));
         self.user = host.is_root.then(|| user.to_owned());
-        self.notes.extend((!host.is_root).then(|| not_kept(user, host)));
+        self.notes.extend(if host.is_root {
+            (!(host.is_user)(user)).then(|| unknown(user))
+        } else {
+            Some(not_kept(user, host))
+        });
     }
 
-    /// Whether a step does what this line does.
-    pub(crate) fn is_done_by(&self, step: &StepText) -> bool {
-        let own = self.step();
-        (&own.shell, &own.command, &own.stdin, &own.user) == (&step.shell, &step.command, &step.stdin, &step.user)
+    /// What a step does, as [`Self::does`] tells it of a line.
+    pub(crate) fn what(step: &StepText) -> String {
+        format!("{:?}{:?}{:?}{:?}", step.shell, step.command, step.stdin, step.user)
     }
 
-    /// Whether a spec has the times of this line.
-    pub(crate) fn fires_by(&self, spec: &Written, id: &ScheduleId) -> bool {
-        spec.cron == self.times.cron(id.as_str()) && spec.at_boot == (self.times == Times::Boot)
+    /// What this line does: alike for those that do the same.
+    pub(crate) fn does(&self) -> String {
+        Self::what(&self.step())
+    }
+
+    /// Its times, to be looked for among many.
+    pub(crate) fn times(&self) -> Fires<'_> {
+        Fires {
+            times: &self.times,
+            strings: (!self.times.has_random()).then(|| self.times.cron("")),
+        }
     }
 
     fn step(&self) -> StepText {
@@ -164,6 +193,10 @@ impl Job {
             id,
         }
     }
+}
+
+fn unknown(user: &str) -> String {
+    format!("no user is named `{user}` on this machine: its runs fail until there is one")
 }
 
 fn not_kept(user: &str, host: &Host<'_>) -> String {

@@ -1,7 +1,7 @@
 //! The lines of a crontab: variables, comments, and jobs with their fields, user, command and stdin.
 
 use super::times::Times;
-use super::{Host, Job, Settings, Sort, advice, not_kept};
+use super::{Host, Job, Settings, Sort, advice, not_kept, unknown};
 use crate::error::{Error, Kind};
 use crate::files::tree::Source;
 
@@ -17,6 +17,8 @@ pub(super) struct Reading<'a> {
     sort: Sort,
     host: &'a Host<'a>,
     settings: Settings,
+    /// The variables that cron itself reads, as they are set.
+    own: Vec<(String, String)>,
     /// The comment lines right above.
     comment: Vec<String>,
 }
@@ -28,6 +30,7 @@ impl<'a> Reading<'a> {
             sort,
             host,
             settings: Settings::default(),
+            own: Vec::new(),
             comment: Vec::new(),
         }
     }
@@ -62,6 +65,10 @@ impl<'a> Reading<'a> {
     fn set(&mut self, name: &str, value: &str, line: usize, column: usize) -> Result<(), Error> {
         if name.is_empty() {
             return Err(self.refuse(line, column, "a variable without a name is set"));
+        }
+        if ["CRON_TZ", "MAILTO", "RANDOM_DELAY", "SHELL"].contains(&name) {
+            self.own.retain(|(own, _)| own != name);
+            self.own.push((name.to_owned(), value.to_owned()));
         }
         let given = Some(value.to_owned()).filter(|v| !v.is_empty());
         match name {
@@ -157,6 +164,11 @@ impl<'a> Reading<'a> {
             return Err(self.refuse(number, column(first_at), "it never fires: a range in it goes backwards"));
         }
         self.notes(&times, user.as_deref(), &command, &mut notes);
+        let mut settings = self.settings.clone();
+        // cron hands its own variables on as well; few commands read them.
+        settings
+            .env
+            .extend(self.own.iter().filter(|(name, _)| command.contains(name.as_str())).cloned());
         Ok(Job {
             place: format!("{}:{number}", self.source.name),
             line: number,
@@ -167,7 +179,7 @@ impl<'a> Reading<'a> {
             }),
             user: user.filter(|u| u != self.host.user && self.host.is_root),
             times,
-            settings: self.settings.clone(),
+            settings,
             command,
             stdin,
             notes,
@@ -195,9 +207,7 @@ impl<'a> Reading<'a> {
             notes.push(not_kept(user, self.host));
         }
         if let Some(user) = user.filter(|u| self.host.is_root && !(self.host.is_user)(u)) {
-            notes.push(format!(
-                "no user is named `{user}` on this machine: its runs fail until there is one"
-            ));
+            notes.push(unknown(user));
         }
         let first = command.split_whitespace().next().unwrap_or_default();
         let may_be_user = !first.contains('/') && !USERS_AND_COMMANDS.contains(&first) && (self.host.is_user)(first);

@@ -78,6 +78,48 @@ fn a_crontab_with_errors_imports_nothing_unless_told_to_keep_going() {
 }
 
 #[test]
+fn lines_with_one_command_keep_what_people_set_in_whatever_order_they_stand() {
+    let env = Env::new();
+    let line = |hour: &u32| format!("0 {hour} * * * /x/same.sh\n");
+    let text = |hours: &[u32]| hours.iter().map(line).collect::<String>();
+    let made = import(&env, &text(&[1, 2, 3, 4, 5]), &[]);
+    let fourth = made[3]["id"].as_str().unwrap().to_owned();
+    env.tempo(&["schedule", "pause", &fourth, "--note", "no 04:00 runs"]).ok();
+    let found = import(&env, &text(&[5, 3, 4, 1, 2]), &[]);
+    assert!(found.as_array().unwrap().iter().all(|c| c["change"] == "none"), "{found}");
+    assert_eq!((&found[2]["id"], &found[2]["line"]), (&json!(fourth), &json!(3)));
+}
+
+#[test]
+fn the_reason_of_a_pause_outlives_an_import_of_the_same_crontab() {
+    let env = Env::new();
+    let text = "# Nightly\n0 1 * * * /x/nightly\n";
+    import(&env, text, &[]);
+    env.tempo(&["schedule", "pause", "nightly", "--note", "disk is full"]).ok();
+    assert_eq!(ids(&import(&env, text, &[])), ["none nightly"]);
+    // Another comment is another thing to say, and the pause stays.
+    let found = import(&env, &text.replace("Nightly", "Each night"), &[]);
+    assert_eq!(ids(&found), ["update nightly"]);
+    assert!(found[0]["warnings"].to_string().contains("it is paused"), "{found}");
+    assert_eq!(found[0]["next_action_times"], json!([]));
+    let now = env.json(&["schedule", "describe", "nightly"]);
+    assert_eq!((&now["note"], &now["paused"]), (&json!("Each night"), &json!(true)));
+}
+
+#[test]
+fn a_file_that_has_gone_from_a_folder_leaves_schedules_that_are_told() {
+    let env = Env::new();
+    std::fs::create_dir(env.path("cron.d")).unwrap();
+    std::fs::write(env.path("cron.d/a"), "0 1 * * * root /x/a\n").unwrap();
+    std::fs::write(env.path("cron.d/b"), "0 2 * * * root /x/b\n").unwrap();
+    env.tempo(&["import", "crontab", "--system", "cron.d"]).ok();
+    std::fs::remove_file(env.path("cron.d/b")).unwrap();
+    let again = env.tempo(&["import", "crontab", "--system", "cron.d"]);
+    assert!(again.stderr.contains("note: no line makes b any more"), "{again:?}");
+    assert!(!again.stderr.contains("no line makes a any more"), "{again:?}");
+}
+
+#[test]
 fn lines_below_a_zone_that_cannot_be_read_have_no_times() {
     let env = Env::new();
     std::fs::write(
@@ -141,7 +183,7 @@ fn a_dry_run_tells_of_each_line_what_it_becomes_and_changes_nothing() {
 #[test]
 fn a_command_runs_as_cron_would_run_it() {
     let env = Env::new();
-    let text = "SHELL=/bin/bash\nGREETING = \"good  day\"\n* * * * * echo \"$GREETING\" ${BASH_VERSION:+bash}; pwd; date +\\%Y | wc -c; cat%a%b\\%\n";
+    let text = "SHELL=/bin/bash\nMAILTO=ops\nGREETING = \"good  day\"\n* * * * * echo \"$GREETING\" $MAILTO ${BASH_VERSION:+bash}; pwd; date +\\%Y | wc -c; cat%a%b\\%\n";
     import(&env, text, &[]);
     let id = env.json(&["schedule", "list"])[0]["id"].as_str().unwrap().to_owned();
     env.tempo(&["schedule", "trigger", &id]).ok();
@@ -149,7 +191,7 @@ fn a_command_runs_as_cron_would_run_it() {
     let runs = env.json(&["workflow", "list"]);
     let run = runs[0]["run_id"].as_str().unwrap();
     let home = env.path("").display().to_string();
-    let said = format!("good  day bash\n{}\n5\na\nb%\n", home.trim_end_matches('/'));
+    let said = format!("good  day ops bash\n{}\n5\na\nb%\n", home.trim_end_matches('/'));
     assert_eq!(env.tempo(&["workflow", "output", run]).ok(), said);
 }
 
