@@ -8,7 +8,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ureq::Agent;
-use ureq::config::Config;
+use ureq::config::{Config, RedirectAuthHeaders};
 use ureq::http::Uri;
 use ureq::tls::{PemItem, RootCerts, TlsConfig};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
@@ -126,6 +126,8 @@ pub(super) struct Answer {
     pub(super) headers: ureq::http::HeaderMap,
     /// Its beginning; empty where nobody asks for it.
     pub(super) body: Vec<u8>,
+    /// Whether there is more of it.
+    pub(super) is_cut: bool,
 }
 
 /// Why there is no answer.
@@ -167,11 +169,14 @@ fn ask(agent: &Agent, http: &Http, secrets: &Secrets, time_left: Option<Duration
     let mut kept = Vec::new();
     let mut body = response.body_mut().as_reader();
     if http.right.asks_for_the_body() {
-        body.take(MAX_JUDGED).read_to_end(&mut kept).map_err(ureq::Error::from)?;
+        body.take(MAX_JUDGED + 1).read_to_end(&mut kept).map_err(ureq::Error::from)?;
     } else {
         std::io::copy(&mut body.by_ref().take(MAX_BODY), &mut std::io::sink()).map_err(ureq::Error::from)?;
     }
+    let is_cut = kept.len() as u64 > MAX_JUDGED;
+    kept.truncate(usize::try_from(MAX_JUDGED).unwrap_or(usize::MAX));
     Ok(Answer {
+        is_cut,
         status,
         headers: std::mem::take(response.headers_mut()),
         body: kept,
@@ -188,7 +193,10 @@ fn configured<B: ureq::AsSendBody>(
     let mut config = agent.configure_request(request).timeout_global(time_left);
     if http.redirects > 0 {
         // After the last one the answer is judged as it is.
-        config = config.max_redirects(http.redirects).max_redirects_will_error(false);
+        config = config
+            .max_redirects(http.redirects)
+            .max_redirects_will_error(false)
+            .redirect_auth_headers(RedirectAuthHeaders::SameHost);
     }
     if http.insecure || http.ca_file.is_some() {
         let roots = http.ca_file.as_deref().map_or(Ok(RootCerts::PlatformVerifier), trusted)?;

@@ -48,7 +48,13 @@ pub(super) fn judge(http: &Http, answer: &Answer, elapsed: Duration, mask: &dyn 
     }
     if right.asks_for_the_body() {
         let body = String::from_utf8_lossy(&answer.body);
-        judge_body(right, &body, mask).or_else(|what| refuse(ErrorType::UnexpectedBody, format!("the body of {url} {what}")))?;
+        let cut = if answer.is_cut {
+            ", of which only the first 1 MiB is looked at,"
+        } else {
+            ""
+        };
+        judge_body(right, &body, mask)
+            .or_else(|what| refuse(ErrorType::UnexpectedBody, format!("the body of {url}{cut} {what}")))?;
     }
     match right.max_elapsed {
         Some(limit) if elapsed > limit => {

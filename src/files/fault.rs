@@ -67,6 +67,7 @@ impl de::Error for Fault {
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
         let hint = match nearest(field, expected.iter().copied()) {
             Some(near) => format!("Did you mean `{near}`?"),
+            None if expected.len() == 1 => format!("There is only `{}`.", expected[0]),
             None => format!("There are {}.", expected.join(", ")),
         };
         Self {

@@ -126,6 +126,59 @@ fn a_deadline_ends_it_with_124_and_nothing_is_left_behind() {
 }
 
 #[test]
+fn the_time_of_a_suite_is_not_spent_in_waiting_for_another() {
+    let env = Env::new();
+    let text = "[[schedule]]\nid = \"slow\"\ninterval = \"1h\"\n[[schedule.step]]\nname = \"a\"\nshell = \"sleep 0.6\"\n\
+        [[schedule]]\nid = \"brief\"\ninterval = \"1h\"\nrun_timeout = \"500ms\"\n[[schedule.step]]\nname = \"a\"\ncommand = [\"true\"]\n";
+    write(&env, "jobs.toml", text);
+    let said = env.tempo(&["check", "-f", "jobs.toml"]).ok();
+    assert!(said.contains("ok    brief/a: exit=0"), "{said}");
+    // What a deadline leaves is told of suites that have not begun as well.
+    let ran = env.tempo(&["check", "-f", "jobs.toml", "--deadline", "100ms"]);
+    assert_eq!(ran.code, Some(124), "{ran:?}");
+    assert!(
+        ran.stdout.contains("FAIL  slow/a: cut off") && ran.stdout.contains("skip  brief/a: not reached"),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn steps_of_another_user_have_all_their_groups() {
+    if !tempo::machine::is_root() {
+        return;
+    }
+    let listed = |file: &str| std::fs::read_to_string(file).unwrap();
+    let (users, groups) = (listed("/etc/passwd"), listed("/etc/group"));
+    let user = users
+        .lines()
+        .filter_map(|l| l.split(':').next())
+        .find(|user| {
+            groups
+                .lines()
+                .any(|g| g.rsplit(':').next().is_some_and(|all| all.split(',').any(|m| m == *user)))
+        })
+        .unwrap_or("daemon");
+    let env = Env::new();
+    write(
+        &env,
+        "steps.toml",
+        &format!("[[step]]\nname = \"groups\"\nuser = \"{user}\"\ncommand = [\"id\", \"-G\"]\ncwd = \"/\"\n"),
+    );
+    let view = parsed(&env.tempo(&["-o", "json", "check", "-f", "steps.toml"]));
+    let sorted = |text: &str| -> Vec<u32> {
+        let mut ids: Vec<u32> = text.split_whitespace().map(|n| n.parse().unwrap()).collect();
+        ids.sort_unstable();
+        ids
+    };
+    let theirs = std::process::Command::new("id").args(["-G", user]).output().unwrap();
+    let theirs = sorted(&String::from_utf8(theirs.stdout).unwrap());
+    let output = view["steps"][0]["attempts"][0]["output"].as_str().unwrap_or_default();
+    assert_eq!(sorted(output), theirs, "{user}: {view}");
+    // And the server is who it was: the next step is its own.
+    assert_eq!(env.tempo(&["check", "--", "sh", "-c", "test $(id -u) = 0"]).code, Some(0));
+}
+
+#[test]
 fn ci_reads_junit_and_github_its_annotations() {
     let env = Env::new();
     write(

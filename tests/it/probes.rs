@@ -43,6 +43,9 @@ fn serve() -> (u16, Receiver<String>) {
             let path = text.split(' ').nth(1).unwrap_or("/").to_owned();
             let answer = if let Ok(status) = path[1..].parse::<u16>() {
                 format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+            } else if path == "/big" {
+                let big = "x".repeat(2 << 20) + "END";
+                format!("{ANSWER}content-length: {}\r\n\r\n{big}", big.len())
             } else if let Some(to) = path.strip_prefix("/to") {
                 format!("HTTP/1.1 302 X\r\nlocation: {to}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
             } else {
@@ -105,7 +108,7 @@ fn an_answer_is_judged_by_status_headers_body_and_time() {
         ),
         (
             "json = { \"data.items[0].name\" = \"y\" }",
-            "has `data.items[0].name` = \\\"x\\\", not \\\"y\\\"",
+            "has `data.items[0].name` = \"x\", not \"y\"",
             "UnexpectedBody",
         ),
         ("json = { \"data.none\" = \"*\" }", "has no `data.none`", "UnexpectedBody"),
@@ -172,6 +175,20 @@ fn a_request_carries_what_it_is_told_and_secrets_are_stored_nowhere() {
             );
         }
     }
+    // To the same host a credential goes along.
+    let redirected = format!("url = \"http://127.0.0.1:{port}/to/body\", redirects = 1, bearer = \"env:TOKEN\"");
+    assert_eq!(check(&env, &redirected).0, "ok status=200");
+    for _ in 0..2 {
+        let text = asked.recv().unwrap().to_ascii_lowercase();
+        assert!(text.contains("authorization: bearer s3cr3t"), "{text}");
+    }
+    let big = format!("url = \"http://127.0.0.1:{port}/big\", body_contains = \"END\"");
+    let (told, _) = check(&env, &big);
+    assert!(
+        told.ends_with("/big, of which only the first 1 MiB is looked at, does not hold `END`"),
+        "{told}"
+    );
+    asked.recv().unwrap();
     let (result, error) = check(&env, &format!("{url}, bearer = \"env:NOT_SET_ANYWHERE\""));
     assert_eq!(error, "Spawn");
     assert!(result.contains("`NOT_SET_ANYWHERE` is not set where tempo runs"), "{result}");

@@ -1,6 +1,7 @@
 //! `tempo check`: steps here and now, by the engine itself on a private file.
 
 mod junit;
+mod performance;
 mod report;
 
 use clap::ValueHint;
@@ -9,22 +10,13 @@ use clap_complete::engine::ArgValueCandidates;
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
-
+use self::performance::{Ended, Performance};
 use self::report::{Report, Suite};
 use super::definition::WhatArgs;
 use super::{Context, complete};
-use crate::actions::Live;
-use crate::clock::SystemClock;
-use crate::engine::{Event, Retention, Server, Settings, Stopper, Until};
 use crate::error::{Error, Kind};
 use crate::files;
 use crate::files::paper::Paper;
@@ -62,14 +54,6 @@ pub(super) struct Args {
     junit: Option<PathBuf>,
 }
 
-/// How it ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ended {
-    Done,
-    Late,
-    Interrupted,
-}
-
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let suites = suites(context, args)?;
     for suite in &suites {
@@ -80,9 +64,22 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let folder = tempfile::Builder::new().prefix("tempo-check-").permissions(own).tempdir();
     let folder = folder.map_err(|e| Error::new(Kind::System, "cannot make a folder for the check").because(e))?;
     let database = folder.path().join("check.db");
-    let runs = start(context, &database, &suites, args.parallel)?;
-    let mut report = Report::new(context, Store::open(&database, Missing::Refuse)?, suites, runs);
-    let ended = perform(context, &database, args.parallel, deadline, &mut report)?;
+    let mut store = Store::open(&database, Missing::Create)?;
+    let mut report = Report::new(context, store.again()?, suites);
+    let mut performance = Performance::new(context, &database, args.parallel, deadline)?;
+    let mut ended = Ended::Done;
+    // One suite after the other: the time that a run may take is not spent in waiting for those before it.
+    let at_once = if args.parallel == 1 { 1 } else { report.suites().len() };
+    while report.next_suite() < report.suites().len() {
+        for _ in 0..at_once {
+            let suite = &report.suites()[report.next_suite()];
+            let runs = start(context, &mut store, suite, args.parallel)?;
+            report.begun(runs);
+        }
+        if ended == Ended::Done {
+            ended = performance.of(&mut report)?;
+        }
+    }
     let view = report.view(ended == Ended::Late, deadline)?;
     report.conclude(&view)?;
     if let Some(file) = &args.junit {
@@ -149,111 +146,22 @@ fn of_files(context: &Context, named: &[String]) -> Result<Vec<Suite>, Error> {
     Ok(suites)
 }
 
-/// Puts the runs on the private file: one for each suite, or one for each step where they run side by side.
-fn start(context: &Context, database: &Path, suites: &[Suite], parallel: u16) -> Result<Vec<Vec<i64>>, Error> {
-    let mut store = Store::open(database, Missing::Create)?;
-    store.write(|w| {
-        let mut runs = Vec::with_capacity(suites.len());
-        for suite in suites {
-            let whole = suite.named_action();
-            let parts = if parallel == 1 {
-                vec![whole]
-            } else {
-                let alone = |step: &_| Action {
-                    steps: vec![Clone::clone(step)],
-                    ..whole.clone()
-                };
-                whole.steps.iter().map(alone).collect()
-            };
-            let keys = parts.iter().map(|action| ops::start_workflow(w, action, context.now()));
-            runs.push(keys.collect::<Result<_, _>>()?);
-        }
-        Ok(runs)
-    })
-}
-
-/// Serves the private file until everything on it is done, and tells of each step as it ends.
-fn perform(
-    context: &Context,
-    database: &Path,
-    parallel: u16,
-    deadline: Option<Duration>,
-    report: &mut Report<'_>,
-) -> Result<Ended, Error> {
-    let settings = Settings {
-        workers: usize::from(parallel),
-        drain_timeout: Duration::ZERO,
-        until: Until::Done,
-        retention: Retention {
-            keep_for: Duration::from_hours(24),
-            keep_runs: u64::MAX,
-        },
-    };
-    let (sender, events) = channel();
-    let signals =
-        Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(|e| Error::new(Kind::System, "cannot watch for signals").because(e))?;
-    let until = deadline.and_then(|d| TimeDelta::from_std(d).ok()).map(|d| context.now() + d);
-    let server = Server::start(database, settings, Arc::new(SystemClock), Arc::new(Live), sender)?;
-    let interrupted = Arc::new(AtomicBool::new(false));
-    watch(signals, server.stopper(), Arc::clone(&interrupted))?;
-    let late = follow(context, &events, until, &server.stopper(), report)?;
-    let outcome = server.join();
-    if outcome.troubles > 0 {
-        return Err(Error::new(Kind::System, "not every step could be taken up"));
-    }
-    Ok(match (interrupted.load(Ordering::SeqCst), late) {
-        (true, _) => Ended::Interrupted,
-        (false, true) => Ended::Late,
-        (false, false) => Ended::Done,
-    })
-}
-
-/// Hears what happens until the server has ended; whether the deadline passed before.
-fn follow(
-    context: &Context,
-    events: &Receiver<Event>,
-    until: Option<DateTime<Utc>>,
-    stopper: &Stopper,
-    report: &mut Report<'_>,
-) -> Result<bool, Error> {
-    let mut late = false;
-    loop {
-        let event = match until.filter(|_| !late) {
-            None => events.recv().ok(),
-            Some(until) => match events.recv_timeout((until - context.now()).to_std().unwrap_or_default()) {
-                Ok(event) => Some(event),
-                Err(RecvTimeoutError::Disconnected) => None,
-                Err(RecvTimeoutError::Timeout) => {
-                    late = true;
-                    stop_at_once(stopper);
-                    continue;
-                }
-            },
+/// Puts a suite on the private file: one run, or one for each step where they run side by side.
+fn start(context: &Context, store: &mut Store, suite: &Suite, parallel: u16) -> Result<Vec<i64>, Error> {
+    let whole = suite.named_action();
+    let parts = if parallel == 1 {
+        vec![whole]
+    } else {
+        let alone = |step: &_| Action {
+            steps: vec![Clone::clone(step)],
+            ..whole.clone()
         };
-        match event {
-            None | Some(Event::Ended { .. }) => return Ok(late),
-            Some(event) => report.hear(&event)?,
-        }
-    }
-}
-
-fn watch(mut signals: Signals, stopper: Stopper, interrupted: Arc<AtomicBool>) -> Result<(), Error> {
-    let watch = move || {
-        for _ in signals.forever() {
-            interrupted.store(true, Ordering::SeqCst);
-            stop_at_once(&stopper);
-        }
+        whole.steps.iter().map(alone).collect()
     };
-    let started = std::thread::Builder::new().name("signals".to_owned()).spawn(watch);
-    started
-        .map(|_| ())
-        .map_err(|e| Error::new(Kind::System, "cannot watch for signals").because(e))
-}
-
-/// The second call hurries.
-fn stop_at_once(stopper: &Stopper) {
-    stopper.stop();
-    stopper.stop();
+    store.write(|w| {
+        let keys = parts.iter().map(|action| ops::start_workflow(w, action, context.now()));
+        keys.collect::<Result<_, _>>()
+    })
 }
 
 fn verdict(view: &RunView, ended: Ended, deadline: Option<Duration>) -> Result<(), Error> {

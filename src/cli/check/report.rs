@@ -65,7 +65,7 @@ pub(super) struct Report<'a> {
     context: &'a Context,
     store: Store,
     suites: Vec<Suite>,
-    /// The runs of each suite.
+    /// The runs of each suite that has begun.
     runs: Vec<Vec<i64>>,
     started: DateTime<Utc>,
 }
@@ -95,14 +95,28 @@ pub(super) fn counts(view: &RunView) -> (usize, usize, usize) {
 }
 
 impl<'a> Report<'a> {
-    pub(super) fn new(context: &'a Context, store: Store, suites: Vec<Suite>, runs: Vec<Vec<i64>>) -> Self {
+    pub(super) fn new(context: &'a Context, store: Store, suites: Vec<Suite>) -> Self {
         Self {
             context,
             store,
             suites,
-            runs,
+            runs: Vec::new(),
             started: context.now(),
         }
+    }
+
+    pub(super) fn suites(&self) -> &[Suite] {
+        &self.suites
+    }
+
+    /// The index of the first suite that has not begun.
+    pub(super) fn next_suite(&self) -> usize {
+        self.runs.len()
+    }
+
+    /// The next suite has begun, with these runs.
+    pub(super) fn begun(&mut self, runs: Vec<i64>) {
+        self.runs.push(runs);
     }
 
     /// Tells of what has happened, where it is a step that has ended or is tried again.

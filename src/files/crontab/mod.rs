@@ -295,17 +295,18 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_told_with_line_and_column() {
-        let text = "* * * *\n61 * * * * x\n0 0 * * * \n@never x\nCRON_TZ=Mars/Base\n5-3 * * * * x\n\t0 1,x * * * y\n* * * * * fine\n* * * * * n\u{fffd}\n";
+        let text = "* * * *\n61 * * * * x\n0 0 * * * \n@never x\n5-3 * * * * x\n\t0 1,x * * * y\n* * * * * fine\n* * * * * n\u{fffd}\nCRON_TZ=Mars/Base\n* * * * * z\n";
         let (jobs, faults) = read(text, Sort::User);
         let starts = [
             "crontab:1:8: the line ends where the day of week should stand",
             "crontab:2:1: minute `61` is out of range 0-59",
             "crontab:3:11: the line ends where the command should stand",
             "crontab:4:1: `@never` is not one of @reboot",
-            "crontab:5:9: ",
-            "crontab:6:1: it never fires",
-            "crontab:7:6: hour `x` is not a number",
-            "crontab:9:12: the line holds bytes that are not UTF-8",
+            "crontab:5:1: it never fires",
+            "crontab:6:6: hour `x` is not a number",
+            "crontab:8:12: the line holds bytes that are not UTF-8",
+            "crontab:9:9: ",
+            "crontab:10:1: its times are in the zone of line 9, which cannot be read",
         ];
         assert_eq!(faults.len(), starts.len(), "{faults:#?}");
         for (fault, start) in faults.iter().zip(starts) {

@@ -204,6 +204,12 @@ fn contradictions(table: &ProbeTable, method: &str) -> Result<(), String> {
     if table.insecure && table.ca_file.is_some() {
         return Err("it has `ca_file` and `insecure`, which trusts any certificate".to_owned());
     }
+    let secret = table.headers.iter().find(|(_, value)| value.starts_with("env:"));
+    if let (Some((key, _)), true) = (secret, table.redirects.is_some_and(|n| n > 0)) {
+        return Err(format!(
+            "the secret in header `{key}` would go wherever a redirect points; `bearer` and `basic_auth` stay with their host"
+        ));
+    }
     if table.redirects.is_some_and(|n| n > 50) {
         return Err("`redirects` is out of range 0-50".to_owned());
     }
@@ -341,7 +347,7 @@ mod tests {
     #[test]
     fn what_contradicts_itself_is_refused() {
         type Change = fn(&mut ProbeTable);
-        let cases: [(Change, &str); 10] = [
+        let cases: [(Change, &str); 11] = [
             (|t| t.tcp = Some("a:1".to_owned()), "more than one of `url`, `tcp` and `dns`"),
             (
                 |t| (t.url, t.tcp) = (String::new(), Some("a".to_owned())),
@@ -365,6 +371,10 @@ mod tests {
             (
                 |t| t.headers = [("x-a".to_owned(), "env:".to_owned())].into(),
                 "`env:` without the name of a variable",
+            ),
+            (
+                |t| (t.headers, t.redirects) = ([("x-a".to_owned(), "env:A".to_owned())].into(), Some(1)),
+                "would go wherever a redirect points",
             ),
             (
                 |t| (t.max_elapsed, t.timeout) = (Some("5s".to_owned()), Some("5s".to_owned())),
