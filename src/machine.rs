@@ -149,7 +149,8 @@ impl User {
     /// When this process may not become them, and what `work` comes to.
     pub fn do_as<T: Send>(&self, work: impl FnOnce() -> std::io::Result<T> + Send) -> std::io::Result<T> {
         use rustix::thread::{Gid, Uid, set_thread_gid, set_thread_groups, set_thread_uid};
-        let listed = std::fs::read_to_string("/etc/group")?;
+        // Where there is no list, their own group is all.
+        let listed = std::fs::read_to_string("/etc/group").unwrap_or_default();
         let groups: Vec<Gid> = groups_of(&listed, &self.name, self.gid)
             .into_iter()
             .map(Gid::from_raw)
@@ -391,4 +392,16 @@ pub fn arguments_os() -> impl Iterator<Item = std::ffi::OsString> {
 #[must_use]
 pub fn arguments() -> Vec<String> {
     arguments_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn somebody_is_in_their_own_group_and_in_those_that_list_them() {
+        let listed = "root:x:0:\nadm:x:4:syslog,me\nme:x:1000:\ndocker:x:999:me\nmeme:x:7:meme\nbroken\nown:x:1000:me\n";
+        assert_eq!(groups_of(listed, "me", 1000), [1000, 4, 999]);
+        assert_eq!(groups_of("", "me", 1000), [1000]);
+    }
 }
