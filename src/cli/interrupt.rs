@@ -1,4 +1,4 @@
-//! Signals that ask a step of a script to end reach what it has started, on a thread of their own.
+//! Signals that ask for the end, heard on a thread of their own.
 
 use std::sync::Arc;
 
@@ -8,19 +8,39 @@ use signal_hook::iterator::Signals;
 use crate::engine::script::Interrupt;
 use crate::error::{Error, Kind};
 
-/// The signals that ask for the end.
-const SIGNALS: [i32; 3] = [SIGHUP, SIGINT, SIGTERM];
+/// The signals that end what a terminal or a CI job has started.
+pub(super) const SIGNALS: [i32; 3] = [SIGHUP, SIGINT, SIGTERM];
 
-/// What the signals of this process raise from now on.
+fn failed(e: std::io::Error) -> Error {
+    Error::new(Kind::System, "cannot watch for signals").because(e)
+}
+
+/// Signals that do not end this process from now on, but wait to be heard.
+///
+/// # Errors
+/// `System` when they cannot be caught.
+pub(super) fn catch(signals: &[i32]) -> Result<Signals, Error> {
+    Signals::new(signals).map_err(failed)
+}
+
+/// Does something for each of them that comes.
+///
+/// # Errors
+/// `System` when there is no thread for it.
+pub(super) fn on_each(mut signals: Signals, mut act: impl FnMut() + Send + 'static) -> Result<(), Error> {
+    let watch = move || signals.forever().for_each(|_| act());
+    let started = std::thread::Builder::new().name("signals".to_owned()).spawn(watch);
+    started.map(|_| ()).map_err(failed)
+}
+
+/// What the signals of this process raise from now on: they reach what a step of a script has started.
 pub(super) fn on_signals() -> Result<Arc<Interrupt>, Error> {
-    let failed = |e: std::io::Error| Error::new(Kind::System, "cannot watch for signals").because(e);
-    let mut signals = Signals::new(SIGNALS).map_err(failed)?;
+    let signals = catch(&SIGNALS)?;
     let interrupt = Arc::new(Interrupt::default());
     for signal in SIGNALS {
         signal_hook::flag::register(signal, Arc::clone(&interrupt.signaled)).map_err(failed)?;
     }
     let raised = Arc::clone(&interrupt);
-    let watch = move || signals.forever().for_each(|_| raised.raise());
-    let started = std::thread::Builder::new().name("signals".to_owned()).spawn(watch);
-    started.map(|_| interrupt).map_err(failed)
+    on_each(signals, move || raised.raise())?;
+    Ok(interrupt)
 }

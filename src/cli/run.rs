@@ -5,12 +5,11 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 
-use super::Context;
+use super::{Context, interrupt};
 use crate::actions::Live;
 use crate::clock::{Clock as _, SystemClock, pause};
-use crate::engine::{Event, Retention, Server, Settings, Stopper, Until};
+use crate::engine::{Event, Retention, Server, Settings, Until};
 use crate::error::{Error, Kind};
 use crate::output::times::Times;
 use crate::output::ui::Ui;
@@ -86,9 +85,11 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         },
     };
     let (sender, events) = channel();
-    let signals = Signals::new([SIGINT, SIGTERM]).map_err(|e| Error::new(Kind::System, "cannot watch for signals").because(e))?;
+    let signals = interrupt::catch(&[SIGINT, SIGTERM])?;
     let server = Server::start(&context.database()?, settings, Arc::new(SystemClock), Arc::new(Live), sender)?;
-    watch(signals, server.stopper())?;
+    // They reach the server on their own way, whatever the log is doing.
+    let stopper = server.stopper();
+    interrupt::on_each(signals, move || stopper.stop())?;
     let json = args.log_format == LogFormat::Json || context.ui.format() != Format::Text;
     let said = speak(
         Voice {
@@ -125,15 +126,6 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         ));
     }
     Ok(())
-}
-
-/// Signals reach the server on their own way, whatever the log is doing.
-fn watch(mut signals: Signals, stopper: Stopper) -> Result<(), Error> {
-    let watch = move || signals.forever().for_each(|_| stopper.stop());
-    let started = std::thread::Builder::new().name("signals".to_owned()).spawn(watch);
-    started
-        .map(|_| ())
-        .map_err(|e| Error::new(Kind::System, "cannot watch for signals").because(e))
 }
 
 /// Puts what happens in words.

@@ -6,10 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 
-use super::super::Context;
+use super::super::{Context, interrupt};
 use super::report::Report;
 use crate::actions::Live;
 use crate::clock::SystemClock;
@@ -48,8 +46,15 @@ impl<'a> Performance<'a> {
         parallel: u16,
         deadline: Option<Duration>,
     ) -> Result<Self, Error> {
-        let interrupt = Arc::default();
-        watch(Arc::clone(&interrupt))?;
+        let interrupt: Arc<Mutex<Interrupt>> = Arc::default();
+        let raised = Arc::clone(&interrupt);
+        interrupt::on_each(interrupt::catch(&interrupt::SIGNALS)?, move || {
+            let mut raised = lock(&raised);
+            raised.came = true;
+            if let Some(stopper) = &raised.server {
+                stop_at_once(stopper);
+            }
+        })?;
         Ok(Self {
             context,
             database,
@@ -116,22 +121,6 @@ impl<'a> Performance<'a> {
 
 fn lock(interrupt: &Mutex<Interrupt>) -> std::sync::MutexGuard<'_, Interrupt> {
     interrupt.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn watch(interrupt: Arc<Mutex<Interrupt>>) -> Result<(), Error> {
-    let failed = |e: std::io::Error| Error::new(Kind::System, "cannot watch for signals").because(e);
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(failed)?;
-    let watch = move || {
-        for _ in signals.forever() {
-            let mut interrupt = lock(&interrupt);
-            interrupt.came = true;
-            if let Some(stopper) = &interrupt.server {
-                stop_at_once(stopper);
-            }
-        }
-    };
-    let started = std::thread::Builder::new().name("signals".to_owned()).spawn(watch);
-    started.map(|_| ()).map_err(failed)
 }
 
 /// The second call hurries.

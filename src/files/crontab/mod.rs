@@ -295,7 +295,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_told_with_line_and_column() {
-        let text = "* * * *\n61 * * * * x\n0 0 * * * \n@never x\n5-3 * * * * x\n\t0 1,x * * * y\n* * * * * fine\n* * * * * n\u{fffd}\nCRON_TZ=Mars/Base\n* * * * * z\n";
+        let text = "* * * *\n61 * * * * x\n0 0 * * * \n@never x\n5-3 * * * * x\n\t0 1,x * * * y\n* * * * * fine\n* * * * * n\u{fffd}\nMAILTO=env:HOME\nCRON_TZ=Mars/Base\n* * * * * z\n";
         let (jobs, faults) = read(text, Sort::User);
         let starts = [
             "crontab:1:8: the line ends where the day of week should stand",
@@ -305,8 +305,9 @@ mod tests {
             "crontab:5:1: it never fires",
             "crontab:6:6: hour `x` is not a number",
             "crontab:8:12: the line holds bytes that are not UTF-8",
-            "crontab:9:9: ",
-            "crontab:10:1: its times are in the zone of line 9, which cannot be read",
+            "crontab:9:8: `MAILTO` is set to a value that tempo reads otherwise",
+            "crontab:10:9: ",
+            "crontab:11:1: its times are in the zone of line 10, which cannot be read",
         ];
         assert_eq!(faults.len(), starts.len(), "{faults:#?}");
         for (fault, start) in faults.iter().zip(starts) {

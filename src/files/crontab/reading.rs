@@ -8,6 +8,9 @@ use crate::files::tree::Source;
 /// The most characters of a comment that become a note.
 const MAX_NOTE: usize = 200;
 
+/// The variables that cron itself reads.
+const OF_CRON: [&str; 4] = ["CRON_TZ", "MAILTO", "RANDOM_DELAY", "SHELL"];
+
 /// Names that a Debian has for users and for commands alike.
 const USERS_AND_COMMANDS: [&str; 5] = ["mail", "man", "sync", "backup", "news"];
 
@@ -17,8 +20,6 @@ pub(super) struct Reading<'a> {
     sort: Sort,
     host: &'a Host<'a>,
     settings: Settings,
-    /// The variables that cron itself reads, as they are set.
-    own: Vec<(String, String)>,
     /// The comment lines right above.
     comment: Vec<String>,
 }
@@ -30,7 +31,6 @@ impl<'a> Reading<'a> {
             sort,
             host,
             settings: Settings::default(),
-            own: Vec::new(),
             comment: Vec::new(),
         }
     }
@@ -66,10 +66,14 @@ impl<'a> Reading<'a> {
         if name.is_empty() {
             return Err(self.refuse(line, column, "a variable without a name is set"));
         }
-        if ["CRON_TZ", "MAILTO", "RANDOM_DELAY", "SHELL"].contains(&name) {
-            self.own.retain(|(own, _)| own != name);
-            self.own.push((name.to_owned(), value.to_owned()));
+        if value.starts_with("env:") || value.contains('\0') || name.contains('\0') {
+            return Err(self.refuse(
+                line,
+                column,
+                format_args!("`{name}` is set to a value that tempo reads otherwise"),
+            ));
         }
+        self.settings.env.insert(name.to_owned(), value.to_owned());
         let given = Some(value.to_owned()).filter(|v| !v.is_empty());
         match name {
             "CRON_TZ" => {
@@ -86,19 +90,8 @@ impl<'a> Reading<'a> {
                 self.settings.jitter = (minutes > 0).then(|| format!("{minutes}m"));
             }
             "SHELL" => self.settings.shell = given,
-            _ => {
-                if value.starts_with("env:") || value.contains('\0') || name.contains('\0') {
-                    return Err(self.refuse(
-                        line,
-                        column,
-                        format_args!("`{name}` is set to a value that tempo reads otherwise"),
-                    ));
-                }
-                if name == "HOME" {
-                    self.settings.home = given;
-                }
-                self.settings.env.insert(name.to_owned(), value.to_owned());
-            }
+            "HOME" => self.settings.home = given,
+            _ => {}
         }
         Ok(())
     }
@@ -165,10 +158,10 @@ impl<'a> Reading<'a> {
         }
         self.notes(&times, user.as_deref(), &command, &mut notes);
         let mut settings = self.settings.clone();
-        // cron hands its own variables on as well; few commands read them.
+        // Those that cron itself reads are handed on as well, to the few commands that name them.
         settings
             .env
-            .extend(self.own.iter().filter(|(name, _)| command.contains(name.as_str())).cloned());
+            .retain(|name, _| !OF_CRON.contains(&name.as_str()) || command.contains(name.as_str()));
         Ok(Job {
             place: format!("{}:{number}", self.source.name),
             line: number,
