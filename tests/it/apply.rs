@@ -118,6 +118,10 @@ fn what_is_wrong_is_told_with_its_place_and_nothing_is_applied() {
             "bad.toml:1: a schedule named `health` is defined in good.toml:2 already",
         ),
         ("{ \"schedule\": 5 }", "bad.toml:1:15: a list is expected, not `5`"),
+        (
+            "[[schedule]]\nid = \"a\"\nstep = [5]",
+            "bad.toml:3:9: a table is expected, not `5`",
+        ),
         ("\u{0}", "bad.toml:1:2: key with no value"),
     ] {
         write(&env, "bad.toml", text);
@@ -143,6 +147,11 @@ fn pruning_takes_what_the_same_file_made_and_no_other() {
     env.tempo(&["apply", "-f", "jobs.toml"]).ok();
     write(&env, "jobs.toml", &first);
     assert_eq!(changes(&env.json(&["apply", "-f", "jobs.toml"])), ["none health"]);
+    let would = env.tempo(&["diff", "-f", "jobs.toml", "--prune"]);
+    assert!(
+        would.stderr.contains("`tempo apply --prune` with the same files makes it so"),
+        "{would:?}"
+    );
     assert_eq!(
         changes(&env.json(&["apply", "-f", "jobs.toml", "--prune"])),
         ["none health", "delete backup"]

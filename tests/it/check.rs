@@ -122,7 +122,10 @@ fn a_deadline_ends_it_with_124_and_nothing_is_left_behind() {
     let pid = env.lines("pid", 1).remove(0);
     assert!(!is_alive(&pid));
     let junit = std::fs::read_to_string(env.path("out.xml")).unwrap();
-    assert!(junit.contains("<failure message=\"not done within 300ms\""), "{junit}");
+    assert!(
+        junit.contains("<failure message=\"not done within 300ms\" type=\"Timeout\""),
+        "{junit}"
+    );
 }
 
 #[test]

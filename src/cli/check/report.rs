@@ -349,3 +349,38 @@ fn spoken_ms(ms: u64) -> String {
         spoken(u128::from(ms))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::views::AttemptView;
+
+    #[test]
+    fn a_step_takes_its_attempts_and_the_waits_between_them() {
+        let attempt = |number, started_ms, elapsed_ms| AttemptView {
+            number,
+            started_at: Instant(DateTime::from_timestamp_millis(started_ms).unwrap()),
+            elapsed_ms,
+            outcome: None,
+            error_type: None,
+            error: None,
+            status_code: None,
+            exit_code: None,
+            output: None,
+        };
+        let step = |attempts| StepView {
+            name: "a".to_owned(),
+            kind: "probe",
+            status: "Failed",
+            result: None,
+            steps: Vec::new(),
+            attempts,
+        };
+        assert_eq!(
+            elapsed_ms(&step(vec![attempt(1, 1_000, Some(5)), attempt(2, 2_005, Some(7))])),
+            1012
+        );
+        assert_eq!(elapsed_ms(&step(vec![attempt(1, 1_000, None)])), 0);
+        assert_eq!(elapsed_ms(&step(Vec::new())), 0);
+    }
+}
