@@ -31,28 +31,40 @@ fn request(stream: &mut impl Read) -> String {
 const ANSWER: &str = "HTTP/1.1 200 OK\r\nserver: nginx/1.2\r\ncontent-type: application/json\r\nconnection: close\r\n";
 const BODY: &str = r#"{"data":{"items":[{"name":"x"}],"count":3},"ok":true}"#;
 
-/// An HTTP server: `/N` answers with status N, `/to/…` redirects there, anything else with [`BODY`]. What it was asked comes out of the channel.
-fn serve() -> (u16, Receiver<String>) {
+/// An answer with a body.
+fn whole(body: &str) -> String {
+    format!("{ANSWER}content-length: {}\r\n\r\n{body}", body.len())
+}
+
+/// An HTTP server that answers each request with what is made of it.
+fn answering(answer: impl Fn(&str) -> String + Send + 'static) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let (sender, asked) = channel();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
             let text = request(&mut stream);
-            let path = text.split(' ').nth(1).unwrap_or("/").to_owned();
-            let answer = if let Ok(status) = path[1..].parse::<u16>() {
-                format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
-            } else if path == "/big" {
-                let big = "x".repeat(2 << 20) + "END";
-                format!("{ANSWER}content-length: {}\r\n\r\n{big}", big.len())
-            } else if let Some(to) = path.strip_prefix("/to") {
-                format!("HTTP/1.1 302 X\r\nlocation: {to}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
-            } else {
-                format!("{ANSWER}content-length: {}\r\n\r\n{BODY}", BODY.len())
-            };
-            let _ = stream.write_all(answer.as_bytes());
-            let _ = sender.send(text);
+            let _ = stream.write_all(answer(&text).as_bytes());
+        }
+    });
+    port
+}
+
+/// An HTTP server: `/N` answers with status N, `/to/…` redirects there, `/big` has a body of 2 MiB, anything else [`BODY`]. What it was
+/// asked comes out of the channel.
+fn serve() -> (u16, Receiver<String>) {
+    let (sender, asked) = channel();
+    let port = answering(move |text| {
+        let path = text.split(' ').nth(1).unwrap_or("/");
+        let _ = sender.send(text.to_owned());
+        if let Ok(status) = path[1..].parse::<u16>() {
+            format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+        } else if path == "/big" {
+            whole(&("x".repeat(2 << 20) + "END"))
+        } else if let Some(to) = path.strip_prefix("/to") {
+            format!("HTTP/1.1 302 X\r\nlocation: {to}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+        } else {
+            whole(BODY)
         }
     });
     (port, asked)
@@ -130,17 +142,11 @@ fn an_answer_is_judged_by_status_headers_body_and_time() {
 #[test]
 fn a_right_answer_that_takes_too_long_is_too_slow() {
     let env = Env::new();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            request(&mut stream);
-            // Slow by the clock of whoever waits: it has to have waited.
-            let (_never, nobody) = channel::<()>();
-            let _ = nobody.recv_timeout(std::time::Duration::from_millis(60));
-            let _ = stream.write_all(format!("{ANSWER}content-length: 0\r\n\r\n").as_bytes());
-        }
+    let port = answering(|_| {
+        // Slow by the clock of whoever waits: it has to have waited.
+        let (_never, nobody) = channel::<()>();
+        let _ = nobody.recv_timeout(std::time::Duration::from_millis(60));
+        whole("")
     });
     let (result, error) = check(&env, &format!("url = \"http://127.0.0.1:{port}/\", max_elapsed = \"50ms\""));
     assert_eq!(error, "TooSlow", "{result}");
@@ -193,16 +199,7 @@ fn a_request_carries_what_it_is_told_and_secrets_are_stored_nowhere() {
     assert_eq!(error, "Spawn");
     assert!(result.contains("`NOT_SET_ANYWHERE` is not set where tempo runs"), "{result}");
     // A server that says a secret back: it is masked in what is recorded.
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let echo = listener.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            request(&mut stream);
-            let body = r#"{"token":"s3cr3t"}"#;
-            let _ = stream.write_all(format!("{ANSWER}content-length: {}\r\n\r\n{body}", body.len()).as_bytes());
-        }
-    });
+    let echo = answering(|_| whole(r#"{"token":"s3cr3t"}"#));
     let create = format!(
         "[[step]]\nname = \"p\"\nprobe = {{ url = \"http://127.0.0.1:{echo}/\", bearer = \"env:TOKEN\", json = {{ token = \"x\" }} }}\nretry = {{ maximum_attempts = 1 }}\n"
     );
@@ -416,21 +413,13 @@ fn a_probe_that_hangs_is_given_up_at_its_deadline_and_when_cancelled() {
 #[test]
 fn a_secret_that_a_server_says_back_is_masked_however_it_is_written() {
     let env = Env::new();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let text = request(&mut stream);
-            let said = text
-                .lines()
-                .find_map(|l| l.strip_prefix("authorization: "))
-                .unwrap_or_default()
-                .to_owned();
-            let body = serde_json::json!({ "said": said }).to_string();
-            let head = format!("{ANSWER}x-echo: {said}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-            let _ = stream.write_all(head.as_bytes());
-        }
+    let port = answering(|text| {
+        let said = text
+            .lines()
+            .find_map(|l| l.strip_prefix("authorization: "))
+            .unwrap_or_default();
+        let body = serde_json::json!({ "said": said }).to_string();
+        format!("{ANSWER}x-echo: {said}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
     });
     let long = format!("to\"p\\{}", "s".repeat(90));
     for (more, parts) in [
