@@ -35,7 +35,7 @@ impl ZoneInfo {
     /// The zone data of this machine: `TZDIR`, else `/usr/share/zoneinfo`, else what is compiled in.
     #[must_use]
     pub fn of_machine() -> Self {
-        let named = machine::environment("TZDIR").map(PathBuf::from);
+        let named = machine::variable("TZDIR").map(PathBuf::from);
         let folder = named
             .into_iter()
             .chain([PathBuf::from("/usr/share/zoneinfo")])
@@ -103,7 +103,7 @@ impl ZoneInfo {
     /// # Errors
     /// `System` when none of them names a zone.
     pub fn local_name() -> Result<String, Error> {
-        let from_env = machine::environment("TZ")
+        let from_env = machine::environment("TZ")?
             .map(|z| z.trim_start_matches(':').to_owned())
             .filter(|z| !z.is_empty());
         let from_link = || {

@@ -114,7 +114,9 @@ pub(crate) fn stamp_if_asked() -> bool {
         return false;
     };
     let now = SystemClock.now().timestamp_millis();
-    let scheduled = tempo::machine::environment("TEMPO_SCHEDULED_AT").unwrap_or_default();
+    let scheduled = tempo::machine::environment("TEMPO_SCHEDULED_AT")
+        .expect("it is text")
+        .unwrap_or_default();
     let mut file = File::options()
         .create(true)
         .append(true)

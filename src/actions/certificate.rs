@@ -11,14 +11,15 @@ use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureSch
 use x509_cert::der::Decode as _;
 
 use super::Control;
-use super::bounded::bounded;
+use super::shortage::Trouble;
 use super::tcp::{connect, too_late};
+use super::with_deadline::with_deadline;
 use crate::clock::{Clock as _, SystemClock};
 use crate::run::outcome::{ErrorType, Failure};
 use crate::spec::describe::spoken;
 
 /// Fails where the certificate of the host of `url` is not valid for so many days more.
-pub(super) fn valid_for(url: &str, days: u32, time_left: Option<Duration>, control: &Control) -> Result<(), Failure> {
+pub(super) fn valid_for(url: &str, days: u32, time_left: Option<Duration>, control: &Control) -> Result<(), Trouble> {
     let refuse = |message: String| Failure {
         error_type: ErrorType::Tls,
         message,
@@ -31,27 +32,28 @@ pub(super) fn valid_for(url: &str, days: u32, time_left: Option<Duration>, contr
         .trim_end_matches(']')
         .to_owned();
     let port = uri.port_u16().unwrap_or(443);
-    let shown = bounded(time_left, control, move || end_of(&host, port, time_left));
-    let end = match shown {
-        None => return Err(too_late(url, time_left)),
-        Some(end) => end.map_err(|e| Failure {
-            message: format!("{}, of {url}", e.message),
-            ..e
+    let shown = with_deadline(time_left, control, move || end_of(&host, port, time_left));
+    let end = match shown? {
+        None => return Err(too_late(url, time_left).into()),
+        Some(end) => end.map_err(|trouble| match trouble {
+            Trouble::Failed(e) => Trouble::Failed(Failure {
+                message: format!("{}, of {url}", e.message),
+                ..e
+            }),
+            short @ Trouble::Short(_) => short,
         })?,
     };
     let left = (end - SystemClock.now()).num_days();
     if left < i64::from(days) {
         let date = end.date_naive();
         let limit = spoken(u128::from(days) * 86_400_000);
-        return Err(refuse(format!(
-            "the certificate of {url} ends on {date}, in less than {limit}"
-        )));
+        return Err(refuse(format!("the certificate of {url} ends on {date}, in less than {limit}")).into());
     }
     Ok(())
 }
 
 /// When the certificate that a host shows ends.
-fn end_of(host: &str, port: u16, limit: Option<Duration>) -> Result<chrono::DateTime<chrono::Utc>, Failure> {
+fn end_of(host: &str, port: u16, limit: Option<Duration>) -> Result<chrono::DateTime<chrono::Utc>, Trouble> {
     let refuse = |e: &dyn std::fmt::Display| Failure {
         error_type: ErrorType::Tls,
         message: format!("cannot see the certificate: {e}"),
@@ -80,7 +82,7 @@ fn end_of(host: &str, port: u16, limit: Option<Duration>) -> Result<chrono::Date
     let end = i64::try_from(end.as_secs())
         .ok()
         .and_then(|s| chrono::DateTime::from_timestamp(s, 0));
-    end.ok_or_else(|| refuse(&"its end is no time"))
+    Ok(end.ok_or_else(|| refuse(&"its end is no time"))?)
 }
 
 /// Trusts whomever it meets: whether the host is trusted has been found out by the request before.

@@ -1,6 +1,7 @@
 //! A command: a process, its output captured and capped, its exit code and signal told apart.
 
 use std::io::PipeReader;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, ExitStatus};
 use std::sync::Arc;
@@ -9,12 +10,13 @@ use std::time::Duration;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::process::Signal;
 
-use super::capped::Capped;
+use super::head_tail::HeadTail;
 use super::secrets::Secrets;
+use super::shortage::{Shortage, Trouble};
 use super::spawn::spawn;
-use super::{Control, StopKind, Task};
+use super::{Control, Notice, StopKind, Task};
 use crate::clock::Stopwatch;
-use crate::machine::{self, Process, Tree};
+use crate::machine::{self, Process, ProcessTree};
 use crate::run::outcome::{AttemptResult, Ending, ErrorType, Failure};
 use crate::run::step::Command;
 use crate::spec::describe::spoken;
@@ -34,56 +36,91 @@ pub(super) enum Caller {
     Script,
 }
 
-/// How a process and what it has started are reached.
-enum Reach {
-    /// All that is in its group.
-    Group(u32),
-    /// All that descends from it: its group is its caller's.
-    Tree(Tree),
-}
-
-impl Reach {
-    fn of(caller: Caller, pid: u32) -> Self {
-        match caller {
-            Caller::Server => Self::Group(pid),
-            Caller::Script => Self::Tree(Tree::of(pid)),
-        }
-    }
-
-    fn signal(&mut self, signal: Signal) {
-        match self {
-            Self::Group(group) => machine::signal_group(*group, signal),
-            Self::Tree(tree) => tree.signal(signal),
-        }
-    }
-}
-
 /// Runs the command and waits for it.
-pub(super) fn run(command: &Command, task: &Task<'_>, control: &Control, caller: Caller) -> AttemptResult {
+///
+/// # Errors
+/// A shortage: nothing was started.
+pub(super) fn run(command: &Command, task: &Task<'_>, control: &Control, caller: Caller) -> Result<AttemptResult, Shortage> {
     let watch = Stopwatch::start();
-    let failed = |failure: Failure| AttemptResult::new(Ending::Failed(failure), watch.elapsed_ms());
+    let failed = |failure: Failure| Ok(AttemptResult::new(Ending::Failed(failure), watch.elapsed_ms()));
     let named = command.env.iter().map(|(key, value)| (key.as_str(), value.as_str()));
     let secrets = match Secrets::read(named) {
         Ok(secrets) => secrets,
         Err(failure) => return failed(failure),
     };
+    let handles = match Handles::open() {
+        Ok(handles) => handles,
+        Err(e) => {
+            return Shortage::of(&e).map_or_else(|| failed(cannot_wait(&e)), Err);
+        }
+    };
     let (mut child, output) = match spawn(command, task, &secrets, caller) {
         Ok(spawned) => spawned,
-        Err(failure) => return failed(failure),
+        Err(Trouble::Failed(failure)) => return failed(failure),
+        Err(Trouble::Short(shortage)) => return Err(shortage),
     };
     if let Some(process) = Process::known_as(child.id()) {
         (task.spawned)(process);
     }
-    match wait(&mut child, output, task.time_left, control, caller, watch) {
-        Ok(end) => result(command, end, task, (&secrets, caller), watch),
+    let mut tree = match caller {
+        Caller::Server => ProcessTree::of_group(child.id(), task.marks.to_vec()),
+        Caller::Script => ProcessTree::of_child(child.id(), task.marks.to_vec()),
+    };
+    let masked = HeadTail::new(
+        match caller {
+            Caller::Server => KEPT,
+            Caller::Script => MOST_STDOUT / 2,
+        },
+        secrets.masker(),
+    );
+    match wait(&mut child, (output, masked), &mut tree, (task, control), handles, watch) {
+        Ok(end) => Ok(result(command, end, task, caller, watch)),
         Err(e) => {
             // Not left behind: it would be tried again beside itself.
-            Reach::of(caller, child.id()).signal(Signal::KILL);
+            kill_all(&mut tree, task, control);
             let _ = child.wait();
-            failed(Failure {
-                error_type: ErrorType::Spawn,
-                message: format!("cannot wait for the process: {e}"),
-            })
+            failed(cannot_wait(&e))
+        }
+    }
+}
+
+fn cannot_wait(e: &std::io::Error) -> Failure {
+    Failure {
+        error_type: ErrorType::Spawn,
+        message: format!("cannot wait for the process: {e}"),
+    }
+}
+
+/// What is needed to wait for a process, taken before it is started: a shortage found out afterwards would end a step that has begun.
+struct Handles {
+    /// Rung by a stop.
+    bell: Arc<OwnedFd>,
+    /// Let go of when the handle of the process takes its place.
+    spare: OwnedFd,
+}
+
+impl Handles {
+    fn open() -> std::io::Result<Self> {
+        let bell = || eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
+        Ok(Self {
+            bell: Arc::new(bell()?),
+            spare: bell()?,
+        })
+    }
+}
+
+/// Kills all that the attempt has started, and waits until it has ended: the next attempt must not run beside it. Only a server that stops does not
+/// wait for what outlives SIGKILL.
+fn kill_all(tree: &mut ProcessTree, task: &Task<'_>, control: &Control) {
+    let mut reported = Vec::new();
+    loop {
+        let left = tree.kill();
+        if left.is_empty() || control.asked() == Some(StopKind::GiveUp) {
+            return;
+        }
+        if left != reported {
+            (task.notice)(Notice::Surviving(left.clone()));
+            reported = left;
         }
     }
 }
@@ -91,7 +128,7 @@ pub(super) fn run(command: &Command, task: &Task<'_>, control: &Control, caller:
 /// How a process ended.
 struct End {
     status: ExitStatus,
-    output: Capped,
+    output: HeadTail,
     stopped: Option<StopKind>,
     timed_out: bool,
 }
@@ -99,25 +136,20 @@ struct End {
 /// Reads the output and waits for the end, the deadline, or a stop.
 fn wait(
     child: &mut Child,
-    mut output: PipeReader,
-    time_left: Option<Duration>,
-    control: &Control,
-    caller: Caller,
+    (mut output, mut kept): (PipeReader, HeadTail),
+    tree: &mut ProcessTree,
+    (task, control): (&Task<'_>, &Control),
+    Handles { bell, spare }: Handles,
     watch: Stopwatch,
 ) -> std::io::Result<End> {
-    let pid = child.id();
-    let exit = machine::exit_watch(pid)?;
-    let mut reach = Reach::of(caller, pid);
-    let bell = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+    let time_left = task.time_left;
+    drop(spare);
+    let exit = machine::exit_watch(child.id())?;
     let ring = Arc::clone(&bell);
     let _hooked = control.while_hooked(move || {
         let _ = rustix::io::write(&*ring, &1_u64.to_ne_bytes());
     });
     rustix::io::ioctl_fionbio(&output, true)?;
-    let mut kept = Capped::new(match caller {
-        Caller::Server => KEPT,
-        Caller::Script => MOST_STDOUT / 2,
-    });
     let (mut timed_out, mut term_sent, mut killed, mut pipe_open) = (false, None::<Stopwatch>, false, true);
     loop {
         let until_kill = term_sent.map(|sent| GRACE.saturating_sub(sent.elapsed()));
@@ -125,7 +157,7 @@ fn wait(
         let timeout = if killed { None } else { until_kill.or(until_deadline) };
         let ready = wait_for(&exit, &bell, pipe_open.then_some(&output), timeout)?;
         if ready.pipe {
-            pipe_open = kept.take_from(&mut output);
+            pipe_open = kept.take_turn(&mut output);
         }
         if ready.exit {
             break;
@@ -137,22 +169,22 @@ fn wait(
         timed_out |= asked.is_none() && time_left.is_some_and(|d| watch.elapsed() >= d);
         let at_once = asked >= Some(StopKind::Terminate);
         if !killed && (at_once || term_sent.is_some_and(|sent| sent.elapsed() >= GRACE)) {
-            reach.signal(Signal::KILL);
+            tree.signal(Signal::KILL);
             killed = true;
         } else if term_sent.is_none() && !killed && (asked.is_some() || timed_out) {
-            reach.signal(Signal::TERM);
+            tree.signal(Signal::TERM);
             term_sent = Some(Stopwatch::start());
         }
     }
     let stopped = control.asked();
     if timed_out || stopped.is_some() {
-        // Grandchildren in the group go with it, also where the leader has obeyed; before `wait` lets go of the id.
-        reach.signal(Signal::KILL);
+        // All that it has started goes with it, also where it has obeyed itself; before `wait` lets go of the id.
+        kill_all(tree, task, control);
     }
     let status = child.wait()?;
     if pipe_open {
-        // What is in the pipe by now; a grandchild that keeps it open is not waited for.
-        kept.take_from(&mut output);
+        // A grandchild that keeps it open is not waited for.
+        kept.take_rest(&mut output);
     }
     Ok(End {
         status,
@@ -169,7 +201,7 @@ struct Ready {
 
 fn wait_for(
     exit: &impl std::os::fd::AsFd,
-    bell: &Arc<std::os::fd::OwnedFd>,
+    bell: &Arc<OwnedFd>,
     pipe: Option<&PipeReader>,
     timeout: Option<Duration>,
 ) -> std::io::Result<Ready> {
@@ -192,13 +224,7 @@ fn wait_for(
     })
 }
 
-fn result(
-    command: &Command,
-    end: End,
-    task: &Task<'_>,
-    (secrets, caller): (&Secrets, Caller),
-    watch: Stopwatch,
-) -> AttemptResult {
+fn result(command: &Command, end: End, task: &Task<'_>, caller: Caller, watch: Stopwatch) -> AttemptResult {
     let exit_code = end.status.code();
     let of = |error_type, message: String| Ending::Failed(Failure { error_type, message });
     let ending = match (end.stopped, end.timed_out, exit_code, end.status.signal()) {
@@ -217,10 +243,9 @@ fn result(
         (None, false, Some(code), _) => of(ErrorType::NonZeroExit, format!("exit {code}")),
         (None, false, None, signal) => of(ErrorType::Signal, format!("killed by signal {}", signal.unwrap_or_default())),
     };
-    let output = secrets.masked(end.output.into_bytes());
     AttemptResult {
         exit_code,
-        output,
+        output: end.output.into_bytes(),
         ..AttemptResult::new(ending, watch.elapsed_ms())
     }
 }
@@ -255,7 +280,9 @@ mod tests {
                 time_left,
                 limit: time_left,
                 environment: &[],
+                marks: &[],
                 spawned: &|_| {},
+                notice: &|_| {},
             },
             &Control::default(),
         )
@@ -314,7 +341,9 @@ mod tests {
                 time_left: None,
                 limit: None,
                 environment: &[],
+                marks: &[],
                 spawned: &|_| {},
+                notice: &|_| {},
             },
             &control,
         );

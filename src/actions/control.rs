@@ -1,6 +1,7 @@
 //! How an attempt that is being made is told to stop.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::run::outcome::Ending;
 
@@ -30,7 +31,11 @@ type Hook = Box<dyn Fn() + Send>;
 
 /// Shared between whoever makes attempts of a run and whoever may stop it.
 #[derive(Default)]
-pub(crate) struct Control(Mutex<Inner>);
+pub(crate) struct Control {
+    inner: Mutex<Inner>,
+    /// Notified at each stop.
+    stopped: Condvar,
+}
 
 #[derive(Default)]
 struct Inner {
@@ -41,8 +46,9 @@ struct Inner {
 impl Control {
     /// Asks for a stop; a stronger one replaces a weaker one.
     pub(crate) fn stop(&self, kind: StopKind) {
-        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.asked = inner.asked.max(Some(kind));
+        self.stopped.notify_all();
         if let Some(hook) = &inner.hook {
             hook();
         }
@@ -50,12 +56,19 @@ impl Control {
 
     /// What has been asked for, if anything.
     pub(crate) fn asked(&self) -> Option<StopKind> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).asked
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).asked
+    }
+
+    /// Waits for so long, or until a stop is asked for.
+    pub(super) fn wait(&self, span: Duration) {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = inner.asked;
+        drop(self.stopped.wait_timeout_while(inner, span, |inner| inner.asked == before));
     }
 
     /// Calls `hook` at each stop from now on, and at once where one has been asked for already; until the guard is dropped.
     pub(super) fn while_hooked(&self, hook: impl Fn() + Send + 'static) -> Hooked<'_> {
-        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         if inner.asked.is_some() {
             hook();
         }
@@ -69,6 +82,6 @@ pub(super) struct Hooked<'a>(&'a Control);
 
 impl Drop for Hooked<'_> {
     fn drop(&mut self) {
-        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).hook = None;
+        self.0.inner.lock().unwrap_or_else(PoisonError::into_inner).hook = None;
     }
 }

@@ -1,14 +1,15 @@
 //! A probe of a name: it must resolve, and to what is expected.
 
 use std::io::{Read as _, Write as _};
-use std::net::{IpAddr, ToSocketAddrs as _, UdpSocket};
+use std::net::{IpAddr, UdpSocket};
 use std::time::Duration;
 
 use simple_dns::rdata::RData;
 use simple_dns::{CLASS, Name, Packet, PacketFlag, QTYPE, Question, RCODE, TYPE};
 
-use super::bounded::bounded;
-use super::tcp::{connect, too_late};
+use super::shortage::{Shortage, Trouble};
+use super::tcp::{addresses, connect, too_late};
+use super::with_deadline::with_deadline;
 use super::{Control, Task};
 use crate::clock::Stopwatch;
 use crate::run::outcome::{AttemptResult, Ending, ErrorType, Failure};
@@ -22,17 +23,18 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const TRIES: usize = 2;
 
 /// Looks the name up.
-pub(super) fn probe(dns: &Dns, task: &Task<'_>, control: &Control) -> AttemptResult {
+pub(super) fn probe(dns: &Dns, task: &Task<'_>, control: &Control) -> Result<AttemptResult, Shortage> {
     let watch = Stopwatch::start();
     let asked = dns.clone();
-    let found = bounded(task.time_left, control, move || look_up(&asked));
+    let found = with_deadline(task.time_left, control, move || look_up(&asked));
     let ending = match (control.asked(), found) {
         (Some(kind), _) => kind.ending(),
-        (None, Some(Ok(answers))) => judge(dns, &answers),
-        (None, Some(Err(failure))) => Ending::Failed(failure),
-        (None, None) => Ending::Failed(too_late(&format!("the look-up of {}", dns.name), task.limit)),
+        (None, Ok(Some(Ok(answers)))) => judge(dns, &answers),
+        (None, Ok(Some(Err(Trouble::Failed(failure))))) | (None, Err(Trouble::Failed(failure))) => Ending::Failed(failure),
+        (None, Ok(Some(Err(Trouble::Short(shortage))))) | (None, Err(Trouble::Short(shortage))) => return Err(shortage),
+        (None, Ok(None)) => Ending::Failed(too_late(&format!("the look-up of {}", dns.name), task.limit)),
     };
-    AttemptResult::new(ending, watch.elapsed_ms())
+    Ok(AttemptResult::new(ending, watch.elapsed_ms()))
 }
 
 fn judge(dns: &Dns, answers: &[String]) -> Ending {
@@ -66,13 +68,11 @@ fn failed(message: String) -> Failure {
 }
 
 /// The answers, as text.
-fn look_up(dns: &Dns) -> Result<Vec<String>, Failure> {
+fn look_up(dns: &Dns) -> Result<Vec<String>, Trouble> {
     if dns.server.is_none() && matches!(dns.record, Record::A | Record::Aaaa) {
-        // As every program of this machine does, `/etc/hosts` included.
-        let found = (dns.name.as_str(), 0).to_socket_addrs();
-        let found = found.map_err(|_| failed(format!("cannot find the host {}", dns.name)))?;
+        let found = addresses(&dns.name, 0)?.ok_or_else(|| failed(format!("cannot find the host {}", dns.name)))?;
         let wanted = |ip: &IpAddr| ip.is_ipv4() == (dns.record == Record::A);
-        let mut answers: Vec<String> = found.map(|a| a.ip()).filter(wanted).map(|ip| ip.to_string()).collect();
+        let mut answers: Vec<String> = found.iter().map(|a| a.ip()).filter(wanted).map(|ip| ip.to_string()).collect();
         answers.dedup();
         return Ok(answers);
     }
@@ -84,10 +84,11 @@ fn look_up(dns: &Dns) -> Result<Vec<String>, Failure> {
     for (host, port) in servers.iter().flat_map(|s| std::iter::repeat_n(s, TRIES)) {
         match ask(dns, host, *port) {
             Ok(answers) => return Ok(answers),
-            Err(failure) => last = failure,
+            Err(Trouble::Failed(failure)) => last = failure,
+            Err(short @ Trouble::Short(_)) => return Err(short),
         }
     }
-    Err(last)
+    Err(last.into())
 }
 
 /// The servers that this machine asks.
@@ -97,7 +98,7 @@ fn name_servers() -> Vec<(String, u16)> {
     named.map(|server| (server.trim().to_owned(), PORT)).collect()
 }
 
-fn ask(dns: &Dns, host: &str, port: u16) -> Result<Vec<String>, Failure> {
+fn ask(dns: &Dns, host: &str, port: u16) -> Result<Vec<String>, Trouble> {
     let told = |e: &dyn std::fmt::Display| failed(format!("cannot ask {host}:{port} for {}: {e}", dns.name));
     let name = Name::new(&dns.name).map_err(|e| told(&e))?;
     let id = u16::try_from(crate::machine::pid() & 0xffff).unwrap_or_default();
@@ -107,7 +108,8 @@ fn ask(dns: &Dns, host: &str, port: u16) -> Result<Vec<String>, Failure> {
         .questions
         .push(Question::new(name, QTYPE::TYPE(kind(dns.record)), CLASS::IN.into(), false));
     let query = query.build_bytes_vec().map_err(|e| told(&e))?;
-    let socket = UdpSocket::bind(if host.contains(':') { "[::]:0" } else { "0.0.0.0:0" }).map_err(|e| told(&e))?;
+    let socket = UdpSocket::bind(if host.contains(':') { "[::]:0" } else { "0.0.0.0:0" });
+    let socket = socket.map_err(|e| Shortage::of(&e).map_or_else(|| told(&e).into(), Trouble::Short))?;
     socket.connect((host, port)).map_err(|e| told(&e))?;
     socket.set_read_timeout(Some(PATIENCE)).map_err(|e| told(&e))?;
     socket.send(&query).map_err(|e| told(&e))?;
@@ -120,14 +122,14 @@ fn ask(dns: &Dns, host: &str, port: u16) -> Result<Vec<String>, Failure> {
     }
     let answer = Packet::parse(&buffer).map_err(|e| told(&e))?;
     if answer.id() != id {
-        return Err(told(&"the answer is to another question"));
+        return Err(told(&"the answer is to another question").into());
     }
     let code = answer.rcode();
     if code == RCODE::NameError {
-        return Err(failed(format!("there is no name {}", dns.name)));
+        return Err(failed(format!("there is no name {}", dns.name)).into());
     }
     if code != RCODE::NoError {
-        return Err(told(&format!("{code:?}")));
+        return Err(told(&format!("{code:?}")).into());
     }
     Ok(answer
         .answers
@@ -137,7 +139,7 @@ fn ask(dns: &Dns, host: &str, port: u16) -> Result<Vec<String>, Failure> {
 }
 
 /// Asks again for an answer that is too long for a datagram.
-fn over_tcp(query: &[u8], host: &str, port: u16) -> Result<Vec<u8>, Failure> {
+fn over_tcp(query: &[u8], host: &str, port: u16) -> Result<Vec<u8>, Trouble> {
     let mut stream = connect(host, port, Some(PATIENCE))?;
     let mut exchange = || -> std::io::Result<Vec<u8>> {
         stream.set_read_timeout(Some(PATIENCE))?;
@@ -150,7 +152,7 @@ fn over_tcp(query: &[u8], host: &str, port: u16) -> Result<Vec<u8>, Failure> {
         stream.read_exact(&mut answer)?;
         Ok(answer)
     };
-    exchange().map_err(|e| failed(format!("cannot ask {host}:{port}: {e}")))
+    exchange().map_err(|e| failed(format!("cannot ask {host}:{port}: {e}")).into())
 }
 
 fn kind(record: Record) -> TYPE {

@@ -8,14 +8,18 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ureq::Agent;
-use ureq::config::{Config, RedirectAuthHeaders};
+use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::tls::{PemItem, RootCerts, TlsConfig};
-use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
 use super::judge::judge;
+use super::redirect::Redirect;
 use super::secrets::Secrets;
+use super::shortage::{Shortage, Trouble};
+use super::tcp::addresses;
+use super::with_deadline::with_deadline;
 use super::{Control, Task, certificate};
 use crate::clock::Stopwatch;
 use crate::run::outcome::{AttemptResult, Ending, ErrorType, Failure};
@@ -24,6 +28,8 @@ use crate::spec::describe::spoken;
 
 /// How much of a body is read: enough to see that the answer is whole, for ordinary answers.
 const MAX_BODY: u64 = 256 * 1024;
+/// How long the headers of an answer may be.
+const MAX_HEADERS: usize = 32 * 1024;
 /// How much of a body is judged, where that is asked for.
 const MAX_JUDGED: u64 = 1024 * 1024;
 
@@ -46,45 +52,60 @@ fn new_agent() -> Agent {
         // Each probe connects anew: a connection kept from before would hide that nobody listens any more.
         .max_idle_connections(0)
         .max_idle_connections_per_host(0)
-        .input_buffer_size(16 * 1024)
+        .max_response_header_size(MAX_HEADERS)
+        // One more: headers that fill the buffer would look like a connection that was closed.
+        .input_buffer_size(MAX_HEADERS + 1024)
         .output_buffer_size(8 * 1024)
         .user_agent(concat!("tempo/", env!("CARGO_PKG_VERSION")))
         .tls_config(TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build())
         .build();
-    Agent::with_parts(config, DefaultConnector::default(), LiteralFirst(DefaultResolver::default()))
+    Agent::with_parts(config, DefaultConnector::default(), Lookup)
 }
 
-/// Answers IP literals at once: the default resolver starts a thread for each look-up that has a deadline.
+/// Answers IP literals at once, and looks names up on a thread of its own where there is a deadline.
 #[derive(Debug)]
-struct LiteralFirst(DefaultResolver);
+struct Lookup;
 
-impl Resolver for LiteralFirst {
-    fn resolve(&self, uri: &Uri, config: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
+impl Resolver for Lookup {
+    fn resolve(&self, uri: &Uri, _: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-        let default_port = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+        let port = uri
+            .port_u16()
+            .unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
+        let mut found = self.empty();
         if let Ok(ip) = host.parse::<IpAddr>() {
-            let mut found = self.empty();
-            found.push(SocketAddr::new(ip, uri.port_u16().unwrap_or(default_port)));
+            found.push(SocketAddr::new(ip, port));
             return Ok(found);
         }
-        // A look-up that fails has no error kind of its own.
-        let found = self.0.resolve(uri, config, timeout);
-        found.map_err(|e| {
-            if matches!(e, ureq::Error::Io(_)) {
-                ureq::Error::HostNotFound
-            } else {
-                e
-            }
-        })
+        let asked = host.to_owned();
+        let limit = timeout.not_zero().map(|d| *d);
+        let answer = with_deadline(limit, &Control::default(), move || addresses(&asked, port));
+        let failed = |trouble| match trouble {
+            Trouble::Short(shortage) => ureq::Error::Other(Box::new(shortage)),
+            Trouble::Failed(failure) => std::io::Error::other(failure.message).into(),
+        };
+        let Some(answer) = answer.map_err(failed)? else {
+            return Err(ureq::Error::Timeout(timeout.reason));
+        };
+        let addresses = answer.map_err(failed)?.unwrap_or_default();
+        if addresses.is_empty() {
+            return Err(ureq::Error::HostNotFound);
+        }
+        // As many as there is room for.
+        let _ = addresses.into_iter().try_for_each(|address| found.try_push(address));
+        Ok(found)
     }
 }
 
 /// Makes the request and judges the answer.
-pub(super) fn probe(http: &Http, task: &Task<'_>, control: &Control) -> AttemptResult {
+///
+/// # Errors
+/// A shortage: no connection could be made.
+pub(super) fn probe(http: &Http, task: &Task<'_>, control: &Control) -> Result<AttemptResult, Shortage> {
     let watch = Stopwatch::start();
     let secrets = match Secrets::of(http) {
         Ok(secrets) => secrets,
-        Err(failure) => return AttemptResult::new(Ending::Failed(failure), watch.elapsed_ms()),
+        Err(failure) => return Ok(AttemptResult::new(Ending::Failed(failure), watch.elapsed_ms())),
     };
     let agent = agent();
     let for_stop = agent.clone();
@@ -94,9 +115,9 @@ pub(super) fn probe(http: &Http, task: &Task<'_>, control: &Control) -> AttemptR
     let elapsed = watch.elapsed();
     let status_code = answer.as_ref().ok().map(|a| a.status);
     let mut judged = match answer {
-        Ok(answer) => judge(http, &answer, elapsed, &|text| secrets.masked_text(text)),
-        Err(Refusal::Request(e)) => Err(failure(&e, &http.url, task.limit)),
-        Err(Refusal::Told(failure)) => Err(failure),
+        Ok(answer) => judge(http, &answer, elapsed, &|text| secrets.masked_text(text)).map_err(Trouble::Failed),
+        Err(Refusal::Request(e)) => Err(trouble(&e, &http.url, task.limit)),
+        Err(Refusal::Told(failure)) => Err(failure.into()),
     };
     if let (Ok(()), Some(days)) = (&judged, http.right.min_certificate_days) {
         let time_left = task.time_left.map(|t| t.saturating_sub(elapsed));
@@ -105,19 +126,20 @@ pub(super) fn probe(http: &Http, task: &Task<'_>, control: &Control) -> AttemptR
     if let Some(kind) = control.asked() {
         // An agent that was shut down serves no more requests.
         AGENT.with_borrow_mut(Option::take);
-        return AttemptResult::new(kind.ending(), watch.elapsed_ms());
+        return Ok(AttemptResult::new(kind.ending(), watch.elapsed_ms()));
     }
     let ending = match judged {
         Ok(()) => Ending::Ok,
-        Err(failure) => Ending::Failed(Failure {
+        Err(Trouble::Short(shortage)) => return Err(shortage),
+        Err(Trouble::Failed(failure)) => Ending::Failed(Failure {
             message: secrets.masked_text(&failure.message),
             ..failure
         }),
     };
-    AttemptResult {
+    Ok(AttemptResult {
         status_code,
         ..AttemptResult::new(ending, watch.elapsed_ms())
-    }
+    })
 }
 
 /// What came back.
@@ -142,29 +164,19 @@ impl<E: Into<ureq::Error>> From<E> for Refusal {
     }
 }
 
+/// Makes the request and follows the redirects that it allows; the last answer.
 fn ask(agent: &Agent, http: &Http, secrets: &Secrets, time_left: Option<Duration>) -> Result<Answer, Refusal> {
-    let mut request = ureq::http::Request::builder()
-        .method(http.method.as_str())
-        .uri(http.url.as_str());
-    for (name, value) in &http.headers {
-        request = request.header(name, secrets.revealed(value));
+    let watch = Stopwatch::start();
+    let left = || time_left.map(|left| left.saturating_sub(watch.elapsed()));
+    let mut at = Redirect::begin(http);
+    let mut response = request(agent, http, secrets, &at, left())?;
+    for _ in 0..http.redirects {
+        match at.follow(response.status(), response.headers()).map_err(Refusal::Told)? {
+            Some(next) => at = next,
+            None => break,
+        }
+        response = request(agent, http, secrets, &at, left())?;
     }
-    if let Some((user, password)) = &http.basic_auth {
-        let pair = format!("{}:{}", secrets.revealed(user), secrets.revealed(password));
-        request = request.header("authorization", format!("Basic {}", STANDARD.encode(pair)));
-    }
-    if let Some(token) = &http.bearer {
-        request = request.header("authorization", format!("Bearer {}", secrets.revealed(token)));
-    }
-    let mut response = match &http.body {
-        None => agent.run(configured(agent, http, request.body(())?, time_left)?)?,
-        Some(body) => agent.run(configured(
-            agent,
-            http,
-            request.body(secrets.revealed(body).to_owned())?,
-            time_left,
-        )?)?,
-    };
     let status = response.status().as_u16();
     let mut kept = Vec::new();
     let mut body = response.body_mut().as_reader();
@@ -183,7 +195,36 @@ fn ask(agent: &Agent, http: &Http, secrets: &Secrets, time_left: Option<Duration
     })
 }
 
-/// The request with what is its own: a deadline, redirects, whom it trusts.
+/// Makes one request, with the credentials where they may go.
+fn request(
+    agent: &Agent,
+    http: &Http,
+    secrets: &Secrets,
+    at: &Redirect,
+    time_left: Option<Duration>,
+) -> Result<ureq::http::Response<ureq::Body>, Refusal> {
+    let mut request = ureq::http::Request::builder().method(at.method.as_str()).uri(at.url.as_str());
+    for (name, value) in http.headers.iter().filter(|(name, _)| at.may_carry(name)) {
+        request = request.header(name, secrets.revealed(value));
+    }
+    if let Some((user, password)) = http.basic_auth.as_ref().filter(|_| at.same_host) {
+        let pair = format!("{}:{}", secrets.revealed(user), secrets.revealed(password));
+        request = request.header("authorization", format!("Basic {}", STANDARD.encode(pair)));
+    }
+    if let Some(token) = http.bearer.as_ref().filter(|_| at.same_host) {
+        request = request.header("authorization", format!("Bearer {}", secrets.revealed(token)));
+    }
+    let response = match http.body.as_ref().filter(|_| at.with_body) {
+        None => agent.run(configured(agent, http, request.body(())?, time_left)?)?,
+        Some(body) => {
+            let body = secrets.revealed(body).to_owned();
+            agent.run(configured(agent, http, request.body(body)?, time_left)?)?
+        }
+    };
+    Ok(response)
+}
+
+/// The request with its deadline and whom it trusts.
 fn configured<B: ureq::AsSendBody>(
     agent: &Agent,
     http: &Http,
@@ -191,13 +232,6 @@ fn configured<B: ureq::AsSendBody>(
     time_left: Option<Duration>,
 ) -> Result<ureq::http::Request<B>, Refusal> {
     let mut config = agent.configure_request(request).timeout_global(time_left);
-    if http.redirects > 0 {
-        // After the last one the answer is judged as it is.
-        config = config
-            .max_redirects(http.redirects)
-            .max_redirects_will_error(false)
-            .redirect_auth_headers(RedirectAuthHeaders::SameHost);
-    }
     if http.insecure || http.ca_file.is_some() {
         let roots = http.ca_file.as_deref().map_or(Ok(RootCerts::PlatformVerifier), trusted)?;
         let tls = TlsConfig::builder()
@@ -234,13 +268,21 @@ fn trusted(file: &str) -> Result<RootCerts, Refusal> {
     clippy::wildcard_enum_match_arm,
     reason = "other people's errors: new ones are told as they are"
 )]
-pub(super) fn failure(e: &ureq::Error, url: &str, limit: Option<Duration>) -> Failure {
+fn trouble(e: &ureq::Error, url: &str, limit: Option<Duration>) -> Trouble {
+    let shortage = match e {
+        ureq::Error::Io(io) => Shortage::of(io),
+        ureq::Error::Other(other) => other.downcast_ref::<Shortage>().cloned(),
+        _ => None,
+    };
+    if let Some(shortage) = shortage {
+        return Trouble::Short(shortage);
+    }
     let of = |error_type, message: String| Failure { error_type, message };
     let timeout = || {
         let limit = limit.map_or_else(String::new, |d| format!(" within {}", spoken(d.as_millis())));
         of(ErrorType::Timeout, format!("no answer from {url}{limit}"))
     };
-    match e {
+    let failure = match e {
         ureq::Error::Timeout(_) => timeout(),
         ureq::Error::HostNotFound => of(ErrorType::Dns, format!("cannot find the host of {url}")),
         ureq::Error::ConnectionFailed => of(ErrorType::Connect, format!("cannot connect to {url}")),
@@ -256,6 +298,18 @@ pub(super) fn failure(e: &ureq::Error, url: &str, limit: Option<Duration>) -> Fa
             ErrorKind::UnexpectedEof => of(ErrorType::Network, format!("connection closed by {url} in mid-answer")),
             _ => of(ErrorType::Network, format!("cannot talk to {url}: {io}")),
         },
+        ureq::Error::LargeResponseHeader(_, most) => of(
+            ErrorType::Network,
+            format!(
+                "the headers from {url} are longer than {} KiB, the most that tempo reads",
+                most / 1024
+            ),
+        ),
+        other if other.to_string().contains("too many headers") => of(
+            ErrorType::Network,
+            format!("the answer from {url} has more than 128 headers, the most that tempo reads"),
+        ),
         other => of(ErrorType::Network, format!("cannot talk to {url}: {other}")),
-    }
+    };
+    Trouble::Failed(failure)
 }

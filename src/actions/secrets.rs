@@ -1,6 +1,5 @@
 //! Values that are read from the environment when a step runs, never stored, and masked in whatever is.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
@@ -22,10 +21,15 @@ impl Secrets {
         let mut known = BTreeMap::new();
         for (what, text) in texts {
             let Some(name) = text.strip_prefix("env:") else { continue };
-            let secret = machine::environment(name).ok_or_else(|| Failure {
+            let refuse = |message: String| Failure {
                 error_type: ErrorType::Spawn,
-                message: format!("`{name}` is not set where tempo runs, for `{what}`"),
-            })?;
+                message,
+            };
+            // Neither the value nor a part of it may stand in a message.
+            let secret = machine::variable(name)
+                .ok_or_else(|| refuse(format!("`{name}` is not set where tempo runs, for `{what}`")))?
+                .into_string()
+                .map_err(|_| refuse(format!("`{name}` is not valid UTF-8 where tempo runs, for `{what}`")))?;
             known.insert(text.to_owned(), secret);
         }
         Ok(Self(known))
@@ -64,27 +68,90 @@ impl Secrets {
         self.0.get(text).map_or(text, String::as_str)
     }
 
-    /// Bytes without the values.
-    pub(super) fn masked(&self, mut bytes: Vec<u8>) -> Vec<u8> {
-        for secret in self.values().into_iter().map(str::as_bytes) {
-            let mut clean = Vec::with_capacity(bytes.len());
-            let mut rest = bytes.as_slice();
-            while let Some(at) = rest.windows(secret.len()).position(|w| w == secret) {
-                clean.extend(&rest[..at]);
-                clean.extend(b"***");
-                rest = &rest[at + secret.len()..];
-            }
-            clean.extend(rest);
-            bytes = clean;
+    /// A masker of the values, and of what base64 makes of them.
+    pub(super) fn masker(&self) -> Masker {
+        let encoded = self
+            .0
+            .values()
+            .filter(|s| !s.is_empty())
+            .map(|s| STANDARD.encode(s).into_bytes());
+        let plain = self.values().into_iter().map(|s| s.as_bytes().to_vec());
+        let secrets: Vec<Vec<u8>> = plain.chain(encoded).collect();
+        let mut begins = [false; 256];
+        for secret in &secrets {
+            begins[usize::from(secret[0])] = true;
         }
-        bytes
+        Masker {
+            longest: secrets.iter().map(Vec::len).max().unwrap_or_default(),
+            secrets,
+            begins,
+            pending: Vec::new(),
+            covered: 0,
+        }
     }
 
     /// A text without the values, nor what base64 makes of them.
     pub(super) fn masked_text(&self, text: &str) -> String {
-        let masked = self.values().into_iter().fold(Cow::Borrowed(text), |text, secret| {
-            Cow::Owned(text.replace(secret, "***").replace(&STANDARD.encode(secret), "***"))
-        });
-        masked.into_owned()
+        let mut clean = Vec::new();
+        let mut masker = self.masker();
+        masker.mask(text.as_bytes(), |bytes| clean.extend(bytes));
+        masker.finish(|bytes| clean.extend(bytes));
+        String::from_utf8_lossy(&clean).into_owned()
+    }
+
+    #[cfg(test)]
+    pub(super) fn of_values<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
+        Self(values.into_iter().map(|v| (v.to_owned(), v.to_owned())).collect())
+    }
+}
+
+/// What stands in the place of a secret.
+const MASK: &[u8] = b"***";
+
+/// Masks secrets in a stream, also where one is split between two writes or two of them overlap.
+pub(super) struct Masker {
+    secrets: Vec<Vec<u8>>,
+    longest: usize,
+    /// The bytes that a secret begins with.
+    begins: [bool; 256],
+    /// What has not been passed on: a secret may begin in it.
+    pending: Vec<u8>,
+    /// How many bytes from the beginning of `pending` are part of a secret whose mask has been passed on.
+    covered: usize,
+}
+
+impl Masker {
+    /// Passes on what is certain by now.
+    pub(super) fn mask(&mut self, bytes: &[u8], pass: impl FnMut(&[u8])) {
+        self.pending.extend(bytes);
+        let certain = self.pending.len().saturating_sub(self.longest.saturating_sub(1));
+        self.pass_on(certain, pass);
+    }
+
+    /// Passes on the rest: nothing follows.
+    pub(super) fn finish(&mut self, pass: impl FnMut(&[u8])) {
+        self.pass_on(self.pending.len(), pass);
+    }
+
+    fn pass_on(&mut self, certain: usize, mut pass: impl FnMut(&[u8])) {
+        let (mut from, mut covered) = (0, self.covered);
+        for at in 0..certain {
+            if !self.begins[usize::from(self.pending[at])] {
+                continue;
+            }
+            let found = self.secrets.iter().filter(|secret| self.pending[at..].starts_with(secret));
+            let Some(end) = found.map(|secret| at + secret.len()).max() else {
+                continue;
+            };
+            if at >= covered {
+                pass(&self.pending[from.max(covered)..at]);
+                pass(MASK);
+            }
+            from = at;
+            covered = covered.max(end);
+        }
+        pass(&self.pending[from.max(covered).min(certain)..certain]);
+        self.pending.drain(..certain);
+        self.covered = covered.saturating_sub(certain);
     }
 }

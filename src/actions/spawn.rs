@@ -1,5 +1,6 @@
 //! A process started for a command: its program found, its environment, folder, user, stdin and the pipe that it writes to.
 
+use std::ffi::OsString;
 use std::io::{PipeReader, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -8,6 +9,7 @@ use std::process::{Child, Stdio};
 use super::Task;
 use super::command::Caller;
 use super::secrets::Secrets;
+use super::shortage::{Shortage, Trouble};
 use crate::machine::{self, User};
 use crate::run::outcome::{ErrorType, Failure};
 use crate::run::step::Command;
@@ -24,19 +26,27 @@ pub(super) fn spawn(
     task: &Task<'_>,
     secrets: &Secrets,
     caller: Caller,
-) -> Result<(Child, PipeReader), Failure> {
+) -> Result<(Child, PipeReader), Trouble> {
     let failure = |message: String| Failure {
         error_type: ErrorType::Spawn,
         message,
+    };
+    let unless_short = |e: std::io::Error, what: &str| match Shortage::at_start(&e) {
+        Some(shortage) => Trouble::Short(shortage),
+        None => failure(format!("{what}: {e}")).into(),
     };
     let program = &command.argv[0];
     // A missing folder and a missing program are one error to the kernel: look at the folder first (facts.md).
     if let Some(cwd) = &command.cwd
         && !Path::new(cwd).is_dir()
     {
-        return Err(failure(format!("the folder `{cwd}` does not exist")));
+        return Err(failure(format!("the folder `{cwd}` does not exist")).into());
     }
-    let path = command.env.get("PATH").cloned().or_else(|| machine::environment("PATH"));
+    let path = command
+        .env
+        .get("PATH")
+        .map(OsString::from)
+        .or_else(|| machine::variable("PATH"));
     let found = machine::find_program(program, path.as_deref()).ok_or_else(|| {
         let line = if program.contains(' ') {
             "; a line for the shell is given with `--shell`"
@@ -45,7 +55,7 @@ pub(super) fn spawn(
         };
         failure(format!("no program is named `{program}`{line}"))
     })?;
-    let pipe = |e: std::io::Error| failure(format!("cannot make a pipe: {e}"));
+    let pipe = |e: std::io::Error| unless_short(e, "cannot make a pipe");
     let (reader, writer) = std::io::pipe().map_err(pipe)?;
     let mut process = std::process::Command::new(found);
     process
@@ -72,9 +82,7 @@ pub(super) fn spawn(
     let mut becomes = None;
     if let Some(user) = &command.user {
         if !machine::is_root() {
-            return Err(failure(format!(
-                "tempo does not run as root, so it cannot run a step as `{user}`"
-            )));
+            return Err(failure(format!("tempo does not run as root, so it cannot run a step as `{user}`")).into());
         }
         let user = User::named(user).map_err(failure)?;
         // As cron does; what the step sets itself stays.
@@ -86,7 +94,7 @@ pub(super) fn spawn(
         Some(user) => user.do_as(|| process.spawn()),
         None => process.spawn(),
     };
-    let mut child = spawned.map_err(|e| failure(format!("cannot start `{program}` in `{}`: {e}", folder_of(command))))?;
+    let mut child = spawned.map_err(|e| unless_short(e, &format!("cannot start `{program}` in `{}`", folder_of(command))))?;
     // The parent's copies of the writing end go with `process`, so that the pipe ends when the last child lets go of it.
     drop(process);
     if let (Some(text), Some(mut stdin)) = (command.stdin.clone(), child.stdin.take()) {

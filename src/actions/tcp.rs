@@ -4,7 +4,8 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::time::Duration;
 
-use super::bounded::bounded;
+use super::shortage::{Shortage, Trouble};
+use super::with_deadline::with_deadline;
 use super::{Control, Task};
 use crate::clock::Stopwatch;
 use crate::run::outcome::{AttemptResult, Ending, ErrorType, Failure};
@@ -14,17 +15,18 @@ use crate::spec::describe::spoken;
 const LONGEST: Duration = Duration::from_mins(1);
 
 /// Makes the connection, and lets go of it.
-pub(super) fn probe((host, port): (&str, u16), task: &Task<'_>, control: &Control) -> AttemptResult {
+pub(super) fn probe((host, port): (&str, u16), task: &Task<'_>, control: &Control) -> Result<AttemptResult, Shortage> {
     let watch = Stopwatch::start();
     let (to, limit) = (host.to_owned(), task.time_left);
-    let connected = bounded(limit, control, move || connect(&to, port, limit).map(|_| ()));
+    let connected = with_deadline(limit, control, move || connect(&to, port, limit).map(|_| ()));
     let ending = match (control.asked(), connected) {
         (Some(kind), _) => kind.ending(),
-        (None, Some(Ok(()))) => Ending::Ok,
-        (None, Some(Err(failure))) => Ending::Failed(failure),
-        (None, None) => Ending::Failed(too_late(&format!("{host}:{port}"), task.limit)),
+        (None, Ok(Some(Ok(())))) => Ending::Ok,
+        (None, Ok(Some(Err(Trouble::Failed(failure))))) | (None, Err(Trouble::Failed(failure))) => Ending::Failed(failure),
+        (None, Ok(Some(Err(Trouble::Short(shortage))))) | (None, Err(Trouble::Short(shortage))) => return Err(shortage),
+        (None, Ok(None)) => Ending::Failed(too_late(&format!("{host}:{port}"), task.limit)),
     };
-    AttemptResult::new(ending, watch.elapsed_ms())
+    Ok(AttemptResult::new(ending, watch.elapsed_ms()))
 }
 
 /// No answer in time.
@@ -37,15 +39,18 @@ pub(super) fn too_late(whom: &str, limit: Option<Duration>) -> Failure {
 }
 
 /// Connects to the first address of a host that accepts.
-pub(super) fn connect(host: &str, port: u16, limit: Option<Duration>) -> Result<TcpStream, Failure> {
+pub(super) fn connect(host: &str, port: u16, limit: Option<Duration>) -> Result<TcpStream, Trouble> {
     let failure = |error_type, message: String| Failure { error_type, message };
     let not_found = || failure(ErrorType::Dns, format!("cannot find the host {host}"));
-    let found: Vec<SocketAddr> = (host, port).to_socket_addrs().map_err(|_| not_found())?.collect();
+    let found: Vec<SocketAddr> = addresses(host, port)?.ok_or_else(not_found)?;
     let mut last = not_found();
     for address in found {
         match TcpStream::connect_timeout(&address, limit.unwrap_or(LONGEST).max(Duration::from_millis(1))) {
             Ok(stream) => return Ok(stream),
             Err(e) => {
+                if let Some(shortage) = Shortage::of(&e) {
+                    return Err(Trouble::Short(shortage));
+                }
                 let kind = e.kind();
                 last = if kind == ErrorKind::ConnectionRefused {
                     failure(ErrorType::Connect, format!("connection refused by {host}:{port}"))
@@ -57,5 +62,19 @@ pub(super) fn connect(host: &str, port: u16, limit: Option<Duration>) -> Result<
             }
         }
     }
-    Err(last)
+    Err(last.into())
+}
+
+/// The addresses of a host as every program of this machine finds them, `/etc/hosts` included; none where there is no such name.
+///
+/// # Errors
+/// A shortage: the resolver of the C library calls it "not found" when it cannot open a file or a socket.
+pub(super) fn addresses(host: &str, port: u16) -> Result<Option<Vec<SocketAddr>>, Trouble> {
+    match (host, port).to_socket_addrs() {
+        Ok(found) => Ok(Some(found.collect())),
+        Err(_) => match std::fs::File::open("/dev/null").err().as_ref().and_then(Shortage::of) {
+            Some(shortage) => Err(Trouble::Short(shortage)),
+            None => Ok(None),
+        },
+    }
 }

@@ -76,7 +76,7 @@ impl FileArgs {
             return Err(Error::new(Kind::Usage, "`--prune` cannot know what stdin has held before")
                 .hint("Put the definitions into a file, and apply that."));
         }
-        Ok(self.file.iter().map(|f| source_of(f)).collect())
+        self.file.iter().map(|f| source_of(f)).collect()
     }
 }
 

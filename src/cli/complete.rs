@@ -1,5 +1,7 @@
 //! What the shell is told when somebody presses Tab: ids and names from the database, beside the words of the command line.
 
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use clap_complete::engine::CompletionCandidate;
@@ -17,7 +19,7 @@ const MOST_RUNS: u64 = 50;
 
 /// Answers the shell, where it is one that asks.
 pub(super) fn answered() -> bool {
-    if machine::environment(ASKED).is_none() {
+    if machine::variable(ASKED).is_none() {
         return false;
     }
     let asked = CompleteEnv::with_factory(super::command).var(ASKED).bin("tempo");
@@ -41,14 +43,14 @@ pub(super) fn registration(shell: &str) -> Result<Vec<u8>, Error> {
 
 /// The database of the command line that is being typed.
 fn database() -> Option<PathBuf> {
-    let words = machine::arguments();
+    let words: Vec<OsString> = machine::arguments_os().collect();
     let named = words
         .iter()
         .enumerate()
-        .find_map(|(i, word)| match word.strip_prefix("--db") {
-            Some("") => words.get(i + 1).cloned(),
-            Some(rest) => rest.strip_prefix('=').map(str::to_owned),
-            None => None,
+        .find_map(|(i, word)| match word.as_bytes().strip_prefix(b"--db")? {
+            [] => words.get(i + 1).cloned(),
+            [b'=', rest @ ..] => Some(OsStr::from_bytes(rest).to_owned()),
+            _ => None,
         });
     let path = named.map_or_else(|| machine::default_database().ok(), |named| Some(PathBuf::from(named)))?;
     path.exists().then_some(path)

@@ -32,7 +32,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     };
     let schedules = store.read(|r| ops::export(r, &args.id))?;
     if args.crontab {
-        let exported = export::crontab(&schedules, machine::environment("HOME").as_deref());
+        let exported = export::crontab(&schedules, machine::environment("HOME")?.as_deref());
         context.ui.raw(exported.text.as_bytes())?;
         for (id, what) in &exported.lost {
             context.ui.say(&format!("note: {id}: a crontab cannot say this: {what}"));

@@ -216,10 +216,12 @@ fn perform(context: &Context, command: Command) -> Result<(), Error> {
 
 /// Help, version, and command lines that are wrong.
 fn unparsed(e: &clap::Error) -> ExitCode {
-    let wants_json = machine::arguments()
+    // Only looked through for a word that is text.
+    let arguments: Vec<String> = machine::arguments_os().map(|a| a.to_string_lossy().into_owned()).collect();
+    let wants_json = arguments
         .windows(2)
         .any(|w| matches!(w[0].as_str(), "-o" | "--output") && w[1].starts_with("json"))
-        || machine::arguments()
+        || arguments
             .iter()
             .any(|a| a.starts_with("-ojson") || a.starts_with("--output=json"));
     if e.use_stderr() && wants_json {

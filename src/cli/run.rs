@@ -107,12 +107,12 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         return Err(Error::new(
             Kind::System,
             format_args!(
-                "the database `{}` was deleted, moved or replaced under this server",
+                "a file of the database `{}` was deleted, moved or replaced under this server",
                 database.display()
             ),
         )
         .hint(
-            "What was going was given up: nobody could have found what it did. Put the file back, or a backup of it, and start again.",
+            "Running steps were stopped because their results could not be recorded. Put the file back, or a backup of it, and start again.",
         ));
     }
     if args.once && outcome.troubles > 0 {

@@ -67,7 +67,7 @@ impl StepArgs {
         let Some(cwd) = &self.cwd else { return Ok(None) };
         let path =
             std::path::absolute(cwd).map_err(|e| Error::new(Kind::Usage, format_args!("`{cwd}` is no folder")).because(e))?;
-        Ok(Some(path.display().to_string()))
+        crate::machine::path_text(&path).map(Some)
     }
 
     /// Fills in what a step does not say.

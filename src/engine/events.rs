@@ -1,5 +1,7 @@
 //! What happens in the server, as typed events; only the voice, at the other end of the channel, puts them in words.
 
+use std::path::PathBuf;
+
 use chrono::{DateTime, Utc};
 
 use crate::error::Error;
@@ -55,12 +57,20 @@ pub(crate) enum Event {
     Refused { schedule_id: String, refused: Refused },
     /// A worker has begun with a run.
     Started { run: RunName, step: StepName },
-    /// A server died in this step; what it left behind was ended.
+    /// A server died in this step; so many processes that it left behind were ended.
     Lost {
         run: RunName,
         step: StepName,
         attempt: u32,
-        ended_groups: usize,
+        ended: usize,
+    },
+    /// An attempt is held because this machine is short of something.
+    Held { run: RunName, step: StepName, short: String },
+    /// Processes of an attempt that was to end have outlived SIGKILL: it does not end before they do.
+    Surviving {
+        run: RunName,
+        step: StepName,
+        processes: Vec<u32>,
     },
     /// A run goes on at this step after a server died.
     Resumed { run: RunName, step: StepName },
@@ -103,6 +113,12 @@ pub(crate) enum Event {
     Draining { running: usize },
     /// Attempts were given up at the end of the drain.
     GaveUp { running: usize },
+    /// A file of the database was deleted, moved or replaced: the server stops.
+    Displaced { path: PathBuf },
+    /// The file that says who serves the database was removed, and has been written again.
+    LockRestored { path: PathBuf },
+    /// What was in a log that was replaced has been saved in a copy of the database.
+    Saved { copy: PathBuf },
     /// Something could not be done; it is tried again.
     Trouble(Error),
     /// The server has ended; nothing follows.

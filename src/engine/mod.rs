@@ -21,6 +21,8 @@ pub(crate) use events::{Event, RunName, StepName};
 pub(crate) use prune::Retention;
 pub(crate) use server::{Server, Stopper};
 
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
@@ -85,7 +87,17 @@ pub(super) struct Shared {
     settings: Settings,
     max_buffer: usize,
     started: DateTime<Utc>,
-    database: String,
+    /// Absolute, with no symbolic links.
+    database: PathBuf,
+}
+
+/// The entries of the environment by which the processes of an attempt, and of no other, are known.
+fn marks(run: &OpenRun, step: &str) -> Vec<String> {
+    vec![
+        format!("TEMPO_RUN_ID={}", run.row.run_id),
+        format!("TEMPO_STEP={step}"),
+        format!("TEMPO_ATTEMPT={}", run.progress.attempts),
+    ]
 }
 
 impl Shared {
@@ -187,19 +199,16 @@ impl Shared {
     }
 
     /// What a command sees in its environment beside the server's own.
-    fn environment(&self, run: &OpenRun, step: &str) -> Vec<(String, String)> {
-        let pairs = [
-            ("TEMPO_DB", self.database.clone()),
-            ("TEMPO_SCHEDULE_ID", run.row.schedule_id.clone().unwrap_or_default()),
-            ("TEMPO_WORKFLOW_ID", run.row.workflow_id.clone()),
-            ("TEMPO_RUN_ID", run.row.run_id.clone()),
-            ("TEMPO_STEP", step.to_owned()),
-            ("TEMPO_ATTEMPT", run.progress.attempts.to_string()),
-            (
-                "TEMPO_SCHEDULED_AT",
-                run.row.nominal.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true),
-            ),
-        ];
-        pairs.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()
+    fn environment(&self, run: &OpenRun, step: &str) -> Vec<(&'static str, OsString)> {
+        let scheduled_at = run.row.nominal.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true);
+        vec![
+            ("TEMPO_DB", self.database.clone().into_os_string()),
+            ("TEMPO_SCHEDULE_ID", run.row.schedule_id.clone().unwrap_or_default().into()),
+            ("TEMPO_WORKFLOW_ID", run.row.workflow_id.clone().into()),
+            ("TEMPO_RUN_ID", run.row.run_id.clone().into()),
+            ("TEMPO_STEP", step.into()),
+            ("TEMPO_ATTEMPT", run.progress.attempts.to_string().into()),
+            ("TEMPO_SCHEDULED_AT", scheduled_at.into()),
+        ]
     }
 }

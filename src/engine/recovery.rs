@@ -1,66 +1,133 @@
-//! What a server does first: attempts that a dead one left open are closed as lost, and the processes it left behind are ended.
+//! What a server does first: attempts that a dead one left open are closed as lost, after the processes it left behind have been ended.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use rustix::process::Signal;
 
 use super::advance::{Advanced, MayStart, advance, run_name, step_name};
 use super::catalog::Catalog;
 use super::decide::Terms;
 use super::events::Event;
-use crate::error::Error;
-use crate::machine::{self, Environments};
+use super::{Shared, marks};
+use crate::clock::pause;
+use crate::error::{Error, Kind};
+use crate::machine::{self, ProcessTree};
 use crate::run;
 use crate::run::step::Work;
 use crate::schedule::MAX_BUFFER;
 use crate::store::{LostAttempt, Store};
 
+/// How often processes that outlive SIGKILL are looked at.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
+
+/// An attempt that stays open because a process of it has outlived SIGKILL: its step must not be tried again beside it.
+pub(super) struct Survived {
+    attempt: LostAttempt,
+    tree: ProcessTree,
+}
+
 /// Closes every lost attempt, all in one transaction; the runs stay open at the step they were in.
-pub(super) fn recover(store: &mut Store, catalog: &Catalog, now: DateTime<Utc>) -> Result<Vec<Event>, Error> {
-    let mut events = Vec::new();
+pub(super) fn recover(store: &mut Store, catalog: &Catalog, now: DateTime<Utc>) -> Result<(Vec<Event>, Vec<Survived>), Error> {
     // What a closed run frees is left to the ticker: at one instant, closes come first.
     let terms = Terms {
         catalog,
         horizon: now,
         max_buffer: MAX_BUFFER,
     };
-    let lost = store.read(|r| r.lost_attempts())?;
-    let mut environments = None;
-    for attempt in &lost {
+    let (mut events, mut survived, mut ended) = (Vec::new(), Vec::new(), Vec::new());
+    let mut alive = None;
+    for attempt in store.read(|r| r.lost_attempts())? {
         let workflow = store.read(|r| catalog.workflow(r, attempt.run.row.workflow))?;
         let position = attempt.run.progress.position;
         let step = step_name(&workflow, position);
-        let ended_groups = match &workflow.steps[position].work {
-            Work::Probe(_) => 0,
-            // Ended before the step may be tried again: two copies at once is what must never be.
-            Work::Command(_) => end_what_is_left(attempt, &step.name, environments.get_or_insert_with(Environments::now)),
-        };
+        let mut processes = 0;
+        if let Work::Command(_) = &workflow.steps[position].work
+            && let Some(mut tree) = left_behind(&attempt, &step.name, &mut alive)
+        {
+            // Before the step may be tried again: two copies must never run at once.
+            processes = tree.alive().len();
+            let left = tree.kill();
+            if !left.is_empty() {
+                events.push(Event::Surviving {
+                    run: run_name(&attempt.run),
+                    step,
+                    processes: left,
+                });
+                survived.push(Survived { attempt, tree });
+                continue;
+            }
+        }
         events.push(Event::Lost {
             run: run_name(&attempt.run),
             step,
             attempt: attempt.run.progress.attempts,
-            ended_groups,
+            ended: processes,
         });
+        ended.push(attempt);
     }
     store.write(|write| {
-        for attempt in &lost {
+        for attempt in &ended {
             let (key, event) = (attempt.run.row.key, run::Event::WorkerLost);
             let Advanced { decided, .. } = advance(write, terms, key, Some(&event), MayStart::Draining, now)?;
             events.extend(decided.events);
         }
         Ok(())
     })?;
-    Ok(events)
+    Ok((events, survived))
 }
 
-/// Ends the process groups of a lost attempt: the one on file if it still is that process, and any that carries the attempt's marks.
-fn end_what_is_left(lost: &LostAttempt, step: &str, environments: &Environments) -> usize {
-    let marks = [
-        format!("TEMPO_RUN_ID={}", lost.run.row.run_id),
-        format!("TEMPO_STEP={step}"),
-        format!("TEMPO_ATTEMPT={}", lost.run.progress.attempts),
-    ];
-    let groups = environments.groups_left_behind(lost.process.as_ref(), &marks);
-    for group in &groups {
-        machine::end_group(*group);
+/// The processes of a lost attempt, where there may be any. `alive` holds the ids of all runs that have processes, once they are known.
+fn left_behind(lost: &LostAttempt, step: &str, alive: &mut Option<HashSet<String>>) -> Option<ProcessTree> {
+    let alive = alive.get_or_insert_with(|| {
+        let processes = machine::processes_with(&[], "TEMPO_RUN_ID");
+        processes.into_iter().map(|(_, run)| run).collect()
+    });
+    let leader = lost.process.as_ref();
+    let may_be_there = alive.contains(&lost.run.row.run_id) || leader.is_some_and(machine::Process::is_there);
+    may_be_there.then(|| ProcessTree::left_behind(leader, marks(&lost.run, step)))
+}
+
+/// Waits for processes that have outlived SIGKILL, and closes each attempt when the last of its own has ended; until the server drains.
+pub(super) fn wait_for_survivors(shared: &Arc<Shared>, survived: Vec<Survived>) -> Result<(), Error> {
+    if survived.is_empty() {
+        return Ok(());
     }
-    groups.len()
+    let here = Arc::clone(shared);
+    let started = std::thread::Builder::new()
+        .name("survivors".to_owned())
+        .spawn(move || close_survivors(&here, survived));
+    started
+        .map(|_| ())
+        .map_err(|e| Error::new(Kind::System, "cannot start the thread that waits for processes").because(e))
+}
+
+fn close_survivors(shared: &Arc<Shared>, mut survived: Vec<Survived>) {
+    while !survived.is_empty() && !shared.draining.load(Ordering::SeqCst) {
+        pause(BETWEEN_LOOKS);
+        survived.retain_mut(|Survived { attempt, tree }| {
+            if tree.signal(Signal::KILL) > 0 && !tree.alive().is_empty() {
+                return true;
+            }
+            let (here, run) = (Arc::clone(shared), attempt.run.row.key);
+            let closed = shared.writer.write(move |write| {
+                let event = run::Event::WorkerLost;
+                advance(write, here.terms(), run, Some(&event), MayStart::No, here.clock.now())
+            });
+            match closed {
+                Ok(advanced) => {
+                    shared.follow(advanced.decided);
+                    shared.add_again(run);
+                    false
+                }
+                Err(e) => {
+                    shared.tell(Event::Trouble(e));
+                    true
+                }
+            }
+        });
+    }
 }

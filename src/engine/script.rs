@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::actions::{Control, PARENT, StopKind, Task, perform_in_script};
 use crate::clock::{Clock, Signal};
 use crate::error::{Error, Kind};
-use crate::machine::{self, Environments, Process};
+use crate::machine::{self, Process, ProcessTree};
 use crate::names::StepName;
 use crate::run::outcome::{AttemptResult, Ending, ErrorType, Failure};
 use crate::run::step::{Command, Step};
@@ -79,12 +79,15 @@ impl Caller {
     /// # Errors
     /// `Usage` outside of a command that tempo runs.
     pub(crate) fn of_environment(what: &str) -> Result<Self, Error> {
+        let (run_id, step) = (machine::environment("TEMPO_RUN_ID")?, machine::environment("TEMPO_STEP")?);
+        let attempt = machine::environment("TEMPO_ATTEMPT")?;
+        let parent = machine::environment(PARENT)?;
         let found = || {
             Some(Self {
-                run_id: machine::environment("TEMPO_RUN_ID")?,
-                step: machine::environment("TEMPO_STEP")?,
-                attempt: machine::environment("TEMPO_ATTEMPT")?.parse().ok()?,
-                parent: machine::environment(PARENT),
+                run_id: run_id?,
+                step: step?,
+                attempt: attempt?.parse().ok()?,
+                parent,
             })
         };
         found().ok_or_else(|| {
@@ -118,14 +121,29 @@ impl Caller {
         if is_current { Ok(run) } else { Err(over("is over")) }
     }
 
+    /// The entries of the environment by which the processes of a step of this script are known.
+    fn marks(&self, step: &StepName) -> Vec<String> {
+        vec![format!("TEMPO_RUN_ID={}", self.run_id), format!("{PARENT}={step}")]
+    }
+
     /// Ends what a `tempo step` that was killed has left behind: it would go on beside the next attempt.
-    fn end_left_behind(&self, step: &StepName) {
-        let mark = format!("TEMPO_RUN_ID={}", self.run_id);
-        for (pid, of) in Environments::now().with(&mark, PARENT) {
-            if of == step.as_str() {
-                machine::end_process(pid);
-            }
+    ///
+    /// # Errors
+    /// `System` when a process outlives SIGKILL.
+    fn end_left_behind(&self, step: &StepName) -> Result<(), Error> {
+        let left = ProcessTree::left_behind(None, self.marks(step)).kill();
+        if left.is_empty() {
+            return Ok(());
         }
+        let left: Vec<String> = left.iter().map(u32::to_string).collect();
+        Err(Error::new(
+            Kind::System,
+            format_args!(
+                "step `{step}` is still running from an earlier attempt: {} outlived SIGKILL",
+                left.join(", ")
+            ),
+        )
+        .hint("End these processes, then run the step again."))
     }
 
     fn new_step<'a>(
@@ -189,14 +207,20 @@ pub(crate) fn perform(
             Taken::Done(stdout) => return Ok(stdout),
             Taken::Attempt { step, number } => (step, number),
             Taken::LeftBehind { step: id, number } => {
-                caller.end_left_behind(&step.name);
+                caller.end_left_behind(&step.name)?;
                 store.write(|w| w.end_script_attempt(id, number, &AttemptResult::new(Ending::Lost, 0)))?;
                 continue;
             }
         };
         progress.attempts += 1;
         progress.step_started.get_or_insert(now);
-        let result = interrupt.judged(attempt(step, command, &progress, &interrupt.control, now));
+        let result = interrupt.judged(attempt(
+            (step, command),
+            &caller.marks(&step.name),
+            &progress,
+            &interrupt.control,
+            now,
+        ));
         let ended = clock.now();
         store.write(|w| {
             // Once more: what nobody waits for any more is not to be remembered.
@@ -257,7 +281,13 @@ fn take(store: &mut Store, caller: &Caller, step: &Step, command: &Command, now:
     })
 }
 
-fn attempt(step: &Step, command: &Command, progress: &Progress, control: &Control, now: DateTime<Utc>) -> AttemptResult {
+fn attempt(
+    (step, command): (&Step, &Command),
+    marks: &[String],
+    progress: &Progress,
+    control: &Control,
+    now: DateTime<Utc>,
+) -> AttemptResult {
     // The run has its own time, and whoever performs it sees to that.
     let deadline = progress.deadline(step, None, now);
     let time_left = deadline.map(|d| (d - now).to_std().unwrap_or_default());
@@ -266,7 +296,9 @@ fn attempt(step: &Step, command: &Command, progress: &Progress, control: &Contro
         time_left,
         limit: time_left,
         environment: &[],
+        marks,
         spawned: &|_| {},
+        notice: &|_| {},
     };
     perform_in_script(command, &task, control)
 }

@@ -31,7 +31,7 @@ pub(crate) struct Server {
     ticking: JoinHandle<()>,
     pruning: Option<JoinHandle<()>>,
     writing: JoinHandle<()>,
-    _lock: ServerLock,
+    lock: Arc<ServerLock>,
 }
 
 impl Server {
@@ -48,18 +48,15 @@ impl Server {
     ) -> Result<Self, Error> {
         let mut store = Store::open(database, Missing::Create)?;
         let started = clock.now();
-        let lock = ServerLock::take(database, machine::pid(), started.timestamp_millis())?;
+        let lock = Arc::new(ServerLock::take(database, machine::pid(), started.timestamp_millis())?);
         let catalog = Catalog::new(ZoneInfo::of_machine());
-        let recovered = recovery::recover(&mut store, &catalog, clock.now())?;
+        let (recovered, survived) = recovery::recover(&mut store, &catalog, clock.now())?;
         if let Some(booted) = machine::booted_at() {
             store.write(|w| w.serve_in_boot(&machine::boot_id(), booted, clock.now()))?;
         }
         let (schedules, open_runs) = store.read(|r| r.how_many())?;
         let reader = store.again()?;
-        let absolute = std::fs::canonicalize(database)
-            .unwrap_or_else(|_| database.to_owned())
-            .display()
-            .to_string();
+        let absolute = std::fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
         let (writer, writing) = Writer::start(store)?;
         let shared = Arc::new(Shared {
             clock,
@@ -82,7 +79,7 @@ impl Server {
         });
         shared.tell(Event::Serving {
             pid: machine::pid(),
-            database: absolute,
+            database: absolute.display().to_string(),
             schedules,
             open_runs,
         });
@@ -90,18 +87,20 @@ impl Server {
             events: recovered,
             ..Decided::default()
         });
+        recovery::wait_for_survivors(&shared, survived)?;
         let pruning = start_pruning(&shared)?;
         let ticker = Ticker::new(reader, Arc::clone(&shared));
+        let held = Arc::clone(&lock);
         let ticking = std::thread::Builder::new()
             .name("ticker".to_owned())
-            .spawn(move || serve(ticker))
+            .spawn(move || serve(ticker, &held))
             .map_err(|e| Error::new(Kind::System, "cannot start the ticker").because(e))?;
         Ok(Self {
             shared,
             ticking,
             pruning,
             writing,
-            _lock: lock,
+            lock,
         })
     }
 
@@ -117,7 +116,7 @@ impl Server {
             ticking,
             pruning,
             writing,
-            _lock,
+            lock,
         } = self;
         let _ = ticking.join();
         pruning.map(JoinHandle::join);
@@ -129,6 +128,8 @@ impl Server {
         // The last handle of the writer: its thread ends when nobody can ask it for anything.
         drop(shared);
         let _ = writing.join();
+        // After every connection.
+        drop(lock);
         served
     }
 }
@@ -173,18 +174,24 @@ impl Stopper {
 }
 
 /// The ticker's loop, and the drain that follows it.
-fn serve(mut ticker: Ticker) {
+fn serve(mut ticker: Ticker, lock: &ServerLock) {
     let shared = ticker.shared();
     let mut seen = None;
     let mut next: Option<DateTime<Utc>> = None;
     let mut zones = ZoneWatch::default();
     let mut look_at_zones = shared.started;
     while !shared.draining.load(Ordering::SeqCst) {
-        if !ticker.reader().is_in_place() {
+        if let Some(path) = ticker.reader().displaced() {
             // What is done from now on nobody would find: nothing more is.
+            shared.tell(Event::Displaced { path });
             shared.lost_file.store(true, Ordering::SeqCst);
             shared.hurried.store(true, Ordering::SeqCst);
             break;
+        }
+        match lock.restore() {
+            Ok(None) => {}
+            Ok(Some(path)) => shared.tell(Event::LockRestored { path: path.to_owned() }),
+            Err(e) => shared.tell(Event::Trouble(e)),
         }
         let now = shared.clock.now();
         // Asked before the tick: what changes during it is seen by the next one.
@@ -222,8 +229,10 @@ fn serve(mut ticker: Ticker) {
     drain(&shared);
     let lost_file = shared.lost_file.load(Ordering::SeqCst);
     if lost_file {
-        if let Err(e) = ticker.reader().write_back() {
-            shared.tell(Event::Trouble(e));
+        match ticker.reader().save() {
+            Ok(None) => {}
+            Ok(Some(copy)) => shared.tell(Event::Saved { copy }),
+            Err(e) => shared.tell(Event::Trouble(e)),
         }
     } else if shared.settings.until == Until::Done {
         prune::prune_a_little(&shared);

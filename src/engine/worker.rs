@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 
 use chrono::{DateTime, Utc};
 
-use super::Shared;
-use super::advance::{Advanced, Attempt, MayStart, Next, advance};
-use crate::actions::{Control, StopKind, Task};
+use super::advance::{Advanced, Attempt, MayStart, Next, advance, run_name, step_name};
+use super::{Shared, marks};
+use crate::actions::{Control, Notice, StopKind, Task};
 use crate::clock::pause;
 use crate::error::Error;
 use crate::run::outcome::{AttemptResult, Ending};
@@ -84,9 +84,19 @@ fn make(shared: &Arc<Shared>, attempt: &Attempt, control: &Control) -> Event {
         attempt.run.progress.attempts,
     );
     let step = &attempt.workflow.steps[position];
-    let environment = match &step.work {
-        Work::Command(_) => shared.environment(&attempt.run, step.name.as_str()),
-        Work::Probe(_) => Vec::new(),
+    let (environment, marks) = match &step.work {
+        Work::Command(_) => (
+            shared.environment(&attempt.run, step.name.as_str()),
+            marks(&attempt.run, step.name.as_str()),
+        ),
+        Work::Probe(_) => Default::default(),
+    };
+    let notice = |notice| {
+        let (run, step) = (run_name(&attempt.run), step_name(&attempt.workflow, position));
+        shared.tell(match notice {
+            Notice::Held(short) => super::Event::Held { run, step, short },
+            Notice::Surviving(processes) => super::Event::Surviving { run, step, processes },
+        });
     };
     let started = if let Phase::Running { since } = attempt.run.progress.phase {
         since
@@ -108,7 +118,9 @@ fn make(shared: &Arc<Shared>, attempt: &Attempt, control: &Control) -> Event {
         time_left,
         limit,
         environment: &environment,
+        marks: &marks,
         spawned: &spawned,
+        notice: &notice,
     };
     let result: AttemptResult = match control.asked() {
         Some(kind) => AttemptResult::new(kind.ending(), 0),

@@ -20,7 +20,7 @@ mod tests {
     fn the_schema_is_that_of_the_types() {
         let schema = schemars::schema_for!(written::File);
         let made = serde_json::to_string_pretty(&schema).unwrap() + "\n";
-        if crate::machine::environment("BLESS").is_some() {
+        if crate::machine::variable("BLESS").is_some() {
             let committed = concat!(env!("CARGO_MANIFEST_DIR"), "/src/files/schema.json");
             std::fs::write(committed, &made).unwrap();
             return;

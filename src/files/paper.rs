@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use crate::error::{Error, Kind};
+use crate::machine::path_text;
 
 /// The text of a file.
 #[derive(Debug, Clone)]
@@ -27,7 +28,7 @@ impl Paper {
     pub(crate) fn read(name: &str) -> Result<Self, Error> {
         let text = String::from_utf8(bytes_of(name)?)
             .map_err(|e| Error::new(Kind::Usage, format_args!("`{name}` is not text in UTF-8")).because(e.utf8_error()))?;
-        Ok(Self::of(name, text))
+        Self::of(name, text)
     }
 
     /// Reads a file as [`Paper::read`] does; where bytes are no UTF-8, U+FFFD stands for them.
@@ -35,15 +36,15 @@ impl Paper {
     /// # Errors
     /// `Usage` when it cannot be read.
     pub(crate) fn read_in_any_encoding(name: &str) -> Result<Self, Error> {
-        Ok(Self::of(name, String::from_utf8_lossy(&bytes_of(name)?).into_owned()))
+        Self::of(name, String::from_utf8_lossy(&bytes_of(name)?).into_owned())
     }
 
-    fn of(name: &str, text: String) -> Self {
-        Self {
-            source: source_of(name),
+    fn of(name: &str, text: String) -> Result<Self, Error> {
+        Ok(Self {
+            source: source_of(name)?,
             name: name.to_owned(),
             text,
-        }
+        })
     }
 
     /// Reads definitions: files, and of folders the files that end in `.toml` or `.json`, in the order of their names.
@@ -88,7 +89,7 @@ pub(crate) fn files_in(folder: &str, belongs: impl Fn(&str) -> bool) -> Result<(
             } else {
                 &mut others
             };
-            list.push(path.display().to_string());
+            list.push(path_text(&path)?);
         }
     }
     files.sort();
@@ -114,10 +115,13 @@ fn bytes_of(name: &str) -> Result<Vec<u8>, Error> {
 }
 
 /// Which file or folder it is, however it is called.
-pub(crate) fn source_of(name: &str) -> String {
+///
+/// # Errors
+/// `Usage` when a folder above it has a name that is not UTF-8.
+pub(crate) fn source_of(name: &str) -> Result<String, Error> {
     if name == STDIN {
-        return STDIN.to_owned();
+        return Ok(STDIN.to_owned());
     }
     let found = std::fs::canonicalize(name).or_else(|_| std::path::absolute(name));
-    found.map_or_else(|_| name.to_owned(), |p| p.display().to_string())
+    found.map_or_else(|_| Ok(name.to_owned()), |path| path_text(&path))
 }

@@ -165,7 +165,7 @@ fn terminal_width() -> Option<u16> {
     if !std::io::stdout().is_terminal() {
         return None;
     }
-    let named = crate::machine::environment("COLUMNS").and_then(|c| c.parse().ok());
+    let named = crate::machine::variable("COLUMNS").and_then(|c| c.to_str()?.parse().ok());
     named
         .or_else(|| rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|s| s.ws_col))
         .filter(|w| *w >= 20)

@@ -84,11 +84,11 @@ pub(crate) struct Ui {
 }
 
 fn use_color(when: ColorWhen, terminal: bool) -> bool {
-    let set = |name: &str| machine::environment(name).is_some_and(|v| !v.is_empty() && v != "0");
+    let set = |name: &str| machine::variable(name).is_some_and(|v| !v.is_empty() && v != "0");
     match when {
         ColorWhen::Always => true,
         ColorWhen::Never => false,
-        ColorWhen::Auto if machine::environment("NO_COLOR").is_some_and(|v| !v.is_empty()) => false,
+        ColorWhen::Auto if machine::variable("NO_COLOR").is_some_and(|v| !v.is_empty()) => false,
         ColorWhen::Auto => set("CLICOLOR_FORCE") || terminal,
     }
 }

@@ -1,13 +1,15 @@
-//! One `tempo run` per file: a lock on a file beside it, held for the life of the server, with its pid inside.
+//! One `tempo run` per database: a lock on the database itself, which cannot be removed beside it, and one on a file beside it that says who holds
+//! them. The kernel lets go of both when the process ends, however it ends.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::fs::FlockOperation;
 
-use super::open::file_at;
+use super::identity::{FileId, Files, resolved, with_suffix};
 use crate::clock::pause;
 use crate::error::{Error, Kind};
 
@@ -15,32 +17,19 @@ use crate::error::{Error, Kind};
 const TRIES: u32 = 20;
 const BETWEEN_TRIES: Duration = Duration::from_millis(5);
 
-/// How many symbolic links are followed to a file.
-const MOST_LINKS: usize = 8;
-
-/// Held by the server; the kernel lets go of it when the process ends, however it ends.
+/// Held by the server for its life. Dropped only after every connection to the database: closing any descriptor of a file drops the locks that SQLite
+/// holds on it in this process (`fcntl(2)`).
 #[derive(Debug)]
 pub(crate) struct ServerLock {
-    _file: File,
+    _database: File,
+    beside: Mutex<File>,
+    path: PathBuf,
+    /// What stands in the file beside the database.
+    text: String,
 }
 
 fn lock_path(database: &Path) -> PathBuf {
-    // By whatever name it is opened, a file has one lock; also where it is not there any more.
-    let mut database = database.to_owned();
-    for _ in 0..MOST_LINKS {
-        let Ok(target) = std::fs::read_link(&database) else { break };
-        database = database.parent().unwrap_or(Path::new("")).join(target);
-    }
-    let folder = database
-        .parent()
-        .filter(|f| !f.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    if let (Ok(folder), Some(name)) = (std::fs::canonicalize(folder), database.file_name()) {
-        database = folder.join(name);
-    }
-    let mut name = database.into_os_string();
-    name.push(".lock");
-    PathBuf::from(name)
+    with_suffix(&resolved(database), ".lock")
 }
 
 fn open(path: &Path) -> std::io::Result<File> {
@@ -54,8 +43,24 @@ fn open(path: &Path) -> std::io::Result<File> {
         .open(path)
 }
 
+/// Locks a file; a command that asks whether a server is up holds the lock for a moment.
+fn lock(file: &File) -> bool {
+    (0..TRIES).any(|tried| {
+        if tried > 0 {
+            pause(BETWEEN_TRIES);
+        }
+        rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive).is_ok()
+    })
+}
+
+fn write(mut file: &File, text: &str) -> std::io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    file.write_all(text.as_bytes())
+}
+
 impl ServerLock {
-    /// Takes the lock, and writes who holds it since when.
+    /// Takes the lock of a database that is open, and writes who holds it since when.
     ///
     /// # Errors
     /// `Conflict` that names the pid of the server which holds it.
@@ -69,30 +74,52 @@ impl ServerLock {
             )
             .hint("Two servers on one file would damage it: keep one name, and use symbolic links for others."));
         }
-        let mut file = open(&path).map_err(attempted)?;
-        // A command that asks whether a server is up holds the lock for a moment.
-        let taken = (0..TRIES).any(|tried| {
-            if tried > 0 {
-                pause(BETWEEN_TRIES);
-            }
-            rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
-        });
-        if !taken {
-            let holder = read_holder(&mut file).map_or_else(String::new, |held| format!(" (pid {})", held.pid));
+        let mut beside = open(&path).map_err(attempted)?;
+        let held = File::open(database).map_err(attempted)?;
+        if !lock(&held) || !lock(&beside) {
+            let holder = read_holder(&mut beside).map_or_else(String::new, |held| format!(" (pid {})", held.pid));
+            // Not closed: the connection that is open would lose its locks. The process ends with this error.
+            std::mem::forget(held);
             return Err(Error::new(
                 Kind::Conflict,
                 format_args!("`tempo run` is up already on `{}`{holder}", database.display()),
             )
             .hint("One server serves a file: stop the other one, or name another file with `--db`."));
         }
-        file.set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| {
-                let (device, inode) = file_at(database).unwrap_or_default();
-                writeln!(file, "{pid} {since_ms} {device} {inode}")
-            })
-            .map_err(attempted)?;
-        Ok(Self { _file: file })
+        let ids = Files::at(database).ids().map(Option::unwrap_or_default);
+        let ids = ids.map(|id| format!(" {} {}", id.device, id.inode)).concat();
+        let text = format!("{pid} {since_ms}{ids}\n");
+        write(&beside, &text).map_err(attempted)?;
+        Ok(Self {
+            _database: held,
+            beside: Mutex::new(beside),
+            path,
+            text,
+        })
+    }
+
+    /// Puts the file beside the database back where it was removed or replaced; its path, where that was necessary.
+    ///
+    /// # Errors
+    /// `System` when it cannot be written.
+    pub(crate) fn restore(&self) -> Result<Option<&Path>, Error> {
+        use std::os::unix::fs::MetadataExt as _;
+        let mut beside = self.beside.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = beside.metadata().ok().map(|m| FileId {
+            device: m.dev(),
+            inode: m.ino(),
+        });
+        if FileId::at(&self.path) == own {
+            return Ok(None);
+        }
+        let attempted =
+            |e: std::io::Error| Error::new(Kind::System, format_args!("cannot write `{}` again", self.path.display())).because(e);
+        let new = open(&self.path).map_err(attempted)?;
+        // Held by a command for a moment, if at all: no other server can be up.
+        lock(&new);
+        write(&new, &self.text).map_err(attempted)?;
+        *beside = new;
+        Ok(Some(&self.path))
     }
 }
 
@@ -100,8 +127,8 @@ impl ServerLock {
 struct Holder {
     pid: u32,
     since_ms: i64,
-    /// Which file it serves.
-    file: Option<(u64, u64)>,
+    /// The files that it serves.
+    ids: [Option<FileId>; 3],
 }
 
 fn read_holder(file: &mut File) -> Option<Holder> {
@@ -109,14 +136,13 @@ fn read_holder(file: &mut File) -> Option<Holder> {
     file.rewind().ok()?;
     file.read_to_string(&mut text).ok()?;
     let mut words = text.split_whitespace();
-    Some(Holder {
-        pid: words.next()?.parse().ok()?,
-        since_ms: words.next()?.parse().ok()?,
-        file: words
-            .next()
-            .and_then(|d| d.parse().ok())
-            .zip(words.next().and_then(|i| i.parse().ok())),
-    })
+    let (pid, since_ms) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    let mut number = || words.next()?.parse::<u64>().ok();
+    let ids = [(); 3].map(|()| {
+        let (device, inode) = (number()?, number()?);
+        (inode > 0).then_some(FileId { device, inode })
+    });
+    Some(Holder { pid, since_ms, ids })
 }
 
 fn holder(database: &Path) -> Option<Holder> {
@@ -127,12 +153,33 @@ fn holder(database: &Path) -> Option<Holder> {
     read_holder(&mut file)
 }
 
-/// The pid of a server that serves another file than the one that stands at the path now: its own was taken away.
-pub(super) fn server_of_another_file(database: &Path) -> Option<u32> {
-    let held = holder(database)?;
-    held.file
-        .filter(|served| file_at(database) != Some(*served))
-        .map(|_| held.pid)
+/// Refuses a database of which a file was removed or replaced under the server that is up: what a command wrote now would be lost, or would damage it.
+///
+/// # Errors
+/// `Conflict` where it is the database itself, `System` where it is its log.
+pub(super) fn refuse_displaced(database: &Path) -> Result<(), Error> {
+    let Some(held) = holder(database) else { return Ok(()) };
+    let files = Files::seen(database, held.ids);
+    let Some(displaced) = files.displaced() else { return Ok(()) };
+    let pid = held.pid;
+    if !files.has_database() {
+        return Err(Error::new(
+            Kind::Conflict,
+            format_args!(
+                "the database `{}` was taken away under `tempo run` (pid {pid})",
+                database.display()
+            ),
+        )
+        .hint("That server stops in a moment: then put the file back, or start a new one."));
+    }
+    Err(Error::new(
+        Kind::System,
+        format_args!(
+            "`{}` was deleted or replaced under `tempo run` (pid {pid})",
+            displaced.display()
+        ),
+    )
+    .hint("It holds the newest changes. That server saves what it can and stops in a moment; then try again."))
 }
 
 /// The pid of the server that is up on a file, and since when in milliseconds; none when none is.

@@ -62,7 +62,7 @@ pub(super) fn migrate(connection: &mut Connection, shown: &str) -> Result<(), Er
         .attempt(&format!("bring `{shown}` to version {newest} of the file"))
 }
 
-fn version(connection: &Connection) -> Result<i64, Error> {
+pub(super) fn version(connection: &Connection) -> Result<i64, Error> {
     connection
         .pragma_query_value(None, "user_version", |r| r.get(0))
         .attempt("read the version of the file")

@@ -5,11 +5,13 @@
 
 mod accounts;
 mod attempts;
+mod backup;
 mod boot;
 mod carry_out;
 mod definitions;
 #[cfg(test)]
 pub(crate) mod faulty;
+mod identity;
 mod incidents;
 mod lock;
 mod migrations;

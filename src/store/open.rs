@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, named_params};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
-use super::lock::server_of_another_file;
+use super::identity::{Files, with_suffix};
+use super::lock::refuse_displaced;
 use super::rows::Attempt as _;
 use super::{Read, Write, migrations};
 use crate::clock::{Stopwatch, pause};
@@ -36,16 +37,10 @@ pub(crate) enum Missing {
 /// A connection to the file.
 #[derive(Debug)]
 pub(crate) struct Store {
-    connection: Connection,
+    pub(super) connection: Connection,
     path: PathBuf,
-    /// Which file that is, by device and inode; none where it is only in memory.
-    file: Option<(u64, u64)>,
-}
-
-/// The file that stands at a path.
-pub(super) fn file_at(path: &Path) -> Option<(u64, u64)> {
-    use std::os::unix::fs::MetadataExt as _;
-    std::fs::metadata(path).ok().map(|m| (m.dev(), m.ino()))
+    /// Which files that are; none where it is only in memory.
+    files: Option<Files>,
 }
 
 impl Store {
@@ -61,14 +56,8 @@ impl Store {
                     .hint("Name a file, as in `--db /srv/tempo.db`."),
             );
         }
-        // The log and the shared memory of the file that was taken away are still there, and would be taken for those of another.
-        if let Some(pid) = server_of_another_file(path) {
-            return Err(Error::new(
-                Kind::Conflict,
-                format_args!("the database `{shown}` was taken away under `tempo run` (pid {pid})"),
-            )
-            .hint("That server ends by itself in a moment: then put the file back, or begin a new one."));
-        }
+        // The log and the shared memory of a file that was taken away are still there, and would be taken for those of another.
+        refuse_displaced(path)?;
         if !path.exists() {
             // Not there is one thing; a path that leads nowhere, or is barred, is another.
             if let Some(e) = std::fs::metadata(path).err().filter(|e| e.kind() != ErrorKind::NotFound) {
@@ -84,7 +73,7 @@ impl Store {
                 return Ok(Self {
                     connection,
                     path: path.to_owned(),
-                    file: None,
+                    files: None,
                 });
             }
             create(path)?;
@@ -128,56 +117,47 @@ impl Store {
             .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
             .attempt("set up the database")?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        // A first read: from now on the log and its index are there, and stay as long as this connection.
+        connection
+            .pragma_query_value(None, "schema_version", |_| Ok(()))
+            .attempt(&format!("read `{shown}`"))?;
         Ok(Self {
             connection,
             path: path.to_owned(),
-            file: file_at(path),
+            files: Some(Files::at(path)),
         })
     }
 
-    /// Writes what is in the log back into the file, wherever that is now, so that nothing beside its old place is taken for another file's.
-    pub(crate) fn write_back(&self) -> Result<(), Error> {
+    /// Saves what is in the log of a database of which a file was removed or replaced: writes it back into the database, wherever that is now, so that
+    /// nothing beside its old place is taken for another file's. Where somebody has made another log meanwhile, that would damage the database: a copy
+    /// is written beside it instead; its path.
+    pub(crate) fn save(&self) -> Result<Option<PathBuf>, Error> {
+        if self
+            .files
+            .as_ref()
+            .is_some_and(|files| files.has_database() && files.has_another_log())
+        {
+            let copy = with_suffix(&self.path, &format!(".saved-{}", machine::pid()));
+            return self.back_up(&copy).map(|()| Some(copy));
+        }
         self.connection
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(None))
             .attempt("write the log back into the database")
     }
 
-    /// Whether the file that was opened still stands at its path: not deleted, moved or replaced.
-    pub(crate) fn is_in_place(&self) -> bool {
-        file_at(&self.path) == self.file
+    /// The first of the files that were opened that is not in its place any more: deleted, moved or replaced.
+    pub(crate) fn displaced(&self) -> Option<PathBuf> {
+        self.files.as_ref().and_then(Files::displaced)
     }
 
-    /// Writes a whole copy of the file, as it is now, to a path where there is nothing yet. Others read and write meanwhile.
-    ///
-    /// # Errors
-    /// `Conflict` when there is something; `System` when it cannot be written. What was begun is taken away.
-    pub(crate) fn back_up(&self, to: &Path) -> Result<(), Error> {
-        let shown = to.display().to_string();
-        let failed = |e: std::io::Error| Error::new(Kind::System, format_args!("cannot write the backup `{shown}`")).because(e);
-        // It is made beside its place, so that at its place there is a whole backup or none.
-        let mut unfinished = to.as_os_str().to_owned();
-        unfinished.push(format!(".{}.part", machine::pid()));
-        let unfinished = PathBuf::from(unfinished);
-        create(&unfinished)?;
-        let copied = self
-            .connection
-            .execute("VACUUM INTO :to", named_params! {":to": unfinished.display().to_string()})
-            .attempt(&format!("write the backup `{shown}`"))
-            .and_then(|_| std::fs::File::open(&unfinished).and_then(|f| f.sync_all()).map_err(failed))
-            // Unlike a rename, a link never takes the place of something.
-            .and_then(|()| {
-                std::fs::hard_link(&unfinished, to).map_err(|e| {
-                    if e.kind() == ErrorKind::AlreadyExists {
-                        return Error::new(Kind::Conflict, format_args!("`{shown}` exists already"))
-                            .hint("Name a file that is not there yet, as in `--backup tempo-$(date +%F).db`.");
-                    }
-                    failed(e)
-                })
-            });
-        let _ = std::fs::remove_file(&unfinished);
-        copied?;
-        let folder = to.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        std::fs::File::open(folder).and_then(|f| f.sync_all()).map_err(failed)
+    /// Refuses to acknowledge what was written to files that nobody will find.
+    fn refuse_displaced(&self) -> Result<(), Error> {
+        let Some(displaced) = self.displaced() else { return Ok(()) };
+        Err(Error::new(
+            Kind::System,
+            format_args!("`{}` was deleted, moved or replaced while it was in use", displaced.display()),
+        )
+        .hint("The change may be lost: stop every tempo on this database, run `tempo doctor`, then try again."))
     }
 
     /// What SQLite finds wrong with the file: nothing, or lines that say what.
@@ -211,6 +191,7 @@ impl Store {
         let transaction = self.begin()?;
         let done = change(&Write(Read(&transaction)))?;
         transaction.commit().attempt("write to the database")?;
+        self.refuse_displaced()?;
         Ok(done)
     }
 
@@ -219,7 +200,8 @@ impl Store {
     pub(super) fn write_group(&mut self, changes: usize, mut change: impl FnMut(usize, &Write<'_>) -> bool) -> Result<(), Error> {
         let transaction = self.begin()?;
         if (0..changes).all(|index| change(index, &Write(Read(&transaction)))) {
-            return transaction.commit().attempt("write to the database");
+            transaction.commit().attempt("write to the database")?;
+            return self.refuse_displaced();
         }
         transaction.rollback().attempt("undo a change")?;
         if changes == 1 {
@@ -234,7 +216,8 @@ impl Store {
                 savepoint.finish().attempt("undo a change")?;
             }
         }
-        transaction.commit().attempt("write to the database")
+        transaction.commit().attempt("write to the database")?;
+        self.refuse_displaced()
     }
 
     fn begin(&mut self) -> Result<Transaction<'_>, Error> {
@@ -265,7 +248,7 @@ fn ignore_no_row(e: rusqlite::Error) -> rusqlite::Result<()> {
 }
 
 /// Makes an empty file, readable by this user only, and the folders above it.
-fn create(path: &Path) -> Result<(), Error> {
+pub(super) fn create(path: &Path) -> Result<(), Error> {
     use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
     if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty() && !f.exists()) {
         std::fs::DirBuilder::new()

@@ -73,3 +73,22 @@ fn a_backup_takes_nobodys_place_and_a_damaged_file_is_told() {
         .collect();
     assert!(left.iter().all(|n| !n.to_string_lossy().ends_with(".part")), "{left:?}");
 }
+
+#[test]
+fn backs_up_to_a_path_that_is_not_utf_8() {
+    use std::os::unix::ffi::OsStrExt as _;
+    use std::os::unix::fs::PermissionsExt as _;
+    let env = Env::new();
+    env.tempo(&["schedule", "create", "s", "--interval", "1h", "--shell", "true"])
+        .ok();
+    let copy = env.path(".").join(std::ffi::OsStr::from_bytes(b"copy-\xfe.db"));
+    let done = env.command(&["doctor", "--backup"]).arg(&copy).output().unwrap();
+    assert!(done.status.success(), "{done:?}");
+    let listed = env.command(&["schedule", "list", "--db"]).arg(&copy).output().unwrap();
+    assert!(String::from_utf8_lossy(&listed.stdout).contains("every hour"), "{listed:?}");
+    for entry in std::fs::read_dir(env.path(".")).unwrap().map(Result::unwrap) {
+        let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{:?}", entry.file_name());
+        assert!(!entry.file_name().as_bytes().ends_with(b".part"), "{:?}", entry.file_name());
+    }
+}

@@ -342,3 +342,38 @@ fn a_read_only_database_is_refused() {
     assert_eq!(ran.code, Some(6), "{ran:?}");
     assert!(ran.stderr.contains("read-only") || ran.stderr.contains("readonly"), "{ran:?}");
 }
+
+#[test]
+fn a_variable_that_is_not_utf_8_is_never_taken_as_unset() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let env = Env::new();
+    let name = std::ffi::OsStr::from_bytes(b"named-\xff.db");
+    let create = ["schedule", "create", "s", "--interval", "1h", "--shell", "true"];
+    let done = env.command(&create).env("TEMPO_DB", name).output().unwrap();
+    assert!(done.status.success(), "{done:?}");
+    assert!(env.path(".").join(name).exists());
+    assert!(!env.path(".local").exists() && !env.database().exists());
+
+    let bad = std::ffi::OsStr::from_bytes(b"\xff");
+    let zone = env
+        .command(&[&create[..], &["--time-zone", "local"]].concat())
+        .env("TZ", bad)
+        .output()
+        .unwrap();
+    assert_eq!(zone.status.code(), Some(2), "{zone:?}");
+    assert!(
+        String::from_utf8_lossy(&zone.stderr).contains("the variable `TZ` is not valid UTF-8"),
+        "{zone:?}"
+    );
+    std::fs::write(
+        env.path("s.toml"),
+        "[[step]]\nname = \"x\"\nshell = \"true\"\nenv = { A = \"env:SECRET\" }\n",
+    )
+    .unwrap();
+    let check = env.command(&["check", "-f", "s.toml"]).env("SECRET", bad).output().unwrap();
+    assert_eq!(check.status.code(), Some(1), "{check:?}");
+    assert!(
+        String::from_utf8_lossy(&check.stdout).contains("`SECRET` is not valid UTF-8"),
+        "{check:?}"
+    );
+}

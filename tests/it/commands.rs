@@ -454,3 +454,11 @@ fn the_doctor_says_of_each_matter_how_it_stands_and_what_to_do() {
     of("zones");
     of("room");
 }
+
+#[test]
+fn a_timeout_ends_a_command_however_fast_it_writes() {
+    let env = Env::new();
+    let ran = env.tempo(&["check", "--start-to-close-timeout", "300ms", "--", "yes"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.stdout.contains("not done within 300 ms"), "{ran:?}");
+}

@@ -70,7 +70,7 @@ fn a_kill_in_a_command_resumes_at_that_step_and_ends_what_was_left_behind() {
     );
     std::fs::write(env.path("go"), "").unwrap();
     let mut server = env.serve(&[]);
-    server.hears("the process it left behind was ended");
+    server.hears("processes it left behind were ended");
     assert!(
         !is_alive(&pid("leader")) && !is_alive(&pid("child")),
         "ended before the step is tried again"
@@ -364,4 +364,50 @@ fn a_server_that_was_stopped_for_longer_than_the_window_has_missed_what_is_older
         count(""),
         "{explained}"
     );
+}
+
+#[test]
+fn a_process_in_a_session_of_its_own_is_ended_before_its_step_is_tried_again() {
+    let env = Env::new();
+    // The leader ends with the server's pipe or not at all; its child has a session of its own, and no parent.
+    let shell = "test -e go && exit 0; setsid sh -c 'echo $$ > away; exec sleep 300' & sleep 300";
+    std::fs::write(env.path("s.toml"), format!("[[step]]\nname = \"x\"\nshell = \"{shell}\"\n")).unwrap();
+    env.tempo(&["workflow", "start", "--workflow-id", "w", "--steps", "s.toml"])
+        .ok();
+    let server = env.serve(&[]);
+    let away = env.lines("away", 1).remove(0);
+    server.kill();
+    assert!(is_alive(&away));
+    std::fs::write(env.path("go"), "").unwrap();
+    let (code, log) = env.serve(&["--once"]).rest();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("processes it left behind were ended"), "{log}");
+    assert!(!is_alive(&away), "{log}");
+}
+
+#[test]
+fn timeouts_and_cancels_reach_a_process_in_a_session_of_its_own() {
+    let env = Env::new();
+    let shell = "setsid sh -c 'trap \"\" TERM; echo $$ >> away; while :; do sleep 1; done' & sleep 300";
+    env.tempo(&[
+        "workflow",
+        "start",
+        "--workflow-id",
+        "late",
+        "--start-to-close-timeout",
+        "300ms",
+        "--shell",
+        shell,
+    ])
+    .ok();
+    let _serving = env.serve(&[]);
+    let late = env.lines("away", 1).remove(0);
+    env.until(&["workflow", "describe", "late"], |w| w["status"] == "Failed");
+    assert!(!is_alive(&late));
+    env.tempo(&["workflow", "start", "--workflow-id", "canceled", "--shell", shell])
+        .ok();
+    let canceled = env.lines("away", 2).remove(1);
+    env.tempo(&["workflow", "cancel", "canceled"]).ok();
+    env.until(&["workflow", "describe", "canceled"], |w| w["status"] == "Canceled");
+    assert!(!is_alive(&canceled));
 }

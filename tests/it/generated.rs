@@ -7,7 +7,7 @@ use crate::harness::Env;
 
 fn compare(folder: &str, made: &BTreeMap<String, Vec<u8>>) {
     let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
-    if tempo::machine::environment("BLESS").is_some() {
+    if tempo::machine::variable("BLESS").is_some() {
         let _ = std::fs::remove_dir_all(&committed);
         std::fs::create_dir_all(&committed).unwrap();
         for (name, bytes) in made {

@@ -448,3 +448,74 @@ fn a_secret_that_a_server_says_back_is_masked_however_it_is_written() {
         assert!(parts.iter().all(|part| !ran.stdout.contains(part)), "{more}: {ran:?}");
     }
 }
+
+#[test]
+fn a_redirect_stays_with_http_and_keeps_the_body_where_its_status_says_so() {
+    let env = Env::new();
+    let port = answering(|text| {
+        let path = text.split(' ').nth(1).unwrap_or_default();
+        let to =
+            |status: &str, location: &str| format!("HTTP/1.1 {status} R\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n");
+        match path {
+            "/file" => to("302", "file:///etc/passwd"),
+            "/post" => to("307", "/end"),
+            "/see" => to("303", "end"),
+            _ => whole(&text.replace("\r\n", "|")),
+        }
+    });
+    for (probe, want) in [
+        (
+            format!("url = \"http://127.0.0.1:{port}/file\", redirects = 3"),
+            "not http or https",
+        ),
+        (
+            format!(
+                "url = \"http://127.0.0.1:{port}/post\", method = \"POST\", body = \"hello\", redirects = 1, body_matches = \"^POST /end.*[|]hello$\""
+            ),
+            "ok status=200",
+        ),
+        (
+            format!(
+                "url = \"http://127.0.0.1:{port}/see\", method = \"POST\", body = \"hello\", redirects = 1, body_matches = \"^GET /end.*[|][|]$\""
+            ),
+            "ok status=200",
+        ),
+    ] {
+        let (result, _) = check(&env, &probe);
+        assert!(result.contains(want), "{probe}: {result}");
+    }
+}
+
+#[test]
+fn the_password_of_a_url_is_sent_and_never_shown() {
+    let env = Env::new();
+    let port = answering(|text| {
+        let is_right = text.contains("authorization: Basic Ym9iOmh1c2g=");
+        format!("HTTP/1.1 {} R\r\ncontent-length: 0\r\n\r\n", if is_right { 500 } else { 401 })
+    });
+    let url = format!("p=http://bob:h%75sh@127.0.0.1:{port}/");
+    let ran = env.tempo(&["workflow", "start", "--workflow-id", "w", "--attempts", "1", "--probe", &url]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let (_, log) = env.serve(&["--once"]).rest();
+    assert!(
+        log.contains(&format!("unexpected status 500 from http://127.0.0.1:{port}/")),
+        "{log}"
+    );
+    let shown = [
+        env.tempo(&["incident", "list"]).ok(),
+        env.tempo(&["workflow", "describe", "w"]).ok(),
+        log,
+    ]
+    .concat();
+    assert!(!shown.contains("h%75sh") && !shown.contains("hush"), "{shown}");
+}
+
+#[test]
+fn headers_without_an_end_are_the_limit_of_tempo_not_a_fault_of_the_network() {
+    let env = Env::new();
+    for headers in [format!("x-long: {}", "x".repeat(90_000)), "x-more: y\r\n".repeat(900)] {
+        let port = answering(move |_| format!("HTTP/1.1 200 OK\r\n{headers}"));
+        let (result, error) = check(&env, &format!("url = \"http://127.0.0.1:{port}/\""));
+        assert!(result.contains("the most that tempo reads"), "{error}: {result}");
+    }
+}

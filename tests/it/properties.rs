@@ -17,7 +17,7 @@ use tempo::zoneinfo::ZoneInfo;
 
 /// Runs `check` for each seed, and names the one that fails.
 fn for_each_seed(default: u64, check: impl Fn(&mut Rng) -> Result<(), String> + std::panic::RefUnwindSafe) {
-    let number = |name: &str| tempo::machine::environment(name).and_then(|n| n.parse().ok());
+    let number = |name: &str| tempo::machine::variable(name).and_then(|n| n.to_str()?.parse().ok());
     let first = number("TEMPO_SEED").unwrap_or(1);
     for seed in first..first + number("TEMPO_CASES").unwrap_or(default) {
         let why = match std::panic::catch_unwind(|| check(&mut Rng::with_seed(seed))) {

@@ -294,3 +294,15 @@ fn what_a_killed_step_left_behind_is_ended_before_it_is_done_again() {
     assert!(!is_alive(&left), "{left} goes on beside {}", again[1]);
     env.until(&["workflow", "describe", "w"], |w| w["status"] == "Completed");
 }
+
+#[test]
+fn a_step_over_its_time_is_ended_with_those_in_a_session_of_their_own() {
+    let env = Env::new();
+    start(
+        &env,
+        "tempo step x --start-to-close-timeout 300ms -- sh -c 'setsid sh -c \"echo \\$\\$ > away; exec sleep 300\" & sleep 300' || true",
+    );
+    assert_eq!(once(&env), Some(0));
+    let away = env.lines("away", 1).remove(0);
+    assert!(!is_alive(&away));
+}

@@ -403,3 +403,62 @@ fn no_file_is_opened_in_the_place_of_one_that_a_server_still_serves() {
         assert_eq!(env.json(&["--db", name, "schedule", "list"])[0]["id"], "o");
     }
 }
+
+#[test]
+fn a_server_whose_log_is_removed_acknowledges_nothing_more_and_saves_what_it_had() {
+    for suffix in ["-wal", "-shm"] {
+        let env = Env::new();
+        let create = |id| env.tempo(&["schedule", "create", id, "--interval", "1h", "--shell", "true"]);
+        create("before").ok();
+        let mut server = env.serve(&[]);
+        create("beside").ok();
+        // It does not notice before it goes on.
+        server.signal("STOP");
+        std::fs::remove_file(env.path(&format!("t.db{suffix}"))).unwrap();
+        let refused = create("after");
+        assert_eq!(refused.code, Some(6), "{refused:?}");
+        assert!(
+            refused
+                .stderr
+                .contains(&format!("t.db{suffix}` was deleted or replaced under `tempo run`")),
+            "{refused:?}"
+        );
+        server.signal("CONT");
+        server.hears("this server stops");
+        assert_eq!(server.rest().0, Some(6), "{suffix}");
+        let ids: Vec<_> = env
+            .json(&["schedule", "list"])
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|s| s["id"].clone())
+            .collect();
+        assert_eq!(ids, ["before", "beside"], "{suffix}");
+        assert!(env.tempo(&["doctor"]).ok().contains("the file is sound"));
+        create("after").ok();
+    }
+}
+
+#[test]
+fn a_server_whose_lock_file_is_removed_keeps_its_lock_and_its_steps() {
+    let env = Env::new();
+    env.tempo(&[
+        "workflow",
+        "start",
+        "--workflow-id",
+        "w",
+        "--shell",
+        "echo $$ > pid; sleep 300",
+    ])
+    .ok();
+    let mut server = env.serve(&[]);
+    let pid = env.lines("pid", 1).remove(0);
+    server.signal("STOP");
+    std::fs::remove_file(env.path("t.db.lock")).unwrap();
+    let second = env.tempo(&["run", "--for", "1s"]);
+    assert_eq!(second.code, Some(4), "{second:?}");
+    server.signal("CONT");
+    server.hears("t.db.lock` was deleted or replaced; written again");
+    assert_eq!(env.json(&["status"])["pid"], server.pid());
+    assert!(is_alive(&pid), "its step goes on");
+}

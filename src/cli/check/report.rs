@@ -142,6 +142,11 @@ impl<'a> Report<'a> {
             | Event::Refused { .. }
             | Event::Started { .. }
             | Event::Lost { .. }
+            | Event::Held { .. }
+            | Event::Displaced { .. }
+            | Event::LockRestored { .. }
+            | Event::Saved { .. }
+            | Event::Surviving { .. }
             | Event::Resumed { .. }
             | Event::Resolved { .. }
             | Event::Stopping { .. }
@@ -220,7 +225,7 @@ impl<'a> Report<'a> {
 
     /// What GitHub shows beside the line of the definition.
     fn annotate(suite: &Suite, step: &StepView) {
-        if machine::environment("GITHUB_ACTIONS").is_none_or(|v| v.is_empty() || v == "false") {
+        if machine::variable("GITHUB_ACTIONS").is_none_or(|v| v.is_empty() || v == "false") {
             return;
         }
         let text = |t: &str| t.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");

@@ -1,5 +1,6 @@
 //! What the doctor looks at beside the file's own integrity, and what to do about what it finds.
 
+use std::ffi::OsString;
 use std::path::Path;
 
 use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
@@ -7,7 +8,7 @@ use serde::Serialize;
 
 use super::super::Context;
 use crate::error::Error;
-use crate::machine::{Environments, Room};
+use crate::machine::{self, Room};
 use crate::output::counted;
 use crate::spec::describe::spoken;
 use crate::store::{Read, RunFilter, ScheduleRow, Store};
@@ -246,9 +247,10 @@ fn always_skip(rows: &[ScheduleRow]) -> Option<Finding> {
 /// Processes of runs that have closed, or of any run where no server is up.
 fn left_behind(read: &Read<'_>, database: &Path, is_up: bool) -> Option<Finding> {
     let whole = std::fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
-    let mark = format!("TEMPO_DB={}", whole.display());
+    let mut mark = OsString::from("TEMPO_DB=");
+    mark.push(&whole);
     let mut pids = Vec::new();
-    for (pid, run) in Environments::now().with(&mark, "TEMPO_RUN_ID") {
+    for (pid, run) in machine::processes_with(&[&mark], "TEMPO_RUN_ID") {
         let is_open = is_up && read.run_named(&run).is_ok_and(|r| r.closed.is_none());
         if !run.is_empty() && !is_open {
             pids.push(pid.to_string());

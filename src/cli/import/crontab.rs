@@ -50,13 +50,14 @@ struct Imported {
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let is_folder = Path::new(&args.file).is_dir();
-    let folder = is_folder.then(|| source_of(&args.file));
+    let folder = is_folder.then(|| source_of(&args.file)).transpose()?;
     let papers = papers(context, &args.file, is_folder)?;
     let time_zone = ZoneInfo::local_name()?;
     let this = User::this();
+    let own_home = machine::environment("HOME")?;
     let home = |user: &str| {
         let home = match &this {
-            Some(this) if this.name == user => machine::environment("HOME"),
+            Some(this) if this.name == user => own_home.clone(),
             Some(_) | None => User::named(user).ok().map(|u| u.home),
         };
         home.filter(|home| Path::new(home).is_dir())

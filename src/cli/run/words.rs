@@ -110,17 +110,67 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, for_machines: bool) -> Lin
             run,
             step,
             attempt,
-            ended_groups,
+            ended,
         } => {
-            let ended = if *ended_groups > 0 {
-                "; the process it left behind was ended"
-            } else {
-                ""
+            let left = match ended {
+                0 => String::new(),
+                1 => "; the process it left behind was ended".to_owned(),
+                more => format!("; the {more} processes it left behind were ended"),
             };
-            let text = format!("tempo ended in attempt {attempt} of {}{ended}", place(step));
+            let text = format!("tempo ended in attempt {attempt} of {}{left}", place(step));
             of("lost", Some(Style::Warn), subject(run), text, &|| {
-                with_step(run, step, json!({"attempt": attempt, "ended_groups": ended_groups}))
+                with_step(run, step, json!({"attempt": attempt, "ended_processes": ended}))
             })
+        }
+        Event::Held { run, step, short } => {
+            let text = format!("{}: {short}; trying again until it can start", place(step));
+            of("hold", Some(Style::Warn), subject(run), text, &|| {
+                with_step(run, step, json!({"reason": short}))
+            })
+        }
+        Event::Surviving { run, step, processes } => {
+            let ids: Vec<String> = processes.iter().map(u32::to_string).collect();
+            let text = format!(
+                "{}: cannot end process {}; the attempt stays open until it has ended",
+                place(step),
+                ids.join(", ")
+            );
+            of("alive", Some(Style::Warn), subject(run), text, &|| {
+                with_step(run, step, json!({"processes": processes}))
+            })
+        }
+        Event::Displaced { path } => {
+            let text = format!("`{}` was deleted, moved or replaced: this server stops", path.display());
+            of(
+                "stop",
+                Some(Style::Bad),
+                "",
+                text,
+                &|| json!({"file": path.display().to_string()}),
+            )
+        }
+        Event::LockRestored { path } => {
+            let text = format!("`{}` was deleted or replaced; written again", path.display());
+            of(
+                "lock",
+                Some(Style::Warn),
+                "",
+                text,
+                &|| json!({"file": path.display().to_string()}),
+            )
+        }
+        Event::Saved { copy } => {
+            let text = format!(
+                "another log is in use now; what this server had recorded is in `{}`",
+                copy.display()
+            );
+            of(
+                "saved",
+                Some(Style::Warn),
+                "",
+                text,
+                &|| json!({"copy": copy.display().to_string()}),
+            )
         }
         Event::Resumed { run, step } => of(
             "resume",

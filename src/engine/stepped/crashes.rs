@@ -18,7 +18,7 @@ const LONG: (u64, u64) = (40, u64::MAX);
 
 #[test]
 fn wherever_the_disk_fails_nothing_is_lost_and_nothing_is_done_twice() {
-    let number = |name: &str| machine::environment(name).and_then(|n| n.parse().ok());
+    let number = |name: &str| machine::variable(name).and_then(|n| n.to_str()?.parse().ok());
     let (histories, points) = if number("TEMPO_LONG").is_some() { LONG } else { SHORT };
     let first: u64 = number("TEMPO_SEED").unwrap_or(1);
     let mut lived = 0;

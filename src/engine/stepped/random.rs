@@ -16,7 +16,7 @@ const SPAN: TimeDelta = TimeDelta::hours(3);
 
 #[test]
 fn the_engine_does_what_the_simulation_says_in_random_histories() {
-    let number = |name: &str| machine::environment(name).and_then(|n| n.parse().ok());
+    let number = |name: &str| machine::variable(name).and_then(|n| n.to_str()?.parse().ok());
     let first = number("TEMPO_SEED").unwrap_or(1);
     for seed in first..first + number("TEMPO_CASES").unwrap_or(CASES) {
         let history = History::random(seed, SPAN);

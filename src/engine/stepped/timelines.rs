@@ -45,7 +45,7 @@ fn the_engine_follows_the_timelines() {
 /// Follows every row and names each that failed.
 fn follow_all(follow: impl Fn(&Value) -> Result<(), String>) {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/data/conformance");
-    let further = machine::environment("TEMPO_CONFORMANCE_DIR").map(PathBuf::from);
+    let further = machine::variable("TEMPO_CONFORMANCE_DIR").map(PathBuf::from);
     let files = std::iter::once(own).chain(further).map(|folder| folder.join("policy.json"));
     let rows: Vec<Value> = files
         .filter_map(|file| std::fs::read_to_string(file).ok())

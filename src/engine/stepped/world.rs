@@ -122,7 +122,7 @@ impl<'a> Engine<'a> {
         let mut store = self.open();
         let now = self.clock.now();
         let catalog = Catalog::new(self.zone_info());
-        let recovered = done(recovery::recover(&mut store, &catalog, now));
+        let (recovered, _) = done(recovery::recover(&mut store, &catalog, now));
         let reader = done(store.again());
         let (sender, events) = channel();
         let shared = Arc::new(Shared {
@@ -151,7 +151,7 @@ impl<'a> Engine<'a> {
             },
             max_buffer: self.max_buffer,
             started: now,
-            database: String::new(),
+            database: PathBuf::new(),
         });
         shared.follow(Decided {
             events: recovered,
@@ -265,6 +265,11 @@ impl<'a> Engine<'a> {
                 | Event::ZoneChanged { .. }
                 | Event::Started { .. }
                 | Event::Lost { .. }
+                | Event::Held { .. }
+                | Event::Displaced { .. }
+                | Event::LockRestored { .. }
+                | Event::Saved { .. }
+                | Event::Surviving { .. }
                 | Event::Resumed { .. }
                 | Event::Retry { .. }
                 | Event::StepClosed { .. }

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use percent_encoding::percent_decode_str;
 use regex_lite::Regex;
 
 use super::super::step::duration_of;
@@ -93,7 +94,7 @@ fn look_up(dns: &DnsTable) -> Result<Dns, String> {
 
 fn http(name: &StepName, table: &ProbeTable) -> Result<Http, Error> {
     let refuse = |rule: String| Error::new(Kind::Usage, format_args!("probe `{name}`: {rule}"));
-    check_url(name, &table.url)?;
+    let (url, in_url) = split_url(name, &table.url)?;
     let method = table.method.as_deref().unwrap_or("GET").to_ascii_uppercase();
     if method.is_empty() || !method.chars().all(|c| c.is_ascii_uppercase()) {
         return Err(Error::new(
@@ -149,7 +150,8 @@ fn http(name: &StepName, table: &ProbeTable) -> Result<Http, Error> {
         Ok((path, want.clone()))
     });
     let basic_auth = match &table.basic_auth {
-        None => None,
+        None => in_url,
+        Some(_) if in_url.is_some() => return Err(refuse("it has `basic_auth` and a user in its URL".to_owned())),
         Some(pair) if table.bearer.is_some() => {
             return Err(refuse(format!(
                 "it has `basic_auth` (`{}`) and `bearer`",
@@ -160,7 +162,7 @@ fn http(name: &StepName, table: &ProbeTable) -> Result<Http, Error> {
     };
     contradictions(table, &method).map_err(refuse)?;
     Ok(Http {
-        url: table.url.clone(),
+        url,
         method,
         headers: table.headers.clone(),
         body: table.body.clone(),
@@ -264,11 +266,17 @@ fn statuses(name: &StepName, written: &StatusText) -> Result<Vec<RangeInclusive<
         .collect()
 }
 
-fn check_url(name: &StepName, url: &str) -> Result<(), Error> {
+/// A URL without its user and password, so that no message shows them; and those two, decoded.
+fn split_url(name: &StepName, url: &str) -> Result<(String, Option<(String, String)>), Error> {
     let refuse = |rule: String| {
         Err(Error::new(Kind::Usage, format_args!("probe `{name}`: {rule}"))
             .hint("Write a probe as 'NAME=http://host:port/path' or 'NAME=https://…'."))
     };
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let userinfo = authority.rsplit_once('@').map(|(userinfo, _)| userinfo);
+    let without = userinfo.map(|userinfo| format!("{scheme}://{}", &rest[userinfo.len() + 1..]));
+    let url = without.as_deref().unwrap_or(url);
     if url.is_empty() {
         return refuse("no URL is given".to_owned());
     }
@@ -283,7 +291,18 @@ fn check_url(name: &StepName, url: &str) -> Result<(), Error> {
     if uri.host().is_none_or(str::is_empty) {
         return refuse(format!("`{url}` has no host"));
     }
-    Ok(())
+    let pair = userinfo.map(|userinfo| {
+        let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
+        let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        (decoded(user), decoded(password))
+    });
+    if pair
+        .as_ref()
+        .is_some_and(|(user, password)| user.starts_with("env:") || password.starts_with("env:"))
+    {
+        return refuse("a user or password from the environment goes into `basic_auth`, not into the URL".to_owned());
+    }
+    Ok((url.to_owned(), pair))
 }
 
 #[cfg(test)]

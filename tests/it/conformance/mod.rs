@@ -10,7 +10,7 @@ use serde_json::Value;
 /// The rows of a conformance file, from every folder that has it.
 fn rows(file: &str) -> Vec<Value> {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/data/conformance");
-    let further = tempo::machine::environment("TEMPO_CONFORMANCE_DIR").map(PathBuf::from);
+    let further = tempo::machine::variable("TEMPO_CONFORMANCE_DIR").map(PathBuf::from);
     let mut rows = Vec::new();
     for folder in std::iter::once(own).chain(further) {
         let Ok(text) = std::fs::read_to_string(folder.join(file)) else {

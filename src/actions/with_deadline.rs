@@ -3,14 +3,20 @@
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use super::Control;
+use crate::run::outcome::{ErrorType, Failure};
 
-/// What `work` comes to; nothing where the time was over or a stop was asked for before it was done.
-pub(super) fn bounded<T: Send + 'static>(
+use super::Control;
+use super::shortage::{Shortage, Trouble};
+
+/// The result of `work`; none where the time was over or a stop was asked for before it was done.
+///
+/// # Errors
+/// A shortage, where no thread can be started.
+pub(super) fn with_deadline<T: Send + 'static>(
     time_left: Option<Duration>,
     control: &Control,
     work: impl FnOnce() -> T + Send + 'static,
-) -> Option<T> {
+) -> Result<Option<T>, Trouble> {
     let (sender, done) = channel();
     let stop = sender.clone();
     let _hooked = control.while_hooked(move || {
@@ -20,9 +26,15 @@ pub(super) fn bounded<T: Send + 'static>(
         // Nobody waits any more where it comes too late.
         let _ = sender.send(Some(work()));
     });
-    started.ok()?;
-    match time_left {
+    if let Err(e) = started {
+        let failure = || Failure {
+            error_type: ErrorType::Spawn,
+            message: format!("cannot start a thread: {e}"),
+        };
+        return Err(Shortage::at_start(&e).map_or_else(|| failure().into(), Trouble::Short));
+    }
+    Ok(match time_left {
         Some(left) => done.recv_timeout(left).ok().flatten(),
         None => done.recv().ok().flatten(),
-    }
+    })
 }

@@ -1,0 +1,149 @@
+//! Where a redirect leads, and what may go there. Decides only.
+
+use http::{HeaderMap, StatusCode};
+use url::Url;
+
+use crate::run::outcome::{ErrorType, Failure};
+use crate::run::probe::Http;
+
+/// One request of a chain: the first, or one that a redirect asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Redirect {
+    pub(super) url: String,
+    pub(super) method: String,
+    /// Whether the body goes with it.
+    pub(super) with_body: bool,
+    /// Whether every request until now went to the host that the probe names: only there may credentials go.
+    pub(super) same_host: bool,
+    body_is_secret: bool,
+}
+
+impl Redirect {
+    /// The first request.
+    pub(super) fn begin(http: &Http) -> Self {
+        Self {
+            url: http.url.clone(),
+            method: http.method.clone(),
+            with_body: http.body.is_some(),
+            same_host: true,
+            body_is_secret: http.body.as_ref().is_some_and(|body| body.starts_with("env:")),
+        }
+    }
+
+    /// Whether a header of the probe goes with this request.
+    pub(super) fn may_carry(&self, header: &str) -> bool {
+        let is = |names: &[&str]| names.iter().any(|name| header.eq_ignore_ascii_case(name));
+        let credentials = is(&["authorization", "cookie", "proxy-authorization"]);
+        let of_the_body = is(&["content-type", "content-encoding", "content-language"]);
+        (self.same_host || !credentials && !is(&["host"])) && (self.with_body || !of_the_body)
+    }
+
+    /// The next request, where the answer to this one is a redirect.
+    ///
+    /// # Errors
+    /// `UnexpectedStatus` when it leads where a probe may not go.
+    pub(super) fn follow(&self, status: StatusCode, headers: &HeaderMap) -> Result<Option<Self>, Failure> {
+        let keeps_method = match status.as_u16() {
+            301 | 302 => self.method != "POST",
+            303 => self.method == "HEAD",
+            307 | 308 => true,
+            _ => return Ok(None),
+        };
+        let Some(location) = headers.get("location") else {
+            return Ok(None);
+        };
+        let location = String::from_utf8_lossy(location.as_bytes());
+        let refuse = |why: &str| Failure {
+            error_type: ErrorType::UnexpectedStatus,
+            message: format!("redirected from {} to `{}`, {why}", self.url, location.escape_debug()),
+        };
+        let from = Url::parse(&self.url).map_err(|e| refuse(&format!("which cannot be followed: {e}")))?;
+        let mut to = from
+            .join(&location)
+            .map_err(|e| refuse(&format!("which is not a URL: {e}")))?;
+        if !matches!(to.scheme(), "http" | "https") {
+            return Err(refuse("which is not http or https"));
+        }
+        to.set_fragment(None);
+        // Credentials are the probe's, never the answer's. Neither call fails where there is a host.
+        let _ = (to.set_username(""), to.set_password(None));
+        let same_port = from.port_or_known_default() == to.port_or_known_default() && from.scheme() == to.scheme();
+        let to_tls = from.port().is_none() && to.port().is_none() && to.scheme() == "https";
+        let next = Self {
+            same_host: self.same_host && from.host() == to.host() && (same_port || to_tls),
+            method: if keeps_method { self.method.clone() } else { "GET".to_owned() },
+            with_body: self.with_body && keeps_method,
+            url: to.into(),
+            body_is_secret: self.body_is_secret,
+        };
+        if next.with_body && next.body_is_secret && !next.same_host {
+            return Err(refuse("another host, and the body is a secret"));
+        }
+        Ok(Some(next))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn follow(method: &str, status: u16, location: &str) -> Result<Option<Redirect>, String> {
+        let begin = Redirect {
+            url: "http://a.test/x/y?q".to_owned(),
+            method: method.to_owned(),
+            with_body: method != "GET",
+            same_host: true,
+            body_is_secret: false,
+        };
+        let headers = [("location".parse().unwrap(), location.parse().unwrap())]
+            .into_iter()
+            .collect();
+        let status = StatusCode::from_u16(status).unwrap();
+        begin.follow(status, &headers).map_err(|failure| failure.message)
+    }
+
+    #[test]
+    fn the_method_and_the_body_follow_the_status() {
+        for (method, status, want, with_body) in [
+            ("GET", 302, "GET", false),
+            ("POST", 301, "GET", false),
+            ("POST", 303, "GET", false),
+            ("POST", 307, "POST", true),
+            ("PUT", 308, "PUT", true),
+            ("PUT", 302, "PUT", true),
+        ] {
+            let next = follow(method, status, "/z").unwrap().unwrap();
+            assert_eq!((next.method.as_str(), next.with_body), (want, with_body), "{method} {status}");
+            assert_eq!((next.url.as_str(), next.same_host), ("http://a.test/z", true));
+        }
+        assert_eq!(follow("GET", 304, "/z"), Ok(None));
+    }
+
+    #[test]
+    fn credentials_stay_with_their_host() {
+        for (location, same_host) in [
+            ("z", true),
+            ("//a.test/z", true),
+            ("https://a.test/", true),
+            ("http://a.test:81/", false),
+            ("https://a.test:8443/", false),
+            ("http://b.test/", false),
+            ("//b.test/", false),
+        ] {
+            let next = follow("GET", 302, location).unwrap().unwrap();
+            assert_eq!(next.same_host, same_host, "{location}");
+            assert_eq!(next.may_carry("Authorization"), same_host, "{location}");
+            assert!(next.may_carry("Accept"));
+        }
+        let next = follow("GET", 302, "http://u:p@a.test/").unwrap().unwrap();
+        assert_eq!(next.url, "http://a.test/");
+    }
+
+    #[test]
+    fn refuses_every_other_scheme() {
+        for location in ["file:///etc/passwd", "gopher://a.test/", "javascript:1", "ftp://a.test/"] {
+            let refused = follow("GET", 302, location).unwrap_err();
+            assert!(refused.contains("not http or https"), "{location}: {refused}");
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Shortages of this machine: open files, processes, memory. They are not the step's failure: its start is held and tried again until they are over.
+
+use std::time::Duration;
+
+use rustix::io::Errno;
+
+use super::{Control, Notice, Task};
+use crate::clock::Stopwatch;
+use crate::run::outcome::{AttemptResult, Ending, ErrorType, Failure};
+use crate::spec::describe::spoken;
+
+/// How long a start is held before it is tried again.
+const BETWEEN_TRIES: Duration = Duration::from_millis(250);
+
+/// What this machine is short of, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Shortage(String);
+
+impl std::fmt::Display for Shortage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Shortage {}
+
+impl Shortage {
+    /// The shortage that an error of a file or a socket tells of.
+    pub(super) fn of(e: &std::io::Error) -> Option<Self> {
+        let what = match Errno::from_io_error(e)? {
+            Errno::MFILE => "this process may not open more files (`ulimit -n`)",
+            Errno::NFILE => "this machine may not open more files",
+            Errno::NOMEM | Errno::NOBUFS => "this machine has no memory left",
+            _ => return None,
+        };
+        Some(Self(what.to_owned()))
+    }
+
+    /// The shortage that an error of starting a process or a thread tells of.
+    pub(super) fn at_start(e: &std::io::Error) -> Option<Self> {
+        if Errno::from_io_error(e) == Some(Errno::AGAIN) {
+            return Some(Self("no more processes may be started (`ulimit -u`)".to_owned()));
+        }
+        Self::of(e)
+    }
+}
+
+/// Why an attempt was not made.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// It failed.
+    Failed(Failure),
+    /// It could not be made on this machine now.
+    Short(Shortage),
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// Makes an attempt, again and again while this machine is short of something; `make` is handed the time that is left.
+pub(super) fn until_made(
+    task: &Task<'_>,
+    control: &Control,
+    mut make: impl FnMut(Option<Duration>) -> Result<AttemptResult, Shortage>,
+) -> AttemptResult {
+    let watch = Stopwatch::start();
+    let mut reported = None;
+    loop {
+        let left = task.time_left.map(|left| left.saturating_sub(watch.elapsed()));
+        let Shortage(short) = match make(left) {
+            Ok(result) => return result,
+            Err(shortage) => shortage,
+        };
+        if let Some(kind) = control.asked() {
+            return AttemptResult::new(kind.ending(), watch.elapsed_ms());
+        }
+        if left.is_some_and(|left| left.is_zero()) {
+            let limit = task.limit.unwrap_or_default();
+            let message = format!("not started within {}: {short}", spoken(limit.as_millis()));
+            let failure = Failure {
+                error_type: ErrorType::Spawn,
+                message,
+            };
+            return AttemptResult::new(Ending::Failed(failure), watch.elapsed_ms());
+        }
+        if reported.as_ref() != Some(&short) {
+            (task.notice)(Notice::Held(short.clone()));
+            reported = Some(short);
+        }
+        control.wait(left.map_or(BETWEEN_TRIES, |left| left.min(BETWEEN_TRIES)));
+    }
+}

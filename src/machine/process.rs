@@ -1,0 +1,260 @@
+//! Processes: one that can be recognized after its id has been reused, and all that belong to one attempt of a step.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal};
+
+use super::{boot_id, pid};
+use crate::clock::{Stopwatch, pause};
+use crate::error::{Error, Kind};
+
+/// How long processes that were killed are waited for before they count as survivors.
+const KILL_PATIENCE: Duration = Duration::from_secs(5);
+/// How often they are looked for meanwhile.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
+
+/// A process as it can be known again after its id has been reused: id, start time in clock ticks since boot, boot id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Process {
+    /// The process id; a step's process leads the group of the same id.
+    pub pid: u32,
+    /// When it started, in the kernel's ticks since boot.
+    pub started: i64,
+    /// The boot it started in.
+    pub boot: String,
+}
+
+impl Process {
+    /// This very process.
+    ///
+    /// # Errors
+    /// `System` where `/proc` does not tell.
+    pub fn this() -> Result<Self, Error> {
+        Self::known_as(pid()).ok_or_else(|| Error::new(Kind::System, "cannot read `/proc/self/stat`"))
+    }
+
+    /// Whether it is still there, and more than a zombie.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        self.boot == boot_id() && stat(self.pid).is_some_and(|now| now.is_running && now.started == self.started)
+    }
+
+    /// Whether the process of that id is this one, be it a zombie.
+    fn is_as_known(&self) -> bool {
+        self.boot == boot_id() && stat(self.pid).is_some_and(|now| now.started == self.started)
+    }
+
+    /// The process `pid` as it is now, if there is one.
+    #[must_use]
+    pub fn known_as(pid: u32) -> Option<Self> {
+        Some(Self {
+            pid,
+            started: stat(pid)?.started,
+            boot: boot_id(),
+        })
+    }
+}
+
+struct Stat {
+    parent: u32,
+    group: u32,
+    started: i64,
+    /// Whether it is more than a zombie.
+    is_running: bool,
+}
+
+fn stat(pid: u32) -> Option<Stat> {
+    let text = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let text = String::from_utf8_lossy(&text);
+    // The name may hold anything, blanks and brackets included: the fields begin after the last bracket.
+    let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
+    Some(Stat {
+        parent: fields.get(1)?.parse().ok()?,
+        group: fields.get(2)?.parse().ok()?,
+        started: fields.get(19)?.parse().ok()?,
+        is_running: !matches!(*fields.first()?, "Z" | "X" | "x"),
+    })
+}
+
+/// Becomes readable when the process `pid` has ended.
+///
+/// # Errors
+/// When there is no such process.
+pub fn exit_watch(pid: u32) -> std::io::Result<std::os::fd::OwnedFd> {
+    let pid = pid_of(pid).ok_or(std::io::ErrorKind::InvalidInput)?;
+    Ok(rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?)
+}
+
+/// All processes that belong to one attempt: its first process, their descendants, the members of its process group, and every process with the
+/// attempt's marks in its environment, whatever session it has made for itself.
+///
+/// What has cleared its environment, left its group and lost its parent is not found.
+#[derive(Debug)]
+pub struct ProcessTree {
+    /// Entries of the environment (`NAME=value`), all of which a process must have.
+    marks: Vec<String>,
+    /// The group that the first process leads, where it leads one.
+    group: Option<u32>,
+    /// Nothing that belongs to it is older, in the kernel's ticks since boot.
+    oldest: i64,
+    known: Vec<Process>,
+}
+
+impl ProcessTree {
+    /// The processes of a child that leads a group of its own and has not been waited for.
+    #[must_use]
+    pub fn of_group(leader: u32, marks: Vec<String>) -> Self {
+        let mut tree = Self::of_child(leader, marks);
+        tree.group = Some(leader);
+        tree
+    }
+
+    /// The processes of a child that stays in the group of this process.
+    #[must_use]
+    pub fn of_child(child: u32, marks: Vec<String>) -> Self {
+        let first = Process::known_as(child);
+        Self {
+            marks,
+            group: None,
+            oldest: first.as_ref().map_or(0, |p| p.started),
+            known: first.into_iter().collect(),
+        }
+    }
+
+    /// What an attempt has left behind whose server or script is dead; `leader` led its group.
+    #[must_use]
+    pub fn left_behind(leader: Option<&Process>, marks: Vec<String>) -> Self {
+        let leader = leader.filter(|process| process.is_as_known());
+        Self {
+            marks,
+            group: leader.map(|process| process.pid),
+            oldest: leader.map_or(0, |process| process.started),
+            known: leader.cloned().into_iter().collect(),
+        }
+    }
+
+    /// Sends a signal to every process that is still there; how many there were.
+    pub fn signal(&mut self, signal: Signal) -> usize {
+        self.look();
+        if let Some(group) = self.group.and_then(pid_of) {
+            // In one call, so that none of its members can start another in between. That the group has gone is no error.
+            let _ = rustix::process::kill_process_group(group, signal);
+        }
+        for process in &self.known {
+            if let Some(pid) = pid_of(process.pid)
+                && process.is_as_known()
+            {
+                let _ = rustix::process::kill_process(pid, signal);
+            }
+        }
+        self.known.len()
+    }
+
+    /// Kills all of them and waits until they have ended: the ids of those that have not within five seconds.
+    pub fn kill(&mut self) -> Vec<u32> {
+        let watch = Stopwatch::start();
+        loop {
+            self.signal(Signal::KILL);
+            let left = self.alive();
+            if left.is_empty() || watch.elapsed() > KILL_PATIENCE {
+                return left;
+            }
+            pause(BETWEEN_LOOKS);
+        }
+    }
+
+    /// The ids of those that are running now.
+    pub fn alive(&mut self) -> Vec<u32> {
+        self.look();
+        self.known.iter().map(|process| process.pid).collect()
+    }
+
+    /// Finds what belongs to it, and forgets what has ended.
+    fn look(&mut self) {
+        self.known.retain(Process::is_there);
+        let mut found: HashSet<u32> = self.known.iter().map(|process| process.pid).collect();
+        let above = ancestors();
+        let others: Vec<(u32, Stat)> = processes()
+            .filter_map(|pid| Some((pid, stat(pid)?)))
+            .filter(|(pid, stat)| stat.is_running && stat.started >= self.oldest && !above.contains(pid))
+            .collect();
+        let belongs =
+            |pid: u32, stat: &Stat| self.group == Some(stat.group) || (!self.marks.is_empty() && has_all(pid, &self.marks));
+        let own = others
+            .iter()
+            .filter(|(pid, stat)| !found.contains(pid) && belongs(*pid, stat));
+        let own: Vec<u32> = own.map(|(pid, _)| *pid).collect();
+        found.extend(own);
+        loop {
+            let children = others
+                .iter()
+                .filter(|(pid, stat)| !found.contains(pid) && found.contains(&stat.parent));
+            let children: Vec<u32> = children.map(|(pid, _)| *pid).collect();
+            if children.is_empty() {
+                break;
+            }
+            found.extend(children);
+        }
+        for (pid, stat) in others.iter().filter(|(pid, _)| found.contains(pid)) {
+            let (pid, started, boot) = (*pid, stat.started, boot_id());
+            let process = Process { pid, started, boot };
+            if !self.known.contains(&process) {
+                self.known.push(process);
+            }
+        }
+    }
+}
+
+/// This process and those that it descends from.
+fn ancestors() -> Vec<u32> {
+    let mut above = vec![pid()];
+    while let Some(parent) = above.last().and_then(|pid| stat(*pid)).map(|stat| stat.parent)
+        && !above.contains(&parent)
+    {
+        above.push(parent);
+    }
+    above
+}
+
+fn pid_of(pid: u32) -> Option<Pid> {
+    i32::try_from(pid).ok().and_then(Pid::from_raw)
+}
+
+/// Every process of this machine.
+fn processes() -> impl Iterator<Item = u32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|e| e.file_name().to_str()?.parse().ok())
+}
+
+/// The environment a process was started with; empty where this user may not read it.
+fn environment_of(pid: u32) -> Vec<u8> {
+    std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default()
+}
+
+fn has(environment: &[u8], mark: &[u8]) -> bool {
+    environment.split(|b| *b == 0).any(|entry| entry == mark)
+}
+
+fn has_all(pid: u32, marks: &[String]) -> bool {
+    let environment = environment_of(pid);
+    marks.iter().all(|mark| has(&environment, mark.as_bytes()))
+}
+
+/// The processes, except this one, that have all of `marks` (`NAME=value`) in their environment, each with the value of `name` in it.
+#[must_use]
+pub fn processes_with(marks: &[&OsStr], name: &str) -> Vec<(u32, String)> {
+    let value = |environment: &[u8]| -> Option<String> {
+        let mut entries = environment.split(|b| *b == 0).filter_map(|e| std::str::from_utf8(e).ok());
+        entries.find_map(|entry| Some(entry.strip_prefix(name)?.strip_prefix('=')?.to_owned()))
+    };
+    let others = processes().filter(|other| *other != pid());
+    let found = others.filter_map(|pid| {
+        let environment = environment_of(pid);
+        let is_marked = marks.iter().all(|mark| has(&environment, mark.as_bytes()));
+        value(&environment).filter(|_| is_marked).map(|value| (pid, value))
+    });
+    found.collect()
+}
