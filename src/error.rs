@@ -62,6 +62,7 @@ pub struct Error {
     message: String,
     excerpt: Option<String>,
     hints: Vec<String>,
+    is_damage: bool,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -74,6 +75,7 @@ impl Error {
             message: message.to_string(),
             excerpt: None,
             hints: Vec::new(),
+            is_damage: false,
             source: None,
         }
     }
@@ -104,6 +106,19 @@ impl Error {
     pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
+    }
+
+    /// Marks the error as damage to the database: trying again will not help.
+    #[must_use]
+    pub fn damage(mut self) -> Self {
+        self.is_damage = true;
+        self
+    }
+
+    /// Whether the database is damaged, so that trying again will not help.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        self.is_damage
     }
 
     /// What sort of failure this is.

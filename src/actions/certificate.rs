@@ -33,15 +33,15 @@ pub(super) fn valid_for(url: &str, days: u32, time_left: Option<Duration>, contr
         .to_owned();
     let port = uri.port_u16().unwrap_or(443);
     let shown = with_deadline(time_left, control, move || end_of(&host, port, time_left));
-    let end = match shown? {
-        None => return Err(too_late(url, time_left).into()),
-        Some(end) => end.map_err(|trouble| match trouble {
-            Trouble::Failed(e) => Trouble::Failed(Failure {
-                message: format!("{}, of {url}", e.message),
-                ..e
-            }),
-            short @ Trouble::Short(_) => short,
-        })?,
+    let shown = shown.map_err(|trouble| match trouble {
+        Trouble::Failed(e) => Trouble::Failed(Failure {
+            message: format!("{}, of {url}", e.message),
+            ..e
+        }),
+        short @ Trouble::Short(_) => short,
+    })?;
+    let Some(end) = shown else {
+        return Err(too_late(url, time_left).into());
     };
     let left = (end - SystemClock.now()).num_days();
     if left < i64::from(days) {

@@ -29,9 +29,9 @@ pub(super) fn probe(dns: &Dns, task: &Task<'_>, control: &Control) -> Result<Att
     let found = with_deadline(task.time_left, control, move || look_up(&asked));
     let ending = match (control.asked(), found) {
         (Some(kind), _) => kind.ending(),
-        (None, Ok(Some(Ok(answers)))) => judge(dns, &answers),
-        (None, Ok(Some(Err(Trouble::Failed(failure))))) | (None, Err(Trouble::Failed(failure))) => Ending::Failed(failure),
-        (None, Ok(Some(Err(Trouble::Short(shortage))))) | (None, Err(Trouble::Short(shortage))) => return Err(shortage),
+        (None, Ok(Some(answers))) => judge(dns, &answers),
+        (None, Err(Trouble::Failed(failure))) => Ending::Failed(failure),
+        (None, Err(Trouble::Short(shortage))) => return Err(shortage),
         (None, Ok(None)) => Ending::Failed(too_late(&format!("the look-up of {}", dns.name), task.limit)),
     };
     Ok(AttemptResult::new(ending, watch.elapsed_ms()))

@@ -87,7 +87,7 @@ impl Resolver for Lookup {
         let Some(answer) = answer.map_err(failed)? else {
             return Err(ureq::Error::Timeout(timeout.reason));
         };
-        let addresses = answer.map_err(failed)?.unwrap_or_default();
+        let addresses = answer.unwrap_or_default();
         if addresses.is_empty() {
             return Err(ureq::Error::HostNotFound);
         }

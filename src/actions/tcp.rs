@@ -21,9 +21,9 @@ pub(super) fn probe((host, port): (&str, u16), task: &Task<'_>, control: &Contro
     let connected = with_deadline(limit, control, move || connect(&to, port, limit).map(|_| ()));
     let ending = match (control.asked(), connected) {
         (Some(kind), _) => kind.ending(),
-        (None, Ok(Some(Ok(())))) => Ending::Ok,
-        (None, Ok(Some(Err(Trouble::Failed(failure))))) | (None, Err(Trouble::Failed(failure))) => Ending::Failed(failure),
-        (None, Ok(Some(Err(Trouble::Short(shortage))))) | (None, Err(Trouble::Short(shortage))) => return Err(shortage),
+        (None, Ok(Some(()))) => Ending::Ok,
+        (None, Err(Trouble::Failed(failure))) => Ending::Failed(failure),
+        (None, Err(Trouble::Short(shortage))) => return Err(shortage),
         (None, Ok(None)) => Ending::Failed(too_late(&format!("{host}:{port}"), task.limit)),
     };
     Ok(AttemptResult::new(ending, watch.elapsed_ms()))

@@ -11,11 +11,11 @@ use super::shortage::{Shortage, Trouble};
 /// The result of `work`; none where the time was over or a stop was asked for before it was done.
 ///
 /// # Errors
-/// A shortage, where no thread can be started.
+/// Those of `work`; a shortage, where no thread can be started.
 pub(super) fn with_deadline<T: Send + 'static>(
     time_left: Option<Duration>,
     control: &Control,
-    work: impl FnOnce() -> T + Send + 'static,
+    work: impl FnOnce() -> Result<T, Trouble> + Send + 'static,
 ) -> Result<Option<T>, Trouble> {
     let (sender, done) = channel();
     let stop = sender.clone();
@@ -33,8 +33,9 @@ pub(super) fn with_deadline<T: Send + 'static>(
         };
         return Err(Shortage::at_start(&e).map_or_else(|| failure().into(), Trouble::Short));
     }
-    Ok(match time_left {
+    let done = match time_left {
         Some(left) => done.recv_timeout(left).ok().flatten(),
         None => done.recv().ok().flatten(),
-    })
+    };
+    done.transpose()
 }

@@ -115,6 +115,15 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             "Running steps were stopped because their results could not be recorded. Put the file back, or a backup of it, and start again.",
         ));
     }
+    if outcome.damaged {
+        let message = format_args!(
+            "the database `{}` is damaged; what could be read was served",
+            context.database()?.display()
+        )
+        .to_string();
+        return Err(Error::new(Kind::System, message)
+            .hint("Run `tempo doctor` to see where; keep a copy of the file, and restore a backup."));
+    }
     if args.once && outcome.troubles > 0 {
         return Err(Error::new(Kind::System, "not everything that was due could be taken up"));
     }

@@ -7,13 +7,14 @@ use super::events::{Event, RunName};
 use crate::error::Error;
 use crate::run::Stop;
 use crate::schedule::plan::plan;
-use crate::store::Write;
+use crate::schedule::start::Origin;
+use crate::store::{QueuedRun, Write};
 
 /// What a decision leads to outside of the file.
 #[derive(Debug, Default)]
 pub(crate) struct Decided {
     /// Runs to be performed.
-    pub(crate) begun: Vec<i64>,
+    pub(crate) begun: Vec<QueuedRun>,
     /// Runs to be stopped.
     pub(crate) stopped: Vec<(i64, Stop)>,
     /// What to tell.
@@ -33,6 +34,8 @@ pub(crate) struct Terms<'a> {
 /// Decides what is undecided of a schedule at `now`.
 pub(crate) fn decide(write: &Write<'_>, terms: Terms<'_>, schedule: i64, now: DateTime<Utc>) -> Result<Decided, Error> {
     let Some(row) = write.situation(schedule, terms.horizon.min(now))? else {
+        // Deleted meanwhile.
+        write.check_gone(schedule)?;
         return Ok(Decided::default());
     };
     let current = terms.catalog.spec(&row.id, &row.current.spec)?;
@@ -68,7 +71,11 @@ pub(crate) fn decide(write: &Write<'_>, terms: Terms<'_>, schedule: i64, now: Da
             due: start.due,
             origin: start.origin,
         });
-        decided.begun.push(key);
+        decided.begun.push(QueuedRun {
+            key,
+            schedule: Some(schedule),
+            backfilled: matches!(start.origin, Origin::Backfill(_)),
+        });
     }
     for start in plan.waiting.iter().filter(|w| w.waiting_as.is_none()) {
         decided.events.push(Event::Buffered {

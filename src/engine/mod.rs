@@ -8,6 +8,7 @@ mod decide;
 mod events;
 mod prune;
 mod queue;
+mod ready;
 mod recovery;
 pub(crate) mod script;
 mod server;
@@ -21,11 +22,12 @@ pub(crate) use events::{Event, RunName, StepName};
 pub(crate) use prune::Retention;
 pub(crate) use server::{Server, Stopper};
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -38,7 +40,7 @@ use self::ticker::kind_of;
 use crate::actions::Actions;
 use crate::clock::{Clock, Signal};
 use crate::error::{Error, Kind};
-use crate::store::{OpenRun, Writer};
+use crate::store::{OpenRun, QueuedRun, Writer};
 
 /// How long the ticker leaves the file alone after it could not read or decide.
 const AFTER_TROUBLE: TimeDelta = TimeDelta::seconds(1);
@@ -82,6 +84,8 @@ pub(super) struct Shared {
     draining: AtomicBool,
     hurried: AtomicBool,
     lost_file: AtomicBool,
+    /// What is damaged in the database, as it was reported: each thing once.
+    damage: Mutex<BTreeSet<String>>,
     unhappy_runs: AtomicU64,
     troubles: AtomicU64,
     settings: Settings,
@@ -102,8 +106,12 @@ fn marks(run: &OpenRun, step: &str) -> Vec<String> {
 
 impl Shared {
     fn tell(&self, event: Event) {
-        if let Event::Trouble(_) = event {
+        if let Event::Trouble(e) = &event {
             self.troubles.fetch_add(1, Ordering::SeqCst);
+            let mut damage = self.damage.lock().unwrap_or_else(PoisonError::into_inner);
+            if e.is_damage() && !damage.insert(e.to_string()) {
+                return;
+            }
         }
         // Nobody listens once the voice has gone, at the very end.
         let _ = self.events.send(event);
@@ -172,15 +180,15 @@ impl Shared {
     }
 
     /// Hands a run to the workers.
-    fn add(self: &Arc<Self>, run: i64) {
-        if self.queue.add(run, self.settings.workers) {
+    fn add(self: &Arc<Self>, run: QueuedRun) {
+        if self.queue.add(run) {
             self.start_worker();
         }
     }
 
     /// Hands a run to the workers that has been opened again.
-    fn add_again(self: &Arc<Self>, run: i64) {
-        if self.queue.add_again(run, self.settings.workers) {
+    fn add_again(self: &Arc<Self>, run: QueuedRun) {
+        if self.queue.add_again(run) {
             self.start_worker();
         }
     }

@@ -120,7 +120,7 @@ fn close_survivors(shared: &Arc<Shared>, mut survived: Vec<Survived>) {
             match closed {
                 Ok(advanced) => {
                     shared.follow(advanced.decided);
-                    shared.add_again(run);
+                    shared.add_again(attempt.run.asked_for());
                     false
                 }
                 Err(e) => {

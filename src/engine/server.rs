@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -63,13 +63,14 @@ impl Server {
             writer,
             catalog,
             actions,
-            queue: Queue::default(),
+            queue: Queue::new(settings.workers),
             signal: Signal::default(),
             pruning: Signal::default(),
             events,
             draining: AtomicBool::new(false),
             hurried: AtomicBool::new(false),
             lost_file: AtomicBool::new(false),
+            damage: Mutex::default(),
             unhappy_runs: AtomicU64::new(0),
             troubles: AtomicU64::new(0),
             settings,
@@ -89,6 +90,9 @@ impl Server {
         });
         recovery::wait_for_survivors(&shared, survived)?;
         let pruning = start_pruning(&shared)?;
+        if let Err(e) = reader.read(|r| r.check_due_times()) {
+            shared.tell(Event::Trouble(e));
+        }
         let ticker = Ticker::new(reader, Arc::clone(&shared));
         let held = Arc::clone(&lock);
         let ticking = std::thread::Builder::new()
@@ -124,6 +128,7 @@ impl Server {
             unhappy_runs: shared.unhappy_runs.load(Ordering::SeqCst),
             troubles: shared.troubles.load(Ordering::SeqCst),
             lost_file: shared.lost_file.load(Ordering::SeqCst),
+            damaged: !shared.damage.lock().unwrap_or_else(PoisonError::into_inner).is_empty(),
         };
         // The last handle of the writer: its thread ends when nobody can ask it for anything.
         drop(shared);
@@ -157,6 +162,8 @@ pub(crate) struct Served {
     pub(crate) troubles: u64,
     /// Whether the file went away from under it.
     pub(crate) lost_file: bool,
+    /// Whether it found the database damaged.
+    pub(crate) damaged: bool,
 }
 
 /// Tells a server to stop, as long as it is there.
@@ -174,7 +181,7 @@ impl Stopper {
 }
 
 /// The ticker's loop, and the drain that follows it.
-fn serve(mut ticker: Ticker, lock: &ServerLock) {
+fn serve(mut ticker: Ticker, own: &ServerLock) {
     let shared = ticker.shared();
     let mut seen = None;
     let mut next: Option<DateTime<Utc>> = None;
@@ -188,7 +195,7 @@ fn serve(mut ticker: Ticker, lock: &ServerLock) {
             shared.hurried.store(true, Ordering::SeqCst);
             break;
         }
-        match lock.restore() {
+        match own.restore() {
             Ok(None) => {}
             Ok(Some(path)) => shared.tell(Event::LockRestored { path: path.to_owned() }),
             Err(e) => shared.tell(Event::Trouble(e)),
@@ -199,7 +206,7 @@ fn serve(mut ticker: Ticker, lock: &ServerLock) {
         if version != seen || next.is_some_and(|at| at <= now) {
             seen = version;
             match ticker.tick(now) {
-                Ok(progress) if progress.more => continue,
+                Ok(progress) if progress.more && !is_over(&shared, now, true) => continue,
                 // What is due after the horizon is not for this server.
                 Ok(progress) => next = progress.next.filter(|at| *at <= shared.horizon()),
                 Err(e) => {
@@ -214,12 +221,16 @@ fn serve(mut ticker: Ticker, lock: &ServerLock) {
                 shared.tell(Event::Trouble(e));
             }
         }
-        let (workers, wake) = shared.queue.wake(shared.clock.now(), shared.settings.workers);
+        let (workers, wake) = shared.queue.wake(shared.clock.now());
         for _ in 0..workers {
             shared.start_worker();
         }
+        // Where one could not be started for want of memory or processes.
+        if shared.queue.wants_worker() {
+            shared.start_worker();
+        }
         let is_behind = next.is_some_and(|at| at <= now);
-        if !is_behind && is_over(&shared, now) {
+        if is_over(&shared, now, is_behind) {
             break;
         }
         let look = shared.clock.now() + LOOK_EVERY;
@@ -241,11 +252,12 @@ fn serve(mut ticker: Ticker, lock: &ServerLock) {
 }
 
 /// Whether a server that does not serve until it is told has done what it was for.
-fn is_over(shared: &Shared, now: DateTime<Utc>) -> bool {
+fn is_over(shared: &Shared, now: DateTime<Utc>, is_behind: bool) -> bool {
     match shared.settings.until {
         Until::Told => false,
+        // Whatever is left is left to the next server.
         Until::For(span) => TimeDelta::from_std(span).is_ok_and(|span| now - shared.started >= span),
-        Until::Done => shared.queue.is_empty(),
+        Until::Done => !is_behind && shared.queue.is_empty(),
     }
 }
 

@@ -98,7 +98,7 @@ impl Ticker {
         let after = self.seen_run;
         for run in self.reader.read(|r| r.open_runs_after(after))? {
             self.shared.add(run);
-            self.seen_run = self.seen_run.max(run);
+            self.seen_run = self.seen_run.max(run.key);
         }
         Ok(())
     }
@@ -137,7 +137,7 @@ impl Ticker {
                     decided.events.push(super::Event::Stopping { run, stop });
                 }
                 RunAsk::Retry => {
-                    reopened.push(open.row.key);
+                    reopened.push(open.asked_for());
                     decided.events.push(super::Event::Retried { run });
                 }
             }

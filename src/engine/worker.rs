@@ -34,7 +34,14 @@ pub(super) fn perform(shared: &Arc<Shared>, run: i64, control: &Control) {
             Ok(advanced) => advanced,
             Err(e) => {
                 // Fail closed: nothing is done that is not on file. The event is kept and recorded as soon as that works.
+                let is_damage = e.is_damage();
                 shared.tell(super::Event::Trouble(e));
+                if is_damage {
+                    // It stays as the file has it; others go on.
+                    shared.queue.forget(run);
+                    shared.signal.raise();
+                    return;
+                }
                 if shared.draining.load(Ordering::SeqCst) && shared.hurried.load(Ordering::SeqCst) {
                     shared.queue.forget(run);
                     return;

@@ -14,6 +14,6 @@ pub(crate) use change::{Clearable, Patch};
 pub(crate) use explain::explain;
 pub(crate) use import::{Names, name_jobs};
 pub(crate) use incidents::{ack, find_incident, resolve};
-pub(crate) use requests::{RunStop, backfill, cancel_backfill, retry_run, start_workflow, stop_run, trigger};
+pub(crate) use requests::{Backfill, RunStop, backfill, cancel_backfill, retry_run, start_workflow, stop_run, trigger};
 pub(crate) use schedules::{Created, IfExists, Never, check_new, create, delete, find, next_times, pause, unpause, update};
 pub(crate) use simulate::{Outage, Outlook, Simulated, WouldBe, simulate, would_be, would_be_new};

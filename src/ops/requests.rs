@@ -44,6 +44,16 @@ pub(crate) fn trigger(
         now,
     )
 }
+/// Which times are run again, and how.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Backfill {
+    /// The first and the last time.
+    pub(crate) range: (DateTime<Utc>, DateTime<Utc>),
+    /// The policy; the schedule's own where there is none.
+    pub(crate) overlap: Option<OverlapPolicy>,
+    /// More times than this are refused.
+    pub(crate) at_most: Option<u64>,
+}
 
 /// Asks for the starts of a range, both ends inclusive, oldest first. The request, and how many times there are.
 ///
@@ -53,8 +63,11 @@ pub(crate) fn backfill(
     write: &Write<'_>,
     zones: &dyn Zones,
     id: &ScheduleId,
-    (start, end): (DateTime<Utc>, DateTime<Utc>),
-    overlap: Option<OverlapPolicy>,
+    Backfill {
+        range: (start, end),
+        overlap,
+        at_most,
+    }: Backfill,
     now: DateTime<Utc>,
 ) -> Result<(Placed, u64), Error> {
     let row = find(write, id)?;
@@ -73,6 +86,10 @@ pub(crate) fn backfill(
     let times = spec
         .tally(start - chrono::TimeDelta::nanoseconds(1), end)
         .map_or(0, |t| t.count);
+    if at_most.is_some_and(|most| times > most) {
+        return Err(Error::new(Kind::Usage, format_args!("this backfill would run {times} times"))
+            .hint("Choose a later start time, or add `--yes` to run all of them."));
+    }
     let placed = write.place(
         &NewRequest::Backfill {
             schedule: row.key,

@@ -10,7 +10,10 @@ use super::start::{Origin, Start};
 use crate::spec::{Spec, Tally};
 
 /// How many starts of one backfill are made in one plan, so that a long one does not hold up the ticks.
-const BACKFILL_BATCH: usize = 500;
+const BACKFILL_BATCH: usize = 100;
+/// How many runs of a schedule may be open before a backfill that may start everything at once waits for room: it waits on file, not in the queue of
+/// the workers.
+pub const BACKFILL_OPEN: u16 = 500;
 
 impl Planner {
     /// Takes up triggers, and what a backfill may take up whatever is going.
@@ -42,7 +45,12 @@ impl Planner {
                         OverlapPolicy::BufferAll => continue,
                         OverlapPolicy::AllowAll => {
                             let times = spec.times_after(after).take_while(|t| *t <= end);
-                            self.backfill_some(request, times, BACKFILL_BATCH)
+                            let room = usize::from(BACKFILL_OPEN).saturating_sub(situation.open_runs + self.queue.len());
+                            let progress = self.backfill_some(request, times, room.min(BACKFILL_BATCH));
+                            // Without room it is fed when a run closes.
+                            self.plan.more |= !progress.finished && room > BACKFILL_BATCH;
+                            self.plan.requests.push(progress);
+                            continue;
                         }
                         OverlapPolicy::Skip => self.backfill_oldest(request, (1, Reason::StillRunning), spec, (after, end)),
                         OverlapPolicy::BufferOne => {

@@ -2,7 +2,7 @@
 //!
 //! [`plan::plan`] is the one decision; [`simulate`] folds it over a span, and is what the engine is held against.
 
-mod backfill;
+pub mod backfill;
 pub mod counters;
 pub mod explain;
 pub mod history;

@@ -323,6 +323,7 @@ mod tests {
             floor: at(10),
             waiting: Vec::new(),
             running: Vec::new(),
+            open_runs: 0,
             requests: Vec::new(),
             max_buffer: 4,
         }

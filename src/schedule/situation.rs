@@ -82,6 +82,8 @@ pub struct Situation<'a> {
     pub waiting: Vec<Start>,
     /// Runs that are open.
     pub running: Vec<Running>,
+    /// How many runs are open, whatever `running` holds.
+    pub open_runs: usize,
     /// Requests not settled, oldest first.
     pub requests: Vec<Request>,
     /// How many starts may wait.

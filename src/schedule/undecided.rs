@@ -122,6 +122,7 @@ mod tests {
             floor: at(10),
             waiting: Vec::new(),
             running: Vec::new(),
+            open_runs: 0,
             requests: Vec::new(),
             max_buffer: MAX_BUFFER,
         };

@@ -33,7 +33,7 @@ pub(crate) use lock::{ServerLock, server_pid};
 pub(crate) use open::{Missing, Store};
 pub(crate) use prune::Keep;
 pub(crate) use requests::{NewRequest, Placed, RequestState, RunAsk, RunRequest};
-pub(crate) use runs::{AttemptRow, LostAttempt, NewRun, OpenRun, RunFilter, RunRow, StepRow};
+pub(crate) use runs::{AttemptRow, LostAttempt, NewRun, OpenRun, QueuedRun, RunFilter, RunRow, StepRow};
 pub(crate) use schedules::{BackfillRow, ScheduleRow};
 pub(crate) use scripts::{NewScriptStep, ScriptStepRow};
 pub(crate) use writer::Writer;

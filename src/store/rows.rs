@@ -39,7 +39,19 @@ impl<T> Attempt<T> for rusqlite::Result<T> {
                 Some(ErrorCode::DatabaseCorrupt) => Some("The database is damaged: keep a copy of it, and restore a backup."),
                 _ => None,
             };
+            // What cannot be read as the schema has it, or is refused by it, is damage as well.
+            let is_damage = match e.sqlite_error_code() {
+                Some(code) => matches!(
+                    code,
+                    ErrorCode::DatabaseCorrupt
+                        | ErrorCode::NotADatabase
+                        | ErrorCode::ConstraintViolation
+                        | ErrorCode::TypeMismatch
+                ),
+                None => true,
+            };
             let error = Error::new(Kind::System, format_args!("cannot {what}")).because(e);
+            let error = if is_damage { error.damage() } else { error };
             match hint {
                 Some(hint) => error.hint(hint),
                 None => error,
@@ -55,13 +67,16 @@ pub(super) fn count(n: u64) -> i64 {
 
 /// Reads a text column that must be one of our names.
 pub(super) fn named<T>(what: &str, text: &str, found: Option<T>) -> Result<T, Error> {
-    found.ok_or_else(|| Error::new(Kind::System, format_args!("the database holds the unknown {what} `{text}`")))
+    found.ok_or_else(|| Error::new(Kind::System, format_args!("the database holds the unknown {what} `{text}`")).damage())
 }
 
 /// Reads a JSON column.
 pub(super) fn json<T: serde::de::DeserializeOwned>(what: &str, text: &str) -> Result<T, Error> {
-    serde_json::from_str(text)
-        .map_err(|e| Error::new(Kind::System, format_args!("the database holds a broken {what}")).because(e))
+    serde_json::from_str(text).map_err(|e| {
+        Error::new(Kind::System, format_args!("the database holds a broken {what}"))
+            .because(e)
+            .damage()
+    })
 }
 
 /// Writes a JSON column.

@@ -142,6 +142,26 @@ fn open(r: &Row<'_>) -> rusqlite::Result<OpenRun> {
     })
 }
 
+/// An open run as far as its turn depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct QueuedRun {
+    pub(crate) key: i64,
+    pub(crate) schedule: Option<i64>,
+    /// Whether a backfill began it.
+    pub(crate) backfilled: bool,
+}
+
+impl OpenRun {
+    /// The run as one that somebody has asked for.
+    pub(crate) fn asked_for(&self) -> QueuedRun {
+        QueuedRun {
+            key: self.row.key,
+            schedule: self.row.schedule,
+            backfilled: false,
+        }
+    }
+}
+
 impl Read<'_> {
     /// The runs that a filter lets through, newest first.
     pub(crate) fn runs(&self, filter: &RunFilter) -> Result<Vec<RunRow>, Error> {
@@ -203,10 +223,16 @@ impl Read<'_> {
     }
 
     /// The keys of open runs above `after`, which nobody may have queued yet.
-    pub(crate) fn open_runs_after(&self, after: i64) -> Result<Vec<i64>, Error> {
-        const SQL: &str = "SELECT key FROM run WHERE closed_ms IS NULL AND key > :after ORDER BY key";
+    pub(crate) fn open_runs_after(&self, after: i64) -> Result<Vec<QueuedRun>, Error> {
+        const SQL: &str = "SELECT key, schedule, origin = 'backfill' AS backfilled FROM run WHERE closed_ms IS NULL AND key > :after ORDER BY key";
         let mut statement = self.0.prepare_cached(SQL).attempt("ask what is running")?;
-        let rows = statement.query_map(named_params! {":after": after}, |r| r.get("key"));
+        let rows = statement.query_map(named_params! {":after": after}, |r| {
+            Ok(QueuedRun {
+                key: r.get("key")?,
+                schedule: r.get("schedule")?,
+                backfilled: r.get("backfilled")?,
+            })
+        });
         rows.attempt("ask what is running")?
             .collect::<rusqlite::Result<_>>()
             .attempt("ask what is running")

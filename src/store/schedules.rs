@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension as _, Row, named_params};
 
 use super::Read;
 use super::rows::{Attempt as _, at, at_opt, count, json, ms, named};
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
 use crate::run::written::Action;
 use crate::schedule::counters::Counters;
@@ -313,6 +313,48 @@ impl Read<'_> {
         rows.attempt("ask what is due")?
             .collect::<rusqlite::Result<_>>()
             .attempt("ask what is due")
+    }
+
+    /// Checks that every schedule that wants attention stands in the list of due times.
+    ///
+    /// # Errors
+    /// `System`, as damage, when some do not: they would never start again.
+    pub(crate) fn check_due_times(&self) -> Result<(), Error> {
+        const SQL: &str = "SELECT s.id FROM progress p JOIN schedule s ON s.key = p.schedule
+            WHERE p.attention_ms IS NOT NULL AND NOT EXISTS (SELECT 1 FROM due d WHERE d.at_ms = p.attention_ms AND d.schedule = p.schedule) LIMIT 10";
+        // Cheap where nothing is wrong: milliseconds with a hundred thousand schedules.
+        const COUNTS: &str =
+            "SELECT (SELECT count(*) FROM progress WHERE attention_ms IS NOT NULL) = (SELECT count(*) FROM due) AS same";
+        let what = "check the due times";
+        let same = self.0.query_row(COUNTS, [], |r| r.get::<_, bool>("same"));
+        if same.attempt(what)? {
+            return Ok(());
+        }
+        let mut statement = self.0.prepare_cached(SQL).attempt(what)?;
+        let rows = statement.query_map([], |r| r.get::<_, String>("id"));
+        let lost: Vec<String> = rows.attempt(what)?.collect::<rusqlite::Result<_>>().attempt(what)?;
+        if lost.is_empty() {
+            return Ok(());
+        }
+        let message = format!("the list of due times is damaged: it lacks {}", lost.join(", "));
+        Err(Error::new(Kind::System, message)
+            .hint("Pause and unpause these schedules to list them again, and run `tempo doctor`.")
+            .damage())
+    }
+
+    /// Checks that a schedule that is not there has no due time either.
+    ///
+    /// # Errors
+    /// `System`, as damage, when it has.
+    pub(crate) fn check_gone(&self, schedule: i64) -> Result<(), Error> {
+        const SQL: &str = "SELECT EXISTS (SELECT 1 FROM due WHERE schedule = :key) AS due";
+        let mut statement = self.0.prepare_cached(SQL).attempt("check the due times")?;
+        let is_due = statement.query_row(named_params! {":key": schedule}, |r| r.get::<_, bool>("due"));
+        if is_due.attempt("check the due times")? {
+            let message = format!("schedule number {schedule} is due, and is not among the schedules");
+            return Err(Error::new(Kind::System, message).damage());
+        }
+        Ok(())
     }
 
     /// When the next schedule wants attention.

@@ -9,6 +9,7 @@ use super::Read;
 use super::rows::{Attempt as _, at, at_opt, count, json, ms, named};
 use crate::error::{Error, Kind};
 use crate::run::Stop;
+use crate::schedule::backfill::BACKFILL_OPEN;
 use crate::schedule::overlap::Running;
 use crate::schedule::refusal::Circumstances;
 use crate::schedule::situation::{Epoch, Request, RequestKind, Situation};
@@ -89,8 +90,13 @@ pub(crate) struct SituationRow {
     pub(crate) floor: DateTime<Utc>,
     pub(crate) waiting: Vec<Start>,
     pub(crate) going: Vec<Going>,
+    /// How many runs are open; counted only where a request may depend on it.
+    pub(crate) open_runs: u64,
     pub(crate) requests: Vec<OpenRequest>,
 }
+
+/// A backfill that starts everything at once is fed again when fewer runs than this are open, many at a time.
+const ENOUGH_OPEN: i64 = BACKFILL_OPEN as i64 / 2;
 
 /// How many of the runs that are going a decision looks at. Where more are to stop, they do so in waves: it is made again as each of them closes.
 const MOST_GOING: u64 = 1000;
@@ -174,8 +180,16 @@ impl Read<'_> {
             floor: at(floor),
             waiting: self.waiting(schedule)?,
             going: Vec::new(),
+            open_runs: 0,
             requests: self.open_requests(schedule)?,
         };
+        if situation
+            .requests
+            .iter()
+            .any(|r| matches!(r.kind, RequestKind::Backfill { .. }))
+        {
+            situation.open_runs = self.count_running(schedule)?;
+        }
         if situation.depends_on_runs() {
             situation.going = self.oldest_running_of(schedule, MOST_GOING)?;
         }
@@ -187,11 +201,16 @@ impl Read<'_> {
     pub(crate) fn frees_something(&self, schedule: i64, now: DateTime<Utc>) -> Result<bool, Error> {
         const SQL: &str = "SELECT EXISTS (SELECT 1 FROM waiting WHERE schedule = :key)
             OR EXISTS (SELECT 1 FROM epoch WHERE schedule = :key)
-            OR EXISTS (SELECT 1 FROM request WHERE schedule = :key AND settled_ms IS NULL
-                AND NOT EXISTS (SELECT 1 FROM progress WHERE schedule = :key AND attention_ms <= :now)) AS frees";
+            OR EXISTS (SELECT 1 FROM request r JOIN schedule s ON s.key = r.schedule WHERE r.schedule = :key AND r.settled_ms IS NULL
+                AND NOT EXISTS (SELECT 1 FROM progress WHERE schedule = :key AND attention_ms <= :now)
+                AND (coalesce(r.overlap, s.overlap) <> 'allow-all'
+                    OR (SELECT count(*) FROM (SELECT 1 FROM run WHERE schedule = :key AND closed_ms IS NULL LIMIT :enough)) < :enough)) AS frees";
         let mut statement = self.0.prepare_cached(SQL).attempt("ask what there is to decide")?;
         statement
-            .query_row(named_params! {":key": schedule, ":now": ms(now)}, |r| r.get("frees"))
+            .query_row(
+                named_params! {":key": schedule, ":now": ms(now), ":enough": ENOUGH_OPEN},
+                |r| r.get("frees"),
+            )
             .attempt("ask what there is to decide")
     }
 
@@ -332,6 +351,7 @@ impl SituationRow {
             floor: self.floor,
             waiting: self.waiting.clone(),
             running: self.running(),
+            open_runs: usize::try_from(self.open_runs).unwrap_or(usize::MAX),
             requests: self.requests.iter().zip(asked_under).map(request).collect(),
             max_buffer,
         }

@@ -377,3 +377,50 @@ fn a_variable_that_is_not_utf_8_is_never_taken_as_unset() {
         "{check:?}"
     );
 }
+
+/// Fills a database, damages so many of its bytes from a place that `seed` decides, and serves it.
+fn serve_damaged(seed: u64) -> (Option<i32>, String) {
+    let env = Env::new();
+    for n in 0..40 {
+        let id = format!("s{n}");
+        let create = [
+            "schedule",
+            "create",
+            id.as_str(),
+            "--interval",
+            "1h",
+            "--note",
+            "a note that fills some of the page it is on",
+        ];
+        env.tempo(&[&create[..], &["--shell", "true"]].concat()).ok();
+        env.tempo(&["schedule", "trigger", &id]).ok();
+    }
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut bytes = std::fs::read(env.database()).unwrap();
+    // The header stays: without it nothing opens.
+    let at = random.usize(200..bytes.len() - 600);
+    bytes[at..at + random.usize(20..600)].fill_with(|| random.u8(..));
+    std::fs::write(env.database(), bytes).unwrap();
+    let mut command = env.command(&["run", "--once"]);
+    let child = command
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let done = crate::harness::ended(child);
+    let text = [done.stdout, done.stderr].concat();
+    (done.status.code(), String::from_utf8_lossy(&text).into_owned())
+}
+
+#[test]
+fn a_server_for_what_is_due_ends_on_a_damaged_database() {
+    let rounds = if crate::harness::is_long() { 120 } else { 4 };
+    for seed in 0..rounds {
+        let (code, log) = serve_damaged(seed);
+        assert!(matches!(code, Some(0 | 1 | 6)), "seed {seed}: {code:?}\n{log}");
+        for n in 0..40 {
+            let is_told = log.contains(&format!("s{n}-")) || log.contains(&format!("s{n} "));
+            assert!(is_told || code == Some(6), "seed {seed}: nothing is said of s{n}\n{log}");
+        }
+    }
+}

@@ -215,6 +215,20 @@ impl Drop for Server {
     }
 }
 
+/// The output of a process that ends by itself; killed where it does not.
+#[track_caller]
+pub(crate) fn ended(child: Child) -> Output {
+    let pid = child.id();
+    let (sender, done) = channel();
+    std::thread::spawn(move || sender.send(child.wait_with_output()));
+    if let Ok(output) = done.recv_timeout(PATIENCE) {
+        return output.unwrap();
+    }
+    let _ = Command::new("kill").arg("-9").arg(pid.to_string()).status();
+    let output = done.recv().unwrap().unwrap();
+    panic!("it did not end: {:?}", Ran::from(output));
+}
+
 /// The demo's targets on a port of their own; gone when dropped.
 pub(crate) struct Targets {
     child: Child,

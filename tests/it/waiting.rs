@@ -242,3 +242,78 @@ fn a_request_is_never_mistaken_for_one_of_a_schedule_that_is_gone() {
         1
     );
 }
+
+/// A schedule whose runs take a moment, with as many times to run again as there are seconds in two days.
+fn with_a_large_backfill(env: &Env) {
+    env.tempo(&[
+        "schedule",
+        "create",
+        "big",
+        "--interval",
+        "1s",
+        "--paused",
+        "--shell",
+        "sleep 0.2",
+    ])
+    .ok();
+    env.tempo(&["schedule", "create", "small", "--interval", "1h", "--shell", "true"])
+        .ok();
+    env.tempo(&[
+        "schedule",
+        "backfill",
+        "big",
+        "--last",
+        "48h",
+        "--overlap-policy",
+        "allow-all",
+    ])
+    .ok();
+}
+
+#[test]
+fn a_large_backfill_waits_on_file_and_others_pass_it() {
+    let env = Env::new();
+    with_a_large_backfill(&env);
+    let _serving = env.serve(&["--workers", "4"]);
+    env.until(&["schedule", "describe", "big"], |s| s["num_actions"].as_u64() > Some(4));
+    env.tempo(&["schedule", "trigger", "small", "--wait", "--timeout", "20s"])
+        .ok();
+    let big = env.json(&["schedule", "describe", "big"]);
+    let open = big["running_actions"].as_array().unwrap().len();
+    assert!(open <= 500, "{open} runs are open");
+    assert_eq!(big["backfills"][0]["times"], 172_800);
+}
+
+#[test]
+fn a_server_for_a_time_ends_whatever_is_left_to_do() {
+    let env = Env::new();
+    with_a_large_backfill(&env);
+    let (code, log) = env.serve(&["--for", "1s", "--workers", "4"]).rest();
+    assert_eq!(code, Some(0), "{log}");
+    let big = env.json(&["schedule", "describe", "big"]);
+    assert!(big["backfills"][0]["done"].as_u64() < Some(172_800), "{big}");
+}
+
+#[test]
+fn an_absurd_backfill_asks_for_yes_with_the_count() {
+    let env = Env::new();
+    env.tempo(&["schedule", "create", "s", "--interval", "1s", "--paused", "--shell", "true"])
+        .ok();
+    let absurd = [
+        "schedule",
+        "backfill",
+        "s",
+        "--start-time",
+        "2000-01-01",
+        "--end-time",
+        "2026-01-01",
+    ];
+    let refused = env.tempo(&absurd);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(
+        refused.stderr.contains("820540801 times") && refused.stderr.contains("--yes"),
+        "{refused:?}"
+    );
+    assert_eq!(env.json(&["schedule", "describe", "s"])["backfills"], serde_json::json!([]));
+    env.tempo(&[&absurd[..], &["--yes"]].concat()).ok();
+}

@@ -16,6 +16,9 @@ use crate::spec::instant;
 use crate::spec::text;
 use crate::spec::zone::Zone;
 
+/// How many times are run without `--yes`: a typo in a year should not keep a machine busy for a decade.
+const UNASKED: u64 = 1_000_000;
+
 /// Run the times of a past range
 ///
 /// Both ends count; the oldest time comes first. Works while the schedule is paused, and a time that has been run can be run again.
@@ -43,6 +46,9 @@ pub(super) struct Args {
     /// Wait at most so long
     #[arg(long, requires = "wait", value_name = "DURATION")]
     timeout: Option<String>,
+    /// Run the times even if there are more than a million
+    #[arg(long)]
+    yes: bool,
     /// End the backfills of the schedule: what has not begun will not
     #[arg(long, conflicts_with_all = ["start_time", "end_time", "last", "wait", "overlap_policy"])]
     cancel: bool,
@@ -67,7 +73,12 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     if args.wait {
         wait::needs_server(context)?;
     }
-    let (placed, times) = store.write(|w| ops::backfill(w, &context.zones, &args.id, range, overlap, context.now()))?;
+    let backfill = ops::Backfill {
+        range,
+        overlap,
+        at_most: (!args.yes).then_some(UNASKED),
+    };
+    let (placed, times) = store.write(|w| ops::backfill(w, &context.zones, &args.id, backfill, context.now()))?;
     let state = if args.wait {
         Some(wait::for_request(context, &store, placed.key, times, timeout)?)
     } else {

@@ -130,13 +130,14 @@ impl<'a> Engine<'a> {
             writer: Writer::inline(store),
             catalog,
             actions: Arc::new(Nobody),
-            queue: Queue::default(),
+            queue: Queue::new(0),
             signal: Signal::default(),
             pruning: Signal::default(),
             events: sender,
             draining: AtomicBool::new(false),
             hurried: AtomicBool::new(false),
             lost_file: AtomicBool::new(false),
+            damage: std::sync::Mutex::default(),
             unhappy_runs: AtomicU64::new(0),
             troubles: AtomicU64::new(0),
             // No worker thread is ever started: the queue is stepped.
@@ -382,7 +383,20 @@ impl World for Engine<'_> {
             Deed::Unpause(note) => self.write(move |w| ops::unpause(w, &zones, &id, Some(&note), now).map(|_| ())),
             Deed::Trigger(overlap) => self.write(move |w| ops::trigger(w, &id, overlap, now).map(|_| ())),
             Deed::Backfill(start, end, overlap) => {
-                self.write(move |w| ops::backfill(w, &zones, &id, (start, end), overlap, now).map(|_| ()));
+                self.write(move |w| {
+                    ops::backfill(
+                        w,
+                        &zones,
+                        &id,
+                        ops::Backfill {
+                            range: (start, end),
+                            overlap,
+                            at_most: None,
+                        },
+                        now,
+                    )
+                    .map(|_| ())
+                });
             }
             Deed::Update(spec, policies, workflow_id) => {
                 let mut patch = patch(&spec, policies, &workflow_id);

@@ -199,6 +199,7 @@ impl<'a> Simulation<'a> {
             cursor: self.cursor,
             floor: self.floor,
             waiting: std::mem::take(&mut self.waiting),
+            open_runs: self.going.len(),
             running,
             requests: std::mem::take(&mut self.requests),
             max_buffer: self.max_buffer,

@@ -1,0 +1,130 @@
+//! Runs that are ready, in the order in which workers take them: schedules take turns, the oldest run of each first, and backfilled runs come after
+//! all others.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::store::QueuedRun;
+
+/// Runs that are ready.
+#[derive(Default)]
+pub(super) struct Ready {
+    ordinary: Turns,
+    backfilled: Turns,
+}
+
+impl Ready {
+    /// Adds a run behind the others of its schedule.
+    pub(super) fn push(&mut self, run: QueuedRun) {
+        self.turns(run).push(run);
+    }
+
+    /// Takes the next run; a backfilled one only where `may_backfill` says so and no other is ready.
+    pub(super) fn pop(&mut self, may_backfill: bool) -> Option<QueuedRun> {
+        let ordinary = self.ordinary.pop();
+        ordinary.or_else(|| may_backfill.then(|| self.backfilled.pop()).flatten())
+    }
+
+    /// Removes a run.
+    pub(super) fn remove(&mut self, run: QueuedRun) {
+        self.turns(run).remove(run);
+    }
+
+    /// How many runs could be taken, of backfilled ones at most `backfilled`.
+    pub(super) fn takeable(&self, backfilled: usize) -> usize {
+        self.ordinary.len + self.backfilled.len.min(backfilled)
+    }
+
+    fn turns(&mut self, run: QueuedRun) -> &mut Turns {
+        if run.backfilled {
+            &mut self.backfilled
+        } else {
+            &mut self.ordinary
+        }
+    }
+}
+
+/// Schedules that take turns; runs without one are in the place of one.
+#[derive(Default)]
+struct Turns {
+    of: HashMap<Option<i64>, VecDeque<QueuedRun>>,
+    order: VecDeque<Option<i64>>,
+    len: usize,
+}
+
+impl Turns {
+    fn push(&mut self, run: QueuedRun) {
+        let runs = self.of.entry(run.schedule).or_default();
+        if runs.is_empty() {
+            self.order.push_back(run.schedule);
+        }
+        runs.push_back(run);
+        self.len += 1;
+    }
+
+    fn pop(&mut self) -> Option<QueuedRun> {
+        let schedule = self.order.pop_front()?;
+        let runs = self.of.get_mut(&schedule)?;
+        let run = runs.pop_front()?;
+        self.len -= 1;
+        if runs.is_empty() {
+            self.of.remove(&schedule);
+        } else {
+            self.order.push_back(schedule);
+        }
+        Some(run)
+    }
+
+    fn remove(&mut self, run: QueuedRun) {
+        let Some(runs) = self.of.get_mut(&run.schedule) else { return };
+        let before = runs.len();
+        runs.retain(|r| r.key != run.key);
+        self.len -= before - runs.len();
+        if runs.is_empty() {
+            self.of.remove(&run.schedule);
+            self.order.retain(|schedule| *schedule != run.schedule);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(key: i64, schedule: i64, backfilled: bool) -> QueuedRun {
+        QueuedRun {
+            key,
+            schedule: Some(schedule),
+            backfilled,
+        }
+    }
+
+    #[test]
+    fn schedules_take_turns_and_backfilled_runs_come_last() {
+        let mut ready = Ready::default();
+        for (key, schedule, backfilled) in [
+            (1, 7, true),
+            (2, 7, true),
+            (3, 7, false),
+            (4, 7, false),
+            (5, 8, false),
+            (6, 9, true),
+        ] {
+            ready.push(run(key, schedule, backfilled));
+        }
+        ready.remove(run(2, 7, true));
+        assert_eq!((ready.takeable(0), ready.takeable(9)), (3, 5));
+        let mut taken = Vec::new();
+        while let Some(next) = ready.pop(true) {
+            taken.push(next.key);
+        }
+        assert_eq!(taken, [3, 5, 4, 1, 6]);
+    }
+
+    #[test]
+    fn a_backfilled_run_stays_where_none_may_be_taken() {
+        let mut ready = Ready::default();
+        ready.push(run(1, 7, true));
+        assert_eq!(ready.pop(false), None);
+        assert_eq!(ready.pop(true).map(|r| r.key), Some(1));
+    }
+}
