@@ -35,7 +35,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::error::{Error, Kind};
 use crate::machine;
 use crate::output::times::Times;
-use crate::output::ui::{ColorWhen, Format, Talk, Ui};
+use crate::output::ui::{ColorWhen, Format, Talk, Ui, tame};
 use crate::spec::zone::{Zone, Zones as _};
 use crate::store::{self, Missing, Store};
 use crate::zoneinfo::ZoneInfo;
@@ -248,8 +248,13 @@ Usage:",
         let ui = Ui::new(Format::Json, ColorWhen::Never, Talk::Normal);
         ui.error(&Error::new(Kind::Usage, message).hint("Run it with `--help` to see what it takes."));
     } else {
-        // Where nobody reads it any more there is nothing to say.
-        let _ = e.print();
+        let text = e.render().to_string();
+        if let std::borrow::Cow::Owned(tamed) = tame(&text) {
+            Ui::tell(tamed.trim_end());
+        } else {
+            // Where nobody reads it any more there is nothing to say.
+            let _ = e.print();
+        }
     }
     ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(Kind::Usage.exit_code()))
 }

@@ -38,6 +38,8 @@ pub(crate) enum Event {
         schedules: u64,
         open_runs: u64,
     },
+    /// There are fewer workers than were asked for: this process may not open more files.
+    FewerWorkers { workers: usize, wanted: usize },
     /// The zone data of the machine has changed: next times are computed again.
     ZoneChanged { name: String, schedules: u64 },
     /// A time was taken up, and a run begins.

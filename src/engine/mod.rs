@@ -8,6 +8,7 @@ mod decide;
 mod events;
 mod prune;
 mod queue;
+mod quiet;
 mod ready;
 mod recovery;
 pub(crate) mod script;

@@ -25,6 +25,8 @@ struct Inner {
     /// Runs that were opened again before their worker had let go.
     again: HashSet<i64>,
     taken: HashMap<i64, Arc<Control>>,
+    /// Whether no backfilled run is taken for the moment.
+    quiet: bool,
     /// How many of the runs with a worker are backfilled.
     backfilled: usize,
     workers: usize,
@@ -34,7 +36,7 @@ struct Inner {
 
 impl Inner {
     fn take(&mut self, most_backfilled: usize) -> Option<(i64, Arc<Control>)> {
-        let run = self.ready.pop(self.backfilled < most_backfilled)?;
+        let run = self.ready.pop(!self.quiet && self.backfilled < most_backfilled)?;
         self.backfilled += usize::from(run.backfilled);
         let control = Arc::new(Control::default());
         self.taken.insert(run.key, Arc::clone(&control));
@@ -102,7 +104,8 @@ impl Queue {
     }
 
     fn wanted(&self, mut inner: MutexGuard<'_, Inner>) -> bool {
-        let takeable = inner.ready.takeable(self.most_backfilled().saturating_sub(inner.backfilled));
+        let backfilled = if inner.quiet { 0 } else { self.most_backfilled() };
+        let takeable = inner.ready.takeable(backfilled.saturating_sub(inner.backfilled));
         if inner.idle < takeable && inner.workers < self.workers && !inner.draining {
             inner.workers += 1;
             return true;
@@ -111,6 +114,21 @@ impl Queue {
             self.changed.notify_one();
         }
         false
+    }
+
+    /// Whether a backfilled run is ready or with a worker.
+    pub(crate) fn has_backfilled(&self) -> bool {
+        let inner = self.lock();
+        inner.backfilled > 0 || inner.ready.has_backfilled()
+    }
+
+    /// From now on no backfilled run is taken, or they are again.
+    pub(crate) fn keep_quiet(&self, quiet: bool) {
+        let mut inner = self.lock();
+        if inner.quiet && !quiet {
+            self.changed.notify_all();
+        }
+        inner.quiet = quiet;
     }
 
     /// Takes a run, waiting for one; none when the server drains.

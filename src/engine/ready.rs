@@ -24,6 +24,11 @@ impl Ready {
         ordinary.or_else(|| may_backfill.then(|| self.backfilled.pop()).flatten())
     }
 
+    /// Whether a backfilled run is among them.
+    pub(super) fn has_backfilled(&self) -> bool {
+        self.backfilled.len > 0
+    }
+
     /// Removes a run.
     pub(super) fn remove(&mut self, run: QueuedRun) {
         self.turns(run).remove(run);

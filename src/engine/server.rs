@@ -11,6 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::catalog::Catalog;
 use super::decide::Decided;
 use super::queue::Queue;
+use super::quiet::Quiet;
 use super::ticker::Ticker;
 use super::zones::ZoneWatch;
 use super::{AFTER_TROUBLE, Event, Settings, Shared, Until, prune, recovery, zones};
@@ -24,6 +25,11 @@ use crate::zoneinfo::ZoneInfo;
 
 /// How often the ticker asks whether a command has changed the file; asking costs microseconds.
 const LOOK_EVERY: TimeDelta = TimeDelta::milliseconds(75);
+
+/// How many files a worker may have open at once: the pipes of a command that is being started, and what it waits by.
+const FILES_EACH: u64 = 8;
+/// How many there may be beside: two connections to the database, locks, the log, and some to spare.
+const FILES_BESIDE: u64 = 32;
 
 /// A server that is up.
 pub(crate) struct Server {
@@ -46,6 +52,11 @@ impl Server {
         actions: Arc<dyn Actions>,
         events: Sender<Event>,
     ) -> Result<Self, Error> {
+        let wanted = settings.workers;
+        let settings = Settings {
+            workers: affordable(wanted),
+            ..settings
+        };
         let mut store = Store::open(database, Missing::Create)?;
         let started = clock.now();
         let lock = Arc::new(ServerLock::take(database, machine::pid(), started.timestamp_millis())?);
@@ -84,6 +95,12 @@ impl Server {
             schedules,
             open_runs,
         });
+        if settings.workers < wanted {
+            shared.tell(Event::FewerWorkers {
+                workers: settings.workers,
+                wanted,
+            });
+        }
         shared.follow(Decided {
             events: recovered,
             ..Decided::default()
@@ -139,6 +156,14 @@ impl Server {
     }
 }
 
+/// How many of so many workers can have the files open that they need.
+fn affordable(workers: usize) -> usize {
+    let wanted = (workers as u64).saturating_mul(FILES_EACH).saturating_add(FILES_BESIDE);
+    let allowed = machine::raise_open_files(wanted);
+    let affordable = (allowed.saturating_sub(FILES_BESIDE) / FILES_EACH).max(1);
+    usize::try_from(affordable).map_or(workers, |affordable| affordable.min(workers))
+}
+
 /// Starts the thread that prunes history; a server that ends when it has done what is due prunes at its end.
 fn start_pruning(shared: &Arc<Shared>) -> Result<Option<JoinHandle<()>>, Error> {
     if shared.settings.until == Until::Done {
@@ -186,6 +211,7 @@ fn serve(mut ticker: Ticker, own: &ServerLock) {
     let mut seen = None;
     let mut next: Option<DateTime<Utc>> = None;
     let mut zones = ZoneWatch::default();
+    let mut quiet = Quiet::default();
     let mut look_at_zones = shared.started;
     while !shared.draining.load(Ordering::SeqCst) {
         if let Some(path) = ticker.reader().displaced() {
@@ -233,6 +259,10 @@ fn serve(mut ticker: Ticker, own: &ServerLock) {
         if is_over(&shared, now, is_behind) {
             break;
         }
+        // Only beside a backfill does it have to wake more often than something comes due.
+        let busy = shared.queue.has_backfilled();
+        shared.queue.keep_quiet(busy && quiet.at(shared.clock.now(), next));
+        let wake = wake.into_iter().chain(quiet.changes(next).filter(|_| busy)).min();
         let look = shared.clock.now() + LOOK_EVERY;
         let until = next.into_iter().chain(wake).min().map_or(look, |at| at.min(look));
         shared.clock.wait(&shared.signal, until.max(now + TimeDelta::milliseconds(1)));

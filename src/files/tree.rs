@@ -1,5 +1,6 @@
 //! A file of definitions as a tree that knows where each key and each value stands: TOML or JSON, read alike.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer as _, MapAccess, SeqAccess, Visitor};
@@ -209,9 +210,13 @@ fn of_json(json: &str, whole: &str, depth: usize) -> Result<Node, (usize, String
         Some(b'{') => {
             let entries: Object<'_> = serde_json::from_str(json).map_err(told)?;
             let mut known = Vec::with_capacity(entries.0.len());
+            let mut keys = HashSet::new();
             for (key, raw) in entries.0 {
                 let node = of_json(raw.get(), whole, depth + 1)?;
                 let key_at = whole[..node.at].rfind(&format!("\"{key}\"")).map_or(node.at, |k| k + 1);
+                if !keys.insert(key.clone()) {
+                    return Err((key_at, format!("the key `{}` is there twice", key.escape_debug())));
+                }
                 known.push((key, key_at, node));
             }
             Value::Table(known)

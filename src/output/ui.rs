@@ -50,6 +50,8 @@ pub(crate) enum Style {
 }
 
 impl Style {
+    const ALL: [Self; 5] = [Self::Good, Self::Warn, Self::Bad, Self::Dim, Self::Strong];
+
     fn code(self) -> &'static str {
         match self {
             Self::Good => "32",
@@ -130,7 +132,22 @@ impl Ui {
     /// # Errors
     /// `System` when stdout cannot be written; that its reader has gone is no error.
     pub(crate) fn data(&self, line: &str) -> Result<(), Error> {
+        if self.is_text() {
+            return self.write(&format!("{}\n", tame_painted(line)));
+        }
         self.write(&format!("{line}\n"))
+    }
+
+    /// Writes what a step has written: as it is into a pipe or a file, without what would control a terminal to one.
+    ///
+    /// # Errors
+    /// As [`Ui::data`].
+    pub(crate) fn output(&self, bytes: &[u8]) -> Result<(), Error> {
+        if !std::io::stdout().is_terminal() {
+            return self.raw(bytes);
+        }
+        let text = String::from_utf8_lossy(bytes).replace("\r\n", "\n").replace('\r', "\n");
+        self.write(&tame(&text))
     }
 
     /// Writes bytes of data as they are.
@@ -193,14 +210,14 @@ impl Ui {
     /// Says something on stderr.
     pub(crate) fn say(&self, line: &str) {
         if self.talk >= Talk::Normal {
-            err(line);
+            err(&tame_painted(line));
         }
     }
 
     /// Says what to try next.
     pub(crate) fn hint(&self, hint: &str) {
         if self.talk >= Talk::Normal && self.is_text() {
-            err(&format!("{} {hint}", painted(self.color_err, Style::Strong, "hint:")));
+            err(&format!("{} {}", painted(self.color_err, Style::Strong, "hint:"), tame(hint)));
         }
     }
 
@@ -218,10 +235,14 @@ impl Ui {
             err(&body.to_string());
             return;
         }
-        err(&format!("{} {error}", painted(self.color_err, Style::Bad, "error:")));
+        err(&format!(
+            "{} {}",
+            painted(self.color_err, Style::Bad, "error:"),
+            tame(&error.to_string())
+        ));
         if let Some(excerpt) = error.excerpt_lines() {
             for line in excerpt.lines() {
-                err(&format!("         {line}"));
+                err(&format!("         {}", tame(line)));
             }
         }
         for hint in error.hints() {
@@ -243,9 +264,31 @@ fn painted(color: bool, style: Style, text: &str) -> String {
     }
 }
 
+/// Whether a character controls the terminal, or turns the order of what is read: directional marks and line separators of Unicode.
+fn controls(c: char) -> bool {
+    (c.is_control() && c != '\n' && c != '\t')
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A line as this program puts it together: our own colours stay, anything else that controls the terminal goes.
+fn tame_painted(line: &str) -> String {
+    let mut clean = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(at) = rest.find('\x1b') {
+        clean += &tame(&rest[..at]);
+        let mut codes = Style::ALL.iter().map(|style| style.code()).chain(["0"]);
+        let own = codes.find_map(|code| {
+            let sequence = format!("\x1b[{code}m");
+            rest[at..].starts_with(&sequence).then_some(sequence)
+        });
+        clean += own.as_deref().unwrap_or("\u{fffd}");
+        rest = &rest[at + own.map_or(1, |sequence| sequence.len())..];
+    }
+    clean + &tame(rest)
+}
+
 /// Text from outside without what would control the terminal.
 pub(crate) fn tame(text: &str) -> Cow<'_, str> {
-    let controls = |c: char| c.is_control() && c != '\n' && c != '\t';
     let plain = text.bytes().all(|b| (b' '..0x7f).contains(&b));
     if plain || !text.contains(controls) {
         return Cow::Borrowed(text);

@@ -201,6 +201,8 @@ pub(crate) struct RunView {
     pub(crate) closed_at: Option<Instant>,
     pub(crate) status: &'static str,
     pub(crate) reason: Option<String>,
+    /// Since when it has waited for a worker, where none has begun with it.
+    pub(crate) waiting_for_worker_since: Option<Instant>,
     pub(crate) result: Results,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) steps: Option<Vec<StepView>>,

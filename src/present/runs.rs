@@ -61,6 +61,7 @@ fn run_view(row: &RunRow, names: &[String], closed: &[StepRow], steps: Option<Ve
         closed_at: row.closed.map(Instant),
         status: row.status.name(),
         reason: row.reason.clone(),
+        waiting_for_worker_since: (row.status == Status::Running && !row.begun).then_some(Instant(row.started)),
         result: Results(result),
         steps,
     }

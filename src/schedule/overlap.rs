@@ -9,6 +9,8 @@ use super::start::{Origin, Start};
 pub struct Running {
     /// The key of the run.
     pub run: i64,
+    /// Whether a worker has begun with it.
+    pub begun: bool,
     /// Whether it has been asked to stop already.
     pub stopping: Option<crate::run::Stop>,
 }
@@ -46,6 +48,12 @@ pub fn settle(held: Vec<Start>, queue: Vec<Start>, running: &[Running], rules: R
     let mut settled = Settled {
         wait: held,
         ..Settled::default()
+    };
+    // Nobody should look for a slow command where there are too few workers.
+    let still = if !running.is_empty() && running.iter().all(|run| !run.begun) {
+        Reason::StillWaiting
+    } else {
+        Reason::StillRunning
     };
     // The one start that found nothing going; a newer one may still take its place.
     let mut chosen: Option<(usize, Start)> = None;
@@ -89,7 +97,7 @@ pub fn settle(held: Vec<Start>, queue: Vec<Start>, running: &[Running], rules: R
         }
         match policy {
             OverlapPolicy::AllowAll => {}
-            OverlapPolicy::Skip => settled.refuse(&start, Outcome::Skipped, Reason::StillRunning),
+            OverlapPolicy::Skip => settled.refuse(&start, Outcome::Skipped, still),
             OverlapPolicy::BufferOne if !settled.wait.is_empty() => {
                 settled.refuse(&start, Outcome::Skipped, Reason::OneWaitsAlready);
             }
@@ -178,7 +186,14 @@ mod tests {
             (P::TerminateOther, 1, (0, 1, 4), None),
             (P::AllowAll, 1, (5, 0, 0), Some(1)),
         ] {
-            let going = vec![Running { run: 1, stopping: None }; running];
+            let going = vec![
+                Running {
+                    run: 1,
+                    begun: true,
+                    stopping: None
+                };
+                running
+            ];
             let rules = Rules {
                 overlap: policy,
                 paused: false,
@@ -258,7 +273,11 @@ mod tests {
 
     #[test]
     fn the_buffer_drops_what_is_over_its_limit() {
-        let going = [Running { run: 1, stopping: None }];
+        let going = [Running {
+            run: 1,
+            begun: true,
+            stopping: None,
+        }];
         let rules = Rules {
             overlap: OverlapPolicy::BufferAll,
             paused: false,

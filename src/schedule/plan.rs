@@ -241,7 +241,11 @@ impl Planner {
         self.spent += start.iter().filter(|s| s.origin == Origin::Scheduled).count() as u64;
         for start in start {
             // It counts as going for whatever is decided next; it has no key yet and is not stopped by its own plan.
-            self.running.push(Running { run: 0, stopping: None });
+            self.running.push(Running {
+                run: 0,
+                begun: true,
+                stopping: None,
+            });
             self.plan.begin.push(Begin {
                 start,
                 epoch: self.index,
@@ -365,7 +369,11 @@ mod tests {
     fn a_backfill_leaves_half_of_the_buffer_to_the_times_of_the_spec() {
         let spec = every("10s");
         let mut situation = situation(Vec::new(), epoch(&spec, None, at(5)));
-        situation.running = vec![Running { run: 1, stopping: None }];
+        situation.running = vec![Running {
+            run: 1,
+            begun: true,
+            stopping: None,
+        }];
         situation.requests = vec![Request {
             key: 1,
             kind: RequestKind::Backfill {

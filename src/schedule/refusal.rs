@@ -60,6 +60,7 @@ impl Outcome {
 #[expect(missing_docs, reason = "the texts say it")]
 pub enum Reason {
     StillRunning,
+    StillWaiting,
     NewerOverdue,
     OneWaitsAlready,
     BufferFull,
@@ -73,7 +74,8 @@ impl Reason {
     #[must_use]
     pub fn text(self) -> &'static str {
         match self {
-            Self::StillRunning => "a run was still going",
+            Self::StillRunning => "the previous run was still running",
+            Self::StillWaiting => "the previous run was still waiting for a worker",
             Self::NewerOverdue => "a newer time was due as well",
             Self::OneWaitsAlready => "one start waited already",
             Self::BufferFull => "the buffer was full",
@@ -102,9 +104,12 @@ impl Reason {
                 };
                 format!("{}{since}{note}", self.text())
             }
-            Self::StillRunning | Self::NewerOverdue | Self::OneWaitsAlready | Self::BufferFull | Self::NoActionsLeft => {
-                self.text().to_owned()
-            }
+            Self::StillRunning
+            | Self::StillWaiting
+            | Self::NewerOverdue
+            | Self::OneWaitsAlready
+            | Self::BufferFull
+            | Self::NoActionsLeft => self.text().to_owned(),
         }
     }
 }

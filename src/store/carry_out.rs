@@ -145,7 +145,7 @@ impl Write<'_> {
         let run = situation
             .going
             .first()
-            .filter(|_| refused.reason == Reason::StillRunning)
+            .filter(|_| matches!(refused.reason, Reason::StillRunning | Reason::StillWaiting))
             .map(|g| g.run);
         let outcome: Outcome = refused.outcome;
         let parameters = named_params! {

@@ -29,6 +29,8 @@ pub(crate) struct RunRow {
     /// How many of its steps failed for good.
     pub(crate) incidents: u64,
     pub(crate) position: usize,
+    /// Whether a worker has begun with it.
+    pub(crate) begun: bool,
 }
 
 /// A run that is open, with where it stands.
@@ -115,6 +117,7 @@ fn row(r: &Row<'_>) -> rusqlite::Result<RunRow> {
         reason: r.get(11)?,
         incidents: r.get::<_, i64>(12)?.unsigned_abs(),
         position: r.get(13)?,
+        begun: r.get::<_, i64>(13)? > 0 || r.get::<_, i64>(14)? > 0,
     })
 }
 

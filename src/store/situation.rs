@@ -66,6 +66,8 @@ pub(crate) struct Going {
     pub(crate) run: i64,
     pub(crate) run_id: String,
     pub(crate) workflow_id: String,
+    /// Whether a worker has begun with it.
+    pub(crate) begun: bool,
     pub(crate) stopping: Option<Stop>,
 }
 
@@ -117,13 +119,14 @@ impl Read<'_> {
     }
 
     fn oldest_running_of(&self, schedule: i64, most: u64) -> Result<Vec<Going>, Error> {
-        const SQL: &str = "SELECT key, run_id, workflow_id, stop FROM run WHERE schedule = :schedule AND closed_ms IS NULL ORDER BY key LIMIT :most";
+        const SQL: &str = "SELECT key, run_id, workflow_id, position > 0 OR attempts > 0 AS begun, stop FROM run WHERE schedule = :schedule AND closed_ms IS NULL ORDER BY key LIMIT :most";
         let mut statement = self.0.prepare_cached(SQL).attempt("ask what is running")?;
         let rows = statement.query_map(named_params! {":schedule": schedule, ":most": count(most)}, |r| {
             Ok(Going {
                 run: r.get("key")?,
                 run_id: r.get("run_id")?,
                 workflow_id: r.get("workflow_id")?,
+                begun: r.get("begun")?,
                 stopping: stop_named(r.get::<_, Option<String>>("stop")?.as_deref()),
             })
         });
@@ -368,6 +371,7 @@ impl SituationRow {
             .iter()
             .map(|g| Running {
                 run: g.run,
+                begun: g.begun,
                 stopping: g.stopping,
             })
             .collect()

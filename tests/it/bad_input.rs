@@ -424,3 +424,13 @@ fn a_server_for_what_is_due_ends_on_a_damaged_database() {
         }
     }
 }
+
+#[test]
+fn a_key_that_is_there_twice_in_json_is_refused_where_it_stands() {
+    let env = Env::new();
+    let steps = r#"[{"name": "x", "shell": "true", "env": {"A": "1", "A": "2"}}]"#;
+    std::fs::write(env.path("s.json"), steps).unwrap();
+    let refused = env.tempo(&["schedule", "create", "s", "--interval", "1h", "--steps", "s.json"]);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.stderr.contains("the key `A` is there twice"), "{refused:?}");
+}

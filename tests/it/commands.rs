@@ -25,8 +25,10 @@ const SCHEDULE: &str = "id note paused paused_since spec spec_text dst_note time
 const LISTED: &str = "id note paused paused_since spec_text time_zone jitter overlap_policy catchup_window pause_on_failure remaining_actions \
     num_actions num_actions_skipped_overlap num_actions_missed_catchup_window num_actions_buffer_dropped buffer_size running_actions backfills \
     last_action_scheduled_at last_action_started_at next_action_at created_at updated_at";
-const RUN: &str = "workflow_id run_id schedule_id scheduled_at due_at started_at closed_at status reason result steps";
-const LISTED_RUN: &str = "workflow_id run_id schedule_id scheduled_at due_at started_at closed_at status reason result";
+const RUN: &str =
+    "workflow_id run_id schedule_id scheduled_at due_at started_at closed_at status reason waiting_for_worker_since result steps";
+const LISTED_RUN: &str =
+    "workflow_id run_id schedule_id scheduled_at due_at started_at closed_at status reason waiting_for_worker_since result";
 const INCIDENT: &str = "id target_name target_url status_code error error_type elapsed_ms detected_at count first_detected_at status note \
     resolved_at schedule_id run_id";
 const CHANGE: &str = "id change fields line warnings";
@@ -461,4 +463,62 @@ fn a_timeout_ends_a_command_however_fast_it_writes() {
     let ran = env.tempo(&["check", "--start-to-close-timeout", "300ms", "--", "yes"]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(ran.stdout.contains("not done within 300 ms"), "{ran:?}");
+}
+
+#[test]
+fn nothing_from_outside_controls_the_terminal() {
+    let env = Env::new();
+    let hostile = "a\u{1b}]0;owned\u{7}\u{202e}z";
+    let database = env.path(&format!("{hostile}.db"));
+    let create = [
+        "schedule",
+        "create",
+        "s",
+        "--interval",
+        "1h",
+        "--note",
+        hostile,
+        "--shell",
+        "true",
+    ];
+    let named = |args: &[&str]| -> Ran { env.command(args).env("TEMPO_DB", &database).output().unwrap().into() };
+    for ran in [
+        named(&["schedule", "list", "--color", "always"]),
+        named(&create),
+        named(&["schedule", "describe", "s", "--color", "always"]),
+        named(&["doctor"]),
+        named(&["schedule", "describe", hostile]),
+    ] {
+        let shown = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(
+            !shown.contains("\u{1b}]") && !shown.contains(['\u{7}', '\u{202e}']),
+            "{shown:?}"
+        );
+    }
+}
+
+#[test]
+fn output_keeps_its_bytes_in_a_pipe_and_loses_its_escapes_on_a_terminal() {
+    let env = Env::new();
+    env.tempo(&[
+        "workflow",
+        "start",
+        "--workflow-id",
+        "w",
+        "--shell",
+        r"printf 'a\033]0;owned\007\033[2Jb\n'",
+    ])
+    .ok();
+    assert_eq!(env.serve(&["--once"]).rest().0, Some(0));
+    assert_eq!(
+        env.tempo(&["workflow", "output", "w"]).ok(),
+        "a\u{1b}]0;owned\u{7}\u{1b}[2Jb\n"
+    );
+    // `script` runs a command on a terminal of its own.
+    let line = format!("{} workflow output w", env!("CARGO_BIN_EXE_tempo"));
+    let mut command = std::process::Command::new("script");
+    command.args(["-qec", &line, "/dev/null"]).env("TEMPO_DB", env.database());
+    let shown: Ran = command.stdin(Stdio::null()).output().unwrap().into();
+    assert!(shown.stdout.contains("a\u{fffd}]0;owned\u{fffd}\u{fffd}[2Jb"), "{shown:?}");
+    assert!(!shown.stdout.contains('\u{1b}'), "{shown:?}");
 }

@@ -57,7 +57,7 @@ fn the_exit_code_tells_what_became_of_the_run() {
     );
     let skipped = env.tempo(&["schedule", "trigger", "s", "--wait"]);
     assert_eq!(skipped.code, Some(4), "{skipped:?}");
-    assert!(skipped.stderr.contains("a run was still going"), "{skipped:?}");
+    assert!(skipped.stderr.contains("the previous run was still running"), "{skipped:?}");
 }
 
 #[test]
@@ -316,4 +316,34 @@ fn an_absurd_backfill_asks_for_yes_with_the_count() {
     );
     assert_eq!(env.json(&["schedule", "describe", "s"])["backfills"], serde_json::json!([]));
     env.tempo(&[&absurd[..], &["--yes"]].concat()).ok();
+}
+
+#[test]
+fn a_run_that_waits_for_a_worker_says_so_and_so_do_the_times_it_skips() {
+    let env = Env::new();
+    env.tempo(&[
+        "workflow",
+        "start",
+        "--workflow-id",
+        "long",
+        "--shell",
+        "until test -e go; do sleep 0.1; done",
+    ])
+    .ok();
+    env.tempo(&["schedule", "create", "s", "--interval", "1s", "--shell", "true"])
+        .ok();
+    let _serving = env.serve(&["--workers", "1"]);
+    let times = env.until(&["schedule", "explain", "s"], |times| times[1]["outcome"] == "skipped");
+    assert_eq!(times[1]["reason"], "the previous run was still waiting for a worker");
+    let run = times[0]["run_id"].as_str().unwrap();
+    let waiting = env.json(&["workflow", "describe", run]);
+    assert_eq!(waiting["waiting_for_worker_since"], waiting["started_at"]);
+    assert!(
+        env.tempo(&["workflow", "describe", run])
+            .ok()
+            .contains("Running, waiting for a worker since")
+    );
+    std::fs::write(env.path("go"), "").unwrap();
+    let done = env.until(&["workflow", "describe", run], |run| run["status"] == "Completed");
+    assert_eq!(done["waiting_for_worker_since"], serde_json::Value::Null);
 }

@@ -143,6 +143,7 @@ impl<'a> Report<'a> {
             | Event::Started { .. }
             | Event::Lost { .. }
             | Event::Held { .. }
+            | Event::FewerWorkers { .. }
             | Event::Displaced { .. }
             | Event::LockRestored { .. }
             | Event::Saved { .. }

@@ -139,6 +139,11 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, for_machines: bool) -> Lin
                 with_step(run, step, json!({"processes": processes}))
             })
         }
+        Event::FewerWorkers { workers, wanted } => {
+            let text = format!("{workers} of {wanted}: this process may not open more files (`ulimit -n`)");
+            let fields = || json!({"workers": workers, "wanted": wanted});
+            of("workers", Some(Style::Warn), "", text, &fields)
+        }
         Event::Displaced { path } => {
             let text = format!("`{}` was deleted, moved or replaced: this server stops", path.display());
             of(

@@ -36,6 +36,10 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
 
 fn show(context: &Context, v: &RunView) -> Result<(), Error> {
     let times = context.times();
+    let waits = v
+        .waiting_for_worker_since
+        .map(|i| format!(", waiting for a worker since {}", times.full(i.0)));
+    let status = format!("{}{}", v.status, waits.unwrap_or_default());
     let at = |i: crate::output::views::Instant| format!("{} {}", times.full(i.0), times.zone());
     pairs(
         &context.ui,
@@ -43,7 +47,7 @@ fn show(context: &Context, v: &RunView) -> Result<(), Error> {
             ("Workflow", (v.workflow_id.clone(), Some(Style::Strong))),
             ("Run", plain(&v.run_id)),
             ("Schedule", plain(v.schedule_id.clone().unwrap_or_default())),
-            ("Status", (v.status.to_owned(), Some(super::style_of(v.status)))),
+            ("Status", (status, Some(super::style_of(v.status)))),
             ("Why", plain(v.reason.clone().unwrap_or_default())),
             ("Scheduled", plain(at(v.scheduled_at))),
             ("Started", plain(at(v.started_at))),

@@ -56,7 +56,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             .filter(|a| positions.contains(&a.position) && a.outcome.is_some());
         for attempt in ended.skip(shown) {
             shown += 1;
-            context.ui.raw(attempt.output.as_deref().unwrap_or_default())?;
+            context.ui.output(attempt.output.as_deref().unwrap_or_default())?;
         }
         Ok(())
     };

@@ -267,6 +267,7 @@ impl<'a> Engine<'a> {
                 | Event::Started { .. }
                 | Event::Lost { .. }
                 | Event::Held { .. }
+                | Event::FewerWorkers { .. }
                 | Event::Displaced { .. }
                 | Event::LockRestored { .. }
                 | Event::Saved { .. }

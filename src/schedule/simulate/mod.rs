@@ -174,6 +174,7 @@ impl<'a> Simulation<'a> {
             .iter()
             .map(|g| Running {
                 run: g.key,
+                begun: true,
                 stopping: g.stopping,
             })
             .collect();
