@@ -211,7 +211,7 @@ fn serve(mut ticker: Ticker, own: &ServerLock) {
     let mut seen = None;
     let mut next: Option<DateTime<Utc>> = None;
     let mut zones = ZoneWatch::default();
-    let mut quiet = Quiet::default();
+    let (mut quiet, mut coming) = (Quiet::default(), None);
     let mut look_at_zones = shared.started;
     while !shared.draining.load(Ordering::SeqCst) {
         if let Some(path) = ticker.reader().displaced() {
@@ -234,7 +234,10 @@ fn serve(mut ticker: Ticker, own: &ServerLock) {
             match ticker.tick(now) {
                 Ok(progress) if progress.more && !is_over(&shared, now, true) => continue,
                 // What is due after the horizon is not for this server.
-                Ok(progress) => next = progress.next.filter(|at| *at <= shared.horizon()),
+                Ok(progress) => {
+                    next = progress.next.filter(|at| *at <= shared.horizon());
+                    coming = progress.coming;
+                }
                 Err(e) => {
                     shared.tell(Event::Trouble(e));
                     next = Some(now + AFTER_TROUBLE);
@@ -261,8 +264,8 @@ fn serve(mut ticker: Ticker, own: &ServerLock) {
         }
         // Only beside a backfill does it have to wake more often than something comes due.
         let busy = shared.queue.has_backfilled();
-        shared.queue.keep_quiet(busy && quiet.at(shared.clock.now(), next));
-        let wake = wake.into_iter().chain(quiet.changes(next).filter(|_| busy)).min();
+        shared.queue.keep_quiet(busy && quiet.at(shared.clock.now(), coming));
+        let wake = wake.into_iter().chain(quiet.changes(coming).filter(|_| busy)).min();
         let look = shared.clock.now() + LOOK_EVERY;
         let until = next.into_iter().chain(wake).min().map_or(look, |at| at.min(look));
         shared.clock.wait(&shared.signal, until.max(now + TimeDelta::milliseconds(1)));

@@ -28,6 +28,8 @@ pub(super) struct Ticker {
 pub(super) struct Progress {
     /// When the next schedule wants attention.
     pub(super) next: Option<DateTime<Utc>>,
+    /// When the next schedule wants attention that does not want it yet.
+    pub(super) coming: Option<DateTime<Utc>>,
     /// Whether there is more to do at once.
     pub(super) more: bool,
 }
@@ -80,7 +82,7 @@ impl Ticker {
         }
         self.carry_out_requests(now)?;
         self.take_up_new_runs()?;
-        let next = self.reader.read(|r| r.next_attention())?;
+        let (next, coming) = self.reader.read(|r| Ok((r.next_attention()?, r.attention_after(now)?)))?;
         // What could not be decided is tried again, but not at once.
         let next = if trouble {
             next.map(|at| at.max(now + super::AFTER_TROUBLE))
@@ -89,6 +91,7 @@ impl Ticker {
         };
         Ok(Progress {
             next,
+            coming,
             more: due.len() == BATCH && !trouble,
         })
     }

@@ -10,7 +10,7 @@ use super::start::{Origin, Start};
 use crate::spec::{Spec, Tally};
 
 /// How many starts of one backfill are made in one plan, so that a long one does not hold up the ticks.
-const BACKFILL_BATCH: usize = 100;
+const BACKFILL_BATCH: usize = 32;
 /// How many runs of a schedule may be open before a backfill that may start everything at once waits for room: it waits on file, not in the queue of
 /// the workers.
 pub const BACKFILL_OPEN: u16 = 500;

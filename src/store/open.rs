@@ -105,6 +105,8 @@ impl Store {
             ("synchronous", "FULL"),
             ("foreign_keys", "ON"),
             ("temp_store", "MEMORY"),
+            // A log that a large change has made long is cut at the next chance.
+            ("journal_size_limit", "8388608"),
         ];
         for (pragma, value) in pragmas {
             connection

@@ -357,6 +357,16 @@ impl Read<'_> {
         Ok(())
     }
 
+    /// When the next schedule wants attention that does not want it by `now`.
+    pub(crate) fn attention_after(&self, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, Error> {
+        const SQL: &str = "SELECT min(at_ms) AS at FROM due WHERE at_ms > :now";
+        let mut statement = self.0.prepare_cached(SQL).attempt("ask what is due next")?;
+        statement
+            .query_row(named_params! {":now": ms(now)}, |r| r.get::<_, Option<i64>>("at"))
+            .map(at_opt)
+            .attempt("ask what is due next")
+    }
+
     /// When the next schedule wants attention.
     pub(crate) fn next_attention(&self) -> Result<Option<DateTime<Utc>>, Error> {
         const SQL: &str = "SELECT min(at_ms) AS at FROM due";

@@ -66,7 +66,7 @@ fn what_is_checked_is_what_is_scheduled() {
         assert_eq!(view["result"], json!({"right": "ok status=200", "wrong": told}), "{args:?}");
         assert_eq!(view["status"], "Completed");
         let fields: Vec<&String> = view.as_object().unwrap().keys().collect();
-        let run = "closed_at due_at reason result run_id schedule_id scheduled_at started_at status steps workflow_id";
+        let run = "closed_at due_at reason result run_id schedule_id scheduled_at started_at status steps waiting_for_worker_since workflow_id";
         let mut fields: Vec<&str> = fields.into_iter().map(String::as_str).collect();
         fields.sort_unstable();
         assert_eq!(fields.join(" "), run);
