@@ -60,6 +60,68 @@ pub(crate) fn run() {
         row("  times lost or skipped", &format!("{:.0}", lost[0]), "0");
     }
     at_one_mark(folder.path());
+    beside_a_backfill(folder.path(), &web.url);
+}
+
+/// One program a second, alone and beside a backfill that starts everything at once: how late it runs.
+fn beside_a_backfill(folder: &Path, url: &str) {
+    let this = std::env::current_exe()
+        .expect("this program has a path")
+        .display()
+        .to_string();
+    let mut alone = 0.0;
+    for beside in [false, true] {
+        let database = folder.join(format!("beside-{beside}.db"));
+        let noted = folder.join(format!("beside-{beside}"));
+        create(
+            &database,
+            1,
+            &["--env", &format!("{STAMPS}={}", noted.display()), "--", &this],
+        );
+        if beside {
+            let probe = format!("web={url}");
+            quietly(
+                &database,
+                &["schedule", "create", "big", "--interval", "1s", "--paused", "--probe", &probe],
+            );
+            quietly(
+                &database,
+                &[
+                    "schedule",
+                    "backfill",
+                    "big",
+                    "--last",
+                    "10d",
+                    "--overlap-policy",
+                    "allow-all",
+                ],
+            );
+        }
+        serve(&database, "25s");
+        let late = stamped(&noted)
+            .into_iter()
+            .map(|(at, scheduled)| at - scheduled.unwrap_or(at))
+            .skip(3);
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds")]
+        let mut late: Vec<f64> = late.map(|ms| ms as f64).collect();
+        late.sort_by(f64::total_cmp);
+        let told = format!("{:.0} · {:.0} ms", percentile(&late, 0.5), percentile(&late, 1.0));
+        if !beside {
+            alone = percentile(&late, 0.5);
+            row("one program a second: p50 · max", &told, "");
+            continue;
+        }
+        let runs = numbers(
+            &database,
+            "SELECT count(*) FROM run WHERE origin = 'backfill' AND closed_ms IS NOT NULL",
+        );
+        let ratio = percentile(&late, 0.5) / alone.max(1.0);
+        row(
+            &format!("  beside a backfill of 864,000 times, {:.0} done: {ratio:.2} x", runs[0]),
+            &told,
+            "1.5 x",
+        );
+    }
 }
 
 /// Many programs at one mark: how late each of them runs, started by tempo and by a bare loop.
