@@ -37,18 +37,26 @@ pub(crate) struct Defined {
 /// # Errors
 /// `Usage` with line and column: what is no TOML or JSON, unknown keys, values that are wrong, ids that are there twice.
 pub(crate) fn parse(source: &Source<'_>, zones: &dyn Zones) -> Result<Vec<Defined>, Error> {
-    let tree = source.tree()?;
-    let (texts, nodes) = if tree.is_list() {
-        (source.read::<Vec<ScheduleText>>(&tree)?, tree.items())
-    } else {
-        let nodes = tree.field("schedule").map_or(&[][..], Node::items);
-        (source.read::<File>(&tree)?.schedule, nodes)
-    };
-    let mut defined: Vec<Defined> = Vec::with_capacity(texts.len());
+    let mut tree = source.tree()?;
+    let is_list = tree.is_list();
+    let nodes = tree.take_items("schedule");
+    if !is_list {
+        // What else stands beside the schedules.
+        source.read::<File>(&tree)?;
+    }
+    drop(tree);
+    let mut defined: Vec<Defined> = Vec::with_capacity(nodes.len());
     let mut lines = HashMap::new();
     let mut places = source.places();
-    for (text, node) in texts.into_iter().zip(nodes) {
-        let one = Reading { source, node, zones }.defined(text, places.line_of(node.at))?;
+    // One by one, and each let go of: a file may define hundreds of thousands.
+    for node in nodes {
+        let text = source.read::<ScheduleText>(&node)?;
+        let reading = Reading {
+            source,
+            node: &node,
+            zones,
+        };
+        let one = reading.defined(text, places.line_of(node.at))?;
         if let Some(line) = lines.insert(one.id.clone(), one.line) {
             return Err(Error::new(
                 Kind::Usage,

@@ -90,7 +90,7 @@ impl Source<'_> {
             self.refuse(e.span().map_or(0, |s| s.start), message)
         })?;
         let at = table.span().start;
-        of_table(table.get_ref(), at).map_err(|(at, message)| self.refuse(at, message))
+        of_table(table.into_inner(), at).map_err(|(at, message)| self.refuse(at, message))
     }
 
     /// Reads a part of it as what it should be.
@@ -152,16 +152,35 @@ impl Node {
         }
     }
 
+    /// Takes the items out of this list, or out of the list that a key of this table holds; none where there is no list.
+    pub(crate) fn take_items(&mut self, key: &str) -> Vec<Self> {
+        let list = match &mut self.value {
+            Value::Table(entries) => entries
+                .iter_mut()
+                .find(|(k, _, _)| k == key)
+                .map(|(_, _, node)| &mut node.value),
+            list @ (Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) | Value::Text(_) | Value::List(_)) => {
+                Some(list)
+            }
+        };
+        match list {
+            Some(Value::List(items)) => std::mem::take(items),
+            _ => Vec::new(),
+        }
+    }
+
     /// Whether this is a list.
     pub(crate) fn is_list(&self) -> bool {
         matches!(self.value, Value::List(_))
     }
 }
 
-fn of_table(table: &DeTable<'_>, at: usize) -> Result<Node, (usize, String)> {
+/// Takes the table apart as it goes: a large file is not in memory twice.
+fn of_table(table: DeTable<'_>, at: usize) -> Result<Node, (usize, String)> {
     let mut entries = Vec::with_capacity(table.len());
     for (key, value) in table {
-        let node = of_toml(value.get_ref(), value.span().start)?;
+        let value_at = value.span().start;
+        let node = of_toml(value.into_inner(), value_at)?;
         entries.push((key.get_ref().to_string(), key.span().start, node));
     }
     Ok(Node {
@@ -170,10 +189,10 @@ fn of_table(table: &DeTable<'_>, at: usize) -> Result<Node, (usize, String)> {
     })
 }
 
-fn of_toml(value: &DeValue<'_>, at: usize) -> Result<Node, (usize, String)> {
+fn of_toml(value: DeValue<'_>, at: usize) -> Result<Node, (usize, String)> {
     let value = match value {
         DeValue::String(text) => Value::Text(text.to_string()),
-        DeValue::Boolean(bool) => Value::Bool(*bool),
+        DeValue::Boolean(bool) => Value::Bool(bool),
         DeValue::Datetime(at) => Value::Text(at.to_string()),
         DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
             .map(Value::Integer)
@@ -187,8 +206,11 @@ fn of_toml(value: &DeValue<'_>, at: usize) -> Result<Node, (usize, String)> {
             .ok_or_else(|| (at, format!("`{number}` is not a number")))?,
         DeValue::Array(items) => Value::List(
             items
-                .iter()
-                .map(|i| of_toml(i.get_ref(), i.span().start))
+                .into_iter()
+                .map(|item| {
+                    let item_at = item.span().start;
+                    of_toml(item.into_inner(), item_at)
+                })
                 .collect::<Result<_, _>>()?,
         ),
         DeValue::Table(table) => return of_table(table, at),
