@@ -31,6 +31,10 @@ const FILES_EACH: u64 = 8;
 /// How many there may be beside: two connections to the database, locks, the log, and some to spare.
 const FILES_BESIDE: u64 = 32;
 
+/// How many threads and processes a worker needs: its own, and a command with a child; and how many there are beside.
+const THREADS_EACH: u64 = 3;
+const THREADS_BESIDE: u64 = 4;
+
 /// A server that is up.
 pub(crate) struct Server {
     shared: Arc<Shared>,
@@ -160,7 +164,9 @@ impl Server {
 fn affordable(workers: usize) -> usize {
     let wanted = (workers as u64).saturating_mul(FILES_EACH).saturating_add(FILES_BESIDE);
     let allowed = machine::raise_open_files(wanted);
-    let affordable = (allowed.saturating_sub(FILES_BESIDE) / FILES_EACH).max(1);
+    // Workers that took every thread would leave none for what they are to start.
+    let by_threads = machine::startable().map_or(u64::MAX, |left| left.saturating_sub(THREADS_BESIDE) / THREADS_EACH);
+    let affordable = (allowed.saturating_sub(FILES_BESIDE) / FILES_EACH).min(by_threads).max(1);
     usize::try_from(affordable).map_or(workers, |affordable| affordable.min(workers))
 }
 

@@ -55,6 +55,19 @@ pub fn raise_open_files(wanted: u64) -> u64 {
     setrlimit(Resource::Nofile, limit).map_or(allowed, |()| raised)
 }
 
+/// How many more threads and processes this user may start; none where that is not limited.
+#[must_use]
+pub fn startable() -> Option<u64> {
+    use rustix::process::{Resource, getrlimit};
+    use std::os::unix::fs::MetadataExt as _;
+    let limit = getrlimit(Resource::Nproc).current.filter(|_| !is_root())?;
+    let own = rustix::process::getuid().as_raw();
+    let entries = std::fs::read_dir("/proc").ok()?.flatten();
+    let mine = entries.filter(|e| e.metadata().is_ok_and(|m| m.uid() == own));
+    let threads = mine.filter_map(|e| Some(std::fs::read_dir(e.path().join("task")).ok()?.count() as u64));
+    Some(limit.saturating_sub(threads.sum()))
+}
+
 /// The room on a file system, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {

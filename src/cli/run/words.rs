@@ -140,7 +140,9 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, for_machines: bool) -> Lin
             })
         }
         Event::FewerWorkers { workers, wanted } => {
-            let text = format!("{workers} of {wanted}: this process may not open more files (`ulimit -n`)");
+            let text = format!(
+                "{workers} of {wanted}: this process may not open more files, or start more processes (`ulimit -n`, `-u`)"
+            );
             let fields = || json!({"workers": workers, "wanted": wanted});
             of("workers", Some(Style::Warn), "", text, &fields)
         }
