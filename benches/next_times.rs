@@ -7,8 +7,9 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use tempo::clock::Stopwatch;
 use tempo::spec::Spec;
+use tempo::spec::calendar_text::CalendarText;
 use tempo::spec::exclusion::Exclusion;
-use tempo::spec::written::{CalendarText, Written};
+use tempo::spec::spec_text::SpecText;
 use tempo::zoneinfo::ZoneInfo;
 
 const ROUNDS: usize = 15;
@@ -35,7 +36,7 @@ fn line(cells: [&str; 6]) {
     std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes()).expect("stdout is open");
 }
 
-fn compiled(written: &Written) -> Spec {
+fn compiled(written: &SpecText) -> Spec {
     Spec::compile(written, "bench", &ZoneInfo::of_machine()).expect("the spec is right")
 }
 
@@ -64,10 +65,10 @@ fn main() {
         ("0 0 30 2 ", "*", 40),
     ] {
         let text = format!("{fields}{weekday}");
-        let spec = compiled(&Written {
+        let spec = compiled(&SpecText {
             cron: vec![text.clone()],
             time_zone: Some(ZONE.to_owned()),
-            ..Written::default()
+            ..SpecText::default()
         });
         let ours = ns_of(&instants, calls.max(200), |at| {
             black_box(spec.next_after(black_box(at)));
@@ -94,11 +95,11 @@ fn main() {
         hour: Some(hour.to_owned()),
         ..CalendarText::default()
     };
-    let cron = |text: &str, exclude: Vec<Exclusion>| Written {
+    let cron = |text: &str, exclude: Vec<Exclusion>| SpecText {
         cron: vec![text.to_owned()],
         exclude_calendar: exclude,
         time_zone: Some(ZONE.to_owned()),
-        ..Written::default()
+        ..SpecText::default()
     };
     let a_year = Exclusion::Calendar(CalendarText {
         year: Some("2020-2029".to_owned()),
@@ -122,11 +123,11 @@ fn main() {
         ),
         (
             "an interval that is always excluded: none",
-            Written {
+            SpecText {
                 interval: vec!["24h/7h".to_owned()],
                 exclude_calendar: vec![Exclusion::Calendar(calendar("*", "2,3"))],
                 time_zone: Some(ZONE.to_owned()),
-                ..Written::default()
+                ..SpecText::default()
             },
         ),
     ] {

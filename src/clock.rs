@@ -10,12 +10,12 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
 /// A flag that wakes whoever waits on it. Raising it is remembered until the next wait has seen it.
 #[derive(Debug, Default)]
-pub struct Signal {
+pub struct Wakeup {
     raised: Mutex<bool>,
     changed: Condvar,
 }
 
-impl Signal {
+impl Wakeup {
     /// Wakes the waiter, now or as soon as it waits.
     pub fn raise(&self) {
         *self.raised.lock().unwrap_or_else(PoisonError::into_inner) = true;
@@ -38,7 +38,7 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> DateTime<Utc>;
 
     /// Waits until `until`, or until `signal` is raised, or for a while: the caller looks again in any case.
-    fn wait(&self, signal: &Signal, until: DateTime<Utc>);
+    fn wait(&self, signal: &Wakeup, until: DateTime<Utc>);
 }
 
 /// The machine's clock.
@@ -52,7 +52,7 @@ impl Clock for SystemClock {
         whole_milliseconds(now)
     }
 
-    fn wait(&self, signal: &Signal, until: DateTime<Utc>) {
+    fn wait(&self, signal: &Wakeup, until: DateTime<Utc>) {
         // Rounded up: a waiter woken a fraction early would find nothing due and spin.
         let left = (until - self.now()).to_std().unwrap_or_default() + Duration::from_micros(500);
         signal.wait_for(left.min(LONGEST_SLEEP));
@@ -86,7 +86,7 @@ impl Clock for SimClock {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait(&self, _signal: &Signal, until: DateTime<Utc>) {
+    fn wait(&self, _signal: &Wakeup, until: DateTime<Utc>) {
         if until > self.now() {
             self.set(until);
         }
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_raised_signal_is_remembered_until_it_is_waited_for() {
-        let signal = Signal::default();
+        let signal = Wakeup::default();
         signal.raise();
         assert!(signal.wait_for(Duration::from_mins(1)));
         assert!(!signal.wait_for(Duration::ZERO));

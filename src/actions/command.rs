@@ -13,7 +13,7 @@ use rustix::process::Signal;
 use super::head_tail::HeadTail;
 use super::secrets::Secrets;
 use super::shortage::{Shortage, Trouble};
-use super::spawn::spawn;
+use super::spawn::{Caller, spawn};
 use super::{Control, Notice, StopKind, Task};
 use crate::clock::Stopwatch;
 use crate::machine::{self, Process, ProcessTree};
@@ -27,15 +27,6 @@ const GRACE: Duration = Duration::from_secs(5);
 const KEPT: usize = 32 * 1024;
 /// How much a step of a script may write to stdout: all of it is kept.
 const MOST_STDOUT: usize = 1024 * 1024;
-/// On whose behalf a command runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Caller {
-    /// The server's: in a group of its own, with everything that it writes captured.
-    Server,
-    /// A script's that tempo runs: in the script's group, with its stdout captured, and kept whole.
-    Script,
-}
-
 /// Runs the command and waits for it.
 ///
 /// # Errors
@@ -255,7 +246,7 @@ mod tests {
     use super::*;
     use crate::actions::{Actions as _, Live};
     use crate::run::step::{Step, Workflow};
-    use crate::run::written::{Action, StepText};
+    use crate::run::step_text::{Action, StepText};
 
     fn step(shell: &str, change: impl Fn(&mut StepText)) -> Step {
         let mut text = StepText {

@@ -3,6 +3,7 @@
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::run::Stop;
 use crate::run::outcome::Ending;
 
 /// Why an attempt is to stop; a later one of these outranks an earlier one.
@@ -23,6 +24,15 @@ impl StopKind {
             Self::Cancel => Ending::Canceled,
             Self::Terminate => Ending::Terminated,
             Self::GiveUp => Ending::Lost,
+        }
+    }
+}
+
+impl From<Stop> for StopKind {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Cancel => Self::Cancel,
+            Stop::Terminate => Self::Terminate,
         }
     }
 }

@@ -14,8 +14,8 @@ use ureq::tls::{PemItem, RootCerts, TlsConfig};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
-use super::judge::judge;
 use super::redirect::Redirect;
+use super::response_check::{Response, check};
 use super::secrets::Secrets;
 use super::shortage::{Shortage, Trouble};
 use super::tcp::addresses;
@@ -30,8 +30,8 @@ use crate::spec::describe::spoken;
 const MAX_BODY: u64 = 256 * 1024;
 /// How long the headers of an answer may be.
 const MAX_HEADERS: usize = 32 * 1024;
-/// How much of a body is judged, where that is asked for.
-const MAX_JUDGED: u64 = 1024 * 1024;
+/// How much of a body is checked, where that is asked for.
+const MAX_CHECKED: u64 = 1024 * 1024;
 
 thread_local! {
     // An agent per thread: a shared one costs a factor of seven at 64 threads (facts.md).
@@ -62,7 +62,7 @@ fn new_agent() -> Agent {
     Agent::with_parts(config, DefaultConnector::default(), Lookup)
 }
 
-/// Answers IP literals at once, and looks names up on a thread of its own where there is a deadline.
+/// Responses IP literals at once, and looks names up on a thread of its own where there is a deadline.
 #[derive(Debug)]
 struct Lookup;
 
@@ -114,21 +114,21 @@ pub(super) fn probe(http: &Http, task: &Task<'_>, control: &Control) -> Result<A
     drop(hooked);
     let elapsed = watch.elapsed();
     let status_code = answer.as_ref().ok().map(|a| a.status);
-    let mut judged = match answer {
-        Ok(answer) => judge(http, &answer, elapsed, &|text| secrets.masked_text(text)).map_err(Trouble::Failed),
+    let mut checked = match answer {
+        Ok(answer) => check(http, &answer, elapsed, &|text| secrets.masked_text(text)).map_err(Trouble::Failed),
         Err(Refusal::Request(e)) => Err(trouble(&e, &http.url, task.limit)),
         Err(Refusal::Told(failure)) => Err(failure.into()),
     };
-    if let (Ok(()), Some(days)) = (&judged, http.right.min_certificate_days) {
+    if let (Ok(()), Some(days)) = (&checked, http.right.min_certificate_days) {
         let time_left = task.time_left.map(|t| t.saturating_sub(elapsed));
-        judged = certificate::valid_for(&http.url, days, time_left, control);
+        checked = certificate::valid_for(&http.url, days, time_left, control);
     }
     if let Some(kind) = control.asked() {
         // An agent that was shut down serves no more requests.
         AGENT.with_borrow_mut(Option::take);
         return Ok(AttemptResult::new(kind.ending(), watch.elapsed_ms()));
     }
-    let ending = match judged {
+    let ending = match checked {
         Ok(()) => Ending::Ok,
         Err(Trouble::Short(shortage)) => return Err(shortage),
         Err(Trouble::Failed(failure)) => Ending::Failed(Failure {
@@ -140,16 +140,6 @@ pub(super) fn probe(http: &Http, task: &Task<'_>, control: &Control) -> Result<A
         status_code,
         ..AttemptResult::new(ending, watch.elapsed_ms())
     })
-}
-
-/// What came back.
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) headers: ureq::http::HeaderMap,
-    /// Its beginning; empty where nobody asks for it.
-    pub(super) body: Vec<u8>,
-    /// Whether there is more of it.
-    pub(super) is_cut: bool,
 }
 
 /// Why there is no answer.
@@ -165,7 +155,7 @@ impl<E: Into<ureq::Error>> From<E> for Refusal {
 }
 
 /// Makes the request and follows the redirects that it allows; the last answer.
-fn ask(agent: &Agent, http: &Http, secrets: &Secrets, time_left: Option<Duration>) -> Result<Answer, Refusal> {
+fn ask(agent: &Agent, http: &Http, secrets: &Secrets, time_left: Option<Duration>) -> Result<Response, Refusal> {
     let watch = Stopwatch::start();
     let left = || time_left.map(|left| left.saturating_sub(watch.elapsed()));
     let mut at = Redirect::begin(http);
@@ -181,13 +171,13 @@ fn ask(agent: &Agent, http: &Http, secrets: &Secrets, time_left: Option<Duration
     let mut kept = Vec::new();
     let mut body = response.body_mut().as_reader();
     if http.right.asks_for_the_body() {
-        body.take(MAX_JUDGED + 1).read_to_end(&mut kept).map_err(ureq::Error::from)?;
+        body.take(MAX_CHECKED + 1).read_to_end(&mut kept).map_err(ureq::Error::from)?;
     } else {
         std::io::copy(&mut body.by_ref().take(MAX_BODY), &mut std::io::sink()).map_err(ureq::Error::from)?;
     }
-    let is_cut = kept.len() as u64 > MAX_JUDGED;
-    kept.truncate(usize::try_from(MAX_JUDGED).unwrap_or(usize::MAX));
-    Ok(Answer {
+    let is_cut = kept.len() as u64 > MAX_CHECKED;
+    kept.truncate(usize::try_from(MAX_CHECKED).unwrap_or(usize::MAX));
+    Ok(Response {
         is_cut,
         status,
         headers: std::mem::take(response.headers_mut()),

@@ -7,7 +7,6 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 
 use super::Task;
-use super::command::Caller;
 use super::secrets::Secrets;
 use super::shortage::{Shortage, Trouble};
 use crate::machine::{self, User};
@@ -20,7 +19,16 @@ const PIPE: usize = 64 * 1024;
 /// The variable by which a step of a script knows the one that called it.
 pub(crate) const PARENT: &str = "TEMPO_SCRIPT_STEP";
 
-/// Starts it.
+/// On whose behalf a command runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Caller {
+    /// The server's: in a group of its own, with everything that it writes captured.
+    Server,
+    /// A script's that tempo runs: in the script's group, with its stdout captured, and kept whole.
+    Script,
+}
+
+/// Starts a command.
 pub(super) fn spawn(
     command: &Command,
     task: &Task<'_>,

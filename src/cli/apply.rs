@@ -5,9 +5,9 @@ use clap::ValueHint;
 use super::Context;
 use crate::error::{Error, Kind};
 use crate::files::definition;
-use crate::files::paper::{Paper, source_of};
-use crate::files::tree::Source;
-use crate::ops::{self, Change, Defining, Difference, Prune};
+use crate::files::document::Source;
+use crate::files::source_file::{SourceFile, source_of};
+use crate::ops::{self, Change, DefinitionFile, Difference, Prune};
 use crate::output::{Style, counted};
 use crate::present;
 use crate::store::Missing;
@@ -41,18 +41,18 @@ pub(super) struct FileArgs {
 }
 
 impl FileArgs {
-    pub(super) fn defining(&self, context: &Context) -> Result<Vec<Defining>, Error> {
-        let papers = Paper::definitions(&self.file)?;
-        papers
+    pub(super) fn defining(&self, context: &Context) -> Result<Vec<DefinitionFile>, Error> {
+        let source_files = SourceFile::definitions(&self.file)?;
+        source_files
             .into_iter()
-            .map(|paper| {
+            .map(|source_file| {
                 let source = Source {
-                    name: &paper.name,
-                    text: &paper.text,
+                    name: &source_file.name,
+                    text: &source_file.text,
                 };
-                Ok(Defining {
+                Ok(DefinitionFile {
                     defined: definition::parse(&source, &context.zones)?,
-                    source: paper.source,
+                    source: source_file.source,
                 })
             })
             .collect()

@@ -110,7 +110,7 @@ pub(super) fn policies() -> Vec<CompletionCandidate> {
 
 /// The topics of `tempo help`, and the commands.
 pub(super) fn topics() -> Vec<CompletionCandidate> {
-    let topics = super::help::TOPICS
+    let topics = super::help::topics::TOPICS
         .iter()
         .map(|t| CompletionCandidate::new(t.name).help(Some(t.title().into())));
     let command = super::command();

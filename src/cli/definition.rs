@@ -10,14 +10,15 @@ use super::step_args::StepArgs;
 use super::{Context, complete};
 use crate::error::{Error, Kind};
 use crate::files;
-use crate::files::paper::Paper;
-use crate::files::tree::Source;
+use crate::files::document::Source;
+use crate::files::source_file::SourceFile;
 use crate::ops::{Clearable, Patch};
-use crate::run::written::{Action, ProbeTable, ProbeText, StatusText, StepText};
+use crate::run::step_text::{Action, ProbeTable, ProbeText, StatusText, StepText};
 use crate::schedule::{OverlapPolicy, Policies, Remaining};
+use crate::spec::calendar_text::CalendarText;
 use crate::spec::exclusion::Exclusion;
 use crate::spec::instant;
-use crate::spec::written::{CalendarText, Written};
+use crate::spec::spec_text::SpecText;
 use crate::spec::zone::{Gap, Repeat, Zone, Zones as _};
 use crate::zoneinfo::ZoneInfo;
 
@@ -133,13 +134,13 @@ impl WhenArgs {
     }
 
     /// The spec as written.
-    pub(super) fn written(&self, context: &Context) -> Result<Written, Error> {
+    pub(super) fn written(&self, context: &Context) -> Result<SpecText, Error> {
         let zone = self.zone(context)?;
         let now = context.now();
         let instant = |t: &Option<String>| -> Result<Option<DateTime<Utc>>, Error> {
             t.as_deref().map(|t| instant::parse(t, &zone, now)).transpose()
         };
-        Ok(Written {
+        Ok(SpecText {
             interval: self.interval.clone(),
             cron: self.cron.clone(),
             calendar: self
@@ -178,7 +179,7 @@ impl WhatArgs {
         let mut steps = if let Some(file) = &self.steps {
             files::steps::parse(&Source {
                 name: file,
-                text: &Paper::read(file)?.text,
+                text: &SourceFile::read(file)?.text,
             })?
         } else if !self.probe.is_empty() {
             self.probe.iter().map(|p| probe(p)).collect::<Result<_, _>>()?

@@ -5,7 +5,7 @@ use clap_complete::engine::ArgValueCandidates;
 use super::{Context, complete};
 use crate::error::Error;
 use crate::files::crontab::export;
-use crate::files::written::{self, File, ScheduleText};
+use crate::files::schedule_text::{self, File, ScheduleText};
 use crate::machine;
 use crate::names::ScheduleId;
 use crate::ops;
@@ -46,7 +46,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         schedule: texts.collect(),
     };
     if context.ui.is_text() {
-        context.ui.raw(written::toml(&file)?.as_bytes())
+        context.ui.raw(schedule_text::toml(&file)?.as_bytes())
     } else {
         context.ui.json(&file)
     }

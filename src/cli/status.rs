@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 
 use super::Context;
-use crate::clock::{Clock as _, Signal};
+use crate::clock::{Clock as _, Wakeup};
 use crate::error::Error;
 use crate::output::Style;
 use crate::output::counted;
@@ -25,7 +25,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     if !args.watch {
         return show(context);
     }
-    let nobody = Signal::default();
+    let nobody = Wakeup::default();
     while context.ui.begin_again()? {
         show(context)?;
         context.clock.wait(&nobody, context.now() + AGAIN);

@@ -9,7 +9,7 @@ use crate::engine::script::{self, Caller};
 use crate::error::Error;
 use crate::run::outcome::{AttemptResult, Failure};
 use crate::run::step::{Step, Work};
-use crate::run::written::StepText;
+use crate::run::step_text::StepText;
 use crate::spec::describe::spoken;
 use crate::store::Missing;
 

@@ -3,7 +3,7 @@
 use clap::ValueHint;
 
 use crate::error::{Error, Kind};
-use crate::run::written::{RetryText, StepText};
+use crate::run::step_text::{RetryText, StepText};
 
 /// For steps that do not say otherwise.
 #[derive(Debug, Default, clap::Args)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use super::Context;
-use crate::clock::{Clock as _, Signal};
+use crate::clock::{Clock as _, Wakeup};
 use crate::error::{Error, Kind};
 use crate::output::counted;
 use crate::output::progress::Waiting;
@@ -43,7 +43,7 @@ pub(super) fn until<T>(
     mut ask: impl FnMut(&Store) -> Result<Option<T>, Error>,
 ) -> Result<T, Error> {
     let deadline = timeout.and_then(|t| TimeDelta::from_std(t).ok()).map(|t| context.now() + t);
-    let nobody = Signal::default();
+    let nobody = Wakeup::default();
     loop {
         if let Some(answer) = ask(store)? {
             return Ok(answer);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::decide::{Decided, Terms, decide};
-use super::events::{Event, RunName, StepName};
+use super::decide::{Effects, Terms, decide};
+use super::events::{Event, RunRef, StepRef};
 use crate::error::Error;
 use crate::run::outcome::{AttemptResult, Ending, Status};
 use crate::run::step::{Work, Workflow};
@@ -34,10 +34,10 @@ pub(crate) struct Attempt {
 
 /// What moving a run on leads to.
 #[derive(Debug)]
-pub(crate) struct Advanced {
+pub(crate) struct AdvanceResult {
     pub(crate) next: Next,
     /// Where the run closed, what became of its schedule; and all there is to tell.
-    pub(crate) decided: Decided,
+    pub(crate) effects: Effects,
 }
 
 /// Whether a new attempt may start.
@@ -58,15 +58,15 @@ pub(crate) fn advance(
     event: Option<&run::Event>,
     may_start: MayStart,
     now: DateTime<Utc>,
-) -> Result<Advanced, Error> {
+) -> Result<AdvanceResult, Error> {
     let Some(run) = write.open_run(key)? else {
-        return Ok(Advanced {
+        return Ok(AdvanceResult {
             next: Next::Nothing,
-            decided: Decided::default(),
+            effects: Effects::default(),
         });
     };
     let workflow = terms.catalog.workflow(write, run.row.workflow)?;
-    let mut mover = Mover {
+    let mut transition = Transition {
         write,
         terms,
         run,
@@ -75,23 +75,23 @@ pub(crate) fn advance(
         open: true,
         moved: false,
         draining: may_start == MayStart::Draining,
-        decided: Decided::default(),
+        effects: Effects::default(),
     };
     if let Some(event) = event {
-        mover.apply(event)?;
+        transition.apply(event)?;
     }
-    let next = mover.go_on(may_start)?;
-    if mover.open && mover.moved {
+    let next = transition.go_on(may_start)?;
+    if transition.open && transition.moved {
         // Once, however many events it was moved by: a step's end and the next one's start are one change of its row.
-        write.put_progress(key, &mover.run.progress)?;
+        write.put_progress(key, &transition.run.progress)?;
     }
-    Ok(Advanced {
+    Ok(AdvanceResult {
         next,
-        decided: mover.decided,
+        effects: transition.effects,
     })
 }
 
-struct Mover<'a> {
+struct Transition<'a> {
     write: &'a Write<'a>,
     terms: Terms<'a>,
     run: OpenRun,
@@ -101,10 +101,10 @@ struct Mover<'a> {
     /// Whether it has moved on from where the file says it stands.
     moved: bool,
     draining: bool,
-    decided: Decided,
+    effects: Effects,
 }
 
-impl Mover<'_> {
+impl Transition<'_> {
     fn go_on(&mut self, may_start: MayStart) -> Result<Next, Error> {
         if !self.open {
             return Ok(Next::Nothing);
@@ -281,25 +281,25 @@ impl Mover<'_> {
         if !self.write.frees_something(schedule, self.now)? {
             return Ok(());
         }
-        let decided = decide(self.write, self.terms, schedule, self.now)?;
-        self.decided.begun.extend(decided.begun);
-        self.decided.stopped.extend(decided.stopped);
-        self.decided.events.extend(decided.events);
+        let effects = decide(self.write, self.terms, schedule, self.now)?;
+        self.effects.begun.extend(effects.begun);
+        self.effects.stopped.extend(effects.stopped);
+        self.effects.events.extend(effects.events);
         Ok(())
     }
 
     fn pause_on_failure(&mut self, schedule: i64, note: &str) -> Result<(), Error> {
-        let Some(situation) = self.write.situation(schedule, self.now)? else {
+        let Some(plan_input) = self.write.plan_input(schedule, self.now)? else {
             return Ok(());
         };
-        if !situation.current.policies.pause_on_failure || situation.current.paused {
+        if !plan_input.current.policies.pause_on_failure || plan_input.current.paused {
             return Ok(());
         }
         // What was due until now belongs to the schedule as it was, not to the paused one.
         self.write.keep_epoch(schedule, self.now)?;
         if self.write.pause_for_failure(schedule, note, self.now)? {
             self.tell(Event::Paused {
-                schedule_id: situation.id,
+                schedule_id: plan_input.id,
                 note: note.to_owned(),
             });
         }
@@ -307,21 +307,21 @@ impl Mover<'_> {
     }
 
     fn tell(&mut self, event: Event) {
-        self.decided.events.push(event);
+        self.effects.events.push(event);
     }
 
-    fn name(&self) -> RunName {
-        run_name(&self.run)
+    fn name(&self) -> RunRef {
+        run_ref(&self.run)
     }
 
-    fn step_name(&self, position: usize) -> StepName {
+    fn step_name(&self, position: usize) -> StepRef {
         step_name(&self.workflow, position)
     }
 }
 
 /// The names of a run, for events.
-pub(crate) fn run_name(run: &OpenRun) -> RunName {
-    RunName {
+pub(crate) fn run_ref(run: &OpenRun) -> RunRef {
+    RunRef {
         run_id: run.row.run_id.clone(),
         workflow_id: run.row.workflow_id.clone(),
         schedule_id: run.row.schedule_id.clone(),
@@ -329,8 +329,8 @@ pub(crate) fn run_name(run: &OpenRun) -> RunName {
 }
 
 /// The name and place of a step, for events.
-pub(crate) fn step_name(workflow: &Workflow, position: usize) -> StepName {
-    StepName {
+pub(crate) fn step_name(workflow: &Workflow, position: usize) -> StepRef {
+    StepRef {
         name: workflow.steps[position].name.to_string(),
         number: position + 1,
         of: workflow.steps.len(),

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::error::Error;
 use crate::run::step::Workflow;
 use crate::spec::Spec;
-use crate::spec::written::Written;
+use crate::spec::spec_text::SpecText;
 use crate::store::Read;
 use crate::zoneinfo::ZoneInfo;
 
@@ -50,7 +50,7 @@ impl Catalog {
         {
             return Ok(Arc::clone(spec));
         }
-        let written: Written = serde_json::from_str(json).map_err(|e| {
+        let written: SpecText = serde_json::from_str(json).map_err(|e| {
             Error::new(
                 crate::error::Kind::System,
                 format_args!("the spec of `{schedule_id}` is broken on file"),

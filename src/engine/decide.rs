@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::catalog::Catalog;
-use super::events::{Event, RunName};
+use super::events::{Event, RunRef};
 use crate::error::Error;
 use crate::run::Stop;
 use crate::schedule::plan::plan;
@@ -12,7 +12,7 @@ use crate::store::{QueuedRun, Write};
 
 /// What a decision leads to outside of the file.
 #[derive(Debug, Default)]
-pub(crate) struct Decided {
+pub(crate) struct Effects {
     /// Runs to be performed.
     pub(crate) begun: Vec<QueuedRun>,
     /// Runs to be stopped.
@@ -32,11 +32,11 @@ pub(crate) struct Terms<'a> {
 }
 
 /// Decides what is undecided of a schedule at `now`.
-pub(crate) fn decide(write: &Write<'_>, terms: Terms<'_>, schedule: i64, now: DateTime<Utc>) -> Result<Decided, Error> {
-    let Some(row) = write.situation(schedule, terms.horizon.min(now))? else {
+pub(crate) fn decide(write: &Write<'_>, terms: Terms<'_>, schedule: i64, now: DateTime<Utc>) -> Result<Effects, Error> {
+    let Some(row) = write.plan_input(schedule, terms.horizon.min(now))? else {
         // Deleted meanwhile.
         write.check_gone(schedule)?;
-        return Ok(Decided::default());
+        return Ok(Effects::default());
     };
     let current = terms.catalog.spec(&row.id, &row.current.spec)?;
     let past = row
@@ -47,53 +47,53 @@ pub(crate) fn decide(write: &Write<'_>, terms: Terms<'_>, schedule: i64, now: Da
     let own_spec = |json: &String| terms.catalog.spec(&row.id, json);
     let asked_under = row.requests.iter().map(|r| r.spec.as_ref().map(own_spec).transpose());
     let asked_under = asked_under.collect::<Result<Vec<_>, _>>()?;
-    let plan = plan(&row.situation((&current, &past), asked_under, terms.max_buffer), now);
-    let carried = write.carry_out(&row, &plan, now)?;
-    let mut decided = Decided {
-        stopped: carried.stopped,
-        ..Decided::default()
+    let plan = plan(&row.plan_input((&current, &past), asked_under, terms.max_buffer), now);
+    let applied = write.apply_plan(&row, &plan, now)?;
+    let mut effects = Effects {
+        stopped: applied.stopped,
+        ..Effects::default()
     };
     for refused in plan.refused {
-        decided.events.push(Event::Refused {
+        effects.events.push(Event::NotStarted {
             schedule_id: row.id.clone(),
             refused,
         });
     }
-    for (key, run_id, workflow_id, start) in carried.begun {
-        let run = RunName {
+    for (key, run_id, workflow_id, start) in applied.begun {
+        let run = RunRef {
             run_id,
             workflow_id,
             schedule_id: Some(row.id.clone()),
         };
-        decided.events.push(Event::Tick {
+        effects.events.push(Event::Tick {
             run,
             nominal: start.nominal,
             due: start.due,
             origin: start.origin,
         });
-        decided.begun.push(QueuedRun {
+        effects.begun.push(QueuedRun {
             key,
             schedule: Some(schedule),
             backfilled: matches!(start.origin, Origin::Backfill(_)),
         });
     }
     for start in plan.waiting.iter().filter(|w| w.waiting_as.is_none()) {
-        decided.events.push(Event::Buffered {
+        effects.events.push(Event::Buffered {
             schedule_id: row.id.clone(),
             nominal: start.nominal,
             waiting: plan.waiting.len(),
         });
     }
-    for (key, stop) in &decided.stopped {
+    for (key, stop) in &effects.stopped {
         let Some(going) = row.going.iter().find(|g| g.run == *key) else {
             continue;
         };
-        let run = RunName {
+        let run = RunRef {
             run_id: going.run_id.clone(),
             workflow_id: going.workflow_id.clone(),
             schedule_id: Some(row.id.clone()),
         };
-        decided.events.push(Event::Stopping { run, stop: *stop });
+        effects.events.push(Event::Stopping { run, stop: *stop });
     }
-    Ok(decided)
+    Ok(effects)
 }

@@ -7,13 +7,13 @@ use chrono::{DateTime, Utc};
 use crate::error::Error;
 use crate::run::Stop;
 use crate::run::outcome::{Failure, Status};
-use crate::schedule::refusal::Refused;
+use crate::schedule::not_started::NotStarted;
 use crate::schedule::start::Origin;
 
 /// Which run an event is about.
 #[expect(clippy::struct_field_names, reason = "the names of the field: a run id is no workflow id")]
 #[derive(Debug, Clone)]
-pub(crate) struct RunName {
+pub(crate) struct RunRef {
     pub(crate) run_id: String,
     pub(crate) workflow_id: String,
     pub(crate) schedule_id: Option<String>,
@@ -21,7 +21,7 @@ pub(crate) struct RunName {
 
 /// Which step of it.
 #[derive(Debug, Clone)]
-pub(crate) struct StepName {
+pub(crate) struct StepRef {
     pub(crate) name: String,
     /// Counted from 1.
     pub(crate) number: usize,
@@ -44,7 +44,7 @@ pub(crate) enum Event {
     ZoneChanged { name: String, schedules: u64 },
     /// A time was taken up, and a run begins.
     Tick {
-        run: RunName,
+        run: RunRef,
         nominal: DateTime<Utc>,
         due: DateTime<Utc>,
         origin: Origin,
@@ -56,54 +56,54 @@ pub(crate) enum Event {
         waiting: usize,
     },
     /// Times were taken up, and do not start.
-    Refused { schedule_id: String, refused: Refused },
+    NotStarted { schedule_id: String, refused: NotStarted },
     /// A worker has begun with a run.
-    Started { run: RunName, step: StepName },
+    Started { run: RunRef, step: StepRef },
     /// A server died in this step; so many processes that it left behind were ended.
     Lost {
-        run: RunName,
-        step: StepName,
+        run: RunRef,
+        step: StepRef,
         attempt: u32,
         ended: usize,
     },
     /// An attempt is held because this machine is short of something.
-    Held { run: RunName, step: StepName, short: String },
+    Held { run: RunRef, step: StepRef, short: String },
     /// Processes of an attempt that was to end have outlived SIGKILL: it does not end before they do.
     Surviving {
-        run: RunName,
-        step: StepName,
+        run: RunRef,
+        step: StepRef,
         processes: Vec<u32>,
     },
     /// A run goes on at this step after a server died.
-    Resumed { run: RunName, step: StepName },
+    Resumed { run: RunRef, step: StepRef },
     /// An attempt failed and is tried again.
     Retry {
-        run: RunName,
-        step: StepName,
+        run: RunRef,
+        step: StepRef,
         attempt: u32,
         failure: Failure,
         until: DateTime<Utc>,
     },
     /// A step has closed without an incident.
-    StepClosed { run: RunName, step: StepName, result: String },
+    StepClosed { run: RunRef, step: StepRef, result: String },
     /// A step has failed for good.
     Incident {
-        run: RunName,
-        step: StepName,
+        run: RunRef,
+        step: StepRef,
         id: i64,
         count: u64,
         target_url: String,
         failure: Failure,
     },
     /// A step has succeeded whose incident was open.
-    Resolved { run: RunName, step: StepName, id: i64 },
+    Resolved { run: RunRef, step: StepRef, id: i64 },
     /// A run has been asked to stop.
-    Stopping { run: RunName, stop: Stop },
+    Stopping { run: RunRef, stop: Stop },
     /// A run that had failed has been asked to go on.
-    Retried { run: RunName },
+    Retried { run: RunRef },
     /// A run has closed.
     Closed {
-        run: RunName,
+        run: RunRef,
         status: Status,
         incidents: u64,
         elapsed_ms: i64,

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::Shared;
 use super::events::Event;
+use super::shared::Shared;
 use crate::error::Error;
 use crate::store::{Keep, Missing, Store};
 

@@ -8,11 +8,11 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use rustix::process::Signal;
 
-use super::advance::{Advanced, MayStart, advance, run_name, step_name};
+use super::advance::{AdvanceResult, MayStart, advance, run_ref, step_name};
 use super::catalog::Catalog;
 use super::decide::Terms;
 use super::events::Event;
-use super::{Shared, marks};
+use super::shared::{Shared, marks};
 use crate::clock::pause;
 use crate::error::{Error, Kind};
 use crate::machine::{self, ProcessTree};
@@ -53,7 +53,7 @@ pub(super) fn recover(store: &mut Store, catalog: &Catalog, now: DateTime<Utc>) 
             let left = tree.kill();
             if !left.is_empty() {
                 events.push(Event::Surviving {
-                    run: run_name(&attempt.run),
+                    run: run_ref(&attempt.run),
                     step,
                     processes: left,
                 });
@@ -62,7 +62,7 @@ pub(super) fn recover(store: &mut Store, catalog: &Catalog, now: DateTime<Utc>) 
             }
         }
         events.push(Event::Lost {
-            run: run_name(&attempt.run),
+            run: run_ref(&attempt.run),
             step,
             attempt: attempt.run.progress.attempts,
             ended: processes,
@@ -72,8 +72,8 @@ pub(super) fn recover(store: &mut Store, catalog: &Catalog, now: DateTime<Utc>) 
     store.write(|write| {
         for attempt in &ended {
             let (key, event) = (attempt.run.row.key, run::Event::WorkerLost);
-            let Advanced { decided, .. } = advance(write, terms, key, Some(&event), MayStart::Draining, now)?;
-            events.extend(decided.events);
+            let AdvanceResult { effects, .. } = advance(write, terms, key, Some(&event), MayStart::Draining, now)?;
+            events.extend(effects.events);
         }
         Ok(())
     })?;
@@ -119,7 +119,7 @@ fn close_survivors(shared: &Arc<Shared>, mut survived: Vec<Survived>) {
             });
             match closed {
                 Ok(advanced) => {
-                    shared.follow(advanced.decided);
+                    shared.follow(advanced.effects);
                     shared.add_again(attempt.run.asked_for());
                     false
                 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::actions::{Control, PARENT, StopKind, Task, perform_in_script};
-use crate::clock::{Clock, Signal};
+use crate::clock::{Clock, Wakeup};
 use crate::error::{Error, Kind};
 use crate::machine::{self, Process, ProcessTree};
 use crate::names::StepName;
@@ -21,7 +21,7 @@ use crate::store::{NewScriptStep, OpenRun, Read, ScriptStepRow, Store};
 #[derive(Default)]
 pub(crate) struct Interrupt {
     control: Control,
-    wake: Signal,
+    wake: Wakeup,
     /// Set in the very moment in which the signal comes: the command may die of it before a thread of this process is woken.
     pub(crate) signaled: Arc<AtomicBool>,
 }
@@ -178,7 +178,7 @@ fn find(read: &Read<'_>, run: &OpenRun, name: &StepName, work: &str) -> Result<O
 }
 
 /// What there is to do about a step.
-enum Taken {
+enum Claim {
     /// Nothing: it has succeeded, with this on stdout.
     Done(Vec<u8>),
     /// This attempt of it.
@@ -204,9 +204,9 @@ pub(crate) fn perform(
     loop {
         let now = clock.now();
         let (id, number) = match take(store, caller, step, command, now)? {
-            Taken::Done(stdout) => return Ok(stdout),
-            Taken::Attempt { step, number } => (step, number),
-            Taken::LeftBehind { step: id, number } => {
+            Claim::Done(stdout) => return Ok(stdout),
+            Claim::Attempt { step, number } => (step, number),
+            Claim::LeftBehind { step: id, number } => {
                 caller.end_left_behind(&step.name)?;
                 store.write(|w| w.end_script_attempt(id, number, &AttemptResult::new(Ending::Lost, 0)))?;
                 continue;
@@ -253,7 +253,7 @@ pub(crate) fn perform(
 }
 
 /// Asks the file what there is to do, and records that an attempt begins.
-fn take(store: &mut Store, caller: &Caller, step: &Step, command: &Command, now: DateTime<Utc>) -> Result<Taken, Error> {
+fn take(store: &mut Store, caller: &Caller, step: &Step, command: &Command, now: DateTime<Utc>) -> Result<Claim, Error> {
     let work = serde_json::to_string(&command.argv)
         .map_err(|e| Error::new(Kind::System, "cannot write the command as JSON").because(e))?;
     let this = Process::this()?;
@@ -262,11 +262,11 @@ fn take(store: &mut Store, caller: &Caller, step: &Step, command: &Command, now:
         let key = match find(w, &run, &step.name, &work)? {
             Some(ScriptStepRow {
                 stdout: Some(stdout), ..
-            }) => return Ok(Taken::Done(stdout)),
+            }) => return Ok(Claim::Done(stdout)),
             Some(known) => known.key,
             None => w.insert_script_step(&caller.new_step(&run, &step.name, &work, None))?,
         };
-        if let Some((number, by)) = w.script_attempt_going(key)? {
+        if let Some((number, by)) = w.running_script_attempt(key)? {
             if by.is_there() {
                 return Err(Error::new(
                     Kind::Conflict,
@@ -274,10 +274,10 @@ fn take(store: &mut Store, caller: &Caller, step: &Step, command: &Command, now:
                 )
                 .hint("A name means one thing in a script: give steps that run side by side names of their own."));
             }
-            return Ok(Taken::LeftBehind { step: key, number });
+            return Ok(Claim::LeftBehind { step: key, number });
         }
         let number = w.start_script_attempt(key, &this, now)?;
-        Ok(Taken::Attempt { step: key, number })
+        Ok(Claim::Attempt { step: key, number })
     })
 }
 

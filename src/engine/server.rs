@@ -9,14 +9,15 @@ use std::thread::JoinHandle;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::catalog::Catalog;
-use super::decide::Decided;
+use super::decide::Effects;
 use super::queue::Queue;
 use super::quiet::Quiet;
+use super::shared::Shared;
 use super::ticker::Ticker;
 use super::zones::ZoneWatch;
-use super::{AFTER_TROUBLE, Event, Settings, Shared, Until, prune, recovery, zones};
+use super::{AFTER_TROUBLE, Event, Settings, Until, prune, recovery, zones};
 use crate::actions::Actions;
-use crate::clock::{Clock, Signal};
+use crate::clock::{Clock, Wakeup};
 use crate::error::{Error, Kind};
 use crate::machine;
 use crate::schedule::MAX_BUFFER;
@@ -79,14 +80,14 @@ impl Server {
             catalog,
             actions,
             queue: Queue::new(settings.workers),
-            signal: Signal::default(),
-            pruning: Signal::default(),
+            signal: Wakeup::default(),
+            pruning: Wakeup::default(),
             events,
             draining: AtomicBool::new(false),
-            hurried: AtomicBool::new(false),
+            hurry: AtomicBool::new(false),
             lost_file: AtomicBool::new(false),
             damage: Mutex::default(),
-            unhappy_runs: AtomicU64::new(0),
+            failed_runs: AtomicU64::new(0),
             troubles: AtomicU64::new(0),
             settings,
             max_buffer: MAX_BUFFER,
@@ -105,9 +106,9 @@ impl Server {
                 wanted,
             });
         }
-        shared.follow(Decided {
+        shared.follow(Effects {
             events: recovered,
-            ..Decided::default()
+            ..Effects::default()
         });
         recovery::wait_for_survivors(&shared, survived)?;
         let pruning = start_pruning(&shared)?;
@@ -146,7 +147,7 @@ impl Server {
         let _ = ticking.join();
         pruning.map(JoinHandle::join);
         let served = Served {
-            unhappy_runs: shared.unhappy_runs.load(Ordering::SeqCst),
+            failed_runs: shared.failed_runs.load(Ordering::SeqCst),
             troubles: shared.troubles.load(Ordering::SeqCst),
             lost_file: shared.lost_file.load(Ordering::SeqCst),
             damaged: !shared.damage.lock().unwrap_or_else(PoisonError::into_inner).is_empty(),
@@ -188,7 +189,7 @@ fn start_pruning(shared: &Arc<Shared>) -> Result<Option<JoinHandle<()>>, Error> 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Served {
     /// Runs that did not complete, or recorded an incident.
-    pub(crate) unhappy_runs: u64,
+    pub(crate) failed_runs: u64,
     /// Things that could not be done.
     pub(crate) troubles: u64,
     /// Whether the file went away from under it.
@@ -205,7 +206,7 @@ impl Stopper {
     pub(crate) fn stop(&self) {
         let Some(shared) = self.0.upgrade() else { return };
         if shared.draining.swap(true, Ordering::SeqCst) {
-            shared.hurried.store(true, Ordering::SeqCst);
+            shared.hurry.store(true, Ordering::SeqCst);
         }
         shared.signal.raise();
     }
@@ -224,7 +225,7 @@ fn serve(mut ticker: Ticker, own: &ServerLock) {
             // What is done from now on nobody would find: nothing more is.
             shared.tell(Event::Displaced { path });
             shared.lost_file.store(true, Ordering::SeqCst);
-            shared.hurried.store(true, Ordering::SeqCst);
+            shared.hurry.store(true, Ordering::SeqCst);
             break;
         }
         match own.restore() {
@@ -313,10 +314,10 @@ fn drain(shared: &Arc<Shared>) {
         .map(|d| shared.clock.now() + d);
     let mut given_up = false;
     while !shared.queue.is_deserted() {
-        let over = shared.hurried.load(Ordering::SeqCst) || deadline.is_some_and(|d| shared.clock.now() >= d);
+        let over = shared.hurry.load(Ordering::SeqCst) || deadline.is_some_and(|d| shared.clock.now() >= d);
         if over && !given_up {
             given_up = true;
-            shared.hurried.store(true, Ordering::SeqCst);
+            shared.hurry.store(true, Ordering::SeqCst);
             let running = shared.queue.give_up();
             if running > 0 {
                 shared.tell(Event::GaveUp { running });

@@ -4,12 +4,10 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::Shared;
-use super::advance::run_name;
-use super::decide::{Decided, decide};
-use crate::actions::StopKind;
+use super::advance::run_ref;
+use super::decide::{Effects, decide};
+use super::shared::Shared;
 use crate::error::Error;
-use crate::run::Stop;
 use crate::store::{RunAsk, RunRequest, Store};
 
 /// How many schedules are decided at a time.
@@ -25,7 +23,7 @@ pub(super) struct Ticker {
 
 /// What a tick came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Progress {
+pub(super) struct TickResult {
     /// When the next schedule wants attention.
     pub(super) next: Option<DateTime<Utc>>,
     /// When the next schedule wants attention that does not want it yet.
@@ -59,7 +57,7 @@ impl Ticker {
     }
 
     /// Does what is to be done at `now`.
-    pub(super) fn tick(&mut self, now: DateTime<Utc>) -> Result<Progress, Error> {
+    pub(super) fn tick(&mut self, now: DateTime<Utc>) -> Result<TickResult, Error> {
         let due = self.reader.read(|r| r.due(now.min(self.shared.horizon()), BATCH))?;
         let pending: Vec<_> = due
             .iter()
@@ -71,9 +69,9 @@ impl Ticker {
             })
             .collect();
         let mut trouble = false;
-        for decided in pending {
-            match decided.wait() {
-                Ok(decided) => self.shared.follow(decided),
+        for effects in pending {
+            match effects.wait() {
+                Ok(effects) => self.shared.follow(effects),
                 Err(e) => {
                     trouble = true;
                     self.shared.tell(super::Event::Trouble(e));
@@ -89,7 +87,7 @@ impl Ticker {
         } else {
             next
         };
-        Ok(Progress {
+        Ok(TickResult {
             next,
             coming,
             more: due.len() == BATCH && !trouble,
@@ -109,7 +107,7 @@ impl Ticker {
     /// Requests about runs, all of them in one group.
     fn carry_out_requests(&self, now: DateTime<Utc>) -> Result<(), Error> {
         let requests = self.reader.read(|r| r.open_run_requests())?;
-        let carry_out = |request: RunRequest| {
+        let apply_plan = |request: RunRequest| {
             let done = self.shared.writer.submit(move |write| {
                 let moved = match request.ask {
                     RunAsk::Stop(stop) => write.stop_run(request.run, stop, request.reason.as_deref()).map(|()| true)?,
@@ -120,8 +118,8 @@ impl Ticker {
             });
             (request.ask, done)
         };
-        let pending: Vec<_> = requests.into_iter().map(carry_out).collect();
-        let mut decided = Decided::default();
+        let pending: Vec<_> = requests.into_iter().map(apply_plan).collect();
+        let mut effects = Effects::default();
         let (mut reopened, mut trouble) = (Vec::new(), None);
         for (ask, done) in pending {
             let open = match done.wait() {
@@ -133,30 +131,22 @@ impl Ticker {
                     continue;
                 }
             };
-            let run = run_name(&open);
+            let run = run_ref(&open);
             match ask {
                 RunAsk::Stop(stop) => {
-                    decided.stopped.push((open.row.key, stop));
-                    decided.events.push(super::Event::Stopping { run, stop });
+                    effects.stopped.push((open.row.key, stop));
+                    effects.events.push(super::Event::Stopping { run, stop });
                 }
                 RunAsk::Retry => {
                     reopened.push(open.asked_for());
-                    decided.events.push(super::Event::Retried { run });
+                    effects.events.push(super::Event::Retried { run });
                 }
             }
         }
-        self.shared.follow(decided);
+        self.shared.follow(effects);
         for run in reopened {
             self.shared.add_again(run);
         }
         trouble.map_or(Ok(()), Err)
-    }
-}
-
-/// How a request to stop a run reaches the worker that has it.
-pub(super) fn kind_of(stop: Stop) -> StopKind {
-    match stop {
-        Stop::Cancel => StopKind::Cancel,
-        Stop::Terminate => StopKind::Terminate,
     }
 }

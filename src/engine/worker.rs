@@ -5,11 +5,11 @@ use std::sync::atomic::Ordering;
 
 use chrono::{DateTime, Utc};
 
-use super::advance::{Advanced, Attempt, MayStart, Next, advance, run_name, step_name};
-use super::{Shared, marks};
+use super::advance::{AdvanceResult, Attempt, MayStart, Next, advance, run_ref, step_name};
+use super::shared::{Shared, marks};
 use crate::actions::{Control, Notice, StopKind, Task};
 use crate::clock::pause;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::run::outcome::{AttemptResult, Ending};
 use crate::run::step::Work;
 use crate::run::{Event, Phase};
@@ -42,7 +42,7 @@ pub(super) fn perform(shared: &Arc<Shared>, run: i64, control: &Control) {
                     shared.signal.raise();
                     return;
                 }
-                if shared.draining.load(Ordering::SeqCst) && shared.hurried.load(Ordering::SeqCst) {
+                if shared.draining.load(Ordering::SeqCst) && shared.hurry.load(Ordering::SeqCst) {
                     shared.queue.forget(run);
                     return;
                 }
@@ -51,7 +51,7 @@ pub(super) fn perform(shared: &Arc<Shared>, run: i64, control: &Control) {
             }
         };
         let next = advanced.next;
-        shared.follow(advanced.decided);
+        shared.follow(advanced.effects);
         match next {
             Next::Perform(attempt) => event = Some(make(shared, &attempt, control)),
             Next::Wait(until) => {
@@ -71,7 +71,7 @@ pub(super) fn perform(shared: &Arc<Shared>, run: i64, control: &Control) {
     }
 }
 
-fn record(shared: &Arc<Shared>, run: i64, event: Option<Event>) -> Result<Advanced, Error> {
+fn record(shared: &Arc<Shared>, run: i64, event: Option<Event>) -> Result<AdvanceResult, Error> {
     let here = Arc::clone(shared);
     shared.writer.write(move |write| {
         let may_start = if here.draining.load(Ordering::SeqCst) {
@@ -99,7 +99,7 @@ fn make(shared: &Arc<Shared>, attempt: &Attempt, control: &Control) -> Event {
         Work::Probe(_) => Default::default(),
     };
     let notice = |notice| {
-        let (run, step) = (run_name(&attempt.run), step_name(&attempt.workflow, position));
+        let (run, step) = (run_ref(&attempt.run), step_name(&attempt.workflow, position));
         shared.tell(match notice {
             Notice::Held(short) => super::Event::Held { run, step, short },
             Notice::Surviving(processes) => super::Event::Surviving { run, step, processes },
@@ -136,5 +136,21 @@ fn make(shared: &Arc<Shared>, attempt: &Attempt, control: &Control) -> Event {
     match (&result.ending, control.asked()) {
         (Ending::Lost, Some(StopKind::GiveUp)) => Event::WorkerLost,
         _ => Event::AttemptEnded(result),
+    }
+}
+
+impl Shared {
+    /// Starts one more worker thread.
+    pub(super) fn start_worker(self: &Arc<Self>) {
+        let here = Arc::clone(self);
+        let started = std::thread::Builder::new()
+            .name("worker".to_owned())
+            .spawn(move || work(&here));
+        if let Err(e) = started {
+            self.queue.worker_left();
+            self.tell(super::Event::Trouble(
+                Error::new(Kind::System, "cannot start one more worker").because(e),
+            ));
+        }
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Event, Shared};
+use super::events::Event;
+use super::shared::Shared;
 use crate::error::Error;
 use crate::spec::zone::Zones as _;
 use crate::store::Store;

@@ -4,23 +4,24 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 
-use super::tree::{Node, Source};
-use super::written::{File, RemainingText, ScheduleText};
+use super::document::{Node, Source};
+use super::schedule_text::{File, RemainingText, ScheduleText};
 use crate::error::{Error, Kind};
 use crate::names::{ScheduleId, WorkflowId};
 use crate::run::step::{Step, Workflow};
-use crate::run::written::{Action, StepText};
+use crate::run::step_text::{Action, StepText};
 use crate::schedule::{Declared, Definition, OverlapPolicy, Policies};
+use crate::spec::calendar_text::CalendarText;
 use crate::spec::exclusion::Exclusion;
 use crate::spec::interval::Interval;
-use crate::spec::written::{CalendarText, Written};
+use crate::spec::spec_text::SpecText;
 use crate::spec::zone::{Gap, Repeat, Zone, Zones};
 use crate::spec::{Spec, cron, instant, quartz, text};
 use crate::zoneinfo::ZoneInfo;
 
 /// A schedule as a file defines it.
 #[derive(Debug, Clone)]
-pub(crate) struct Defined {
+pub(crate) struct FileSchedule {
     pub(crate) id: ScheduleId,
     /// Where its table begins, as compilers say it: `jobs.toml:7:1`.
     pub(crate) place: String,
@@ -36,7 +37,7 @@ pub(crate) struct Defined {
 ///
 /// # Errors
 /// `Usage` with line and column: what is no TOML or JSON, unknown keys, values that are wrong, ids that are there twice.
-pub(crate) fn parse(source: &Source<'_>, zones: &dyn Zones) -> Result<Vec<Defined>, Error> {
+pub(crate) fn parse(source: &Source<'_>, zones: &dyn Zones) -> Result<Vec<FileSchedule>, Error> {
     let mut tree = source.tree()?;
     let is_list = tree.is_list();
     let nodes = tree.take_items("schedule");
@@ -45,13 +46,13 @@ pub(crate) fn parse(source: &Source<'_>, zones: &dyn Zones) -> Result<Vec<Define
         source.read::<File>(&tree)?;
     }
     drop(tree);
-    let mut defined: Vec<Defined> = Vec::with_capacity(nodes.len());
+    let mut defined: Vec<FileSchedule> = Vec::with_capacity(nodes.len());
     let mut lines = HashMap::new();
     let mut places = source.places();
     // One by one, and each let go of: a file may define hundreds of thousands.
     for node in nodes {
         let text = source.read::<ScheduleText>(&node)?;
-        let reading = Reading {
+        let reading = TableReader {
             source,
             node: &node,
             zones,
@@ -70,13 +71,13 @@ pub(crate) fn parse(source: &Source<'_>, zones: &dyn Zones) -> Result<Vec<Define
 }
 
 /// One table being read.
-struct Reading<'a> {
+struct TableReader<'a> {
     source: &'a Source<'a>,
     node: &'a Node,
     zones: &'a dyn Zones,
 }
 
-impl Reading<'_> {
+impl TableReader<'_> {
     /// Says where: at the `index`th value of a key, where there is one.
     fn at<T, E: Into<Error>>(&self, key: &str, index: usize, result: Result<T, E>) -> Result<T, Error> {
         result.map_err(|e| {
@@ -91,7 +92,7 @@ impl Reading<'_> {
         numbered.try_for_each(|(i, one)| self.at(key, i, check(one)).map(|_| ()))
     }
 
-    fn defined(&self, text: ScheduleText, line: usize) -> Result<Defined, Error> {
+    fn defined(&self, text: ScheduleText, line: usize) -> Result<FileSchedule, Error> {
         let id = if text.id.is_empty() {
             Err(Error::new(Kind::Usage, "the schedule has no `id`"))
         } else {
@@ -128,7 +129,7 @@ impl Reading<'_> {
             remaining_actions: self.at("remaining_actions", 0, remaining)?,
         };
         let warnings = action.steps.iter().filter_map(relative_folder).collect();
-        Ok(Defined {
+        Ok(FileSchedule {
             id,
             place,
             line,
@@ -138,7 +139,7 @@ impl Reading<'_> {
         })
     }
 
-    fn spec(&self, text: &ScheduleText) -> Result<Written, Error> {
+    fn spec(&self, text: &ScheduleText) -> Result<SpecText, Error> {
         let time_zone = match text.time_zone.as_deref() {
             Some(local) if local.eq_ignore_ascii_case("local") => Some(ZoneInfo::local_name()?),
             other => other.map(str::to_owned),
@@ -158,7 +159,7 @@ impl Reading<'_> {
             .at("jitter", 0, jitter)?
             .filter(|j| !j.is_zero())
             .map(text::duration_text);
-        Ok(Written {
+        Ok(SpecText {
             interval: text.interval.clone(),
             cron: text.cron.clone(),
             calendar: text.calendar.clone(),
@@ -203,11 +204,11 @@ fn relative_folder(step: &StepText) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::written::toml;
+    use super::super::schedule_text::toml;
     use super::*;
     use crate::schedule::State;
 
-    fn parsed(text: &str) -> Result<Vec<Defined>, Error> {
+    fn parsed(text: &str) -> Result<Vec<FileSchedule>, Error> {
         parse(&Source { name: "jobs.toml", text }, &ZoneInfo::compiled_in())
     }
 

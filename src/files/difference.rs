@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::written::ScheduleText;
+use super::schedule_text::ScheduleText;
 
 /// A field that is different; null: it is left out.
 #[derive(Debug, Clone, PartialEq)]

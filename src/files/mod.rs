@@ -3,11 +3,11 @@
 pub(crate) mod crontab;
 pub(crate) mod definition;
 pub(crate) mod difference;
-mod fault;
-pub(crate) mod paper;
+pub(crate) mod document;
+mod parse_error;
+pub(crate) mod schedule_text;
+pub(crate) mod source_file;
 pub(crate) mod steps;
-pub(crate) mod tree;
-pub(crate) mod written;
 
 /// The JSON Schema of a definitions file, made from its types.
 pub(crate) const SCHEMA: &str = include_str!("schema.json");
@@ -18,7 +18,7 @@ mod tests {
 
     #[test]
     fn the_schema_is_that_of_the_types() {
-        let schema = schemars::schema_for!(written::File);
+        let schema = schemars::schema_for!(schedule_text::File);
         let made = serde_json::to_string_pretty(&schema).unwrap() + "\n";
         if crate::machine::variable("BLESS").is_some() {
             let committed = concat!(env!("CARGO_MANIFEST_DIR"), "/src/files/schema.json");

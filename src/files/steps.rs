@@ -2,9 +2,9 @@
 
 use serde::Deserialize;
 
-use super::tree::{Node, Source};
+use super::document::{Node, Source};
 use crate::error::Error;
-use crate::run::written::StepText;
+use crate::run::step_text::StepText;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 
-use super::change::Whole;
-use super::schedules::{Never, change_to, check, insert, whole_of};
+use super::patch::Settings;
+use super::schedules::{Never, change_to, check, insert, settings_of};
 use crate::error::{Error, Kind};
-use crate::files::definition::Defined;
+use crate::files::definition::FileSchedule;
 use crate::files::difference::{self, FieldChange};
-use crate::files::written::ScheduleText;
+use crate::files::schedule_text::ScheduleText;
 use crate::names::ScheduleId;
 use crate::schedule::{Declared, Definition, State};
 use crate::spec::Spec;
@@ -57,10 +57,10 @@ pub(crate) struct Difference {
 
 /// The definitions of one file.
 #[derive(Debug)]
-pub(crate) struct Defining {
+pub(crate) struct DefinitionFile {
     /// Which file.
     pub(crate) source: String,
-    pub(crate) defined: Vec<Defined>,
+    pub(crate) defined: Vec<FileSchedule>,
 }
 
 /// Whether schedules that the files do not hold any more are deleted.
@@ -77,7 +77,7 @@ struct Step<'a> {
     difference: Difference,
     row: Option<ScheduleRow>,
     /// What it is and what it will be; none: it goes.
-    whole: Option<(Option<Whole>, Whole, Spec)>,
+    settings: Option<(Option<Settings>, Settings, Spec)>,
     /// Whose it is from now on, and what is said of its state there.
     owner: Option<(&'a str, &'a Declared)>,
 }
@@ -89,7 +89,7 @@ struct Step<'a> {
 pub(crate) fn compare(
     read: &Read<'_>,
     zones: &dyn Zones,
-    files: &[Defining],
+    files: &[DefinitionFile],
     prune: Prune<'_>,
     now: DateTime<Utc>,
 ) -> Result<Vec<Difference>, Error> {
@@ -104,14 +104,14 @@ pub(crate) fn compare(
 pub(crate) fn apply(
     write: &Write<'_>,
     zones: &dyn Zones,
-    files: &[Defining],
+    files: &[DefinitionFile],
     prune: Prune<'_>,
     now: DateTime<Utc>,
 ) -> Result<Vec<Difference>, Error> {
     let steps = steps(write, zones, files, prune, now)?;
     let mut differences = Vec::with_capacity(steps.len());
     for step in steps {
-        let key = match (&step.row, &step.whole) {
+        let key = match (&step.row, &step.settings) {
             (Some(row), Some((Some(before), after, spec))) => {
                 change_to(write, zones, row, before, after, spec, now)?;
                 Some(row.key)
@@ -134,7 +134,7 @@ pub(crate) fn apply(
 fn steps<'a>(
     read: &Read<'_>,
     zones: &dyn Zones,
-    files: &'a [Defining],
+    files: &'a [DefinitionFile],
     prune: Prune<'_>,
     now: DateTime<Utc>,
 ) -> Result<Vec<Step<'a>>, Error> {
@@ -175,7 +175,7 @@ fn steps<'a>(
                     id,
                 },
                 row: Some(row),
-                whole: None,
+                settings: None,
                 owner: None,
             });
         }
@@ -187,28 +187,26 @@ fn step<'a>(
     read: &Read<'_>,
     zones: &dyn Zones,
     source: &'a str,
-    one: &'a Defined,
+    one: &'a FileSchedule,
     now: DateTime<Utc>,
 ) -> Result<Step<'a>, Error> {
     let row = read.schedule(&one.id)?;
     let owner = row.as_ref().map(|row| read.owner(row.key)).transpose()?.flatten();
-    let before = row.as_ref().map(|row| whole_of(read, row)).transpose()?;
+    let before = row.as_ref().map(|row| settings_of(read, row)).transpose()?;
     let state = before.as_ref().map_or_else(State::default, |w| w.state.clone());
     let declared_before = owner.as_ref().map(|(_, declared)| declared);
-    let after = Whole {
-        spec: one.definition.spec.clone(),
-        action: one.definition.action.clone(),
-        policies: one.definition.policies,
+    let after = Settings {
+        definition: one.definition.clone(),
         state: one.declared.over(&state, declared_before),
     };
     let spec = check(&one.id, &after, zones, Never::Allow, now).map_err(|e| e.within(&one.place))?;
     let mut warnings = one.warnings.clone();
-    if after.spec.is_empty() {
+    if after.definition.spec.is_empty() {
         warnings.push("no time is named: only a trigger starts it".to_owned());
-    } else if !after.spec.at_boot && spec.next_after(now).is_none() {
+    } else if !after.definition.spec.at_boot && spec.next_after(now).is_none() {
         warnings.push("it never fires: no time from now to the end of the year 2100 matches it".to_owned());
     }
-    let text = |w: &Whole| ScheduleText::of(&one.id, &definition(w), &w.state);
+    let text = |s: &Settings| ScheduleText::of(&one.id, &s.definition, &s.state);
     let fields = difference::between(before.as_ref().map(text).as_ref(), Some(&text(&after)));
     let change = match &before {
         None => Change::Create,
@@ -234,20 +232,12 @@ fn step<'a>(
             line: Some(one.line),
             warnings,
             paused: after.state.paused,
-            spec_text: crate::spec::describe::spec(&after.spec),
+            spec_text: crate::spec::describe::spec(&after.definition.spec),
         },
         owner: Some((if is_by_hand { BY_HAND } else { source }, &one.declared)),
-        whole: Some((before, after, spec)),
+        settings: Some((before, after, spec)),
         row,
     })
-}
-
-fn definition(whole: &Whole) -> Definition {
-    Definition {
-        spec: whole.spec.clone(),
-        action: whole.action.clone(),
-        policies: whole.policies,
-    }
 }
 
 /// Schedules as they are defined: those that are named, or all.
@@ -262,8 +252,8 @@ pub(crate) fn export(read: &Read<'_>, ids: &[ScheduleId]) -> Result<Vec<(Schedul
     };
     rows.iter()
         .map(|row| {
-            let whole = whole_of(read, row)?;
-            Ok((row.id.clone(), definition(&whole), whole.state))
+            let settings = settings_of(read, row)?;
+            Ok((row.id.clone(), settings.definition, settings.state))
         })
         .collect()
 }

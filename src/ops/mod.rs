@@ -1,19 +1,19 @@
 //! ONE FUNCTION PER VERB: what the commands and the page both do. Each works in the transaction it is handed; nothing here prints.
 
 mod apply;
-mod change;
+mod crontab_ids;
 mod explain;
-mod import;
 mod incidents;
+mod patch;
 mod requests;
 mod schedules;
 mod simulate;
 
-pub(crate) use apply::{Change, Defining, Difference, Prune, apply, compare, export};
-pub(crate) use change::{Clearable, Patch};
+pub(crate) use apply::{Change, DefinitionFile, Difference, Prune, apply, compare, export};
+pub(crate) use crontab_ids::{Names, name_jobs};
 pub(crate) use explain::explain;
-pub(crate) use import::{Names, name_jobs};
 pub(crate) use incidents::{ack, find_incident, resolve};
+pub(crate) use patch::{Clearable, Patch};
 pub(crate) use requests::{Backfill, RunStop, backfill, cancel_backfill, retry_run, start_workflow, stop_run, trigger};
 pub(crate) use schedules::{Created, IfExists, Never, check_new, create, delete, find, next_times, pause, unpause, update};
-pub(crate) use simulate::{Outage, Outlook, Simulated, WouldBe, simulate, would_be, would_be_new};
+pub(crate) use simulate::{Candidate, Outage, Simulated, SimulationInput, simulate, would_be, would_be_new};

@@ -8,11 +8,11 @@ use crate::names::ScheduleId;
 use crate::run::Stop;
 use crate::run::outcome::Status;
 use crate::run::step::Workflow;
-use crate::run::written::Action;
+use crate::run::step_text::Action;
 use crate::schedule::OverlapPolicy;
-use crate::schedule::start::run_id;
+use crate::schedule::start::workflow_id_at;
 use crate::spec::zone::Zones;
-use crate::store::{NewRequest, NewRun, Placed, RunAsk, RunRow, Write};
+use crate::store::{NewRequest, NewRun, QueuedRequest, RunAsk, RunRow, Write};
 
 /// How a run is asked to stop.
 #[derive(Debug, Clone)]
@@ -34,7 +34,7 @@ pub(crate) fn trigger(
     id: &ScheduleId,
     overlap: Option<OverlapPolicy>,
     now: DateTime<Utc>,
-) -> Result<Placed, Error> {
+) -> Result<QueuedRequest, Error> {
     let row = find(write, id)?;
     write.place(
         &NewRequest::Trigger {
@@ -69,7 +69,7 @@ pub(crate) fn backfill(
         at_most,
     }: Backfill,
     now: DateTime<Utc>,
-) -> Result<(Placed, u64), Error> {
+) -> Result<(QueuedRequest, u64), Error> {
     let row = find(write, id)?;
     if start > end {
         return Err(Error::new(
@@ -84,13 +84,13 @@ pub(crate) fn backfill(
     }
     let spec = row.compiled(zones)?;
     let times = spec
-        .tally(start - chrono::TimeDelta::nanoseconds(1), end)
+        .count_between(start - chrono::TimeDelta::nanoseconds(1), end)
         .map_or(0, |t| t.count);
     if at_most.is_some_and(|most| times > most) {
         return Err(Error::new(Kind::Usage, format_args!("this backfill would run {times} times"))
             .hint("Choose a later start time, or add `--yes` to run all of them."));
     }
-    let placed = write.place(
+    let queued = write.place(
         &NewRequest::Backfill {
             schedule: row.key,
             overlap,
@@ -99,7 +99,7 @@ pub(crate) fn backfill(
         },
         now,
     )?;
-    Ok((placed, times))
+    Ok((queued, times))
 }
 
 /// Ends the backfills of a schedule: what has not begun will not. How many there were.
@@ -117,7 +117,7 @@ pub(crate) fn cancel_backfill(write: &Write<'_>, id: &ScheduleId, now: DateTime<
 /// `Usage` when a step is wrong.
 pub(crate) fn start_workflow(write: &Write<'_>, action: &Action, now: DateTime<Utc>) -> Result<i64, Error> {
     Workflow::check(action)?;
-    let workflow_id = action.workflow_id.clone().unwrap_or_else(|| run_id("workflow", now));
+    let workflow_id = action.workflow_id.clone().unwrap_or_else(|| workflow_id_at("workflow", now));
     let (key, _) = write.insert_run(
         &NewRun {
             workflow_id,
@@ -156,7 +156,7 @@ pub(crate) fn stop_run(write: &Write<'_>, stop: &RunStop<'_>, now: DateTime<Utc>
 ///
 /// # Errors
 /// `NotFound`; `Conflict` when it is still going, or has completed.
-pub(crate) fn retry_run(write: &Write<'_>, named: &str, now: DateTime<Utc>) -> Result<(RunRow, Placed), Error> {
+pub(crate) fn retry_run(write: &Write<'_>, named: &str, now: DateTime<Utc>) -> Result<(RunRow, QueuedRequest), Error> {
     let run = write.run_named(named)?;
     let refuse = |why: &str| Error::new(Kind::Conflict, format_args!("run `{named}` {why}"));
     match run.status {
@@ -168,7 +168,7 @@ pub(crate) fn retry_run(write: &Write<'_>, named: &str, now: DateTime<Utc>) -> R
         Status::Failed | Status::Canceled | Status::Terminated | Status::TimedOut => {}
     }
     let (ask, reason) = (RunAsk::Retry, None);
-    let placed = write.place(
+    let queued = write.place(
         &NewRequest::Run {
             run: run.key,
             ask,
@@ -176,5 +176,5 @@ pub(crate) fn retry_run(write: &Write<'_>, named: &str, now: DateTime<Utc>) -> R
         },
         now,
     )?;
-    Ok((run, placed))
+    Ok((run, queued))
 }

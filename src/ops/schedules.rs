@@ -2,18 +2,16 @@
 
 use chrono::{DateTime, Utc};
 
-use super::change::{Patch, Whole};
+use super::patch::{Patch, Settings};
 use crate::error::{Error, Kind};
 use crate::names::{ScheduleId, nearest};
 use crate::run::step::Workflow;
-use crate::run::written::Action;
-use crate::schedule::situation::Epoch;
-use crate::schedule::undecided::{coming, leaves_undecided};
-use crate::schedule::{Policies, State};
+use crate::schedule::pending::{coming, leaves_pending};
+use crate::schedule::plan_input::Epoch;
+use crate::schedule::{Definition, State};
 use crate::spec::text::{duration, duration_text};
-use crate::spec::written::Written;
 use crate::spec::zone::Zones;
-use crate::spec::{Spec, Tally};
+use crate::spec::{CountedTimes, Spec};
 use crate::store::{NewSchedule, Read, ScheduleRow, Write};
 
 /// What to do when the schedule exists already.
@@ -72,17 +70,11 @@ pub(crate) fn check_new(
     never: Never,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    check(id, &whole_new(patch)?, zones, never, now).map(|_| ())
+    check(id, &new_settings(patch)?, zones, never, now).map(|_| ())
 }
 
-pub(super) fn whole_new(patch: &Patch) -> Result<Whole, Error> {
-    let empty = Whole {
-        spec: Written::default(),
-        action: Action::default(),
-        policies: Policies::default(),
-        state: State::default(),
-    };
-    normal(patch.apply(&empty))
+pub(super) fn new_settings(patch: &Patch) -> Result<Settings, Error> {
+    normal(patch.apply(&Settings::default()))
 }
 
 /// Makes a schedule from what is named. Its first time is after `now`.
@@ -97,8 +89,8 @@ pub(crate) fn create(
     how: (IfExists, Never),
     now: DateTime<Utc>,
 ) -> Result<Created, Error> {
-    let whole = whole_new(patch)?;
-    let spec = check(id, &whole, zones, how.1, now)?;
+    let settings = new_settings(patch)?;
+    let spec = check(id, &settings, zones, how.1, now)?;
     if write.schedule_key(id)?.is_some() {
         return match how.0 {
             IfExists::Keep => Ok(Created::Kept),
@@ -109,14 +101,20 @@ pub(crate) fn create(
             ),
         };
     }
-    insert(write, id, &whole, &spec, now)?;
+    insert(write, id, &settings, &spec, now)?;
     Ok(Created::New)
 }
 
 /// Puts a schedule on file that has been checked: its key.
-pub(super) fn insert(write: &Write<'_>, id: &ScheduleId, whole: &Whole, spec: &Spec, now: DateTime<Utc>) -> Result<i64, Error> {
-    let next = next_of(spec, &whole.state, now, now);
-    write.insert_schedule(&new(id, whole, next), now)
+pub(super) fn insert(
+    write: &Write<'_>,
+    id: &ScheduleId,
+    settings: &Settings,
+    spec: &Spec,
+    now: DateTime<Utc>,
+) -> Result<i64, Error> {
+    let next = next_of(spec, &settings.state, now, now);
+    write.insert_schedule(&new(id, settings, next), now)
 }
 
 /// Changes what is named of a schedule. Times due up to `now` stay with what it was.
@@ -132,13 +130,17 @@ pub(crate) fn update(
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     let row = find(write, id)?;
-    let before = whole_of(write, &row)?;
+    let before = settings_of(write, &row)?;
     let after = normal(patch.apply(&before))?;
     if after == before {
         return Ok(());
     }
     // A spec that could never fire is refused where it is new; one that has come to its end may still be changed otherwise.
-    let never = if after.spec == before.spec { Never::Allow } else { never };
+    let never = if after.definition.spec == before.definition.spec {
+        Never::Allow
+    } else {
+        never
+    };
     let spec = check(id, &after, zones, never, now)?;
     change_to(write, zones, &row, &before, &after, &spec, now)
 }
@@ -148,15 +150,15 @@ pub(super) fn change_to(
     write: &Write<'_>,
     zones: &dyn Zones,
     row: &ScheduleRow,
-    before: &Whole,
-    after: &Whole,
+    before: &Settings,
+    after: &Settings,
     spec: &Spec,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     if after == before {
         return Ok(());
     }
-    let old = Spec::compile(&before.spec, row.id.as_str(), zones)?;
+    let old = Spec::compile(&before.definition.spec, row.id.as_str(), zones)?;
     replace(write, row, before, after, (&old, spec), now)
 }
 
@@ -184,13 +186,13 @@ pub(crate) fn unpause(
     id: &ScheduleId,
     note: Option<&str>,
     now: DateTime<Utc>,
-) -> Result<Option<Tally>, Error> {
+) -> Result<Option<CountedTimes>, Error> {
     let row = find(write, id)?;
     let passed = if row.state.paused {
         let spec = row.compiled(zones)?;
         // What was due before it was paused belongs to the time before.
-        let paused_since = write.undecided_until(row.key)?.unwrap_or(row.floor);
-        spec.tally_due(row.cursor, row.floor.max(paused_since), now)
+        let paused_since = write.pending_until(row.key)?.unwrap_or(row.floor);
+        spec.count_due(row.cursor, row.floor.max(paused_since), now)
     } else {
         None
     };
@@ -207,7 +209,7 @@ fn set_paused(
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     let row = find(write, id)?;
-    let before = whole_of(write, &row)?;
+    let before = settings_of(write, &row)?;
     let mut after = before.clone();
     after.state.paused = paused;
     if let Some(note) = note {
@@ -216,7 +218,7 @@ fn set_paused(
     if after == before {
         return Ok(());
     }
-    let spec = Spec::compile(&after.spec, id.as_str(), zones)?;
+    let spec = Spec::compile(&after.definition.spec, id.as_str(), zones)?;
     replace(write, &row, &before, &after, (&spec, &spec), now)
 }
 
@@ -241,29 +243,37 @@ pub(crate) fn next_times(row: &ScheduleRow, spec: &Spec, limit: usize, now: Date
     coming(spec, row.cursor, row.floor.max(now)).take(limit).collect()
 }
 
-pub(super) fn whole_of(read: &Read<'_>, row: &ScheduleRow) -> Result<Whole, Error> {
-    Ok(Whole {
-        spec: row.written()?,
-        action: read.action(row.workflow)?,
-        policies: row.policies,
+pub(super) fn settings_of(read: &Read<'_>, row: &ScheduleRow) -> Result<Settings, Error> {
+    Ok(Settings {
+        definition: Definition {
+            spec: row.written()?,
+            action: read.action(row.workflow)?,
+            policies: row.policies,
+        },
         state: row.state.clone(),
     })
 }
 
 /// Durations are kept in their normal form, so that a schedule reads the same however it was written.
-fn normal(mut whole: Whole) -> Result<Whole, Error> {
-    if let Some(jitter) = &whole.spec.jitter {
+fn normal(mut settings: Settings) -> Result<Settings, Error> {
+    if let Some(jitter) = &settings.definition.spec.jitter {
         let jitter = duration(jitter)?;
-        whole.spec.jitter = (!jitter.is_zero()).then(|| duration_text(jitter));
+        settings.definition.spec.jitter = (!jitter.is_zero()).then(|| duration_text(jitter));
     }
-    Ok(whole)
+    Ok(settings)
 }
 
 /// Everything that can be wrong with a schedule.
-pub(super) fn check(id: &ScheduleId, whole: &Whole, zones: &dyn Zones, never: Never, now: DateTime<Utc>) -> Result<Spec, Error> {
-    let spec = Spec::compile(&whole.spec, id.as_str(), zones)?;
-    Workflow::check(&whole.action)?;
-    if let (Some(start), Some(end)) = (whole.spec.start_time, whole.spec.end_time)
+pub(super) fn check(
+    id: &ScheduleId,
+    settings: &Settings,
+    zones: &dyn Zones,
+    never: Never,
+    now: DateTime<Utc>,
+) -> Result<Spec, Error> {
+    let spec = Spec::compile(&settings.definition.spec, id.as_str(), zones)?;
+    Workflow::check(&settings.definition.action)?;
+    if let (Some(start), Some(end)) = (settings.definition.spec.start_time, settings.definition.spec.end_time)
         && start > end
     {
         return Err(Error::new(
@@ -272,12 +282,12 @@ pub(super) fn check(id: &ScheduleId, whole: &Whole, zones: &dyn Zones, never: Ne
         )
         .hint("Nothing would ever fire: exchange them, or leave one out."));
     }
-    if never == Never::Refuse && whole.spec.is_empty() {
+    if never == Never::Refuse && settings.definition.spec.is_empty() {
         return Err(Error::new(Kind::Usage, "no time is named").hint(
             "Give `--interval 2m`, `--cron '0 9 * * MON-FRI'` or `--calendar …`; `--allow-never` makes one that is only triggered.",
         ));
     }
-    if never == Never::Refuse && !whole.spec.at_boot && spec.next_after(now).is_none() {
+    if never == Never::Refuse && !settings.definition.spec.at_boot && spec.next_after(now).is_none() {
         return Err(Error::new(
             Kind::Usage,
             "this spec never fires: no time from now to the end of the year 2100 matches it",
@@ -295,13 +305,11 @@ fn next_of(spec: &Spec, state: &State, cursor: DateTime<Utc>, floor: DateTime<Ut
     }
 }
 
-fn new<'a>(id: &'a ScheduleId, whole: &'a Whole, next: Option<DateTime<Utc>>) -> NewSchedule<'a> {
+fn new<'a>(id: &'a ScheduleId, settings: &'a Settings, next: Option<DateTime<Utc>>) -> NewSchedule<'a> {
     NewSchedule {
         id,
-        spec: &whole.spec,
-        action: &whole.action,
-        policies: whole.policies,
-        state: &whole.state,
+        definition: &settings.definition,
+        state: &settings.state,
         next,
     }
 }
@@ -310,14 +318,14 @@ fn new<'a>(id: &'a ScheduleId, whole: &'a Whole, next: Option<DateTime<Utc>>) ->
 fn replace(
     write: &Write<'_>,
     row: &ScheduleRow,
-    before: &Whole,
-    after: &Whole,
+    before: &Settings,
+    after: &Settings,
     specs: (&Spec, &Spec),
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     let (old, spec) = specs;
     // The note decides nothing.
-    let deciding = |w: &Whole| Whole {
+    let deciding = |w: &Settings| Settings {
         state: State {
             note: String::new(),
             ..w.state.clone()
@@ -330,20 +338,20 @@ fn replace(
     }
     let in_force = Epoch {
         spec: old,
-        policies: before.policies,
+        policies: before.definition.policies,
         paused: before.state.paused,
         remaining: before.state.remaining_actions,
         until: now,
     };
     // Behind an undecided span another begins: raising the floor would pass the first one over.
-    let undecided = leaves_undecided(&in_force, spec, row.cursor, row.next) || write.undecided_until(row.key)?.is_some();
-    if undecided {
+    let pending = leaves_pending(&in_force, spec, row.cursor, row.next) || write.pending_until(row.key)?.is_some();
+    if pending {
         write.keep_epoch(row.key, now)?;
     } else {
         write.raise_floor(row.key, now)?;
     }
     write.update_schedule(row.key, &new(&row.id, after, next), now)?;
     // What waits is decided again at once, under the new definition; so is what was due before it, and what was asked for.
-    let at_once = undecided || row.waiting > 0 || !write.open_requests(row.key)?.is_empty();
+    let at_once = pending || row.waiting > 0 || !write.open_requests(row.key)?.is_empty();
     write.attend(row.key, if at_once { Some(now) } else { next })
 }

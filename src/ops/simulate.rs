@@ -4,16 +4,16 @@ use std::rc::Rc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::change::{Patch, Whole};
-use super::schedules::{find, whole_new, whole_of};
+use super::patch::{Patch, Settings};
+use super::schedules::{find, new_settings, settings_of};
 use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
 use crate::run::outcome::Status;
-use crate::schedule::history::{Happening, Input, Life};
+use crate::schedule::history::{HistoryEvent, Input, RunScript};
 use crate::schedule::simulate::Simulation;
 use crate::schedule::{Policies, State};
 use crate::spec::zone::Zones;
-use crate::spec::{Spec, Tally};
+use crate::spec::{CountedTimes, Spec};
 use crate::store::Read;
 
 /// The most times that are simulated: beyond, nobody reads what comes out.
@@ -24,7 +24,7 @@ pub(crate) type Outage = (DateTime<Utc>, DateTime<Utc>);
 
 /// What is asked of a simulation.
 #[derive(Debug)]
-pub(crate) struct Outlook {
+pub(crate) struct SimulationInput {
     /// How long each run takes.
     pub(crate) takes: TimeDelta,
     pub(crate) from: DateTime<Utc>,
@@ -35,7 +35,7 @@ pub(crate) struct Outlook {
 
 /// A schedule as it would be.
 #[derive(Debug)]
-pub(crate) struct WouldBe {
+pub(crate) struct Candidate {
     pub(crate) id: String,
     pub(crate) spec: Spec,
     pub(crate) policies: Policies,
@@ -50,31 +50,31 @@ pub(crate) struct WouldBe {
 ///
 /// # Errors
 /// `NotFound`; `Usage` when a part is wrong.
-pub(crate) fn would_be(read: &Read<'_>, zones: &dyn Zones, id: &ScheduleId, patch: &Patch) -> Result<WouldBe, Error> {
-    let whole = patch.apply(&whole_of(read, &find(read, id)?)?);
-    compiled(whole, zones, id.as_str())
+pub(crate) fn would_be(read: &Read<'_>, zones: &dyn Zones, id: &ScheduleId, patch: &Patch) -> Result<Candidate, Error> {
+    let settings = patch.apply(&settings_of(read, &find(read, id)?)?);
+    compiled(settings, zones, id.as_str())
 }
 
 /// A schedule that a patch describes and that is on no file. Without an id its jitter has no seed: due times are the nominal ones.
 ///
 /// # Errors
 /// `Usage` when a part is wrong.
-pub(crate) fn would_be_new(zones: &dyn Zones, patch: &Patch) -> Result<WouldBe, Error> {
-    let mut whole = whole_new(patch)?;
-    let without_jitter = whole.spec.jitter.take().is_some();
-    Ok(WouldBe {
+pub(crate) fn would_be_new(zones: &dyn Zones, patch: &Patch) -> Result<Candidate, Error> {
+    let mut settings = new_settings(patch)?;
+    let without_jitter = settings.definition.spec.jitter.take().is_some();
+    Ok(Candidate {
         without_jitter,
-        ..compiled(whole, zones, "")?
+        ..compiled(settings, zones, "")?
     })
 }
 
-fn compiled(whole: Whole, zones: &dyn Zones, id: &str) -> Result<WouldBe, Error> {
-    Ok(WouldBe {
-        id: whole.action.workflow_id.unwrap_or_else(|| id.to_owned()),
-        spec: Spec::compile(&whole.spec, id, zones)?,
-        policies: whole.policies,
-        remaining_actions: whole.state.remaining_actions,
-        paused: whole.state.paused,
+fn compiled(settings: Settings, zones: &dyn Zones, id: &str) -> Result<Candidate, Error> {
+    Ok(Candidate {
+        id: settings.definition.action.workflow_id.unwrap_or_else(|| id.to_owned()),
+        spec: Spec::compile(&settings.definition.spec, id, zones)?,
+        policies: settings.definition.policies,
+        remaining_actions: settings.state.remaining_actions,
+        paused: settings.state.paused,
         without_jitter: false,
     })
 }
@@ -83,16 +83,16 @@ fn compiled(whole: Whole, zones: &dyn Zones, id: &str) -> Result<WouldBe, Error>
 #[derive(Debug)]
 pub(crate) struct Simulated {
     /// Everything, in order.
-    pub(crate) happened: Vec<Happening>,
+    pub(crate) happened: Vec<HistoryEvent>,
     /// Times that would come to nothing since no actions are left.
-    pub(crate) exhausted: Option<Tally>,
+    pub(crate) exhausted: Option<CountedTimes>,
 }
 
 /// Lives through a span.
 ///
 /// # Errors
 /// `Usage` when the span holds more times than anybody reads.
-pub(crate) fn simulate(schedule: &WouldBe, outlook: &Outlook) -> Result<Simulated, Error> {
+pub(crate) fn simulate(schedule: &Candidate, outlook: &SimulationInput) -> Result<Simulated, Error> {
     // Excluded times are told as well.
     let all = schedule.spec.without_exclusions();
     if all
@@ -111,7 +111,7 @@ pub(crate) fn simulate(schedule: &WouldBe, outlook: &Outlook) -> Result<Simulate
         ..State::default()
     };
     let takes = outlook.takes;
-    let life_of = move |_: &str, now: DateTime<Utc>| Life {
+    let life_of = move |_: &str, now: DateTime<Utc>| RunScript {
         ends_at: now + takes,
         status: Status::Completed,
         on_cancel: TimeDelta::zero(),

@@ -3,8 +3,8 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Serialize, Serializer};
 
-use crate::run::written::{Action, StepText};
-use crate::spec::written::Written;
+use crate::run::step_text::{Action, StepText};
+use crate::spec::spec_text::SpecText;
 
 /// An instant: milliseconds only where there are any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,7 +29,7 @@ pub(crate) struct ScheduleView {
     pub(crate) paused: bool,
     pub(crate) paused_since: Option<Instant>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) spec: Option<Written>,
+    pub(crate) spec: Option<SpecText>,
     pub(crate) spec_text: String,
     /// What daylight saving does to it within a year.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -122,7 +122,7 @@ pub(crate) struct NextView {
 
 /// What became of times that follow one another.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct AccountView {
+pub(crate) struct TimeRangeView {
     pub(crate) from: Instant,
     pub(crate) to: Instant,
     pub(crate) count: u64,

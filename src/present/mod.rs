@@ -1,5 +1,6 @@
 //! What is on file, as the views of the JSON contract: the one way from rows to [`crate::output::views`], for whoever shows them.
 
+mod attempts;
 mod incidents;
 mod runs;
 mod scripts;
@@ -12,16 +13,16 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 
 use crate::error::Error;
-use crate::ops::{self, Difference, Outlook, WouldBe};
+use crate::ops::{self, Candidate, Difference, SimulationInput};
 use crate::output::views::{
-    AccountView, ActionView, BackfillView, ChangeView, ComingView, DstNote, FieldChangeView, Instant, NextView, RecentAction,
-    RunningAction, ScheduleView, SimulatedView, StatusView,
+    ActionView, BackfillView, ChangeView, ComingView, DstNote, FieldChangeView, Instant, NextView, RecentAction, RunningAction,
+    ScheduleView, SimulatedView, StatusView, TimeRangeView,
 };
 use crate::run::Stop;
 use crate::run::outcome::Status;
-use crate::schedule::explain::Account;
+use crate::schedule::explain::TimeRange;
 use crate::schedule::history::What;
-use crate::schedule::refusal::{Circumstances, Reason};
+use crate::schedule::not_started::{Circumstances, Reason};
 use crate::spec::Spec;
 use crate::spec::describe::spoken;
 use crate::spec::text::duration_text;
@@ -150,7 +151,7 @@ fn views_of(rows: &[BackfillRow], spec: &Spec, zones: &dyn Zones) -> Result<Vec<
 
 fn backfill(row: &BackfillRow, spec: &Spec) -> BackfillView {
     let times = spec
-        .tally(row.start - chrono::TimeDelta::nanoseconds(1), row.end)
+        .count_between(row.start - chrono::TimeDelta::nanoseconds(1), row.end)
         .map_or(0, |t| t.count);
     BackfillView {
         start_time: Instant(row.start),
@@ -179,21 +180,21 @@ pub(crate) fn next(spec: &Spec, from: DateTime<Utc>, count: usize) -> Vec<NextVi
 }
 
 /// What became of times that follow one another.
-pub(crate) fn account(account: Account) -> AccountView {
-    let (run_id, workflow_id) = account.run.unzip();
-    AccountView {
-        from: Instant(account.from),
-        to: Instant(account.to),
-        count: account.count,
-        outcome: account.fate.name(),
-        reason: account.reason,
+pub(crate) fn time_range(time_range: TimeRange) -> TimeRangeView {
+    let (run_id, workflow_id) = time_range.run.unzip();
+    TimeRangeView {
+        from: Instant(time_range.from),
+        to: Instant(time_range.to),
+        count: time_range.count,
+        outcome: time_range.outcome.name(),
+        reason: time_range.reason,
         run_id,
         workflow_id,
     }
 }
 
 /// What would happen, a time each, in the order of when it happens.
-pub(crate) fn simulated(schedule: &WouldBe, outlook: &Outlook, outcome: &ops::Simulated) -> Vec<SimulatedView> {
+pub(crate) fn simulated(schedule: &Candidate, outlook: &SimulationInput, outcome: &ops::Simulated) -> Vec<SimulatedView> {
     let event = |nominal, at, event, reason| SimulatedView {
         scheduled_at: Instant(nominal),
         at: Instant(at),
@@ -230,7 +231,7 @@ pub(crate) fn simulated(schedule: &WouldBe, outlook: &Outlook, outcome: &ops::Si
                 };
                 views.push(event(h.nominal, h.at, what, Some("a newer start takes its place".to_owned())));
             }
-            What::Refused { to, outcome, reason, .. } => {
+            What::NotStarted { to, outcome, reason, .. } => {
                 let times = spec.times_after(just_before(h.nominal)).take_while(|t| *t <= to);
                 views.extend(times.map(|t| event(t, h.at, outcome.name(), Some(reason.text_with(&circumstances)))));
             }

@@ -1,11 +1,12 @@
 //! Runs, their steps and attempts.
 
+use super::attempts::attempt;
 use super::scripts;
 use crate::error::Error;
-use crate::output::views::{AttemptView, Instant, Results, RunView, StepView};
+use crate::output::views::{Instant, Results, RunView, StepView};
 use crate::run::outcome::Status;
 use crate::run::step::Workflow;
-use crate::store::{AttemptRow, Read, RunRow, StepRow};
+use crate::store::{Read, RunRow, StepRow};
 
 /// A run without its steps.
 pub(crate) fn run(read: &Read<'_>, row: &RunRow) -> Result<RunView, Error> {
@@ -64,19 +65,5 @@ fn run_view(row: &RunRow, names: &[String], closed: &[StepRow], steps: Option<Ve
         waiting_for_worker_since: (row.status == Status::Running && !row.begun).then_some(Instant(row.started)),
         result: Results(result),
         steps,
-    }
-}
-
-pub(super) fn attempt(row: &AttemptRow) -> AttemptView {
-    AttemptView {
-        number: row.number,
-        started_at: Instant(row.started),
-        elapsed_ms: row.elapsed_ms,
-        outcome: row.outcome.clone(),
-        error_type: row.error_type.clone(),
-        error: row.error.clone(),
-        status_code: row.status_code,
-        exit_code: row.exit_code,
-        output: row.output.as_ref().map(|o| String::from_utf8_lossy(o).into_owned()),
     }
 }

@@ -1,20 +1,20 @@
 //! The steps that a script has called, under the step whose command it is.
 
-use super::runs::attempt;
+use super::attempts::attempt;
 use crate::error::Error;
 use crate::output::views::{AttemptView, StepView};
 use crate::run::outcome::Status;
 use crate::store::{Read, RunRow, ScriptStepRow};
 
 /// A step of a script with its attempts, and what has become of it.
-pub(super) struct Called {
+pub(super) struct ScriptStep {
     row: ScriptStepRow,
     attempts: Vec<AttemptView>,
     status: &'static str,
 }
 
 /// All that the commands of a run have called.
-pub(super) fn called(read: &Read<'_>, run: &RunRow) -> Result<Vec<Called>, Error> {
+pub(super) fn called(read: &Read<'_>, run: &RunRow) -> Result<Vec<ScriptStep>, Error> {
     let of = |row: ScriptStepRow| {
         let attempts: Vec<_> = read.script_attempts_of(&row)?.iter().map(attempt).collect();
         let is_current = run.status == Status::Running && run.position == row.position;
@@ -30,17 +30,17 @@ pub(super) fn called(read: &Read<'_>, run: &RunRow) -> Result<Vec<Called>, Error
             Some(Some("terminated")) => "Terminated",
             Some(Some(_)) | None => "Failed",
         };
-        Ok(Called { row, attempts, status })
+        Ok(ScriptStep { row, attempts, status })
     };
     read.script_steps_of(run.key)?.into_iter().map(of).collect()
 }
 
 /// Those that the command of a step has called, or one of its steps.
-pub(super) fn steps(called: &[Called], position: usize, parent: Option<&str>) -> Vec<StepView> {
+pub(super) fn steps(called: &[ScriptStep], position: usize, parent: Option<&str>) -> Vec<StepView> {
     // Who calls itself by its own name would be its own child.
     let of_parent =
-        |c: &&Called| c.row.position == position && c.row.parent.as_deref() == parent && Some(c.row.name.as_str()) != parent;
-    let view = |c: &Called| StepView {
+        |c: &&ScriptStep| c.row.position == position && c.row.parent.as_deref() == parent && Some(c.row.name.as_str()) != parent;
+    let view = |c: &ScriptStep| StepView {
         name: c.row.name.clone(),
         kind: if c.row.kind == "sleep" { "sleep" } else { "command" },
         status: c.status,

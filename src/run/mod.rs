@@ -7,7 +7,7 @@ pub mod outcome;
 pub mod probe;
 pub mod retry;
 pub mod step;
-pub mod written;
+pub mod step_text;
 
 pub use change::{Change, Event, RunClosed, StepClosed, Stop};
 
@@ -16,7 +16,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use self::outcome::{AttemptResult, Ending, ErrorType, Failure, Status};
 use self::probe::Probe;
 use self::step::{Step, Work, Workflow};
-use self::written::{OnFailure, OnLost};
+use self::step_text::{OnFailure, OnLost};
 use crate::error::{Error, Kind};
 use crate::spec::describe::spoken;
 
@@ -313,7 +313,7 @@ pub fn run_deadline(workflow: &Workflow, run_started: DateTime<Utc>) -> Option<D
 
 #[cfg(test)]
 mod tests {
-    use super::written::{Action, StepText};
+    use super::step_text::{Action, StepText};
     use super::*;
 
     fn workflow(names: &[&str]) -> Workflow {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::outcome::ErrorType;
 use super::probe::Probe;
 use super::retry::RetryPolicy;
-use super::written::{Action, OnFailure, OnLost, StepText};
+use super::step_text::{Action, OnFailure, OnLost, StepText};
 use crate::error::{Error, Kind};
 use crate::names::{StepName, WorkflowId, nearest};
 use crate::spec::text;

@@ -2,12 +2,12 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::not_started::{NotStarted, Outcome, Reason};
 use super::plan::Planner;
+use super::plan_input::{PlanInput, Request, RequestKind, RequestProgress};
 use super::policy::OverlapPolicy;
-use super::refusal::{Outcome, Reason, Refused};
-use super::situation::{Request, RequestKind, RequestProgress, Situation};
 use super::start::{Origin, Start};
-use crate::spec::{Spec, Tally};
+use crate::spec::{CountedTimes, Spec};
 
 /// How many starts of one backfill are made in one plan, so that a long one does not hold up the ticks.
 const BACKFILL_BATCH: usize = 32;
@@ -17,8 +17,8 @@ pub const BACKFILL_OPEN: u16 = 500;
 
 impl Planner {
     /// Takes up triggers, and what a backfill may take up whatever is going.
-    pub(super) fn requests(&mut self, situation: &Situation<'_>, now: DateTime<Utc>) {
-        for request in &situation.requests {
+    pub(super) fn requests(&mut self, input: &PlanInput<'_>, now: DateTime<Utc>) {
+        for request in &input.requests {
             match request.kind {
                 RequestKind::Trigger(at) => {
                     self.queue.push(Start {
@@ -36,8 +36,8 @@ impl Planner {
                     });
                 }
                 RequestKind::Backfill { start, end, done_to } => {
-                    let policy = request.overlap.unwrap_or(situation.current.policies.overlap);
-                    let spec = request.spec.as_deref().unwrap_or(situation.current.spec);
+                    let policy = request.overlap.unwrap_or(input.current.policies.overlap);
+                    let spec = request.spec.as_deref().unwrap_or(input.current.spec);
                     let end = end.min(now);
                     let after = done_to.unwrap_or(start - TimeDelta::nanoseconds(1));
                     let progress = match policy {
@@ -45,7 +45,7 @@ impl Planner {
                         OverlapPolicy::BufferAll => continue,
                         OverlapPolicy::AllowAll => {
                             let times = spec.times_after(after).take_while(|t| *t <= end);
-                            let room = usize::from(BACKFILL_OPEN).saturating_sub(situation.open_runs + self.queue.len());
+                            let room = usize::from(BACKFILL_OPEN).saturating_sub(input.open_runs + self.queue.len());
                             let progress = self.backfill_some(request, times, room.min(BACKFILL_BATCH));
                             // Without room it is fed when a run closes.
                             self.plan.more |= !progress.finished && room > BACKFILL_BATCH;
@@ -99,7 +99,7 @@ impl Planner {
     ) -> RequestProgress {
         let times = spec.times_after(after).take_while(|t| *t <= end);
         let mut progress = self.backfill_some(request, times, decided);
-        if let Some(rest) = progress.done_to.and_then(|last| spec.tally(last, end)) {
+        if let Some(rest) = progress.done_to.and_then(|last| spec.count_between(last, end)) {
             self.refuse_all(request, rest, Outcome::Skipped, reason);
             progress.taken += rest.count;
             progress.done_to = Some(rest.last);
@@ -115,9 +115,9 @@ impl Planner {
         spec: &Spec,
         (after, end): (DateTime<Utc>, DateTime<Utc>),
     ) -> RequestProgress {
-        let all = spec.tally(after, end);
-        if let Some(Tally { last, .. }) = all {
-            if let Some(older) = spec.tally(after, last - TimeDelta::seconds(1)) {
+        let all = spec.count_between(after, end);
+        if let Some(CountedTimes { last, .. }) = all {
+            if let Some(older) = spec.count_between(after, last - TimeDelta::seconds(1)) {
                 self.refuse_all(request, older, Outcome::Superseded, Reason::NewerOverdue);
             }
             self.queue.push(backfilled(request, last));
@@ -131,13 +131,13 @@ impl Planner {
         }
     }
 
-    fn refuse_all(&mut self, request: &Request, times: Tally, outcome: Outcome, reason: Reason) {
-        let Tally {
+    fn refuse_all(&mut self, request: &Request, times: CountedTimes, outcome: Outcome, reason: Reason) {
+        let CountedTimes {
             first: from,
             last: to,
             count,
         } = times;
-        self.refuse(Refused {
+        self.refuse(NotStarted {
             from,
             to,
             count,
@@ -149,12 +149,12 @@ impl Planner {
     }
 
     /// Backfills under `buffer-all` take up as many times as may wait, and never drop one.
-    pub(super) fn feed_backfills(&mut self, situation: &Situation<'_>, now: DateTime<Utc>) {
-        for request in &situation.requests {
+    pub(super) fn feed_backfills(&mut self, input: &PlanInput<'_>, now: DateTime<Utc>) {
+        for request in &input.requests {
             let RequestKind::Backfill { start, end, done_to } = request.kind else {
                 continue;
             };
-            if request.overlap.unwrap_or(situation.current.policies.overlap) != OverlapPolicy::BufferAll {
+            if request.overlap.unwrap_or(input.current.policies.overlap) != OverlapPolicy::BufferAll {
                 continue;
             }
             let end = end.min(now);
@@ -168,13 +168,13 @@ impl Planner {
                 // Half of the buffer, as Temporal has it: the schedule's own times need room to wait as well.
                 let room = (self.max_buffer / 2).saturating_sub(self.queue.len());
                 let after = all.done_to.unwrap_or(start - TimeDelta::nanoseconds(1));
-                let spec = request.spec.as_deref().unwrap_or(situation.current.spec);
+                let spec = request.spec.as_deref().unwrap_or(input.current.spec);
                 let times = spec.times_after(after).take_while(|t| *t <= end);
                 let some = self.backfill_some(request, times, room);
                 all.taken += some.taken;
                 all.done_to = some.done_to.or(all.done_to);
                 all.finished = some.finished;
-                self.settle(&situation.current);
+                self.settle(&input.current);
                 if all.finished || some.taken == 0 {
                     break;
                 }

@@ -1,7 +1,7 @@
 //! What a schedule counts. Pure.
 
+use super::not_started::Outcome;
 use super::plan::Plan;
-use super::refusal::Outcome;
 
 /// The counters that a schedule keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -5,15 +5,15 @@ use std::rc::Rc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Policies;
+use super::not_started::{Outcome, Reason};
 use super::policy::OverlapPolicy;
-use super::refusal::{Outcome, Reason};
 use crate::run::Stop;
 use crate::run::outcome::Status;
 use crate::spec::Spec;
 
 /// How a run would go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Life {
+pub struct RunScript {
     /// When it closes, left alone.
     pub ends_at: DateTime<Utc>,
     /// What it closes as.
@@ -47,7 +47,7 @@ pub enum Input {
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Happening {
+pub struct HistoryEvent {
     /// When.
     pub at: DateTime<Utc>,
     /// The time that identifies it; of several, the first.
@@ -62,7 +62,7 @@ pub struct Happening {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
     /// It came to nothing, and so did those that follow it and share its fate.
-    Refused {
+    NotStarted {
         /// The last of them.
         to: DateTime<Utc>,
         /// How many there are.

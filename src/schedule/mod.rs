@@ -6,24 +6,24 @@ pub mod backfill;
 pub mod counters;
 pub mod explain;
 pub mod history;
+pub mod not_started;
 pub mod overlap;
 pub mod pause;
+pub mod pending;
 pub mod plan;
+pub mod plan_input;
 pub mod policy;
-pub mod refusal;
 pub mod simulate;
-pub mod situation;
 pub mod start;
-pub mod undecided;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind};
-use crate::run::written::Action;
+use crate::run::step_text::Action;
+use crate::spec::spec_text::SpecText;
 use crate::spec::text;
-use crate::spec::written::Written;
 
 pub use policy::OverlapPolicy;
 
@@ -39,7 +39,7 @@ const LEAST_CATCHUP: Duration = Duration::from_secs(10);
 #[serde(default)]
 pub struct Definition {
     /// When.
-    pub spec: Written,
+    pub spec: SpecText,
     /// What.
     pub action: Action,
     /// By which rules.

@@ -1,7 +1,7 @@
 //! What becomes of starts when a run is still going: the six overlap policies. Pure.
 
+use super::not_started::{NotStarted, Outcome, Reason};
 use super::policy::OverlapPolicy;
-use super::refusal::{Outcome, Reason, Refused};
 use super::start::{Origin, Start};
 
 /// A run of the schedule that is open.
@@ -28,13 +28,13 @@ pub struct Rules {
 
 /// What became of a queue of starts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Settled {
+pub struct OverlapDecision {
     /// They begin now, in this order.
     pub start: Vec<Start>,
     /// They wait, in this order.
     pub wait: Vec<Start>,
     /// They do not happen.
-    pub refused: Vec<Refused>,
+    pub refused: Vec<NotStarted>,
     /// The runs going are cancelled.
     pub cancel: bool,
     /// The runs going are killed.
@@ -43,11 +43,17 @@ pub struct Settled {
 
 /// Decides a queue, oldest first, against the runs that are going and the starts that are `held`: they wait on, in front of what comes.
 /// `remaining` scheduled starts are left, and fewer afterwards.
-pub fn settle(held: Vec<Start>, queue: Vec<Start>, running: &[Running], rules: Rules, remaining: &mut Option<u64>) -> Settled {
+pub fn settle(
+    held: Vec<Start>,
+    queue: Vec<Start>,
+    running: &[Running],
+    rules: Rules,
+    remaining: &mut Option<u64>,
+) -> OverlapDecision {
     let mut busy = !running.is_empty() || !held.is_empty();
-    let mut settled = Settled {
+    let mut settled = OverlapDecision {
         wait: held,
-        ..Settled::default()
+        ..OverlapDecision::default()
     };
     // Nobody should look for a slow command where there are too few workers.
     let still = if !running.is_empty() && running.iter().all(|run| !run.begun) {
@@ -147,9 +153,9 @@ fn gives_way(chosen: &Start, newer: &Start, policy: OverlapPolicy) -> bool {
     }
 }
 
-impl Settled {
+impl OverlapDecision {
     fn refuse(&mut self, start: &Start, outcome: Outcome, reason: Reason) {
-        self.refused.push(Refused::one(start, outcome, reason));
+        self.refused.push(NotStarted::one(start, outcome, reason));
     }
 }
 

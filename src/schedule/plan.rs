@@ -2,12 +2,12 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::overlap::{Rules, Running, Settled, settle};
-use super::refusal::{Outcome, Reason, Refused};
-use super::situation::{Epoch, RequestProgress, Situation};
+use super::not_started::{NotStarted, Outcome, Reason};
+use super::overlap::{OverlapDecision, Rules, Running, settle};
+use super::pending::{coming, passed_over, standing};
+use super::plan_input::{Epoch, PlanInput, RequestProgress};
 use super::start::{Origin, Start};
-use super::undecided::{coming, passed_over, standing};
-use crate::spec::Tally;
+use crate::spec::CountedTimes;
 
 /// A start that begins, and by which definition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub struct Plan {
     /// Starts that wait afterwards, in order.
     pub waiting: Vec<Start>,
     /// Times that do not start, folded.
-    pub refused: Vec<Refused>,
+    pub refused: Vec<NotStarted>,
     /// Whether the runs that are going are cancelled.
     pub cancel: bool,
     /// Whether the runs that are going are killed.
@@ -47,14 +47,14 @@ pub struct Plan {
 
 /// Decides everything that is undecided at `now`.
 #[must_use]
-pub fn plan(situation: &Situation<'_>, now: DateTime<Utc>) -> Plan {
+pub fn plan(input: &PlanInput<'_>, now: DateTime<Utc>) -> Plan {
     let mut planner = Planner {
-        held: situation.waiting.clone(),
+        held: input.waiting.clone(),
         queue: Vec::new(),
-        running: situation.running.clone(),
+        running: input.running.clone(),
         index: None,
-        cursor: situation.cursor,
-        floor: situation.floor,
+        cursor: input.cursor,
+        floor: input.floor,
         remaining: None,
         spent: 0,
         plan: Plan {
@@ -63,33 +63,33 @@ pub fn plan(situation: &Situation<'_>, now: DateTime<Utc>) -> Plan {
             refused: Vec::new(),
             cancel: false,
             terminate: false,
-            cursor: situation.cursor,
-            floor: situation.floor,
+            cursor: input.cursor,
+            floor: input.floor,
             remaining: None,
             next_due: None,
             requests: Vec::new(),
             more: false,
         },
-        max_buffer: situation.max_buffer,
+        max_buffer: input.max_buffer,
     };
-    for (index, epoch) in situation.past.iter().enumerate() {
+    for (index, epoch) in input.past.iter().enumerate() {
         planner.index = Some(index);
-        planner.enter(epoch, index.checked_sub(1).map(|before| &situation.past[before]), now);
+        planner.enter(epoch, index.checked_sub(1).map(|before| &input.past[before]), now);
         planner.take_up(epoch, epoch.until.min(now), now);
         planner.settle(epoch);
         planner.floor = planner.floor.max(epoch.until.min(now));
     }
-    let current = &situation.current;
+    let current = &input.current;
     // What waits is decided by what is in force now; under an earlier definition it stood in the way of what came then.
     planner.queue = std::mem::take(&mut planner.held);
     planner.index = None;
-    planner.enter(current, situation.past.last(), now);
+    planner.enter(current, input.past.last(), now);
     if !current.paused && planner.remaining != Some(0) {
         planner.take_up(current, current.until.min(now), now);
     }
-    planner.requests(situation, now);
+    planner.requests(input, now);
     planner.settle(current);
-    planner.feed_backfills(situation, now);
+    planner.feed_backfills(input, now);
     planner.finish(current)
 }
 
@@ -98,7 +98,7 @@ const MISSED: (Outcome, Reason) = (Outcome::Missed, Reason::BeyondCatchupWindow)
 
 /// What becomes of due times that do not come to a start.
 #[derive(Clone, Copy)]
-struct Fates {
+struct Defaults {
     /// All of them share it.
     all: Option<(Outcome, Reason)>,
     /// Those due earlier are missed.
@@ -131,17 +131,17 @@ impl Planner {
         }
         self.remaining = epoch.remaining.map(|left| left.saturating_sub(self.spent));
         if let Some(before) = before.filter(|b| b.until <= now) {
-            let fates = self.fates(epoch, now);
+            let defaults = self.defaults(epoch, now);
             for nominal in passed_over(before.spec, epoch.spec, self.cursor, before.until) {
-                self.decide(nominal, before.until, fates);
+                self.decide(nominal, before.until, defaults);
             }
         }
     }
 
     /// What becomes of times under a definition that do not come to a start.
-    fn fates(&self, epoch: &Epoch<'_>, now: DateTime<Utc>) -> Fates {
+    fn defaults(&self, epoch: &Epoch<'_>, now: DateTime<Utc>) -> Defaults {
         let window = TimeDelta::milliseconds(i64::try_from(epoch.policies.catchup_window_ms).unwrap_or(i64::MAX));
-        Fates {
+        Defaults {
             all: standing(epoch.paused, self.remaining),
             oldest: now.checked_sub_signed(window),
         }
@@ -149,10 +149,10 @@ impl Planner {
 
     /// Takes up the due times of a definition after the floor and up to `until`.
     fn take_up(&mut self, epoch: &Epoch<'_>, until: DateTime<Utc>, now: DateTime<Utc>) {
-        let fates = self.fates(epoch, now);
+        let defaults = self.defaults(epoch, now);
         // Up to here all times share one fate and need not be looked at one by one: a delay is shorter than the jitter.
-        let alike = match (fates.all, fates.oldest) {
-            (Some(fate), _) => Some((until, fate)),
+        let alike = match (defaults.all, defaults.oldest) {
+            (Some(outcome), _) => Some((until, outcome)),
             (None, Some(oldest)) => Some((until.min(oldest - TimeDelta::milliseconds(1)), MISSED)),
             (None, None) => None,
         };
@@ -163,16 +163,16 @@ impl Planner {
             }
             if nominal > self.floor
                 && let Some((alike_until, (outcome, reason))) = alike
-                && let Some(Tally {
+                && let Some(CountedTimes {
                     first: from,
                     last: to,
                     count,
-                }) = epoch.spec.tally(
+                }) = epoch.spec.count_between(
                     self.cursor.max(nominal - TimeDelta::seconds(1)),
                     alike_until - epoch.spec.jitter(),
                 )
             {
-                self.refuse(Refused {
+                self.refuse(NotStarted {
                     from,
                     to,
                     count,
@@ -191,13 +191,13 @@ impl Planner {
             }
             nominals = epoch.spec.next_after(nominal);
             if due > self.floor {
-                self.decide(nominal, due, fates);
+                self.decide(nominal, due, defaults);
             }
         }
     }
 
     /// Decides whether a due time comes to a start, and moves the cursor to it.
-    fn decide(&mut self, nominal: DateTime<Utc>, due: DateTime<Utc>, fates: Fates) {
+    fn decide(&mut self, nominal: DateTime<Utc>, due: DateTime<Utc>, defaults: Defaults) {
         self.cursor = nominal;
         let start = Start {
             nominal,
@@ -206,9 +206,9 @@ impl Planner {
             overlap: None,
             waiting_as: None,
         };
-        let missed = fates.oldest.is_some_and(|oldest| due < oldest).then_some(MISSED);
-        match fates.all.or(missed) {
-            Some((outcome, reason)) => self.refuse(Refused::one(&start, outcome, reason)),
+        let missed = defaults.oldest.is_some_and(|oldest| due < oldest).then_some(MISSED);
+        match defaults.all.or(missed) {
+            Some((outcome, reason)) => self.refuse(NotStarted::one(&start, outcome, reason)),
             None => self.queue.push(start),
         }
     }
@@ -221,7 +221,7 @@ impl Planner {
         };
         let held = std::mem::take(&mut self.held);
         let queue = std::mem::take(&mut self.queue);
-        let Settled {
+        let OverlapDecision {
             start,
             wait,
             refused,
@@ -254,7 +254,7 @@ impl Planner {
     }
 
     /// Records a refusal, in one range with the one before where they share a fate.
-    pub(super) fn refuse(&mut self, mut refused: Refused) {
+    pub(super) fn refuse(&mut self, mut refused: NotStarted) {
         refused.epoch = self.index;
         match self.plan.refused.last_mut() {
             Some(last)
@@ -288,16 +288,16 @@ impl Planner {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schedule::situation::{Request, RequestKind};
+    use crate::schedule::plan_input::{Request, RequestKind};
     use crate::schedule::{OverlapPolicy, Policies};
     use crate::spec::Spec;
-    use crate::spec::written::Written;
+    use crate::spec::spec_text::SpecText;
     use crate::zoneinfo::ZoneInfo;
 
     fn every(interval: &str) -> Spec {
-        let written = Written {
+        let written = SpecText {
             interval: vec![interval.to_owned()],
-            ..Written::default()
+            ..SpecText::default()
         };
         Spec::compile(&written, "s", &ZoneInfo::compiled_in()).unwrap()
     }
@@ -319,8 +319,8 @@ mod tests {
         }
     }
 
-    fn situation<'a>(past: Vec<Epoch<'a>>, current: Epoch<'a>) -> Situation<'a> {
-        Situation {
+    fn input<'a>(past: Vec<Epoch<'a>>, current: Epoch<'a>) -> PlanInput<'a> {
+        PlanInput {
             current,
             past,
             cursor: at(0),
@@ -336,8 +336,8 @@ mod tests {
     #[test]
     fn a_definition_has_the_times_due_after_the_floor_and_up_to_its_end() {
         let (old, new) = (every("10s"), every("5s"));
-        let situation = situation(vec![epoch(&old, None, at(30))], epoch(&new, None, at(40)));
-        let plan = plan(&situation, at(42));
+        let input = input(vec![epoch(&old, None, at(30))], epoch(&new, None, at(40)));
+        let plan = plan(&input, at(42));
         let begun: Vec<_> = plan.begin.iter().map(|b| (b.start.nominal, b.epoch)).collect();
         let want = [(at(20), Some(0)), (at(30), Some(0)), (at(35), None), (at(40), None)];
         assert_eq!(
@@ -355,8 +355,8 @@ mod tests {
             (Some(3), Some(3), 3, Some(0)),
             (None, Some(1), 3, Some(0)),
         ] {
-            let situation = situation(vec![epoch(&spec, before, at(30))], epoch(&spec, after, at(50)));
-            let plan = plan(&situation, at(50));
+            let input = input(vec![epoch(&spec, before, at(30))], epoch(&spec, after, at(50)));
+            let plan = plan(&input, at(50));
             assert_eq!(
                 (plan.begin.len(), plan.remaining),
                 (begun, left),
@@ -368,13 +368,13 @@ mod tests {
     #[test]
     fn a_backfill_leaves_half_of_the_buffer_to_the_times_of_the_spec() {
         let spec = every("10s");
-        let mut situation = situation(Vec::new(), epoch(&spec, None, at(5)));
-        situation.running = vec![Running {
+        let mut input = input(Vec::new(), epoch(&spec, None, at(5)));
+        input.running = vec![Running {
             run: 1,
             begun: true,
             stopping: None,
         }];
-        situation.requests = vec![Request {
+        input.requests = vec![Request {
             key: 1,
             kind: RequestKind::Backfill {
                 start: at(-100),
@@ -384,22 +384,22 @@ mod tests {
             overlap: Some(OverlapPolicy::BufferAll),
             spec: None,
         }];
-        let plan = plan(&situation, at(5));
+        let plan = plan(&input, at(5));
         assert_eq!((plan.waiting.len(), plan.requests[0].finished), (2, false));
     }
 
     #[test]
     fn what_begins_in_the_way_of_a_start_that_replaces_it_is_stopped_by_the_next_plan() {
         let spec = every("1h");
-        let mut situation = situation(Vec::new(), epoch(&spec, None, at(5)));
+        let mut input = input(Vec::new(), epoch(&spec, None, at(5)));
         let trigger = |key, overlap| Request {
             key,
             kind: RequestKind::Trigger(at(5)),
             overlap: Some(overlap),
             spec: None,
         };
-        situation.requests = vec![trigger(1, OverlapPolicy::AllowAll), trigger(2, OverlapPolicy::CancelOther)];
-        let plan = plan(&situation, at(5));
+        input.requests = vec![trigger(1, OverlapPolicy::AllowAll), trigger(2, OverlapPolicy::CancelOther)];
+        let plan = plan(&input, at(5));
         assert_eq!(
             (plan.begin.len(), plan.waiting.len(), plan.cancel, plan.more),
             (1, 1, true, true)

@@ -40,6 +40,6 @@ pub struct Start {
 
 /// The workflow id of a run: the base and the nominal time in whole seconds.
 #[must_use]
-pub fn run_id(base: &str, nominal: DateTime<Utc>) -> String {
+pub fn workflow_id_at(base: &str, nominal: DateTime<Utc>) -> String {
     format!("{base}-{}", nominal.to_rfc3339_opts(SecondsFormat::Secs, true))
 }

@@ -246,11 +246,11 @@ pub(super) fn bit_from(set: u64, from: i64) -> Option<i64> {
 #[must_use]
 pub fn days_of(year: i64, month: i64, day: i64) -> i64 {
     let y = if month <= 2 { year - 1 } else { year };
-    let era = y.div_euclid(400);
+    let period = y.div_euclid(400);
     let year_of_era = y.rem_euclid(400);
     let day_of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
     let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * 146_097 + day_of_era - 719_468
+    period * 146_097 + day_of_era - 719_468
 }
 
 /// The inverse of [`days_of`]: year, month, day (Neri and Schneider, "Euclidean affine functions and their application to calendar

@@ -5,12 +5,12 @@ use super::cron::{self, Read};
 use super::days::{MonthDay, Unlowered, WeekDay};
 use super::field::{self, Range};
 use super::interval::Interval;
+use super::spec_text::SpecText;
 use super::text;
-use super::written::Written;
 
 /// Describes a whole spec: `every 2 min, up to 10 s later`, `every weekday at 09:00 (America/New_York)`.
 #[must_use]
-pub fn spec(written: &Written) -> String {
+pub fn spec(written: &SpecText) -> String {
     let mut parts = Vec::new();
     for interval in &written.interval {
         parts.push(Interval::parse(interval).map_or_else(|_| interval.clone(), |i| describe_interval(&i)));
@@ -368,9 +368,9 @@ mod tests {
             ("CRON_TZ=Europe/Berlin 0 8 * * 0", "every Sunday at 08:00 (Europe/Berlin)"),
             ("*/5 9-17 * * 1-5", "every 5 min from 09:00 to 17:59, every weekday (UTC)"),
         ] {
-            let written = Written {
+            let written = SpecText {
                 cron: vec![cron.to_owned()],
-                ..Written::default()
+                ..SpecText::default()
             };
             assert_eq!(spec(&written), said, "{cron}");
         }

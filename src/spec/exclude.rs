@@ -6,7 +6,7 @@ use super::calendar::{Calendar, DAY, bit_from, date_of};
 pub(super) fn next_allowed(calendar: &Calendar, exclusions: &[Calendar], civil: i64) -> Option<i64> {
     let at = calendar.next_after(civil)?;
     if exclusions.iter().any(|e| e.matches(at)) {
-        Search::new(calendar, Times::Of(calendar), exclusions).from(at, i64::MAX)
+        Search::new(calendar, TimesOfDay::Of(calendar), exclusions).from(at, i64::MAX)
     } else {
         Some(at)
     }
@@ -14,14 +14,14 @@ pub(super) fn next_allowed(calendar: &Calendar, exclusions: &[Calendar], civil: 
 
 /// Times of day.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Times<'a> {
+pub(super) enum TimesOfDay<'a> {
     /// Those of a calendar.
     Of(&'a Calendar),
     /// Every so many seconds of a day, the first after so many.
     Every(i64, i64),
 }
 
-impl Times<'_> {
+impl TimesOfDay<'_> {
     /// The first of them at or after a second of the day.
     fn from(self, second_of_day: i64) -> Option<i64> {
         match self {
@@ -38,7 +38,7 @@ impl Times<'_> {
 #[derive(Debug)]
 pub(super) struct Search<'a> {
     calendar: &'a Calendar,
-    candidates: Times<'a>,
+    candidates: TimesOfDay<'a>,
     /// On a day that one of them matches, no time is left.
     whole_days: Vec<&'a Calendar>,
     /// They take some times of the days they match.
@@ -49,7 +49,7 @@ pub(super) struct Search<'a> {
 
 impl<'a> Search<'a> {
     /// For the `candidates` on the days of `calendar`, whose own times they are among.
-    pub(super) fn new(calendar: &'a Calendar, candidates: Times<'a>, exclusions: &'a [Calendar]) -> Self {
+    pub(super) fn new(calendar: &'a Calendar, candidates: TimesOfDay<'a>, exclusions: &'a [Calendar]) -> Self {
         let (whole_days, times) = exclusions.iter().partition(|e| e.has_times_of(calendar));
         Self {
             calendar,

@@ -8,8 +8,8 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::calendar::Fields;
+use super::calendar_text::{CalendarText, TimeLeftOut};
 use super::text::TextError;
-use super::written::{CalendarText, TimeLeftOut};
 
 /// An exclusion: a date, or a calendar in which time fields left out mean any.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

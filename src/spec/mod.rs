@@ -1,9 +1,10 @@
 //! WHEN: which instants a spec names. Pure: no clock, no file, no thread, no environment; zones are handed in.
 //!
-//! [`Written`] is what people write and the file keeps. [`Spec::compile`] lowers it to bit-set calendars, intervals and a span table;
+//! [`SpecText`] is what people write and the file keeps. [`Spec::compile`] lowers it to bit-set calendars, intervals and a span table;
 //! [`Spec::next_after`] finds the next nominal time, [`Spec::due`] adds the jitter.
 
 pub mod calendar;
+pub mod calendar_text;
 pub mod cron;
 mod days;
 pub mod describe;
@@ -15,8 +16,8 @@ pub mod interval;
 pub mod jitter;
 mod notes;
 pub mod quartz;
+pub mod spec_text;
 pub mod text;
-pub mod written;
 pub mod zone;
 
 use std::time::Duration;
@@ -24,9 +25,9 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use self::calendar::Calendar;
-use self::exclude::{Search, Times};
+use self::exclude::{Search, TimesOfDay};
 use self::interval::Interval;
-use self::written::Written;
+use self::spec_text::SpecText;
 use self::zone::{Transitions, Zone, Zones};
 use crate::error::{Error, Kind};
 
@@ -70,7 +71,7 @@ pub struct Parts {
 
 /// Times that follow one another, counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tally {
+pub struct CountedTimes {
     /// The first of them.
     pub first: DateTime<Utc>,
     /// The last of them.
@@ -84,7 +85,7 @@ impl Spec {
     ///
     /// # Errors
     /// `Usage` with what is wrong, where, and what to try.
-    pub fn compile(written: &Written, seed: &str, zones: &dyn Zones) -> Result<Self, Error> {
+    pub fn compile(written: &SpecText, seed: &str, zones: &dyn Zones) -> Result<Self, Error> {
         Ok(Self::from_parts(&parts(written, zones)?, seed))
     }
 
@@ -163,7 +164,7 @@ impl Spec {
     ///
     /// A single interval is counted by arithmetic, anything else by going through it.
     #[must_use]
-    pub fn tally(&self, after: DateTime<Utc>, until: DateTime<Utc>) -> Option<Tally> {
+    pub fn count_between(&self, after: DateTime<Utc>, until: DateTime<Utc>) -> Option<CountedTimes> {
         let until = self.end.map_or(until, |end| until.min(end));
         let first = self.next_after(after).filter(|at| *at <= until)?;
         if let ([interval], true, true) = (
@@ -173,7 +174,7 @@ impl Spec {
         ) {
             let more = (until.timestamp().min(END_OF_TIME - 1) - first.timestamp()) / interval.every_s;
             let last = DateTime::from_timestamp(first.timestamp() + more * interval.every_s, 0)?;
-            return Some(Tally {
+            return Some(CountedTimes {
                 first,
                 last,
                 count: more.unsigned_abs() + 1,
@@ -183,20 +184,20 @@ impl Spec {
         while let Some(next) = self.next_after(last).filter(|at| *at <= until) {
             (last, count) = (next, count + 1);
         }
-        Some(Tally { first, last, count })
+        Some(CountedTimes { first, last, count })
     }
 
     /// The nominal times after `after` that are due after `floor` and up to `until`; none when there are none.
     #[must_use]
-    pub fn tally_due(&self, after: DateTime<Utc>, floor: DateTime<Utc>, until: DateTime<Utc>) -> Option<Tally> {
+    pub fn count_due(&self, after: DateTime<Utc>, floor: DateTime<Utc>, until: DateTime<Utc>) -> Option<CountedTimes> {
         // A delay is shorter than the jitter: what is nominal before `floor - jitter` is due before the floor, and so for `until`.
         let first = self
             .times_after(after.max(floor - self.jitter()))
             .take_while(|nominal| *nominal <= until)
             .find(|nominal| self.due(*nominal) > floor)
             .filter(|nominal| self.due(*nominal) <= until)?;
-        let sure = self.tally(first - TimeDelta::nanoseconds(1), until - self.jitter());
-        let mut times = sure.unwrap_or(Tally {
+        let sure = self.count_between(first - TimeDelta::nanoseconds(1), until - self.jitter());
+        let mut times = sure.unwrap_or(CountedTimes {
             first,
             last: first,
             count: 1,
@@ -218,7 +219,7 @@ impl Spec {
     }
 
     /// The times after `after` and up to `until` that exclusions remove, those together that have no other time of the spec between them.
-    pub fn excluded(&self, after: DateTime<Utc>, until: DateTime<Utc>) -> impl Iterator<Item = Tally> + use<> {
+    pub fn excluded(&self, after: DateTime<Utc>, until: DateTime<Utc>) -> impl Iterator<Item = CountedTimes> + use<> {
         let all = self.without_exclusions();
         let this = self.clone();
         let mut after = (!self.exclusions.is_empty()).then_some(after);
@@ -231,7 +232,7 @@ impl Spec {
                     after = any;
                     continue;
                 }
-                let removed = any.and_then(|_| all.tally(at, until.min(allowed - TimeDelta::seconds(1))));
+                let removed = any.and_then(|_| all.count_between(at, until.min(allowed - TimeDelta::seconds(1))));
                 after = removed.map(|r| r.last);
                 return removed;
             }
@@ -264,7 +265,7 @@ impl Spec {
             // Within one span the wall clock runs with UTC; the next one is looked at from its beginning.
             let first = civil.rem_euclid(apart);
             let known = searches.iter().position(|(of, _)| *of == first).unwrap_or_else(|| {
-                let candidates = Times::Every(apart, first);
+                let candidates = TimesOfDay::Every(apart, first);
                 searches.push((first, Search::new(&Calendar::ALWAYS, candidates, exclusions)));
                 searches.len() - 1
             });
@@ -279,7 +280,7 @@ impl Spec {
 ///
 /// # Errors
 /// `Usage` with what is wrong, where, and what to try.
-pub fn parts(written: &Written, zones: &dyn Zones) -> Result<Parts, Error> {
+pub fn parts(written: &SpecText, zones: &dyn Zones) -> Result<Parts, Error> {
     let mut calendars = Vec::new();
     let mut intervals = Vec::new();
     let spec_zone = written.time_zone.as_deref().filter(|z| !matches!(*z, "" | "UTC"));

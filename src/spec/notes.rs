@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Spec;
 use super::calendar::Calendar;
-use super::zone::{Change, Gap, Repeat};
+use super::zone::{Gap, OffsetChange, Repeat};
 
 /// How far ahead a schedule looks for what daylight saving does to it.
 const AHEAD: TimeDelta = TimeDelta::days(366);
@@ -14,12 +14,12 @@ impl Spec {
     #[must_use]
     pub fn note_on(&self, before: DateTime<Utc>, nominal: DateTime<Utc>) -> Option<String> {
         let at = nominal.timestamp();
-        let within = |c: &Change| self.within_bounds(c.at);
-        let skipped = |c: Change| self.first_in(&self.calendars, c.skipped()?).map(|civil| self.skipped(civil));
+        let within = |c: &OffsetChange| self.within_bounds(c.at);
+        let skipped = |c: OffsetChange| self.first_in(&self.calendars, c.skipped()?).map(|civil| self.skipped(civil));
         let note = self.zone.changes(before.timestamp(), at).filter(within).find_map(skipped);
         note.or_else(|| {
             let reach = 86_400;
-            let repeats = |c: &Change| {
+            let repeats = |c: &OffsetChange| {
                 c.repeated()
                     .is_some_and(|(from, to)| (from..to).contains(&(at + c.offset_at(at))))
             };
@@ -90,7 +90,7 @@ fn shown(civil: i64) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::written::Written;
+    use crate::spec::spec_text::SpecText;
     use crate::zoneinfo::ZoneInfo;
 
     #[test]
@@ -124,12 +124,12 @@ mod tests {
             ("*/5 * * * *", Gap::Skip, Repeat::Both, ""),
             ("30 2 * * MON", Gap::Skip, Repeat::Both, ""),
         ] {
-            let written = Written {
+            let written = SpecText {
                 cron: vec![cron.to_owned()],
                 time_zone: Some("Europe/Berlin".to_owned()),
                 dst_gap: gap,
                 dst_repeat: repeat,
-                ..Written::default()
+                ..SpecText::default()
             };
             let spec = Spec::compile(&written, "s", &ZoneInfo::compiled_in()).unwrap();
             let told = spec.transition_ahead("2026-11-22T12:00:00Z".parse().unwrap());

@@ -35,14 +35,14 @@ pub trait Zones {
 
 /// A change of the offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Change {
+pub(super) struct OffsetChange {
     /// The first Unix second after it.
     pub(super) at: i64,
     before: i64,
     after: i64,
 }
 
-impl Change {
+impl OffsetChange {
     /// The civil times that it skips: from the first to before the last.
     pub(super) fn skipped(self) -> Option<(i64, i64)> {
         (self.after > self.before).then_some((self.at + self.before, self.at + self.after))
@@ -218,8 +218,8 @@ impl Zone {
     }
 
     /// The changes of the offset after one Unix second and up to another.
-    pub(super) fn changes(&self, after: i64, until: i64) -> impl Iterator<Item = Change> + '_ {
-        let change = |w: &[Span]| Change {
+    pub(super) fn changes(&self, after: i64, until: i64) -> impl Iterator<Item = OffsetChange> + '_ {
+        let change = |w: &[Span]| OffsetChange {
             at: w[1].start,
             before: i64::from(w[0].offset),
             after: i64::from(w[1].offset),

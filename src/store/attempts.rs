@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::named_params;
 
 use super::Write;
-use super::rows::{Attempt as _, ms};
+use super::rows::{Context as _, ms};
 use super::runs::{NewRun, OpenRun};
 use crate::error::Error;
 use crate::machine::Process;
@@ -17,13 +17,13 @@ impl Write<'_> {
         const SQL: &str = "INSERT INTO run (workflow_id, origin, workflow, nominal_ms, due_ms, started_ms)
             VALUES (:workflow_id, 'start', :workflow, :now, :now, :now) RETURNING key, run_id";
         let workflow = self.workflow(&new.action)?;
-        let mut statement = self.0.0.prepare_cached(SQL).attempt("record the run")?;
+        let mut statement = self.0.0.prepare_cached(SQL).context("record the run")?;
         statement
             .query_row(
                 named_params! {":workflow_id": new.workflow_id, ":workflow": workflow, ":now": ms(now)},
                 |r| Ok((r.get("key")?, r.get("run_id")?)),
             )
-            .attempt("record the run")
+            .context("record the run")
     }
 
     /// Records that a run is to stop, and why; the stronger request stays.
@@ -35,11 +35,11 @@ impl Write<'_> {
             Stop::Cancel => "cancel",
             Stop::Terminate => "terminate",
         };
-        let mut statement = self.0.0.prepare_cached(SQL).attempt("record that the run is to stop")?;
+        let mut statement = self.0.0.prepare_cached(SQL).context("record that the run is to stop")?;
         statement
             .execute(named_params! {":key": run, ":stop": name, ":reason": reason})
             .map(|_| ())
-            .attempt("record that the run is to stop")
+            .context("record that the run is to stop")
     }
 
     /// Opens a run again at the step where it ended, with its attempts and its time counted anew; whether it was closed and not completed.
@@ -55,16 +55,16 @@ impl Write<'_> {
             FROM attempt WHERE attempt.run = :key AND attempt.position = run.position) WHERE key = :key";
         const RECOUNT: &str = "UPDATE run SET incidents = (SELECT count(*) FROM step WHERE run = :key AND status IN ('Failed', 'TimedOut')) WHERE key = :key";
         let what = "open the run again";
-        let mut statement = self.0.0.prepare_cached(REOPEN).attempt(what)?;
+        let mut statement = self.0.0.prepare_cached(REOPEN).context(what)?;
         let reopened = statement
             .execute(named_params! {":key": run, ":now": ms(now)})
-            .attempt(what)?;
+            .context(what)?;
         if reopened == 0 {
             return Ok(false);
         }
         for sql in [FORGET, ATTEMPTS, RECOUNT] {
-            let mut statement = self.0.0.prepare_cached(sql).attempt(what)?;
-            statement.execute(named_params! {":key": run}).attempt(what)?;
+            let mut statement = self.0.0.prepare_cached(sql).context(what)?;
+            statement.execute(named_params! {":key": run}).context(what)?;
         }
         Ok(true)
     }
@@ -89,19 +89,19 @@ impl Write<'_> {
         if let Some(step) = &change.step {
             const SQL: &str =
                 "INSERT INTO step (run, position, status, result, closed_ms) VALUES (:run, :position, :status, :result, :now)";
-            let mut statement = self.0.0.prepare_cached(SQL).attempt("record the step")?;
+            let mut statement = self.0.0.prepare_cached(SQL).context("record the step")?;
             statement
                 .execute(named_params! {
                     ":run": run.row.key, ":position": step.position, ":status": step.status.name(), ":result": step.result, ":now": ms(now),
                 })
-                .attempt("record the step")?;
+                .context("record the step")?;
         }
         if change.step.as_ref().is_some_and(|s| s.incident.is_some()) {
             const SQL: &str = "UPDATE run SET incidents = incidents + 1 WHERE key = :key";
-            let mut statement = self.0.0.prepare_cached(SQL).attempt("count the incident")?;
+            let mut statement = self.0.0.prepare_cached(SQL).context("count the incident")?;
             statement
                 .execute(named_params! {":key": run.row.key})
-                .attempt("count the incident")?;
+                .context("count the incident")?;
         }
         if let Some(closed) = &change.run {
             self.close_run(run.row.key, &change.progress, closed, now)?;
@@ -111,9 +111,9 @@ impl Write<'_> {
 
     fn insert_attempt(&self, run: i64, position: usize, number: u32, now: DateTime<Utc>) -> Result<(), Error> {
         const SQL: &str = "INSERT INTO attempt (run, position, number, started_ms) VALUES (:run, :position, :number, :now)";
-        let mut statement = self.0.0.prepare_cached(SQL).attempt("record the attempt")?;
+        let mut statement = self.0.0.prepare_cached(SQL).context("record the attempt")?;
         let done = statement.execute(named_params! {":run": run, ":position": position, ":number": number, ":now": ms(now)});
-        done.map(|_| ()).attempt("record the attempt")
+        done.map(|_| ()).context("record the attempt")
     }
 
     fn end_attempt(&self, run: &OpenRun, result: &AttemptResult) -> Result<(), Error> {
@@ -123,7 +123,7 @@ impl Write<'_> {
         const OUTPUT: &str = "INSERT INTO output (run, position, number, bytes) VALUES (:run, :position, :number, :bytes)";
         let (position, number) = (run.progress.position, run.progress.attempts);
         let failure = result.ending.failure();
-        let mut statement = self.0.0.prepare_cached(SQL).attempt("record the attempt's end")?;
+        let mut statement = self.0.0.prepare_cached(SQL).context("record the attempt's end")?;
         statement
             .execute(named_params! {
                 ":run": run.row.key,
@@ -136,12 +136,12 @@ impl Write<'_> {
                 ":status_code": result.status_code,
                 ":exit_code": result.exit_code,
             })
-            .attempt("record the attempt's end")?;
+            .context("record the attempt's end")?;
         if !result.output.is_empty() {
-            let mut statement = self.0.0.prepare_cached(OUTPUT).attempt("record the output")?;
+            let mut statement = self.0.0.prepare_cached(OUTPUT).context("record the output")?;
             statement
                 .execute(named_params! {":run": run.row.key, ":position": position, ":number": number, ":bytes": result.output})
-                .attempt("record the output")?;
+                .context("record the output")?;
         }
         Ok(())
     }
@@ -157,7 +157,7 @@ impl Write<'_> {
             Phase::Waiting { until } => ("waiting", Some(until)),
             Phase::Running { since } => ("running", Some(since)),
         };
-        let mut statement = self.0.0.prepare_cached(SQL).attempt(what)?;
+        let mut statement = self.0.0.prepare_cached(SQL).context(what)?;
         statement
             .execute(named_params! {
                 ":key": run,
@@ -170,7 +170,7 @@ impl Write<'_> {
                 ":phase_ms": phase_at.map(ms),
             })
             .map(|_| ())
-            .attempt(what)
+            .context(what)
     }
 
     fn close_run(&self, run: i64, progress: &Progress, closed: &RunClosed, now: DateTime<Utc>) -> Result<(), Error> {
@@ -178,7 +178,7 @@ impl Write<'_> {
             "UPDATE run SET status = :status, reason = :reason, closed_ms = :now, position = :position, attempts = :attempts,
             lost = :lost, lost_in_a_row = :lost_in_a_row, step_started_ms = :step_started, phase = 'ready', phase_ms = NULL
             WHERE key = :key";
-        let mut statement = self.0.0.prepare_cached(SQL).attempt("close the run")?;
+        let mut statement = self.0.0.prepare_cached(SQL).context("close the run")?;
         statement
             .execute(named_params! {
                 ":key": run,
@@ -192,31 +192,31 @@ impl Write<'_> {
                 ":step_started": progress.step_started.map(ms),
             })
             .map(|_| ())
-            .attempt("close the run")
+            .context("close the run")
     }
 
     /// Records which process an attempt runs in, so that it can be ended should this server die.
     pub(crate) fn record_process(&self, run: i64, position: usize, number: u32, process: &Process) -> Result<(), Error> {
         const SQL: &str = "UPDATE attempt SET pid = :pid, pid_started = :started, boot = :boot
             WHERE run = :run AND position = :position AND number = :number AND outcome IS NULL";
-        let mut statement = self.0.0.prepare_cached(SQL).attempt("record the process")?;
+        let mut statement = self.0.0.prepare_cached(SQL).context("record the process")?;
         statement
             .execute(named_params! {
                 ":run": run, ":position": position, ":number": number,
                 ":pid": process.pid, ":started": process.started, ":boot": process.boot,
             })
             .map(|_| ())
-            .attempt("record the process")
+            .context("record the process")
     }
 
     /// Pauses a schedule because a run of it failed; whether it was going.
     pub(crate) fn pause_for_failure(&self, schedule: i64, note: &str, now: DateTime<Utc>) -> Result<bool, Error> {
         const SQL: &str =
             "UPDATE schedule SET paused = 1, paused_ms = :now, note = :note, updated_ms = :now WHERE key = :key AND paused = 0";
-        let mut statement = self.0.0.prepare_cached(SQL).attempt("pause the schedule")?;
+        let mut statement = self.0.0.prepare_cached(SQL).context("pause the schedule")?;
         let changed = statement
             .execute(named_params! {":key": schedule, ":note": note, ":now": ms(now)})
-            .attempt("pause the schedule")?;
+            .context("pause the schedule")?;
         Ok(changed == 1)
     }
 }

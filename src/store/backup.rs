@@ -7,7 +7,7 @@ use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, named_params};
 
 use super::open::create;
-use super::rows::Attempt as _;
+use super::rows::Context as _;
 use super::{Store, migrations};
 use crate::error::{Error, Kind};
 use crate::machine;
@@ -29,7 +29,7 @@ impl Store {
         let copied = self
             .connection
             .execute("VACUUM INTO :to", named_params! {":to": Name(&unfinished)})
-            .attempt(&format!("write the backup `{shown}`"))
+            .context(&format!("write the backup `{shown}`"))
             .and_then(|_| check_copy(&unfinished, &shown, version))
             .and_then(|()| std::fs::File::open(&unfinished).and_then(|f| f.sync_all()).map_err(failed))
             .and_then(|()| {
@@ -64,10 +64,10 @@ impl ToSql for Name<'_> {
 fn check_copy(backup: &Path, shown: &str, version: i64) -> Result<(), Error> {
     let what = format!("check the backup `{shown}`");
     let named = std::path::absolute(backup).unwrap_or_else(|_| backup.to_owned());
-    let connection = Connection::open_with_flags(named, OpenFlags::SQLITE_OPEN_READ_ONLY).attempt(&what)?;
+    let connection = Connection::open_with_flags(named, OpenFlags::SQLITE_OPEN_READ_ONLY).context(&what)?;
     let found: String = connection
         .query_row("PRAGMA integrity_check(1)", [], |r| r.get(0))
-        .attempt(&what)?;
+        .context(&what)?;
     let broken = |why: String| {
         Err(Error::new(
             Kind::System,

@@ -4,9 +4,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{OptionalExtension as _, named_params};
 
 use super::Write;
-use super::rows::{Attempt as _, ms};
+use super::rows::{Context as _, ms};
 use crate::error::Error;
-use crate::schedule::refusal::{Outcome, Reason};
+use crate::schedule::not_started::{Outcome, Reason};
 
 /// A schedule that starts at boot.
 struct AtBoot {
@@ -23,11 +23,11 @@ impl Write<'_> {
         const NOTE: &str =
             "INSERT INTO meta (name, value) VALUES ('boot', :boot) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
         let what = "note the boot of the machine";
-        let last: Option<String> = self.0.0.query_row(LAST, [], |r| r.get("value")).optional().attempt(what)?;
+        let last: Option<String> = self.0.0.query_row(LAST, [], |r| r.get("value")).optional().context(what)?;
         if boot.is_empty() || last.as_deref() == Some(boot) {
             return Ok(0);
         }
-        self.0.0.execute(NOTE, named_params! {":boot": boot}).attempt(what)?;
+        self.0.0.execute(NOTE, named_params! {":boot": boot}).context(what)?;
         let mut started = 0;
         for schedule in self.at_boot(booted)? {
             match (schedule.paused, schedule.exhausted) {
@@ -46,7 +46,7 @@ impl Write<'_> {
         const SQL: &str = "SELECT s.key, s.paused, p.remaining FROM schedule s JOIN progress p ON p.schedule = s.key
             WHERE s.created_ms < :booted AND json_extract(s.spec, '$.at_boot') = 1 ORDER BY s.key";
         let what = "look for what starts at boot";
-        let mut statement = self.0.0.prepare(SQL).attempt(what)?;
+        let mut statement = self.0.0.prepare(SQL).context(what)?;
         let rows = statement.query_map(named_params! {":booted": ms(booted)}, |r| {
             let remaining: Option<u64> = r.get("remaining")?;
             Ok(AtBoot {
@@ -55,7 +55,7 @@ impl Write<'_> {
                 exhausted: remaining == Some(0),
             })
         });
-        rows.attempt(what)?.collect::<rusqlite::Result<_>>().attempt(what)
+        rows.context(what)?.collect::<rusqlite::Result<_>>().context(what)
     }
 
     /// The start waits its turn like any other; the ticker decides it at once.
@@ -76,6 +76,6 @@ impl Write<'_> {
             .0
             .execute(SQL, values)
             .map(|_| ())
-            .attempt("record why nothing starts at boot")
+            .context("record why nothing starts at boot")
     }
 }

@@ -4,22 +4,20 @@ use chrono::{DateTime, Utc};
 use rusqlite::named_params;
 
 use super::Write;
-use super::rows::{Attempt as _, count, ms, to_json};
-use super::schedules::Shown;
+use super::rows::{Context as _, count, ms, to_json};
+use super::schedules::SpecSummary;
 use crate::error::Error;
 use crate::names::ScheduleId;
-use crate::run::written::Action;
-use crate::schedule::{Declared, Policies, State};
-use crate::spec::written::Written;
+use crate::run::step_text::Action;
+use crate::schedule::{Declared, Definition, State};
 
-/// A schedule to be put on file.
-#[derive(Debug)]
+/// A schedule to be recorded.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct NewSchedule<'a> {
     pub(crate) id: &'a ScheduleId,
-    pub(crate) spec: &'a Written,
-    pub(crate) action: &'a Action,
-    pub(crate) policies: Policies,
+    pub(crate) definition: &'a Definition,
     pub(crate) state: &'a State,
+    /// Its next due time.
     pub(crate) next: Option<DateTime<Utc>>,
 }
 
@@ -33,11 +31,11 @@ impl Write<'_> {
             .0
             .prepare_cached(INSERT)
             .and_then(|mut s| s.execute(named_params! {":json": text}))
-            .attempt("record the steps")?;
-        let mut statement = self.0.0.prepare_cached(SELECT).attempt("record the steps")?;
+            .context("record the steps")?;
+        let mut statement = self.0.0.prepare_cached(SELECT).context("record the steps")?;
         statement
             .query_row(named_params! {":json": text}, |r| r.get("key"))
-            .attempt("record the steps")
+            .context("record the steps")
     }
 
     /// Puts a schedule on file; its times up to `now` are nobody's.
@@ -51,12 +49,12 @@ impl Write<'_> {
             VALUES (:schedule, :now, :now, :next, :remaining)";
         self.define(SQL, None, new, now)?;
         let key = self.0.0.last_insert_rowid();
-        let mut statement = self.0.0.prepare_cached(PROGRESS).attempt("record the schedule")?;
+        let mut statement = self.0.0.prepare_cached(PROGRESS).context("record the schedule")?;
         statement
             .execute(named_params! {
                 ":schedule": key, ":now": ms(now), ":next": new.next.map(ms), ":remaining": new.state.remaining_actions.map(count),
             })
-            .attempt("record the schedule")?;
+            .context("record the schedule")?;
         self.attend(key, new.next)?;
         Ok(key)
     }
@@ -82,15 +80,15 @@ impl Write<'_> {
             AND at_ms = (SELECT attention_ms FROM progress WHERE schedule = :schedule)";
         const INSERT: &str = "INSERT INTO due (at_ms, schedule) VALUES (:at, :schedule)";
         let what = "record when it is due";
-        let mut statement = self.0.0.prepare_cached(FORGET).attempt(what)?;
-        statement.execute(named_params! {":schedule": schedule}).attempt(what)?;
-        note().attempt(what)?;
+        let mut statement = self.0.0.prepare_cached(FORGET).context(what)?;
+        statement.execute(named_params! {":schedule": schedule}).context(what)?;
+        note().context(what)?;
         let Some(at) = attention.map(ms) else { return Ok(()) };
-        let mut statement = self.0.0.prepare_cached(INSERT).attempt(what)?;
+        let mut statement = self.0.0.prepare_cached(INSERT).context(what)?;
         statement
             .execute(named_params! {":schedule": schedule, ":at": at})
             .map(|_| ())
-            .attempt(what)
+            .context(what)
     }
 
     /// Keeps the definition that was in force up to `until` beside the times of it that are undecided.
@@ -99,19 +97,19 @@ impl Write<'_> {
             "INSERT INTO epoch (schedule, until_ms, spec, workflow, workflow_id, overlap, catchup_window_ms, paused, paused_ms, note, remaining)
             SELECT s.key, :until, s.spec, s.workflow, s.workflow_id, s.overlap, s.catchup_window_ms, s.paused, s.paused_ms, s.note, p.remaining
             FROM schedule s JOIN progress p ON p.schedule = s.key WHERE s.key = :key";
-        let mut statement = self.0.0.prepare_cached(SQL).attempt("keep the definition")?;
+        let mut statement = self.0.0.prepare_cached(SQL).context("keep the definition")?;
         let done = statement.execute(named_params! {":key": schedule, ":until": ms(until)});
-        done.map(|_| ()).attempt("keep the definition")
+        done.map(|_| ()).context("keep the definition")
     }
 
     /// Due times up to `floor` are nobody's.
     pub(crate) fn raise_floor(&self, schedule: i64, floor: DateTime<Utc>) -> Result<(), Error> {
         const SQL: &str = "UPDATE progress SET floor_ms = max(floor_ms, :floor) WHERE schedule = :key";
-        let mut statement = self.0.0.prepare_cached(SQL).attempt("record the change")?;
+        let mut statement = self.0.0.prepare_cached(SQL).context("record the change")?;
         statement
             .execute(named_params! {":key": schedule, ":floor": ms(floor)})
             .map(|_| ())
-            .attempt("record the change")
+            .context("record the change")
     }
 
     /// Replaces what a schedule is.
@@ -129,43 +127,43 @@ impl Write<'_> {
                 AND s.key = :key AND s.spec <> :spec";
         const PROGRESS: &str = "UPDATE progress SET next_ms = :next, remaining = :remaining WHERE schedule = :key";
         let what = "record the update";
-        let spec = to_json("spec", new.spec)?;
-        let mut statement = self.0.0.prepare_cached(KEEP).attempt(what)?;
+        let spec = to_json("spec", &new.definition.spec)?;
+        let mut statement = self.0.0.prepare_cached(KEEP).context(what)?;
         statement
             .execute(named_params! {":key": key, ":spec": spec, ":now": ms(now)})
-            .attempt(what)?;
-        let mut statement = self.0.0.prepare_cached(KEEP_FOR_BACKFILLS).attempt(what)?;
-        statement.execute(named_params! {":key": key, ":spec": spec}).attempt(what)?;
+            .context(what)?;
+        let mut statement = self.0.0.prepare_cached(KEEP_FOR_BACKFILLS).context(what)?;
+        statement.execute(named_params! {":key": key, ":spec": spec}).context(what)?;
         self.define(SQL, Some(key), new, now)?;
-        let mut statement = self.0.0.prepare_cached(PROGRESS).attempt(what)?;
+        let mut statement = self.0.0.prepare_cached(PROGRESS).context(what)?;
         let remaining = new.state.remaining_actions.map(count);
         let done = statement.execute(named_params! {":key": key, ":next": new.next.map(ms), ":remaining": remaining});
-        done.map(|_| ()).attempt(what)
+        done.map(|_| ()).context(what)
     }
 
     /// Runs the statement that puts a definition into the row `key`; none: a new one.
     fn define(&self, sql: &str, key: Option<i64>, new: &NewSchedule<'_>, now: DateTime<Utc>) -> Result<(), Error> {
         let what = "record the definition";
-        let workflow = self.workflow(new.action)?;
-        let shown = Shown::of(new.spec);
-        let mut statement = self.0.0.prepare_cached(sql).attempt(what)?;
+        let workflow = self.workflow(&new.definition.action)?;
+        let shown = SpecSummary::of(&new.definition.spec);
+        let mut statement = self.0.0.prepare_cached(sql).context(what)?;
         let done = statement.execute(named_params! {
             ":key": key,
             ":id": new.id.as_str(),
-            ":spec": to_json("spec", new.spec)?,
+            ":spec": to_json("spec", &new.definition.spec)?,
             ":spec_text": shown.spec_text,
             ":time_zone": shown.time_zone,
             ":jitter": shown.jitter,
             ":workflow": workflow,
-            ":workflow_id": new.action.workflow_id.as_deref().unwrap_or(new.id.as_str()),
-            ":overlap": new.policies.overlap.name(),
-            ":catchup": count(new.policies.catchup_window_ms),
-            ":pause_on_failure": new.policies.pause_on_failure,
+            ":workflow_id": new.definition.action.workflow_id.as_deref().unwrap_or(new.id.as_str()),
+            ":overlap": new.definition.policies.overlap.name(),
+            ":catchup": count(new.definition.policies.catchup_window_ms),
+            ":pause_on_failure": new.definition.policies.pause_on_failure,
             ":note": new.state.note,
             ":paused": new.state.paused,
             ":now": ms(now),
         });
-        done.map(|_| ()).attempt(what)
+        done.map(|_| ()).context(what)
     }
 
     /// Keeps whose a schedule is, and what is said of its state there.
@@ -173,10 +171,10 @@ impl Write<'_> {
         const SQL: &str = "UPDATE schedule SET source = :source, declared = :declared
             WHERE key = :key AND (source IS NOT :source OR declared IS NOT :declared)";
         let what = "record where the schedule is defined";
-        let mut statement = self.0.0.prepare_cached(SQL).attempt(what)?;
+        let mut statement = self.0.0.prepare_cached(SQL).context(what)?;
         let declared = to_json("state", declared)?;
         let done = statement.execute(named_params! {":key": key, ":source": source, ":declared": declared});
-        done.map(|_| ()).attempt(what)
+        done.map(|_| ()).context(what)
     }
 
     /// Takes a schedule off the file; its runs stay, its incidents are resolved. Returns how many runs are still open.
@@ -184,10 +182,10 @@ impl Write<'_> {
         const SQL: &str = "DELETE FROM schedule WHERE key = :key";
         self.resolve_incidents_of(key, now)?;
         let open = self.count_running(key)?;
-        let mut statement = self.0.0.prepare_cached(SQL).attempt("delete the schedule")?;
+        let mut statement = self.0.0.prepare_cached(SQL).context("delete the schedule")?;
         statement
             .execute(named_params! {":key": key})
-            .attempt("delete the schedule")?;
+            .context("delete the schedule")?;
         Ok(open)
     }
 }

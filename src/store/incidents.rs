@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, Row, named_params};
 
-use super::rows::{Attempt as _, at, at_opt, ms};
+use super::rows::{Context as _, at, at_opt, ms};
 use super::runs::RunRow;
 use super::{Read, Write};
 use crate::error::Error;
@@ -71,42 +71,42 @@ impl Read<'_> {
         let sql = format!(
             "{INCIDENT} WHERE (:all OR i.status <> 'resolved') AND (:target IS NULL OR i.step = :target) ORDER BY i.id DESC"
         );
-        let mut statement = self.0.prepare_cached(&sql).attempt("list the incidents")?;
+        let mut statement = self.0.prepare_cached(&sql).context("list the incidents")?;
         let rows = statement.query_map(named_params! {":all": all, ":target": target}, incident);
-        rows.attempt("list the incidents")?
+        rows.context("list the incidents")?
             .collect::<rusqlite::Result<_>>()
-            .attempt("list the incidents")
+            .context("list the incidents")
     }
 
     /// One incident.
     pub(crate) fn incident(&self, id: i64) -> Result<Option<IncidentRow>, Error> {
         let sql = format!("{INCIDENT} WHERE i.id = :id");
-        let mut statement = self.0.prepare_cached(&sql).attempt("look for the incident")?;
+        let mut statement = self.0.prepare_cached(&sql).context("look for the incident")?;
         statement
             .query_row(named_params! {":id": id}, incident)
             .optional()
-            .attempt("look for the incident")
+            .context("look for the incident")
     }
 
     /// The failures of an incident, oldest first.
     pub(crate) fn occurrences(&self, incident: i64) -> Result<Vec<OccurrenceRow>, Error> {
         const SQL: &str = "SELECT run_id, target_name, target_url, status_code, error, error_type, elapsed_ms, detected_ms
             FROM occurrence WHERE incident = :incident ORDER BY number";
-        let mut statement = self.0.prepare_cached(SQL).attempt("read the incident")?;
+        let mut statement = self.0.prepare_cached(SQL).context("read the incident")?;
         let rows = statement.query_map(named_params! {":incident": incident}, occurrence);
-        rows.attempt("read the incident")?
+        rows.context("read the incident")?
             .collect::<rusqlite::Result<_>>()
-            .attempt("read the incident")
+            .context("read the incident")
     }
 
     /// How many incidents are not resolved.
     pub(crate) fn open_incidents(&self) -> Result<u64, Error> {
         const SQL: &str = "SELECT count(*) AS n FROM incident WHERE status <> 'resolved'";
-        let mut statement = self.0.prepare_cached(SQL).attempt("count the incidents")?;
+        let mut statement = self.0.prepare_cached(SQL).context("count the incidents")?;
         statement
             .query_row([], |r| r.get::<_, i64>("n"))
             .map(i64::unsigned_abs)
-            .attempt("count the incidents")
+            .context("count the incidents")
     }
 }
 
@@ -126,7 +126,7 @@ impl Write<'_> {
         const SQL: &str =
             "UPDATE incident SET status = 'acked', note = coalesce(:note, note) WHERE id = :id AND status <> 'resolved'";
         let done = self.0.0.execute(SQL, named_params! {":id": id, ":note": note});
-        done.map(|_| ()).attempt("note that the incident was seen")
+        done.map(|_| ()).context("note that the incident was seen")
     }
 
     /// Resolves an incident that is not.
@@ -137,7 +137,7 @@ impl Write<'_> {
             .0
             .0
             .execute(SQL, named_params! {":id": id, ":note": note, ":now": ms(now)});
-        done.map(|_| ()).attempt("resolve the incident")
+        done.map(|_| ()).context("resolve the incident")
     }
 
     /// Counts a failure: in the open incident of its schedule and step, or in a new one. Returns its id and its count.
@@ -159,17 +159,17 @@ impl Write<'_> {
         let owner = owner(run);
         let (name, url) = target;
         let what = "record the incident";
-        let mut statement = self.0.0.prepare_cached(OPEN).attempt(what)?;
+        let mut statement = self.0.0.prepare_cached(OPEN).context(what)?;
         statement
             .execute(named_params! {":owner": owner, ":step": name, ":schedule_id": run.schedule_id})
-            .attempt(what)?;
-        let mut statement = self.0.0.prepare_cached(COUNT).attempt(what)?;
+            .context(what)?;
+        let mut statement = self.0.0.prepare_cached(COUNT).context(what)?;
         let (id, number): (i64, i64) = statement
             .query_row(named_params! {":owner": owner, ":step": name}, |r| {
                 Ok((r.get("id")?, r.get("count")?))
             })
-            .attempt(what)?;
-        let mut statement = self.0.0.prepare_cached(OCCURRENCE).attempt(what)?;
+            .context(what)?;
+        let mut statement = self.0.0.prepare_cached(OCCURRENCE).context(what)?;
         statement
             .execute(named_params! {
                 ":incident": id,
@@ -184,7 +184,7 @@ impl Write<'_> {
                 ":elapsed": measured.1,
                 ":now": ms(now),
             })
-            .attempt(what)?;
+            .context(what)?;
         Ok((id, number.unsigned_abs()))
     }
 
@@ -192,9 +192,9 @@ impl Write<'_> {
     pub(super) fn resolve_incidents_of(&self, schedule: i64, now: DateTime<Utc>) -> Result<(), Error> {
         const SQL: &str =
             "UPDATE incident SET status = 'resolved', resolved_ms = :now WHERE owner = :owner AND status <> 'resolved'";
-        let mut statement = self.0.0.prepare_cached(SQL).attempt("resolve the incidents")?;
+        let mut statement = self.0.0.prepare_cached(SQL).context("resolve the incidents")?;
         let done = statement.execute(named_params! {":owner": owner_of_schedule(schedule), ":now": ms(now)});
-        done.map(|_| ()).attempt("resolve the incidents")
+        done.map(|_| ()).context("resolve the incidents")
     }
 
     /// Resolves the open incident of a step that has succeeded; its id, where there was one.
@@ -203,13 +203,13 @@ impl Write<'_> {
         const OPEN: &str = "SELECT id FROM incident WHERE owner = :owner AND step = :step AND status <> 'resolved'";
         const SQL: &str = "UPDATE incident SET status = 'resolved', resolved_ms = :now WHERE id = :id";
         let what = "resolve the incident";
-        let mut statement = self.0.0.prepare_cached(OPEN).attempt(what)?;
+        let mut statement = self.0.0.prepare_cached(OPEN).context(what)?;
         let found = statement.query_row(named_params! {":owner": owner(run), ":step": step}, |r| r.get("id"));
-        let Some(id) = found.optional().attempt(what)? else {
+        let Some(id) = found.optional().context(what)? else {
             return Ok(None);
         };
-        let mut statement = self.0.0.prepare_cached(SQL).attempt(what)?;
-        statement.execute(named_params! {":id": id, ":now": ms(now)}).attempt(what)?;
+        let mut statement = self.0.0.prepare_cached(SQL).context(what)?;
+        statement.execute(named_params! {":id": id, ":now": ms(now)}).context(what)?;
         Ok(Some(id))
     }
 }

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::rows::Attempt as _;
+use super::rows::Context as _;
 use crate::error::{Error, Kind};
 
 /// Marks a file as tempo's: "temp" in ASCII.
@@ -24,7 +24,7 @@ pub(super) fn migrate(connection: &mut Connection, shown: &str) -> Result<(), Er
     }
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Exclusive)
-        .attempt(&format!("lock `{shown}`"))?;
+        .context(&format!("lock `{shown}`"))?;
     let found = version(&transaction)?;
     if application(&transaction)? != APPLICATION_ID && !is_empty(&transaction)? {
         return Err(Error::new(
@@ -49,29 +49,29 @@ pub(super) fn migrate(connection: &mut Connection, shown: &str) -> Result<(), Er
     {
         transaction
             .execute_batch(sql)
-            .attempt(&format!("bring `{shown}` to version {} of the file", index + 1))?;
+            .context(&format!("bring `{shown}` to version {} of the file", index + 1))?;
     }
     transaction
         .pragma_update(None, "application_id", APPLICATION_ID)
-        .attempt("mark the database as tempo's")?;
+        .context("mark the database as tempo's")?;
     transaction
         .pragma_update(None, "user_version", newest)
-        .attempt("record the version of the file")?;
+        .context("record the version of the file")?;
     transaction
         .commit()
-        .attempt(&format!("bring `{shown}` to version {newest} of the file"))
+        .context(&format!("bring `{shown}` to version {newest} of the file"))
 }
 
 pub(super) fn version(connection: &Connection) -> Result<i64, Error> {
     connection
         .pragma_query_value(None, "user_version", |r| r.get(0))
-        .attempt("read the version of the file")
+        .context("read the version of the file")
 }
 
 fn application(connection: &Connection) -> Result<i64, Error> {
     connection
         .pragma_query_value(None, "application_id", |r| r.get(0))
-        .attempt("read whose file it is")
+        .context("read whose file it is")
 }
 
 fn is_empty(connection: &Connection) -> Result<bool, Error> {
@@ -79,14 +79,14 @@ fn is_empty(connection: &Connection) -> Result<bool, Error> {
     connection
         .query_row(SQL, [], |r| r.get::<_, i64>("n"))
         .map(|n| n == 0)
-        .attempt("read the tables of the file")
+        .context("read the tables of the file")
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
-    use crate::store::faulty::{self, Fault};
+    use crate::store::failing_vfs::{self, Failure};
     use crate::store::{Missing, RunFilter, Store};
 
     /// What a person would miss: schedules, runs, and whether the whole file is sound.
@@ -110,18 +110,18 @@ mod tests {
             };
             begin();
             let (whole, operations) = {
-                let _disk = faulty::arm(None);
+                let _disk = failing_vfs::arm(None);
                 let whole = told(&Store::open(&file, Missing::Refuse).unwrap());
-                (whole, faulty::operations())
+                (whole, failing_vfs::operations())
             };
             assert!(operations > 10 && !whole.0.is_empty(), "{version}: {operations}");
             for at in 1..=operations {
-                for fault in [Fault::PowerCut, Fault::TornPowerCut, Fault::IoError, Fault::Full] {
+                for fault in [Failure::PowerCut, Failure::TornPowerCut, Failure::IoError, Failure::Full] {
                     begin();
-                    let _disk = faulty::arm(Some((at, fault)));
+                    let _disk = failing_vfs::arm(Some((at, fault)));
                     // It may fail; what counts is what the next one finds.
                     drop(Store::open(&file, Missing::Refuse));
-                    faulty::restore(&file);
+                    failing_vfs::restore(&file);
                     let again =
                         Store::open(&file, Missing::Refuse).unwrap_or_else(|e| panic!("{version}, {fault:?} at {at}: {e}"));
                     assert_eq!(told(&again), whole, "{version}, {fault:?} at {at} of {operations}");

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::identity::{Files, with_suffix};
 use super::lock::refuse_displaced;
-use super::rows::Attempt as _;
+use super::rows::Context as _;
 use super::{Read, Write, migrations};
 use crate::clock::{Stopwatch, pause};
 use crate::error::{Error, Kind};
@@ -68,7 +68,7 @@ impl Store {
                     .hint("It is made by the first `tempo schedule create`; `--db` or `TEMPO_DB` names another."));
             }
             if missing == Missing::ShowNothing {
-                let mut connection = Connection::open_in_memory().attempt("open an empty database")?;
+                let mut connection = Connection::open_in_memory().context("open an empty database")?;
                 migrations::migrate(&mut connection, &shown)?;
                 return Ok(Self {
                     connection,
@@ -84,15 +84,15 @@ impl Store {
         #[cfg(not(test))]
         let opened = Connection::open_with_flags(named, flags);
         #[cfg(test)]
-        let opened = super::faulty::open(&named, flags);
-        let mut connection = opened.attempt(&format!("open `{shown}`"))?;
+        let opened = super::failing_vfs::open(&named, flags);
+        let mut connection = opened.context(&format!("open `{shown}`"))?;
         connection
             .busy_handler(Some(wait_for_turn))
-            .attempt("wait for the database")?;
-        let read_only = connection.is_readonly("main").attempt(&format!("open `{shown}`"))?;
+            .context("wait for the database")?;
+        let read_only = connection.is_readonly("main").context(&format!("open `{shown}`"))?;
         connection
             .pragma_query_value(None, "schema_version", |_| Ok(()))
-            .attempt(&format!("read `{shown}`"))?;
+            .context(&format!("read `{shown}`"))?;
         if read_only {
             return Err(Error::new(Kind::System, format_args!("the database `{shown}` is read-only"))
                 .hint("Check who owns the file and its folder; tempo writes even when it only shows."));
@@ -112,17 +112,17 @@ impl Store {
             connection
                 .pragma_update_and_check(None, pragma, value, |_| Ok(()))
                 .or_else(ignore_no_row)
-                .attempt("set up the database")?;
+                .context("set up the database")?;
         }
         // A plan does not depend on the values asked for: else SQLite parses a statement anew whenever a value changes.
         connection
             .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
-            .attempt("set up the database")?;
+            .context("set up the database")?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         // A first read: from now on the log and its index are there, and stay as long as this connection.
         connection
             .pragma_query_value(None, "schema_version", |_| Ok(()))
-            .attempt(&format!("read `{shown}`"))?;
+            .context(&format!("read `{shown}`"))?;
         Ok(Self {
             connection,
             path: path.to_owned(),
@@ -144,7 +144,7 @@ impl Store {
         }
         self.connection
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(None))
-            .attempt("write the log back into the database")
+            .context("write the log back into the database")
     }
 
     /// The first of the files that were opened that is not in its place any more: deleted, moved or replaced.
@@ -167,11 +167,11 @@ impl Store {
         let mut statement = self
             .connection
             .prepare("PRAGMA integrity_check")
-            .attempt("check the database")?;
+            .context("check the database")?;
         let rows = statement
             .query_map([], |r| r.get::<_, String>(0))
-            .attempt("check the database")?;
-        let lines: Vec<String> = rows.collect::<rusqlite::Result<_>>().attempt("check the database")?;
+            .context("check the database")?;
+        let lines: Vec<String> = rows.collect::<rusqlite::Result<_>>().context("check the database")?;
         Ok(lines.into_iter().filter(|l| l != "ok").collect())
     }
 
@@ -182,9 +182,9 @@ impl Store {
 
     /// Asks, all of it from one state of the file.
     pub(crate) fn read<T>(&self, ask: impl FnOnce(&Read<'_>) -> Result<T, Error>) -> Result<T, Error> {
-        let transaction = self.connection.unchecked_transaction().attempt("begin to read")?;
+        let transaction = self.connection.unchecked_transaction().context("begin to read")?;
         let found = ask(&Read(&transaction));
-        transaction.finish().attempt("end reading")?;
+        transaction.finish().context("end reading")?;
         found
     }
 
@@ -192,7 +192,7 @@ impl Store {
     pub(crate) fn write<T>(&mut self, change: impl FnOnce(&Write<'_>) -> Result<T, Error>) -> Result<T, Error> {
         let transaction = self.begin()?;
         let done = change(&Write(Read(&transaction)))?;
-        transaction.commit().attempt("write to the database")?;
+        transaction.commit().context("write to the database")?;
         self.refuse_displaced()?;
         Ok(done)
     }
@@ -202,30 +202,30 @@ impl Store {
     pub(super) fn write_group(&mut self, changes: usize, mut change: impl FnMut(usize, &Write<'_>) -> bool) -> Result<(), Error> {
         let transaction = self.begin()?;
         if (0..changes).all(|index| change(index, &Write(Read(&transaction)))) {
-            transaction.commit().attempt("write to the database")?;
+            transaction.commit().context("write to the database")?;
             return self.refuse_displaced();
         }
-        transaction.rollback().attempt("undo a change")?;
+        transaction.rollback().context("undo a change")?;
         if changes == 1 {
             return Ok(());
         }
         let mut transaction = self.begin()?;
         for index in 0..changes {
-            let savepoint = transaction.savepoint().attempt("begin a change")?;
+            let savepoint = transaction.savepoint().context("begin a change")?;
             if change(index, &Write(Read(&savepoint))) {
-                savepoint.commit().attempt("end a change")?;
+                savepoint.commit().context("end a change")?;
             } else {
-                savepoint.finish().attempt("undo a change")?;
+                savepoint.finish().context("undo a change")?;
             }
         }
-        transaction.commit().attempt("write to the database")?;
+        transaction.commit().context("write to the database")?;
         self.refuse_displaced()
     }
 
     fn begin(&mut self) -> Result<Transaction<'_>, Error> {
         self.connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
-            .attempt("begin to write")
+            .context("begin to write")
     }
 
     /// A number that changes whenever another connection has changed the file; costs microseconds.
@@ -234,10 +234,10 @@ impl Store {
         let mut statement = self
             .connection
             .prepare_cached("PRAGMA data_version")
-            .attempt("ask whether the database has changed")?;
+            .context("ask whether the database has changed")?;
         statement
             .query_row([], |r| r.get(0))
-            .attempt("ask whether the database has changed")
+            .context("ask whether the database has changed")
     }
 }
 

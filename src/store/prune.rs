@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::named_params;
 
-use super::rows::{Attempt as _, at_opt, count, ms};
+use super::rows::{Context as _, at_opt, count, ms};
 use super::{Read, Write};
 use crate::error::Error;
 
@@ -42,7 +42,7 @@ impl Read<'_> {
                 ORDER BY n.key DESC LIMIT 1 OFFSET :keep - 1), 0)) AS prunable
             FROM run r WHERE r.key > :after ORDER BY r.key LIMIT :most";
         let what = "look for history to let go";
-        let mut statement = self.0.prepare_cached(SQL).attempt(what)?;
+        let mut statement = self.0.prepare_cached(SQL).context(what)?;
         let rows = statement.query_map(
             named_params! {":after": after, ":since": ms(keep.since), ":keep": count(keep.runs), ":most": count(LOOKED_AT)},
             |r| {
@@ -53,7 +53,7 @@ impl Read<'_> {
                 ))
             },
         );
-        let rows = rows.attempt(what)?.collect::<rusqlite::Result<Vec<_>>>().attempt(what)?;
+        let rows = rows.context(what)?.collect::<rusqlite::Result<Vec<_>>>().context(what)?;
         // Keys rise with the time of the start, but for a clock that was set: where none of so many is old, the rest is not either.
         let last = rows
             .last()
@@ -67,10 +67,10 @@ impl Read<'_> {
     /// Up to which nominal time it is not on file any more what became of each time of a schedule.
     pub(crate) fn pruned_until(&self, schedule: i64) -> Result<Option<DateTime<Utc>>, Error> {
         const SQL: &str = "SELECT pruned_ms FROM progress WHERE schedule = :schedule";
-        let mut statement = self.0.prepare_cached(SQL).attempt("ask what was let go")?;
+        let mut statement = self.0.prepare_cached(SQL).context("ask what was let go")?;
         statement
             .query_row(named_params! {":schedule": schedule}, |r| Ok(at_opt(r.get("pruned_ms")?)))
-            .attempt("ask what was let go")
+            .context("ask what was let go")
     }
 }
 
@@ -82,9 +82,9 @@ impl Write<'_> {
         const NOTE: &str = "UPDATE progress SET pruned_ms = max(coalesce(pruned_ms, 0), r.nominal_ms) FROM run r
             WHERE r.key = :key AND r.origin = 'scheduled' AND progress.schedule = r.schedule";
         const SQL: &str = "DELETE FROM run WHERE key = :key";
-        let mut statement = self.0.0.prepare_cached(MAY_GO).attempt("let history go")?;
+        let mut statement = self.0.0.prepare_cached(MAY_GO).context("let history go")?;
         let may_go = statement.query_row(named_params! {":key": key, ":since": ms(since)}, |r| r.get("may_go"));
-        if may_go.attempt("let history go")? {
+        if may_go.context("let history go")? {
             self.execute_for(&[NOTE, SQL], key)?;
         }
         Ok(())
@@ -106,9 +106,9 @@ impl Write<'_> {
             AND NOT EXISTS (SELECT 1 FROM occurrence o WHERE o.incident = i.id) ORDER BY i.resolved_ms LIMIT :most)";
         let what = "let history go";
         let parameters = named_params! {":since": ms(since), ":most": count(most)};
-        let mut statement = self.0.0.prepare_cached(OLD_REASONS).attempt(what)?;
-        let rows = statement.query_map(parameters, |r| r.get("key")).attempt(what)?;
-        let reasons: Vec<i64> = rows.collect::<rusqlite::Result<_>>().attempt(what)?;
+        let mut statement = self.0.0.prepare_cached(OLD_REASONS).context(what)?;
+        let rows = statement.query_map(parameters, |r| r.get("key")).context(what)?;
+        let reasons: Vec<i64> = rows.collect::<rusqlite::Result<_>>().context(what)?;
         for key in &reasons {
             self.execute_for(&[NOTE, REASON], *key)?;
         }
@@ -119,7 +119,7 @@ impl Write<'_> {
                 .0
                 .prepare_cached(sql)
                 .and_then(|mut s| s.execute(parameters))
-                .attempt(what)?;
+                .context(what)?;
         }
         Ok(gone as u64)
     }
@@ -131,7 +131,7 @@ impl Write<'_> {
                 .0
                 .prepare_cached(sql)
                 .and_then(|mut s| s.execute(named_params! {":key": key}));
-            done.attempt("let history go")?;
+            done.context("let history go")?;
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, named_params};
 
-use super::rows::{Attempt as _, at, count, ms, named};
+use super::rows::{Context as _, at, count, ms, named};
 use super::runs::RunRow;
 use super::{Read, Write};
 use crate::error::Error;
@@ -65,7 +65,7 @@ impl RunAsk {
 
 /// A request that is on file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Placed {
+pub(crate) struct QueuedRequest {
     pub(crate) key: i64,
     pub(crate) request_id: String,
 }
@@ -98,14 +98,14 @@ impl Read<'_> {
     /// Requests about runs that are not settled, oldest first.
     pub(crate) fn open_run_requests(&self) -> Result<Vec<RunRequest>, Error> {
         const SQL: &str = "SELECT key, run, kind, reason FROM request WHERE settled_ms IS NULL AND schedule IS NULL ORDER BY key";
-        let mut statement = self.0.prepare_cached(SQL).attempt("read the requests")?;
+        let mut statement = self.0.prepare_cached(SQL).context("read the requests")?;
         let rows = statement.query_map([], |r| {
             Ok((r.get::<_, String>("kind")?, r.get("key")?, r.get("run")?, r.get("reason")?))
         });
         let rows = rows
-            .attempt("read the requests")?
+            .context("read the requests")?
             .collect::<rusqlite::Result<Vec<_>>>()
-            .attempt("read the requests")?;
+            .context("read the requests")?;
         rows.into_iter()
             .map(|(kind, key, run, reason)| {
                 let ask = named("request", &kind, RunAsk::ALL.into_iter().find(|a| a.name() == kind))?;
@@ -121,7 +121,7 @@ impl Read<'_> {
                 (SELECT coalesce(sum(count), 0) FROM refused f WHERE f.request = :key) AS refused,
                 (SELECT reason FROM refused f WHERE f.request = :key ORDER BY f.key DESC LIMIT 1) AS reason
             FROM request WHERE key = :key";
-        let mut statement = self.0.prepare_cached(SQL).attempt("read the request")?;
+        let mut statement = self.0.prepare_cached(SQL).context("read the request")?;
         let found = statement
             .query_row(named_params! {":key": key}, |r| {
                 Ok(RequestState {
@@ -133,7 +133,7 @@ impl Read<'_> {
                 })
             })
             .optional()
-            .attempt("read the request")?;
+            .context("read the request")?;
         found
             .map(|state| {
                 Ok(RequestState {
@@ -147,7 +147,7 @@ impl Read<'_> {
 
 impl Write<'_> {
     /// Puts a request on file.
-    pub(crate) fn place(&self, request: &NewRequest, now: DateTime<Utc>) -> Result<Placed, Error> {
+    pub(crate) fn place(&self, request: &NewRequest, now: DateTime<Utc>) -> Result<QueuedRequest, Error> {
         const SQL: &str = "INSERT INTO request (kind, schedule, run, overlap, start_ms, end_ms, reason, created_ms)
             VALUES (:kind, :schedule, :run, :overlap, :start, :end, :reason, :now) RETURNING key, request_id";
         let (kind, schedule, run, overlap, range, reason) = match request {
@@ -160,8 +160,8 @@ impl Write<'_> {
             } => ("backfill", Some(*schedule), None, *overlap, Some((*start, *end)), None),
             NewRequest::Run { run, ask, reason } => (ask.name(), None, Some(*run), None, None, reason.clone()),
         };
-        let mut statement = self.0.0.prepare_cached(SQL).attempt("record the request")?;
-        let placed = statement
+        let mut statement = self.0.0.prepare_cached(SQL).context("record the request")?;
+        let queued = statement
             .query_row(
                 named_params! {
                     ":kind": kind,
@@ -174,25 +174,25 @@ impl Write<'_> {
                     ":now": ms(now),
                 },
                 |r| {
-                    Ok(Placed {
+                    Ok(QueuedRequest {
                         key: r.get("key")?,
                         request_id: r.get("request_id")?,
                     })
                 },
             )
-            .attempt("record the request")?;
+            .context("record the request")?;
         if let Some(schedule) = schedule {
             self.attend_again(schedule, now)?;
         }
-        Ok(placed)
+        Ok(queued)
     }
 
     /// Has the ticker look at a schedule by `now` at the latest, where it is still there.
     pub(crate) fn attend_again(&self, schedule: i64, now: DateTime<Utc>) -> Result<(), Error> {
         const SQL: &str = "SELECT attention_ms FROM progress WHERE schedule = :key";
-        let mut statement = self.0.0.prepare_cached(SQL).attempt("ask when it is due")?;
+        let mut statement = self.0.0.prepare_cached(SQL).context("ask when it is due")?;
         let found = statement.query_row(named_params! {":key": schedule}, |r| r.get::<_, Option<i64>>("attention_ms"));
-        match found.optional().attempt("ask when it is due")? {
+        match found.optional().context("ask when it is due")? {
             None => Ok(()),
             Some(known) => self.attend(schedule, Some(known.map_or(now, |ms| at(ms).min(now)))),
         }
@@ -201,11 +201,11 @@ impl Write<'_> {
     /// Records that a request about a run has been carried out.
     pub(crate) fn settle_run_request(&self, key: i64, now: DateTime<Utc>) -> Result<(), Error> {
         const SQL: &str = "UPDATE request SET settled_ms = :now, taken = 1 WHERE key = :key";
-        let mut statement = self.0.0.prepare_cached(SQL).attempt("record the request's progress")?;
+        let mut statement = self.0.0.prepare_cached(SQL).context("record the request's progress")?;
         statement
             .execute(named_params! {":key": key, ":now": ms(now)})
             .map(|_| ())
-            .attempt("record the request's progress")
+            .context("record the request's progress")
     }
 
     /// Ends the backfills of a schedule: what has not begun will not. Returns how many there were.
@@ -213,14 +213,14 @@ impl Write<'_> {
         const REQUESTS: &str = "UPDATE request SET settled_ms = :now WHERE schedule = :key AND kind = 'backfill' AND
             (settled_ms IS NULL OR EXISTS (SELECT 1 FROM waiting w WHERE w.request = request.key))";
         const WAITING: &str = "DELETE FROM waiting WHERE schedule = :key AND origin = 'backfill'";
-        let mut statement = self.0.0.prepare_cached(REQUESTS).attempt("cancel the backfill")?;
+        let mut statement = self.0.0.prepare_cached(REQUESTS).context("cancel the backfill")?;
         let ended = statement
             .execute(named_params! {":key": schedule, ":now": ms(now)})
-            .attempt("cancel the backfill")?;
-        let mut statement = self.0.0.prepare_cached(WAITING).attempt("cancel the backfill")?;
+            .context("cancel the backfill")?;
+        let mut statement = self.0.0.prepare_cached(WAITING).context("cancel the backfill")?;
         statement
             .execute(named_params! {":key": schedule})
-            .attempt("cancel the backfill")?;
+            .context("cancel the backfill")?;
         Ok(count(ended as u64).unsigned_abs())
     }
 }

@@ -21,13 +21,13 @@ pub(super) fn at_opt(ms: Option<i64>) -> Option<DateTime<Utc>> {
 }
 
 /// Says what was attempted when SQLite fails.
-pub(super) trait Attempt<T> {
+pub(super) trait Context<T> {
     /// `what` follows "cannot".
-    fn attempt(self, what: &str) -> Result<T, Error>;
+    fn context(self, what: &str) -> Result<T, Error>;
 }
 
-impl<T> Attempt<T> for rusqlite::Result<T> {
-    fn attempt(self, what: &str) -> Result<T, Error> {
+impl<T> Context<T> for rusqlite::Result<T> {
+    fn context(self, what: &str) -> Result<T, Error> {
         self.map_err(|e| {
             let hint = match e.sqlite_error_code() {
                 Some(ErrorCode::DiskFull) => Some("The disk is full: free some space; what was acknowledged before is safe."),

@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, Row, named_params};
 
 use super::Read;
-use super::rows::{Attempt as _, at, at_opt, count, ms, named};
-use super::situation::stop_named;
+use super::plan_input::stop_named;
+use super::rows::{Context as _, at, at_opt, count, ms, named};
 use crate::error::{Error, Kind};
 use crate::machine::Process;
 use crate::run::outcome::Status;
@@ -81,7 +81,7 @@ pub(crate) struct LostAttempt {
 #[derive(Debug, Clone)]
 pub(crate) struct NewRun {
     pub(crate) workflow_id: String,
-    pub(crate) action: crate::run::written::Action,
+    pub(crate) action: crate::run::step_text::Action,
 }
 
 /// Which runs are asked for.
@@ -172,7 +172,7 @@ impl Read<'_> {
             "{RUN} WHERE (:schedule IS NULL OR schedule_id = :schedule) AND (:status IS NULL OR status = :status)
             AND (:since IS NULL OR started_ms >= :since) ORDER BY key DESC LIMIT :limit"
         );
-        let mut statement = self.0.prepare_cached(&sql).attempt("list the runs")?;
+        let mut statement = self.0.prepare_cached(&sql).context("list the runs")?;
         let rows = statement.query_map(
             named_params! {
                 ":schedule": filter.schedule_id,
@@ -182,38 +182,38 @@ impl Read<'_> {
             },
             row,
         );
-        rows.attempt("list the runs")?
+        rows.context("list the runs")?
             .collect::<rusqlite::Result<_>>()
-            .attempt("list the runs")
+            .context("list the runs")
     }
 
     /// The newest runs of a schedule.
     pub(crate) fn recent_of(&self, schedule: i64, limit: u64) -> Result<Vec<RunRow>, Error> {
         let sql = format!("{RUN} WHERE schedule = :schedule ORDER BY key DESC LIMIT :limit");
-        let mut statement = self.0.prepare_cached(&sql).attempt("list the runs")?;
+        let mut statement = self.0.prepare_cached(&sql).context("list the runs")?;
         let rows = statement.query_map(named_params! {":schedule": schedule, ":limit": count(limit)}, row);
-        rows.attempt("list the runs")?
+        rows.context("list the runs")?
             .collect::<rusqlite::Result<_>>()
-            .attempt("list the runs")
+            .context("list the runs")
     }
 
     pub(super) fn runs_of_request(&self, request: i64) -> Result<Vec<RunRow>, Error> {
         let sql = format!("{RUN} WHERE request = :request ORDER BY key");
-        let mut statement = self.0.prepare_cached(&sql).attempt("list the runs")?;
+        let mut statement = self.0.prepare_cached(&sql).context("list the runs")?;
         let rows = statement.query_map(named_params! {":request": request}, row);
-        rows.attempt("list the runs")?
+        rows.context("list the runs")?
             .collect::<rusqlite::Result<_>>()
-            .attempt("list the runs")
+            .context("list the runs")
     }
 
     /// All open runs, oldest first: the key of their schedule, workflow id, run id.
     pub(crate) fn all_running(&self) -> Result<Vec<RunRow>, Error> {
         let sql = format!("{RUN} WHERE closed_ms IS NULL ORDER BY key");
-        let mut statement = self.0.prepare_cached(&sql).attempt("ask what is running")?;
+        let mut statement = self.0.prepare_cached(&sql).context("ask what is running")?;
         let rows = statement.query_map([], row);
-        rows.attempt("ask what is running")?
+        rows.context("ask what is running")?
             .collect::<rusqlite::Result<_>>()
-            .attempt("ask what is running")
+            .context("ask what is running")
     }
 
     /// How much waits: open runs for a worker, starts for their turn, requests for the server.
@@ -221,14 +221,14 @@ impl Read<'_> {
         const SQL: &str =
             "SELECT (SELECT count(*) FROM run WHERE closed_ms IS NULL AND phase = 'ready') + (SELECT count(*) FROM waiting)
             + (SELECT count(*) FROM request WHERE settled_ms IS NULL) AS n";
-        let mut statement = self.0.prepare_cached(SQL).attempt("count what waits")?;
-        statement.query_row([], |r| r.get("n")).attempt("count what waits")
+        let mut statement = self.0.prepare_cached(SQL).context("count what waits")?;
+        statement.query_row([], |r| r.get("n")).context("count what waits")
     }
 
     /// The keys of open runs above `after`, which nobody may have queued yet.
     pub(crate) fn open_runs_after(&self, after: i64) -> Result<Vec<QueuedRun>, Error> {
         const SQL: &str = "SELECT key, schedule, origin = 'backfill' AS backfilled FROM run WHERE closed_ms IS NULL AND key > :after ORDER BY key";
-        let mut statement = self.0.prepare_cached(SQL).attempt("ask what is running")?;
+        let mut statement = self.0.prepare_cached(SQL).context("ask what is running")?;
         let rows = statement.query_map(named_params! {":after": after}, |r| {
             Ok(QueuedRun {
                 key: r.get("key")?,
@@ -236,29 +236,29 @@ impl Read<'_> {
                 backfilled: r.get("backfilled")?,
             })
         });
-        rows.attempt("ask what is running")?
+        rows.context("ask what is running")?
             .collect::<rusqlite::Result<_>>()
-            .attempt("ask what is running")
+            .context("ask what is running")
     }
 
     /// The run by its key.
     pub(crate) fn run(&self, key: i64) -> Result<Option<RunRow>, Error> {
         let sql = format!("{RUN} WHERE key = :key");
-        let mut statement = self.0.prepare_cached(&sql).attempt("look for the run")?;
+        let mut statement = self.0.prepare_cached(&sql).context("look for the run")?;
         statement
             .query_row(named_params! {":key": key}, row)
             .optional()
-            .attempt("look for the run")
+            .context("look for the run")
     }
 
     /// The open run of a whole run id.
     pub(crate) fn open_run_of_id(&self, run_id: &str) -> Result<Option<OpenRun>, Error> {
         let sql = format!("{RUN} WHERE run_id = :id AND closed_ms IS NULL");
-        let mut statement = self.0.prepare_cached(&sql).attempt("look for the run")?;
+        let mut statement = self.0.prepare_cached(&sql).context("look for the run")?;
         statement
             .query_row(named_params! {":id": run_id}, open)
             .optional()
-            .attempt("look for the run")
+            .context("look for the run")
     }
 
     /// The run that a unique prefix of a run id, or a workflow id (the newest of it), names.
@@ -268,11 +268,11 @@ impl Read<'_> {
     pub(crate) fn run_named(&self, name: &str) -> Result<RunRow, Error> {
         let by_workflow = format!("{RUN} WHERE workflow_id = :name ORDER BY key DESC LIMIT 1");
         let by_run = format!("{RUN} WHERE run_id >= :name AND run_id < :after ORDER BY run_id LIMIT 2");
-        let mut statement = self.0.prepare_cached(&by_workflow).attempt("look for the run")?;
+        let mut statement = self.0.prepare_cached(&by_workflow).context("look for the run")?;
         let found = statement
             .query_row(named_params! {":name": name}, row)
             .optional()
-            .attempt("look for the run")?;
+            .context("look for the run")?;
         if let Some(found) = found {
             return Ok(found);
         }
@@ -280,12 +280,12 @@ impl Read<'_> {
         let is_prefix = !lower.is_empty() && lower.chars().all(|c| c.is_ascii_hexdigit());
         let mut found = Vec::new();
         if is_prefix {
-            let mut statement = self.0.prepare_cached(&by_run).attempt("look for the run")?;
+            let mut statement = self.0.prepare_cached(&by_run).context("look for the run")?;
             let rows = statement.query_map(named_params! {":name": lower, ":after": format!("{lower}g")}, row);
             found = rows
-                .attempt("look for the run")?
+                .context("look for the run")?
                 .collect::<rusqlite::Result<_>>()
-                .attempt("look for the run")?;
+                .context("look for the run")?;
         }
         if found.len() > 1 {
             return Err(
@@ -303,10 +303,10 @@ impl Read<'_> {
     pub(crate) fn short_run_id<'r>(&self, run_id: &'r str) -> Result<&'r str, Error> {
         const SQL: &str = "SELECT (SELECT max(run_id) FROM run WHERE run_id < :id) AS before,
             (SELECT min(run_id) FROM run WHERE run_id > :id) AS after";
-        let mut statement = self.0.prepare_cached(SQL).attempt("shorten the run id")?;
+        let mut statement = self.0.prepare_cached(SQL).context("shorten the run id")?;
         let neighbours: [Option<String>; 2] = statement
             .query_row(named_params! {":id": run_id}, |r| Ok([r.get("before")?, r.get("after")?]))
-            .attempt("shorten the run id")?;
+            .context("shorten the run id")?;
         let shared = |other: &String| run_id.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
         let length = neighbours.iter().flatten().map(shared).max().unwrap_or(0) + 1;
         Ok(&run_id[..length.max(6).min(run_id.len())])
@@ -315,14 +315,14 @@ impl Read<'_> {
     /// The steps of a run that have closed.
     pub(crate) fn steps_of(&self, run: i64) -> Result<Vec<StepRow>, Error> {
         const SQL: &str = "SELECT position, status, result FROM step WHERE run = :run ORDER BY position";
-        let mut statement = self.0.prepare_cached(SQL).attempt("read the steps")?;
+        let mut statement = self.0.prepare_cached(SQL).context("read the steps")?;
         let rows = statement.query_map(named_params! {":run": run}, |r| {
             Ok((r.get("position")?, r.get::<_, String>("status")?, r.get("result")?))
         });
         let rows = rows
-            .attempt("read the steps")?
+            .context("read the steps")?
             .collect::<rusqlite::Result<Vec<_>>>()
-            .attempt("read the steps")?;
+            .context("read the steps")?;
         rows.into_iter()
             .map(|(position, status, result)| {
                 Ok(StepRow {
@@ -339,7 +339,7 @@ impl Read<'_> {
         const SQL: &str = "SELECT a.position, a.number, a.started_ms, a.elapsed_ms, a.outcome, a.error_type, a.error, a.status_code, a.exit_code, o.bytes
             FROM attempt a LEFT JOIN output o ON o.run = a.run AND o.position = a.position AND o.number = a.number
             WHERE a.run = :run ORDER BY a.position, a.number";
-        let mut statement = self.0.prepare_cached(SQL).attempt("read the attempts")?;
+        let mut statement = self.0.prepare_cached(SQL).context("read the attempts")?;
         let rows = statement.query_map(named_params! {":run": run}, |r| {
             Ok(AttemptRow {
                 position: r.get("position")?,
@@ -354,19 +354,19 @@ impl Read<'_> {
                 output: r.get("bytes")?,
             })
         });
-        rows.attempt("read the attempts")?
+        rows.context("read the attempts")?
             .collect::<rusqlite::Result<_>>()
-            .attempt("read the attempts")
+            .context("read the attempts")
     }
 
     /// An open run; none when it has closed.
     pub(crate) fn open_run(&self, key: i64) -> Result<Option<OpenRun>, Error> {
         let sql = format!("{RUN} WHERE key = :key AND closed_ms IS NULL");
-        let mut statement = self.0.prepare_cached(&sql).attempt("read the run")?;
+        let mut statement = self.0.prepare_cached(&sql).context("read the run")?;
         statement
             .query_row(named_params! {":key": key}, open)
             .optional()
-            .attempt("read the run")
+            .context("read the run")
     }
 
     /// The attempts that are open though no server is up: a server died in them.
@@ -375,13 +375,13 @@ impl Read<'_> {
             "SELECT pid, pid_started, boot FROM attempt WHERE run = :run AND position = :position AND number = :number";
         let sql = format!("{RUN} WHERE closed_ms IS NULL AND phase = 'running' ORDER BY key");
         let what = "look for lost attempts";
-        let mut statement = self.0.prepare_cached(&sql).attempt(what)?;
+        let mut statement = self.0.prepare_cached(&sql).context(what)?;
         let runs: Vec<OpenRun> = statement
             .query_map([], open)
-            .attempt(what)?
+            .context(what)?
             .collect::<rusqlite::Result<_>>()
-            .attempt(what)?;
-        let mut statement = self.0.prepare_cached(PROCESS).attempt(what)?;
+            .context(what)?;
+        let mut statement = self.0.prepare_cached(PROCESS).context(what)?;
         runs.into_iter()
             .map(|run| {
                 let of =
@@ -389,7 +389,7 @@ impl Read<'_> {
                 let known = statement
                     .query_row(of, |r| Ok((r.get("pid")?, r.get("pid_started")?, r.get("boot")?)))
                     .optional();
-                let process = match known.attempt(what)? {
+                let process = match known.context(what)? {
                     Some((Some(pid), Some(started), Some(boot))) => Some(Process { pid, started, boot }),
                     _ => None,
                 };

@@ -6,13 +6,13 @@ use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, Row, named_params};
 
 use super::Read;
-use super::rows::{Attempt as _, at, at_opt, count, json, ms, named};
+use super::rows::{Context as _, at, at_opt, count, json, ms, named};
 use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
-use crate::run::written::Action;
+use crate::run::step_text::Action;
 use crate::schedule::counters::Counters;
 use crate::schedule::{Declared, OverlapPolicy, Policies, State};
-use crate::spec::written::Written;
+use crate::spec::spec_text::SpecText;
 use crate::spec::zone::Zones;
 use crate::spec::{Spec, describe};
 
@@ -23,7 +23,7 @@ pub(crate) struct ScheduleRow {
     pub(crate) id: ScheduleId,
     /// As JSON: a list of thousands need not read it.
     spec: String,
-    pub(crate) shown: Shown,
+    pub(crate) shown: SpecSummary,
     /// The key of its action.
     pub(crate) workflow: i64,
     pub(crate) policies: Policies,
@@ -44,7 +44,7 @@ pub(crate) struct ScheduleRow {
 
 /// What a list shows of a spec.
 #[derive(Debug, Clone)]
-pub(crate) struct Shown {
+pub(crate) struct SpecSummary {
     /// In English.
     pub(crate) spec_text: String,
     /// The zone of its wall clock.
@@ -52,8 +52,8 @@ pub(crate) struct Shown {
     pub(crate) jitter: Option<String>,
 }
 
-impl Shown {
-    pub(super) fn of(spec: &Written) -> Self {
+impl SpecSummary {
+    pub(super) fn of(spec: &SpecText) -> Self {
         Self {
             spec_text: describe::spec(spec),
             time_zone: spec.zone_name(),
@@ -64,7 +64,7 @@ impl Shown {
 
 impl ScheduleRow {
     /// The spec as written.
-    pub(crate) fn written(&self) -> Result<Written, Error> {
+    pub(crate) fn written(&self) -> Result<SpecText, Error> {
         json("spec", &self.spec)
     }
 
@@ -100,9 +100,9 @@ const SCHEDULE: &str = "SELECT s.key, s.workflow, s.catchup_window_ms, s.pause_o
     FROM schedule s JOIN progress p ON p.schedule = s.key";
 
 /// The columns before they are checked: the row, its id, its spec, its overlap policy or what stands in its place.
-type Raw = (Unchecked, String, String, Result<OverlapPolicy, String>);
+type Raw = (UncheckedRow, String, String, Result<OverlapPolicy, String>);
 
-struct Unchecked {
+struct UncheckedRow {
     key: i64,
     workflow: i64,
     policies: Policies,
@@ -110,12 +110,12 @@ struct Unchecked {
     counters: Counters,
     times: [i64; 4],
     maybe: [Option<i64>; 4],
-    shown: Shown,
+    shown: SpecSummary,
 }
 
 /// Reads a row of [`SCHEDULE`], by position: a list of thousands would spend a fifth of its time looking up the names.
 fn raw(r: &Row<'_>) -> rusqlite::Result<Raw> {
-    let row = Unchecked {
+    let row = UncheckedRow {
         key: r.get(0)?,
         workflow: r.get(1)?,
         policies: Policies {
@@ -136,7 +136,7 @@ fn raw(r: &Row<'_>) -> rusqlite::Result<Raw> {
         },
         times: [r.get(11)?, r.get(12)?, r.get(13)?, r.get(14)?],
         maybe: [r.get(15)?, r.get(16)?, r.get(17)?, r.get(18)?],
-        shown: Shown {
+        shown: SpecSummary {
             spec_text: r.get(19)?,
             time_zone: r.get(20)?,
             jitter: r.get(21)?,
@@ -151,7 +151,7 @@ fn checked((row, id, spec, overlap): Raw, waiting: &HashMap<i64, u64>) -> Result
     let [cursor, floor, created, updated] = row.times.map(at);
     let [next, last_nominal, last_started, paused_since] = row.maybe.map(at_opt);
     let shown = if row.shown.spec_text.is_empty() {
-        Shown::of(&json("spec", &spec)?)
+        SpecSummary::of(&json("spec", &spec)?)
     } else {
         row.shown
     };
@@ -183,11 +183,11 @@ impl Read<'_> {
     /// The schedule of that id.
     pub(crate) fn schedule(&self, id: &ScheduleId) -> Result<Option<ScheduleRow>, Error> {
         let sql = format!("{SCHEDULE} WHERE s.id = :id");
-        let mut statement = self.0.prepare_cached(&sql).attempt("look for the schedule")?;
+        let mut statement = self.0.prepare_cached(&sql).context("look for the schedule")?;
         let found = statement
             .query_row(named_params! {":id": id.as_str()}, raw)
             .optional()
-            .attempt("look for the schedule")?;
+            .context("look for the schedule")?;
         let Some(found) = found else { return Ok(None) };
         let waiting = self.waiting_counts(Some(found.0.key))?;
         checked(found, &waiting).map(Some)
@@ -196,13 +196,13 @@ impl Read<'_> {
     /// The schedules in the order of their ids; only the paused or the active ones where asked for.
     pub(crate) fn schedules(&self, paused: Option<bool>, limit: Option<u64>) -> Result<Vec<ScheduleRow>, Error> {
         let sql = format!("{SCHEDULE} WHERE :paused IS NULL OR s.paused = :paused ORDER BY s.id LIMIT :limit");
-        let mut statement = self.0.prepare_cached(&sql).attempt("list the schedules")?;
+        let mut statement = self.0.prepare_cached(&sql).context("list the schedules")?;
         let limit = limit.map_or(-1, count);
         let waiting = self.waiting_counts(None)?;
         let rows = statement
             .query_map(named_params! {":paused": paused, ":limit": limit}, raw)
-            .attempt("list the schedules")?;
-        rows.map(|r| checked(r.attempt("list the schedules")?, &waiting)).collect()
+            .context("list the schedules")?;
+        rows.map(|r| checked(r.context("list the schedules")?, &waiting)).collect()
     }
 
     /// How many starts wait, of one schedule or of all that have any.
@@ -211,40 +211,40 @@ impl Read<'_> {
         const ALL: &str = "SELECT schedule, count(*) AS n FROM waiting WHERE :schedule IS NULL GROUP BY schedule";
         let what = "count what waits";
         let sql = if schedule.is_some() { ONE } else { ALL };
-        let mut statement = self.0.prepare_cached(sql).attempt(what)?;
+        let mut statement = self.0.prepare_cached(sql).context(what)?;
         let rows = statement.query_map(named_params! {":schedule": schedule}, |r| {
             Ok((r.get("schedule")?, r.get("n")?))
         });
-        rows.attempt(what)?.collect::<rusqlite::Result<_>>().attempt(what)
+        rows.context(what)?.collect::<rusqlite::Result<_>>().context(what)
     }
 
     /// How many schedules there are, and how many open runs.
     pub(crate) fn how_many(&self) -> Result<(u64, u64), Error> {
         const SQL: &str =
             "SELECT (SELECT count(*) FROM progress) AS schedules, (SELECT count(*) FROM run WHERE closed_ms IS NULL) AS runs";
-        let mut statement = self.0.prepare_cached(SQL).attempt("count what there is")?;
+        let mut statement = self.0.prepare_cached(SQL).context("count what there is")?;
         statement
             .query_row([], |r| Ok((r.get("schedules")?, r.get("runs")?)))
-            .attempt("count what there is")
+            .context("count what there is")
     }
 
     /// All ids, in order.
     pub(crate) fn schedule_ids(&self) -> Result<Vec<String>, Error> {
         const SQL: &str = "SELECT id FROM schedule ORDER BY id";
-        let mut statement = self.0.prepare_cached(SQL).attempt("list the schedules")?;
-        let rows = statement.query_map([], |r| r.get("id")).attempt("list the schedules")?;
-        rows.collect::<rusqlite::Result<_>>().attempt("list the schedules")
+        let mut statement = self.0.prepare_cached(SQL).context("list the schedules")?;
+        let rows = statement.query_map([], |r| r.get("id")).context("list the schedules")?;
+        rows.collect::<rusqlite::Result<_>>().context("list the schedules")
     }
 
     /// The file that a schedule is defined in, where one is, and what it said of its state last.
     pub(crate) fn owner(&self, key: i64) -> Result<Option<(String, Declared)>, Error> {
         const SQL: &str = "SELECT source, declared FROM schedule WHERE key = :key AND source IS NOT NULL";
         let what = "ask where the schedule is defined";
-        let mut statement = self.0.prepare_cached(SQL).attempt(what)?;
+        let mut statement = self.0.prepare_cached(SQL).context(what)?;
         let found = statement.query_row(named_params! {":key": key}, |r| {
             Ok((r.get::<_, String>("source")?, r.get::<_, String>("declared")?))
         });
-        let found = found.optional().attempt(what)?;
+        let found = found.optional().context(what)?;
         found
             .map(|(source, declared)| Ok((source, json("state", &declared)?)))
             .transpose()
@@ -254,11 +254,11 @@ impl Read<'_> {
     pub(crate) fn sources(&self) -> Result<Vec<(ScheduleId, String)>, Error> {
         const SQL: &str = "SELECT id, source FROM schedule WHERE source IS NOT NULL ORDER BY id";
         let what = "list the schedules that are defined in files";
-        let mut statement = self.0.prepare_cached(SQL).attempt(what)?;
+        let mut statement = self.0.prepare_cached(SQL).context(what)?;
         let rows = statement.query_map([], |r| Ok((r.get::<_, String>("id")?, r.get("source")?)));
-        let rows = rows.attempt(what)?;
+        let rows = rows.context(what)?;
         rows.map(|row| {
-            let (id, source) = row.attempt(what)?;
+            let (id, source) = row.context(what)?;
             Ok((ScheduleId::try_from(id)?, source))
         })
         .collect()
@@ -267,20 +267,20 @@ impl Read<'_> {
     /// The key of the schedule of that id.
     pub(crate) fn schedule_key(&self, id: &ScheduleId) -> Result<Option<i64>, Error> {
         const SQL: &str = "SELECT key FROM schedule WHERE id = :id";
-        let mut statement = self.0.prepare_cached(SQL).attempt("look for the schedule")?;
+        let mut statement = self.0.prepare_cached(SQL).context("look for the schedule")?;
         statement
             .query_row(named_params! {":id": id.as_str()}, |r| r.get("key"))
             .optional()
-            .attempt("look for the schedule")
+            .context("look for the schedule")
     }
 
     /// An action by its key.
     pub(crate) fn action(&self, workflow: i64) -> Result<Action, Error> {
         const SQL: &str = "SELECT json FROM workflow WHERE key = :key";
-        let mut statement = self.0.prepare_cached(SQL).attempt("read the steps")?;
+        let mut statement = self.0.prepare_cached(SQL).context("read the steps")?;
         let text: String = statement
             .query_row(named_params! {":key": workflow}, |r| r.get("json"))
-            .attempt("read the steps")?;
+            .context("read the steps")?;
         json("action", &text)
     }
 
@@ -288,7 +288,7 @@ impl Read<'_> {
     pub(crate) fn open_backfills(&self, schedule: Option<i64>) -> Result<Vec<BackfillRow>, Error> {
         const SQL: &str = "SELECT schedule, start_ms, end_ms, taken, spec FROM request
             WHERE settled_ms IS NULL AND kind = 'backfill' AND (:schedule IS NULL OR schedule = :schedule) ORDER BY key";
-        let mut statement = self.0.prepare_cached(SQL).attempt("list the backfills")?;
+        let mut statement = self.0.prepare_cached(SQL).context("list the backfills")?;
         let rows = statement.query_map(named_params! {":schedule": schedule}, |r| {
             Ok(BackfillRow {
                 schedule: r.get("schedule")?,
@@ -298,21 +298,21 @@ impl Read<'_> {
                 spec: r.get("spec")?,
             })
         });
-        rows.attempt("list the backfills")?
+        rows.context("list the backfills")?
             .collect::<rusqlite::Result<_>>()
-            .attempt("list the backfills")
+            .context("list the backfills")
     }
 
     /// Schedules that want attention by `now`, the most overdue first.
     pub(crate) fn due(&self, now: DateTime<Utc>, limit: usize) -> Result<Vec<i64>, Error> {
         const SQL: &str = "SELECT schedule FROM due WHERE at_ms <= :now ORDER BY at_ms, schedule LIMIT :limit";
-        let mut statement = self.0.prepare_cached(SQL).attempt("ask what is due")?;
+        let mut statement = self.0.prepare_cached(SQL).context("ask what is due")?;
         let rows = statement.query_map(named_params! {":now": ms(now), ":limit": count(limit as u64)}, |r| {
             r.get("schedule")
         });
-        rows.attempt("ask what is due")?
+        rows.context("ask what is due")?
             .collect::<rusqlite::Result<_>>()
-            .attempt("ask what is due")
+            .context("ask what is due")
     }
 
     /// Checks that every schedule that wants attention stands in the list of due times.
@@ -327,12 +327,12 @@ impl Read<'_> {
             "SELECT (SELECT count(*) FROM progress WHERE attention_ms IS NOT NULL) = (SELECT count(*) FROM due) AS same";
         let what = "check the due times";
         let same = self.0.query_row(COUNTS, [], |r| r.get::<_, bool>("same"));
-        if same.attempt(what)? {
+        if same.context(what)? {
             return Ok(());
         }
-        let mut statement = self.0.prepare_cached(SQL).attempt(what)?;
+        let mut statement = self.0.prepare_cached(SQL).context(what)?;
         let rows = statement.query_map([], |r| r.get::<_, String>("id"));
-        let lost: Vec<String> = rows.attempt(what)?.collect::<rusqlite::Result<_>>().attempt(what)?;
+        let lost: Vec<String> = rows.context(what)?.collect::<rusqlite::Result<_>>().context(what)?;
         if lost.is_empty() {
             return Ok(());
         }
@@ -348,9 +348,9 @@ impl Read<'_> {
     /// `System`, as damage, when it has.
     pub(crate) fn check_gone(&self, schedule: i64) -> Result<(), Error> {
         const SQL: &str = "SELECT EXISTS (SELECT 1 FROM due WHERE schedule = :key) AS due";
-        let mut statement = self.0.prepare_cached(SQL).attempt("check the due times")?;
+        let mut statement = self.0.prepare_cached(SQL).context("check the due times")?;
         let is_due = statement.query_row(named_params! {":key": schedule}, |r| r.get::<_, bool>("due"));
-        if is_due.attempt("check the due times")? {
+        if is_due.context("check the due times")? {
             let message = format!("schedule number {schedule} is due, and is not among the schedules");
             return Err(Error::new(Kind::System, message).damage());
         }
@@ -360,33 +360,33 @@ impl Read<'_> {
     /// When the next schedule wants attention that does not want it by `now`.
     pub(crate) fn attention_after(&self, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, Error> {
         const SQL: &str = "SELECT min(at_ms) AS at FROM due WHERE at_ms > :now";
-        let mut statement = self.0.prepare_cached(SQL).attempt("ask what is due next")?;
+        let mut statement = self.0.prepare_cached(SQL).context("ask what is due next")?;
         statement
             .query_row(named_params! {":now": ms(now)}, |r| r.get::<_, Option<i64>>("at"))
             .map(at_opt)
-            .attempt("ask what is due next")
+            .context("ask what is due next")
     }
 
     /// When the next schedule wants attention.
     pub(crate) fn next_attention(&self) -> Result<Option<DateTime<Utc>>, Error> {
         const SQL: &str = "SELECT min(at_ms) AS at FROM due";
-        let mut statement = self.0.prepare_cached(SQL).attempt("ask what is due next")?;
+        let mut statement = self.0.prepare_cached(SQL).context("ask what is due next")?;
         statement
             .query_row([], |r| r.get::<_, Option<i64>>("at"))
             .map(at_opt)
-            .attempt("ask what is due next")
+            .context("ask what is due next")
     }
 
     /// The next due times of all schedules, soonest first: id, due time.
     pub(crate) fn coming(&self, limit: usize) -> Result<Vec<(String, DateTime<Utc>)>, Error> {
         const SQL: &str = "SELECT s.id, p.next_ms FROM progress p JOIN schedule s ON s.key = p.schedule
             WHERE p.next_ms IS NOT NULL ORDER BY p.next_ms, s.id LIMIT :limit";
-        let mut statement = self.0.prepare_cached(SQL).attempt("ask what comes next")?;
+        let mut statement = self.0.prepare_cached(SQL).context("ask what comes next")?;
         let rows = statement
             .query_map(named_params! {":limit": count(limit as u64)}, |r| {
                 Ok((r.get("id")?, at(r.get("next_ms")?)))
             })
-            .attempt("ask what comes next")?;
-        rows.collect::<rusqlite::Result<_>>().attempt("ask what comes next")
+            .context("ask what comes next")?;
+        rows.collect::<rusqlite::Result<_>>().context("ask what comes next")
     }
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, named_params};
 
-use super::rows::{Attempt as _, at, at_opt, ms};
+use super::rows::{Context as _, at, at_opt, ms};
 use super::runs::{AttemptRow, OpenRun};
 use super::{Read, Write};
 use crate::error::Error;
@@ -60,28 +60,28 @@ impl Read<'_> {
     /// The step of that name that the command of a step has called.
     pub(crate) fn script_step(&self, run: i64, position: usize, name: &str) -> Result<Option<ScriptStepRow>, Error> {
         let sql = format!("{STEP} WHERE run = :run AND position = :position AND name = :name");
-        let mut statement = self.0.prepare_cached(&sql).attempt("look for the step")?;
+        let mut statement = self.0.prepare_cached(&sql).context("look for the step")?;
         statement
             .query_row(named_params! {":run": run, ":position": position, ":name": name}, row)
             .optional()
-            .attempt("look for the step")
+            .context("look for the step")
     }
 
     /// The steps that the commands of a run have called, oldest first.
     pub(crate) fn script_steps_of(&self, run: i64) -> Result<Vec<ScriptStepRow>, Error> {
         let sql = format!("{STEP} WHERE run = :run ORDER BY key");
-        let mut statement = self.0.prepare_cached(&sql).attempt("read the steps of its script")?;
+        let mut statement = self.0.prepare_cached(&sql).context("read the steps of its script")?;
         let rows = statement.query_map(named_params! {":run": run}, row);
-        rows.attempt("read the steps of its script")?
+        rows.context("read the steps of its script")?
             .collect::<rusqlite::Result<_>>()
-            .attempt("read the steps of its script")
+            .context("read the steps of its script")
     }
 
     /// The attempts of a step of a script, in order.
     pub(crate) fn script_attempts_of(&self, step: &ScriptStepRow) -> Result<Vec<AttemptRow>, Error> {
         const SQL: &str = "SELECT number, started_ms, elapsed_ms, outcome, error_type, error, exit_code FROM script_attempt
             WHERE step = :step ORDER BY number";
-        let mut statement = self.0.prepare_cached(SQL).attempt("read the attempts")?;
+        let mut statement = self.0.prepare_cached(SQL).context("read the attempts")?;
         let rows = statement.query_map(named_params! {":step": step.key}, |r| {
             let outcome: Option<String> = r.get("outcome")?;
             let output = step
@@ -101,15 +101,15 @@ impl Read<'_> {
                 output,
             })
         });
-        rows.attempt("read the attempts")?
+        rows.context("read the attempts")?
             .collect::<rusqlite::Result<_>>()
-            .attempt("read the attempts")
+            .context("read the attempts")
     }
 
     /// Who makes an attempt of a step of a script that has not ended.
-    pub(crate) fn script_attempt_going(&self, step: i64) -> Result<Option<(u32, Process)>, Error> {
+    pub(crate) fn running_script_attempt(&self, step: i64) -> Result<Option<(u32, Process)>, Error> {
         const SQL: &str = "SELECT number, pid, pid_started, boot FROM script_attempt WHERE step = :step AND outcome IS NULL";
-        let mut statement = self.0.prepare_cached(SQL).attempt("ask who makes the step")?;
+        let mut statement = self.0.prepare_cached(SQL).context("ask who makes the step")?;
         let going = statement.query_row(named_params! {":step": step}, |r| {
             let process = Process {
                 pid: r.get("pid")?,
@@ -118,7 +118,7 @@ impl Read<'_> {
             };
             Ok((r.get("number")?, process))
         });
-        going.optional().attempt("ask who makes the step")
+        going.optional().context("ask who makes the step")
     }
 }
 
@@ -127,13 +127,13 @@ impl Write<'_> {
     pub(crate) fn insert_script_step(&self, new: &NewScriptStep<'_>) -> Result<i64, Error> {
         const SQL: &str = "INSERT INTO script_step (run, position, name, parent, kind, work, wake_ms)
             VALUES (:run, :position, :name, :parent, CASE WHEN :wake IS NULL THEN 'command' ELSE 'sleep' END, :work, :wake)";
-        let mut statement = self.0.0.prepare_cached(SQL).attempt("record the step")?;
+        let mut statement = self.0.0.prepare_cached(SQL).context("record the step")?;
         statement
             .insert(named_params! {
                 ":run": new.run, ":position": new.position, ":name": new.name, ":parent": new.parent, ":work": new.work,
                 ":wake": new.wake.map(ms),
             })
-            .attempt("record the step")
+            .context("record the step")
     }
 
     /// Records that an attempt of it begins, made by a process: its number.
@@ -141,13 +141,13 @@ impl Write<'_> {
         const SQL: &str = "INSERT INTO script_attempt (step, number, started_ms, pid, pid_started, boot)
             VALUES (:step, (SELECT coalesce(max(number), 0) + 1 FROM script_attempt WHERE step = :step), :now, :pid, :started, :boot)
             RETURNING number";
-        let mut statement = self.0.0.prepare_cached(SQL).attempt("record the attempt")?;
+        let mut statement = self.0.0.prepare_cached(SQL).context("record the attempt")?;
         statement
             .query_row(
                 named_params! {":step": step, ":now": ms(now), ":pid": by.pid, ":started": by.started, ":boot": by.boot},
                 |r| r.get("number"),
             )
-            .attempt("record the attempt")
+            .context("record the attempt")
     }
 
     /// Records what an attempt of it came to.
@@ -155,7 +155,7 @@ impl Write<'_> {
         const SQL: &str = "UPDATE script_attempt SET elapsed_ms = :elapsed, outcome = :outcome, error_type = :error_type,
             error = :error, exit_code = :exit_code WHERE step = :step AND number = :number AND outcome IS NULL";
         let failure = result.ending.failure();
-        let mut statement = self.0.0.prepare_cached(SQL).attempt("record the attempt's end")?;
+        let mut statement = self.0.0.prepare_cached(SQL).context("record the attempt's end")?;
         statement
             .execute(named_params! {
                 ":step": step,
@@ -167,25 +167,25 @@ impl Write<'_> {
                 ":exit_code": result.exit_code,
             })
             .map(|_| ())
-            .attempt("record the attempt's end")
+            .context("record the attempt's end")
     }
 
     /// Records that a script has got somewhere: losses before do not count as being in a row with those to come.
     pub(crate) fn note_progress_of_script(&self, run: i64) -> Result<(), Error> {
         const SQL: &str = "UPDATE run SET lost_in_a_row = 0 WHERE key = :key AND lost_in_a_row > 0";
-        let mut statement = self.0.0.prepare_cached(SQL).attempt("record the step")?;
+        let mut statement = self.0.0.prepare_cached(SQL).context("record the step")?;
         let done = statement.execute(named_params! {":key": run});
-        done.map(|_| ()).attempt("record the step")
+        done.map(|_| ()).context("record the step")
     }
 
     /// Records that a step of a script has succeeded, and what it wrote.
     pub(crate) fn close_script_step(&self, step: i64, stdout: &[u8], now: DateTime<Utc>) -> Result<(), Error> {
         const SQL: &str = "UPDATE script_step SET stdout = :stdout, closed_ms = :now WHERE key = :key AND closed_ms IS NULL";
-        let mut statement = self.0.0.prepare_cached(SQL).attempt("remember the step")?;
+        let mut statement = self.0.0.prepare_cached(SQL).context("remember the step")?;
         statement
             .execute(named_params! {":key": step, ":stdout": stdout, ":now": ms(now)})
             .map(|_| ())
-            .attempt("remember the step")
+            .context("remember the step")
     }
 
     /// Ends what the script of an attempt has not ended itself: with it goes what it called.
@@ -199,7 +199,7 @@ impl Write<'_> {
             stopped @ (Ending::Canceled | Ending::Terminated | Ending::Lost) => stopped,
         };
         let failure = ending.failure();
-        let mut statement = self.0.0.prepare_cached(SQL).attempt("end the steps of its script")?;
+        let mut statement = self.0.0.prepare_cached(SQL).context("end the steps of its script")?;
         statement
             .execute(named_params! {
                 ":run": run.row.key,
@@ -210,6 +210,6 @@ impl Write<'_> {
                 ":now": ms(now),
             })
             .map(|_| ())
-            .attempt("end the steps of its script")
+            .context("end the steps of its script")
     }
 }

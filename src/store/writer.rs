@@ -23,27 +23,27 @@ pub(crate) struct Writer(Way);
 #[derive(Clone)]
 enum Way {
     /// To the writer's thread.
-    Thread(Sender<Box<dyn Job>>),
+    Thread(Sender<Box<dyn WriteJob>>),
     /// On the caller's own thread: for histories that are stepped.
     #[cfg(test)]
     Inline(Arc<Mutex<Store>>),
 }
 
 /// A change that waits, with somebody to be told.
-trait Job: Send {
+trait WriteJob: Send {
     /// Runs it, possibly once more after all was undone; whether it is to be kept.
     fn run(&mut self, write: &Write<'_>) -> bool;
     /// Tells what became of it, once the transaction has ended.
     fn answer(self: Box<Self>, committed: Result<(), &Error>);
 }
 
-struct Task<T, F> {
+struct WriteTask<T, F> {
     change: F,
     outcome: Option<Result<T, Error>>,
     reply: SyncSender<Result<T, Error>>,
 }
 
-impl<T: Send, F: Fn(&Write<'_>) -> Result<T, Error> + Send> Job for Task<T, F> {
+impl<T: Send, F: Fn(&Write<'_>) -> Result<T, Error> + Send> WriteJob for WriteTask<T, F> {
     fn run(&mut self, write: &Write<'_>) -> bool {
         let outcome = (self.change)(write);
         let kept = outcome.is_ok();
@@ -120,7 +120,7 @@ impl Writer {
         change: impl Fn(&Write<'_>) -> Result<T, Error> + Send + 'static,
     ) -> Pending<T> {
         let (reply, answer) = sync_channel(1);
-        let job: Box<dyn Job> = Box::new(Task {
+        let job: Box<dyn WriteJob> = Box::new(WriteTask {
             change,
             outcome: None,
             reply,
@@ -136,7 +136,7 @@ impl Writer {
 }
 
 /// Runs a group of changes in one transaction and tells everybody.
-fn commit(store: &mut Store, mut group: Vec<Box<dyn Job>>) {
+fn commit(store: &mut Store, mut group: Vec<Box<dyn WriteJob>>) {
     let committed = store.write_group(group.len(), |index, write| group[index].run(write));
     for job in group {
         job.answer(committed.as_ref().copied());
@@ -146,7 +146,7 @@ fn commit(store: &mut Store, mut group: Vec<Box<dyn Job>>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::written::{Action, StepText};
+    use crate::run::step_text::{Action, StepText};
     use crate::store::{Missing, NewRun, RunFilter};
 
     fn run(name: &str) -> NewRun {
@@ -170,14 +170,14 @@ mod tests {
         let mut store = Store::open(&folder.path().join("t.db"), Missing::Create).unwrap();
         let reader = store.again().unwrap();
         let now = chrono::DateTime::from_timestamp(0, 0).unwrap();
-        let (mut group, mut answers): (Vec<Box<dyn Job>>, Vec<_>) = (Vec::new(), Vec::new());
+        let (mut group, mut answers): (Vec<Box<dyn WriteJob>>, Vec<_>) = (Vec::new(), Vec::new());
         for (name, fails) in [("a", false), ("b", true), ("c", false)] {
             let (reply, answer) = sync_channel(1);
             let change = move |w: &Write<'_>| {
                 w.insert_run(&run(name), now)?;
                 if fails { Err(Error::new(Kind::Failed, "no")) } else { Ok(()) }
             };
-            group.push(Box::new(Task {
+            group.push(Box::new(WriteTask {
                 change,
                 outcome: None,
                 reply,

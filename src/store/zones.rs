@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, named_params};
 
-use super::rows::{Attempt as _, count, ms};
+use super::rows::{Context as _, count, ms};
 use super::{Read, Write};
 use crate::error::Error;
 
@@ -18,18 +18,18 @@ impl Read<'_> {
                 UNION ALL SELECT (SELECT min(time_zone) FROM schedule WHERE time_zone > used.name) FROM used WHERE used.name IS NOT NULL)
             SELECT name FROM used WHERE name <> '' ORDER BY name";
         let what = "ask which time zones are in use";
-        let mut statement = self.0.prepare_cached(SQL).attempt(what)?;
-        let rows = statement.query_map([], |r| r.get("name")).attempt(what)?;
-        rows.collect::<rusqlite::Result<_>>().attempt(what)
+        let mut statement = self.0.prepare_cached(SQL).context(what)?;
+        let rows = statement.query_map([], |r| r.get("name")).context(what)?;
+        rows.collect::<rusqlite::Result<_>>().context(what)
     }
 
     /// The fingerprint that a zone had when the server last saw it.
     pub(crate) fn zone_seen(&self, name: &str) -> Result<Option<u64>, Error> {
         const SQL: &str = "SELECT fingerprint FROM zone WHERE name = :name";
         let what = "ask what the time zone was like";
-        let mut statement = self.0.prepare_cached(SQL).attempt(what)?;
+        let mut statement = self.0.prepare_cached(SQL).context(what)?;
         let found = statement.query_row(named_params! {":name": name}, |r| r.get::<_, String>("fingerprint"));
-        Ok(found.optional().attempt(what)?.and_then(|f| u64::from_str_radix(&f, 16).ok()))
+        Ok(found.optional().context(what)?.and_then(|f| u64::from_str_radix(&f, 16).ok()))
     }
 }
 
@@ -40,7 +40,7 @@ impl Write<'_> {
             ON CONFLICT (name) DO UPDATE SET fingerprint = excluded.fingerprint, since_ms = excluded.since_ms";
         let fingerprint = format!("{fingerprint:016x}");
         let values = named_params! {":name": name, ":fingerprint": fingerprint, ":now": ms(now)};
-        self.0.0.execute(SQL, values).map(|_| ()).attempt("note the time zone")
+        self.0.0.execute(SQL, values).map(|_| ()).context("note the time zone")
     }
 
     /// Has the ticker look at the schedules of a zone, a batch of them after the key `after`: how many, and the last key, if there may be more.
@@ -48,12 +48,12 @@ impl Write<'_> {
         // Version 1 of the file did not say in which zone a schedule is: those are looked at too.
         const SQL: &str = "SELECT key FROM schedule WHERE time_zone IN (:name, '') AND key > :after ORDER BY key LIMIT :batch";
         let what = "look for the schedules of the time zone";
-        let mut statement = self.0.0.prepare_cached(SQL).attempt(what)?;
+        let mut statement = self.0.0.prepare_cached(SQL).context(what)?;
         let rows = statement.query_map(
             named_params! {":name": name, ":after": after, ":batch": count(BATCH as u64)},
             |r| r.get::<_, i64>("key"),
         );
-        let keys = rows.attempt(what)?.collect::<rusqlite::Result<Vec<_>>>().attempt(what)?;
+        let keys = rows.context(what)?.collect::<rusqlite::Result<Vec<_>>>().context(what)?;
         for key in &keys {
             self.attend(*key, Some(now))?;
         }

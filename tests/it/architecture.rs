@@ -65,8 +65,77 @@ fn files() -> Vec<(String, String, String)> {
     paths
         .into_iter()
         .map(read)
-        .filter(|(name, _, _)| !name.contains("/stepped/"))
+        .filter(|(name, _, _)| !name.contains("/deterministic/"))
         .collect()
+}
+
+/// Every path in a file that names a module of this crate, resolved to start at the crate: imports with their groups taken apart, and paths in code.
+fn paths(name: &str, code: &str) -> Vec<Vec<String>> {
+    let module = module_of(name);
+    let mut found = Vec::new();
+    for root in ["crate::", "super::", "self::"] {
+        for (at, _) in code.match_indices(root) {
+            // Only where a path begins: `super::super::x` is one path.
+            if code[..at].ends_with([':', '_']) || code[..at].ends_with(char::is_alphanumeric) {
+                continue;
+            }
+            expand(&code[at..], &mut Vec::new(), &mut found);
+        }
+    }
+    let absolute = |path: Vec<String>| {
+        let ups = path.iter().take_while(|part| *part == "super").count();
+        let base = match path[0].as_str() {
+            "crate" => Vec::new(),
+            _ => module[..module.len().saturating_sub(ups)].to_vec(),
+        };
+        [&base[..], &path[ups.max(1)..]].concat()
+    };
+    found.into_iter().map(absolute).collect()
+}
+
+/// The module that a file is: `src/store/open.rs` is `store::open`, `src/store/mod.rs` is `store`.
+fn module_of(name: &str) -> Vec<String> {
+    let path = name
+        .trim_start_matches("src/")
+        .trim_end_matches(".rs")
+        .trim_end_matches("/mod");
+    path.split('/').map(str::to_owned).collect()
+}
+
+/// Reads one path, or a group of them in braces, from the beginning of `code`; what follows it.
+fn expand<'a>(mut code: &'a str, before: &mut Vec<String>, found: &mut Vec<Vec<String>>) -> &'a str {
+    let depth = before.len();
+    loop {
+        let end = code.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(code.len());
+        if end > 0 {
+            before.push(code[..end].to_owned());
+        }
+        code = &code[end..];
+        match code.strip_prefix("::") {
+            Some(rest) if rest.starts_with(|c: char| c.is_alphabetic() || c == '_') => code = rest,
+            Some(rest) if rest.starts_with('{') => {
+                code = &rest[1..];
+                loop {
+                    code = expand(code.trim_start(), before, found).trim_start();
+                    match code.strip_prefix(',') {
+                        Some(rest) => code = rest.trim_start(),
+                        None => break,
+                    }
+                    if code.starts_with('}') {
+                        break;
+                    }
+                }
+                code = code.strip_prefix('}').unwrap_or(code);
+                break;
+            }
+            Some(_) | None => {
+                found.push(before.clone());
+                break;
+            }
+        }
+    }
+    before.truncate(depth);
+    code
 }
 
 #[test]
@@ -78,10 +147,10 @@ fn a_room_uses_only_the_rooms_above_it() {
             continue;
         }
         let own = place(&room).unwrap_or_else(|| panic!("{name} is in no room of the table"));
-        for used in code.split("crate::").skip(1) {
-            let used = used.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap();
+        for path in paths(&name, &code) {
+            let Some(used) = path.first() else { continue };
             let Some(other) = place(used) else { continue };
-            let barred = BARRED.iter().any(|(r, list)| *r == room && list.contains(&used));
+            let barred = BARRED.iter().any(|(r, list)| *r == room && list.contains(&used.as_str()));
             if other > own || barred {
                 wrong.push(format!("{name} uses {used}"));
             }
@@ -90,6 +159,52 @@ fn a_room_uses_only_the_rooms_above_it() {
     wrong.sort();
     wrong.dedup();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_two_files_use_each_other() {
+    let files = files();
+    let modules: Vec<Vec<String>> = files.iter().map(|(name, _, _)| module_of(name)).collect();
+    // A `mod.rs` is the face of its folder: it uses the files below it, and they use what it declares.
+    let is_face = |index: usize| files[index].0.ends_with("/mod.rs");
+    let file_of = |path: &[String]| {
+        let longest = (1..=path.len())
+            .rev()
+            .find_map(|n| modules.iter().position(|m| m == &path[..n]));
+        longest.filter(|index| !is_face(*index))
+    };
+    let used: Vec<Vec<usize>> = files
+        .iter()
+        .map(|(name, _, code)| paths(name, code).iter().filter_map(|path| file_of(path)).collect())
+        .collect();
+    let mut circles = Vec::new();
+    for (index, targets) in used.iter().enumerate().filter(|(index, _)| !is_face(*index)) {
+        for other in targets
+            .iter()
+            .filter(|other| **other > index && used[**other].contains(&index))
+        {
+            circles.push(format!("{} and {}", files[index].0, files[*other].0));
+        }
+    }
+    circles.sort();
+    circles.dedup();
+    assert!(circles.is_empty(), "{}", circles.join("\n"));
+}
+
+#[test]
+fn grouped_imports_are_taken_apart() {
+    let code = "use crate::{store, engine::{self, queue::Queue}};\nuse super::open::create;\nlet x = crate::clock::pause;";
+    let found: Vec<String> = paths("src/store/backup.rs", code).iter().map(|p| p.join("::")).collect();
+    assert_eq!(
+        found,
+        [
+            "store",
+            "engine::self",
+            "engine::queue::Queue",
+            "clock::pause",
+            "store::open::create"
+        ]
+    );
 }
 
 #[test]

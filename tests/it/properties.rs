@@ -8,9 +8,10 @@ use std::str::FromStr as _;
 use chrono::{DateTime, Datelike as _, NaiveDateTime, Offset as _, TimeDelta, TimeZone as _, Timelike as _, Utc};
 use chrono_tz::Tz;
 use fastrand::Rng;
+use tempo::spec::calendar_text::CalendarText;
 use tempo::spec::exclusion::Exclusion;
 use tempo::spec::interval::Interval;
-use tempo::spec::written::{CalendarText, Written};
+use tempo::spec::spec_text::SpecText;
 use tempo::spec::zone::{Gap, Repeat};
 use tempo::spec::{Spec, cron, quartz, text};
 use tempo::zoneinfo::ZoneInfo;
@@ -191,14 +192,14 @@ fn the_search_finds_what_a_walk_over_seconds_finds() {
         );
         let from = change - TimeDelta::seconds(rng.i64(0..14_400));
         let to = change + TimeDelta::seconds(rng.i64(0..14_400));
-        let written = Written {
+        let written = SpecText {
             calendar: calendars.iter().map(Known::written).collect(),
             interval: interval.iter().map(|(every, offset)| format!("{every}s/{offset}s")).collect(),
             exclude_calendar: exclusions.iter().map(|e| Exclusion::Calendar(e.written())).collect(),
             time_zone: Some(name.to_owned()),
             dst_gap: how.0,
             dst_repeat: how.1,
-            ..Written::default()
+            ..SpecText::default()
         };
         let spec = Spec::compile(&written, "s", &ZoneInfo::compiled_in()).map_err(|e| e.to_string())?;
         let before = from - TimeDelta::seconds(1);
@@ -212,7 +213,7 @@ fn the_search_finds_what_a_walk_over_seconds_finds() {
                 want.len()
             ));
         }
-        let counted = spec.tally(before, to).map_or(0, |t| t.count);
+        let counted = spec.count_between(before, to).map_or(0, |t| t.count);
         if counted != want.len() as u64 {
             return Err(format!("{counted} counted, {} walked to: {written:?}", want.len()));
         }
@@ -238,9 +239,9 @@ fn the_search_and_the_cron_crate_agree_where_their_dialects_do() {
         let theirs = format!("{second} {minute} {hour} {day} {month} {}", weekday.join(","));
         let ours = format!("{second} {minute} {hour} {day} {month} {} *", known.weekday.text);
         let after = DateTime::from_timestamp(rng.i64(946_684_800..3_000_000_000), 0).unwrap();
-        let written = Written {
+        let written = SpecText {
             cron: vec![ours.clone()],
-            ..Written::default()
+            ..SpecText::default()
         };
         let spec = Spec::compile(&written, "s", &ZoneInfo::compiled_in()).map_err(|e| e.to_string())?;
         let theirs = ::cron::Schedule::from_str(&theirs).map_err(|e| format!("{theirs}: {e}"))?;
@@ -259,7 +260,7 @@ fn the_search_and_the_cron_crate_agree_where_their_dialects_do() {
 fn times_rise_however_they_are_stepped_through_and_delays_keep_their_order() {
     for_each_seed(300, |rng| {
         let every = rng.i64(1..100_000);
-        let written = Written {
+        let written = SpecText {
             calendar: (0..rng.usize(..3)).map(|_| Known::random(rng).written()).collect(),
             interval: vec![format!("{every}s/{}s", rng.i64(0..every))],
             exclude_calendar: (0..rng.usize(..2))
@@ -267,7 +268,7 @@ fn times_rise_however_they_are_stepped_through_and_delays_keep_their_order() {
                 .collect(),
             time_zone: Some(PLACES[rng.usize(..PLACES.len())].0.to_owned()),
             jitter: rng.bool().then(|| format!("{}s", rng.u32(1..10_000))),
-            ..Written::default()
+            ..SpecText::default()
         };
         let spec = Spec::compile(&written, "s", &ZoneInfo::compiled_in()).map_err(|e| e.to_string())?;
         let mut at = DateTime::from_timestamp(rng.i64(946_684_800..3_000_000_000), rng.u32(..1_000_000_000)).unwrap();

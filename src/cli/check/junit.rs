@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::report::{Came, came, elapsed_ms};
+use super::report::{StepOutcome, came, elapsed_ms};
 use crate::error::{Error, Kind};
 use crate::output::views::{RunView, StepView};
 
@@ -34,9 +34,9 @@ fn case(step: &StepView, view: &RunView) -> TestCase {
         _ => None,
     };
     let status = match came(step) {
-        Came::Ok => TestCaseStatus::success(),
-        Came::NotReached => TestCaseStatus::skipped(),
-        Came::Failed => {
+        StepOutcome::Ok => TestCaseStatus::success(),
+        StepOutcome::NotReached => TestCaseStatus::skipped(),
+        StepOutcome::Failed => {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
             status.set_message(result.strip_prefix("incident: ").unwrap_or(result));
             let last = step.attempts.last().and_then(|a| a.error_type.as_deref());

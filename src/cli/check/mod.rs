@@ -1,8 +1,8 @@
 //! `tempo check`: steps here and now, by the engine itself on a private file.
 
 mod junit;
-mod performance;
 mod report;
+mod runner;
 
 use clap::ValueHint;
 
@@ -13,19 +13,19 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use self::performance::{Ended, Performance};
 use self::report::{Report, Suite};
+use self::runner::{Ended, Runner};
 use super::definition::WhatArgs;
 use super::{Context, complete};
 use crate::error::{Error, Kind};
 use crate::files;
-use crate::files::paper::Paper;
-use crate::files::tree::Source;
+use crate::files::document::Source;
+use crate::files::source_file::SourceFile;
 use crate::names::ScheduleId;
 use crate::ops;
 use crate::output::views::RunView;
 use crate::run::step::Workflow;
-use crate::run::written::Action;
+use crate::run::step_text::Action;
 use crate::spec::text;
 use crate::store::{Missing, Store};
 
@@ -66,7 +66,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let database = folder.path().join("check.db");
     let mut store = Store::open(&database, Missing::Create)?;
     let mut report = Report::new(context, store.again()?, suites);
-    let mut performance = Performance::new(context, &database, args.parallel, deadline)?;
+    let mut performance = Runner::new(context, &database, args.parallel, deadline)?;
     let mut ended = Ended::Done;
     // One suite after the other: the time that a run may take is not spent in waiting for those before it.
     let at_once = if args.parallel == 1 { 1 } else { report.suites().len() };
@@ -115,16 +115,16 @@ fn suites(context: &Context, args: &Args) -> Result<Vec<Suite>, Error> {
 
 fn of_files(context: &Context, named: &[String]) -> Result<Vec<Suite>, Error> {
     let mut suites = Vec::new();
-    for paper in Paper::definitions(named)? {
+    for source_file in SourceFile::definitions(named)? {
         let source = Source {
-            name: &paper.name,
-            text: &paper.text,
+            name: &source_file.name,
+            text: &source_file.text,
         };
         if files::steps::are_in(&source.tree()?) {
             let steps = files::steps::parse(&source)?;
             suites.push(Suite {
-                place: Some(format!("{}:1", paper.name)),
-                file: Some(paper.name.clone()),
+                place: Some(format!("{}:1", source_file.name)),
+                file: Some(source_file.name.clone()),
                 ..Suite::plain(Action {
                     steps,
                     ..Action::default()

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::super::Context;
-use crate::engine::{Event, RunName};
+use crate::engine::{Event, RunRef};
 use crate::error::Error;
 use crate::machine;
 use crate::names::ScheduleId;
@@ -13,7 +13,7 @@ use crate::output::ui::{Ui, tame};
 use crate::output::views::{Instant, Results, RunView, StepView};
 use crate::output::{Style, counted};
 use crate::present;
-use crate::run::written::Action;
+use crate::run::step_text::Action;
 use crate::spec::describe::spoken;
 use crate::spec::text;
 use crate::store::Store;
@@ -72,26 +72,26 @@ pub(super) struct Report<'a> {
 
 /// What came of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Came {
+pub(super) enum StepOutcome {
     Ok,
     Failed,
     NotReached,
 }
 
 /// What came of a step.
-pub(super) fn came(step: &StepView) -> Came {
+pub(super) fn came(step: &StepView) -> StepOutcome {
     match step.status {
-        "Completed" => Came::Ok,
-        "Pending" if step.attempts.is_empty() => Came::NotReached,
-        _ => Came::Failed,
+        "Completed" => StepOutcome::Ok,
+        "Pending" if step.attempts.is_empty() => StepOutcome::NotReached,
+        _ => StepOutcome::Failed,
     }
 }
 
 /// How many steps there are, how many failed, how many were not reached.
 pub(super) fn counts(view: &RunView) -> (usize, usize, usize) {
-    let all: Vec<Came> = view.steps.iter().flatten().map(came).collect();
+    let all: Vec<StepOutcome> = view.steps.iter().flatten().map(came).collect();
     let count = |what| all.iter().filter(|c| **c == what).count();
-    (all.len(), count(Came::Failed), count(Came::NotReached))
+    (all.len(), count(StepOutcome::Failed), count(StepOutcome::NotReached))
 }
 
 impl<'a> Report<'a> {
@@ -139,7 +139,7 @@ impl<'a> Report<'a> {
             | Event::ZoneChanged { .. }
             | Event::Tick { .. }
             | Event::Buffered { .. }
-            | Event::Refused { .. }
+            | Event::NotStarted { .. }
             | Event::Started { .. }
             | Event::Lost { .. }
             | Event::Held { .. }
@@ -160,7 +160,7 @@ impl<'a> Report<'a> {
         }
     }
 
-    fn step_ended(&self, run: &RunName, position: usize) -> Result<(), Error> {
+    fn step_ended(&self, run: &RunRef, position: usize) -> Result<(), Error> {
         let (key, view) = self.store.read(|r| {
             let row = r.run_named(&run.run_id)?;
             Ok((row.key, present::run_in_full(r, &row)?))
@@ -170,7 +170,7 @@ impl<'a> Report<'a> {
             return Ok(());
         };
         let step = self.named(suite, step);
-        if came(&step) == Came::Failed {
+        if came(&step) == StepOutcome::Failed {
             Self::annotate(&self.suites[suite], &step);
         }
         if self.context.ui.is_text() {
@@ -195,10 +195,10 @@ impl<'a> Report<'a> {
         let ui = &self.context.ui;
         let result = step.result.as_deref().unwrap_or_default();
         let (mark, style, told) = match came(step) {
-            Came::Ok => ("ok   ", Style::Good, result.strip_prefix("ok ").unwrap_or(result)),
-            Came::Failed if result.is_empty() => ("FAIL ", Style::Bad, "cut off"),
-            Came::Failed => ("FAIL ", Style::Bad, result.strip_prefix("incident: ").unwrap_or(result)),
-            Came::NotReached => ("skip ", Style::Dim, "not reached"),
+            StepOutcome::Ok => ("ok   ", Style::Good, result.strip_prefix("ok ").unwrap_or(result)),
+            StepOutcome::Failed if result.is_empty() => ("FAIL ", Style::Bad, "cut off"),
+            StepOutcome::Failed => ("FAIL ", Style::Bad, result.strip_prefix("incident: ").unwrap_or(result)),
+            StepOutcome::NotReached => ("skip ", Style::Dim, "not reached"),
         };
         let attempts = if step.attempts.len() > 1 {
             format!(", {}", counted(step.attempts.len() as u64, "attempt"))
@@ -216,7 +216,7 @@ impl<'a> Report<'a> {
             step.name,
             tame(told)
         ))?;
-        if came(step) == Came::Failed {
+        if came(step) == StepOutcome::Failed {
             for line in last_lines(step) {
                 ui.data(&format!("      | {}", tame(line)))?;
             }

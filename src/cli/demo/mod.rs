@@ -1,19 +1,19 @@
 //! `tempo demo`: the front door. The only place, beside the tests, that starts servers and kills them.
 
+mod checks;
 mod child;
-mod claims;
 mod targets;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use rustix::process::Signal as UnixSignal;
+use rustix::process::Signal;
 
 use self::child::{ServerChild, tempo};
 use self::targets::{PATHS, Targets};
 use super::Context;
-use crate::clock::{Clock as _, Signal};
+use crate::clock::{Clock as _, Wakeup};
 use crate::error::{Error, Kind};
 use crate::output::Style;
 use crate::output::progress::Waiting;
@@ -96,7 +96,7 @@ impl Demo<'_> {
         self.tempo(&["schedule", "trigger", STEPS])?;
         let cut = self.wait_for("step 2 to start", |r| Ok(run_of(r, STEPS)?.filter(|run| run.position == 1)))?;
         let pid = server.pid();
-        server.end(UnixSignal::KILL)?;
+        server.end(Signal::KILL)?;
         self.say(&format!(
             "killed pid {pid} with SIGKILL; on file the run is at step 2 of 3, and its attempt has not ended"
         ))?;
@@ -107,11 +107,11 @@ impl Demo<'_> {
         })?;
         self.wait_for("one more health check", |r| closed_run(r, HEALTH, first.key))?;
         self.part("The server is told to stop (SIGTERM): it lets running steps finish")?;
-        let ended = server.end(UnixSignal::TERM)?;
+        let ended = server.end(Signal::TERM)?;
         self.show()?;
         self.part("What this demo claims, checked in the database")?;
         let store = Store::open(&self.database, Missing::Refuse)?;
-        let mut claims = store.read(|r| claims::check(r, &cut, &self.folder.join("effects")))?;
+        let mut claims = store.read(|r| checks::check(r, &cut, &self.folder.join("effects")))?;
         claims.push(("SIGTERM ended the server with exit code 0".to_owned(), ended.success()));
         self.verdict(&claims)
     }
@@ -230,7 +230,7 @@ impl Demo<'_> {
         let store = Store::open(&self.database, Missing::Create)?;
         let _progress = Waiting::for_text(&format!("waiting for {what}"));
         let deadline = self.context.now() + TimeDelta::from_std(PATIENCE).unwrap_or_default();
-        let nobody = Signal::default();
+        let nobody = Wakeup::default();
         while self.context.now() < deadline {
             if let Some(found) = store.read(|r| ask(r))? {
                 return Ok(found);

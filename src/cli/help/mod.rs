@@ -1,57 +1,14 @@
 //! `tempo help`: topics, as texts that the man pages share; and the help of commands.
 
+pub(super) mod topics;
+
+pub(super) use topics::{TOPICS, Topic, exit_codes};
+
 use clap_complete::engine::ArgValueCandidates;
 
 use super::{Context, complete};
 use crate::error::{Error, Kind};
 use crate::names::nearest;
-
-/// A text on something that is more than one command.
-pub(super) struct Topic {
-    pub(super) name: &'static str,
-    pub(super) text: &'static str,
-}
-
-/// All there are.
-pub(super) const TOPICS: [Topic; 4] = [
-    Topic {
-        name: "cron",
-        text: include_str!("cron.txt"),
-    },
-    Topic {
-        name: "policies",
-        text: include_str!("policies.txt"),
-    },
-    Topic {
-        name: "durability",
-        text: include_str!("durability.txt"),
-    },
-    Topic {
-        name: "exit-codes",
-        text: include_str!("exit-codes.txt"),
-    },
-];
-
-impl Topic {
-    /// What it is about: its first line.
-    pub(super) fn title(&self) -> &'static str {
-        self.text.lines().next().unwrap_or_default()
-    }
-
-    /// What it says.
-    pub(super) fn body(&self) -> &'static str {
-        self.text.split_once("\n\n").map_or("", |(_, body)| body)
-    }
-}
-
-/// The exit codes and what they mean, from the text on them.
-pub(super) fn exit_codes() -> impl Iterator<Item = (u8, &'static str)> {
-    let text = TOPICS.iter().find(|t| t.name == "exit-codes").map_or("", |t| t.text);
-    text.lines().filter_map(|line| {
-        let (code, meaning) = line.trim_start().split_once(' ')?;
-        Some((code.parse().ok()?, meaning.trim_start()))
-    })
-}
 
 /// Explain a topic, or a command
 ///

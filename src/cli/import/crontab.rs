@@ -8,11 +8,11 @@ use std::path::Path;
 use super::super::Context;
 use crate::error::{Error, Kind};
 use crate::files::crontab::{self, Host, Job, Sort};
-use crate::files::paper::{Paper, files_in, source_of};
-use crate::files::tree::Source;
+use crate::files::document::Source;
+use crate::files::source_file::{SourceFile, files_in, source_of};
 use crate::machine::{self, User};
 use crate::names::ScheduleId;
-use crate::ops::{self, Change, Defining, Difference, Prune};
+use crate::ops::{self, Change, DefinitionFile, Difference, Prune};
 use crate::output::views::{ImportView, Instant};
 use crate::output::{Style, counted};
 use crate::present;
@@ -51,7 +51,7 @@ struct Imported {
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let is_folder = Path::new(&args.file).is_dir();
     let folder = is_folder.then(|| source_of(&args.file)).transpose()?;
-    let papers = papers(context, &args.file, is_folder)?;
+    let source_files = source_files(context, &args.file, is_folder)?;
     let time_zone = ZoneInfo::local_name()?;
     let this = User::this();
     let own_home = machine::environment("HOME")?;
@@ -71,23 +71,23 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         zones: &context.zones,
     };
     let (mut crontabs, mut faults) = (Vec::new(), Vec::new());
-    for paper in papers {
+    for source_file in source_files {
         let source = Source {
-            name: &paper.name,
-            text: &paper.text,
+            name: &source_file.name,
+            text: &source_file.text,
         };
         let sort = if args.system { Sort::System } else { Sort::User };
         let (mut jobs, wrong) = crontab::parse(&source, sort, &host);
         // A folder of users' crontabs names them after the users.
         if is_folder && !args.system {
-            let user = paper.name.rsplit('/').next().unwrap_or_default();
+            let user = source_file.name.rsplit('/').next().unwrap_or_default();
             for job in &mut jobs {
                 job.belongs_to(user, &host);
             }
         }
         faults.extend(wrong);
         // Whose the schedules are: a folder of definitions beside the crontab does not prune them.
-        crontabs.push((format!("crontab:{}", paper.source), jobs));
+        crontabs.push((format!("crontab:{}", source_file.source), jobs));
     }
     if !args.system && is_of_the_system(&args.file) {
         context
@@ -136,9 +136,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
 }
 
 /// The crontabs that are named; of a folder those that Debian's cron reads, and the others are told.
-fn papers(context: &Context, named: &str, is_folder: bool) -> Result<Vec<Paper>, Error> {
+fn source_files(context: &Context, named: &str, is_folder: bool) -> Result<Vec<SourceFile>, Error> {
     if !is_folder {
-        return Ok(vec![Paper::read_in_any_encoding(named)?]);
+        return Ok(vec![SourceFile::read_in_any_encoding(named)?]);
     }
     let (files, others) = files_in(named, is_crontab)?;
     for other in others {
@@ -146,7 +146,7 @@ fn papers(context: &Context, named: &str, is_folder: bool) -> Result<Vec<Paper>,
             "note: {other} is left out: by its name, cron does not read it either"
         ));
     }
-    files.iter().map(|file| Paper::read_in_any_encoding(file)).collect()
+    files.iter().map(|file| SourceFile::read_in_any_encoding(file)).collect()
 }
 
 /// Of a folder of crontabs: what Debian's cron reads.
@@ -181,11 +181,11 @@ fn named(
     crontabs: &[(String, Vec<Job>)],
     folder: Option<&str>,
     host: &Host<'_>,
-) -> Result<(Vec<Defining>, Vec<ScheduleId>), Error> {
+) -> Result<(Vec<DefinitionFile>, Vec<ScheduleId>), Error> {
     let mut names = ops::Names::default();
     let mut defining = Vec::with_capacity(crontabs.len());
     for (source, jobs) in crontabs {
-        defining.push(Defining {
+        defining.push(DefinitionFile {
             defined: ops::name_jobs(read, source, jobs, host, &mut names)?,
             source: source.clone(),
         });
@@ -201,7 +201,7 @@ fn named(
     Ok((defining, names.gone))
 }
 
-fn with_specs(context: &Context, defining: &[Defining], differences: Vec<Difference>) -> Result<Vec<Imported>, Error> {
+fn with_specs(context: &Context, defining: &[DefinitionFile], differences: Vec<Difference>) -> Result<Vec<Imported>, Error> {
     let defined = defining.iter().flat_map(|d| &d.defined);
     defined
         .zip(differences)

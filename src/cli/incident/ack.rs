@@ -10,7 +10,7 @@ use crate::ops;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    said: super::Said,
+    said: super::Settle,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {

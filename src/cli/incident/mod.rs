@@ -32,7 +32,7 @@ enum Command {
 
 /// Which incident, and what is said of it.
 #[derive(Debug, clap::Args)]
-struct Said {
+struct Settle {
     /// Its number, as `tempo incident list` shows it
     #[arg(add = ArgValueCandidates::new(complete::incidents))]
     id: i64,

@@ -78,16 +78,16 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         overlap,
         at_most: (!args.yes).then_some(UNASKED),
     };
-    let (placed, times) = store.write(|w| ops::backfill(w, &context.zones, &args.id, backfill, context.now()))?;
+    let (queued, times) = store.write(|w| ops::backfill(w, &context.zones, &args.id, backfill, context.now()))?;
     let state = if args.wait {
-        Some(wait::for_request(context, &store, placed.key, times, timeout)?)
+        Some(wait::for_request(context, &store, queued.key, times, timeout)?)
     } else {
-        wait::for_decision(context, &store, placed.key)?
+        wait::for_decision(context, &store, queued.key)?
     };
     let runs = state.as_ref().map(|s| s.runs.clone()).unwrap_or_default();
     let view = RequestView {
         schedule_id: args.id.to_string(),
-        request_id: placed.request_id,
+        request_id: queued.request_id,
         runs: run_views(&store, &runs)?,
         start_time: Some(Instant(range.0)),
         end_time: Some(Instant(range.1)),

@@ -10,7 +10,7 @@ use crate::output::times::Times;
 use crate::output::ui::tame;
 use crate::output::views::ScheduleView;
 use crate::output::{Style, counted};
-use crate::run::written::StepText;
+use crate::run::step_text::StepText;
 use crate::spec::zone::Zones as _;
 
 /// Show all of a schedule
@@ -153,7 +153,7 @@ fn said(step: &StepText) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::written::{ProbeText, RetryText};
+    use crate::run::step_text::{ProbeText, RetryText};
 
     #[test]
     fn a_step_is_told_with_what_was_set_for_it() {

@@ -9,7 +9,7 @@ use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
 use crate::ops;
 use crate::output::table::{plain, table};
-use crate::output::views::AccountView;
+use crate::output::views::TimeRangeView;
 use crate::output::{Style, counted};
 use crate::present;
 use crate::spec::describe::spoken;
@@ -43,8 +43,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         return Err(Error::new(Kind::Usage, format_args!("`--from` {from} is after `--to` {to}"))
             .hint("Exchange them: times are told from `--from` to `--to`."));
     }
-    let accounts = store.read(|r| ops::explain(r, &context.zones, &args.id, (from, to), now))?;
-    let views: Vec<_> = accounts.into_iter().map(present::account).collect();
+    let time_ranges = store.read(|r| ops::explain(r, &context.zones, &args.id, (from, to), now))?;
+    let views: Vec<_> = time_ranges.into_iter().map(present::time_range).collect();
     if let Some(pruned) = store.read(|r| r.pruned_until(row.key))?.filter(|until| *until >= from) {
         let pruned = context.times().full(pruned);
         context.ui.hint(&format!(
@@ -98,7 +98,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
 }
 
 /// Neighbours that share outcome and reason, together: for people, whom the ids of a hundred runs do not help.
-fn folded(views: &[AccountView]) -> Vec<&[AccountView]> {
+fn folded(views: &[TimeRangeView]) -> Vec<&[TimeRangeView]> {
     views
         .chunk_by(|a, b| a.outcome == b.outcome && a.reason == b.reason && a.to < b.from)
         .collect()

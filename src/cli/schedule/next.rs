@@ -42,7 +42,11 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             let spec = Spec::compile(&written, "", &context.zones)?;
             // Without an id there is no seed: due times are the nominal ones.
             if written.jitter.is_some() {
-                Spec::compile(&crate::spec::written::Written { jitter: None, ..written }, "", &context.zones)?
+                Spec::compile(
+                    &crate::spec::spec_text::SpecText { jitter: None, ..written },
+                    "",
+                    &context.zones,
+                )?
             } else {
                 spec
             }

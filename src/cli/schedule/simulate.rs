@@ -8,7 +8,7 @@ use super::super::definition::{self, PolicyArgs, WhatArgs, WhenArgs};
 use super::super::{Context, complete};
 use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
-use crate::ops::{self, Outage, Outlook};
+use crate::ops::{self, Outage, SimulationInput};
 use crate::output::table::{plain, table};
 use crate::output::views::SimulatedView;
 use crate::output::{Style, counted, grouped};
@@ -59,7 +59,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let now = context.now();
     let zone = schedule.spec.zone();
     let from = args.from.as_deref().map_or(Ok(now), |t| instant::parse(t, zone, now))?;
-    let outlook = Outlook {
+    let outlook = SimulationInput {
         takes: delta(&args.takes)?,
         from,
         to: from + delta(&args.span)?,

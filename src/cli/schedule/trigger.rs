@@ -39,16 +39,16 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     if args.wait {
         wait::needs_server(context)?;
     }
-    let placed = store.write(|w| ops::trigger(w, &args.id, overlap, context.now()))?;
+    let queued = store.write(|w| ops::trigger(w, &args.id, overlap, context.now()))?;
     let state = if args.wait {
-        Some(wait::for_request(context, &store, placed.key, 1, timeout)?)
+        Some(wait::for_request(context, &store, queued.key, 1, timeout)?)
     } else {
-        wait::for_decision(context, &store, placed.key)?
+        wait::for_decision(context, &store, queued.key)?
     };
     let runs = state.as_ref().map(|s| s.runs.clone()).unwrap_or_default();
     let view = RequestView {
         schedule_id: args.id.to_string(),
-        request_id: placed.request_id,
+        request_id: queued.request_id,
         runs: run_views(&store, &runs)?,
         start_time: None,
         end_time: None,

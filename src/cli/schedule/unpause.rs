@@ -8,7 +8,7 @@ use crate::names::ScheduleId;
 use crate::ops;
 use crate::output::counted;
 use crate::output::views::rfc3339;
-use crate::spec::Tally;
+use crate::spec::CountedTimes;
 use crate::store::Missing;
 
 /// Let schedules start runs again
@@ -49,7 +49,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         if let Some(next) = super::next_line(context, view) {
             context.ui.data(&format!("Next: {next}"))?;
         }
-        if let Some(Tally { first, last, count }) = passed {
+        if let Some(CountedTimes { first, last, count }) = passed {
             context.ui.hint(&format!(
                 "{} passed while it was paused; `tempo schedule backfill {} --start-time {} --end-time {}` runs them.",
                 counted(count, "time"),

@@ -1,11 +1,12 @@
 //! Schedules written as a crontab, as far as a crontab can say them; what it cannot say is named.
 
-use super::times::Times;
+use super::times::LineTimes;
 use crate::names::ScheduleId;
-use crate::run::written::StepText;
+use crate::run::step_text::StepText;
 use crate::schedule::{Definition, Policies, State};
+use crate::spec::calendar_text::CalendarText;
 use crate::spec::interval::Interval;
-use crate::spec::written::{CalendarText, Written};
+use crate::spec::spec_text::SpecText;
 use crate::spec::zone::{Gap, Repeat};
 
 /// A crontab, and what is lost in it: of which schedule, and what.
@@ -56,7 +57,7 @@ pub(crate) fn crontab(schedules: &[(ScheduleId, Definition, State)], home: Optio
 }
 
 /// The times, each with its zone.
-fn times(spec: &Written) -> Result<Vec<(String, String)>, String> {
+fn times(spec: &SpecText) -> Result<Vec<(String, String)>, String> {
     let reasons = [
         (!spec.exclude_calendar.is_empty(), "it excludes times"),
         (spec.start_time.is_some(), "it has a start time"),
@@ -106,7 +107,7 @@ fn either_day(strings: Vec<String>) -> Vec<Line> {
     if let [a, b] = words.as_slice()
         && let ([m, h, day, month, "*"], [m2, h2, "*", month2, weekday]) = (a.as_slice(), b.as_slice())
         && (m, h, month) == (m2, h2, month2)
-        && Times::fields([m, h, day, month, weekday]).is_ok_and(|times| times.either_day())
+        && LineTimes::fields([m, h, day, month, weekday]).is_ok_and(|times| times.either_day())
     {
         return vec![Line {
             text: format!("{m} {h} {day} {month} {weekday}"),
@@ -139,8 +140,10 @@ fn of_calendar(calendar: &CalendarText) -> Result<Line, String> {
 fn check(line: &str, either_day: bool) -> Result<(), String> {
     let words: Vec<&str> = line.split_whitespace().collect();
     let read = match words.as_slice() {
-        [name] => Times::named(name),
-        [minute, hour, day, month, weekday] => Times::fields([minute, hour, day, month, weekday]).map_err(|(_, (_, why))| why),
+        [name] => LineTimes::named(name),
+        [minute, hour, day, month, weekday] => {
+            LineTimes::fields([minute, hour, day, month, weekday]).map_err(|(_, (_, why))| why)
+        }
         _ => return Err(format!("`{line}` has more than five fields")),
     };
     let times = read?;

@@ -1,22 +1,22 @@
 //! Crontabs: read by cron's own rules, each line a schedule with what is to know of it; and schedules written as one.
 
-mod advice;
 pub(crate) mod export;
 mod name;
-mod reading;
+mod notes;
+mod parser;
 mod times;
 
 use std::collections::BTreeMap;
 
-use self::reading::Reading;
-use self::times::Times;
-use super::definition::Defined;
-use super::tree::Source;
+use self::parser::CrontabParser;
+use self::times::LineTimes;
+use super::definition::FileSchedule;
+use super::document::Source;
 use crate::error::Error;
 use crate::names::ScheduleId;
-use crate::run::written::{Action, StepText};
+use crate::run::step_text::{Action, StepText};
 use crate::schedule::{Declared, Definition, Policies};
-use crate::spec::written::Written;
+use crate::spec::spec_text::SpecText;
 use crate::spec::zone::{Gap, Repeat, Zones};
 
 /// Which sort of crontab it is.
@@ -49,8 +49,8 @@ pub(crate) struct Job {
     /// `crontab:7`.
     place: String,
     pub(crate) line: usize,
-    times: Times,
-    settings: Settings,
+    times: LineTimes,
+    settings: LineSettings,
     note: Option<String>,
     /// Whom it runs as, where that is another than whoever runs tempo.
     user: Option<String>,
@@ -62,7 +62,7 @@ pub(crate) struct Job {
 
 /// What the lines above set for those below.
 #[derive(Debug, Clone, Default)]
-struct Settings {
+struct LineSettings {
     time_zone: Option<String>,
     /// The line that sets a zone which cannot be read.
     broken_zone: Option<usize>,
@@ -75,25 +75,25 @@ struct Settings {
 
 /// When a line fires.
 pub(crate) struct Fires<'a> {
-    times: &'a Times,
+    times: &'a LineTimes,
     /// As cron strings; absent where they depend on the id.
     strings: Option<Vec<String>>,
 }
 
 impl Fires<'_> {
     /// Whether they are those of a schedule.
-    pub(crate) fn are_of(&self, spec: &Written, id: &ScheduleId) -> bool {
+    pub(crate) fn are_of(&self, spec: &SpecText, id: &ScheduleId) -> bool {
         let alike = match &self.strings {
             Some(strings) => spec.cron == *strings,
             None => spec.cron == self.times.cron(id.as_str()),
         };
-        alike && spec.at_boot == (*self.times == Times::Boot)
+        alike && spec.at_boot == (*self.times == LineTimes::Boot)
     }
 }
 
 /// Reads a crontab: its jobs, and what is wrong with the other lines.
 pub(crate) fn parse(source: &Source<'_>, sort: Sort, host: &Host<'_>) -> (Vec<Job>, Vec<Error>) {
-    let mut reading = Reading::new(source, sort, host);
+    let mut reading = CrontabParser::new(source, sort, host);
     let (mut jobs, mut faults) = (Vec::new(), Vec::new());
     let text = source.text.strip_prefix('\u{feff}').unwrap_or(source.text);
     for (number, line) in text.split('\n').enumerate() {
@@ -162,19 +162,19 @@ impl Job {
     }
 
     /// The schedule that it becomes.
-    pub(crate) fn defined(&self, id: ScheduleId, host: &Host<'_>) -> Defined {
+    pub(crate) fn defined(&self, id: ScheduleId, host: &Host<'_>) -> FileSchedule {
         let time_zone = self.settings.time_zone.clone().unwrap_or_else(|| host.time_zone.to_owned());
         let fixed = self.times.is_fixed();
-        let spec = Written {
+        let spec = SpecText {
             cron: self.times.cron(id.as_str()),
-            at_boot: self.times == Times::Boot,
+            at_boot: self.times == LineTimes::Boot,
             time_zone: Some(time_zone),
             dst_gap: if fixed { Gap::Shift } else { Gap::Skip },
             dst_repeat: if fixed { Repeat::First } else { Repeat::Both },
             jitter: self.settings.jitter.clone(),
-            ..Written::default()
+            ..SpecText::default()
         };
-        Defined {
+        FileSchedule {
             place: self.place.clone(),
             line: self.line,
             definition: Definition {
@@ -229,7 +229,7 @@ mod tests {
         }
     }
 
-    fn defined(text: &str, sort: Sort) -> Vec<Defined> {
+    fn defined(text: &str, sort: Sort) -> Vec<FileSchedule> {
         let zones = ZoneInfo::compiled_in();
         let (jobs, faults) = read(text, sort);
         assert!(faults.is_empty(), "{faults:?}");

@@ -33,7 +33,7 @@ const MACROS: [&str; 7] = [
 
 /// When a line fires.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Times {
+pub(super) enum LineTimes {
     /// After each boot.
     Boot,
     /// `@daily` and the like.
@@ -58,9 +58,9 @@ enum Item {
 }
 
 /// What is wrong with a field: where in it, and why.
-pub(super) type Fault = (usize, String);
+pub(super) type FieldError = (usize, String);
 
-impl Times {
+impl LineTimes {
     /// `@daily` and the like.
     pub(super) fn named(word: &str) -> Result<Self, String> {
         if word == "@reboot" {
@@ -73,7 +73,7 @@ impl Times {
     }
 
     /// Five fields, each with its fault where it has one: which field, where in it, and why.
-    pub(super) fn fields(words: [&str; 5]) -> Result<Self, (usize, Fault)> {
+    pub(super) fn fields(words: [&str; 5]) -> Result<Self, (usize, FieldError)> {
         let mut fields = Vec::with_capacity(5);
         for (index, word) in words.iter().enumerate() {
             fields.push(Field::parse(index, word).map_err(|fault| (index, fault))?);
@@ -149,7 +149,7 @@ impl Times {
 }
 
 impl Field {
-    fn parse(index: usize, text: &str) -> Result<Self, Fault> {
+    fn parse(index: usize, text: &str) -> Result<Self, FieldError> {
         let mut items = Vec::new();
         let mut at = 0;
         for word in text.split(',') {
@@ -264,7 +264,7 @@ mod tests {
 
     fn cron(line: &str) -> Result<Vec<String>, String> {
         let words: Vec<&str> = line.split(' ').collect();
-        let times = Times::fields(words.try_into().unwrap()).map_err(|(field, (at, why))| format!("{field}+{at}: {why}"))?;
+        let times = LineTimes::fields(words.try_into().unwrap()).map_err(|(field, (at, why))| format!("{field}+{at}: {why}"))?;
         Ok(times.cron("id"))
     }
 
@@ -309,7 +309,7 @@ mod tests {
 
     #[test]
     fn a_random_value_is_the_same_for_an_id_and_within_its_range() {
-        let times = Times::fields(["10~20", "~", "*", "*", "*"]).unwrap();
+        let times = LineTimes::fields(["10~20", "~", "*", "*", "*"]).unwrap();
         let of = |seed: &str| times.cron(seed).remove(0);
         assert_eq!(of("a"), of("a"));
         let minute = |seed: String| of(&seed).split(' ').next().unwrap().to_owned();

@@ -7,8 +7,8 @@ use percent_encoding::percent_decode_str;
 use regex_lite::Regex;
 
 use super::super::step::duration_of;
-use super::super::written::{DnsTable, ProbeTable, ProbeText, StatusText};
-use super::{Dns, Http, JsonPath, Probe, Record, Right, host_and_port};
+use super::super::step_text::{DnsTable, ProbeTable, ProbeText, StatusText};
+use super::{Dns, Expectation, Http, JsonPath, Probe, Record, host_and_port};
 use crate::error::{Error, Kind};
 use crate::names::{StepName, nearest};
 
@@ -171,7 +171,7 @@ fn http(name: &StepName, table: &ProbeTable) -> Result<Http, Error> {
         redirects: table.redirects.unwrap_or(0),
         ca_file: table.ca_file.clone(),
         insecure: table.insecure,
-        right: Right {
+        right: Expectation {
             status: table
                 .status
                 .as_ref()

@@ -46,12 +46,12 @@ pub struct Http {
     /// Whether any certificate is trusted.
     pub insecure: bool,
     /// What makes the answer right.
-    pub right: Right,
+    pub right: Expectation,
 }
 
 /// What makes an answer right.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Right {
+pub struct Expectation {
     /// The statuses that are.
     pub status: Vec<RangeInclusive<u16>>,
     /// A text in the body.

@@ -7,8 +7,8 @@ use chrono::{DateTime, Utc};
 
 use super::{PastEpoch, Simulation};
 use crate::schedule::history::Input;
-use crate::schedule::situation::{Epoch, Request, RequestKind};
-use crate::schedule::undecided::{coming, leaves_undecided};
+use crate::schedule::pending::{coming, leaves_pending};
+use crate::schedule::plan_input::{Epoch, Request, RequestKind};
 use crate::schedule::{OverlapPolicy, Policies};
 use crate::spec::Spec;
 
@@ -68,7 +68,7 @@ impl Simulation<'_> {
             remaining: self.state.remaining_actions,
             until: now,
         };
-        if leaves_undecided(&in_force, &spec, self.cursor, self.next_due) || !self.past.is_empty() {
+        if leaves_pending(&in_force, &spec, self.cursor, self.next_due) || !self.past.is_empty() {
             self.past.push(PastEpoch {
                 spec: Rc::clone(&self.spec),
                 workflow_id: self.workflow_id.clone(),

@@ -9,29 +9,29 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::run::Stop;
 use crate::run::outcome::Status;
 use crate::schedule::counters::Counters;
-use crate::schedule::history::{Happening, Life, What};
+use crate::schedule::history::{HistoryEvent, RunScript, What};
 use crate::schedule::overlap::Running;
 use crate::schedule::pause::failure_note;
+use crate::schedule::pending::coming;
 use crate::schedule::plan::{Begin, Plan, plan};
-use crate::schedule::situation::{Epoch, Request, RequestKind, Situation};
-use crate::schedule::start::{Start, run_id};
-use crate::schedule::undecided::coming;
+use crate::schedule::plan_input::{Epoch, PlanInput, Request, RequestKind};
+use crate::schedule::start::{Start, workflow_id_at};
 use crate::schedule::{MAX_BUFFER, Policies, State};
-use crate::spec::{Spec, Tally};
+use crate::spec::{CountedTimes, Spec};
 
 /// A run that is going.
-struct Going {
+struct ActiveRun {
     key: i64,
     nominal: DateTime<Utc>,
     workflow_id: String,
-    life: Life,
+    life: RunScript,
     stopping: Option<Stop>,
     /// No worker has taken it up yet.
     idle: bool,
 }
 
 /// How a run goes that no worker has taken up.
-const IDLE: Life = Life {
+const IDLE: RunScript = RunScript {
     ends_at: DateTime::<Utc>::MAX_UTC,
     status: Status::Running,
     on_cancel: TimeDelta::zero(),
@@ -47,7 +47,7 @@ struct PastEpoch {
     until: DateTime<Utc>,
 }
 
-type LifeOf<'a> = Box<dyn FnMut(&str, DateTime<Utc>) -> Life + 'a>;
+type RunScriptOf<'a> = Box<dyn FnMut(&str, DateTime<Utc>) -> RunScript + 'a>;
 
 /// A schedule in a simulated world.
 pub struct Simulation<'a> {
@@ -60,16 +60,16 @@ pub struct Simulation<'a> {
     next_due: Option<DateTime<Utc>>,
     past: Vec<PastEpoch>,
     waiting: Vec<Start>,
-    going: Vec<Going>,
+    going: Vec<ActiveRun>,
     requests: Vec<Request>,
     counters: Counters,
-    happened: Vec<Happening>,
+    happened: Vec<HistoryEvent>,
     keys: i64,
     unsettled: bool,
     /// Whether there is a server to decide anything.
     up: bool,
     max_buffer: usize,
-    life_of: LifeOf<'a>,
+    life_of: RunScriptOf<'a>,
 }
 
 impl<'a> Simulation<'a> {
@@ -80,7 +80,7 @@ impl<'a> Simulation<'a> {
         state: State,
         workflow_id: &str,
         processed_to: DateTime<Utc>,
-        life_of: impl FnMut(&str, DateTime<Utc>) -> Life + 'a,
+        life_of: impl FnMut(&str, DateTime<Utc>) -> RunScript + 'a,
     ) -> Self {
         Self {
             spec,
@@ -116,13 +116,13 @@ impl<'a> Simulation<'a> {
     }
 
     /// A run that is going already.
-    pub fn already_running(&mut self, workflow_id: &str, life: Life) {
+    pub fn already_running(&mut self, workflow_id: &str, life: RunScript) {
         self.begin(self.cursor, workflow_id.to_owned(), Some(life));
     }
 
-    fn begin(&mut self, nominal: DateTime<Utc>, workflow_id: String, life: Option<Life>) {
+    fn begin(&mut self, nominal: DateTime<Utc>, workflow_id: String, life: Option<RunScript>) {
         self.keys += 1;
-        self.going.push(Going {
+        self.going.push(ActiveRun {
             key: self.keys,
             nominal,
             workflow_id,
@@ -179,7 +179,7 @@ impl<'a> Simulation<'a> {
             })
             .collect();
         let past = std::mem::take(&mut self.past);
-        let situation = Situation {
+        let input = PlanInput {
             current: Epoch {
                 spec: &self.spec,
                 policies: self.policies,
@@ -205,8 +205,8 @@ impl<'a> Simulation<'a> {
             requests: std::mem::take(&mut self.requests),
             max_buffer: self.max_buffer,
         };
-        let decided = plan(&situation, now);
-        let unfinished: Vec<Request> = situation
+        let decided = plan(&input, now);
+        let unfinished: Vec<Request> = input
             .requests
             .iter()
             .filter_map(|r| {
@@ -222,26 +222,26 @@ impl<'a> Simulation<'a> {
                 (!progress.finished).then_some(Request { kind, ..r.clone() })
             })
             .collect();
-        drop(situation);
+        drop(input);
         self.requests = unfinished;
-        self.carry_out(decided, &past, now)
+        self.apply_plan(decided, &past, now)
     }
 
-    fn carry_out(&mut self, decided: Plan, past: &[PastEpoch], now: DateTime<Utc>) -> bool {
+    fn apply_plan(&mut self, decided: Plan, past: &[PastEpoch], now: DateTime<Utc>) -> bool {
         self.counters.count(&decided);
         for r in &decided.refused {
-            let what = What::Refused {
+            let what = What::NotStarted {
                 to: r.to,
                 count: r.count,
                 outcome: r.outcome,
                 reason: r.reason,
             };
-            self.happens(now, r.from, run_id(&self.workflow_id, r.from), what);
+            self.happens(now, r.from, workflow_id_at(&self.workflow_id, r.from), what);
         }
         let going = self.going.len();
         for Begin { start, epoch } in decided.begin {
             let base = epoch.map_or(&self.workflow_id, |i| &past[i].workflow_id);
-            let workflow_id = run_id(base, start.nominal);
+            let workflow_id = workflow_id_at(base, start.nominal);
             self.begin(start.nominal, workflow_id.clone(), None);
             self.happens(now, start.nominal, workflow_id, What::Start);
         }
@@ -251,7 +251,7 @@ impl<'a> Simulation<'a> {
                 self.keys += 1;
                 self.waiting[i].waiting_as = Some(self.keys);
                 let nominal = self.waiting[i].nominal;
-                self.happens(now, nominal, run_id(&self.workflow_id, nominal), What::Buffered);
+                self.happens(now, nominal, workflow_id_at(&self.workflow_id, nominal), What::Buffered);
             }
         }
         for i in 0..going {
@@ -279,7 +279,7 @@ impl<'a> Simulation<'a> {
     }
 
     fn happens(&mut self, at: DateTime<Utc>, nominal: DateTime<Utc>, workflow_id: String, what: What) {
-        self.happened.push(Happening {
+        self.happened.push(HistoryEvent {
             at,
             nominal,
             workflow_id,
@@ -303,16 +303,16 @@ impl<'a> Simulation<'a> {
     fn close(&mut self, at: DateTime<Utc>) -> bool {
         let (closed, going) = std::mem::take(&mut self.going)
             .into_iter()
-            .partition(|g: &Going| g.life.ends_at <= at);
+            .partition(|g: &ActiveRun| g.life.ends_at <= at);
         self.going = going;
-        let closed: Vec<Going> = closed;
+        let closed: Vec<ActiveRun> = closed;
         for run in &closed {
             self.closed(run, at);
         }
         !closed.is_empty()
     }
 
-    fn closed(&mut self, run: &Going, at: DateTime<Utc>) {
+    fn closed(&mut self, run: &ActiveRun, at: DateTime<Utc>) {
         let status = run.life.status;
         self.happens(at, run.nominal, run.workflow_id.clone(), What::Close(status));
         if self.policies.pause_on_failure
@@ -353,14 +353,14 @@ impl<'a> Simulation<'a> {
 
     /// The times due up to `now` that come to nothing since no actions are left: no plan looks at them before that changes.
     #[must_use]
-    pub fn exhausted(&self, now: DateTime<Utc>) -> Option<Tally> {
+    pub fn exhausted(&self, now: DateTime<Utc>) -> Option<CountedTimes> {
         let over = self.state.remaining_actions == Some(0) && !self.state.paused;
-        over.then(|| self.spec.tally_due(self.cursor, self.floor, now)).flatten()
+        over.then(|| self.spec.count_due(self.cursor, self.floor, now)).flatten()
     }
 
     /// Everything that has happened, in order.
     #[must_use]
-    pub fn happened(&self) -> &[Happening] {
+    pub fn happened(&self) -> &[HistoryEvent] {
         &self.happened
     }
 }

@@ -48,7 +48,7 @@ fn check_all(file: &str, check: impl Fn(&Value) -> Result<(), String>) {
 /// A spec as the conformance files have it.
 fn spec_of(row: &Value, seed: &str) -> Result<tempo::spec::Spec, tempo::error::Error> {
     use tempo::spec::zone::Zones as _;
-    use tempo::spec::{Parts, Spec, calendar::Fields, interval::Interval, written::Written, zone::Transitions, zone::Zone};
+    use tempo::spec::{Parts, Spec, calendar::Fields, interval::Interval, spec_text::SpecText, zone::Transitions, zone::Zone};
     let zones = tempo::zoneinfo::ZoneInfo::of_machine();
     let texts = |key: &str| -> Vec<String> {
         row.get(key)
@@ -56,10 +56,10 @@ fn spec_of(row: &Value, seed: &str) -> Result<tempo::spec::Spec, tempo::error::E
             .unwrap_or_default()
     };
     let zone = row.get("timezone").and_then(Value::as_str).unwrap_or("");
-    let written = Written {
+    let written = SpecText {
         cron: texts("cron"),
         time_zone: (!zone.is_empty()).then(|| zone.to_owned()),
-        ..Written::default()
+        ..SpecText::default()
     };
     let mut parts: Parts = tempo::spec::parts(&written, &zones)?;
     let calendars = |key: &str| -> Vec<Fields> {

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 use tempo::error::Error;
 use tempo::spec::calendar::Fields;
+use tempo::spec::calendar_text::CalendarText;
 use tempo::spec::field::{self, Field, Names, Range};
 use tempo::spec::interval::Interval;
-use tempo::spec::written::CalendarText;
 use tempo::spec::{cron, text::TextError};
 
 #[test]

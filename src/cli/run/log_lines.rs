@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use crate::engine::{Event, RunName, StepName};
+use crate::engine::{Event, RunRef, StepRef};
 use crate::output::log::Line;
 use crate::output::views::rfc3339;
 use crate::output::{Style, counted};
@@ -77,7 +77,7 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, for_machines: bool) -> Lin
             let fields = || json!({"schedule_id": schedule_id, "scheduled_at": rfc3339(*nominal), "waiting": waiting});
             of("buffer", None, schedule_id, text, &fields)
         }
-        Event::Refused { schedule_id, refused } => {
+        Event::NotStarted { schedule_id, refused } => {
             let span = if refused.count == 1 {
                 rfc3339(refused.from)
             } else {
@@ -313,30 +313,30 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, for_machines: bool) -> Lin
     }
 }
 
-fn short(run: &RunName) -> &str {
+fn short(run: &RunRef) -> &str {
     run.run_id.get(..8).unwrap_or(&run.run_id)
 }
 
-fn schedule(run: &RunName) -> &str {
+fn schedule(run: &RunRef) -> &str {
     run.schedule_id.as_deref().unwrap_or(&run.workflow_id)
 }
 
-fn subject(run: &RunName) -> &str {
+fn subject(run: &RunRef) -> &str {
     &run.workflow_id
 }
 
-fn place(step: &StepName) -> String {
+fn place(step: &StepRef) -> String {
     format!("step {}/{} {}", step.number, step.of, step.name)
 }
 
-fn with_run(run: &RunName, mut fields: Value) -> Value {
+fn with_run(run: &RunRef, mut fields: Value) -> Value {
     fields["run_id"] = json!(run.run_id);
     fields["workflow_id"] = json!(run.workflow_id);
     fields["schedule_id"] = json!(run.schedule_id);
     fields
 }
 
-fn with_step(run: &RunName, step: &StepName, mut fields: Value) -> Value {
+fn with_step(run: &RunRef, step: &StepRef, mut fields: Value) -> Value {
     fields["step"] = json!(step.name);
     fields["number"] = json!(step.number);
     fields["of"] = json!(step.of);

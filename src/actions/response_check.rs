@@ -5,12 +5,21 @@ use std::time::Duration;
 use regex_lite::Regex;
 use serde_json::Value;
 
-use super::http::Answer;
 use crate::run::outcome::{ErrorType, Failure};
-use crate::run::probe::{Http, Right};
+use crate::run::probe::{Expectation, Http};
 use crate::spec::describe::spoken;
 
-impl Right {
+/// A response as far as it is checked.
+pub(super) struct Response {
+    pub(super) status: u16,
+    pub(super) headers: http::HeaderMap,
+    /// The beginning of the body; empty if no condition needs it.
+    pub(super) body: Vec<u8>,
+    /// Whether the body was longer.
+    pub(super) is_cut: bool,
+}
+
+impl Expectation {
     /// Whether the body decides.
     pub(super) fn asks_for_the_body(&self) -> bool {
         self.body_contains.is_some() || self.body_matches.is_some() || !self.json.is_empty()
@@ -18,17 +27,17 @@ impl Right {
 }
 
 /// Judges an answer that took so long; `mask` takes secrets out of what is told of it.
-pub(super) fn judge(http: &Http, answer: &Answer, elapsed: Duration, mask: &dyn Fn(&str) -> String) -> Result<(), Failure> {
+pub(super) fn check(http: &Http, response: &Response, elapsed: Duration, mask: &dyn Fn(&str) -> String) -> Result<(), Failure> {
     let (url, right) = (&http.url, &http.right);
     let refuse = |error_type, message: String| Err(Failure { error_type, message });
-    if !right.status.iter().any(|range| range.contains(&answer.status)) {
+    if !right.status.iter().any(|range| range.contains(&response.status)) {
         return refuse(
             ErrorType::UnexpectedStatus,
-            format!("unexpected status {} from {url}", answer.status),
+            format!("unexpected status {} from {url}", response.status),
         );
     }
     for (name, expression) in &right.header_matches {
-        let values: Vec<_> = answer
+        let values: Vec<_> = response
             .headers
             .get_all(name)
             .iter()
@@ -47,13 +56,13 @@ pub(super) fn judge(http: &Http, answer: &Answer, elapsed: Duration, mask: &dyn 
         }
     }
     if right.asks_for_the_body() {
-        let body = String::from_utf8_lossy(&answer.body);
-        let cut = if answer.is_cut {
+        let body = String::from_utf8_lossy(&response.body);
+        let cut = if response.is_cut {
             ", of which only the first 1 MiB is looked at,"
         } else {
             ""
         };
-        judge_body(right, &body, mask)
+        check_body(right, &body, mask)
             .or_else(|what| refuse(ErrorType::UnexpectedBody, format!("the body of {url}{cut} {what}")))?;
     }
     match right.max_elapsed {
@@ -65,7 +74,7 @@ pub(super) fn judge(http: &Http, answer: &Answer, elapsed: Duration, mask: &dyn 
     }
 }
 
-fn judge_body(right: &Right, body: &str, mask: &dyn Fn(&str) -> String) -> Result<(), String> {
+fn check_body(right: &Expectation, body: &str, mask: &dyn Fn(&str) -> String) -> Result<(), String> {
     if let Some(text) = right.body_contains.as_ref().filter(|text| !body.contains(text.as_str())) {
         return Err(format!("does not hold `{}`", shortened(text)));
     }

@@ -4,20 +4,20 @@ use chrono::{DateTime, Utc};
 use rusqlite::named_params;
 
 use super::Write;
-use super::rows::{Attempt as _, count, ms};
-use super::situation::{EpochRow, SituationRow};
+use super::plan_input::{EpochRow, PlanInputRow};
+use super::rows::{Context as _, count, ms};
 use crate::error::Error;
 use crate::run::Stop;
 use crate::schedule::OverlapPolicy;
 use crate::schedule::counters::Counters;
+use crate::schedule::not_started::{NotStarted, Outcome, Reason};
 use crate::schedule::plan::{Begin, Plan};
-use crate::schedule::refusal::{Outcome, Reason, Refused};
-use crate::schedule::start::run_id;
+use crate::schedule::start::workflow_id_at;
 use crate::schedule::start::{Origin, Start};
 
 /// What carrying out a plan has put on file.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Carried {
+pub(crate) struct Applied {
     /// The runs that began: key, run id, workflow id, and the start.
     pub(crate) begun: Vec<(i64, String, String, Start)>,
     /// The runs that are to stop.
@@ -26,38 +26,41 @@ pub(crate) struct Carried {
 
 impl Write<'_> {
     /// Puts a plan on file.
-    pub(crate) fn carry_out(&self, situation: &SituationRow, plan: &Plan, now: DateTime<Utc>) -> Result<Carried, Error> {
-        let mut carried = Carried::default();
+    pub(crate) fn apply_plan(&self, plan_input: &PlanInputRow, plan: &Plan, now: DateTime<Utc>) -> Result<Applied, Error> {
+        let mut applied = Applied::default();
         for Begin { start, epoch } in &plan.begin {
-            let definition = situation.definition(*epoch);
-            let (key, run) = self.insert_scheduled_run(situation, definition, start, now)?;
-            carried
-                .begun
-                .push((key, run, run_id(&definition.workflow_id, start.nominal), start.clone()));
+            let definition = plan_input.definition(*epoch);
+            let (key, run) = self.insert_scheduled_run(plan_input, definition, start, now)?;
+            applied.begun.push((
+                key,
+                run,
+                workflow_id_at(&definition.workflow_id, start.nominal),
+                start.clone(),
+            ));
         }
-        self.keep_waiting(situation, plan)?;
+        self.keep_waiting(plan_input, plan)?;
         let last_nominal = plan.begin.iter().map(|b| b.start.nominal).max();
         for refused in &plan.refused {
-            self.insert_refused(situation, refused, now)?;
+            self.insert_refused(plan_input, refused, now)?;
         }
-        for going in &situation.going {
+        for going in &plan_input.going {
             let stop = match (plan.terminate, plan.cancel) {
                 (true, _) if going.stopping != Some(Stop::Terminate) => Stop::Terminate,
                 (false, true) if going.stopping.is_none() => Stop::Cancel,
                 _ => continue,
             };
             self.stop_run(going.run, stop, Some("a newer start takes its place"))?;
-            carried.stopped.push((going.run, stop));
+            applied.stopped.push((going.run, stop));
         }
         self.settle_requests(plan, now)?;
-        self.forget_epochs(situation, plan)?;
-        self.record_progress(situation, plan, last_nominal, now)?;
-        Ok(carried)
+        self.forget_epochs(plan_input, plan)?;
+        self.record_progress(plan_input, plan, last_nominal, now)?;
+        Ok(applied)
     }
 
     fn insert_scheduled_run(
         &self,
-        situation: &SituationRow,
+        plan_input: &PlanInputRow,
         definition: &EpochRow,
         start: &Start,
         now: DateTime<Utc>,
@@ -68,12 +71,12 @@ impl Write<'_> {
         // Asked for apart: what an INSERT returns costs several times as much.
         const RUN_ID: &str = "SELECT run_id FROM run WHERE key = :key";
         let (origin, request) = origin_columns(start.origin);
-        let mut statement = self.0.0.prepare_cached(SQL).attempt("record the start")?;
+        let mut statement = self.0.0.prepare_cached(SQL).context("record the start")?;
         let key = statement
             .insert(named_params! {
-                ":workflow_id": run_id(&definition.workflow_id, start.nominal),
-                ":schedule": situation.schedule,
-                ":schedule_id": situation.id,
+                ":workflow_id": workflow_id_at(&definition.workflow_id, start.nominal),
+                ":schedule": plan_input.schedule,
+                ":schedule_id": plan_input.id,
                 ":origin": origin,
                 ":request": request,
                 ":workflow": definition.workflow,
@@ -81,28 +84,28 @@ impl Write<'_> {
                 ":due": ms(start.due),
                 ":now": ms(now),
             })
-            .attempt("record the start")?;
-        let mut statement = self.0.0.prepare_cached(RUN_ID).attempt("record the start")?;
+            .context("record the start")?;
+        let mut statement = self.0.0.prepare_cached(RUN_ID).context("record the start")?;
         let run_id = statement.query_row(named_params! {":key": key}, |r| r.get("run_id"));
-        Ok((key, run_id.attempt("record the start")?))
+        Ok((key, run_id.context("record the start")?))
     }
 
     /// Puts a scheduled start among those that wait their turn.
     pub(crate) fn put_waiting(&self, schedule: i64, nominal: DateTime<Utc>, due: DateTime<Utc>) -> Result<(), Error> {
         const SQL: &str =
             "INSERT INTO waiting (schedule, nominal_ms, due_ms, origin) VALUES (:schedule, :nominal, :due, 'scheduled')";
-        let mut statement = self.0.0.prepare_cached(SQL).attempt("record what waits")?;
+        let mut statement = self.0.0.prepare_cached(SQL).context("record what waits")?;
         let done = statement.execute(named_params! {":schedule": schedule, ":nominal": ms(nominal), ":due": ms(due)});
-        done.map(|_| ()).attempt("record what waits")
+        done.map(|_| ()).context("record what waits")
     }
 
-    fn keep_waiting(&self, situation: &SituationRow, plan: &Plan) -> Result<(), Error> {
+    fn keep_waiting(&self, plan_input: &PlanInputRow, plan: &Plan) -> Result<(), Error> {
         const DELETE: &str = "DELETE FROM waiting WHERE key = :key";
         const INSERT: &str = "INSERT INTO waiting (schedule, nominal_ms, due_ms, origin, request, overlap)
             VALUES (:schedule, :nominal, :due, :origin, :request, :overlap)";
         let mut stay: Vec<i64> = plan.waiting.iter().filter_map(|w| w.waiting_as).collect();
         stay.sort_unstable();
-        for gone in situation
+        for gone in plan_input
             .waiting
             .iter()
             .filter_map(|w| w.waiting_as)
@@ -112,27 +115,27 @@ impl Write<'_> {
                 .0
                 .prepare_cached(DELETE)
                 .and_then(|mut s| s.execute(named_params! {":key": gone}))
-                .attempt("empty the buffer")?;
+                .context("empty the buffer")?;
         }
         for start in plan.waiting.iter().filter(|w| w.waiting_as.is_none()) {
             let (origin, request) = origin_columns(start.origin);
-            let mut statement = self.0.0.prepare_cached(INSERT).attempt("record what waits")?;
+            let mut statement = self.0.0.prepare_cached(INSERT).context("record what waits")?;
             statement
                 .execute(named_params! {
-                    ":schedule": situation.schedule,
+                    ":schedule": plan_input.schedule,
                     ":nominal": ms(start.nominal),
                     ":due": ms(start.due),
                     ":origin": origin,
                     ":request": request,
                     ":overlap": start.overlap.map(OverlapPolicy::name),
                 })
-                .attempt("record what waits")?;
+                .context("record what waits")?;
         }
         Ok(())
     }
 
     /// Records times that did not start; in the same row as those before where they share a fate and nothing started between.
-    fn insert_refused(&self, situation: &SituationRow, refused: &Refused, now: DateTime<Utc>) -> Result<(), Error> {
+    fn insert_refused(&self, plan_input: &PlanInputRow, refused: &NotStarted, now: DateTime<Utc>) -> Result<(), Error> {
         const EXTEND: &str = "UPDATE refused SET to_ms = :to, count = count + :count, decided_ms = :now
             WHERE key = (SELECT key FROM refused WHERE schedule = :schedule ORDER BY key DESC LIMIT 1)
             AND outcome = :outcome AND reason = :reason AND origin = :origin AND request IS :request AND run IS :run AND to_ms < :from
@@ -142,19 +145,19 @@ impl Write<'_> {
             "INSERT INTO refused (schedule, from_ms, to_ms, count, outcome, reason, origin, request, run, decided_ms)
             VALUES (:schedule, :from, :to, :count, :outcome, :reason, :origin, :request, :run, :now)";
         let (origin, request) = origin_columns(refused.origin);
-        let run = situation
+        let run = plan_input
             .going
             .first()
             .filter(|_| matches!(refused.reason, Reason::StillRunning | Reason::StillWaiting))
             .map(|g| g.run);
         let outcome: Outcome = refused.outcome;
         let parameters = named_params! {
-            ":schedule": situation.schedule,
+            ":schedule": plan_input.schedule,
             ":from": ms(refused.from),
             ":to": ms(refused.to),
             ":count": count(refused.count),
             ":outcome": outcome.name(),
-            ":reason": refused.reason.text_with(&situation.definition(refused.epoch).circumstances()),
+            ":reason": refused.reason.text_with(&plan_input.definition(refused.epoch).circumstances()),
             ":origin": origin,
             ":request": request,
             ":run": run,
@@ -166,13 +169,13 @@ impl Write<'_> {
             .0
             .prepare_cached(EXTEND)
             .and_then(|mut s| s.execute(parameters))
-            .attempt(what)?;
+            .context(what)?;
         if extended == 0 {
             self.0
                 .0
                 .prepare_cached(INSERT)
                 .and_then(|mut s| s.execute(parameters))
-                .attempt(what)?;
+                .context(what)?;
         }
         Ok(())
     }
@@ -181,7 +184,7 @@ impl Write<'_> {
         const SQL: &str = "UPDATE request SET taken = taken + :taken, done_to_ms = coalesce(:done_to, done_to_ms),
             settled_ms = CASE WHEN :finished THEN :now END WHERE key = :key";
         for progress in &plan.requests {
-            let mut statement = self.0.0.prepare_cached(SQL).attempt("record the request's progress")?;
+            let mut statement = self.0.0.prepare_cached(SQL).context("record the request's progress")?;
             statement
                 .execute(named_params! {
                     ":key": progress.key,
@@ -190,24 +193,24 @@ impl Write<'_> {
                     ":finished": progress.finished,
                     ":now": ms(now),
                 })
-                .attempt("record the request's progress")?;
+                .context("record the request's progress")?;
         }
         Ok(())
     }
 
-    fn forget_epochs(&self, situation: &SituationRow, plan: &Plan) -> Result<(), Error> {
+    fn forget_epochs(&self, plan_input: &PlanInputRow, plan: &Plan) -> Result<(), Error> {
         const SQL: &str = "DELETE FROM epoch WHERE schedule = :schedule AND until_ms <= :floor";
-        if situation.past.is_empty() {
+        if plan_input.past.is_empty() {
             return Ok(());
         }
-        let mut statement = self.0.0.prepare_cached(SQL).attempt("forget earlier definitions")?;
-        let done = statement.execute(named_params! {":schedule": situation.schedule, ":floor": ms(plan.floor)});
-        done.map(|_| ()).attempt("forget earlier definitions")
+        let mut statement = self.0.0.prepare_cached(SQL).context("forget earlier definitions")?;
+        let done = statement.execute(named_params! {":schedule": plan_input.schedule, ":floor": ms(plan.floor)});
+        done.map(|_| ()).context("forget earlier definitions")
     }
 
     fn record_progress(
         &self,
-        situation: &SituationRow,
+        plan_input: &PlanInputRow,
         plan: &Plan,
         last_nominal: Option<DateTime<Utc>>,
         now: DateTime<Utc>,
@@ -219,7 +222,7 @@ impl Write<'_> {
             WHERE schedule = :schedule";
         let mut counters = Counters::default();
         counters.count(plan);
-        let (schedule, until) = (situation.schedule, situation.current.until);
+        let (schedule, until) = (plan_input.schedule, plan_input.current.until);
         // A long backfill wants to be looked at again at once; also by a server that takes up nothing later than its own start.
         let attention = if plan.more { Some(now.min(until)) } else { plan.next_due };
         self.attend_with(schedule, attention, || {

@@ -30,7 +30,7 @@ struct Interrupt {
 }
 
 /// Serves a private file, as often as there is something on it.
-pub(super) struct Performance<'a> {
+pub(super) struct Runner<'a> {
     context: &'a Context,
     database: &'a Path,
     settings: Settings,
@@ -38,7 +38,7 @@ pub(super) struct Performance<'a> {
     interrupt: Arc<Mutex<Interrupt>>,
 }
 
-impl<'a> Performance<'a> {
+impl<'a> Runner<'a> {
     /// From now on signals end it, and the deadline counts.
     pub(super) fn new(
         context: &'a Context,

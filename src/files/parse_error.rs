@@ -8,14 +8,14 @@ use crate::names::nearest;
 
 /// What is wrong with a tree, and where.
 #[derive(Debug)]
-pub(crate) struct Fault {
+pub(crate) struct ParseError {
     /// Bytes from the beginning; absent until somebody on the way out knows.
     pub(super) at: Option<usize>,
     pub(super) message: String,
     pub(super) hint: Option<String>,
 }
 
-impl Fault {
+impl ParseError {
     /// The innermost place counts.
     pub(super) fn at(mut self, at: usize) -> Self {
         self.at.get_or_insert(at);
@@ -23,15 +23,15 @@ impl Fault {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
 }
 
-impl std::error::Error for Fault {}
+impl std::error::Error for ParseError {}
 
-impl de::Error for Fault {
+impl de::Error for ParseError {
     fn custom<T: fmt::Display>(message: T) -> Self {
         Self {
             at: None,

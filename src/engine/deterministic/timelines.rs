@@ -7,17 +7,17 @@ use chrono::SecondsFormat;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::spec::calendar_text::CalendarText;
 use crate::spec::exclusion::Exclusion;
-use crate::spec::written::CalendarText;
 
 #[test]
 fn the_simulation_follows_the_timelines() {
     follow_all(|row| {
         let script = script(row);
-        let beginning = beginning(row);
-        let mut simulation = simulation(&beginning, &script);
-        for run in initial(row) {
-            simulation.already_running(run["id"].as_str().unwrap(), life(run, beginning.created, 60));
+        let initial = initial(row);
+        let mut simulation = simulation(&initial, &script);
+        for run in running_at_start(row) {
+            simulation.already_running(run["id"].as_str().unwrap(), life(run, initial.created, 60));
         }
         follow(row, &mut simulation, 0)
     });
@@ -27,18 +27,18 @@ fn the_simulation_follows_the_timelines() {
 fn the_engine_follows_the_timelines() {
     follow_all(|row| {
         let script = script(row);
-        let mut beginning = beginning(row);
-        let processed_to = beginning.created;
-        let initial = initial(row).count();
-        if initial > 0 {
+        let mut initial = initial(row);
+        let processed_to = initial.created;
+        let running_at_start = running_at_start(row).count();
+        if running_at_start > 0 {
             // A run that is going at the wake-up was started by a tick before: the schedule is that much older.
-            beginning.created -= TimeDelta::minutes(5);
+            initial.created -= TimeDelta::minutes(5);
         }
-        let mut engine = Engine::new(&beginning, &script);
-        if initial > 0 {
+        let mut engine = Engine::new(&initial, &script);
+        if running_at_start > 0 {
             engine.advance(processed_to);
         }
-        follow(row, &mut engine, initial)
+        follow(row, &mut engine, running_at_start)
     });
 }
 
@@ -67,7 +67,7 @@ fn list<'a>(row: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
     row[key].as_array().into_iter().flatten()
 }
 
-fn initial(row: &Value) -> impl Iterator<Item = &Value> {
+fn running_at_start(row: &Value) -> impl Iterator<Item = &Value> {
     list(row, "initial_running")
 }
 
@@ -79,7 +79,7 @@ fn policies(v: &Value) -> Policies {
     }
 }
 
-fn written(v: &Value) -> Written {
+fn written(v: &Value) -> SpecText {
     let calendar = |c: &Value| {
         let field = |key: &str| {
             let texts: Vec<_> = list(c, key)
@@ -98,7 +98,7 @@ fn written(v: &Value) -> Written {
             comment: None,
         }
     };
-    Written {
+    SpecText {
         cron: serde_json::from_value(v["cron"].clone()).unwrap(),
         interval: list(v, "intervals")
             .map(|i| format!("{}s/{}s", i["every_s"], i["offset_s"]))
@@ -111,14 +111,14 @@ fn written(v: &Value) -> Written {
         start_time: v["start_at"].as_str().map(|t| t.parse().unwrap()),
         end_time: v["end_at"].as_str().map(|t| t.parse().unwrap()),
         jitter: v["jitter_s"].as_i64().filter(|j| *j > 0).map(|j| format!("{j}s")),
-        ..Written::default()
+        ..SpecText::default()
     }
 }
 
-fn beginning(row: &Value) -> Beginning {
+fn initial(row: &Value) -> InitialState {
     // A run is only timed out by its own limit.
     let limit = list(row, "runs").find(|r| r["result"] == "TIMED_OUT");
-    Beginning {
+    InitialState {
         id: row["jitter_seed"].as_str().unwrap_or("s").to_owned(),
         spec: written(&row["spec"]),
         policies: policies(&row["policy"]),
@@ -136,10 +136,10 @@ fn beginning(row: &Value) -> Beginning {
     }
 }
 
-fn life(run: &Value, started: DateTime<Utc>, default_s: i64) -> Life {
+fn life(run: &Value, started: DateTime<Utc>, default_s: i64) -> RunScript {
     let seconds = |key: &str| TimeDelta::seconds(run[key].as_i64().unwrap_or(0));
     let result = run["result"].as_str().unwrap_or("COMPLETED");
-    Life {
+    RunScript {
         ends_at: run.get("ends_at").map_or(started + TimeDelta::seconds(default_s), instant),
         status: Status::named(result).unwrap(),
         on_cancel: seconds("on_cancel_s"),
@@ -147,9 +147,9 @@ fn life(run: &Value, started: DateTime<Utc>, default_s: i64) -> Life {
     }
 }
 
-fn script(row: &Value) -> impl Fn(&str, DateTime<Utc>) -> Life {
+fn script(row: &Value) -> impl Fn(&str, DateTime<Utc>) -> RunScript {
     move |id, now| {
-        let run = list(row, "runs").chain(initial(row)).find(|r| r["id"] == id);
+        let run = list(row, "runs").chain(running_at_start(row)).find(|r| r["id"] == id);
         life(
             run.unwrap_or(&Value::Null),
             now,
@@ -158,20 +158,20 @@ fn script(row: &Value) -> impl Fn(&str, DateTime<Utc>) -> Life {
     }
 }
 
-fn deed(v: &Value) -> Deed {
+fn operation(v: &Value) -> Operation {
     let note = || v["note"].as_str().unwrap_or_default().to_owned();
     let overlap = v["overlap"].as_str().map(|p| OverlapPolicy::parse(p).unwrap());
     match v["do"].as_str().unwrap() {
-        "pause" => Deed::Pause(note()),
-        "unpause" => Deed::Unpause(note()),
-        "trigger" => Deed::Trigger(overlap),
-        "backfill" => Deed::Backfill(instant(&v["from"]), instant(&v["to"]), overlap),
+        "pause" => Operation::Pause(note()),
+        "unpause" => Operation::Unpause(note()),
+        "trigger" => Operation::Trigger(overlap),
+        "backfill" => Operation::Backfill(instant(&v["from"]), instant(&v["to"]), overlap),
         "update" => {
             let s = &v["schedule"];
             let workflow_id = s["workflow_id"].as_str().unwrap_or("myid").to_owned();
-            Deed::Update(Box::new(written(&s["spec"])), policies(&s["policy"]), workflow_id)
+            Operation::Update(Box::new(written(&s["spec"])), policies(&s["policy"]), workflow_id)
         }
-        "refresh" => Deed::Refresh,
+        "refresh" => Operation::Refresh,
         other => panic!("unknown event {other}"),
     }
 }
@@ -179,7 +179,7 @@ fn deed(v: &Value) -> Deed {
 /// Lives through a row; `before` runs were started before it begins.
 fn follow(row: &Value, world: &mut dyn World, before: usize) -> Result<(), String> {
     let (start, until) = (instant(&row["start_at"]), instant(&row["until"]));
-    world.deed(&Deed::Refresh, start);
+    world.operation(&Operation::Refresh, start);
     // Events and checks in the order of time; at one instant the events first.
     let mut moments: Vec<(DateTime<Utc>, bool, &Value)> = Vec::new();
     moments.extend(list(row, "events").map(|e| (instant(&e["at"]), false, e)));
@@ -188,13 +188,13 @@ fn follow(row: &Value, world: &mut dyn World, before: usize) -> Result<(), Strin
     for (at, is_check, v) in moments {
         world.advance(at);
         if is_check {
-            compare(&world.look(at), v, before, at)?;
+            compare(&world.observe(at), v, before, at)?;
         } else {
-            world.deed(&deed(v), at);
+            world.operation(&operation(v), at);
         }
     }
     world.advance(until);
-    compare(&world.look(until), &row["expect"]["final"], before, until)?;
+    compare(&world.observe(until), &row["expect"]["final"], before, until)?;
     let happened = world.happened();
     let chosen = |wanted: &dyn Fn(What) -> bool| -> Vec<Value> {
         happened
@@ -216,14 +216,14 @@ fn follow(row: &Value, world: &mut dyn World, before: usize) -> Result<(), Strin
     Ok(())
 }
 
-fn compare(look: &Look, want: &Value, before: usize, at: DateTime<Utc>) -> Result<(), String> {
+fn compare(observe: &Observed, want: &Value, before: usize, at: DateTime<Utc>) -> Result<(), String> {
     let got = json!({
-        "action_count": look.counters.actions - before as u64, "overlap_skipped": look.counters.skipped,
-        "missed_catchup_window": look.counters.missed, "buffer_dropped": look.counters.dropped,
-        "buffer_size": look.waiting, "paused": look.state.paused, "remaining_actions": look.state.remaining_actions,
-        "running": look.running, "future_action_count": look.to_come,
+        "action_count": observe.counters.actions - before as u64, "overlap_skipped": observe.counters.skipped,
+        "missed_catchup_window": observe.counters.missed, "buffer_dropped": observe.counters.dropped,
+        "buffer_size": observe.waiting, "paused": observe.state.paused, "remaining_actions": observe.state.remaining_actions,
+        "running": observe.running, "future_action_count": observe.to_come,
     });
-    let note = &look.state.note;
+    let note = &observe.state.note;
     for (key, want) in want.as_object().unwrap().iter().filter(|(k, _)| *k != "at") {
         let right = match key.as_str() {
             "notes_contains" => note.contains(want.as_str().unwrap()),

@@ -127,7 +127,7 @@ pub struct Circumstances<'a> {
 
 /// Neighbouring times that share a fate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Refused {
+pub struct NotStarted {
     /// The first nominal time.
     pub from: DateTime<Utc>,
     /// The last nominal time.
@@ -144,7 +144,7 @@ pub struct Refused {
     pub epoch: Option<usize>,
 }
 
-impl Refused {
+impl NotStarted {
     pub(super) fn one(start: &Start, outcome: Outcome, reason: Reason) -> Self {
         Self {
             from: start.nominal,

@@ -69,7 +69,7 @@ pub struct RequestProgress {
 
 /// Everything a plan is made from.
 #[derive(Debug, Clone)]
-pub struct Situation<'a> {
+pub struct PlanInput<'a> {
     /// The definition in force now; `until` is `now`, or earlier where later times are to be left alone.
     pub current: Epoch<'a>,
     /// Those in force before with times undecided, oldest first.

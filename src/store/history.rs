@@ -4,11 +4,11 @@ use chrono::{DateTime, Utc};
 use rusqlite::named_params;
 
 use super::Read;
-use super::rows::{Attempt as _, at, json, ms, named};
+use super::rows::{Context as _, at, json, ms, named};
 use crate::error::Error;
 use crate::run::outcome::Status;
-use crate::schedule::refusal::Outcome;
-use crate::spec::written::Written;
+use crate::schedule::not_started::Outcome;
+use crate::spec::spec_text::SpecText;
 
 /// A time that started a run.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub(crate) struct StartedRow {
 
 /// Times that did not start.
 #[derive(Debug)]
-pub(crate) struct RefusedRow {
+pub(crate) struct NotStartedRow {
     pub(crate) from: DateTime<Utc>,
     pub(crate) to: DateTime<Utc>,
     pub(crate) count: u64,
@@ -46,7 +46,7 @@ impl Read<'_> {
         const SQL: &str = "SELECT nominal_ms, due_ms, started_ms, run_id, workflow_id, status, incidents FROM run
             WHERE schedule = :schedule AND origin = 'scheduled' AND nominal_ms BETWEEN :from AND :to ORDER BY nominal_ms";
         let what = "read what started";
-        let mut statement = self.0.prepare_cached(SQL).attempt(what)?;
+        let mut statement = self.0.prepare_cached(SQL).context(what)?;
         let rows = statement.query_map(named_params! {":schedule": schedule, ":from": ms(from), ":to": ms(to)}, |r| {
             let row = StartedRow {
                 nominal: at(r.get("nominal_ms")?),
@@ -58,7 +58,7 @@ impl Read<'_> {
             };
             Ok((row, r.get::<_, String>("status")?))
         });
-        let rows = rows.attempt(what)?.collect::<rusqlite::Result<Vec<_>>>().attempt(what)?;
+        let rows = rows.context(what)?.collect::<rusqlite::Result<Vec<_>>>().context(what)?;
         let checked = |(row, status): (StartedRow, String)| {
             Ok(StartedRow {
                 status: named("status", &status, Status::named(&status))?,
@@ -73,16 +73,16 @@ impl Read<'_> {
         &self,
         schedule: i64,
         (from, to): (DateTime<Utc>, DateTime<Utc>),
-    ) -> Result<Vec<RefusedRow>, Error> {
+    ) -> Result<Vec<NotStartedRow>, Error> {
         const SQL: &str = "SELECT f.from_ms, f.to_ms, f.count, f.outcome, f.reason, f.decided_ms, r.run_id, r.workflow_id,
                 (SELECT count(DISTINCT b.nominal_ms) FROM run b WHERE b.schedule = f.schedule AND b.origin = 'backfill'
                     AND b.nominal_ms BETWEEN f.from_ms AND f.to_ms) AS backfilled
             FROM refused f LEFT JOIN run r ON r.key = f.run
             WHERE f.schedule = :schedule AND f.origin = 'scheduled' AND f.to_ms >= :from AND f.from_ms <= :to ORDER BY f.from_ms";
         let what = "read what did not start";
-        let mut statement = self.0.prepare_cached(SQL).attempt(what)?;
+        let mut statement = self.0.prepare_cached(SQL).context(what)?;
         let rows = statement.query_map(named_params! {":schedule": schedule, ":from": ms(from), ":to": ms(to)}, |r| {
-            let row = RefusedRow {
+            let row = NotStartedRow {
                 from: at(r.get("from_ms")?),
                 to: at(r.get("to_ms")?),
                 count: r.get("count")?,
@@ -94,9 +94,9 @@ impl Read<'_> {
             };
             Ok((row, r.get::<_, String>("outcome")?))
         });
-        let rows = rows.attempt(what)?.collect::<rusqlite::Result<Vec<_>>>().attempt(what)?;
-        let checked = |(row, outcome): (RefusedRow, String)| {
-            Ok(RefusedRow {
+        let rows = rows.context(what)?.collect::<rusqlite::Result<Vec<_>>>().context(what)?;
+        let checked = |(row, outcome): (NotStartedRow, String)| {
+            Ok(NotStartedRow {
                 outcome: named("outcome", &outcome, Outcome::named(&outcome))?,
                 ..row
             })
@@ -105,14 +105,14 @@ impl Read<'_> {
     }
 
     /// The specs that a schedule had before the one it has, and until when each named its times, oldest first.
-    pub(crate) fn past_specs(&self, schedule: i64) -> Result<Vec<(DateTime<Utc>, Written)>, Error> {
+    pub(crate) fn past_specs(&self, schedule: i64) -> Result<Vec<(DateTime<Utc>, SpecText)>, Error> {
         const SQL: &str = "SELECT until_ms, spec FROM past_spec WHERE schedule = :schedule ORDER BY until_ms";
         let what = "read earlier specs";
-        let mut statement = self.0.prepare_cached(SQL).attempt(what)?;
+        let mut statement = self.0.prepare_cached(SQL).context(what)?;
         let rows = statement.query_map(named_params! {":schedule": schedule}, |r| {
             Ok((at(r.get("until_ms")?), r.get::<_, String>("spec")?))
         });
-        let rows = rows.attempt(what)?.collect::<rusqlite::Result<Vec<_>>>().attempt(what)?;
+        let rows = rows.context(what)?.collect::<rusqlite::Result<Vec<_>>>().context(what)?;
         rows.into_iter()
             .map(|(until, spec)| Ok((until, json("spec", &spec)?)))
             .collect()

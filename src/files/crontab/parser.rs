@@ -1,9 +1,9 @@
 //! The lines of a crontab: variables, comments, and jobs with their fields, user, command and stdin.
 
-use super::times::Times;
-use super::{Host, Job, Settings, Sort, advice, not_kept, unknown};
+use super::times::LineTimes;
+use super::{Host, Job, LineSettings, Sort, not_kept, notes, unknown};
 use crate::error::{Error, Kind};
-use crate::files::tree::Source;
+use crate::files::document::Source;
 
 /// The most characters of a comment that become a note.
 const MAX_NOTE: usize = 200;
@@ -15,22 +15,22 @@ const OF_CRON: [&str; 4] = ["CRON_TZ", "MAILTO", "RANDOM_DELAY", "SHELL"];
 const USERS_AND_COMMANDS: [&str; 5] = ["mail", "man", "sync", "backup", "news"];
 
 /// Reads a crontab line by line: what is set above a line counts for it.
-pub(super) struct Reading<'a> {
+pub(super) struct CrontabParser<'a> {
     source: &'a Source<'a>,
     sort: Sort,
     host: &'a Host<'a>,
-    settings: Settings,
+    settings: LineSettings,
     /// The comment lines right above.
     comment: Vec<String>,
 }
 
-impl<'a> Reading<'a> {
+impl<'a> CrontabParser<'a> {
     pub(super) fn new(source: &'a Source<'a>, sort: Sort, host: &'a Host<'a>) -> Self {
         Self {
             source,
             sort,
             host,
-            settings: Settings::default(),
+            settings: LineSettings::default(),
             comment: Vec::new(),
         }
     }
@@ -119,14 +119,14 @@ impl<'a> Reading<'a> {
         };
         let (first_at, first) = next().ok_or_else(|| missing("the minute"))?;
         let times = if first.starts_with('@') {
-            Times::named(first).map_err(|why| self.refuse(number, column(first_at), why))?
+            LineTimes::named(first).map_err(|why| self.refuse(number, column(first_at), why))?
         } else {
             let mut places = [first_at; 5];
             let mut words = [first; 5];
             for (i, what) in ["hour", "day of month", "month", "day of week"].iter().enumerate() {
                 (places[i + 1], words[i + 1]) = next().ok_or_else(|| missing(&format!("the {what}")))?;
             }
-            Times::fields(words).map_err(|(field, (within, why))| self.refuse(number, column(places[field] + within), why))?
+            LineTimes::fields(words).map_err(|(field, (within, why))| self.refuse(number, column(places[field] + within), why))?
         };
         if let Some(set_in) = self.settings.broken_zone {
             return Err(self.refuse(
@@ -153,7 +153,7 @@ impl<'a> Reading<'a> {
         if command.contains('\0') {
             return Err(self.refuse(number, column(command_at), "the command holds a NUL character"));
         }
-        if times != Times::Boot && times.cron("").is_empty() {
+        if times != LineTimes::Boot && times.cron("").is_empty() {
             return Err(self.refuse(number, column(first_at), "it never fires: a range in it goes backwards"));
         }
         self.notes(&times, user.as_deref(), &command, &mut notes);
@@ -180,7 +180,7 @@ impl<'a> Reading<'a> {
     }
 
     /// What is to know of a line beside what it becomes.
-    fn notes(&self, times: &Times, user: Option<&str>, command: &str, notes: &mut Vec<String>) {
+    fn notes(&self, times: &LineTimes, user: Option<&str>, command: &str, notes: &mut Vec<String>) {
         if let Some(zone) = &self.settings.time_zone {
             notes.push(format!(
                 "`CRON_TZ={zone}` counts here; Debian's cron ignored it, and read the machine's wall clock"
@@ -218,7 +218,7 @@ impl<'a> Reading<'a> {
         if times.backwards() {
             notes.push("a range goes backwards, and matches nothing: so it was in cron".to_owned());
         }
-        notes.extend(advice::advice(times, command));
+        notes.extend(notes::notes(times, command));
     }
 }
 
@@ -287,7 +287,7 @@ fn note_of(comment: &[String], sort: Sort) -> Option<String> {
         let draws = !text.chars().any(char::is_alphabetic) || text.contains("---") || text.contains("|  ");
         let heads = words.first().is_some_and(|w| *w == "m" || *w == "min" || *w == "minute") && words.contains(&"dow");
         let fields = usize::from(sort == Sort::System) + 5;
-        let was_a_line = words.len() > fields && Times::fields([words[0], words[1], words[2], words[3], words[4]]).is_ok();
+        let was_a_line = words.len() > fields && LineTimes::fields([words[0], words[1], words[2], words[3], words[4]]).is_ok();
         !draws && !heads && !was_a_line
     };
     let prose: Vec<&str> = comment.iter().filter(is_prose).map(String::as_str).collect();

@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn beginning(created: &str, interval: &str, jitter: Option<&str>, overlap: OverlapPolicy) -> Beginning {
-    Beginning {
+fn initial(created: &str, interval: &str, jitter: Option<&str>, overlap: OverlapPolicy) -> InitialState {
+    InitialState {
         id: "j".to_owned(),
         spec: every(interval, jitter),
         policies: Policies {
@@ -18,16 +18,16 @@ fn beginning(created: &str, interval: &str, jitter: Option<&str>, overlap: Overl
     }
 }
 
-fn every(interval: &str, jitter: Option<&str>) -> Written {
-    Written {
+fn every(interval: &str, jitter: Option<&str>) -> SpecText {
+    SpecText {
         interval: vec![interval.to_owned()],
         jitter: jitter.map(str::to_owned),
-        ..Written::default()
+        ..SpecText::default()
     }
 }
 
-fn a_minute(_: &str, now: DateTime<Utc>) -> Life {
-    Life {
+fn a_minute(_: &str, now: DateTime<Utc>) -> RunScript {
+    RunScript {
         ends_at: now + TimeDelta::minutes(1),
         status: Status::Completed,
         on_cancel: TimeDelta::zero(),
@@ -45,7 +45,7 @@ fn decided(engine: &Engine<'_>, created: DateTime<Utc>) -> (Vec<i64>, Vec<i64>) 
         .collect();
     runs.sort_unstable();
     let paused = engine.happened.iter().filter_map(|h| match h.what {
-        What::Refused { to, count, .. } => {
+        What::NotStarted { to, count, .. } => {
             assert_eq!((h.nominal, count), (to, 1), "one time each, in this history");
             Some(since(h.nominal))
         }
@@ -56,8 +56,8 @@ fn decided(engine: &Engine<'_>, created: DateTime<Utc>) -> (Vec<i64>, Vec<i64>) 
 
 #[test]
 fn a_time_between_nominal_and_due_survives_a_shorter_jitter_once() {
-    let beginning = beginning("2022-06-01T00:00:01Z", "10s", Some("9s"), OverlapPolicy::AllowAll);
-    let (created, spec) = (beginning.created, compiled(&beginning.spec, "j"));
+    let initial = initial("2022-06-01T00:00:01Z", "10s", Some("9s"), OverlapPolicy::AllowAll);
+    let (created, spec) = (initial.created, compiled(&initial.spec, "j"));
     // A time that is due long after it is nominal, with others before it.
     let late = |at: &DateTime<Utc>| spec.due(*at) - *at > TimeDelta::seconds(6);
     let pending = spec.times_after(created + TimeDelta::seconds(20)).find(late).unwrap();
@@ -72,23 +72,23 @@ fn a_time_between_nominal_and_due_survives_a_shorter_jitter_once() {
         .flat_map(|c| [(false, false), (true, false), (false, true), (true, true)].map(|d| (c, d)));
     for ((change, jitters), (down, paused)) in cases {
         let change = *change;
-        let mut engine = Engine::new(&beginning, &a_minute);
+        let mut engine = Engine::new(&initial, &a_minute);
         if down {
-            engine.deed(&Deed::Down, created);
+            engine.operation(&Operation::Down, created);
         }
         engine.advance(change);
         if paused {
-            engine.deed(&Deed::Pause(String::new()), change);
+            engine.operation(&Operation::Pause(String::new()), change);
         }
         for jitter in *jitters {
-            let update = Deed::Update(Box::new(every("10s", Some(jitter))), beginning.policies, "myid".to_owned());
-            engine.deed(&update, change);
+            let update = Operation::Update(Box::new(every("10s", Some(jitter))), initial.policies, "myid".to_owned());
+            engine.operation(&update, change);
         }
         if paused {
-            engine.deed(&Deed::Unpause(String::new()), change);
+            engine.operation(&Operation::Unpause(String::new()), change);
         }
         if down {
-            engine.deed(&Deed::Up, change);
+            engine.operation(&Operation::Up, change);
         }
         engine.advance(change + TimeDelta::minutes(2));
         let (runs, refused) = decided(&engine, created);
@@ -109,22 +109,22 @@ fn a_time_between_nominal_and_due_survives_a_shorter_jitter_once() {
 
 #[test]
 fn a_backfill_runs_the_times_it_was_asked_for_whatever_the_spec_becomes() {
-    let beginning = beginning("2022-06-01T12:00:01Z", "1h", None, OverlapPolicy::AllowAll);
-    let now = beginning.created;
-    let mut engine = Engine::new(&beginning, &a_minute);
-    engine.deed(&Deed::Down, now);
-    let asked = Deed::Backfill(now - TimeDelta::hours(3), now, Some(OverlapPolicy::AllowAll));
-    engine.deed(&asked, now);
+    let initial = initial("2022-06-01T12:00:01Z", "1h", None, OverlapPolicy::AllowAll);
+    let now = initial.created;
+    let mut engine = Engine::new(&initial, &a_minute);
+    engine.operation(&Operation::Down, now);
+    let asked = Operation::Backfill(now - TimeDelta::hours(3), now, Some(OverlapPolicy::AllowAll));
+    engine.operation(&asked, now);
     for interval in ["7h", "1d"] {
-        let update = Deed::Update(Box::new(every(interval, None)), beginning.policies, "myid".to_owned());
-        engine.deed(&update, now);
+        let update = Operation::Update(Box::new(every(interval, None)), initial.policies, "myid".to_owned());
+        engine.operation(&update, now);
     }
     let row = engine.read(|r| ops::find(r, &engine.id));
     let told = engine
         .read(|r| crate::present::schedule(r, &engine.zone_info(), row, now))
         .backfills;
     assert_eq!(told[0].times, 3);
-    engine.deed(&Deed::Up, now);
+    engine.operation(&Operation::Up, now);
     let mut hours: Vec<_> = engine
         .read(|r| r.runs(&RunFilter::default()))
         .iter()
@@ -136,14 +136,14 @@ fn a_backfill_runs_the_times_it_was_asked_for_whatever_the_spec_becomes() {
 
 #[test]
 fn unpausing_counts_what_was_due_meanwhile_whenever_it_was_nominal() {
-    let beginning = beginning("2022-06-01T00:00:01Z", "1m", Some("50s"), OverlapPolicy::AllowAll);
-    let (created, spec) = (beginning.created, compiled(&beginning.spec, "j"));
+    let initial = initial("2022-06-01T00:00:01Z", "1m", Some("50s"), OverlapPolicy::AllowAll);
+    let (created, spec) = (initial.created, compiled(&initial.spec, "j"));
     let late = |at: &DateTime<Utc>| spec.due(*at) - *at > TimeDelta::seconds(10);
     let nominal = spec.times_after(created).find(late).unwrap();
     let (paused, unpaused) = (nominal + TimeDelta::seconds(5), spec.due(nominal) + TimeDelta::seconds(1));
-    let mut engine = Engine::new(&beginning, &a_minute);
+    let mut engine = Engine::new(&initial, &a_minute);
     engine.advance(paused);
-    engine.deed(&Deed::Pause(String::new()), paused);
+    engine.operation(&Operation::Pause(String::new()), paused);
     engine.advance(unpaused);
     let (id, zones) = (engine.id.clone(), engine.zone_info());
     let counted = engine.write(move |w| ops::unpause(w, &zones, &id, None, unpaused)).unwrap();
@@ -162,24 +162,24 @@ fn zone_data_that_changes_under_a_server_moves_the_next_times_at_once_and_is_sai
         std::fs::rename(new, &file).unwrap();
     };
     become_like("berlin");
-    let mut beginning = beginning("2022-06-01T00:00:00Z", "1d", None, OverlapPolicy::Skip);
-    let mut engine = Engine::new(&beginning, &a_minute);
+    let mut initial = initial("2022-06-01T00:00:00Z", "1d", None, OverlapPolicy::Skip);
+    let mut engine = Engine::new(&initial, &a_minute);
     engine.zones = Some(folder.path().to_owned());
-    let now = beginning.created;
-    engine.deed(&Deed::Down, now);
-    engine.deed(&Deed::Up, now);
-    beginning.spec = Written {
+    let now = initial.created;
+    engine.operation(&Operation::Down, now);
+    engine.operation(&Operation::Up, now);
+    initial.spec = SpecText {
         cron: vec!["0 12 * * *".to_owned()],
         time_zone: Some("Here".to_owned()),
-        ..Written::default()
+        ..SpecText::default()
     };
-    engine.deed(
-        &Deed::Update(Box::new(beginning.spec), beginning.policies, "myid".to_owned()),
+    engine.operation(
+        &Operation::Update(Box::new(initial.spec), initial.policies, "myid".to_owned()),
         now,
     );
     let next = |engine: &Engine<'_>| engine.read(|r| ops::find(r, &engine.id)).next.unwrap().to_rfc3339();
     let mut watch = ZoneWatch::default();
-    let mut look = |engine: &mut Engine<'_>| {
+    let mut observe = |engine: &mut Engine<'_>| {
         let up = engine.up();
         watch.look(&up.shared, up.ticker.reader(), now).unwrap();
         let said: Vec<_> = up
@@ -190,16 +190,25 @@ fn zone_data_that_changes_under_a_server_moves_the_next_times_at_once_and_is_sai
         engine.tick(now);
         said.len()
     };
-    assert_eq!((look(&mut engine), next(&engine).as_str()), (0, "2022-06-01T10:00:00+00:00"));
+    assert_eq!(
+        (observe(&mut engine), next(&engine).as_str()),
+        (0, "2022-06-01T10:00:00+00:00")
+    );
     become_like("new_york");
-    assert_eq!((look(&mut engine), next(&engine).as_str()), (1, "2022-06-01T16:00:00+00:00"));
-    assert_eq!((look(&mut engine), next(&engine).as_str()), (0, "2022-06-01T16:00:00+00:00"));
+    assert_eq!(
+        (observe(&mut engine), next(&engine).as_str()),
+        (1, "2022-06-01T16:00:00+00:00")
+    );
+    assert_eq!(
+        (observe(&mut engine), next(&engine).as_str()),
+        (0, "2022-06-01T16:00:00+00:00")
+    );
     // The same data in another file is no change; what changes while no server is up is found by the next.
     become_like("new_york");
-    assert_eq!(look(&mut engine), 0);
-    engine.deed(&Deed::Down, now);
+    assert_eq!(observe(&mut engine), 0);
+    engine.operation(&Operation::Down, now);
     become_like("berlin");
-    engine.deed(&Deed::Up, now);
+    engine.operation(&Operation::Up, now);
     let mut watch = ZoneWatch::default();
     let up = engine.up();
     watch.look(&up.shared, up.ticker.reader(), now).unwrap();
@@ -209,9 +218,9 @@ fn zone_data_that_changes_under_a_server_moves_the_next_times_at_once_and_is_sai
 
 #[test]
 fn what_starts_at_boot_starts_once_after_each_boot_and_not_while_paused() {
-    let beginning = beginning("2022-06-01T00:01:00Z", "1d", None, OverlapPolicy::Skip);
-    let created = beginning.created;
-    let mut engine = Engine::new(&beginning, &a_minute);
+    let initial = initial("2022-06-01T00:01:00Z", "1d", None, OverlapPolicy::Skip);
+    let created = initial.created;
+    let mut engine = Engine::new(&initial, &a_minute);
     let started = |engine: &mut Engine<'_>, boot: &'static str, minutes: i64| {
         let now = created + TimeDelta::minutes(minutes);
         engine.advance(now);
@@ -220,29 +229,29 @@ fn what_starts_at_boot_starts_once_after_each_boot_and_not_while_paused() {
         started
     };
     assert_eq!(started(&mut engine, "a", 1), 0, "it does not start at boot");
-    let spec = Written {
+    let spec = SpecText {
         at_boot: true,
-        ..beginning.spec.clone()
+        ..initial.spec.clone()
     };
     let patch = Patch {
         at_boot: Some(true),
-        ..patch(&spec, beginning.policies, "myid")
+        ..patch(&spec, initial.policies, "myid")
     };
     let id = engine.id.clone();
     engine.write(move |w| ops::update(w, &ZoneInfo::of_machine(), &id, &patch, Never::Refuse, created));
     assert_eq!(started(&mut engine, "a", 2), 0, "the same boot");
     assert_eq!(started(&mut engine, "b", 3), 1, "a new boot");
     assert_eq!(started(&mut engine, "b", 4), 0, "the same boot again");
-    engine.deed(&Deed::Pause(String::new()), created + TimeDelta::minutes(5));
+    engine.operation(&Operation::Pause(String::new()), created + TimeDelta::minutes(5));
     assert_eq!(started(&mut engine, "c", 6), 0, "paused");
     assert_eq!(engine.read(|r| r.runs(&RunFilter::default())).len(), 1);
 }
 
 #[test]
 fn a_clock_that_is_set_back_fires_nothing_twice_and_one_that_leaps_follows_the_window() {
-    let beginning = beginning("2022-06-01T00:00:00Z", "10s", None, OverlapPolicy::AllowAll);
-    let (created, at) = (beginning.created, |s: i64| beginning.created + TimeDelta::seconds(s));
-    let mut engine = Engine::new(&beginning, &a_minute);
+    let initial = initial("2022-06-01T00:00:00Z", "10s", None, OverlapPolicy::AllowAll);
+    let (created, at) = (initial.created, |s: i64| initial.created + TimeDelta::seconds(s));
+    let mut engine = Engine::new(&initial, &a_minute);
     engine.advance(at(35));
     // An hour back: nothing that has fired comes again, and nothing waits for the hour to pass but times that have.
     for s in [-3600, -1800, 12, 34] {

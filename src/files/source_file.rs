@@ -8,7 +8,7 @@ use crate::machine::path_text;
 
 /// The text of a file.
 #[derive(Debug, Clone)]
-pub(crate) struct Paper {
+pub(crate) struct SourceFile {
     /// As it is called in errors.
     pub(crate) name: String,
     /// Which file it is, however it is called.
@@ -20,7 +20,7 @@ pub(crate) struct Paper {
 /// What stdin is called.
 const STDIN: &str = "-";
 
-impl Paper {
+impl SourceFile {
     /// Reads a file; `-` is stdin.
     ///
     /// # Errors
@@ -31,7 +31,7 @@ impl Paper {
         Self::of(name, text)
     }
 
-    /// Reads a file as [`Paper::read`] does; where bytes are no UTF-8, U+FFFD stands for them.
+    /// Reads a file as [`SourceFile::read`] does; where bytes are no UTF-8, U+FFFD stands for them.
     ///
     /// # Errors
     /// `Usage` when it cannot be read.
@@ -50,12 +50,12 @@ impl Paper {
     /// Reads definitions: files, and of folders the files that end in `.toml` or `.json`, in the order of their names.
     ///
     /// # Errors
-    /// As [`Paper::read`]; `Usage` where a folder holds none.
+    /// As [`SourceFile::read`]; `Usage` where a folder holds none.
     pub(crate) fn definitions(named: &[String]) -> Result<Vec<Self>, Error> {
-        let mut papers = Vec::new();
+        let mut source_files = Vec::new();
         for name in named {
             if !Path::new(name).is_dir() {
-                papers.push(Self::read(name)?);
+                source_files.push(Self::read(name)?);
                 continue;
             }
             let (files, _) = files_in(name, is_definitions)?;
@@ -66,10 +66,10 @@ impl Paper {
                 );
             }
             for file in files {
-                papers.push(Self::read(&file)?);
+                source_files.push(Self::read(&file)?);
             }
         }
-        Ok(papers)
+        Ok(source_files)
     }
 }
 

@@ -17,7 +17,7 @@ use crate::output::{Format, counted};
 use crate::spec::text;
 use crate::spec::zone::Zone;
 
-mod words;
+mod log_lines;
 
 /// How many lines are written at once, at most.
 const MOST_AT_ONCE: usize = 1024;
@@ -92,7 +92,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     interrupt::on_each(signals, move || stopper.stop())?;
     let json = args.log_format == LogFormat::Json || context.ui.format() != Format::Text;
     let said = speak(
-        Voice {
+        Logger {
             ui: context.ui.clone(),
             zone: context.local_zone(),
             json,
@@ -127,8 +127,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     if args.once && outcome.troubles > 0 {
         return Err(Error::new(Kind::System, "not everything that was due could be taken up"));
     }
-    if args.once && outcome.unhappy_runs > 0 {
-        let runs = counted(outcome.unhappy_runs, "run");
+    if args.once && outcome.failed_runs > 0 {
+        let runs = counted(outcome.failed_runs, "run");
         return Err(Error::new(
             Kind::Failed,
             format_args!("{runs} failed or recorded an incident"),
@@ -138,20 +138,20 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
 }
 
 /// Puts what happens in words.
-struct Voice {
+struct Logger {
     ui: Ui,
     zone: Zone,
     json: bool,
 }
 
 /// Says a line for each event, from a thread of its own, until the server has ended. The receiver hears when everything is said.
-fn speak(voice: Voice, events: Receiver<Event>) -> Result<Receiver<()>, Error> {
+fn speak(logger: Logger, events: Receiver<Event>) -> Result<Receiver<()>, Error> {
     let (done, said) = channel();
     let speak = move || {
         while let Ok(first) = events.recv() {
             // What has happened meanwhile is said in one breath.
             let all: Vec<Event> = std::iter::once(first).chain(events.try_iter().take(MOST_AT_ONCE)).collect();
-            voice.say(&all);
+            logger.say(&all);
             if let Some(Event::Ended { .. }) = all.last() {
                 break;
             }
@@ -165,7 +165,7 @@ fn speak(voice: Voice, events: Receiver<Event>) -> Result<Receiver<()>, Error> {
         .map_err(|e| Error::new(Kind::System, "cannot start the log").because(e))
 }
 
-impl Voice {
+impl Logger {
     fn say(&self, events: &[Event]) {
         let now = SystemClock.now();
         let times = Times::new(self.zone.clone(), now);
@@ -175,7 +175,7 @@ impl Voice {
                 self.ui.error(e);
                 continue;
             }
-            let line = words::line(event, now, self.json);
+            let line = log_lines::line(event, now, self.json);
             log += &if self.json {
                 line.json()
             } else {

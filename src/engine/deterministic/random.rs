@@ -5,8 +5,8 @@
 use fastrand::Rng;
 
 use super::*;
-use crate::schedule::explain::Fate;
-use crate::schedule::refusal::Outcome;
+use crate::schedule::explain::TimeOutcome;
+use crate::schedule::not_started::Outcome;
 use crate::spec::exclusion::Exclusion;
 
 const CASES: u64 = 100;
@@ -33,8 +33,8 @@ fn the_engine_does_what_the_simulation_says_in_random_histories() {
 #[derive(Debug)]
 pub(super) struct History {
     seed: u64,
-    pub(super) beginning: Beginning,
-    pub(super) deeds: Vec<(DateTime<Utc>, Deed)>,
+    pub(super) initial: InitialState,
+    pub(super) deeds: Vec<(DateTime<Utc>, Operation)>,
     /// When it is over, and every run has had a minute to end.
     pub(super) end: DateTime<Utc>,
 }
@@ -47,7 +47,7 @@ impl History {
             .choice(["2022-03-26T23:20:07Z", "2022-03-13T05:30:00.250Z", "2022-06-01T00:00:00Z"])
             .and_then(|t| t.parse().ok())
             .unwrap_or_default();
-        let beginning = Beginning {
+        let initial = InitialState {
             id: "s".to_owned(),
             spec: random_spec(&mut rng, created),
             policies: random_policies(&mut rng),
@@ -72,52 +72,52 @@ impl History {
                 // On the second, where times are due as well.
                 now = DateTime::from_timestamp(now.timestamp() + 1, 0).unwrap_or(now);
             }
-            let deed = random_deed(&mut rng, created, now, (&mut up, &mut outages));
-            (now, deed)
+            let operation = random_operation(&mut rng, created, now, (&mut up, &mut outages));
+            (now, operation)
         });
         let mut deeds: Vec<_> = deeds.collect();
         deeds.sort_by_key(|(at, _)| *at);
         if !up {
-            deeds.push((created + span, Deed::Up));
+            deeds.push((created + span, Operation::Up));
         }
         Self {
             seed,
             end: created + span + TimeDelta::minutes(1),
-            beginning,
+            initial,
             deeds,
         }
     }
 
     fn live(&self) -> Result<(), String> {
         let script = |id: &str, now: DateTime<Utc>| self.life(id, now);
-        let mut simulation = simulation(&self.beginning, &script);
-        let mut engine = Engine::new(&self.beginning, &script);
-        let created = self.beginning.created;
-        let nothing = (self.end, Deed::Refresh);
-        simulation.deed(&Deed::Refresh, created);
-        engine.deed(&Deed::Refresh, created);
-        for (now, deed) in self.deeds.iter().chain([&nothing]) {
+        let mut simulation = simulation(&self.initial, &script);
+        let mut engine = Engine::new(&self.initial, &script);
+        let created = self.initial.created;
+        let nothing = (self.end, Operation::Refresh);
+        simulation.operation(&Operation::Refresh, created);
+        engine.operation(&Operation::Refresh, created);
+        for (now, operation) in self.deeds.iter().chain([&nothing]) {
             for world in [&mut simulation as &mut dyn World, &mut engine] {
                 world.advance(*now);
-                world.deed(deed, *now);
+                world.operation(operation, *now);
             }
             let (want, got) = (in_order(World::happened(&simulation)), in_order(engine.happened()));
             let alike = want.iter().zip(&got).take_while(|(want, got)| want == got).count();
             if alike < want.len().max(got.len()) {
-                let tell = |list: &[Happening]| {
+                let tell = |list: &[HistoryEvent]| {
                     let lines: Vec<_> = list.iter().take(4).map(|h| format!("\n  {h:?}")).collect();
                     lines.concat()
                 };
                 let before = tell(&want[alike.saturating_sub(4)..alike]);
                 return Err(format!(
-                    "up to {now} ({deed:?}): after {alike} happenings, the last of them {before}\nsimulated:{}\nengine:{}",
+                    "up to {now} ({operation:?}): after {alike} happenings, the last of them {before}\nsimulated:{}\nengine:{}",
                     tell(&want[alike..]),
                     tell(&got[alike..])
                 ));
             }
-            let (want, got) = (simulation.look(*now), engine.look(*now));
+            let (want, got) = (simulation.observe(*now), engine.observe(*now));
             if engine.server.is_some() && want != got {
-                return Err(format!("at {now} ({deed:?}): simulated {want:#?}, engine {got:#?}"));
+                return Err(format!("at {now} ({operation:?}): simulated {want:#?}, engine {got:#?}"));
             }
         }
         self.account(&engine)
@@ -127,22 +127,22 @@ impl History {
     pub(super) fn account(&self, engine: &Engine<'_>) -> Result<(), String> {
         let end = self.end;
         let zones = ZoneInfo::of_machine();
-        let all = (self.beginning.created, end);
+        let all = (self.initial.created, end);
         let accounts = engine.read(|r| ops::explain(r, &zones, &engine.id, all, end));
         let mut told: Vec<(DateTime<Utc>, u64)> = Vec::new();
         let mut counted = Counters::default();
         for a in &accounts {
-            match a.fate {
-                Fate::Refused(Outcome::Skipped) => counted.skipped += a.count,
-                Fate::Refused(Outcome::Missed) => counted.missed += a.count,
-                Fate::Refused(Outcome::Dropped) => counted.dropped += a.count,
-                Fate::Refused(Outcome::Superseded | Outcome::Paused | Outcome::Exhausted)
-                | Fate::Started
-                | Fate::Buffered
-                | Fate::Excluded
-                | Fate::Pending => {}
+            match a.outcome {
+                TimeOutcome::NotStarted(Outcome::Skipped) => counted.skipped += a.count,
+                TimeOutcome::NotStarted(Outcome::Missed) => counted.missed += a.count,
+                TimeOutcome::NotStarted(Outcome::Dropped) => counted.dropped += a.count,
+                TimeOutcome::NotStarted(Outcome::Superseded | Outcome::Paused | Outcome::Exhausted)
+                | TimeOutcome::Started
+                | TimeOutcome::Buffered
+                | TimeOutcome::Excluded
+                | TimeOutcome::Pending => {}
             }
-            if a.fate != Fate::Excluded {
+            if a.outcome != TimeOutcome::Excluded {
                 told.push((a.to, a.count));
             }
         }
@@ -156,7 +156,7 @@ impl History {
         let manual = self
             .deeds
             .iter()
-            .any(|(_, d)| matches!(d, Deed::Backfill(..) | Deed::Trigger(_)));
+            .any(|(_, d)| matches!(d, Operation::Backfill(..) | Operation::Trigger(_)));
         let counters = Counters {
             actions: 0,
             ..row.counters
@@ -170,14 +170,18 @@ impl History {
     /// Every time that was named up to `end`, by brute force: of each spec in turn the times that came due in its day, and at a change those
     /// that would otherwise be passed over.
     fn named(&self, end: DateTime<Utc>) -> Vec<DateTime<Utc>> {
-        let mut spec = compiled(&self.beginning.spec, &self.beginning.id);
+        let mut spec = compiled(&self.initial.spec, &self.initial.id);
         let mut named: Vec<DateTime<Utc>> = Vec::new();
-        let (mut cursor, mut since) = (self.beginning.created, self.beginning.created);
-        let changes = self.deeds.iter().filter_map(|(at, deed)| match deed {
-            Deed::Update(written, ..) => Some((*at, compiled(written, &self.beginning.id))),
-            Deed::Pause(_) | Deed::Unpause(_) | Deed::Trigger(_) | Deed::Backfill(..) | Deed::Refresh | Deed::Down | Deed::Up => {
-                None
-            }
+        let (mut cursor, mut since) = (self.initial.created, self.initial.created);
+        let changes = self.deeds.iter().filter_map(|(at, operation)| match operation {
+            Operation::Update(written, ..) => Some((*at, compiled(written, &self.initial.id))),
+            Operation::Pause(_)
+            | Operation::Unpause(_)
+            | Operation::Trigger(_)
+            | Operation::Backfill(..)
+            | Operation::Refresh
+            | Operation::Down
+            | Operation::Up => None,
         });
         let last = (end, spec.clone());
         for (at, next) in changes.chain([last]) {
@@ -204,13 +208,13 @@ impl History {
     }
 
     /// How long a run takes depends on what it is and when it starts, so that both worlds see the same.
-    pub(super) fn life(&self, id: &str, now: DateTime<Utc>) -> Life {
+    pub(super) fn life(&self, id: &str, now: DateTime<Utc>) -> RunScript {
         let hash = id.bytes().fold(self.seed ^ now.timestamp_millis().unsigned_abs(), |h, b| {
             h.rotate_left(5).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(b)
         });
         let mut rng = Rng::with_seed(hash);
         let longest = *rng.choice(&[2_000, 60_000, 900_000]).unwrap_or(&60_000);
-        Life {
+        RunScript {
             ends_at: now + TimeDelta::milliseconds(rng.i64(1..longest)),
             status: if rng.u8(..5) == 0 { Status::Failed } else { Status::Completed },
             // No process ends at the instant it is told to: what closes, starts and is asked for at that one instant has no order that matters.
@@ -221,16 +225,16 @@ impl History {
 }
 
 /// In which order runs close at one instant decides nothing.
-fn in_order(mut happened: Vec<Happening>) -> Vec<Happening> {
+fn in_order(mut happened: Vec<HistoryEvent>) -> Vec<HistoryEvent> {
     happened.sort_by_key(|h| match h.what {
         What::Close(_) => (h.at, Some(h.nominal)),
-        What::Refused { .. } | What::Buffered | What::Start | What::Stop(_) => (h.at, None),
+        What::NotStarted { .. } | What::Buffered | What::Start | What::Stop(_) => (h.at, None),
     });
     happened
 }
 
-fn random_spec(rng: &mut Rng, created: DateTime<Utc>) -> Written {
-    let mut spec = Written::default();
+fn random_spec(rng: &mut Rng, created: DateTime<Utc>) -> SpecText {
+    let mut spec = SpecText::default();
     for _ in 0..rng.usize(1..3) {
         if rng.bool() {
             let every = rng.i64(20..900);
@@ -283,27 +287,32 @@ fn random_policies(rng: &mut Rng) -> Policies {
     }
 }
 
-fn random_deed(rng: &mut Rng, created: DateTime<Utc>, now: DateTime<Utc>, (up, outages): (&mut bool, &mut u32)) -> Deed {
+fn random_operation(
+    rng: &mut Rng,
+    created: DateTime<Utc>,
+    now: DateTime<Utc>,
+    (up, outages): (&mut bool, &mut u32),
+) -> Operation {
     let overlap = rng.bool().then(|| random_overlap(rng));
     match rng.u8(..14) {
-        0 => Deed::Pause("for a while".to_owned()),
-        1..=3 => Deed::Unpause("on".to_owned()),
-        4 => Deed::Trigger(overlap),
+        0 => Operation::Pause("for a while".to_owned()),
+        1..=3 => Operation::Unpause("on".to_owned()),
+        4 => Operation::Trigger(overlap),
         5 => {
             let from = created - TimeDelta::seconds(rng.i64(0..3600));
-            Deed::Backfill(from, from.max(now - TimeDelta::seconds(rng.i64(0..600))), overlap)
+            Operation::Backfill(from, from.max(now - TimeDelta::seconds(rng.i64(0..600))), overlap)
         }
-        6 | 7 => Deed::Update(Box::new(random_spec(rng, created)), random_policies(rng), "myid".to_owned()),
-        8 => Deed::Update(Box::new(random_spec(rng, created)), random_policies(rng), "other".to_owned()),
+        6 | 7 => Operation::Update(Box::new(random_spec(rng, created)), random_policies(rng), "myid".to_owned()),
+        8 => Operation::Update(Box::new(random_spec(rng, created)), random_policies(rng), "other".to_owned()),
         // A step that is lost three times in a row fails.
         _ if *up && *outages < 2 => {
             (*up, *outages) = (false, *outages + 1);
-            Deed::Down
+            Operation::Down
         }
         _ if !*up => {
             *up = true;
-            Deed::Up
+            Operation::Up
         }
-        _ => Deed::Refresh,
+        _ => Operation::Refresh,
     }
 }

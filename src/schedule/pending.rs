@@ -2,14 +2,14 @@
 
 use chrono::{DateTime, Utc};
 
-use super::refusal::{Outcome, Reason};
-use super::situation::{Epoch, Situation};
-use crate::spec::{Spec, Tally};
+use super::not_started::{Outcome, Reason};
+use super::plan_input::{Epoch, PlanInput};
+use crate::spec::{CountedTimes, Spec};
 
 /// Whether times up to `now` are undecided, or a change of the spec `old` to `new` at `now` would leave any without a decision: the old
 /// definition must be kept beside them.
 #[must_use]
-pub fn leaves_undecided(old: &Epoch<'_>, new: &Spec, cursor: DateTime<Utc>, next_due: Option<DateTime<Utc>>) -> bool {
+pub fn leaves_pending(old: &Epoch<'_>, new: &Spec, cursor: DateTime<Utc>, next_due: Option<DateTime<Utc>>) -> bool {
     let now = old.until;
     let exhausted = old.remaining == Some(0);
     old.paused || exhausted || next_due.is_some_and(|due| due <= now) || passed_over(old.spec, new, cursor, now).next().is_some()
@@ -32,37 +32,37 @@ pub(super) fn passed_over(
 
 /// Times that are due and that no plan has decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Undecided {
+pub struct Pending {
     /// The times.
-    pub times: Tally,
+    pub times: CountedTimes,
     /// What becomes of them, where that is certain.
-    pub fate: Option<(Outcome, Reason)>,
+    pub outcome: Option<(Outcome, Reason)>,
     /// The index of the past definition they belong to; absent: the current one.
     pub epoch: Option<usize>,
 }
 
 /// The due times up to `now` that wait to be decided, or are left alone for good, in order.
 #[must_use]
-pub fn undecided(situation: &Situation<'_>, now: DateTime<Utc>) -> Vec<Undecided> {
-    let (mut cursor, mut floor) = (situation.cursor, situation.floor);
+pub fn pending(input: &PlanInput<'_>, now: DateTime<Utc>) -> Vec<Pending> {
+    let (mut cursor, mut floor) = (input.cursor, input.floor);
     let mut found = Vec::new();
-    let past = situation.past.iter().enumerate().map(|(index, epoch)| (Some(index), epoch));
+    let past = input.past.iter().enumerate().map(|(index, epoch)| (Some(index), epoch));
     let mut before: Option<&Epoch<'_>> = None;
-    for (index, epoch) in past.chain([(None, &situation.current)]) {
+    for (index, epoch) in past.chain([(None, &input.current)]) {
         let until = if index.is_some() { epoch.until.min(now) } else { now };
-        let one = |at| Tally {
+        let one = |at| CountedTimes {
             first: at,
             last: at,
             count: 1,
         };
         let passed = before.map(|b| passed_over(b.spec, epoch.spec, cursor, b.until).map(one).collect());
-        let mut times: Vec<Tally> = passed.unwrap_or_default();
+        let mut times: Vec<CountedTimes> = passed.unwrap_or_default();
         let decided_to = times.last().map_or(cursor, |t| t.last);
-        times.extend(epoch.spec.tally_due(decided_to, floor, until));
+        times.extend(epoch.spec.count_due(decided_to, floor, until));
         cursor = times.last().map_or(cursor, |t| t.last);
-        found.extend(times.into_iter().map(|times| Undecided {
+        found.extend(times.into_iter().map(|times| Pending {
             times,
-            fate: standing(epoch.paused, epoch.remaining),
+            outcome: standing(epoch.paused, epoch.remaining),
             epoch: index,
         }));
         floor = floor.max(until);
@@ -94,15 +94,15 @@ pub(super) fn standing(paused: bool, remaining: Option<u64>) -> Option<(Outcome,
 mod tests {
     use super::*;
     use crate::schedule::{MAX_BUFFER, Policies};
-    use crate::spec::written::Written;
+    use crate::spec::spec_text::SpecText;
     use crate::zoneinfo::ZoneInfo;
 
     #[test]
     fn each_definition_has_what_is_due_in_its_own_time() {
         let every = |interval: &str| {
-            let written = Written {
+            let written = SpecText {
                 interval: vec![interval.to_owned()],
-                ..Written::default()
+                ..SpecText::default()
             };
             Spec::compile(&written, "s", &ZoneInfo::compiled_in()).unwrap()
         };
@@ -115,7 +115,7 @@ mod tests {
             remaining: None,
             until,
         };
-        let situation = Situation {
+        let input = PlanInput {
             current: epoch(&new, true, at(99)),
             past: vec![epoch(&old, false, at(39))],
             cursor: at(0),
@@ -126,9 +126,9 @@ mod tests {
             requests: Vec::new(),
             max_buffer: MAX_BUFFER,
         };
-        let told: Vec<_> = undecided(&situation, at(52))
+        let told: Vec<_> = pending(&input, at(52))
             .into_iter()
-            .map(|u| (u.times.first, u.times.last, u.times.count, u.fate.map(|f| f.0), u.epoch))
+            .map(|u| (u.times.first, u.times.last, u.times.count, u.outcome.map(|f| f.0), u.epoch))
             .collect();
         let paused = Some(Outcome::Paused);
         assert_eq!(told, [(at(20), at(30), 2, None, Some(0)), (at(40), at(50), 3, paused, None)]);

@@ -12,13 +12,13 @@ impl Actions for Nobody {
 }
 
 /// A run that is going.
-pub(super) struct Going {
+pub(super) struct ActiveRun {
     pub(super) run: i64,
     pub(super) run_id: String,
     /// The step it is at.
     pub(super) position: usize,
     /// How that step goes; it is the last of the run, or succeeds.
-    pub(super) life: Life,
+    pub(super) life: RunScript,
     pub(super) stopped: Option<Ending>,
 }
 
@@ -43,8 +43,8 @@ pub(super) struct Engine<'a> {
     pub(super) script: Script<'a>,
     /// None while it is down.
     pub(super) server: Option<Stepped>,
-    pub(super) going: Vec<Going>,
-    pub(super) happened: Vec<Happening>,
+    pub(super) going: Vec<ActiveRun>,
+    pub(super) happened: Vec<HistoryEvent>,
 }
 
 /// What the disk has failed at: the end of a server, in histories on a disk that fails; anywhere else a failure of the test.
@@ -55,30 +55,30 @@ pub(super) fn done<T>(result: Result<T, Error>) -> T {
     match result {
         Ok(done) => done,
         // Past the panic hook: it is expected, and often.
-        Err(e) if faulty::has_failed() => std::panic::resume_unwind(Box::new(DiskFailed(e))),
+        Err(e) if failing_vfs::has_failed() => std::panic::resume_unwind(Box::new(DiskFailed(e))),
         Err(e) => panic!("{e}"),
     }
 }
 
 impl<'a> Engine<'a> {
     /// An engine that is up, with that schedule.
-    pub(super) fn new(beginning: &Beginning, script: Script<'a>) -> Self {
-        let mut engine = Self::down(beginning, script);
+    pub(super) fn new(initial: &InitialState, script: Script<'a>) -> Self {
+        let mut engine = Self::down(initial, script);
         engine.start();
-        engine.create(beginning);
+        engine.create(initial);
         engine
     }
 
     /// An engine that is down, with nothing on file.
-    pub(super) fn down(beginning: &Beginning, script: Script<'a>) -> Self {
+    pub(super) fn down(initial: &InitialState, script: Script<'a>) -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
-            id: ScheduleId::parse(&beginning.id).unwrap(),
-            max_buffer: beginning.max_buffer,
-            steps: beginning.steps,
+            id: ScheduleId::parse(&initial.id).unwrap(),
+            max_buffer: initial.max_buffer,
+            steps: initial.steps,
             completed: BTreeSet::new(),
             zones: None,
-            clock: Arc::new(SimClock::at(beginning.created)),
+            clock: Arc::new(SimClock::at(initial.created)),
             script,
             server: None,
             going: Vec::new(),
@@ -86,16 +86,16 @@ impl<'a> Engine<'a> {
         }
     }
 
-    pub(super) fn create(&mut self, beginning: &Beginning) {
+    pub(super) fn create(&mut self, initial: &InitialState) {
         let new = Patch {
-            steps: Some((0..beginning.steps).map(step).collect()),
-            run_timeout: beginning.run_timeout.clone(),
-            note: Some(beginning.state.note.clone()),
-            paused: Some(beginning.state.paused),
-            remaining_actions: beginning.state.remaining_actions.map(crate::schedule::Remaining::Only),
-            ..patch(&beginning.spec, beginning.policies, "myid")
+            steps: Some((0..initial.steps).map(step).collect()),
+            run_timeout: initial.run_timeout.clone(),
+            note: Some(initial.state.note.clone()),
+            paused: Some(initial.state.paused),
+            remaining_actions: initial.state.remaining_actions.map(crate::schedule::Remaining::Only),
+            ..patch(&initial.spec, initial.policies, "myid")
         };
-        let (id, now) = (self.id.clone(), beginning.created);
+        let (id, now) = (self.id.clone(), initial.created);
         self.write(move |w| ops::create(w, &ZoneInfo::of_machine(), &id, &new, (IfExists::Keep, Never::Allow), now));
     }
 
@@ -131,14 +131,14 @@ impl<'a> Engine<'a> {
             catalog,
             actions: Arc::new(Nobody),
             queue: Queue::new(0),
-            signal: Signal::default(),
-            pruning: Signal::default(),
+            signal: Wakeup::default(),
+            pruning: Wakeup::default(),
             events: sender,
             draining: AtomicBool::new(false),
-            hurried: AtomicBool::new(false),
+            hurry: AtomicBool::new(false),
             lost_file: AtomicBool::new(false),
             damage: std::sync::Mutex::default(),
-            unhappy_runs: AtomicU64::new(0),
+            failed_runs: AtomicU64::new(0),
             troubles: AtomicU64::new(0),
             // No worker thread is ever started: the queue is stepped.
             settings: Settings {
@@ -154,9 +154,9 @@ impl<'a> Engine<'a> {
             started: now,
             database: PathBuf::new(),
         });
-        shared.follow(Decided {
+        shared.follow(Effects {
             events: recovered,
-            ..Decided::default()
+            ..Effects::default()
         });
         let ticker = Ticker::new(reader, Arc::clone(&shared));
         self.server = Some(Stepped { shared, ticker, events });
@@ -208,11 +208,11 @@ impl<'a> Engine<'a> {
         let whole = (self.script)(&row.workflow_id, now);
         let is_last = position + 1 == attempt.workflow.steps.len();
         let length = (whole.ends_at - now) / self.steps;
-        self.going.push(Going {
+        self.going.push(ActiveRun {
             run: row.key,
             run_id: row.run_id.clone(),
             position,
-            life: Life {
+            life: RunScript {
                 ends_at: now + length,
                 status: if is_last { whole.status } else { Status::Completed },
                 ..whole
@@ -225,7 +225,7 @@ impl<'a> Engine<'a> {
         let here = Arc::clone(&self.up().shared);
         let writer = &self.up().shared.writer;
         let advanced = done(writer.write(move |w| advance(w, here.terms(), run, event.as_ref(), MayStart::Yes, now)));
-        self.up().shared.follow(advanced.decided);
+        self.up().shared.follow(advanced.effects);
         advanced.next
     }
 
@@ -236,8 +236,8 @@ impl<'a> Engine<'a> {
                 Event::Trouble(e) => done(Err(e)),
                 Event::Tick { run, nominal, .. } => (nominal, run.workflow_id, What::Start),
                 Event::Buffered { nominal, .. } => (nominal, self.id_of(nominal), What::Buffered),
-                Event::Refused { refused, .. } => {
-                    let Refused {
+                Event::NotStarted { refused, .. } => {
+                    let NotStarted {
                         from,
                         to,
                         count,
@@ -245,7 +245,7 @@ impl<'a> Engine<'a> {
                         reason,
                         ..
                     } = refused;
-                    let what = What::Refused {
+                    let what = What::NotStarted {
                         to,
                         count,
                         outcome,
@@ -283,7 +283,7 @@ impl<'a> Engine<'a> {
                 | Event::GaveUp { .. }
                 | Event::Ended { .. } => continue,
             };
-            self.happened.push(Happening {
+            self.happened.push(HistoryEvent {
                 at: now,
                 nominal,
                 workflow_id,
@@ -307,7 +307,7 @@ impl<'a> Engine<'a> {
     pub(super) fn id_of(&self, nominal: DateTime<Utc>) -> String {
         let row = self.read(|r| ops::find(r, &self.id));
         let base = self.read(|r| r.action(row.workflow)).workflow_id;
-        run_id(&base.expect("it is named"), nominal)
+        workflow_id_at(&base.expect("it is named"), nominal)
     }
 
     pub(super) fn close_next(&mut self, by: DateTime<Utc>) -> bool {
@@ -349,7 +349,7 @@ pub(super) fn step(number: i32) -> StepText {
     }
 }
 
-pub(super) fn patch(spec: &Written, policies: Policies, workflow_id: &str) -> Patch {
+pub(super) fn patch(spec: &SpecText, policies: Policies, workflow_id: &str) -> Patch {
     Patch {
         spec: spec.clone(),
         overlap: Some(policies.overlap),
@@ -375,15 +375,15 @@ impl World for Engine<'_> {
         self.clock.set(until);
     }
 
-    fn deed(&mut self, deed: &Deed, now: DateTime<Utc>) {
+    fn operation(&mut self, operation: &Operation, now: DateTime<Utc>) {
         self.clock.set(now);
         let id = self.id.clone();
         let zones = self.zone_info();
-        match deed.clone() {
-            Deed::Pause(note) => self.write(move |w| ops::pause(w, &zones, &id, Some(&note), now)),
-            Deed::Unpause(note) => self.write(move |w| ops::unpause(w, &zones, &id, Some(&note), now).map(|_| ())),
-            Deed::Trigger(overlap) => self.write(move |w| ops::trigger(w, &id, overlap, now).map(|_| ())),
-            Deed::Backfill(start, end, overlap) => {
+        match operation.clone() {
+            Operation::Pause(note) => self.write(move |w| ops::pause(w, &zones, &id, Some(&note), now)),
+            Operation::Unpause(note) => self.write(move |w| ops::unpause(w, &zones, &id, Some(&note), now).map(|_| ())),
+            Operation::Trigger(overlap) => self.write(move |w| ops::trigger(w, &id, overlap, now).map(|_| ())),
+            Operation::Backfill(start, end, overlap) => {
                 self.write(move |w| {
                     ops::backfill(
                         w,
@@ -399,7 +399,7 @@ impl World for Engine<'_> {
                     .map(|_| ())
                 });
             }
-            Deed::Update(spec, policies, workflow_id) => {
+            Operation::Update(spec, policies, workflow_id) => {
                 let mut patch = patch(&spec, policies, &workflow_id);
                 patch.clear = vec![
                     ops::Clearable::Interval,
@@ -413,23 +413,23 @@ impl World for Engine<'_> {
                 ];
                 self.write(move |w| ops::update(w, &zones, &id, &patch, Never::Allow, now));
             }
-            Deed::Refresh => {}
-            Deed::Down => {
+            Operation::Refresh => {}
+            Operation::Down => {
                 self.server = None;
                 self.going.clear();
             }
-            Deed::Up => self.start(),
+            Operation::Up => self.start(),
         }
         if self.server.is_some() {
             self.tick(now);
         }
     }
 
-    fn look(&mut self, now: DateTime<Utc>) -> Look {
+    fn observe(&mut self, now: DateTime<Utc>) -> Observed {
         let row = self.read(|r| ops::find(r, &self.id));
         let running = self.read(|r| r.running_of(row.key));
         let spec = row.compiled(&self.zone_info()).unwrap();
-        Look {
+        Observed {
             counters: row.counters,
             waiting: row.waiting,
             running: running.into_iter().map(|g| g.workflow_id).collect(),
@@ -438,7 +438,7 @@ impl World for Engine<'_> {
         }
     }
 
-    fn happened(&self) -> Vec<Happening> {
+    fn happened(&self) -> Vec<HistoryEvent> {
         self.happened.clone()
     }
 }

@@ -7,9 +7,9 @@ use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer as _, 
 use serde_json::value::RawValue;
 use toml::de::{DeTable, DeValue};
 
-use super::fault::Fault;
+use super::parse_error::ParseError;
 use crate::error::{Error, Kind};
-use crate::spec::written::Object;
+use crate::spec::calendar_text::Object;
 
 /// A file of definitions: what it is called, and its text.
 #[derive(Debug, Clone, Copy)]
@@ -266,9 +266,9 @@ fn of_json(json: &str, whole: &str, depth: usize) -> Result<Node, (usize, String
 }
 
 impl<'de> de::Deserializer<'de> for &'de Node {
-    type Error = Fault;
+    type Error = ParseError;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ParseError> {
         let read = match &self.value {
             Value::Null => visitor.visit_unit(),
             Value::Bool(bool) => visitor.visit_bool(*bool),
@@ -284,7 +284,7 @@ impl<'de> de::Deserializer<'de> for &'de Node {
         read.map_err(|fault| fault.at(self.at))
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ParseError> {
         match self.value {
             Value::Null => visitor.visit_none(),
             Value::Bool(_) | Value::Integer(_) | Value::Float(_) | Value::Text(_) | Value::List(_) | Value::Table(_) => {
@@ -298,17 +298,17 @@ impl<'de> de::Deserializer<'de> for &'de Node {
         _: &'static str,
         _: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Fault> {
+    ) -> Result<V::Value, ParseError> {
         let read = match &self.value {
-            Value::Text(text) => visitor.visit_enum(de::value::StrDeserializer::<Fault>::new(text)),
+            Value::Text(text) => visitor.visit_enum(de::value::StrDeserializer::<ParseError>::new(text)),
             Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) | Value::List(_) | Value::Table(_) => {
-                Err(<Fault as de::Error>::custom("a text is expected"))
+                Err(<ParseError as de::Error>::custom("a text is expected"))
             }
         };
-        read.map_err(|fault: Fault| fault.at(self.at))
+        read.map_err(|fault: ParseError| fault.at(self.at))
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, ParseError> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -321,12 +321,12 @@ impl<'de> de::Deserializer<'de> for &'de Node {
 struct Items<'de>(std::slice::Iter<'de, Node>);
 
 impl<'de> SeqAccess<'de> for Items<'de> {
-    type Error = Fault;
+    type Error = ParseError;
 
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Fault> {
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, ParseError> {
         self.0
             .next()
-            .map(|node| seed.deserialize(node).map_err(|fault: Fault| fault.at(node.at)))
+            .map(|node| seed.deserialize(node).map_err(|fault: ParseError| fault.at(node.at)))
             .transpose()
     }
 }
@@ -337,23 +337,23 @@ struct Pairs<'de> {
 }
 
 impl<'de> MapAccess<'de> for Pairs<'de> {
-    type Error = Fault;
+    type Error = ParseError;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Fault> {
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, ParseError> {
         let Some((key, at, node)) = self.rest.next() else {
             return Ok(None);
         };
         self.value = Some(node);
-        let key: de::value::StrDeserializer<'_, Fault> = key.as_str().into_deserializer();
-        seed.deserialize(key).map(Some).map_err(|fault: Fault| fault.at(*at))
+        let key: de::value::StrDeserializer<'_, ParseError> = key.as_str().into_deserializer();
+        seed.deserialize(key).map(Some).map_err(|fault: ParseError| fault.at(*at))
     }
 
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Fault> {
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, ParseError> {
         let node = self
             .value
             .take()
-            .ok_or_else(|| <Fault as de::Error>::custom("a value without a key"))?;
+            .ok_or_else(|| <ParseError as de::Error>::custom("a value without a key"))?;
         // What a value is refused for by whoever reads it whole is told at the value.
-        seed.deserialize(node).map_err(|fault: Fault| fault.at(node.at))
+        seed.deserialize(node).map_err(|fault: ParseError| fault.at(node.at))
     }
 }

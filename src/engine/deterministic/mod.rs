@@ -9,39 +9,50 @@ mod world;
 use self::world::{DiskFailed, Engine, done, patch};
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::advance::{Attempt, MayStart, Next, advance};
+use super::catalog::Catalog;
+use super::decide::Effects;
+use super::queue::Queue;
+use super::shared::Shared;
 use super::ticker::Ticker;
 use super::zones::ZoneWatch;
-use super::*;
-use crate::actions::{Control, Task};
-use crate::clock::SimClock;
+use super::{Event, Retention, Settings, Until, recovery};
+use crate::actions::{Actions, Control, Task};
+use crate::clock::{Clock, SimClock, Wakeup};
+use crate::error::Error;
 use crate::machine;
 use crate::names::ScheduleId;
 use crate::ops::{self, IfExists, Never, Patch};
 use crate::run;
 use crate::run::outcome::{AttemptResult, Ending, ErrorType, Failure, Status};
-use crate::run::written::StepText;
+use crate::run::step_text::StepText;
 use crate::schedule::counters::Counters;
-use crate::schedule::history::{Happening, Input, Life, What};
-use crate::schedule::refusal::Refused;
+use crate::schedule::history::{HistoryEvent, Input, RunScript, What};
+use crate::schedule::not_started::NotStarted;
 use crate::schedule::simulate::Simulation;
-use crate::schedule::start::run_id;
+use crate::schedule::start::workflow_id_at;
 use crate::schedule::{MAX_BUFFER, OverlapPolicy, Policies, State};
 use crate::spec::Spec;
-use crate::spec::written::Written;
-use crate::store::{Missing, Read, RunFilter, Store, Write, faulty};
+use crate::spec::spec_text::SpecText;
+use crate::store::{Missing, Read, RunFilter, Store, Write, Writer, failing_vfs};
 use crate::zoneinfo::ZoneInfo;
 
 /// What people and power cuts do to a schedule.
 #[derive(Debug, Clone)]
-enum Deed {
+enum Operation {
     Pause(String),
     Unpause(String),
     Trigger(Option<OverlapPolicy>),
     Backfill(DateTime<Utc>, DateTime<Utc>, Option<OverlapPolicy>),
-    Update(Box<Written>, Policies, String),
+    Update(Box<SpecText>, Policies, String),
     Refresh,
     Down,
     Up,
@@ -49,9 +60,9 @@ enum Deed {
 
 /// A schedule as a history begins with it.
 #[derive(Debug, Clone)]
-struct Beginning {
+struct InitialState {
     id: String,
-    spec: Written,
+    spec: SpecText,
     policies: Policies,
     state: State,
     max_buffer: usize,
@@ -63,11 +74,11 @@ struct Beginning {
 }
 
 /// How the run of a workflow id goes that starts at an instant.
-type Script<'a> = &'a dyn Fn(&str, DateTime<Utc>) -> Life;
+type Script<'a> = &'a dyn Fn(&str, DateTime<Utc>) -> RunScript;
 
 /// What there is to see of a schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Look {
+struct Observed {
     counters: Counters,
     state: State,
     waiting: u64,
@@ -81,11 +92,11 @@ trait World {
     /// Everything up to `until`: at one instant the closes, then what is due.
     fn advance(&mut self, until: DateTime<Utc>);
     /// Something that is done at `now`, to which time has been advanced, and what follows from it at once.
-    fn deed(&mut self, deed: &Deed, now: DateTime<Utc>);
+    fn operation(&mut self, operation: &Operation, now: DateTime<Utc>);
     /// How things stand at `now`.
-    fn look(&mut self, now: DateTime<Utc>) -> Look;
+    fn observe(&mut self, now: DateTime<Utc>) -> Observed;
     /// Everything that has happened, in order.
-    fn happened(&self) -> Vec<Happening>;
+    fn happened(&self) -> Vec<HistoryEvent>;
 }
 
 impl World for Simulation<'_> {
@@ -93,27 +104,27 @@ impl World for Simulation<'_> {
         Simulation::advance(self, until);
     }
 
-    fn deed(&mut self, deed: &Deed, now: DateTime<Utc>) {
-        let input = match deed.clone() {
-            Deed::Pause(note) => Input::Pause(note),
-            Deed::Unpause(note) => Input::Unpause(note),
-            Deed::Trigger(overlap) => Input::Trigger(overlap),
-            Deed::Backfill(start, end, overlap) => Input::Backfill(start, end, overlap),
-            Deed::Update(spec, policies, workflow_id) => {
+    fn operation(&mut self, operation: &Operation, now: DateTime<Utc>) {
+        let input = match operation.clone() {
+            Operation::Pause(note) => Input::Pause(note),
+            Operation::Unpause(note) => Input::Unpause(note),
+            Operation::Trigger(overlap) => Input::Trigger(overlap),
+            Operation::Backfill(start, end, overlap) => Input::Backfill(start, end, overlap),
+            Operation::Update(spec, policies, workflow_id) => {
                 let spec = compiled(&spec, self.seed());
                 Input::Update(spec.into(), policies, workflow_id)
             }
-            Deed::Refresh => Input::Refresh,
-            Deed::Down => Input::Down,
-            Deed::Up => Input::Up,
+            Operation::Refresh => Input::Refresh,
+            Operation::Down => Input::Down,
+            Operation::Up => Input::Up,
         };
         self.input(now, input);
     }
 
-    fn look(&mut self, now: DateTime<Utc>) -> Look {
+    fn observe(&mut self, now: DateTime<Utc>) -> Observed {
         let (counters, state, waiting) = self.at(now);
         let state = state.clone();
-        Look {
+        Observed {
             counters,
             state,
             waiting: waiting as u64,
@@ -122,25 +133,25 @@ impl World for Simulation<'_> {
         }
     }
 
-    fn happened(&self) -> Vec<Happening> {
+    fn happened(&self) -> Vec<HistoryEvent> {
         Simulation::happened(self).to_vec()
     }
 }
 
-fn compiled(spec: &Written, id: &str) -> Spec {
+fn compiled(spec: &SpecText, id: &str) -> Spec {
     Spec::compile(spec, id, &ZoneInfo::of_machine()).unwrap()
 }
 
 /// A simulation that begins so.
-fn simulation<'a>(beginning: &Beginning, script: Script<'a>) -> Simulation<'a> {
+fn simulation<'a>(initial: &InitialState, script: Script<'a>) -> Simulation<'a> {
     let mut simulation = Simulation::new(
-        compiled(&beginning.spec, &beginning.id).into(),
-        beginning.policies,
-        beginning.state.clone(),
+        compiled(&initial.spec, &initial.id).into(),
+        initial.policies,
+        initial.state.clone(),
         "myid",
-        beginning.created,
+        initial.created,
         script,
     );
-    simulation.limit_buffer(beginning.max_buffer);
+    simulation.limit_buffer(initial.max_buffer);
     simulation
 }

@@ -2,15 +2,14 @@
 
 use crate::error::{Error, Kind};
 use crate::names::nearest;
-use crate::run::written::Action;
-use crate::schedule::{OverlapPolicy, Policies, Remaining, State};
-use crate::spec::written::Written;
+use crate::schedule::{Definition, OverlapPolicy, Remaining, State};
+use crate::spec::spec_text::SpecText;
 
 /// What is named; everything else stays as it is.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Patch {
     /// The parts of the spec that are named.
-    pub(crate) spec: Written,
+    pub(crate) spec: SpecText,
     /// Whether `at_boot` is named.
     pub(crate) at_boot: Option<bool>,
     /// Whether `dst_gap` is named.
@@ -18,7 +17,7 @@ pub(crate) struct Patch {
     /// Whether `dst_repeat` is named.
     pub(crate) dst_repeat: Option<crate::spec::zone::Repeat>,
     /// Another workflow; its id and timeout are named apart.
-    pub(crate) steps: Option<Vec<crate::run::written::StepText>>,
+    pub(crate) steps: Option<Vec<crate::run::step_text::StepText>>,
     pub(crate) workflow_id: Option<String>,
     pub(crate) run_timeout: Option<String>,
     pub(crate) overlap: Option<OverlapPolicy>,
@@ -85,45 +84,46 @@ impl Clearable {
     }
 }
 
-/// What a schedule is: everything that a patch can change.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Whole {
-    pub(super) spec: Written,
-    pub(super) action: Action,
-    pub(super) policies: Policies,
+/// Everything that a patch can change: the definition of a schedule, and its state.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Settings {
+    pub(super) definition: Definition,
     pub(super) state: State,
 }
 
 impl Patch {
     /// Applies it.
-    pub(super) fn apply(&self, whole: &Whole) -> Whole {
-        let mut w = whole.clone();
+    pub(super) fn apply(&self, settings: &Settings) -> Settings {
+        let Settings {
+            mut definition,
+            mut state,
+        } = settings.clone();
         for field in &self.clear {
-            clear(&mut w, *field);
+            clear(&mut definition, &mut state, *field);
         }
         let lists = &self.spec;
-        replace(&mut w.spec.interval, &lists.interval);
-        replace(&mut w.spec.cron, &lists.cron);
-        replace(&mut w.spec.calendar, &lists.calendar);
-        replace(&mut w.spec.quartz, &lists.quartz);
-        replace(&mut w.spec.exclude_calendar, &lists.exclude_calendar);
-        set(&mut w.spec.at_boot, self.at_boot);
-        set(&mut w.spec.dst_gap, self.dst_gap);
-        set(&mut w.spec.dst_repeat, self.dst_repeat);
-        name(&mut w.spec.time_zone, lists.time_zone.as_ref());
-        name(&mut w.spec.start_time, lists.start_time.as_ref());
-        name(&mut w.spec.end_time, lists.end_time.as_ref());
-        name(&mut w.spec.jitter, lists.jitter.as_ref());
-        set(&mut w.action.steps, self.steps.clone());
-        name(&mut w.action.workflow_id, self.workflow_id.as_ref());
-        name(&mut w.action.run_timeout, self.run_timeout.as_ref());
-        set(&mut w.policies.overlap, self.overlap);
-        set(&mut w.policies.catchup_window_ms, self.catchup_window_ms);
-        set(&mut w.policies.pause_on_failure, self.pause_on_failure);
-        set(&mut w.state.note, self.note.clone());
-        set(&mut w.state.paused, self.paused);
-        set(&mut w.state.remaining_actions, self.remaining_actions.map(Remaining::limit));
-        w
+        replace(&mut definition.spec.interval, &lists.interval);
+        replace(&mut definition.spec.cron, &lists.cron);
+        replace(&mut definition.spec.calendar, &lists.calendar);
+        replace(&mut definition.spec.quartz, &lists.quartz);
+        replace(&mut definition.spec.exclude_calendar, &lists.exclude_calendar);
+        set(&mut definition.spec.at_boot, self.at_boot);
+        set(&mut definition.spec.dst_gap, self.dst_gap);
+        set(&mut definition.spec.dst_repeat, self.dst_repeat);
+        name(&mut definition.spec.time_zone, lists.time_zone.as_ref());
+        name(&mut definition.spec.start_time, lists.start_time.as_ref());
+        name(&mut definition.spec.end_time, lists.end_time.as_ref());
+        name(&mut definition.spec.jitter, lists.jitter.as_ref());
+        set(&mut definition.action.steps, self.steps.clone());
+        name(&mut definition.action.workflow_id, self.workflow_id.as_ref());
+        name(&mut definition.action.run_timeout, self.run_timeout.as_ref());
+        set(&mut definition.policies.overlap, self.overlap);
+        set(&mut definition.policies.catchup_window_ms, self.catchup_window_ms);
+        set(&mut definition.policies.pause_on_failure, self.pause_on_failure);
+        set(&mut state.note, self.note.clone());
+        set(&mut state.paused, self.paused);
+        set(&mut state.remaining_actions, self.remaining_actions.map(Remaining::limit));
+        Settings { definition, state }
     }
 }
 
@@ -145,21 +145,21 @@ fn name<T: Clone>(value: &mut Option<T>, named: Option<&T>) {
     }
 }
 
-fn clear(w: &mut Whole, field: Clearable) {
+fn clear(definition: &mut Definition, state: &mut State, field: Clearable) {
     match field {
-        Clearable::AtBoot => w.spec.at_boot = false,
-        Clearable::Interval => w.spec.interval.clear(),
-        Clearable::Cron => w.spec.cron.clear(),
-        Clearable::Calendar => w.spec.calendar.clear(),
-        Clearable::Quartz => w.spec.quartz.clear(),
-        Clearable::ExcludeCalendar => w.spec.exclude_calendar.clear(),
-        Clearable::StartTime => w.spec.start_time = None,
-        Clearable::EndTime => w.spec.end_time = None,
-        Clearable::Jitter => w.spec.jitter = None,
-        Clearable::TimeZone => w.spec.time_zone = None,
-        Clearable::Note => w.state.note.clear(),
-        Clearable::WorkflowId => w.action.workflow_id = None,
-        Clearable::RunTimeout => w.action.run_timeout = None,
-        Clearable::RemainingActions => w.state.remaining_actions = None,
+        Clearable::AtBoot => definition.spec.at_boot = false,
+        Clearable::Interval => definition.spec.interval.clear(),
+        Clearable::Cron => definition.spec.cron.clear(),
+        Clearable::Calendar => definition.spec.calendar.clear(),
+        Clearable::Quartz => definition.spec.quartz.clear(),
+        Clearable::ExcludeCalendar => definition.spec.exclude_calendar.clear(),
+        Clearable::StartTime => definition.spec.start_time = None,
+        Clearable::EndTime => definition.spec.end_time = None,
+        Clearable::Jitter => definition.spec.jitter = None,
+        Clearable::TimeZone => definition.spec.time_zone = None,
+        Clearable::Note => state.note.clear(),
+        Clearable::WorkflowId => definition.action.workflow_id = None,
+        Clearable::RunTimeout => definition.action.run_timeout = None,
+        Clearable::RemainingActions => state.remaining_actions = None,
     }
 }

@@ -7,9 +7,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use super::random::History;
 use super::*;
 use crate::engine::prune::prune;
-use crate::store::faulty::{self, Fault};
+use crate::store::failing_vfs::{self, Failure};
 
-const FAULTS: [Fault; 4] = [Fault::PowerCut, Fault::TornPowerCut, Fault::IoError, Fault::Full];
+const FAULTS: [Failure; 4] = [Failure::PowerCut, Failure::TornPowerCut, Failure::IoError, Failure::Full];
 /// How long a history is: a short one has operations of every kind.
 const SPAN: TimeDelta = TimeDelta::minutes(25);
 /// How many histories are lived through, and at how many operations of each the disk fails.
@@ -24,7 +24,7 @@ fn wherever_the_disk_fails_nothing_is_lost_and_nothing_is_done_twice() {
     let mut lived = 0;
     for seed in first..first + histories {
         let mut history = History::random(seed, SPAN);
-        history.beginning.steps = 3;
+        history.initial.steps = 3;
         let whole = live(&history, None).unwrap_or_else(|why| panic!("TEMPO_SEED={seed}, no fault: {why}\n{history:#?}"));
         let step = (whole / points).max(1);
         // Another place in each history, and each fault in its turn.
@@ -39,15 +39,15 @@ fn wherever_the_disk_fails_nothing_is_lost_and_nothing_is_done_twice() {
 }
 
 /// Lives through a history on a disk that fails there, and looks whether everything is as it must be; how many operations there were.
-fn live(history: &History, fault: Option<(u64, Fault)>) -> Result<u64, String> {
-    let _disk = faulty::arm(fault);
+fn live(history: &History, fault: Option<(u64, Failure)>) -> Result<u64, String> {
+    let _disk = failing_vfs::arm(fault);
     let script = |id: &str, now: DateTime<Utc>| history.life(id, now);
-    let mut engine = Engine::down(&history.beginning, &script);
+    let mut engine = Engine::down(&history.initial, &script);
     surviving(&mut engine, Engine::start)?;
-    surviving(&mut engine, |e| e.create(&history.beginning))?;
-    for (now, deed) in history.deeds.iter().chain([&(history.end, Deed::Refresh)]) {
+    surviving(&mut engine, |e| e.create(&history.initial))?;
+    for (now, operation) in history.deeds.iter().chain([&(history.end, Operation::Refresh)]) {
         surviving(&mut engine, |e| e.advance(*now))?;
-        surviving(&mut engine, |e| e.deed(deed, *now))?;
+        surviving(&mut engine, |e| e.operation(operation, *now))?;
     }
     check(&engine, history)?;
     // What is done with is let go, and then the schedule itself.
@@ -70,11 +70,11 @@ fn live(history: &History, fault: Option<(u64, Fault)>) -> Result<u64, String> {
         ));
     }
     sound(&engine)?;
-    Ok(faulty::operations())
+    Ok(failing_vfs::operations())
 }
 
 /// Does something until it is done: where the disk fails, the server dies, the next one goes on, and it is done again.
-fn surviving<'a>(engine: &mut Engine<'a>, deed: impl Fn(&mut Engine<'a>)) -> Result<(), String> {
+fn surviving<'a>(engine: &mut Engine<'a>, operation: impl Fn(&mut Engine<'a>)) -> Result<(), String> {
     let was_up = engine.server.is_some();
     let mut why = String::new();
     for _ in 0..3 {
@@ -82,11 +82,11 @@ fn surviving<'a>(engine: &mut Engine<'a>, deed: impl Fn(&mut Engine<'a>)) -> Res
             if was_up && engine.server.is_none() {
                 engine.start();
             }
-            deed(engine);
+            operation(engine);
         }));
         match lived {
             // The power may also go while a file is closed, where SQLite tells nobody.
-            Ok(()) if !faulty::is_off() => return Ok(()),
+            Ok(()) if !failing_vfs::is_off() => return Ok(()),
             Ok(()) => {}
             Err(panic) => match panic.downcast::<DiskFailed>() {
                 Ok(failed) => why = failed.0.to_string(),
@@ -95,7 +95,7 @@ fn surviving<'a>(engine: &mut Engine<'a>, deed: impl Fn(&mut Engine<'a>)) -> Res
         }
         engine.server = None;
         engine.going.clear();
-        faulty::restore(&engine.database());
+        failing_vfs::restore(&engine.database());
     }
     Err(format!("it fails again and again: {why}"))
 }
@@ -113,7 +113,7 @@ fn check(engine: &Engine<'_>, history: &History) -> Result<(), String> {
         let holds = match told.what {
             What::Start => !statuses.is_empty(),
             What::Close(status) => statuses.contains(&status),
-            What::Refused { .. } | What::Buffered | What::Stop(_) => true,
+            What::NotStarted { .. } | What::Buffered | What::Stop(_) => true,
         };
         if !holds {
             return Err(format!("acknowledged and gone: {told:?}; on file: {statuses:?}"));

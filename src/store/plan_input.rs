@@ -6,17 +6,17 @@ use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, named_params};
 
 use super::Read;
-use super::rows::{Attempt as _, at, at_opt, count, json, ms, named};
+use super::rows::{Context as _, at, at_opt, count, json, ms, named};
 use crate::error::{Error, Kind};
 use crate::run::Stop;
 use crate::schedule::backfill::BACKFILL_OPEN;
+use crate::schedule::not_started::Circumstances;
 use crate::schedule::overlap::Running;
-use crate::schedule::refusal::Circumstances;
-use crate::schedule::situation::{Epoch, Request, RequestKind, Situation};
+use crate::schedule::plan_input::{Epoch, PlanInput, Request, RequestKind};
 use crate::schedule::start::{Origin, Start};
 use crate::schedule::{OverlapPolicy, Policies};
 use crate::spec::Spec;
-use crate::spec::written::Written;
+use crate::spec::spec_text::SpecText;
 
 /// A definition in force for a while, as it is on file.
 #[derive(Debug, Clone)]
@@ -46,7 +46,7 @@ impl EpochRow {
     }
 
     /// The spec as written.
-    pub(crate) fn written(&self) -> Result<Written, Error> {
+    pub(crate) fn written(&self) -> Result<SpecText, Error> {
         json("spec", &self.spec)
     }
 
@@ -62,7 +62,7 @@ impl EpochRow {
 
 /// A run of the schedule that is open.
 #[derive(Debug, Clone)]
-pub(crate) struct Going {
+pub(crate) struct ActiveRun {
     pub(crate) run: i64,
     pub(crate) run_id: String,
     pub(crate) workflow_id: String,
@@ -83,7 +83,7 @@ pub(crate) struct OpenRequest {
 
 /// Everything that a plan is made from, as it is on file.
 #[derive(Debug, Clone)]
-pub(crate) struct SituationRow {
+pub(crate) struct PlanInputRow {
     pub(crate) schedule: i64,
     pub(crate) id: String,
     pub(crate) current: EpochRow,
@@ -91,7 +91,7 @@ pub(crate) struct SituationRow {
     pub(crate) cursor: DateTime<Utc>,
     pub(crate) floor: DateTime<Utc>,
     pub(crate) waiting: Vec<Start>,
-    pub(crate) going: Vec<Going>,
+    pub(crate) going: Vec<ActiveRun>,
     /// How many runs are open; counted only where a request may depend on it.
     pub(crate) open_runs: u64,
     pub(crate) requests: Vec<OpenRequest>,
@@ -105,24 +105,24 @@ const MOST_GOING: u64 = 1000;
 
 impl Read<'_> {
     /// The open runs of a schedule, oldest first.
-    pub(crate) fn running_of(&self, schedule: i64) -> Result<Vec<Going>, Error> {
+    pub(crate) fn running_of(&self, schedule: i64) -> Result<Vec<ActiveRun>, Error> {
         self.oldest_running_of(schedule, u64::MAX)
     }
 
     /// How many open runs of a schedule there are.
     pub(crate) fn count_running(&self, schedule: i64) -> Result<u64, Error> {
         const SQL: &str = "SELECT count(*) AS n FROM run WHERE schedule = :schedule AND closed_ms IS NULL";
-        let mut statement = self.0.prepare_cached(SQL).attempt("count its runs")?;
+        let mut statement = self.0.prepare_cached(SQL).context("count its runs")?;
         statement
             .query_row(named_params! {":schedule": schedule}, |r| r.get("n"))
-            .attempt("count its runs")
+            .context("count its runs")
     }
 
-    fn oldest_running_of(&self, schedule: i64, most: u64) -> Result<Vec<Going>, Error> {
+    fn oldest_running_of(&self, schedule: i64, most: u64) -> Result<Vec<ActiveRun>, Error> {
         const SQL: &str = "SELECT key, run_id, workflow_id, position > 0 OR attempts > 0 AS begun, stop FROM run WHERE schedule = :schedule AND closed_ms IS NULL ORDER BY key LIMIT :most";
-        let mut statement = self.0.prepare_cached(SQL).attempt("ask what is running")?;
+        let mut statement = self.0.prepare_cached(SQL).context("ask what is running")?;
         let rows = statement.query_map(named_params! {":schedule": schedule, ":most": count(most)}, |r| {
-            Ok(Going {
+            Ok(ActiveRun {
                 run: r.get("key")?,
                 run_id: r.get("run_id")?,
                 workflow_id: r.get("workflow_id")?,
@@ -130,18 +130,18 @@ impl Read<'_> {
                 stopping: stop_named(r.get::<_, Option<String>>("stop")?.as_deref()),
             })
         });
-        rows.attempt("ask what is running")?
+        rows.context("ask what is running")?
             .collect::<rusqlite::Result<_>>()
-            .attempt("ask what is running")
+            .context("ask what is running")
     }
 
     /// What the plan of a schedule is made from, with due times up to `until`; none when it is gone.
-    pub(crate) fn situation(&self, schedule: i64, until: DateTime<Utc>) -> Result<Option<SituationRow>, Error> {
+    pub(crate) fn plan_input(&self, schedule: i64, until: DateTime<Utc>) -> Result<Option<PlanInputRow>, Error> {
         const SQL: &str =
             "SELECT s.id, s.spec, s.workflow, s.workflow_id, s.overlap, s.catchup_window_ms, s.pause_on_failure, s.paused, s.paused_ms, s.note,
                 p.remaining, p.cursor_ms, p.floor_ms
             FROM schedule s JOIN progress p ON p.schedule = s.key WHERE s.key = :key";
-        let mut statement = self.0.prepare_cached(SQL).attempt("read the schedule")?;
+        let mut statement = self.0.prepare_cached(SQL).context("read the schedule")?;
         let found = statement
             .query_row(named_params! {":key": schedule}, |r| {
                 let current = EpochRow {
@@ -169,12 +169,12 @@ impl Read<'_> {
                 ))
             })
             .optional()
-            .attempt("read the schedule")?;
+            .context("read the schedule")?;
         let Some((id, mut current, overlap, cursor, floor)) = found else {
             return Ok(None);
         };
         current.policies.overlap = policy(&overlap)?;
-        let mut situation = SituationRow {
+        let mut plan_input = PlanInputRow {
             schedule,
             id,
             current,
@@ -186,17 +186,17 @@ impl Read<'_> {
             open_runs: 0,
             requests: self.open_requests(schedule)?,
         };
-        if situation
+        if plan_input
             .requests
             .iter()
             .any(|r| matches!(r.kind, RequestKind::Backfill { .. }))
         {
-            situation.open_runs = self.count_running(schedule)?;
+            plan_input.open_runs = self.count_running(schedule)?;
         }
-        if situation.depends_on_runs() {
-            situation.going = self.oldest_running_of(schedule, MOST_GOING)?;
+        if plan_input.depends_on_runs() {
+            plan_input.going = self.oldest_running_of(schedule, MOST_GOING)?;
         }
-        Ok(Some(situation))
+        Ok(Some(plan_input))
     }
 
     /// Whether a run that closes at `now` leaves something to decide: a start that waits, or a request that waits for room. What is due, or asked for,
@@ -208,28 +208,28 @@ impl Read<'_> {
                 AND NOT EXISTS (SELECT 1 FROM progress WHERE schedule = :key AND attention_ms <= :now)
                 AND (coalesce(r.overlap, s.overlap) <> 'allow-all'
                     OR (SELECT count(*) FROM (SELECT 1 FROM run WHERE schedule = :key AND closed_ms IS NULL LIMIT :enough)) < :enough)) AS frees";
-        let mut statement = self.0.prepare_cached(SQL).attempt("ask what there is to decide")?;
+        let mut statement = self.0.prepare_cached(SQL).context("ask what there is to decide")?;
         statement
             .query_row(
                 named_params! {":key": schedule, ":now": ms(now), ":enough": ENOUGH_OPEN},
                 |r| r.get("frees"),
             )
-            .attempt("ask what there is to decide")
+            .context("ask what there is to decide")
     }
 
     /// Until when times belong to an earlier definition and are undecided, if any are.
-    pub(crate) fn undecided_until(&self, schedule: i64) -> Result<Option<DateTime<Utc>>, Error> {
+    pub(crate) fn pending_until(&self, schedule: i64) -> Result<Option<DateTime<Utc>>, Error> {
         const SQL: &str = "SELECT max(until_ms) AS until FROM epoch WHERE schedule = :key";
-        let mut statement = self.0.prepare_cached(SQL).attempt("read earlier definitions")?;
+        let mut statement = self.0.prepare_cached(SQL).context("read earlier definitions")?;
         let found = statement.query_row(named_params! {":key": schedule}, |r| r.get::<_, Option<i64>>("until"));
-        found.map(at_opt).attempt("read earlier definitions")
+        found.map(at_opt).context("read earlier definitions")
     }
 
     fn epochs(&self, schedule: i64) -> Result<Vec<EpochRow>, Error> {
         const SQL: &str =
             "SELECT until_ms, spec, workflow, workflow_id, overlap, catchup_window_ms, paused, paused_ms, note, remaining
             FROM epoch WHERE schedule = :key ORDER BY key";
-        let mut statement = self.0.prepare_cached(SQL).attempt("read earlier definitions")?;
+        let mut statement = self.0.prepare_cached(SQL).context("read earlier definitions")?;
         let rows = statement.query_map(named_params! {":key": schedule}, |r| {
             let epoch = EpochRow {
                 spec: r.get("spec")?,
@@ -248,9 +248,9 @@ impl Read<'_> {
             Ok((epoch, r.get::<_, String>("overlap")?))
         });
         let rows = rows
-            .attempt("read earlier definitions")?
+            .context("read earlier definitions")?
             .collect::<rusqlite::Result<Vec<_>>>()
-            .attempt("read earlier definitions")?;
+            .context("read earlier definitions")?;
         rows.into_iter()
             .map(|(mut epoch, overlap)| {
                 epoch.policies.overlap = policy(&overlap)?;
@@ -262,7 +262,7 @@ impl Read<'_> {
     fn waiting(&self, schedule: i64) -> Result<Vec<Start>, Error> {
         const SQL: &str =
             "SELECT key, nominal_ms, due_ms, origin, request, overlap FROM waiting WHERE schedule = :key ORDER BY key";
-        let mut statement = self.0.prepare_cached(SQL).attempt("read what waits")?;
+        let mut statement = self.0.prepare_cached(SQL).context("read what waits")?;
         let rows = statement.query_map(named_params! {":key": schedule}, |r| {
             let columns: (i64, i64, i64) = (r.get("key")?, r.get("nominal_ms")?, r.get("due_ms")?);
             Ok((
@@ -273,9 +273,9 @@ impl Read<'_> {
             ))
         });
         let rows = rows
-            .attempt("read what waits")?
+            .context("read what waits")?
             .collect::<rusqlite::Result<Vec<_>>>()
-            .attempt("read what waits")?;
+            .context("read what waits")?;
         rows.into_iter()
             .map(|((key, nominal, due), origin, request, overlap)| {
                 Ok(Start {
@@ -293,7 +293,7 @@ impl Read<'_> {
     pub(crate) fn open_requests(&self, schedule: i64) -> Result<Vec<OpenRequest>, Error> {
         const SQL: &str = "SELECT key, kind, overlap, start_ms, end_ms, done_to_ms, created_ms, spec FROM request
             WHERE schedule = :key AND settled_ms IS NULL ORDER BY key";
-        let mut statement = self.0.prepare_cached(SQL).attempt("read the requests")?;
+        let mut statement = self.0.prepare_cached(SQL).context("read the requests")?;
         let rows = statement.query_map(named_params! {":key": schedule}, |r| {
             let kind = match (r.get::<_, Option<i64>>("start_ms")?, r.get::<_, Option<i64>>("end_ms")?) {
                 (Some(start), Some(end)) => RequestKind::Backfill {
@@ -306,9 +306,9 @@ impl Read<'_> {
             Ok((r.get("key")?, kind, r.get::<_, Option<String>>("overlap")?, r.get("spec")?))
         });
         let rows = rows
-            .attempt("read the requests")?
+            .context("read the requests")?
             .collect::<rusqlite::Result<Vec<_>>>()
-            .attempt("read the requests")?;
+            .context("read the requests")?;
         rows.into_iter()
             .map(|(key, kind, overlap, spec)| {
                 Ok(OpenRequest {
@@ -322,7 +322,7 @@ impl Read<'_> {
     }
 }
 
-impl SituationRow {
+impl PlanInputRow {
     /// Whether what is going can decide anything: where everything starts at once it does not.
     fn depends_on_runs(&self) -> bool {
         let policies = std::iter::once(&self.current).chain(&self.past).map(|e| e.policies.overlap);
@@ -335,19 +335,19 @@ impl SituationRow {
     }
 
     /// As the plan wants it, with its specs made ready: the current one, those of the past, and those of requests that have their own.
-    pub(crate) fn situation<'a>(
+    pub(crate) fn plan_input<'a>(
         &self,
         (current, past): (&'a Spec, &'a [Arc<Spec>]),
         asked_under: Vec<Option<Arc<Spec>>>,
         max_buffer: usize,
-    ) -> Situation<'a> {
+    ) -> PlanInput<'a> {
         let request = |(r, spec): (&OpenRequest, Option<Arc<Spec>>)| Request {
             key: r.key,
             kind: r.kind,
             overlap: r.overlap,
             spec,
         };
-        Situation {
+        PlanInput {
             current: self.current.epoch(current),
             past: self.past.iter().zip(past).map(|(e, spec)| e.epoch(spec)).collect(),
             cursor: self.cursor,

@@ -16,7 +16,7 @@ use rusqlite::{Connection, OpenFlags, ffi};
 
 /// What happens at the chosen operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub(crate) enum Failure {
     /// The power is cut: everything that was not synced is gone.
     PowerCut,
     /// The power is cut in the middle of a write: of what was not synced a part has reached the disk, the write itself by half.
@@ -47,7 +47,7 @@ struct Handle {
 struct Disk {
     armed: bool,
     operations: u64,
-    fault: Option<(u64, Fault)>,
+    fault: Option<(u64, Failure)>,
     is_off: bool,
     handles: HashMap<usize, Handle>,
     unsynced: HashMap<PathBuf, Vec<Unsynced>>,
@@ -62,7 +62,7 @@ thread_local! {
 pub(crate) struct Armed(());
 
 /// From now on the files that this thread opens are on its own disk, which fails at the so-manieth operation.
-pub(crate) fn arm(fault: Option<(u64, Fault)>) -> Armed {
+pub(crate) fn arm(fault: Option<(u64, Failure)>) -> Armed {
     DISK.replace(Disk {
         armed: true,
         fault,
@@ -127,13 +127,13 @@ fn step(torn: Option<(&Path, u64, &[u8])>) -> Step {
         }
         match d.fault {
             Some((at, fault)) if at == d.operations => match fault {
-                Fault::IoError => Step::Fail(ffi::SQLITE_IOERR),
-                Fault::Full => Step::Fail(ffi::SQLITE_FULL),
-                Fault::PowerCut => {
+                Failure::IoError => Step::Fail(ffi::SQLITE_IOERR),
+                Failure::Full => Step::Fail(ffi::SQLITE_FULL),
+                Failure::PowerCut => {
                     d.cut(|_| false);
                     Step::Fail(ffi::SQLITE_IOERR)
                 }
-                Fault::TornPowerCut => {
+                Failure::TornPowerCut => {
                     let mut rng = Rng::with_seed(at);
                     d.cut(|_| rng.bool());
                     if let Some((path, at, bytes)) = torn {
@@ -191,7 +191,7 @@ static METHODS: Mutex<BTreeMap<usize, &'static Methods>> = Mutex::new(BTreeMap::
 /// SQLite's own file system, and ours in front of it.
 static VFS: OnceLock<(usize, Box<Vfs>)> = OnceLock::new();
 
-const NAME: &CStr = c"tempo-faulty";
+const NAME: &CStr = c"tempo-failing_vfs";
 
 #[expect(unsafe_code, reason = "SQLite is handed a file system through C")]
 mod c {
@@ -352,7 +352,7 @@ mod tests {
     use super::*;
 
     /// What is left of rows that are written one a transaction, with the power cut at each operation in turn.
-    fn lost(synchronous: &str, fault: Fault) -> (u64, u64) {
+    fn lost(synchronous: &str, fault: Failure) -> (u64, u64) {
         let (mut points, mut lost) = (0, 0);
         loop {
             let folder = tempfile::tempdir().unwrap();
@@ -387,13 +387,13 @@ mod tests {
 
     #[test]
     fn a_power_cut_loses_what_was_not_synced_and_nothing_else() {
-        let (points, losses) = lost("FULL", Fault::PowerCut);
+        let (points, losses) = lost("FULL", Failure::PowerCut);
         assert!(
             points > 50 && losses == 0,
             "{losses} of {points} points lost something acknowledged"
         );
-        assert_eq!(lost("FULL", Fault::TornPowerCut).1, 0);
+        assert_eq!(lost("FULL", Failure::TornPowerCut).1, 0);
         // The disk does lose what may be lost: else the above would prove nothing.
-        assert!(lost("NORMAL", Fault::PowerCut).1 > 0);
+        assert!(lost("NORMAL", Failure::PowerCut).1 > 0);
     }
 }

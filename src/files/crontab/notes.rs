@@ -1,9 +1,9 @@
 //! Habits of crontabs that tempo has a word for: the line is imported as it is, and the word is told.
 
-use super::times::Times;
+use super::times::LineTimes;
 
 /// What to know of a line on which these commands stand.
-pub(super) fn advice(times: &Times, command: &str) -> Vec<String> {
+pub(super) fn notes(times: &LineTimes, command: &str) -> Vec<String> {
     let mut told: Vec<String> = Vec::new();
     let words: Vec<&str> = command.split_whitespace().collect();
     let behind = |word: &str| {

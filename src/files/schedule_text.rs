@@ -11,11 +11,11 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
-use crate::run::written::StepText;
+use crate::run::step_text::StepText;
 use crate::schedule::{Definition, Policies, Remaining, State};
+use crate::spec::calendar_text::CalendarText;
 use crate::spec::exclusion::Exclusion;
 use crate::spec::text;
-use crate::spec::written::CalendarText;
 use crate::spec::zone::{Gap, Repeat};
 
 /// A `[[schedule]]` table.

@@ -2,15 +2,15 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::change::Whole;
-use super::schedules::whole_of;
+use super::patch::Settings;
+use super::schedules::settings_of;
 use crate::error::Error;
 use crate::files::crontab::{Host, Job};
-use crate::files::definition::Defined;
+use crate::files::definition::FileSchedule;
 use crate::names::ScheduleId;
-use crate::run::written::StepText;
+use crate::run::step_text::StepText;
 use crate::schedule::Definition;
-use crate::spec::written::Written;
+use crate::spec::spec_text::SpecText;
 use crate::store::Read;
 
 /// The names that lines have been given in one import.
@@ -33,7 +33,7 @@ pub(crate) fn name_jobs(
     jobs: &[Job],
     host: &Host<'_>,
     names: &mut Names,
-) -> Result<Vec<Defined>, Error> {
+) -> Result<Vec<FileSchedule>, Error> {
     let sources: HashMap<ScheduleId, String> = read.sources()?.into_iter().collect();
     let is_own = |id: &ScheduleId| sources.get(id).is_some_and(|owner| owner == source);
     // What was imported before keeps its name, wherever its line stands now: by command and times, then by the command alone.
@@ -51,7 +51,7 @@ pub(crate) fn name_jobs(
         };
         let mut one = job.defined(id, host);
         match read.schedule(&one.id)? {
-            Some(row) => one = over(whole_of(read, &row)?, one),
+            Some(row) => one = over(settings_of(read, &row)?, one),
             None => one.warnings.extend(twin(read, job, &one.id)?.map(|other| {
                 format!("`{other}` does the same at the same times: both would run, unless one of them is deleted")
             })),
@@ -88,16 +88,16 @@ fn twin(read: &Read<'_>, job: &Job, id: &ScheduleId) -> Result<Option<ScheduleId
 }
 
 /// A line over the schedule that it made before: what a crontab cannot say stays as people have set it since.
-fn over(before: Whole, mut one: Defined) -> Defined {
+fn over(before: Settings, mut one: FileSchedule) -> FileSchedule {
     let Definition { spec, action, policies } = &mut one.definition;
-    *policies = before.policies;
-    action.workflow_id = before.action.workflow_id;
-    action.run_timeout = before.action.run_timeout;
-    spec.exclude_calendar = before.spec.exclude_calendar;
-    spec.start_time = before.spec.start_time;
-    spec.end_time = before.spec.end_time;
-    spec.jitter = spec.jitter.take().or(before.spec.jitter);
-    if let (Some(step), Some(known)) = (action.steps.first_mut(), before.action.steps.into_iter().next()) {
+    *policies = before.definition.policies;
+    action.workflow_id = before.definition.action.workflow_id;
+    action.run_timeout = before.definition.action.run_timeout;
+    spec.exclude_calendar = before.definition.spec.exclude_calendar;
+    spec.start_time = before.definition.spec.start_time;
+    spec.end_time = before.definition.spec.end_time;
+    spec.jitter = spec.jitter.take().or(before.definition.spec.jitter);
+    if let (Some(step), Some(known)) = (action.steps.first_mut(), before.definition.action.steps.into_iter().next()) {
         *step = StepText {
             shell: step.shell.take(),
             command: step.command.take(),
@@ -112,11 +112,11 @@ fn over(before: Whole, mut one: Defined) -> Defined {
 }
 
 /// What an earlier import of the same crontab made, by what it does.
-struct Before(HashMap<String, Vec<(ScheduleId, Written)>>);
+struct Before(HashMap<String, Vec<(ScheduleId, SpecText)>>);
 
 impl Before {
     fn of<'a>(read: &Read<'_>, ids: impl Iterator<Item = &'a ScheduleId>) -> Result<Self, Error> {
-        let mut by_step: HashMap<String, Vec<(ScheduleId, Written)>> = HashMap::new();
+        let mut by_step: HashMap<String, Vec<(ScheduleId, SpecText)>> = HashMap::new();
         for id in ids {
             let Some(row) = read.schedule(id)? else { continue };
             if let Some(step) = read.action(row.workflow)?.steps.first() {

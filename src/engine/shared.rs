@@ -1,0 +1,159 @@
+//! What the threads of a server share, and what follows from a decision outside the database.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, Utc};
+
+use super::advance::{MayStart, advance};
+use super::catalog::Catalog;
+use super::decide::{Effects, Terms};
+use super::events::Event;
+use super::queue::Queue;
+use super::{Settings, Until};
+use crate::actions::Actions;
+use crate::clock::{Clock, Wakeup};
+use crate::store::{OpenRun, QueuedRun, Writer};
+
+/// What the threads share.
+pub(super) struct Shared {
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) writer: Writer,
+    pub(super) catalog: Catalog,
+    pub(super) actions: Arc<dyn Actions>,
+    pub(super) queue: Queue,
+    /// Wakes the ticker.
+    pub(super) signal: Wakeup,
+    /// Wakes the pruning.
+    pub(super) pruning: Wakeup,
+    pub(super) events: Sender<Event>,
+    pub(super) draining: AtomicBool,
+    pub(super) hurry: AtomicBool,
+    pub(super) lost_file: AtomicBool,
+    /// What is damaged in the database, as it was reported: each thing once.
+    pub(super) damage: Mutex<BTreeSet<String>>,
+    pub(super) failed_runs: AtomicU64,
+    pub(super) troubles: AtomicU64,
+    pub(super) settings: Settings,
+    pub(super) max_buffer: usize,
+    pub(super) started: DateTime<Utc>,
+    /// Absolute, with no symbolic links.
+    pub(super) database: PathBuf,
+}
+
+/// The entries of the environment by which the processes of an attempt, and of no other, are known.
+pub(super) fn marks(run: &OpenRun, step: &str) -> Vec<String> {
+    vec![
+        format!("TEMPO_RUN_ID={}", run.row.run_id),
+        format!("TEMPO_STEP={step}"),
+        format!("TEMPO_ATTEMPT={}", run.progress.attempts),
+    ]
+}
+
+impl Shared {
+    pub(super) fn tell(&self, event: Event) {
+        if let Event::Trouble(e) = &event {
+            self.troubles.fetch_add(1, Ordering::SeqCst);
+            let mut damage = self.damage.lock().unwrap_or_else(PoisonError::into_inner);
+            if e.is_damage() && !damage.insert(e.to_string()) {
+                return;
+            }
+        }
+        // Nobody listens once the voice has gone, at the very end.
+        let _ = self.events.send(event);
+    }
+
+    /// Due times after this are left alone.
+    pub(super) fn horizon(&self) -> DateTime<Utc> {
+        match self.settings.until {
+            Until::Done => self.started,
+            Until::Told | Until::For(_) => DateTime::<Utc>::MAX_UTC,
+        }
+    }
+
+    /// What it decides by, beside what is on file.
+    pub(super) fn terms(&self) -> Terms<'_> {
+        Terms {
+            catalog: &self.catalog,
+            horizon: self.horizon(),
+            max_buffer: self.max_buffer,
+        }
+    }
+
+    /// Does outside of the file what a decision leads to.
+    pub(super) fn follow(self: &Arc<Self>, effects: Effects) {
+        for event in effects.events {
+            if let Event::Closed { status, incidents, .. } = &event
+                && (*status != crate::run::outcome::Status::Completed || *incidents > 0)
+            {
+                self.failed_runs.fetch_add(1, Ordering::SeqCst);
+            }
+            self.tell(event);
+        }
+        for run in effects.begun {
+            self.add(run);
+        }
+        self.close_waiting(
+            effects
+                .stopped
+                .into_iter()
+                .filter(|(run, stop)| !self.queue.stop(*run, (*stop).into())),
+        );
+    }
+
+    /// Closes runs that are to stop and that no worker has: they need not wait for one. All of them in one group.
+    pub(super) fn close_waiting(self: &Arc<Self>, stopped: impl Iterator<Item = (i64, crate::run::Stop)>) {
+        let close = |(run, _)| {
+            let here = Arc::clone(self);
+            let closed = self
+                .writer
+                .submit(move |write| advance(write, here.terms(), run, None, MayStart::No, here.clock.now()));
+            (run, closed)
+        };
+        let pending: Vec<_> = stopped.map(close).collect();
+        for (run, closed) in pending {
+            match closed.wait() {
+                Ok(advanced) => {
+                    if advanced.effects.events.iter().any(|e| matches!(e, Event::Closed { .. })) {
+                        self.queue.closed_waiting(run);
+                    }
+                    self.follow(advanced.effects);
+                }
+                // The worker that takes the run up finds the request on file.
+                Err(e) => self.tell(Event::Trouble(e)),
+            }
+        }
+    }
+
+    /// Hands a run to the workers.
+    pub(super) fn add(self: &Arc<Self>, run: QueuedRun) {
+        if self.queue.add(run) {
+            self.start_worker();
+        }
+    }
+
+    /// Hands a run to the workers that has been opened again.
+    pub(super) fn add_again(self: &Arc<Self>, run: QueuedRun) {
+        if self.queue.add_again(run) {
+            self.start_worker();
+        }
+    }
+
+    /// What a command sees in its environment beside the server's own.
+    pub(super) fn environment(&self, run: &OpenRun, step: &str) -> Vec<(&'static str, OsString)> {
+        let scheduled_at = run.row.nominal.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true);
+        vec![
+            ("TEMPO_DB", self.database.clone().into_os_string()),
+            ("TEMPO_SCHEDULE_ID", run.row.schedule_id.clone().unwrap_or_default().into()),
+            ("TEMPO_WORKFLOW_ID", run.row.workflow_id.clone().into()),
+            ("TEMPO_RUN_ID", run.row.run_id.clone().into()),
+            ("TEMPO_STEP", step.into()),
+            ("TEMPO_ATTEMPT", run.progress.attempts.to_string().into()),
+            ("TEMPO_SCHEDULED_AT", scheduled_at.into()),
+        ]
+    }
+}

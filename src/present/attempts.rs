@@ -1,0 +1,18 @@
+//! Attempts of a step, as they are shown.
+
+use crate::output::views::{AttemptView, Instant};
+use crate::store::AttemptRow;
+
+pub(super) fn attempt(row: &AttemptRow) -> AttemptView {
+    AttemptView {
+        number: row.number,
+        started_at: Instant(row.started),
+        elapsed_ms: row.elapsed_ms,
+        outcome: row.outcome.clone(),
+        error_type: row.error_type.clone(),
+        error: row.error.clone(),
+        status_code: row.status_code,
+        exit_code: row.exit_code,
+        output: row.output.as_ref().map(|o| String::from_utf8_lossy(o).into_owned()),
+    }
+}
