@@ -91,10 +91,10 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let (zones, now) = (&context.zones, context.now());
     let differences = if args.dry_run {
         let store = context.open(Missing::ShowNothing)?;
-        store.read(|r| ops::compare(r, zones, &defining, prune(&scopes), now))?
+        store.read(|r| ops::compare(r, zones, defining, prune(&scopes), now))?
     } else {
         let mut store = context.open(Missing::Create)?;
-        store.write(|w| ops::apply(w, zones, &defining, prune(&scopes), now))?
+        store.write(|w| ops::apply(w, zones, defining, prune(&scopes), now))?
     };
     show(context, &differences, if args.dry_run { Tense::Would } else { Tense::Did })?;
     if args.dry_run {
@@ -113,28 +113,28 @@ pub(super) enum Tense {
 /// Shows what is different, schedule by schedule, and how much.
 pub(super) fn show(context: &Context, differences: &[Difference], tense: Tense) -> Result<(), Error> {
     let ui = &context.ui;
-    let views: Vec<_> = differences.iter().map(present::change).collect();
     if !ui.is_text() {
+        let views: Vec<_> = differences.iter().map(present::change).collect();
         return ui.json_list(&views);
     }
-    for (difference, view) in differences.iter().zip(&views) {
+    for difference in differences {
         let (mark, style) = match difference.change {
             Change::Create => ("+", Style::Good),
             Change::Update => ("~", Style::Warn),
             Change::Delete => ("-", Style::Bad),
             Change::None => continue,
         };
-        let mark = ui.paint(style, &format!("{mark} {}", view.change));
-        ui.data(&format!("{mark} {}: {}", view.id, difference.spec_text))?;
+        let mark = ui.paint(style, &format!("{mark} {}", difference.change.name()));
+        ui.data(&format!("{mark} {}: {}", difference.id, difference.spec_text))?;
         if difference.change == Change::Update {
-            for field in &view.fields {
+            for field in &difference.fields {
                 ui.data(&format!("    {}: {} → {}", field.name, said(&field.old), said(&field.new)))?;
             }
         }
     }
-    let warnings: Vec<_> = views
+    let warnings: Vec<_> = differences
         .iter()
-        .flat_map(|v| v.warnings.iter().map(move |w| (&v.id, w)))
+        .flat_map(|d| d.warnings.iter().map(move |w| (&d.id, w)))
         .collect();
     for (id, warning) in warnings.iter().take(MOST_WARNINGS) {
         ui.say(&format!("note: {id}: {warning}"));

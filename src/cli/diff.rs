@@ -20,7 +20,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let defining = args.files.defining(context)?;
     let scopes = args.files.scopes()?;
     let store = context.open(Missing::ShowNothing)?;
-    let differences = store.read(|r| ops::compare(r, &context.zones, &defining, prune(&scopes), context.now()))?;
+    let differences = store.read(|r| ops::compare(r, &context.zones, defining, prune(&scopes), context.now()))?;
     show(context, &differences, Tense::Would)?;
     match differences.iter().filter(|d| d.change != Change::None).count() as u64 {
         0 => Ok(()),

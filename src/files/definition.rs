@@ -1,10 +1,11 @@
 //! A definitions file read with line and column: `[[schedule]]` tables in TOML, or the same as JSON.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use chrono::{DateTime, Utc};
 
-use super::document::{Node, Source};
+use super::document::{Node, Places, Source};
 use super::schedule_text::{File, RemainingText, ScheduleText};
 use crate::error::{Error, Kind};
 use crate::names::{ScheduleId, WorkflowId};
@@ -38,36 +39,78 @@ pub(crate) struct FileSchedule {
 /// # Errors
 /// `Usage` with line and column: what is no TOML or JSON, unknown keys, values that are wrong, ids that are there twice.
 pub(crate) fn parse(source: &Source<'_>, zones: &dyn Zones) -> Result<Vec<FileSchedule>, Error> {
+    // One at a time: a file may define hundreds of thousands.
+    if let Some(parts) = source.parts("schedule")
+        && let Some(defined) = Definitions::new(source, zones).read_parts(parts)?
+    {
+        return Ok(defined);
+    }
+    parse_whole(source, zones)
+}
+
+fn parse_whole(source: &Source<'_>, zones: &dyn Zones) -> Result<Vec<FileSchedule>, Error> {
     let mut tree = source.tree()?;
     let is_list = tree.is_list();
     let nodes = tree.take_items("schedule");
     if !is_list {
-        // What else stands beside the schedules.
+        // The keys beside the schedules.
         source.read::<File>(&tree)?;
     }
-    drop(tree);
-    let mut defined: Vec<FileSchedule> = Vec::with_capacity(nodes.len());
-    let mut lines = HashMap::new();
-    let mut places = source.places();
-    // One by one, and each let go of: a file may define hundreds of thousands.
-    for node in nodes {
-        let text = source.read::<ScheduleText>(&node)?;
-        let reading = TableReader {
+    let mut definitions = Definitions::new(source, zones);
+    nodes.into_iter().try_for_each(|node| definitions.add(&node))?;
+    Ok(definitions.defined)
+}
+
+/// The schedules of one file, read in order.
+struct Definitions<'a> {
+    source: &'a Source<'a>,
+    zones: &'a dyn Zones,
+    places: Places<'a>,
+    /// The line in which each schedule is defined.
+    lines: HashMap<ScheduleId, usize>,
+    defined: Vec<FileSchedule>,
+}
+
+impl<'a> Definitions<'a> {
+    fn new(source: &'a Source<'a>, zones: &'a dyn Zones) -> Self {
+        Self {
             source,
-            node: &node,
             zones,
+            places: source.places(),
+            lines: HashMap::new(),
+            defined: Vec::new(),
+        }
+    }
+
+    /// Reads the parts of a TOML file; `None` where only the file as a whole can be read.
+    fn read_parts(mut self, parts: impl Iterator<Item = Range<usize>>) -> Result<Option<Vec<FileSchedule>>, Error> {
+        for part in parts {
+            let Some(node) = self.source.part(part, "schedule") else {
+                return Ok(None);
+            };
+            self.add(&node)?;
+        }
+        Ok(Some(self.defined))
+    }
+
+    fn add(&mut self, node: &Node) -> Result<(), Error> {
+        let text = self.source.read::<ScheduleText>(node)?;
+        let reader = TableReader {
+            source: self.source,
+            node,
+            zones: self.zones,
         };
-        let one = reading.defined(text, places.line_of(node.at))?;
-        if let Some(line) = lines.insert(one.id.clone(), one.line) {
+        let one = reader.defined(text, self.places.line_of(node.at))?;
+        if let Some(line) = self.lines.insert(one.id.clone(), one.line) {
             return Err(Error::new(
                 Kind::Usage,
                 format_args!("a schedule named `{}` is defined in line {line} already", one.id),
             )
             .within(&one.place));
         }
-        defined.push(one);
+        self.defined.push(one);
+        Ok(())
     }
-    Ok(defined)
 }
 
 /// One table being read.
@@ -92,7 +135,7 @@ impl TableReader<'_> {
         numbered.try_for_each(|(i, one)| self.at(key, i, check(one)).map(|_| ()))
     }
 
-    fn defined(&self, text: ScheduleText, line: usize) -> Result<FileSchedule, Error> {
+    fn defined(&self, mut text: ScheduleText, line: usize) -> Result<FileSchedule, Error> {
         let id = if text.id.is_empty() {
             Err(Error::new(Kind::Usage, "the schedule has no `id`"))
         } else {
@@ -108,6 +151,7 @@ impl TableReader<'_> {
             text.workflow_id.as_deref().map(WorkflowId::parse).transpose(),
         )?;
         self.each("step", &text.step, Step::check)?;
+        text.step.shrink_to_fit();
         let action = Action {
             workflow_id: text.workflow_id,
             run_timeout: text.run_timeout,
@@ -252,6 +296,39 @@ env = { LANG = "C" }
         for again in [toml(&file).unwrap(), json] {
             let again = parsed(&again).unwrap_or_else(|e| panic!("{again}: {e}")).remove(0);
             assert_eq!((&again.definition, &again.declared), (&one.definition, &one.declared));
+        }
+    }
+
+    #[test]
+    fn a_file_read_in_parts_has_the_schedules_of_the_whole() {
+        let tricky = concat!(
+            "\u{feff}# [[schedule]]\n  [[ schedule ]] # one\r\nid = 'a'\nnote = \"\"\"\n[[schedule]]\n\"\"\"\n",
+            "cron = [\n'0 9 * * *',\n]\n[[schedule.step]]\nname = 's'\nshell = '''\n[[schedule]]'''\n",
+            "[[schedule]]\nid = 'b'\n[[schedule.step]]\nname='s'\nshell='true'\n[schedule.step.retry]\nmaximum_attempts = 3\n",
+        );
+        for (text, parts) in [(tricky, 2), (WHOLE, 1)] {
+            let source = Source { name: "jobs.toml", text };
+            let zones = ZoneInfo::compiled_in();
+            assert_eq!(source.parts("schedule").unwrap().count(), parts, "{text}");
+            let (by_part, whole) = (parse(&source, &zones).unwrap(), parse_whole(&source, &zones).unwrap());
+            assert_eq!(format!("{by_part:?}"), format!("{whole:?}"), "{text}");
+        }
+        for text in [
+            "x = 1\n[[schedule]]\nid = 'a'\n",
+            "[other]\n[[schedule]]\nid = 'a'\n",
+            "[[other]]\n[[schedule]]\n",
+            "schedule = []",
+            "",
+        ] {
+            let source = Source { name: "jobs.toml", text };
+            assert!(source.parts("schedule").is_none(), "{text}");
+        }
+        // Each part is valid, the file is not.
+        for text in [
+            "[[schedule]]\nid = 'a'\n[x]\n[[schedule]]\nid = 'b'\n[x]\n",
+            "[[schedule]]\nid = 'a'\n[[schedules]]\n",
+        ] {
+            assert!(parsed(text).is_err(), "{text}");
         }
     }
 

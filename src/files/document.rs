@@ -2,10 +2,12 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::ops::Range;
 
 use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer as _, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use toml::de::{DeTable, DeValue};
+use toml_parser::lexer::{Token, TokenKind};
 
 use super::parse_error::ParseError;
 use crate::error::{Error, Kind};
@@ -90,7 +92,44 @@ impl Source<'_> {
             self.refuse(e.span().map_or(0, |s| s.start), message)
         })?;
         let at = table.span().start;
-        of_table(table.into_inner(), at).map_err(|(at, message)| self.refuse(at, message))
+        of_table(table.into_inner(), 0, at).map_err(|(at, message)| self.refuse(at, message))
+    }
+
+    /// Cuts a TOML file at the headers `[[key]]`: a part for each table of that list, to be parsed on its own, because the tree of a large file takes
+    /// twenty times its size. `None` where something else comes before the first header, or where there is none.
+    pub(crate) fn parts(&self, key: &str) -> Option<impl Iterator<Item = Range<usize>>> {
+        let mut starts = Vec::new();
+        let mut line: Vec<Token> = Vec::new();
+        for token in toml_parser::Source::new(self.text).lex() {
+            let kind = token.kind();
+            if matches!(kind, TokenKind::Newline | TokenKind::Eof) {
+                if starts.is_empty() && !line.is_empty() {
+                    return None;
+                }
+                line.clear();
+            } else if !matches!(kind, TokenKind::Whitespace | TokenKind::Comment) && line.len() <= HEADER.len() {
+                line.push(token);
+            }
+            if kind == TokenKind::RightSquareBracket && line.iter().map(Token::kind).eq(HEADER) {
+                let name = line[2].span();
+                if &self.text[name.start()..name.end()] == key {
+                    starts.push(line[0].span().start());
+                }
+            }
+        }
+        let ends: Vec<usize> = starts.iter().skip(1).copied().chain([self.text.len()]).collect();
+        (!starts.is_empty()).then(|| starts.into_iter().zip(ends).map(|(start, end)| start..end))
+    }
+
+    /// Parses a part that [`Self::parts`] has cut. `None` where it is not one table of the list `key` and nothing else: the file as a whole says why.
+    pub(crate) fn part(&self, part: Range<usize>, key: &str) -> Option<Node> {
+        let start = part.start;
+        let table = DeTable::parse(&self.text[part]).ok()?.into_inner();
+        let mut root = of_table(table, start, start).ok()?;
+        let Value::Table(entries) = &root.value else { return None };
+        let is_alone = entries.len() == 1;
+        let mut items = root.take_items(key);
+        items.pop().filter(|_| is_alone && items.is_empty())
     }
 
     /// Reads a part of it as what it should be.
@@ -121,6 +160,15 @@ impl Places<'_> {
         self.line
     }
 }
+
+/// The tokens of the header of a table in a list: `[[key]]`.
+const HEADER: [TokenKind; 5] = [
+    TokenKind::LeftSquareBracket,
+    TokenKind::LeftSquareBracket,
+    TokenKind::Atom,
+    TokenKind::RightSquareBracket,
+    TokenKind::RightSquareBracket,
+];
 
 /// How deep JSON may be nested: each level is read by a call of its own.
 const MOST_DEPTH: usize = 64;
@@ -175,13 +223,13 @@ impl Node {
     }
 }
 
-/// Takes the table apart as it goes: a large file is not in memory twice.
-fn of_table(table: DeTable<'_>, at: usize) -> Result<Node, (usize, String)> {
+/// Takes the table apart as it goes: a large file is not in memory twice. `base` is where the text that was parsed begins in the file.
+fn of_table(table: DeTable<'_>, base: usize, at: usize) -> Result<Node, (usize, String)> {
     let mut entries = Vec::with_capacity(table.len());
     for (key, value) in table {
-        let value_at = value.span().start;
-        let node = of_toml(value.into_inner(), value_at)?;
-        entries.push((key.get_ref().to_string(), key.span().start, node));
+        let value_at = base + value.span().start;
+        let node = of_toml(value.into_inner(), base, value_at)?;
+        entries.push((key.get_ref().to_string(), base + key.span().start, node));
     }
     Ok(Node {
         at,
@@ -189,7 +237,7 @@ fn of_table(table: DeTable<'_>, at: usize) -> Result<Node, (usize, String)> {
     })
 }
 
-fn of_toml(value: DeValue<'_>, at: usize) -> Result<Node, (usize, String)> {
+fn of_toml(value: DeValue<'_>, base: usize, at: usize) -> Result<Node, (usize, String)> {
     let value = match value {
         DeValue::String(text) => Value::Text(text.to_string()),
         DeValue::Boolean(bool) => Value::Bool(bool),
@@ -208,12 +256,12 @@ fn of_toml(value: DeValue<'_>, at: usize) -> Result<Node, (usize, String)> {
             items
                 .into_iter()
                 .map(|item| {
-                    let item_at = item.span().start;
-                    of_toml(item.into_inner(), item_at)
+                    let item_at = base + item.span().start;
+                    of_toml(item.into_inner(), base, item_at)
                 })
                 .collect::<Result<_, _>>()?,
         ),
-        DeValue::Table(table) => return of_table(table, at),
+        DeValue::Table(table) => return of_table(table, base, at),
     };
     Ok(Node { at, value })
 }

@@ -1,6 +1,6 @@
-//! Definitions on paper made true: what is different is found out first, field by field, and then carried out, all or nothing.
+//! Applies definition files: compares each definition with the stored schedule, field by field, and creates, updates or deletes it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
@@ -56,7 +56,7 @@ pub(crate) struct Difference {
 }
 
 /// The definitions of one file.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct DefinitionFile {
     /// Which file.
     pub(crate) source: String,
@@ -72,75 +72,124 @@ pub(crate) enum Prune<'a> {
     Of(&'a [String]),
 }
 
-/// What is to be done with a schedule.
-struct Step<'a> {
-    difference: Difference,
-    row: Option<ScheduleRow>,
-    /// What it is and what it will be; none: it goes.
-    settings: Option<(Option<Settings>, Settings, Spec)>,
-    /// Whose it is from now on, and what is said of its state there.
-    owner: Option<(&'a str, &'a Declared)>,
+/// What applying does to one schedule.
+enum Step {
+    Create { after: Settings, spec: Spec },
+    Update(Box<Update>),
+    Keep { row: ScheduleRow },
+    Delete { row: ScheduleRow },
 }
+
+/// A schedule with a new definition.
+struct Update {
+    row: ScheduleRow,
+    before: Settings,
+    after: Settings,
+    spec: Spec,
+}
+
+/// Which file defines a schedule from now on, and what it declares about the state.
+type Owner<'a> = Option<(&'a str, &'a Declared)>;
 
 /// Finds out what applying would change.
 ///
 /// # Errors
-/// `Usage` with the place of a definition that is wrong, or is there twice.
+/// `Usage` with the place of a definition that is invalid or a duplicate.
 pub(crate) fn compare(
     read: &Read<'_>,
     zones: &dyn Zones,
-    files: &[DefinitionFile],
+    files: Vec<DefinitionFile>,
     prune: Prune<'_>,
     now: DateTime<Utc>,
 ) -> Result<Vec<Difference>, Error> {
-    let steps = steps(read, zones, files, prune, now)?;
-    Ok(steps.into_iter().map(|step| step.difference).collect())
+    walk(read, zones, files, prune, now, |_, _, _| Ok(()))
 }
 
-/// Makes what the files say true; what that changed.
+/// Creates, updates and deletes schedules so that they match the files; returns what changed.
 ///
 /// # Errors
 /// As [`compare`].
 pub(crate) fn apply(
     write: &Write<'_>,
     zones: &dyn Zones,
-    files: &[DefinitionFile],
+    files: Vec<DefinitionFile>,
     prune: Prune<'_>,
     now: DateTime<Utc>,
 ) -> Result<Vec<Difference>, Error> {
-    let steps = steps(write, zones, files, prune, now)?;
-    let mut differences = Vec::with_capacity(steps.len());
-    for step in steps {
-        let key = match (&step.row, &step.settings) {
-            (Some(row), Some((Some(before), after, spec))) => {
+    walk(write, zones, files, prune, now, |id, step, owner| {
+        let key = match &step {
+            Step::Create { after, spec } => insert(write, id, after, spec, now)?,
+            Step::Update(update) => {
+                let Update {
+                    row,
+                    before,
+                    after,
+                    spec,
+                } = &**update;
                 change_to(write, zones, row, before, after, spec, now)?;
-                Some(row.key)
+                row.key
             }
-            (None, Some((_, after, spec))) => Some(insert(write, &step.difference.id, after, spec, now)?),
-            (Some(row), None) => {
-                write.delete_schedule(row.key, now)?;
-                None
-            }
-            (Some(_), Some((None, ..))) | (None, None) => None,
+            Step::Keep { row } => row.key,
+            Step::Delete { row } => return write.delete_schedule(row.key, now).map(|_| ()),
         };
-        if let (Some(key), Some((source, declared))) = (key, step.owner) {
-            write.record_source(key, source, declared)?;
+        owner.map_or(Ok(()), |(source, declared)| write.record_source(key, source, declared))
+    })
+}
+
+/// Compares one schedule after another and hands each step to `perform`: none is kept, since files may define hundreds of thousands.
+fn walk(
+    read: &Read<'_>,
+    zones: &dyn Zones,
+    files: Vec<DefinitionFile>,
+    prune: Prune<'_>,
+    now: DateTime<Utc>,
+    perform: impl Fn(&ScheduleId, Step, Owner<'_>) -> Result<(), Error>,
+) -> Result<Vec<Difference>, Error> {
+    refuse_duplicates(&files)?;
+    let mut differences = Vec::with_capacity(files.iter().map(|file| file.defined.len()).sum());
+    for DefinitionFile { source, defined } in files {
+        for one in defined {
+            let declared = one.declared.clone();
+            let (difference, step, is_by_hand) = step(read, zones, &source, one, now)?;
+            let owner = if is_by_hand { BY_HAND } else { &source };
+            perform(&difference.id, step, Some((owner, &declared)))?;
+            differences.push(difference);
         }
-        differences.push(step.difference);
+    }
+    let Prune::Of(scopes) = prune else { return Ok(differences) };
+    let in_scope = |source: &str| {
+        // Folders below are not read, so nothing is missing from them.
+        let in_folder = |scope: &String| {
+            let rest = source.strip_prefix(scope.as_str()).and_then(|rest| rest.strip_prefix('/'));
+            rest.is_some_and(|file| !file.contains('/'))
+        };
+        scopes.iter().any(|scope| scope == source || in_folder(scope))
+    };
+    let defined: HashSet<ScheduleId> = differences.iter().map(|difference| difference.id.clone()).collect();
+    for (id, source) in read.sources()? {
+        if in_scope(&source)
+            && !defined.contains(&id)
+            && let Some(row) = read.schedule(&id)?
+        {
+            let difference = Difference {
+                change: Change::Delete,
+                fields: Vec::new(),
+                line: None,
+                warnings: Vec::new(),
+                paused: true,
+                spec_text: row.shown.spec_text.clone(),
+                id,
+            };
+            perform(&difference.id, Step::Delete { row }, None)?;
+            differences.push(difference);
+        }
     }
     Ok(differences)
 }
 
-fn steps<'a>(
-    read: &Read<'_>,
-    zones: &dyn Zones,
-    files: &'a [DefinitionFile],
-    prune: Prune<'_>,
-    now: DateTime<Utc>,
-) -> Result<Vec<Step<'a>>, Error> {
+fn refuse_duplicates(files: &[DefinitionFile]) -> Result<(), Error> {
     let mut places: HashMap<&ScheduleId, &str> = HashMap::new();
-    let mut steps = Vec::new();
-    for (file, one) in files.iter().flat_map(|f| f.defined.iter().map(move |d| (f, d))) {
+    for one in files.iter().flat_map(|file| &file.defined) {
         if let Some(other) = places.insert(&one.id, &one.place) {
             return Err(Error::new(
                 Kind::Usage,
@@ -148,96 +197,71 @@ fn steps<'a>(
             )
             .within(&one.place));
         }
-        steps.push(step(read, zones, &file.source, one, now)?);
     }
-    let Prune::Of(scopes) = prune else { return Ok(steps) };
-    let in_scope = |source: &str| {
-        // What stands in folders below is not read, and so it is not missed.
-        let in_folder = |scope: &String| {
-            let rest = source.strip_prefix(scope.as_str()).and_then(|rest| rest.strip_prefix('/'));
-            rest.is_some_and(|file| !file.contains('/'))
-        };
-        scopes.iter().any(|scope| scope == source || in_folder(scope))
-    };
-    for (id, source) in read.sources()? {
-        if in_scope(&source)
-            && !places.contains_key(&id)
-            && let Some(row) = read.schedule(&id)?
-        {
-            steps.push(Step {
-                difference: Difference {
-                    change: Change::Delete,
-                    fields: Vec::new(),
-                    line: None,
-                    warnings: Vec::new(),
-                    paused: true,
-                    spec_text: row.shown.spec_text.clone(),
-                    id,
-                },
-                row: Some(row),
-                settings: None,
-                owner: None,
-            });
-        }
-    }
-    Ok(steps)
+    Ok(())
 }
 
-fn step<'a>(
+/// Compares a definition with the stored schedule: what is different, what to do, and whether the schedule was created by hand.
+fn step(
     read: &Read<'_>,
     zones: &dyn Zones,
-    source: &'a str,
-    one: &'a FileSchedule,
+    source: &str,
+    one: FileSchedule,
     now: DateTime<Utc>,
-) -> Result<Step<'a>, Error> {
+) -> Result<(Difference, Step, bool), Error> {
     let row = read.schedule(&one.id)?;
     let owner = row.as_ref().map(|row| read.owner(row.key)).transpose()?.flatten();
     let before = row.as_ref().map(|row| settings_of(read, row)).transpose()?;
-    let state = before.as_ref().map_or_else(State::default, |w| w.state.clone());
+    let state = before.as_ref().map_or_else(State::default, |s| s.state.clone());
     let declared_before = owner.as_ref().map(|(_, declared)| declared);
     let after = Settings {
-        definition: one.definition.clone(),
+        definition: one.definition,
         state: one.declared.over(&state, declared_before),
     };
     let spec = check(&one.id, &after, zones, Never::Allow, now).map_err(|e| e.within(&one.place))?;
-    let mut warnings = one.warnings.clone();
+    let mut warnings = one.warnings;
     if after.definition.spec.is_empty() {
-        warnings.push("no time is named: only a trigger starts it".to_owned());
+        warnings.push("it has no times: it only starts when triggered".to_owned());
     } else if !after.definition.spec.at_boot && spec.next_after(now).is_none() {
         warnings.push("it never fires: no time from now to the end of the year 2100 matches it".to_owned());
     }
     let text = |s: &Settings| ScheduleText::of(&one.id, &s.definition, &s.state);
     let fields = difference::between(before.as_ref().map(text).as_ref(), Some(&text(&after)));
-    let change = match &before {
-        None => Change::Create,
-        Some(before) if *before == after => Change::None,
-        Some(_) => Change::Update,
-    };
-    if change == Change::Update && after.state.paused && one.declared.paused.is_none() {
-        warnings.push(format!(
-            "it is paused, and stays so until `tempo schedule unpause {}`",
-            one.id
-        ));
-    }
     let maker = owner.as_ref().map(|(maker, _)| maker.as_str());
     if let Some(other) = maker.filter(|maker| ![source, BY_HAND].contains(maker)) {
-        warnings.push(format!("it was made from {other} before"));
+        warnings.push(format!("it was defined in {other} before"));
     }
     let is_by_hand = row.is_some() && maker.is_none_or(|maker| maker == BY_HAND);
-    Ok(Step {
-        difference: Difference {
-            id: one.id.clone(),
-            change,
-            fields,
-            line: Some(one.line),
-            warnings,
-            paused: after.state.paused,
-            spec_text: crate::spec::describe::spec(&after.definition.spec),
-        },
-        owner: Some((if is_by_hand { BY_HAND } else { source }, &one.declared)),
-        settings: Some((before, after, spec)),
-        row,
-    })
+    let (paused, spec_text) = (after.state.paused, crate::spec::describe::spec(&after.definition.spec));
+    let (change, step) = match (row, before) {
+        (Some(row), Some(before)) if before == after => (Change::None, Step::Keep { row }),
+        (Some(row), Some(before)) => {
+            if paused && one.declared.paused.is_none() {
+                warnings.push(format!(
+                    "it is paused, and stays paused until `tempo schedule unpause {}`",
+                    one.id
+                ));
+            }
+            let update = Update {
+                row,
+                before,
+                after,
+                spec,
+            };
+            (Change::Update, Step::Update(Box::new(update)))
+        }
+        (Some(_) | None, None) | (None, Some(_)) => (Change::Create, Step::Create { after, spec }),
+    };
+    let difference = Difference {
+        id: one.id,
+        change,
+        fields,
+        line: Some(one.line),
+        warnings,
+        paused,
+        spec_text,
+    };
+    Ok((difference, step, is_by_hand))
 }
 
 /// Schedules as they are defined: those that are named, or all.

@@ -1,7 +1,7 @@
 //! What people make of a schedule: put on file, changed, kept beside what is undecided, taken off.
 
 use chrono::{DateTime, Utc};
-use rusqlite::named_params;
+use rusqlite::{OptionalExtension as _, named_params};
 
 use super::Write;
 use super::rows::{Context as _, count, ms, to_json};
@@ -24,14 +24,14 @@ pub(crate) struct NewSchedule<'a> {
 impl Write<'_> {
     /// The key of an action; alike actions share one row.
     pub(crate) fn workflow(&self, action: &Action) -> Result<i64, Error> {
-        const INSERT: &str = "INSERT INTO workflow (json) VALUES (:json) ON CONFLICT DO NOTHING";
+        const INSERT: &str = "INSERT INTO workflow (json) VALUES (:json) ON CONFLICT DO NOTHING RETURNING key";
         const SELECT: &str = "SELECT key FROM workflow WHERE json = :json";
         let text = to_json("action", action)?;
-        self.0
-            .0
-            .prepare_cached(INSERT)
-            .and_then(|mut s| s.execute(named_params! {":json": text}))
-            .context("record the steps")?;
+        let mut statement = self.0.0.prepare_cached(INSERT).context("record the steps")?;
+        let inserted = statement.query_row(named_params! {":json": text}, |r| r.get("key"));
+        if let Some(key) = inserted.optional().context("record the steps")? {
+            return Ok(key);
+        }
         let mut statement = self.0.0.prepare_cached(SELECT).context("record the steps")?;
         statement
             .query_row(named_params! {":json": text}, |r| r.get("key"))
@@ -45,8 +45,8 @@ impl Write<'_> {
                 paused_ms, created_ms, updated_ms)
             VALUES (:key, :id, :spec, :spec_text, :time_zone, :jitter, :workflow, :workflow_id, :overlap, :catchup, :pause_on_failure, :note, :paused,
                 CASE WHEN :paused THEN :now END, :now, :now)";
-        const PROGRESS: &str = "INSERT INTO progress (schedule, cursor_ms, floor_ms, next_ms, remaining)
-            VALUES (:schedule, :now, :now, :next, :remaining)";
+        const PROGRESS: &str = "INSERT INTO progress (schedule, cursor_ms, floor_ms, next_ms, remaining, attention_ms)
+            VALUES (:schedule, :now, :now, :next, :remaining, :next)";
         self.define(SQL, None, new, now)?;
         let key = self.0.0.last_insert_rowid();
         let mut statement = self.0.0.prepare_cached(PROGRESS).context("record the schedule")?;
@@ -55,7 +55,7 @@ impl Write<'_> {
                 ":schedule": key, ":now": ms(now), ":next": new.next.map(ms), ":remaining": new.state.remaining_actions.map(count),
             })
             .context("record the schedule")?;
-        self.attend(key, new.next)?;
+        self.insert_due(key, new.next)?;
         Ok(key)
     }
 
@@ -78,11 +78,16 @@ impl Write<'_> {
     ) -> Result<(), Error> {
         const FORGET: &str = "DELETE FROM due WHERE schedule = :schedule
             AND at_ms = (SELECT attention_ms FROM progress WHERE schedule = :schedule)";
-        const INSERT: &str = "INSERT INTO due (at_ms, schedule) VALUES (:at, :schedule)";
         let what = "record when it is due";
         let mut statement = self.0.0.prepare_cached(FORGET).context(what)?;
         statement.execute(named_params! {":schedule": schedule}).context(what)?;
         note().context(what)?;
+        self.insert_due(schedule, attention)
+    }
+
+    fn insert_due(&self, schedule: i64, attention: Option<DateTime<Utc>>) -> Result<(), Error> {
+        const INSERT: &str = "INSERT INTO due (at_ms, schedule) VALUES (:at, :schedule)";
+        let what = "record when it is due";
         let Some(at) = attention.map(ms) else { return Ok(()) };
         let mut statement = self.0.0.prepare_cached(INSERT).context(what)?;
         statement
