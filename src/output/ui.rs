@@ -133,7 +133,7 @@ impl Ui {
     /// `System` when stdout cannot be written; that its reader has gone is no error.
     pub(crate) fn data(&self, line: &str) -> Result<(), Error> {
         if self.is_text() {
-            return self.write(&format!("{}\n", tame_painted(line)));
+            return self.write(&format!("{}\n", tame_painted(line, self.color_out)));
         }
         self.write(&format!("{line}\n"))
     }
@@ -182,7 +182,8 @@ impl Ui {
             Format::Jsonl => serde_json::to_string(thing),
             Format::Json | Format::Text => serde_json::to_string_pretty(thing),
         };
-        self.data(&text.map_err(|e| Error::new(Kind::System, "cannot write JSON").because(e))?)
+        let text = text.map_err(|e| Error::new(Kind::System, "cannot write JSON").because(e))?;
+        self.data(&escape_controls(text))
     }
 
     /// Writes a list as JSON: one array, or a line each.
@@ -210,7 +211,7 @@ impl Ui {
     /// Says something on stderr.
     pub(crate) fn say(&self, line: &str) {
         if self.talk >= Talk::Normal {
-            err(&tame_painted(line));
+            err(&tame_painted(line, self.color_err));
         }
     }
 
@@ -256,6 +257,9 @@ fn err(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
+/// Ends a color.
+const RESET: &str = "\x1b[0m";
+
 fn painted(color: bool, style: Style, text: &str) -> String {
     if color {
         format!("\x1b[{}m{text}\x1b[0m", style.code())
@@ -270,8 +274,12 @@ fn controls(c: char) -> bool {
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// A line as this program puts it together: our own colours stay, anything else that controls the terminal goes.
-fn tame_painted(line: &str) -> String {
+/// A line as this program builds it: where there is color, this program's color codes stay, and everything else that controls the terminal is replaced.
+/// Text from outside may contain the same codes: no color outlives the line.
+fn tame_painted(line: &str, color: bool) -> Cow<'_, str> {
+    if !color || !line.contains('\x1b') {
+        return tame(line);
+    }
     let mut clean = String::with_capacity(line.len());
     let mut rest = line;
     while let Some(at) = rest.find('\x1b') {
@@ -284,7 +292,27 @@ fn tame_painted(line: &str) -> String {
         clean += own.as_deref().unwrap_or("\u{fffd}");
         rest = &rest[at + own.map_or(1, |sequence| sequence.len())..];
     }
-    clean + &tame(rest)
+    clean += &tame(rest);
+    if !clean.ends_with(RESET) {
+        clean += RESET;
+    }
+    clean.into()
+}
+
+/// JSON in which the characters that control a terminal are escaped: they only occur in strings, and mean the same there.
+fn escape_controls(json: String) -> String {
+    if !json.contains(controls) {
+        return json;
+    }
+    let mut escaped = String::with_capacity(json.len());
+    for c in json.chars() {
+        if controls(c) {
+            escaped += &format!("\\u{:04x}", u32::from(c));
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped
 }
 
 /// Text from outside without what would control the terminal.

@@ -484,6 +484,7 @@ fn nothing_from_outside_controls_the_terminal() {
     let named = |args: &[&str]| -> Ran { env.command(args).env("TEMPO_DB", &database).output().unwrap().into() };
     for ran in [
         named(&["schedule", "list", "--color", "always"]),
+        named(&["schedule", "list", "-o", "json"]),
         named(&create),
         named(&["schedule", "describe", "s", "--color", "always"]),
         named(&["doctor"]),
@@ -494,6 +495,34 @@ fn nothing_from_outside_controls_the_terminal() {
             !shown.contains("\u{1b}]") && !shown.contains(['\u{7}', '\u{202e}']),
             "{shown:?}"
         );
+    }
+    let listed = named(&["schedule", "list", "-o", "json"]);
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(&listed.stdout).unwrap()[0]["note"],
+        hostile
+    );
+}
+
+#[test]
+fn color_codes_from_outside_are_removed_without_color_and_end_with_their_line_otherwise() {
+    let env = Env::new();
+    let database = env.path("\u{1b}[31mred.db");
+    let tempo = |args: &[&str]| -> Ran { env.command(args).env("TEMPO_DB", &database).output().unwrap().into() };
+    tempo(&["schedule", "create", "s", "--interval", "1h", "--shell", "true"]).ok();
+    let plain = tempo(&["doctor", "--color", "never"]);
+    assert!(
+        !plain.stdout.contains('\u{1b}') && !plain.stderr.contains('\u{1b}'),
+        "{plain:?}"
+    );
+    let colored = tempo(&["doctor", "--color", "always"]);
+    assert!(colored.stdout.contains("\u{1b}[31mred.db"), "{colored:?}");
+    for line in colored
+        .stdout
+        .lines()
+        .chain(colored.stderr.lines())
+        .filter(|l| l.contains('\u{1b}'))
+    {
+        assert!(line.contains("\u{1b}[0m"), "{line:?}");
     }
 }
 

@@ -291,6 +291,10 @@ fn split_url(name: &StepName, url: &str) -> Result<(String, Option<(String, Stri
     if uri.host().is_none_or(str::is_empty) {
         return refuse(format!("`{url}` has no host"));
     }
+    // `http::Uri` takes any digits for a port.
+    if let Err(e) = url::Url::parse(url) {
+        return refuse(format!("`{url}` is not a URL: {e}"));
+    }
     let pair = userinfo.map(|userinfo| {
         let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
         let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
@@ -320,6 +324,12 @@ mod tests {
         Probe::check(&StepName::parse("p").unwrap(), &ProbeText::Table(Box::new(table)))
             .map(|(p, _)| p)
             .map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn rejects_a_port_above_65535() {
+        let e = checked(|t| t.url = "http://127.0.0.1:99999/".to_owned()).unwrap_err();
+        assert!(e.contains("`http://127.0.0.1:99999/` is not a URL: invalid port"), "{e}");
     }
 
     #[test]
