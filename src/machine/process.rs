@@ -36,6 +36,27 @@ impl Process {
         Self::known_as(pid()).ok_or_else(|| Error::new(Kind::System, "cannot read `/proc/self/stat`"))
     }
 
+    /// The process that holds an exclusive lock (`flock`) on the file with this device and inode, where the kernel tells.
+    #[must_use]
+    pub fn locking(device: u64, inode: u64) -> Option<Self> {
+        let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+        let file = format!("{major:02x}:{minor:02x}:{inode}");
+        let locks = std::fs::read_to_string("/proc/locks").ok()?;
+        // `1: FLOCK  ADVISORY  WRITE 4711 fd:01:1048 0 EOF`
+        let fields = locks.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        let mut held = fields.filter(|f| f.get(1) == Some(&"FLOCK") && f.get(3) == Some(&"WRITE"));
+        let held = held.find(|f| f.get(5) == Some(&file.as_str()))?;
+        Self::known_as(held.get(4)?.parse().ok()?)
+    }
+
+    /// When it started, to a hundredth of a second, where the machine tells.
+    #[must_use]
+    pub fn started_at(&self) -> Option<chrono::DateTime<chrono::Utc>> {
+        let ticks_per_second = i64::try_from(rustix::param::clock_ticks_per_second()).ok()?;
+        let since_boot = chrono::TimeDelta::milliseconds(self.started.checked_mul(1000)? / ticks_per_second);
+        Some(super::booted_at()? + since_boot)
+    }
+
     /// Whether it is still there, and more than a zombie.
     #[must_use]
     pub fn is_there(&self) -> bool {

@@ -1,5 +1,6 @@
 //! A copy of the whole database, made while others use it, and checked before it is called one.
 
+use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -31,7 +32,7 @@ impl Store {
             .execute("VACUUM INTO :to", named_params! {":to": Name(&unfinished)})
             .context(&format!("write the backup `{shown}`"))
             .and_then(|_| check_copy(&unfinished, &shown, version))
-            .and_then(|()| std::fs::File::open(&unfinished).and_then(|f| f.sync_all()).map_err(failed))
+            .and_then(|()| File::open(&unfinished).and_then(|f| f.sync_all()).map_err(failed))
             .and_then(|()| {
                 rename_to_new(&unfinished, to).map_err(|e| {
                     if e.kind() == ErrorKind::AlreadyExists {
@@ -46,7 +47,7 @@ impl Store {
         }
         copied?;
         let folder = to.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        std::fs::File::open(folder).and_then(|f| f.sync_all()).map_err(failed)
+        File::open(folder).and_then(|f| f.sync_all()).map_err(failed)
     }
 }
 
@@ -91,7 +92,50 @@ fn rename_to_new(from: &Path, to: &Path) -> std::io::Result<()> {
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
         done => return Ok(done?),
     }
-    // A link does not take the place of something either.
-    std::fs::hard_link(from, to)?;
-    std::fs::remove_file(from)
+    rename_by_link(from, to)
+}
+
+/// The same without such a rename: a link does not replace a file either, and where there are no links, an empty file reserves the name.
+fn rename_by_link(from: &Path, to: &Path) -> std::io::Result<()> {
+    use rustix::io::Errno;
+    match rustix::fs::link(from, to) {
+        Ok(()) => std::fs::remove_file(from),
+        Err(Errno::PERM | Errno::NOSYS | Errno::NOTSUP | Errno::INVAL) => reserve_and_rename(from, to),
+        Err(e) => Err(e.into()),
+    }
+}
+
+fn reserve_and_rename(from: &Path, to: &Path) -> std::io::Result<()> {
+    File::create_new(to)?;
+    std::fs::rename(from, to)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backup_gets_its_name_without_replacing_a_file_on_every_kind_of_file_system() {
+        type Rename = fn(&Path, &Path) -> std::io::Result<()>;
+        let ways: [(&str, Rename); 3] = [
+            ("rename", rename_to_new),
+            ("link", rename_by_link),
+            ("neither", reserve_and_rename),
+        ];
+        for (way, rename) in ways {
+            let folder = tempfile::tempdir().unwrap();
+            let (from, to, taken) = (
+                folder.path().join("from"),
+                folder.path().join("to"),
+                folder.path().join("taken"),
+            );
+            std::fs::write(&from, "backup").unwrap();
+            std::fs::write(&taken, "mine").unwrap();
+            assert_eq!(rename(&from, &taken).unwrap_err().kind(), ErrorKind::AlreadyExists, "{way}");
+            assert_eq!(std::fs::read_to_string(&taken).unwrap(), "mine", "{way}");
+            rename(&from, &to).unwrap();
+            assert_eq!(std::fs::read_to_string(&to).unwrap(), "backup", "{way}");
+            assert!(!from.exists(), "{way}");
+        }
+    }
 }

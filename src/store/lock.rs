@@ -12,6 +12,7 @@ use rustix::fs::FlockOperation;
 use super::identity::{FileId, Files, resolved, with_suffix};
 use crate::clock::pause;
 use crate::error::{Error, Kind};
+use crate::machine;
 
 /// How often, and how far apart, the lock is asked for before a server is taken to be up.
 const TRIES: u32 = 20;
@@ -146,11 +147,30 @@ fn read_holder(file: &mut File) -> Option<Holder> {
 }
 
 fn holder(database: &Path) -> Option<Holder> {
-    let mut file = File::options().read(true).open(lock_path(database)).ok()?;
+    let path = lock_path(database);
+    let Some(mut file) = File::open(&path)
+        .ok()
+        .filter(|file| file.metadata().is_ok_and(|m| m.is_file()))
+    else {
+        return holder_of_database(database);
+    };
     if rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared).is_ok() {
         return None;
     }
     read_holder(&mut file)
+}
+
+/// The holder of the lock on the database itself, for when the file beside it is missing or is no file: the kernel is asked, since opening and closing
+/// the database would drop the locks that SQLite holds on it in this process.
+fn holder_of_database(database: &Path) -> Option<Holder> {
+    let files = Files::at(database);
+    let id = files.ids()[0]?;
+    let process = machine::Process::locking(id.device, id.inode)?;
+    Some(Holder {
+        pid: process.pid,
+        since_ms: process.started_at()?.timestamp_millis(),
+        ids: files.ids(),
+    })
 }
 
 /// Refuses a database of which a file was removed or replaced under the server that is up: what a command wrote now would be lost, or would damage it.

@@ -461,6 +461,12 @@ fn a_server_whose_lock_file_is_removed_keeps_its_lock_and_its_steps() {
     server.hears("t.db.lock` was deleted or replaced; written again");
     assert_eq!(env.json(&["status"])["pid"], server.pid());
     assert!(is_alive(&pid), "its step goes on");
+    // In its place stands a folder, which cannot be written again: who serves is known by the lock on the database itself.
+    std::fs::remove_file(env.path("t.db.lock")).unwrap();
+    std::fs::create_dir(env.path("t.db.lock")).unwrap();
+    assert_eq!(env.json(&["status"])["pid"], server.pid());
+    let second = env.tempo(&["run", "--for", "1s"]);
+    assert!(matches!(second.code, Some(4 | 6)), "{second:?}");
 }
 
 #[test]
