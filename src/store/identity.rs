@@ -60,6 +60,11 @@ impl Files {
         seen.find(|(path, id)| FileId::at(path) != Some(*id)).map(|(path, _)| path)
     }
 
+    /// Where the log is.
+    pub(super) fn log(&self) -> PathBuf {
+        with_suffix(&self.database, SUFFIXES[1])
+    }
+
     /// Whether the database itself is in its place.
     pub(super) fn has_database(&self) -> bool {
         self.ids[0].is_none() || FileId::at(&self.database) == self.ids[0]

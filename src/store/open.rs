@@ -1,5 +1,6 @@
 //! One connection to the file: how it is opened, and its transactions.
 
+use std::cell::Cell;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,6 +20,10 @@ use crate::machine;
 const BUSY_DEADLINE: Duration = Duration::from_secs(10);
 /// How long it sleeps between tries: the default handler sleeps up to 100 ms and starves beside a busy server (facts.md).
 const BUSY_PAUSE: Duration = Duration::from_micros(100);
+/// The length of the log, in bytes, beyond which it is written back and emptied.
+const LONG_LOG: u64 = 8 * 1024 * 1024;
+/// How long that may keep writers waiting.
+const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(100);
 
 /// How many statements are kept ready: more than there are, since one too few parses all of them anew in turn.
 const STATEMENTS: usize = 256;
@@ -106,7 +111,7 @@ impl Store {
             ("foreign_keys", "ON"),
             ("temp_store", "MEMORY"),
             // A log that a large change has made long is cut at the next chance.
-            ("journal_size_limit", "8388608"),
+            ("journal_size_limit", &LONG_LOG.to_string()),
         ];
         for (pragma, value) in pragmas {
             connection
@@ -145,6 +150,19 @@ impl Store {
         self.connection
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(None))
             .context("write the log back into the database")
+    }
+
+    /// Writes the log back and empties it where it has grown long: beside readers that overlap, SQLite's own checkpoints never find a moment without one.
+    /// Waits a tenth of a second at most, in which nobody can write; whether that was enough is seen at the next call.
+    pub(super) fn shorten_log(&self) {
+        let size = |files: &Files| std::fs::metadata(files.log()).map_or(0, |log| log.len());
+        if self.files.as_ref().map_or(0, size) <= LONG_LOG {
+            return;
+        }
+        PATIENCE.set(CHECKPOINT_PATIENCE);
+        // Where it fails, the next commit fails in the same way, and reports it.
+        let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        PATIENCE.set(BUSY_DEADLINE);
     }
 
     /// The first of the files that were opened that is not in its place any more: deleted, moved or replaced.
@@ -265,7 +283,9 @@ pub(super) fn create(path: &Path) -> Result<(), Error> {
 }
 
 thread_local! {
-    static WAITING_SINCE: std::cell::Cell<Option<Stopwatch>> = const { std::cell::Cell::new(None) };
+    static WAITING_SINCE: Cell<Option<Stopwatch>> = const { Cell::new(None) };
+    /// How long this thread waits for others.
+    static PATIENCE: Cell<Duration> = const { Cell::new(BUSY_DEADLINE) };
 }
 
 /// SQLite asks again and again while another process writes; `tries` starts at 0 for each wait.
@@ -274,7 +294,7 @@ fn wait_for_turn(tries: i32) -> bool {
         if tries == 0 || since.get().is_none() {
             since.set(Some(Stopwatch::start()));
         }
-        let over = since.get().is_some_and(|s| s.elapsed() > BUSY_DEADLINE);
+        let over = since.get().is_some_and(|s| s.elapsed() > PATIENCE.get());
         if !over {
             pause(BUSY_PAUSE);
         }

@@ -8,13 +8,15 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::{Store, Write};
-use crate::clock::pause;
+use crate::clock::{Stopwatch, pause};
 use crate::error::{Error, Kind};
 
 /// The most changes in one transaction: beyond, waiting for one another costs more than a sync.
 const MAX_GROUP: usize = 512;
 /// A pause between transactions that follow one another, so that other processes get their turn (facts.md).
 const BETWEEN_GROUPS: Duration = Duration::from_micros(100);
+/// How often the length of the log is checked.
+const BETWEEN_LOOKS_AT_LOG: Duration = Duration::from_secs(1);
 
 /// The handle that threads write through.
 #[derive(Clone)]
@@ -82,10 +84,15 @@ impl Writer {
             .name("writer".to_owned())
             .spawn(move || {
                 let mut next = jobs.recv();
+                let mut looked = Stopwatch::start();
                 while let Ok(first) = next {
                     let mut group = vec![first];
                     group.extend(jobs.try_iter().take(MAX_GROUP - 1));
                     commit(&mut store, group);
+                    if looked.elapsed() > BETWEEN_LOOKS_AT_LOG {
+                        store.shorten_log();
+                        looked = Stopwatch::start();
+                    }
                     // Where nobody waits others have their turn anyway, and the next change is not kept waiting.
                     next = jobs.try_recv().map_or_else(
                         |_| jobs.recv(),
@@ -189,6 +196,38 @@ mod tests {
         assert_eq!(answered, [true, false, true]);
         let kept = reader.read(|r| r.runs(&RunFilter::default())).unwrap();
         assert_eq!(kept.iter().map(|r| r.workflow_id.as_str()).collect::<Vec<_>>(), ["c", "a"]);
+    }
+
+    #[test]
+    fn the_log_is_emptied_between_readers_that_overlap() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.db");
+        let mut store = Store::open(&path, Missing::Create).unwrap();
+        let readers = [store.again().unwrap(), store.again().unwrap()];
+        let read = |reader: &Store| reader.connection.execute_batch("BEGIN; SELECT count(*) FROM run").unwrap();
+        let now = chrono::DateTime::from_timestamp(0, 0).unwrap();
+        let length = || std::fs::metadata(folder.path().join("t.db-wal")).unwrap().len();
+        read(&readers[0]);
+        // Each reader begins before the other ends: SQLite's own checkpoints never start the log anew.
+        for turn in 0.. {
+            let group = |w: &Write<'_>| (0..500).try_for_each(|_| w.insert_run(&run(&"x".repeat(200)), now).map(|_| ()));
+            store.write(group).unwrap();
+            let (next, last) = (&readers[(turn + 1) % 2], &readers[turn % 2]);
+            read(next);
+            last.connection.execute_batch("COMMIT").unwrap();
+            if length() > 9 * 1024 * 1024 {
+                break;
+            }
+            store.shorten_log();
+            assert!(length() > 0, "not before it is long");
+        }
+        store.shorten_log();
+        assert!(length() > 0, "a reader that stays is not waited for longer than its patience");
+        for reader in &readers {
+            let _ = reader.connection.execute_batch("COMMIT");
+        }
+        store.shorten_log();
+        assert_eq!(length(), 0);
     }
 
     #[test]
