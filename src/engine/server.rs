@@ -34,7 +34,7 @@ const FILES_BESIDE: u64 = 32;
 
 /// How many threads and processes a worker needs: its own, and a command with a child; and how many there are beside.
 const THREADS_EACH: u64 = 3;
-const THREADS_BESIDE: u64 = 4;
+const THREADS_BESIDE: u64 = 10;
 
 /// A server that is up.
 pub(crate) struct Server {

@@ -80,6 +80,20 @@ impl Env {
         command
     }
 
+    /// A line for the shell, with the same environment.
+    pub(crate) fn shell(&self, line: &str) -> Command {
+        let tempo = self.command(&[]);
+        let mut shell = Command::new("sh");
+        let environment = tempo.get_envs().filter_map(|(name, value)| Some((name, value?)));
+        shell
+            .args(["-c", line])
+            .env_clear()
+            .envs(environment)
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null());
+        shell
+    }
+
     pub(crate) fn tempo(&self, args: &[&str]) -> Ran {
         self.command(args).output().unwrap().into()
     }

@@ -15,6 +15,7 @@ mod durable;
 mod generated;
 mod harness;
 mod kills;
+mod machine;
 mod probes;
 mod properties;
 mod pruning;

@@ -468,34 +468,3 @@ fn a_server_whose_lock_file_is_removed_keeps_its_lock_and_its_steps() {
     let second = env.tempo(&["run", "--for", "1s"]);
     assert!(matches!(second.code, Some(4 | 6)), "{second:?}");
 }
-
-#[test]
-fn a_server_that_may_open_few_files_has_fewer_workers_and_fails_nothing() {
-    let env = Env::new();
-    for n in 0..20 {
-        let id = format!("w{n}");
-        env.tempo(&[
-            "workflow",
-            "start",
-            "--workflow-id",
-            &id,
-            "--shell",
-            "sleep 0.1; echo done >> log",
-        ])
-        .ok();
-    }
-    let line = format!("ulimit -n 64; exec {} run --once", env!("CARGO_BIN_EXE_tempo"));
-    let command = env.command(&[]);
-    let mut limited = std::process::Command::new("sh");
-    limited.args(["-c", &line]).current_dir(env.path("."));
-    limited
-        .env_clear()
-        .envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let done: crate::harness::Ran = limited.output().unwrap().into();
-    assert_eq!(done.code, Some(0), "{done:?}");
-    assert!(
-        done.stdout.contains("4 of 64: this process may not open more files"),
-        "{done:?}"
-    );
-    assert_eq!(env.lines("log", 20).len(), 20);
-}

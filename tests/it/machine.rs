@@ -1,0 +1,135 @@
+//! A hostile machine: files removed under a server, low limits, processes that escape or cannot be killed.
+
+use std::path::{Path, PathBuf};
+
+use crate::harness::{Env, Ran, is_alive, wait_until};
+
+/// A control group of its own; removed when dropped.
+struct Group(PathBuf);
+
+impl Group {
+    /// `None` where this machine has no such hierarchy, or this user may not create a group.
+    fn create(mount: &str, name: &str) -> Option<Self> {
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let mount = mounts.lines().find(|line| line.contains(mount))?.split(' ').nth(4)?;
+        let folder = Path::new(mount).join(format!("tempo-{name}-{}", std::process::id()));
+        std::fs::create_dir(&folder).ok().map(|()| Self(folder))
+    }
+
+    fn write(&self, file: &str, text: &str) {
+        std::fs::write(self.0.join(file), text).unwrap();
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        wait_until("an empty control group", || std::fs::remove_dir(&self.0).is_ok());
+    }
+}
+
+#[test]
+fn an_attempt_stays_open_while_a_process_of_it_outlives_sigkill() {
+    let env = Env::new();
+    let shell = "echo $$ >> log; test -e go && exit 0; sleep 300";
+    env.tempo(&["workflow", "start", "--workflow-id", "w", "--shell", shell]).ok();
+    let server = env.serve(&[]);
+    let pid = env.lines("log", 1).remove(0);
+    // A process that this hierarchy has frozen does not die before it is thawed; where there is none, nothing outlives SIGKILL.
+    let freezer = Group::create(" - cgroup cgroup rw,freezer", "frozen");
+    if let Some(freezer) = &freezer {
+        freezer.write("cgroup.procs", &pid);
+        freezer.write("freezer.state", "FROZEN");
+    }
+    server.kill();
+    std::fs::write(env.path("go"), "").unwrap();
+    let mut server = env.serve(&[]);
+    if let Some(freezer) = &freezer {
+        server.hears(&pid);
+        let step = &env.json(&["workflow", "describe", "w"])["steps"][0];
+        assert_eq!(step["attempts"].as_array().unwrap().len(), 1, "{step}");
+        assert_eq!(
+            env.lines("log", 1).len(),
+            1,
+            "the step was tried again beside its own process"
+        );
+        freezer.write("freezer.state", "THAWED");
+    }
+    let done = env.until(&["workflow", "describe", "w"], |run| run["status"] == "Completed");
+    assert_eq!(done["steps"][0]["attempts"].as_array().unwrap().len(), 2);
+    assert!(!is_alive(&pid));
+}
+
+#[test]
+fn where_another_log_has_taken_its_place_the_server_leaves_a_copy() {
+    let env = Env::new();
+    let create = |id| env.tempo(&["schedule", "create", id, "--interval", "1h", "--shell", "true"]);
+    create("before").ok();
+    let mut server = env.serve(&[]);
+    create("beside").ok();
+    server.signal("STOP");
+    for suffix in ["-wal", "-shm"] {
+        std::fs::remove_file(env.path(&format!("t.db{suffix}"))).unwrap();
+    }
+    // A program that knows nothing of the server makes a log of its own.
+    let other = rusqlite::Connection::open(env.database()).unwrap();
+    other.execute("UPDATE schedule SET note = 'other'", []).unwrap();
+    let (pid, copy) = (server.pid(), format!("t.db.saved-{}", server.pid()));
+    server.signal("CONT");
+    server.hears(&copy);
+    assert_eq!(server.rest().0, Some(6), "{pid}");
+    drop(other);
+    let ids = |args: &[&str]| -> Vec<String> {
+        let listed = env.json(&[args, &["schedule", "list"]].concat());
+        let ids = listed.as_array().unwrap().iter();
+        ids.map(|s| s["id"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(ids(&["--db", &copy]), ["before", "beside"]);
+    assert!(ids(&[]).contains(&"before".to_owned()));
+    assert!(env.tempo(&["doctor"]).ok().contains("t.db"));
+}
+
+#[test]
+fn low_limits_mean_fewer_workers_and_fail_nothing() {
+    // As another user where this one is root: root's processes are not limited.
+    let as_nobody = if rustix::process::geteuid().is_root() {
+        "exec setpriv --reuid=65534 --regid=65534 --clear-groups "
+    } else {
+        "exec "
+    };
+    let tempo = env!("CARGO_BIN_EXE_tempo");
+    for (limit, runs, reported) in [("-n 64", 20, "4 of 64"), ("-u 16", 12, "1 of 64"), ("-u 24", 12, " of 64")] {
+        let env = Env::new();
+        let program = env.path("tempo");
+        std::fs::copy(tempo, &program).unwrap();
+        for n in 0..runs {
+            let id = format!("w{n}");
+            env.tempo(&[
+                "workflow",
+                "start",
+                "--workflow-id",
+                &id,
+                "--shell",
+                "sleep 0.1; echo done >> log",
+            ])
+            .ok();
+        }
+        let all = std::process::Command::new("chmod")
+            .args(["-R", "a+rwX"])
+            .arg(env.path("."))
+            .status();
+        assert!(all.unwrap().success());
+        let done: Ran = env
+            .shell(&format!(
+                "exec bash -c 'ulimit {limit}; {as_nobody}{} run --once'",
+                program.display()
+            ))
+            .output()
+            .unwrap()
+            .into();
+        assert_eq!(done.code, Some(0), "{limit}: {done:?}");
+        assert!(done.stdout.contains(reported), "{limit}: {done:?}");
+        assert_eq!(env.lines("log", runs).len(), runs, "{limit}");
+        let incidents = env.json(&["incident", "list", "--all"]);
+        assert_eq!(incidents, serde_json::json!([]), "{limit}");
+    }
+}
