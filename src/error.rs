@@ -115,6 +115,19 @@ impl Error {
         self
     }
 
+    /// The same error for another caller: everything but the excerpt and the cause, which the message already names.
+    #[must_use]
+    pub fn repeated(&self) -> Self {
+        Self {
+            kind: self.kind,
+            message: self.to_string(),
+            excerpt: None,
+            hints: self.hints.clone(),
+            is_damage: self.is_damage,
+            source: None,
+        }
+    }
+
     /// Whether the database is damaged, so that trying again will not help.
     #[must_use]
     pub fn is_damage(&self) -> bool {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::run::step::Workflow;
 use crate::spec::Spec;
 use crate::spec::spec_text::SpecText;
@@ -50,14 +50,18 @@ impl Catalog {
         {
             return Ok(Arc::clone(spec));
         }
-        let written: SpecText = serde_json::from_str(json).map_err(|e| {
+        let invalid = |e: Error| {
             Error::new(
-                crate::error::Kind::System,
-                format_args!("the spec of `{schedule_id}` is broken on file"),
+                Kind::System,
+                format_args!("the stored spec of the schedule `{schedule_id}` is not valid"),
             )
             .because(e)
-        })?;
-        let spec = Arc::new(Spec::compile(&written, schedule_id, &self.zones)?);
+            .damage()
+        };
+        let spec = stored_json(json)
+            .and_then(|written: SpecText| Spec::compile(&written, schedule_id, &self.zones))
+            .map_err(invalid)?;
+        let spec = Arc::new(spec);
         if known.len() >= MAX_ENTRIES {
             known.clear();
         }
@@ -71,11 +75,17 @@ impl Catalog {
         if let Some(workflow) = known.get(&key) {
             return Ok(Arc::clone(workflow));
         }
-        let workflow = Arc::new(Workflow::check(&read.action(key)?)?);
+        let workflow = Workflow::check(&read.action(key)?)
+            .map_err(|e| Error::new(Kind::System, "the stored steps are not valid").because(e).damage())?;
+        let workflow = Arc::new(workflow);
         if known.len() >= MAX_ENTRIES {
             known.clear();
         }
         known.insert(key, Arc::clone(&workflow));
         Ok(workflow)
     }
+}
+
+fn stored_json<T: serde::de::DeserializeOwned>(json: &str) -> Result<T, Error> {
+    serde_json::from_str(json).map_err(|e| Error::new(Kind::System, "cannot read it as JSON").because(e))
 }

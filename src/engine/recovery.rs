@@ -41,7 +41,15 @@ pub(super) fn recover(store: &mut Store, catalog: &Catalog, now: DateTime<Utc>) 
     let (mut events, mut survived, mut ended) = (Vec::new(), Vec::new(), Vec::new());
     let mut alive = None;
     for attempt in store.read(|r| r.lost_attempts())? {
-        let workflow = store.read(|r| catalog.workflow(r, attempt.run.row.workflow))?;
+        let workflow = match store.read(|r| catalog.workflow(r, attempt.run.row.workflow)) {
+            Ok(workflow) => workflow,
+            // Its run stays as it is stored; the others are served.
+            Err(e) if e.is_damage() => {
+                events.push(Event::Trouble(e));
+                continue;
+            }
+            Err(e) => return Err(e),
+        };
         let position = attempt.run.progress.position;
         let step = step_name(&workflow, position);
         let mut processes = 0;

@@ -1,5 +1,6 @@
 //! The ticker's body: requests carried out, due schedules decided, new runs handed to workers. Its cost grows with what is due.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -19,6 +20,8 @@ pub(super) struct Ticker {
     shared: Arc<Shared>,
     /// The newest run that has been looked at.
     seen_run: i64,
+    /// Schedules that could not be decided, and when they are tried again: no other waits for them.
+    failed: HashMap<i64, DateTime<Utc>>,
 }
 
 /// What a tick came to.
@@ -38,6 +41,7 @@ impl Ticker {
             reader,
             shared,
             seen_run: 0,
+            failed: HashMap::new(),
         }
     }
 
@@ -58,22 +62,27 @@ impl Ticker {
 
     /// Does what is to be done at `now`.
     pub(super) fn tick(&mut self, now: DateTime<Utc>) -> Result<TickResult, Error> {
-        let due = self.reader.read(|r| r.due(now.min(self.shared.horizon()), BATCH))?;
-        let pending: Vec<_> = due
-            .iter()
-            .map(|schedule| {
-                let (here, schedule) = (Arc::clone(&self.shared), *schedule);
-                self.shared
-                    .writer
-                    .submit(move |write| decide(write, here.terms(), schedule, now))
-            })
-            .collect();
-        let mut trouble = false;
-        for effects in pending {
+        let horizon = now.min(self.shared.horizon());
+        let due = self.reader.read(|r| r.due(horizon, BATCH + self.failed.len()))?;
+        let may_try = |schedule: &i64| self.failed.get(schedule).is_none_or(|again| *again <= now);
+        let due: Vec<i64> = due.into_iter().filter(may_try).take(BATCH).collect();
+        let decided = due.iter().map(|schedule| {
+            let (here, schedule) = (Arc::clone(&self.shared), *schedule);
+            let effects = self
+                .shared
+                .writer
+                .submit(move |write| decide(write, here.terms(), schedule, now));
+            (schedule, effects)
+        });
+        let decided: Vec<_> = decided.collect();
+        for (schedule, effects) in decided {
             match effects.wait() {
-                Ok(effects) => self.shared.follow(effects),
+                Ok(effects) => {
+                    self.failed.remove(&schedule);
+                    self.shared.follow(effects);
+                }
                 Err(e) => {
-                    trouble = true;
+                    self.failed.insert(schedule, now + super::AFTER_TROUBLE);
                     self.shared.tell(super::Event::Trouble(e));
                 }
             }
@@ -81,16 +90,15 @@ impl Ticker {
         self.carry_out_requests(now)?;
         self.take_up_new_runs()?;
         let (next, coming) = self.reader.read(|r| Ok((r.next_attention()?, r.attention_after(now)?)))?;
-        // What could not be decided is tried again, but not at once.
-        let next = if trouble {
-            next.map(|at| at.max(now + super::AFTER_TROUBLE))
-        } else {
-            next
+        // The earliest time in the list may be that of a schedule that is not tried again yet.
+        let next = match self.failed.values().min() {
+            Some(again) => coming.into_iter().chain([*again]).min(),
+            None => next,
         };
         Ok(TickResult {
             next,
             coming,
-            more: due.len() == BATCH && !trouble,
+            more: due.len() == BATCH,
         })
     }
 

@@ -2,12 +2,12 @@
 
 use std::fs::File;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, named_params};
 
-use super::open::create;
+use super::open::create_folder_of;
 use super::rows::Context as _;
 use super::{Store, migrations};
 use crate::error::{Error, Kind};
@@ -24,9 +24,11 @@ impl Store {
         // It is made beside its place, so that at its place there is a whole backup or none.
         let mut unfinished = to.as_os_str().to_owned();
         unfinished.push(format!(".{}.part", machine::pid()));
-        let unfinished = PathBuf::from(unfinished);
+        // Absolute, so that no name means anything special to SQLite.
+        let unfinished = std::path::absolute(unfinished).map_err(failed)?;
         let version = migrations::version(&self.connection)?;
-        create(&unfinished)?;
+        create_folder_of(&unfinished)?;
+        create_new(&unfinished).map_err(failed)?;
         let copied = self
             .connection
             .execute("VACUUM INTO :to", named_params! {":to": Name(&unfinished)})
@@ -51,6 +53,17 @@ impl Store {
     }
 }
 
+/// Creates an empty file, readable by this user only, where there is none.
+fn create_new(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map(|_| ())
+}
+
 /// The name of a file as SQLite takes it: byte for byte.
 struct Name<'a>(&'a Path);
 
@@ -64,8 +77,7 @@ impl ToSql for Name<'_> {
 /// Opens a backup and checks that it is a sound database of that version.
 fn check_copy(backup: &Path, shown: &str, version: i64) -> Result<(), Error> {
     let what = format!("check the backup `{shown}`");
-    let named = std::path::absolute(backup).unwrap_or_else(|_| backup.to_owned());
-    let connection = Connection::open_with_flags(named, OpenFlags::SQLITE_OPEN_READ_ONLY).context(&what)?;
+    let connection = Connection::open_with_flags(backup, OpenFlags::SQLITE_OPEN_READ_ONLY).context(&what)?;
     let found: String = connection
         .query_row("PRAGMA integrity_check(1)", [], |r| r.get(0))
         .context(&what)?;

@@ -136,20 +136,29 @@ impl Store {
     }
 
     /// Saves what is in the log of a database of which a file was removed or replaced: writes it back into the database, wherever that is now, so that
-    /// nothing beside its old place is taken for another file's. Where somebody has made another log meanwhile, that would damage the database: a copy
-    /// is written beside it instead; its path.
+    /// nothing beside its old place is taken for another file's. Where somebody has made another log meanwhile, that would damage the database, and
+    /// where somebody reads it for long, it is not possible: a copy is written beside it instead; its path.
     pub(crate) fn save(&self) -> Result<Option<PathBuf>, Error> {
         if self
             .files
             .as_ref()
             .is_some_and(|files| files.has_database() && files.has_another_log())
         {
-            let copy = with_suffix(&self.path, &format!(".saved-{}", machine::pid()));
-            return self.back_up(&copy).map(|()| Some(copy));
+            return self.save_copy().map(Some);
         }
-        self.connection
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(None))
-            .context("write the log back into the database")
+        let is_busy: bool = self
+            .connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |r| r.get("busy"))
+            .context("write the log back into the database")?;
+        if is_busy {
+            return self.save_copy().map(Some);
+        }
+        Ok(None)
+    }
+
+    fn save_copy(&self) -> Result<PathBuf, Error> {
+        let copy = with_suffix(&self.path, &format!(".saved-{}", machine::pid()));
+        self.back_up(&copy).map(|()| copy)
     }
 
     /// Writes the log back and empties it where it has grown long: beside readers that overlap, SQLite's own checkpoints never find a moment without one.
@@ -267,9 +276,18 @@ fn ignore_no_row(e: rusqlite::Error) -> rusqlite::Result<()> {
     }
 }
 
-/// Makes an empty file, readable by this user only, and the folders above it.
-pub(super) fn create(path: &Path) -> Result<(), Error> {
-    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+/// Creates an empty file, readable by this user only, and the folders above it.
+fn create(path: &Path) -> Result<(), Error> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    create_folder_of(path)?;
+    let made = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path);
+    made.map(|_| ())
+        .map_err(|e| Error::new(Kind::System, format_args!("cannot make the database `{}`", path.display())).because(e))
+}
+
+/// Creates the folders above a file, for this user only.
+pub(super) fn create_folder_of(path: &Path) -> Result<(), Error> {
+    use std::os::unix::fs::DirBuilderExt as _;
     if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty() && !f.exists()) {
         std::fs::DirBuilder::new()
             .recursive(true)
@@ -277,9 +295,7 @@ pub(super) fn create(path: &Path) -> Result<(), Error> {
             .create(folder)
             .map_err(|e| Error::new(Kind::System, format_args!("cannot make the folder `{}`", folder.display())).because(e))?;
     }
-    let made = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path);
-    made.map(|_| ())
-        .map_err(|e| Error::new(Kind::System, format_args!("cannot make the database `{}`", path.display())).because(e))
+    Ok(())
 }
 
 thread_local! {

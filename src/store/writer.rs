@@ -55,7 +55,7 @@ impl<T: Send, F: Fn(&Write<'_>) -> Result<T, Error> + Send> WriteJob for WriteTa
 
     fn answer(self: Box<Self>, committed: Result<(), &Error>) {
         let outcome = match (committed, self.outcome) {
-            (Err(e), _) => Err(Error::new(Kind::System, e)),
+            (Err(e), _) => Err(e.repeated()),
             (Ok(()), Some(outcome)) => outcome,
             (Ok(()), None) => Err(Error::new(Kind::System, "a change was not run")),
         };

@@ -92,3 +92,19 @@ fn backs_up_to_a_path_that_is_not_utf_8() {
         assert!(!entry.file_name().as_bytes().ends_with(b".part"), "{:?}", entry.file_name());
     }
 }
+
+#[test]
+fn a_name_that_sqlite_would_read_as_a_uri_is_a_name() {
+    let env = Env::new();
+    env.tempo(&["schedule", "create", "s", "--interval", "1h", "--shell", "true"])
+        .ok();
+    env.tempo(&["doctor", "--backup", "file:copy.db?mode=memory"]).ok();
+    let copy = env.path("file:copy.db?mode=memory");
+    assert_eq!(env.json(&["--db", copy.to_str().unwrap(), "schedule", "list"])[0]["id"], "s");
+    let left = std::fs::read_dir(env.path(".")).unwrap();
+    let left: Vec<_> = left
+        .map(|e| e.unwrap().file_name())
+        .filter(|n| n.to_string_lossy().contains("part"))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}

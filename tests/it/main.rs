@@ -10,6 +10,7 @@ mod commands;
 mod conformance;
 mod contract;
 mod crontab;
+mod damage;
 mod demo;
 mod durable;
 mod generated;

@@ -1,0 +1,85 @@
+//! Damage to the stored data: it is reported once, what can be read is served, and the server exits with 6.
+
+use crate::harness::{Env, wait_until};
+
+fn every_second(env: &Env, id: &str) {
+    let shell = format!("echo {id} >> log");
+    env.tempo(&["schedule", "create", id, "--interval", "1s", "--shell", &shell])
+        .ok();
+}
+
+/// Runs SQL on the database, as a program would that knows nothing of tempo.
+fn sql(env: &Env, sql: &str) {
+    let connection = rusqlite::Connection::open(env.database()).unwrap();
+    connection.execute_batch(sql).unwrap();
+}
+
+#[test]
+fn schedules_that_cannot_be_decided_keep_no_other_from_its_times() {
+    let env = Env::new();
+    let mut file = String::new();
+    for n in 0..300 {
+        file += &format!("[[schedule]]\nid = 'broken-{n}'\ninterval = '1s'\n[[schedule.step]]\nname = 's'\nshell = 'true'\n");
+    }
+    std::fs::write(env.path("jobs.toml"), file).unwrap();
+    env.tempo(&["apply", "-f", "jobs.toml"]).ok();
+    sql(&env, "UPDATE schedule SET spec = '{\"cron\":[\"x\"]}'");
+    every_second(&env, "good");
+    let server = env.command(&["run", "--for", "4s"]).output().unwrap();
+    let ran: crate::harness::Ran = server.into();
+    assert_eq!(ran.code, Some(6), "{ran:?}");
+    let times = env.lines("log", 3);
+    assert!(times.iter().all(|line| line == "good"), "{times:?}");
+    let reported = ran
+        .stderr
+        .matches("the stored spec of the schedule `broken-7` is not valid")
+        .count();
+    assert_eq!(reported, 1, "{}", ran.stderr);
+}
+
+#[test]
+fn an_attempt_whose_steps_cannot_be_read_keeps_no_server_from_starting() {
+    let env = Env::new();
+    env.tempo(&[
+        "workflow",
+        "start",
+        "--workflow-id",
+        "w",
+        "--shell",
+        "echo up >> log; sleep 300",
+    ])
+    .ok();
+    let server = env.serve(&[]);
+    env.lines("log", 1);
+    server.kill();
+    sql(&env, "UPDATE workflow SET json = '{\"steps\":[]}'");
+    env.tempo(&["workflow", "start", "--shell", "echo other >> log"]).ok();
+    let ran = env.tempo(&["run", "--once"]);
+    assert_eq!(ran.code, Some(6), "{ran:?}");
+    assert!(ran.stderr.contains("the stored steps are not valid"), "{ran:?}");
+    assert_eq!(env.lines("log", 2), ["up", "other"]);
+    let left = std::process::Command::new("pkill")
+        .args(["-f", "echo up >> log; sleep 300"])
+        .status();
+    drop(left);
+}
+
+#[test]
+fn a_log_that_a_long_reader_keeps_from_being_written_back_is_saved_in_a_copy() {
+    let env = Env::new();
+    let create = |id| env.tempo(&["schedule", "create", id, "--interval", "1h", "--shell", "true"]);
+    create("before").ok();
+    let reader = rusqlite::Connection::open(env.database()).unwrap();
+    let mut server = env.serve(&[]);
+    reader.execute_batch("BEGIN; SELECT * FROM schedule").unwrap();
+    create("beside").ok();
+    let copy = format!("t.db.saved-{}", server.pid());
+    std::fs::remove_file(env.path("t.db-wal")).unwrap();
+    server.hears("this server stops");
+    wait_until("the copy", || env.path(&copy).exists());
+    assert_eq!(server.rest().0, Some(6));
+    let listed = env.json(&["--db", &copy, "schedule", "list"]);
+    let ids: Vec<_> = listed.as_array().unwrap().iter().map(|s| s["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["before", "beside"]);
+    drop(reader);
+}
