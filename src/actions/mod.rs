@@ -15,6 +15,7 @@ mod tcp;
 mod with_deadline;
 
 pub(crate) use control::{Control, StopKind};
+pub(crate) use secrets::Secrets;
 
 use std::ffi::OsString;
 use std::time::Duration;

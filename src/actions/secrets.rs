@@ -1,16 +1,31 @@
 //! Values that are read from the environment when a step runs, never stored, and masked in whatever is.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 
+use crate::error::{Error, Kind};
 use crate::machine;
 use crate::run::outcome::{ErrorType, Failure};
 use crate::run::probe::Http;
+use crate::run::sealed;
+
+/// The fewest characters of base64 that are masked as part of a secret.
+const LEAST_ENCODED: usize = 6;
+
+/// The variable that names the variables of a command that hold secrets, for the steps of its script.
+pub(super) const SECRETS: &str = "TEMPO_SECRETS";
 
 /// The secrets of one attempt, by what stands for them: `env:NAME`.
-pub(super) struct Secrets(BTreeMap<String, String>);
+pub(crate) struct Secrets(BTreeMap<String, String>);
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
 
 impl Secrets {
     /// Reads every text that is `env:NAME`; `what` each is for is told where it is not set.
@@ -56,6 +71,59 @@ impl Secrets {
         Ok(secrets)
     }
 
+    /// Those that the script of this process was given.
+    ///
+    /// # Errors
+    /// `Usage` when one is not UTF-8.
+    pub(crate) fn of_script() -> Result<Self, Error> {
+        let mut known = BTreeMap::new();
+        let names = machine::environment(SECRETS)?.unwrap_or_default();
+        for name in names.split(',').filter(|name| !name.is_empty()) {
+            if let Some(value) = machine::environment(name)? {
+                known.insert(format!("env:{name}"), value);
+            }
+        }
+        Ok(Self(known))
+    }
+
+    /// Whether a text contains one of the values.
+    pub(crate) fn are_in(&self, text: &str) -> bool {
+        self.values().iter().any(|value| text.contains(value))
+    }
+
+    /// Output as it is stored: with a name in place of each value.
+    pub(crate) fn seal(&self, output: &[u8]) -> Vec<u8> {
+        sealed::seal(output, &self.sealable())
+    }
+
+    /// Output as it was before it was stored.
+    ///
+    /// # Errors
+    /// `Failed` when a secret in it is not set any more.
+    pub(crate) fn open(&self, output: &[u8]) -> Result<Vec<u8>, Error> {
+        let known = self.sealable();
+        let value_of = |name: &str| known.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone());
+        sealed::open(output, value_of).map_err(|name| {
+            let name = name.rsplit(':').next().unwrap_or_default();
+            Error::new(
+                Kind::Failed,
+                format_args!("the stored output contains the secret `{name}`, which this command does not have any more"),
+            )
+            .hint(format_args!(
+                "Give the step `{name} = \"env:…\"` again, as it had when the output was stored."
+            ))
+        })
+    }
+
+    fn sealable(&self) -> Vec<(String, Vec<u8>)> {
+        let plain = self.0.iter().map(|(name, value)| (name.clone(), value.clone().into_bytes()));
+        let encoded = self.0.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| {
+            let name = name.trim_start_matches("env:");
+            (format!("base64:{name}"), STANDARD.encode(value).into_bytes())
+        });
+        plain.chain(encoded).collect()
+    }
+
     /// The values, the longest first: one may be part of another.
     fn values(&self) -> Vec<&str> {
         let mut values: Vec<&str> = self.0.values().map(String::as_str).filter(|s| !s.is_empty()).collect();
@@ -74,7 +142,7 @@ impl Secrets {
             .0
             .values()
             .filter(|s| !s.is_empty())
-            .map(|s| STANDARD.encode(s).into_bytes());
+            .flat_map(|s| encodings(s).into_iter().chain(escaped(s)));
         let plain = self.values().into_iter().map(|s| s.as_bytes().to_vec());
         let secrets: Vec<Vec<u8>> = plain.chain(encoded).collect();
         let mut begins = [false; 256];
@@ -91,7 +159,7 @@ impl Secrets {
     }
 
     /// A text without the values, nor what base64 makes of them.
-    pub(super) fn masked_text(&self, text: &str) -> String {
+    pub(crate) fn masked_text(&self, text: &str) -> String {
         let mut clean = Vec::new();
         let mut masker = self.masker();
         masker.mask(text.as_bytes(), |bytes| clean.extend(bytes));
@@ -103,6 +171,41 @@ impl Secrets {
     pub(super) fn of_values<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
         Self(values.into_iter().map(|v| (v.to_owned(), v.to_owned())).collect())
     }
+}
+
+/// How a value is written where some characters are escaped: in JSON, in Rust's own notation, in URLs.
+fn escaped(value: &str) -> Vec<Vec<u8>> {
+    let json = serde_json::to_string(value).unwrap_or_default();
+    let json = json.trim_start_matches('"').strip_suffix('"').unwrap_or_default().to_owned();
+    let in_query = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
+    let in_path = percent_encoding::utf8_percent_encode(value, percent_encoding::CONTROLS);
+    let in_path = in_path
+        .to_string()
+        .replace('"', "%22")
+        .replace(' ', "%20")
+        .replace('<', "%3C")
+        .replace('>', "%3E");
+    let everywhere = percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC).to_string();
+    let all = [json, value.escape_debug().to_string(), in_query, in_path, everywhere];
+    all.into_iter().filter(|text| text != value).map(String::into_bytes).collect()
+}
+
+/// What base64 makes of a value in either alphabet: alone, and inside of a longer text, where the bytes beside it change the characters at its ends.
+fn encodings(value: &str) -> Vec<Vec<u8>> {
+    let alone = STANDARD.encode(value).into_bytes();
+    let inside = (0..3).flat_map(|before| {
+        let bytes = [&[0; 2][..before], value.as_bytes()].concat();
+        // Six bits a character: these are those of the value alone.
+        let (first, end) = ((before * 8).div_ceil(6), bytes.len() * 8 / 6);
+        let part = move |text: String| text.as_bytes().get(first..end).map(<[u8]>::to_vec);
+        [part(STANDARD.encode(&bytes)), part(URL_SAFE.encode(&bytes))]
+    });
+    // A short part occurs by chance.
+    let inside = inside.flatten().filter(|part| part.len() >= LEAST_ENCODED);
+    let mut all: Vec<Vec<u8>> = std::iter::once(alone).chain(inside).collect();
+    all.sort();
+    all.dedup();
+    all
 }
 
 /// What stands in the place of a secret.

@@ -4,10 +4,11 @@ use std::ffi::OsString;
 use std::io::{PipeReader, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, ChildStdin, Stdio};
+use std::sync::mpsc::{Sender, channel};
 
 use super::Task;
-use super::secrets::Secrets;
+use super::secrets::{SECRETS, Secrets};
 use super::shortage::{Shortage, Trouble};
 use crate::machine::{self, User};
 use crate::run::outcome::{ErrorType, Failure};
@@ -72,6 +73,11 @@ pub(super) fn spawn(
         .envs(task.environment.iter().map(|(k, v)| (k, v)))
         .envs(command.env.iter().map(|(key, value)| (key, secrets.revealed(value))))
         .stdout(writer.try_clone().map_err(pipe)?);
+    let secret = command.env.iter().filter(|(_, value)| value.starts_with("env:"));
+    let secret: Vec<&str> = secret.map(|(name, _)| name.as_str()).collect();
+    if !secret.is_empty() {
+        process.env(SECRETS, secret.join(","));
+    }
     match caller {
         // Its steps are not those of a script that this server may have been started by.
         Caller::Server => process
@@ -98,6 +104,11 @@ pub(super) fn spawn(
         process.envs(own.into_iter().filter(|(name, _)| !command.env.contains_key(*name)));
         becomes = Some(user);
     }
+    let long = command.stdin.clone().filter(|text| text.len() >= PIPE);
+    let feeder = long
+        .map(feeder)
+        .transpose()
+        .map_err(|e| unless_short(e, "cannot start a thread"))?;
     let spawned = match &becomes {
         Some(user) => user.do_as(|| process.spawn()),
         None => process.spawn(),
@@ -105,14 +116,23 @@ pub(super) fn spawn(
     let mut child = spawned.map_err(|e| unless_short(e, &format!("cannot start `{program}` in `{}`", folder_of(command))))?;
     // The parent's copies of the writing end go with `process`, so that the pipe ends when the last child lets go of it.
     drop(process);
-    if let (Some(text), Some(mut stdin)) = (command.stdin.clone(), child.stdin.take()) {
-        if text.len() < PIPE {
-            let _ = stdin.write_all(text.as_bytes());
-        } else {
-            std::thread::spawn(move || stdin.write_all(text.as_bytes()));
+    let stdin = child.stdin.take();
+    if let (Some(text), Some(mut stdin)) = (&command.stdin, stdin) {
+        match feeder {
+            // What it does not read is not written.
+            Some(feeder) => drop(feeder.send(stdin)),
+            None => drop(stdin.write_all(text.as_bytes())),
         }
     }
     Ok((child, reader))
+}
+
+/// A thread that writes a text into a pipe once it has it: started before the command, which must not start where that is not possible.
+fn feeder(text: String) -> std::io::Result<Sender<ChildStdin>> {
+    let (sender, stdin) = channel::<ChildStdin>();
+    let write = move || stdin.recv().map(|mut stdin| stdin.write_all(text.as_bytes()));
+    std::thread::Builder::new().name("stdin".to_owned()).spawn(write)?;
+    Ok(sender)
 }
 
 /// The folder a command runs in: its own, or the server's.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::actions::{Control, PARENT, StopKind, Task, perform_in_script};
+use crate::actions::{Control, PARENT, Secrets, StopKind, Task, perform_in_script};
 use crate::clock::{Clock, Wakeup};
 use crate::error::{Error, Kind};
 use crate::machine::{self, Process, ProcessTree};
@@ -71,6 +71,7 @@ pub(crate) struct Caller {
     step: String,
     attempt: u32,
     parent: Option<String>,
+    secrets: Arc<Secrets>,
 }
 
 impl Caller {
@@ -82,12 +83,14 @@ impl Caller {
         let (run_id, step) = (machine::environment("TEMPO_RUN_ID")?, machine::environment("TEMPO_STEP")?);
         let attempt = machine::environment("TEMPO_ATTEMPT")?;
         let parent = machine::environment(PARENT)?;
+        let secrets = Arc::new(Secrets::of_script()?);
         let found = || {
             Some(Self {
                 run_id: run_id?,
                 step: step?,
                 attempt: attempt?.parse().ok()?,
                 parent,
+                secrets,
             })
         };
         found().ok_or_else(|| {
@@ -146,6 +149,14 @@ impl Caller {
         .hint("End these processes, then run the step again."))
     }
 
+    fn refuse_secret_name(&self, name: &StepName) -> Result<(), Error> {
+        if !self.secrets.are_in(name.as_str()) {
+            return Ok(());
+        }
+        Err(Error::new(Kind::Usage, "the name of the step contains a secret")
+            .hint("Names are stored and shown: use one that says what the step does."))
+    }
+
     fn new_step<'a>(
         &'a self,
         run: &OpenRun,
@@ -200,11 +211,12 @@ pub(crate) fn perform(
     (step, command): (&Step, &Command),
     told: impl Fn(&AttemptResult, &Failure, Option<Duration>),
 ) -> Result<Vec<u8>, Error> {
+    caller.refuse_secret_name(&step.name)?;
     let mut progress = Progress::default();
     loop {
         let now = clock.now();
         let (id, number) = match take(store, caller, step, command, now)? {
-            Claim::Done(stdout) => return Ok(stdout),
+            Claim::Done(stdout) => return caller.secrets.open(&stdout),
             Claim::Attempt { step, number } => (step, number),
             Claim::LeftBehind { step: id, number } => {
                 caller.end_left_behind(&step.name)?;
@@ -214,13 +226,16 @@ pub(crate) fn perform(
         };
         progress.attempts += 1;
         progress.step_started.get_or_insert(now);
-        let result = interrupt.judged(attempt(
+        let mut result = interrupt.judged(attempt(
             (step, command),
             &caller.marks(&step.name),
             &progress,
             &interrupt.control,
             now,
         ));
+        if let Ending::Failed(failure) = &mut result.ending {
+            failure.message = caller.secrets.masked_text(&failure.message);
+        }
         let ended = clock.now();
         store.write(|w| {
             // Once more: what nobody waits for any more is not to be remembered.
@@ -229,7 +244,7 @@ pub(crate) fn perform(
             match &result.ending {
                 Ending::Ok => {
                     w.note_progress_of_script(run.row.key)?;
-                    w.close_script_step(id, &result.output, ended)
+                    w.close_script_step(id, &caller.secrets.seal(&result.output), ended)
                 }
                 Ending::Failed(_) | Ending::Canceled | Ending::Terminated | Ending::Lost => Ok(()),
             }
@@ -254,8 +269,10 @@ pub(crate) fn perform(
 
 /// Asks the file what there is to do, and records that an attempt begins.
 fn take(store: &mut Store, caller: &Caller, step: &Step, command: &Command, now: DateTime<Utc>) -> Result<Claim, Error> {
-    let work = serde_json::to_string(&command.argv)
-        .map_err(|e| Error::new(Kind::System, "cannot write the command as JSON").because(e))?;
+    // Before JSON escapes any of it.
+    let argv: Vec<String> = command.argv.iter().map(|part| caller.secrets.masked_text(part)).collect();
+    let work =
+        serde_json::to_string(&argv).map_err(|e| Error::new(Kind::System, "cannot write the command as JSON").because(e))?;
     let this = Process::this()?;
     store.write(|w| {
         let run = caller.run(w)?;
@@ -314,6 +331,7 @@ pub(crate) fn sleep(
     name: &StepName,
     span: Duration,
 ) -> Result<(), Error> {
+    caller.refuse_secret_name(name)?;
     let work = crate::spec::text::duration_text(span);
     let now = clock.now();
     let new_wake = TimeDelta::from_std(span)

@@ -6,6 +6,7 @@ mod change;
 pub mod outcome;
 pub mod probe;
 pub mod retry;
+pub mod sealed;
 pub mod step;
 pub mod step_text;
 

@@ -9,6 +9,7 @@ use super::{Read, Write};
 use crate::error::Error;
 use crate::machine::Process;
 use crate::run::outcome::{AttemptResult, Ending};
+use crate::run::sealed;
 
 /// A step of a script.
 #[derive(Debug, Clone)]
@@ -87,7 +88,8 @@ impl Read<'_> {
             let output = step
                 .stdout
                 .clone()
-                .filter(|o| !o.is_empty() && outcome.as_deref() == Some("ok"));
+                .filter(|o| !o.is_empty() && outcome.as_deref() == Some("ok"))
+                .map(|o| sealed::hide(&o));
             Ok(AttemptRow {
                 position: step.position,
                 number: r.get("number")?,

@@ -306,3 +306,58 @@ fn a_step_over_its_time_is_ended_with_those_in_a_session_of_their_own() {
     let away = env.lines("away", 1).remove(0);
     assert!(!is_alive(&away));
 }
+
+#[test]
+fn a_secret_is_neither_stored_nor_shown_by_the_steps_of_a_script_and_comes_back_from_them_unchanged() {
+    const SECRET: &str = "TOP-secret\"99";
+    let env = Env::new();
+    let script = "shown=$(tempo step show -- sh -c 'echo \"$TOKEN\"; printf %s \"$TOKEN\" | base64')\n\
+        expected=$(echo \"$TOKEN\"; printf %s \"$TOKEN\" | base64)\n\
+        test \"$shown\" = \"$expected\" && echo same >> log\n\
+        tempo step argument -- echo \"$TOKEN\"\n\
+        tempo step fails -- sh -c 'exit 3' \"$TOKEN\"\n\
+        tempo step missing -- \"/no/$TOKEN\"\n\
+        tempo step \"n-$OTHER\" -- true\n\
+        echo \"$TOKEN\" | base64; printf %s \"user:$TOKEN\" | base64\n\
+        test -e again || { touch again; exit 1; }\n";
+    let steps =
+        format!("[[step]]\nname = \"s\"\nshell = '''{script}'''\nenv = {{ TOKEN = \"env:SEC\", OTHER = \"env:OTHER\" }}\n");
+    std::fs::write(env.path("s.toml"), steps).unwrap();
+    let bin = std::path::Path::new(env!("CARGO_BIN_EXE_tempo")).parent().unwrap();
+    let tempo = |args: &[&str]| {
+        let path = format!("{}:/usr/bin:/bin", bin.display());
+        env.command(args)
+            .env("SEC", SECRET)
+            .env("OTHER", "other-secret")
+            .env("PATH", path)
+            .output()
+            .unwrap()
+    };
+    assert!(
+        tempo(&["workflow", "start", "--workflow-id", "w", "--steps", "s.toml"])
+            .status
+            .success()
+    );
+    assert_eq!(tempo(&["run", "--once"]).status.code(), Some(1));
+    assert!(tempo(&["workflow", "retry", "w"]).status.success());
+    assert_eq!(tempo(&["run", "--once"]).status.code(), Some(0));
+    assert_eq!(env.lines("log", 2), ["same", "same"]);
+    let described = env.tempo(&["-o", "json", "workflow", "describe", "w"]).ok();
+    assert!(described.contains("the name of the step contains a secret"), "{described}");
+    env.tempo(&["doctor", "--backup", "copy.db"]).ok();
+    let mut everything = described.into_bytes();
+    for file in std::fs::read_dir(env.path(".")).unwrap() {
+        let path = file.unwrap().path();
+        if !path.ends_with("s.toml") {
+            everything.extend(std::fs::read(path).unwrap_or_default());
+        }
+    }
+    let encoded = ["", "x", "xy"].map(|before| {
+        let text = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, format!("{before}{SECRET}"));
+        text[4..14].to_owned()
+    });
+    for leaked in ["TOP-secret", "other-secret"].iter().map(|s| (*s).to_owned()).chain(encoded) {
+        let found = everything.windows(leaked.len()).any(|w| w == leaked.as_bytes());
+        assert!(!found, "{leaked}");
+    }
+}
