@@ -141,16 +141,21 @@ fn wait(
         let _ = rustix::io::write(&*ring, &1_u64.to_ne_bytes());
     });
     rustix::io::ioctl_fionbio(&output, true)?;
-    let (mut timed_out, mut term_sent, mut killed, mut pipe_open) = (false, None::<Stopwatch>, false, true);
+    let (mut timed_out, mut term_sent, mut killed, mut pipe_open) = (false, None::<Stopwatch>, None::<Stopwatch>, true);
     loop {
         let until_kill = term_sent.map(|sent| GRACE.saturating_sub(sent.elapsed()));
         let until_deadline = time_left.filter(|_| !timed_out).map(|d| d.saturating_sub(watch.elapsed()));
-        let timeout = if killed { None } else { until_kill.or(until_deadline) };
+        let timeout = match killed {
+            Some(_) => Some(GRACE),
+            None => until_kill.or(until_deadline),
+        };
         let ready = wait_for(&exit, &bell, pipe_open.then_some(&output), timeout)?;
         if ready.pipe {
             pipe_open = kept.take_turn(&mut output);
         }
-        if ready.exit {
+        let survives = killed.is_some_and(|killed: Stopwatch| killed.elapsed() >= GRACE);
+        // A server that stops does not wait for what outlives SIGKILL.
+        if ready.exit || (survives && control.asked() == Some(StopKind::GiveUp)) {
             break;
         }
         let asked = control.asked();
@@ -159,10 +164,10 @@ fn wait(
         }
         timed_out |= asked.is_none() && time_left.is_some_and(|d| watch.elapsed() >= d);
         let at_once = asked >= Some(StopKind::Terminate);
-        if !killed && (at_once || term_sent.is_some_and(|sent| sent.elapsed() >= GRACE)) {
+        if killed.is_none() && (at_once || term_sent.is_some_and(|sent| sent.elapsed() >= GRACE)) {
             tree.signal(Signal::KILL);
-            killed = true;
-        } else if term_sent.is_none() && !killed && (asked.is_some() || timed_out) {
+            killed = Some(Stopwatch::start());
+        } else if term_sent.is_none() && killed.is_none() && (asked.is_some() || timed_out) {
             tree.signal(Signal::TERM);
             term_sent = Some(Stopwatch::start());
         }
@@ -172,7 +177,10 @@ fn wait(
         // All that it has started goes with it, also where it has obeyed itself; before `wait` lets go of the id.
         kill_all(tree, task, control);
     }
-    let status = child.wait()?;
+    let status = match stopped {
+        Some(StopKind::GiveUp) => child.try_wait()?.unwrap_or(ExitStatus::from_raw(Signal::KILL.as_raw())),
+        Some(StopKind::Cancel | StopKind::Terminate) | None => child.wait()?,
+    };
     if pipe_open {
         // A grandchild that keeps it open is not waited for.
         kept.take_rest(&mut output);

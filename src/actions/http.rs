@@ -241,7 +241,10 @@ fn trusted(file: &str) -> Result<RootCerts, Refusal> {
             message,
         })
     };
-    let pem = std::fs::read(file).map_err(|e| told(format!("cannot read the certificates in `{file}`: {e}")))?;
+    let pem = std::fs::read(file).map_err(|e| match Shortage::of(&e) {
+        Some(_) => Refusal::Request(e.into()),
+        None => told(format!("cannot read the certificates in `{file}`: {e}")),
+    })?;
     let certificates: Vec<_> = ureq::tls::parse_pem(&pem)
         .filter_map(|item| match item {
             Ok(PemItem::Certificate(certificate)) => Some(certificate),

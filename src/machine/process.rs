@@ -57,15 +57,19 @@ impl Process {
         Some(super::booted_at()? + since_boot)
     }
 
-    /// Whether it is still there, and more than a zombie.
+    /// Whether it is still running: not ended, and more than a zombie. Where the machine does not say, it is: nothing is started beside it then.
     #[must_use]
     pub fn is_there(&self) -> bool {
-        self.boot == boot_id() && stat(self.pid).is_some_and(|now| now.is_running && now.started == self.started)
+        self.boot == boot_id()
+            && match stat(self.pid) {
+                Ok(now) => now.is_some_and(|now| now.is_running && now.started == self.started),
+                Err(_) => true,
+            }
     }
 
-    /// Whether the process of that id is this one, be it a zombie.
-    fn is_as_known(&self) -> bool {
-        self.boot == boot_id() && stat(self.pid).is_some_and(|now| now.started == self.started)
+    /// Whether its id may still name the group that it led: an id is not given away while it names a group.
+    fn may_lead_group(&self) -> bool {
+        self.boot == boot_id() && matches!(stat(self.pid), Ok(now) if now.as_ref().is_none_or(|now| now.started == self.started))
     }
 
     /// The process `pid` as it is now, if there is one.
@@ -73,7 +77,7 @@ impl Process {
     pub fn known_as(pid: u32) -> Option<Self> {
         Some(Self {
             pid,
-            started: stat(pid)?.started,
+            started: stat(pid).ok()??.started,
             boot: boot_id(),
         })
     }
@@ -87,9 +91,19 @@ struct Stat {
     is_running: bool,
 }
 
-fn stat(pid: u32) -> Option<Stat> {
-    let text = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let text = String::from_utf8_lossy(&text);
+/// What the machine says about a process; none where there is no such process.
+fn stat(pid: u32) -> std::io::Result<Option<Stat>> {
+    use rustix::io::Errno;
+    match std::fs::read(format!("/proc/{pid}/stat")) {
+        Ok(text) => Ok(parse_stat(&text)),
+        // It ended before it was opened, or while it was read.
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound || Errno::from_io_error(&e) == Some(Errno::SRCH) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+fn parse_stat(text: &[u8]) -> Option<Stat> {
+    let text = String::from_utf8_lossy(text);
     // The name may hold anything, blanks and brackets included: the fields begin after the last bracket.
     let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
     Some(Stat {
@@ -117,8 +131,8 @@ pub fn exit_watch(pid: u32) -> std::io::Result<std::os::fd::OwnedFd> {
 pub struct ProcessTree {
     /// Entries of the environment (`NAME=value`), all of which a process must have.
     marks: Vec<String>,
-    /// The group that the first process leads, where it leads one.
-    group: Option<u32>,
+    /// The process that led its group, where there is one: its id is that of the group.
+    group: Option<Process>,
     /// Nothing that belongs to it is older, in the kernel's ticks since boot.
     oldest: i64,
     known: Vec<Process>,
@@ -129,7 +143,7 @@ impl ProcessTree {
     #[must_use]
     pub fn of_group(leader: u32, marks: Vec<String>) -> Self {
         let mut tree = Self::of_child(leader, marks);
-        tree.group = Some(leader);
+        tree.group = tree.known.first().cloned();
         tree
     }
 
@@ -148,28 +162,39 @@ impl ProcessTree {
     /// What an attempt has left behind whose server or script is dead; `leader` led its group.
     #[must_use]
     pub fn left_behind(leader: Option<&Process>, marks: Vec<String>) -> Self {
-        let leader = leader.filter(|process| process.is_as_known());
+        let leader = leader.filter(|process| process.may_lead_group());
         Self {
             marks,
-            group: leader.map(|process| process.pid),
+            group: leader.cloned(),
             oldest: leader.map_or(0, |process| process.started),
             known: leader.cloned().into_iter().collect(),
         }
     }
 
+    /// The id of its group, as long as that names no other.
+    fn group(&self) -> Option<u32> {
+        self.group
+            .as_ref()
+            .filter(|leader| leader.may_lead_group())
+            .map(|leader| leader.pid)
+    }
+
     /// Sends a signal to every process that is still there; how many there were.
     pub fn signal(&mut self, signal: Signal) -> usize {
         self.look();
-        if let Some(group) = self.group.and_then(pid_of) {
+        let group = self.group();
+        // Each process gets it once: a second SIGTERM would run a handler twice.
+        let outside = |process: &Process| match stat(process.pid) {
+            Ok(Some(now)) => now.started == process.started && group != Some(now.group),
+            Ok(None) | Err(_) => false,
+        };
+        let outside: Vec<u32> = self.known.iter().filter(|p| outside(p)).map(|p| p.pid).collect();
+        if let Some(group) = group.and_then(pid_of) {
             // In one call, so that none of its members can start another in between. That the group has gone is no error.
             let _ = rustix::process::kill_process_group(group, signal);
         }
-        for process in &self.known {
-            if let Some(pid) = pid_of(process.pid)
-                && process.is_as_known()
-            {
-                let _ = rustix::process::kill_process(pid, signal);
-            }
+        for pid in outside.into_iter().filter_map(pid_of) {
+            let _ = rustix::process::kill_process(pid, signal);
         }
         self.known.len()
     }
@@ -177,13 +202,15 @@ impl ProcessTree {
     /// Kills all of them and waits until they have ended: the ids of those that have not within five seconds.
     pub fn kill(&mut self) -> Vec<u32> {
         let watch = Stopwatch::start();
+        let mut wait = BETWEEN_LOOKS;
         loop {
             self.signal(Signal::KILL);
             let left = self.alive();
             if left.is_empty() || watch.elapsed() > KILL_PATIENCE {
                 return left;
             }
-            pause(BETWEEN_LOOKS);
+            pause(wait);
+            wait = (wait * 2).min(KILL_PATIENCE / 10);
         }
     }
 
@@ -198,12 +225,12 @@ impl ProcessTree {
         self.known.retain(Process::is_there);
         let mut found: HashSet<u32> = self.known.iter().map(|process| process.pid).collect();
         let above = ancestors();
+        let group = self.group();
         let others: Vec<(u32, Stat)> = processes()
-            .filter_map(|pid| Some((pid, stat(pid)?)))
+            .filter_map(|pid| Some((pid, stat(pid).ok()??)))
             .filter(|(pid, stat)| stat.is_running && stat.started >= self.oldest && !above.contains(pid))
             .collect();
-        let belongs =
-            |pid: u32, stat: &Stat| self.group == Some(stat.group) || (!self.marks.is_empty() && has_all(pid, &self.marks));
+        let belongs = |pid: u32, stat: &Stat| group == Some(stat.group) || (!self.marks.is_empty() && has_all(pid, &self.marks));
         let own = others
             .iter()
             .filter(|(pid, stat)| !found.contains(pid) && belongs(*pid, stat));
@@ -232,7 +259,7 @@ impl ProcessTree {
 /// This process and those that it descends from.
 fn ancestors() -> Vec<u32> {
     let mut above = vec![pid()];
-    while let Some(parent) = above.last().and_then(|pid| stat(*pid)).map(|stat| stat.parent)
+    while let Some(parent) = above.last().and_then(|pid| stat(*pid).ok()?).map(|stat| stat.parent)
         && !above.contains(&parent)
     {
         above.push(parent);

@@ -36,7 +36,10 @@ impl User {
     pub fn do_as<T: Send>(&self, work: impl FnOnce() -> std::io::Result<T> + Send) -> std::io::Result<T> {
         use rustix::thread::{Gid, Uid, set_thread_gid, set_thread_groups, set_thread_uid};
         // Where there is no list, their own group is all.
-        let listed = std::fs::read_to_string("/etc/group").unwrap_or_default();
+        let listed = match std::fs::read_to_string("/etc/group") {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
+            listed => listed?,
+        };
         let groups: Vec<Gid> = groups_of(&listed, &self.name, self.gid)
             .into_iter()
             .map(Gid::from_raw)

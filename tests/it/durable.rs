@@ -386,6 +386,23 @@ fn a_process_in_a_session_of_its_own_is_ended_before_its_step_is_tried_again() {
 }
 
 #[test]
+fn a_process_that_its_group_alone_leads_to_is_ended_although_its_leader_has_died() {
+    let env = Env::new();
+    let shell = "test -e go && exit 0; env -i sh -c 'echo $$ > away; exec sleep 300' & echo $$ > leader; sleep 300";
+    env.tempo(&["workflow", "start", "--workflow-id", "w", "--shell", shell]).ok();
+    let server = env.serve(&[]);
+    let (away, leader) = (env.lines("away", 1).remove(0), env.lines("leader", 1).remove(0));
+    server.kill();
+    let killed = std::process::Command::new("kill").args(["-9", &leader]).status().unwrap();
+    assert!(killed.success());
+    wait_until("the leader to go", || !is_alive(&leader));
+    assert!(is_alive(&away));
+    std::fs::write(env.path("go"), "").unwrap();
+    assert_eq!(env.serve(&["--once"]).rest().0, Some(0));
+    assert!(!is_alive(&away));
+}
+
+#[test]
 fn timeouts_and_cancels_reach_a_process_in_a_session_of_its_own() {
     let env = Env::new();
     let shell = "setsid sh -c 'trap \"\" TERM; echo $$ >> away; while :; do sleep 1; done' & sleep 300";
