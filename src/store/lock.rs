@@ -41,7 +41,19 @@ fn open(path: &Path) -> std::io::Result<File> {
         .create(true)
         .truncate(false)
         .mode(0o600)
+        .custom_flags(SAFE)
         .open(path)
+        .and_then(regular)
+}
+
+/// Neither another file through a symbolic link, nor the end of a pipe that never comes.
+const SAFE: i32 = (rustix::fs::OFlags::NOFOLLOW.bits() | rustix::fs::OFlags::NONBLOCK.bits()).cast_signed();
+
+fn regular(file: File) -> std::io::Result<File> {
+    if file.metadata()?.is_file() {
+        return Ok(file);
+    }
+    Err(std::io::Error::other("it is not a regular file"))
 }
 
 /// Locks a file; a command that asks whether a server is up holds the lock for a moment.
@@ -147,11 +159,10 @@ fn read_holder(file: &mut File) -> Option<Holder> {
 }
 
 fn holder(database: &Path) -> Option<Holder> {
+    use std::os::unix::fs::OpenOptionsExt as _;
     let path = lock_path(database);
-    let Some(mut file) = File::open(&path)
-        .ok()
-        .filter(|file| file.metadata().is_ok_and(|m| m.is_file()))
-    else {
+    let opened = File::options().read(true).custom_flags(SAFE).open(&path);
+    let Ok(mut file) = opened.and_then(regular) else {
         return holder_of_database(database);
     };
     if rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared).is_ok() {

@@ -461,6 +461,24 @@ fn a_server_whose_lock_file_is_removed_keeps_its_lock_and_its_steps() {
     server.hears("t.db.lock` was deleted or replaced; written again");
     assert_eq!(env.json(&["status"])["pid"], server.pid());
     assert!(is_alive(&pid), "its step goes on");
+    // Neither a link nor a pipe in its place is followed or waited for.
+    std::fs::write(env.path("other"), "mine").unwrap();
+    server.signal("STOP");
+    std::fs::remove_file(env.path("t.db.lock")).unwrap();
+    std::os::unix::fs::symlink(env.path("other"), env.path("t.db.lock")).unwrap();
+    let second = env.tempo(&["run", "--for", "1s"]);
+    assert!(matches!(second.code, Some(4 | 6)), "{second:?}");
+    assert_eq!(std::fs::read_to_string(env.path("other")).unwrap(), "mine");
+    std::fs::remove_file(env.path("t.db.lock")).unwrap();
+    assert!(
+        std::process::Command::new("mkfifo")
+            .arg(env.path("t.db.lock"))
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert_eq!(env.json(&["status"])["pid"], server.pid());
+    server.signal("CONT");
     // In its place stands a folder, which cannot be written again: who serves is known by the lock on the database itself.
     std::fs::remove_file(env.path("t.db.lock")).unwrap();
     std::fs::create_dir(env.path("t.db.lock")).unwrap();
