@@ -304,6 +304,17 @@ thread_local! {
     static PATIENCE: Cell<Duration> = const { Cell::new(BUSY_DEADLINE) };
 }
 
+/// Longer from try to try: dozens of processes that ask ten thousand times a second leave the one that writes no processor. Spread by process, so that
+/// they do not ask at the same moments.
+fn busy_pause(tries: i32) -> Duration {
+    let pause = match tries {
+        ..50 => return BUSY_PAUSE,
+        50..100 => BUSY_PAUSE * 10,
+        _ => BUSY_PAUSE * 40,
+    };
+    pause + pause * (machine::pid() % 8) / 8
+}
+
 /// SQLite asks again and again while another process writes; `tries` starts at 0 for each wait.
 fn wait_for_turn(tries: i32) -> bool {
     WAITING_SINCE.with(|since| {
@@ -312,7 +323,7 @@ fn wait_for_turn(tries: i32) -> bool {
         }
         let over = since.get().is_some_and(|s| s.elapsed() > PATIENCE.get());
         if !over {
-            pause(BUSY_PAUSE);
+            pause(busy_pause(tries));
         }
         !over
     })
