@@ -33,7 +33,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let schedules = store.read(|r| ops::export(r, &args.id))?;
     if args.crontab {
         let exported = export::crontab(&schedules, machine::environment("HOME")?.as_deref());
-        context.ui.raw(exported.text.as_bytes())?;
+        context.ui.output(exported.text.as_bytes())?;
         for (id, what) in &exported.lost {
             context.ui.say(&format!("note: {id}: a crontab cannot say this: {what}"));
         }
@@ -46,7 +46,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         schedule: texts.collect(),
     };
     if context.ui.is_text() {
-        context.ui.raw(schedule_text::toml(&file)?.as_bytes())
+        context.ui.output(schedule_text::toml(&file)?.as_bytes())
     } else {
         context.ui.json(&file)
     }

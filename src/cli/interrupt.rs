@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use crate::engine::script::Interrupt;
@@ -13,6 +13,12 @@ pub(super) const SIGNALS: [i32; 3] = [SIGHUP, SIGINT, SIGTERM];
 
 fn failed(e: std::io::Error) -> Error {
     Error::new(Kind::System, "cannot watch for signals").because(e)
+}
+
+/// Makes a write beyond `ulimit -f` an error of that write, not the end of the process.
+pub(super) fn survive_file_size_limit() {
+    // Where it cannot be caught, it ends the process as it would have.
+    let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
 }
 
 /// Signals that do not end this process from now on, but wait to be heard.

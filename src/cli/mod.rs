@@ -182,6 +182,7 @@ pub(crate) fn main() -> ExitCode {
         zones: ZoneInfo::of_machine(),
         clock: SystemClock,
     };
+    interrupt::survive_file_size_limit();
     match perform(&context, cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {

@@ -17,7 +17,7 @@ use super::ticker::Ticker;
 use super::zones::ZoneWatch;
 use super::{AFTER_TROUBLE, Event, Settings, Until, prune, recovery, zones};
 use crate::actions::Actions;
-use crate::clock::{Clock, Wakeup};
+use crate::clock::{Clock, Stopwatch, Wakeup};
 use crate::error::{Error, Kind};
 use crate::machine;
 use crate::schedule::MAX_BUFFER;
@@ -220,6 +220,7 @@ fn serve(mut ticker: Ticker, own: &ServerLock) {
     let mut zones = ZoneWatch::default();
     let (mut quiet, mut coming) = (Quiet::default(), None);
     let mut look_at_zones = shared.started;
+    let serving = Stopwatch::start();
     while !shared.draining.load(Ordering::SeqCst) {
         if let Some(path) = ticker.reader().displaced() {
             // What is done from now on nobody would find: nothing more is.
@@ -239,7 +240,7 @@ fn serve(mut ticker: Ticker, own: &ServerLock) {
         if version != seen || next.is_some_and(|at| at <= now) {
             seen = version;
             match ticker.tick(now) {
-                Ok(progress) if progress.more && !is_over(&shared, now, true) => continue,
+                Ok(progress) if progress.more && !is_over(&shared, serving, true) => continue,
                 // What is due after the horizon is not for this server.
                 Ok(progress) => {
                     next = progress.next.filter(|at| *at <= shared.horizon());
@@ -266,7 +267,7 @@ fn serve(mut ticker: Ticker, own: &ServerLock) {
             shared.start_worker();
         }
         let is_behind = next.is_some_and(|at| at <= now);
-        if is_over(&shared, now, is_behind) {
+        if is_over(&shared, serving, is_behind) {
             break;
         }
         // Only beside a backfill does it have to wake more often than something comes due.
@@ -292,11 +293,11 @@ fn serve(mut ticker: Ticker, own: &ServerLock) {
 }
 
 /// Whether a server that does not serve until it is told has done what it was for.
-fn is_over(shared: &Shared, now: DateTime<Utc>, is_behind: bool) -> bool {
+fn is_over(shared: &Shared, serving: Stopwatch, is_behind: bool) -> bool {
     match shared.settings.until {
         Until::Told => false,
         // Whatever is left is left to the next server.
-        Until::For(span) => TimeDelta::from_std(span).is_ok_and(|span| now - shared.started >= span),
+        Until::For(span) => serving.elapsed() >= span,
         Until::Done => !is_behind && shared.queue.is_empty(),
     }
 }
@@ -309,12 +310,10 @@ fn drain(shared: &Arc<Shared>) {
     if running > 0 {
         shared.tell(Event::Draining { running });
     }
-    let deadline = TimeDelta::from_std(shared.settings.drain_timeout)
-        .ok()
-        .map(|d| shared.clock.now() + d);
+    let draining = Stopwatch::start();
     let mut given_up = false;
     while !shared.queue.is_deserted() {
-        let over = shared.hurry.load(Ordering::SeqCst) || deadline.is_some_and(|d| shared.clock.now() >= d);
+        let over = shared.hurry.load(Ordering::SeqCst) || draining.elapsed() >= shared.settings.drain_timeout;
         if over && !given_up {
             given_up = true;
             shared.hurry.store(true, Ordering::SeqCst);

@@ -38,7 +38,7 @@ fn case(step: &StepView, view: &RunView) -> TestCase {
         StepOutcome::NotReached => TestCaseStatus::skipped(),
         StepOutcome::Failed => {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-            status.set_message(result.strip_prefix("incident: ").unwrap_or(result));
+            status.set_message(xml_text(result.strip_prefix("incident: ").unwrap_or(result)));
             let last = step.attempts.last().and_then(|a| a.error_type.as_deref());
             if let Some(error_type) = if step.result.is_some() { last } else { cut } {
                 status.set_type(error_type);
@@ -50,7 +50,12 @@ fn case(step: &StepView, view: &RunView) -> TestCase {
     case.set_classname(view.workflow_id.clone());
     case.set_time(Duration::from_millis(elapsed_ms(step)));
     if let Some(output) = step.attempts.last().and_then(|a| a.output.as_deref()) {
-        case.set_system_out(output);
+        case.set_system_out(xml_text(output));
     }
     case
+}
+
+/// Text without the two characters that XML has no way to write and that the writer lets through.
+fn xml_text(text: &str) -> String {
+    text.replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")
 }
