@@ -1,4 +1,5 @@
-//! Advances one run: applies and records an event, starts the next attempt and, when the run closes, decides its schedule, in the caller's transaction.
+//! Advances one run: applies and records an event, starts the next attempt and, when the run closes, decides its schedule. Works in the
+//! caller's transaction.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Prunes history in small batches beside everything else, so that no tick waits for it.
+//! Prunes history in small batches alongside other work, so that no tick waits for it.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 /// How long before a due time a quiet moment begins, and how long after it ends.
 const BEFORE: TimeDelta = TimeDelta::milliseconds(15);
 const AFTER: TimeDelta = TimeDelta::milliseconds(10);
-/// Minimum time between quiet moments, so that a backfill makes progress however often runs come due.
+/// Minimum time between quiet moments, so that a backfill makes progress however often something comes due.
 const BETWEEN: TimeDelta = TimeDelta::milliseconds(100);
 
 /// Decides whether it is quiet.

@@ -1,4 +1,4 @@
-//! Ready runs, in the order in which workers take them: schedules take turns, the oldest run of each first, and backfilled runs come after all others.
+//! Ready runs, in the order in which workers take them: schedules take turns, the oldest run of each first; backfilled runs come after all others.
 
 use std::collections::{HashMap, VecDeque};
 

@@ -24,13 +24,14 @@ use crate::store::{LostAttempt, Store};
 /// How often processes that outlive SIGKILL are checked.
 const CHECK_EVERY: Duration = Duration::from_millis(200);
 
-/// An attempt that stays open because one of its processes has outlived SIGKILL: its step must not be retried beside it.
+/// An attempt that stays open because processes of it have outlived SIGKILL: its step must not be retried until they end.
 pub(super) struct Survived {
     attempt: LostAttempt,
     tree: ProcessTree,
 }
 
-/// Closes all lost attempts in one transaction; the runs stay open at their current step. Returns the events, and the attempts that cannot be closed yet.
+/// Closes all lost attempts in one transaction; the runs stay open at their current step. Returns the events, and the attempts that cannot be
+/// closed yet.
 pub(super) fn recover(store: &mut Store, catalog: &Catalog, now: DateTime<Utc>) -> Result<(Vec<Event>, Vec<Survived>), Error> {
     // Starts that a closed run makes possible are left to the ticker: at any instant, closes come first.
     let terms = Terms {
@@ -91,7 +92,8 @@ fn left_behind(lost: &LostAttempt, step: &str, alive: &mut Option<HashSet<String
     may_be_there.then(|| ProcessTree::left_behind(leader, marks(&lost.run, step)))
 }
 
-/// Starts a thread that waits for processes that have outlived SIGKILL, and closes each attempt once its last process has ended, until the server drains.
+/// Starts a thread that waits for processes that have outlived SIGKILL, and closes each attempt once its last process has
+/// ended, until the server drains.
 pub(super) fn wait_for_survivors(shared: &Arc<Shared>, survived: Vec<Survived>) -> Result<(), Error> {
     if survived.is_empty() {
         return Ok(());

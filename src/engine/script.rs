@@ -1,4 +1,4 @@
-//! Durable scripts: a step that a running command calls is performed once, and its result is recorded. This runs in a process of the script, beside the
+//! Durable scripts: a step that a running command calls is performed once, and its result is recorded. Runs in a process of the script, not in the
 //! server, and uses only the database.
 
 use std::sync::Arc;
@@ -129,7 +129,7 @@ impl Caller {
         vec![format!("TEMPO_RUN_ID={}", self.run_id), format!("{PARENT}={step}")]
     }
 
-    /// Ends the processes that a killed `tempo step` left behind; they would run beside the next attempt.
+    /// Ends the processes that a killed `tempo step` left behind; they would run alongside the next attempt.
     ///
     /// # Errors
     /// `System` when a process outlives SIGKILL.
@@ -196,12 +196,12 @@ enum Claim {
     LeftBehind { step: i64, number: u32 },
 }
 
-/// Performs a step once and returns its stdout, new or recorded. Failed attempts are retried by the step's policy; `on_failure` is called for each, with
-/// the wait before the next one.
+/// Performs a step once and returns its stdout, new or recorded. Failed attempts are retried by the step's policy; `on_failure` is called for each,
+/// with the wait before the next one.
 ///
 /// # Errors
-/// `Failed` when the step failed for good, which is not recorded; `Interrupted`; `Conflict` when the caller's attempt has ended, another process is running
-/// the step, or its name is recorded with another command.
+/// `Failed` when the step failed for good, which is not recorded; `Interrupted`; `Conflict` when the caller's attempt has ended, another process is
+/// running the step, or its name is recorded with another command.
 pub(crate) fn perform(
     store: &mut Store,
     (clock, interrupt): (&dyn Clock, &Interrupt),

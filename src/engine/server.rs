@@ -29,11 +29,12 @@ const CHECK_EVERY: TimeDelta = TimeDelta::milliseconds(75);
 
 /// Maximum number of files that a worker has open at once: the pipes of a command that is being started, and the descriptors it waits on.
 const FILES_PER_WORKER: u64 = 8;
-/// Files open besides those of workers: two connections to the database, locks, the log, and some to spare.
+/// Number of other open files: two connections to the database, locks, the log, and some to spare.
 const OTHER_FILES: u64 = 32;
 
-/// Number of threads and processes that a worker needs: its own thread, and a command with a child; and those needed besides.
+/// Number of threads and processes that a worker needs: its own thread, and a command with a child.
 const THREADS_PER_WORKER: u64 = 3;
+/// Number of other threads.
 const OTHER_THREADS: u64 = 4;
 
 /// A running server.
