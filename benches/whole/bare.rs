@@ -1,4 +1,4 @@
-//! What the machine can do with no engine in between: syncs, spawns, requests, and all of it in a bare pipeline.
+//! Baselines of the machine without the engine: syncs, spawns, requests, and a bare pipeline that combines them.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -17,16 +17,16 @@ const SCHEMA: [&str; 3] = [
     include_str!("../../src/store/version3.sql"),
 ];
 
-/// How long it takes to overwrite a page and sync it, the median of many.
+/// The median time to overwrite a page and sync it, in milliseconds.
 pub(crate) fn sync_ms(folder: &Path) -> f64 {
     let path = folder.join("sync");
-    let mut file = File::create(&path).expect("a file can be made");
-    file.write_all(&vec![0; 65536]).expect("it can be written");
+    let mut file = File::create(&path).expect("a file can be created");
+    file.write_all(&vec![0; 65536]).expect("the file can be written");
     let mut times: Vec<f64> = (0..300)
         .map(|i| {
             let watch = Stopwatch::start();
-            std::os::unix::fs::FileExt::write_at(&file, &[1; 4096], i % 16 * 4096).expect("it can be written");
-            file.sync_data().expect("it can be synced");
+            std::os::unix::fs::FileExt::write_at(&file, &[1; 4096], i % 16 * 4096).expect("the file can be written");
+            file.sync_data().expect("the file can be synced");
             watch.elapsed().as_secs_f64() * 1000.0
         })
         .collect();
@@ -34,15 +34,15 @@ pub(crate) fn sync_ms(folder: &Path) -> f64 {
     crate::support::percentile(&times, 0.5)
 }
 
-/// How many programs are spawned and waited for in a second, by so many threads.
+/// Number of processes spawned and waited for per second, by `threads` threads.
 pub(crate) fn spawns_per_second(program: &str, count: usize, threads: usize) -> f64 {
     per_second(count, threads, |_| {
-        let done = Command::new(program).stdin(Stdio::null()).stdout(Stdio::null()).status();
-        assert!(done.expect("it starts").success());
+        let status = Command::new(program).stdin(Stdio::null()).stdout(Stdio::null()).status();
+        assert!(status.expect("the program starts").success());
     })
 }
 
-/// How many requests are made in a second, each on a connection of its own, by so many threads.
+/// Number of requests made per second, each on a new connection, by `threads` threads.
 pub(crate) fn requests_per_second(url: &str, count: usize, threads: usize) -> f64 {
     let agents = Mutex::new(Vec::new());
     per_second(count, threads, |_| {
@@ -52,7 +52,7 @@ pub(crate) fn requests_per_second(url: &str, count: usize, threads: usize) -> f6
     })
 }
 
-/// As tempo's own: each request on a connection of its own, with small buffers.
+/// An agent configured as tempo's own: a new connection for each request, and small buffers.
 fn agent() -> Agent {
     let config = Agent::config_builder()
         .max_idle_connections(0)
@@ -62,11 +62,11 @@ fn agent() -> Agent {
 }
 
 fn get(agent: &Agent, url: &str) {
-    let answer = agent.get(url).call().expect("the server answers");
-    assert_eq!(answer.into_body().read_to_string().expect("it has a body"), "ok");
+    let response = agent.get(url).call().expect("the server answers");
+    assert_eq!(response.into_body().read_to_string().expect("the response has a body"), "ok");
 }
 
-fn per_second(count: usize, threads: usize, once: impl Fn(usize) + Sync) -> f64 {
+fn per_second(count: usize, threads: usize, call: impl Fn(usize) + Sync) -> f64 {
     let next = std::sync::atomic::AtomicUsize::new(0);
     let watch = Stopwatch::start();
     std::thread::scope(|s| {
@@ -77,7 +77,7 @@ fn per_second(count: usize, threads: usize, once: impl Fn(usize) + Sync) -> f64 
                     if i >= count {
                         break;
                     }
-                    once(i);
+                    call(i);
                 }
             });
         }
@@ -89,60 +89,60 @@ fn per_second(count: usize, threads: usize, once: impl Fn(usize) + Sync) -> f64 
 
 type Change = Box<dyn FnOnce(&Connection) + Send>;
 
-/// One thread that commits for all: what waits, in one transaction.
+/// Commits the changes of all threads, those that are waiting in one transaction.
 fn write_groups(connection: &Connection, changes: &Receiver<(Change, SyncSender<()>)>) {
     while let Ok(first) = changes.recv() {
         let group: Vec<_> = std::iter::once(first).chain(changes.try_iter()).collect();
-        connection.execute_batch("BEGIN IMMEDIATE").expect("it begins");
-        let waiting: Vec<_> = group
+        connection.execute_batch("BEGIN IMMEDIATE").expect("the transaction begins");
+        let replies: Vec<_> = group
             .into_iter()
             .map(|(change, reply)| {
                 change(connection);
                 reply
             })
             .collect();
-        connection.execute_batch("COMMIT").expect("it commits");
-        for reply in waiting {
+        connection.execute_batch("COMMIT").expect("the transaction commits");
+        for reply in replies {
             let _ = reply.send(());
         }
     }
 }
 
-/// Runs of three requests each, with the rows that the engine writes of them, by so many threads and one that commits: runs in a second.
+/// Number of runs per second, each of three requests and the rows that the engine writes for them, by `threads` threads and one that commits.
 pub(crate) fn pipeline(folder: &Path, url: &str, runs: usize, threads: usize) -> f64 {
-    let folder = tempfile::tempdir_in(folder).expect("a folder can be made");
-    let connection = Connection::open(folder.path().join("bare.db")).expect("it opens");
+    let folder = tempfile::tempdir_in(folder).expect("a folder can be created");
+    let connection = Connection::open(folder.path().join("bare.db")).expect("the database opens");
     connection
         .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; BEGIN")
-        .expect("it is set up");
+        .expect("the settings are accepted");
     for sql in SCHEMA {
-        connection.execute_batch(sql).expect("it is SQL");
+        connection.execute_batch(sql).expect("the schema is valid SQL");
     }
     connection
         .execute("INSERT INTO workflow (json) VALUES ('{}')", [])
-        .expect("a row");
+        .expect("the row is inserted");
     for i in 0..runs {
         connection
             .execute(
                 "INSERT INTO run (workflow_id, origin, workflow, nominal_ms, due_ms, started_ms) VALUES (?, 'start', 1, 0, 0, 0)",
                 [format!("bare-{i}")],
             )
-            .expect("a row");
+            .expect("the row is inserted");
     }
-    connection.execute_batch("COMMIT").expect("it commits");
+    connection.execute_batch("COMMIT").expect("the transaction commits");
     connection.set_prepared_statement_cache_capacity(64);
     let (sender, changes) = channel();
     let mut rate = 0.0;
     std::thread::scope(|s| {
         s.spawn(move || write_groups(&connection, &changes));
         let sender = Mutex::new(sender);
-        let hands = Mutex::new(Vec::new());
+        let clients = Mutex::new(Vec::new());
         rate = per_second(runs, threads, |i| {
-            let known = hands.lock().expect("no thread panics").pop();
+            let idle = clients.lock().expect("no thread panics").pop();
             let (agent, sender): (Agent, Sender<_>) =
-                known.unwrap_or_else(|| (agent(), sender.lock().expect("no thread panics").clone()));
+                idle.unwrap_or_else(|| (agent(), sender.lock().expect("no thread panics").clone()));
             one_run(&agent, &sender, url, i + 1);
-            hands.lock().expect("no thread panics").push((agent, sender));
+            clients.lock().expect("no thread panics").push((agent, sender));
         });
     });
     rate
@@ -151,8 +151,8 @@ pub(crate) fn pipeline(folder: &Path, url: &str, runs: usize, threads: usize) ->
 fn one_run(agent: &Agent, sender: &Sender<(Change, SyncSender<()>)>, url: &str, run: usize) {
     let write = |change: Change| {
         let (reply, done) = sync_channel(1);
-        sender.send((change, reply)).expect("the writer is there");
-        done.recv().expect("it is committed");
+        sender.send((change, reply)).expect("the writer is running");
+        done.recv().expect("the change is committed");
     };
     write(Box::new(move |c| start(c, run, 0)));
     for position in 0..3 {
@@ -169,7 +169,7 @@ fn one_run(agent: &Agent, sender: &Sender<(Change, SyncSender<()>)>, url: &str, 
 fn execute(c: &Connection, sql: &str, parameters: impl rusqlite::Params) {
     c.prepare_cached(sql)
         .and_then(|mut s| s.execute(parameters))
-        .expect("it is recorded");
+        .expect("the statement succeeds");
 }
 
 fn start(c: &Connection, run: usize, position: i64) {

@@ -1,4 +1,4 @@
-//! How late starts are: of runs against their due times, and of processes against the mark, with a bare loop beside.
+//! How late starts are: runs compared with their due times, and processes compared with a common start time and a bare loop.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -11,74 +11,78 @@ use tempo::clock::{Clock as _, SystemClock};
 use crate::support::{folder, numbers, percentile, quietly, row, tempo};
 use crate::web;
 
-/// How long each crowd of schedules is served.
-const FOR: &str = "60s";
-const AT_ONE_MARK: usize = 200;
-/// Where a process that is started to be timed notes when it runs.
+/// How long each group of schedules is served.
+const SERVE_FOR: &str = "60s";
+const AT_ONCE: usize = 200;
+/// Names the file to which a timed process appends when it ran.
 const STAMPS: &str = "TEMPO_BENCH_STAMPS";
 
-fn create(database: &Path, count: usize, what: &[&str]) {
-    // One transaction would do; a process each is what there is.
+fn create(database: &Path, count: usize, action: &[&str]) {
+    // One process per schedule: `create` takes one at a time.
     for i in 0..count {
         let id = format!("s{i:04}");
         let create = ["schedule", "create", &id, "--interval", "1s", "--overlap-policy", "allow-all"];
-        quietly(database, &[&create, what].concat());
+        quietly(database, &[&create, action].concat());
     }
 }
 
 fn serve(database: &Path, span: &str) {
-    let done = tempo(database, &["-q", "run", "--for", span]).stdout(Stdio::null()).status();
-    assert!(done.expect("the server starts").success());
+    let status = tempo(database, &["-q", "run", "--for", span]).stdout(Stdio::null()).status();
+    assert!(status.expect("the server starts").success());
 }
 
-fn told(late: &[f64]) -> String {
+fn p50_and_p99(late: &[f64]) -> String {
     format!("{:.0} · {:.0} ms", percentile(late, 0.5), percentile(late, 0.99))
 }
 
 pub(crate) fn run() {
     let web = web::Web::start();
     let folder = folder();
-    for (count, reach) in [(1, "2 · 10"), (100, "5 · 25"), (1000, "30 · 120")] {
+    for (count, target) in [(1, "2 · 10"), (100, "5 · 25"), (1000, "30 · 120")] {
         let database = folder.path().join(format!("late-{count}.db"));
         create(&database, count, &["--probe", &format!("web={}", web.url)]);
-        serve(&database, FOR);
-        // The first seconds catch up with what became due while the schedules were made.
+        serve(&database, SERVE_FOR);
+        // The first seconds catch up on times that came due while the schedules were created.
         let settled = "started_ms > (SELECT min(started_ms) FROM run) + 3000";
         let late = numbers(
             &database,
             &format!("SELECT started_ms - due_ms FROM run WHERE {settled} ORDER BY 1"),
         );
-        row(&format!("{count} schedules every second: p50 · p99"), &told(&late), reach);
+        row(
+            &format!("{count} schedules every second: p50 · p99"),
+            &p50_and_p99(&late),
+            target,
+        );
         let first =
             "SELECT a.started_ms - r.due_ms FROM run r JOIN attempt a ON a.run = r.key AND a.position = 0 AND a.number = 1";
         let late = numbers(&database, &format!("{first} WHERE r.{settled} ORDER BY 1"));
-        row("  until their first step starts", &told(&late), "");
+        row("  until the first step starts", &p50_and_p99(&late), "");
         let lost = numbers(
             &database,
             "SELECT count(*) FROM refused WHERE decided_ms > (SELECT min(started_ms) FROM run) + 3000",
         );
         row("  times lost or skipped", &format!("{:.0}", lost[0]), "0");
     }
-    at_one_mark(folder.path());
-    beside_a_backfill(folder.path(), &web.url);
+    at_once(folder.path());
+    during_a_backfill(folder.path(), &web.url);
 }
 
-/// One program a second, alone and beside a backfill that starts everything at once: how late it runs.
-fn beside_a_backfill(folder: &Path, url: &str) {
+/// How late one program per second starts, alone and during a backfill that starts everything at once.
+fn during_a_backfill(folder: &Path, url: &str) {
     let this = std::env::current_exe()
         .expect("this program has a path")
         .display()
         .to_string();
     let mut alone = 0.0;
-    for beside in [false, true] {
-        let database = folder.join(format!("beside-{beside}.db"));
-        let noted = folder.join(format!("beside-{beside}"));
+    for backfill in [false, true] {
+        let database = folder.join(format!("backfill-{backfill}.db"));
+        let stamps = folder.join(format!("backfill-{backfill}"));
         create(
             &database,
             1,
-            &["--env", &format!("{STAMPS}={}", noted.display()), "--", &this],
+            &["--env", &format!("{STAMPS}={}", stamps.display()), "--", &this],
         );
-        if beside {
+        if backfill {
             let probe = format!("web={url}");
             quietly(
                 &database,
@@ -98,17 +102,17 @@ fn beside_a_backfill(folder: &Path, url: &str) {
             );
         }
         serve(&database, "25s");
-        let late = stamped(&noted)
+        let late = stamped(&stamps)
             .into_iter()
             .map(|(at, scheduled)| at - scheduled.unwrap_or(at))
             .skip(3);
         #[expect(clippy::cast_precision_loss, reason = "milliseconds")]
         let mut late: Vec<f64> = late.map(|ms| ms as f64).collect();
         late.sort_by(f64::total_cmp);
-        let told = format!("{:.0} · {:.0} ms", percentile(&late, 0.5), percentile(&late, 1.0));
-        if !beside {
+        let lateness = format!("{:.0} · {:.0} ms", percentile(&late, 0.5), percentile(&late, 1.0));
+        if !backfill {
             alone = percentile(&late, 0.5);
-            row("one program a second: p50 · max", &told, "");
+            row("one program per second: p50 · max", &lateness, "");
             continue;
         }
         let runs = numbers(
@@ -117,15 +121,15 @@ fn beside_a_backfill(folder: &Path, url: &str) {
         );
         let ratio = percentile(&late, 0.5) / alone.max(1.0);
         row(
-            &format!("  beside a backfill of 864,000 times, {:.0} done: {ratio:.2} x", runs[0]),
-            &told,
+            &format!("  during a backfill of 864,000 times, {:.0} done: {ratio:.2} x", runs[0]),
+            &lateness,
             "1.5 x",
         );
     }
 }
 
-/// Many programs at one mark: how late each of them runs, started by tempo and by a bare loop.
-fn at_one_mark(folder: &Path) {
+/// How late each of many programs due at the same time starts, when started by tempo and by a bare loop.
+fn at_once(folder: &Path) {
     let this = std::env::current_exe()
         .expect("this program has a path")
         .display()
@@ -133,65 +137,65 @@ fn at_one_mark(folder: &Path) {
     let (ours, bare) = (folder.join("ours"), folder.join("bare"));
     let database = folder.join("mark.db");
     let stamps = format!("{STAMPS}={}", ours.display());
-    create(&database, AT_ONE_MARK, &["--env", &stamps, "--", &this]);
+    create(&database, AT_ONCE, &["--env", &stamps, "--", &this]);
     serve(&database, "23s");
     let settled = stamped(&ours)
         .into_iter()
         .map(|(at, scheduled)| at - scheduled.unwrap_or(at))
-        .skip(3 * AT_ONE_MARK);
+        .skip(3 * AT_ONCE);
     let mut bare_late = Vec::new();
     for _ in 0..20 {
         let _ = std::fs::remove_file(&bare);
-        let begun = SystemClock.now().timestamp_millis();
-        let mut children: Vec<_> = (0..AT_ONE_MARK)
+        let started = SystemClock.now().timestamp_millis();
+        let mut children: Vec<_> = (0..AT_ONCE)
             .map(|_| {
                 Command::new(&this)
                     .env(STAMPS, &bare)
                     .stdin(Stdio::null())
                     .spawn()
-                    .expect("it starts")
+                    .expect("the program starts")
             })
             .collect();
         for child in &mut children {
-            child.wait().expect("it ends");
+            child.wait().expect("the program exits");
         }
-        bare_late.extend(stamped(&bare).into_iter().map(|(at, _)| at - begun));
+        bare_late.extend(stamped(&bare).into_iter().map(|(at, _)| at - started));
     }
-    for (who, late) in [("a bare loop", bare_late), ("tempo", settled.collect())] {
+    for (name, late) in [("a bare loop", bare_late), ("tempo", settled.collect())] {
         #[expect(clippy::cast_precision_loss, reason = "milliseconds")]
         let mut late: Vec<f64> = late.into_iter().map(|ms| ms as f64).collect();
         late.sort_by(f64::total_cmp);
-        let told = format!("{:.0} · {:.0} ms", percentile(&late, 0.5), percentile(&late, 1.0));
+        let lateness = format!("{:.0} · {:.0} ms", percentile(&late, 0.5), percentile(&late, 1.0));
         row(
-            &format!("{AT_ONE_MARK} programs at one mark, {who}: p50 · max"),
-            &told,
-            if who == "tempo" { "1.2 x" } else { "" },
+            &format!("{AT_ONCE} programs due at once, {name}: p50 · max"),
+            &lateness,
+            if name == "tempo" { "1.2 x" } else { "" },
         );
     }
 }
 
-/// In a process that is started to be timed: notes when it runs, and when it should have, and ends.
+/// Appends when it runs and when it should have run, in a process started to be timed. Returns whether this is one.
 pub(crate) fn stamp_if_asked() -> bool {
     let Some(stamps) = std::env::var_os(STAMPS) else {
         return false;
     };
     let now = SystemClock.now().timestamp_millis();
     let scheduled = tempo::machine::environment("TEMPO_SCHEDULED_AT")
-        .expect("it is text")
+        .expect("the variable is UTF-8")
         .unwrap_or_default();
     let mut file = File::options()
         .create(true)
         .append(true)
         .open(stamps)
-        .expect("it can be made");
+        .expect("the file can be created");
     file.write_all(format!("{now} {scheduled}\n").as_bytes())
-        .expect("it can be written");
+        .expect("the file can be written");
     true
 }
 
-/// When each process ran, and when it should have, in milliseconds.
+/// When each process ran and when it should have run, in milliseconds.
 fn stamped(stamps: &Path) -> Vec<(i64, Option<i64>)> {
-    let text = std::fs::read_to_string(stamps).expect("somebody ran");
+    let text = std::fs::read_to_string(stamps).expect("a process has run");
     let line = |l: &str| {
         let (at, scheduled) = l.split_once(' ')?;
         let scheduled = scheduled.parse::<DateTime<Utc>>().ok().map(|t| t.timestamp_millis());

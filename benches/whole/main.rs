@@ -1,6 +1,6 @@
-//! The whole program, measured as its users meet it, with what this machine can do beside it: `cargo bench --bench whole -- NAME`.
+//! End-to-end benchmarks of the program, compared with what the machine can do without it: `cargo bench --bench whole -- NAME`.
 //!
-//! Without a name, all of them. Prints tables; asserts no time. `TEMPO_BENCH_DIR` says where files are put; the folder of the build else.
+//! Without a name, runs all of them. Prints tables; asserts no times. Files are put in `TEMPO_BENCH_DIR`, by default the build's temporary folder.
 
 mod bare;
 mod lateness;
@@ -15,14 +15,14 @@ fn main() {
     if lateness::stamp_if_asked() {
         return;
     }
-    let asked: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    let names: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
     for (name, run) in [
         ("processes", processes::run as fn()),
         ("throughput", throughput::run),
         ("lateness", lateness::run),
         ("scale", scale::run),
     ] {
-        if asked.is_empty() || asked.iter().any(|a| a == name) {
+        if names.is_empty() || names.iter().any(|a| a == name) {
             support::title(name);
             run();
         }

@@ -1,4 +1,4 @@
-//! Whole processes, as a person meets them.
+//! How long whole processes take, from start to exit.
 
 use std::process::Command;
 use std::time::Duration;
@@ -44,12 +44,12 @@ pub(crate) fn run() {
         &["-o", "json", "schedule", "list"],
         &["schedule", "describe", "schedule-0500"],
     ] {
-        let what = format!("{}, {SCHEDULES} schedules", args.join(" "));
-        row(&what, &ms(median(ROUNDS, || timed(tempo(&database, args)))), "5 ms");
+        let name = format!("{}, {SCHEDULES} schedules", args.join(" "));
+        row(&name, &ms(median(ROUNDS, || timed(tempo(&database, args)))), "5 ms");
     }
-    let size = std::fs::metadata(TEMPO).expect("the program is there").len();
+    let size = std::fs::metadata(TEMPO).expect("the program exists").len();
     row(
-        "the program on disk",
+        "size of the program on disk",
         &format!("{}.{} MB", size / 1_000_000, size / 100_000 % 10),
         "10 MB",
     );
@@ -60,10 +60,10 @@ pub(crate) fn run() {
     });
     row("tempo run: ready", &ms(ready), "30 ms");
     let (child, _) = serve_until(&database, "serving");
-    // What it holds when it has settled: after its first look at the file.
+    // Measured once it has settled, after its first ticks.
     wait_a_while(Duration::from_secs(1));
     row(
-        "tempo run: resident when idle",
+        "tempo run: resident memory when idle",
         &format!(
             "{}.{} MB",
             resident_kib(child.id()) / 1024,
@@ -81,5 +81,5 @@ pub(crate) fn run() {
         end(child);
         took
     });
-    row("tempo run: first run started when something is due", &ms(started), "50 ms");
+    row("tempo run: first run started, with a run due", &ms(started), "50 ms");
 }

@@ -1,4 +1,4 @@
-//! What grows and what must not: a million schedules, a million finished runs, memory, idle CPU, commands beside a server under full load.
+//! Scale: a million schedules, a million finished runs, memory, idle CPU, and commands alongside a server under full load.
 
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -23,9 +23,9 @@ pub(crate) fn run() {
     much_history(folder);
 }
 
-/// Copies the one schedule of a file so many times, each due in its own second of the next so many.
+/// Copies the schedule `one` `count` times, with due times spread over the seconds of an interval of `apart_s`, from `first_in_s` seconds from now.
 fn multiply(database: &Path, count: usize, apart_s: usize, first_in_s: i64) {
-    let file = rusqlite::Connection::open(database).expect("it opens");
+    let connection = rusqlite::Connection::open(database).expect("the database opens");
     let now = SystemClock.now().timestamp();
     let sql = format!(
         "BEGIN;
@@ -42,40 +42,40 @@ fn multiply(database: &Path, count: usize, apart_s: usize, first_in_s: i64) {
         COMMIT; PRAGMA wal_checkpoint(TRUNCATE);",
         from = now + first_in_s,
     );
-    file.execute_batch(&sql).expect("it is SQL");
+    connection.execute_batch(&sql).expect("the statements are valid SQL");
 }
 
-fn one(database: &Path, what: &[&str]) {
+fn create_one(database: &Path, action: &[&str]) {
     let create = ["schedule", "create", "one", "--cron", "0 0 1 1 *"];
-    quietly(database, &[&create, what].concat());
+    quietly(database, &[&create, action].concat());
 }
 
-/// Ten thousand schedules from one file: made, and found to be as they are.
+/// Applies ten thousand schedules from one file: first all new, then all unchanged.
 fn definitions(folder: &Path) {
     let tables = (0..10_000).map(|i| {
         let (minute, hour) = (i % 60, i % 24);
         format!("[[schedule]]\nid = \"job-{i}\"\ncron = \"{minute} {hour} * * *\"\n[[schedule.step]]\nname = \"work\"\ncommand = [\"true\"]\n")
     });
     let file = folder.join("jobs.toml");
-    std::fs::write(&file, tables.collect::<Vec<_>>().concat()).expect("it can be written");
+    std::fs::write(&file, tables.collect::<Vec<_>>().concat()).expect("the file can be written");
     let database = folder.join("defined.db");
-    let apply = || tempo(&database, &["apply", "-q", "-f", file.to_str().expect("it is text")]);
+    let apply = || tempo(&database, &["apply", "-q", "-f", file.to_str().expect("the path is UTF-8")]);
     row("apply of 10,000 schedules, new", &ms(timed(apply())), "2 s");
-    row("  the same again", &ms(median(5, || timed(apply()))), "2 s");
+    row("  the same again, unchanged", &ms(median(5, || timed(apply()))), "2 s");
 }
 
 fn many_schedules(folder: &Path) {
     let web = web::Web::start();
     let database = folder.join("million.db");
-    one(&database, &["--probe", &format!("web={}", web.url)]);
+    create_one(&database, &["--probe", &format!("web={}", web.url)]);
     multiply(&database, MILLION, 1000, 10);
     for args in [
         &["schedule", "describe", "copy-500000"][..],
         &["schedule", "list", "--limit", "50"],
     ] {
-        let reach = if args[1] == "list" { "10 ms" } else { "5 ms" };
-        let what = format!("{}, a million schedules", args[..2].join(" "));
-        row(&what, &ms(median(20, || timed(tempo(&database, args)))), reach);
+        let target = if args[1] == "list" { "10 ms" } else { "5 ms" };
+        let name = format!("{}, a million schedules", args[..2].join(" "));
+        row(&name, &ms(median(20, || timed(tempo(&database, args)))), target);
     }
     let (child, ready) = serve_until(&database, "serving");
     row("tempo run: ready, a million schedules", &ms(ready), "100 ms");
@@ -87,14 +87,14 @@ fn many_schedules(folder: &Path) {
         "SELECT started_ms - due_ms FROM run WHERE due_ms > (SELECT min(due_ms) FROM run) + 5000 ORDER BY 1",
     );
     row(
-        "a million schedules, 1,000 due each second: late p50 · p99",
+        "a million schedules, 1,000 due per second: lateness p50 · p99",
         &format!("{:.0} · {:.0} ms", percentile(&late, 0.5), percentile(&late, 0.99)),
         "as with 1,000",
     );
-    row("  resident", &format!("{} MB", resident / 1024), "");
+    row("  resident memory", &format!("{} MB", resident / 1024), "");
 }
 
-/// How long a process has been on a core, in seconds.
+/// CPU time of a process, in seconds.
 fn cpu_seconds(pid: u32) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let fields: Vec<&str> = stat
@@ -102,14 +102,14 @@ fn cpu_seconds(pid: u32) -> f64 {
         .map_or("", |(_, rest)| rest)
         .split_whitespace()
         .collect();
-    // In hundredths, whatever the kernel counts in.
+    // Always in hundredths of a second, whatever unit the kernel counts in.
     let ticks = |i: usize| fields.get(i).and_then(|f| f.parse::<f64>().ok()).unwrap_or(0.0);
     (ticks(11) + ticks(12)) / 100.0
 }
 
 fn idle(folder: &Path) {
     let database = folder.join("idle.db");
-    one(&database, &["--shell", "true"]);
+    create_one(&database, &["--shell", "true"]);
     multiply(&database, 10_000, 86_400, 100_000);
     let (child, _) = serve_until(&database, "serving");
     wait_a_while(Duration::from_secs(2));
@@ -117,7 +117,7 @@ fn idle(folder: &Path) {
     wait_a_while(Duration::from_secs(30));
     let used = (cpu_seconds(child.id()) - before) / 30.0 * 100.0;
     row("idle, 10,000 schedules due tomorrow: CPU", &format!("{used:.2} %"), "0.2 %");
-    row("  resident", &format!("{:.1} MB", kib(&child) / 1024.0), "12 MB");
+    row("  resident memory", &format!("{:.1} MB", kib(&child) / 1024.0), "12 MB");
     end(child);
 }
 
@@ -126,7 +126,7 @@ fn kib(child: &Child) -> f64 {
     resident_kib(child.id()) as f64
 }
 
-/// Ten thousand runs wait and are performed: what others need meanwhile, and how soon the next server goes on when this one is killed.
+/// While thirty thousand runs are waiting or performed: how long commands take, and how soon the next server resumes after this one is killed.
 fn under_load(folder: &Path) {
     let web = web::Web::start();
     let database = folder.join("load.db");
@@ -139,11 +139,11 @@ fn under_load(folder: &Path) {
         .collect();
     pauses.sort_by(f64::total_cmp);
     row(
-        "pause beside a server under full load: p50 · p99",
+        "pause alongside a server under full load: p50 · p99",
         &format!("{:.1} · {:.1} ms", percentile(&pauses, 0.5), percentile(&pauses, 0.99)),
         "6 · 20 ms",
     );
-    row("  resident", &format!("{:.1} MB", kib(&child) / 1024.0), "40 MB");
+    row("  resident memory", &format!("{:.1} MB", kib(&child) / 1024.0), "40 MB");
     end(child);
     let watch = Stopwatch::start();
     let (child, _) = serve_until(&database, " resume ");
@@ -151,15 +151,15 @@ fn under_load(folder: &Path) {
     end(child);
 }
 
-/// A million finished runs of a thousand schedules.
+/// Measures commands and lateness with a million finished runs of a thousand schedules.
 fn much_history(folder: &Path) {
     let web = web::Web::start();
     let database = folder.join("history.db");
-    one(&database, &["--probe", &format!("web={}", web.url)]);
+    create_one(&database, &["--probe", &format!("web={}", web.url)]);
     multiply(&database, 1000, 1, 0);
-    let file = rusqlite::Connection::open(&database).expect("it opens");
+    let connection = rusqlite::Connection::open(&database).expect("the database opens");
     let old = SystemClock.now().timestamp_millis() - 90 * 86_400_000;
-    // Half of them two months too old, half of yesterday.
+    // Half of them two months past retention, half from yesterday.
     let sql = format!(
         "BEGIN;
         CREATE TEMP TABLE n AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {MILLION}) SELECT i,
@@ -170,30 +170,30 @@ fn much_history(folder: &Path) {
         INSERT INTO attempt (run, position, number, started_ms, elapsed_ms, outcome, status_code) SELECT i, 0, 1, at, 5, 'ok', 200 FROM n;
         COMMIT; PRAGMA wal_checkpoint(TRUNCATE);"
     );
-    file.execute_batch(&sql).expect("it is SQL");
-    drop(file);
+    connection.execute_batch(&sql).expect("the statements are valid SQL");
+    drop(connection);
     for args in [&["workflow", "list"][..], &["schedule", "describe", "copy-500"]] {
-        let what = format!("{}, a million finished runs", args[..2].join(" "));
-        row(&what, &ms(median(20, || timed(tempo(&database, args)))), "10 ms");
+        let name = format!("{}, a million finished runs", args[..2].join(" "));
+        row(&name, &ms(median(20, || timed(tempo(&database, args)))), "10 ms");
     }
     // The same load, with nothing to prune and with half a million runs.
-    for (keep, what) in [("3650d", "nothing to prune"), ("30d", "half a million runs to prune")] {
-        let begun = SystemClock.now().timestamp_millis();
+    for (keep, pruned) in [("3650d", "nothing to prune"), ("30d", "half a million runs to prune")] {
+        let started = SystemClock.now().timestamp_millis();
         let span = if keep == "30d" { "120s" } else { "30s" };
-        let served = tempo(&database, &["-q", "run", "--for", span, "--keep-for", keep])
+        let status = tempo(&database, &["-q", "run", "--for", span, "--keep-for", keep])
             .stdout(Stdio::null())
             .status();
-        assert!(served.expect("it starts").success());
+        assert!(status.expect("the server starts").success());
         let late = numbers(
             &database,
             &format!(
-                "SELECT started_ms - due_ms FROM run WHERE due_ms > {begun} + 5000 AND due_ms < {begun} + 115000 ORDER BY 1"
+                "SELECT started_ms - due_ms FROM run WHERE due_ms > {started} + 5000 AND due_ms < {started} + 115000 ORDER BY 1"
             ),
         );
-        let told = format!("{:.0} · {:.0} ms", percentile(&late, 0.5), percentile(&late, 0.99));
+        let lateness = format!("{:.0} · {:.0} ms", percentile(&late, 0.5), percentile(&late, 0.99));
         row(
-            &format!("1,000 schedules every second, {what}: p50 · p99"),
-            &told,
+            &format!("1,000 schedules every second, {pruned}: p50 · p99"),
+            &lateness,
             "p99 no more than doubled",
         );
     }
@@ -201,5 +201,5 @@ fn much_history(folder: &Path) {
         &database,
         &format!("SELECT count(*) FROM run WHERE started_ms < {old} + 86400000"),
     );
-    row("  of them left after 2 minutes", &format!("{:.0}", left[0]), "");
+    row("  of these left after 2 minutes", &format!("{:.0}", left[0]), "");
 }

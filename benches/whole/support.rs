@@ -1,4 +1,4 @@
-//! What the benchmarks share: the program as a process, questions to its database, and the table.
+//! Shared by the benchmarks: tempo as a process, queries of its database, and the table.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -16,34 +16,34 @@ pub(crate) fn tempo(database: &Path, args: &[&str]) -> Command {
 }
 
 pub(crate) fn quietly(database: &Path, args: &[&str]) {
-    let done = tempo(database, args)
+    let status = tempo(database, args)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()
         .expect("the program starts");
-    assert!(done.success(), "{args:?}");
+    assert!(status.success(), "{args:?}");
 }
 
-/// The median of how long something takes, after two rounds to warm up.
-pub(crate) fn median(rounds: usize, mut once: impl FnMut() -> Duration) -> Duration {
-    let mut times: Vec<_> = (0..rounds + 2).map(|_| once()).skip(2).collect();
+/// The median duration of `rounds` calls, after two calls to warm up.
+pub(crate) fn median(rounds: usize, mut call: impl FnMut() -> Duration) -> Duration {
+    let mut times: Vec<_> = (0..rounds + 2).map(|_| call()).skip(2).collect();
     times.sort_unstable();
     times[times.len() / 2]
 }
 
 pub(crate) fn timed(mut command: Command) -> Duration {
     let watch = Stopwatch::start();
-    let done = command
+    let status = command
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()
         .expect("the program starts");
     let took = watch.elapsed();
-    assert!(done.success());
+    assert!(status.success());
     took
 }
 
-/// A server, and how long it took until its log held `word`.
+/// Starts a server, and returns it with the time until `word` appeared in its log.
 pub(crate) fn serve_until(database: &Path, word: &str) -> (Child, Duration) {
     let watch = Stopwatch::start();
     let mut child = tempo(database, &["run"])
@@ -51,18 +51,18 @@ pub(crate) fn serve_until(database: &Path, word: &str) -> (Child, Duration) {
         .spawn()
         .expect("the server starts");
     let log = BufReader::new(child.stdout.take().expect("its stdout is a pipe"));
-    let heard = log.lines().map_while(Result::ok).any(|line| line.contains(word));
-    assert!(heard, "the server never said `{word}`");
+    let found = log.lines().map_while(Result::ok).any(|line| line.contains(word));
+    assert!(found, "`{word}` does not appear in the log of the server");
     (child, watch.elapsed())
 }
 
 pub(crate) fn end(mut child: Child) {
-    child.kill().expect("the server is there");
+    child.kill().expect("the server is running");
     child.wait().expect("the server ends");
 }
 
-pub(crate) fn row(what: &str, value: &str, reach: &str) {
-    let line = format!("{what:<52} {value:>12}   {reach}\n");
+pub(crate) fn row(name: &str, value: &str, target: &str) {
+    let line = format!("{name:<52} {value:>12}   {target}\n");
     std::io::Write::write_all(&mut std::io::stdout(), line.as_bytes()).expect("stdout is open");
 }
 
@@ -76,7 +76,7 @@ pub(crate) fn resident_kib(pid: u32) -> u64 {
     line.split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or(0)
 }
 
-/// The value that a part of so many lies below.
+/// The value below which a fraction `part` of the sorted values lies.
 pub(crate) fn percentile(sorted: &[f64], part: f64) -> f64 {
     #[expect(
         clippy::cast_possible_truncation,
@@ -91,39 +91,39 @@ pub(crate) fn percentile(sorted: &[f64], part: f64) -> f64 {
         .unwrap_or(f64::NAN)
 }
 
-/// Rows that a question to the database gives, a number each.
+/// The rows of a query of one number.
 pub(crate) fn numbers(database: &Path, sql: &str) -> Vec<f64> {
-    let file = rusqlite::Connection::open(database).expect("the database opens");
-    let mut statement = file.prepare(sql).expect("it is SQL");
-    let rows = statement.query_map([], |r| r.get::<_, f64>(0)).expect("it is asked");
-    rows.map(|n| n.expect("it is a number")).collect()
+    let connection = rusqlite::Connection::open(database).expect("the database opens");
+    let mut statement = connection.prepare(sql).expect("the query is valid SQL");
+    let rows = statement.query_map([], |r| r.get::<_, f64>(0)).expect("the query runs");
+    rows.map(|n| n.expect("the column is a number")).collect()
 }
 
-/// Puts so many runs on file at once: a schedule of that work, and a backfill of as many seconds.
-pub(crate) fn backfilled(database: &Path, runs: i64, what: &[&str]) {
-    let first = chrono::DateTime::from_timestamp(1_767_225_601, 0).expect("a time");
+/// Requests `runs` runs at once: creates a schedule that fires every second with this action, and backfills that many seconds.
+pub(crate) fn backfilled(database: &Path, runs: i64, action: &[&str]) {
+    let first = chrono::DateTime::from_timestamp(1_767_225_601, 0).expect("the timestamp is in range");
     let last = first + chrono::TimeDelta::seconds(runs - 1);
     let create = ["schedule", "create", "s", "--interval", "1s", "--paused"];
-    quietly(database, &[&create[..], what].concat());
+    quietly(database, &[&create[..], action].concat());
     let backfill = ["schedule", "backfill", "s", "--overlap-policy", "allow-all", "--start-time"];
     let range = [&first.to_rfc3339(), "--end-time", &last.to_rfc3339()];
     quietly(database, &[&backfill[..], &range].concat());
 }
 
-/// Lets a while pass, for what has no signal of its own.
+/// Sleeps, where there is nothing to wait for.
 pub(crate) fn wait_a_while(span: Duration) {
     std::sync::mpsc::channel::<()>()
         .1
         .recv_timeout(span)
-        .expect_err("nobody sends");
+        .expect_err("nothing is sent");
 }
 
-/// A folder on a real disk, for as long as it is held.
+/// A folder on a real disk, deleted when dropped.
 pub(crate) fn folder() -> tempfile::TempDir {
-    let place = std::env::var_os("TEMPO_BENCH_DIR").unwrap_or_else(|| env!("CARGO_TARGET_TMPDIR").into());
-    tempfile::tempdir_in(place).expect("a folder can be made")
+    let parent = std::env::var_os("TEMPO_BENCH_DIR").unwrap_or_else(|| env!("CARGO_TARGET_TMPDIR").into());
+    tempfile::tempdir_in(parent).expect("a folder can be created")
 }
 
 pub(crate) fn title(name: &str) {
-    row(&format!("\n{name}"), "measured", "reach");
+    row(&format!("\n{name}"), "measured", "target");
 }

@@ -1,4 +1,4 @@
-//! How many durable runs a second, and what the machine reaches with no engine in between: both make the same requests and write the same rows.
+//! Durable runs per second, compared with a bare pipeline that makes the same requests and writes the same rows without the engine.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -10,37 +10,37 @@ const RUNS: usize = 10_000;
 const ONE_AT_A_TIME: usize = 400;
 const COMMANDS: usize = 1_000;
 
-/// Puts so many runs on file at once, by a backfill, and lets a server perform them: how many close in a second.
-fn perform(folder: &Path, name: &str, runs: usize, what: &[&str], workers: &str) -> f64 {
+/// Requests `runs` runs at once, by a backfill, and lets a server perform them. Returns how many close per second.
+fn perform(folder: &Path, name: &str, runs: usize, action: &[&str], workers: &str) -> f64 {
     let database = folder.join(format!("{name}.db"));
-    backfilled(&database, i64::try_from(runs).expect("a count"), what);
-    let done = tempo(&database, &["-q", "run", "--once", "--workers", workers])
+    backfilled(&database, i64::try_from(runs).expect("the count fits"), action);
+    let status = tempo(&database, &["-q", "run", "--once", "--workers", workers])
         .stdout(Stdio::null())
         .status()
         .expect("the server starts");
-    assert!(done.success());
+    assert!(status.success());
     let open = numbers(
         &database,
         "SELECT count(*) FROM run WHERE status <> 'Completed' OR incidents > 0",
     );
     assert_eq!(open, [0.0]);
-    // From when the last of them was put on file: as those of the bare pipeline are before it begins.
+    // Counted from when the last run is recorded, because the bare pipeline records all its runs before it starts.
     let closed = numbers(
         &database,
         "SELECT closed_ms - (SELECT max(started_ms) FROM run) FROM run WHERE closed_ms > (SELECT max(started_ms) FROM run) ORDER BY 1",
     );
-    let span = closed.last().expect("some are performed when all are there");
+    let span = closed.last().expect("some runs close after the last is recorded");
     #[expect(clippy::cast_precision_loss, reason = "a count")]
     let closed = closed.len() as f64;
     closed * 1000.0 / span
 }
 
-fn compare(what: &str, ours: f64, bare: f64, reach: &str) {
-    row(&format!("{what}: tempo"), &format!("{ours:.0} /s"), "");
+fn compare(name: &str, tempo: f64, bare: f64, target: &str) {
+    row(&format!("{name}: tempo"), &format!("{tempo:.0} /s"), "");
     row(
-        &format!("{what}: bare"),
+        &format!("{name}: bare"),
         &format!("{bare:.0} /s"),
-        &format!("ratio {:.2}, reach {reach}", ours / bare),
+        &format!("ratio {:.2}, target {target}", tempo / bare),
     );
 }
 
@@ -48,7 +48,7 @@ pub(crate) fn run() {
     let web = web::Web::start();
     let folder = folder();
     let folder = folder.path();
-    row("sync of a page", &format!("{:.3} ms", bare::sync_ms(folder)), "");
+    row("sync a page", &format!("{:.3} ms", bare::sync_ms(folder)), "");
     row(
         "requests, 64 threads",
         &format!("{:.0} /s", bare::requests_per_second(&web.url, 20_000, 64)),
@@ -59,11 +59,11 @@ pub(crate) fn run() {
     let probes: Vec<String> = ["a", "b", "c"].iter().map(|n| format!("{n}={}", web.url)).collect();
     let probes: Vec<&str> = probes.iter().flat_map(|p| ["--probe", p.as_str()]).collect();
 
-    // In turns, since a machine does not keep its pace.
+    // In turns, because the machine's speed varies.
     for turn in 1..=3 {
         let ours = perform(folder, &format!("many-{turn}"), RUNS, &probes, "64");
         let bare = bare::pipeline(folder, &web.url, RUNS, 64);
-        compare(&format!("3-step runs, {RUNS} waiting"), ours, bare, "0.90");
+        compare(&format!("3-step runs, {RUNS} queued"), ours, bare, "0.90");
     }
 
     let ours = perform(folder, "single", ONE_AT_A_TIME, &probes, "1");
@@ -72,14 +72,14 @@ pub(crate) fn run() {
     row(
         "3-step runs one at a time: bare",
         &format!("{:.2} ms", 1000.0 / bare_rate),
-        &format!("ratio {:.2}, reach 1.3", bare_rate / ours),
+        &format!("ratio {:.2}, target 1.3", bare_rate / ours),
     );
 
     let steps = folder.join("steps.toml");
     let text = ["a", "b", "c"]
         .map(|n| format!("[[step]]\nname = \"{n}\"\ncommand = [\"/bin/true\"]\n"))
         .concat();
-    std::fs::write(&steps, text).expect("a file can be written");
+    std::fs::write(&steps, text).expect("the file can be written");
     let ours = perform(folder, "commands", COMMANDS, &["--steps", &steps.display().to_string()], "64");
-    compare("commands, 3 a run", 3.0 * ours, spawns, "0.60");
+    compare("commands, 3 per run", 3.0 * ours, spawns, "0.60");
 }

@@ -1,4 +1,4 @@
-//! A loopback web server that answers everything with 200, in a process of its own.
+//! A loopback web server, in its own process, that answers every request with 200.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -6,26 +6,28 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 const THREADS: usize = 64;
-const SERVES: &str = "TEMPO_BENCH_SERVES";
+const SERVE: &str = "TEMPO_BENCH_SERVES";
 
-/// The server; gone when dropped.
+/// The server; killed when dropped.
 pub(crate) struct Web {
     child: Child,
     pub(crate) url: String,
 }
 
 impl Web {
-    /// Starts this very program once more, as the server.
+    /// Starts this program again, as the server.
     pub(crate) fn start() -> Self {
         let this = std::env::current_exe().expect("this program has a path");
         let mut child = Command::new(this)
-            .env(SERVES, "1")
+            .env(SERVE, "1")
             .stdout(Stdio::piped())
             .spawn()
-            .expect("it starts");
+            .expect("the program starts");
         let mut url = String::new();
         let out = child.stdout.take().expect("its stdout is a pipe");
-        BufReader::new(out).read_line(&mut url).expect("it says where it is");
+        BufReader::new(out)
+            .read_line(&mut url)
+            .expect("the server prints its address");
         Self {
             child,
             url: url.trim().to_owned(),
@@ -40,13 +42,13 @@ impl Drop for Web {
     }
 }
 
-/// In the process that is to be the server: serves, and never returns.
+/// Serves and never returns, in a process that was started as the server.
 pub(crate) fn serve_if_asked() {
-    if std::env::var_os(SERVES).is_none() {
+    if std::env::var_os(SERVE).is_none() {
         return;
     }
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    let line = format!("http://{}/\n", listener.local_addr().expect("it is bound"));
+    let line = format!("http://{}/\n", listener.local_addr().expect("the listener is bound"));
     std::io::stdout().write_all(line.as_bytes()).expect("stdout is open");
     std::thread::scope(|s| {
         for _ in 0..THREADS {
@@ -59,11 +61,11 @@ pub(crate) fn serve_if_asked() {
 fn answer(mut stream: TcpStream) {
     let _ = stream.set_nodelay(true);
     let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
-    let (mut buffer, mut held) = ([0_u8; 4096], 0);
-    while let Ok(n @ 1..) = stream.read(&mut buffer[held..]) {
-        held += n;
-        if buffer[..held].windows(4).any(|w| w == b"\r\n\r\n") {
-            held = 0;
+    let (mut buffer, mut len) = ([0_u8; 4096], 0);
+    while let Ok(n @ 1..) = stream.read(&mut buffer[len..]) {
+        len += n;
+        if buffer[..len].windows(4).any(|w| w == b"\r\n\r\n") {
+            len = 0;
             if stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").is_err() {
                 return;
             }

@@ -1,4 +1,5 @@
-//! One run moved on: an event applied and recorded, the next attempt begun, a closed run's schedule decided; in the transaction it is handed.
+//! Advances one run: applies and records an event, starts the next attempt and, when the run closes, decides its schedule. Works in the
+//! caller's transaction.
 
 use std::sync::Arc;
 
@@ -13,18 +14,18 @@ use crate::run::{self, Change, Phase, StepClosed};
 use crate::schedule::pause::failure_note;
 use crate::store::{OpenRun, Write};
 
-/// What to do with the run next.
+/// What to do next with a run.
 #[derive(Debug)]
 pub(crate) enum Next {
-    /// Make this attempt: it is on file as started.
+    /// Perform this attempt, which is recorded as started.
     Perform(Box<Attempt>),
-    /// Look again then.
+    /// Check again at this time.
     Wait(DateTime<Utc>),
-    /// Nothing: it has closed, or no attempt may start now.
+    /// Nothing: the run has closed, or no attempt may start now.
     Nothing,
 }
 
-/// An attempt that is on file as started.
+/// An attempt that is recorded as started.
 #[derive(Debug)]
 pub(crate) struct Attempt {
     pub(crate) run: OpenRun,
@@ -32,11 +33,11 @@ pub(crate) struct Attempt {
     pub(crate) deadline: Option<DateTime<Utc>>,
 }
 
-/// What moving a run on leads to.
+/// The result of advancing a run.
 #[derive(Debug)]
 pub(crate) struct AdvanceResult {
     pub(crate) next: Next,
-    /// Where the run closed, what became of its schedule; and all there is to tell.
+    /// The events to report and, if the run closed, the effects of deciding its schedule.
     pub(crate) effects: Effects,
 }
 
@@ -44,13 +45,13 @@ pub(crate) struct AdvanceResult {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MayStart {
     Yes,
-    /// Nobody is here to make it.
+    /// The caller cannot perform it.
     No,
-    /// The server drains: nothing begins at all, and the schedule of a run that closes is left to the next server.
+    /// The server is draining: nothing starts, and the schedule of a run that closes is left to the next server.
     Draining,
 }
 
-/// Moves a run on by `event`, and as far as it goes without an effect.
+/// Applies `event` to a run, and advances it until an attempt must be performed, it must wait, or it closes.
 pub(crate) fn advance(
     write: &Write<'_>,
     terms: Terms<'_>,
@@ -73,16 +74,16 @@ pub(crate) fn advance(
         workflow,
         now,
         open: true,
-        moved: false,
+        changed: false,
         draining: may_start == MayStart::Draining,
         effects: Effects::default(),
     };
     if let Some(event) = event {
         transition.apply(event)?;
     }
-    let next = transition.go_on(may_start)?;
-    if transition.open && transition.moved {
-        // Once, however many events it was moved by: a step's end and the next one's start are one change of its row.
+    let next = transition.proceed(may_start)?;
+    if transition.open && transition.changed {
+        // Written once, however many events were applied: the end of a step and the start of the next are one change of the row.
         write.put_progress(key, &transition.run.progress)?;
     }
     Ok(AdvanceResult {
@@ -98,19 +99,19 @@ struct Transition<'a> {
     workflow: Arc<Workflow>,
     now: DateTime<Utc>,
     open: bool,
-    /// Whether it has moved on from where the file says it stands.
-    moved: bool,
+    /// Whether the progress differs from the recorded one.
+    changed: bool,
     draining: bool,
     effects: Effects,
 }
 
 impl Transition<'_> {
-    fn go_on(&mut self, may_start: MayStart) -> Result<Next, Error> {
+    fn proceed(&mut self, may_start: MayStart) -> Result<Next, Error> {
         if !self.open {
             return Ok(Next::Nothing);
         }
         let wait_until = match self.run.progress.phase {
-            // Somebody makes an attempt of it.
+            // An attempt is being performed.
             Phase::Running { .. } => return Ok(Next::Nothing),
             Phase::Ready => None,
             Phase::Waiting { until } => Some(until).filter(|until| *until > self.now),
@@ -130,7 +131,11 @@ impl Transition<'_> {
             .is_out_of_time(&self.workflow.steps[self.run.progress.position], self.now)
         {
             self.apply(&run::Event::StepTimedOut)?;
-            return if self.open { self.go_on(may_start) } else { Ok(Next::Nothing) };
+            return if self.open {
+                self.proceed(may_start)
+            } else {
+                Ok(Next::Nothing)
+            };
         }
         if let Some(until) = wait_until {
             return Ok(Next::Wait(deadline.map_or(until, |d| d.min(until))));
@@ -139,15 +144,15 @@ impl Transition<'_> {
             return Ok(Next::Nothing);
         }
         let first = self.run.progress.position == 0 && self.run.progress.attempts == 0;
-        let after_a_loss = self.run.progress.lost_in_a_row > 0;
+        let after_loss = self.run.progress.lost_in_a_row > 0;
         let progress = &self.run.progress;
         let retried = self.run.since > self.run.row.started && progress.step_started.is_none() && progress.attempts > 0;
         self.apply(&run::Event::AttemptStarted)?;
-        let (run, step) = (self.name(), self.step_name(self.run.progress.position));
+        let (run, step) = (self.run_ref(), self.step_name(self.run.progress.position));
         if first {
-            self.tell(Event::Started { run, step });
-        } else if after_a_loss || retried {
-            self.tell(Event::Resumed { run, step });
+            self.emit(Event::Started { run, step });
+        } else if after_loss || retried {
+            self.emit(Event::Resumed { run, step });
         }
         let step = &self.workflow.steps[self.run.progress.position];
         let deadline = self.run.progress.deadline(step, deadline, self.now);
@@ -160,18 +165,18 @@ impl Transition<'_> {
 
     fn apply(&mut self, event: &run::Event) -> Result<(), Error> {
         let mut change = self.run.progress.on(event, &self.workflow, self.run.since, self.now)?;
-        self.say_why_stopped(&mut change);
+        self.add_stop_reason(&mut change);
         self.write.record(&self.run, event, &change, self.now)?;
-        self.end_its_script(event)?;
+        self.end_script_attempts(event)?;
         if let Some(step) = &change.step {
             self.step_closed(step, event)?;
         }
         if let (run::Event::AttemptEnded(result), Phase::Waiting { until }) = (event, &change.progress.phase)
             && let Ending::Failed(failure) = &result.ending
         {
-            let (run, step) = (self.name(), self.step_name(self.run.progress.position));
+            let (run, step) = (self.run_ref(), self.step_name(self.run.progress.position));
             let attempt = self.run.progress.attempts;
-            self.tell(Event::Retry {
+            self.emit(Event::Retry {
                 run,
                 step,
                 attempt,
@@ -180,7 +185,7 @@ impl Transition<'_> {
             });
         }
         let closed = change.run.is_some();
-        self.moved = true;
+        self.changed = true;
         self.run.progress = change.progress.clone();
         if closed {
             self.open = false;
@@ -189,8 +194,8 @@ impl Transition<'_> {
         Ok(())
     }
 
-    /// With the attempt of a command go the steps that its script has called and not ended.
-    fn end_its_script(&self, event: &run::Event) -> Result<(), Error> {
+    /// Ends the script steps that a command left running when its attempt ended.
+    fn end_script_attempts(&self, event: &run::Event) -> Result<(), Error> {
         let ending = match event {
             run::Event::AttemptEnded(result) => &result.ending,
             run::Event::WorkerLost => &Ending::Lost,
@@ -204,17 +209,17 @@ impl Transition<'_> {
         }
     }
 
-    /// A run that was asked to stop says who asked for what reason, where one was given.
-    fn say_why_stopped(&self, change: &mut Change) {
+    /// Appends the reason given with a stop request, if any, to the reason of the closed run.
+    fn add_stop_reason(&self, change: &mut Change) {
         if let (Some(closed), Some(why)) = (&mut change.run, &self.run.stop_reason)
             && matches!(closed.status, Status::Canceled | Status::Terminated)
         {
-            closed.reason = closed.reason.take().map(|word| format!("{word}: {why}"));
+            closed.reason = closed.reason.take().map(|reason| format!("{reason}: {why}"));
         }
     }
 
     fn step_closed(&mut self, closed: &StepClosed, event: &run::Event) -> Result<(), Error> {
-        let (run, name) = (self.name(), self.step_name(closed.position));
+        let (run, name) = (self.run_ref(), self.step_name(closed.position));
         let step = &self.workflow.steps[closed.position];
         if let Some(failure) = &closed.incident {
             let measured = match event {
@@ -233,7 +238,7 @@ impl Transition<'_> {
                 .write
                 .count_incident(&self.run.row, target, failure, measured, self.now)?;
             self.run.row.incidents += 1;
-            self.tell(Event::Incident {
+            self.emit(Event::Incident {
                 run,
                 step: name,
                 id,
@@ -246,13 +251,13 @@ impl Transition<'_> {
         if closed.status == Status::Completed
             && let Some(id) = self.write.resolve_incident(&self.run.row, step.name.as_str(), self.now)?
         {
-            self.tell(Event::Resolved {
+            self.emit(Event::Resolved {
                 run: run.clone(),
                 step: name.clone(),
                 id,
             });
         }
-        self.tell(Event::StepClosed {
+        self.emit(Event::StepClosed {
             run,
             step: name,
             result: closed.result.clone(),
@@ -262,8 +267,8 @@ impl Transition<'_> {
 
     fn closed(&mut self, change: &Change) -> Result<(), Error> {
         let Some(closed) = &change.run else { return Ok(()) };
-        self.tell(Event::Closed {
-            run: self.name(),
+        self.emit(Event::Closed {
+            run: self.run_ref(),
             status: closed.status,
             incidents: self.run.row.incidents,
             elapsed_ms: (self.now - self.run.since).num_milliseconds(),
@@ -295,10 +300,10 @@ impl Transition<'_> {
         if !plan_input.current.policies.pause_on_failure || plan_input.current.paused {
             return Ok(());
         }
-        // What was due until now belongs to the schedule as it was, not to the paused one.
+        // Times due until now are decided by the schedule as it was before the pause.
         self.write.keep_epoch(schedule, self.now)?;
         if self.write.pause_for_failure(schedule, note, self.now)? {
-            self.tell(Event::Paused {
+            self.emit(Event::Paused {
                 schedule_id: plan_input.id,
                 note: note.to_owned(),
             });
@@ -306,11 +311,11 @@ impl Transition<'_> {
         Ok(())
     }
 
-    fn tell(&mut self, event: Event) {
+    fn emit(&mut self, event: Event) {
         self.effects.events.push(event);
     }
 
-    fn name(&self) -> RunRef {
+    fn run_ref(&self) -> RunRef {
         run_ref(&self.run)
     }
 
@@ -319,7 +324,7 @@ impl Transition<'_> {
     }
 }
 
-/// The names of a run, for events.
+/// Returns the ids of a run, for events.
 pub(crate) fn run_ref(run: &OpenRun) -> RunRef {
     RunRef {
         run_id: run.row.run_id.clone(),
@@ -328,7 +333,7 @@ pub(crate) fn run_ref(run: &OpenRun) -> RunRef {
     }
 }
 
-/// The name and place of a step, for events.
+/// Returns the name and number of a step, for events.
 pub(crate) fn step_name(workflow: &Workflow, position: usize) -> StepRef {
     StepRef {
         name: workflow.steps[position].name.to_string(),

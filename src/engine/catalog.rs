@@ -1,4 +1,4 @@
-//! Specs and workflows made ready to be used, each once.
+//! A cache of compiled specs and checked workflows.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,10 +10,10 @@ use crate::spec::spec_text::SpecText;
 use crate::store::Read;
 use crate::zoneinfo::ZoneInfo;
 
-/// Beyond so many entries everything is forgotten and made ready again as needed.
+/// Maximum number of entries; a full cache is cleared, and filled again as needed.
 const MAX_ENTRIES: usize = 10_000;
 
-/// Keeps what was made ready.
+/// Caches compiled specs and checked workflows.
 #[derive(Debug)]
 pub(crate) struct Catalog {
     zones: ZoneInfo,
@@ -22,7 +22,7 @@ pub(crate) struct Catalog {
 }
 
 impl Catalog {
-    /// An empty one, on this machine's zones.
+    /// Returns an empty cache that uses these zones.
     pub(crate) fn new(zones: ZoneInfo) -> Self {
         Self {
             zones,
@@ -31,22 +31,22 @@ impl Catalog {
         }
     }
 
-    /// This machine's zones.
+    /// The zones that specs are compiled with.
     pub(crate) fn zones(&self) -> &ZoneInfo {
         &self.zones
     }
 
-    /// Reads zones anew when they are next asked for, and makes specs ready again.
+    /// Drops the data of zones, and all compiled specs; both are read again when next needed.
     pub(crate) fn forget_zones(&self, names: &[String]) {
         self.zones.forget(names);
         self.specs.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// The spec of a schedule, from its JSON.
+    /// Returns the compiled spec of a schedule, from its JSON.
     pub(crate) fn spec(&self, schedule_id: &str, json: &str) -> Result<Arc<Spec>, Error> {
         let mut known = self.specs.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((of, spec)) = known.get(schedule_id)
-            && of == json
+        if let Some((known_json, spec)) = known.get(schedule_id)
+            && known_json == json
         {
             return Ok(Arc::clone(spec));
         }
@@ -69,7 +69,7 @@ impl Catalog {
         Ok(spec)
     }
 
-    /// The workflow of a key: what is on file under it never changes.
+    /// Returns the workflow stored under a key. What is stored under a key never changes.
     pub(crate) fn workflow(&self, read: &Read<'_>, key: i64) -> Result<Arc<Workflow>, Error> {
         let mut known = self.workflows.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(workflow) = known.get(&key) {

@@ -1,4 +1,4 @@
-//! One schedule decided: its situation read, planned and carried out, in the transaction it is handed.
+//! Decides one schedule: reads its state, makes a plan and applies it, in the caller's transaction.
 
 use chrono::{DateTime, Utc};
 
@@ -10,31 +10,31 @@ use crate::schedule::plan::plan;
 use crate::schedule::start::Origin;
 use crate::store::{QueuedRun, Write};
 
-/// What a decision leads to outside of the file.
+/// The effects of a decision outside the database.
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
-    /// Runs to be performed.
+    /// Runs to start.
     pub(crate) begun: Vec<QueuedRun>,
-    /// Runs to be stopped.
+    /// Runs to stop.
     pub(crate) stopped: Vec<(i64, Stop)>,
-    /// What to tell.
+    /// Events to report.
     pub(crate) events: Vec<Event>,
 }
 
-/// What a server decides by, beside what is on file.
+/// What decisions of a server depend on besides the database.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terms<'a> {
     pub(crate) catalog: &'a Catalog,
-    /// Due times after this are left alone.
+    /// Due times after this are not decided.
     pub(crate) horizon: DateTime<Utc>,
-    /// How many starts may wait.
+    /// Maximum number of buffered starts.
     pub(crate) max_buffer: usize,
 }
 
-/// Decides what is undecided of a schedule at `now`.
+/// Decides everything that is pending for a schedule at `now`.
 pub(crate) fn decide(write: &Write<'_>, terms: Terms<'_>, schedule: i64, now: DateTime<Utc>) -> Result<Effects, Error> {
     let Some(row) = write.plan_input(schedule, terms.horizon.min(now))? else {
-        // Deleted meanwhile.
+        // It has been deleted.
         write.check_gone(schedule)?;
         return Ok(Effects::default());
     };
@@ -44,19 +44,19 @@ pub(crate) fn decide(write: &Write<'_>, terms: Terms<'_>, schedule: i64, now: Da
         .iter()
         .map(|e| terms.catalog.spec(&row.id, &e.spec))
         .collect::<Result<Vec<_>, _>>()?;
-    let own_spec = |json: &String| terms.catalog.spec(&row.id, json);
-    let asked_under = row.requests.iter().map(|r| r.spec.as_ref().map(own_spec).transpose());
-    let asked_under = asked_under.collect::<Result<Vec<_>, _>>()?;
-    let plan = plan(&row.plan_input((&current, &past), asked_under, terms.max_buffer), now);
+    let compile = |json: &String| terms.catalog.spec(&row.id, json);
+    let request_specs = row.requests.iter().map(|r| r.spec.as_ref().map(compile).transpose());
+    let request_specs = request_specs.collect::<Result<Vec<_>, _>>()?;
+    let plan = plan(&row.plan_input((&current, &past), request_specs, terms.max_buffer), now);
     let applied = write.apply_plan(&row, &plan, now)?;
     let mut effects = Effects {
         stopped: applied.stopped,
         ..Effects::default()
     };
-    for refused in plan.refused {
+    for not_started in plan.refused {
         effects.events.push(Event::NotStarted {
             schedule_id: row.id.clone(),
-            refused,
+            refused: not_started,
         });
     }
     for (key, run_id, workflow_id, start) in applied.begun {
@@ -85,12 +85,12 @@ pub(crate) fn decide(write: &Write<'_>, terms: Terms<'_>, schedule: i64, now: Da
         });
     }
     for (key, stop) in &effects.stopped {
-        let Some(going) = row.going.iter().find(|g| g.run == *key) else {
+        let Some(active) = row.going.iter().find(|active| active.run == *key) else {
             continue;
         };
         let run = RunRef {
-            run_id: going.run_id.clone(),
-            workflow_id: going.workflow_id.clone(),
+            run_id: active.run_id.clone(),
+            workflow_id: active.workflow_id.clone(),
             schedule_id: Some(row.id.clone()),
         };
         effects.events.push(Event::Stopping { run, stop: *stop });

@@ -1,4 +1,4 @@
-//! What happens in the server, as typed events; only the voice, at the other end of the channel, puts them in words.
+//! Events of the server, typed; only the logger, at the other end of the channel, turns them into text.
 
 use std::path::PathBuf;
 
@@ -10,8 +10,8 @@ use crate::run::outcome::{Failure, Status};
 use crate::schedule::not_started::NotStarted;
 use crate::schedule::start::Origin;
 
-/// Which run an event is about.
-#[expect(clippy::struct_field_names, reason = "the names of the field: a run id is no workflow id")]
+/// The run that an event is about.
+#[expect(clippy::struct_field_names, reason = "a run id and a workflow id are different things")]
 #[derive(Debug, Clone)]
 pub(crate) struct RunRef {
     pub(crate) run_id: String,
@@ -19,7 +19,7 @@ pub(crate) struct RunRef {
     pub(crate) schedule_id: Option<String>,
 }
 
-/// Which step of it.
+/// The step that an event is about.
 #[derive(Debug, Clone)]
 pub(crate) struct StepRef {
     pub(crate) name: String,
@@ -28,55 +28,55 @@ pub(crate) struct StepRef {
     pub(crate) of: usize,
 }
 
-/// Something that happened.
+/// An event of the server.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// The server is up.
+    /// The server is running.
     Serving {
         pid: u32,
         database: String,
         schedules: u64,
         open_runs: u64,
     },
-    /// There are fewer workers than were asked for: this process may not open more files.
+    /// The server has fewer workers than requested, because of the limits on open files and processes.
     FewerWorkers { workers: usize, wanted: usize },
-    /// The zone data of the machine has changed: next times are computed again.
+    /// The machine's zone data has changed; next times are computed again.
     ZoneChanged { name: String, schedules: u64 },
-    /// A time was taken up, and a run begins.
+    /// A time was decided, and its run starts.
     Tick {
         run: RunRef,
         nominal: DateTime<Utc>,
         due: DateTime<Utc>,
         origin: Origin,
     },
-    /// A time was taken up, and waits its turn.
+    /// A time was decided, and its start is buffered.
     Buffered {
         schedule_id: String,
         nominal: DateTime<Utc>,
         waiting: usize,
     },
-    /// Times were taken up, and do not start.
+    /// Times were decided, and start no run.
     NotStarted { schedule_id: String, refused: NotStarted },
-    /// A worker has begun with a run.
+    /// A worker has started the first step of a run.
     Started { run: RunRef, step: StepRef },
-    /// A server died in this step; so many processes that it left behind were ended.
+    /// A server died in this step; `ended` processes that it left behind were killed.
     Lost {
         run: RunRef,
         step: StepRef,
         attempt: u32,
         ended: usize,
     },
-    /// An attempt is held because this machine is short of something.
+    /// The start of an attempt is delayed because the machine is short of a resource.
     Held { run: RunRef, step: StepRef, short: String },
-    /// Processes of an attempt that was to end have outlived SIGKILL: it does not end before they do.
+    /// Processes of an attempt have outlived SIGKILL; the attempt stays open until they end.
     Surviving {
         run: RunRef,
         step: StepRef,
         processes: Vec<u32>,
     },
-    /// A run goes on at this step after a server died.
+    /// A run has resumed at this step, after a server died or by a retry request.
     Resumed { run: RunRef, step: StepRef },
-    /// An attempt failed and is tried again.
+    /// An attempt failed and will be retried.
     Retry {
         run: RunRef,
         step: StepRef,
@@ -86,7 +86,7 @@ pub(crate) enum Event {
     },
     /// A step has closed without an incident.
     StepClosed { run: RunRef, step: StepRef, result: String },
-    /// A step has failed for good.
+    /// A step has failed for good, and its incident was opened or counted.
     Incident {
         run: RunRef,
         step: StepRef,
@@ -95,11 +95,11 @@ pub(crate) enum Event {
         target_url: String,
         failure: Failure,
     },
-    /// A step has succeeded whose incident was open.
+    /// A step has succeeded, which resolved its open incident.
     Resolved { run: RunRef, step: StepRef, id: i64 },
-    /// A run has been asked to stop.
+    /// A run was asked to stop.
     Stopping { run: RunRef, stop: Stop },
-    /// A run that had failed has been asked to go on.
+    /// A closed run was reopened by a retry request.
     Retried { run: RunRef },
     /// A run has closed.
     Closed {
@@ -109,23 +109,23 @@ pub(crate) enum Event {
         elapsed_ms: i64,
         reason: Option<String>,
     },
-    /// A failed run has paused its schedule.
+    /// A failed run paused its schedule.
     Paused { schedule_id: String, note: String },
-    /// The server starts nothing more.
+    /// The server starts nothing more, and waits for running runs.
     Draining { running: usize },
-    /// Attempts were given up at the end of the drain.
+    /// Attempts were interrupted at the end of the drain.
     GaveUp { running: usize },
     /// A file of the database was deleted, moved or replaced: the server stops.
     Displaced { path: PathBuf },
-    /// The file that says who serves the database was removed, and has been written again.
+    /// The lock file of the server was removed or replaced, and has been written again.
     LockRestored { path: PathBuf },
-    /// What was in a log that was replaced has been saved in a copy of the database.
+    /// The write-ahead log was replaced; what the server had recorded was saved in a copy of the database.
     Saved { copy: PathBuf },
-    /// Something could not be done; it is tried again.
+    /// An error; what failed is tried again.
     Trouble(Error),
     /// The server has ended; nothing follows.
     Ended {
-        /// Whether its file was taken away.
+        /// Whether the database was deleted, moved or replaced.
         lost_file: bool,
     },
 }

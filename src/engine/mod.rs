@@ -1,6 +1,6 @@
-//! KEEPING AT IT: the server. A ticker, workers and a writer, as bodies that can be stepped, and the threads that loop over them.
+//! The server: a ticker, workers and a writer, as functions that tests can step through, and the threads that call them in a loop.
 //!
-//! [`Server::start`] takes the lock, recovers what a dead server left open, and starts the threads. Everything that happens comes out of one channel.
+//! [`Server::start`] takes the lock, recovers what a dead server left open, and starts the threads. All events go to one channel.
 
 mod advance;
 mod catalog;
@@ -28,29 +28,29 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
-/// How long the ticker leaves the file alone after it could not read or decide.
+/// How long the ticker waits after a failed read or decision before it tries again.
 const AFTER_TROUBLE: TimeDelta = TimeDelta::seconds(1);
 
-/// How long a server serves.
+/// When a server stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Until {
-    /// Until it is told to stop.
+    /// When it is asked to stop.
     Told,
-    /// For so long.
+    /// After this long.
     For(Duration),
-    /// Until what is due by now is done.
+    /// When everything that was due at its start is done.
     Done,
 }
 
-/// How a server is to serve.
+/// The settings of a server.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Settings {
-    /// How many runs are performed at once.
+    /// Maximum number of runs performed at once.
     pub(crate) workers: usize,
-    /// How long running steps may take to end when the server is told to stop.
+    /// How long running steps may take to finish after the server is asked to stop.
     pub(crate) drain_timeout: Duration,
-    /// How long it serves.
+    /// When it stops.
     pub(crate) until: Until,
-    /// What is kept of history.
+    /// How much history is kept.
     pub(crate) retention: Retention,
 }

@@ -1,4 +1,4 @@
-//! History is pruned in small batches, beside everything else, so that no tick waits for it.
+//! Prunes history in small batches alongside other work, so that no tick waits for it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,21 +12,21 @@ use super::shared::Shared;
 use crate::error::Error;
 use crate::store::{Keep, Missing, Store};
 
-/// How often history is gone through.
+/// How often history is pruned.
 const EVERY: TimeDelta = TimeDelta::minutes(10);
-/// How many runs go in one transaction.
+/// Maximum number of runs deleted in one transaction.
 const BATCH: usize = 50;
-/// How long the file is left to others after each.
+/// The pause after each batch, which leaves the database to others.
 const BETWEEN_BATCHES: TimeDelta = TimeDelta::milliseconds(5);
-/// How many batches a server goes through that exits when it has done what is due.
-const MOST_BATCHES_AT_ONCE: usize = 20;
+/// Maximum number of batches pruned by a server that exits once everything due is done.
+const MAX_BATCHES_AT_EXIT: usize = 20;
 
-/// What is kept of history: what is younger, and of each schedule its last runs and its last failures.
+/// How much history is kept: everything up to an age, and the last runs and last failures of each schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Retention {
     /// How long everything is kept.
     pub(crate) keep_for: Duration,
-    /// How many runs and how many failures are kept of each schedule, however old.
+    /// Number of runs, and number of failures, kept of each schedule regardless of age.
     pub(crate) keep_runs: u64,
 }
 
@@ -40,64 +40,64 @@ impl Retention {
     }
 }
 
-/// What the pruning thread does until the server drains.
+/// The body of the pruning thread: prunes at intervals until the server drains.
 pub(super) fn keep_pruning(shared: &Arc<Shared>) {
     while !shared.draining.load(Ordering::SeqCst) {
         let now = shared.clock.now();
-        prune_or_tell(shared, usize::MAX, now);
+        open_and_prune(shared, usize::MAX, now);
         wait(shared, now + EVERY);
     }
 }
 
-/// Prunes a little, for a server that is about to end.
+/// Prunes a limited number of batches, for a server that is about to exit.
 pub(super) fn prune_a_little(shared: &Arc<Shared>) {
-    prune_or_tell(shared, MOST_BATCHES_AT_ONCE, shared.clock.now());
+    open_and_prune(shared, MAX_BATCHES_AT_EXIT, shared.clock.now());
 }
 
-/// Its connection is there only as long as it is used: it would hold memory for nothing the rest of the time.
-fn prune_or_tell(shared: &Arc<Shared>, most_batches: usize, now: DateTime<Utc>) {
+/// Prunes, and reports an error as an event. Opens a connection just for this, because an idle one would hold memory.
+fn open_and_prune(shared: &Arc<Shared>, max_batches: usize, now: DateTime<Utc>) {
     let pruned =
-        Store::open(Path::new(&shared.database), Missing::Refuse).and_then(|reader| prune(shared, &reader, most_batches, now));
+        Store::open(Path::new(&shared.database), Missing::Refuse).and_then(|reader| prune(shared, &reader, max_batches, now));
     if let Err(e) = pruned {
         shared.tell(Event::Trouble(e));
     }
 }
 
-/// Goes through history once, in at most so many batches.
-pub(super) fn prune(shared: &Arc<Shared>, reader: &Store, mut most_batches: usize, now: DateTime<Utc>) -> Result<(), Error> {
+/// Prunes the whole history once, in at most `max_batches` batches.
+pub(super) fn prune(shared: &Arc<Shared>, reader: &Store, mut max_batches: usize, now: DateTime<Utc>) -> Result<(), Error> {
     let keep = shared.settings.retention.at(now);
-    let is_over = |batches: usize| batches == 0 || (!is_last(shared) && shared.draining.load(Ordering::SeqCst));
+    let must_stop = |batches: usize| batches == 0 || (!is_exiting(shared) && shared.draining.load(Ordering::SeqCst));
     let mut after = Some(0);
-    while let Some(from) = after.filter(|_| !is_over(most_batches)) {
+    while let Some(from) = after.filter(|_| !must_stop(max_batches)) {
         let found = reader.read(|r| r.prunable_runs(from, keep))?;
         for batch in found.runs.chunks(BATCH) {
             let batch = batch.to_vec();
             shared
                 .writer
                 .write(move |w| batch.iter().try_for_each(|run| w.prune_run(*run, keep.since)))?;
-            most_batches -= 1;
+            max_batches -= 1;
             pause(shared);
-            if is_over(most_batches) {
+            if must_stop(max_batches) {
                 return Ok(());
             }
         }
         after = found.after;
     }
-    while !is_over(most_batches) && shared.writer.write(move |w| w.prune_the_rest(keep.since, BATCH as u64))? > 0 {
-        most_batches -= 1;
+    while !must_stop(max_batches) && shared.writer.write(move |w| w.prune_the_rest(keep.since, BATCH as u64))? > 0 {
+        max_batches -= 1;
         pause(shared);
     }
     Ok(())
 }
 
-/// Whether it prunes at the end of a server that drains, which is its last act.
-fn is_last(shared: &Shared) -> bool {
+/// Whether the server has drained and exits after this pruning.
+fn is_exiting(shared: &Shared) -> bool {
     shared.settings.until == super::Until::Done
 }
 
-/// Leaves the file to others for a moment.
+/// Leaves the database to others for a moment.
 fn pause(shared: &Shared) {
-    if !is_last(shared) {
+    if !is_exiting(shared) {
         wait(shared, shared.clock.now() + BETWEEN_BATCHES);
     }
 }

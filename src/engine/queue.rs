@@ -1,4 +1,4 @@
-//! Runs that want a worker, now or later, and the workers that are there for them.
+//! Runs that need a worker, now or later, and the workers for them.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -9,11 +9,11 @@ use super::ready::Ready;
 use crate::actions::{Control, StopKind};
 use crate::store::QueuedRun;
 
-/// The queue; every open run that this server knows of is in it exactly once: ready, later, or with a worker.
+/// The queue. Every open run that this server knows of is in it exactly once: ready, waiting for a time, or with a worker.
 pub(crate) struct Queue {
     inner: Mutex<Inner>,
     changed: Condvar,
-    /// How many workers there may be.
+    /// Maximum number of workers.
     workers: usize,
 }
 
@@ -22,12 +22,12 @@ struct Inner {
     ready: Ready,
     later: BTreeSet<(DateTime<Utc>, i64)>,
     known: HashMap<i64, QueuedRun>,
-    /// Runs that were opened again before their worker had let go.
-    again: HashSet<i64>,
+    /// Runs that were reopened before their worker released them.
+    reopened: HashSet<i64>,
     taken: HashMap<i64, Arc<Control>>,
-    /// Whether no backfilled run is taken for the moment.
+    /// Whether backfilled runs are held back for the moment.
     quiet: bool,
-    /// How many of the runs with a worker are backfilled.
+    /// Number of backfilled runs that are with a worker.
     backfilled: usize,
     workers: usize,
     idle: usize,
@@ -35,15 +35,15 @@ struct Inner {
 }
 
 impl Inner {
-    fn take(&mut self, most_backfilled: usize) -> Option<(i64, Arc<Control>)> {
-        let run = self.ready.pop(!self.quiet && self.backfilled < most_backfilled)?;
+    fn take(&mut self, max_backfilled: usize) -> Option<(i64, Arc<Control>)> {
+        let run = self.ready.pop(!self.quiet && self.backfilled < max_backfilled)?;
         self.backfilled += usize::from(run.backfilled);
         let control = Arc::new(Control::default());
         self.taken.insert(run.key, Arc::clone(&control));
         Some((run.key, control))
     }
 
-    /// A worker lets go of a run.
+    /// Releases a run from its worker.
     fn release(&mut self, run: i64) -> Option<Arc<Control>> {
         let control = self.taken.remove(&run)?;
         self.backfilled -= usize::from(self.known.get(&run).is_some_and(|run| run.backfilled));
@@ -58,7 +58,7 @@ impl Inner {
 }
 
 impl Queue {
-    /// An empty queue for at most so many workers.
+    /// Returns an empty queue for at most `workers` workers.
     pub(crate) fn new(workers: usize) -> Self {
         Self {
             inner: Mutex::default(),
@@ -67,8 +67,8 @@ impl Queue {
         }
     }
 
-    /// How many workers may perform backfilled runs at once: the others are there for what comes due.
-    fn most_backfilled(&self) -> usize {
+    /// Maximum number of workers that perform backfilled runs at once; the others are kept free for runs that come due.
+    fn max_backfilled(&self) -> usize {
         (self.workers * 3 / 4).max(1)
     }
 
@@ -76,7 +76,7 @@ impl Queue {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a run that is not known yet. Whether one more worker is wanted; it then counts as there.
+    /// Adds a run unless it is already known. Returns whether one more worker is needed, which then counts as started.
     pub(crate) fn add(&self, run: QueuedRun) -> bool {
         let mut inner = self.lock();
         if inner.known.contains_key(&run.key) {
@@ -84,27 +84,27 @@ impl Queue {
         }
         inner.known.insert(run.key, run);
         inner.push(run.key);
-        self.wanted(inner)
+        self.needs_worker(inner)
     }
 
-    /// Adds a run that has been opened again: also where the worker that closed it has not let go of it yet.
+    /// Adds a run that was reopened, even if the worker that closed it has not released it yet. Returns the same as [`Self::add`].
     pub(crate) fn add_again(&self, run: QueuedRun) -> bool {
         let mut inner = self.lock();
         if inner.taken.contains_key(&run.key) {
-            inner.again.insert(run.key);
+            inner.reopened.insert(run.key);
             return false;
         }
         drop(inner);
         self.add(run)
     }
 
-    /// Whether there are ready runs, and fewer workers than are wanted for them; that one more then counts as there. Else an idle one is woken.
+    /// Returns whether the ready runs need one more worker, which then counts as started; otherwise wakes an idle one.
     pub(crate) fn wants_worker(&self) -> bool {
-        self.wanted(self.lock())
+        self.needs_worker(self.lock())
     }
 
-    fn wanted(&self, mut inner: MutexGuard<'_, Inner>) -> bool {
-        let backfilled = if inner.quiet { 0 } else { self.most_backfilled() };
+    fn needs_worker(&self, mut inner: MutexGuard<'_, Inner>) -> bool {
+        let backfilled = if inner.quiet { 0 } else { self.max_backfilled() };
         let takeable = inner.ready.takeable(backfilled.saturating_sub(inner.backfilled));
         if inner.idle < takeable && inner.workers < self.workers && !inner.draining {
             inner.workers += 1;
@@ -116,13 +116,13 @@ impl Queue {
         false
     }
 
-    /// Whether a backfilled run is ready or with a worker.
+    /// Whether any backfilled run is ready or with a worker.
     pub(crate) fn has_backfilled(&self) -> bool {
         let inner = self.lock();
         inner.backfilled > 0 || inner.ready.has_backfilled()
     }
 
-    /// From now on no backfilled run is taken, or they are again.
+    /// Holds backfilled runs back, or lets them be taken again.
     pub(crate) fn keep_quiet(&self, quiet: bool) {
         let mut inner = self.lock();
         if inner.quiet && !quiet {
@@ -131,14 +131,14 @@ impl Queue {
         inner.quiet = quiet;
     }
 
-    /// Takes a run, waiting for one; none when the server drains.
+    /// Takes a run, waiting until one is ready. Returns `None` when the server drains.
     pub(crate) fn take(&self) -> Option<(i64, Arc<Control>)> {
         let mut inner = self.lock();
         loop {
             if inner.draining {
                 return None;
             }
-            if let Some(taken) = inner.take(self.most_backfilled()) {
+            if let Some(taken) = inner.take(self.max_backfilled()) {
                 return Some(taken);
             }
             inner.idle += 1;
@@ -147,17 +147,17 @@ impl Queue {
         }
     }
 
-    /// Takes a run if one is ready; for histories that are stepped.
+    /// Takes a run if one is ready; for tests that step the engine.
     #[cfg(test)]
     pub(crate) fn take_now(&self) -> Option<(i64, Arc<Control>)> {
         self.lock().take(usize::MAX)
     }
 
-    /// A worker lets go of a run that waits until then. Whether that is sooner than anything else that waits.
+    /// Releases a run that waits until a time. Returns whether it is the first of all waiting runs.
     pub(crate) fn put_off(&self, run: i64, until: DateTime<Utc>) -> bool {
         let mut inner = self.lock();
         if inner.release(run).is_some_and(|control| control.asked().is_some()) {
-            // Asked to stop on the way here: the worker that lets go takes it up again at once.
+            // Asked to stop in the meantime: the worker that releases it takes it again at once.
             inner.push(run);
             return false;
         }
@@ -165,19 +165,19 @@ impl Queue {
         inner.later.first().is_some_and(|(_, first)| *first == run)
     }
 
-    /// A worker lets go of a run that is over, or is left for the next server.
+    /// Releases a run that has closed or is left to the next server.
     pub(crate) fn forget(&self, run: i64) {
         let mut inner = self.lock();
         inner.release(run);
-        if inner.again.remove(&run) {
-            // The worker that lets go takes it up again at once.
+        if inner.reopened.remove(&run) {
+            // The worker that releases it takes it again at once.
             inner.push(run);
         } else {
             inner.known.remove(&run);
         }
     }
 
-    /// Makes ready what has waited until `now`. How many more workers are wanted, and when the next wait is over.
+    /// Makes the runs ready that waited until `now`. Returns how many more workers are needed, and when the next wait ends.
     pub(crate) fn wake(&self, now: DateTime<Utc>) -> (usize, Option<DateTime<Utc>>) {
         let mut more = 0;
         loop {
@@ -186,20 +186,20 @@ impl Queue {
                 Some((until, run)) if until <= now => {
                     inner.later.pop_first();
                     inner.push(run);
-                    more += usize::from(self.wanted(inner));
+                    more += usize::from(self.needs_worker(inner));
                 }
                 next => return (more, next.map(|(until, _)| until)),
             }
         }
     }
 
-    /// Tells the worker that has a run to stop. Whether a worker has it; a run that waits is for the caller to close.
+    /// Asks the worker that has a run to stop it. Returns whether a worker has it; if none has, the caller closes the run.
     pub(crate) fn stop(&self, run: i64, kind: StopKind) -> bool {
         let control = self.lock().taken.get(&run).cloned();
         control.inspect(|control| control.stop(kind)).is_some()
     }
 
-    /// A run that waited has been closed: nothing waits for it any more.
+    /// Removes a run that was closed while no worker had it.
     pub(crate) fn closed_waiting(&self, run: i64) {
         let mut inner = self.lock();
         if inner.taken.contains_key(&run) {
@@ -211,7 +211,7 @@ impl Queue {
         inner.later.retain(|(_, r)| *r != run);
     }
 
-    /// Lets workers go once they have done what they are at.
+    /// Lets workers end after their current run. Returns how many runs are with a worker.
     pub(crate) fn drain(&self) -> usize {
         let mut inner = self.lock();
         inner.draining = true;
@@ -219,7 +219,7 @@ impl Queue {
         inner.taken.len()
     }
 
-    /// Gives up every attempt that is being made; how many.
+    /// Interrupts all attempts. Returns how many.
     pub(crate) fn give_up(&self) -> usize {
         let taken: Vec<_> = self.lock().taken.values().cloned().collect();
         for control in &taken {
@@ -228,17 +228,17 @@ impl Queue {
         taken.len()
     }
 
-    /// A worker has gone.
+    /// Counts a worker as ended.
     pub(crate) fn worker_left(&self) {
         self.lock().workers -= 1;
     }
 
-    /// Whether no worker is left.
+    /// Whether all workers have ended.
     pub(crate) fn is_deserted(&self) -> bool {
         self.lock().workers == 0
     }
 
-    /// Whether no run is known: ready, later, or with a worker.
+    /// Whether no run is ready, waiting or with a worker.
     pub(crate) fn is_empty(&self) -> bool {
         self.lock().known.is_empty()
     }
@@ -257,11 +257,11 @@ mod tests {
     }
 
     #[test]
-    fn a_run_opened_again_before_its_worker_has_let_go_is_taken_again() {
+    fn takes_a_run_again_that_was_reopened_before_its_worker_released_it() {
         let queue = Queue::new(0);
         queue.add(run(1, false));
         assert!(queue.take_now().is_some());
-        // Merely seen again, it is known.
+        // Seen again but not reopened.
         queue.add(run(1, false));
         queue.forget(1);
         assert!(queue.take_now().is_none() && queue.is_empty());
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn backfilled_runs_leave_workers_to_what_comes_due() {
+    fn backfilled_runs_leave_workers_free_for_due_runs() {
         let queue = Queue::new(4);
         for key in 1..=6 {
             queue.add(run(key, true));
@@ -281,7 +281,7 @@ mod tests {
         let taken: Vec<_> = (0..3).map(|_| queue.take().unwrap().0).collect();
         assert_eq!(taken, [1, 2, 3]);
         queue.add(run(7, false));
-        assert_eq!(queue.take().unwrap().0, 7, "not the fourth of the backfill");
+        assert_eq!(queue.take().unwrap().0, 7, "the due run before the fourth backfilled one");
         queue.forget(1);
         assert_eq!(queue.take().unwrap().0, 4);
     }

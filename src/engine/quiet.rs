@@ -1,24 +1,24 @@
-//! Moments of quiet: shortly before something comes due, and until it has begun, no backfilled run is taken up, so that the machine is free for what is
-//! on time. Decides only.
+//! Quiet moments: from shortly before a due time until its run has started, no backfilled run starts, so that the machine is free for the due run.
+//! Pure decisions.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// How long before a due time it begins, and how long after it ends.
+/// How long before a due time a quiet moment begins, and how long after it ends.
 const BEFORE: TimeDelta = TimeDelta::milliseconds(15);
 const AFTER: TimeDelta = TimeDelta::milliseconds(10);
-/// How long it is not quiet again, so that a backfill goes on however often something comes due.
+/// Minimum time between quiet moments, so that a backfill makes progress however often something comes due.
 const BETWEEN: TimeDelta = TimeDelta::milliseconds(100);
 
-/// Whether it is quiet.
+/// Decides whether it is quiet.
 #[derive(Debug, Default)]
 pub(super) struct Quiet {
-    /// The due time that it is quiet for.
+    /// The due time of the current quiet moment.
     mark: Option<DateTime<Utc>>,
     ended: Option<DateTime<Utc>>,
 }
 
 impl Quiet {
-    /// Whether it is quiet at `now`, where the next due time is `next`.
+    /// Returns whether it is quiet at `now`, when the next due time is `next`.
     pub(super) fn at(&mut self, now: DateTime<Utc>, next: Option<DateTime<Utc>>) -> bool {
         if self.mark.is_some_and(|mark| now >= mark + AFTER) {
             self.mark = None;
@@ -31,7 +31,7 @@ impl Quiet {
         self.mark.is_some()
     }
 
-    /// When to ask again, where the next due time is `next`.
+    /// Returns when to ask again, when the next due time is `next`.
     pub(super) fn changes(&self, next: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
         let begins = |next: DateTime<Utc>| self.ended.map_or(next - BEFORE, |ended| (next - BEFORE).max(ended + BETWEEN));
         self.mark.map(|mark| mark + AFTER).or_else(|| next.map(begins))
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_quiet_around_a_due_time_and_then_not_for_a_while() {
+    fn is_quiet_around_a_due_time_but_not_again_within_100_ms() {
         let at = |ms: i64| DateTime::from_timestamp_millis(1_000_000 + ms).unwrap();
         let mut quiet = Quiet::default();
         for (now, next, want) in [

@@ -1,11 +1,10 @@
-//! Runs that are ready, in the order in which workers take them: schedules take turns, the oldest run of each first, and backfilled runs come after
-//! all others.
+//! Ready runs, in the order in which workers take them: schedules take turns, the oldest run of each first; backfilled runs come after all others.
 
 use std::collections::{HashMap, VecDeque};
 
 use crate::store::QueuedRun;
 
-/// Runs that are ready.
+/// The ready runs.
 #[derive(Default)]
 pub(super) struct Ready {
     ordinary: Turns,
@@ -18,13 +17,13 @@ impl Ready {
         self.turns(run).push(run);
     }
 
-    /// Takes the next run; a backfilled one only where `may_backfill` says so and no other is ready.
+    /// Takes the next run; a backfilled one only if `may_backfill` is set and no other run is ready.
     pub(super) fn pop(&mut self, may_backfill: bool) -> Option<QueuedRun> {
         let ordinary = self.ordinary.pop();
         ordinary.or_else(|| may_backfill.then(|| self.backfilled.pop()).flatten())
     }
 
-    /// Whether a backfilled run is among them.
+    /// Whether any backfilled run is ready.
     pub(super) fn has_backfilled(&self) -> bool {
         self.backfilled.len > 0
     }
@@ -34,7 +33,7 @@ impl Ready {
         self.turns(run).remove(run);
     }
 
-    /// How many runs could be taken, of backfilled ones at most `backfilled`.
+    /// The number of runs that can be taken, counting at most `backfilled` backfilled ones.
     pub(super) fn takeable(&self, backfilled: usize) -> usize {
         self.ordinary.len + self.backfilled.len.min(backfilled)
     }
@@ -48,17 +47,17 @@ impl Ready {
     }
 }
 
-/// Schedules that take turns; runs without one are in the place of one.
+/// Schedules that take turns; all runs without a schedule count as one schedule.
 #[derive(Default)]
 struct Turns {
-    of: HashMap<Option<i64>, VecDeque<QueuedRun>>,
+    by_schedule: HashMap<Option<i64>, VecDeque<QueuedRun>>,
     order: VecDeque<Option<i64>>,
     len: usize,
 }
 
 impl Turns {
     fn push(&mut self, run: QueuedRun) {
-        let runs = self.of.entry(run.schedule).or_default();
+        let runs = self.by_schedule.entry(run.schedule).or_default();
         if runs.is_empty() {
             self.order.push_back(run.schedule);
         }
@@ -68,11 +67,11 @@ impl Turns {
 
     fn pop(&mut self) -> Option<QueuedRun> {
         let schedule = self.order.pop_front()?;
-        let runs = self.of.get_mut(&schedule)?;
+        let runs = self.by_schedule.get_mut(&schedule)?;
         let run = runs.pop_front()?;
         self.len -= 1;
         if runs.is_empty() {
-            self.of.remove(&schedule);
+            self.by_schedule.remove(&schedule);
         } else {
             self.order.push_back(schedule);
         }
@@ -80,12 +79,14 @@ impl Turns {
     }
 
     fn remove(&mut self, run: QueuedRun) {
-        let Some(runs) = self.of.get_mut(&run.schedule) else { return };
+        let Some(runs) = self.by_schedule.get_mut(&run.schedule) else {
+            return;
+        };
         let before = runs.len();
         runs.retain(|r| r.key != run.key);
         self.len -= before - runs.len();
         if runs.is_empty() {
-            self.of.remove(&run.schedule);
+            self.by_schedule.remove(&run.schedule);
             self.order.retain(|schedule| *schedule != run.schedule);
         }
     }
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_backfilled_run_stays_where_none_may_be_taken() {
+    fn leaves_backfilled_runs_unless_they_are_allowed() {
         let mut ready = Ready::default();
         ready.push(run(1, 7, true));
         assert_eq!(ready.pop(false), None);

@@ -1,4 +1,4 @@
-//! What a server does first: attempts that a dead one left open are closed as lost, after the processes it left behind have been ended.
+//! Recovery at startup: ends the processes that a dead server left behind, then closes the attempts it left open as lost.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -21,18 +21,19 @@ use crate::run::step::Work;
 use crate::schedule::MAX_BUFFER;
 use crate::store::{LostAttempt, Store};
 
-/// How often processes that outlive SIGKILL are looked at.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
+/// How often processes that outlive SIGKILL are checked.
+const CHECK_EVERY: Duration = Duration::from_millis(200);
 
-/// An attempt that stays open because a process of it has outlived SIGKILL: its step must not be tried again beside it.
+/// An attempt that stays open because processes of it have outlived SIGKILL: its step must not be retried until they end.
 pub(super) struct Survived {
     attempt: LostAttempt,
     tree: ProcessTree,
 }
 
-/// Closes every lost attempt, all in one transaction; the runs stay open at the step they were in.
+/// Closes all lost attempts in one transaction; the runs stay open at their current step. Returns the events, and the attempts that cannot be
+/// closed yet.
 pub(super) fn recover(store: &mut Store, catalog: &Catalog, now: DateTime<Utc>) -> Result<(Vec<Event>, Vec<Survived>), Error> {
-    // What a closed run frees is left to the ticker: at one instant, closes come first.
+    // Starts that a closed run makes possible are left to the ticker: at any instant, closes come first.
     let terms = Terms {
         catalog,
         horizon: now,
@@ -56,7 +57,7 @@ pub(super) fn recover(store: &mut Store, catalog: &Catalog, now: DateTime<Utc>) 
         if let Work::Command(_) = &workflow.steps[position].work
             && let Some(mut tree) = left_behind(&attempt, &step.name, &mut alive)
         {
-            // Before the step may be tried again: two copies must never run at once.
+            // Killed before the step may be retried: two copies must never run at once.
             processes = tree.alive().len();
             let left = tree.kill();
             if !left.is_empty() {
@@ -88,7 +89,7 @@ pub(super) fn recover(store: &mut Store, catalog: &Catalog, now: DateTime<Utc>) 
     Ok((events, survived))
 }
 
-/// The processes of a lost attempt, where there may be any. `alive` holds the ids of all runs that have processes, once they are known.
+/// Returns the processes of a lost attempt, if there may be any. `alive` caches the ids of all runs that have processes.
 fn left_behind(lost: &LostAttempt, step: &str, alive: &mut Option<HashSet<String>>) -> Option<ProcessTree> {
     let alive = alive.get_or_insert_with(|| {
         let processes = machine::processes_with(&[], "TEMPO_RUN_ID");
@@ -99,7 +100,8 @@ fn left_behind(lost: &LostAttempt, step: &str, alive: &mut Option<HashSet<String
     may_be_there.then(|| ProcessTree::left_behind(leader, marks(&lost.run, step)))
 }
 
-/// Waits for processes that have outlived SIGKILL, and closes each attempt when the last of its own has ended; until the server drains.
+/// Starts a thread that waits for processes that have outlived SIGKILL, and closes each attempt once its last process has
+/// ended, until the server drains.
 pub(super) fn wait_for_survivors(shared: &Arc<Shared>, survived: Vec<Survived>) -> Result<(), Error> {
     if survived.is_empty() {
         return Ok(());
@@ -115,7 +117,7 @@ pub(super) fn wait_for_survivors(shared: &Arc<Shared>, survived: Vec<Survived>) 
 
 fn close_survivors(shared: &Arc<Shared>, mut survived: Vec<Survived>) {
     while !survived.is_empty() && !shared.draining.load(Ordering::SeqCst) {
-        pause(BETWEEN_LOOKS);
+        pause(CHECK_EVERY);
         survived.retain_mut(|Survived { attempt, tree }| {
             if tree.signal(Signal::KILL) > 0 && !tree.alive().is_empty() {
                 return true;

@@ -1,5 +1,5 @@
-//! Durable scripts: a step that a command calls while tempo runs it is done once, and remembered. Works in the script's own process, beside the
-//! server, through the file alone.
+//! Durable scripts: a step that a running command calls is performed once, and its result is recorded. Runs in a process of the script, not in the
+//! server, and uses only the database.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,24 +17,24 @@ use crate::run::step::{Command, Step};
 use crate::run::{Phase, Progress};
 use crate::store::{NewScriptStep, OpenRun, Read, ScriptStepRow, Store};
 
-/// Ends what a step of a script is at, from any thread: its command, or its wait.
+/// Interrupts a script step, its command or its wait, from any thread.
 #[derive(Default)]
 pub(crate) struct Interrupt {
     control: Control,
     wake: Wakeup,
-    /// Set in the very moment in which the signal comes: the command may die of it before a thread of this process is woken.
+    /// Set as soon as the signal arrives: the command may die of it before a thread of this process wakes up.
     pub(crate) signaled: Arc<AtomicBool>,
 }
 
 impl Interrupt {
-    /// Asks for the end.
+    /// Interrupts the step.
     pub(crate) fn raise(&self) {
         self.control.stop(StopKind::Cancel);
         self.wake.raise();
     }
 
-    /// What an attempt came to: one that died of the signal that asked for the end was asked to end.
-    fn judged(&self, result: AttemptResult) -> AttemptResult {
+    /// Returns the result of an attempt. If its command died of the signal that interrupted it, raises the interrupt and returns it as canceled.
+    fn canceled_if_signaled(&self, result: AttemptResult) -> AttemptResult {
         let died = matches!(&result.ending, Ending::Failed(f) if f.error_type == ErrorType::Signal);
         if died && self.signaled.load(Ordering::SeqCst) {
             self.raise();
@@ -44,10 +44,10 @@ impl Interrupt {
         result
     }
 
-    /// Waits until then.
+    /// Waits until a time.
     ///
     /// # Errors
-    /// `Interrupted`.
+    /// `Interrupted` when the step is interrupted.
     fn wait(&self, clock: &dyn Clock, until: DateTime<Utc>) -> Result<(), Error> {
         while clock.now() < until {
             self.check()?;
@@ -58,13 +58,13 @@ impl Interrupt {
 
     fn check(&self) -> Result<(), Error> {
         match self.control.asked() {
-            Some(_) => Err(Error::new(Kind::Interrupted, "the step was asked to end")),
+            Some(_) => Err(Error::new(Kind::Interrupted, "the step was interrupted")),
             None => Ok(()),
         }
     }
 }
 
-/// The attempt of a step that a script belongs to, as its environment tells.
+/// The attempt that a script belongs to, as named in its environment.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     run_id: String,
@@ -75,7 +75,7 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// Reads the environment of this process.
+    /// Reads the environment of this process; `what` is the command to name in an error.
     ///
     /// # Errors
     /// `Usage` outside of a command that tempo runs.
@@ -98,22 +98,25 @@ impl Caller {
                 Kind::Usage,
                 format_args!("`{what}` works only inside a command that tempo runs"),
             )
-            .hint("Call it in a script, and run the script by a schedule or with `tempo workflow start -- ./script.sh`.")
+            .hint("Call it from a script that a schedule runs, or that you start with `tempo workflow start -- ./script.sh`.")
         })
     }
 
-    /// The run, where its attempt is the one that is being made.
+    /// Returns the run, if the caller's attempt is the current one.
+    ///
+    /// # Errors
+    /// `Conflict` when it is not.
     fn run(&self, read: &Read<'_>) -> Result<OpenRun, Error> {
-        let over = |why: &str| {
+        let stale = |why: &str| {
             Error::new(
                 Kind::Conflict,
                 format_args!("attempt {} of step `{}` {why}", self.attempt, self.step),
             )
-            .hint("A script that was left behind records nothing any more: end it.")
+            .hint("This script is left over from an earlier attempt and can no longer record anything: end it.")
         };
         let run = read
             .open_run_of_id(&self.run_id)?
-            .ok_or_else(|| over("belongs to no open run"))?;
+            .ok_or_else(|| stale("belongs to no open run"))?;
         let is_current = matches!(run.progress.phase, Phase::Running { .. })
             && run.progress.attempts == self.attempt
             && read
@@ -121,15 +124,15 @@ impl Caller {
                 .steps
                 .get(run.progress.position)
                 .is_some_and(|s| s.name == self.step);
-        if is_current { Ok(run) } else { Err(over("is over")) }
+        if is_current { Ok(run) } else { Err(stale("has ended")) }
     }
 
-    /// The entries of the environment by which the processes of a step of this script are known.
+    /// The environment entries that identify the processes of a step of this script.
     fn marks(&self, step: &StepName) -> Vec<String> {
         vec![format!("TEMPO_RUN_ID={}", self.run_id), format!("{PARENT}={step}")]
     }
 
-    /// Ends what a `tempo step` that was killed has left behind: it would go on beside the next attempt.
+    /// Ends the processes that a killed `tempo step` left behind; they would run alongside the next attempt.
     ///
     /// # Errors
     /// `System` when a process outlives SIGKILL.
@@ -175,41 +178,47 @@ impl Caller {
     }
 }
 
-/// The step on file under a name of this script, which must be about the same work.
+/// Returns the step recorded under a name in this script.
+///
+/// # Errors
+/// `Conflict` when it is recorded with other work.
 fn find(read: &Read<'_>, run: &OpenRun, name: &StepName, work: &str) -> Result<Option<ScriptStepRow>, Error> {
     let found = read.script_step(run.row.key, run.progress.position, name.as_str())?;
     match found {
         Some(step) if step.work != work => Err(Error::new(
             Kind::Conflict,
-            format_args!("step `{name}` is on file with other work: {}", step.work),
+            format_args!(
+                "step `{name}` is already recorded with a different command or duration: {}",
+                step.work
+            ),
         )
-        .hint("A name means one thing in a script: number the steps of a loop, as in `upload-1`, `upload-2`.")),
+        .hint("Each name identifies one step of a script: number the steps of a loop, as in `upload-1`, `upload-2`.")),
         found => Ok(found),
     }
 }
 
-/// What there is to do about a step.
+/// What to do about a step.
 enum Claim {
-    /// Nothing: it has succeeded, with this on stdout.
+    /// Nothing: it has succeeded, with this stdout.
     Done(Vec<u8>),
-    /// This attempt of it.
+    /// Perform this attempt.
     Attempt { step: i64, number: u32 },
-    /// To end what an attempt left behind that was killed, and to close that attempt.
+    /// End the processes that a killed attempt left behind, and close that attempt.
     LeftBehind { step: i64, number: u32 },
 }
 
-/// Does a step once: its stdout, remembered or new. It is tried again as its policy says; `told` hears of each attempt that fails, and of the wait
-/// that follows.
+/// Performs a step once and returns its stdout, new or recorded. Failed attempts are retried by the step's policy; `on_failure` is called for each,
+/// with the wait before the next one.
 ///
 /// # Errors
-/// `Failed` when it failed for good, which is not remembered; `Interrupted`; `Conflict` when its caller is over, it is being made by another process, or its
-/// name stands for another command.
+/// `Failed` when the step failed for good, which is not recorded; `Interrupted`; `Conflict` when the caller's attempt has ended, another process is
+/// running the step, or its name is recorded with another command.
 pub(crate) fn perform(
     store: &mut Store,
     (clock, interrupt): (&dyn Clock, &Interrupt),
     caller: &Caller,
     (step, command): (&Step, &Command),
-    told: impl Fn(&AttemptResult, &Failure, Option<Duration>),
+    on_failure: impl Fn(&AttemptResult, &Failure, Option<Duration>),
 ) -> Result<Vec<u8>, Error> {
     caller.refuse_secret_name(&step.name)?;
     let mut progress = Progress::default();
@@ -238,7 +247,7 @@ pub(crate) fn perform(
         }
         let ended = clock.now();
         store.write(|w| {
-            // Once more: what nobody waits for any more is not to be remembered.
+            // Checked again: a result that its caller no longer waits for must not be recorded.
             let run = caller.run(w)?;
             w.end_script_attempt(id, number, &result)?;
             match &result.ending {
@@ -254,9 +263,10 @@ pub(crate) fn perform(
         };
         interrupt.check()?;
         let wait = step.retry.wait_after(progress.attempts, failure.error_type);
-        let over = |wait: &Duration| progress.is_out_of_time(step, ended + TimeDelta::from_std(*wait).unwrap_or(TimeDelta::MAX));
-        let wait = wait.filter(|wait| !over(wait));
-        told(&result, &failure, wait);
+        let is_late =
+            |wait: &Duration| progress.is_out_of_time(step, ended + TimeDelta::from_std(*wait).unwrap_or(TimeDelta::MAX));
+        let wait = wait.filter(|wait| !is_late(wait));
+        on_failure(&result, &failure, wait);
         let Some(wait) = wait else {
             return Err(Error::new(
                 Kind::Failed,
@@ -287,13 +297,13 @@ fn take(store: &mut Store, caller: &Caller, step: &Step, command: &Command, now:
             if by.is_there() {
                 return Err(Error::new(
                     Kind::Conflict,
-                    format_args!("step `{}` is being made by process {}", step.name, by.pid),
+                    format_args!("step `{}` is already being run by process {}", step.name, by.pid),
                 )
-                .hint("A name means one thing in a script: give steps that run side by side names of their own."));
+                .hint("Each name identifies one step of a script: give steps that run in parallel different names."));
             }
             return Ok(Claim::LeftBehind { step: key, number });
         }
-        let number = w.start_script_attempt(key, &this, now)?;
+        let number = w.start_script_attempt(key, &this_process, now)?;
         Ok(Claim::Attempt { step: key, number })
     })
 }
@@ -305,7 +315,7 @@ fn attempt(
     control: &Control,
     now: DateTime<Utc>,
 ) -> AttemptResult {
-    // The run has its own time, and whoever performs it sees to that.
+    // The server enforces the time limit of the run.
     let deadline = progress.deadline(step, None, now);
     let time_left = deadline.map(|d| (d - now).to_std().unwrap_or_default());
     let task = Task {
@@ -320,7 +330,7 @@ fn attempt(
     perform_in_script(command, &task, control)
 }
 
-/// Waits until so long after it was first asked for, whenever the script asks again.
+/// Waits until `span` after the first call under this name, however often the script calls it again.
 ///
 /// # Errors
 /// As [`perform`].
@@ -337,10 +347,10 @@ pub(crate) fn sleep(
     let new_wake = TimeDelta::from_std(span)
         .ok()
         .and_then(|span| now.checked_add_signed(span))
-        .ok_or_else(|| Error::new(Kind::Usage, format_args!("`{work}` from now is beyond the end of time")))?;
+        .ok_or_else(|| Error::new(Kind::Usage, format_args!("duration `{work}` is too long")))?;
     let (key, wake) = store.write(|w| {
         let run = caller.run(w)?;
-        // A script that has come to its wait has not taken the server down, however often that ends meanwhile.
+        // Reaching a wait is progress: the script does not count as lost, however often the server dies during the wait.
         w.note_progress_of_script(run.row.key)?;
         Ok(match find(w, &run, name, &work)? {
             Some(ScriptStepRow {

@@ -1,4 +1,4 @@
-//! A server: its lock, its threads, the ticker's loop and the drain.
+//! The server: its lock, its threads, the ticker's loop and the drain.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -24,32 +24,32 @@ use crate::schedule::MAX_BUFFER;
 use crate::store::{Missing, ServerLock, Store, Writer};
 use crate::zoneinfo::ZoneInfo;
 
-/// How often the ticker asks whether a command has changed the file; asking costs microseconds.
-const LOOK_EVERY: TimeDelta = TimeDelta::milliseconds(75);
+/// How often the ticker checks whether a command has changed the database; a check costs microseconds.
+const CHECK_EVERY: TimeDelta = TimeDelta::milliseconds(75);
 
-/// How many files a worker may have open at once: the pipes of a command that is being started, and what it waits by.
-const FILES_EACH: u64 = 8;
-/// How many there may be beside: two connections to the database, locks, the log, and some to spare.
-const FILES_BESIDE: u64 = 32;
+/// Maximum number of files that a worker has open at once: the pipes of a command that is being started, and the descriptors it waits on.
+const FILES_PER_WORKER: u64 = 8;
+/// Number of other open files: two connections to the database, locks, the log, and some to spare.
+const OTHER_FILES: u64 = 32;
 
 /// How many threads and processes a worker needs: its own, and a command with a child; and how many there are beside.
 const THREADS_EACH: u64 = 3;
 const THREADS_BESIDE: u64 = 10;
 
-/// A server that is up.
+/// A running server.
 pub(crate) struct Server {
     shared: Arc<Shared>,
-    ticking: JoinHandle<()>,
-    pruning: Option<JoinHandle<()>>,
-    writing: JoinHandle<()>,
+    ticker_thread: JoinHandle<()>,
+    pruning_thread: Option<JoinHandle<()>>,
+    writer_thread: JoinHandle<()>,
     lock: Arc<ServerLock>,
 }
 
 impl Server {
-    /// Takes the lock, recovers, and starts to serve. What happens goes to `events`; the last is `Ended`.
+    /// Takes the lock, recovers, and starts to serve. Sends all events to `events`; the last is `Ended`.
     ///
     /// # Errors
-    /// `Conflict` when a server is up on the file already; `System` when the file cannot be served.
+    /// `Conflict` when a server is already running on the database; `System` when the database cannot be served.
     pub(crate) fn start(
         database: &Path,
         settings: Settings,
@@ -57,9 +57,9 @@ impl Server {
         actions: Arc<dyn Actions>,
         events: Sender<Event>,
     ) -> Result<Self, Error> {
-        let wanted = settings.workers;
+        let requested = settings.workers;
         let settings = Settings {
-            workers: affordable(wanted),
+            workers: affordable(requested),
             ..settings
         };
         let mut store = Store::open(database, Missing::Create)?;
@@ -73,7 +73,7 @@ impl Server {
         let (schedules, open_runs) = store.read(|r| r.how_many())?;
         let reader = store.again()?;
         let absolute = std::fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
-        let (writer, writing) = Writer::start(store)?;
+        let (writer, writer_thread) = Writer::start(store)?;
         let shared = Arc::new(Shared {
             clock,
             writer,
@@ -100,10 +100,10 @@ impl Server {
             schedules,
             open_runs,
         });
-        if settings.workers < wanted {
+        if settings.workers < requested {
             shared.tell(Event::FewerWorkers {
                 workers: settings.workers,
-                wanted,
+                wanted: requested,
             });
         }
         shared.follow(Effects {
@@ -111,67 +111,69 @@ impl Server {
             ..Effects::default()
         });
         recovery::wait_for_survivors(&shared, survived)?;
-        let pruning = start_pruning(&shared)?;
+        let pruning_thread = start_pruning(&shared)?;
         if let Err(e) = reader.read(|r| r.check_due_times()) {
             shared.tell(Event::Trouble(e));
         }
         let ticker = Ticker::new(reader, Arc::clone(&shared));
-        let held = Arc::clone(&lock);
-        let ticking = std::thread::Builder::new()
+        let ticker_lock = Arc::clone(&lock);
+        let ticker_thread = std::thread::Builder::new()
             .name("ticker".to_owned())
-            .spawn(move || serve(ticker, &held))
+            .spawn(move || serve(ticker, &ticker_lock))
             .map_err(|e| Error::new(Kind::System, "cannot start the ticker").because(e))?;
         Ok(Self {
             shared,
-            ticking,
-            pruning,
-            writing,
+            ticker_thread,
+            pruning_thread,
+            writer_thread,
             lock,
         })
     }
 
-    /// What tells it to stop, from any thread.
+    /// Returns a handle that stops the server from any thread.
     pub(crate) fn stopper(&self) -> Stopper {
         Stopper(Arc::downgrade(&self.shared))
     }
 
-    /// Waits until every thread has ended and everything is on disk.
+    /// Waits until all threads have ended and everything is on disk.
     pub(crate) fn join(self) -> Served {
         let Self {
             shared,
-            ticking,
-            pruning,
-            writing,
+            ticker_thread,
+            pruning_thread,
+            writer_thread,
             lock,
         } = self;
-        let _ = ticking.join();
-        pruning.map(JoinHandle::join);
+        let _ = ticker_thread.join();
+        pruning_thread.map(JoinHandle::join);
         let served = Served {
             failed_runs: shared.failed_runs.load(Ordering::SeqCst),
             troubles: shared.troubles.load(Ordering::SeqCst),
             lost_file: shared.lost_file.load(Ordering::SeqCst),
             damaged: !shared.damage.lock().unwrap_or_else(PoisonError::into_inner).is_empty(),
         };
-        // The last handle of the writer: its thread ends when nobody can ask it for anything.
+        // Drops the last handle of the writer, which ends its thread.
         drop(shared);
-        let _ = writing.join();
-        // After every connection.
+        let _ = writer_thread.join();
+        // Only after every connection has been closed.
         drop(lock);
         served
     }
 }
 
-/// How many of so many workers can have the files open that they need.
+/// Lowers `workers` to the number whose files and threads this machine's limits allow; at least 1.
 fn affordable(workers: usize) -> usize {
-    let wanted = (workers as u64).saturating_mul(FILES_EACH).saturating_add(FILES_BESIDE);
-    let allowed = machine::raise_open_files(wanted);
-    // Workers that took every thread would leave none for what they are to start.
-    let by_threads = machine::startable().map_or(u64::MAX, |left| left.saturating_sub(THREADS_BESIDE) / THREADS_EACH);
-    let affordable = (allowed.saturating_sub(FILES_BESIDE) / FILES_EACH).min(by_threads).max(1);
+    let needed = (workers as u64).saturating_mul(FILES_PER_WORKER).saturating_add(OTHER_FILES);
+    let allowed = machine::raise_open_files(needed);
+    // Threads and processes are left for the commands that workers start.
+    let by_threads = machine::startable().map_or(u64::MAX, |left| left.saturating_sub(OTHER_THREADS) / THREADS_PER_WORKER);
+    let affordable = (allowed.saturating_sub(OTHER_FILES) / FILES_PER_WORKER)
+        .min(by_threads)
+        .max(1);
     usize::try_from(affordable).map_or(workers, |affordable| affordable.min(workers))
 }
 
-/// Starts the thread that prunes history; a server that ends when it has done what is due prunes at its end.
+/// Starts the thread that prunes history. A server that exits once everything due is done has none: it prunes just before it exits.
 fn start_pruning(shared: &Arc<Shared>) -> Result<Option<JoinHandle<()>>, Error> {
     if shared.settings.until == Until::Done {
         return Ok(None);
@@ -182,27 +184,27 @@ fn start_pruning(shared: &Arc<Shared>) -> Result<Option<JoinHandle<()>>, Error> 
         .spawn(move || prune::keep_pruning(&here));
     started
         .map(Some)
-        .map_err(|e| Error::new(Kind::System, "cannot start the pruning of history").because(e))
+        .map_err(|e| Error::new(Kind::System, "cannot start the thread that prunes history").because(e))
 }
 
-/// What came of a server's life.
+/// The outcome of serving.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Served {
-    /// Runs that did not complete, or recorded an incident.
+    /// Number of runs that did not complete or recorded an incident.
     pub(crate) failed_runs: u64,
-    /// Things that could not be done.
+    /// Number of errors of the server itself.
     pub(crate) troubles: u64,
-    /// Whether the file went away from under it.
+    /// Whether the database was deleted, moved or replaced meanwhile.
     pub(crate) lost_file: bool,
-    /// Whether it found the database damaged.
+    /// Whether the database was found damaged.
     pub(crate) damaged: bool,
 }
 
-/// Tells a server to stop, as long as it is there.
+/// Stops a server, if it still exists.
 pub(crate) struct Stopper(Weak<Shared>);
 
 impl Stopper {
-    /// Nothing more starts. A second call hurries.
+    /// Starts the drain: nothing more starts. A second call interrupts running steps.
     pub(crate) fn stop(&self) {
         let Some(shared) = self.0.upgrade() else { return };
         if shared.draining.swap(true, Ordering::SeqCst) {
@@ -212,8 +214,8 @@ impl Stopper {
     }
 }
 
-/// The ticker's loop, and the drain that follows it.
-fn serve(mut ticker: Ticker, own: &ServerLock) {
+/// Runs the ticker's loop, and then drains.
+fn serve(mut ticker: Ticker, lock: &ServerLock) {
     let shared = ticker.shared();
     let mut seen = None;
     let mut next: Option<DateTime<Utc>> = None;
@@ -223,19 +225,19 @@ fn serve(mut ticker: Ticker, own: &ServerLock) {
     let serving = Stopwatch::start();
     while !shared.draining.load(Ordering::SeqCst) {
         if let Some(path) = ticker.reader().displaced() {
-            // What is done from now on nobody would find: nothing more is.
+            // Whatever is recorded from now on would be lost, so nothing more is done.
             shared.tell(Event::Displaced { path });
             shared.lost_file.store(true, Ordering::SeqCst);
             shared.hurry.store(true, Ordering::SeqCst);
             break;
         }
-        match own.restore() {
+        match lock.restore() {
             Ok(None) => {}
             Ok(Some(path)) => shared.tell(Event::LockRestored { path: path.to_owned() }),
             Err(e) => shared.tell(Event::Trouble(e)),
         }
         let now = shared.clock.now();
-        // Asked before the tick: what changes during it is seen by the next one.
+        // Read before the tick, so that a change made during it is seen by the next one.
         let version = ticker.version_of_data().ok();
         if version != seen || next.is_some_and(|at| at <= now) {
             seen = version;
@@ -244,7 +246,7 @@ fn serve(mut ticker: Ticker, own: &ServerLock) {
                 // What is due after the horizon is not for this server.
                 Ok(progress) => {
                     next = progress.next.filter(|at| *at <= shared.horizon());
-                    coming = progress.coming;
+                    upcoming = progress.coming;
                 }
                 Err(e) => {
                     shared.tell(Event::Trouble(e));
@@ -252,8 +254,8 @@ fn serve(mut ticker: Ticker, own: &ServerLock) {
                 }
             }
         }
-        if now >= look_at_zones {
-            look_at_zones = now + zones::LOOK_EVERY;
+        if now >= next_zone_check {
+            next_zone_check = now + zones::LOOK_EVERY;
             if let Err(e) = zones.look(&shared, ticker.reader(), now) {
                 shared.tell(Event::Trouble(e));
             }
@@ -262,7 +264,7 @@ fn serve(mut ticker: Ticker, own: &ServerLock) {
         for _ in 0..workers {
             shared.start_worker();
         }
-        // Where one could not be started for want of memory or processes.
+        // Tries again to start a worker that could not be started for lack of memory or processes.
         if shared.queue.wants_worker() {
             shared.start_worker();
         }
@@ -270,12 +272,12 @@ fn serve(mut ticker: Ticker, own: &ServerLock) {
         if is_over(&shared, serving, is_behind) {
             break;
         }
-        // Only beside a backfill does it have to wake more often than something comes due.
+        // Quiet moments matter only during a backfill; without one, waking at due times is enough.
         let busy = shared.queue.has_backfilled();
-        shared.queue.keep_quiet(busy && quiet.at(shared.clock.now(), coming));
-        let wake = wake.into_iter().chain(quiet.changes(coming).filter(|_| busy)).min();
-        let look = shared.clock.now() + LOOK_EVERY;
-        let until = next.into_iter().chain(wake).min().map_or(look, |at| at.min(look));
+        shared.queue.keep_quiet(busy && quiet.at(shared.clock.now(), upcoming));
+        let wake = wake.into_iter().chain(quiet.changes(upcoming).filter(|_| busy)).min();
+        let next_check = shared.clock.now() + CHECK_EVERY;
+        let until = next.into_iter().chain(wake).min().map_or(next_check, |at| at.min(next_check));
         shared.clock.wait(&shared.signal, until.max(now + TimeDelta::milliseconds(1)));
     }
     drain(&shared);
@@ -302,7 +304,7 @@ fn is_over(shared: &Shared, serving: Stopwatch, is_behind: bool) -> bool {
     }
 }
 
-/// Starts nothing more, lets running steps end, and gives up those that do not.
+/// Starts nothing more, waits for running steps to finish, and interrupts those that do not finish in time.
 fn drain(shared: &Arc<Shared>) {
     shared.draining.store(true, Ordering::SeqCst);
     shared.pruning.raise();
@@ -322,6 +324,6 @@ fn drain(shared: &Arc<Shared>) {
                 shared.tell(Event::GaveUp { running });
             }
         }
-        shared.clock.wait(&shared.signal, shared.clock.now() + LOOK_EVERY);
+        shared.clock.wait(&shared.signal, shared.clock.now() + CHECK_EVERY);
     }
 }

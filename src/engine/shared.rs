@@ -1,4 +1,4 @@
-//! What the threads of a server share, and what follows from a decision outside the database.
+//! The state that the threads of a server share, and the effects of decisions outside the database.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -19,7 +19,7 @@ use crate::actions::Actions;
 use crate::clock::{Clock, Wakeup};
 use crate::store::{OpenRun, QueuedRun, Writer};
 
-/// What the threads share.
+/// The state that the threads share.
 pub(super) struct Shared {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) writer: Writer,
@@ -28,24 +28,24 @@ pub(super) struct Shared {
     pub(super) queue: Queue,
     /// Wakes the ticker.
     pub(super) signal: Wakeup,
-    /// Wakes the pruning.
+    /// Wakes the pruning thread.
     pub(super) pruning: Wakeup,
     pub(super) events: Sender<Event>,
     pub(super) draining: AtomicBool,
     pub(super) hurry: AtomicBool,
     pub(super) lost_file: AtomicBool,
-    /// What is damaged in the database, as it was reported: each thing once.
+    /// Damage to the database that has been reported; each error is reported once.
     pub(super) damage: Mutex<BTreeSet<String>>,
     pub(super) failed_runs: AtomicU64,
     pub(super) troubles: AtomicU64,
     pub(super) settings: Settings,
     pub(super) max_buffer: usize,
     pub(super) started: DateTime<Utc>,
-    /// Absolute, with no symbolic links.
+    /// The absolute path, without symbolic links.
     pub(super) database: PathBuf,
 }
 
-/// The entries of the environment by which the processes of an attempt, and of no other, are known.
+/// The environment entries that identify the processes of an attempt.
 pub(super) fn marks(run: &OpenRun, step: &str) -> Vec<String> {
     vec![
         format!("TEMPO_RUN_ID={}", run.row.run_id),
@@ -63,11 +63,11 @@ impl Shared {
                 return;
             }
         }
-        // Nobody listens once the voice has gone, at the very end.
+        // At the very end, the logger may have stopped listening.
         let _ = self.events.send(event);
     }
 
-    /// Due times after this are left alone.
+    /// Due times after this are not decided.
     pub(super) fn horizon(&self) -> DateTime<Utc> {
         match self.settings.until {
             Until::Done => self.started,
@@ -75,7 +75,7 @@ impl Shared {
         }
     }
 
-    /// What it decides by, beside what is on file.
+    /// What decisions depend on besides the database.
     pub(super) fn terms(&self) -> Terms<'_> {
         Terms {
             catalog: &self.catalog,
@@ -84,7 +84,7 @@ impl Shared {
         }
     }
 
-    /// Does outside of the file what a decision leads to.
+    /// Carries out the effects of a decision: reports events, starts runs and stops runs.
     pub(super) fn follow(self: &Arc<Self>, effects: Effects) {
         for event in effects.events {
             if let Event::Closed { status, incidents, .. } = &event
@@ -105,7 +105,7 @@ impl Shared {
         );
     }
 
-    /// Closes runs that are to stop and that no worker has: they need not wait for one. All of them in one group.
+    /// Closes runs that were asked to stop and that no worker has, without waiting for a worker; all in one group of the writer.
     pub(super) fn close_waiting(self: &Arc<Self>, stopped: impl Iterator<Item = (i64, crate::run::Stop)>) {
         let close = |(run, _)| {
             let here = Arc::clone(self);
@@ -123,7 +123,7 @@ impl Shared {
                     }
                     self.follow(advanced.effects);
                 }
-                // The worker that takes the run up finds the request on file.
+                // The worker that takes the run finds the recorded request.
                 Err(e) => self.tell(Event::Trouble(e)),
             }
         }
@@ -136,14 +136,14 @@ impl Shared {
         }
     }
 
-    /// Hands a run to the workers that has been opened again.
+    /// Hands a reopened run to the workers.
     pub(super) fn add_again(self: &Arc<Self>, run: QueuedRun) {
         if self.queue.add_again(run) {
             self.start_worker();
         }
     }
 
-    /// What a command sees in its environment beside the server's own.
+    /// The environment variables that a command gets besides the server's own.
     pub(super) fn environment(&self, run: &OpenRun, step: &str) -> Vec<(&'static str, OsString)> {
         let scheduled_at = run.row.nominal.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true);
         vec![

@@ -1,4 +1,4 @@
-//! The ticker's body: requests carried out, due schedules decided, new runs handed to workers. Its cost grows with what is due.
+//! The ticker's body: decides due schedules, carries out requests and hands new runs to workers. Its cost grows with the number of due schedules.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,27 +11,27 @@ use super::shared::Shared;
 use crate::error::Error;
 use crate::store::{RunAsk, RunRequest, Store};
 
-/// How many schedules are decided at a time.
+/// Maximum number of schedules decided in one tick.
 const BATCH: usize = 256;
 
-/// The ticker: its own connection to read, and what it has seen.
+/// The ticker: its connection for reading, and its position among the runs.
 pub(super) struct Ticker {
     reader: Store,
     shared: Arc<Shared>,
-    /// The newest run that has been looked at.
+    /// The key of the newest run that has been handed to the workers.
     seen_run: i64,
     /// Schedules that could not be decided, and when they are tried again: no other waits for them.
     failed: HashMap<i64, DateTime<Utc>>,
 }
 
-/// What a tick came to.
+/// The result of a tick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TickResult {
-    /// When the next schedule wants attention.
+    /// When the next schedule needs attention; possibly in the past.
     pub(super) next: Option<DateTime<Utc>>,
-    /// When the next schedule wants attention that does not want it yet.
+    /// When the next schedule needs attention that does not need it yet.
     pub(super) coming: Option<DateTime<Utc>>,
-    /// Whether there is more to do at once.
+    /// Whether there is more to do immediately.
     pub(super) more: bool,
 }
 
@@ -45,22 +45,22 @@ impl Ticker {
         }
     }
 
-    /// What the threads share.
+    /// The state that the threads share.
     pub(super) fn shared(&self) -> Arc<Shared> {
         Arc::clone(&self.shared)
     }
 
-    /// Its own connection.
+    /// The ticker's connection.
     pub(super) fn reader(&self) -> &Store {
         &self.reader
     }
 
-    /// A number that changes whenever the file has been changed by anybody else.
+    /// Returns a number that changes whenever another connection changes the database.
     pub(super) fn version_of_data(&self) -> Result<i64, Error> {
         self.reader.version_of_data()
     }
 
-    /// Does what is to be done at `now`.
+    /// Does everything that is due at `now`.
     pub(super) fn tick(&mut self, now: DateTime<Utc>) -> Result<TickResult, Error> {
         let horizon = now.min(self.shared.horizon());
         let due = self.reader.read(|r| r.due(horizon, BATCH + self.failed.len()))?;
@@ -88,7 +88,7 @@ impl Ticker {
             }
         }
         self.carry_out_requests(now)?;
-        self.take_up_new_runs()?;
+        self.add_new_runs()?;
         let (next, coming) = self.reader.read(|r| Ok((r.next_attention()?, r.attention_after(now)?)))?;
         // The earliest time in the list may be that of a schedule that is not tried again yet.
         let next = match self.failed.values().min() {
@@ -102,8 +102,8 @@ impl Ticker {
         })
     }
 
-    /// Runs that commands have put on file, and those of a server before.
-    fn take_up_new_runs(&mut self) -> Result<(), Error> {
+    /// Hands runs to the workers that commands have recorded or an earlier server has left open.
+    fn add_new_runs(&mut self) -> Result<(), Error> {
         let after = self.seen_run;
         for run in self.reader.read(|r| r.open_runs_after(after))? {
             self.shared.add(run);
@@ -112,30 +112,30 @@ impl Ticker {
         Ok(())
     }
 
-    /// Requests about runs, all of them in one group.
+    /// Carries out requests about runs, all in one group of the writer.
     fn carry_out_requests(&self, now: DateTime<Utc>) -> Result<(), Error> {
         let requests = self.reader.read(|r| r.open_run_requests())?;
-        let apply_plan = |request: RunRequest| {
+        let submit = |request: RunRequest| {
             let done = self.shared.writer.submit(move |write| {
-                let moved = match request.ask {
+                let changed = match request.ask {
                     RunAsk::Stop(stop) => write.stop_run(request.run, stop, request.reason.as_deref()).map(|()| true)?,
                     RunAsk::Retry => write.retry_run(request.run, now)?,
                 };
                 write.settle_run_request(request.key, now)?;
-                if moved { write.open_run(request.run) } else { Ok(None) }
+                if changed { write.open_run(request.run) } else { Ok(None) }
             });
             (request.ask, done)
         };
-        let pending: Vec<_> = requests.into_iter().map(apply_plan).collect();
+        let pending: Vec<_> = requests.into_iter().map(submit).collect();
         let mut effects = Effects::default();
-        let (mut reopened, mut trouble) = (Vec::new(), None);
+        let (mut reopened, mut error) = (Vec::new(), None);
         for (ask, done) in pending {
             let open = match done.wait() {
                 Ok(Some(open)) => open,
                 Ok(None) => continue,
-                // The others are on file, and are followed.
+                // The others are recorded, and their effects still follow.
                 Err(e) => {
-                    trouble = Some(e);
+                    error = Some(e);
                     continue;
                 }
             };
@@ -155,6 +155,6 @@ impl Ticker {
         for run in reopened {
             self.shared.add_again(run);
         }
-        trouble.map_or(Ok(()), Err)
+        error.map_or(Ok(()), Err)
     }
 }

@@ -1,4 +1,4 @@
-//! The worker's body: a run taken up, its attempts made, each recorded before and after.
+//! The worker's body: takes a run and performs its attempts, each recorded before and after.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,10 +14,10 @@ use crate::run::outcome::{AttemptResult, Ending};
 use crate::run::step::Work;
 use crate::run::{Event, Phase};
 
-/// How long a worker leaves the file alone after it could not write.
+/// How long a worker waits after a failed write before it tries again.
 const AFTER_TROUBLE: std::time::Duration = std::time::Duration::from_millis(250);
 
-/// What a worker thread does until the server drains.
+/// The body of a worker thread: performs runs until the server drains.
 pub(super) fn work(shared: &Arc<Shared>) {
     while let Some((run, control)) = shared.queue.take() {
         perform(shared, run, &control);
@@ -26,18 +26,18 @@ pub(super) fn work(shared: &Arc<Shared>) {
     shared.signal.raise();
 }
 
-/// Performs a run until it closes, waits, or is given up.
+/// Performs a run until it closes, has to wait, or is interrupted.
 pub(super) fn perform(shared: &Arc<Shared>, run: i64, control: &Control) {
     let mut event: Option<Event> = None;
     loop {
         let advanced = match record(shared, run, event.clone()) {
             Ok(advanced) => advanced,
             Err(e) => {
-                // Fail closed: nothing is done that is not on file. The event is kept and recorded as soon as that works.
+                // Fail closed: nothing is done that is not recorded. The event is kept, and recorded once writing works again.
                 let is_damage = e.is_damage();
                 shared.tell(super::Event::Trouble(e));
                 if is_damage {
-                    // It stays as the file has it; others go on.
+                    // The run stays as it is recorded; other runs continue.
                     shared.queue.forget(run);
                     shared.signal.raise();
                     return;
@@ -53,7 +53,7 @@ pub(super) fn perform(shared: &Arc<Shared>, run: i64, control: &Control) {
         let next = advanced.next;
         shared.follow(advanced.effects);
         match next {
-            Next::Perform(attempt) => event = Some(make(shared, &attempt, control)),
+            Next::Perform(attempt) => event = Some(perform_attempt(shared, &attempt, control)),
             Next::Wait(until) => {
                 if shared.queue.put_off(run, until) {
                     shared.signal.raise();
@@ -83,8 +83,8 @@ fn record(shared: &Arc<Shared>, run: i64, event: Option<Event>) -> Result<Advanc
     })
 }
 
-/// Makes the attempt that is on file as started.
-fn make(shared: &Arc<Shared>, attempt: &Attempt, control: &Control) -> Event {
+/// Performs an attempt that is recorded as started, and returns the event of its end.
+fn perform_attempt(shared: &Arc<Shared>, attempt: &Attempt, control: &Control) -> Event {
     let (run, position, number) = (
         attempt.run.row.key,
         attempt.run.progress.position,
@@ -110,10 +110,10 @@ fn make(shared: &Arc<Shared>, attempt: &Attempt, control: &Control) -> Event {
     } else {
         shared.clock.now()
     };
-    let left_at = |at: DateTime<Utc>| attempt.deadline.map(|d| (d - at).to_std().unwrap_or_default());
-    let (time_left, limit) = (left_at(shared.clock.now()), left_at(started));
+    let time_left_at = |at: DateTime<Utc>| attempt.deadline.map(|d| (d - at).to_std().unwrap_or_default());
+    let (time_left, limit) = (time_left_at(shared.clock.now()), time_left_at(started));
     let spawned = |process| {
-        // Not waited for: should the server die before it is on file, the environment of the process tells whose it was.
+        // Not waited for: if the server dies before this is recorded, the environment of the process still identifies its attempt.
         drop(
             shared
                 .writer
@@ -140,7 +140,7 @@ fn make(shared: &Arc<Shared>, attempt: &Attempt, control: &Control) -> Event {
 }
 
 impl Shared {
-    /// Starts one more worker thread.
+    /// Starts another worker thread.
     pub(super) fn start_worker(self: &Arc<Self>) {
         let here = Arc::clone(self);
         let started = std::thread::Builder::new()
@@ -149,7 +149,7 @@ impl Shared {
         if let Err(e) = started {
             self.queue.worker_left();
             self.tell(super::Event::Trouble(
-                Error::new(Kind::System, "cannot start one more worker").because(e),
+                Error::new(Kind::System, "cannot start another worker").because(e),
             ));
         }
     }

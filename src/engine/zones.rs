@@ -1,4 +1,4 @@
-//! Zone data that changes under a server: an upgrade of the machine's tzdata. Noticed, said, recorded, and next times computed again.
+//! Watches for zone data that changes while the server runs, as when tzdata is upgraded: reports and records it, and has next times computed again.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,30 +12,30 @@ use crate::spec::zone::Zones as _;
 use crate::store::Store;
 use crate::zoneinfo::Stamp;
 
-/// How often the files are looked at.
+/// How often the zone files are checked.
 pub(super) const LOOK_EVERY: TimeDelta = TimeDelta::minutes(1);
 
-/// What the files were like when they were last looked at.
+/// The state of the zone files at the last check.
 #[derive(Debug, Default)]
 pub(super) struct ZoneWatch(HashMap<String, Option<Stamp>>);
 
 impl ZoneWatch {
-    /// Looks at the zones that are in use; where one is not what it was, its schedules are decided again.
+    /// Checks the zones in use, and marks the schedules of each zone that has changed to be decided again.
     pub(super) fn look(&mut self, shared: &Arc<Shared>, reader: &Store, now: DateTime<Utc>) -> Result<(), Error> {
-        let mut touched = Vec::new();
+        let mut changed = Vec::new();
         for name in reader.read(|r| r.zones_in_use())? {
             let stamp = shared.catalog.zones().stamp(&name);
             if self.0.get(&name) != Some(&stamp) {
-                touched.push(name.clone());
+                changed.push(name.clone());
                 self.0.insert(name, stamp);
             }
         }
-        if touched.is_empty() {
+        if changed.is_empty() {
             return Ok(());
         }
-        shared.catalog.forget_zones(&touched);
-        for name in touched {
-            // A zone that has gone is none to compute by; what was computed stays.
+        shared.catalog.forget_zones(&changed);
+        for name in changed {
+            // A zone that is gone cannot be computed with; the times computed before stay.
             let Ok(zone) = shared.catalog.zones().zone(&name) else {
                 continue;
             };
@@ -46,14 +46,14 @@ impl ZoneWatch {
             }
             let (mut schedules, mut after) = (0, seen.map(|_| 0));
             while let Some(key) = after {
-                let of = name.clone();
-                let (marked, more) = shared.writer.write(move |w| w.attend_zone(&of, key, now))?;
+                let zone_name = name.clone();
+                let (marked, more) = shared.writer.write(move |w| w.attend_zone(&zone_name, key, now))?;
                 schedules += marked;
                 after = more;
             }
-            // Only when all are marked: a crash before has them marked again.
-            let of = name.clone();
-            shared.writer.write(move |w| w.see_zone(&of, fingerprint, now))?;
+            // Only once all are marked: after a crash before this, they are marked again.
+            let zone_name = name.clone();
+            shared.writer.write(move |w| w.see_zone(&zone_name, fingerprint, now))?;
             if seen.is_some() {
                 shared.tell(Event::ZoneChanged { name, schedules });
             }

@@ -93,15 +93,15 @@ fn what_a_name_of_a_script_may_not_mean_is_refused() {
     for (script, told) in [
         (
             "tempo step a -- true; tempo step a -- echo other",
-            "is on file with other work: [\"true\"]",
+            "is already recorded with a different command or duration: [\"true\"]",
         ),
         (
             "tempo step a -- true; tempo sleep 1ms --name a",
-            "is on file with other work: [\"true\"]",
+            "is already recorded with a different command or duration: [\"true\"]",
         ),
         (
             "mkfifo hold; tempo step a -- cat hold & until test -e hold; do :; done; exec 3> hold; tempo step a -- cat hold",
-            "is being made by process",
+            "is already being run by process",
         ),
         ("tempo step -- true", "NAME"),
         ("tempo step 'a b' -- true", "holds ` `"),

@@ -1,6 +1,6 @@
-//! Histories on a disk that fails: wherever the power is cut or an operation fails, the next server goes on, and nothing is lost or done twice.
+//! Histories on a failing disk: wherever the power is cut or an operation fails, the next server resumes, and nothing is lost or done twice.
 //!
-//! `TEMPO_LONG=1` fails at every operation of many histories, one after the other; `TEMPO_SEED` says with which history to begin.
+//! With `TEMPO_LONG=1` the disk fails at every operation of many histories in turn; `TEMPO_SEED` sets the first history.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
@@ -9,38 +9,38 @@ use super::*;
 use crate::engine::prune::prune;
 use crate::store::failing_vfs::{self, Failure};
 
-const FAULTS: [Failure; 4] = [Failure::PowerCut, Failure::TornPowerCut, Failure::IoError, Failure::Full];
-/// How long a history is: a short one has operations of every kind.
+const FAILURES: [Failure; 4] = [Failure::PowerCut, Failure::TornPowerCut, Failure::IoError, Failure::Full];
+/// Length of a history; long enough for operations of every kind.
 const SPAN: TimeDelta = TimeDelta::minutes(25);
-/// How many histories are lived through, and at how many operations of each the disk fails.
+/// Number of histories, and number of operations in each at which the disk fails.
 const SHORT: (u64, u64) = (10, 25);
 const LONG: (u64, u64) = (40, u64::MAX);
 
 #[test]
-fn wherever_the_disk_fails_nothing_is_lost_and_nothing_is_done_twice() {
+fn nothing_is_lost_or_done_twice_wherever_the_disk_fails() {
     let number = |name: &str| machine::variable(name).and_then(|n| n.to_str()?.parse().ok());
     let (histories, points) = if number("TEMPO_LONG").is_some() { LONG } else { SHORT };
     let first: u64 = number("TEMPO_SEED").unwrap_or(1);
-    let mut lived = 0;
+    let mut tested = 0;
     for seed in first..first + histories {
         let mut history = History::random(seed, SPAN);
         history.initial.steps = 3;
-        let whole = live(&history, None).unwrap_or_else(|why| panic!("TEMPO_SEED={seed}, no fault: {why}\n{history:#?}"));
-        let step = (whole / points).max(1);
-        // Another place in each history, and each fault in its turn.
-        for (n, at) in (1 + seed % step..=whole).step_by(usize::try_from(step).unwrap()).enumerate() {
-            let fault = FAULTS[(n + usize::try_from(seed).unwrap()) % FAULTS.len()];
-            live(&history, Some((at, fault)))
-                .unwrap_or_else(|why| panic!("TEMPO_SEED={seed}, {fault:?} at {at} of {whole}: {why}\n{history:#?}"));
-            lived += 1;
+        let total = play(&history, None).unwrap_or_else(|why| panic!("TEMPO_SEED={seed}, no failure: {why}\n{history:#?}"));
+        let step = (total / points).max(1);
+        // At different operations in each history, with each failure in turn.
+        for (n, at) in (1 + seed % step..=total).step_by(usize::try_from(step).unwrap()).enumerate() {
+            let failure = FAILURES[(n + usize::try_from(seed).unwrap()) % FAILURES.len()];
+            play(&history, Some((at, failure)))
+                .unwrap_or_else(|why| panic!("TEMPO_SEED={seed}, {failure:?} at {at} of {total}: {why}\n{history:#?}"));
+            tested += 1;
         }
     }
-    assert!(lived >= histories * points.min(20), "{lived} points");
+    assert!(tested >= histories * points.min(20), "only {tested} failures tested");
 }
 
-/// Lives through a history on a disk that fails there, and looks whether everything is as it must be; how many operations there were.
-fn live(history: &History, fault: Option<(u64, Failure)>) -> Result<u64, String> {
-    let _disk = failing_vfs::arm(fault);
+/// Plays a history on a disk that fails at one operation, and checks the result. Returns the number of disk operations.
+fn play(history: &History, failure: Option<(u64, Failure)>) -> Result<u64, String> {
+    let _disk = failing_vfs::arm(failure);
     let script = |id: &str, now: DateTime<Utc>| history.life(id, now);
     let mut engine = Engine::down(&history.initial, &script);
     surviving(&mut engine, Engine::start)?;
@@ -50,13 +50,13 @@ fn live(history: &History, fault: Option<(u64, Failure)>) -> Result<u64, String>
         surviving(&mut engine, |e| e.operation(operation, *now))?;
     }
     check(&engine, history)?;
-    // What is done with is let go, and then the schedule itself.
+    // Prunes finished runs, and then deletes the schedule.
     let (id, end) = (engine.id.clone(), history.end);
     surviving(&mut engine, |e| {
         let up = e.up();
         done(prune(&up.shared, up.ticker.reader(), usize::MAX, end + TimeDelta::days(31)));
     })?;
-    let open = engine.going.len();
+    let running = engine.going.len();
     surviving(&mut engine, |e| {
         let id = id.clone();
         if e.read(|r| Ok(ops::find(r, &id).is_ok())) {
@@ -64,28 +64,28 @@ fn live(history: &History, fault: Option<(u64, Failure)>) -> Result<u64, String>
         }
     })?;
     let left = engine.read(|r| r.all_running()).len();
-    if left != open {
+    if left != running {
         return Err(format!(
-            "{open} runs were going when their schedule was deleted, {left} are left"
+            "{running} runs were open when their schedule was deleted, {left} are left"
         ));
     }
-    sound(&engine)?;
+    check_database(&engine)?;
     Ok(failing_vfs::operations())
 }
 
-/// Does something until it is done: where the disk fails, the server dies, the next one goes on, and it is done again.
+/// Repeats an operation until it succeeds: when the disk fails, the server dies, the next one starts, and the operation is repeated.
 fn surviving<'a>(engine: &mut Engine<'a>, operation: impl Fn(&mut Engine<'a>)) -> Result<(), String> {
     let was_up = engine.server.is_some();
     let mut why = String::new();
     for _ in 0..3 {
-        let lived = catch_unwind(AssertUnwindSafe(|| {
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
             if was_up && engine.server.is_none() {
                 engine.start();
             }
             operation(engine);
         }));
-        match lived {
-            // The power may also go while a file is closed, where SQLite tells nobody.
+        match outcome {
+            // The power may also be cut while a file is closed, where SQLite reports no error.
             Ok(()) if !failing_vfs::is_off() => return Ok(()),
             Ok(()) => {}
             Err(panic) => match panic.downcast::<DiskFailed>() {
@@ -97,42 +97,46 @@ fn surviving<'a>(engine: &mut Engine<'a>, operation: impl Fn(&mut Engine<'a>)) -
         engine.going.clear();
         failing_vfs::restore(&engine.database());
     }
-    Err(format!("it fails again and again: {why}"))
+    Err(format!("it keeps failing: {why}"))
 }
 
-/// Everything that was acknowledged is on file, every time is accounted for once, counters are what a recount gives, and no run is stuck.
+/// Checks that everything acknowledged is recorded, every time is accounted for once, counters match a recount, and no run is stuck.
 fn check(engine: &Engine<'_>, history: &History) -> Result<(), String> {
-    sound(engine)?;
+    check_database(engine)?;
     history.account(engine)?;
     let runs = engine.read(|r| r.runs(&RunFilter::default()));
-    for told in &engine.happened {
-        let on_file = runs
+    for event in &engine.happened {
+        let recorded = runs
             .iter()
-            .filter(|r| r.workflow_id == told.workflow_id && r.nominal == told.nominal);
-        let statuses: Vec<Status> = on_file.map(|r| r.status).collect();
-        let holds = match told.what {
+            .filter(|r| r.workflow_id == event.workflow_id && r.nominal == event.nominal);
+        let statuses: Vec<Status> = recorded.map(|r| r.status).collect();
+        let is_recorded = match event.what {
             What::Start => !statuses.is_empty(),
             What::Close(status) => statuses.contains(&status),
             What::NotStarted { .. } | What::Buffered | What::Stop(_) => true,
         };
-        if !holds {
-            return Err(format!("acknowledged and gone: {told:?}; on file: {statuses:?}"));
+        if !is_recorded {
+            return Err(format!("acknowledged but not recorded: {event:?}; recorded: {statuses:?}"));
         }
     }
     let counted = engine.read(|r| ops::find(r, &engine.id)).counters.actions;
     if counted != runs.len() as u64 {
-        return Err(format!("{counted} actions counted, {} runs on file", runs.len()));
+        return Err(format!("{counted} actions counted, {} runs recorded", runs.len()));
     }
     let open: BTreeSet<i64> = runs.iter().filter(|r| r.status == Status::Running).map(|r| r.key).collect();
-    let going: BTreeSet<i64> = engine.going.iter().map(|g| g.run).collect();
-    if open == going {
+    let active: BTreeSet<i64> = engine.going.iter().map(|active| active.run).collect();
+    if open == active {
         Ok(())
     } else {
-        Err(format!("open on file: {open:?}, going: {going:?}"))
+        Err(format!("open in the database: {open:?}, active: {active:?}"))
     }
 }
 
-fn sound(engine: &Engine<'_>) -> Result<(), String> {
-    let faults = done(engine.up().ticker.reader().check());
-    if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
+fn check_database(engine: &Engine<'_>) -> Result<(), String> {
+    let problems = done(engine.up().ticker.reader().check());
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(problems.join("; "))
+    }
 }

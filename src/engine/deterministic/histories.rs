@@ -1,4 +1,4 @@
-//! Histories of the engine that once went wrong, or that only it can have.
+//! Histories that the engine once got wrong, or that only the engine can have.
 
 use super::*;
 
@@ -26,7 +26,7 @@ fn every(interval: &str, jitter: Option<&str>) -> SpecText {
     }
 }
 
-fn a_minute(_: &str, now: DateTime<Utc>) -> RunScript {
+fn runs_a_minute(_: &str, now: DateTime<Utc>) -> RunScript {
     RunScript {
         ends_at: now + TimeDelta::minutes(1),
         status: Status::Completed,
@@ -35,7 +35,7 @@ fn a_minute(_: &str, now: DateTime<Utc>) -> RunScript {
     }
 }
 
-/// The nominal times of the runs and of the times recorded as paused, in order, as seconds since `created`.
+/// Returns the nominal times of the runs, and those of the times recorded as paused, each in order, as seconds since `created`.
 fn decided(engine: &Engine<'_>, created: DateTime<Utc>) -> (Vec<i64>, Vec<i64>) {
     let since = |at: DateTime<Utc>| (at - created).num_seconds();
     let mut runs: Vec<_> = engine
@@ -46,7 +46,7 @@ fn decided(engine: &Engine<'_>, created: DateTime<Utc>) -> (Vec<i64>, Vec<i64>) 
     runs.sort_unstable();
     let paused = engine.happened.iter().filter_map(|h| match h.what {
         What::NotStarted { to, count, .. } => {
-            assert_eq!((h.nominal, count), (to, 1), "one time each, in this history");
+            assert_eq!((h.nominal, count), (to, 1), "each record has one time in this history");
             Some(since(h.nominal))
         }
         What::Buffered | What::Start | What::Close(_) | What::Stop(_) => None,
@@ -55,16 +55,16 @@ fn decided(engine: &Engine<'_>, created: DateTime<Utc>) -> (Vec<i64>, Vec<i64>) 
 }
 
 #[test]
-fn a_time_between_nominal_and_due_survives_a_shorter_jitter_once() {
+fn starts_a_time_between_nominal_and_due_once_when_jitter_is_shortened() {
     let initial = initial("2022-06-01T00:00:01Z", "10s", Some("9s"), OverlapPolicy::AllowAll);
     let (created, spec) = (initial.created, compiled(&initial.spec, "j"));
-    // A time that is due long after it is nominal, with others before it.
+    // A due time long after its nominal time, with other times before it.
     let late = |at: &DateTime<Utc>| spec.due(*at) - *at > TimeDelta::seconds(6);
     let pending = spec.times_after(created + TimeDelta::seconds(20)).find(late).unwrap();
     let changes: [(DateTime<Utc>, &[&str]); 3] = [
         (pending + TimeDelta::seconds(3), &["1s", "500ms", "9s"]),
         (pending + TimeDelta::seconds(3), &["1s"]),
-        // At the very second that it is nominal, without any jitter from then on.
+        // Exactly at the nominal time, without jitter from then on.
         (pending, &["0s"]),
     ];
     let cases = changes
@@ -72,7 +72,7 @@ fn a_time_between_nominal_and_due_survives_a_shorter_jitter_once() {
         .flat_map(|c| [(false, false), (true, false), (false, true), (true, true)].map(|d| (c, d)));
     for ((change, jitters), (down, paused)) in cases {
         let change = *change;
-        let mut engine = Engine::new(&initial, &a_minute);
+        let mut engine = Engine::new(&initial, &runs_a_minute);
         if down {
             engine.operation(&Operation::Down, created);
         }
@@ -91,15 +91,15 @@ fn a_time_between_nominal_and_due_survives_a_shorter_jitter_once() {
             engine.operation(&Operation::Up, change);
         }
         engine.advance(change + TimeDelta::minutes(2));
-        let (runs, refused) = decided(&engine, created);
+        let (runs, not_started) = decided(&engine, created);
         let pending = (pending - created).num_seconds();
         assert_eq!(
-            refused,
+            not_started,
             if paused { vec![pending] } else { vec![] },
             "down: {down}, paused: {paused}"
         );
         assert_eq!(runs.contains(&pending), !paused, "down: {down}, paused: {paused}");
-        let mut all = [runs, refused].concat();
+        let mut all = [runs, not_started].concat();
         all.sort_unstable();
         let want: Vec<_> = (0..).map(|n| 9 + 10 * n).take(all.len()).collect();
         assert_eq!(all, want, "each time once, down: {down}, paused: {paused}");
@@ -108,22 +108,22 @@ fn a_time_between_nominal_and_due_survives_a_shorter_jitter_once() {
 }
 
 #[test]
-fn a_backfill_runs_the_times_it_was_asked_for_whatever_the_spec_becomes() {
+fn a_backfill_keeps_its_times_when_the_spec_is_updated() {
     let initial = initial("2022-06-01T12:00:01Z", "1h", None, OverlapPolicy::AllowAll);
     let now = initial.created;
-    let mut engine = Engine::new(&initial, &a_minute);
+    let mut engine = Engine::new(&initial, &runs_a_minute);
     engine.operation(&Operation::Down, now);
-    let asked = Operation::Backfill(now - TimeDelta::hours(3), now, Some(OverlapPolicy::AllowAll));
-    engine.operation(&asked, now);
+    let backfill = Operation::Backfill(now - TimeDelta::hours(3), now, Some(OverlapPolicy::AllowAll));
+    engine.operation(&backfill, now);
     for interval in ["7h", "1d"] {
         let update = Operation::Update(Box::new(every(interval, None)), initial.policies, "myid".to_owned());
         engine.operation(&update, now);
     }
     let row = engine.read(|r| ops::find(r, &engine.id));
-    let told = engine
+    let backfills = engine
         .read(|r| crate::present::schedule(r, &engine.zone_info(), row, now))
         .backfills;
-    assert_eq!(told[0].times, 3);
+    assert_eq!(backfills[0].times, 3);
     engine.operation(&Operation::Up, now);
     let mut hours: Vec<_> = engine
         .read(|r| r.runs(&RunFilter::default()))
@@ -135,13 +135,13 @@ fn a_backfill_runs_the_times_it_was_asked_for_whatever_the_spec_becomes() {
 }
 
 #[test]
-fn unpausing_counts_what_was_due_meanwhile_whenever_it_was_nominal() {
+fn unpausing_counts_times_due_during_the_pause_with_a_nominal_time_before_it() {
     let initial = initial("2022-06-01T00:00:01Z", "1m", Some("50s"), OverlapPolicy::AllowAll);
     let (created, spec) = (initial.created, compiled(&initial.spec, "j"));
     let late = |at: &DateTime<Utc>| spec.due(*at) - *at > TimeDelta::seconds(10);
     let nominal = spec.times_after(created).find(late).unwrap();
     let (paused, unpaused) = (nominal + TimeDelta::seconds(5), spec.due(nominal) + TimeDelta::seconds(1));
-    let mut engine = Engine::new(&initial, &a_minute);
+    let mut engine = Engine::new(&initial, &runs_a_minute);
     engine.advance(paused);
     engine.operation(&Operation::Pause(String::new()), paused);
     engine.advance(unpaused);
@@ -151,19 +151,19 @@ fn unpausing_counts_what_was_due_meanwhile_whenever_it_was_nominal() {
 }
 
 #[test]
-fn zone_data_that_changes_under_a_server_moves_the_next_times_at_once_and_is_said_once() {
+fn changed_zone_data_moves_next_times_at_once_and_is_reported_once() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("Here");
-    // New data comes as a new file in the place of the old one, as an upgrade brings it.
-    let become_like = |zone: &str| {
+    // As in an upgrade, a new file replaces the old one.
+    let install = |zone: &str| {
         let new = folder.path().join("new");
         let stored = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/data/zoneinfo");
         std::fs::copy(stored.join(zone), &new).unwrap();
         std::fs::rename(new, &file).unwrap();
     };
-    become_like("berlin");
+    install("berlin");
     let mut initial = initial("2022-06-01T00:00:00Z", "1d", None, OverlapPolicy::Skip);
-    let mut engine = Engine::new(&initial, &a_minute);
+    let mut engine = Engine::new(&initial, &runs_a_minute);
     engine.zones = Some(folder.path().to_owned());
     let now = initial.created;
     engine.operation(&Operation::Down, now);
@@ -182,19 +182,19 @@ fn zone_data_that_changes_under_a_server_moves_the_next_times_at_once_and_is_sai
     let mut observe = |engine: &mut Engine<'_>| {
         let up = engine.up();
         watch.look(&up.shared, up.ticker.reader(), now).unwrap();
-        let said: Vec<_> = up
+        let reported: Vec<_> = up
             .events
             .try_iter()
             .filter(|e| matches!(e, Event::ZoneChanged { .. }))
             .collect();
         engine.tick(now);
-        said.len()
+        reported.len()
     };
     assert_eq!(
         (observe(&mut engine), next(&engine).as_str()),
         (0, "2022-06-01T10:00:00+00:00")
     );
-    become_like("new_york");
+    install("new_york");
     assert_eq!(
         (observe(&mut engine), next(&engine).as_str()),
         (1, "2022-06-01T16:00:00+00:00")
@@ -203,11 +203,11 @@ fn zone_data_that_changes_under_a_server_moves_the_next_times_at_once_and_is_sai
         (observe(&mut engine), next(&engine).as_str()),
         (0, "2022-06-01T16:00:00+00:00")
     );
-    // The same data in another file is no change; what changes while no server is up is found by the next.
-    become_like("new_york");
+    // The same data in another file is no change. The next server finds a change made while none was running.
+    install("new_york");
     assert_eq!(observe(&mut engine), 0);
     engine.operation(&Operation::Down, now);
-    become_like("berlin");
+    install("berlin");
     engine.operation(&Operation::Up, now);
     let mut watch = ZoneWatch::default();
     let up = engine.up();
@@ -217,10 +217,10 @@ fn zone_data_that_changes_under_a_server_moves_the_next_times_at_once_and_is_sai
 }
 
 #[test]
-fn what_starts_at_boot_starts_once_after_each_boot_and_not_while_paused() {
+fn an_at_boot_schedule_starts_once_after_each_boot_and_not_while_paused() {
     let initial = initial("2022-06-01T00:01:00Z", "1d", None, OverlapPolicy::Skip);
     let created = initial.created;
-    let mut engine = Engine::new(&initial, &a_minute);
+    let mut engine = Engine::new(&initial, &runs_a_minute);
     let started = |engine: &mut Engine<'_>, boot: &'static str, minutes: i64| {
         let now = created + TimeDelta::minutes(minutes);
         engine.advance(now);
@@ -228,7 +228,7 @@ fn what_starts_at_boot_starts_once_after_each_boot_and_not_while_paused() {
         engine.tick(now);
         started
     };
-    assert_eq!(started(&mut engine, "a", 1), 0, "it does not start at boot");
+    assert_eq!(started(&mut engine, "a", 1), 0, "not an at-boot schedule");
     let spec = SpecText {
         at_boot: true,
         ..initial.spec.clone()
@@ -248,19 +248,19 @@ fn what_starts_at_boot_starts_once_after_each_boot_and_not_while_paused() {
 }
 
 #[test]
-fn a_clock_that_is_set_back_fires_nothing_twice_and_one_that_leaps_follows_the_window() {
+fn fires_nothing_twice_when_the_clock_goes_back_and_follows_the_window_when_it_leaps() {
     let initial = initial("2022-06-01T00:00:00Z", "10s", None, OverlapPolicy::AllowAll);
     let (created, at) = (initial.created, |s: i64| initial.created + TimeDelta::seconds(s));
-    let mut engine = Engine::new(&initial, &a_minute);
+    let mut engine = Engine::new(&initial, &runs_a_minute);
     engine.advance(at(35));
-    // An hour back: nothing that has fired comes again, and nothing waits for the hour to pass but times that have.
+    // Back by an hour: times that have fired do not fire again, and later times are not delayed.
     for s in [-3600, -1800, 12, 34] {
         engine.clock.set(at(s));
         engine.tick(at(s));
     }
     engine.advance(at(45));
     assert_eq!(decided(&engine, created).0, [10, 20, 30, 40]);
-    // Two hours on at once: what is older than ten minutes is missed, all of it in one row.
+    // Forward by two hours: times older than ten minutes are missed.
     engine.clock.set(at(7245));
     engine.tick(at(7245));
     let row = engine.read(|r| ops::find(r, &engine.id));
@@ -269,5 +269,5 @@ fn a_clock_that_is_set_back_fires_nothing_twice_and_one_that_leaps_follows_the_w
     let mut nominals: Vec<_> = runs.iter().map(|r| r.nominal).collect();
     nominals.sort_unstable();
     nominals.dedup();
-    assert_eq!(nominals.len(), 64, "each once");
+    assert_eq!(nominals.len(), 64, "each time once");
 }

@@ -1,4 +1,4 @@
-//! Worlds that a history can be lived through in, the simulation and the engine, and the histories.
+//! Tests that play histories of a schedule through the simulation and through the engine, under a simulated clock.
 
 mod crashes;
 mod histories;
@@ -45,7 +45,7 @@ use crate::spec::spec_text::SpecText;
 use crate::store::{Missing, Read, RunFilter, Store, Write, Writer, failing_vfs};
 use crate::zoneinfo::ZoneInfo;
 
-/// What people and power cuts do to a schedule.
+/// An operation on a schedule or its server.
 #[derive(Debug, Clone)]
 enum Operation {
     Pause(String),
@@ -58,7 +58,7 @@ enum Operation {
     Up,
 }
 
-/// A schedule as a history begins with it.
+/// The schedule at the start of a history.
 #[derive(Debug, Clone)]
 struct InitialState {
     id: String,
@@ -66,36 +66,36 @@ struct InitialState {
     policies: Policies,
     state: State,
     max_buffer: usize,
-    /// When it is made.
+    /// When the schedule is created.
     created: DateTime<Utc>,
     run_timeout: Option<String>,
-    /// How many steps a run has; each takes its part of the run's time.
+    /// Number of steps of a run; each takes an equal part of the run's time.
     steps: i32,
 }
 
-/// How the run of a workflow id goes that starts at an instant.
+/// Returns how a run proceeds, given its workflow id and the time at which it starts.
 type Script<'a> = &'a dyn Fn(&str, DateTime<Utc>) -> RunScript;
 
-/// What there is to see of a schedule.
+/// The observable state of a schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Observed {
     counters: Counters,
     state: State,
     waiting: u64,
     running: Vec<String>,
-    /// How many times come by themselves, at most 10.
+    /// Number of upcoming times of the spec, at most 10.
     to_come: usize,
 }
 
-/// A world that a history can be lived through in.
+/// An implementation that a history can be played through.
 trait World {
-    /// Everything up to `until`: at one instant the closes, then what is due.
+    /// Plays everything up to `until`; at any instant, runs close before due times are decided.
     fn advance(&mut self, until: DateTime<Utc>);
-    /// Something that is done at `now`, to which time has been advanced, and what follows from it at once.
+    /// Performs an operation at `now`, to which the world has been advanced, and its immediate effects.
     fn operation(&mut self, operation: &Operation, now: DateTime<Utc>);
-    /// How things stand at `now`.
+    /// Returns the state of the schedule at `now`.
     fn observe(&mut self, now: DateTime<Utc>) -> Observed;
-    /// Everything that has happened, in order.
+    /// Returns everything that has happened, in order.
     fn happened(&self) -> Vec<HistoryEvent>;
 }
 
@@ -142,7 +142,7 @@ fn compiled(spec: &SpecText, id: &str) -> Spec {
     Spec::compile(spec, id, &ZoneInfo::of_machine()).unwrap()
 }
 
-/// A simulation that begins so.
+/// Returns a simulation with this initial state.
 fn simulation<'a>(initial: &InitialState, script: Script<'a>) -> Simulation<'a> {
     let mut simulation = Simulation::new(
         compiled(&initial.spec, &initial.id).into(),

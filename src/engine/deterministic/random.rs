@@ -1,6 +1,6 @@
-//! Random histories, lived through by the simulation and by the engine: they must agree in everything that happens.
+//! Plays random histories through the simulation and through the engine, which must agree in everything that happens.
 //!
-//! `TEMPO_CASES` says how many, `TEMPO_SEED` with which one to begin.
+//! `TEMPO_CASES` sets the number of histories, `TEMPO_SEED` the first.
 
 use fastrand::Rng;
 
@@ -11,17 +11,17 @@ use crate::spec::exclusion::Exclusion;
 
 const CASES: u64 = 100;
 
-/// How long a history is.
+/// Length of a history.
 const SPAN: TimeDelta = TimeDelta::hours(3);
 
 #[test]
-fn the_engine_does_what_the_simulation_says_in_random_histories() {
+fn engine_and_simulation_agree_in_random_histories() {
     let number = |name: &str| machine::variable(name).and_then(|n| n.to_str()?.parse().ok());
     let first = number("TEMPO_SEED").unwrap_or(1);
     for seed in first..first + number("TEMPO_CASES").unwrap_or(CASES) {
         let history = History::random(seed, SPAN);
-        let done = std::panic::catch_unwind(|| history.live());
-        let why = match done {
+        let outcome = std::panic::catch_unwind(|| history.compare());
+        let why = match outcome {
             Ok(Ok(())) => continue,
             Ok(Err(why)) => why,
             Err(_) => "it panicked".to_owned(),
@@ -35,14 +35,14 @@ pub(super) struct History {
     seed: u64,
     pub(super) initial: InitialState,
     pub(super) deeds: Vec<(DateTime<Utc>, Operation)>,
-    /// When it is over, and every run has had a minute to end.
+    /// The end: a minute after the last possible operation.
     pub(super) end: DateTime<Utc>,
 }
 
 impl History {
     pub(super) fn random(seed: u64, span: TimeDelta) -> Self {
         let mut rng = Rng::with_seed(seed);
-        // Around a transition of Europe/Berlin, and of New York a fortnight before.
+        // Around a transition in Berlin, around one in New York, and without one.
         let created: DateTime<Utc> = rng
             .choice(["2022-03-26T23:20:07Z", "2022-03-13T05:30:00.250Z", "2022-06-01T00:00:00Z"])
             .and_then(|t| t.parse().ok())
@@ -69,7 +69,7 @@ impl History {
         let deeds = at.into_iter().map(|ms| {
             let mut now = created + TimeDelta::milliseconds(ms);
             if rng.bool() {
-                // On the second, where times are due as well.
+                // On a full second, where due times fall too.
                 now = DateTime::from_timestamp(now.timestamp() + 1, 0).unwrap_or(now);
             }
             let operation = random_operation(&mut rng, created, now, (&mut up, &mut outages));
@@ -88,31 +88,31 @@ impl History {
         }
     }
 
-    fn live(&self) -> Result<(), String> {
+    fn compare(&self) -> Result<(), String> {
         let script = |id: &str, now: DateTime<Utc>| self.life(id, now);
         let mut simulation = simulation(&self.initial, &script);
         let mut engine = Engine::new(&self.initial, &script);
         let created = self.initial.created;
-        let nothing = (self.end, Operation::Refresh);
+        let last = (self.end, Operation::Refresh);
         simulation.operation(&Operation::Refresh, created);
         engine.operation(&Operation::Refresh, created);
-        for (now, operation) in self.deeds.iter().chain([&nothing]) {
+        for (now, operation) in self.deeds.iter().chain([&last]) {
             for world in [&mut simulation as &mut dyn World, &mut engine] {
                 world.advance(*now);
                 world.operation(operation, *now);
             }
             let (want, got) = (in_order(World::happened(&simulation)), in_order(engine.happened()));
-            let alike = want.iter().zip(&got).take_while(|(want, got)| want == got).count();
-            if alike < want.len().max(got.len()) {
-                let tell = |list: &[HistoryEvent]| {
-                    let lines: Vec<_> = list.iter().take(4).map(|h| format!("\n  {h:?}")).collect();
-                    lines.concat()
+            let equal = want.iter().zip(&got).take_while(|(want, got)| want == got).count();
+            if equal < want.len().max(got.len()) {
+                let lines = |list: &[HistoryEvent]| {
+                    let events: Vec<_> = list.iter().take(4).map(|h| format!("\n  {h:?}")).collect();
+                    events.concat()
                 };
-                let before = tell(&want[alike.saturating_sub(4)..alike]);
+                let before = lines(&want[equal.saturating_sub(4)..equal]);
                 return Err(format!(
-                    "up to {now} ({operation:?}): after {alike} happenings, the last of them {before}\nsimulated:{}\nengine:{}",
-                    tell(&want[alike..]),
-                    tell(&got[alike..])
+                    "up to {now} ({operation:?}): the first {equal} events agree; the last of them:{before}\nsimulated:{}\nengine:{}",
+                    lines(&want[equal..]),
+                    lines(&got[equal..])
                 ));
             }
             let (want, got) = (simulation.observe(*now), engine.observe(*now));
@@ -123,58 +123,61 @@ impl History {
         self.account(&engine)
     }
 
-    /// What became of the times is the times that were named: no more, no fewer, each once, and as the counters say.
+    /// Checks that the recorded outcomes cover every time of the spec exactly once, and match the counters.
     pub(super) fn account(&self, engine: &Engine<'_>) -> Result<(), String> {
         let end = self.end;
         let zones = ZoneInfo::of_machine();
         let all = (self.initial.created, end);
-        let accounts = engine.read(|r| ops::explain(r, &zones, &engine.id, all, end));
-        let mut told: Vec<(DateTime<Utc>, u64)> = Vec::new();
+        let entries = engine.read(|r| ops::explain(r, &zones, &engine.id, all, end));
+        let mut outcomes: Vec<(DateTime<Utc>, u64)> = Vec::new();
         let mut counted = Counters::default();
-        for a in &accounts {
-            match a.outcome {
-                TimeOutcome::NotStarted(Outcome::Skipped) => counted.skipped += a.count,
-                TimeOutcome::NotStarted(Outcome::Missed) => counted.missed += a.count,
-                TimeOutcome::NotStarted(Outcome::Dropped) => counted.dropped += a.count,
+        for entry in &entries {
+            match entry.outcome {
+                TimeOutcome::NotStarted(Outcome::Skipped) => counted.skipped += entry.count,
+                TimeOutcome::NotStarted(Outcome::Missed) => counted.missed += entry.count,
+                TimeOutcome::NotStarted(Outcome::Dropped) => counted.dropped += entry.count,
                 TimeOutcome::NotStarted(Outcome::Superseded | Outcome::Paused | Outcome::Exhausted)
                 | TimeOutcome::Started
                 | TimeOutcome::Buffered
                 | TimeOutcome::Excluded
                 | TimeOutcome::Pending => {}
             }
-            if a.outcome != TimeOutcome::Excluded {
-                told.push((a.to, a.count));
+            if entry.outcome != TimeOutcome::Excluded {
+                outcomes.push((entry.to, entry.count));
             }
         }
-        let named = self.named(end);
-        let sum: u64 = told.iter().map(|(_, count)| count).sum();
-        if sum != named.len() as u64 {
-            return Err(format!("{} times named, {sum} accounted for: {accounts:#?}", named.len()));
+        let expected = self.expected_times(end);
+        let sum: u64 = outcomes.iter().map(|(_, count)| count).sum();
+        if sum != expected.len() as u64 {
+            return Err(format!(
+                "{} times expected, {sum} accounted for: {entries:#?}",
+                expected.len()
+            ));
         }
         let row = engine.read(|r| ops::find(r, &engine.id));
-        // Backfills count too, and are no times of the spec.
+        // Manual starts are counted too, although their times are not times of the spec.
         let manual = self
             .deeds
             .iter()
-            .any(|(_, d)| matches!(d, Operation::Backfill(..) | Operation::Trigger(_)));
+            .any(|(_, operation)| matches!(operation, Operation::Backfill(..) | Operation::Trigger(_)));
         let counters = Counters {
             actions: 0,
             ..row.counters
         };
         if !manual && counters != counted {
-            return Err(format!("counters {counters:?}, accounted for {counted:?}: {accounts:#?}"));
+            return Err(format!("counters {counters:?}, accounted for {counted:?}: {entries:#?}"));
         }
         Ok(())
     }
 
-    /// Every time that was named up to `end`, by brute force: of each spec in turn the times that came due in its day, and at a change those
-    /// that would otherwise be passed over.
-    fn named(&self, end: DateTime<Utc>) -> Vec<DateTime<Utc>> {
+    /// Returns every time expected up to `end`, by brute force: for each spec in turn the times that came due while it was in force, and at each
+    /// change those that would otherwise be passed over.
+    fn expected_times(&self, end: DateTime<Utc>) -> Vec<DateTime<Utc>> {
         let mut spec = compiled(&self.initial.spec, &self.initial.id);
-        let mut named: Vec<DateTime<Utc>> = Vec::new();
+        let mut times: Vec<DateTime<Utc>> = Vec::new();
         let (mut cursor, mut since) = (self.initial.created, self.initial.created);
         let changes = self.deeds.iter().filter_map(|(at, operation)| match operation {
-            Operation::Update(written, ..) => Some((*at, compiled(written, &self.initial.id))),
+            Operation::Update(text, ..) => Some((*at, compiled(text, &self.initial.id))),
             Operation::Pause(_)
             | Operation::Unpause(_)
             | Operation::Trigger(_)
@@ -188,11 +191,11 @@ impl History {
             let due: Vec<_> = spec
                 .times_after(cursor)
                 .take_while(|n| *n <= at)
-                // At the end, those that are still to come due count as well.
+                // At the end, times that are not due yet count too.
                 .filter(|n| spec.due(*n) > since && (at == end || spec.due(*n) <= at))
                 .collect();
             cursor = due.last().copied().unwrap_or(cursor);
-            named.extend(due);
+            times.extend(due);
             if at < end {
                 let pending = spec
                     .times_after(cursor)
@@ -200,14 +203,14 @@ impl History {
                     .filter(|n| spec.due(*n) > at);
                 let passed: Vec<_> = pending.filter(|n| next.names(*n) && next.due(*n) <= at).collect();
                 cursor = passed.last().copied().unwrap_or(cursor);
-                named.extend(passed);
+                times.extend(passed);
                 (spec, since) = (next, at);
             }
         }
-        named
+        times
     }
 
-    /// How long a run takes depends on what it is and when it starts, so that both worlds see the same.
+    /// Returns how a run proceeds. It depends only on the workflow id and the start time, so that both worlds see the same.
     pub(super) fn life(&self, id: &str, now: DateTime<Utc>) -> RunScript {
         let hash = id.bytes().fold(self.seed ^ now.timestamp_millis().unsigned_abs(), |h, b| {
             h.rotate_left(5).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(b)
@@ -217,14 +220,14 @@ impl History {
         RunScript {
             ends_at: now + TimeDelta::milliseconds(rng.i64(1..longest)),
             status: if rng.u8(..5) == 0 { Status::Failed } else { Status::Completed },
-            // No process ends at the instant it is told to: what closes, starts and is asked for at that one instant has no order that matters.
+            // Never zero: no process ends at the instant it is asked to, and the order of closes, starts and requests at one instant does not matter.
             on_cancel: TimeDelta::milliseconds(rng.i64(1..5_000)),
             on_terminate: TimeDelta::milliseconds(rng.i64(1..10)),
         }
     }
 }
 
-/// In which order runs close at one instant decides nothing.
+/// Sorts runs that close at the same instant by nominal time; the order of their closing does not matter.
 fn in_order(mut happened: Vec<HistoryEvent>) -> Vec<HistoryEvent> {
     happened.sort_by_key(|h| match h.what {
         What::Close(_) => (h.at, Some(h.nominal)),

@@ -1,5 +1,5 @@
-//! The policy timelines of the conformance data, through the simulation and through the engine; and of the folder that
-//! `TEMPO_CONFORMANCE_DIR` names.
+//! Plays the policy timelines of the conformance data through the simulation and through the engine, and also those in the folder
+//! `TEMPO_CONFORMANCE_DIR`.
 
 use std::path::{Path, PathBuf};
 
@@ -12,41 +12,41 @@ use crate::spec::exclusion::Exclusion;
 
 #[test]
 fn the_simulation_follows_the_timelines() {
-    follow_all(|row| {
+    play_all(|row| {
         let script = script(row);
         let initial = initial(row);
         let mut simulation = simulation(&initial, &script);
         for run in running_at_start(row) {
             simulation.already_running(run["id"].as_str().unwrap(), life(run, initial.created, 60));
         }
-        follow(row, &mut simulation, 0)
+        play(row, &mut simulation, 0)
     });
 }
 
 #[test]
 fn the_engine_follows_the_timelines() {
-    follow_all(|row| {
+    play_all(|row| {
         let script = script(row);
         let mut initial = initial(row);
         let processed_to = initial.created;
         let running_at_start = running_at_start(row).count();
         if running_at_start > 0 {
-            // A run that is going at the wake-up was started by a tick before: the schedule is that much older.
+            // A run that is running at the start was started by an earlier tick, so the schedule must be older.
             initial.created -= TimeDelta::minutes(5);
         }
         let mut engine = Engine::new(&initial, &script);
         if running_at_start > 0 {
             engine.advance(processed_to);
         }
-        follow(row, &mut engine, running_at_start)
+        play(row, &mut engine, running_at_start)
     });
 }
 
-/// Follows every row and names each that failed.
-fn follow_all(follow: impl Fn(&Value) -> Result<(), String>) {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/data/conformance");
-    let further = machine::variable("TEMPO_CONFORMANCE_DIR").map(PathBuf::from);
-    let files = std::iter::once(own).chain(further).map(|folder| folder.join("policy.json"));
+/// Plays every row and lists those that failed.
+fn play_all(play: impl Fn(&Value) -> Result<(), String>) {
+    let bundled = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/data/conformance");
+    let extra = machine::variable("TEMPO_CONFORMANCE_DIR").map(PathBuf::from);
+    let files = std::iter::once(bundled).chain(extra).map(|folder| folder.join("policy.json"));
     let rows: Vec<Value> = files
         .filter_map(|file| std::fs::read_to_string(file).ok())
         .flat_map(|text| serde_json::from_str::<Vec<Value>>(&text).unwrap())
@@ -54,7 +54,7 @@ fn follow_all(follow: impl Fn(&Value) -> Result<(), String>) {
     assert!(!rows.is_empty());
     let failed: Vec<String> = rows
         .iter()
-        .filter_map(|row| follow(row).err().map(|why| format!("{}: {why}", row["name"])))
+        .filter_map(|row| play(row).err().map(|why| format!("{}: {why}", row["name"])))
         .collect();
     assert!(failed.is_empty(), "{} timelines failed:\n{}", failed.len(), failed.join("\n"));
 }
@@ -79,7 +79,7 @@ fn policies(v: &Value) -> Policies {
     }
 }
 
-fn written(v: &Value) -> SpecText {
+fn spec_text(v: &Value) -> SpecText {
     let calendar = |c: &Value| {
         let field = |key: &str| {
             let texts: Vec<_> = list(c, key)
@@ -116,11 +116,11 @@ fn written(v: &Value) -> SpecText {
 }
 
 fn initial(row: &Value) -> InitialState {
-    // A run is only timed out by its own limit.
+    // A run times out only by its own time limit.
     let limit = list(row, "runs").find(|r| r["result"] == "TIMED_OUT");
     InitialState {
         id: row["jitter_seed"].as_str().unwrap_or("s").to_owned(),
-        spec: written(&row["spec"]),
+        spec: spec_text(&row["spec"]),
         policies: policies(&row["policy"]),
         state: State {
             paused: row["state"]["paused"].as_bool().unwrap_or(false),
@@ -169,18 +169,18 @@ fn operation(v: &Value) -> Operation {
         "update" => {
             let s = &v["schedule"];
             let workflow_id = s["workflow_id"].as_str().unwrap_or("myid").to_owned();
-            Operation::Update(Box::new(written(&s["spec"])), policies(&s["policy"]), workflow_id)
+            Operation::Update(Box::new(spec_text(&s["spec"])), policies(&s["policy"]), workflow_id)
         }
         "refresh" => Operation::Refresh,
         other => panic!("unknown event {other}"),
     }
 }
 
-/// Lives through a row; `before` runs were started before it begins.
-fn follow(row: &Value, world: &mut dyn World, before: usize) -> Result<(), String> {
+/// Plays a row and checks it; `before` is the number of runs started before its beginning.
+fn play(row: &Value, world: &mut dyn World, before: usize) -> Result<(), String> {
     let (start, until) = (instant(&row["start_at"]), instant(&row["until"]));
     world.operation(&Operation::Refresh, start);
-    // Events and checks in the order of time; at one instant the events first.
+    // Events and checks by time; at the same instant, events come first.
     let mut moments: Vec<(DateTime<Utc>, bool, &Value)> = Vec::new();
     moments.extend(list(row, "events").map(|e| (instant(&e["at"]), false, e)));
     moments.extend(list(&row["expect"], "checks").map(|c| (instant(&c["at"]), true, c)));
@@ -196,17 +196,17 @@ fn follow(row: &Value, world: &mut dyn World, before: usize) -> Result<(), Strin
     world.advance(until);
     compare(&world.observe(until), &row["expect"]["final"], before, until)?;
     let happened = world.happened();
-    let chosen = |wanted: &dyn Fn(What) -> bool| -> Vec<Value> {
+    let select = |matches: &dyn Fn(What) -> bool| -> Vec<Value> {
         happened
             .iter()
-            .filter(|h| wanted(h.what))
+            .filter(|h| matches(h.what))
             .map(|h| json!({"id": h.workflow_id, "at": h.at.to_rfc3339_opts(SecondsFormat::AutoSi, true)}))
             .collect()
     };
     for (key, got) in [
-        ("starts", chosen(&|w| w == What::Start).split_off(before)),
-        ("cancels", chosen(&|w| w == What::Stop(run::Stop::Cancel))),
-        ("terminates", chosen(&|w| w == What::Stop(run::Stop::Terminate))),
+        ("starts", select(&|w| w == What::Start).split_off(before)),
+        ("cancels", select(&|w| w == What::Stop(run::Stop::Cancel))),
+        ("terminates", select(&|w| w == What::Stop(run::Stop::Terminate))),
     ] {
         let want = row["expect"].get(key).cloned().unwrap_or(json!([]));
         if json!(got) != want {
@@ -216,20 +216,20 @@ fn follow(row: &Value, world: &mut dyn World, before: usize) -> Result<(), Strin
     Ok(())
 }
 
-fn compare(observe: &Observed, want: &Value, before: usize, at: DateTime<Utc>) -> Result<(), String> {
+fn compare(observed: &Observed, want: &Value, before: usize, at: DateTime<Utc>) -> Result<(), String> {
     let got = json!({
-        "action_count": observe.counters.actions - before as u64, "overlap_skipped": observe.counters.skipped,
-        "missed_catchup_window": observe.counters.missed, "buffer_dropped": observe.counters.dropped,
-        "buffer_size": observe.waiting, "paused": observe.state.paused, "remaining_actions": observe.state.remaining_actions,
-        "running": observe.running, "future_action_count": observe.to_come,
+        "action_count": observed.counters.actions - before as u64, "overlap_skipped": observed.counters.skipped,
+        "missed_catchup_window": observed.counters.missed, "buffer_dropped": observed.counters.dropped,
+        "buffer_size": observed.waiting, "paused": observed.state.paused, "remaining_actions": observed.state.remaining_actions,
+        "running": observed.running, "future_action_count": observed.to_come,
     });
-    let note = &observe.state.note;
+    let note = &observed.state.note;
     for (key, want) in want.as_object().unwrap().iter().filter(|(k, _)| *k != "at") {
-        let right = match key.as_str() {
+        let is_equal = match key.as_str() {
             "notes_contains" => note.contains(want.as_str().unwrap()),
             _ => got.get(key).ok_or_else(|| format!("unknown check {key}"))? == want,
         };
-        if !right {
+        if !is_equal {
             return Err(format!("at {at}: {key}: got {} (note `{note}`), want {want}", got[key]));
         }
     }

@@ -1,67 +1,68 @@
-//! The engine as a world that is stepped: the ticker's and the workers' transactions on a real file, on one thread under a simulated clock.
+//! The engine as a world that tests step through: the transactions of the ticker and of workers on a real database, in one thread, under a
+//! simulated clock.
 
 use super::*;
 
-/// Never asked: runs are scripted from outside.
-pub(super) struct Nobody;
+/// Actions that are never performed: the test scripts the runs.
+pub(super) struct NoActions;
 
-impl Actions for Nobody {
+impl Actions for NoActions {
     fn perform(&self, _: &Task<'_>, _: &Control) -> AttemptResult {
         AttemptResult::new(Ending::Ok, 0)
     }
 }
 
-/// A run that is going.
+/// A running workflow run.
 pub(super) struct ActiveRun {
     pub(super) run: i64,
     pub(super) run_id: String,
-    /// The step it is at.
+    /// Index of the current step.
     pub(super) position: usize,
-    /// How that step goes; it is the last of the run, or succeeds.
+    /// How the current step ends; every step but the last succeeds.
     pub(super) life: RunScript,
     pub(super) stopped: Option<Ending>,
 }
 
-/// A server on a file of its own.
+/// A server without threads, on its own database.
 pub(super) struct Stepped {
     pub(super) shared: Arc<Shared>,
     pub(super) ticker: Ticker,
     pub(super) events: Receiver<Event>,
 }
 
-/// The engine, stepped.
+/// The engine, stepped by a test.
 pub(super) struct Engine<'a> {
     pub(super) folder: tempfile::TempDir,
     pub(super) id: ScheduleId,
     pub(super) max_buffer: usize,
     pub(super) steps: i32,
-    /// The steps that are on file as completed, of each run: never to be done again.
+    /// The steps recorded as completed, as run and position; they must never be performed again.
     pub(super) completed: BTreeSet<(i64, usize)>,
-    /// The machine's zone data where none is named.
+    /// The folder of the zone data; the machine's own if not set.
     pub(super) zones: Option<std::path::PathBuf>,
     pub(super) clock: Arc<SimClock>,
     pub(super) script: Script<'a>,
-    /// None while it is down.
+    /// `None` while the server is down.
     pub(super) server: Option<Stepped>,
     pub(super) going: Vec<ActiveRun>,
     pub(super) happened: Vec<HistoryEvent>,
 }
 
-/// What the disk has failed at: the end of a server, in histories on a disk that fails; anywhere else a failure of the test.
+/// The panic payload for an error of the failing disk, which ends the server in histories that use one; elsewhere the test fails.
 pub(super) struct DiskFailed(pub(super) Error);
 
-/// What was read or written, where the disk has not failed.
+/// Unwraps a result; an error of the failing disk unwinds with [`DiskFailed`].
 pub(super) fn done<T>(result: Result<T, Error>) -> T {
     match result {
-        Ok(done) => done,
-        // Past the panic hook: it is expected, and often.
+        Ok(value) => value,
+        // Bypasses the panic hook: this is expected, and frequent.
         Err(e) if failing_vfs::has_failed() => std::panic::resume_unwind(Box::new(DiskFailed(e))),
         Err(e) => panic!("{e}"),
     }
 }
 
 impl<'a> Engine<'a> {
-    /// An engine that is up, with that schedule.
+    /// Returns a running engine with this schedule.
     pub(super) fn new(initial: &InitialState, script: Script<'a>) -> Self {
         let mut engine = Self::down(initial, script);
         engine.start();
@@ -69,7 +70,7 @@ impl<'a> Engine<'a> {
         engine
     }
 
-    /// An engine that is down, with nothing on file.
+    /// Returns an engine that is down, with an empty database.
     pub(super) fn down(initial: &InitialState, script: Script<'a>) -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
@@ -114,10 +115,10 @@ impl<'a> Engine<'a> {
     }
 
     pub(super) fn up(&self) -> &Stepped {
-        self.server.as_ref().expect("it is up")
+        self.server.as_ref().expect("the server is up")
     }
 
-    /// A server as `Server::start` makes it, without its threads.
+    /// Starts a server as `Server::start` does, but without threads.
     pub(super) fn start(&mut self) {
         let mut store = self.open();
         let now = self.clock.now();
@@ -129,7 +130,7 @@ impl<'a> Engine<'a> {
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             writer: Writer::inline(store),
             catalog,
-            actions: Arc::new(Nobody),
+            actions: Arc::new(NoActions),
             queue: Queue::new(0),
             signal: Wakeup::default(),
             pruning: Wakeup::default(),
@@ -140,7 +141,7 @@ impl<'a> Engine<'a> {
             damage: std::sync::Mutex::default(),
             failed_runs: AtomicU64::new(0),
             troubles: AtomicU64::new(0),
-            // No worker thread is ever started: the queue is stepped.
+            // No worker thread is ever started: the test takes runs from the queue.
             settings: Settings {
                 workers: 0,
                 drain_timeout: Duration::ZERO,
@@ -162,7 +163,7 @@ impl<'a> Engine<'a> {
         self.server = Some(Stepped { shared, ticker, events });
     }
 
-    /// What a command of another process writes, whether or not the server is up.
+    /// Writes as a command in another process does, whether or not the server is up.
     pub(super) fn write<T: Send + 'static>(&self, change: impl Fn(&Write<'_>) -> Result<T, Error> + Send + 'static) -> T {
         match &self.server {
             Some(up) => done(up.shared.writer.write(change)),
@@ -170,17 +171,17 @@ impl<'a> Engine<'a> {
         }
     }
 
-    pub(super) fn read<T>(&self, question: impl FnOnce(&Read<'_>) -> Result<T, Error>) -> T {
+    pub(super) fn read<T>(&self, query: impl FnOnce(&Read<'_>) -> Result<T, Error>) -> T {
         match &self.server {
-            Some(up) => done(up.ticker.reader().read(question)),
-            None => done(self.open().read(question)),
+            Some(up) => done(up.ticker.reader().read(query)),
+            None => done(self.open().read(query)),
         }
     }
 
-    /// Ticks, and lets workers begin with what is ready, as often as there is something to do at once.
+    /// Ticks and starts ready runs until there is nothing more to do at `now`.
     pub(super) fn tick(&mut self, now: DateTime<Utc>) {
         loop {
-            let up = self.server.as_mut().expect("it is up");
+            let up = self.server.as_mut().expect("the server is up");
             let progress = done(up.ticker.tick(now));
             self.begin(now);
             if !progress.more && progress.next.is_none_or(|at| at > now) {
@@ -202,20 +203,20 @@ impl<'a> Engine<'a> {
         let (row, position) = (&attempt.run.row, attempt.run.progress.position);
         assert!(
             !self.completed.contains(&(row.key, position)),
-            "{} is done again",
+            "{} is performed again",
             row.workflow_id
         );
-        let whole = (self.script)(&row.workflow_id, now);
+        let life = (self.script)(&row.workflow_id, now);
         let is_last = position + 1 == attempt.workflow.steps.len();
-        let length = (whole.ends_at - now) / self.steps;
+        let length = (life.ends_at - now) / self.steps;
         self.going.push(ActiveRun {
             run: row.key,
             run_id: row.run_id.clone(),
             position,
             life: RunScript {
                 ends_at: now + length,
-                status: if is_last { whole.status } else { Status::Completed },
-                ..whole
+                status: if is_last { life.status } else { Status::Completed },
+                ..life
             },
             stopped: None,
         });
@@ -229,7 +230,7 @@ impl<'a> Engine<'a> {
         advanced.next
     }
 
-    /// Notes what happened; stops reach the runs that are going.
+    /// Collects what happened, and passes stops on to the active runs.
     pub(super) fn hear(&mut self, now: DateTime<Utc>) {
         for event in self.up().events.try_iter().collect::<Vec<_>>() {
             let (nominal, workflow_id, what) = match event {
@@ -293,21 +294,21 @@ impl<'a> Engine<'a> {
     }
 
     pub(super) fn stop(&mut self, run_id: &str, stop: run::Stop, now: DateTime<Utc>) {
-        if let Some(going) = self.going.iter_mut().find(|g| g.run_id == run_id) {
+        if let Some(active) = self.going.iter_mut().find(|active| active.run_id == run_id) {
             let (delay, ending) = match stop {
-                run::Stop::Cancel => (going.life.on_cancel, Ending::Canceled),
-                run::Stop::Terminate => (going.life.on_terminate, Ending::Terminated),
+                run::Stop::Cancel => (active.life.on_cancel, Ending::Canceled),
+                run::Stop::Terminate => (active.life.on_terminate, Ending::Terminated),
             };
-            going.life.ends_at = going.life.ends_at.min(now + delay);
-            going.stopped = Some(ending);
+            active.life.ends_at = active.life.ends_at.min(now + delay);
+            active.stopped = Some(ending);
         }
     }
 
-    /// The id that the run of a time would have.
+    /// Returns the workflow id of a time's run.
     pub(super) fn id_of(&self, nominal: DateTime<Utc>) -> String {
         let row = self.read(|r| ops::find(r, &self.id));
         let base = self.read(|r| r.action(row.workflow)).workflow_id;
-        workflow_id_at(&base.expect("it is named"), nominal)
+        workflow_id_at(&base.expect("the workflow has an id"), nominal)
     }
 
     pub(super) fn close_next(&mut self, by: DateTime<Utc>) -> bool {
@@ -319,22 +320,22 @@ impl<'a> Engine<'a> {
             Status::Completed | Status::Running => Ending::Ok,
             Status::Canceled => Ending::Canceled,
             Status::Terminated => Ending::Terminated,
-            // Which of the two it becomes, the limit of the run decides.
+            // The run's time limit decides which of the two it is.
             Status::Failed | Status::TimedOut => Ending::Failed(Failure {
                 error_type: ErrorType::NonZeroExit,
-                message: "it is scripted".to_owned(),
+                message: "scripted failure".to_owned(),
             }),
         });
         let result = AttemptResult {
             exit_code: Some(0),
             ..AttemptResult::new(ending, 1)
         };
-        let done = matches!(result.ending, Ending::Ok);
+        let succeeded = matches!(result.ending, Ending::Ok);
         match self.step(run.run, Some(run::Event::AttemptEnded(result)), by) {
             Next::Perform(next) => self.perform(&next, by),
             Next::Nothing | Next::Wait(_) => self.up().shared.queue.forget(run.run),
         }
-        if done {
+        if succeeded {
             self.completed.insert((run.run, run.position));
         }
         true
