@@ -1,6 +1,6 @@
 //! Workflow runs: steps, attempts, retries, and the state machine of a run. Pure: no clock, no file, no thread.
 //!
-//! A run is at one step at a time. [`Progress`] is its state; [`Progress::on`] is the only function that changes it, and returns the side effects.
+//! A run is at one step at a time. [`Progress`] is its state; [`Progress::on`] is the only function that changes it, and returns a [`Change`].
 
 mod change;
 pub mod outcome;
