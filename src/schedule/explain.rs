@@ -113,7 +113,7 @@ pub fn explain(
                 TimeOutcome::NotStarted(Outcome::Exhausted),
                 Reason::NoActionsLeft.text().to_owned(),
             ),
-            Some(left) => (TimeOutcome::Pending, format!("upcoming, if actions remain (now {left})")),
+            Some(left) => (TimeOutcome::Pending, format!("upcoming, if actions remain ({left} left)")),
             None => (TimeOutcome::Pending, "upcoming".to_owned()),
         };
         time_ranges.extend(within(TimeRange::of(times, outcome, reason), periods, (from, to)));

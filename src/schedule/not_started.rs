@@ -57,7 +57,7 @@ impl Outcome {
 
 /// The reason why a time did not start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "see `text`")]
+#[expect(missing_docs, reason = "`text` describes them")]
 pub enum Reason {
     StillRunning,
     StillWaiting,

@@ -253,7 +253,7 @@ impl Planner {
         }
     }
 
-    /// Records times that do not start, merged into the last range if they have the same outcome.
+    /// Records times that do not start, merged into the last range if outcome, reason, origin and definition are the same.
     pub(super) fn refuse(&mut self, mut times: NotStarted) {
         times.epoch = self.index;
         match self.plan.refused.last_mut() {
