@@ -1,4 +1,4 @@
-//! For how long the certificate of a host is still valid: a handshake of its own, since the client that asks does not show it.
+//! Checks when the certificate of a host expires. Makes a separate TLS handshake, since the HTTP client does not expose the certificate.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -18,13 +18,13 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::run::outcome::{ErrorType, Failure};
 use crate::spec::describe::spoken;
 
-/// Fails where the certificate of the host of `url` is not valid for so many days more.
+/// Fails if the certificate of the host of `url` expires in less than `days` days.
 pub(super) fn valid_for(url: &str, days: u32, time_left: Option<Duration>, control: &Control) -> Result<(), Trouble> {
-    let refuse = |message: String| Failure {
+    let failure = |message: String| Failure {
         error_type: ErrorType::Tls,
         message,
     };
-    let uri: http::Uri = url.parse().map_err(|e| refuse(format!("`{url}` is not a URL: {e}")))?;
+    let uri: http::Uri = url.parse().map_err(|e| failure(format!("`{url}` is not a URL: {e}")))?;
     let host = uri
         .host()
         .unwrap_or_default()
@@ -32,64 +32,64 @@ pub(super) fn valid_for(url: &str, days: u32, time_left: Option<Duration>, contr
         .trim_end_matches(']')
         .to_owned();
     let port = uri.port_u16().unwrap_or(443);
-    let shown = with_deadline(time_left, control, move || end_of(&host, port, time_left));
-    let shown = shown.map_err(|trouble| match trouble {
+    let expiry = with_deadline(time_left, control, move || expiry_of(&host, port, time_left));
+    let expiry = expiry.map_err(|trouble| match trouble {
         Trouble::Failed(e) => Trouble::Failed(Failure {
-            message: format!("{}, of {url}", e.message),
+            message: format!("{} ({url})", e.message),
             ..e
         }),
         short @ Trouble::Short(_) => short,
     })?;
-    let Some(end) = shown else {
+    let Some(expiry) = expiry else {
         return Err(too_late(url, time_left).into());
     };
-    let left = (end - SystemClock.now()).num_days();
+    let left = (expiry - SystemClock.now()).num_days();
     if left < i64::from(days) {
-        let date = end.date_naive();
+        let date = expiry.date_naive();
         let limit = spoken(u128::from(days) * 86_400_000);
-        return Err(refuse(format!("the certificate of {url} ends on {date}, in less than {limit}")).into());
+        return Err(failure(format!("the certificate of {url} expires on {date}, in less than {limit}")).into());
     }
     Ok(())
 }
 
-/// When the certificate that a host shows ends.
-fn end_of(host: &str, port: u16, limit: Option<Duration>) -> Result<chrono::DateTime<chrono::Utc>, Trouble> {
-    let refuse = |e: &dyn std::fmt::Display| Failure {
+/// Returns when the certificate that a host presents expires.
+fn expiry_of(host: &str, port: u16, limit: Option<Duration>) -> Result<chrono::DateTime<chrono::Utc>, Trouble> {
+    let failure = |e: &dyn std::fmt::Display| Failure {
         error_type: ErrorType::Tls,
-        message: format!("cannot see the certificate: {e}"),
+        message: format!("cannot read the certificate: {e}"),
     };
     let provider = Arc::new(ring::default_provider());
     let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
-        .map_err(|e| refuse(&e))?
+        .map_err(|e| failure(&e))?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(LooksOnly(provider)))
+        .with_custom_certificate_verifier(Arc::new(AcceptAny(provider)))
         .with_no_client_auth();
-    let name = ServerName::try_from(host.to_owned()).map_err(|e| refuse(&e))?;
-    let mut client = ClientConnection::new(Arc::new(config), name).map_err(|e| refuse(&e))?;
+    let name = ServerName::try_from(host.to_owned()).map_err(|e| failure(&e))?;
+    let mut client = ClientConnection::new(Arc::new(config), name).map_err(|e| failure(&e))?;
     let mut stream = connect(host, port, limit)?;
-    stream.set_read_timeout(limit).map_err(|e| refuse(&e))?;
+    stream.set_read_timeout(limit).map_err(|e| failure(&e))?;
     while client.is_handshaking() {
-        client.complete_io(&mut stream).map_err(|e| refuse(&e))?;
+        client.complete_io(&mut stream).map_err(|e| failure(&e))?;
     }
     client.send_close_notify();
     let _ = client.complete_io(&mut stream);
     let _ = stream.flush();
-    let shown = client.peer_certificates().and_then(<[_]>::first);
-    let shown = shown.ok_or_else(|| refuse(&"none is shown"))?;
-    let certificate = x509_cert::Certificate::from_der(shown).map_err(|e| refuse(&e))?;
+    let presented = client.peer_certificates().and_then(<[_]>::first);
+    let presented = presented.ok_or_else(|| failure(&"the server sent none"))?;
+    let certificate = x509_cert::Certificate::from_der(presented).map_err(|e| failure(&e))?;
     let end = certificate.tbs_certificate().validity().not_after.to_unix_duration();
     let end = i64::try_from(end.as_secs())
         .ok()
         .and_then(|s| chrono::DateTime::from_timestamp(s, 0));
-    Ok(end.ok_or_else(|| refuse(&"its end is no time"))?)
+    Ok(end.ok_or_else(|| failure(&"its expiry time is out of range"))?)
 }
 
-/// Trusts whomever it meets: whether the host is trusted has been found out by the request before.
+/// Accepts any certificate: the preceding request has already verified the host.
 #[derive(Debug)]
-struct LooksOnly(Arc<CryptoProvider>);
+struct AcceptAny(Arc<CryptoProvider>);
 
-impl ServerCertVerifier for LooksOnly {
+impl ServerCertVerifier for AcceptAny {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,

@@ -1,4 +1,4 @@
-//! A command: a process, its output captured and capped, its exit code and signal told apart.
+//! Commands: runs a process, captures its output up to a limit, and reports its exit code or signal.
 
 use std::io::PipeReader;
 use std::os::fd::OwnedFd;
@@ -21,21 +21,22 @@ use crate::run::outcome::{AttemptResult, Ending, ErrorType, Failure};
 use crate::run::step::Command;
 use crate::spec::describe::spoken;
 
-/// How long a process has between SIGTERM and SIGKILL.
+/// Time between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
-/// How much of the beginning and of the end of the output of a step is kept, each.
+/// Number of bytes kept of the beginning and of the end of a step's output, each.
 const KEPT: usize = 32 * 1024;
-/// How much a step of a script may write to stdout: all of it is kept.
-const MOST_STDOUT: usize = 1024 * 1024;
+/// Maximum number of bytes that a script step may write to stdout, all of which are kept.
+const MAX_STDOUT: usize = 1024 * 1024;
+
 /// Runs the command and waits for it.
 ///
 /// # Errors
-/// A shortage: nothing was started.
+/// A shortage, if nothing could be started.
 pub(super) fn run(command: &Command, task: &Task<'_>, control: &Control, caller: Caller) -> Result<AttemptResult, Shortage> {
     let watch = Stopwatch::start();
     let failed = |failure: Failure| Ok(AttemptResult::new(Ending::Failed(failure), watch.elapsed_ms()));
-    let named = command.env.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-    let secrets = match Secrets::read(named) {
+    let variables = command.env.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    let secrets = match Secrets::read(variables) {
         Ok(secrets) => secrets,
         Err(failure) => return failed(failure),
     };
@@ -60,14 +61,14 @@ pub(super) fn run(command: &Command, task: &Task<'_>, control: &Control, caller:
     let masked = HeadTail::new(
         match caller {
             Caller::Server => KEPT,
-            Caller::Script => MOST_STDOUT / 2,
+            Caller::Script => MAX_STDOUT / 2,
         },
         secrets.masker(),
     );
     match wait(&mut child, (output, masked), &mut tree, (task, control), handles, watch) {
         Ok(end) => Ok(result(command, end, task, caller, watch)),
         Err(e) => {
-            // Not left behind: it would be tried again beside itself.
+            // A retry must not run beside it.
             kill_all(&mut tree, task, control);
             let _ = child.wait();
             failed(cannot_wait(&e))
@@ -82,26 +83,26 @@ fn cannot_wait(e: &std::io::Error) -> Failure {
     }
 }
 
-/// What is needed to wait for a process, taken before it is started: a shortage found out afterwards would end a step that has begun.
+/// File descriptors needed to wait for a process, opened before it starts: a shortage after that would fail a step that has begun.
 struct Handles {
-    /// Rung by a stop.
+    /// Signaled when a stop is requested.
     bell: Arc<OwnedFd>,
-    /// Let go of when the handle of the process takes its place.
+    /// Reserves a descriptor for the handle of the process.
     spare: OwnedFd,
 }
 
 impl Handles {
     fn open() -> std::io::Result<Self> {
-        let bell = || eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
+        let open = || eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
         Ok(Self {
-            bell: Arc::new(bell()?),
-            spare: bell()?,
+            bell: Arc::new(open()?),
+            spare: open()?,
         })
     }
 }
 
-/// Kills all that the attempt has started, and waits until it has ended: the next attempt must not run beside it. Only a server that stops does not
-/// wait for what outlives SIGKILL.
+/// Kills all processes that the attempt has started, and waits until they have ended: the next attempt must not run beside them. Only a server that
+/// is stopping does not wait for processes that survive SIGKILL.
 fn kill_all(tree: &mut ProcessTree, task: &Task<'_>, control: &Control) {
     let mut reported = Vec::new();
     loop {
@@ -116,7 +117,7 @@ fn kill_all(tree: &mut ProcessTree, task: &Task<'_>, control: &Control) {
     }
 }
 
-/// How a process ended.
+/// The end of a process.
 struct End {
     status: ExitStatus,
     output: HeadTail,
@@ -124,7 +125,7 @@ struct End {
     timed_out: bool,
 }
 
-/// Reads the output and waits for the end, the deadline, or a stop.
+/// Reads the output and waits until the process ends, after stopping it at the deadline or on request.
 fn wait(
     child: &mut Child,
     (mut output, mut kept): (PipeReader, HeadTail),
@@ -174,7 +175,7 @@ fn wait(
     }
     let stopped = control.asked();
     if timed_out || stopped.is_some() {
-        // All that it has started goes with it, also where it has obeyed itself; before `wait` lets go of the id.
+        // Its descendants are killed too, even if it has exited on SIGTERM itself; before `wait` releases the process id.
         kill_all(tree, task, control);
     }
     let status = match stopped {
@@ -182,7 +183,7 @@ fn wait(
         Some(StopKind::Cancel | StopKind::Terminate) | None => child.wait()?,
     };
     if pipe_open {
-        // A grandchild that keeps it open is not waited for.
+        // Does not wait for a grandchild that keeps the pipe open.
         kept.take_rest(&mut output);
     }
     Ok(End {
@@ -208,7 +209,7 @@ fn wait_for(
     if let Some(pipe) = pipe {
         fds.push(PollFd::new(pipe, PollFlags::IN));
     }
-    // A millisecond more, so that the deadline has passed when poll returns.
+    // One millisecond more, so that the deadline has passed when poll returns.
     let timeout = timeout
         .map(|d| d + Duration::from_millis(1))
         .and_then(|d| Timespec::try_from(d).ok());
@@ -216,31 +217,31 @@ fn wait_for(
         Ok(_) | Err(rustix::io::Errno::INTR) => {}
         Err(e) => return Err(e.into()),
     }
-    let happened = |i: usize| fds.get(i).is_some_and(|fd| !fd.revents().is_empty());
+    let is_ready = |i: usize| fds.get(i).is_some_and(|fd| !fd.revents().is_empty());
     Ok(Ready {
-        exit: happened(0),
-        pipe: happened(2),
+        exit: is_ready(0),
+        pipe: is_ready(2),
     })
 }
 
 fn result(command: &Command, end: End, task: &Task<'_>, caller: Caller, watch: Stopwatch) -> AttemptResult {
     let exit_code = end.status.code();
-    let of = |error_type, message: String| Ending::Failed(Failure { error_type, message });
+    let failed = |error_type, message: String| Ending::Failed(Failure { error_type, message });
     let ending = match (end.stopped, end.timed_out, exit_code, end.status.signal()) {
         (Some(kind), ..) => kind.ending(),
         (None, true, ..) => {
             let limit = task.limit.map_or(0, |d| d.as_millis());
-            of(ErrorType::Timeout, format!("not done within {}", spoken(limit)))
+            failed(ErrorType::Timeout, format!("did not finish within {}", spoken(limit)))
         }
         (None, false, Some(code), _) if command.ok_exit_codes.contains(&code) => match caller {
-            Caller::Script if end.output.is_cut() => of(
+            Caller::Script if end.output.is_cut() => failed(
                 ErrorType::UnexpectedBody,
-                "wrote more than 1 MiB to stdout, which cannot be kept; have it write to a file".to_owned(),
+                "wrote more than 1 MiB to stdout, the most that can be recorded; write it to a file instead".to_owned(),
             ),
             Caller::Script | Caller::Server => Ending::Ok,
         },
-        (None, false, Some(code), _) => of(ErrorType::NonZeroExit, format!("exit {code}")),
-        (None, false, None, signal) => of(ErrorType::Signal, format!("killed by signal {}", signal.unwrap_or_default())),
+        (None, false, Some(code), _) => failed(ErrorType::NonZeroExit, format!("exit {code}")),
+        (None, false, None, signal) => failed(ErrorType::Signal, format!("killed by signal {}", signal.unwrap_or_default())),
     };
     AttemptResult {
         exit_code,
@@ -288,37 +289,42 @@ mod tests {
     }
 
     #[test]
-    fn exit_codes_signals_and_timeouts_are_told_apart() {
+    fn distinguishes_exit_codes_signals_and_timeouts() {
         for (shell, time_left, ending, code) in [
             ("exit 0", None, "ok", Some(0)),
             ("exit 3", None, "exit 3", Some(3)),
             ("kill -9 $$", None, "killed by signal 9", None),
-            ("sleep 60", Some(Duration::from_millis(50)), "not done within 50 ms", None),
+            (
+                "sleep 60",
+                Some(Duration::from_millis(50)),
+                "did not finish within 50 ms",
+                None,
+            ),
         ] {
             let result = perform(&step(shell, |_| {}), time_left);
-            let told = result.ending.failure().map_or("ok".to_owned(), |f| f.message);
-            assert_eq!((told.as_str(), result.exit_code), (ending, code), "{shell}");
+            let message = result.ending.failure().map_or("ok".to_owned(), |f| f.message);
+            assert_eq!((message.as_str(), result.exit_code), (ending, code), "{shell}");
         }
     }
 
     #[test]
-    fn a_grandchild_that_keeps_the_pipe_open_is_not_waited_for() {
+    fn does_not_wait_for_a_grandchild_that_keeps_the_pipe_open() {
         let result = perform(&step("echo said; sleep 30 &", |_| {}), Some(Duration::from_secs(20)));
         assert_eq!((result.ending, result.output.as_slice()), (Ending::Ok, b"said\n".as_slice()));
     }
 
     #[test]
-    fn a_program_or_folder_that_does_not_exist_is_a_failure_to_spawn() {
+    fn a_missing_program_or_directory_is_a_spawn_failure() {
         let missing = step("x", |t| {
             (t.shell, t.command) = (None, Some(vec!["no-such-program".to_owned()]));
         });
         let nowhere = step("x", |t| t.cwd = Some("/no/such".to_owned()));
-        for (step, told) in [
-            (missing, "no program is named `no-such-program`"),
-            (nowhere, "the folder `/no/such` does not exist"),
+        for (step, message) in [
+            (missing, "program `no-such-program` not found"),
+            (nowhere, "the directory `/no/such` does not exist"),
         ] {
             let failure = perform(&step, None).ending.failure().unwrap();
-            assert_eq!((failure.error_type, failure.message.as_str()), (ErrorType::Spawn, told));
+            assert_eq!((failure.error_type, failure.message.as_str()), (ErrorType::Spawn, message));
         }
     }
 
@@ -326,11 +332,11 @@ mod tests {
     fn long_output_keeps_its_head_and_its_tail() {
         let result = perform(&step("echo first; head -c 1000000 /dev/zero; echo last", |_| {}), None);
         assert!(result.output.starts_with(b"first\n") && result.output.ends_with(b"last\n"));
-        assert!(String::from_utf8_lossy(&result.output).contains("bytes left out"));
+        assert!(String::from_utf8_lossy(&result.output).contains("bytes omitted"));
     }
 
     #[test]
-    fn a_stop_before_the_start_ends_the_process() {
+    fn a_stop_requested_before_the_start_ends_the_process() {
         let control = Control::default();
         control.stop(StopKind::Terminate);
         let step = step("sleep 60", |_| {});
@@ -350,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_command_reads_is_given_to_it() {
+    fn passes_stdin_to_the_command() {
         let result = perform(&step("cat", |t| t.stdin = Some("hello".to_owned())), None);
         assert_eq!(result.output, b"hello");
     }

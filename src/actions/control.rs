@@ -1,4 +1,4 @@
-//! How an attempt that is being made is told to stop.
+//! Stop requests to a running attempt.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -6,19 +6,19 @@ use std::time::Duration;
 use crate::run::Stop;
 use crate::run::outcome::Ending;
 
-/// Why an attempt is to stop; a later one of these outranks an earlier one.
+/// The reason for stopping an attempt; a later variant takes precedence over an earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum StopKind {
-    /// SIGTERM, grace, SIGKILL.
+    /// The run is canceled: SIGTERM, then SIGKILL after the grace period.
     Cancel,
-    /// SIGKILL, because the run is terminated.
+    /// The run is terminated: SIGKILL.
     Terminate,
-    /// SIGKILL, because the server gives it up at the end of a drain.
+    /// The server abandons the attempt at the end of a drain: SIGKILL.
     GiveUp,
 }
 
 impl StopKind {
-    /// How an attempt that was stopped for this ended.
+    /// The ending of an attempt that was stopped for this reason.
     pub(crate) fn ending(self) -> Ending {
         match self {
             Self::Cancel => Ending::Canceled,
@@ -39,7 +39,7 @@ impl From<Stop> for StopKind {
 
 type Hook = Box<dyn Fn() + Send>;
 
-/// Shared between whoever makes attempts of a run and whoever may stop it.
+/// Shared between the worker that runs the attempts of a run and the threads that may stop it.
 #[derive(Default)]
 pub(crate) struct Control {
     inner: Mutex<Inner>,
@@ -54,7 +54,7 @@ struct Inner {
 }
 
 impl Control {
-    /// Asks for a stop; a stronger one replaces a weaker one.
+    /// Requests a stop; a stronger request replaces a weaker one.
     pub(crate) fn stop(&self, kind: StopKind) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.asked = inner.asked.max(Some(kind));
@@ -64,19 +64,19 @@ impl Control {
         }
     }
 
-    /// What has been asked for, if anything.
+    /// The stop that has been requested, if any.
     pub(crate) fn asked(&self) -> Option<StopKind> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).asked
     }
 
-    /// Waits for so long, or until a stop is asked for.
+    /// Waits for `span`, or until a stop is requested.
     pub(super) fn wait(&self, span: Duration) {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let before = inner.asked;
         drop(self.stopped.wait_timeout_while(inner, span, |inner| inner.asked == before));
     }
 
-    /// Calls `hook` at each stop from now on, and at once where one has been asked for already; until the guard is dropped.
+    /// Calls `hook` at each stop request until the guard is dropped, and at once if a stop has already been requested.
     pub(super) fn while_hooked(&self, hook: impl Fn() + Send + 'static) -> Hooked<'_> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         if inner.asked.is_some() {
@@ -87,7 +87,7 @@ impl Control {
     }
 }
 
-/// Takes the hook away when dropped.
+/// Removes the hook when dropped.
 pub(super) struct Hooked<'a>(&'a Control);
 
 impl Drop for Hooked<'_> {

@@ -1,4 +1,4 @@
-//! A probe of a name: it must resolve, and to what is expected.
+//! DNS probes: a name must resolve, to the expected value if one is given.
 
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, UdpSocket};
@@ -15,64 +15,69 @@ use crate::clock::Stopwatch;
 use crate::run::outcome::{AttemptResult, Ending, ErrorType, Failure};
 use crate::run::probe::{Dns, Record, host_and_port};
 
-/// The port of DNS.
+/// The default port of DNS servers.
 const PORT: u16 = 53;
-/// How long one server is waited for before it is asked again, or the next one is.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// How often each server is asked.
+/// Timeout of one query, after which it is sent again, or to the next server.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(2);
+/// Number of queries to each server.
 const TRIES: usize = 2;
 
-/// Looks the name up.
+/// Looks up the name and checks the answers.
 pub(super) fn probe(dns: &Dns, task: &Task<'_>, control: &Control) -> Result<AttemptResult, Shortage> {
     let watch = Stopwatch::start();
-    let asked = dns.clone();
-    let found = with_deadline(task.time_left, control, move || look_up(&asked));
+    let query = dns.clone();
+    let found = with_deadline(task.time_left, control, move || look_up(&query));
     let ending = match (control.asked(), found) {
         (Some(kind), _) => kind.ending(),
-        (None, Ok(Some(answers))) => judge(dns, &answers),
+        (None, Ok(Some(answers))) => check(dns, &answers),
         (None, Err(Trouble::Failed(failure))) => Ending::Failed(failure),
         (None, Err(Trouble::Short(shortage))) => return Err(shortage),
-        (None, Ok(None)) => Ending::Failed(too_late(&format!("the look-up of {}", dns.name), task.limit)),
+        (None, Ok(None)) => Ending::Failed(too_late(&format!("DNS for {}", dns.name), task.limit)),
     };
     Ok(AttemptResult::new(ending, watch.elapsed_ms()))
 }
 
-fn judge(dns: &Dns, answers: &[String]) -> Ending {
-    let of = |error_type, message: String| Ending::Failed(Failure { error_type, message });
+fn check(dns: &Dns, answers: &[String]) -> Ending {
+    let failed = |error_type, message: String| Ending::Failed(Failure { error_type, message });
     let (name, record) = (&dns.name, dns.record.name());
     if answers.is_empty() {
-        return of(ErrorType::Dns, format!("{name} has no {record} record"));
+        return failed(ErrorType::Dns, format!("{name} has no {record} record"));
     }
     let plain = |text: &str| text.trim_end_matches('.').to_ascii_lowercase();
-    let is = |answer: &String, want: &String| {
-        // Of MX, also without the preference.
+    let equal = |answer: &String, want: &String| {
+        // The preference of an MX record may be omitted.
         plain(answer) == plain(want)
             || answer
                 .split_once(' ')
                 .is_some_and(|(_, host)| dns.record == Record::Mx && plain(host) == plain(want))
     };
     match &dns.expect {
-        Some(want) if !answers.iter().any(|a| is(a, want)) => of(
+        Some(want) if !answers.iter().any(|a| equal(a, want)) => failed(
             ErrorType::UnexpectedBody,
-            format!("{record} of {name} is {}, not {want}", answers.join(", ")),
+            format!("the {record} record of {name} is {}, not {want}", answers.join(", ")),
         ),
         Some(_) | None => Ending::Ok,
     }
 }
 
-fn failed(message: String) -> Failure {
+fn failure(message: String) -> Failure {
     Failure {
         error_type: ErrorType::Dns,
         message,
     }
 }
 
-/// The answers, as text.
+/// Returns the answers as text.
 fn look_up(dns: &Dns) -> Result<Vec<String>, Trouble> {
     if dns.server.is_none() && matches!(dns.record, Record::A | Record::Aaaa) {
-        let found = addresses(&dns.name, 0)?.ok_or_else(|| failed(format!("cannot find the host {}", dns.name)))?;
-        let wanted = |ip: &IpAddr| ip.is_ipv4() == (dns.record == Record::A);
-        let mut answers: Vec<String> = found.iter().map(|a| a.ip()).filter(wanted).map(|ip| ip.to_string()).collect();
+        let found = addresses(&dns.name, 0)?.ok_or_else(|| failure(format!("cannot find the host {}", dns.name)))?;
+        let is_of_type = |ip: &IpAddr| ip.is_ipv4() == (dns.record == Record::A);
+        let mut answers: Vec<String> = found
+            .iter()
+            .map(|a| a.ip())
+            .filter(is_of_type)
+            .map(|ip| ip.to_string())
+            .collect();
         answers.dedup();
         return Ok(answers);
     }
@@ -80,56 +85,56 @@ fn look_up(dns: &Dns) -> Result<Vec<String>, Trouble> {
         Some(server) => host_and_port(server, Some(PORT)).into_iter().collect(),
         None => name_servers(),
     };
-    let mut last = failed("`/etc/resolv.conf` names no server".to_owned());
+    let mut last = failure("`/etc/resolv.conf` has no name server".to_owned());
     for (host, port) in servers.iter().flat_map(|s| std::iter::repeat_n(s, TRIES)) {
-        match ask(dns, host, *port) {
+        match query_server(dns, host, *port) {
             Ok(answers) => return Ok(answers),
-            Err(Trouble::Failed(failure)) => last = failure,
+            Err(Trouble::Failed(error)) => last = error,
             Err(short @ Trouble::Short(_)) => return Err(short),
         }
     }
     Err(last.into())
 }
 
-/// The servers that this machine asks.
+/// Returns the name servers in `/etc/resolv.conf`.
 fn name_servers() -> Vec<(String, u16)> {
     let text = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
-    let named = text.lines().filter_map(|l| l.trim().strip_prefix("nameserver"));
-    named.map(|server| (server.trim().to_owned(), PORT)).collect()
+    let servers = text.lines().filter_map(|l| l.trim().strip_prefix("nameserver"));
+    servers.map(|server| (server.trim().to_owned(), PORT)).collect()
 }
 
-fn ask(dns: &Dns, host: &str, port: u16) -> Result<Vec<String>, Trouble> {
-    let told = |e: &dyn std::fmt::Display| failed(format!("cannot ask {host}:{port} for {}: {e}", dns.name));
-    let name = Name::new(&dns.name).map_err(|e| told(&e))?;
+fn query_server(dns: &Dns, host: &str, port: u16) -> Result<Vec<String>, Trouble> {
+    let error = |e: &dyn std::fmt::Display| failure(format!("cannot query {host}:{port} for {}: {e}", dns.name));
+    let name = Name::new(&dns.name).map_err(|e| error(&e))?;
     let id = u16::try_from(crate::machine::pid() & 0xffff).unwrap_or_default();
     let mut query = Packet::new_query(id);
     query.set_flags(PacketFlag::RECURSION_DESIRED);
     query
         .questions
         .push(Question::new(name, QTYPE::TYPE(kind(dns.record)), CLASS::IN.into(), false));
-    let query = query.build_bytes_vec().map_err(|e| told(&e))?;
+    let query = query.build_bytes_vec().map_err(|e| error(&e))?;
     let socket = UdpSocket::bind(if host.contains(':') { "[::]:0" } else { "0.0.0.0:0" });
-    let socket = socket.map_err(|e| Shortage::of(&e).map_or_else(|| told(&e).into(), Trouble::Short))?;
-    socket.connect((host, port)).map_err(|e| told(&e))?;
-    socket.set_read_timeout(Some(PATIENCE)).map_err(|e| told(&e))?;
-    socket.send(&query).map_err(|e| told(&e))?;
+    let socket = socket.map_err(|e| Shortage::of(&e).map_or_else(|| error(&e).into(), Trouble::Short))?;
+    socket.connect((host, port)).map_err(|e| error(&e))?;
+    socket.set_read_timeout(Some(QUERY_TIMEOUT)).map_err(|e| error(&e))?;
+    socket.send(&query).map_err(|e| error(&e))?;
     let mut buffer = vec![0; 4096];
-    let length = socket.recv(&mut buffer).map_err(|e| told(&e))?;
+    let length = socket.recv(&mut buffer).map_err(|e| error(&e))?;
     buffer.truncate(length);
-    let is_cut = Packet::parse(&buffer).is_ok_and(|p| p.has_flags(PacketFlag::TRUNCATION));
-    if is_cut {
-        buffer = over_tcp(&query, host, port)?;
+    let is_truncated = Packet::parse(&buffer).is_ok_and(|p| p.has_flags(PacketFlag::TRUNCATION));
+    if is_truncated {
+        buffer = query_over_tcp(&query, host, port)?;
     }
-    let answer = Packet::parse(&buffer).map_err(|e| told(&e))?;
+    let answer = Packet::parse(&buffer).map_err(|e| error(&e))?;
     if answer.id() != id {
-        return Err(told(&"the answer is to another question").into());
+        return Err(error(&"the response does not match the query").into());
     }
     let code = answer.rcode();
     if code == RCODE::NameError {
-        return Err(failed(format!("there is no name {}", dns.name)).into());
+        return Err(failure(format!("the name {} does not exist", dns.name)).into());
     }
     if code != RCODE::NoError {
-        return Err(told(&format!("{code:?}")).into());
+        return Err(error(&format!("{code:?}")).into());
     }
     Ok(answer
         .answers
@@ -138,11 +143,11 @@ fn ask(dns: &Dns, host: &str, port: u16) -> Result<Vec<String>, Trouble> {
         .collect())
 }
 
-/// Asks again for an answer that is too long for a datagram.
-fn over_tcp(query: &[u8], host: &str, port: u16) -> Result<Vec<u8>, Trouble> {
-    let mut stream = connect(host, port, Some(PATIENCE))?;
+/// Repeats a query over TCP, for an answer that is too long for UDP.
+fn query_over_tcp(query: &[u8], host: &str, port: u16) -> Result<Vec<u8>, Trouble> {
+    let mut stream = connect(host, port, Some(QUERY_TIMEOUT))?;
     let mut exchange = || -> std::io::Result<Vec<u8>> {
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(QUERY_TIMEOUT))?;
         let length = u16::try_from(query.len()).unwrap_or(u16::MAX);
         stream.write_all(&length.to_be_bytes())?;
         stream.write_all(query)?;
@@ -152,7 +157,7 @@ fn over_tcp(query: &[u8], host: &str, port: u16) -> Result<Vec<u8>, Trouble> {
         stream.read_exact(&mut answer)?;
         Ok(answer)
     };
-    exchange().map_err(|e| failed(format!("cannot ask {host}:{port}: {e}")).into())
+    exchange().map_err(|e| failure(format!("cannot query {host}:{port}: {e}")).into())
 }
 
 fn kind(record: Record) -> TYPE {
@@ -167,7 +172,7 @@ fn kind(record: Record) -> TYPE {
     }
 }
 
-/// An answer as text, where it is of the record that was asked for.
+/// Returns an answer as text, or `None` if it is of another record type.
 fn text(record: Record, data: &RData<'_>) -> Option<String> {
     match (record, data) {
         (Record::A, RData::A(a)) => Some(std::net::Ipv4Addr::from(a.address).to_string()),

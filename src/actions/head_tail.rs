@@ -1,64 +1,65 @@
-//! The output of a process as it is kept: masked first, then cut to its beginning and its end.
+//! The recorded output of a process: secrets are masked first, then only the beginning and the end are kept.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, PipeReader, Read as _};
 
 use super::secrets::Masker;
 
-/// How much is read before the deadline and stops are looked at again, however fast the writer is.
+/// Number of bytes read before the deadline and stop requests are checked again, however fast the writer is.
 const TURN: usize = 256 * 1024;
 
-/// The beginning and the end of what was written.
+/// The beginning and the end of an output.
 pub(super) struct HeadTail {
     masker: Masker,
     kept: Kept,
 }
 
 struct Kept {
-    /// How many bytes of the beginning and of the end are kept, each.
-    most: usize,
+    /// Number of bytes kept of the beginning and of the end, each.
+    limit: usize,
     head: Vec<u8>,
     tail: VecDeque<u8>,
-    cut: u64,
+    /// Number of bytes omitted in the middle.
+    omitted: u64,
 }
 
 impl HeadTail {
-    /// Keeps `most` bytes of the beginning and as many of the end.
-    pub(super) fn new(most: usize, masker: Masker) -> Self {
+    /// Keeps `limit` bytes of the beginning and as many of the end.
+    pub(super) fn new(limit: usize, masker: Masker) -> Self {
         let kept = Kept {
-            most,
+            limit,
             head: Vec::new(),
             tail: VecDeque::new(),
-            cut: 0,
+            omitted: 0,
         };
         Self { masker, kept }
     }
 
-    /// Whether something had to be left out.
+    /// Whether anything was omitted.
     pub(super) fn is_cut(&self) -> bool {
-        self.kept.cut > 0
+        self.kept.omitted > 0
     }
 
-    /// Takes what can be read without waiting, as much as one turn allows; whether the pipe is still open.
+    /// Reads what is available without waiting, up to the limit of one turn; returns whether the pipe is still open.
     pub(super) fn take_turn(&mut self, pipe: &mut PipeReader) -> bool {
         self.take(pipe, TURN)
     }
 
-    /// Takes what is in the pipe now, and nothing that is written after this call.
+    /// Reads what is in the pipe now, and nothing that is written after this call.
     pub(super) fn take_rest(&mut self, pipe: &mut PipeReader) {
-        let there = rustix::io::ioctl_fionread(&*pipe).unwrap_or_default();
-        self.take(pipe, usize::try_from(there).unwrap_or(TURN));
+        let available = rustix::io::ioctl_fionread(&*pipe).unwrap_or_default();
+        self.take(pipe, usize::try_from(available).unwrap_or(TURN));
     }
 
-    fn take(&mut self, pipe: &mut PipeReader, mut most: usize) -> bool {
+    fn take(&mut self, pipe: &mut PipeReader, mut limit: usize) -> bool {
         let mut buffer = [0_u8; 16 * 1024];
-        while most > 0 {
-            let room = most.min(buffer.len());
+        while limit > 0 {
+            let room = limit.min(buffer.len());
             match pipe.read(&mut buffer[..room]) {
                 Ok(0) => return false,
                 Ok(n) => {
                     self.keep(&buffer[..n]);
-                    most -= n;
+                    limit -= n;
                 }
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(e) => return e.kind() == ErrorKind::WouldBlock,
@@ -72,13 +73,13 @@ impl HeadTail {
         masker.mask(bytes, |clean| kept.add(clean));
     }
 
-    /// All that is kept.
+    /// The kept output, with a note on the omitted bytes.
     pub(super) fn into_bytes(mut self) -> Vec<u8> {
         let Self { masker, kept } = &mut self;
         masker.finish(|clean| kept.add(clean));
         let mut all = std::mem::take(&mut kept.head);
-        if kept.cut > 0 {
-            all.extend(format!("\n… {} bytes left out …\n", kept.cut).as_bytes());
+        if kept.omitted > 0 {
+            all.extend(format!("\n… {} bytes omitted …\n", kept.omitted).as_bytes());
         }
         all.extend(&kept.tail);
         all
@@ -87,14 +88,14 @@ impl HeadTail {
 
 impl Kept {
     fn add(&mut self, bytes: &[u8]) {
-        let (first, rest) = bytes.split_at(bytes.len().min(self.most - self.head.len()));
+        let (first, rest) = bytes.split_at(bytes.len().min(self.limit - self.head.len()));
         self.head.extend(first);
-        // Only the last `most` bytes can stay.
-        let passed = rest.len().saturating_sub(self.most);
-        self.tail.extend(&rest[passed..]);
-        let over = self.tail.len().saturating_sub(self.most);
-        self.tail.drain(..over);
-        self.cut += (passed + over) as u64;
+        // Only the last `limit` bytes can stay.
+        let skipped = rest.len().saturating_sub(self.limit);
+        self.tail.extend(&rest[skipped..]);
+        let excess = self.tail.len().saturating_sub(self.limit);
+        self.tail.drain(..excess);
+        self.omitted += (skipped + excess) as u64;
     }
 }
 
@@ -106,14 +107,14 @@ mod tests {
     const SECRET: &str = "QWXZ~qwxz~KJHG~kjhg";
 
     #[test]
-    fn no_part_of_a_secret_is_kept_at_any_offset_around_the_cuts() {
-        const MOST: usize = 64;
+    fn keeps_no_part_of_a_secret_at_any_offset_around_the_cuts() {
+        const LIMIT: usize = 64;
         let secrets = Secrets::of_values([SECRET, "kjhgABC"]);
-        for length in [0, 1, MOST, 3 * MOST] {
-            for offset in 0..3 * MOST {
+        for length in [0, 1, LIMIT, 3 * LIMIT] {
+            for offset in 0..3 * LIMIT {
                 for chunk in [1, 7, 4096] {
                     let text = format!("{}{SECRET}ABC{}", ".".repeat(offset), "-".repeat(length));
-                    let mut output = HeadTail::new(MOST, secrets.masker());
+                    let mut output = HeadTail::new(LIMIT, secrets.masker());
                     text.as_bytes().chunks(chunk).for_each(|part| output.keep(part));
                     let kept = String::from_utf8_lossy(&output.into_bytes()).into_owned();
                     let leaked = (0..SECRET.len() - 2).find(|at| kept.contains(&SECRET[*at..*at + 3]));
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn keeps_what_only_begins_like_a_secret() {
+    fn keeps_text_that_only_begins_like_a_secret() {
         let secrets = Secrets::of_values(["secret"]);
         for text in ["secre", "secrsecre", "sesecre t", "ssecrexx"] {
             let mut output = HeadTail::new(1000, secrets.masker());
@@ -135,11 +136,11 @@ mod tests {
     }
 
     #[test]
-    fn counts_the_bytes_that_are_left_out() {
+    fn counts_the_omitted_bytes() {
         let mut output = HeadTail::new(4, Secrets::of_values([]).masker());
         output.keep(b"abcdefghijklmnop");
         output.keep(b"q");
         let kept = String::from_utf8(output.into_bytes()).unwrap();
-        assert_eq!(kept, "abcd\n… 9 bytes left out …\nnopq");
+        assert_eq!(kept, "abcd\n… 9 bytes omitted …\nnopq");
     }
 }

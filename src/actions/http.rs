@@ -1,4 +1,4 @@
-//! A probe over HTTP(S): one request with a deadline. What makes its answer right is `judge`'s.
+//! HTTP(S) probes: one request with a deadline. `response_check` checks the response.
 
 use std::cell::RefCell;
 use std::io::{ErrorKind, Read as _};
@@ -26,15 +26,15 @@ use crate::run::outcome::{AttemptResult, Ending, ErrorType, Failure};
 use crate::run::probe::Http;
 use crate::spec::describe::spoken;
 
-/// How much of a body is read: enough to see that the answer is whole, for ordinary answers.
+/// Number of bytes read of a body that is not checked: enough to see that an ordinary response is complete.
 const MAX_BODY: u64 = 256 * 1024;
-/// How long the headers of an answer may be.
+/// Maximum size of the response headers, in bytes.
 const MAX_HEADERS: usize = 32 * 1024;
-/// How much of a body is checked, where that is asked for.
+/// Maximum number of bytes checked of a body.
 const MAX_CHECKED: u64 = 1024 * 1024;
 
 thread_local! {
-    // An agent per thread: a shared one costs a factor of seven at 64 threads (facts.md).
+    // One agent per thread: a shared one is seven times slower with 64 threads.
     static AGENT: RefCell<Option<Agent>> = const { RefCell::new(None) };
 }
 
@@ -47,13 +47,13 @@ fn new_agent() -> Agent {
         .http_status_as_error(false)
         .max_redirects(0)
         .allow_non_standard_methods(true)
-        // Only what the probe names is asked, whatever HTTP_PROXY says.
+        // Requests go directly to the host of the probe, regardless of HTTP_PROXY.
         .proxy(None)
-        // Each probe connects anew: a connection kept from before would hide that nobody listens any more.
+        // Each probe opens a new connection: a reused one would hide that the server no longer accepts any.
         .max_idle_connections(0)
         .max_idle_connections_per_host(0)
         .max_response_header_size(MAX_HEADERS)
-        // One more: headers that fill the buffer would look like a connection that was closed.
+        // Larger than the limit: headers that fill the buffer would look like a closed connection.
         .input_buffer_size(MAX_HEADERS + 1024)
         .output_buffer_size(8 * 1024)
         .user_agent(concat!("tempo/", env!("CARGO_PKG_VERSION")))
@@ -62,7 +62,7 @@ fn new_agent() -> Agent {
     Agent::with_parts(config, DefaultConnector::default(), Lookup)
 }
 
-/// Responses IP literals at once, and looks names up on a thread of its own where there is a deadline.
+/// Resolves IP literals at once, and looks up names with the deadline of the request.
 #[derive(Debug)]
 struct Lookup;
 
@@ -77,9 +77,9 @@ impl Resolver for Lookup {
             found.push(SocketAddr::new(ip, port));
             return Ok(found);
         }
-        let asked = host.to_owned();
+        let name = host.to_owned();
         let limit = timeout.not_zero().map(|d| *d);
-        let answer = with_deadline(limit, &Control::default(), move || addresses(&asked, port));
+        let answer = with_deadline(limit, &Control::default(), move || addresses(&name, port));
         let failed = |trouble| match trouble {
             Trouble::Short(shortage) => ureq::Error::Other(Box::new(shortage)),
             Trouble::Failed(failure) => std::io::Error::other(failure.message).into(),
@@ -91,16 +91,16 @@ impl Resolver for Lookup {
         if addresses.is_empty() {
             return Err(ureq::Error::HostNotFound);
         }
-        // As many as there is room for.
+        // As many as fit.
         let _ = addresses.into_iter().try_for_each(|address| found.try_push(address));
         Ok(found)
     }
 }
 
-/// Makes the request and judges the answer.
+/// Makes the request and checks the response.
 ///
 /// # Errors
-/// A shortage: no connection could be made.
+/// A shortage, if no connection could be opened.
 pub(super) fn probe(http: &Http, task: &Task<'_>, control: &Control) -> Result<AttemptResult, Shortage> {
     let watch = Stopwatch::start();
     let secrets = match Secrets::of(http) {
@@ -110,21 +110,21 @@ pub(super) fn probe(http: &Http, task: &Task<'_>, control: &Control) -> Result<A
     let agent = agent();
     let for_stop = agent.clone();
     let hooked = control.while_hooked(move || for_stop.clone().shutdown());
-    let answer = ask(&agent, http, &secrets, task.time_left);
+    let response = send(&agent, http, &secrets, task.time_left);
     drop(hooked);
     let elapsed = watch.elapsed();
-    let status_code = answer.as_ref().ok().map(|a| a.status);
-    let mut checked = match answer {
-        Ok(answer) => check(http, &answer, elapsed, &|text| secrets.masked_text(text)).map_err(Trouble::Failed),
-        Err(Refusal::Request(e)) => Err(trouble(&e, &http.url, task.limit)),
-        Err(Refusal::Told(failure)) => Err(failure.into()),
+    let status_code = response.as_ref().ok().map(|r| r.status);
+    let mut checked = match response {
+        Ok(response) => check(http, &response, elapsed, &|text| secrets.masked_text(text)).map_err(Trouble::Failed),
+        Err(SendError::Request(e)) => Err(trouble(&e, &http.url, task.limit)),
+        Err(SendError::Failed(failure)) => Err(failure.into()),
     };
     if let (Ok(()), Some(days)) = (&checked, http.right.min_certificate_days) {
         let time_left = task.time_left.map(|t| t.saturating_sub(elapsed));
         checked = certificate::valid_for(&http.url, days, time_left, control);
     }
     if let Some(kind) = control.asked() {
-        // An agent that was shut down serves no more requests.
+        // An agent that was shut down cannot send more requests.
         AGENT.with_borrow_mut(Option::take);
         return Ok(AttemptResult::new(kind.ending(), watch.elapsed_ms()));
     }
@@ -142,26 +142,26 @@ pub(super) fn probe(http: &Http, task: &Task<'_>, control: &Control) -> Result<A
     })
 }
 
-/// Why there is no answer.
-enum Refusal {
+/// The reason why there is no response.
+enum SendError {
     Request(ureq::Error),
-    Told(Failure),
+    Failed(Failure),
 }
 
-impl<E: Into<ureq::Error>> From<E> for Refusal {
+impl<E: Into<ureq::Error>> From<E> for SendError {
     fn from(e: E) -> Self {
         Self::Request(e.into())
     }
 }
 
-/// Makes the request and follows the redirects that it allows; the last answer.
-fn ask(agent: &Agent, http: &Http, secrets: &Secrets, time_left: Option<Duration>) -> Result<Response, Refusal> {
+/// Makes the request, follows the redirects that the probe allows, and returns the last response.
+fn send(agent: &Agent, http: &Http, secrets: &Secrets, time_left: Option<Duration>) -> Result<Response, SendError> {
     let watch = Stopwatch::start();
     let left = || time_left.map(|left| left.saturating_sub(watch.elapsed()));
     let mut at = Redirect::begin(http);
     let mut response = request(agent, http, secrets, &at, left())?;
     for _ in 0..http.redirects {
-        match at.follow(response.status(), response.headers()).map_err(Refusal::Told)? {
+        match at.follow(response.status(), response.headers()).map_err(SendError::Failed)? {
             Some(next) => at = next,
             None => break,
         }
@@ -185,14 +185,14 @@ fn ask(agent: &Agent, http: &Http, secrets: &Secrets, time_left: Option<Duration
     })
 }
 
-/// Makes one request, with the credentials where they may go.
+/// Makes one request, with the credentials if they may be sent to its host.
 fn request(
     agent: &Agent,
     http: &Http,
     secrets: &Secrets,
     at: &Redirect,
     time_left: Option<Duration>,
-) -> Result<ureq::http::Response<ureq::Body>, Refusal> {
+) -> Result<ureq::http::Response<ureq::Body>, SendError> {
     let mut request = ureq::http::Request::builder().method(at.method.as_str()).uri(at.url.as_str());
     for (name, value) in http.headers.iter().filter(|(name, _)| at.may_carry(name)) {
         request = request.header(name, secrets.revealed(value));
@@ -214,16 +214,19 @@ fn request(
     Ok(response)
 }
 
-/// The request with its deadline and whom it trusts.
+/// Sets the deadline and the TLS options of a request.
 fn configured<B: ureq::AsSendBody>(
     agent: &Agent,
     http: &Http,
     request: ureq::http::Request<B>,
     time_left: Option<Duration>,
-) -> Result<ureq::http::Request<B>, Refusal> {
+) -> Result<ureq::http::Request<B>, SendError> {
     let mut config = agent.configure_request(request).timeout_global(time_left);
     if http.insecure || http.ca_file.is_some() {
-        let roots = http.ca_file.as_deref().map_or(Ok(RootCerts::PlatformVerifier), trusted)?;
+        let roots = http
+            .ca_file
+            .as_deref()
+            .map_or(Ok(RootCerts::PlatformVerifier), root_certificates)?;
         let tls = TlsConfig::builder()
             .root_certs(roots)
             .disable_verification(http.insecure)
@@ -233,10 +236,10 @@ fn configured<B: ureq::AsSendBody>(
     Ok(config.build())
 }
 
-/// The certificates in a file.
-fn trusted(file: &str) -> Result<RootCerts, Refusal> {
-    let told = |message: String| {
-        Refusal::Told(Failure {
+/// Reads the CA certificates in a PEM file.
+fn root_certificates(file: &str) -> Result<RootCerts, SendError> {
+    let failed = |message: String| {
+        SendError::Failed(Failure {
             error_type: ErrorType::Tls,
             message,
         })
@@ -252,14 +255,14 @@ fn trusted(file: &str) -> Result<RootCerts, Refusal> {
         })
         .collect();
     if certificates.is_empty() {
-        return Err(told(format!("`{file}` holds no certificate in PEM")));
+        return Err(failed(format!("`{file}` contains no PEM certificates")));
     }
     Ok(RootCerts::new_with_certs(&certificates))
 }
 
 #[expect(
     clippy::wildcard_enum_match_arm,
-    reason = "other people's errors: new ones are told as they are"
+    reason = "foreign error types: new variants are reported as they are"
 )]
 fn trouble(e: &ureq::Error, url: &str, limit: Option<Duration>) -> Trouble {
     let shortage = match e {
@@ -270,39 +273,40 @@ fn trouble(e: &ureq::Error, url: &str, limit: Option<Duration>) -> Trouble {
     if let Some(shortage) = shortage {
         return Trouble::Short(shortage);
     }
-    let of = |error_type, message: String| Failure { error_type, message };
+    let failure = |error_type, message: String| Failure { error_type, message };
     let timeout = || {
         let limit = limit.map_or_else(String::new, |d| format!(" within {}", spoken(d.as_millis())));
-        of(ErrorType::Timeout, format!("no answer from {url}{limit}"))
+        failure(ErrorType::Timeout, format!("no response from {url}{limit}"))
     };
-    let failure = match e {
+    Trouble::Failed(match e {
         ureq::Error::Timeout(_) => timeout(),
-        ureq::Error::HostNotFound => of(ErrorType::Dns, format!("cannot find the host of {url}")),
-        ureq::Error::ConnectionFailed => of(ErrorType::Connect, format!("cannot connect to {url}")),
-        ureq::Error::Tls(_) | ureq::Error::Rustls(_) => of(ErrorType::Tls, format!("TLS failed with {url}: {e}")),
+        ureq::Error::HostNotFound => failure(ErrorType::Dns, format!("cannot find the host of {url}")),
+        ureq::Error::ConnectionFailed => failure(ErrorType::Connect, format!("cannot connect to {url}")),
+        ureq::Error::Tls(_) | ureq::Error::Rustls(_) => failure(ErrorType::Tls, format!("TLS connection to {url} failed: {e}")),
         ureq::Error::Io(io) => match io.kind() {
             ErrorKind::TimedOut | ErrorKind::WouldBlock => timeout(),
-            ErrorKind::ConnectionRefused => of(ErrorType::Connect, format!("connection refused by {url}")),
+            ErrorKind::ConnectionRefused => failure(ErrorType::Connect, format!("connection refused by {url}")),
             ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::AddrNotAvailable => {
-                of(ErrorType::Connect, format!("cannot connect to {url}: {io}"))
+                failure(ErrorType::Connect, format!("cannot connect to {url}: {io}"))
             }
-            ErrorKind::InvalidData if url.starts_with("https") => of(ErrorType::Tls, format!("TLS failed with {url}: {io}")),
-            ErrorKind::ConnectionReset => of(ErrorType::Network, format!("connection reset by {url}")),
-            ErrorKind::UnexpectedEof => of(ErrorType::Network, format!("connection closed by {url} in mid-answer")),
-            _ => of(ErrorType::Network, format!("cannot talk to {url}: {io}")),
-        },
-        ureq::Error::LargeResponseHeader(_, most) => of(
-            ErrorType::Network,
-            format!(
-                "the headers from {url} are longer than {} KiB, the most that tempo reads",
-                most / 1024
+            ErrorKind::InvalidData if url.starts_with("https") => {
+                failure(ErrorType::Tls, format!("TLS connection to {url} failed: {io}"))
+            }
+            ErrorKind::ConnectionReset => failure(ErrorType::Network, format!("connection reset by {url}")),
+            ErrorKind::UnexpectedEof => failure(
+                ErrorType::Network,
+                format!("connection closed by {url} before the response was complete"),
             ),
-        ),
-        other if other.to_string().contains("too many headers") => of(
+            _ => failure(ErrorType::Network, format!("the request to {url} failed: {io}")),
+        },
+        ureq::Error::LargeResponseHeader(_, most) => failure(
             ErrorType::Network,
-            format!("the answer from {url} has more than 128 headers, the most that tempo reads"),
+            format!("the response headers from {url} exceed the limit of {} KiB", most / 1024),
         ),
-        other => of(ErrorType::Network, format!("cannot talk to {url}: {other}")),
-    };
-    Trouble::Failed(failure)
+        other if other.to_string().contains("too many headers") => failure(
+            ErrorType::Network,
+            format!("the response headers from {url} exceed the limit of 128 headers"),
+        ),
+        other => failure(ErrorType::Network, format!("the request to {url} failed: {other}")),
+    })
 }

@@ -1,4 +1,4 @@
-//! DOING: the only outward effects: HTTP requests and processes. Never sees the file.
+//! Actions: network requests and processes, the only external effects. Has no access to the database.
 
 mod certificate;
 mod command;
@@ -28,40 +28,40 @@ use crate::run::outcome::AttemptResult;
 use crate::run::probe::Probe;
 use crate::run::step::{Command, Step, Work};
 
-/// One attempt to be made.
+/// An attempt to make.
 pub(crate) struct Task<'a> {
-    /// What to do.
+    /// The step.
     pub(crate) step: &'a Step,
-    /// How long it may take from now.
+    /// Time left until the deadline.
     pub(crate) time_left: Option<Duration>,
-    /// How long it might have taken from its start: what a timeout is told by.
+    /// Time from the start of the attempt to the deadline, as shown in timeout messages.
     pub(crate) limit: Option<Duration>,
-    /// What a command sees in its environment beside the server's own.
+    /// Environment variables of a command, in addition to the server's.
     pub(crate) environment: &'a [(&'static str, OsString)],
-    /// Entries of the environment (`NAME=value`) by which the processes of this attempt, and of no other, are known.
+    /// Environment entries (`NAME=value`) that identify the processes of this attempt.
     pub(crate) marks: &'a [String],
-    /// Told the process group of a command as soon as there is one.
+    /// Called with the process group of a command as soon as it has started.
     pub(crate) spawned: &'a dyn Fn(Process),
-    /// Told of what keeps the attempt from going on.
+    /// Called with what delays the attempt.
     pub(crate) notice: &'a dyn Fn(Notice),
 }
 
-/// What keeps an attempt from going on, though it has not failed.
+/// A delay of an attempt that has not failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Notice {
-    /// This machine is short of something; the start is tried again until it is not.
+    /// This machine is short of a resource, described as text; the start is retried until the shortage ends.
     Held(String),
-    /// Processes of these ids have outlived SIGKILL; the attempt does not end before they do.
+    /// The processes with these ids have survived SIGKILL; the attempt does not end before they do.
     Surviving(Vec<u32>),
 }
 
-/// Where effects leave; the scripted double of histories stands at the same place.
+/// The interface to external effects; deterministic tests replace it with scripted results.
 pub(crate) trait Actions: Send + Sync {
-    /// Makes the attempt and says what it came to; stops when `control` says so.
+    /// Makes the attempt and returns its result; stops when `control` requests it.
     fn perform(&self, task: &Task<'_>, control: &Control) -> AttemptResult;
 }
 
-/// The real thing.
+/// The implementation with real requests and processes.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Live;
 
@@ -79,7 +79,7 @@ impl Actions for Live {
     }
 }
 
-/// Makes an attempt of a step that a script calls, from inside the script: in its process group, with its stdin and stderr.
+/// Makes an attempt of a script step from inside the script: in its process group, with its stdin and stderr.
 pub(crate) fn perform_in_script(command: &Command, task: &Task<'_>, control: &Control) -> AttemptResult {
     until_made(task, control, |time_left| {
         command::run(command, &Task { time_left, ..*task }, control, Caller::Script)

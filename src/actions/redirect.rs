@@ -1,4 +1,4 @@
-//! Where a redirect leads, and what may go there. Decides only.
+//! Redirects: the next request, and the headers it may carry. Pure.
 
 use http::{HeaderMap, StatusCode};
 use url::Url;
@@ -6,20 +6,20 @@ use url::Url;
 use crate::run::outcome::{ErrorType, Failure};
 use crate::run::probe::Http;
 
-/// One request of a chain: the first, or one that a redirect asks for.
+/// A request in a chain of redirects: the first one, or one that a redirect led to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Redirect {
     pub(super) url: String,
     pub(super) method: String,
-    /// Whether the body goes with it.
+    /// Whether the request has a body.
     pub(super) with_body: bool,
-    /// Whether every request until now went to the host that the probe names: only there may credentials go.
+    /// Whether all requests so far went to the host of the probe; credentials are sent only there.
     pub(super) same_host: bool,
     body_is_secret: bool,
 }
 
 impl Redirect {
-    /// The first request.
+    /// Returns the first request.
     pub(super) fn begin(http: &Http) -> Self {
         Self {
             url: http.url.clone(),
@@ -30,18 +30,18 @@ impl Redirect {
         }
     }
 
-    /// Whether a header of the probe goes with this request.
+    /// Whether this request may carry a header of the probe.
     pub(super) fn may_carry(&self, header: &str) -> bool {
-        let is = |names: &[&str]| names.iter().any(|name| header.eq_ignore_ascii_case(name));
-        let credentials = is(&["authorization", "cookie", "proxy-authorization"]);
-        let of_the_body = is(&["content-type", "content-encoding", "content-language"]);
-        (self.same_host || !credentials && !is(&["host"])) && (self.with_body || !of_the_body)
+        let is_one_of = |names: &[&str]| names.iter().any(|name| header.eq_ignore_ascii_case(name));
+        let credentials = is_one_of(&["authorization", "cookie", "proxy-authorization"]);
+        let describes_body = is_one_of(&["content-type", "content-encoding", "content-language"]);
+        (self.same_host || !credentials && !is_one_of(&["host"])) && (self.with_body || !describes_body)
     }
 
-    /// The next request, where the answer to this one is a redirect.
+    /// Returns the next request if the response to this one is a redirect.
     ///
     /// # Errors
-    /// `UnexpectedStatus` when it leads where a probe may not go.
+    /// `UnexpectedStatus` if a probe may not follow the redirect.
     pub(super) fn follow(&self, status: StatusCode, headers: &HeaderMap) -> Result<Option<Self>, Failure> {
         let keeps_method = match status.as_u16() {
             301 | 302 => self.method != "POST",
@@ -53,19 +53,19 @@ impl Redirect {
             return Ok(None);
         };
         let location = String::from_utf8_lossy(location.as_bytes());
-        let refuse = |why: &str| Failure {
+        let rejected = |why: &str| Failure {
             error_type: ErrorType::UnexpectedStatus,
             message: format!("redirected from {} to `{}`, {why}", self.url, location.escape_debug()),
         };
-        let from = Url::parse(&self.url).map_err(|e| refuse(&format!("which cannot be followed: {e}")))?;
+        let from = Url::parse(&self.url).map_err(|e| rejected(&format!("which cannot be followed: {e}")))?;
         let mut to = from
             .join(&location)
-            .map_err(|e| refuse(&format!("which is not a URL: {e}")))?;
+            .map_err(|e| rejected(&format!("which is not a URL: {e}")))?;
         if !matches!(to.scheme(), "http" | "https") {
-            return Err(refuse("which is not http or https"));
+            return Err(rejected("which is not http or https"));
         }
         to.set_fragment(None);
-        // Credentials are the probe's, never the answer's. Neither call fails where there is a host.
+        // Credentials come from the probe, never from a response. Neither call fails if there is a host.
         let _ = (to.set_username(""), to.set_password(None));
         let same_port = from.port_or_known_default() == to.port_or_known_default() && from.scheme() == to.scheme();
         let to_tls = from.port().is_none() && to.port().is_none() && to.scheme() == "https";
@@ -77,7 +77,7 @@ impl Redirect {
             body_is_secret: self.body_is_secret,
         };
         if next.with_body && next.body_is_secret && !next.same_host {
-            return Err(refuse("another host, and the body is a secret"));
+            return Err(rejected("which is another host, and the request body is a secret"));
         }
         Ok(Some(next))
     }
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn the_method_and_the_body_follow_the_status() {
+    fn the_status_decides_the_method_and_whether_the_body_is_sent() {
         for (method, status, want, with_body) in [
             ("GET", 302, "GET", false),
             ("POST", 301, "GET", false),
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_stay_with_their_host() {
+    fn credentials_are_sent_only_to_the_original_host() {
         for (location, same_host) in [
             ("z", true),
             ("//a.test/z", true),
@@ -140,10 +140,10 @@ mod tests {
     }
 
     #[test]
-    fn refuses_every_other_scheme() {
+    fn rejects_schemes_other_than_http_and_https() {
         for location in ["file:///etc/passwd", "gopher://a.test/", "javascript:1", "ftp://a.test/"] {
-            let refused = follow("GET", 302, location).unwrap_err();
-            assert!(refused.contains("not http or https"), "{location}: {refused}");
+            let error = follow("GET", 302, location).unwrap_err();
+            assert!(error.contains("not http or https"), "{location}: {error}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Whether an answer is right: its status, headers, body and time. Decides only.
+//! Checks a response against the expectation of a probe: status, headers, body and response time. Pure.
 
 use std::time::Duration;
 
@@ -9,29 +9,29 @@ use crate::run::outcome::{ErrorType, Failure};
 use crate::run::probe::{Expectation, Http};
 use crate::spec::describe::spoken;
 
-/// A response as far as it is checked.
+/// The parts of a response that are checked.
 pub(super) struct Response {
     pub(super) status: u16,
     pub(super) headers: http::HeaderMap,
     /// The beginning of the body; empty if no condition needs it.
     pub(super) body: Vec<u8>,
-    /// Whether the body was longer.
+    /// Whether the body is longer than `body`.
     pub(super) is_cut: bool,
 }
 
 impl Expectation {
-    /// Whether the body decides.
+    /// Whether any condition needs the body.
     pub(super) fn asks_for_the_body(&self) -> bool {
         self.body_contains.is_some() || self.body_matches.is_some() || !self.json.is_empty()
     }
 }
 
-/// Judges an answer that took so long; `mask` takes secrets out of what is told of it.
+/// Checks a response that arrived after `elapsed`; `mask` removes secrets from the parts of it that messages quote.
 pub(super) fn check(http: &Http, response: &Response, elapsed: Duration, mask: &dyn Fn(&str) -> String) -> Result<(), Failure> {
     let (url, right) = (&http.url, &http.right);
-    let refuse = |error_type, message: String| Err(Failure { error_type, message });
+    let fail = |error_type, message: String| Err(Failure { error_type, message });
     if !right.status.iter().any(|range| range.contains(&response.status)) {
-        return refuse(
+        return fail(
             ErrorType::UnexpectedStatus,
             format!("unexpected status {} from {url}", response.status),
         );
@@ -45,30 +45,30 @@ pub(super) fn check(http: &Http, response: &Response, elapsed: Duration, mask: &
             .collect();
         if !values.iter().any(|v| matches(expression, v)) {
             let found = if values.is_empty() {
-                "is not there".to_owned()
+                "is missing".to_owned()
             } else {
                 format!("is `{}`", shortened(&mask(&values.join(", "))))
             };
-            return refuse(
+            return fail(
                 ErrorType::UnexpectedBody,
-                format!("header {name} of {url} {found}, and does not match `{expression}`"),
+                format!("header {name} of {url} {found}; it must match `{expression}`"),
             );
         }
     }
     if right.asks_for_the_body() {
         let body = String::from_utf8_lossy(&response.body);
         let cut = if response.is_cut {
-            ", of which only the first 1 MiB is looked at,"
+            ", of which only the first 1 MiB is checked,"
         } else {
             ""
         };
         check_body(right, &body, mask)
-            .or_else(|what| refuse(ErrorType::UnexpectedBody, format!("the body of {url}{cut} {what}")))?;
+            .or_else(|what| fail(ErrorType::UnexpectedBody, format!("the body of {url}{cut} {what}")))?;
     }
     match right.max_elapsed {
         Some(limit) if elapsed > limit => {
             let (took, limit) = (spoken(elapsed.as_millis()), spoken(limit.as_millis()));
-            refuse(ErrorType::TooSlow, format!("{url} took {took}, more than {limit}"))
+            fail(ErrorType::TooSlow, format!("{url} took {took}, more than {limit}"))
         }
         Some(_) | None => Ok(()),
     }
@@ -76,7 +76,7 @@ pub(super) fn check(http: &Http, response: &Response, elapsed: Duration, mask: &
 
 fn check_body(right: &Expectation, body: &str, mask: &dyn Fn(&str) -> String) -> Result<(), String> {
     if let Some(text) = right.body_contains.as_ref().filter(|text| !body.contains(text.as_str())) {
-        return Err(format!("does not hold `{}`", shortened(text)));
+        return Err(format!("does not contain `{}`", shortened(text)));
     }
     if let Some(expression) = right.body_matches.as_ref().filter(|expression| !matches(expression, body)) {
         return Err(format!("does not match `{}`", shortened(expression)));
@@ -88,11 +88,11 @@ fn check_body(right: &Expectation, body: &str, mask: &dyn Fn(&str) -> String) ->
     for (path, want) in &right.json {
         match path.in_value(&value) {
             None => return Err(format!("has no `{}`", path.text())),
-            Some(found) if !is(found, want) => {
+            Some(found) if !equal(found, want) => {
                 return Err(format!(
                     "has `{}` = {}, not {}",
                     path.text(),
-                    // As JSON has it, which escapes by itself.
+                    // JSON escapes special characters itself.
                     beginning(&masked(found, mask).to_string()),
                     beginning(&want.to_string())
                 ));
@@ -103,7 +103,7 @@ fn check_body(right: &Expectation, body: &str, mask: &dyn Fn(&str) -> String) ->
     Ok(())
 }
 
-/// A value as it may be told: masked before it is escaped and cut.
+/// A value as messages may quote it: masked before it is escaped and truncated.
 fn masked(value: &Value, mask: &dyn Fn(&str) -> String) -> Value {
     match value {
         Value::String(text) => Value::String(mask(text)),
@@ -113,8 +113,8 @@ fn masked(value: &Value, mask: &dyn Fn(&str) -> String) -> Value {
     }
 }
 
-/// Whether a value is the wanted one: numbers by their value, `"*"` any.
-fn is(found: &Value, want: &Value) -> bool {
+/// Whether a value equals the expected one. Numbers are compared by value; `"*"` matches any value.
+fn equal(found: &Value, want: &Value) -> bool {
     match (found, want) {
         (_, Value::String(any)) if any == "*" => true,
         (Value::Number(a), Value::Number(b)) if a.is_f64() || b.is_f64() => a.as_f64() == b.as_f64(),

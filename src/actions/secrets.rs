@@ -1,4 +1,4 @@
-//! Values that are read from the environment when a step runs, never stored, and masked in whatever is.
+//! Secrets: values read from the environment when a step runs. They are never stored, and are masked in everything that is.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,29 +28,33 @@ impl fmt::Debug for Secrets {
 }
 
 impl Secrets {
-    /// Reads every text that is `env:NAME`; `what` each is for is told where it is not set.
+    /// Reads the secret for every text `env:NAME`; `texts` are pairs of a purpose, which error messages name, and a text.
     ///
     /// # Errors
-    /// `Spawn` with the name that is not set.
+    /// `Spawn`, naming the variable that is not set or not valid UTF-8.
     pub(super) fn read<'a>(texts: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, Failure> {
         let mut known = BTreeMap::new();
-        for (what, text) in texts {
+        for (purpose, text) in texts {
             let Some(name) = text.strip_prefix("env:") else { continue };
-            let refuse = |message: String| Failure {
+            let failure = |message: String| Failure {
                 error_type: ErrorType::Spawn,
                 message,
             };
-            // Neither the value nor a part of it may stand in a message.
+            // No message may contain the value or a part of it.
             let secret = machine::variable(name)
-                .ok_or_else(|| refuse(format!("`{name}` is not set where tempo runs, for `{what}`")))?
+                .ok_or_else(|| failure(format!("`{name}` is not set in tempo's environment (needed for `{purpose}`)")))?
                 .into_string()
-                .map_err(|_| refuse(format!("`{name}` is not valid UTF-8 where tempo runs, for `{what}`")))?;
+                .map_err(|_| {
+                    failure(format!(
+                        "`{name}` is not valid UTF-8 in tempo's environment (needed for `{purpose}`)"
+                    ))
+                })?;
             known.insert(text.to_owned(), secret);
         }
         Ok(Self(known))
     }
 
-    /// Those of a request.
+    /// Reads the secrets of a request.
     ///
     /// # Errors
     /// As [`Secrets::read`].
@@ -64,7 +68,7 @@ impl Secrets {
         if let Some((user, password)) = &http.basic_auth
             && (user.starts_with("env:") || password.starts_with("env:"))
         {
-            // As it travels: half of it would tell the other half.
+            // The encoded pair that is sent: either half would reveal the other.
             let pair = format!("{}:{}", secrets.revealed(user), secrets.revealed(password));
             secrets.0.insert("basic_auth".to_owned(), STANDARD.encode(pair));
         }
@@ -131,12 +135,12 @@ impl Secrets {
         values
     }
 
-    /// A text, or what it stands for.
+    /// Returns the secret that a text refers to, or the text itself.
     pub(super) fn revealed<'a>(&'a self, text: &'a str) -> &'a str {
         self.0.get(text).map_or(text, String::as_str)
     }
 
-    /// A masker of the values, and of what base64 makes of them.
+    /// Returns a masker for the values and their base64 encodings.
     pub(super) fn masker(&self) -> Masker {
         let encoded = self
             .0
@@ -211,27 +215,27 @@ fn encodings(value: &str) -> Vec<Vec<u8>> {
 /// What stands in the place of a secret.
 const MASK: &[u8] = b"***";
 
-/// Masks secrets in a stream, also where one is split between two writes or two of them overlap.
+/// Masks secrets in a stream, even if a secret is split between two writes or two secrets overlap.
 pub(super) struct Masker {
     secrets: Vec<Vec<u8>>,
     longest: usize,
-    /// The bytes that a secret begins with.
+    /// For each byte, whether a secret begins with it.
     begins: [bool; 256],
-    /// What has not been passed on: a secret may begin in it.
+    /// Bytes not passed on yet, in which a secret may begin.
     pending: Vec<u8>,
-    /// How many bytes from the beginning of `pending` are part of a secret whose mask has been passed on.
+    /// Number of bytes at the beginning of `pending` that belong to a secret whose mask has been passed on.
     covered: usize,
 }
 
 impl Masker {
-    /// Passes on what is certain by now.
+    /// Adds bytes, and passes on those that can no longer be part of an incomplete secret.
     pub(super) fn mask(&mut self, bytes: &[u8], pass: impl FnMut(&[u8])) {
         self.pending.extend(bytes);
         let certain = self.pending.len().saturating_sub(self.longest.saturating_sub(1));
         self.pass_on(certain, pass);
     }
 
-    /// Passes on the rest: nothing follows.
+    /// Passes on the rest at the end of the stream.
     pub(super) fn finish(&mut self, pass: impl FnMut(&[u8])) {
         self.pass_on(self.pending.len(), pass);
     }

@@ -1,4 +1,4 @@
-//! Shortages of this machine: open files, processes, memory. They are not the step's failure: its start is held and tried again until they are over.
+//! Resource shortages on this machine: open files, processes, memory. They do not fail a step: its start is delayed and retried until they end.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use crate::clock::Stopwatch;
 use crate::run::outcome::{AttemptResult, Ending, ErrorType, Failure};
 use crate::spec::describe::spoken;
 
-/// How long a start is held before it is tried again.
+/// Wait before a delayed start is retried.
 const BETWEEN_TRIES: Duration = Duration::from_millis(250);
 
-/// What this machine is short of, in words.
+/// A resource shortage, described as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Shortage(String);
 
@@ -25,32 +25,32 @@ impl std::fmt::Display for Shortage {
 impl std::error::Error for Shortage {}
 
 impl Shortage {
-    /// The shortage that an error of a file or a socket tells of.
+    /// The shortage that an error of a file or a socket indicates, if any.
     pub(super) fn of(e: &std::io::Error) -> Option<Self> {
         let what = match Errno::from_io_error(e)? {
-            Errno::MFILE => "this process may not open more files (`ulimit -n`)",
-            Errno::NFILE => "this machine may not open more files",
-            Errno::NOMEM | Errno::NOBUFS => "this machine has no memory left",
+            Errno::MFILE => "this process has too many open files (`ulimit -n`)",
+            Errno::NFILE => "this machine has too many open files",
+            Errno::NOMEM | Errno::NOBUFS => "this machine is out of memory",
             _ => return None,
         };
         Some(Self(what.to_owned()))
     }
 
-    /// The shortage that an error of starting a process or a thread tells of.
+    /// The shortage that an error when starting a process or a thread indicates, if any.
     pub(super) fn at_start(e: &std::io::Error) -> Option<Self> {
         if Errno::from_io_error(e) == Some(Errno::AGAIN) {
-            return Some(Self("no more processes may be started (`ulimit -u`)".to_owned()));
+            return Some(Self("the limit on processes is reached (`ulimit -u`)".to_owned()));
         }
         Self::of(e)
     }
 }
 
-/// Why an attempt was not made.
+/// The reason why an attempt has no result.
 #[derive(Debug)]
 pub(super) enum Trouble {
-    /// It failed.
+    /// The attempt failed.
     Failed(Failure),
-    /// It could not be made on this machine now.
+    /// The machine is short of a resource.
     Short(Shortage),
 }
 
@@ -60,7 +60,7 @@ impl From<Failure> for Trouble {
     }
 }
 
-/// Makes an attempt, again and again while this machine is short of something; `make` is handed the time that is left.
+/// Makes an attempt, and repeats it as long as this machine is short of a resource; `make` receives the time that is left.
 pub(super) fn until_made(
     task: &Task<'_>,
     control: &Control,

@@ -1,4 +1,4 @@
-//! A process started for a command: its program found, its environment, folder, user, stdin and the pipe that it writes to.
+//! Starts the process of a command: program, environment, working directory, user, stdin, and the pipe for its output.
 
 use std::ffi::OsString;
 use std::io::{PipeReader, Write as _};
@@ -14,18 +14,18 @@ use crate::machine::{self, User};
 use crate::run::outcome::{ErrorType, Failure};
 use crate::run::step::Command;
 
-/// What fits into a pipe that nobody reads yet.
+/// Number of bytes that fit into a pipe before it is read.
 const PIPE: usize = 64 * 1024;
 
-/// The variable by which a step of a script knows the one that called it.
+/// The environment variable with the name of the script step that called a step.
 pub(crate) const PARENT: &str = "TEMPO_SCRIPT_STEP";
 
-/// On whose behalf a command runs.
+/// The caller of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Caller {
-    /// The server's: in a group of its own, with everything that it writes captured.
+    /// The server: the command runs in its own process group, and its stdout and stderr are captured.
     Server,
-    /// A script's that tempo runs: in the script's group, with its stdout captured, and kept whole.
+    /// A script that tempo runs: the command runs in the script's process group, and its stdout is captured and kept in full.
     Script,
 }
 
@@ -45,11 +45,11 @@ pub(super) fn spawn(
         None => failure(format!("{what}: {e}")).into(),
     };
     let program = &command.argv[0];
-    // A missing folder and a missing program are one error to the kernel: look at the folder first (facts.md).
+    // The kernel reports a missing directory and a missing program with the same error, so check the directory first.
     if let Some(cwd) = &command.cwd
         && !Path::new(cwd).is_dir()
     {
-        return Err(failure(format!("the folder `{cwd}` does not exist")).into());
+        return Err(failure(format!("the directory `{cwd}` does not exist")).into());
     }
     let path = command
         .env
@@ -57,14 +57,14 @@ pub(super) fn spawn(
         .map(OsString::from)
         .or_else(|| machine::variable("PATH"));
     let found = machine::find_program(program, path.as_deref()).ok_or_else(|| {
-        let line = if program.contains(' ') {
-            "; a line for the shell is given with `--shell`"
+        let hint = if program.contains(' ') {
+            "; use `--shell` to run a shell command line"
         } else {
             ""
         };
-        failure(format!("no program is named `{program}`{line}"))
+        failure(format!("program `{program}` not found{hint}"))
     })?;
-    let pipe = |e: std::io::Error| unless_short(e, "cannot make a pipe");
+    let pipe = |e: std::io::Error| unless_short(e, "cannot create a pipe");
     let (reader, writer) = std::io::pipe().map_err(pipe)?;
     let mut process = std::process::Command::new(found);
     process
@@ -79,7 +79,7 @@ pub(super) fn spawn(
         process.env(SECRETS, secret.join(","));
     }
     match caller {
-        // Its steps are not those of a script that this server may have been started by.
+        // A script may have started this server; the command's steps do not belong to that script.
         Caller::Server => process
             .process_group(0)
             .stdin(Stdio::null())
@@ -93,16 +93,16 @@ pub(super) fn spawn(
     if let Some(cwd) = &command.cwd {
         process.current_dir(cwd);
     }
-    let mut becomes = None;
+    let mut run_as = None;
     if let Some(user) = &command.user {
         if !machine::is_root() {
-            return Err(failure(format!("tempo does not run as root, so it cannot run a step as `{user}`")).into());
+            return Err(failure(format!("cannot run a step as `{user}`: tempo is not running as root")).into());
         }
         let user = User::named(user).map_err(failure)?;
-        // As cron does; what the step sets itself stays.
-        let own = [("HOME", &user.home), ("LOGNAME", &user.name), ("USER", &user.name)];
-        process.envs(own.into_iter().filter(|(name, _)| !command.env.contains_key(*name)));
-        becomes = Some(user);
+        // As cron does; variables that the step sets itself take precedence.
+        let login = [("HOME", &user.home), ("LOGNAME", &user.name), ("USER", &user.name)];
+        process.envs(login.into_iter().filter(|(name, _)| !command.env.contains_key(*name)));
+        run_as = Some(user);
     }
     let long = command.stdin.clone().filter(|text| text.len() >= PIPE);
     let feeder = long
@@ -113,8 +113,8 @@ pub(super) fn spawn(
         Some(user) => user.do_as(|| process.spawn()),
         None => process.spawn(),
     };
-    let mut child = spawned.map_err(|e| unless_short(e, &format!("cannot start `{program}` in `{}`", folder_of(command))))?;
-    // The parent's copies of the writing end go with `process`, so that the pipe ends when the last child lets go of it.
+    let mut child = spawned.map_err(|e| unless_short(e, &format!("cannot start `{program}` in `{}`", directory_of(command))))?;
+    // Dropping `process` closes the parent's copies of the write end, so the pipe reaches its end when the last child closes it.
     drop(process);
     let stdin = child.stdin.take();
     if let (Some(text), Some(mut stdin)) = (&command.stdin, stdin) {

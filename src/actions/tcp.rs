@@ -1,4 +1,4 @@
-//! A probe of a port: it must accept a connection.
+//! TCP probes: a port must accept a connection.
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
@@ -11,10 +11,10 @@ use crate::clock::Stopwatch;
 use crate::run::outcome::{AttemptResult, Ending, ErrorType, Failure};
 use crate::spec::describe::spoken;
 
-/// How long one address is tried.
-const LONGEST: Duration = Duration::from_mins(1);
+/// Timeout for connecting to one address, if the probe has no deadline.
+const DEFAULT_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Makes the connection, and lets go of it.
+/// Opens the connection and closes it.
 pub(super) fn probe((host, port): (&str, u16), task: &Task<'_>, control: &Control) -> Result<AttemptResult, Shortage> {
     let watch = Stopwatch::start();
     let (to, limit) = (host.to_owned(), task.time_left);
@@ -29,23 +29,23 @@ pub(super) fn probe((host, port): (&str, u16), task: &Task<'_>, control: &Contro
     Ok(AttemptResult::new(ending, watch.elapsed_ms()))
 }
 
-/// No answer in time.
-pub(super) fn too_late(whom: &str, limit: Option<Duration>) -> Failure {
+/// The failure for a response that did not arrive in time.
+pub(super) fn too_late(from: &str, limit: Option<Duration>) -> Failure {
     let within = limit.map_or_else(String::new, |d| format!(" within {}", spoken(d.as_millis())));
     Failure {
         error_type: ErrorType::Timeout,
-        message: format!("no answer from {whom}{within}"),
+        message: format!("no response from {from}{within}"),
     }
 }
 
-/// Connects to the first address of a host that accepts.
+/// Connects to the first address of a host that accepts the connection.
 pub(super) fn connect(host: &str, port: u16, limit: Option<Duration>) -> Result<TcpStream, Trouble> {
     let failure = |error_type, message: String| Failure { error_type, message };
     let not_found = || failure(ErrorType::Dns, format!("cannot find the host {host}"));
     let found: Vec<SocketAddr> = addresses(host, port)?.ok_or_else(not_found)?;
     let mut last = not_found();
     for address in found {
-        match TcpStream::connect_timeout(&address, limit.unwrap_or(LONGEST).max(Duration::from_millis(1))) {
+        match TcpStream::connect_timeout(&address, limit.unwrap_or(DEFAULT_TIMEOUT).max(Duration::from_millis(1))) {
             Ok(stream) => return Ok(stream),
             Err(e) => {
                 if let Some(shortage) = Shortage::of(&e) {
@@ -65,10 +65,10 @@ pub(super) fn connect(host: &str, port: u16, limit: Option<Duration>) -> Result<
     Err(last.into())
 }
 
-/// The addresses of a host as every program of this machine finds them, `/etc/hosts` included; none where there is no such name.
+/// Returns the addresses of a host from the system resolver, which includes `/etc/hosts`; `None` if there is no such host.
 ///
 /// # Errors
-/// A shortage: the resolver of the C library calls it "not found" when it cannot open a file or a socket.
+/// A shortage: the resolver of the C library reports "not found" if it cannot open a file or a socket.
 pub(super) fn addresses(host: &str, port: u16) -> Result<Option<Vec<SocketAddr>>, Trouble> {
     match (host, port).to_socket_addrs() {
         Ok(found) => Ok(Some(found.collect())),

@@ -1,4 +1,4 @@
-//! Calls that cannot be told to stop: made beside, and left behind when their time is over or a stop is asked for.
+//! Blocking calls that cannot be interrupted: made on a thread of their own, and abandoned at the deadline or when a stop is requested.
 
 use std::sync::mpsc::channel;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use crate::run::outcome::{ErrorType, Failure};
 use super::Control;
 use super::shortage::{Shortage, Trouble};
 
-/// The result of `work`; none where the time was over or a stop was asked for before it was done.
+/// Returns the result of `work`, or `None` if the deadline passed or a stop was requested before it finished.
 ///
 /// # Errors
-/// Those of `work`; a shortage, where no thread can be started.
+/// Those of `work`; a failure or a shortage if no thread can be started.
 pub(super) fn with_deadline<T: Send + 'static>(
     time_left: Option<Duration>,
     control: &Control,
@@ -23,7 +23,7 @@ pub(super) fn with_deadline<T: Send + 'static>(
         let _ = stop.send(None);
     });
     let started = std::thread::Builder::new().name("probe".to_owned()).spawn(move || {
-        // Nobody waits any more where it comes too late.
+        // Fails if the receiver has stopped waiting.
         let _ = sender.send(Some(work()));
     });
     if let Err(e) = started {

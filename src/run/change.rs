@@ -1,63 +1,63 @@
-//! What happens to a run, and what follows from it.
+//! Events of a run, and the changes they cause.
 
 use super::Progress;
 use super::outcome::{AttemptResult, Failure, Status};
 
-/// How a run is stopped from outside.
+/// The way a run is stopped on request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
-    /// SIGTERM, grace, SIGKILL.
+    /// SIGTERM, then SIGKILL after the grace period.
     Cancel,
-    /// SIGKILL.
+    /// SIGKILL at once.
     Terminate,
 }
 
-/// What happens to a run.
+/// An event of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// An attempt starts.
+    /// An attempt started.
     AttemptStarted,
-    /// The attempt that was running came to this.
+    /// The running attempt ended with this result.
     AttemptEnded(AttemptResult),
-    /// The server died, or gave the attempt up.
+    /// The server died, or abandoned the attempt.
     WorkerLost,
-    /// The run is stopped while no attempt runs.
+    /// The run was stopped while no attempt was running.
     Stopped(Stop),
-    /// The step's time for all its attempts has passed while no attempt runs.
+    /// The step's schedule-to-close timeout passed while no attempt was running.
     StepTimedOut,
-    /// The run's own deadline has passed while no attempt runs.
+    /// The run's deadline passed while no attempt was running.
     TimedOut,
 }
 
-/// What follows from an event.
+/// The effects of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// Where the run stands now; for a closed run, where it stood.
+    /// The new state of the run; for a closed run, its last state.
     pub progress: Progress,
-    /// The step that closed.
+    /// The step that closed, if any.
     pub step: Option<StepClosed>,
-    /// How the run closed, if it did.
+    /// The outcome of the run, if it closed.
     pub run: Option<RunClosed>,
 }
 
 /// A step that has closed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepClosed {
-    /// Its index.
+    /// Index of the step.
     pub position: usize,
-    /// What it came to.
+    /// The final status.
     pub status: Status,
-    /// In words: `ok status=200`, `incident: unexpected status 500 from http://…`.
+    /// The result as text: `ok status=200`, `incident: unexpected status 500 from http://…`.
     pub result: String,
-    /// Why it failed for good, where that is an incident.
+    /// The failure, if it opens or counts an incident.
     pub incident: Option<Failure>,
 }
 
 /// A run that has closed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunClosed {
-    /// What it came to.
+    /// The final status.
     pub status: Status,
-    /// Why, where it did not complete.
+    /// The reason, if the run did not complete.
     pub reason: Option<String>,
 }

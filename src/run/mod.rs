@@ -1,6 +1,6 @@
-//! ONE RUN: steps, attempts, retries, and the one state machine of a run. Pure: no clock, no file, no thread.
+//! Workflow runs: steps, attempts, retries, and the state machine of a run. Pure: no clock, no file, no thread.
 //!
-//! A run is at one step. [`Progress`] says where it stands; [`Progress::on`] is the only function that changes it, and says what else follows.
+//! A run is at one step at a time. [`Progress`] is its state; [`Progress::on`] is the only function that changes it, and returns a [`Change`].
 
 mod change;
 pub mod outcome;
@@ -21,44 +21,44 @@ use self::step_text::{OnFailure, OnLost};
 use crate::error::{Error, Kind};
 use crate::spec::describe::spoken;
 
-/// How many attempts in a row may be lost with nothing recorded between them before the step has failed.
+/// Number of attempts lost in a row, with nothing recorded between them, at which the step fails.
 const MAX_LOST_IN_A_ROW: u32 = 3;
 
-/// Where an open run stands.
+/// The state of an open run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
-    /// The index of the step it is at.
+    /// Index of the current step.
     pub position: usize,
-    /// How many attempts of that step there have been, lost ones included.
+    /// Number of attempts of that step so far, including lost ones.
     pub attempts: u32,
-    /// How many of them were lost.
+    /// Number of attempts lost.
     pub lost: u32,
-    /// How many were lost since the last that was not.
+    /// Number of attempts lost in a row, up to and including the last.
     pub lost_in_a_row: u32,
-    /// When the first attempt of that step started.
+    /// Start of the first attempt of that step.
     pub step_started: Option<DateTime<Utc>>,
-    /// What it does now.
+    /// The current phase.
     pub phase: Phase,
 }
 
-/// What an open run does now.
+/// The phase of an open run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Phase {
-    /// Its next attempt may start.
+    /// The next attempt may start.
     Ready,
-    /// Its next attempt may start at `until`.
+    /// The next attempt may start at `until`.
     Waiting {
-        /// When the wait is over.
+        /// End of the wait.
         until: DateTime<Utc>,
     },
-    /// An attempt is on file as started.
+    /// An attempt is recorded as started.
     Running {
-        /// Since when.
+        /// Start of the attempt.
         since: DateTime<Utc>,
     },
 }
 
-fn staying(progress: Progress) -> Change {
+fn progress_only(progress: Progress) -> Change {
     Change {
         progress,
         step: None,
@@ -80,10 +80,10 @@ impl Default for Progress {
 }
 
 impl Progress {
-    /// Moves the run on.
+    /// Applies an event.
     ///
     /// # Errors
-    /// `System` when the event cannot happen in the phase; names both.
+    /// `System` when the event is impossible in the current phase; the message names both.
     pub fn on(
         &self,
         event: &Event,
@@ -98,18 +98,20 @@ impl Progress {
             )
         })?;
         match (&self.phase, event) {
-            (Phase::Ready | Phase::Waiting { .. }, Event::AttemptStarted) => Ok(staying(Self {
+            (Phase::Ready | Phase::Waiting { .. }, Event::AttemptStarted) => Ok(progress_only(Self {
                 attempts: self.attempts + 1,
                 step_started: self.step_started.or(Some(now)),
                 phase: Phase::Running { since: now },
                 ..self.clone()
             })),
-            (Phase::Running { .. }, Event::AttemptEnded(result)) => Ok(self.ended(result, workflow, step, run_started, now)),
-            (Phase::Running { .. }, Event::WorkerLost) => Ok(self.lost_attempt(workflow, step)),
+            (Phase::Running { .. }, Event::AttemptEnded(result)) => {
+                Ok(self.attempt_ended(result, workflow, step, run_started, now))
+            }
+            (Phase::Running { .. }, Event::WorkerLost) => Ok(self.attempt_lost(workflow, step)),
             (Phase::Ready | Phase::Waiting { .. }, Event::Stopped(how)) => Ok(self.stopped(*how)),
             (Phase::Ready | Phase::Waiting { .. }, Event::StepTimedOut) => {
                 let limit = step.schedule_to_close.map_or(0, |d| d.as_millis());
-                let message = format!("not done within {}, waits included", spoken(limit));
+                let message = format!("did not finish within {}, including retries", spoken(limit));
                 Ok(self.failed(
                     workflow,
                     step,
@@ -124,13 +126,13 @@ impl Progress {
             | (Phase::Running { .. }, Event::AttemptStarted | Event::Stopped(_) | Event::StepTimedOut | Event::TimedOut) => {
                 Err(Error::new(
                     Kind::System,
-                    format_args!("a run that is {:?} cannot meet {event:?}", self.phase),
+                    format_args!("event {event:?} is impossible in phase {:?}", self.phase),
                 ))
             }
         }
     }
 
-    /// Whether the time for all attempts of the step is over.
+    /// Whether the schedule-to-close timeout of the step has passed.
     #[must_use]
     pub fn is_out_of_time(&self, step: &Step, now: DateTime<Utc>) -> bool {
         let limit = step.schedule_to_close.and_then(|d| TimeDelta::from_std(d).ok());
@@ -139,17 +141,17 @@ impl Progress {
             .is_some_and(|(started, limit)| now - started >= limit)
     }
 
-    /// When an attempt that starts now has to be over, if ever; `run_over` is when the run has.
+    /// The deadline of an attempt that starts now, if any; `run_deadline` is that of the run.
     #[must_use]
-    pub fn deadline(&self, step: &Step, run_over: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let plus =
+    pub fn deadline(&self, step: &Step, run_deadline: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let add =
             |from: DateTime<Utc>, d: std::time::Duration| TimeDelta::from_std(d).ok().and_then(|d| from.checked_add_signed(d));
-        let attempt = step.start_to_close.and_then(|d| plus(now, d));
-        let all = step.schedule_to_close.and_then(|d| plus(self.step_started.unwrap_or(now), d));
-        attempt.into_iter().chain(all).chain(run_over).min()
+        let attempt = step.start_to_close.and_then(|d| add(now, d));
+        let all_attempts = step.schedule_to_close.and_then(|d| add(self.step_started.unwrap_or(now), d));
+        attempt.into_iter().chain(all_attempts).chain(run_deadline).min()
     }
 
-    fn ended(
+    fn attempt_ended(
         &self,
         result: &AttemptResult,
         workflow: &Workflow,
@@ -159,7 +161,7 @@ impl Progress {
     ) -> Change {
         match &result.ending {
             Ending::Ok => {
-                let said = match &step.work {
+                let text = match &step.work {
                     Work::Probe(probe) => match probe {
                         Probe::Http(_) => format!("ok status={}", result.status_code.unwrap_or_default()),
                         Probe::Tcp { .. } => "ok connected".to_owned(),
@@ -167,11 +169,11 @@ impl Progress {
                     },
                     Work::Command(_) => format!("ok exit={}", result.exit_code.unwrap_or_default()),
                 };
-                self.step_closed(workflow, Status::Completed, said, None)
+                self.step_closed(workflow, Status::Completed, text, None)
             }
             Ending::Canceled => self.stopped(Stop::Cancel),
             Ending::Terminated => self.stopped(Stop::Terminate),
-            Ending::Lost => self.lost_attempt(workflow, step),
+            Ending::Lost => self.attempt_lost(workflow, step),
             Ending::Failed(failure) => {
                 if run_deadline(workflow, run_started).is_some_and(|d| now >= d) {
                     return self.timed_out(workflow);
@@ -182,11 +184,11 @@ impl Progress {
                     .wait_after(counted, failure.error_type)
                     .and_then(|w| TimeDelta::from_std(w).ok());
                 let until = wait.map(|w| now + w);
-                let last = step
+                let step_deadline = step
                     .schedule_to_close
                     .and_then(|d| Some(self.step_started? + TimeDelta::from_std(d).ok()?));
                 match until {
-                    Some(until) if last.is_none_or(|last| until < last) => staying(Self {
+                    Some(until) if step_deadline.is_none_or(|deadline| until < deadline) => progress_only(Self {
                         lost_in_a_row: 0,
                         phase: Phase::Waiting { until },
                         ..self.clone()
@@ -197,9 +199,9 @@ impl Progress {
         }
     }
 
-    fn lost_attempt(&self, workflow: &Workflow, step: &Step) -> Change {
+    fn attempt_lost(&self, workflow: &Workflow, step: &Step) -> Change {
         let (lost, in_a_row) = (self.lost + 1, self.lost_in_a_row + 1);
-        let lost_now = Self {
+        let progress = Self {
             lost,
             lost_in_a_row: in_a_row,
             phase: Phase::Ready,
@@ -210,16 +212,16 @@ impl Progress {
             message: message.to_owned(),
         };
         if step.on_lost == OnLost::Fail {
-            return lost_now.failed(
+            return progress.failed(
                 workflow,
                 step,
-                &failure("tempo ended in this step, and it must not run twice"),
+                &failure("tempo exited during this step, which must not run twice"),
             );
         }
         if in_a_row >= MAX_LOST_IN_A_ROW {
-            return lost_now.failed(workflow, step, &failure("tempo ended in this step three times in a row"));
+            return progress.failed(workflow, step, &failure("tempo exited during this step three times in a row"));
         }
-        staying(lost_now)
+        progress_only(progress)
     }
 
     fn failed(&self, workflow: &Workflow, step: &Step, failure: &Failure) -> Change {
@@ -303,7 +305,7 @@ impl Progress {
     }
 }
 
-/// When a run that started then has to be over, if ever.
+/// The deadline of a run that started at `run_started`, if it has a timeout.
 #[must_use]
 pub fn run_deadline(workflow: &Workflow, run_started: DateTime<Utc>) -> Option<DateTime<Utc>> {
     workflow
@@ -349,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_goes_through_its_steps_in_order_and_completes() {
+    fn a_run_executes_its_steps_in_order_and_completes() {
         let w = workflow(&["a", "b"]);
         let mut p = Progress::default();
         for (position, last) in [(0, false), (1, true)] {
@@ -362,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_command_fails_the_run_and_the_rest_is_not_done() {
+    fn a_failed_command_fails_the_run_before_later_steps() {
         let w = workflow(&["a", "b"]);
         let p = Progress::default()
             .on(&Event::AttemptStarted, &w, at(0), at(1))
@@ -374,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_attempt_does_not_count_but_three_in_a_row_fail_the_step() {
+    fn lost_attempts_do_not_count_but_three_in_a_row_fail_the_step() {
         let w = workflow(&["a"]);
         let mut p = Progress::default();
         for n in 1..=3 {
@@ -386,9 +388,9 @@ mod tests {
     }
 
     #[test]
-    fn an_event_that_cannot_happen_is_an_error_that_names_both() {
+    fn an_impossible_event_is_an_error_that_names_event_and_phase() {
         let w = workflow(&["a"]);
         let e = Progress::default().on(&Event::WorkerLost, &w, at(0), at(1)).unwrap_err();
-        assert_eq!(e.to_string(), "a run that is Ready cannot meet WorkerLost");
+        assert_eq!(e.to_string(), "event WorkerLost is impossible in phase Ready");
     }
 }

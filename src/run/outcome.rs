@@ -1,12 +1,12 @@
-//! How an attempt, a step and a run can end. Pure.
+//! Outcomes of attempts, steps and runs. Pure.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What went wrong in an attempt; the names are those of design.md, "error types".
+/// The type of error that made an attempt fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub enum ErrorType {
     UnexpectedStatus,
     UnexpectedBody,
@@ -43,7 +43,7 @@ impl ErrorType {
         Self::WorkerLost,
     ];
 
-    /// The name, as in the file and in JSON.
+    /// The name, as in the database and in JSON.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -64,7 +64,7 @@ impl ErrorType {
         }
     }
 
-    /// The error type of that name, in any case and with `-` or `_` between words.
+    /// Looks up an error type by name, ignoring case, `-` and `_`.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         let plain: String = name.chars().filter(|c| !matches!(c, '-' | '_')).collect();
@@ -78,32 +78,32 @@ impl fmt::Display for ErrorType {
     }
 }
 
-/// Why an attempt failed.
+/// The reason why an attempt failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// Which sort of error.
+    /// The type of the error.
     pub error_type: ErrorType,
-    /// A lower-case fragment with the real values: `unexpected status 500 from http://…`.
+    /// A lower-case fragment with the actual values: `unexpected status 500 from http://…`.
     pub message: String,
 }
 
-/// How an attempt ended.
+/// The way an attempt ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
-    /// It did what it should.
+    /// Succeeded.
     Ok,
-    /// It failed.
+    /// Failed.
     Failed(Failure),
-    /// It was asked to stop, and did.
+    /// Stopped by a cancel request.
     Canceled,
-    /// It was killed on request.
+    /// Killed by a terminate request.
     Terminated,
-    /// tempo died in it, or gave it up at the end of a drain.
+    /// tempo died during the attempt, or abandoned it at the end of a drain.
     Lost,
 }
 
 impl Ending {
-    /// The name of the ending, as in the file and in JSON.
+    /// The name of the ending, as in the database and in JSON.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -115,10 +115,10 @@ impl Ending {
         }
     }
 
-    /// The error that goes with it, if any.
+    /// The error of the attempt, if it did not succeed.
     #[must_use]
     pub fn failure(&self) -> Option<Failure> {
-        let of = |error_type, message: &str| {
+        let failure = |error_type, message: &str| {
             Some(Failure {
                 error_type,
                 message: message.to_owned(),
@@ -127,30 +127,30 @@ impl Ending {
         match self {
             Self::Ok => None,
             Self::Failed(f) => Some(f.clone()),
-            Self::Canceled => of(ErrorType::Canceled, "canceled"),
-            Self::Terminated => of(ErrorType::Terminated, "terminated"),
-            Self::Lost => of(ErrorType::WorkerLost, "tempo ended in this attempt"),
+            Self::Canceled => failure(ErrorType::Canceled, "canceled"),
+            Self::Terminated => failure(ErrorType::Terminated, "terminated"),
+            Self::Lost => failure(ErrorType::WorkerLost, "tempo exited during this attempt"),
         }
     }
 }
 
-/// What an attempt came to: its ending and what was measured.
+/// The result of an attempt: its ending and measurements.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttemptResult {
-    /// How it ended.
+    /// The way it ended.
     pub ending: Ending,
-    /// How long it took, on the monotonic clock.
+    /// Elapsed time on the monotonic clock.
     pub elapsed_ms: i64,
-    /// The status of the response, where there was one.
+    /// The HTTP status of the response, if there was one.
     pub status_code: Option<u16>,
-    /// The exit code, where a command exited.
+    /// The exit code, if a command exited.
     pub exit_code: Option<i32>,
-    /// What a command wrote, capped.
+    /// The captured output of a command, truncated in the middle if it is too long.
     pub output: Vec<u8>,
 }
 
 impl AttemptResult {
-    /// A result without anything measured but the time.
+    /// A result with no measurements except the elapsed time.
     #[must_use]
     pub fn new(ending: Ending, elapsed_ms: i64) -> Self {
         Self {
@@ -163,9 +163,9 @@ impl AttemptResult {
     }
 }
 
-/// What a run or a step has come to.
+/// The status of a run or a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub enum Status {
     Running,
     Completed,
@@ -186,7 +186,7 @@ impl Status {
         Self::TimedOut,
     ];
 
-    /// The name, as in the file and in JSON.
+    /// The name, as in the database and in JSON.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -199,7 +199,7 @@ impl Status {
         }
     }
 
-    /// The status of that name, in any case.
+    /// Looks up a status by name, ignoring case, `-` and `_`.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         let plain: String = name.chars().filter(|c| !matches!(c, '-' | '_')).collect();

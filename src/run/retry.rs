@@ -1,4 +1,4 @@
-//! Whether and when a failed attempt is tried again. Pure.
+//! Retry policies: whether and when a failed attempt is retried. Pure.
 
 use std::time::Duration;
 
@@ -7,20 +7,20 @@ use super::outcome::ErrorType;
 /// A retry policy: attempt n+1 waits `initial_interval` × `backoff_coefficient`^(n−1), at most `maximum_interval`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RetryPolicy {
-    /// The wait after the first attempt.
+    /// Wait after the first attempt.
     pub initial_interval: Duration,
-    /// How much longer each wait is than the one before; at least 1.
+    /// Factor by which each wait exceeds the previous one; at least 1.
     pub backoff_coefficient: f64,
-    /// The longest wait.
+    /// Maximum wait.
     pub maximum_interval: Duration,
-    /// How many attempts there are; 0 is no limit.
+    /// Maximum number of attempts; 0 means no limit.
     pub maximum_attempts: u32,
-    /// Error types that end it at once.
+    /// Error types that are not retried.
     pub non_retryable: Vec<ErrorType>,
 }
 
 impl RetryPolicy {
-    /// What probes have unless told otherwise.
+    /// The default policy of probes.
     #[must_use]
     pub fn of_probes() -> Self {
         Self {
@@ -32,7 +32,7 @@ impl RetryPolicy {
         }
     }
 
-    /// What commands have unless told otherwise: one attempt.
+    /// The default policy of commands: one attempt.
     #[must_use]
     pub fn of_commands() -> Self {
         Self {
@@ -42,7 +42,7 @@ impl RetryPolicy {
         }
     }
 
-    /// How long to wait after `attempts` attempts that count, the last of which failed with `error`; `None` when it was the last.
+    /// The wait after `attempts` counted attempts, the last of which failed with `error`; `None` if there are no more retries.
     #[must_use]
     pub fn wait_after(&self, attempts: u32, error: ErrorType) -> Option<Duration> {
         if self.non_retryable.contains(&error) || (self.maximum_attempts > 0 && attempts >= self.maximum_attempts) {
@@ -52,7 +52,7 @@ impl RetryPolicy {
             .backoff_coefficient
             .powi(i32::try_from(attempts.saturating_sub(1)).unwrap_or(i32::MAX));
         let seconds = (self.initial_interval.as_secs_f64() * growth).min(self.maximum_interval.as_secs_f64());
-        // Whole milliseconds: what the file can hold.
+        // The database stores whole milliseconds.
         Some(Duration::from_secs_f64((seconds * 1000.0).round() / 1000.0))
     }
 }
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_grow_up_to_the_longest_and_end() {
+    fn waits_grow_up_to_the_maximum_interval() {
         let policy = RetryPolicy {
             maximum_attempts: 7,
             ..RetryPolicy::of_probes()
@@ -72,12 +72,12 @@ mod tests {
             .collect();
         assert_eq!(waits, [Some(1), Some(2), Some(4), Some(8), Some(10), Some(10), None]);
         assert_eq!(policy.wait_after(1, ErrorType::UnexpectedStatus), None);
-        let forever = RetryPolicy {
+        let unlimited = RetryPolicy {
             maximum_attempts: 0,
             ..policy
         };
         assert_eq!(
-            forever.wait_after(u32::MAX, ErrorType::Timeout),
+            unlimited.wait_after(u32::MAX, ErrorType::Timeout),
             Some(Duration::from_secs(10))
         );
     }

@@ -1,4 +1,4 @@
-//! What a step is: a probe or a command, with its deadlines and its retries. Pure.
+//! Steps: a probe or a command, with its timeouts and retry policy. Pure.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,82 +11,82 @@ use crate::error::{Error, Kind};
 use crate::names::{StepName, WorkflowId, nearest};
 use crate::spec::text;
 
-/// How long one attempt of a probe may take unless told otherwise.
+/// Default timeout of one attempt of a probe.
 const PROBE_START_TO_CLOSE: Duration = Duration::from_secs(15);
 
-/// A workflow made ready to be run.
+/// A validated workflow.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Workflow {
-    /// How long a run may take.
+    /// Maximum duration of a run.
     pub run_timeout: Option<Duration>,
-    /// The steps, at least one, with names that differ.
+    /// The steps: at least one, with unique names.
     pub steps: Vec<Step>,
 }
 
 /// One step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
-    /// What it is called; unique in its workflow.
+    /// Name, unique within the workflow.
     pub name: StepName,
-    /// What it does.
+    /// The work to do.
     pub work: Work,
-    /// How long one attempt may take.
+    /// Maximum duration of one attempt.
     pub start_to_close: Option<Duration>,
-    /// How long all attempts may take, waits included.
+    /// Maximum duration of all attempts, including the waits between them.
     pub schedule_to_close: Option<Duration>,
-    /// When it is tried again.
+    /// Retry policy.
     pub retry: RetryPolicy,
-    /// What its failure means for the run.
+    /// Effect of a failure on the run.
     pub on_failure: OnFailure,
-    /// What becomes of it when tempo dies in it.
+    /// Action to take if tempo dies during the step.
     pub on_lost: OnLost,
 }
 
-/// What a step does.
+/// The work of a step.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Work {
-    /// A question over the network.
+    /// A check over the network.
     Probe(Probe),
     /// A process.
     Command(Command),
 }
 
-/// A process and what it should come to.
+/// A process to run and the exit codes that count as success.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
-    /// The program and its arguments.
+    /// Program and arguments.
     pub argv: Vec<String>,
-    /// The folder it runs in.
+    /// Working directory.
     pub cwd: Option<String>,
-    /// Its variables, beside the server's own.
+    /// Environment variables, in addition to the server's.
     pub env: BTreeMap<String, String>,
-    /// What it reads.
+    /// Text for standard input.
     pub stdin: Option<String>,
-    /// Whom it runs as.
+    /// User to run as.
     pub user: Option<String>,
-    /// Exit codes that are a success.
+    /// Exit codes that count as success.
     pub ok_exit_codes: Vec<i32>,
 }
 
 impl Workflow {
-    /// Checks what was written.
+    /// Validates a workflow definition.
     ///
     /// # Errors
-    /// `Usage` that names the step and the rule.
+    /// `Usage`, naming the step and the rule.
     pub fn check(action: &Action) -> Result<Self, Error> {
         if let Some(id) = &action.workflow_id {
             WorkflowId::parse(id)?;
         }
         if action.steps.is_empty() {
-            return Err(Error::new(Kind::Usage, "nothing to run: the workflow has no step")
-                .hint("Give `--probe NAME=URL`, `--shell LINE`, `--steps FILE`, or a command after `--`."));
+            return Err(Error::new(Kind::Usage, "nothing to run: the workflow has no steps")
+                .hint("Pass `--probe NAME=URL`, `--shell LINE`, `--steps FILE`, or a command after `--`."));
         }
         let mut steps: Vec<Step> = Vec::with_capacity(action.steps.len());
         for written in &action.steps {
             let step = Step::check(written)?;
             if steps.iter().any(|s| s.name == step.name) {
                 return Err(Error::new(Kind::Usage, format_args!("two steps are named `{}`", step.name))
-                    .hint("Each step of a workflow has a name of its own."));
+                    .hint("Step names must be unique within a workflow."));
             }
             steps.push(step);
         }
@@ -96,7 +96,7 @@ impl Workflow {
 }
 
 impl Step {
-    /// Checks what was written.
+    /// Validates a step definition.
     ///
     /// # Errors
     /// As [`Workflow::check`].
@@ -107,29 +107,29 @@ impl Step {
         if forms != 1 {
             return Err(Error::new(
                 Kind::Usage,
-                format_args!("step `{name}` has {forms} of `probe`, `command` and `shell`"),
+                format_args!("step `{name}` sets {forms} of `probe`, `command` and `shell`"),
             )
-            .hint("A step has exactly one of them."));
+            .hint("Set exactly one of them."));
         }
         let in_step = |what: &str| format!("{what} of step `{name}`");
         let mut start_to_close = duration_of(&in_step("start-to-close timeout"), written.start_to_close_timeout.as_deref())?;
         let (work, mut retry, on_failure) = match &written.probe {
             Some(probe) => {
                 let (probe, timeout) = Probe::check(&name, probe)?;
-                let whole = start_to_close.unwrap_or(PROBE_START_TO_CLOSE);
-                start_to_close = Some(timeout.map_or(whole, |t| t.min(whole)));
-                let for_commands = [
+                let limit = start_to_close.unwrap_or(PROBE_START_TO_CLOSE);
+                start_to_close = Some(timeout.map_or(limit, |t| t.min(limit)));
+                let command_keys = [
                     (written.cwd.is_some(), "cwd"),
                     (written.stdin.is_some(), "stdin"),
                     (written.user.is_some(), "user"),
                     (!written.env.is_empty(), "env"),
                     (written.ok_exit_codes.is_some(), "ok_exit_codes"),
                 ];
-                for (given, what) in for_commands {
-                    if given {
+                for (is_set, key) in command_keys {
+                    if is_set {
                         return Err(Error::new(
                             Kind::Usage,
-                            format_args!("step `{name}` is a probe and has `{what}`, which is for commands"),
+                            format_args!("step `{name}` is a probe, but `{key}` applies only to commands"),
                         ));
                     }
                 }
@@ -187,7 +187,7 @@ impl Step {
         }
     }
 
-    /// What an incident of it points at: the URL, or the command line.
+    /// The target for incidents: the URL, or the command line.
     #[must_use]
     pub fn target(&self) -> String {
         match &self.work {
@@ -206,7 +206,7 @@ fn error_type(name: &str) -> Result<ErrorType, Error> {
         let all = ErrorType::ALL.map(ErrorType::name);
         match nearest(name, all) {
             Some(near) => error.hint(format_args!("Did you mean `{near}`?")),
-            None => error.hint(format_args!("They are {}.", all.join(", "))),
+            None => error.hint(format_args!("The error types are {}.", all.join(", "))),
         }
     })
 }
@@ -217,7 +217,7 @@ pub(super) fn duration_of(what: &str, written: Option<&str>) -> Result<Option<Du
     if d.is_zero() {
         return Err(Error::new(
             Kind::Usage,
-            format_args!("the {what} is `{written}`; it must be longer than nothing"),
+            format_args!("the {what} is `{written}`; it must be greater than zero"),
         ));
     }
     Ok(Some(d))
@@ -236,14 +236,14 @@ fn command_of(name: &StepName, written: &StepText) -> Result<Command, Error> {
     if argv.iter().any(|a| a.contains('\0')) {
         return Err(Error::new(
             Kind::Usage,
-            format_args!("the command of step `{name}` holds a NUL character"),
+            format_args!("the command of step `{name}` contains a NUL character"),
         ));
     }
     for (key, value) in &written.env {
         if key.is_empty() || key.contains(['=', '\0']) || value.contains('\0') {
             return Err(Error::new(
                 Kind::Usage,
-                format_args!("the variable `{}` of step `{name}` is not one", key.escape_debug()),
+                format_args!("step `{name}` has an invalid environment variable `{}`", key.escape_debug()),
             )
             .hint("Write variables as NAME=VALUE."));
         }

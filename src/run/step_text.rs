@@ -1,4 +1,4 @@
-//! Steps as people write them and as the file keeps them; [`super::step::Step`] is what they mean. Pure.
+//! Step definitions as users write them and as the database stores them; [`super::step::Step`] is the validated form. Pure.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,65 +7,65 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// What a schedule starts: a workflow.
+/// The action of a schedule: a workflow.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Action {
-    /// The base of the ids of its runs; absent: the schedule's id.
+    /// Base of the workflow ids of its runs; default: the schedule's id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workflow_id: Option<String>,
-    /// How long a run may take: a duration.
+    /// Maximum duration of a run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run_timeout: Option<String>,
-    /// The steps, in order.
+    /// Steps, in order.
     pub steps: Vec<StepText>,
 }
 
-/// One step, as in a `[[step]]` table.
+/// A step, as in a `[[step]]` table.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct StepText {
-    /// What it is called; unique in its workflow.
+    /// Name, unique within the workflow.
     #[cfg_attr(test, schemars(required))]
     pub name: String,
-    /// A request; exactly one of `probe`, `command` and `shell`.
+    /// Check over the network. Exactly one of `probe`, `command` and `shell` is required.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub probe: Option<ProbeText>,
-    /// A program with its arguments; no shell.
+    /// Program and arguments, run without a shell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<Vec<String>>,
-    /// A line for `/bin/sh -c`.
+    /// Command line for `/bin/sh -c`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shell: Option<String>,
-    /// The folder a command runs in.
+    /// Working directory of the command.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cwd: Option<String>,
-    /// Variables of a command; `env:NAME` is read when the step runs.
+    /// Environment variables of the command; the value `env:NAME` is read from tempo's environment when the step runs.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
-    /// What a command reads.
+    /// Text for the command's standard input.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stdin: Option<String>,
-    /// Whom a command runs as; only where tempo runs as root.
+    /// User to run the command as; only if tempo runs as root.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// Exit codes that are a success; absent: 0.
+    /// Exit codes that count as success; default: 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ok_exit_codes: Option<Vec<i32>>,
-    /// How long one attempt may take.
+    /// Maximum duration of one attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_to_close_timeout: Option<String>,
-    /// How long all attempts may take, waits included.
+    /// Maximum duration of all attempts, including the waits between them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schedule_to_close_timeout: Option<String>,
-    /// When it is tried again.
+    /// Retry policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry: Option<RetryText>,
-    /// What its failure means for the run.
+    /// Effect of a failure on the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_failure: Option<OnFailure>,
-    /// What becomes of it when tempo dies in it.
+    /// Action to take if tempo dies during the step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_lost: Option<OnLost>,
 }
@@ -75,9 +75,9 @@ pub struct StepText {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum ProbeText {
-    /// Just the URL.
+    /// The URL only.
     Url(String),
-    /// With more.
+    /// A table with further options.
     Table(Box<ProbeTable>),
 }
 
@@ -104,20 +104,20 @@ impl<'de> Deserialize<'de> for ProbeText {
 }
 
 impl ProbeText {
-    /// What it asks, in a line.
+    /// The probe in one line: `GET https://example.com → 200 within 5s`.
     #[must_use]
     pub fn said(&self) -> String {
         let table = match self {
             Self::Url(url) => return format!("GET {url}"),
             Self::Table(table) => table,
         };
-        let within = table.timeout.as_ref().map_or_else(String::new, |d| format!(" within {d}"));
+        let timeout = table.timeout.as_ref().map_or_else(String::new, |d| format!(" within {d}"));
         if let Some(to) = &table.tcp {
-            return format!("connect to {to}{within}");
+            return format!("connect to {to}{timeout}");
         }
         if let Some(dns) = &table.dns {
             let expect = dns.expect.as_ref().map_or_else(String::new, |e| format!(" → {e}"));
-            return format!("look up {} {}{expect}{within}", dns.kind.as_deref().unwrap_or("A"), dns.name);
+            return format!("look up {} {}{expect}{timeout}", dns.kind.as_deref().unwrap_or("A"), dns.name);
         }
         let status = match &table.status {
             None => "200".to_owned(),
@@ -125,129 +125,129 @@ impl ProbeText {
             Some(StatusText::List(list)) => list.clone(),
         };
         format!(
-            "{} {} → {status}{within}",
+            "{} {} → {status}{timeout}",
             table.method.as_deref().unwrap_or("GET").to_uppercase(),
             table.url
         )
     }
 }
 
-/// What a probe can be told. Texts that are `env:NAME` in `headers`, `body`, `basic_auth` and `bearer` are read when it runs.
+/// Options of a probe. The value `env:NAME` in `headers`, `body`, `basic_auth` and `bearer` is read from tempo's environment when the probe runs.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct ProbeTable {
-    /// What is asked for, over HTTP(S); exactly one of `url`, `tcp` and `dns`.
+    /// HTTP(S) URL to request. Exactly one of `url`, `tcp` and `dns` is required.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub url: String,
-    /// `host:port` that must accept a connection.
+    /// `host:port` that must accept a TCP connection.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tcp: Option<String>,
-    /// A name that must resolve.
+    /// DNS name that must resolve.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dns: Option<DnsTable>,
-    /// The status that is right: a code, or a list of codes, ranges and classes like `2xx,301`; 200 when left out.
+    /// Expected status: a code, or a list of codes, ranges and classes like `2xx,301`; default: 200.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<StatusText>,
-    /// The deadline of one request.
+    /// Timeout of one request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<String>,
-    /// The method; GET when left out.
+    /// Request method; default: GET.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
-    /// Headers of the request.
+    /// Request headers.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
-    /// The body of the request.
+    /// Request body.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
-    /// `user:password`; either may be `env:NAME`.
+    /// `user:password` for basic authentication; either may be `env:NAME`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub basic_auth: Option<String>,
-    /// A token for `Authorization: Bearer`.
+    /// Token for `Authorization: Bearer`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bearer: Option<String>,
-    /// How many redirects are followed; 0 when left out.
+    /// Maximum number of redirects to follow; default: 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redirects: Option<u32>,
-    /// A text that the body must hold.
+    /// Text that the body must contain.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body_contains: Option<String>,
-    /// A regular expression that the body must match.
+    /// Regular expression that the body must match.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body_matches: Option<String>,
-    /// What the body must hold as JSON: `{ "data.items[0].name" = "x" }`; `"*"`: it is there.
+    /// Expected values in the JSON body, by path: `{ "data.items[0].name" = "x" }`; `"*"` matches any value.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub json: BTreeMap<String, serde_json::Value>,
-    /// Regular expressions that headers of the answer must match.
+    /// Regular expressions that response headers must match, by header name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub header_matches: BTreeMap<String, String>,
-    /// The longest that a right answer may take.
+    /// Maximum response time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_elapsed: Option<String>,
-    /// For how many days the certificate must still be valid.
+    /// Minimum number of days before the certificate expires.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_certificate_days: Option<u32>,
-    /// Certificates in PEM that are trusted, in place of the machine's.
+    /// PEM file with the CA certificates to trust instead of the system's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<String>,
-    /// Trust any certificate.
+    /// Do not verify the certificate.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub insecure: bool,
 }
 
-/// A status, or a list of them.
+/// A status code, or a list of codes, ranges and classes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged, expecting = "a status like 200, or a text like \"2xx,301\", is expected")]
 pub enum StatusText {
-    /// One.
+    /// A single code.
     Code(u16),
-    /// `2xx,301`.
+    /// A list like `2xx,301`.
     List(String),
 }
 
-/// A name that must resolve.
+/// A DNS name that must resolve.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct DnsTable {
-    /// The name.
+    /// Name to look up.
     pub name: String,
-    /// `A` (when left out), `AAAA`, `CNAME`, `MX`, `NS`, `PTR` or `TXT`.
+    /// Record type: `A` (default), `AAAA`, `CNAME`, `MX`, `NS`, `PTR` or `TXT`.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// What one of the answers must be.
+    /// Value that one of the answers must have.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expect: Option<String>,
-    /// The server that is asked, `host` or `host:port`; the machine's resolver when left out.
+    /// DNS server to query, `host` or `host:port`; default: the system resolver.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
 }
 
-/// A retry policy; what is left out has the default of the step's kind.
+/// A retry policy; omitted fields use the defaults for the kind of step.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct RetryText {
-    /// The wait after the first attempt.
+    /// Wait after the first attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub initial_interval: Option<String>,
-    /// How much longer each wait is than the one before.
+    /// Factor by which each wait exceeds the previous one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backoff_coefficient: Option<f64>,
-    /// The longest wait.
+    /// Maximum wait.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub maximum_interval: Option<String>,
-    /// How many attempts; 0 is no limit.
+    /// Maximum number of attempts; 0 means no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub maximum_attempts: Option<u32>,
-    /// Error types that end it at once.
+    /// Error types that are not retried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub non_retryable: Option<Vec<String>>,
 }
 
-/// What the failure of a step means for its run.
+/// Effect of a step's failure on the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -255,20 +255,20 @@ pub enum OnFailure {
     /// The run fails.
     #[serde(alias = "Fail", alias = "FAIL")]
     Fail,
-    /// The run goes on.
+    /// The run continues with the next step.
     #[serde(alias = "Continue", alias = "CONTINUE")]
     Continue,
 }
 
-/// What becomes of a step when tempo dies in it.
+/// Action to take if tempo dies during a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum OnLost {
-    /// It is tried again.
+    /// The step is retried.
     #[serde(alias = "Retry", alias = "RETRY")]
     Retry,
-    /// It has failed.
+    /// The step fails.
     #[serde(alias = "Fail", alias = "FAIL")]
     Fail,
 }

@@ -1,4 +1,4 @@
-//! Requests taken up by the plan: triggers, and backfills by the rule of each policy. Pure.
+//! Requests in the plan: triggers, and backfills under each overlap policy. Pure.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -9,14 +9,13 @@ use super::policy::OverlapPolicy;
 use super::start::{Origin, Start};
 use crate::spec::{CountedTimes, Spec};
 
-/// How many starts of one backfill are made in one plan, so that a long one does not hold up the ticks.
+/// Maximum number of starts of one backfill per plan, so that a long backfill does not delay ticks.
 const BACKFILL_BATCH: usize = 32;
-/// How many runs of a schedule may be open before a backfill that may start everything at once waits for room: it waits on file, not in the queue of
-/// the workers.
+/// Number of open runs of a schedule at which an `allow-all` backfill waits for room. It waits in the database, not in the workers' queue.
 pub const BACKFILL_OPEN: u16 = 500;
 
 impl Planner {
-    /// Takes up triggers, and what a backfill may take up whatever is going.
+    /// Processes triggers and backfills, except `buffer-all` backfills, which [`Self::feed_backfills`] processes.
     pub(super) fn requests(&mut self, input: &PlanInput<'_>, now: DateTime<Utc>) {
         for request in &input.requests {
             match request.kind {
@@ -41,13 +40,13 @@ impl Planner {
                     let end = end.min(now);
                     let after = done_to.unwrap_or(start - TimeDelta::nanoseconds(1));
                     let progress = match policy {
-                        // Fed afterwards, as room appears.
+                        // Processed afterwards, as room appears in the buffer.
                         OverlapPolicy::BufferAll => continue,
                         OverlapPolicy::AllowAll => {
                             let times = spec.times_after(after).take_while(|t| *t <= end);
                             let room = usize::from(BACKFILL_OPEN).saturating_sub(input.open_runs + self.queue.len());
                             let progress = self.backfill_some(request, times, room.min(BACKFILL_BATCH));
-                            // Without room it is fed when a run closes.
+                            // Without room, it continues when a run closes.
                             self.plan.more |= !progress.finished && room > BACKFILL_BATCH;
                             self.plan.requests.push(progress);
                             continue;
@@ -67,12 +66,7 @@ impl Planner {
         }
     }
 
-    fn backfill_some(
-        &mut self,
-        request: &Request,
-        times: impl Iterator<Item = DateTime<Utc>>,
-        at_most: usize,
-    ) -> RequestProgress {
+    fn backfill_some(&mut self, request: &Request, times: impl Iterator<Item = DateTime<Utc>>, limit: usize) -> RequestProgress {
         let mut progress = RequestProgress {
             key: request.key,
             taken: 0,
@@ -80,8 +74,8 @@ impl Planner {
             finished: false,
         };
         let mut times = times.peekable();
-        for nominal in times.by_ref().take(at_most) {
-            self.queue.push(backfilled(request, nominal));
+        for nominal in times.by_ref().take(limit) {
+            self.queue.push(backfill_start(request, nominal));
             progress.taken += 1;
             progress.done_to = Some(nominal);
         }
@@ -89,16 +83,16 @@ impl Planner {
         progress
     }
 
-    /// The `decided` oldest times are decided like others, and the rest skipped on for `reason`.
+    /// Decides the oldest `limit` times like any other start, and skips the rest for `reason`.
     fn backfill_oldest(
         &mut self,
         request: &Request,
-        (decided, reason): (usize, Reason),
+        (limit, reason): (usize, Reason),
         spec: &Spec,
         (after, end): (DateTime<Utc>, DateTime<Utc>),
     ) -> RequestProgress {
         let times = spec.times_after(after).take_while(|t| *t <= end);
-        let mut progress = self.backfill_some(request, times, decided);
+        let mut progress = self.backfill_some(request, times, limit);
         if let Some(rest) = progress.done_to.and_then(|last| spec.count_between(last, end)) {
             self.refuse_all(request, rest, Outcome::Skipped, reason);
             progress.taken += rest.count;
@@ -108,7 +102,7 @@ impl Planner {
         progress
     }
 
-    /// The newest time is decided like others, and takes the place of the rest.
+    /// Decides the newest time like any other start; it supersedes the rest.
     fn backfill_newest(
         &mut self,
         request: &Request,
@@ -120,7 +114,7 @@ impl Planner {
             if let Some(older) = spec.count_between(after, last - TimeDelta::seconds(1)) {
                 self.refuse_all(request, older, Outcome::Superseded, Reason::NewerOverdue);
             }
-            self.queue.push(backfilled(request, last));
+            self.queue.push(backfill_start(request, last));
         }
         let taken = all.map_or(0, |t| t.count);
         RequestProgress {
@@ -148,7 +142,7 @@ impl Planner {
         });
     }
 
-    /// Backfills under `buffer-all` take up as many times as may wait, and never drop one.
+    /// Processes as many times of `buffer-all` backfills as the buffer has room for. No time is dropped.
     pub(super) fn feed_backfills(&mut self, input: &PlanInput<'_>, now: DateTime<Utc>) {
         for request in &input.requests {
             let RequestKind::Backfill { start, end, done_to } = request.kind else {
@@ -158,33 +152,33 @@ impl Planner {
                 continue;
             }
             let end = end.min(now);
-            let mut all = RequestProgress {
+            let mut progress = RequestProgress {
                 key: request.key,
                 taken: 0,
                 done_to,
                 finished: false,
             };
             loop {
-                // Half of the buffer, as Temporal has it: the schedule's own times need room to wait as well.
+                // Half of the buffer, as in Temporal: the schedule's own times need room, too.
                 let room = (self.max_buffer / 2).saturating_sub(self.queue.len());
-                let after = all.done_to.unwrap_or(start - TimeDelta::nanoseconds(1));
+                let after = progress.done_to.unwrap_or(start - TimeDelta::nanoseconds(1));
                 let spec = request.spec.as_deref().unwrap_or(input.current.spec);
                 let times = spec.times_after(after).take_while(|t| *t <= end);
-                let some = self.backfill_some(request, times, room);
-                all.taken += some.taken;
-                all.done_to = some.done_to.or(all.done_to);
-                all.finished = some.finished;
+                let batch = self.backfill_some(request, times, room);
+                progress.taken += batch.taken;
+                progress.done_to = batch.done_to.or(progress.done_to);
+                progress.finished = batch.finished;
                 self.settle(&input.current);
-                if all.finished || some.taken == 0 {
+                if progress.finished || batch.taken == 0 {
                     break;
                 }
             }
-            self.plan.requests.push(all);
+            self.plan.requests.push(progress);
         }
     }
 }
 
-fn backfilled(request: &Request, nominal: DateTime<Utc>) -> Start {
+fn backfill_start(request: &Request, nominal: DateTime<Utc>) -> Start {
     Start {
         nominal,
         due: nominal,

@@ -1,12 +1,12 @@
-//! What a schedule counts. Pure.
+//! The counters of a schedule. Pure.
 
 use super::not_started::Outcome;
 use super::plan::Plan;
 
-/// The counters that a schedule keeps.
+/// The counters of a schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
-    /// Starts, manual ones included.
+    /// Starts, including manual ones.
     pub actions: u64,
     /// Skipped because of an overlap.
     pub skipped: u64,
@@ -17,14 +17,14 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// Counts what a plan does.
+    /// Adds the outcomes of a plan.
     pub fn count(&mut self, plan: &Plan) {
         self.actions += plan.begin.len() as u64;
-        for refused in &plan.refused {
-            match refused.outcome {
-                Outcome::Skipped => self.skipped += refused.count,
-                Outcome::Missed => self.missed += refused.count,
-                Outcome::Dropped => self.dropped += refused.count,
+        for times in &plan.refused {
+            match times.outcome {
+                Outcome::Skipped => self.skipped += times.count,
+                Outcome::Missed => self.missed += times.count,
+                Outcome::Dropped => self.dropped += times.count,
                 Outcome::Superseded | Outcome::Paused | Outcome::Exhausted => {}
             }
         }

@@ -1,4 +1,4 @@
-//! What became of each time that a schedule names: what is on file, what nobody has decided, and what exclusions removed, as one account. Pure.
+//! The outcome of each nominal time of a schedule: recorded outcomes, pending times and excluded times in one list. Pure.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -7,21 +7,21 @@ use super::pending::{Pending, pending};
 use super::plan_input::PlanInput;
 use crate::spec::{CountedTimes, Spec};
 
-/// How many ranges of excluded times are told apart.
-const MOST_RANGES: usize = 200;
+/// Maximum number of ranges of excluded times that are listed separately.
+const MAX_RANGES: usize = 200;
 
-/// What became of times.
+/// The outcome of a nominal time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimeOutcome {
     /// A run started.
     Started,
-    /// It waits its turn.
+    /// Waiting for its turn in the buffer.
     Buffered,
-    /// It did not start.
+    /// Not started.
     NotStarted(Outcome),
-    /// An exclusion removed it.
+    /// Removed by an exclusion.
     Excluded,
-    /// Nobody has decided yet.
+    /// Not decided yet.
     Pending,
 }
 
@@ -39,20 +39,20 @@ impl TimeOutcome {
     }
 }
 
-/// Times that follow one another and share a fate.
+/// Consecutive times with the same outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimeRange {
     /// The first nominal time.
     pub from: DateTime<Utc>,
-    /// The last.
+    /// The last nominal time.
     pub to: DateTime<Utc>,
-    /// How many there are, at least one.
+    /// Number of times, at least 1.
     pub count: u64,
-    /// What became of them.
+    /// Their outcome.
     pub outcome: TimeOutcome,
-    /// Why, in words.
+    /// The reason, as text.
     pub reason: String,
-    /// The run that started, or that was going: its run id and workflow id.
+    /// The run that started, or the run that was still open: its run id and workflow id.
     pub run: Option<(String, String)>,
 }
 
@@ -69,20 +69,21 @@ impl TimeRange {
     }
 }
 
-/// A spec, and the nominal times that it named: after one instant, and up to another.
+/// A spec and the period in which its nominal times count.
 #[derive(Debug, Clone)]
 pub struct SpecPeriod<'a> {
     /// The spec.
     pub spec: &'a Spec,
-    /// Its times are after this.
+    /// Start of the period, exclusive.
     pub after: DateTime<Utc>,
-    /// Its times are up to this.
+    /// End of the period, inclusive.
     pub until: DateTime<Utc>,
 }
 
-/// Accounts for every nominal time from `from` to `to`, both included, in order.
+/// Lists the outcome of every nominal time from `from` to `to`, both inclusive, in order.
 ///
-/// `decided` is what is on file; `in_words` tells the reason of a time that stands undecided under a past definition, or (none) the current one.
+/// `decided` holds the recorded outcomes. `reason_text` returns the text of a reason under a past definition, given by its index, or the current one
+/// (`None`).
 #[must_use]
 pub fn explain(
     decided: Vec<TimeRange>,
@@ -90,14 +91,14 @@ pub fn explain(
     periods: &[SpecPeriod<'_>],
     (from, to): (DateTime<Utc>, DateTime<Utc>),
     now: DateTime<Utc>,
-    in_words: impl Fn(Option<usize>, Reason) -> String,
+    reason_text: impl Fn(Option<usize>, Reason) -> String,
 ) -> Vec<TimeRange> {
     let mut time_ranges: Vec<TimeRange> = decided.into_iter().filter_map(|a| within(a, periods, (from, to))).collect();
     let current = &input.current;
     for Pending { times, outcome, epoch } in pending(input, now) {
         let (outcome, reason) = match outcome {
-            Some((outcome, reason)) => (TimeOutcome::NotStarted(outcome), in_words(epoch, reason)),
-            None => (TimeOutcome::Pending, "`tempo run` has not taken it up".to_owned()),
+            Some((outcome, reason)) => (TimeOutcome::NotStarted(outcome), reason_text(epoch, reason)),
+            None => (TimeOutcome::Pending, "not yet picked up by `tempo run`".to_owned()),
         };
         time_ranges.extend(within(TimeRange::of(times, outcome, reason), periods, (from, to)));
     }
@@ -107,13 +108,13 @@ pub fn explain(
         .count_due(after, input.floor.max(now), to + current.spec.jitter())
     {
         let (outcome, reason) = match current.remaining {
-            _ if current.paused => (TimeOutcome::Pending, "to come, but the schedule is paused".to_owned()),
+            _ if current.paused => (TimeOutcome::Pending, "upcoming, but the schedule is paused".to_owned()),
             Some(0) => (
                 TimeOutcome::NotStarted(Outcome::Exhausted),
                 Reason::NoActionsLeft.text().to_owned(),
             ),
-            Some(left) => (TimeOutcome::Pending, format!("to come, as long as actions are left: {left}")),
-            None => (TimeOutcome::Pending, "to come".to_owned()),
+            Some(left) => (TimeOutcome::Pending, format!("upcoming, if actions remain ({left} left)")),
+            None => (TimeOutcome::Pending, "upcoming".to_owned()),
         };
         time_ranges.extend(within(TimeRange::of(times, outcome, reason), periods, (from, to)));
     }
@@ -129,10 +130,10 @@ pub fn explain(
     time_ranges
 }
 
-/// What exclusions removed, in ranges; where they take turns with other times too often to be told apart, in one.
+/// The excluded times, in ranges; as a single range if there would be more than [`MAX_RANGES`].
 fn excluded(spec: &Spec, after: DateTime<Utc>, until: DateTime<Utc>) -> Vec<CountedTimes> {
-    let ranges: Vec<CountedTimes> = spec.excluded(after, until).take(MOST_RANGES + 1).collect();
-    let (Some(first), Some(_)) = (ranges.first(), ranges.get(MOST_RANGES)) else {
+    let ranges: Vec<CountedTimes> = spec.excluded(after, until).take(MAX_RANGES + 1).collect();
+    let (Some(first), Some(_)) = (ranges.first(), ranges.get(MAX_RANGES)) else {
         return ranges;
     };
     let count = |spec: &Spec| spec.count_between(first.first - TimeDelta::nanoseconds(1), until);
@@ -144,7 +145,7 @@ fn excluded(spec: &Spec, after: DateTime<Utc>, until: DateTime<Utc>) -> Vec<Coun
     one.into_iter().collect()
 }
 
-/// The part of an account that lies in a window; the whole of it where other times lie between its own.
+/// The part of a range that lies in a window; the whole range if other times lie between its own.
 fn within(time_range: TimeRange, periods: &[SpecPeriod<'_>], (from, to): (DateTime<Utc>, DateTime<Utc>)) -> Option<TimeRange> {
     if time_range.from >= from && time_range.to <= to {
         return Some(time_range);
@@ -153,7 +154,7 @@ fn within(time_range: TimeRange, periods: &[SpecPeriod<'_>], (from, to): (DateTi
         return None;
     }
     let just_before = |at: DateTime<Utc>| at - TimeDelta::nanoseconds(1);
-    // Nearly always all of them are times of one spec, though with jitter not only of its own era; else each spec has its part.
+    // Nearly always one spec names all of them, though with jitter not only in its own period. Otherwise each spec counts its own part.
     let of_one = periods.iter().map(|e| e.spec).find(|spec| {
         let all = spec.count_between(just_before(time_range.from), time_range.to);
         all.is_some_and(|t| (t.first, t.last, t.count) == (time_range.from, time_range.to, time_range.count))
@@ -187,7 +188,7 @@ mod tests {
     use crate::zoneinfo::ZoneInfo;
 
     #[test]
-    fn an_account_is_cut_to_the_window_both_ends_included() {
+    fn cuts_a_range_to_the_window_including_both_ends() {
         let written = SpecText {
             interval: vec!["10s".to_owned()],
             ..SpecText::default()
@@ -216,8 +217,8 @@ mod tests {
             (0, 99, Some((10, 50, 5))),
         ] {
             let part = within(time_range.clone(), &periods, (at(from), at(to)));
-            let told = part.map(|a| ((a.from - at(0)).num_seconds(), (a.to - at(0)).num_seconds(), a.count));
-            assert_eq!(told, want, "{from} to {to}");
+            let got = part.map(|a| ((a.from - at(0)).num_seconds(), (a.to - at(0)).num_seconds(), a.count));
+            assert_eq!(got, want, "{from} to {to}");
         }
     }
 }

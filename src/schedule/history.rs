@@ -1,4 +1,4 @@
-//! What happens to a schedule in a simulated world: how runs go, what people do meanwhile, and what comes of it. Pure.
+//! The vocabulary of a simulation: scripted runs, inputs and events. Pure.
 
 use std::rc::Rc;
 
@@ -11,73 +11,73 @@ use crate::run::Stop;
 use crate::run::outcome::Status;
 use crate::spec::Spec;
 
-/// How a run would go.
+/// The scripted course of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RunScript {
-    /// When it closes, left alone.
+    /// When it closes if it is not stopped.
     pub ends_at: DateTime<Utc>,
-    /// What it closes as.
+    /// The status that it closes with.
     pub status: Status,
-    /// How long after a cancel it closes.
+    /// Time from a cancel to the close.
     pub on_cancel: TimeDelta,
-    /// How long after being killed it closes.
+    /// Time from a terminate to the close.
     pub on_terminate: TimeDelta,
 }
 
-/// What people do meanwhile.
+/// An input to a simulation.
 #[derive(Debug, Clone)]
 pub enum Input {
     /// Pause, with a note.
     Pause(String),
     /// Unpause, with a note.
     Unpause(String),
-    /// Start now.
+    /// Start a run now.
     Trigger(Option<OverlapPolicy>),
     /// Start the times of a range, both ends inclusive.
     Backfill(DateTime<Utc>, DateTime<Utc>, Option<OverlapPolicy>),
-    /// Another spec, policies and base id.
+    /// Change the spec, policies and base of the workflow ids.
     Update(Rc<Spec>, Policies, String),
-    /// Nothing; look again.
+    /// Change nothing; decide again.
     Refresh,
-    /// Kill the server: the steps that are going are cut off.
+    /// Kill the server; running steps are interrupted.
     Down,
-    /// Start it again: runs go on with the step that was cut off, from its beginning.
+    /// Start the server again; runs resume at the interrupted step, from its beginning.
     Up,
 }
 
-/// Something that happened.
+/// An event of a simulation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HistoryEvent {
-    /// When.
+    /// When it happened.
     pub at: DateTime<Utc>,
-    /// The time that identifies it; of several, the first.
+    /// The nominal time of the start; of a range, the first.
     pub nominal: DateTime<Utc>,
-    /// The workflow id of the run, or what it would have been.
+    /// The workflow id of the run, also if it did not start.
     pub workflow_id: String,
-    /// What.
+    /// What happened.
     pub what: What,
 }
 
-/// What can happen to a time, and to the run that it starts.
+/// What happened to a nominal time or to its run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
-    /// It came to nothing, and so did those that follow it and share its fate.
+    /// The time, and consecutive ones with the same outcome, did not start.
     NotStarted {
-        /// The last of them.
+        /// The last nominal time.
         to: DateTime<Utc>,
-        /// How many there are.
+        /// Number of times.
         count: u64,
-        /// What became of them.
+        /// Their outcome.
         outcome: Outcome,
-        /// Why.
+        /// The reason.
         reason: Reason,
     },
-    /// It waits its turn.
+    /// The start waits for its turn in the buffer.
     Buffered,
-    /// It started.
+    /// The run started.
     Start,
-    /// It closed.
+    /// The run closed.
     Close(Status),
-    /// It was asked to stop.
+    /// The run was asked to stop.
     Stop(Stop),
 }

@@ -1,6 +1,6 @@
-//! WHAT THEN: the schedule itself, and what becomes of each time it names. Pure: no clock, no database, no printing.
+//! Schedules and their policies: what happens to each time. Pure: no clock, no database, no printing.
 //!
-//! [`plan::plan`] is the one decision; [`simulate`] folds it over a span, and is what the engine is held against.
+//! [`plan::plan`] makes every decision; [`simulate`] applies it over a period, and the engine is tested against it.
 
 pub mod backfill;
 pub mod counters;
@@ -27,32 +27,32 @@ use crate::spec::text;
 
 pub use policy::OverlapPolicy;
 
-/// How many starts may wait their turn (the one that begins at once is not counted).
+/// Maximum number of buffered starts of a schedule; a start that begins at once does not count.
 pub const MAX_BUFFER: usize = 1000;
-/// How late a due time may still be taken up, unless told otherwise.
+/// Default catch-up window.
 pub const DEFAULT_CATCHUP: Duration = Duration::from_mins(10);
-/// The shortest catch-up window: below it, an ordinary restart would lose times.
-const LEAST_CATCHUP: Duration = Duration::from_secs(10);
+/// Minimum catch-up window: with a shorter one, an ordinary restart would miss times.
+const MIN_CATCHUP: Duration = Duration::from_secs(10);
 
-/// What a schedule is, as people wrote it: when, what, and by which policies.
+/// The definition of a schedule, as users write it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Definition {
-    /// When.
+    /// The spec: when it fires.
     pub spec: SpecText,
-    /// What.
+    /// The action: what it starts.
     pub action: Action,
-    /// By which rules.
+    /// The policies: what happens to each time.
     pub policies: Policies,
 }
 
-/// The rules that a schedule decides by.
+/// The policies of a schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Policies {
-    /// What happens when a run is still going.
+    /// What happens to a start while a run is still open.
     pub overlap: OverlapPolicy,
-    /// How late a due time may still be taken up, in milliseconds.
+    /// Catch-up window in milliseconds: how late a due time may still start.
     pub catchup_window_ms: u64,
     /// Whether a failed run pauses the schedule.
     pub pause_on_failure: bool,
@@ -69,48 +69,48 @@ impl Default for Policies {
 }
 
 impl Policies {
-    /// Reads a catch-up window.
+    /// Parses a catch-up window; returns milliseconds.
     ///
     /// # Errors
-    /// `Usage` when it is no duration, or under 10 s.
+    /// `Usage` if it is not a duration, or is under 10 s.
     pub fn catchup_of(written: &str) -> Result<u64, Error> {
         let window = text::duration(written)?;
-        if window < LEAST_CATCHUP {
+        if window < MIN_CATCHUP {
             return Err(
                 Error::new(Kind::Usage, format_args!("the catch-up window `{written}` is under 10s"))
-                    .hint("Times due while tempo restarts would be lost; `10m` is the default."),
+                    .hint("Times due during a restart would be missed. The default is `10m`."),
             );
         }
         Ok(u64::try_from(window.as_millis()).unwrap_or(u64::MAX))
     }
 }
 
-/// How many scheduled starts are left.
+/// Number of scheduled starts left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Remaining {
-    /// As many as there are times.
+    /// No limit.
     Unlimited,
-    /// So many.
+    /// At most this many.
     Only(u64),
 }
 
 impl Remaining {
-    /// Reads a number, or `unlimited`.
+    /// Parses a number, or `unlimited`.
     ///
     /// # Errors
-    /// `Usage` when it is neither.
+    /// `Usage` if it is neither.
     pub fn parse(written: &str) -> Result<Self, Error> {
         if written.eq_ignore_ascii_case("unlimited") {
             return Ok(Self::Unlimited);
         }
         written.parse().map(Self::Only).map_err(|_| {
             Error::new(Kind::Usage, format_args!("`{written}` is not a number of actions"))
-                .hint("Write a number, or `unlimited`.")
+                .hint("Expected a number or `unlimited`.")
         })
     }
 
-    /// The number, where there is one.
+    /// The number, if there is a limit.
     #[must_use]
     pub fn limit(self) -> Option<u64> {
         match self {
@@ -120,30 +120,30 @@ impl Remaining {
     }
 }
 
-/// What a definition on paper says of the state; what it leaves out is left to people and runs.
+/// The state that a definition file declares; omitted fields are left to users and runs.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Declared {
-    /// What people should know of it.
+    /// Note about the schedule.
     pub note: Option<String>,
-    /// Whether it starts nothing by itself.
+    /// Whether it is paused.
     pub paused: Option<bool>,
-    /// How many scheduled starts there are, or that there is no limit.
+    /// Number of scheduled starts, or no limit.
     pub remaining_actions: Option<Remaining>,
 }
 
 impl Declared {
-    /// The state that it makes of one, where the same paper said `before` last time: what it no longer says is undone.
+    /// The state that results from applying this to `state`. `before` is the previous declaration by the same file; fields no longer declared are reset.
     #[must_use]
     pub fn over(&self, state: &State, before: Option<&Self>) -> State {
-        let unsaid = Self::default();
-        let before = before.unwrap_or(&unsaid);
-        // Why it is paused stays on record as long as it is.
-        let says_why = state.paused && self.paused != Some(true) && self.note == before.note;
+        let nothing = Self::default();
+        let before = before.unwrap_or(&nothing);
+        // The note that says why the schedule is paused is kept while it is paused.
+        let keep_note = state.paused && self.paused != Some(true) && self.note == before.note;
         let note = self.note.clone().or_else(|| before.note.as_ref().map(|_| String::new()));
-        let note = note.filter(|_| !says_why);
+        let note = note.filter(|_| !keep_note);
         let paused = self.paused.or_else(|| before.paused.map(|_| false));
-        // Counted down since it was said: only another number begins anew.
+        // The declared number has been counted down since; only a different number resets it.
         let remaining = if self.remaining_actions == before.remaining_actions {
             None
         } else {
@@ -157,13 +157,13 @@ impl Declared {
     }
 }
 
-/// The state that people and runs change while the definition stays.
+/// The state of a schedule, which users and runs change independently of the definition.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct State {
-    /// What people say of it, replaced by each note given.
+    /// Note about the schedule, replaced by each new one.
     pub note: String,
-    /// Whether it starts nothing by itself.
+    /// Whether it is paused.
     pub paused: bool,
-    /// How many scheduled starts are left; absent: no limit.
+    /// Number of scheduled starts left; `None` means no limit.
     pub remaining_actions: Option<u64>,
 }

@@ -1,4 +1,4 @@
-//! Times that do not start: what became of them, and why. Pure.
+//! Times that do not start: the outcome and the reason. Pure.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use super::start::{Origin, Start};
 use crate::spec::text::duration_text;
 
-/// What became of a time that did not start.
+/// The outcome of a time that did not start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// A run was still going, or a newer time was due too; counted.
+    /// A run was still open, or a newer time was also due; counted.
     Skipped,
-    /// It was later than the catch-up window; counted.
+    /// Later than the catch-up window; counted.
     Missed,
     /// The buffer was full; counted.
     Dropped,
-    /// A newer start took its place.
+    /// Replaced by a newer start.
     Superseded,
     /// The schedule was paused.
     Paused,
@@ -35,13 +35,13 @@ impl Outcome {
         Self::Exhausted,
     ];
 
-    /// The outcome that is called so.
+    /// The outcome with this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|o| o.name() == name)
     }
 
-    /// The name, as in the file and in JSON.
+    /// The name, as in the database and in JSON.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -55,9 +55,9 @@ impl Outcome {
     }
 }
 
-/// Why a time did not start.
+/// The reason why a time did not start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the texts say it")]
+#[expect(missing_docs, reason = "`text` describes them")]
 pub enum Reason {
     StillRunning,
     StillWaiting,
@@ -70,14 +70,14 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// The reason in words.
+    /// The reason as text.
     #[must_use]
     pub fn text(self) -> &'static str {
         match self {
             Self::StillRunning => "the previous run was still running",
             Self::StillWaiting => "the previous run was still waiting for a worker",
             Self::NewerOverdue => "a newer time was due as well",
-            Self::OneWaitsAlready => "one start waited already",
+            Self::OneWaitsAlready => "one start was already buffered",
             Self::BufferFull => "the buffer was full",
             Self::BeyondCatchupWindow => "later than the catch-up window",
             Self::SchedulePaused => "the schedule was paused",
@@ -85,22 +85,22 @@ impl Reason {
         }
     }
 
-    /// The reason in words, with what it was decided by.
+    /// The reason as text, with the details that apply.
     #[must_use]
-    pub fn text_with(self, by: &Circumstances<'_>) -> String {
+    pub fn text_with(self, details: &Circumstances<'_>) -> String {
         match self {
             Self::BeyondCatchupWindow => {
-                let window = duration_text(Duration::from_millis(by.catchup_window_ms));
+                let window = duration_text(Duration::from_millis(details.catchup_window_ms));
                 format!("{} of {window}", self.text())
             }
             Self::SchedulePaused => {
-                let since = by.paused_since.map_or_else(String::new, |at| {
+                let since = details.paused_since.map_or_else(String::new, |at| {
                     format!(" since {}", at.to_rfc3339_opts(SecondsFormat::Secs, true))
                 });
-                let note = if by.note.is_empty() {
+                let note = if details.note.is_empty() {
                     String::new()
                 } else {
-                    format!(": {}", by.note)
+                    format!(": {}", details.note)
                 };
                 format!("{}{since}{note}", self.text())
             }
@@ -114,33 +114,33 @@ impl Reason {
     }
 }
 
-/// What a refusal was decided by.
+/// Details for the text of a reason.
 #[derive(Debug, Clone, Copy)]
 pub struct Circumstances<'a> {
-    /// How late a due time may still be taken up.
+    /// The catch-up window in milliseconds.
     pub catchup_window_ms: u64,
-    /// Since when the schedule is paused.
+    /// When the schedule was paused, if known.
     pub paused_since: Option<DateTime<Utc>>,
-    /// What people say of the schedule.
+    /// The note of the schedule.
     pub note: &'a str,
 }
 
-/// Neighbouring times that share a fate.
+/// Consecutive times with the same outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotStarted {
     /// The first nominal time.
     pub from: DateTime<Utc>,
     /// The last nominal time.
     pub to: DateTime<Utc>,
-    /// How many there are.
+    /// Number of times.
     pub count: u64,
-    /// What became of them.
+    /// Their outcome.
     pub outcome: Outcome,
-    /// Why.
+    /// The reason.
     pub reason: Reason,
-    /// Where they came from.
+    /// The origin of the starts.
     pub origin: Origin,
-    /// The index of the past definition they were decided by; absent: the current one.
+    /// Index of the past definition they were decided under; `None` for the current one.
     pub epoch: Option<usize>,
 }
 

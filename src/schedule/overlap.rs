@@ -1,48 +1,48 @@
-//! What becomes of starts when a run is still going: the six overlap policies. Pure.
+//! The six overlap policies applied: what happens to starts while a run is open. Pure.
 
 use super::not_started::{NotStarted, Outcome, Reason};
 use super::policy::OverlapPolicy;
 use super::start::{Origin, Start};
 
-/// A run of the schedule that is open.
+/// An open run of the schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Running {
     /// The key of the run.
     pub run: i64,
-    /// Whether a worker has begun with it.
+    /// Whether a worker has picked it up.
     pub begun: bool,
-    /// Whether it has been asked to stop already.
+    /// The stop that has been requested, if any.
     pub stopping: Option<crate::run::Stop>,
 }
 
-/// What a schedule is decided by at one moment.
+/// The rules for one decision.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {
-    /// The schedule's own policy.
+    /// The overlap policy of the schedule.
     pub overlap: OverlapPolicy,
     /// Whether scheduled starts wait.
     pub paused: bool,
-    /// How many may wait.
+    /// Maximum number of buffered starts.
     pub max_buffer: usize,
 }
 
-/// What became of a queue of starts.
+/// The decision on a queue of starts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OverlapDecision {
-    /// They begin now, in this order.
+    /// Starts that begin now, in order.
     pub start: Vec<Start>,
-    /// They wait, in this order.
+    /// Starts that are buffered, in order.
     pub wait: Vec<Start>,
-    /// They do not happen.
+    /// Starts that do not happen.
     pub refused: Vec<NotStarted>,
-    /// The runs going are cancelled.
+    /// Whether the open runs are canceled.
     pub cancel: bool,
-    /// The runs going are killed.
+    /// Whether the open runs are killed.
     pub terminate: bool,
 }
 
-/// Decides a queue, oldest first, against the runs that are going and the starts that are `held`: they wait on, in front of what comes.
-/// `remaining` scheduled starts are left, and fewer afterwards.
+/// Decides a queue, oldest first, against the open runs and the `held` starts, which stay buffered ahead of the queue. `remaining` is the number of
+/// scheduled starts left, which this reduces.
 pub fn settle(
     held: Vec<Start>,
     queue: Vec<Start>,
@@ -51,39 +51,39 @@ pub fn settle(
     remaining: &mut Option<u64>,
 ) -> OverlapDecision {
     let mut busy = !running.is_empty() || !held.is_empty();
-    let mut settled = OverlapDecision {
+    let mut decision = OverlapDecision {
         wait: held,
         ..OverlapDecision::default()
     };
-    // Nobody should look for a slow command where there are too few workers.
-    let still = if !running.is_empty() && running.iter().all(|run| !run.begun) {
+    // If no open run has a worker yet, the cause is a lack of workers, not a slow command.
+    let blocked_by = if !running.is_empty() && running.iter().all(|run| !run.begun) {
         Reason::StillWaiting
     } else {
         Reason::StillRunning
     };
-    // The one start that found nothing going; a newer one may still take its place.
+    // The start that found no run open; a newer one may still replace it.
     let mut chosen: Option<(usize, Start)> = None;
     for (order, start) in queue.into_iter().enumerate() {
         let policy = start.overlap.unwrap_or(rules.overlap);
         if start.origin == Origin::Scheduled {
             if rules.paused {
-                settled.wait.push(start);
+                decision.wait.push(start);
                 continue;
             }
-            let taken = settled
+            let started = decision
                 .start
                 .iter()
                 .chain(chosen.iter().map(|(_, s)| s))
                 .filter(|s| s.origin == Origin::Scheduled)
                 .count();
             let replaces = chosen.as_ref().is_some_and(|(_, c)| gives_way(c, &start, policy));
-            if remaining.is_some_and(|left| left <= taken as u64) && !replaces {
-                settled.refuse(&start, Outcome::Exhausted, Reason::NoActionsLeft);
+            if remaining.is_some_and(|left| left <= started as u64) && !replaces {
+                decision.refuse(&start, Outcome::Exhausted, Reason::NoActionsLeft);
                 continue;
             }
         }
         if policy == OverlapPolicy::AllowAll {
-            settled.start.push(start);
+            decision.start.push(start);
             busy = true;
             continue;
         }
@@ -97,54 +97,54 @@ pub fn settle(
             } else {
                 (Outcome::Superseded, Reason::NewerOverdue)
             };
-            settled.refuse(&older, outcome, reason);
+            decision.refuse(&older, outcome, reason);
             chosen = Some((order, start));
             continue;
         }
         match policy {
             OverlapPolicy::AllowAll => {}
-            OverlapPolicy::Skip => settled.refuse(&start, Outcome::Skipped, still),
-            OverlapPolicy::BufferOne if !settled.wait.is_empty() => {
-                settled.refuse(&start, Outcome::Skipped, Reason::OneWaitsAlready);
+            OverlapPolicy::Skip => decision.refuse(&start, Outcome::Skipped, blocked_by),
+            OverlapPolicy::BufferOne if !decision.wait.is_empty() => {
+                decision.refuse(&start, Outcome::Skipped, Reason::OneWaitsAlready);
             }
-            OverlapPolicy::BufferAll if settled.wait.len() >= rules.max_buffer => {
-                settled.refuse(&start, Outcome::Dropped, Reason::BufferFull);
+            OverlapPolicy::BufferAll if decision.wait.len() >= rules.max_buffer => {
+                decision.refuse(&start, Outcome::Dropped, Reason::BufferFull);
             }
-            OverlapPolicy::BufferOne | OverlapPolicy::BufferAll => settled.wait.push(start),
+            OverlapPolicy::BufferOne | OverlapPolicy::BufferAll => decision.wait.push(start),
             OverlapPolicy::CancelOther | OverlapPolicy::TerminateOther => {
-                settled.cancel |= policy == OverlapPolicy::CancelOther;
-                settled.terminate |= policy == OverlapPolicy::TerminateOther;
-                let (superseded, stay) = std::mem::take(&mut settled.wait)
+                decision.cancel |= policy == OverlapPolicy::CancelOther;
+                decision.terminate |= policy == OverlapPolicy::TerminateOther;
+                let (superseded, stay) = std::mem::take(&mut decision.wait)
                     .into_iter()
                     .partition(|w: &Start| w.overlap.unwrap_or(rules.overlap).replaces_the_running());
-                settled.wait = stay;
+                decision.wait = stay;
                 for older in superseded {
-                    settled.refuse(&older, Outcome::Superseded, Reason::NewerOverdue);
+                    decision.refuse(&older, Outcome::Superseded, Reason::NewerOverdue);
                 }
-                settled.wait.push(start);
+                decision.wait.push(start);
             }
         }
     }
     if let Some((order, start)) = chosen {
-        settled.start.insert(order.min(settled.start.len()), start);
+        decision.start.insert(order.min(decision.start.len()), start);
     }
     if let Some(left) = remaining {
-        let taken = settled.start.iter().filter(|s| s.origin == Origin::Scheduled).count() as u64;
-        *left = left.saturating_sub(taken);
+        let started = decision.start.iter().filter(|s| s.origin == Origin::Scheduled).count() as u64;
+        *left = left.saturating_sub(started);
         if *left == 0 {
-            let (over, stay) = std::mem::take(&mut settled.wait)
+            let (exhausted, stay) = std::mem::take(&mut decision.wait)
                 .into_iter()
                 .partition(|s: &Start| s.origin == Origin::Scheduled);
-            settled.wait = stay;
-            for start in over {
-                settled.refuse(&start, Outcome::Exhausted, Reason::NoActionsLeft);
+            decision.wait = stay;
+            for start in exhausted {
+                decision.refuse(&start, Outcome::Exhausted, Reason::NoActionsLeft);
             }
         }
     }
-    settled
+    decision
 }
 
-/// Whether a start that was about to begin makes way for a newer one of the same queue.
+/// Whether a start that was about to begin gives way to a newer one in the same queue.
 fn gives_way(chosen: &Start, newer: &Start, policy: OverlapPolicy) -> bool {
     match policy {
         OverlapPolicy::CancelOther | OverlapPolicy::TerminateOther => true,
@@ -177,9 +177,9 @@ mod tests {
     }
 
     #[test]
-    fn each_policy_decides_five_overdue_starts_by_its_rule() {
+    fn each_policy_decides_five_overdue_starts() {
         use OverlapPolicy as P;
-        // policy, running: how many start, wait, are refused; the first that starts.
+        // Policy and number of open runs; number of starts that begin, wait and do not start; the first that begins.
         for (policy, running, want, first) in [
             (P::Skip, 0, (1, 0, 4), Some(5)),
             (P::Skip, 1, (0, 0, 5), None),
@@ -192,7 +192,7 @@ mod tests {
             (P::TerminateOther, 1, (0, 1, 4), None),
             (P::AllowAll, 1, (5, 0, 0), Some(1)),
         ] {
-            let going = vec![
+            let open = vec![
                 Running {
                     run: 1,
                     begun: true,
@@ -205,7 +205,7 @@ mod tests {
                 paused: false,
                 max_buffer: 1000,
             };
-            let s = settle(Vec::new(), (1..=5).map(start).collect(), &going, rules, &mut None);
+            let s = settle(Vec::new(), (1..=5).map(start).collect(), &open, rules, &mut None);
             assert_eq!(
                 (s.start.len(), s.wait.len(), s.refused.len()),
                 want,
@@ -221,7 +221,7 @@ mod tests {
         }
     }
 
-    /// A start of a trigger with a policy of its own.
+    /// A triggered start with its own policy.
     fn manual(s: i64, overlap: OverlapPolicy) -> Start {
         Start {
             origin: Origin::Trigger(s),
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn starts_begin_in_order_and_a_newer_one_takes_the_place_only_of_its_like() {
+    fn starts_begin_in_order_and_give_way_only_to_starts_of_the_same_origin() {
         use OverlapPolicy as P;
         let rules = |overlap| Rules {
             overlap,
@@ -244,12 +244,12 @@ mod tests {
             seconds(&settle(Vec::new(), queue, &[], rules(P::Skip), &mut None).start),
             [1, 2, 3]
         );
-        // A manual start is not skipped for a newer time of the spec, nor a time of the spec for a manual start.
+        // A manual start is not skipped for a newer scheduled one, nor the other way round.
         for queue in [vec![manual(1, P::Skip), start(2)], vec![start(1), manual(2, P::Skip)]] {
             let s = settle(Vec::new(), queue, &[], rules(P::Skip), &mut None);
             assert_eq!((seconds(&s.start), s.refused[0].reason), (vec![1], Reason::StillRunning));
         }
-        // The newest of several overdue is the one action that is left.
+        // The newest of several overdue starts uses the last remaining action.
         let mut left = Some(1);
         let s = settle(Vec::new(), vec![start(1), start(2)], &[], rules(P::Skip), &mut left);
         assert_eq!(
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_stands_in_the_way_as_a_run_does() {
+    fn held_starts_block_new_ones_as_open_runs_do() {
         for (overlap, begun, waiting) in [
             (OverlapPolicy::Skip, 0, 1),
             (OverlapPolicy::BufferOne, 0, 1),
@@ -278,8 +278,8 @@ mod tests {
     }
 
     #[test]
-    fn the_buffer_drops_what_is_over_its_limit() {
-        let going = [Running {
+    fn drops_starts_beyond_the_buffer_limit() {
+        let open = [Running {
             run: 1,
             begun: true,
             stopping: None,
@@ -289,7 +289,7 @@ mod tests {
             paused: false,
             max_buffer: 2,
         };
-        let s = settle(Vec::new(), (1..=5).map(start).collect(), &going, rules, &mut None);
+        let s = settle(Vec::new(), (1..=5).map(start).collect(), &open, rules, &mut None);
         assert_eq!((s.wait.len(), s.refused.len()), (2, 3));
         assert!(s.refused.iter().all(|r| r.outcome == Outcome::Dropped));
     }

@@ -1,8 +1,8 @@
-//! Pausing by itself: the note that says which run failed. Pure.
+//! Automatic pauses: the note that names the failed run. Pure.
 
 use crate::run::outcome::Status;
 
-/// The note that a failed run leaves on the schedule that it pauses; none where the ending is no failure.
+/// The note for a schedule that is paused because a run failed; `None` if the status is not a failure.
 #[must_use]
 pub fn failure_note(workflow_id: &str, status: Status) -> Option<String> {
     match status {

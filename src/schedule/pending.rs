@@ -1,4 +1,4 @@
-//! What no plan has decided: whether there is any, what it is, and what comes next. Pure.
+//! Pending times, which no plan has decided yet, and the due times that come next. Pure.
 
 use chrono::{DateTime, Utc};
 
@@ -6,8 +6,8 @@ use super::not_started::{Outcome, Reason};
 use super::plan_input::{Epoch, PlanInput};
 use crate::spec::{CountedTimes, Spec};
 
-/// Whether times up to `now` are undecided, or a change of the spec `old` to `new` at `now` would leave any without a decision: the old
-/// definition must be kept beside them.
+/// Whether times are pending at the end of `old`, or a change to the spec `new` at that moment would leave any without a decision. If so, the old
+/// definition must be kept until they are decided.
 #[must_use]
 pub fn leaves_pending(old: &Epoch<'_>, new: &Spec, cursor: DateTime<Utc>, next_due: Option<DateTime<Utc>>) -> bool {
     let now = old.until;
@@ -15,7 +15,7 @@ pub fn leaves_pending(old: &Epoch<'_>, new: &Spec, cursor: DateTime<Utc>, next_d
     old.paused || exhausted || next_due.is_some_and(|due| due <= now) || passed_over(old.spec, new, cursor, now).next().is_some()
 }
 
-/// Nominal times that a change passes over: pending under the old spec, named by the new one too, and due by it before the change.
+/// Nominal times that a change of the spec passes over: pending under the old spec, but under the new one due before the change.
 pub(super) fn passed_over(
     old: &Spec,
     new: &Spec,
@@ -30,18 +30,18 @@ pub(super) fn passed_over(
     pending.filter(move |nominal| new.names(*nominal) && new.due(*nominal) <= change)
 }
 
-/// Times that are due and that no plan has decided.
+/// Due times that no plan has decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pending {
     /// The times.
     pub times: CountedTimes,
-    /// What becomes of them, where that is certain.
+    /// Their outcome, if it is certain.
     pub outcome: Option<(Outcome, Reason)>,
-    /// The index of the past definition they belong to; absent: the current one.
+    /// Index of the past definition they belong to; `None` for the current one.
     pub epoch: Option<usize>,
 }
 
-/// The due times up to `now` that wait to be decided, or are left alone for good, in order.
+/// The due times up to `now` that are still to be decided, or that never start because the schedule is paused or exhausted, in order.
 #[must_use]
 pub fn pending(input: &PlanInput<'_>, now: DateTime<Utc>) -> Vec<Pending> {
     let (mut cursor, mut floor) = (input.cursor, input.floor);
@@ -73,13 +73,13 @@ pub fn pending(input: &PlanInput<'_>, now: DateTime<Utc>) -> Vec<Pending> {
 
 /// The due times after `floor` of the nominal times after `cursor`, in order.
 pub fn coming(spec: &Spec, cursor: DateTime<Utc>, floor: DateTime<Utc>) -> impl Iterator<Item = DateTime<Utc>> + '_ {
-    // A delay is shorter than the jitter, so what is nominal before `floor - jitter` is due before the floor.
+    // Delays are shorter than the jitter, so nominal times before `floor - jitter` are due before the floor.
     spec.times_after(cursor.max(floor - spec.jitter()))
         .map(|nominal| spec.due(nominal))
         .filter(move |due| *due > floor)
 }
 
-/// What becomes of every time of a schedule that is paused or exhausted.
+/// The outcome of every time of a schedule that is paused or exhausted; `None` if it is neither.
 pub(super) fn standing(paused: bool, remaining: Option<u64>) -> Option<(Outcome, Reason)> {
     if paused {
         Some((Outcome::Paused, Reason::SchedulePaused))
@@ -98,7 +98,7 @@ mod tests {
     use crate::zoneinfo::ZoneInfo;
 
     #[test]
-    fn each_definition_has_what_is_due_in_its_own_time() {
+    fn due_times_belong_to_the_definition_in_force() {
         let every = |interval: &str| {
             let written = SpecText {
                 interval: vec![interval.to_owned()],
@@ -126,11 +126,11 @@ mod tests {
             requests: Vec::new(),
             max_buffer: MAX_BUFFER,
         };
-        let told: Vec<_> = pending(&input, at(52))
+        let got: Vec<_> = pending(&input, at(52))
             .into_iter()
             .map(|u| (u.times.first, u.times.last, u.times.count, u.outcome.map(|f| f.0), u.epoch))
             .collect();
         let paused = Some(Outcome::Paused);
-        assert_eq!(told, [(at(20), at(30), 2, None, Some(0)), (at(40), at(50), 3, paused, None)]);
+        assert_eq!(got, [(at(20), at(30), 2, None, Some(0)), (at(40), at(50), 3, paused, None)]);
     }
 }

@@ -1,4 +1,4 @@
-//! The plan: which nominal times start, wait, are skipped or missed, and why; what is stopped; where the cursor moves. Pure.
+//! The plan: which nominal times start, wait, or do not start, and why; which runs are stopped; where the cursor moves. Pure.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -9,43 +9,43 @@ use super::plan_input::{Epoch, PlanInput, RequestProgress};
 use super::start::{Origin, Start};
 use crate::spec::CountedTimes;
 
-/// A start that begins, and by which definition.
+/// A start that begins, and the definition it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Begin {
     /// The start.
     pub start: Start,
-    /// The index of the past definition it belongs to; absent: the current one.
+    /// Index of the past definition it belongs to; `None` for the current one.
     pub epoch: Option<usize>,
 }
 
-/// The decision.
+/// A plan for a schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// Runs to begin, in order.
     pub begin: Vec<Begin>,
-    /// Starts that wait afterwards, in order.
+    /// Starts that are buffered afterwards, in order.
     pub waiting: Vec<Start>,
-    /// Times that do not start, folded.
+    /// Times that do not start, in ranges.
     pub refused: Vec<NotStarted>,
-    /// Whether the runs that are going are cancelled.
+    /// Whether the open runs are canceled.
     pub cancel: bool,
-    /// Whether the runs that are going are killed.
+    /// Whether the open runs are killed.
     pub terminate: bool,
     /// The new cursor.
     pub cursor: DateTime<Utc>,
     /// The new floor.
     pub floor: DateTime<Utc>,
-    /// Scheduled starts left.
+    /// Scheduled starts left; `None` means no limit.
     pub remaining: Option<u64>,
-    /// The next due time, if one comes by itself.
+    /// The next scheduled due time, if any.
     pub next_due: Option<DateTime<Utc>>,
-    /// How far the requests have got.
+    /// The progress of the requests.
     pub requests: Vec<RequestProgress>,
-    /// Whether there is more to be decided at once.
+    /// Whether another plan is needed at once.
     pub more: bool,
 }
 
-/// Decides everything that is undecided at `now`.
+/// Decides everything that is pending at `now`.
 #[must_use]
 pub fn plan(input: &PlanInput<'_>, now: DateTime<Utc>) -> Plan {
     let mut planner = Planner {
@@ -75,17 +75,17 @@ pub fn plan(input: &PlanInput<'_>, now: DateTime<Utc>) -> Plan {
     for (index, epoch) in input.past.iter().enumerate() {
         planner.index = Some(index);
         planner.enter(epoch, index.checked_sub(1).map(|before| &input.past[before]), now);
-        planner.take_up(epoch, epoch.until.min(now), now);
+        planner.process_due_times(epoch, epoch.until.min(now), now);
         planner.settle(epoch);
         planner.floor = planner.floor.max(epoch.until.min(now));
     }
     let current = &input.current;
-    // What waits is decided by what is in force now; under an earlier definition it stood in the way of what came then.
+    // Buffered starts are decided under the current definition; under earlier ones they only blocked later starts.
     planner.queue = std::mem::take(&mut planner.held);
     planner.index = None;
     planner.enter(current, input.past.last(), now);
     if !current.paused && planner.remaining != Some(0) {
-        planner.take_up(current, current.until.min(now), now);
+        planner.process_due_times(current, current.until.min(now), now);
     }
     planner.requests(input, now);
     planner.settle(current);
@@ -93,38 +93,38 @@ pub fn plan(input: &PlanInput<'_>, now: DateTime<Utc>) -> Plan {
     planner.finish(current)
 }
 
-/// Too late to be taken up.
+/// The outcome of a time beyond the catch-up window.
 const MISSED: (Outcome, Reason) = (Outcome::Missed, Reason::BeyondCatchupWindow);
 
-/// What becomes of due times that do not come to a start.
+/// The outcomes of due times that do not lead to a start.
 #[derive(Clone, Copy)]
 struct Defaults {
-    /// All of them share it.
+    /// The outcome of all of them, if the schedule is paused or exhausted.
     all: Option<(Outcome, Reason)>,
-    /// Those due earlier are missed.
+    /// Times due before this are missed.
     oldest: Option<DateTime<Utc>>,
 }
 
 pub(super) struct Planner {
-    /// Starts that wait while an earlier definition is looked at.
+    /// Buffered starts, while past definitions are processed.
     held: Vec<Start>,
     pub(super) queue: Vec<Start>,
     running: Vec<Running>,
-    /// The past definition that is looked at; absent: the current one.
+    /// Index of the past definition being processed; `None` for the current one.
     index: Option<usize>,
     cursor: DateTime<Utc>,
     floor: DateTime<Utc>,
-    /// Scheduled starts left under the definition that is looked at.
+    /// Scheduled starts left under the definition being processed.
     remaining: Option<u64>,
-    /// How many have begun since their number was last set by people.
+    /// Number of scheduled starts begun since a user last set the remaining actions.
     spent: u64,
     pub(super) plan: Plan,
     pub(super) max_buffer: usize,
 }
 
 impl Planner {
-    /// Turns to a definition. What was begun under those before it counts, unless the number was set anew between; and what the change
-    /// from `before` would pass over is decided now, by it.
+    /// Switches to a definition. Starts begun under earlier definitions count against its remaining actions, unless a user has reset the number in
+    /// between. Times that the change from `before` would pass over are decided now, under this definition.
     fn enter(&mut self, epoch: &Epoch<'_>, before: Option<&Epoch<'_>>, now: DateTime<Utc>) {
         if before.is_some_and(|b| b.remaining != epoch.remaining) {
             self.spent = 0;
@@ -138,7 +138,7 @@ impl Planner {
         }
     }
 
-    /// What becomes of times under a definition that do not come to a start.
+    /// The outcomes of times that do not lead to a start under a definition.
     fn defaults(&self, epoch: &Epoch<'_>, now: DateTime<Utc>) -> Defaults {
         let window = TimeDelta::milliseconds(i64::try_from(epoch.policies.catchup_window_ms).unwrap_or(i64::MAX));
         Defaults {
@@ -147,11 +147,11 @@ impl Planner {
         }
     }
 
-    /// Takes up the due times of a definition after the floor and up to `until`.
-    fn take_up(&mut self, epoch: &Epoch<'_>, until: DateTime<Utc>, now: DateTime<Utc>) {
+    /// Decides the due times of a definition after the floor and up to `until`.
+    fn process_due_times(&mut self, epoch: &Epoch<'_>, until: DateTime<Utc>, now: DateTime<Utc>) {
         let defaults = self.defaults(epoch, now);
-        // Up to here all times share one fate and need not be looked at one by one: a delay is shorter than the jitter.
-        let alike = match (defaults.all, defaults.oldest) {
+        // Up to this instant all times have the same outcome and are counted, not visited one by one. Delays are shorter than the jitter.
+        let same_outcome = match (defaults.all, defaults.oldest) {
             (Some(outcome), _) => Some((until, outcome)),
             (None, Some(oldest)) => Some((until.min(oldest - TimeDelta::milliseconds(1)), MISSED)),
             (None, None) => None,
@@ -162,14 +162,14 @@ impl Planner {
                 break;
             }
             if nominal > self.floor
-                && let Some((alike_until, (outcome, reason))) = alike
+                && let Some((same_until, (outcome, reason))) = same_outcome
                 && let Some(CountedTimes {
                     first: from,
                     last: to,
                     count,
                 }) = epoch.spec.count_between(
                     self.cursor.max(nominal - TimeDelta::seconds(1)),
-                    alike_until - epoch.spec.jitter(),
+                    same_until - epoch.spec.jitter(),
                 )
             {
                 self.refuse(NotStarted {
@@ -196,7 +196,7 @@ impl Planner {
         }
     }
 
-    /// Decides whether a due time comes to a start, and moves the cursor to it.
+    /// Decides whether a due time leads to a start, and moves the cursor to it.
     fn decide(&mut self, nominal: DateTime<Utc>, due: DateTime<Utc>, defaults: Defaults) {
         self.cursor = nominal;
         let start = Start {
@@ -240,7 +240,7 @@ impl Planner {
         }
         self.spent += start.iter().filter(|s| s.origin == Origin::Scheduled).count() as u64;
         for start in start {
-            // It counts as going for whatever is decided next; it has no key yet and is not stopped by its own plan.
+            // It counts as running for the decisions that follow. It has no key yet, and its own plan does not stop it.
             self.running.push(Running {
                 run: 0,
                 begun: true,
@@ -253,28 +253,28 @@ impl Planner {
         }
     }
 
-    /// Records a refusal, in one range with the one before where they share a fate.
-    pub(super) fn refuse(&mut self, mut refused: NotStarted) {
-        refused.epoch = self.index;
+    /// Records times that do not start, merged into the last range if outcome, reason, origin and definition are the same.
+    pub(super) fn refuse(&mut self, mut times: NotStarted) {
+        times.epoch = self.index;
         match self.plan.refused.last_mut() {
             Some(last)
-                if last.outcome == refused.outcome
-                    && last.reason == refused.reason
-                    && last.origin == refused.origin
-                    && last.epoch == refused.epoch
-                    && last.to < refused.from =>
+                if last.outcome == times.outcome
+                    && last.reason == times.reason
+                    && last.origin == times.origin
+                    && last.epoch == times.epoch
+                    && last.to < times.from =>
             {
-                last.to = refused.to;
-                last.count += refused.count;
+                last.to = times.to;
+                last.count += times.count;
             }
-            _ => self.plan.refused.push(refused),
+            _ => self.plan.refused.push(times),
         }
     }
 
     fn finish(mut self, current: &Epoch<'_>) -> Plan {
         self.plan.waiting = self.queue;
         self.plan.cursor = self.cursor;
-        // What began just now stands in the way of whoever waits for its end as much as what went before: it is stopped by the next plan.
+        // A run that begins in this plan also blocks the start that waits to replace the open runs; the next plan stops it.
         self.plan.more |= (self.plan.cancel || self.plan.terminate) && !self.plan.begin.is_empty();
         self.plan.floor = self.floor;
         self.plan.remaining = self.remaining;
@@ -334,21 +334,18 @@ mod tests {
     }
 
     #[test]
-    fn a_definition_has_the_times_due_after_the_floor_and_up_to_its_end() {
+    fn a_definition_decides_the_times_due_after_the_floor_and_up_to_its_end() {
         let (old, new) = (every("10s"), every("5s"));
         let input = input(vec![epoch(&old, None, at(30))], epoch(&new, None, at(40)));
         let plan = plan(&input, at(42));
         let begun: Vec<_> = plan.begin.iter().map(|b| (b.start.nominal, b.epoch)).collect();
         let want = [(at(20), Some(0)), (at(30), Some(0)), (at(35), None), (at(40), None)];
-        assert_eq!(
-            begun, want,
-            "10 is the floor's; 30 is the old one's, and not the new one's too"
-        );
+        assert_eq!(begun, want, "10 is at the floor; 30 belongs to the old definition only");
         assert_eq!((plan.cursor, plan.floor, plan.next_due), (at(40), at(30), Some(at(45))));
     }
 
     #[test]
-    fn actions_that_are_set_anew_are_not_spent_by_what_began_before() {
+    fn earlier_starts_do_not_count_after_the_remaining_actions_are_reset() {
         let spec = every("10s");
         for (before, after, begun, left) in [
             (Some(3), Some(5), 4, Some(3)),
@@ -366,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn a_backfill_leaves_half_of_the_buffer_to_the_times_of_the_spec() {
+    fn a_backfill_leaves_half_of_the_buffer_to_scheduled_times() {
         let spec = every("10s");
         let mut input = input(Vec::new(), epoch(&spec, None, at(5)));
         input.running = vec![Running {
@@ -389,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn what_begins_in_the_way_of_a_start_that_replaces_it_is_stopped_by_the_next_plan() {
+    fn a_run_that_begins_ahead_of_its_replacement_is_stopped_by_the_next_plan() {
         let spec = every("1h");
         let mut input = input(Vec::new(), epoch(&spec, None, at(5)));
         let trigger = |key, overlap| Request {

@@ -1,4 +1,4 @@
-//! What a schedule's times are decided from: the definitions in force, what waits and runs, and what is asked for.
+//! The input to a plan: definitions, buffered starts, open runs and requests.
 
 use std::sync::Arc;
 
@@ -10,82 +10,82 @@ use super::policy::OverlapPolicy;
 use super::start::Start;
 use crate::spec::Spec;
 
-/// A definition that was in force for a while, with times of it still undecided.
+/// A definition that is or was in force, with due times still pending.
 #[derive(Debug, Clone)]
 pub struct Epoch<'a> {
-    /// The spec of the time.
+    /// The spec.
     pub spec: &'a Spec,
-    /// The policies of the time.
+    /// The policies.
     pub policies: Policies,
-    /// Whether it was paused.
+    /// Whether the schedule was paused.
     pub paused: bool,
-    /// Scheduled starts that were left when it came to its end; absent: no limit.
+    /// Scheduled starts left at the end of the epoch; `None` means no limit.
     pub remaining: Option<u64>,
-    /// Due times up to this instant are its.
+    /// End of the epoch: due times up to this instant belong to it.
     pub until: DateTime<Utc>,
 }
 
-/// A manual request that is not settled.
+/// A trigger or backfill that is not finished.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// Its key.
+    /// The key of the request.
     pub key: i64,
-    /// What it asks for.
+    /// The kind of request.
     pub kind: RequestKind,
-    /// The policy it named.
+    /// The overlap policy, if the request gave one.
     pub overlap: Option<OverlapPolicy>,
-    /// The spec whose times a backfill runs, where the schedule has had another since it was asked for.
+    /// For a backfill, the spec at the time of the request, if it has changed since.
     pub spec: Option<Arc<Spec>>,
 }
 
-/// What a request asks of a schedule.
+/// The kind of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequestKind {
-    /// One start; its nominal time is when it was asked for.
+    /// One start; its nominal time is the time of the request.
     Trigger(DateTime<Utc>),
-    /// The times of a past range, both ends inclusive.
+    /// One start for each time of a past range, both ends inclusive.
     Backfill {
-        /// The first nominal time that may be in it.
+        /// Start of the range.
         start: DateTime<Utc>,
-        /// The last.
+        /// End of the range.
         end: DateTime<Utc>,
-        /// The last nominal time already taken up.
+        /// The last nominal time processed so far.
         done_to: Option<DateTime<Utc>>,
     },
 }
 
-/// How far a request has got.
+/// The progress of a request in one plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestProgress {
-    /// Its key.
+    /// The key of the request.
     pub key: i64,
-    /// How many times were taken up just now.
+    /// Number of times processed.
     pub taken: u64,
-    /// The last nominal time taken up.
+    /// The last nominal time processed.
     pub done_to: Option<DateTime<Utc>>,
-    /// Whether every time of it has been taken up.
+    /// Whether all its times have been processed.
     pub finished: bool,
 }
 
-/// Everything a plan is made from.
+/// The input to a plan.
 #[derive(Debug, Clone)]
 pub struct PlanInput<'a> {
-    /// The definition in force now; `until` is `now`, or earlier where later times are to be left alone.
+    /// The definition in force now; `until` is `now`, or earlier if later times are not to be decided yet.
     pub current: Epoch<'a>,
-    /// Those in force before with times undecided, oldest first.
+    /// Past definitions with pending times, oldest first.
     pub past: Vec<Epoch<'a>>,
-    /// Nominal times up to here are decided.
+    /// The cursor: nominal times up to here are decided.
     pub cursor: DateTime<Utc>,
-    /// Due times up to here are decided or belong to nobody.
+    /// The floor: due times up to here are decided or ignored.
     pub floor: DateTime<Utc>,
-    /// Starts that wait, oldest first.
+    /// Buffered starts, oldest first.
     pub waiting: Vec<Start>,
-    /// Runs that are open.
+    /// Open runs.
     pub running: Vec<Running>,
-    /// How many runs are open, whatever `running` holds.
+    /// Number of open runs, which may be more than `running` lists.
     pub open_runs: usize,
-    /// Requests not settled, oldest first.
+    /// Unfinished requests, oldest first.
     pub requests: Vec<Request>,
-    /// How many starts may wait.
+    /// Maximum number of buffered starts.
     pub max_buffer: usize,
 }

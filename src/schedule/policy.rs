@@ -1,25 +1,25 @@
-//! The six overlap policies, by their names. Pure.
+//! The six overlap policies and their names. Pure.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind};
 
-/// What happens to a start while a run of the schedule is going.
+/// What happens to a start while a run of the schedule is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OverlapPolicy {
-    /// It does not happen.
+    /// The start is skipped.
     #[default]
     Skip,
-    /// One start waits; further ones do not happen.
+    /// One start is buffered; further ones are skipped.
     BufferOne,
-    /// All wait, in order.
+    /// All starts are buffered, in order.
     BufferAll,
-    /// The run is cancelled, then the newest start begins.
+    /// The run is canceled, then the newest start begins.
     CancelOther,
     /// The run is killed, then the newest start begins.
     TerminateOther,
-    /// It happens.
+    /// The start begins at once.
     AllowAll,
 }
 
@@ -34,7 +34,7 @@ impl OverlapPolicy {
         Self::AllowAll,
     ];
 
-    /// The name, as in the file and in JSON.
+    /// The name, as in the database and in JSON.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -47,16 +47,16 @@ impl OverlapPolicy {
         }
     }
 
-    /// The policy that is called exactly so.
+    /// The policy with exactly this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|p| p.name() == name)
     }
 
-    /// The policy of that name, in any case, with `-`, `_` or nothing between words.
+    /// Parses a policy name, ignoring case, `-` and `_`.
     ///
     /// # Errors
-    /// `Usage` that lists the names.
+    /// `Usage`, with a hint that lists the names.
     pub fn parse(name: &str) -> Result<Self, Error> {
         let plain: String = name.chars().filter(|c| !matches!(c, '-' | '_')).collect();
         Self::ALL
@@ -67,7 +67,10 @@ impl OverlapPolicy {
                     Kind::Usage,
                     format_args!("no overlap policy is named `{}`", name.escape_debug()),
                 )
-                .hint(format_args!("They are {}.", Self::ALL.map(Self::name).join(", ")))
+                .hint(format_args!(
+                    "The overlap policies are {}.",
+                    Self::ALL.map(Self::name).join(", ")
+                ))
             })
     }
 

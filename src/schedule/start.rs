@@ -1,40 +1,40 @@
-//! A start: the time that identifies it, the time it is due, and where it comes from. Pure.
+//! A start: its nominal time, its due time and its origin. Pure.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::policy::OverlapPolicy;
 
-/// Where a start comes from.
+/// The origin of a start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
     /// The spec.
     Scheduled,
-    /// A trigger: the key of the request.
+    /// A trigger, by the key of the request.
     Trigger(i64),
-    /// A backfill: the key of the request.
+    /// A backfill, by the key of the request.
     Backfill(i64),
 }
 
 impl Origin {
-    /// Whether a person asked for it.
+    /// Whether a user requested it.
     #[must_use]
     pub fn is_manual(self) -> bool {
         self != Self::Scheduled
     }
 }
 
-/// A start that is to be decided, or that waits.
+/// A start that is to be decided, or is buffered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Start {
-    /// The time that identifies it.
+    /// The nominal time, which identifies it.
     pub nominal: DateTime<Utc>,
-    /// The time it is due.
+    /// The due time.
     pub due: DateTime<Utc>,
-    /// Where it comes from.
+    /// The origin.
     pub origin: Origin,
-    /// The policy of the request, where it named one.
+    /// The overlap policy of the request, if it gave one.
     pub overlap: Option<OverlapPolicy>,
-    /// The key of the row in which it waits already.
+    /// The key of its row, if it is already buffered.
     pub waiting_as: Option<i64>,
 }
 

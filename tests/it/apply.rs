@@ -111,7 +111,7 @@ fn what_is_wrong_is_told_with_its_place_and_nothing_is_applied() {
         ),
         (
             "[[schedule]]\nid = \"x\"\ninterval = \"2m\"\n",
-            "bad.toml:1: nothing to run: the workflow has no step",
+            "bad.toml:1: nothing to run: the workflow has no steps",
         ),
         (
             "[[schedule]]\nid = \"health\"\ninterval = \"2m\"\n[[schedule.step]]\nname = \"a\"\nshell = \"x\"\n",
@@ -299,7 +299,7 @@ fn what_has_no_form_in_a_file_is_refused_before_it_is_on_file() {
     let null = r#"{"schedule":[{"id":"x","interval":"1h","step":[{"name":"p","probe":{"url":"http://h/","json":{"a":null}}}]}]}"#;
     for (text, told) in [
         (deep.as_str(), "more than 64 deep"),
-        (null, "is null, which a definition cannot say"),
+        (null, "is null, which is not supported"),
     ] {
         write(&env, "x.json", text);
         let ran = env.tempo(&["apply", "-f", "x.json"]);

@@ -230,7 +230,7 @@ fn a_program_that_does_not_exist_fails_when_it_runs() {
     let attempt = env.json(&["workflow", "describe", "w"])["steps"][0]["attempts"][0].clone();
     assert_eq!(
         (attempt["error_type"].as_str(), attempt["error"].as_str()),
-        (Some("Spawn"), Some("no program is named `no-such-program`"))
+        (Some("Spawn"), Some("program `no-such-program` not found"))
     );
 }
 

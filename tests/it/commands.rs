@@ -462,7 +462,7 @@ fn a_timeout_ends_a_command_however_fast_it_writes() {
     let env = Env::new();
     let ran = env.tempo(&["check", "--start-to-close-timeout", "300ms", "--", "yes"]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
-    assert!(ran.stdout.contains("not done within 300 ms"), "{ran:?}");
+    assert!(ran.stdout.contains("did not finish within 300 ms"), "{ran:?}");
 }
 
 #[test]

@@ -280,7 +280,7 @@ fn the_time_for_all_attempts_goes_on_while_no_server_is_up() {
     assert_eq!(env.serve(&["--once"]).rest().0, Some(1));
     assert_eq!(env.lines("log", 1).len(), 1, "not begun again to be killed at once");
     let step = env.json(&["workflow", "describe", "w"])["steps"][0].clone();
-    assert_eq!(step["result"], "incident: not done within 2 s, waits included");
+    assert_eq!(step["result"], "incident: did not finish within 2 s, including retries");
 }
 
 #[test]

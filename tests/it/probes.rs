@@ -110,7 +110,7 @@ fn an_answer_is_judged_by_status_headers_body_and_time() {
     }
     for (more, told, error) in [
         ("body_contains = \"items\"", "ok status=200", ""),
-        ("body_contains = \"nothing\"", "does not hold `nothing`", "UnexpectedBody"),
+        ("body_contains = \"nothing\"", "does not contain `nothing`", "UnexpectedBody"),
         ("body_matches = '\"count\":\\d+'", "ok status=200", ""),
         ("body_matches = \"^<html\"", "does not match `^<html`", "UnexpectedBody"),
         (
@@ -130,7 +130,7 @@ fn an_answer_is_judged_by_status_headers_body_and_time() {
             "header Server of",
             "UnexpectedBody",
         ),
-        ("header_matches = { X-None = \".\" }", "is not there", "UnexpectedBody"),
+        ("header_matches = { X-None = \".\" }", "is missing", "UnexpectedBody"),
         ("max_elapsed = \"30s\"", "ok status=200", ""),
     ] {
         let (result, got) = check(&env, &format!("{}, {more}", url("/body")));
@@ -191,13 +191,16 @@ fn a_request_carries_what_it_is_told_and_secrets_are_stored_nowhere() {
     let big = format!("url = \"http://127.0.0.1:{port}/big\", body_contains = \"END\"");
     let (told, _) = check(&env, &big);
     assert!(
-        told.ends_with("/big, of which only the first 1 MiB is looked at, does not hold `END`"),
+        told.ends_with("/big, of which only the first 1 MiB is checked, does not contain `END`"),
         "{told}"
     );
     asked.recv().unwrap();
     let (result, error) = check(&env, &format!("{url}, bearer = \"env:NOT_SET_ANYWHERE\""));
     assert_eq!(error, "Spawn");
-    assert!(result.contains("`NOT_SET_ANYWHERE` is not set where tempo runs"), "{result}");
+    assert!(
+        result.contains("`NOT_SET_ANYWHERE` is not set in tempo's environment"),
+        "{result}"
+    );
     // A server that says a secret back: it is masked in what is recorded.
     let echo = answering(|_| whole(r#"{"token":"s3cr3t"}"#));
     let create = format!(
@@ -268,13 +271,13 @@ fn certificates_are_trusted_as_told_and_must_last() {
     std::fs::write(env.path("empty.pem"), "nothing").unwrap();
     let url = format!("url = \"https://localhost:{port}/\"");
     for (more, told, error) in [
-        ("status = 200", "TLS failed", "Tls"),
+        ("status = 200", "TLS connection to", "Tls"),
         ("insecure = true", "ok status=200", ""),
         ("ca_file = \"ca.pem\"", "ok status=200", ""),
         ("ca_file = \"ca.pem\", min_certificate_days = 14", "ok status=200", ""),
         ("insecure = true, min_certificate_days = 30", "in less than 30 d", "Tls"),
         ("ca_file = \"none.pem\"", "cannot read the certificates in `none.pem`", "Tls"),
-        ("ca_file = \"empty.pem\"", "`empty.pem` holds no certificate in PEM", "Tls"),
+        ("ca_file = \"empty.pem\"", "`empty.pem` contains no PEM certificates", "Tls"),
     ] {
         let (result, got) = check(&env, &format!("{url}, {more}"));
         assert!(result.contains(told), "{more}: {result}");
@@ -304,7 +307,7 @@ fn a_port_must_accept_and_a_name_must_resolve() {
         ),
         (
             "dns = { name = \"localhost\", expect = \"10.0.0.1\" }".to_owned(),
-            "A of localhost is 127.0.0.1, not 10.0.0.1",
+            "the A record of localhost is 127.0.0.1, not 10.0.0.1",
             "UnexpectedBody",
         ),
         (
@@ -329,7 +332,7 @@ fn a_port_must_accept_and_a_name_must_resolve() {
         ),
         (
             format!("dns = {{ name = \"none.test\", server = \"{server}\" }}"),
-            "there is no name none.test",
+            "the name none.test does not exist",
             "Dns",
         ),
     ] {
@@ -516,6 +519,6 @@ fn headers_without_an_end_are_the_limit_of_tempo_not_a_fault_of_the_network() {
     for headers in [format!("x-long: {}", "x".repeat(90_000)), "x-more: y\r\n".repeat(900)] {
         let port = answering(move |_| format!("HTTP/1.1 200 OK\r\n{headers}"));
         let (result, error) = check(&env, &format!("url = \"http://127.0.0.1:{port}/\""));
-        assert!(result.contains("the most that tempo reads"), "{error}: {result}");
+        assert!(result.contains("the limit of"), "{error}: {result}");
     }
 }

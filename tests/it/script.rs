@@ -105,7 +105,7 @@ fn what_a_name_of_a_script_may_not_mean_is_refused() {
         ),
         ("tempo step -- true", "NAME"),
         ("tempo step 'a b' -- true", "holds ` `"),
-        ("tempo step a -- no-such-program", "no program is named `no-such-program`"),
+        ("tempo step a -- no-such-program", "program `no-such-program` not found"),
         ("tempo sleep 1x --name a", "unknown unit `x`"),
     ] {
         let env = Env::new();
@@ -164,7 +164,7 @@ fn a_step_over_its_time_is_ended_with_all_that_it_started() {
     );
     assert_eq!(once(&env), Some(0));
     assert!(
-        said(&env).contains("step `a` failed: not done within 200 ms"),
+        said(&env).contains("step `a` failed: did not finish within 200 ms"),
         "{}",
         said(&env)
     );

@@ -1,4 +1,4 @@
-//! Probes as they are written, checked. Pure.
+//! Validation of probe definitions. Pure.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use crate::error::{Error, Kind};
 use crate::names::{StepName, nearest};
 
 impl Probe {
-    /// Checks what was written; the deadline of a request is told beside.
+    /// Validates a probe definition; returns the probe and the timeout of one request.
     ///
     /// # Errors
-    /// `Usage` that names the probe and the rule.
+    /// `Usage`, naming the probe and the rule.
     pub fn check(name: &StepName, written: &ProbeText) -> Result<(Self, Option<Duration>), Error> {
         let table = match written {
             ProbeText::Url(url) => &ProbeTable {
@@ -25,37 +25,37 @@ impl Probe {
             },
             ProbeText::Table(table) => &**table,
         };
-        let refuse = |rule: String| Error::new(Kind::Usage, format_args!("probe `{name}`: {rule}"));
+        let invalid = |rule: String| Error::new(Kind::Usage, format_args!("probe `{name}`: {rule}"));
         let timeout = duration_of(&format!("timeout of probe `{name}`"), table.timeout.as_deref())?;
         let probe = match (table.url.as_str(), &table.tcp, &table.dns) {
             (_, None, None) => {
-                let http = http(name, table)?;
+                let http = check_http(name, table)?;
                 if let (Some(limit), Some(timeout)) = (http.right.max_elapsed, timeout)
                     && limit >= timeout
                 {
-                    return Err(refuse(
-                        "`max_elapsed` is not under `timeout`, which ends the request before".to_owned(),
+                    return Err(invalid(
+                        "`max_elapsed` must be less than `timeout`, which ends the request first".to_owned(),
                     ));
                 }
                 Self::Http(Box::new(http))
             }
             ("", Some(tcp), None) => {
-                only_of_http(table).map_err(refuse)?;
+                reject_http_keys(table).map_err(invalid)?;
                 let (host, port) =
-                    host_and_port(tcp, None).ok_or_else(|| refuse(format!("`{}` is not `host:port`", tcp.escape_debug())))?;
+                    host_and_port(tcp, None).ok_or_else(|| invalid(format!("`{}` is not `host:port`", tcp.escape_debug())))?;
                 Self::Tcp { host, port }
             }
             ("", None, Some(dns)) => {
-                only_of_http(table).map_err(refuse)?;
-                Self::Dns(look_up(dns).map_err(refuse)?)
+                reject_http_keys(table).map_err(invalid)?;
+                Self::Dns(check_dns(dns).map_err(invalid)?)
             }
-            _ => return Err(refuse("it has more than one of `url`, `tcp` and `dns`".to_owned())),
+            _ => return Err(invalid("more than one of `url`, `tcp` and `dns` is set".to_owned())),
         };
         Ok((probe, timeout))
     }
 }
 
-fn only_of_http(table: &ProbeTable) -> Result<(), String> {
+fn reject_http_keys(table: &ProbeTable) -> Result<(), String> {
     let plain = ProbeTable {
         tcp: table.tcp.clone(),
         dns: table.dns.clone(),
@@ -65,21 +65,20 @@ fn only_of_http(table: &ProbeTable) -> Result<(), String> {
     if *table == plain {
         return Ok(());
     }
-    Err("a probe of `tcp` or `dns` takes `timeout` and nothing else; the rest is for `url`".to_owned())
+    Err("`tcp` and `dns` probes accept only `timeout`; other keys require `url`".to_owned())
 }
 
-fn look_up(dns: &DnsTable) -> Result<Dns, String> {
-    let name_is_one =
-        !dns.name.is_empty() && dns.name.len() <= 253 && !dns.name.contains(|c: char| c.is_whitespace() || c == '/');
-    if !name_is_one {
-        return Err(format!("`{}` is not a name to look up", dns.name.escape_debug()));
+fn check_dns(dns: &DnsTable) -> Result<Dns, String> {
+    let is_valid = !dns.name.is_empty() && dns.name.len() <= 253 && !dns.name.contains(|c: char| c.is_whitespace() || c == '/');
+    if !is_valid {
+        return Err(format!("`{}` is not a valid DNS name", dns.name.escape_debug()));
     }
     let kind = dns.kind.as_deref().unwrap_or("A");
     let known = Record::ALL.into_iter().find(|r| r.name().eq_ignore_ascii_case(kind));
     let names = Record::ALL.map(Record::name);
     let record = known.ok_or_else(|| match nearest(kind, names) {
-        Some(near) => format!("`{kind}` is not a type of record that it knows; did you mean `{near}`?"),
-        None => format!("`{kind}` is not a type of record that it knows: {}", names.join(", ")),
+        Some(near) => format!("unknown record type `{kind}`; did you mean `{near}`?"),
+        None => format!("unknown record type `{kind}`; expected one of {}", names.join(", ")),
     })?;
     if let Some(server) = &dns.server {
         host_and_port(server, Some(53)).ok_or_else(|| format!("the server `{server}` is not `host` or `host:port`"))?;
@@ -92,75 +91,78 @@ fn look_up(dns: &DnsTable) -> Result<Dns, String> {
     })
 }
 
-fn http(name: &StepName, table: &ProbeTable) -> Result<Http, Error> {
-    let refuse = |rule: String| Error::new(Kind::Usage, format_args!("probe `{name}`: {rule}"));
+fn check_http(name: &StepName, table: &ProbeTable) -> Result<Http, Error> {
+    let invalid = |rule: String| Error::new(Kind::Usage, format_args!("probe `{name}`: {rule}"));
     let (url, in_url) = split_url(name, &table.url)?;
     let method = table.method.as_deref().unwrap_or("GET").to_ascii_uppercase();
     if method.is_empty() || !method.chars().all(|c| c.is_ascii_uppercase()) {
         return Err(Error::new(
             Kind::Usage,
-            format_args!("method `{}` of probe `{name}` is not one", method.escape_debug()),
+            format_args!("probe `{name}`: `{}` is not an HTTP method", method.escape_debug()),
         )
-        .hint("Methods are GET, HEAD, POST, PUT, DELETE, OPTIONS and PATCH."));
+        .hint("The methods are GET, HEAD, POST, PUT, DELETE, OPTIONS and PATCH."));
     }
     if table.body.is_some() && !matches!(method.as_str(), "POST" | "PUT" | "PATCH") {
-        return Err(refuse(format!(
-            "`body` goes with POST, PUT and PATCH, and the method is {method}"
+        return Err(invalid(format!(
+            "`body` requires POST, PUT or PATCH, but the method is {method}"
         )));
     }
     let header = |key: &str| {
         key.parse::<http::HeaderName>()
-            .map_err(|_| refuse(format!("`{}` is not a header", key.escape_debug())))
+            .map_err(|_| invalid(format!("`{}` is not a valid header name", key.escape_debug())))
     };
     for (key, value) in &table.headers {
         header(key)?;
-        let own = ["content-length", "transfer-encoding"];
-        if own.iter().any(|own| key.eq_ignore_ascii_case(own)) {
-            return Err(refuse(format!("the header `{key}` is made from the request itself")));
+        let automatic = ["content-length", "transfer-encoding"];
+        if automatic.iter().any(|name| key.eq_ignore_ascii_case(name)) {
+            return Err(invalid(format!("the header `{key}` is set automatically")));
         }
         if key.eq_ignore_ascii_case("authorization") && (table.bearer.is_some() || table.basic_auth.is_some()) {
-            return Err(refuse(format!("it has the header `{key}` beside `bearer` or `basic_auth`")));
+            return Err(invalid(format!("the header `{key}` conflicts with `bearer` or `basic_auth`")));
         }
         if value == "env:" {
-            return Err(refuse(format!("the header `{key}` is `env:` without the name of a variable")));
+            return Err(invalid(format!(
+                "the value of header `{key}` is `env:` without a variable name"
+            )));
         }
         if !value.starts_with("env:") {
             value
                 .parse::<http::HeaderValue>()
-                .map_err(|_| refuse(format!("the value of header `{key}` holds what a header cannot")))?;
+                .map_err(|_| invalid(format!("the value of header `{key}` contains invalid characters")))?;
         }
     }
-    let expression = |key: &str, text: &str| {
+    let regex = |key: &str, text: &str| {
         Regex::new(text).map_err(|e| {
-            refuse(format!(
-                "`{}` of `{key}` is not a regular expression: {e}",
+            invalid(format!(
+                "`{}` in `{key}` is not a valid regular expression: {e}",
                 text.escape_debug()
             ))
         })
     };
     for (key, text) in &table.header_matches {
         header(key)?;
-        expression("header_matches", text)?;
+        regex("header_matches", text)?;
     }
     if let Some(text) = &table.body_matches {
-        expression("body_matches", text)?;
+        regex("body_matches", text)?;
     }
     let paths = table.json.iter().map(|(path, want)| {
-        let path = JsonPath::parse(path).ok_or_else(|| refuse(format!("`{path}` is not a path like `data.items[0].name`")))?;
+        let path =
+            JsonPath::parse(path).ok_or_else(|| invalid(format!("`{path}` is not a path such as `data.items[0].name`")))?;
         Ok((path, want.clone()))
     });
     let basic_auth = match &table.basic_auth {
         None => in_url,
-        Some(_) if in_url.is_some() => return Err(refuse("it has `basic_auth` and a user in its URL".to_owned())),
+        Some(_) if in_url.is_some() => return Err(invalid("`basic_auth` conflicts with the user in the URL".to_owned())),
         Some(pair) if table.bearer.is_some() => {
-            return Err(refuse(format!(
-                "it has `basic_auth` (`{}`) and `bearer`",
+            return Err(invalid(format!(
+                "`basic_auth` (`{}`) and `bearer` are mutually exclusive",
                 pair.split(':').next().unwrap_or_default()
             )));
         }
-        Some(pair) => Some(user_and_password(pair).ok_or_else(|| refuse("`basic_auth` is not `user:password`".to_owned()))?),
+        Some(pair) => Some(user_and_password(pair).ok_or_else(|| invalid("`basic_auth` is not `user:password`".to_owned()))?),
     };
-    contradictions(table, &method).map_err(refuse)?;
+    check_conflicts(table, &method).map_err(invalid)?;
     Ok(Http {
         url,
         method,
@@ -186,30 +188,30 @@ fn http(name: &StepName, table: &ProbeTable) -> Result<Http, Error> {
     })
 }
 
-/// What cannot be meant together.
-fn contradictions(table: &ProbeTable, method: &str) -> Result<(), String> {
-    let judges_the_body = table.body_contains.is_some() || table.body_matches.is_some() || !table.json.is_empty();
-    if method == "HEAD" && judges_the_body {
-        return Err("an answer to HEAD has no body to judge".to_owned());
+/// Rejects combinations of keys and values that conflict.
+fn check_conflicts(table: &ProbeTable, method: &str) -> Result<(), String> {
+    let checks_body = table.body_contains.is_some() || table.body_matches.is_some() || !table.json.is_empty();
+    if method == "HEAD" && checks_body {
+        return Err("the response to a HEAD request has no body to check".to_owned());
     }
     if table.bearer.as_deref().is_some_and(|token| matches!(token, "" | "env:")) {
         return Err("`bearer` is empty".to_owned());
     }
     if let Some((path, _)) = table.json.iter().find(|(_, want)| has_null(want)) {
         return Err(format!(
-            "what `{path}` must be is null, which a definition cannot say; `\"*\"`: it is there"
+            "the expected value of `{path}` is null, which is not supported; `\"*\"` matches any value"
         ));
     }
     if table.min_certificate_days.is_some() && !table.url.starts_with("https:") {
-        return Err("`min_certificate_days` is for https".to_owned());
+        return Err("`min_certificate_days` requires an https URL".to_owned());
     }
     if table.insecure && table.ca_file.is_some() {
-        return Err("it has `ca_file` and `insecure`, which trusts any certificate".to_owned());
+        return Err("`ca_file` conflicts with `insecure`, which trusts any certificate".to_owned());
     }
     let secret = table.headers.iter().find(|(_, value)| value.starts_with("env:"));
     if let (Some((key, _)), true) = (secret, table.redirects.is_some_and(|n| n > 0)) {
         return Err(format!(
-            "the secret in header `{key}` would go wherever a redirect points; `bearer` and `basic_auth` stay with their host"
+            "the secret in header `{key}` would be sent to redirect targets; `bearer` and `basic_auth` are sent only to the original host"
         ));
     }
     if table.redirects.is_some_and(|n| n > 50) {
@@ -227,7 +229,7 @@ fn has_null(value: &serde_json::Value) -> bool {
     }
 }
 
-/// The part before a colon and the part behind it, where `env:` is part of either.
+/// Splits a pair at the colon; the colon of a leading `env:` does not count.
 fn user_and_password(pair: &str) -> Option<(String, String)> {
     let from = if pair.starts_with("env:") { 4 } else { 0 };
     let colon = from + pair[from..].find(':')?;
@@ -239,7 +241,7 @@ fn statuses(name: &StepName, written: &StatusText) -> Result<Vec<RangeInclusive<
         StatusText::Code(code) => code.to_string(),
         StatusText::List(list) => list.clone(),
     };
-    let one = |word: &str| -> Option<RangeInclusive<u16>> {
+    let parse_one = |word: &str| -> Option<RangeInclusive<u16>> {
         let lower = word.to_ascii_lowercase();
         if let Some(class) = lower.strip_suffix("xx") {
             let class: u16 = class.parse().ok()?;
@@ -255,20 +257,20 @@ fn statuses(name: &StepName, written: &StatusText) -> Result<Vec<RangeInclusive<
     };
     text.split(',')
         .map(|word| {
-            one(word.trim()).ok_or_else(|| {
+            parse_one(word.trim()).ok_or_else(|| {
                 Error::new(
                     Kind::Usage,
                     format_args!("status `{}` of probe `{name}` is out of range 100-599", word.trim()),
                 )
-                .hint("Write a code like 200, a class like 2xx, a range like 200-299, or a list of them.")
+                .hint("Write a code like 200, a class like 2xx, a range like 200-299, or a comma-separated list of these.")
             })
         })
         .collect()
 }
 
-/// A URL without its user and password, so that no message shows them; and those two, decoded.
+/// Splits a URL into the URL without credentials, which messages may show, and the decoded user and password.
 fn split_url(name: &StepName, url: &str) -> Result<(String, Option<(String, String)>), Error> {
-    let refuse = |rule: String| {
+    let invalid = |rule: String| {
         Err(Error::new(Kind::Usage, format_args!("probe `{name}`: {rule}"))
             .hint("Write a probe as 'NAME=http://host:port/path' or 'NAME=https://…'."))
     };
@@ -278,18 +280,18 @@ fn split_url(name: &StepName, url: &str) -> Result<(String, Option<(String, Stri
     let without = userinfo.map(|userinfo| format!("{scheme}://{}", &rest[userinfo.len() + 1..]));
     let url = without.as_deref().unwrap_or(url);
     if url.is_empty() {
-        return refuse("no URL is given".to_owned());
+        return invalid("the URL is empty".to_owned());
     }
     let Ok(uri) = url.parse::<http::Uri>() else {
-        return refuse(format!("`{}` is not a URL", url.escape_debug()));
+        return invalid(format!("`{}` is not a URL", url.escape_debug()));
     };
     match uri.scheme_str() {
         Some("http" | "https") => {}
-        Some(other) => return refuse(format!("the scheme `{other}` of `{url}` is not http or https")),
-        None => return refuse(format!("`{url}` has no scheme")),
+        Some(other) => return invalid(format!("the scheme `{other}` of `{url}` is not http or https")),
+        None => return invalid(format!("`{url}` has no scheme")),
     }
     if uri.host().is_none_or(str::is_empty) {
-        return refuse(format!("`{url}` has no host"));
+        return invalid(format!("`{url}` has no host"));
     }
     // `http::Uri` takes any digits for a port.
     if let Err(e) = url::Url::parse(url) {
@@ -304,7 +306,7 @@ fn split_url(name: &StepName, url: &str) -> Result<(String, Option<(String, Stri
         .as_ref()
         .is_some_and(|(user, password)| user.starts_with("env:") || password.starts_with("env:"))
     {
-        return refuse("a user or password from the environment goes into `basic_auth`, not into the URL".to_owned());
+        return invalid("a user or password from the environment must be given in `basic_auth`, not in the URL".to_owned());
     }
     Ok((url.to_owned(), pair))
 }
@@ -343,8 +345,8 @@ mod tests {
             let Ok(Probe::Http(http)) = checked(|t| t.status = Some(StatusText::List(text.to_owned()))) else {
                 panic!("{text}")
             };
-            let holds = |code| http.right.status.iter().any(|r| r.contains(&code));
-            assert!(holds(right) && !holds(wrong), "{text}");
+            let accepts = |code| http.right.status.iter().any(|r| r.contains(&code));
+            assert!(accepts(right) && !accepts(wrong), "{text}");
         }
         for text in ["", "6xx", "99", "200-100", "600", "2x", "ok"] {
             let e = checked(|t| t.status = Some(StatusText::List(text.to_owned()))).unwrap_err();
@@ -353,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_in_json_is_found() {
+    fn finds_values_by_json_path() {
         let value: Value = serde_json::from_str(r#"{"data":{"items":[{"name":"x"},[1,2]]},"ok":true}"#).unwrap();
         for (path, found) in [
             ("data.items[0].name", Some("\"x\"")),
@@ -374,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn what_contradicts_itself_is_refused() {
+    fn rejects_invalid_and_conflicting_keys() {
         type Change = fn(&mut ProbeTable);
         let cases: [(Change, &str); 11] = [
             (|t| t.tcp = Some("a:1".to_owned()), "more than one of `url`, `tcp` and `dns`"),
@@ -384,10 +386,10 @@ mod tests {
             ),
             (
                 |t| (t.url, t.tcp, t.bearer) = (String::new(), Some("a:1".to_owned()), Some("x".to_owned())),
-                "takes `timeout` and nothing else",
+                "accept only `timeout`",
             ),
-            (|t| t.body_matches = Some("(".to_owned()), "is not a regular expression"),
-            (|t| t.min_certificate_days = Some(3), "is for https"),
+            (|t| t.body_matches = Some("(".to_owned()), "is not a valid regular expression"),
+            (|t| t.min_certificate_days = Some(3), "requires an https URL"),
             (
                 |t| (t.bearer, t.basic_auth) = (Some("x".to_owned()), Some("a:b".to_owned())),
                 "`basic_auth` (`a`) and `bearer`",
@@ -395,29 +397,29 @@ mod tests {
             (|t| t.basic_auth = Some("nobody".to_owned()), "is not `user:password`"),
             (
                 |t| t.headers = [("a b".to_owned(), String::new())].into(),
-                "`a b` is not a header",
+                "`a b` is not a valid header name",
             ),
             (
                 |t| t.headers = [("x-a".to_owned(), "env:".to_owned())].into(),
-                "`env:` without the name of a variable",
+                "`env:` without a variable name",
             ),
             (
                 |t| (t.headers, t.redirects) = ([("x-a".to_owned(), "env:A".to_owned())].into(), Some(1)),
-                "would go wherever a redirect points",
+                "would be sent to redirect targets",
             ),
             (
                 |t| (t.max_elapsed, t.timeout) = (Some("5s".to_owned()), Some("5s".to_owned())),
-                "`max_elapsed` is not under `timeout`",
+                "`max_elapsed` must be less than `timeout`",
             ),
         ];
-        for (change, told) in cases {
+        for (change, expected) in cases {
             let e = checked(change).unwrap_err();
-            assert!(e.contains(told), "{told}: {e}");
+            assert!(e.contains(expected), "{expected}: {e}");
         }
     }
 
     #[test]
-    fn secrets_may_stand_on_either_side_of_the_colon() {
+    fn user_and_password_may_each_be_a_secret() {
         let pair = |text| user_and_password(text).map(|(u, p)| format!("{u}|{p}"));
         assert_eq!(pair("me:secret").as_deref(), Some("me|secret"));
         assert_eq!(pair("me:env:PASS").as_deref(), Some("me|env:PASS"));

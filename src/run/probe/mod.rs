@@ -1,4 +1,4 @@
-//! What a probe asks and what makes an answer right. Pure.
+//! Probes: HTTP requests, TCP connections and DNS lookups, and the response that each expects. Pure.
 
 mod check;
 
@@ -8,80 +8,80 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// A question over the network, and what it should come to.
+/// A check over the network.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Probe {
     /// An HTTP(S) request.
     Http(Box<Http>),
-    /// A connection.
+    /// A TCP connection, which must be accepted.
     Tcp {
-        /// A name or an address.
+        /// Host name or IP address.
         host: String,
-        /// 1-65535.
+        /// Port, 1-65535.
         port: u16,
     },
-    /// A look-up.
+    /// A DNS lookup.
     Dns(Dns),
 }
 
-/// An HTTP(S) request and what it should come to.
+/// An HTTP(S) request and the expected response.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Http {
-    /// Absolute, http or https.
+    /// Absolute URL, http or https.
     pub url: String,
-    /// An upper-case token.
+    /// Request method, in upper case.
     pub method: String,
-    /// Headers of the request; `env:NAME` is read when it is made.
+    /// Request headers; the value `env:NAME` is read from the environment when the request is sent.
     pub headers: BTreeMap<String, String>,
-    /// The body of the request.
+    /// Request body.
     pub body: Option<String>,
-    /// User and password.
+    /// User and password for basic authentication.
     pub basic_auth: Option<(String, String)>,
-    /// A token.
+    /// Bearer token.
     pub bearer: Option<String>,
-    /// How many redirects are followed.
+    /// Maximum number of redirects to follow.
     pub redirects: u32,
-    /// Certificates that are trusted, in place of the machine's.
+    /// PEM file with the CA certificates to trust instead of the system's.
     pub ca_file: Option<String>,
-    /// Whether any certificate is trusted.
+    /// Whether certificate verification is disabled.
     pub insecure: bool,
-    /// What makes the answer right.
+    /// The expected response.
     pub right: Expectation,
 }
 
-/// What makes an answer right.
+/// Conditions that the response must meet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Expectation {
-    /// The statuses that are.
+    /// Accepted status codes.
     pub status: Vec<RangeInclusive<u16>>,
-    /// A text in the body.
+    /// Text that the body must contain.
     pub body_contains: Option<String>,
-    /// A regular expression that the body matches.
+    /// Regular expression that the body must match.
     pub body_matches: Option<String>,
-    /// What the body holds as JSON, by path.
+    /// Expected values in the JSON body, by path.
     pub json: Vec<(JsonPath, Value)>,
-    /// Regular expressions that headers match.
+    /// Regular expressions that response headers must match, by header name.
     pub header_matches: BTreeMap<String, String>,
-    /// The longest that it may take.
+    /// Maximum response time.
     pub max_elapsed: Option<Duration>,
-    /// For how many days the certificate is still valid.
+    /// Minimum number of days before the certificate expires.
     pub min_certificate_days: Option<u32>,
 }
 
-/// A look-up of a name.
+/// A DNS lookup and the expected answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dns {
-    /// The name.
+    /// Name to look up.
     pub name: String,
-    /// Which record.
+    /// Record type.
     pub record: Record,
-    /// What one of the answers is.
+    /// Value that one of the answers must have.
     pub expect: Option<String>,
-    /// Who is asked, in place of the machine's resolver.
+    /// DNS server to query instead of the system resolver, `host` or `host:port`.
     pub server: Option<String>,
 }
 
-/// Records of DNS that can be asked for.
+/// DNS record types that can be queried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are those of DNS")]
 pub enum Record {
@@ -95,10 +95,10 @@ pub enum Record {
 }
 
 impl Record {
-    /// Every record.
+    /// Every record type.
     pub const ALL: [Self; 7] = [Self::A, Self::Aaaa, Self::Cname, Self::Mx, Self::Ns, Self::Ptr, Self::Txt];
 
-    /// Its name in DNS.
+    /// The DNS name of the record type.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -113,7 +113,7 @@ impl Record {
     }
 }
 
-/// A place in JSON: `data.items[0].name`.
+/// A path in a JSON document: `data.items[0].name`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JsonPath {
     text: String,
@@ -150,7 +150,7 @@ impl JsonPath {
         })
     }
 
-    /// What stands there, if anything does.
+    /// The value at this path, if there is one.
     #[must_use]
     pub fn in_value<'a>(&self, value: &'a Value) -> Option<&'a Value> {
         self.parts.iter().try_fold(value, |value, part| match part {
@@ -159,7 +159,7 @@ impl JsonPath {
         })
     }
 
-    /// As it was written.
+    /// The path as it was written.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
@@ -167,7 +167,7 @@ impl JsonPath {
 }
 
 impl Probe {
-    /// What an incident of it points at.
+    /// The target as a URL, for incidents.
     #[must_use]
     pub fn target(&self) -> String {
         match self {
@@ -179,7 +179,7 @@ impl Probe {
     }
 }
 
-/// `host:port`, `[::1]:port`; or a host alone, where there is a port by default.
+/// Parses `host:port` or `[::1]:port`; also a host alone, if there is a default port.
 #[must_use]
 pub fn host_and_port(text: &str, default: Option<u16>) -> Option<(String, u16)> {
     let (host, port) = match text.rsplit_once(':') {

@@ -1,4 +1,4 @@
-//! What people do to a simulated schedule.
+//! Inputs to a simulated schedule.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::schedule::{OverlapPolicy, Policies};
 use crate::spec::Spec;
 
 impl Simulation<'_> {
-    /// Something that people do at `now`, to which time has been advanced.
+    /// Applies an input at `now`, to which the simulation has been advanced.
     pub fn input(&mut self, now: DateTime<Utc>, input: Input) {
         match input {
             Input::Pause(note) => self.set_paused(true, note, now),
@@ -55,7 +55,7 @@ impl Simulation<'_> {
         self.state.note = note;
     }
 
-    /// Another definition from `now` on; what was due so far belongs to the one that was in force.
+    /// Changes the definition from `now` on; times due until then belong to the previous one.
     fn change(&mut self, spec: Rc<Spec>, policies: Policies, workflow_id: String, paused: bool, now: DateTime<Utc>) {
         let before = (&self.spec, self.policies, &self.workflow_id, self.state.paused);
         if (&spec, policies, &workflow_id, paused) == before {
@@ -81,13 +81,15 @@ impl Simulation<'_> {
             self.floor = self.floor.max(now);
         }
         if self.spec != spec {
-            let asked_under = Arc::new((*self.spec).clone());
+            let old_spec = Arc::new((*self.spec).clone());
             for request in &mut self.requests {
-                request.spec.get_or_insert_with(|| Arc::clone(&asked_under));
+                request.spec.get_or_insert_with(|| Arc::clone(&old_spec));
             }
         }
         (self.spec, self.policies, self.workflow_id, self.state.paused) = (spec, policies, workflow_id, paused);
-        let over = paused || self.state.remaining_actions == Some(0);
-        self.next_due = coming(&self.spec, self.cursor, self.floor.max(now)).next().filter(|_| !over);
+        let inactive = paused || self.state.remaining_actions == Some(0);
+        self.next_due = coming(&self.spec, self.cursor, self.floor.max(now))
+            .next()
+            .filter(|_| !inactive);
     }
 }

@@ -1,4 +1,4 @@
-//! The plan folded over a span, with runs of scripted lengths: what would happen, and the oracle for the engine. Pure.
+//! The plan applied over a period, with scripted runs: shows what would happen, and serves as the test oracle for the engine. Pure.
 
 mod input;
 
@@ -19,18 +19,18 @@ use crate::schedule::start::{Start, workflow_id_at};
 use crate::schedule::{MAX_BUFFER, Policies, State};
 use crate::spec::{CountedTimes, Spec};
 
-/// A run that is going.
+/// An open run.
 struct ActiveRun {
     key: i64,
     nominal: DateTime<Utc>,
     workflow_id: String,
-    life: RunScript,
+    script: RunScript,
     stopping: Option<Stop>,
-    /// No worker has taken it up yet.
+    /// Whether no worker has picked it up yet.
     idle: bool,
 }
 
-/// How a run goes that no worker has taken up.
+/// The script of a run that no worker has picked up.
 const IDLE: RunScript = RunScript {
     ends_at: DateTime::<Utc>::MAX_UTC,
     status: Status::Running,
@@ -60,27 +60,27 @@ pub struct Simulation<'a> {
     next_due: Option<DateTime<Utc>>,
     past: Vec<PastEpoch>,
     waiting: Vec<Start>,
-    going: Vec<ActiveRun>,
+    active: Vec<ActiveRun>,
     requests: Vec<Request>,
     counters: Counters,
-    happened: Vec<HistoryEvent>,
+    events: Vec<HistoryEvent>,
     keys: i64,
     unsettled: bool,
-    /// Whether there is a server to decide anything.
+    /// Whether the server is running.
     up: bool,
     max_buffer: usize,
-    life_of: RunScriptOf<'a>,
+    script_of: RunScriptOf<'a>,
 }
 
 impl<'a> Simulation<'a> {
-    /// A schedule whose times up to `processed_to` are decided; `life_of` tells how the run of an id goes that starts at an instant.
+    /// A schedule whose times up to `processed_to` are decided; `script_of` returns the script of a run, given its workflow id and when it starts.
     pub fn new(
         spec: Rc<Spec>,
         policies: Policies,
         state: State,
         workflow_id: &str,
         processed_to: DateTime<Utc>,
-        life_of: impl FnMut(&str, DateTime<Utc>) -> RunScript + 'a,
+        script_of: impl FnMut(&str, DateTime<Utc>) -> RunScript + 'a,
     ) -> Self {
         Self {
             spec,
@@ -92,50 +92,50 @@ impl<'a> Simulation<'a> {
             next_due: None,
             past: Vec::new(),
             waiting: Vec::new(),
-            going: Vec::new(),
+            active: Vec::new(),
             requests: Vec::new(),
             counters: Counters::default(),
-            happened: Vec::new(),
+            events: Vec::new(),
             keys: 0,
             unsettled: true,
             up: true,
             max_buffer: MAX_BUFFER,
-            life_of: Box::new(life_of),
+            script_of: Box::new(script_of),
         }
     }
 
-    /// What its jitter is seeded with.
+    /// The seed of the jitter.
     #[must_use]
     pub fn seed(&self) -> &str {
         self.spec.seed()
     }
 
-    /// Lets fewer starts wait.
+    /// Sets the maximum number of buffered starts.
     pub fn limit_buffer(&mut self, max: usize) {
         self.max_buffer = max;
     }
 
-    /// A run that is going already.
-    pub fn already_running(&mut self, workflow_id: &str, life: RunScript) {
-        self.begin(self.cursor, workflow_id.to_owned(), Some(life));
+    /// Adds a run that is already running.
+    pub fn already_running(&mut self, workflow_id: &str, script: RunScript) {
+        self.begin(self.cursor, workflow_id.to_owned(), Some(script));
     }
 
-    fn begin(&mut self, nominal: DateTime<Utc>, workflow_id: String, life: Option<RunScript>) {
+    fn begin(&mut self, nominal: DateTime<Utc>, workflow_id: String, script: Option<RunScript>) {
         self.keys += 1;
-        self.going.push(ActiveRun {
+        self.active.push(ActiveRun {
             key: self.keys,
             nominal,
             workflow_id,
-            idle: life.is_none(),
-            life: life.unwrap_or(IDLE),
+            idle: script.is_none(),
+            script: script.unwrap_or(IDLE),
             stopping: None,
         });
     }
 
-    /// Lives on to `until`: everything before it, and the closes and due times at it.
+    /// Advances to `until`: processes everything before it, and the closes and due times at it.
     pub fn advance(&mut self, until: DateTime<Utc>) {
         while self.up {
-            let close = self.going.iter().map(|g| g.life.ends_at).min();
+            let close = self.active.iter().map(|run| run.script.ends_at).min();
             let Some(next) = close.into_iter().chain(self.next_due).min().filter(|at| *at <= until) else {
                 return;
             };
@@ -147,35 +147,35 @@ impl<'a> Simulation<'a> {
         }
     }
 
-    /// Decides what is undecided at `now`, and lets workers take up what begins.
+    /// Decides the pending times at `now`, and lets workers pick up the runs that begin.
     pub fn settle(&mut self, now: DateTime<Utc>) {
         self.unsettled = false;
         let mut more = true;
         while std::mem::take(&mut more) {
             more |= self.decide(now);
-            // What is to stop and no worker has taken up yet is over at once.
-            while let Some(i) = self.going.iter().position(|g| g.idle && g.stopping.is_some()) {
-                let run = self.going.remove(i);
+            // A run that is stopped before a worker picks it up closes at once.
+            while let Some(i) = self.active.iter().position(|run| run.idle && run.stopping.is_some()) {
+                let run = self.active.remove(i);
                 self.closed(&run, now);
                 more |= self.decide(now);
             }
-            for i in 0..self.going.len() {
-                if std::mem::take(&mut self.going[i].idle) {
-                    self.going[i].life = (self.life_of)(&self.going[i].workflow_id, now);
+            for i in 0..self.active.len() {
+                if std::mem::take(&mut self.active[i].idle) {
+                    self.active[i].script = (self.script_of)(&self.active[i].workflow_id, now);
                 }
             }
         }
     }
 
-    /// One plan made and carried out. Whether there is more to do at once.
+    /// Makes one plan and applies it; returns whether another is needed at once.
     fn decide(&mut self, now: DateTime<Utc>) -> bool {
         let running = self
-            .going
+            .active
             .iter()
-            .map(|g| Running {
-                run: g.key,
+            .map(|run| Running {
+                run: run.key,
                 begun: true,
-                stopping: g.stopping,
+                stopping: run.stopping,
             })
             .collect();
         let past = std::mem::take(&mut self.past);
@@ -200,7 +200,7 @@ impl<'a> Simulation<'a> {
             cursor: self.cursor,
             floor: self.floor,
             waiting: std::mem::take(&mut self.waiting),
-            open_runs: self.going.len(),
+            open_runs: self.active.len(),
             running,
             requests: std::mem::take(&mut self.requests),
             max_buffer: self.max_buffer,
@@ -236,14 +236,14 @@ impl<'a> Simulation<'a> {
                 outcome: r.outcome,
                 reason: r.reason,
             };
-            self.happens(now, r.from, workflow_id_at(&self.workflow_id, r.from), what);
+            self.record(now, r.from, workflow_id_at(&self.workflow_id, r.from), what);
         }
-        let going = self.going.len();
+        let active_before = self.active.len();
         for Begin { start, epoch } in decided.begin {
             let base = epoch.map_or(&self.workflow_id, |i| &past[i].workflow_id);
             let workflow_id = workflow_id_at(base, start.nominal);
             self.begin(start.nominal, workflow_id.clone(), None);
-            self.happens(now, start.nominal, workflow_id, What::Start);
+            self.record(now, start.nominal, workflow_id, What::Start);
         }
         self.waiting = decided.waiting;
         for i in 0..self.waiting.len() {
@@ -251,10 +251,10 @@ impl<'a> Simulation<'a> {
                 self.keys += 1;
                 self.waiting[i].waiting_as = Some(self.keys);
                 let nominal = self.waiting[i].nominal;
-                self.happens(now, nominal, workflow_id_at(&self.workflow_id, nominal), What::Buffered);
+                self.record(now, nominal, workflow_id_at(&self.workflow_id, nominal), What::Buffered);
             }
         }
-        for i in 0..going {
+        for i in 0..active_before {
             self.stop(i, (decided.cancel, decided.terminate), now);
         }
         (self.cursor, self.floor, self.next_due) = (decided.cursor, decided.floor, decided.next_due);
@@ -263,23 +263,21 @@ impl<'a> Simulation<'a> {
     }
 
     fn stop(&mut self, index: usize, (cancel, terminate): (bool, bool), now: DateTime<Utc>) {
-        let going = &mut self.going[index];
+        let run = &mut self.active[index];
         let (stop, delay, status) = match (terminate, cancel) {
-            (true, _) if going.stopping != Some(Stop::Terminate) => {
-                (Stop::Terminate, going.life.on_terminate, Status::Terminated)
-            }
-            (false, true) if going.stopping.is_none() => (Stop::Cancel, going.life.on_cancel, Status::Canceled),
+            (true, _) if run.stopping != Some(Stop::Terminate) => (Stop::Terminate, run.script.on_terminate, Status::Terminated),
+            (false, true) if run.stopping.is_none() => (Stop::Cancel, run.script.on_cancel, Status::Canceled),
             _ => return,
         };
-        going.stopping = Some(stop);
-        going.life.ends_at = going.life.ends_at.min(now + delay);
-        going.life.status = status;
-        let (nominal, workflow_id) = (going.nominal, going.workflow_id.clone());
-        self.happens(now, nominal, workflow_id, What::Stop(stop));
+        run.stopping = Some(stop);
+        run.script.ends_at = run.script.ends_at.min(now + delay);
+        run.script.status = status;
+        let (nominal, workflow_id) = (run.nominal, run.workflow_id.clone());
+        self.record(now, nominal, workflow_id, What::Stop(stop));
     }
 
-    fn happens(&mut self, at: DateTime<Utc>, nominal: DateTime<Utc>, workflow_id: String, what: What) {
-        self.happened.push(HistoryEvent {
+    fn record(&mut self, at: DateTime<Utc>, nominal: DateTime<Utc>, workflow_id: String, what: What) {
+        self.events.push(HistoryEvent {
             at,
             nominal,
             workflow_id,
@@ -287,24 +285,24 @@ impl<'a> Simulation<'a> {
         });
     }
 
-    /// A server starts: what was asked to stop is over, everything else begins its step anew.
+    /// Starts the server: runs that were asked to stop close, all others start their step again.
     fn come_up(&mut self, now: DateTime<Utc>) {
         self.up = true;
-        for going in &mut self.going {
-            if going.stopping.is_some() {
-                going.life.ends_at = now;
+        for run in &mut self.active {
+            if run.stopping.is_some() {
+                run.script.ends_at = now;
             } else {
-                (going.idle, going.life) = (true, IDLE);
+                (run.idle, run.script) = (true, IDLE);
             }
         }
         self.close(now);
     }
 
     fn close(&mut self, at: DateTime<Utc>) -> bool {
-        let (closed, going) = std::mem::take(&mut self.going)
+        let (closed, active) = std::mem::take(&mut self.active)
             .into_iter()
-            .partition(|g: &ActiveRun| g.life.ends_at <= at);
-        self.going = going;
+            .partition(|run: &ActiveRun| run.script.ends_at <= at);
+        self.active = active;
         let closed: Vec<ActiveRun> = closed;
         for run in &closed {
             self.closed(run, at);
@@ -313,8 +311,8 @@ impl<'a> Simulation<'a> {
     }
 
     fn closed(&mut self, run: &ActiveRun, at: DateTime<Utc>) {
-        let status = run.life.status;
-        self.happens(at, run.nominal, run.workflow_id.clone(), What::Close(status));
+        let status = run.script.status;
+        self.record(at, run.nominal, run.workflow_id.clone(), What::Close(status));
         if self.policies.pause_on_failure
             && !self.state.paused
             && let Some(note) = failure_note(&run.workflow_id, status)
@@ -323,7 +321,7 @@ impl<'a> Simulation<'a> {
         }
     }
 
-    /// Decides what is undecided, and tells the state.
+    /// Decides the pending times; returns the counters, the state and the number of buffered starts.
     pub fn at(&mut self, now: DateTime<Utc>) -> (Counters, &State, usize) {
         if self.unsettled && self.up {
             self.settle(now);
@@ -331,13 +329,13 @@ impl<'a> Simulation<'a> {
         (self.counters, &self.state, self.waiting.len())
     }
 
-    /// The ids of the runs that are going.
+    /// The workflow ids of the open runs.
     #[must_use]
     pub fn running(&self) -> Vec<&str> {
-        self.going.iter().map(|g| g.workflow_id.as_str()).collect()
+        self.active.iter().map(|run| run.workflow_id.as_str()).collect()
     }
 
-    /// How many times are still to come by themselves after `now`, at most `limit`.
+    /// Number of scheduled times due after `now`, at most `limit`.
     #[must_use]
     pub fn to_come(&self, limit: usize, now: DateTime<Utc>) -> usize {
         let limit = self
@@ -351,16 +349,16 @@ impl<'a> Simulation<'a> {
         }
     }
 
-    /// The times due up to `now` that come to nothing since no actions are left: no plan looks at them before that changes.
+    /// The times due up to `now` that do not start because no actions are left. No plan considers them until that changes.
     #[must_use]
     pub fn exhausted(&self, now: DateTime<Utc>) -> Option<CountedTimes> {
-        let over = self.state.remaining_actions == Some(0) && !self.state.paused;
-        over.then(|| self.spec.count_due(self.cursor, self.floor, now)).flatten()
+        let exhausted = self.state.remaining_actions == Some(0) && !self.state.paused;
+        exhausted.then(|| self.spec.count_due(self.cursor, self.floor, now)).flatten()
     }
 
-    /// Everything that has happened, in order.
+    /// All events so far, in order.
     #[must_use]
     pub fn happened(&self) -> &[HistoryEvent] {
-        &self.happened
+        &self.events
     }
 }
