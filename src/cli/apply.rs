@@ -73,8 +73,11 @@ impl FileArgs {
             return Ok(Vec::new());
         }
         if self.file.iter().any(|f| f == "-") {
-            return Err(Error::new(Kind::Usage, "`--prune` cannot be used with stdin: its earlier content is unknown")
-                .hint("Write the definitions to a file, and apply that."));
+            return Err(Error::new(
+                Kind::Usage,
+                "`--prune` cannot be used with stdin: its earlier content is unknown",
+            )
+            .hint("Write the definitions to a file, and apply that."));
         }
         self.file.iter().map(|f| source_of(f)).collect()
     }
@@ -128,7 +131,12 @@ pub(super) fn show(context: &Context, differences: &[Difference], tense: Tense) 
         ui.data(&format!("{mark} {}: {}", view.id, difference.spec_text))?;
         if difference.change == Change::Update {
             for field in &view.fields {
-                ui.data(&format!("    {}: {} → {}", field.name, display(&field.old), display(&field.new)))?;
+                ui.data(&format!(
+                    "    {}: {} → {}",
+                    field.name,
+                    display(&field.old),
+                    display(&field.new)
+                ))?;
             }
         }
     }

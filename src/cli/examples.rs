@@ -78,7 +78,10 @@ const ALL: &[(&str, &[Example])] = &[
     ),
     (
         "schedule unpause",
-        &[("tempo schedule unpause nightly", "Resume a schedule; it fires at its next time")],
+        &[(
+            "tempo schedule unpause nightly",
+            "Resume a schedule; it fires at its next time",
+        )],
     ),
     (
         "schedule trigger",
@@ -98,7 +101,10 @@ const ALL: &[(&str, &[Example])] = &[
                 "tempo schedule backfill health --last 30m --overlap-policy allow-all",
                 "Run the times of the last half hour, all at once",
             ),
-            ("tempo schedule backfill nightly --cancel", "Cancel the backfills; nothing more of them starts"),
+            (
+                "tempo schedule backfill nightly --cancel",
+                "Cancel the backfills; nothing more of them starts",
+            ),
         ],
     ),
     (
@@ -161,11 +167,17 @@ const ALL: &[(&str, &[Example])] = &[
     ),
     (
         "workflow result",
-        &[("tempo workflow result nightly-2026-05-05T00:30:00Z", "Show the result of each step")],
+        &[(
+            "tempo workflow result nightly-2026-05-05T00:30:00Z",
+            "Show the result of each step",
+        )],
     ),
     (
         "workflow retry",
-        &[("tempo workflow retry 7d5a60 --wait", "Resume a run at the step that failed, and wait for it")],
+        &[(
+            "tempo workflow retry 7d5a60 --wait",
+            "Resume a run at the step that failed, and wait for it",
+        )],
     ),
     (
         "workflow cancel",
@@ -192,7 +204,10 @@ const ALL: &[(&str, &[Example])] = &[
         "incident list",
         &[("tempo incident list --open", "List the incidents that are not resolved")],
     ),
-    ("incident describe", &[("tempo incident describe 1", "Show each failure in an incident")]),
+    (
+        "incident describe",
+        &[("tempo incident describe 1", "Show each failure in an incident")],
+    ),
     (
         "incident ack",
         &[(
@@ -215,7 +230,10 @@ const ALL: &[(&str, &[Example])] = &[
             ),
         ],
     ),
-    ("status", &[("tempo status --watch", "Show the status, refreshed every second")]),
+    (
+        "status",
+        &[("tempo status --watch", "Show the status, refreshed every second")],
+    ),
     (
         "check",
         &[
@@ -250,7 +268,10 @@ const ALL: &[(&str, &[Example])] = &[
     (
         "apply",
         &[
-            ("tempo apply -f jobs.toml", "Create and update the schedules defined in a file"),
+            (
+                "tempo apply -f jobs.toml",
+                "Create and update the schedules defined in a file",
+            ),
             (
                 "tempo apply -f /etc/tempo.d --prune",
                 "Apply all files in a directory, and delete schedules that they no longer define",
@@ -268,21 +289,36 @@ const ALL: &[(&str, &[Example])] = &[
         "export",
         &[
             ("tempo export nightly health", "Print two schedules as a definitions file"),
-            ("tempo export --crontab", "Print all schedules as a crontab, as far as crontab syntax allows"),
+            (
+                "tempo export --crontab",
+                "Print all schedules as a crontab, as far as crontab syntax allows",
+            ),
         ],
     ),
     (
         "import crontab",
         &[
-            ("tempo import crontab --dry-run my-crontab", "Show the schedule that each line would become"),
+            (
+                "tempo import crontab --dry-run my-crontab",
+                "Show the schedule that each line would become",
+            ),
             (
                 "tempo import crontab -",
                 "Import from stdin, as in: crontab -l | tempo import crontab -",
             ),
-            ("tempo import crontab --system /etc/cron.d", "Import system crontabs, which have a user column"),
+            (
+                "tempo import crontab --system /etc/cron.d",
+                "Import system crontabs, which have a user column",
+            ),
         ],
     ),
-    ("schema", &[("tempo schema", "Print the schema; for an editor, redirect it to tempo.schema.json")]),
+    (
+        "schema",
+        &[(
+            "tempo schema",
+            "Print the schema; for an editor, redirect it to tempo.schema.json",
+        )],
+    ),
     (
         "demo",
         &[
@@ -294,12 +330,18 @@ const ALL: &[(&str, &[Example])] = &[
         "doctor",
         &[
             ("tempo doctor", "Check the installation and the database"),
-            ("tempo doctor --backup tempo-backup.db", "Back up the database while the server runs"),
+            (
+                "tempo doctor --backup tempo-backup.db",
+                "Back up the database while the server runs",
+            ),
         ],
     ),
     (
         "completions",
-        &[("tempo completions bash", "Print the bash script; load it with: source <(tempo completions bash)")],
+        &[(
+            "tempo completions bash",
+            "Print the bash script; load it with: source <(tempo completions bash)",
+        )],
     ),
     ("man", &[("tempo man man1", "Write all pages to a directory")]),
     (

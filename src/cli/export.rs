@@ -35,7 +35,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         let exported = export::crontab(&schedules, machine::environment("HOME")?.as_deref());
         context.ui.raw(exported.text.as_bytes())?;
         for (id, what) in &exported.lost {
-            context.ui.say(&format!("note: {id}: cannot be expressed in a crontab: {what}"));
+            context
+                .ui
+                .say(&format!("note: {id}: cannot be expressed in a crontab: {what}"));
         }
         return Ok(());
     }

@@ -46,7 +46,10 @@ fn show(context: &Context) -> Result<(), Error> {
             format!("running, pid {pid}, since {} {}", times.full(since.0), times.zone()),
             Some(Style::Good),
         ),
-        _ => ("not running; nothing starts until you run `tempo run`".to_owned(), Some(Style::Warn)),
+        _ => (
+            "not running; nothing starts until you run `tempo run`".to_owned(),
+            Some(Style::Warn),
+        ),
     };
     let running: Vec<&str> = view.running.iter().map(|r| r.workflow_id.as_str()).collect();
     let next: Vec<String> = view
@@ -68,11 +71,7 @@ fn show(context: &Context) -> Result<(), Error> {
         (format!("{} open", counted(view.incidents_open, "incident")), Some(Style::Bad))
     };
     let join_or_none = |list: &[&str]| {
-        if list.is_empty() {
-            "none".to_owned()
-        } else {
-            list.join(", ")
-        }
+        if list.is_empty() { "none".to_owned() } else { list.join(", ") }
     };
     let next: Vec<&str> = next.iter().map(String::as_str).collect();
     pairs(

@@ -56,6 +56,12 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
                 .say(&format!("step `{}`: {}; retrying in {wait}", step.name, failure.message));
         }
     };
-    let stdout = script::perform(&mut store, (&context.clock, &interrupt), &caller, (&step, command), on_failure)?;
+    let stdout = script::perform(
+        &mut store,
+        (&context.clock, &interrupt),
+        &caller,
+        (&step, command),
+        on_failure,
+    )?;
     context.ui.raw(&stdout)
 }

@@ -65,8 +65,8 @@ impl StepArgs {
     /// The working directory as an absolute path: the server may run in another directory.
     fn absolute_cwd(&self) -> Result<Option<String>, Error> {
         let Some(cwd) = &self.cwd else { return Ok(None) };
-        let path =
-            std::path::absolute(cwd).map_err(|e| Error::new(Kind::Usage, format_args!("`{cwd}` is not a directory")).because(e))?;
+        let path = std::path::absolute(cwd)
+            .map_err(|e| Error::new(Kind::Usage, format_args!("`{cwd}` is not a directory")).because(e))?;
         crate::machine::path_text(&path).map(Some)
     }
 
@@ -93,7 +93,8 @@ impl StepArgs {
             fill(&mut step.cwd, &self.absolute_cwd()?);
             for pair in &self.env {
                 let (key, value) = pair.split_once('=').ok_or_else(|| {
-                    Error::new(Kind::Usage, format_args!("invalid environment variable `{pair}`")).hint("Expected `--env NAME=VALUE`.")
+                    Error::new(Kind::Usage, format_args!("invalid environment variable `{pair}`"))
+                        .hint("Expected `--env NAME=VALUE`.")
                 })?;
                 step.env.entry(key.to_owned()).or_insert_with(|| value.to_owned());
             }

@@ -52,10 +52,7 @@ pub(super) fn until<T>(
             return Ok(value);
         }
         if deadline.is_some_and(|d| context.now() >= d) {
-            return Err(Error::new(
-                Kind::Timeout,
-                "timed out waiting; the request is still active",
-            ));
+            return Err(Error::new(Kind::Timeout, "timed out waiting; the request is still active"));
         }
         if context.server()?.is_none() {
             return Err(Error::new(
@@ -136,8 +133,9 @@ pub(super) fn verdict(runs: &[RunRow]) -> Result<(), Error> {
         return Ok(());
     }
     let total = counted(runs.len() as u64, "run");
-    Err(
-        Error::new(Kind::Failed, format_args!("{failed} of {total} failed or recorded an incident"))
-            .hint("Run `tempo workflow describe RUN` to see each attempt, and `tempo incident list` to see the incidents."),
+    Err(Error::new(
+        Kind::Failed,
+        format_args!("{failed} of {total} failed or recorded an incident"),
     )
+    .hint("Run `tempo workflow describe RUN` to see each attempt, and `tempo incident list` to see the incidents."))
 }

@@ -128,7 +128,10 @@ fn server(running: Option<(u32, i64)>, open: u64, now: DateTime<Utc>) -> Finding
             let up_for = (now - since).num_seconds().max(0).unsigned_abs();
             ok(
                 "server",
-                format!("running for {}, pid {pid}, {runs} in progress", spoken(u128::from(up_for) * 1000)),
+                format!(
+                    "running for {}, pid {pid}, {runs} in progress",
+                    spoken(u128::from(up_for) * 1000)
+                ),
             )
         }
         None if open > 0 => warning(

@@ -43,7 +43,10 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, for_machines: bool) -> Lin
             "zone",
             Some(Style::Warn),
             name,
-            format!("time zone data changed; next times recalculated for {}", counted(*schedules, "schedule")),
+            format!(
+                "time zone data changed; next times recalculated for {}",
+                counted(*schedules, "schedule")
+            ),
             &|| json!({"time_zone": name, "schedules": schedules}),
         ),
         Event::Tick {

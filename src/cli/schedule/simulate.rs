@@ -103,10 +103,7 @@ fn outages(written: &[String], zone: &Zone, now: DateTime<Utc>) -> Result<Vec<Ou
     if let Some(pair) = outages.windows(2).find(|w| w[1].0 < w[0].1) {
         return Err(Error::new(
             Kind::Usage,
-            format_args!(
-                "the outage that begins at {} overlaps the one before it",
-                pair[1].0
-            ),
+            format_args!("the outage that begins at {} overlaps the one before it", pair[1].0),
         )
         .hint("Merge them into one outage."));
     }

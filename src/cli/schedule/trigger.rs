@@ -83,7 +83,9 @@ fn print_text(context: &Context, id: &ScheduleId, view: &RequestView, state: Opt
     match state {
         Some(s) if s.refused > 0 => context.ui.data(&format!("Triggered {id}: nothing started: {}", why(s))),
         Some(s) if s.waiting > 0 => context.ui.data(&format!("Triggered {id}: the start is buffered")),
-        _ if view.runs.is_empty() => context.ui.data(&format!("Triggered {id}: queued; the server will pick it up")),
+        _ if view.runs.is_empty() => context
+            .ui
+            .data(&format!("Triggered {id}: queued; the server will pick it up")),
         _ => Ok(()),
     }
 }

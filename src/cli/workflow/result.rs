@@ -21,8 +21,12 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let store = context.open(Missing::Refuse)?;
     let view = store.read(|r| present::run(r, &r.run_named(&args.run)?))?;
     if view.status == "Running" {
-        return Err(Error::new(Kind::Conflict, format_args!("run `{}` is still running", args.run))
-            .hint(format_args!("Run `tempo workflow describe {}` to see its progress.", args.run)));
+        return Err(
+            Error::new(Kind::Conflict, format_args!("run `{}` is still running", args.run)).hint(format_args!(
+                "Run `tempo workflow describe {}` to see its progress.",
+                args.run
+            )),
+        );
     }
     if context.ui.is_text() {
         for (step, result) in &view.result.0 {
