@@ -1,4 +1,4 @@
-//! `tempo apply`, and what it has in common with `tempo diff`.
+//! `tempo apply`, and the code shared with `tempo diff`.
 
 use clap::ValueHint;
 
@@ -12,30 +12,30 @@ use crate::output::{Style, counted};
 use crate::present;
 use crate::store::Missing;
 
-/// How many warnings are told.
-const MOST_WARNINGS: usize = 20;
+/// Maximum number of warnings printed.
+const MAX_WARNINGS: usize = 20;
 
-/// Make the schedules that files define
+/// Create and update schedules from definition files
 ///
-/// All or nothing, and the same again changes nothing. What a file says of a schedule replaces what the schedule was, but for `note`,
-/// `paused` and `remaining_actions`, which are left to people where the file leaves them out. Times due before a change are decided by
-/// what was in force then.
+/// Makes all changes or none. Applying the same files again changes nothing. A definition replaces the whole schedule, except that `note`,
+/// `paused` and `remaining_actions` keep their current values if the file omits them. Times due before a change are decided by the
+/// definition in force at that time.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
     files: FileArgs,
-    /// Show what would change, and change nothing
+    /// Show what would change, without changing anything
     #[arg(long)]
     dry_run: bool,
 }
 
-/// The files that define schedules.
+/// Options that select definition files.
 #[derive(Debug, clap::Args)]
 pub(super) struct FileArgs {
-    /// Files of `[[schedule]]` tables in TOML, or the same as JSON; folders of them; `-` is stdin
+    /// Files of `[[schedule]]` tables in TOML, or the same as JSON; directories of such files; `-` is stdin
     #[arg(short, long = "file", value_name = "FILE", required = true, num_args = 1.., value_hint = ValueHint::AnyPath)]
     file: Vec<String>,
-    /// Delete schedules that an earlier apply of the same files made and that they no longer hold; no others
+    /// Delete schedules that an earlier apply of the same files created and that they no longer define; no others
     #[arg(long)]
     prune: bool,
 }
@@ -58,29 +58,32 @@ impl FileArgs {
             .collect()
     }
 
-    /// The command that makes it so.
+    /// A hint that names the command to apply the differences.
     pub(super) fn makes_it_so(&self) -> &'static str {
         if self.prune {
-            "`tempo apply --prune` with the same files makes it so."
+            "Run `tempo apply --prune` with the same files to make this change."
         } else {
-            "`tempo apply` with the same files makes it so."
+            "Run `tempo apply` with the same files to make this change."
         }
     }
 
-    /// What is pruned, in the folders and files that are named.
+    /// The sources to prune: the given files and directories, or none without `--prune`.
     pub(super) fn scopes(&self) -> Result<Vec<String>, Error> {
         if !self.prune {
             return Ok(Vec::new());
         }
         if self.file.iter().any(|f| f == "-") {
-            return Err(Error::new(Kind::Usage, "`--prune` cannot know what stdin has held before")
-                .hint("Put the definitions into a file, and apply that."));
+            return Err(Error::new(
+                Kind::Usage,
+                "`--prune` cannot be used with stdin: its earlier content is unknown",
+            )
+            .hint("Write the definitions to a file, and apply that."));
         }
         self.file.iter().map(|f| source_of(f)).collect()
     }
 }
 
-/// Whether something is pruned, and where.
+/// Returns what to prune: nothing, or the given sources.
 pub(super) fn prune(scopes: &[String]) -> Prune<'_> {
     if scopes.is_empty() { Prune::No } else { Prune::Of(scopes) }
 }
@@ -100,17 +103,17 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     if args.dry_run {
         return Ok(());
     }
-    context.hint_when_down("nothing runs until it is.")
+    context.hint_when_down("nothing starts until you run `tempo run`.")
 }
 
-/// Whether it has been done.
+/// Whether changes are shown as made or as proposed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tense {
     Did,
     Would,
 }
 
-/// Shows what is different, schedule by schedule, and how much.
+/// Prints the differences schedule by schedule, then a summary.
 pub(super) fn show(context: &Context, differences: &[Difference], tense: Tense) -> Result<(), Error> {
     let ui = &context.ui;
     if !ui.is_text() {
@@ -136,13 +139,13 @@ pub(super) fn show(context: &Context, differences: &[Difference], tense: Tense) 
         .iter()
         .flat_map(|d| d.warnings.iter().map(move |w| (&d.id, w)))
         .collect();
-    for (id, warning) in warnings.iter().take(MOST_WARNINGS) {
+    for (id, warning) in warnings.iter().take(MAX_WARNINGS) {
         ui.say(&format!("note: {id}: {warning}"));
     }
-    if warnings.len() > MOST_WARNINGS {
+    if warnings.len() > MAX_WARNINGS {
         ui.say(&format!(
-            "note: and {} more like these; `-o json` has them all",
-            warnings.len() - MOST_WARNINGS
+            "note: {} more notes are not shown; `-o json` prints all of them",
+            warnings.len() - MAX_WARNINGS
         ));
     }
     let count = |change| differences.iter().filter(|d| d.change == change).count();
@@ -154,19 +157,19 @@ pub(super) fn show(context: &Context, differences: &[Difference], tense: Tense) 
         .map(|(n, what)| format!("{n} {would}{what}"))
         .collect();
     let changed = if parts.is_empty() {
-        "nothing changes".to_owned()
+        "no changes".to_owned()
     } else {
         parts.join(", ")
     };
     ui.data(&format!("{}: {changed}", counted(differences.len() as u64, "schedule")))
 }
 
-/// A value for people: texts without quotes.
-fn said(value: &serde_json::Value) -> String {
+/// Formats a value for people: strings without quotes.
+fn display(value: &serde_json::Value) -> String {
     match value {
         serde_json::Value::Null => "(none)".to_owned(),
         serde_json::Value::String(text) => text.clone(),
-        serde_json::Value::Array(items) if items.len() == 1 => said(&items[0]),
+        serde_json::Value::Array(items) if items.len() == 1 => display(&items[0]),
         serde_json::Value::Bool(_)
         | serde_json::Value::Number(_)
         | serde_json::Value::Array(_)

@@ -1,4 +1,4 @@
-//! What the shell is told when somebody presses Tab: ids and names from the database, beside the words of the command line.
+//! Shell completion: ids and names from the database, in addition to commands and options.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
@@ -12,39 +12,42 @@ use crate::machine;
 use crate::schedule::OverlapPolicy;
 use crate::store::{IncidentRow, Missing, Read, RunFilter, RunRow, Store};
 
-/// The variable by which a shell asks for completions.
-const ASKED: &str = "TEMPO_COMPLETE";
-/// How many runs are offered.
-const MOST_RUNS: u64 = 50;
+/// The environment variable with which a shell requests completions.
+const VARIABLE: &str = "TEMPO_COMPLETE";
+/// Maximum number of runs offered.
+const MAX_RUNS: u64 = 50;
 
-/// Answers the shell, where it is one that asks.
+/// Answers a completion request of the shell. Returns `false` if this is not one.
 pub(super) fn answered() -> bool {
-    if machine::variable(ASKED).is_none() {
+    if machine::variable(VARIABLE).is_none() {
         return false;
     }
-    let asked = CompleteEnv::with_factory(super::command).var(ASKED).bin("tempo");
-    // What goes wrong here has no place to be told: the line that is being typed is the user's.
-    asked
+    let completer = CompleteEnv::with_factory(super::command).var(VARIABLE).bin("tempo");
+    // Errors are not printed: they would disturb the command line that the user is typing.
+    completer
         .try_complete(machine::arguments_os(), Some(Path::new(".")))
         .unwrap_or(true)
 }
 
-/// What a shell has to be told once, so that it asks.
+/// Returns the script that registers completions with a shell.
+///
+/// # Errors
+/// `Usage` for an unsupported shell, `System` if the script cannot be generated.
 pub(super) fn registration(shell: &str) -> Result<Vec<u8>, Error> {
     let shells = Shells::builtins();
-    let known = shells.completer(shell);
-    let known = known.ok_or_else(|| Error::new(Kind::Usage, format_args!("`{shell}` is not a shell that it knows")))?;
+    let completer = shells.completer(shell);
+    let completer = completer.ok_or_else(|| Error::new(Kind::Usage, format_args!("unsupported shell `{shell}`")))?;
     let mut script = Vec::new();
-    known
-        .write_registration(ASKED, "tempo", "tempo", "tempo", &mut script)
+    completer
+        .write_registration(VARIABLE, "tempo", "tempo", "tempo", &mut script)
         .map_err(|e| Error::new(Kind::System, "cannot write the completions").because(e))?;
     Ok(script)
 }
 
-/// The database of the command line that is being typed.
+/// The database that the typed command line refers to, if the file exists.
 fn database() -> Option<PathBuf> {
     let words: Vec<OsString> = machine::arguments_os().collect();
-    let named = words
+    let given = words
         .iter()
         .enumerate()
         .find_map(|(i, word)| match word.as_bytes().strip_prefix(b"--db")? {
@@ -52,28 +55,28 @@ fn database() -> Option<PathBuf> {
             [b'=', rest @ ..] => Some(OsStr::from_bytes(rest).to_owned()),
             _ => None,
         });
-    let path = named.map_or_else(|| machine::default_database().ok(), |named| Some(PathBuf::from(named)))?;
+    let path = given.map_or_else(|| machine::default_database().ok(), |given| Some(PathBuf::from(given)))?;
     path.exists().then_some(path)
 }
 
-/// What is in the database; nothing where it cannot be asked.
-fn ask(read: impl FnOnce(&Read<'_>) -> Result<Vec<CompletionCandidate>, Error>) -> Vec<CompletionCandidate> {
+/// Reads candidates from the database; returns none if it cannot be read.
+fn from_database(read: impl FnOnce(&Read<'_>) -> Result<Vec<CompletionCandidate>, Error>) -> Vec<CompletionCandidate> {
     let Some(database) = database() else { return Vec::new() };
     Store::open(&database, Missing::Refuse)
         .and_then(|store| store.read(read))
         .unwrap_or_default()
 }
 
-/// The ids of schedules.
+/// Candidates: the ids of all schedules.
 pub(super) fn schedules() -> Vec<CompletionCandidate> {
-    ask(|r| Ok(r.schedule_ids()?.into_iter().map(CompletionCandidate::new).collect()))
+    from_database(|r| Ok(r.schedule_ids()?.into_iter().map(CompletionCandidate::new).collect()))
 }
 
-/// The ids of the newest runs, with their workflow ids.
+/// Candidates: the ids of the newest runs, described by workflow id and status.
 pub(super) fn runs() -> Vec<CompletionCandidate> {
-    ask(|r| {
+    from_database(|r| {
         let newest = RunFilter {
-            limit: Some(MOST_RUNS),
+            limit: Some(MAX_RUNS),
             ..RunFilter::default()
         };
         let candidate = |run: RunRow| {
@@ -84,18 +87,18 @@ pub(super) fn runs() -> Vec<CompletionCandidate> {
     })
 }
 
-/// The ids of incidents that are not resolved, with their targets.
+/// Candidates: the ids of unresolved incidents, described by target.
 pub(super) fn incidents() -> Vec<CompletionCandidate> {
-    ask(|r| {
+    from_database(|r| {
         let found = r.incidents(false, None)?;
         let candidate = |i: IncidentRow| CompletionCandidate::new(i.id.to_string()).help(Some(i.latest.target_name.into()));
         Ok(found.into_iter().map(candidate).collect())
     })
 }
 
-/// The targets of incidents.
+/// Candidates: the targets of all incidents.
 pub(super) fn targets() -> Vec<CompletionCandidate> {
-    ask(|r| {
+    from_database(|r| {
         let mut names: Vec<String> = r.incidents(true, None)?.into_iter().map(|i| i.latest.target_name).collect();
         names.sort();
         names.dedup();
@@ -103,12 +106,12 @@ pub(super) fn targets() -> Vec<CompletionCandidate> {
     })
 }
 
-/// The overlap policies.
+/// Candidates: the overlap policies.
 pub(super) fn policies() -> Vec<CompletionCandidate> {
     OverlapPolicy::ALL.map(|p| CompletionCandidate::new(p.name())).into()
 }
 
-/// The topics of `tempo help`, and the commands.
+/// Candidates: the help topics and the commands.
 pub(super) fn topics() -> Vec<CompletionCandidate> {
     let topics = super::help::topics::TOPICS
         .iter()

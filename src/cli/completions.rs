@@ -5,13 +5,13 @@ use clap_complete::Shell;
 use super::{Context, complete};
 use crate::error::Error;
 
-/// Print the completions of a shell
+/// Print a shell completion script
 ///
-/// They know the ids of schedules, runs and incidents. For bash: `source <(tempo completions bash)` in `~/.bashrc`, or
+/// It also completes the ids of schedules, runs and incidents. For bash: `source <(tempo completions bash)` in `~/.bashrc`, or
 /// `tempo completions bash > ~/.local/share/bash-completion/completions/tempo`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Which shell
+    /// Shell to print the script for
     #[arg(value_enum)]
     shell: Shell,
 }

@@ -1,4 +1,4 @@
-//! The flags that define a schedule or a workflow: when, what, by which policies, in which state.
+//! The options that define a schedule or a workflow: spec, steps, policies and state.
 
 use clap::ValueHint;
 
@@ -22,100 +22,100 @@ use crate::spec::spec_text::SpecText;
 use crate::spec::zone::{Gap, Repeat, Zone, Zones as _};
 use crate::zoneinfo::ZoneInfo;
 
-/// When.
+/// Options for the spec: when to run.
 #[derive(Debug, Default, clap::Args)]
-#[command(next_help_heading = "When (all may repeat; the union counts)")]
+#[command(next_help_heading = "When to run (options may be repeated and combined)")]
 pub(super) struct WhenArgs {
-    /// Every so long, with an offset: `2m`, `1h/15m`
+    /// Interval, with an optional offset: `2m`, `1h/15m`
     #[arg(long, visible_alias = "every", value_name = "EVERY[/OFFSET]", allow_hyphen_values = true)]
     interval: Vec<String>,
-    /// A cron string: 5 fields, 6 with the year last, 7 with seconds first, or `@daily` and the like
+    /// Cron string: 5 fields, 6 with the year last, 7 with seconds first, or `@daily` and the like
     #[arg(long, value_name = "STRING")]
     cron: Vec<String>,
-    /// A calendar: `{"hour":"9","minute":"0","dayOfWeek":"Mon-Fri"}`
+    /// Calendar: `{"hour":"9","minute":"0","dayOfWeek":"Mon-Fri"}`
     #[arg(long, value_name = "JSON")]
     calendar: Vec<String>,
-    /// A Quartz expression: seconds first, Sunday is 1
+    /// Quartz expression: seconds first, Sunday is 1
     #[arg(long, value_name = "STRING")]
     quartz: Vec<String>,
-    /// What never fires: a date, or a calendar in which times left out mean any
+    /// Times to exclude: a date, or a calendar in which omitted time fields match any value
     #[arg(long, visible_alias = "exclude", value_name = "JSON|DATE")]
     exclude_calendar: Vec<String>,
-    /// Once after each boot of the machine, when `tempo run` is up
+    /// Start once after each boot of the machine, when `tempo run` is running
     #[arg(long)]
     at_boot: bool,
-    /// The zone of the wall clock; `local` is this machine's; UTC when not given
+    /// Time zone of the times; `local` is this machine's; defaults to UTC
     #[arg(long, visible_alias = "tz", value_name = "TZ")]
     time_zone: Option<String>,
-    /// Nothing fires before: `2026-05-05T09:00:00Z`, `2026-05-05 09:00`, `now`, `+2h`
+    /// Fire at no time before this: `2026-05-05T09:00:00Z`, `2026-05-05 09:00`, `now`, `+2h`
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     start_time: Option<String>,
-    /// Nothing fires after
+    /// Fire at no time after this
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     end_time: Option<String>,
-    /// Start up to so much later, always the same for a time
+    /// Delay each start by a fixed pseudo-random amount up to this
     #[arg(long, value_name = "DURATION")]
     jitter: Option<String>,
-    /// A time that daylight saving skips: `skip` it, or `shift` it to right after the gap
+    /// Times that daylight saving skips: `skip` them, or `shift` them to right after the gap
     #[arg(long, value_name = "CHOICE")]
     dst_gap: Option<String>,
-    /// A time that daylight saving repeats: `both`, `first` or `last`
+    /// Times that daylight saving repeats: fire at `both`, the `first` or the `last`
     #[arg(long, value_name = "CHOICE")]
     dst_repeat: Option<String>,
 }
 
-/// What.
+/// Options for the workflow: what to run.
 #[derive(Debug, Default, clap::Args)]
-#[command(next_help_heading = "What (one form)")]
+#[command(next_help_heading = "What to run (choose one form)")]
 pub(super) struct WhatArgs {
-    /// A request and what it should come to: `NAME=URL [status=200] [timeout=5s] [method=GET]`; repeats, in order
+    /// Probe a URL: `NAME=URL [status=200] [timeout=5s] [method=GET]`; may be repeated, one step each, in order
     #[arg(long, value_name = "PROBE")]
     probe: Vec<String>,
-    /// A line for `/bin/sh -c`
+    /// Run a command line with `/bin/sh -c`
     #[arg(long, value_name = "LINE", conflicts_with = "probe")]
     shell: Option<String>,
-    /// A file of `[[step]]` tables, or the same as JSON; `-` is stdin
+    /// Read the steps from a file of `[[step]]` tables, or the same as JSON; `-` is stdin
     #[arg(long, value_name = "FILE", conflicts_with_all = ["probe", "shell"], value_hint = ValueHint::FilePath)]
     steps: Option<String>,
-    /// A program and its arguments; no shell
+    /// Run a program with its arguments, without a shell
     #[arg(last = true, value_name = "COMMAND", value_hint = ValueHint::AnyPath, conflicts_with_all = ["probe", "shell", "steps"])]
     command: Vec<String>,
     #[command(flatten)]
     defaults: StepArgs,
-    /// How long a run may take
+    /// Maximum duration of a run
     #[arg(long, value_name = "DURATION")]
     run_timeout: Option<String>,
-    /// The base of the workflow ids of its runs; the schedule's id when not given
+    /// Base of the workflow ids of the runs; defaults to the schedule's id
     #[arg(long, value_name = "BASE")]
     workflow_id: Option<String>,
 }
 
-/// By which policies, in which state.
+/// Options for the policies and the state of a schedule.
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Policies and state")]
 pub(super) struct PolicyArgs {
-    /// While a run is going: skip, buffer-one, buffer-all, cancel-other, terminate-other or allow-all
+    /// What to do while another run is still running: skip, buffer-one, buffer-all, cancel-other, terminate-other or allow-all
     #[arg(long, visible_alias = "overlap", value_name = "POLICY", add = ArgValueCandidates::new(complete::policies))]
     overlap_policy: Option<String>,
-    /// How late a time may still be taken up after an outage; at least 10s, 10m when not given
+    /// How late a time may still be started after an outage; at least 10s, defaults to 10m
     #[arg(long, visible_alias = "catchup", value_name = "DURATION")]
     catchup_window: Option<String>,
-    /// Pause when a run fails
+    /// Pause the schedule when a run fails
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
     pause_on_failure: Option<bool>,
-    /// What people should know of it
+    /// Note for people
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
-    /// Start nothing until it is unpaused
+    /// Pause the schedule: nothing starts until it is unpaused
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
     paused: Option<bool>,
-    /// How many scheduled starts are left: a number, or `unlimited`
+    /// Number of scheduled starts left, or `unlimited`
     #[arg(long, value_name = "N")]
     remaining_actions: Option<String>,
 }
 
 impl WhenArgs {
-    /// Whether no time is named.
+    /// Whether no option names a time to fire.
     pub(super) fn names_nothing(&self) -> bool {
         self.interval.is_empty() && self.cron.is_empty() && self.calendar.is_empty() && self.quartz.is_empty() && !self.at_boot
     }
@@ -127,13 +127,13 @@ impl WhenArgs {
         }
     }
 
-    /// The zone that times without one are read in.
+    /// The time zone in which times without one are read.
     pub(super) fn zone(&self, context: &Context) -> Result<Zone, Error> {
         self.zone_name()?
             .map_or_else(|| Ok(Zone::utc()), |name| context.zones.zone(&name))
     }
 
-    /// The spec as written.
+    /// The spec in text form.
     pub(super) fn written(&self, context: &Context) -> Result<SpecText, Error> {
         let zone = self.zone(context)?;
         let now = context.now();
@@ -174,7 +174,7 @@ impl WhenArgs {
 }
 
 impl WhatArgs {
-    /// The steps, if any are named.
+    /// The steps, if any are given.
     fn steps(&self) -> Result<Option<Vec<StepText>>, Error> {
         let mut steps = if let Some(file) = &self.steps {
             files::steps::parse(&Source {
@@ -202,7 +202,7 @@ impl WhatArgs {
         if only_probes && self.defaults.is_for_commands() {
             return Err(Error::new(
                 Kind::Usage,
-                "`--cwd` and `--env` are for commands, and every step is a probe",
+                "`--cwd` and `--env` apply to commands, but every step is a probe",
             ));
         }
         for step in &mut steps {
@@ -220,7 +220,7 @@ impl WhatArgs {
         })
     }
 
-    /// Fills in what the steps of an action do not say.
+    /// Fills in the step defaults and the run timeout where an action does not set them.
     pub(super) fn complete(&self, action: &mut Action) -> Result<(), Error> {
         for step in &mut action.steps {
             self.defaults.complete(step)?;
@@ -231,15 +231,15 @@ impl WhatArgs {
         Ok(())
     }
 
-    /// Whether a default for steps is named.
+    /// Whether any step default is given.
     fn names_defaults(&self) -> bool {
         self.defaults.is_named()
     }
 }
 
-/// Reads `NAME=URL [status=200] [timeout=5s] [method=GET]`, and other keys of a probe that hold one word.
+/// Parses `NAME=URL [status=200] [timeout=5s] [method=GET]`, and any other probe key whose value is one word.
 fn probe(written: &str) -> Result<StepText, Error> {
-    let refuse = |rule: String| {
+    let invalid = |rule: String| {
         Error::new(Kind::Usage, format_args!("{rule} in probe `{}`", written.escape_debug()))
             .hint("Write 'NAME=URL [status=200] [timeout=5s] [method=GET]'.")
     };
@@ -247,9 +247,9 @@ fn probe(written: &str) -> Result<StepText, Error> {
     let (name, url) = words
         .next()
         .and_then(|w| w.split_once('='))
-        .ok_or_else(|| refuse("no `NAME=URL`".to_owned()))?;
+        .ok_or_else(|| invalid("no `NAME=URL`".to_owned()))?;
     if url.is_empty() {
-        return Err(refuse(format!("no URL after `{name}=`")));
+        return Err(invalid(format!("no URL after `{name}=`")));
     }
     let mut table = ProbeTable {
         url: url.to_owned(),
@@ -262,7 +262,7 @@ fn probe(written: &str) -> Result<StepText, Error> {
             let number = value.parse();
             number
                 .map(Some)
-                .map_err(|_| refuse(format!("`{value}` of `{key}` is not a number")))
+                .map_err(|_| invalid(format!("`{value}` of `{key}` is not a number")))
         };
         match key {
             "status" => table.status = text.map(StatusText::List),
@@ -279,11 +279,11 @@ fn probe(written: &str) -> Result<StepText, Error> {
             _ => {
                 let more = "`status=…`, `timeout=…`, `method=…`, `redirects=…`, `max_elapsed=…`, `body_contains=…`, `body_matches=…`, \
                     `basic_auth=…`, `bearer=…`, `min_certificate_days=…` or `ca_file=…`";
-                return Err(refuse(format!("`{word}` is not {more}")));
+                return Err(invalid(format!("`{word}` is not {more}")));
             }
         }
     }
-    // One code is a number, as in a file.
+    // A single status code becomes a number, as in a file.
     if let Some(StatusText::List(code)) = &table.status
         && let Ok(code) = code.parse()
     {
@@ -296,12 +296,12 @@ fn probe(written: &str) -> Result<StepText, Error> {
     })
 }
 
-/// Reads an overlap policy that may be named.
+/// Parses an overlap policy, if one is given.
 pub(super) fn overlap(named: Option<&str>) -> Result<Option<OverlapPolicy>, Error> {
     named.map(OverlapPolicy::parse).transpose()
 }
 
-/// What the flags name, as a patch. `existing` steps take the step defaults where no steps are named.
+/// Builds a patch from the options. If no steps are given, the step defaults apply to the `existing` steps.
 pub(super) fn patch(
     context: &Context,
     when: &WhenArgs,
@@ -313,7 +313,7 @@ pub(super) fn patch(
     let remaining_actions = policies.remaining_actions.as_deref().map(Remaining::parse).transpose()?;
     let steps = match (what.steps()?, existing) {
         (Some(steps), _) => Some(steps),
-        // A default that is named on an update is meant for the steps there are.
+        // On an update, a step default applies to the existing steps.
         (None, Some(mut existing)) if what.names_defaults() => {
             for step in &mut existing {
                 *step = what.defaults.over(step)?;

@@ -9,7 +9,7 @@ use crate::store::Missing;
 
 /// Show what `tempo apply` would change, and exit with 1 if anything
 ///
-/// Field by field; nothing is changed.
+/// Shows the changes field by field. Nothing is changed.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]

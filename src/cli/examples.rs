@@ -1,15 +1,15 @@
-//! What each command looks like in use: for `--help` and the man pages. A test holds that each of them parses.
+//! Usage examples of each command, for `--help` and the man pages. A test checks that every example parses.
 
-/// A command line, and what it does.
+/// A command line and its description.
 pub(super) type Example = (&'static str, &'static str);
 
-/// The examples of a command, by its path: `schedule create`.
+/// Returns the examples of a command, given its path, such as `schedule create`.
 pub(super) fn of(path: &str) -> &'static [Example] {
     let found = ALL.iter().find(|(name, _)| *name == path);
     found.map_or(&[], |(_, examples)| examples)
 }
 
-/// The exit codes of a command, by its path, beside 0, 2 and 6, which all have.
+/// Returns the exit codes of a command, given its path, besides 0, 2 and 6, which every command has.
 pub(super) fn exits(path: &str) -> &'static [u8] {
     match path {
         "schedule trigger" | "schedule backfill" => &[1, 3, 4, 5, 124],
@@ -33,15 +33,15 @@ const ALL: &[(&str, &[Example])] = &[
         &[
             (
                 "tempo schedule create nightly --cron '30 2 * * *' --time-zone local -- /srv/backup.sh",
-                "A command every night, on this machine's wall clock",
+                "Run a command every night, in this machine's time zone",
             ),
             (
                 "tempo schedule create health --interval 2m --jitter 10s --probe 'site=http://127.0.0.1:8080/ status=2xx timeout=5s'",
-                "A probe every two minutes",
+                "Probe a URL every two minutes",
             ),
             (
                 "tempo schedule create report --cron '0 9 * * MON-FRI' --overlap-policy buffer-one --attempts 3 --shell './report.sh | mail ops'",
-                "A line for the shell, tried three times, never beside itself",
+                "Run a shell pipeline on weekdays, with three attempts and never two runs at once",
             ),
         ],
     ),
@@ -49,21 +49,21 @@ const ALL: &[(&str, &[Example])] = &[
         "schedule update",
         &[(
             "tempo schedule update nightly --cron '0 3 * * *' --clear jitter",
-            "Another time, and no jitter; the rest stays",
+            "Change the time and remove the jitter; everything else stays as it is",
         )],
     ),
     (
         "schedule list",
         &[
-            ("tempo schedule list --paused", "Those that are paused"),
-            ("tempo schedule list -o json", "All, for a script"),
+            ("tempo schedule list --paused", "List paused schedules"),
+            ("tempo schedule list -o json", "List all schedules as JSON"),
         ],
     ),
     (
         "schedule describe",
         &[(
             "tempo schedule describe nightly",
-            "What it is, its last runs and its next times",
+            "Show its definition, recent runs and next times",
         )],
     ),
     (
@@ -71,20 +71,23 @@ const ALL: &[(&str, &[Example])] = &[
         &[
             (
                 "tempo schedule pause nightly --note 'the disk is being changed'",
-                "Nothing starts until it is unpaused",
+                "Pause a schedule and note the reason",
             ),
-            ("tempo schedule pause --all", "All of them"),
+            ("tempo schedule pause --all", "Pause all schedules"),
         ],
     ),
     (
         "schedule unpause",
-        &[("tempo schedule unpause nightly", "It goes on with its next time")],
+        &[(
+            "tempo schedule unpause nightly",
+            "Resume a schedule; it fires at its next time",
+        )],
     ),
     (
         "schedule trigger",
         &[(
             "tempo schedule trigger nightly --wait --timeout 10m",
-            "Run it now, and exit as it went",
+            "Run it now and wait; exit 1 if it fails",
         )],
     ),
     (
@@ -92,29 +95,32 @@ const ALL: &[(&str, &[Example])] = &[
         &[
             (
                 "tempo schedule backfill nightly --start-time '2026-05-01' --end-time '2026-05-04'",
-                "Run the times of three days",
+                "Run the times that fell in three days",
             ),
             (
                 "tempo schedule backfill health --last 30m --overlap-policy allow-all",
-                "Run those of the last half hour, at once",
+                "Run the times of the last half hour, all at once",
             ),
-            ("tempo schedule backfill nightly --cancel", "Let go of what has not begun"),
+            (
+                "tempo schedule backfill nightly --cancel",
+                "Cancel the backfills; nothing more of them starts",
+            ),
         ],
     ),
     (
         "schedule delete",
         &[(
             "tempo schedule delete nightly health",
-            "Take them off; their runs stay readable",
+            "Delete two schedules; their past runs stay readable",
         )],
     ),
     (
         "schedule next",
         &[
-            ("tempo schedule next nightly --count 3", "The next three times"),
+            ("tempo schedule next nightly --count 3", "Show the next three times"),
             (
                 "tempo schedule next --cron '0 9 * * FRI#2' --time-zone Europe/Berlin",
-                "Of a cron string, before it is used",
+                "Try a cron string before using it",
             ),
         ],
     ),
@@ -122,14 +128,14 @@ const ALL: &[(&str, &[Example])] = &[
         "schedule explain",
         &[(
             "tempo schedule explain nightly --from -7d",
-            "What became of each time of the last week, and why",
+            "Show the outcome of each time in the last week, with the reason",
         )],
     ),
     (
         "schedule simulate",
         &[(
             "tempo schedule simulate --interval 1m --overlap-policy buffer-one --takes 90s --for 10m",
-            "What a policy does with runs that take too long",
+            "See how a policy handles runs that take longer than the interval",
         )],
     ),
     (
@@ -137,11 +143,11 @@ const ALL: &[(&str, &[Example])] = &[
         &[
             (
                 "tempo workflow list --status Failed --since -1d",
-                "What failed since yesterday",
+                "List the runs of the last day that failed",
             ),
             (
                 "tempo workflow list --schedule nightly --limit 10",
-                "The last ten runs of a schedule",
+                "List the last ten runs of a schedule",
             ),
         ],
     ),
@@ -149,87 +155,99 @@ const ALL: &[(&str, &[Example])] = &[
         "workflow start",
         &[(
             "tempo workflow start --workflow-id import --wait -- /srv/import.sh",
-            "One durable run without a schedule, waited for",
+            "Start one durable run without a schedule, and wait for it",
         )],
     ),
     (
         "workflow describe",
         &[(
             "tempo workflow describe 7d5a60",
-            "Steps, attempts, errors and output of a run",
+            "Show the steps, attempts, errors and output of a run",
         )],
     ),
     (
         "workflow result",
-        &[("tempo workflow result nightly-2026-05-05T00:30:00Z", "What each step came to")],
+        &[(
+            "tempo workflow result nightly-2026-05-05T00:30:00Z",
+            "Show the result of each step",
+        )],
     ),
     (
         "workflow retry",
-        &[("tempo workflow retry 7d5a60 --wait", "Go on at the step that failed")],
+        &[(
+            "tempo workflow retry 7d5a60 --wait",
+            "Resume a run at the step that failed, and wait for it",
+        )],
     ),
     (
         "workflow cancel",
         &[(
             "tempo workflow cancel 7d5a60 --reason 'the wrong day'",
-            "SIGTERM, 5 s, SIGKILL",
+            "Cancel a run: SIGTERM, then SIGKILL after 5 s",
         )],
     ),
     (
         "workflow terminate",
-        &[("tempo workflow terminate 7d5a60", "SIGKILL at once")],
+        &[("tempo workflow terminate 7d5a60", "Kill a run with SIGKILL")],
     ),
     (
         "workflow output",
         &[
-            ("tempo workflow output 7d5a60 command", "What a step wrote"),
+            ("tempo workflow output 7d5a60 command", "Print the output of a step"),
             (
                 "tempo workflow output -f 7d5a60",
-                "The same, as attempts end, until the run has closed",
+                "Print output as attempts end, until the run has closed",
             ),
         ],
     ),
     (
         "incident list",
-        &[("tempo incident list --open", "What has failed and has not recovered")],
+        &[("tempo incident list --open", "List the incidents that are not resolved")],
     ),
-    ("incident describe", &[("tempo incident describe 1", "Each failure of it")]),
+    (
+        "incident describe",
+        &[("tempo incident describe 1", "Show each failure in an incident")],
+    ),
     (
         "incident ack",
         &[(
             "tempo incident ack 1 --note 'a new certificate is ordered'",
-            "Say that somebody knows",
+            "Acknowledge an incident",
         )],
     ),
-    ("incident resolve", &[("tempo incident resolve 1", "Say that it is over")]),
+    ("incident resolve", &[("tempo incident resolve 1", "Resolve an incident")]),
     (
         "run",
         &[
             ("tempo run", "Serve until SIGTERM or Ctrl-C"),
             (
                 "tempo run --once",
-                "Take up what is due, finish it, and exit as it went: for a timer of another system",
+                "Run everything that is due, then exit; for an external timer such as systemd's",
             ),
             (
                 "tempo run --log-format json --keep-for 90d",
-                "Log for a machine, and keep a quarter of a year",
+                "Log as JSON, and keep 90 days of history",
             ),
         ],
     ),
-    ("status", &[("tempo status --watch", "How things stand, again and again")]),
+    (
+        "status",
+        &[("tempo status --watch", "Show the status, refreshed every second")],
+    ),
     (
         "check",
         &[
             (
                 "tempo check --probe 'site=http://127.0.0.1:8080/ status=2xx' --deadline 30s",
-                "A request with its retries; exit 1 when it is not right",
+                "Probe a URL, with retries; exit 1 if it fails",
             ),
             (
                 "tempo check -f jobs.toml --parallel 4 --junit report.xml",
-                "All steps of all schedules of a file, four at a time",
+                "Run the steps of all schedules in a file, four at a time",
             ),
             (
                 "tempo check health -o json",
-                "The steps of a schedule, now and here, for a script",
+                "Run the steps of a schedule now, and print the result as JSON",
             ),
         ],
     ),
@@ -237,23 +255,26 @@ const ALL: &[(&str, &[Example])] = &[
         "step",
         &[(
             "tempo step upload --attempts 5 -- scp dump.sql.gz backup:",
-            "In a script that tempo runs: done once, tried five times",
+            "In a script that tempo runs: upload exactly once, with up to five attempts",
         )],
     ),
     (
         "sleep",
         &[(
             "tempo sleep 10m --name settle",
-            "In a script that tempo runs: the time at which it is over survives",
+            "In a script that tempo runs: wait 10 minutes, even across restarts",
         )],
     ),
     (
         "apply",
         &[
-            ("tempo apply -f jobs.toml", "Make the schedules what the file says"),
+            (
+                "tempo apply -f jobs.toml",
+                "Create and update the schedules defined in a file",
+            ),
             (
                 "tempo apply -f /etc/tempo.d --prune",
-                "Those of all files in a folder, and take off what they no longer hold",
+                "Apply all files in a directory, and delete schedules that they no longer define",
             ),
         ],
     ),
@@ -261,52 +282,73 @@ const ALL: &[(&str, &[Example])] = &[
         "diff",
         &[(
             "tempo diff -f jobs.toml",
-            "What `tempo apply` would change; exit 1 if anything",
+            "Show what `tempo apply` would change; exit 1 if anything",
         )],
     ),
     (
         "export",
         &[
-            ("tempo export nightly health", "Two schedules as a definitions file"),
-            ("tempo export --crontab", "All, as a crontab, as far as one can say them"),
+            ("tempo export nightly health", "Print two schedules as a definitions file"),
+            (
+                "tempo export --crontab",
+                "Print all schedules as a crontab, as far as crontab syntax allows",
+            ),
         ],
     ),
     (
         "import crontab",
         &[
-            ("tempo import crontab --dry-run my-crontab", "What each line would become"),
+            (
+                "tempo import crontab --dry-run my-crontab",
+                "Show the schedule that each line would become",
+            ),
             (
                 "tempo import crontab -",
-                "From stdin, as in: crontab -l | tempo import crontab -",
+                "Import from stdin, as in: crontab -l | tempo import crontab -",
             ),
-            ("tempo import crontab --system /etc/cron.d", "With a column for the user"),
+            (
+                "tempo import crontab --system /etc/cron.d",
+                "Import system crontabs, which have a user column",
+            ),
         ],
     ),
-    ("schema", &[("tempo schema", "For an editor: > tempo.schema.json")]),
+    (
+        "schema",
+        &[(
+            "tempo schema",
+            "Print the schema; for an editor, redirect it to tempo.schema.json",
+        )],
+    ),
     (
         "demo",
         &[
-            ("tempo demo", "See it work in its own database"),
-            ("tempo demo --targets-only", "Targets for probes to play with"),
+            ("tempo demo", "Run the demo, in a database of its own"),
+            ("tempo demo --targets-only", "Serve targets to try probes on"),
         ],
     ),
     (
         "doctor",
         &[
-            ("tempo doctor", "What is wrong, and what to do"),
-            ("tempo doctor --backup tempo-backup.db", "A copy, while the server goes on"),
+            ("tempo doctor", "Check the installation and the database"),
+            (
+                "tempo doctor --backup tempo-backup.db",
+                "Back up the database while the server runs",
+            ),
         ],
     ),
     (
         "completions",
-        &[("tempo completions bash", "For: source <(tempo completions bash)")],
+        &[(
+            "tempo completions bash",
+            "Print the bash script; load it with: source <(tempo completions bash)",
+        )],
     ),
-    ("man", &[("tempo man man1", "All pages, into a folder")]),
+    ("man", &[("tempo man man1", "Write all pages to a directory")]),
     (
         "help",
         &[
-            ("tempo help policies", "What becomes of a time"),
-            ("tempo help schedule create", "The help of a command"),
+            ("tempo help policies", "Explain what happens to each scheduled time"),
+            ("tempo help schedule create", "Show the help of a command"),
         ],
     ),
 ];

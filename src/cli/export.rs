@@ -13,13 +13,13 @@ use crate::store::Missing;
 
 /// Print schedules as a definitions file
 ///
-/// What is printed applies to no change: `tempo export > jobs.toml; tempo apply -f jobs.toml`. With `-o json` it is the same file as JSON.
+/// Applying the output changes nothing: `tempo export > jobs.toml; tempo apply -f jobs.toml`. With `-o json`, prints the same file as JSON.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Which schedules; all when not given
+    /// Ids of the schedules; defaults to all
     #[arg(add = ArgValueCandidates::new(complete::schedules))]
     id: Vec<ScheduleId>,
-    /// As a crontab, as far as one can say it; what it cannot say is told
+    /// Print a crontab; settings that a crontab cannot express are reported
     #[arg(long)]
     crontab: bool,
 }
@@ -35,7 +35,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         let exported = export::crontab(&schedules, machine::environment("HOME")?.as_deref());
         context.ui.output(exported.text.as_bytes())?;
         for (id, what) in &exported.lost {
-            context.ui.say(&format!("note: {id}: a crontab cannot say this: {what}"));
+            context
+                .ui
+                .say(&format!("note: {id}: cannot be expressed in a crontab: {what}"));
         }
         return Ok(());
     }

@@ -1,4 +1,4 @@
-//! Signals that ask for the end, heard on a thread of their own.
+//! Termination signals, handled on a separate thread.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use signal_hook::iterator::Signals;
 use crate::engine::script::Interrupt;
 use crate::error::{Error, Kind};
 
-/// The signals that end what a terminal or a CI job has started.
+/// The signals with which a terminal or a CI job ends its processes.
 pub(super) const SIGNALS: [i32; 3] = [SIGHUP, SIGINT, SIGTERM];
 
 fn failed(e: std::io::Error) -> Error {
@@ -24,22 +24,25 @@ pub(super) fn survive_file_size_limit() {
 /// Signals that do not end this process from now on, but wait to be heard.
 ///
 /// # Errors
-/// `System` when they cannot be caught.
+/// `System` if the signals cannot be caught.
 pub(super) fn catch(signals: &[i32]) -> Result<Signals, Error> {
     Signals::new(signals).map_err(failed)
 }
 
-/// Does something for each of them that comes.
+/// Starts a thread that calls `act` for each signal received.
 ///
 /// # Errors
-/// `System` when there is no thread for it.
+/// `System` if the thread cannot be started.
 pub(super) fn on_each(mut signals: Signals, mut act: impl FnMut() + Send + 'static) -> Result<(), Error> {
     let watch = move || signals.forever().for_each(|_| act());
     let started = std::thread::Builder::new().name("signals".to_owned()).spawn(watch);
     started.map(|_| ()).map_err(failed)
 }
 
-/// What the signals of this process raise from now on: they reach what a step of a script has started.
+/// Returns an interrupt that the signals of this process raise from now on. It ends the processes that a script step has started.
+///
+/// # Errors
+/// `System` if the signals cannot be caught.
 pub(super) fn on_signals() -> Result<Arc<Interrupt>, Error> {
     let signals = catch(&SIGNALS)?;
     let interrupt = Arc::new(Interrupt::default());

@@ -8,13 +8,13 @@ use super::help::{TOPICS, Topic, exit_codes};
 use super::{Context, examples};
 use crate::error::{Error, Kind};
 
-/// What the pages name as their source.
+/// The source that the pages name.
 const SOURCE: &str = concat!("tempo ", env!("CARGO_PKG_VERSION"));
 
-/// Print the manual page, or write the pages of all commands to a folder
+/// Print the manual page, or write the pages of all commands to a directory
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Where the pages are written; the page of `tempo` itself is printed when not given
+    /// Directory to write the pages to; without it, the page of `tempo` itself is printed
     dir: Option<PathBuf>,
 }
 
@@ -26,7 +26,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let failed =
         |path: &Path, e: std::io::Error| Error::new(Kind::System, format_args!("cannot write `{}`", path.display())).because(e);
     std::fs::create_dir_all(dir).map_err(|e| failed(dir, e))?;
-    // Pages of the other section go beside, where `man` looks for them.
+    // Pages of section 7 go into a sibling directory, where `man` looks for them.
     let topics = if dir.ends_with("man1") {
         dir.with_file_name("man7")
     } else {
@@ -49,20 +49,20 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     Ok(())
 }
 
-/// The page of each command and of each topic, by file name; that of `tempo` itself first.
+/// Returns the page of each command and each topic with its file name, that of `tempo` itself first.
 pub(crate) fn pages() -> Result<Vec<(String, Vec<u8>)>, Error> {
     let mut pages = Vec::new();
     collect(&super::command(), "tempo", &mut pages)?;
     for topic in &TOPICS {
         let mut page = Vec::new();
-        topic_page(topic, &mut page).map_err(|e| undrawn(topic.name, e))?;
+        topic_page(topic, &mut page).map_err(|e| render_error(topic.name, e))?;
         pages.push((format!("tempo-{}.7", topic.name), page));
     }
     Ok(pages)
 }
 
-fn undrawn(name: &str, e: std::io::Error) -> Error {
-    Error::new(Kind::System, format_args!("cannot draw the page of `{name}`")).because(e)
+fn render_error(name: &str, e: std::io::Error) -> Error {
+    Error::new(Kind::System, format_args!("cannot render the page of `{name}`")).because(e)
 }
 
 fn collect(command: &clap::Command, name: &str, pages: &mut Vec<(String, Vec<u8>)>) -> Result<(), Error> {
@@ -72,7 +72,7 @@ fn collect(command: &clap::Command, name: &str, pages: &mut Vec<(String, Vec<u8>
         .bin_name(name.replace('-', " "))
         .display_name(name.to_owned());
     let mut page = Vec::new();
-    command_page(named, name, &mut page).map_err(|e| undrawn(name, e))?;
+    command_page(named, name, &mut page).map_err(|e| render_error(name, e))?;
     pages.push((format!("{name}.1"), page));
     for sub in command.get_subcommands().filter(|s| !s.is_hide_set()) {
         collect(sub, &format!("{name}-{}", sub.get_name()), pages)?;
@@ -101,8 +101,8 @@ fn command_page(command: clap::Command, name: &str, page: &mut Vec<u8>) -> std::
         }
     }
     end.control("SH", ["EXIT STATUS"]);
-    let own = examples::exits(&path);
-    for (code, meaning) in exit_codes().filter(|(code, _)| !is_leaf || [0, 2, 6].contains(code) || own.contains(code)) {
+    let specific = examples::exits(&path);
+    for (code, meaning) in exit_codes().filter(|(code, _)| !is_leaf || [0, 2, 6].contains(code) || specific.contains(code)) {
         end.control("TP", []).text([bold(code.to_string())]).text([roman(meaning)]);
     }
     end.control("SH", ["SEE ALSO"]);
@@ -115,7 +115,7 @@ fn command_page(command: clap::Command, name: &str, page: &mut Vec<u8>) -> std::
     end.to_writer(page)
 }
 
-/// A topic as a page: headings, paragraphs, and what is indented as it stands.
+/// Renders a topic as a page: headings, paragraphs, and indented lines verbatim.
 fn topic_page(topic: &Topic, page: &mut Vec<u8>) -> std::io::Result<()> {
     let name = format!("tempo-{}", topic.name);
     let mut roff = Roff::new();
@@ -137,7 +137,7 @@ fn topic_page(topic: &Topic, page: &mut Vec<u8>) -> std::io::Result<()> {
     roff.to_writer(page)
 }
 
-/// Lines as they stand.
+/// Adds lines verbatim, without their indent.
 fn verbatim<'a>(roff: &mut Roff, lines: impl IntoIterator<Item = &'a str>) {
     roff.control("PP", []).control("RS", ["4"]).control("nf", []);
     for line in lines {

@@ -1,4 +1,4 @@
-//! The command line: one file per subcommand, a folder per family. Each parses, calls `ops` or the engine, and shows.
+//! The command line: one file per subcommand, a folder per family. Each parses its arguments, calls `ops` or the engine, and prints the result.
 
 mod apply;
 mod check;
@@ -42,8 +42,8 @@ use crate::zoneinfo::ZoneInfo;
 
 /// Durable scheduling for one machine
 ///
-/// A schedule is a record on file that says when to run what. `tempo run` is the server and worker: it takes up what is due, runs
-/// the steps, retries, and records every attempt and its outcome. Commands work whether or not it is up.
+/// A schedule is a stored record of what to run and when. `tempo run` is the server and worker: it starts due runs, executes their
+/// steps, retries failures, and records every attempt and its outcome. Commands work whether or not the server is running.
 #[derive(Debug, Parser)]
 #[command(
     name = "tempo",
@@ -60,21 +60,21 @@ struct Cli {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Everywhere")]
+#[command(next_help_heading = "Global options")]
 struct Global {
-    /// The database; `TEMPO_DB`, or a file in the state folder of the user, when not given
+    /// Use this database file; the default is `TEMPO_DB`, or a file in the user's state directory
     #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     db: Option<PathBuf>,
-    /// How data is written to stdout
+    /// Format of the data on stdout
     #[arg(short, long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
     output: Format,
-    /// When colours are used
+    /// When to use colors
     #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
     color: ColorWhen,
-    /// Give no hints and no notes: data and errors only
+    /// Print only data and errors, no hints or notes
     #[arg(short, long, global = true)]
     quiet: bool,
-    /// Say more
+    /// Print more details
     #[arg(short, long, global = true, conflicts_with = "quiet")]
     verbose: bool,
 }
@@ -101,7 +101,7 @@ enum Command {
     Man(man::Args),
 }
 
-/// What every command is handed.
+/// The context that every command receives.
 struct Context {
     ui: Ui,
     database: Option<PathBuf>,
@@ -110,7 +110,7 @@ struct Context {
 }
 
 impl Context {
-    /// Where the database is.
+    /// The path of the database.
     fn database(&self) -> Result<PathBuf, Error> {
         self.database.clone().map_or_else(machine::default_database, Ok)
     }
@@ -120,7 +120,7 @@ impl Context {
         Store::open(&self.database()?, missing)
     }
 
-    /// Opens the database to show what is in it; where there is none, says so, and shows nothing.
+    /// Opens the database for a listing. Without a database, prints a note and opens an empty one in memory.
     fn open_to_show(&self) -> Result<Store, Error> {
         let database = self.database()?;
         if !database.exists() && self.ui.is_text() {
@@ -133,33 +133,33 @@ impl Context {
         self.clock.now()
     }
 
-    /// The server that is up, if one is: its pid and since when.
+    /// The pid and start time (milliseconds since the epoch) of the running server, if any.
     fn server(&self) -> Result<Option<(u32, i64)>, Error> {
         Ok(store::server_pid(&self.database()?))
     }
 
-    /// Says that what was recorded waits for a server, where none is up.
+    /// Prints a hint with the consequence `what` if no server is running.
     fn hint_when_down(&self, what: &str) -> Result<(), Error> {
         if self.server()?.is_none() {
-            self.ui.hint(&format!("`tempo run` is not up; {what}"));
+            self.ui.hint(&format!("The server is not running; {what}"));
         }
         Ok(())
     }
 
-    /// The machine's own zone, for times that are shown to people; UTC where it does not say.
+    /// The machine's time zone, for times shown to people; UTC if it is unknown.
     fn local_zone(&self) -> Zone {
         ZoneInfo::local_name()
             .and_then(|name| self.zones.zone(&name))
             .unwrap_or_else(|_| Zone::utc())
     }
 
-    /// Writes times on the machine's wall clock.
+    /// A formatter of times in the machine's time zone.
     fn times(&self) -> Times {
         Times::new(self.local_zone(), self.now())
     }
 }
 
-/// The whole program: parses the command line, runs the command, and says what to exit with.
+/// Parses the command line, runs the command, and returns the exit code.
 pub(crate) fn main() -> ExitCode {
     if complete::answered() {
         return ExitCode::SUCCESS;
@@ -215,9 +215,9 @@ fn perform(context: &Context, command: Command) -> Result<(), Error> {
     }
 }
 
-/// Help, version, and command lines that are wrong.
+/// Prints help, the version, or a usage error, and returns the exit code.
 fn unparsed(e: &clap::Error) -> ExitCode {
-    // Only looked through for a word that is text.
+    // Lossy conversion is fine: the arguments are only searched for the output format.
     let arguments: Vec<String> = machine::arguments_os().map(|a| a.to_string_lossy().into_owned()).collect();
     let wants_json = arguments
         .windows(2)
@@ -227,7 +227,7 @@ fn unparsed(e: &clap::Error) -> ExitCode {
             .any(|a| a.starts_with("-ojson") || a.starts_with("--output=json"));
     if e.use_stderr() && wants_json {
         let text = e.render().to_string();
-        let told = text
+        let summary = text
             .split(
                 "
 Usage:",
@@ -241,31 +241,31 @@ Usage:",
             )
             .next()
             .unwrap_or_default();
-        let message = told
+        let message = summary
             .trim_start_matches("error: ")
             .split_whitespace()
             .collect::<Vec<_>>()
             .join(" ");
         let ui = Ui::new(Format::Json, ColorWhen::Never, Talk::Normal);
-        ui.error(&Error::new(Kind::Usage, message).hint("Run it with `--help` to see what it takes."));
+        ui.error(&Error::new(Kind::Usage, message).hint("Run the command with `--help` to see its usage."));
     } else {
         let text = e.render().to_string();
         if let std::borrow::Cow::Owned(tamed) = tame(&text) {
             Ui::tell(tamed.trim_end());
         } else {
-            // Where nobody reads it any more there is nothing to say.
+            // A closed pipe is not an error here.
             let _ = e.print();
         }
     }
     ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(Kind::Usage.exit_code()))
 }
 
-/// The definition that `--help`, the man pages and the completions are made from.
+/// The definition of the command line, from which `--help`, the man pages and the completions are generated.
 pub(crate) fn command() -> clap::Command {
     with_examples(Cli::command(), "")
 }
 
-/// A command with its examples under its help, and so its subcommands.
+/// Adds examples to the long help of a command and of its subcommands.
 fn with_examples(mut command: clap::Command, path: &str) -> clap::Command {
     let names: Vec<String> = command.get_subcommands().map(|s| s.get_name().to_owned()).collect();
     for name in names {
@@ -276,15 +276,15 @@ fn with_examples(mut command: clap::Command, path: &str) -> clap::Command {
     if examples.is_empty() {
         return command;
     }
-    let told: Vec<String> = examples.iter().map(|(line, what)| format!("  {what}:\n    {line}")).collect();
-    command.after_long_help(format!("Examples:\n{}", told.join("\n")))
+    let lines: Vec<String> = examples.iter().map(|(line, what)| format!("  {what}:\n    {line}")).collect();
+    command.after_long_help(format!("Examples:\n{}", lines.join("\n")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// The words of a command line as a shell would split it.
+    /// Splits a command line into words, as a shell would.
     fn words(line: &str) -> Vec<String> {
         let mut words = vec![String::new()];
         let mut quoted = false;
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn every_command_has_examples_and_each_of_them_parses_as_that_command() {
+    fn every_command_has_examples_that_parse_as_that_command() {
         let mut paths = Vec::new();
         leaves(&command(), "", &mut paths);
         for path in paths.iter().filter(|p| *p != "interrupt") {

@@ -4,9 +4,10 @@ use super::Context;
 use crate::error::Error;
 use crate::files::SCHEMA;
 
-/// Print the JSON Schema of a definitions file
+/// Print the JSON Schema of definitions files
 ///
-/// Editors complete and check by it: `tempo schema > tempo.schema.json`, and `#:schema ./tempo.schema.json` in the first line of the file.
+/// Editors use it to complete and validate definitions: run `tempo schema > tempo.schema.json`, and make `#:schema ./tempo.schema.json`
+/// the first line of the file.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {}
 

@@ -7,16 +7,16 @@ use crate::names::StepName;
 use crate::spec::text;
 use crate::store::Missing;
 
-/// Wait in a script, over crashes and restarts
+/// Sleep in a script, across crashes and restarts
 ///
-/// For scripts that tempo runs. The time to wake up is recorded when NAME is first asked for; when the script is run again, only what is left
-/// of the wait is waited, and nothing when it is over.
+/// For scripts that tempo runs. The wake-up time is recorded at the first call with NAME. If the script runs again, the command sleeps only
+/// until that time, and returns at once if it has passed.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// How long
+    /// Time to sleep
     #[arg(value_name = "DURATION")]
     span: String,
-    /// What the wait is called; unique in the script
+    /// Name of this sleep; unique in the script
     #[arg(long)]
     name: String,
 }

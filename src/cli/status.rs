@@ -10,25 +10,25 @@ use crate::output::counted;
 use crate::output::table::{pairs, plain};
 use crate::present;
 
-/// Show how things stand: the server, what runs, what comes next, open incidents
+/// Show the server, running workflows, next times and open incidents
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Show it again every second, until Ctrl-C; on a terminal in the same place
+    /// Refresh every second until Ctrl-C; on a terminal, in place
     #[arg(short, long)]
     watch: bool,
 }
 
-/// How often it is shown again.
-const AGAIN: TimeDelta = TimeDelta::seconds(1);
+/// How often `--watch` refreshes.
+const REFRESH_INTERVAL: TimeDelta = TimeDelta::seconds(1);
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     if !args.watch {
         return show(context);
     }
-    let nobody = Wakeup::default();
+    let never_raised = Wakeup::default();
     while context.ui.begin_again()? {
         show(context)?;
-        context.clock.wait(&nobody, context.now() + AGAIN);
+        context.clock.wait(&never_raised, context.now() + REFRESH_INTERVAL);
     }
     Ok(())
 }
@@ -41,12 +41,15 @@ fn show(context: &Context) -> Result<(), Error> {
         return context.ui.json(&view);
     }
     let times = context.times();
-    let up = match (view.pid, view.since) {
+    let server = match (view.pid, view.since) {
         (Some(pid), Some(since)) => (
-            format!("up, pid {pid}, since {} {}", times.full(since.0), times.zone()),
+            format!("running, pid {pid}, since {} {}", times.full(since.0), times.zone()),
             Some(Style::Good),
         ),
-        _ => ("not up; nothing runs until `tempo run` is".to_owned(), Some(Style::Warn)),
+        _ => (
+            "not running; nothing starts until you run `tempo run`".to_owned(),
+            Some(Style::Warn),
+        ),
     };
     let running: Vec<&str> = view.running.iter().map(|r| r.workflow_id.as_str()).collect();
     let next: Vec<String> = view
@@ -67,21 +70,17 @@ fn show(context: &Context) -> Result<(), Error> {
     } else {
         (format!("{} open", counted(view.incidents_open, "incident")), Some(Style::Bad))
     };
-    let none = |list: &[&str]| {
-        if list.is_empty() {
-            "nothing".to_owned()
-        } else {
-            list.join(", ")
-        }
+    let join_or_none = |list: &[&str]| {
+        if list.is_empty() { "none".to_owned() } else { list.join(", ") }
     };
     let next: Vec<&str> = next.iter().map(String::as_str).collect();
     pairs(
         &context.ui,
         &[
-            ("Server", up),
-            (if view.up { "Running" } else { "Cut off" }, plain(none(&running))),
+            ("Server", server),
+            (if view.up { "Running" } else { "Interrupted" }, plain(join_or_none(&running))),
             ("Waiting", plain(counted(view.queued, "start"))),
-            ("Next", plain(none(&next))),
+            ("Next", plain(join_or_none(&next))),
             ("Incidents", incidents),
         ],
     )

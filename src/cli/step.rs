@@ -13,49 +13,55 @@ use crate::run::step_text::StepText;
 use crate::spec::describe::spoken;
 use crate::store::Missing;
 
-/// Do a step of a script once, whatever happens to the script
+/// Run a script step exactly once, even if the script is restarted
 ///
-/// For scripts that tempo runs. The first success of NAME is recorded with its stdout; when the script is run again, after a crash or by a
-/// retry, the step writes that at once and does nothing. A step that failed is done again. It may write 1 MiB to stdout.
+/// For scripts that tempo runs. When NAME first succeeds, its stdout is recorded. If the script runs again, after a crash or for a retry,
+/// the step prints the recorded stdout at once and does not run the command. A failed step is run again. Its stdout is limited to 1 MiB.
 ///
-/// The same name always means the same command: number the steps of a loop. Its stdin is the script's: in a `while read` loop give it
-/// `</dev/null`. Exits with 1 when the step failed.
+/// The same name must always be given the same command: number the steps of a loop. The command shares the script's stdin: in a
+/// `while read` loop, add `</dev/null`. Exits with 1 if the step failed.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// What it is called; unique in the script
+    /// Name of the step; unique in the script
     name: String,
     #[command(flatten)]
     more: StepArgs,
-    /// The command and its arguments; no shell
+    /// Command to run with its arguments, without a shell
     #[arg(last = true, required = true, value_name = "COMMAND", value_hint = clap::ValueHint::AnyPath)]
     command: Vec<String>,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let caller = Caller::of_environment("tempo step")?;
-    let mut written = StepText {
+    let mut step_text = StepText {
         name: args.name.clone(),
         command: Some(args.command.clone()),
         ..StepText::default()
     };
-    args.more.complete(&mut written)?;
-    let step = Step::check(&written)?;
+    args.more.complete(&mut step_text)?;
+    let step = Step::check(&step_text)?;
     let Work::Command(command) = &step.work else {
-        unreachable!("it was written as a command");
+        unreachable!("the step was built from a command");
     };
     let mut store = context.open(Missing::Refuse)?;
     let interrupt = interrupt::on_signals()?;
-    // What a failed attempt wrote is nobody's value, and still evidence: it goes where the script's own errors go.
-    let told = |result: &AttemptResult, failure: &Failure, wait: Option<Duration>| {
-        let written = String::from_utf8_lossy(&result.output);
-        written.lines().for_each(|line| context.ui.say(line));
+    // The output of a failed attempt is not the step's result, but it explains the failure: it goes to stderr, like the script's errors.
+    let on_failure = |result: &AttemptResult, failure: &Failure, wait: Option<Duration>| {
+        let output = String::from_utf8_lossy(&result.output);
+        output.lines().for_each(|line| context.ui.say(line));
         if let Some(wait) = wait {
             let wait = spoken(wait.as_millis());
             context
                 .ui
-                .say(&format!("step `{}`: {}; again in {wait}", step.name, failure.message));
+                .say(&format!("step `{}`: {}; retrying in {wait}", step.name, failure.message));
         }
     };
-    let stdout = script::perform(&mut store, (&context.clock, &interrupt), &caller, (&step, command), told)?;
+    let stdout = script::perform(
+        &mut store,
+        (&context.clock, &interrupt),
+        &caller,
+        (&step, command),
+        on_failure,
+    )?;
     context.ui.raw(&stdout)
 }

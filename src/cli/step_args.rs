@@ -1,39 +1,39 @@
-//! The flags that fill in what steps do not say: timeouts, retries, folder and variables.
+//! Options for step defaults: timeouts, retries, working directory and environment.
 
 use clap::ValueHint;
 
 use crate::error::{Error, Kind};
 use crate::run::step_text::{RetryText, StepText};
 
-/// For steps that do not say otherwise.
+/// Defaults for steps that do not set these themselves.
 #[derive(Debug, Default, clap::Args)]
-#[command(next_help_heading = "Steps that do not say otherwise")]
+#[command(next_help_heading = "Step defaults")]
 pub(super) struct StepArgs {
-    /// How long one attempt may take
+    /// Timeout of one attempt
     #[arg(long, value_name = "DURATION")]
     start_to_close_timeout: Option<String>,
-    /// How long all attempts may take, waits included
+    /// Timeout of all attempts of a step, including waits
     #[arg(long, value_name = "DURATION")]
     schedule_to_close_timeout: Option<String>,
-    /// How many attempts there are; 0 is no limit
+    /// Maximum number of attempts; 0 means unlimited
     #[arg(long, visible_alias = "attempts", value_name = "N")]
     retry_maximum_attempts: Option<u32>,
-    /// The wait after the first attempt
+    /// Wait after the first attempt
     #[arg(long, value_name = "DURATION")]
     retry_initial_interval: Option<String>,
-    /// How much longer each wait is than the one before
+    /// Factor by which each wait is longer than the one before
     #[arg(long, value_name = "N")]
     retry_backoff_coefficient: Option<f64>,
-    /// The longest wait
+    /// Longest wait between attempts
     #[arg(long, value_name = "DURATION")]
     retry_maximum_interval: Option<String>,
-    /// An error type that is not retried; repeats
+    /// Error type that is not retried; may be repeated
     #[arg(long, value_name = "TYPE")]
     non_retryable: Vec<String>,
-    /// The folder commands run in
+    /// Working directory of commands
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     cwd: Option<String>,
-    /// A variable of commands; `NAME=env:OTHER` is read when the step runs; repeats
+    /// Environment variable of commands; `NAME=env:OTHER` is read when the step runs; may be repeated
     #[arg(long, value_name = "NAME=VALUE")]
     env: Vec<String>,
 }
@@ -46,7 +46,7 @@ impl StepArgs {
             || self.retry().is_some()
     }
 
-    /// Whether what only commands have is named: a folder, variables.
+    /// Whether an option that applies only to commands is given: working directory or environment.
     pub(super) fn is_for_commands(&self) -> bool {
         self.cwd.is_some() || !self.env.is_empty()
     }
@@ -62,15 +62,15 @@ impl StepArgs {
         (retry != RetryText::default()).then_some(retry)
     }
 
-    /// The folder as seen from here: the server may run elsewhere.
+    /// The working directory as an absolute path: the server may run in another directory.
     fn absolute_cwd(&self) -> Result<Option<String>, Error> {
         let Some(cwd) = &self.cwd else { return Ok(None) };
-        let path =
-            std::path::absolute(cwd).map_err(|e| Error::new(Kind::Usage, format_args!("`{cwd}` is no folder")).because(e))?;
+        let path = std::path::absolute(cwd)
+            .map_err(|e| Error::new(Kind::Usage, format_args!("`{cwd}` is not a directory")).because(e))?;
         crate::machine::path_text(&path).map(Some)
     }
 
-    /// Fills in what a step does not say.
+    /// Fills in the values that a step does not set.
     pub(super) fn complete(&self, step: &mut StepText) -> Result<(), Error> {
         let fill = |to: &mut Option<String>, from: &Option<String>| {
             if to.is_none() {
@@ -93,7 +93,8 @@ impl StepArgs {
             fill(&mut step.cwd, &self.absolute_cwd()?);
             for pair in &self.env {
                 let (key, value) = pair.split_once('=').ok_or_else(|| {
-                    Error::new(Kind::Usage, format_args!("`{pair}` is not a variable")).hint("Write `--env NAME=VALUE`.")
+                    Error::new(Kind::Usage, format_args!("invalid environment variable `{pair}`"))
+                        .hint("Expected `--env NAME=VALUE`.")
                 })?;
                 step.env.entry(key.to_owned()).or_insert_with(|| value.to_owned());
             }
@@ -101,21 +102,21 @@ impl StepArgs {
         Ok(())
     }
 
-    /// A step with what the flags name in place of its own.
+    /// Returns a copy of a step in which the options replace the step's own values.
     pub(super) fn over(&self, step: &StepText) -> Result<StepText, Error> {
         let mut flags_first = StepText {
             probe: step.probe.clone(),
             ..StepText::default()
         };
         self.complete(&mut flags_first)?;
-        let named = flags_first.retry.clone().unwrap_or_default();
+        let given = flags_first.retry.clone().unwrap_or_default();
         let own = step.retry.clone().unwrap_or_default();
         let retry = RetryText {
-            initial_interval: named.initial_interval.or(own.initial_interval),
-            backoff_coefficient: named.backoff_coefficient.or(own.backoff_coefficient),
-            maximum_interval: named.maximum_interval.or(own.maximum_interval),
-            maximum_attempts: named.maximum_attempts.or(own.maximum_attempts),
-            non_retryable: named.non_retryable.or(own.non_retryable),
+            initial_interval: given.initial_interval.or(own.initial_interval),
+            backoff_coefficient: given.backoff_coefficient.or(own.backoff_coefficient),
+            maximum_interval: given.maximum_interval.or(own.maximum_interval),
+            maximum_attempts: given.maximum_attempts.or(own.maximum_attempts),
+            non_retryable: given.non_retryable.or(own.non_retryable),
         };
         let mut env = step.env.clone();
         env.extend(flags_first.env);

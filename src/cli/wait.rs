@@ -1,4 +1,4 @@
-//! Waiting for runs: what `--wait` does.
+//! Waiting for requests and runs (`--wait`).
 
 use std::time::Duration;
 
@@ -13,58 +13,58 @@ use crate::run::outcome::Status;
 use crate::spec::text;
 use crate::store::{RequestState, RunRow, Store};
 
-/// How often the file is asked.
-const LOOK_EVERY: TimeDelta = TimeDelta::milliseconds(20);
-/// How long a command that does not wait gives the server to decide, so that it can name the run.
-const FOR_A_DECISION: TimeDelta = TimeDelta::milliseconds(500);
+/// How often the database is polled.
+const POLL_INTERVAL: TimeDelta = TimeDelta::milliseconds(20);
+/// How long a command without `--wait` gives the server to decide a request, so that the run can be shown.
+const DECISION_TIMEOUT: TimeDelta = TimeDelta::milliseconds(500);
 
-/// Refuses to wait where nobody would ever carry it out. To be asked before anything is recorded.
+/// Checks that a server is running, so that waiting can succeed. To be called before anything is recorded.
+///
+/// # Errors
+/// `ServerDown` if no server is running.
 pub(super) fn needs_server(context: &Context) -> Result<(), Error> {
     if context.server()?.is_some() {
         return Ok(());
     }
     Err(Error::new(
         Kind::ServerDown,
-        "`tempo run` is not up, so there is nothing to wait for; nothing was recorded",
+        "the server is not running, so `--wait` would wait forever; nothing was recorded",
     )
-    .hint("Start `tempo run`, or leave out `--wait`: what is asked is carried out when it is next up."))
+    .hint("Start `tempo run`, or omit `--wait`: the request is then carried out when the server next starts."))
 }
 
-/// Reads `--timeout`.
+/// Parses the value of `--timeout`.
 pub(super) fn timeout(written: Option<&str>) -> Result<Option<Duration>, Error> {
     Ok(written.map(text::duration).transpose()?)
 }
 
-/// Asks again and again until there is an answer, the time is over, or the server has gone.
+/// Polls until `poll` returns a value, the timeout has passed, or the server has stopped.
 pub(super) fn until<T>(
     context: &Context,
     store: &Store,
     timeout: Option<Duration>,
-    mut ask: impl FnMut(&Store) -> Result<Option<T>, Error>,
+    mut poll: impl FnMut(&Store) -> Result<Option<T>, Error>,
 ) -> Result<T, Error> {
     let deadline = timeout.and_then(|t| TimeDelta::from_std(t).ok()).map(|t| context.now() + t);
-    let nobody = Wakeup::default();
+    let never_raised = Wakeup::default();
     loop {
-        if let Some(answer) = ask(store)? {
-            return Ok(answer);
+        if let Some(value) = poll(store)? {
+            return Ok(value);
         }
         if deadline.is_some_and(|d| context.now() >= d) {
-            return Err(Error::new(
-                Kind::Timeout,
-                "the time to wait is over; what was asked for goes on",
-            ));
+            return Err(Error::new(Kind::Timeout, "timed out waiting; the request is still active"));
         }
         if context.server()?.is_none() {
             return Err(Error::new(
                 Kind::ServerDown,
-                "`tempo run` has ended; what was asked for goes on when it is next up",
+                "the server stopped while waiting; the request continues when you run `tempo run`",
             ));
         }
-        context.clock.wait(&nobody, context.now() + LOOK_EVERY);
+        context.clock.wait(&never_raised, context.now() + POLL_INTERVAL);
     }
 }
 
-/// Waits until everything a request asks for has been decided, and closed where it started.
+/// Waits until every start of a request has been decided and every run that it started has closed.
 pub(super) fn for_request(
     context: &Context,
     store: &Store,
@@ -80,7 +80,7 @@ pub(super) fn for_request(
     until(context, store, timeout, |store| {
         let state = store
             .read(|r| r.request_state(key))?
-            .ok_or_else(|| Error::new(Kind::NotFound, "the schedule was deleted while its request was waited for"))?;
+            .ok_or_else(|| Error::new(Kind::NotFound, "the schedule was deleted while waiting for its request"))?;
         let closed = state.runs.iter().filter(|r| r.status != Status::Running).count() as u64;
         progress.at(closed + state.refused);
         let done = state.settled && state.waiting == 0 && closed == state.runs.len() as u64;
@@ -88,10 +88,10 @@ pub(super) fn for_request(
     })
 }
 
-/// Gives the server a moment to decide a request, where one is up.
+/// Gives a running server a moment to decide a request, and returns the state of the request.
 pub(super) fn for_decision(context: &Context, store: &Store, key: i64) -> Result<Option<RequestState>, Error> {
     if context.server()?.is_some() {
-        let deadline = context.now() + FOR_A_DECISION;
+        let deadline = context.now() + DECISION_TIMEOUT;
         let decided = until(context, store, None, |store| {
             let state = store.read(|r| r.request_state(key))?;
             let known = state.as_ref().is_none_or(|s| s.settled) || context.now() >= deadline;
@@ -109,12 +109,12 @@ pub(super) fn for_run(context: &Context, store: &Store, key: i64) -> Result<RunR
     let _progress = Waiting::for_text("waiting for the run");
     until(context, store, None, |store| {
         let run = store.read(|r| r.run(key))?;
-        let run = run.ok_or_else(|| Error::new(Kind::NotFound, "the run that was waited for is not on file any more"))?;
+        let run = run.ok_or_else(|| Error::new(Kind::NotFound, "the run was deleted while waiting for it"))?;
         Ok(Some(run).filter(|r| r.status != Status::Running))
     })
 }
 
-/// Waits until a run has been taken up again as a request asks for, and has closed.
+/// Waits until a requested retry has started and the run has closed.
 pub(super) fn for_retried_run(context: &Context, store: &Store, key: i64, request: i64) -> Result<RunRow, Error> {
     until(context, store, None, |store| {
         let state = store.read(|r| r.request_state(request))?;
@@ -123,18 +123,19 @@ pub(super) fn for_retried_run(context: &Context, store: &Store, key: i64, reques
     for_run(context, store, key)
 }
 
-/// What the runs that were waited for mean for the exit code: fine, or an error.
+/// Returns an error if any of the runs failed or recorded an incident.
 pub(super) fn verdict(runs: &[RunRow]) -> Result<(), Error> {
-    let unhappy = runs
+    let failed = runs
         .iter()
         .filter(|r| r.status != Status::Completed || r.incidents > 0)
         .count() as u64;
-    if unhappy == 0 {
+    if failed == 0 {
         return Ok(());
     }
-    let of = counted(runs.len() as u64, "run");
-    Err(
-        Error::new(Kind::Failed, format_args!("{unhappy} of {of} failed or recorded an incident"))
-            .hint("`tempo workflow describe RUN` shows each attempt; `tempo incident list` the incidents."),
+    let total = counted(runs.len() as u64, "run");
+    Err(Error::new(
+        Kind::Failed,
+        format_args!("{failed} of {total} failed or recorded an incident"),
     )
+    .hint("Run `tempo workflow describe RUN` to see each attempt, and `tempo incident list` to see the incidents."))
 }

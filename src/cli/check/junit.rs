@@ -1,4 +1,4 @@
-//! What a check came to as `JUnit` XML, as CI servers read it.
+//! The results of a check as `JUnit` XML, for CI servers.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::report::{StepOutcome, came, elapsed_ms};
 use crate::error::{Error, Kind};
 use crate::output::views::{RunView, StepView};
 
-/// Writes the file.
+/// Writes the results of a check to a file.
 pub(super) fn write(file: &Path, view: &RunView) -> Result<(), Error> {
     let mut suite = TestSuite::new(view.workflow_id.clone());
     suite.set_timestamp(view.started_at.0);
@@ -26,9 +26,9 @@ pub(super) fn write(file: &Path, view: &RunView) -> Result<(), Error> {
 }
 
 fn case(step: &StepView, view: &RunView) -> TestCase {
-    // A step that was cut off has no result of its own: what ended the run ended it.
-    let result = step.result.as_deref().or(view.reason.as_deref()).unwrap_or("cut off");
-    let cut = match view.status {
+    // An interrupted step has no result of its own; it ended for the same reason as the run.
+    let result = step.result.as_deref().or(view.reason.as_deref()).unwrap_or("interrupted");
+    let interruption = match view.status {
         "TimedOut" => Some("Timeout"),
         "Canceled" => Some("Canceled"),
         _ => None,
@@ -40,7 +40,7 @@ fn case(step: &StepView, view: &RunView) -> TestCase {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
             status.set_message(xml_text(result.strip_prefix("incident: ").unwrap_or(result)));
             let last = step.attempts.last().and_then(|a| a.error_type.as_deref());
-            if let Some(error_type) = if step.result.is_some() { last } else { cut } {
+            if let Some(error_type) = if step.result.is_some() { last } else { interruption } {
                 status.set_type(error_type);
             }
             status

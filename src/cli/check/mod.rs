@@ -1,4 +1,4 @@
-//! `tempo check`: steps here and now, by the engine itself on a private file.
+//! `tempo check`: runs steps now, with the real engine on a temporary database.
 
 mod junit;
 mod report;
@@ -29,27 +29,27 @@ use crate::run::step_text::Action;
 use crate::spec::text;
 use crate::store::{Missing, Store};
 
-/// Run probes and steps here and now, and exit with 1 when anything failed
+/// Run checks now and exit with 1 if any fails
 ///
-/// The steps of a schedule, of a file, or of the command line, with their retries and timeouts, as `tempo run` would perform them; without a
-/// server, and nothing is recorded. Made for CI: `--junit`, `-o json`, and annotations where `GITHUB_ACTIONS` is set.
+/// Runs the steps of a schedule, of files, or of the command line, with their retries and timeouts, as `tempo run` would, but without a
+/// server and without recording anything. Made for CI: `--junit`, `-o json`, and annotations if `GITHUB_ACTIONS` is set.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The steps of this schedule
+    /// Run the steps of this schedule
     #[arg(add = ArgValueCandidates::new(complete::schedules))]
     id: Option<ScheduleId>,
-    /// The steps of all schedules in files of `[[schedule]]` tables, or those of a file of `[[step]]` tables; `-` is stdin
+    /// Run the steps of all schedules in files of `[[schedule]]` tables, or the steps of files of `[[step]]` tables; `-` is stdin
     #[arg(short, long = "file", value_name = "FILE", num_args = 1.., conflicts_with = "id", value_hint = ValueHint::AnyPath)]
     file: Vec<String>,
     #[command(flatten)]
     what: WhatArgs,
-    /// Give up when it is not done after so long: exit 124
+    /// Stop after this long, and exit with 124
     #[arg(long, value_name = "DURATION")]
     deadline: Option<String>,
-    /// How many steps run side by side; one after the other when not given, and none after a command that failed
+    /// Number of steps to run in parallel; by default, steps run one after another and stop after a failed command
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     parallel: u16,
-    /// Write what came out as `JUnit` XML, for CI
+    /// Write the results to this file as `JUnit` XML, for CI
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     junit: Option<PathBuf>,
 }
@@ -60,24 +60,24 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         Workflow::check(&suite.action).map_err(|e| suite.place.iter().fold(e, Error::within))?;
     }
     let deadline = args.deadline.as_deref().map(text::duration).transpose()?;
-    let own = Permissions::from_mode(0o700);
-    let folder = tempfile::Builder::new().prefix("tempo-check-").permissions(own).tempdir();
-    let folder = folder.map_err(|e| Error::new(Kind::System, "cannot make a folder for the check").because(e))?;
+    let private = Permissions::from_mode(0o700);
+    let folder = tempfile::Builder::new().prefix("tempo-check-").permissions(private).tempdir();
+    let folder = folder.map_err(|e| Error::new(Kind::System, "cannot create a temporary directory for the check").because(e))?;
     let database = folder.path().join("check.db");
     let mut store = Store::open(&database, Missing::Create)?;
     let mut report = Report::new(context, store.again()?, suites);
-    let mut performance = Runner::new(context, &database, args.parallel, deadline)?;
+    let mut runner = Runner::new(context, &database, args.parallel, deadline)?;
     let mut ended = Ended::Done;
-    // One suite after the other: the time that a run may take is not spent in waiting for those before it.
-    let at_once = if args.parallel == 1 { 1 } else { report.suites().len() };
+    // Suites start one after another, so that the run timeout of one is not spent waiting for those before it.
+    let batch = if args.parallel == 1 { 1 } else { report.suites().len() };
     while report.next_suite() < report.suites().len() {
-        for _ in 0..at_once {
+        for _ in 0..batch {
             let suite = &report.suites()[report.next_suite()];
             let runs = start(context, &mut store, suite, args.parallel)?;
             report.begun(runs);
         }
         if ended == Ended::Done {
-            ended = performance.of(&mut report)?;
+            ended = runner.of(&mut report)?;
         }
     }
     let view = report.view(ended == Ended::Late, deadline)?;
@@ -88,15 +88,19 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     verdict(&view, ended, deadline)
 }
 
-/// What is to be done, by the schedules that it belongs to.
+/// Collects the steps to run, grouped by schedule or file.
 fn suites(context: &Context, args: &Args) -> Result<Vec<Suite>, Error> {
     let command_line = args.what.action()?;
-    let named = usize::from(args.id.is_some()) + usize::from(!args.file.is_empty()) + usize::from(!command_line.steps.is_empty());
-    if named != 1 {
-        return Err(
-            Error::new(Kind::Usage, "name a schedule, files with `-f`, or what to run: one of them")
-                .hint("`tempo check health`, `tempo check -f jobs.toml`, or `tempo check --probe 'site=http://127.0.0.1/'`."),
-        );
+    let sources =
+        usize::from(args.id.is_some()) + usize::from(!args.file.is_empty()) + usize::from(!command_line.steps.is_empty());
+    if sources != 1 {
+        return Err(Error::new(
+            Kind::Usage,
+            "give exactly one of a schedule, files with `-f`, or steps to run",
+        )
+        .hint(
+            "For example: `tempo check health`, `tempo check -f jobs.toml`, or `tempo check --probe 'site=http://127.0.0.1/'`.",
+        ));
     }
     let mut suites = if let Some(id) = &args.id {
         let store = context.open(Missing::ShowNothing)?;
@@ -113,9 +117,9 @@ fn suites(context: &Context, args: &Args) -> Result<Vec<Suite>, Error> {
     Ok(suites)
 }
 
-fn of_files(context: &Context, named: &[String]) -> Result<Vec<Suite>, Error> {
+fn of_files(context: &Context, paths: &[String]) -> Result<Vec<Suite>, Error> {
     let mut suites = Vec::new();
-    for source_file in SourceFile::definitions(named)? {
+    for source_file in SourceFile::definitions(paths)? {
         let source = Source {
             name: &source_file.name,
             text: &source_file.text,
@@ -140,23 +144,23 @@ fn of_files(context: &Context, named: &[String]) -> Result<Vec<Suite>, Error> {
         }
     }
     if suites.is_empty() {
-        return Err(Error::new(Kind::Usage, "the files hold no step")
+        return Err(Error::new(Kind::Usage, "the files contain no steps")
             .hint("Write `[[schedule]]` tables with `[[schedule.step]]`, or `[[step]]` tables."));
     }
     Ok(suites)
 }
 
-/// Puts a suite on the private file: one run, or one for each step where they run side by side.
+/// Records the runs of a suite in the temporary database: one run, or one for each step if steps run in parallel.
 fn start(context: &Context, store: &mut Store, suite: &Suite, parallel: u16) -> Result<Vec<i64>, Error> {
     let whole = suite.named_action();
     let parts = if parallel == 1 {
         vec![whole]
     } else {
-        let alone = |step: &_| Action {
+        let single = |step: &_| Action {
             steps: vec![Clone::clone(step)],
             ..whole.clone()
         };
-        whole.steps.iter().map(alone).collect()
+        whole.steps.iter().map(single).collect()
     };
     store.write(|w| {
         let keys = parts.iter().map(|action| ops::start_workflow(w, action, context.now()));
@@ -165,20 +169,20 @@ fn start(context: &Context, store: &mut Store, suite: &Suite, parallel: u16) -> 
 }
 
 fn verdict(view: &RunView, ended: Ended, deadline: Option<Duration>) -> Result<(), Error> {
-    let (of, failed, not_reached) = report::counts(view);
+    let (total, failed, not_reached) = report::counts(view);
     match ended {
         Ended::Interrupted => Err(Error::new(Kind::Interrupted, "the check was interrupted")),
         Ended::Late => {
             let limit = deadline.map(text::duration_text).unwrap_or_default();
             Err(Error::new(
                 Kind::Timeout,
-                format_args!("the check was not done within {limit}"),
+                format_args!("the check did not finish within {limit}"),
             ))
         }
         Ended::Done if failed == 0 && not_reached == 0 => Ok(()),
         Ended::Done => {
-            let of = crate::output::counted(of as u64, "step");
-            Err(Error::new(Kind::Failed, format_args!("{failed} of {of} failed")))
+            let total = crate::output::counted(total as u64, "step");
+            Err(Error::new(Kind::Failed, format_args!("{failed} of {total} failed")))
         }
     }
 }

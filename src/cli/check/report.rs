@@ -1,4 +1,4 @@
-//! What a check tells: a line for each step as it ends, a summary, the run as JSON, annotations for GitHub.
+//! The output of a check: a line for each step as it ends, a summary, the run as JSON, and annotations for GitHub.
 
 use std::time::Duration;
 
@@ -18,16 +18,16 @@ use crate::spec::describe::spoken;
 use crate::spec::text;
 use crate::store::Store;
 
-/// How many of the last lines that a failed command wrote are shown.
+/// How many of the last output lines of a failed command are shown.
 const SHOWN_LINES: usize = 20;
 
-/// Steps that belong together: those of a schedule, of a file, or of the command line.
+/// A group of steps: those of a schedule, of a file, or of the command line.
 pub(super) struct Suite {
     pub(super) id: Option<ScheduleId>,
     pub(super) action: Action,
-    /// Where it is defined.
+    /// Where the suite is defined: `FILE:LINE`.
     pub(super) place: Option<String>,
-    /// The file of steps that it is.
+    /// The name of the file, if it is a file of steps.
     pub(super) file: Option<String>,
 }
 
@@ -50,7 +50,7 @@ impl Suite {
         }
     }
 
-    /// The action with the id that its runs have.
+    /// The action with the workflow id of its runs filled in.
     pub(super) fn named_action(&self) -> Action {
         let name = || self.id.as_ref().map_or_else(|| "check".to_owned(), ToString::to_string);
         Action {
@@ -60,17 +60,17 @@ impl Suite {
     }
 }
 
-/// Tells of a check.
+/// Reports the progress and the result of a check.
 pub(super) struct Report<'a> {
     context: &'a Context,
     store: Store,
     suites: Vec<Suite>,
-    /// The runs of each suite that has begun.
+    /// The keys of the runs of each suite that has started.
     runs: Vec<Vec<i64>>,
     started: DateTime<Utc>,
 }
 
-/// What came of a step.
+/// The outcome of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StepOutcome {
     Ok,
@@ -78,7 +78,7 @@ pub(super) enum StepOutcome {
     NotReached,
 }
 
-/// What came of a step.
+/// Returns the outcome of a step.
 pub(super) fn came(step: &StepView) -> StepOutcome {
     match step.status {
         "Completed" => StepOutcome::Ok,
@@ -87,10 +87,10 @@ pub(super) fn came(step: &StepView) -> StepOutcome {
     }
 }
 
-/// How many steps there are, how many failed, how many were not reached.
+/// Counts all steps, those that failed, and those that were not reached.
 pub(super) fn counts(view: &RunView) -> (usize, usize, usize) {
     let all: Vec<StepOutcome> = view.steps.iter().flatten().map(came).collect();
-    let count = |what| all.iter().filter(|c| **c == what).count();
+    let count = |outcome| all.iter().filter(|o| **o == outcome).count();
     (all.len(), count(StepOutcome::Failed), count(StepOutcome::NotReached))
 }
 
@@ -109,26 +109,28 @@ impl<'a> Report<'a> {
         &self.suites
     }
 
-    /// The index of the first suite that has not begun.
+    /// The index of the first suite that has not started.
     pub(super) fn next_suite(&self) -> usize {
         self.runs.len()
     }
 
-    /// The next suite has begun, with these runs.
+    /// Records that the next suite has started, with these runs.
     pub(super) fn begun(&mut self, runs: Vec<i64>) {
         self.runs.push(runs);
     }
 
-    /// Tells of what has happened, where it is a step that has ended or is tried again.
+    /// Prints an event, if a step has ended or is retried, or if there is an error.
     pub(super) fn hear(&mut self, event: &Event) -> Result<(), Error> {
         match event {
             Event::StepClosed { run, step, .. } | Event::Incident { run, step, .. } => self.step_ended(run, step.number - 1),
             Event::Retry {
                 step, attempt, failure, ..
             } => {
-                self.context
-                    .ui
-                    .say(&format!("again {}: attempt {attempt}: {}", step.name, tame(&failure.message)));
+                self.context.ui.say(&format!(
+                    "retry {}: attempt {attempt} failed: {}",
+                    step.name,
+                    tame(&failure.message)
+                ));
                 Ok(())
             }
             Event::Trouble(e) => {
@@ -179,12 +181,12 @@ impl<'a> Report<'a> {
         Ok(())
     }
 
-    /// A step by its name among those of all suites.
+    /// Returns the step under a name that is unique among all suites.
     fn named(&self, suite: usize, step: StepView) -> StepView {
         let suite = &self.suites[suite];
         match suite.id.as_ref().map(ToString::to_string).or_else(|| suite.file.clone()) {
-            Some(of) if self.suites.len() > 1 => StepView {
-                name: format!("{of}/{}", step.name),
+            Some(name) if self.suites.len() > 1 => StepView {
+                name: format!("{name}/{}", step.name),
                 ..step
             },
             Some(_) | None => step,
@@ -194,9 +196,9 @@ impl<'a> Report<'a> {
     fn line(&self, step: &StepView) -> Result<(), Error> {
         let ui = &self.context.ui;
         let result = step.result.as_deref().unwrap_or_default();
-        let (mark, style, told) = match came(step) {
+        let (mark, style, text) = match came(step) {
             StepOutcome::Ok => ("ok   ", Style::Good, result.strip_prefix("ok ").unwrap_or(result)),
-            StepOutcome::Failed if result.is_empty() => ("FAIL ", Style::Bad, "cut off"),
+            StepOutcome::Failed if result.is_empty() => ("FAIL ", Style::Bad, "interrupted"),
             StepOutcome::Failed => ("FAIL ", Style::Bad, result.strip_prefix("incident: ").unwrap_or(result)),
             StepOutcome::NotReached => ("skip ", Style::Dim, "not reached"),
         };
@@ -214,7 +216,7 @@ impl<'a> Report<'a> {
             "{} {}: {}{attempts}{took}",
             ui.paint(style, mark),
             step.name,
-            tame(told)
+            tame(text)
         ))?;
         if came(step) == StepOutcome::Failed {
             for line in last_lines(step) {
@@ -224,7 +226,7 @@ impl<'a> Report<'a> {
         Ok(())
     }
 
-    /// What GitHub shows beside the line of the definition.
+    /// Prints an annotation that GitHub shows beside the line of the definition.
     fn annotate(suite: &Suite, step: &StepView) {
         if machine::variable("GITHUB_ACTIONS").is_none_or(|v| v.is_empty() || v == "false") {
             return;
@@ -244,9 +246,9 @@ impl<'a> Report<'a> {
         ));
     }
 
-    /// All that was done, as one run.
+    /// Merges all runs into one.
     pub(super) fn view(&self, late: bool, deadline: Option<Duration>) -> Result<RunView, Error> {
-        let mut whole: Option<RunView> = None;
+        let mut merged: Option<RunView> = None;
         for (suite, keys) in self.runs.iter().enumerate() {
             for key in keys {
                 let view = self.store.read(|r| {
@@ -259,67 +261,67 @@ impl<'a> Report<'a> {
                     steps: Some(steps),
                     ..view
                 };
-                whole = Some(match whole {
+                merged = Some(match merged {
                     None => view,
-                    Some(before) => both(before, view),
+                    Some(before) => merge(before, view),
                 });
             }
         }
-        let mut whole = whole.expect("a check has a step");
+        let mut merged = merged.expect("a check has at least one step");
         let only = (self.suites.len() == 1).then(|| &self.suites[0]);
-        whole.workflow_id = only.map_or_else(|| "check".to_owned(), |s| s.named_action().workflow_id.unwrap_or_default());
-        whole.schedule_id = only.and_then(|s| s.id.as_ref()).map(ToString::to_string);
-        whole.closed_at.get_or_insert(Instant(self.context.now()));
+        merged.workflow_id = only.map_or_else(|| "check".to_owned(), |s| s.named_action().workflow_id.unwrap_or_default());
+        merged.schedule_id = only.and_then(|s| s.id.as_ref()).map(ToString::to_string);
+        merged.closed_at.get_or_insert(Instant(self.context.now()));
         if late {
-            whole.status = "TimedOut";
+            merged.status = "TimedOut";
             let limit = deadline.map(text::duration_text).unwrap_or_default();
-            whole.reason = Some(format!("not done within {limit}"));
-        } else if whole.status == "Running" {
-            whole.status = "Canceled";
+            merged.reason = Some(format!("did not finish within {limit}"));
+        } else if merged.status == "Running" {
+            merged.status = "Canceled";
         }
-        let results = whole
+        let results = merged
             .steps
             .iter()
             .flatten()
             .filter_map(|s| Some((s.name.clone(), s.result.clone()?)));
-        whole.result = Results(results.collect());
-        Ok(whole)
+        merged.result = Results(results.collect());
+        Ok(merged)
     }
 
-    /// The end: what was not reached, and how much of what; or all of it as JSON.
+    /// Prints the steps that did not finish and a summary, or the whole run as JSON.
     pub(super) fn conclude(&self, view: &RunView) -> Result<(), Error> {
         let ui = &self.context.ui;
         if !ui.is_text() {
             return ui.json(view);
         }
         for step in view.steps.iter().flatten() {
-            let told_already = step.result.is_some();
-            if !told_already {
+            let already_printed = step.result.is_some();
+            if !already_printed {
                 self.line(step)?;
             }
         }
-        let (all, failed, not_reached) = counts(view);
+        let (total, failed, not_reached) = counts(view);
         let took = (self.context.now() - self.started).num_milliseconds().unsigned_abs();
         let parts: Vec<String> = [
-            (all - failed - not_reached, "ok"),
+            (total - failed - not_reached, "ok"),
             (failed, "failed"),
             (not_reached, "not reached"),
         ]
         .into_iter()
         .filter(|(n, _)| *n > 0)
-        .map(|(n, what)| format!("{n} {what}"))
+        .map(|(n, outcome)| format!("{n} {outcome}"))
         .collect();
         ui.data(&format!(
             "{}: {} in {}",
-            counted(all as u64, "step"),
+            counted(total as u64, "step"),
             parts.join(", "),
             spoken_ms(took)
         ))
     }
 }
 
-/// Two runs as one.
-fn both(a: RunView, b: RunView) -> RunView {
+/// Merges two runs.
+fn merge(a: RunView, b: RunView) -> RunView {
     let worse = |x: &'static str, y: &'static str| if x == "Completed" { y } else { x };
     let steps = a.steps.into_iter().flatten().chain(b.steps.into_iter().flatten()).collect();
     RunView {
@@ -332,14 +334,14 @@ fn both(a: RunView, b: RunView) -> RunView {
     }
 }
 
-/// What a failed step wrote last.
+/// The last lines of a step's output.
 fn last_lines(step: &StepView) -> impl Iterator<Item = &str> {
     let output = step.attempts.last().and_then(|a| a.output.as_deref()).unwrap_or_default();
     let count = output.lines().count();
     output.lines().skip(count.saturating_sub(SHOWN_LINES))
 }
 
-/// How long a step took: from the beginning of its first attempt to the end of its last, waits included.
+/// The time a step took in milliseconds, from the start of its first attempt to the end of its last, including waits.
 pub(super) fn elapsed_ms(step: &StepView) -> u64 {
     let (Some(first), Some(last)) = (step.attempts.first(), step.attempts.last()) else {
         return 0;
@@ -362,7 +364,7 @@ mod tests {
     use crate::output::views::AttemptView;
 
     #[test]
-    fn a_step_takes_its_attempts_and_the_waits_between_them() {
+    fn elapsed_time_includes_the_waits_between_attempts() {
         let attempt = |number, started_ms, elapsed_ms| AttemptView {
             number,
             started_at: Instant(DateTime::from_timestamp_millis(started_ms).unwrap()),

@@ -1,4 +1,4 @@
-//! What is on the private file performed by a server of its own, until all is done, the deadline has passed, or somebody interrupts.
+//! Executes the runs of the temporary database on a server of its own, until all are done, the deadline has passed, or a signal arrives.
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -14,7 +14,7 @@ use crate::clock::SystemClock;
 use crate::engine::{Event, Retention, Server, Settings, Stopper, Until};
 use crate::error::{Error, Kind};
 
-/// How it ended.
+/// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ended {
     Done,
@@ -22,24 +22,27 @@ pub(super) enum Ended {
     Interrupted,
 }
 
-/// What a signal finds: whether there was one before, and the server that it ends.
+/// State shared with the signal thread: whether a signal has arrived, and the server to stop.
 #[derive(Default)]
 struct Interrupt {
-    came: bool,
+    received: bool,
     server: Option<Stopper>,
 }
 
-/// Serves a private file, as often as there is something on it.
+/// Runs a server on the temporary database, once for each batch of runs.
 pub(super) struct Runner<'a> {
     context: &'a Context,
     database: &'a Path,
     settings: Settings,
-    until: Option<DateTime<Utc>>,
+    deadline: Option<DateTime<Utc>>,
     interrupt: Arc<Mutex<Interrupt>>,
 }
 
 impl<'a> Runner<'a> {
-    /// From now on signals end it, and the deadline counts.
+    /// Creates a runner. From now on, signals stop it and the deadline counts.
+    ///
+    /// # Errors
+    /// `System` if the signals cannot be caught.
     pub(super) fn new(
         context: &'a Context,
         database: &'a Path,
@@ -50,7 +53,7 @@ impl<'a> Runner<'a> {
         let raised = Arc::clone(&interrupt);
         interrupt::on_each(interrupt::catch(&interrupt::SIGNALS)?, move || {
             let mut raised = lock(&raised);
-            raised.came = true;
+            raised.received = true;
             if let Some(stopper) = &raised.server {
                 stop_at_once(stopper);
             }
@@ -67,18 +70,18 @@ impl<'a> Runner<'a> {
                     keep_runs: u64::MAX,
                 },
             },
-            until: deadline.and_then(|d| TimeDelta::from_std(d).ok()).map(|d| context.now() + d),
+            deadline: deadline.and_then(|d| TimeDelta::from_std(d).ok()).map(|d| context.now() + d),
             interrupt,
         })
     }
 
-    /// Performs what is on the file by now, and tells of each step as it ends.
+    /// Executes the runs recorded so far, and reports each step as it ends.
     pub(super) fn of(&mut self, report: &mut Report<'_>) -> Result<Ended, Error> {
         let (sender, events) = channel();
         let server = Server::start(self.database, self.settings, Arc::new(SystemClock), Arc::new(Live), sender)?;
         {
             let mut interrupt = lock(&self.interrupt);
-            if interrupt.came {
+            if interrupt.received {
                 stop_at_once(&server.stopper());
             }
             interrupt.server = Some(server.stopper());
@@ -86,22 +89,22 @@ impl<'a> Runner<'a> {
         let late = self.follow(&events, &server.stopper(), report)?;
         let outcome = server.join();
         if outcome.troubles > 0 {
-            return Err(Error::new(Kind::System, "not every step could be taken up"));
+            return Err(Error::new(Kind::System, "some steps could not be started"));
         }
-        Ok(match (lock(&self.interrupt).came, late) {
+        Ok(match (lock(&self.interrupt).received, late) {
             (true, _) => Ended::Interrupted,
             (false, true) => Ended::Late,
             (false, false) => Ended::Done,
         })
     }
 
-    /// Hears what happens until the server has ended; whether the deadline passed before.
+    /// Reports events until the server has ended. Returns whether the deadline passed before that.
     fn follow(&self, events: &Receiver<Event>, stopper: &Stopper, report: &mut Report<'_>) -> Result<bool, Error> {
         let mut late = false;
         loop {
-            let event = match self.until.filter(|_| !late) {
+            let event = match self.deadline.filter(|_| !late) {
                 None => events.recv().ok(),
-                Some(until) => match events.recv_timeout((until - self.context.now()).to_std().unwrap_or_default()) {
+                Some(deadline) => match events.recv_timeout((deadline - self.context.now()).to_std().unwrap_or_default()) {
                     Ok(event) => Some(event),
                     Err(RecvTimeoutError::Disconnected) => None,
                     Err(RecvTimeoutError::Timeout) => {
@@ -123,7 +126,7 @@ fn lock(interrupt: &Mutex<Interrupt>) -> std::sync::MutexGuard<'_, Interrupt> {
     interrupt.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The second call hurries.
+/// Stops the server at once: the second call skips the drain.
 fn stop_at_once(stopper: &Stopper) {
     stopper.stop();
     stopper.stop();

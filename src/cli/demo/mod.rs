@@ -1,4 +1,4 @@
-//! `tempo demo`: the front door. The only place, beside the tests, that starts servers and kills them.
+//! `tempo demo`: shows tempo at work. The only code besides the tests that starts and kills servers.
 
 mod checks;
 mod child;
@@ -20,23 +20,23 @@ use crate::output::progress::Waiting;
 use crate::run::outcome::Status;
 use crate::store::{Missing, Read, RunFilter, RunRow, Store};
 
-/// How long the demo waits for any one thing before it gives up.
-const PATIENCE: Duration = Duration::from_secs(25);
+/// How long the demo waits for each thing before it fails.
+const WAIT_TIMEOUT: Duration = Duration::from_secs(25);
 const HEALTH: &str = "health-check-interval";
 const CRON: &str = "health-check-cron";
 const STEPS: &str = "three-steps";
 
-/// See it work: schedules, retries, incidents, a kill in mid-step, and the resume
+/// Run a demo: schedules, retries, incidents, a crash and the recovery
 ///
-/// Needs no network and no set-up, and takes less than 40 s. It serves targets of its own on 127.0.0.1, makes a database in a new
-/// folder, runs the real server as a child process, kills it with SIGKILL in the middle of a step, starts it again, and checks in the
-/// database everything that it claims. The database is kept, to look further.
+/// Needs no network and no setup, and takes less than 40 s. The demo serves its own targets on 127.0.0.1, creates a database in a new
+/// directory, runs the real server as a child process, kills it with SIGKILL in the middle of a step, starts it again, and checks its
+/// claims against the database. The database is kept for further exploration.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Serve just the targets, until interrupted, to point schedules of your own at
+    /// Only serve the targets, until interrupted, for use by your own schedules
     #[arg(long)]
     targets_only: bool,
-    /// The port of the targets with `--targets-only`; 0 is any that is free
+    /// Port of the targets with `--targets-only`; 0 selects a free port
     #[arg(long, default_value_t = 8911, value_name = "PORT", requires = "targets_only")]
     port: u16,
 }
@@ -57,10 +57,10 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
 
 fn serve_targets(context: &Context, port: u16) -> Result<(), Error> {
     let targets = Targets::start(port)?;
-    for (path, what) in PATHS {
-        context.ui.data(&format!("{}  {what}", targets.url(path)))?;
+    for (path, description) in PATHS {
+        context.ui.data(&format!("{}  {description}", targets.url(path)))?;
     }
-    context.ui.hint("Ctrl-C ends it.");
+    context.ui.hint("Press Ctrl-C to stop.");
     loop {
         std::thread::park();
     }
@@ -73,8 +73,13 @@ fn new_folder(context: &Context) -> Result<PathBuf, Error> {
         crate::machine::pid()
     );
     let folder = std::env::temp_dir().join(name);
-    std::fs::create_dir(&folder)
-        .map_err(|e| Error::new(Kind::System, format_args!("cannot make the folder `{}`", folder.display())).because(e))?;
+    std::fs::create_dir(&folder).map_err(|e| {
+        Error::new(
+            Kind::System,
+            format_args!("cannot create the directory `{}`", folder.display()),
+        )
+        .because(e)
+    })?;
     Ok(folder)
 }
 
@@ -88,35 +93,35 @@ struct Demo<'a> {
 impl Demo<'_> {
     fn play(&self) -> Result<(), Error> {
         self.part("Four targets on 127.0.0.1: one healthy, one broken, one slow, one shaky")?;
-        self.make_schedules()?;
-        self.part("The server: `tempo run`, as a child process. Each line is what it says")?;
+        self.create_schedules()?;
+        self.part("Starting the server, `tempo run`, as a child process; this is its log")?;
         let server = self.serve()?;
         let first = self.wait_for("the first health check", |r| closed_run(r, HEALTH, 0))?;
-        self.part("Three command steps of a second each, triggered; the server is killed with SIGKILL in the second")?;
+        self.part("Triggering three command steps of one second each; the server is killed with SIGKILL during the second")?;
         self.tempo(&["schedule", "trigger", STEPS])?;
-        let cut = self.wait_for("step 2 to start", |r| Ok(run_of(r, STEPS)?.filter(|run| run.position == 1)))?;
+        let interrupted = self.wait_for("step 2 to start", |r| Ok(run_of(r, STEPS)?.filter(|run| run.position == 1)))?;
         let pid = server.pid();
         server.end(Signal::KILL)?;
         self.say(&format!(
-            "killed pid {pid} with SIGKILL; on file the run is at step 2 of 3, and its attempt has not ended"
+            "killed pid {pid} with SIGKILL; in the database, the run is at step 2 of 3 and its attempt has not ended"
         ))?;
-        self.part("The server again: what was cut off goes on where it was")?;
+        self.part("Starting the server again: the interrupted run resumes where it was")?;
         let server = self.serve()?;
-        self.wait_for("the cut-off run to close", |r| {
-            Ok(r.run(cut.key)?.filter(|run| run.status != Status::Running))
+        self.wait_for("the interrupted run to close", |r| {
+            Ok(r.run(interrupted.key)?.filter(|run| run.status != Status::Running))
         })?;
         self.wait_for("one more health check", |r| closed_run(r, HEALTH, first.key))?;
-        self.part("The server is told to stop (SIGTERM): it lets running steps finish")?;
+        self.part("Stopping the server with SIGTERM: it lets running steps finish")?;
         let ended = server.end(Signal::TERM)?;
         self.show()?;
-        self.part("What this demo claims, checked in the database")?;
+        self.part("Checking the claims of this demo against the database")?;
         let store = Store::open(&self.database, Missing::Refuse)?;
-        let mut claims = store.read(|r| checks::check(r, &cut, &self.folder.join("effects")))?;
+        let mut claims = store.read(|r| checks::check(r, &interrupted, &self.folder.join("effects")))?;
         claims.push(("SIGTERM ended the server with exit code 0".to_owned(), ended.success()));
         self.verdict(&claims)
     }
 
-    fn make_schedules(&self) -> Result<(), Error> {
+    fn create_schedules(&self) -> Result<(), Error> {
         let probe = |name: &str, path: &str, rest: &str| format!("{name}={} {rest}", self.targets.url(path));
         let probes = [
             probe("httpbin-ok", "/status/200", "status=200 timeout=5s"),
@@ -124,7 +129,7 @@ impl Demo<'_> {
             probe("httpbin-slow", "/delay/2", "status=200 timeout=4s"),
             probe("httpbin-shaky", "/reset-twice", "status=200 timeout=5s"),
         ];
-        self.part("A schedule for each kind (the health check's 2 min are shortened to 7 s here)")?;
+        self.part("Creating one schedule of each kind (the health check's interval of 2 min is shortened to 7 s here)")?;
         let mut interval = vec![
             "schedule",
             "create",
@@ -164,7 +169,7 @@ impl Demo<'_> {
         std::fs::write(&steps, self.steps_file())
             .map_err(|e| Error::new(Kind::System, format_args!("cannot write `{}`", steps.display())).because(e))?;
         let file = steps.display().to_string();
-        // Not by itself while the demo runs: it is triggered.
+        // It does not fire while the demo runs: the demo triggers it.
         self.tempo(&[
             "schedule",
             "create",
@@ -180,7 +185,7 @@ impl Demo<'_> {
         ])
     }
 
-    /// Each step leaves a line in a file: what was really done.
+    /// A steps file in which each step appends a line to a file, as evidence of its execution.
     fn steps_file(&self) -> String {
         let effects = self.folder.join("effects");
         let step = |name: &str| {
@@ -192,12 +197,12 @@ impl Demo<'_> {
         ["dump", "upload", "report"].map(step).concat()
     }
 
-    /// Runs a command of this program, and shows it.
+    /// Runs a tempo command, and prints the command and its output.
     fn tempo(&self, args: &[&str]) -> Result<(), Error> {
         let shown: Vec<String> = args.iter().map(|a| quoted(a)).collect();
         self.narrate(&format!("$ tempo {}", shown.join(" ")))?;
         let run = tempo(&self.database)?.arg("--quiet").args(args).output();
-        let output = run.map_err(|e| Error::new(Kind::System, "cannot run this program again").because(e))?;
+        let output = run.map_err(|e| Error::new(Kind::System, "cannot run this program").because(e))?;
         for line in String::from_utf8_lossy(&output.stdout).lines() {
             self.narrate(line)?;
         }
@@ -216,7 +221,7 @@ impl Demo<'_> {
         ServerChild::start(&self.database, move |line| {
             use std::io::Write as _;
             let line = format!("  {line}\n");
-            // The voice of the child: data for people, talk beside JSON.
+            // The log of the child goes to stdout in text mode, and to stderr beside JSON.
             let _ = if text {
                 std::io::stdout().write_all(line.as_bytes())
             } else {
@@ -225,24 +230,27 @@ impl Demo<'_> {
         })
     }
 
-    /// Waits until the database says so.
-    fn wait_for<T>(&self, what: &str, ask: impl Fn(&Read<'_>) -> Result<Option<T>, Error>) -> Result<T, Error> {
+    /// Polls the database until `poll` returns a value. `what` describes it in the error.
+    fn wait_for<T>(&self, what: &str, poll: impl Fn(&Read<'_>) -> Result<Option<T>, Error>) -> Result<T, Error> {
         let store = Store::open(&self.database, Missing::Create)?;
         let _progress = Waiting::for_text(&format!("waiting for {what}"));
-        let deadline = self.context.now() + TimeDelta::from_std(PATIENCE).unwrap_or_default();
-        let nobody = Wakeup::default();
+        let deadline = self.context.now() + TimeDelta::from_std(WAIT_TIMEOUT).unwrap_or_default();
+        let never_raised = Wakeup::default();
         while self.context.now() < deadline {
-            if let Some(found) = store.read(|r| ask(r))? {
+            if let Some(found) = store.read(|r| poll(r))? {
                 return Ok(found);
             }
             self.context
                 .clock
-                .wait(&nobody, self.context.now() + TimeDelta::milliseconds(20));
+                .wait(&never_raised, self.context.now() + TimeDelta::milliseconds(20));
         }
-        Err(Error::new(Kind::Failed, format_args!("the demo waited in vain for {what}")))
+        Err(Error::new(
+            Kind::Failed,
+            format_args!("the demo timed out waiting for {what}"),
+        ))
     }
 
-    /// The tables, as the commands show them.
+    /// Prints the tables of the `list` commands.
     fn show(&self) -> Result<(), Error> {
         for args in [["schedule", "list"], ["workflow", "list"], ["incident", "list"]] {
             self.part(&format!("$ tempo {}", args.join(" ")))?;
@@ -253,7 +261,7 @@ impl Demo<'_> {
 
     fn tempo_plain(&self, args: &[&str]) -> Result<(), Error> {
         let run = tempo(&self.database)?.args(args).output();
-        let output = run.map_err(|e| Error::new(Kind::System, "cannot run this program again").because(e))?;
+        let output = run.map_err(|e| Error::new(Kind::System, "cannot run this program").because(e))?;
         String::from_utf8_lossy(&output.stdout)
             .lines()
             .try_for_each(|line| self.narrate(line))
@@ -276,7 +284,7 @@ impl Demo<'_> {
                 .collect();
             ui.json(&serde_json::json!({"database": self.database, "claims": list}))?;
         }
-        self.part("Look further")?;
+        self.part("Explore further")?;
         let db = quoted(&self.database.display().to_string());
         for rest in [
             "schedule describe health-check-interval",
@@ -295,10 +303,7 @@ impl Demo<'_> {
         if claims.iter().all(|(_, holds)| *holds) {
             return Ok(());
         }
-        Err(Error::new(
-            Kind::Failed,
-            "the database does not bear out what the demo claims",
-        ))
+        Err(Error::new(Kind::Failed, "demo checks failed"))
     }
 
     fn newest_of(&self, schedule: &str) -> Option<String> {
@@ -350,7 +355,7 @@ fn closed_run(read: &Read<'_>, schedule: &str, after: i64) -> Result<Option<RunR
         .find(|r| r.status != Status::Running && r.key > after))
 }
 
-/// A word as a shell would need it.
+/// Quotes a word for a shell, if needed.
 fn quoted(word: &str) -> String {
     let plain = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c));
     if plain {
@@ -360,11 +365,11 @@ fn quoted(word: &str) -> String {
     }
 }
 
-/// Whether a file holds a line so many times.
-fn lines_of(file: &Path, wanted: &str) -> usize {
+/// Counts how often a line occurs in a file.
+fn count_lines(file: &Path, line: &str) -> usize {
     std::fs::read_to_string(file)
         .unwrap_or_default()
         .lines()
-        .filter(|l| *l == wanted)
+        .filter(|l| *l == line)
         .count()
 }

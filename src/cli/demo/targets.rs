@@ -1,4 +1,4 @@
-//! Loopback targets to point probes at: one healthy, one that always answers 500, one slow, one whose connection is reset twice.
+//! Loopback targets for probes: one healthy, one that always answers 500, one slow, and one that resets two of three connections.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -9,23 +9,26 @@ use std::time::Duration;
 use crate::clock::pause;
 use crate::error::{Error, Kind};
 
-/// The longest that `/delay/S` waits.
+/// The longest wait of `/delay/S`, in seconds.
 const LONGEST_DELAY: f64 = 60.0;
-/// Of three connections to `/reset-twice` the first two are reset.
+/// How many of every three connections to `/reset-twice` are reset, counted from the first.
 const RESETS: u64 = 2;
 
-/// Serves the targets from a thread of its own, for the life of the process.
+/// Serves the targets on a separate thread, for the life of the process.
 pub(super) struct Targets {
     address: SocketAddr,
 }
 
 impl Targets {
-    /// Listens on 127.0.0.1; port 0 is any that is free.
+    /// Listens on 127.0.0.1; port 0 selects a free port.
+    ///
+    /// # Errors
+    /// `System` if the port cannot be opened.
     pub(super) fn start(port: u16) -> Result<Self, Error> {
         let failed = |e: std::io::Error| {
             Error::new(Kind::System, format_args!("cannot listen on 127.0.0.1:{port}"))
                 .because(e)
-                .hint("Name another port with `--port`.")
+                .hint("Choose another port with `--port`.")
         };
         let listener = TcpListener::bind(("127.0.0.1", port)).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
@@ -33,7 +36,7 @@ impl Targets {
         let serve = move || {
             for stream in listener.incoming().flatten() {
                 let resets = Arc::clone(&resets);
-                // A target that cannot answer looks to the probe as it should: like one that is down.
+                // If no thread can be started, the probe sees a target that is down, which is right.
                 let _ = std::thread::Builder::new().spawn(move || answer(stream, &resets));
             }
         };
@@ -50,7 +53,7 @@ impl Targets {
     }
 }
 
-/// What there is to ask for: path, and what it does.
+/// The paths served, each with a description.
 pub(super) const PATHS: [(&str, &str); 4] = [
     ("/status/200", "healthy: answers 200"),
     ("/status/500", "broken: always answers 500"),
@@ -67,7 +70,7 @@ fn answer(mut stream: TcpStream, resets: &AtomicU64) -> std::io::Result<()> {
     let mut line = String::new();
     reader.read_line(&mut line)?;
     let path = line.split_whitespace().nth(1).unwrap_or("/").to_owned();
-    // The rest of the request's head; bodies are not read.
+    // Skip the remaining header lines; bodies are not read.
     let mut header = String::new();
     while reader.read_line(&mut header)? > 2 {
         header.clear();
@@ -75,7 +78,7 @@ fn answer(mut stream: TcpStream, resets: &AtomicU64) -> std::io::Result<()> {
     let status = match path.trim_start_matches('/').split_once('/') {
         _ if path == "/reset-twice" => {
             if resets.fetch_add(1, Ordering::SeqCst) % (RESETS + 1) < RESETS {
-                // Without lingering the kernel answers with a reset.
+                // With a linger time of zero, closing the socket sends a reset.
                 rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO))?;
                 return Ok(());
             }

@@ -1,4 +1,4 @@
-//! What the doctor looks at beside the file's own integrity, and what to do about what it finds.
+//! Checks of `tempo doctor` besides the integrity of the database, with advice for each problem found.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -13,38 +13,38 @@ use crate::output::counted;
 use crate::spec::describe::spoken;
 use crate::store::{Read, RunFilter, ScheduleRow, Store};
 
-/// A log of changes that is larger than this has not been taken into the database for long.
+/// A write-ahead log larger than this, in bytes, has not been checkpointed for a long time.
 const LARGE_LOG: u64 = 64 * 1024 * 1024;
-/// Less room than this is little.
-const LITTLE_ROOM: u64 = 200 * 1024 * 1024;
-/// The clock may differ by so much from what is on file.
+/// Free disk space below this, in bytes, is reported.
+const LOW_SPACE: u64 = 200 * 1024 * 1024;
+/// How far the clock may be behind the newest recorded start.
 const CLOCK_SLACK: TimeDelta = TimeDelta::minutes(1);
-/// A schedule skips always that has skipped so often, and more than nine times in ten.
+/// A schedule that has skipped at least this many times, and more than nine times in ten, is reported.
 const MANY_SKIPS: u64 = 10;
-/// How many names are told.
-const TOLD: usize = 5;
+/// Maximum number of names listed.
+const MAX_NAMES: usize = 5;
 
-/// How a matter stands.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Level {
-    /// As it should.
+    /// No problem.
     Ok,
-    /// Somebody should look at it.
+    /// A problem that somebody should look at.
     Warn,
 }
 
-/// What was found of one matter.
+/// The result of one check.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Finding {
     pub(super) name: &'static str,
     pub(super) level: Level,
     pub(super) message: String,
-    /// What to do.
+    /// How to fix the problem.
     pub(super) advice: Option<String>,
 }
 
-fn fine(name: &'static str, message: impl Into<String>) -> Finding {
+fn ok(name: &'static str, message: impl Into<String>) -> Finding {
     Finding {
         name,
         level: Level::Ok,
@@ -53,7 +53,7 @@ fn fine(name: &'static str, message: impl Into<String>) -> Finding {
     }
 }
 
-fn wrong(name: &'static str, message: impl Into<String>, advice: impl Into<String>) -> Finding {
+fn warning(name: &'static str, message: impl Into<String>, advice: impl Into<String>) -> Finding {
     Finding {
         name,
         level: Level::Warn,
@@ -62,10 +62,10 @@ fn wrong(name: &'static str, message: impl Into<String>, advice: impl Into<Strin
     }
 }
 
-/// Looks at everything.
+/// Runs all checks.
 pub(super) fn all(context: &Context, store: &Store, database: &Path) -> Result<Vec<Finding>, Error> {
     let now = context.now();
-    let up = context.server()?;
+    let running = context.server()?;
     let (rows, newest, open) = store.read(|r| {
         let newest = r.runs(&RunFilter {
             limit: Some(1),
@@ -75,19 +75,19 @@ pub(super) fn all(context: &Context, store: &Store, database: &Path) -> Result<V
     })?;
     let recorded = newest.first().map(|run| run.started);
     let mut found = vec![
-        fine(
+        ok(
             "file",
             format!("{}, {}", size(length(database)), counted(rows.len() as u64, "schedule")),
         ),
         log(database),
-        server(up, open, now),
+        server(running, open, now),
         zones(context, now),
         clock(recorded, now),
         room(database),
     ];
     found.extend(never(context, &rows, now)?);
     found.extend(always_skip(&rows));
-    found.extend(store.read(|r| Ok(left_behind(r, database, up.is_some())))?);
+    found.extend(store.read(|r| Ok(left_behind(r, database, running.is_some())))?);
     Ok(found)
 }
 
@@ -110,76 +110,79 @@ fn log(database: &Path) -> Finding {
     log.push("-wal");
     let bytes = length(Path::new(&log));
     if bytes > LARGE_LOG {
-        let advice = "Some program reads the database and does not end, which keeps the log from being taken in: end it (`fuser FILE` names it).";
-        return wrong(
+        let advice = "A program keeps the database open for reading, so the log cannot be checkpointed. Find it with `fuser FILE`, and end it.";
+        return warning(
             "log",
-            format!("{} of changes are not in the database itself yet", size(bytes)),
+            format!("{} of changes have not been checkpointed into the database", size(bytes)),
             advice,
         );
     }
-    fine("log", size(bytes))
+    ok("log", size(bytes))
 }
 
-fn server(up: Option<(u32, i64)>, open: u64, now: DateTime<Utc>) -> Finding {
+fn server(running: Option<(u32, i64)>, open: u64, now: DateTime<Utc>) -> Finding {
     let runs = counted(open, "run");
-    match up {
+    match running {
         Some((pid, since)) => {
             let since = DateTime::from_timestamp_millis(since).unwrap_or(now);
             let up_for = (now - since).num_seconds().max(0).unsigned_abs();
-            fine(
+            ok(
                 "server",
-                format!("up for {}, pid {pid}, {runs} going", spoken(u128::from(up_for) * 1000)),
+                format!(
+                    "running for {}, pid {pid}, {runs} in progress",
+                    spoken(u128::from(up_for) * 1000)
+                ),
             )
         }
-        None if open > 0 => wrong(
+        None if open > 0 => warning(
             "server",
-            format!("`tempo run` is not up, and {runs} wait to go on"),
-            "Start `tempo run`: they go on where they were.",
+            format!("the server is not running; {runs} to resume"),
+            "Start `tempo run` to resume where they stopped.",
         ),
-        None => wrong(
+        None => warning(
             "server",
-            "`tempo run` is not up",
-            "Nothing runs until it is: start it, under your init system.",
+            "the server is not running",
+            "Nothing starts until you run `tempo run`, for example as a service of your init system.",
         ),
     }
 }
 
 fn zones(context: &Context, now: DateTime<Utc>) -> Finding {
     let Some(folder) = context.zones.folder() else {
-        return wrong(
+        return warning(
             "zones",
-            "this machine has no zone data; what is compiled in is used",
+            "this machine has no time zone data; the built-in data is used",
             "Install tzdata: countries change their rules every year.",
         );
     };
     let shown = folder.display();
     let Some(version) = context.zones.version() else {
-        return fine("zones", format!("{shown}, of a version that it does not tell"));
+        return ok("zones", format!("{shown}, unknown version"));
     };
     let year: i32 = version.chars().take(4).collect::<String>().parse().unwrap_or_default();
-    // There are new ones several times a year.
+    // New versions come out several times a year.
     let is_old = now.year() - year > 1 || (now.year() - year == 1 && now.month() > 6);
     if is_old {
-        return wrong(
+        return warning(
             "zones",
-            format!("{shown} is of version {version}"),
+            format!("{shown} is out of date: version {version}"),
             "Upgrade tzdata: next times may be an hour off where a country changed its rules.",
         );
     }
-    fine("zones", format!("{shown}, version {version}"))
+    ok("zones", format!("{shown}, version {version}"))
 }
 
 fn clock(recorded: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Finding {
     match recorded {
         Some(last) if last > now + CLOCK_SLACK => {
             let behind = (last - now).num_milliseconds().unsigned_abs() / 1000 * 1000;
-            wrong(
+            warning(
                 "clock",
-                format!("it is {} behind a start that is on file", spoken(u128::from(behind))),
-                "Set the clock (`timedatectl`): nothing fires twice, but nothing fires before that time either.",
+                format!("the clock is {} behind the newest recorded start", spoken(u128::from(behind))),
+                "Set the clock (`timedatectl`). Nothing fires twice, but nothing fires until that time is reached.",
             )
         }
-        Some(_) | None => fine("clock", now.format("%Y-%m-%d %H:%M:%S UTC").to_string()),
+        Some(_) | None => ok("clock", now.format("%Y-%m-%d %H:%M:%S UTC").to_string()),
     }
 }
 
@@ -189,23 +192,23 @@ fn room(database: &Path) -> Finding {
         .filter(|p| !p.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
     let Some(Room { free, total }) = Room::of(folder) else {
-        return fine("room", "not told by this file system");
+        return ok("room", "unknown for this file system");
     };
-    let told = format!("{} of {} free", size(free), size(total));
-    if free < LITTLE_ROOM {
-        return wrong(
+    let message = format!("{} of {} free", size(free), size(total));
+    if free < LOW_SPACE {
+        return warning(
             "room",
-            told,
-            "Make room: what cannot be recorded is not started. `tempo run --keep-for 7d` keeps less history.",
+            message,
+            "Free some disk space: starts that cannot be recorded do not happen. `tempo run --keep-for 7d` keeps less history.",
         );
     }
-    fine("room", told)
+    ok("room", message)
 }
 
-fn told(ids: &[&str]) -> String {
-    let shown = ids.iter().take(TOLD).copied().collect::<Vec<_>>().join(", ");
-    if ids.len() > TOLD {
-        format!("{shown} and {} more", ids.len() - TOLD)
+fn join_names(ids: &[&str]) -> String {
+    let shown = ids.iter().take(MAX_NAMES).copied().collect::<Vec<_>>().join(", ");
+    if ids.len() > MAX_NAMES {
+        format!("{shown} and {} more", ids.len() - MAX_NAMES)
     } else {
         shown
     }
@@ -220,12 +223,12 @@ fn never(context: &Context, rows: &[ScheduleRow], now: DateTime<Utc>) -> Result<
         }
     }
     Ok((!ids.is_empty()).then(|| {
-        wrong(
+        warning(
             "never",
             format!(
                 "{} can never fire again: {}",
                 counted(ids.len() as u64, "schedule"),
-                told(&ids)
+                join_names(&ids)
             ),
             "`tempo schedule describe ID` shows why: an end that has passed, or days that do not exist. Delete or update them.",
         )
@@ -236,32 +239,32 @@ fn always_skip(rows: &[ScheduleRow]) -> Option<Finding> {
     let skips = |row: &&ScheduleRow| row.counters.skipped >= MANY_SKIPS && row.counters.skipped > 9 * row.counters.actions;
     let ids: Vec<&str> = rows.iter().filter(skips).map(|row| row.id.as_str()).collect();
     (!ids.is_empty()).then(|| {
-        wrong(
+        warning(
             "skips",
-            format!("{} nearly always: {}", if ids.len() == 1 { "1 schedule skips".to_owned() } else { format!("{} schedules skip", ids.len()) }, told(&ids)),
-            "Their runs take longer than the time between them: look at `tempo workflow list --schedule ID`, and give them `--run-timeout`, another interval, or `--overlap-policy`.",
+            format!("{} nearly every time: {}", if ids.len() == 1 { "1 schedule skips".to_owned() } else { format!("{} schedules skip", ids.len()) }, join_names(&ids)),
+            "Their runs take longer than the time between them. Check `tempo workflow list --schedule ID`, and set `--run-timeout`, a longer interval, or another `--overlap-policy`.",
         )
     })
 }
 
-/// Processes of runs that have closed, or of any run where no server is up.
-fn left_behind(read: &Read<'_>, database: &Path, is_up: bool) -> Option<Finding> {
-    let whole = std::fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
-    let mut mark = OsString::from("TEMPO_DB=");
-    mark.push(&whole);
+/// Finds processes of closed runs, or of any run if no server is running.
+fn left_behind(read: &Read<'_>, database: &Path, is_running: bool) -> Option<Finding> {
+    let path = std::fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
+    let mut marker = OsString::from("TEMPO_DB=");
+    marker.push(&path);
     let mut pids = Vec::new();
-    for (pid, run) in machine::processes_with(&[&mark], "TEMPO_RUN_ID") {
-        let is_open = is_up && read.run_named(&run).is_ok_and(|r| r.closed.is_none());
+    for (pid, run) in machine::processes_with(&[&marker], "TEMPO_RUN_ID") {
+        let is_open = is_running && read.run_named(&run).is_ok_and(|r| r.closed.is_none());
         if !run.is_empty() && !is_open {
             pids.push(pid.to_string());
         }
     }
     let pids: Vec<&str> = pids.iter().map(String::as_str).collect();
     (!pids.is_empty()).then(|| {
-        wrong(
+        warning(
             "processes",
-            format!("{} left behind by runs that are not going: {}", counted_processes(pids.len()), told(&pids)),
-            "They made a session of their own, or no server has ended them yet: `ps -o pid,args -p PID` shows what they are; end them with `kill`, or start `tempo run`.",
+            format!("{} left behind by runs that are no longer running: {}", counted_processes(pids.len()), join_names(&pids)),
+            "They started their own session, or no server has killed them yet. Inspect them with `ps -o pid,args -p PID`, then end them with `kill`, or start `tempo run`.",
         )
     })
 }

@@ -13,15 +13,17 @@ use crate::output::Style;
 use crate::output::table::{plain, rows as rows_of};
 use crate::store::Missing;
 
-/// Look for what is wrong, and back the database up
+/// Check the installation and the database, or back up the database
 ///
-/// Reads the whole file and checks it; looks at its log, the server, zone data, clock, disk, schedules that never fire or always skip, and
-/// processes that were left behind, and says of each what to do. Exit 6 where the file is damaged. With `--backup` it writes a copy of everything on file as of now, while `tempo run` goes on; the copy is
-/// a database like any other. To put it in the place of the database, stop `tempo run`, and take away the `-wal` and `-shm` files beside it as
-/// well: they belong to the old one.
+/// Checks the integrity of the whole database, the size of its log, the server, time zone data, the clock and disk space. Looks for schedules
+/// that never fire or nearly always skip, and for leftover processes. Suggests a fix for each problem. Exits with 6 if the database is
+/// damaged.
+///
+/// With `--backup`, writes a copy of the current database while `tempo run` keeps running. The copy is a complete database. To restore it,
+/// stop `tempo run`, replace the database with the copy, and delete the `-wal` and `-shm` files beside it: they belong to the old database.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Write a copy of the database to this file, which must not be there yet
+    /// Write a copy of the database to this file, which must not exist yet
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::AnyPath)]
     backup: Option<PathBuf>,
 }
@@ -30,11 +32,11 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let store = context.open(Missing::Refuse)?;
     let path = context.database()?;
     let database = path.display().to_string();
-    let faults = store.check()?;
-    if let Some(first) = faults.first() {
+    let problems = store.check()?;
+    if let Some(first) = problems.first() {
         return Err(
             Error::new(Kind::System, format_args!("the database `{database}` is damaged: {first}"))
-                .hint("Keep a copy of it, and restore a backup; `sqlite3 FILE .recover` may save what is left."),
+                .hint("Keep a copy of the file, and restore a backup. `sqlite3 FILE .recover` may recover some of the data."),
         );
     }
     if let Some(backup) = &args.backup {
@@ -43,15 +45,15 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let findings = findings::all(context, &store, &path)?;
     let backup = args.backup.as_ref().map(|b| b.display().to_string());
     if !context.ui.is_text() {
-        let view = json!({"database": database, "faults": faults, "backup": backup, "findings": findings});
+        let view = json!({"database": database, "faults": problems, "backup": backup, "findings": findings});
         return context.ui.json(&view);
     }
-    context.ui.data(&format!("{database}: the file is sound"))?;
+    context.ui.data(&format!("{database}: integrity check passed"))?;
     let rows: Vec<_> = findings
         .iter()
         .map(|f| {
             let style = if f.level == Level::Ok { Style::Good } else { Style::Warn };
-            let mark = if f.level == Level::Ok { "ok" } else { "look" };
+            let mark = if f.level == Level::Ok { "ok" } else { "warn" };
             vec![(mark.to_owned(), Some(style)), plain(f.name), plain(&f.message)]
         })
         .collect();

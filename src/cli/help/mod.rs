@@ -1,4 +1,4 @@
-//! `tempo help`: topics, as texts that the man pages share; and the help of commands.
+//! `tempo help`: help topics, shared with the man pages, and the help of commands.
 
 pub(super) mod topics;
 
@@ -10,12 +10,12 @@ use super::{Context, complete};
 use crate::error::{Error, Kind};
 use crate::names::nearest;
 
-/// Explain a topic, or a command
+/// Show help for a topic or a command
 ///
-/// Topics are cron, policies, durability and exit-codes; anything else is the name of a command: `tempo help schedule create`.
+/// The topics are cron, policies, durability and exit-codes. Anything else is the name of a command: `tempo help schedule create`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A topic, or a command; all topics when not given
+    /// A topic or a command; without one, the topics are listed
     #[arg(value_name = "TOPIC", add = ArgValueCandidates::new(complete::topics))]
     topic: Vec<String>,
 }
@@ -27,7 +27,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         }
         context
             .ui
-            .hint("`tempo help TOPIC` explains one, `tempo help COMMAND` a command, `tempo --help` lists the commands.");
+            .hint("Run `tempo help TOPIC` or `tempo help COMMAND` to read more, and `tempo --help` to list the commands.");
         return Ok(());
     };
     if let Some(topic) = TOPICS.iter().find(|t| t.name == first) {
@@ -48,6 +48,6 @@ fn unknown(command: &clap::Command, name: &str) -> Error {
     let commands = command.get_subcommands().map(clap::Command::get_name);
     match nearest(name, TOPICS.iter().map(|t| t.name).chain(commands)) {
         Some(near) => error.hint(format_args!("Did you mean `{near}`?")),
-        None => error.hint("`tempo help` lists the topics, `tempo --help` the commands."),
+        None => error.hint("Run `tempo help` to list the topics and `tempo --help` to list the commands."),
     }
 }

@@ -1,12 +1,12 @@
-//! The help topics: texts that `tempo help` and the man pages share.
+//! The help topics, shared by `tempo help` and the man pages.
 
-/// A text on something that is more than one command.
+/// A help text on a subject that concerns several commands.
 pub(in crate::cli) struct Topic {
     pub(in crate::cli) name: &'static str,
     pub(in crate::cli) text: &'static str,
 }
 
-/// All there are.
+/// All help topics.
 pub(in crate::cli) const TOPICS: [Topic; 4] = [
     Topic {
         name: "cron",
@@ -27,18 +27,18 @@ pub(in crate::cli) const TOPICS: [Topic; 4] = [
 ];
 
 impl Topic {
-    /// What it is about: its first line.
+    /// The first line of the text.
     pub(in crate::cli) fn title(&self) -> &'static str {
         self.text.lines().next().unwrap_or_default()
     }
 
-    /// What it says.
+    /// The text after the title.
     pub(in crate::cli) fn body(&self) -> &'static str {
         self.text.split_once("\n\n").map_or("", |(_, body)| body)
     }
 }
 
-/// The exit codes and what they mean, from the text on them.
+/// The exit codes with their meanings, read from the `exit-codes` topic.
 pub(in crate::cli) fn exit_codes() -> impl Iterator<Item = (u8, &'static str)> {
     let text = TOPICS.iter().find(|t| t.name == "exit-codes").map_or("", |t| t.text);
     text.lines().filter_map(|line| {

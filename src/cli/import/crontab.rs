@@ -20,29 +20,30 @@ use crate::spec::Spec;
 use crate::store::{Missing, Read};
 use crate::zoneinfo::ZoneInfo;
 
-/// Make schedules from crontabs
+/// Import schedules from crontabs
 ///
-/// Each line becomes a schedule that fires when cron would, in this machine's zone. What cannot be kept is said, and a crontab with a line
-/// that cannot be read imports nothing. The same crontab again changes nothing; lines that were taken out of it leave their schedules behind.
+/// Each line becomes a schedule that fires when cron would, in this machine's time zone. Settings that cannot be carried over are reported.
+/// If any line cannot be read, nothing is imported. Importing the same crontab again changes nothing. Removing a line from the crontab does
+/// not delete its schedule.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A crontab, a folder of them, or `-` for stdin: `crontab -l | tempo import crontab -`
+    /// A crontab, a directory of crontabs, or `-` for stdin: `crontab -l | tempo import crontab -`
     #[arg(value_name = "FILE|DIR|-", value_hint = ValueHint::AnyPath)]
     file: String,
-    /// There is a column for the user, as in `/etc/crontab` and `/etc/cron.d`
+    /// Expect a user column, as in `/etc/crontab` and `/etc/cron.d`
     #[arg(long)]
     system: bool,
-    /// Show what each line would become, and change nothing
+    /// Show the schedule that each line would become, without changing anything
     #[arg(long)]
     dry_run: bool,
-    /// Import the lines that can be read, and exit with 2 where there were others
+    /// Import the lines that can be read, and exit with 2 if there were others
     #[arg(long)]
     keep_going: bool,
 }
 
-/// A schedule that a line becomes.
+/// A schedule created from a crontab line.
 struct Imported {
-    /// `crontab:7`.
+    /// File and line, such as `crontab:7`.
     place: String,
     difference: Difference,
     spec: Spec,
@@ -53,53 +54,53 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let folder = is_folder.then(|| source_of(&args.file)).transpose()?;
     let source_files = source_files(context, &args.file, is_folder)?;
     let time_zone = ZoneInfo::local_name()?;
-    let this = User::this();
-    let own_home = machine::environment("HOME")?;
+    let current_user = User::this();
+    let current_home = machine::environment("HOME")?;
     let home = |user: &str| {
-        let home = match &this {
-            Some(this) if this.name == user => own_home.clone(),
+        let home = match &current_user {
+            Some(current) if current.name == user => current_home.clone(),
             Some(_) | None => User::named(user).ok().map(|u| u.home),
         };
         home.filter(|home| Path::new(home).is_dir())
     };
     let host = Host {
         time_zone: &time_zone,
-        user: this.as_ref().map_or("", |u| u.name.as_str()),
+        user: current_user.as_ref().map_or("", |u| u.name.as_str()),
         is_root: machine::is_root(),
         home: &home,
         is_user: &|user| User::named(user).is_ok(),
         zones: &context.zones,
     };
-    let (mut crontabs, mut faults) = (Vec::new(), Vec::new());
+    let (mut crontabs, mut errors) = (Vec::new(), Vec::new());
     for source_file in source_files {
         let source = Source {
             name: &source_file.name,
             text: &source_file.text,
         };
         let sort = if args.system { Sort::System } else { Sort::User };
-        let (mut jobs, wrong) = crontab::parse(&source, sort, &host);
-        // A folder of users' crontabs names them after the users.
+        let (mut jobs, invalid) = crontab::parse(&source, sort, &host);
+        // In a directory of user crontabs, each file is named after its user.
         if is_folder && !args.system {
             let user = source_file.name.rsplit('/').next().unwrap_or_default();
             for job in &mut jobs {
                 job.belongs_to(user, &host);
             }
         }
-        faults.extend(wrong);
-        // Whose the schedules are: a folder of definitions beside the crontab does not prune them.
+        errors.extend(invalid);
+        // The prefix marks the owner of the schedules, so that applying a directory that contains the crontab does not prune them.
         crontabs.push((format!("crontab:{}", source_file.source), jobs));
     }
-    if !args.system && is_of_the_system(&args.file) {
+    if !args.system && is_system_crontab(&args.file) {
         context
             .ui
-            .hint("A crontab of the system has a column for the user: `--system` reads it.");
+            .hint("System crontabs have a user column; use `--system` to read it.");
     }
-    let lines = crontabs.iter().map(|(_, jobs)| jobs.len()).sum::<usize>() + faults.len();
-    if !faults.is_empty() && !args.keep_going && !args.dry_run {
-        let others = "`--keep-going` imports the others; `--dry-run` shows what they would become.";
-        return Err(refusal(context, &faults, lines, "nothing is imported").hint(others));
+    let lines = crontabs.iter().map(|(_, jobs)| jobs.len()).sum::<usize>() + errors.len();
+    if !errors.is_empty() && !args.keep_going && !args.dry_run {
+        let hint = "Use `--keep-going` to import the other lines, or `--dry-run` to see what they would become.";
+        return Err(rejection(context, &errors, lines, "nothing was imported").hint(hint));
     }
-    let (imported, gone) = if args.dry_run {
+    let (imported, removed) = if args.dry_run {
         let store = context.open(Missing::ShowNothing)?;
         store.read(|r| {
             let (defining, gone) = named(r, &crontabs, folder.as_deref(), &host)?;
@@ -115,82 +116,82 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         })?
     };
     show(context, args, &imported)?;
-    // What stdin held before may have been another crontab.
-    for id in gone.into_iter().filter(|_| args.file != "-") {
+    // With stdin, the earlier input may have been another crontab.
+    for id in removed.into_iter().filter(|_| args.file != "-") {
         context.ui.say(&format!(
-            "note: no line makes {id} any more, and it goes on; `tempo schedule delete {id}` takes it off"
+            "note: {id} is no longer in the crontab but stays active; delete it with `tempo schedule delete {id}`"
         ));
     }
     if !args.dry_run {
-        context.hint_when_down("nothing runs until it is.")?;
+        context.hint_when_down("nothing starts until you run `tempo run`.")?;
     }
-    if faults.is_empty() {
+    if errors.is_empty() {
         return Ok(());
     }
-    let others = match (args.keep_going, args.dry_run) {
-        (true, true) => "the others would be",
-        (true, false) => "the others are",
+    let consequence = match (args.keep_going, args.dry_run) {
+        (true, true) => "the others would be imported",
+        (true, false) => "the others were imported",
         (false, _) => "nothing would be imported",
     };
-    Err(refusal(context, &faults, lines, others))
+    Err(rejection(context, &errors, lines, consequence))
 }
 
-/// The crontabs that are named; of a folder those that Debian's cron reads, and the others are told.
-fn source_files(context: &Context, named: &str, is_folder: bool) -> Result<Vec<SourceFile>, Error> {
+/// Reads the given crontab, or those in a directory that Debian's cron would read. Prints a note for each file skipped.
+fn source_files(context: &Context, path: &str, is_folder: bool) -> Result<Vec<SourceFile>, Error> {
     if !is_folder {
-        return Ok(vec![SourceFile::read_in_any_encoding(named)?]);
+        return Ok(vec![SourceFile::read_in_any_encoding(path)?]);
     }
-    let (files, others) = files_in(named, is_crontab)?;
-    for other in others {
-        context.ui.say(&format!(
-            "note: {other} is left out: by its name, cron does not read it either"
-        ));
+    let (files, skipped) = files_in(path, is_crontab)?;
+    for name in skipped {
+        context
+            .ui
+            .say(&format!("note: skipped {name}: cron ignores files with such names too"));
     }
     files.iter().map(|file| SourceFile::read_in_any_encoding(file)).collect()
 }
 
-/// Of a folder of crontabs: what Debian's cron reads.
+/// Whether Debian's cron would read a file of this name in a directory of crontabs.
 fn is_crontab(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
 }
 
-fn is_of_the_system(name: &str) -> bool {
+fn is_system_crontab(name: &str) -> bool {
     let name = name.trim_end_matches('/');
     name == "/etc/crontab" || name.starts_with("/etc/cron.d")
 }
 
-/// Tells each line that cannot be read; a program hears of all of them in one.
-fn refusal(context: &Context, faults: &[Error], lines: usize, and: &str) -> Error {
+/// Reports the lines that cannot be read: one error each in text, or one error with all of them as hints in JSON.
+fn rejection(context: &Context, errors: &[Error], lines: usize, consequence: &str) -> Error {
     let count = counted(lines as u64, "line");
     let error = Error::new(
         Kind::Usage,
-        format_args!("{} of {count} cannot be imported, {and}", faults.len()),
+        format_args!("{} of {count} cannot be imported; {consequence}", errors.len()),
     );
     if context.ui.is_text() {
-        for fault in faults {
-            context.ui.error(fault);
+        for error in errors {
+            context.ui.error(error);
         }
         return error;
     }
-    faults.iter().fold(error, |error, fault| error.hint(fault))
+    errors.iter().fold(error, |error, line| error.hint(line))
 }
 
-/// The definitions that the lines become, and the schedules that no line makes any more.
-fn named(
+/// Returns the definitions that the lines become, and the schedules whose lines have been removed from the crontabs.
+fn definitions(
     read: &Read<'_>,
     crontabs: &[(String, Vec<Job>)],
     folder: Option<&str>,
     host: &Host<'_>,
 ) -> Result<(Vec<DefinitionFile>, Vec<ScheduleId>), Error> {
     let mut names = ops::Names::default();
-    let mut defining = Vec::with_capacity(crontabs.len());
+    let mut files = Vec::with_capacity(crontabs.len());
     for (source, jobs) in crontabs {
-        defining.push(DefinitionFile {
+        files.push(DefinitionFile {
             defined: ops::name_jobs(read, source, jobs, host, &mut names)?,
             source: source.clone(),
         });
     }
-    // Of a folder: what is made from a file that has gone from it.
+    // Schedules from files that have been removed from the directory.
     for (id, source) in read.sources()? {
         let file = folder.and_then(|folder| source.strip_prefix("crontab:")?.strip_prefix(folder)?.strip_prefix('/'));
         if file.is_some_and(|file| !file.contains('/')) && !crontabs.iter().any(|(read, _)| *read == source) {
@@ -198,11 +199,11 @@ fn named(
         }
     }
     names.gone.sort();
-    Ok((defining, names.gone))
+    Ok((files, names.gone))
 }
 
-fn with_specs(context: &Context, defining: &[DefinitionFile], differences: Vec<Difference>) -> Result<Vec<Imported>, Error> {
-    let defined = defining.iter().flat_map(|d| &d.defined);
+fn with_specs(context: &Context, files: &[DefinitionFile], differences: Vec<Difference>) -> Result<Vec<Imported>, Error> {
+    let defined = files.iter().flat_map(|d| &d.defined);
     defined
         .zip(differences)
         .map(|(defined, difference)| {
@@ -218,21 +219,21 @@ fn with_specs(context: &Context, defining: &[DefinitionFile], differences: Vec<D
 
 fn show(context: &Context, args: &Args, imported: &[Imported]) -> Result<(), Error> {
     let ui = &context.ui;
-    let next = |one: &Imported| -> Vec<_> {
-        let wanted = if one.difference.paused { 0 } else { 3 };
-        let times = one.spec.times_after(context.now()).take(wanted);
+    let next_times = |one: &Imported| -> Vec<_> {
+        let count = if one.difference.paused { 0 } else { 3 };
+        let times = one.spec.times_after(context.now()).take(count);
         times.map(|t| one.spec.due(t)).collect()
     };
     if !ui.is_text() {
         let view = |one: &Imported| ImportView {
             change: present::change(&one.difference),
             spec_text: one.difference.spec_text.clone(),
-            next_action_times: next(one).into_iter().map(Instant).collect(),
+            next_action_times: next_times(one).into_iter().map(Instant).collect(),
         };
         let views: Vec<_> = imported.iter().map(view).collect();
         return ui.json_list(&views);
     }
-    let mut told = HashSet::new();
+    let mut seen = HashSet::new();
     for one in imported {
         let difference = &one.difference;
         if difference.change == Change::None && !args.dry_run {
@@ -248,16 +249,16 @@ fn show(context: &Context, args: &Args, imported: &[Imported]) -> Result<(), Err
         ui.data(&format!("{mark} {}: {id}: {}", one.place, difference.spec_text))?;
         if args.dry_run {
             let times = crate::output::times::Times::new(one.spec.zone().clone(), context.now());
-            let next: Vec<String> = next(one).into_iter().map(|t| times.short(t)).collect();
+            let next: Vec<String> = next_times(one).into_iter().map(|t| times.short(t)).collect();
             if !next.is_empty() {
                 ui.data(&format!("    next: {} {}", next.join(", "), times.zone()))?;
             }
         }
-        // What holds of many lines is told with the first of them, but where each line is looked at.
+        // A note on several lines is printed only for the first of them, except in a dry run.
         for note in difference
             .warnings
             .iter()
-            .filter(|note| told.insert(note.as_str()) || args.dry_run)
+            .filter(|note| seen.insert(note.as_str()) || args.dry_run)
         {
             ui.data(&format!("    note: {note}"))?;
         }
@@ -266,7 +267,7 @@ fn show(context: &Context, args: &Args, imported: &[Imported]) -> Result<(), Err
     let would = if args.dry_run { "would be " } else { "" };
     let (created, updated) = (count(Change::Create), count(Change::Update));
     ui.data(&format!(
-        "{} in {}: {created} {would}created, {updated} {would}updated, {} as before",
+        "{} in {}: {created} {would}created, {updated} {would}updated, {} unchanged",
         counted(imported.len() as u64, "schedule"),
         context.database()?.display(),
         count(Change::None)

@@ -1,4 +1,4 @@
-//! `tempo import`: schedules from elsewhere.
+//! `tempo import`: imports schedules from other schedulers.
 
 mod crontab;
 
@@ -7,7 +7,7 @@ use clap::Subcommand;
 use super::Context;
 use crate::error::Error;
 
-/// Bring schedules from elsewhere
+/// Import schedules from a crontab
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]

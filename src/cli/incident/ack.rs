@@ -4,17 +4,17 @@ use super::super::Context;
 use crate::error::Error;
 use crate::ops;
 
-/// Note that you have seen an incident
+/// Acknowledge an incident
 ///
-/// It stays open, and each further failure is counted in it, until its step next succeeds.
+/// The incident stays open and counts further failures until its step next succeeds.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    said: super::Settle,
+    change: super::Settle,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
-    super::change(context, args.said.id, "Acknowledged", |w| {
-        ops::ack(w, args.said.id, args.said.note.as_deref())
+    super::change(context, args.change.id, "Acknowledged", |w| {
+        ops::ack(w, args.change.id, args.change.note.as_deref())
     })
 }

@@ -11,10 +11,10 @@ use crate::present;
 use crate::spec::describe::spoken;
 use crate::store::Missing;
 
-/// Show an incident with each of its failures
+/// Show an incident and each of its failures
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Its number, as `tempo incident list` shows it
+    /// Number of the incident, as shown by `tempo incident list`
     #[arg(add = ArgValueCandidates::new(complete::incidents))]
     id: i64,
 }
@@ -38,9 +38,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             ("Status", (view.status.clone(), Some(style))),
             ("Note", plain(&view.note)),
             ("Target", (view.latest.target_name.clone(), Some(Style::Strong))),
-            ("Points at", plain(&view.latest.target_url)),
+            ("URL or command", plain(&view.latest.target_url)),
             ("Schedule", plain(view.schedule_id.clone().unwrap_or_default())),
-            ("Times", plain(view.count.to_string())),
+            ("Failures", plain(view.count.to_string())),
             ("First", plain(at(view.first_detected_at))),
             ("Resolved", plain(view.resolved_at.map(at).unwrap_or_default())),
         ],

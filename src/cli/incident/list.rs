@@ -11,16 +11,16 @@ use crate::present;
 
 /// List incidents, newest first
 ///
-/// An incident is open until its step next succeeds; each failure in it is counted and kept.
+/// An incident is open until its step next succeeds. It counts and keeps each failure.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Only those that are not resolved; the default
+    /// Only incidents that are not resolved; the default
     #[arg(long, conflicts_with = "all")]
     open: bool,
-    /// Resolved ones too
+    /// Include resolved incidents
     #[arg(long)]
     all: bool,
-    /// Only those of this target: the name of a step
+    /// Only incidents of this target: the name of a step
     #[arg(add = ArgValueCandidates::new(complete::targets), long, value_name = "NAME")]
     target: Option<String>,
 }
@@ -36,7 +36,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     }
 }
 
-/// What the status of an incident means.
+/// The style in which the status of an incident is shown.
 pub(super) fn style_of(status: &str) -> Style {
     match status {
         "resolved" => Style::Good,
@@ -45,7 +45,7 @@ pub(super) fn style_of(status: &str) -> Style {
     }
 }
 
-/// A table of incidents.
+/// Prints a table of incidents.
 pub(in crate::cli) fn show(context: &Context, views: &[IncidentView]) -> Result<(), Error> {
     let times = context.times();
     let rows: Vec<_> = views
@@ -66,8 +66,8 @@ pub(in crate::cli) fn show(context: &Context, views: &[IncidentView]) -> Result<
     let last = format!("LAST ({})", times.zone());
     table(
         &context.ui,
-        &["ID", "STATUS", "TARGET", "ERROR", "TIMES", &last, "SCHEDULE"],
+        &["ID", "STATUS", "TARGET", "ERROR", "FAILURES", &last, "SCHEDULE"],
         &rows,
-        "No incident is open.",
+        "No open incidents.",
     )
 }

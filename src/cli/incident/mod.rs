@@ -15,7 +15,7 @@ use crate::ops;
 use crate::present;
 use crate::store::{Missing, Write};
 
-/// List, show and settle incidents
+/// List, inspect, acknowledge and resolve incidents
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -30,13 +30,13 @@ enum Command {
     Resolve(resolve::Args),
 }
 
-/// Which incident, and what is said of it.
+/// The arguments of `ack` and `resolve`.
 #[derive(Debug, clap::Args)]
 struct Settle {
-    /// Its number, as `tempo incident list` shows it
+    /// Number of the incident, as shown by `tempo incident list`
     #[arg(add = ArgValueCandidates::new(complete::incidents))]
     id: i64,
-    /// What you say of it; replaces what was said before
+    /// Note; replaces the existing note
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
 }
@@ -50,7 +50,7 @@ pub(super) fn run(context: &Context, args: Args) -> Result<(), Error> {
     }
 }
 
-/// Changes an incident and shows what it is then.
+/// Changes an incident and prints it.
 fn change(context: &Context, id: i64, done: &str, change: impl FnOnce(&Write<'_>) -> Result<(), Error>) -> Result<(), Error> {
     let mut store = context.open(Missing::Refuse)?;
     store.write(change)?;

@@ -4,18 +4,19 @@ use super::super::Context;
 use crate::error::Error;
 use crate::ops;
 
-/// Declare an incident over
+/// Resolve an incident
 ///
-/// By itself an incident is resolved when its step next succeeds. After this, the next failure of the step opens another incident.
+/// An incident is resolved automatically when its step next succeeds. After you resolve it, the next failure of the step opens a new
+/// incident.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    said: super::Settle,
+    change: super::Settle,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
-    let (note, now) = (args.said.note.as_deref(), context.now());
-    super::change(context, args.said.id, "Resolved", |w| {
-        ops::resolve(w, args.said.id, note, now)
+    let (note, now) = (args.change.note.as_deref(), context.now());
+    super::change(context, args.change.id, "Resolved", |w| {
+        ops::resolve(w, args.change.id, note, now)
     })
 }

@@ -1,4 +1,4 @@
-//! What the server says of each event.
+//! The log line of each server event.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -12,8 +12,8 @@ use crate::run::outcome::Status;
 use crate::schedule::start::Origin;
 use crate::spec::describe::spoken;
 
-/// The line for an event; with its fields where it is for machines.
-#[expect(clippy::too_many_lines, reason = "one arm for each event, nothing else")]
+/// Builds the log line of an event, with its fields if the log is for machines.
+#[expect(clippy::too_many_lines, reason = "one arm per event, nothing else")]
 pub(super) fn line(event: &Event, now: DateTime<Utc>, for_machines: bool) -> Line {
     let of = |word, style, subject: &str, text: String, fields: &dyn Fn() -> Value| Line {
         at: now,
@@ -30,12 +30,12 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, for_machines: bool) -> Lin
             schedules,
             open_runs,
         } => {
-            let going = if *open_runs > 0 {
-                format!(", {} to go on with", counted(*open_runs, "run"))
+            let resumable = if *open_runs > 0 {
+                format!(", {} to resume", counted(*open_runs, "run"))
             } else {
                 String::new()
             };
-            let text = format!("{database}, pid {pid}, {}{going}", counted(*schedules, "schedule"));
+            let text = format!("{database}, pid {pid}, {}{resumable}", counted(*schedules, "schedule"));
             let fields = || json!({"database": database, "pid": pid, "schedules": schedules, "open_runs": open_runs});
             of("serving", Some(Style::Strong), "", text, &fields)
         }
@@ -43,7 +43,10 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, for_machines: bool) -> Lin
             "zone",
             Some(Style::Warn),
             name,
-            format!("has new data; {} decided again by it", counted(*schedules, "schedule")),
+            format!(
+                "time zone data changed; next times recalculated for {}",
+                counted(*schedules, "schedule")
+            ),
             &|| json!({"time_zone": name, "schedules": schedules}),
         ),
         Event::Tick {
@@ -73,7 +76,7 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, for_machines: bool) -> Lin
             nominal,
             waiting,
         } => {
-            let text = format!("{} waits its turn ({waiting} waiting)", rfc3339(*nominal));
+            let text = format!("{} buffered ({waiting} waiting)", rfc3339(*nominal));
             let fields = || json!({"schedule_id": schedule_id, "scheduled_at": rfc3339(*nominal), "waiting": waiting});
             of("buffer", None, schedule_id, text, &fields)
         }
@@ -112,18 +115,18 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, for_machines: bool) -> Lin
             attempt,
             ended,
         } => {
-            let left = match ended {
+            let leftovers = match ended {
                 0 => String::new(),
-                1 => "; the process it left behind was ended".to_owned(),
-                more => format!("; the {more} processes it left behind were ended"),
+                1 => "; killed the process it left running".to_owned(),
+                more => format!("; killed the {more} processes it left running"),
             };
-            let text = format!("tempo ended in attempt {attempt} of {}{left}", place(step));
+            let text = format!("the server stopped during attempt {attempt} of {}{leftovers}", place(step));
             of("lost", Some(Style::Warn), subject(run), text, &|| {
                 with_step(run, step, json!({"attempt": attempt, "ended_processes": ended}))
             })
         }
         Event::Held { run, step, short } => {
-            let text = format!("{}: {short}; trying again until it can start", place(step));
+            let text = format!("{}: {short}; retrying until it can start", place(step));
             of("hold", Some(Style::Warn), subject(run), text, &|| {
                 with_step(run, step, json!({"reason": short}))
             })
@@ -131,7 +134,7 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, for_machines: bool) -> Lin
         Event::Surviving { run, step, processes } => {
             let ids: Vec<String> = processes.iter().map(u32::to_string).collect();
             let text = format!(
-                "{}: cannot end process {}; the attempt stays open until it has ended",
+                "{}: cannot kill process {}; the attempt stays open until it has ended",
                 place(step),
                 ids.join(", ")
             );
@@ -141,13 +144,13 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, for_machines: bool) -> Lin
         }
         Event::FewerWorkers { workers, wanted } => {
             let text = format!(
-                "{workers} of {wanted}: this process may not open more files, or start more processes (`ulimit -n`, `-u`)"
+                "only {workers} of {wanted} workers: the limit on open files or processes is too low (`ulimit -n`, `ulimit -u`)"
             );
             let fields = || json!({"workers": workers, "wanted": wanted});
             of("workers", Some(Style::Warn), "", text, &fields)
         }
         Event::Displaced { path } => {
-            let text = format!("`{}` was deleted, moved or replaced: this server stops", path.display());
+            let text = format!("`{}` was deleted, moved or replaced; stopping", path.display());
             of(
                 "stop",
                 Some(Style::Bad),
@@ -157,7 +160,7 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, for_machines: bool) -> Lin
             )
         }
         Event::LockRestored { path } => {
-            let text = format!("`{}` was deleted or replaced; written again", path.display());
+            let text = format!("`{}` was deleted or replaced; created it again", path.display());
             of(
                 "lock",
                 Some(Style::Warn),
@@ -168,7 +171,7 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, for_machines: bool) -> Lin
         }
         Event::Saved { copy } => {
             let text = format!(
-                "another log is in use now; what this server had recorded is in `{}`",
+                "another write-ahead log is in use now; the records of this server are saved in `{}`",
                 copy.display()
             );
             of(
@@ -183,7 +186,7 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, for_machines: bool) -> Lin
             "resume",
             Some(Style::Strong),
             subject(run),
-            format!("goes on at {}", place(step)),
+            format!("resuming at {}", place(step)),
             &|| with_step(run, step, json!({})),
         ),
         Event::Retry {
@@ -197,7 +200,7 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, for_machines: bool) -> Lin
                 (*until - now).num_milliseconds().max(0).unsigned_abs().next_multiple_of(100),
             ));
             let text = format!(
-                "{}: attempt {attempt} failed: {}; again in {wait}",
+                "{}: attempt {attempt} failed: {}; retrying in {wait}",
                 place(step),
                 failure.message
             );
@@ -235,7 +238,7 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, for_machines: bool) -> Lin
                 Stop::Cancel => "cancel",
                 Stop::Terminate => "terminate",
             };
-            of(word, Some(Style::Warn), subject(run), "is told to stop".to_owned(), &|| {
+            of(word, Some(Style::Warn), subject(run), "stop requested".to_owned(), &|| {
                 with_run(run, json!({}))
             })
         }
@@ -243,7 +246,7 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, for_machines: bool) -> Lin
             "again",
             Some(Style::Strong),
             subject(run),
-            "is told to go on".to_owned(),
+            "retry requested".to_owned(),
             &|| with_run(run, json!({})),
         ),
         Event::Closed {
@@ -283,14 +286,14 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, for_machines: bool) -> Lin
         ),
         Event::Draining { running } => {
             let text = format!(
-                "nothing more starts; {} may finish (a second signal gives them up)",
+                "waiting for {} to finish (press Ctrl-C again to stop now)",
                 counted(*running as u64, "run")
             );
             of("drain", Some(Style::Warn), "", text, &|| json!({"running": running}))
         }
         Event::GaveUp { running } => {
             let text = format!(
-                "{} cut off; the next `tempo run` goes on with them",
+                "{} interrupted; the next `tempo run` will resume them",
                 counted(*running as u64, "run")
             );
             of("cut", Some(Style::Warn), "", text, &|| json!({"running": running}))
@@ -304,9 +307,9 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, for_machines: bool) -> Lin
         ),
         Event::Ended { lost_file } => {
             let text = if *lost_file {
-                "the file it served was taken away"
+                "the database file was deleted, moved or replaced"
             } else {
-                "everything is on file"
+                "all results are recorded"
             };
             of("stopped", Some(Style::Strong), "", text.to_owned(), &|| json!({}))
         }

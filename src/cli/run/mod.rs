@@ -19,56 +19,56 @@ use crate::spec::zone::Zone;
 
 mod log_lines;
 
-/// How many lines are written at once, at most.
-const MOST_AT_ONCE: usize = 1024;
-/// A pause for breath between them: a server that is busy would wake the voice for every word.
-const BREATH: Duration = Duration::from_millis(5);
-/// How long the last lines of the log are waited for when the server has ended.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+/// Maximum number of log lines written at once.
+const MAX_BATCH: usize = 1024;
+/// Pause between batches, so that a busy server does not wake the logger for every line.
+const BATCH_PAUSE: Duration = Duration::from_millis(5);
+/// How long to wait for the last log lines after the server has ended.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Serve: take up what is due, run it, record it
+/// Run the server and worker in the foreground
 ///
-/// The server and worker, in the foreground. It ticks the schedules, performs the steps, retries, and logs a line for each thing that
-/// happens. After a crash the next `tempo run` goes on with every run at the first step that has not completed.
+/// Starts runs when they are due, executes their steps, retries failures, and logs one line per event. After a crash, the next
+/// `tempo run` resumes every run at the first step that has not completed.
 ///
-/// SIGTERM and SIGINT let running steps finish within the drain timeout; a second one gives them up. Runs that are cut off stay open
-/// for the next `tempo run`.
+/// SIGTERM and SIGINT let running steps finish within the drain timeout; a second signal stops them at once. Interrupted runs stay
+/// open, and the next `tempo run` resumes them.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// How many runs are performed at once
+    /// Maximum number of workflows to run at once
     #[arg(long, default_value_t = 64, value_name = "N")]
     workers: usize,
-    /// How long running steps may take to end when it is told to stop
+    /// How long to let running steps finish when stopping
     #[arg(long, default_value = "30s", value_name = "DURATION")]
     drain_timeout: String,
-    /// How the log is written
+    /// Format of the log
     #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
     log_format: LogFormat,
-    /// How long runs, their output and the reasons of times that did not run are kept
+    /// How long to keep runs, their output, and the records of times that did not run
     #[arg(long, default_value = "30d", value_name = "DURATION")]
     keep_for: String,
-    /// How many runs, and how many failures, of each schedule are kept however old they are
+    /// How many runs and how many failures of each schedule to keep regardless of age
     #[arg(long, default_value_t = 100, value_name = "N")]
     keep_runs: u64,
-    /// Take up what is due, finish it, and exit; with 1 when a run failed or recorded an incident
+    /// Run everything that is due, then exit; with 1 if a run failed or recorded an incident
     #[arg(long, conflicts_with = "for")]
     once: bool,
-    /// Serve so long, drain, and exit
+    /// Serve for this long, then drain and exit
     #[arg(long, value_name = "DURATION")]
     r#for: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum LogFormat {
-    /// A line for people.
+    /// Plain text, one line per event.
     Text,
-    /// A JSON object a line.
+    /// JSON, one object per line.
     Json,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     if args.workers == 0 {
-        return Err(Error::new(Kind::Usage, "`--workers 0` would run nothing").hint("One worker runs one run at a time."));
+        return Err(Error::new(Kind::Usage, "`--workers` must be at least 1").hint("Each worker runs one workflow at a time."));
     }
     let until = match (&args.r#for, args.once) {
         (Some(span), _) => Until::For(text::duration(span)?),
@@ -87,11 +87,11 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let (sender, events) = channel();
     let signals = interrupt::catch(&[SIGINT, SIGTERM])?;
     let server = Server::start(&context.database()?, settings, Arc::new(SystemClock), Arc::new(Live), sender)?;
-    // They reach the server on their own way, whatever the log is doing.
+    // Signals reach the server directly, even while the log is blocked.
     let stopper = server.stopper();
     interrupt::on_each(signals, move || stopper.stop())?;
     let json = args.log_format == LogFormat::Json || context.ui.format() != Format::Text;
-    let said = speak(
+    let log_done = spawn_logger(
         Logger {
             ui: context.ui.clone(),
             zone: context.local_zone(),
@@ -100,14 +100,14 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         events,
     )?;
     let outcome = server.join();
-    // What is still to be said gets a moment; a reader that does not read does not keep a server from ending.
-    let _ = said.recv_timeout(LAST_WORDS);
+    // The last log lines get a moment; a reader that does not read cannot keep the server from ending.
+    let _ = log_done.recv_timeout(FLUSH_TIMEOUT);
     if outcome.lost_file {
         let database = context.database()?;
         return Err(Error::new(
             Kind::System,
             format_args!(
-                "a file of the database `{}` was deleted, moved or replaced under this server",
+                "a file of the database `{}` was deleted, moved or replaced while the server was running",
                 database.display()
             ),
         )
@@ -117,15 +117,15 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     }
     if outcome.damaged {
         let message = format_args!(
-            "the database `{}` is damaged; what could be read was served",
+            "the database `{}` is damaged; the server ran only what it could read",
             context.database()?.display()
         )
         .to_string();
         return Err(Error::new(Kind::System, message)
-            .hint("Run `tempo doctor` to see where; keep a copy of the file, and restore a backup."));
+            .hint("Run `tempo doctor` to locate the damage. Keep a copy of the file, and restore a backup."));
     }
     if args.once && outcome.troubles > 0 {
-        return Err(Error::new(Kind::System, "not everything that was due could be taken up"));
+        return Err(Error::new(Kind::System, "some due times could not be processed"));
     }
     if args.once && outcome.failed_runs > 0 {
         let runs = counted(outcome.failed_runs, "run");
@@ -137,36 +137,36 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     Ok(())
 }
 
-/// Puts what happens in words.
+/// Writes the server's events to the log.
 struct Logger {
     ui: Ui,
     zone: Zone,
     json: bool,
 }
 
-/// Says a line for each event, from a thread of its own, until the server has ended. The receiver hears when everything is said.
-fn speak(logger: Logger, events: Receiver<Event>) -> Result<Receiver<()>, Error> {
-    let (done, said) = channel();
-    let speak = move || {
+/// Starts a thread that logs a line for each event until the server has ended. The returned receiver disconnects once all lines are written.
+fn spawn_logger(logger: Logger, events: Receiver<Event>) -> Result<Receiver<()>, Error> {
+    let (done, finished) = channel();
+    let run = move || {
         while let Ok(first) = events.recv() {
-            // What has happened meanwhile is said in one breath.
-            let all: Vec<Event> = std::iter::once(first).chain(events.try_iter().take(MOST_AT_ONCE)).collect();
-            logger.say(&all);
+            // Events that arrived meanwhile are written as one batch.
+            let all: Vec<Event> = std::iter::once(first).chain(events.try_iter().take(MAX_BATCH)).collect();
+            logger.write(&all);
             if let Some(Event::Ended { .. }) = all.last() {
                 break;
             }
-            pause(BREATH);
+            pause(BATCH_PAUSE);
         }
         drop(done);
     };
-    let started = std::thread::Builder::new().name("voice".to_owned()).spawn(speak);
+    let started = std::thread::Builder::new().name("logger".to_owned()).spawn(run);
     started
-        .map(|_| said)
+        .map(|_| finished)
         .map_err(|e| Error::new(Kind::System, "cannot start the log").because(e))
 }
 
 impl Logger {
-    fn say(&self, events: &[Event]) {
+    fn write(&self, events: &[Event]) {
         let now = SystemClock.now();
         let times = Times::new(self.zone.clone(), now);
         let mut log = String::new();
@@ -183,7 +183,7 @@ impl Logger {
             };
             log.push('\n');
         }
-        // The log is what the command is asked for: data. A reader that has gone does not end the server.
+        // The log is this command's data, so it goes to stdout. A closed pipe does not stop the server.
         let _ = self.ui.raw(log.as_bytes());
     }
 }

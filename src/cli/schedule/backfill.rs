@@ -16,40 +16,41 @@ use crate::spec::instant;
 use crate::spec::text;
 use crate::spec::zone::Zone;
 
-/// How many times are run without `--yes`: a typo in a year should not keep a machine busy for a decade.
-const UNASKED: u64 = 1_000_000;
+/// Maximum number of times to run without `--yes`: a typo in a year should not keep a machine busy for a decade.
+const MAX_WITHOUT_YES: u64 = 1_000_000;
 
-/// Run the times of a past range
+/// Run the times that fell in a past range
 ///
-/// Both ends count; the oldest time comes first. Works while the schedule is paused, and a time that has been run can be run again.
-/// Under `buffer-all` the runs follow one another, under `allow-all` they go side by side; under `skip` only the oldest starts.
+/// The range includes both ends, and the oldest time comes first. Works while the schedule is paused. A time that has already run can be
+/// run again. With `buffer-all` the runs follow one another, with `allow-all` they run in parallel, and with `skip` only the oldest
+/// starts.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Which schedule
+    /// Id of the schedule
     #[arg(add = ArgValueCandidates::new(complete::schedules))]
     id: ScheduleId,
-    /// The first time: `2026-05-05T09:00:00Z`, `2026-05-05 09:00` in the schedule's zone, `-2h`
+    /// Start of the range: `2026-05-05T09:00:00Z`, `2026-05-05 09:00` in the schedule's zone, `-2h`
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, required_unless_present_any = ["last", "cancel"])]
     start_time: Option<String>,
-    /// The last time; now when not given
+    /// End of the range; defaults to now
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     end_time: Option<String>,
-    /// The range up to now
+    /// Length of the range, if it ends now
     #[arg(long, value_name = "DURATION", conflicts_with_all = ["start_time", "end_time"])]
     last: Option<String>,
-    /// Decide by this policy instead of the schedule's own
+    /// Use this overlap policy instead of the schedule's own
     #[arg(long, visible_alias = "overlap", value_name = "POLICY", add = ArgValueCandidates::new(complete::policies))]
     overlap_policy: Option<String>,
-    /// Wait until every run has closed; exit 0 when all completed without an incident
+    /// Wait until all runs have closed; exit 0 if all completed without an incident
     #[arg(long)]
     wait: bool,
-    /// Wait at most so long
+    /// Stop waiting after this long
     #[arg(long, requires = "wait", value_name = "DURATION")]
     timeout: Option<String>,
     /// Run the times even if there are more than a million
     #[arg(long)]
     yes: bool,
-    /// End the backfills of the schedule: what has not begun will not
+    /// Cancel the backfills of the schedule; starts that have not begun are dropped
     #[arg(long, conflicts_with_all = ["start_time", "end_time", "last", "wait", "overlap_policy"])]
     cancel: bool,
 }
@@ -76,7 +77,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let backfill = ops::Backfill {
         range,
         overlap,
-        at_most: (!args.yes).then_some(UNASKED),
+        at_most: (!args.yes).then_some(MAX_WITHOUT_YES),
     };
     let (queued, times) = store.write(|w| ops::backfill(w, &context.zones, &args.id, backfill, context.now()))?;
     let state = if args.wait {
@@ -114,7 +115,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
                 .data(&format!("{all}: {done} completed, {running} running, {failed} failed{with}"))?;
         }
         if let Some(state) = state.as_ref().filter(|s| s.refused > 0) {
-            let why = state.reason.as_deref().unwrap_or("the policy refused them");
+            let why = state.reason.as_deref().unwrap_or("the overlap policy did not allow them");
             context
                 .ui
                 .data(&format!("{} not started: {why}", counted(state.refused, "time")))?;
@@ -125,16 +126,16 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     if args.wait {
         verdict(&args.id, state.as_ref(), &runs)
     } else {
-        context.hint_when_down("the request waits for it.")
+        context.hint_when_down("the request waits until you run `tempo run`.")
     }
 }
 
 fn range(args: &Args, zone: &Zone, now: DateTime<Utc>) -> Result<(DateTime<Utc>, DateTime<Utc>), Error> {
     if let Some(last) = &args.last {
-        let span = TimeDelta::from_std(text::duration(last)?)
+        let start = TimeDelta::from_std(text::duration(last)?)
             .ok()
             .and_then(|span| now.checked_sub_signed(span));
-        let start = span.ok_or_else(|| Error::new(Kind::Usage, format_args!("`{last}` is longer than time goes back")))?;
+        let start = start.ok_or_else(|| Error::new(Kind::Usage, format_args!("duration `{last}` is too long")))?;
         return Ok((start, now));
     }
     let start = instant::parse(args.start_time.as_deref().unwrap_or("now"), zone, now)?;

@@ -7,13 +7,13 @@ use crate::names::ScheduleId;
 use crate::ops::{self, Created, IfExists, Never};
 use crate::store::Missing;
 
-/// Make a schedule
+/// Create a schedule
 ///
-/// Its first time is the first after now; nothing is made up for the past (`tempo schedule backfill` does that). What is wrong is
-/// refused, and then nothing is recorded.
+/// Its first time is the next one after now; past times are not run (`tempo schedule backfill` can run them). If anything is invalid,
+/// nothing is recorded.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// What to call it
+    /// Id of the schedule
     id: ScheduleId,
     #[command(flatten)]
     when: WhenArgs,
@@ -21,10 +21,10 @@ pub(super) struct Args {
     what: WhatArgs,
     #[command(flatten)]
     policies: PolicyArgs,
-    /// Leave a schedule of this name as it is, and succeed
+    /// If the schedule already exists, leave it unchanged and succeed
     #[arg(long)]
     if_not_exists: bool,
-    /// Make it even if it can never fire
+    /// Create it even if it can never fire
     #[arg(long)]
     allow_never: bool,
 }
@@ -47,7 +47,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         context.ui.json(&view)?;
     } else if created == Created::Kept {
         context.ui.data(&format!(
-            "Schedule {} exists already and is as it was: {}",
+            "Schedule {} already exists and was not changed: {}",
             view.id, view.spec_text
         ))?;
     } else {
@@ -57,12 +57,12 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         let at_boot = view.spec.as_ref().is_some_and(|s| s.at_boot);
         let next = match super::next_line(context, &view) {
             Some(next) => format!("Next: {next}"),
-            None if view.paused => "Paused: it starts nothing until it is unpaused.".to_owned(),
-            None if at_boot => "Next: when the machine has booted again".to_owned(),
-            None => "Next: never by itself".to_owned(),
+            None if view.paused => "Paused: nothing starts until it is unpaused.".to_owned(),
+            None if at_boot => "Next: after the next boot".to_owned(),
+            None => "Next: none".to_owned(),
         };
         context.ui.data(&next)?;
         super::note_transition(context, &view);
     }
-    context.hint_when_down("nothing runs until it is.")
+    context.hint_when_down("nothing starts until you run `tempo run`.")
 }

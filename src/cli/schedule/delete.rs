@@ -11,11 +11,11 @@ use crate::output::views::DeletedView;
 
 /// Delete schedules
 ///
-/// Runs already going finish, and what has run stays readable. Starts that wait their turn and requests that are not carried out yet
-/// go with it.
+/// Runs that are already running continue, and past runs stay readable. Buffered starts and requests that have not been carried out
+/// are deleted too.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Which schedules
+    /// Ids of the schedules
     #[arg(add = ArgValueCandidates::new(complete::schedules), required = true)]
     id: Vec<ScheduleId>,
 }
@@ -38,12 +38,12 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         return context.ui.json_list(&deleted);
     }
     for d in deleted {
-        let left = if d.still_running == 0 {
+        let running = if d.still_running == 0 {
             String::new()
         } else {
-            format!("; {} still going", counted(d.still_running, "run"))
+            format!("; {} still running", counted(d.still_running, "run"))
         };
-        context.ui.data(&format!("Deleted schedule {}{left}", d.id))?;
+        context.ui.data(&format!("Deleted schedule {}{running}", d.id))?;
     }
     Ok(())
 }

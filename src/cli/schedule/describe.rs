@@ -13,10 +13,10 @@ use crate::output::{Style, counted};
 use crate::run::step_text::StepText;
 use crate::spec::zone::Zones as _;
 
-/// Show all of a schedule
+/// Show a schedule in detail
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Which schedule
+    /// Id of the schedule
     #[arg(add = ArgValueCandidates::new(complete::schedules))]
     id: ScheduleId,
 }
@@ -43,9 +43,9 @@ fn show(context: &Context, v: &ScheduleView) -> Result<(), Error> {
     };
     let next = match super::next_line(context, v) {
         Some(next) => next,
-        None if v.paused => "none while it is paused".to_owned(),
+        None if v.paused => "none while paused".to_owned(),
         None if v.spec.as_ref().is_some_and(|s| s.at_boot) => "after the next boot".to_owned(),
-        None => "never by itself".to_owned(),
+        None => "none".to_owned(),
     };
     let counts = format!(
         "{}, {} skipped, {} missed, {} dropped, {} waiting",
@@ -60,7 +60,7 @@ fn show(context: &Context, v: &ScheduleView) -> Result<(), Error> {
     let backfills: Vec<String> = v
         .backfills
         .iter()
-        .map(|b| format!("{} of {} taken up", b.done, b.times))
+        .map(|b| format!("{} of {} processed", b.done, b.times))
         .collect();
     pairs(
         &context.ui,
@@ -79,7 +79,7 @@ fn show(context: &Context, v: &ScheduleView) -> Result<(), Error> {
                 plain(format!("{}, catch-up {}{failure}", v.overlap_policy, v.catchup_window)),
             ),
             ("Remaining", plain(remaining)),
-            ("So far", plain(counts)),
+            ("Totals", plain(counts)),
             ("Backfills", plain(backfills.join(", "))),
             ("Created", plain(format!("{} {}", times.full(v.created_at.0), times.zone()))),
         ],
@@ -90,7 +90,7 @@ fn show(context: &Context, v: &ScheduleView) -> Result<(), Error> {
         for step in &action.steps {
             context
                 .ui
-                .data(&format!("  {}: {}", step.name, tame(&said(step)).replace('\n', " ")))?;
+                .data(&format!("  {}: {}", step.name, tame(&summary(step)).replace('\n', " ")))?;
         }
     }
     let recent = v.recent_actions.as_deref().unwrap_or_default();
@@ -114,9 +114,9 @@ fn show(context: &Context, v: &ScheduleView) -> Result<(), Error> {
     table(&context.ui, &[&scheduled, "STARTED", "STATUS", "RUN"], &rows, "")
 }
 
-/// What a step does, in a line.
-fn said(step: &StepText) -> String {
-    let does = match (&step.probe, &step.command, &step.shell) {
+/// Summarizes a step in one line.
+fn summary(step: &StepText) -> String {
+    let action = match (&step.probe, &step.command, &step.shell) {
         (Some(probe), ..) => probe.said(),
         (None, Some(argv), _) => argv.join(" "),
         (None, None, Some(line)) => line.clone(),
@@ -124,29 +124,29 @@ fn said(step: &StepText) -> String {
     };
     let names: Vec<&str> = step.env.keys().map(String::as_str).collect();
     let attempts = step.retry.as_ref().and_then(|r| r.maximum_attempts);
-    let beside = [
+    let settings = [
         step.cwd.as_ref().map(|cwd| format!("in {cwd}")),
         step.user.as_ref().map(|user| format!("as {user}")),
-        (!names.is_empty()).then(|| format!("with {}", names.join(", "))),
+        (!names.is_empty()).then(|| format!("env {}", names.join(", "))),
         step.stdin
             .as_ref()
-            .map(|text| format!("reading {}", counted(text.lines().count() as u64, "line"))),
+            .map(|text| format!("stdin of {}", counted(text.lines().count() as u64, "line"))),
         attempts.map(|n| match n {
-            0 => "attempts without end".to_owned(),
+            0 => "unlimited attempts".to_owned(),
             n => counted(u64::from(n), "attempt"),
         }),
         step.start_to_close_timeout
             .as_ref()
-            .map(|limit| format!("each within {limit}")),
+            .map(|limit| format!("{limit} per attempt")),
         step.schedule_to_close_timeout
             .as_ref()
-            .map(|limit| format!("all within {limit}")),
+            .map(|limit| format!("{limit} in total")),
     ];
-    let beside: Vec<String> = beside.into_iter().flatten().collect();
-    if beside.is_empty() {
-        does
+    let settings: Vec<String> = settings.into_iter().flatten().collect();
+    if settings.is_empty() {
+        action
     } else {
-        format!("{does} ({})", beside.join("; "))
+        format!("{action} ({})", settings.join("; "))
     }
 }
 
@@ -156,7 +156,7 @@ mod tests {
     use crate::run::step_text::{ProbeText, RetryText};
 
     #[test]
-    fn a_step_is_told_with_what_was_set_for_it() {
+    fn a_step_summary_lists_its_settings() {
         let step = StepText {
             retry: Some(RetryText {
                 maximum_attempts: Some(3),
@@ -170,11 +170,15 @@ mod tests {
             env: [("A".to_owned(), "1".to_owned())].into(),
             ..step.clone()
         };
-        assert_eq!(said(&command), "tar -c (with A; 3 attempts; each within 5m)");
+        assert_eq!(summary(&command), "tar -c (env A; 3 attempts; 5m per attempt)");
         let probe = StepText {
             probe: Some(ProbeText::Url("http://127.0.0.1/".to_owned())),
             ..step
         };
-        assert!(said(&probe).ends_with(" (3 attempts; each within 5m)"), "{}", said(&probe));
+        assert!(
+            summary(&probe).ends_with(" (3 attempts; 5m per attempt)"),
+            "{}",
+            summary(&probe)
+        );
     }
 }

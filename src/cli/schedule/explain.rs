@@ -15,19 +15,19 @@ use crate::present;
 use crate::spec::describe::spoken;
 use crate::spec::instant;
 
-/// Show what became of each time of a schedule, and why
+/// Show the outcome of each time of a schedule, with the reason
 ///
-/// Every time that the spec names is accounted for: it started a run, waits, was skipped, missed, dropped, superseded, paused or excluded,
-/// or nobody has decided yet. Times that follow one another and share their fate are told as one range.
+/// Accounts for every time that the spec names: it started a run, is buffered, was skipped, missed, dropped, superseded, paused or
+/// excluded, or is still pending. Consecutive times with the same outcome are shown as one range.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Which schedule
+    /// Id of the schedule
     #[arg(add = ArgValueCandidates::new(complete::schedules))]
     id: ScheduleId,
-    /// Times from here; 24 hours before `--to` when not given
+    /// Start of the range; defaults to 24 hours before `--to`
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     from: Option<String>,
-    /// Times up to here; now when not given
+    /// End of the range; defaults to now
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     to: Option<String>,
 }
@@ -41,14 +41,14 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let from = args.from.as_deref().map_or_else(|| Ok(to - TimeDelta::days(1)), time)?;
     if from > to {
         return Err(Error::new(Kind::Usage, format_args!("`--from` {from} is after `--to` {to}"))
-            .hint("Exchange them: times are told from `--from` to `--to`."));
+            .hint("The start time must be before the end time."));
     }
     let time_ranges = store.read(|r| ops::explain(r, &context.zones, &args.id, (from, to), now))?;
     let views: Vec<_> = time_ranges.into_iter().map(present::time_range).collect();
     if let Some(pruned) = store.read(|r| r.pruned_until(row.key))?.filter(|until| *until >= from) {
         let pruned = context.times().full(pruned);
         context.ui.hint(&format!(
-            "Of times up to {pruned} not all is on file any more: `tempo run --keep-for` and `--keep-runs` say what is kept."
+            "The history up to {pruned} is incomplete: `tempo run --keep-for` and `--keep-runs` determine how much is kept."
         ));
     }
     if !context.ui.is_text() {
@@ -90,14 +90,14 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         &[&from, "TO", "TIMES", "OUTCOME", "WHY", "RUN"],
         &rows,
         &format!(
-            "No time of it lies in this span; it was made {} {}, and `--from` and `--to` name another.",
+            "No times in this range. The schedule was created {} {}; `--from` and `--to` select another range.",
             clock.full(row.created),
             clock.zone()
         ),
     )
 }
 
-/// Neighbours that share outcome and reason, together: for people, whom the ids of a hundred runs do not help.
+/// Groups consecutive entries with the same outcome and reason: people have no use for the ids of a hundred runs.
 fn folded(views: &[TimeRangeView]) -> Vec<&[TimeRangeView]> {
     views
         .chunk_by(|a, b| a.outcome == b.outcome && a.reason == b.reason && a.to < b.from)

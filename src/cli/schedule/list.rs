@@ -6,16 +6,16 @@ use crate::output::Style;
 use crate::output::table::{plain, table};
 use crate::present;
 
-/// List the schedules
+/// List schedules
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Only those that are paused
+    /// Only paused schedules
     #[arg(long, conflicts_with = "active")]
     paused: bool,
-    /// Only those that are not paused
+    /// Only schedules that are not paused
     #[arg(long)]
     active: bool,
-    /// At most so many, in the order of their ids
+    /// Maximum number to list, ordered by id
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
 }
@@ -38,8 +38,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             let next = match v.next_action_at {
                 _ if v.paused => ("paused".to_owned(), Some(Style::Warn)),
                 Some(at) => (format!("{} ({})", times.short(at.0), times.relative(at.0)), None),
-                None if v.spec_text.contains("at boot") => ("after a boot".to_owned(), Some(Style::Dim)),
-                None => ("never by itself".to_owned(), Some(Style::Dim)),
+                None if v.spec_text.contains("at boot") => ("after next boot".to_owned(), Some(Style::Dim)),
+                None => ("none".to_owned(), Some(Style::Dim)),
             };
             let missed = v.num_actions_missed_catchup_window;
             vec![
@@ -60,6 +60,6 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         &context.ui,
         &header,
         &rows,
-        "There is no schedule yet. `tempo schedule create` makes one.",
+        "No schedules. Create one with `tempo schedule create`.",
     )
 }

@@ -1,4 +1,4 @@
-//! `tempo schedule`: records on file that say when to run what.
+//! `tempo schedule`: stored records of what to run and when.
 
 mod backfill;
 mod create;
@@ -23,7 +23,7 @@ use crate::output::views::ScheduleView;
 use crate::present;
 use crate::store::{Missing, Store};
 
-/// Make, show, change and trigger schedules
+/// Create, inspect, change and trigger schedules
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -63,12 +63,12 @@ pub(super) fn run(context: &Context, args: Args) -> Result<(), Error> {
     }
 }
 
-/// A schedule as it is shown.
+/// Reads a schedule for display.
 fn view(context: &Context, store: &Store, id: &ScheduleId) -> Result<ScheduleView, Error> {
     store.read(|read| present::schedule(read, &context.zones, ops::find(read, id)?, context.now()))
 }
 
-/// Opens the database for a command about a schedule: where there is none, no schedule is in it either.
+/// Opens the database for a command about a schedule. A missing database is reported as a missing schedule.
 fn open_for(context: &Context, id: &ScheduleId) -> Result<Store, Error> {
     context.open(Missing::Refuse).map_err(|e| {
         if e.kind() == Kind::NotFound {
@@ -78,7 +78,7 @@ fn open_for(context: &Context, id: &ScheduleId) -> Result<Store, Error> {
     })
 }
 
-/// The ids that a command names, or all of them.
+/// Returns the given ids, or those of all schedules.
 fn named_or_all(store: &Store, ids: &[ScheduleId], all: bool) -> Result<Vec<ScheduleId>, Error> {
     if !all {
         return Ok(ids.to_vec());
@@ -90,14 +90,14 @@ fn named_or_all(store: &Store, ids: &[ScheduleId], all: bool) -> Result<Vec<Sche
         .collect()
 }
 
-/// Says what daylight saving will do to a schedule that was made or changed.
+/// Prints a note on the next daylight saving change that affects a schedule, if there is one.
 fn note_transition(context: &Context, view: &ScheduleView) {
     if let Some(note) = view.dst_note.as_ref().and_then(|n| n.0.as_ref()) {
         context.ui.say(&format!("note: {note}"));
     }
 }
 
-/// The next times for people: `14:02:07, 14:04:01, 14:06:09 UTC`.
+/// Formats the next three times: `14:02:07, 14:04:01, 14:06:09 UTC`.
 fn next_line(context: &Context, view: &ScheduleView) -> Option<String> {
     use crate::output::times::Times;
     use crate::spec::zone::Zones as _;

@@ -11,21 +11,21 @@ use crate::output::table::{plain, table};
 use crate::present;
 use crate::spec::{Spec, instant};
 
-/// Show when a schedule fires next
+/// Show the next times of a schedule
 ///
-/// Of a schedule on file, or of a spec that is given with the same flags and not stored. The times are those that the spec names,
-/// whether or not the schedule is paused; with jitter each is due a little later.
+/// Takes the id of a schedule, or a spec that is not stored, given with the same options as to `tempo schedule create`. The times are
+/// those that the spec names, whether or not the schedule is paused; with jitter, each is due a little later.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Which schedule; or give a spec
+    /// Id of the schedule; or give a spec
     #[arg(add = ArgValueCandidates::new(complete::schedules))]
     id: Option<ScheduleId>,
     #[command(flatten)]
     when: WhenArgs,
-    /// How many times
+    /// Number of times to show
     #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(..=100_000))]
     count: u32,
-    /// Times after this; now when not given
+    /// Show times after this; defaults to now
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     from: Option<String>,
 }
@@ -54,7 +54,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         _ => {
             return Err(
                 Error::new(Kind::Usage, "name a schedule, or give a spec like `--cron '0 9 * * *'`")
-                    .hint("`tempo schedule next health` or `tempo schedule next --interval 2m`."),
+                    .hint("For example: `tempo schedule next health` or `tempo schedule next --interval 2m`."),
             );
         }
     };
@@ -90,6 +90,6 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         &context.ui,
         &[&local, "FROM NOW", "JITTER", "NOTE"],
         &rows,
-        "No time comes before the year 2101.",
+        "No times before the year 2101.",
     )
 }

@@ -8,19 +8,19 @@ use crate::names::ScheduleId;
 use crate::ops;
 use crate::store::Missing;
 
-/// Stop schedules from starting runs
+/// Pause schedules, so that they start no runs
 ///
-/// Runs already going are left alone. Times that pass meanwhile are recorded as paused; `tempo schedule backfill` can run them later.
-/// `tempo schedule trigger` still works.
+/// Runs that are already running continue. Times that pass meanwhile are recorded as paused; `tempo schedule backfill` can run them
+/// later. `tempo schedule trigger` still works.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Which schedules
+    /// Ids of the schedules
     #[arg(add = ArgValueCandidates::new(complete::schedules), required_unless_present = "all", conflicts_with = "all")]
     id: Vec<ScheduleId>,
-    /// All of them
+    /// Pause all schedules
     #[arg(long)]
     all: bool,
-    /// Why; replaces the note that is there
+    /// Reason for the pause; replaces the existing note
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
 }
@@ -40,13 +40,13 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         return context.ui.json_list(&views.collect::<Result<Vec<_>, _>>()?);
     }
     for id in &ids {
-        let going = store.read(|r| r.count_running(ops::find(r, id)?.key))?;
-        let left = if going == 0 {
+        let running = store.read(|r| r.count_running(ops::find(r, id)?.key))?;
+        let suffix = if running == 0 {
             String::new()
         } else {
-            format!(" ({} still going)", crate::output::counted(going, "run"))
+            format!(" ({} still running)", crate::output::counted(running, "run"))
         };
-        context.ui.data(&format!("Paused schedule {id}{left}"))?;
+        context.ui.data(&format!("Paused schedule {id}{suffix}"))?;
     }
     Ok(())
 }

@@ -17,13 +17,13 @@ use crate::spec::instant;
 use crate::spec::text::duration;
 use crate::spec::zone::Zone;
 
-/// Show what a schedule would do, without doing it
+/// Simulate a schedule, without running anything
 ///
-/// Of a schedule on file, with what else is named changed, or of a spec that is given and not stored. Every run is taken to last
-/// `--takes`; it is the same decision that `tempo run` makes, so a policy can be tried before it is chosen. Nothing is recorded.
+/// Takes the id of a schedule, with any further options applied as changes, or a spec that is not stored. Every run is assumed to take
+/// `--takes`. The decisions are those that `tempo run` would make, so a policy can be tried before it is chosen. Nothing is recorded.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Which schedule; or give a spec
+    /// Id of the schedule; or give a spec
     #[arg(add = ArgValueCandidates::new(complete::schedules))]
     id: Option<ScheduleId>,
     #[command(flatten)]
@@ -33,13 +33,13 @@ pub(super) struct Args {
     /// How long each run takes
     #[arg(long, value_name = "DURATION")]
     takes: String,
-    /// From here; now when not given
+    /// Start of the simulation; defaults to now
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     from: Option<String>,
-    /// For so long
+    /// Length of the simulation
     #[arg(long = "for", value_name = "DURATION", default_value = "1h")]
     span: String,
-    /// `tempo run` is down, and a run that is cut off begins anew when it is back: `2026-05-05T09:10:00Z..2026-05-05T09:40:00Z`, `+10m..+40m` counted from `--from`; repeats
+    /// Simulate an outage of `tempo run`, after which an interrupted run starts again: `2026-05-05T09:10:00Z..2026-05-05T09:40:00Z`, or `+10m..+40m` counted from `--from`; may be repeated
     #[arg(long, value_name = "FROM..TO", allow_hyphen_values = true)]
     down: Vec<String>,
 }
@@ -51,7 +51,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         None if args.when.names_nothing() => {
             return Err(
                 Error::new(Kind::Usage, "name a schedule, or give a spec like `--interval 2m`")
-                    .hint("`tempo schedule simulate --interval 2m --takes 3m --overlap-policy skip`."),
+                    .hint("For example: `tempo schedule simulate --interval 2m --takes 3m --overlap-policy skip`."),
             );
         }
         None => ops::would_be_new(&context.zones, &patch)?,
@@ -59,21 +59,21 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let now = context.now();
     let zone = schedule.spec.zone();
     let from = args.from.as_deref().map_or(Ok(now), |t| instant::parse(t, zone, now))?;
-    let outlook = SimulationInput {
+    let input = SimulationInput {
         takes: delta(&args.takes)?,
         from,
         to: from + delta(&args.span)?,
         outages: outages(&args.down, zone, from)?,
     };
     if schedule.paused {
-        context.ui.hint("It is paused; this is what it would do if it were not.");
+        context.ui.hint("The schedule is paused; the simulation ignores that.");
     }
     if schedule.without_jitter {
         context
             .ui
-            .hint("Without an id there is no seed for the jitter: the times shown are the nominal ones.");
+            .hint("Without an id there is no seed for the jitter; the times shown are nominal times.");
     }
-    let views = present::simulated(&schedule, &outlook, &ops::simulate(&schedule, &outlook)?);
+    let views = present::simulated(&schedule, &input, &ops::simulate(&schedule, &input)?);
     if !context.ui.is_text() {
         return context.ui.json_list(&views);
     }
@@ -88,14 +88,14 @@ fn delta(written: &str) -> Result<TimeDelta, Error> {
 fn outages(written: &[String], zone: &Zone, now: DateTime<Utc>) -> Result<Vec<Outage>, Error> {
     let mut outages = Vec::new();
     for text in written {
-        let refuse = |rule: &str| {
+        let invalid = |rule: &str| {
             Error::new(Kind::Usage, format_args!("the outage `{text}` {rule}"))
                 .hint("Write `--down 2026-05-05T09:10:00Z..2026-05-05T09:40:00Z` or `--down +10m..+40m`.")
         };
-        let (from, to) = text.split_once("..").ok_or_else(|| refuse("is not FROM..TO"))?;
+        let (from, to) = text.split_once("..").ok_or_else(|| invalid("is not FROM..TO"))?;
         let outage = (instant::parse(from, zone, now)?, instant::parse(to, zone, now)?);
         if outage.0 >= outage.1 {
-            return Err(refuse("ends before it begins"));
+            return Err(invalid("ends before it begins"));
         }
         outages.push(outage);
     }
@@ -103,19 +103,16 @@ fn outages(written: &[String], zone: &Zone, now: DateTime<Utc>) -> Result<Vec<Ou
     if let Some(pair) = outages.windows(2).find(|w| w[1].0 < w[0].1) {
         return Err(Error::new(
             Kind::Usage,
-            format_args!(
-                "the outage that begins at {} begins before the one before it has ended",
-                pair[1].0
-            ),
+            format_args!("the outage that begins at {} overlaps the one before it", pair[1].0),
         )
-        .hint("Make one outage of the two."));
+        .hint("Merge them into one outage."));
     }
     Ok(outages)
 }
 
 fn show(context: &Context, views: &[SimulatedView]) -> Result<(), Error> {
     let clock = context.times();
-    // Times that come to nothing for the same reason one after another are one line.
+    // Consecutive times that do not run for the same reason share a line.
     let alike = |a: &SimulatedView, b: &SimulatedView| {
         (a.event, a.at, &a.reason) == (b.event, b.at, &b.reason) && !matches!(a.event, "start" | "close" | "cancel" | "terminate")
     };
@@ -148,20 +145,20 @@ fn show(context: &Context, views: &[SimulatedView]) -> Result<(), Error> {
         &context.ui,
         &[&at, "EVENT", "TIME", "WHY"],
         &rows,
-        "Nothing happens in this span; `--from` and `--for` name another.",
+        "Nothing happens in this range; `--from` and `--for` select another.",
     )?;
     if views.is_empty() {
         return Ok(());
     }
     let count = |event: &str| views.iter().filter(|v| v.event == event).count() as u64;
-    let told = ["skipped", "missed", "dropped", "superseded", "exhausted", "excluded"].map(|event| (event, count(event)));
-    let told: Vec<_> = told
+    let totals = ["skipped", "missed", "dropped", "superseded", "exhausted", "excluded"].map(|event| (event, count(event)));
+    let totals: Vec<_> = totals
         .iter()
         .filter(|(_, n)| *n > 0)
         .map(|(event, n)| format!(", {} {event}", grouped(*n)))
         .collect();
     context
         .ui
-        .say(&format!("{}{}.", counted(count("start"), "start"), told.concat()));
+        .say(&format!("{}{}.", counted(count("start"), "start"), totals.concat()));
     Ok(())
 }

@@ -13,20 +13,20 @@ use crate::store::{RequestState, RunRow, Store};
 
 /// Start a run of a schedule now
 ///
-/// Works while it is paused, and does not touch its remaining actions. Where a run is going already, the overlap policy decides.
-/// Without `tempo run` the request is recorded and carried out when it is next up.
+/// Works while the schedule is paused, and does not use up its remaining actions. If another run is still running, the overlap policy
+/// decides. If the server is not running, the request is recorded and carried out when it next starts.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Which schedule
+    /// Id of the schedule
     #[arg(add = ArgValueCandidates::new(complete::schedules))]
     id: ScheduleId,
-    /// Decide by this policy instead of the schedule's own
+    /// Use this overlap policy instead of the schedule's own
     #[arg(long, visible_alias = "overlap", value_name = "POLICY", add = ArgValueCandidates::new(complete::policies))]
     overlap_policy: Option<String>,
-    /// Wait until the run has closed; exit 0 when it completed without an incident
+    /// Wait until the run has closed; exit 0 if it completed without an incident
     #[arg(long)]
     wait: bool,
-    /// Wait at most so long
+    /// Stop waiting after this long
     #[arg(long, requires = "wait", value_name = "DURATION")]
     timeout: Option<String>,
 }
@@ -55,14 +55,14 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         times: None,
     };
     if context.ui.is_text() {
-        tell(context, &args.id, &view, state.as_ref())?;
+        print_text(context, &args.id, &view, state.as_ref())?;
     } else {
         context.ui.json(&view)?;
     }
     if args.wait {
         verdict(&args.id, state.as_ref(), &runs)
     } else {
-        context.hint_when_down("the request waits for it.")
+        context.hint_when_down("the request waits until you run `tempo run`.")
     }
 }
 
@@ -71,7 +71,7 @@ pub(super) fn run_views(store: &Store, runs: &[RunRow]) -> Result<Vec<RunView>, 
     store.read(|read| runs.iter().map(|r| present::run(read, r)).collect())
 }
 
-fn tell(context: &Context, id: &ScheduleId, view: &RequestView, state: Option<&RequestState>) -> Result<(), Error> {
+fn print_text(context: &Context, id: &ScheduleId, view: &RequestView, state: Option<&RequestState>) -> Result<(), Error> {
     for run in &view.runs {
         context
             .ui
@@ -81,26 +81,28 @@ fn tell(context: &Context, id: &ScheduleId, view: &RequestView, state: Option<&R
         }
     }
     match state {
-        Some(s) if s.refused > 0 => context.ui.data(&format!("Triggered {id}: nothing started, {}", why(s))),
-        Some(s) if s.waiting > 0 => context.ui.data(&format!("Triggered {id}: the start waits its turn")),
-        _ if view.runs.is_empty() => context.ui.data(&format!("Triggered {id}: the request is recorded")),
+        Some(s) if s.refused > 0 => context.ui.data(&format!("Triggered {id}: nothing started: {}", why(s))),
+        Some(s) if s.waiting > 0 => context.ui.data(&format!("Triggered {id}: the start is buffered")),
+        _ if view.runs.is_empty() => context
+            .ui
+            .data(&format!("Triggered {id}: queued; the server will pick it up")),
         _ => Ok(()),
     }
 }
 
 fn why(state: &RequestState) -> &str {
-    state.reason.as_deref().unwrap_or("the policy refused it")
+    state.reason.as_deref().unwrap_or("the overlap policy did not allow it")
 }
 
-/// What was waited for, as an exit code.
+/// Checks the runs that were waited for. Fails if one of them failed, or if nothing was started.
 pub(super) fn verdict(id: &ScheduleId, state: Option<&RequestState>, runs: &[RunRow]) -> Result<(), Error> {
     wait::verdict(runs)?;
     match state {
         Some(s) if runs.is_empty() && s.refused > 0 => Err(Error::new(
             Kind::Conflict,
-            format_args!("nothing of `{id}` was started: {}", why(s)),
+            format_args!("no run of `{id}` was started: {}", why(s)),
         )
-        .hint("`--overlap-policy allow-all` starts beside what is going; `buffer-all` waits for it.")),
+        .hint("Use `--overlap-policy allow-all` to start beside the current run, or `buffer-all` to wait for it.")),
         _ => Ok(()),
     }
 }

@@ -11,18 +11,18 @@ use crate::output::views::rfc3339;
 use crate::spec::CountedTimes;
 use crate::store::Missing;
 
-/// Let schedules start runs again
+/// Resume paused schedules
 ///
-/// Times that passed while it was paused are not made up for; the answer says how many there were, and how to run them.
+/// Times that passed while a schedule was paused are not run; the output shows how many there were and how to run them.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Which schedules
+    /// Ids of the schedules
     #[arg(add = ArgValueCandidates::new(complete::schedules), required_unless_present = "all", conflicts_with = "all")]
     id: Vec<ScheduleId>,
-    /// All of them
+    /// Unpause all schedules
     #[arg(long)]
     all: bool,
-    /// Why; replaces the note that is there
+    /// Reason; replaces the existing note
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
 }
@@ -51,7 +51,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         }
         if let Some(CountedTimes { first, last, count }) = passed {
             context.ui.hint(&format!(
-                "{} passed while it was paused; `tempo schedule backfill {} --start-time {} --end-time {}` runs them.",
+                "{} passed while it was paused; to run them: `tempo schedule backfill {} --start-time {} --end-time {}`.",
                 counted(count, "time"),
                 view.id,
                 rfc3339(first),

@@ -8,13 +8,13 @@ use crate::error::Error;
 use crate::names::ScheduleId;
 use crate::ops::{self, Never};
 
-/// Change what is named of a schedule
+/// Update a schedule; options not given stay as they are
 ///
-/// Everything that is not named stays as it is; a list that is named is replaced. Times that were due before the change are decided
-/// by what was in force then, so no change loses a time or fires one twice. Runs already going are left alone.
+/// An option that takes a list replaces the whole list. Times that were due before the change are decided by the definition in force at
+/// that time, so no change loses a time or fires one twice. Runs that are already running continue.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Which schedule
+    /// Id of the schedule
     #[arg(add = ArgValueCandidates::new(complete::schedules))]
     id: ScheduleId,
     #[command(flatten)]
@@ -23,10 +23,10 @@ pub(super) struct Args {
     what: WhatArgs,
     #[command(flatten)]
     policies: PolicyArgs,
-    /// Empty a field first: interval, cron, calendar, jitter, note …; repeats
+    /// Clear a field first: interval, cron, calendar, jitter, note …; may be repeated
     #[arg(long, value_name = "FIELD")]
     clear: Vec<String>,
-    /// Change it even if it can never fire then
+    /// Update it even if it can then never fire
     #[arg(long)]
     allow_never: bool,
 }

@@ -12,10 +12,10 @@ use crate::present;
 use crate::spec::describe::spoken;
 use crate::store::Missing;
 
-/// Show a run: its steps, attempts, errors and output
+/// Show a run with its steps, attempts, errors and output
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The beginning of a run id, or a workflow id (the newest run of it)
+    /// Prefix of a run id, or a workflow id (its newest run)
     #[arg(add = ArgValueCandidates::new(complete::runs))]
     run: String,
 }
@@ -28,7 +28,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     }
     show(context, &view)?;
     if view.status == "Running" {
-        context.hint_when_down("this run goes on when it is.")
+        context.hint_when_down("this run resumes when you run `tempo run`.")
     } else {
         Ok(())
     }
@@ -36,10 +36,10 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
 
 fn show(context: &Context, v: &RunView) -> Result<(), Error> {
     let times = context.times();
-    let waits = v
+    let waiting = v
         .waiting_for_worker_since
         .map(|i| format!(", waiting for a worker since {}", times.full(i.0)));
-    let status = format!("{}{}", v.status, waits.unwrap_or_default());
+    let status = format!("{}{}", v.status, waiting.unwrap_or_default());
     let at = |i: crate::output::views::Instant| format!("{} {}", times.full(i.0), times.zone());
     pairs(
         &context.ui,
@@ -61,7 +61,7 @@ fn show(context: &Context, v: &RunView) -> Result<(), Error> {
     Ok(())
 }
 
-/// Shows a step behind its `mark`, and indented by as much what belongs to it.
+/// Prints a step after `mark`, and its attempts and nested steps indented by the width of `mark`.
 fn show_step(context: &Context, mark: &str, step: &StepView, times: &crate::output::times::Times) -> Result<(), Error> {
     let status = context.ui.paint(super::style_of(step.status), step.status);
     let result = step.result.as_deref().map_or_else(String::new, |r| format!(": {}", tame(r)));
@@ -74,19 +74,19 @@ fn show_step(context: &Context, mark: &str, step: &StepView, times: &crate::outp
             "{indent}attempt {} at {}: {}",
             attempt.number,
             times.short(attempt.started_at.0),
-            said(attempt)
+            summary(attempt)
         ))?;
         for line in attempt.output.iter().flat_map(|o| o.lines()) {
             context.ui.data(&format!("{indent}| {}", tame(line)))?;
         }
     }
-    for called in &step.steps {
-        show_step(context, &format!("{indent}- "), called, times)?;
+    for nested in &step.steps {
+        show_step(context, &format!("{indent}- "), nested, times)?;
     }
     Ok(())
 }
 
-fn said(attempt: &AttemptView) -> String {
+fn summary(attempt: &AttemptView) -> String {
     let took = attempt.elapsed_ms.map_or_else(String::new, |ms| {
         format!(
             " in {}",

@@ -18,16 +18,16 @@ use crate::store::RunFilter;
 /// List runs, newest first
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Only those of a schedule
+    /// Only runs of this schedule
     #[arg(add = ArgValueCandidates::new(complete::schedules), long, value_name = "ID")]
     schedule: Option<ScheduleId>,
-    /// Only those in this status: Running, Completed, Failed, Canceled, Terminated or `TimedOut`
+    /// Only runs with this status: Running, Completed, Failed, Canceled, Terminated or `TimedOut`
     #[arg(long)]
     status: Option<String>,
-    /// Only those that started since
+    /// Only runs started since this time
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     since: Option<String>,
-    /// At most so many; 0 is all
+    /// Maximum number to list; 0 lists all
     #[arg(long, default_value_t = 50, value_name = "N")]
     limit: u64,
 }
@@ -36,7 +36,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let status = args.status.as_deref().map(|s| {
         Status::named(s).ok_or_else(|| {
             Error::new(Kind::Usage, format_args!("no status is named `{s}`"))
-                .hint(format_args!("They are {}.", Status::ALL.map(Status::name).join(", ")))
+                .hint(format_args!("Expected one of {}.", Status::ALL.map(Status::name).join(", ")))
         })
     });
     let filter = RunFilter {
@@ -89,6 +89,6 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         &context.ui,
         &["RUN", "WORKFLOW", "STATUS", &started, "TOOK"],
         &rows,
-        "There is no such run.",
+        "No runs match.",
     )
 }

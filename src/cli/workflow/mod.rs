@@ -1,4 +1,4 @@
-//! `tempo workflow`: runs, of schedules and without one.
+//! `tempo workflow`: runs, with or without a schedule.
 
 mod describe;
 mod list;
@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::output::Style;
 use crate::run::Stop;
 
-/// List, show, start and stop runs
+/// List, inspect, start and stop runs
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -29,14 +29,14 @@ enum Command {
     Describe(describe::Args),
     Result(result::Args),
     Output(output::Args),
-    /// Ask runs to stop
+    /// Cancel runs
     ///
-    /// The step that is running gets SIGTERM, and SIGKILL five seconds later, with everything in its process group. The run closes as
-    /// Canceled; the steps after it are not done.
+    /// Sends SIGTERM, then SIGKILL five seconds later, to the process group of the running step. The run closes as Canceled, and its
+    /// remaining steps are not run.
     Cancel(stop::Args),
-    /// Kill runs
+    /// Terminate runs at once
     ///
-    /// The step that is running gets SIGKILL at once, with everything in its process group. The run closes as Terminated.
+    /// Sends SIGKILL to the process group of the running step. The run closes as Terminated.
     Terminate(stop::Args),
     Retry(retry::Args),
 }
@@ -54,7 +54,7 @@ pub(super) fn run(context: &Context, args: Args) -> Result<(), Error> {
     }
 }
 
-/// What the status of a run or a step means.
+/// The style in which the status of a run or a step is shown.
 pub(super) fn style_of(status: &str) -> Style {
     match status {
         "Completed" => Style::Good,

@@ -10,17 +10,17 @@ use crate::present;
 use crate::run::outcome::Status;
 use crate::store::{Missing, Store};
 
-/// Show what the commands of a run wrote
+/// Print the output of a run's commands
 ///
-/// Of every attempt that has ended, in order; long output keeps its beginning and its end.
+/// Prints the output of every attempt that has ended, in order. Of long output, only the beginning and the end are kept.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The beginning of a run id, or a workflow id (the newest run of it)
+    /// Prefix of a run id, or a workflow id (its newest run)
     #[arg(add = ArgValueCandidates::new(complete::runs))]
     run: String,
-    /// Only of this step
+    /// Only the output of this step
     step: Option<String>,
-    /// Show more as attempts end, until the run has closed
+    /// Keep printing as attempts end, until the run has closed
     #[arg(short, long)]
     follow: bool,
 }
@@ -28,27 +28,27 @@ pub(super) struct Args {
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let store = context.open(Missing::Refuse)?;
     let row = store.read(|r| r.run_named(&args.run))?;
-    let wanted = |name: &str| args.step.as_ref().is_none_or(|w| name == w);
+    let is_selected = |name: &str| args.step.as_ref().is_none_or(|step| name == step);
     let steps = |store: &Store| -> Result<Vec<StepView>, Error> {
         let view = store.read(|r| present::run_in_full(r, &row))?;
         Ok(view.steps.unwrap_or_default())
     };
-    let named = steps(&store)?;
-    if let Some(wanted) = &args.step
-        && !named.iter().any(|s| s.name == *wanted)
+    let all = steps(&store)?;
+    if let Some(name) = &args.step
+        && !all.iter().any(|s| s.name == *name)
     {
         let error = Error::new(
             Kind::NotFound,
-            format_args!("no step of run `{}` is named `{wanted}`", args.run),
+            format_args!("no step of run `{}` is named `{name}`", args.run),
         );
-        return Err(match nearest(wanted, named.iter().map(|s| s.name.as_str())) {
+        return Err(match nearest(name, all.iter().map(|s| s.name.as_str())) {
             Some(near) => error.hint(format_args!("Did you mean `{near}`?")),
             None => error,
         });
     }
-    let positions: Vec<usize> = (0..named.len()).filter(|i| wanted(&named[*i].name)).collect();
+    let positions: Vec<usize> = (0..all.len()).filter(|i| is_selected(&all[*i].name)).collect();
     let mut shown = 0;
-    // The bytes themselves: JSON can only hold what is text of them.
+    // Raw bytes: JSON can only hold text.
     let mut show_more = |store: &Store| -> Result<(), Error> {
         let attempts = store.read(|r| r.attempts_of(row.key))?;
         let ended = attempts
@@ -72,6 +72,6 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     if context.ui.is_text() {
         return show_more(&store);
     }
-    let chosen: Vec<_> = steps(&store)?.into_iter().filter(|s| wanted(&s.name)).collect();
-    context.ui.json_list(&chosen)
+    let selected: Vec<_> = steps(&store)?.into_iter().filter(|s| is_selected(&s.name)).collect();
+    context.ui.json_list(&selected)
 }

@@ -7,12 +7,12 @@ use crate::error::{Error, Kind};
 use crate::present;
 use crate::store::Missing;
 
-/// Show what the steps of a run came to
+/// Show the result of each step of a run
 ///
-/// Exits with 1 when the run did not complete, and with 4 while it is still going.
+/// Exits with 1 if the run did not complete, and with 4 while it is still running.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The beginning of a run id, or a workflow id (the newest run of it)
+    /// Prefix of a run id, or a workflow id (its newest run)
     #[arg(add = ArgValueCandidates::new(complete::runs))]
     run: String,
 }
@@ -21,8 +21,12 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let store = context.open(Missing::Refuse)?;
     let view = store.read(|r| present::run(r, &r.run_named(&args.run)?))?;
     if view.status == "Running" {
-        return Err(Error::new(Kind::Conflict, format_args!("run `{}` is still going", args.run))
-            .hint(format_args!("`tempo workflow describe {}` shows where it is.", args.run)));
+        return Err(
+            Error::new(Kind::Conflict, format_args!("run `{}` is still running", args.run)).hint(format_args!(
+                "Run `tempo workflow describe {}` to see its progress.",
+                args.run
+            )),
+        );
     }
     if context.ui.is_text() {
         for (step, result) in &view.result.0 {

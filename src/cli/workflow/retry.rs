@@ -8,16 +8,17 @@ use crate::ops;
 use crate::present;
 use crate::store::Missing;
 
-/// Have a failed run go on at the step that failed
+/// Retry a failed run, starting at the step that failed
 ///
-/// Steps that had completed are not done again; the one that failed has all its attempts anew, and the run its whole time. Runs that timed
-/// out, were canceled or terminated go on as well. Like a trigger with `allow-all`, it does not wait for other runs of its schedule.
+/// Completed steps are not run again. The failed step gets all its attempts again, and the run its full run timeout. Runs that timed out,
+/// were canceled or were terminated can be retried too. As with a trigger under `allow-all`, the run does not wait for other runs of its
+/// schedule.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The beginning of a run id, or a workflow id (the newest run of it)
+    /// Prefix of a run id, or a workflow id (its newest run)
     #[arg(add = ArgValueCandidates::new(complete::runs))]
     run: String,
-    /// Wait until it has closed; exit 0 when it completed without an incident
+    /// Wait until the run has closed; exit 0 if it completed without an incident
     #[arg(long)]
     wait: bool,
 }
@@ -27,11 +28,11 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         wait::needs_server(context)?;
     }
     let mut store = context.open(Missing::Refuse)?;
-    let (asked, request) = store.write(|w| ops::retry_run(w, &args.run, context.now()))?;
+    let (requested, request) = store.write(|w| ops::retry_run(w, &args.run, context.now()))?;
     let row = if args.wait {
-        wait::for_retried_run(context, &store, asked.key, request.key)?
+        wait::for_retried_run(context, &store, requested.key, request.key)?
     } else {
-        asked
+        requested
     };
     let view = store.read(|r| present::run(r, &row))?;
     if !context.ui.is_text() {
@@ -44,11 +45,11 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     } else {
         context
             .ui
-            .data(&format!("Asked {} to go on (run {})", view.workflow_id, view.run_id))?;
+            .data(&format!("Retry of {} requested (run {})", view.workflow_id, view.run_id))?;
     }
     if args.wait {
         wait::verdict(&[row])
     } else {
-        context.hint_when_down("the request waits for it.")
+        context.hint_when_down("the request waits until you run `tempo run`.")
     }
 }

@@ -9,12 +9,12 @@ use crate::store::Missing;
 
 /// Start one durable run without a schedule
 ///
-/// It is recorded at once and performed by `tempo run`, now or when it is next up; a crash does not lose it.
+/// The run is recorded at once, and executed by `tempo run`, now or when it next starts. A crash does not lose it.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
     what: WhatArgs,
-    /// Wait until it has closed; exit 0 when it completed without an incident
+    /// Wait until the run has closed; exit 0 if it completed without an incident
     #[arg(long)]
     wait: bool,
 }
@@ -32,7 +32,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     }
     let row = store
         .read(|r| r.run(key))?
-        .ok_or_else(|| Error::new(Kind::System, "the run that was just recorded is gone"))?;
+        .ok_or_else(|| Error::new(Kind::System, "the run that was just recorded no longer exists"))?;
     let view = store.read(|r| present::run_in_full(r, &row))?;
     if context.ui.is_text() {
         context.ui.data(&format!(
@@ -48,6 +48,6 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     if args.wait {
         wait::verdict(&[row])
     } else {
-        context.hint_when_down("the run waits for it.")
+        context.hint_when_down("the run waits until you run `tempo run`.")
     }
 }

@@ -11,10 +11,10 @@ use crate::store::Missing;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The beginning of a run id, or a workflow id (the newest run of it)
+    /// Prefix of a run id, or a workflow id (its newest run)
     #[arg(add = ArgValueCandidates::new(complete::runs), required = true)]
     run: Vec<String>,
-    /// Why, for whoever looks later
+    /// Reason, stored with the run
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
 }
@@ -22,7 +22,7 @@ pub(super) struct Args {
 pub(super) fn run(context: &Context, args: &Args, stop: Stop) -> Result<(), Error> {
     let mut store = context.open(Missing::Refuse)?;
     let views = store.write(|w| {
-        let ask = |run: &String| {
+        let request_stop = |run: &String| {
             let row = ops::stop_run(
                 w,
                 &RunStop {
@@ -34,20 +34,20 @@ pub(super) fn run(context: &Context, args: &Args, stop: Stop) -> Result<(), Erro
             )?;
             present::run(w, &row)
         };
-        args.run.iter().map(ask).collect::<Result<Vec<_>, Error>>()
+        args.run.iter().map(request_stop).collect::<Result<Vec<_>, Error>>()
     })?;
     if context.ui.is_text() {
-        let word = match stop {
-            Stop::Cancel => "cancel",
-            Stop::Terminate => "terminate",
+        let action = match stop {
+            Stop::Cancel => "Cancellation",
+            Stop::Terminate => "Termination",
         };
         for view in &views {
             context
                 .ui
-                .data(&format!("Asked to {word} {} (run {})", view.workflow_id, view.run_id))?;
+                .data(&format!("{action} of {} requested (run {})", view.workflow_id, view.run_id))?;
         }
     } else {
         context.ui.json_list(&views)?;
     }
-    context.hint_when_down("the request waits for it.")
+    context.hint_when_down("the request waits until you run `tempo run`.")
 }
