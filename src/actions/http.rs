@@ -245,8 +245,8 @@ fn root_certificates(file: &str) -> Result<RootCerts, SendError> {
         })
     };
     let pem = std::fs::read(file).map_err(|e| match Shortage::of(&e) {
-        Some(_) => Refusal::Request(e.into()),
-        None => told(format!("cannot read the certificates in `{file}`: {e}")),
+        Some(_) => SendError::Request(e.into()),
+        None => failed(format!("cannot read the certificates in `{file}`: {e}")),
     })?;
     let certificates: Vec<_> = ureq::tls::parse_pem(&pem)
         .filter_map(|item| match item {

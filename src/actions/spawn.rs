@@ -109,7 +109,7 @@ pub(super) fn spawn(
         .map(feeder)
         .transpose()
         .map_err(|e| unless_short(e, "cannot start a thread"))?;
-    let spawned = match &becomes {
+    let spawned = match &run_as {
         Some(user) => user.do_as(|| process.spawn()),
         None => process.spawn(),
     };
@@ -136,7 +136,7 @@ fn feeder(text: String) -> std::io::Result<Sender<ChildStdin>> {
 }
 
 /// The folder a command runs in: its own, or the server's.
-fn folder_of(command: &Command) -> String {
+fn directory_of(command: &Command) -> String {
     let here = || std::env::current_dir().map_or_else(|_| ".".to_owned(), |d| d.display().to_string());
     command.cwd.clone().unwrap_or_else(here)
 }

@@ -131,7 +131,12 @@ pub(super) fn show(context: &Context, differences: &[Difference], tense: Tense) 
         ui.data(&format!("{mark} {}: {}", difference.id, difference.spec_text))?;
         if difference.change == Change::Update {
             for field in &difference.fields {
-                ui.data(&format!("    {}: {} → {}", field.name, said(&field.old), said(&field.new)))?;
+                ui.data(&format!(
+                    "    {}: {} → {}",
+                    field.name,
+                    display(&field.old),
+                    display(&field.new)
+                ))?;
             }
         }
     }

@@ -224,7 +224,7 @@ pub(crate) fn perform(
     let mut progress = Progress::default();
     loop {
         let now = clock.now();
-        let (id, number) = match take(store, caller, step, command, now)? {
+        let (id, number) = match claim(store, caller, step, command, now)? {
             Claim::Done(stdout) => return caller.secrets.open(&stdout),
             Claim::Attempt { step, number } => (step, number),
             Claim::LeftBehind { step: id, number } => {
@@ -235,7 +235,7 @@ pub(crate) fn perform(
         };
         progress.attempts += 1;
         progress.step_started.get_or_insert(now);
-        let mut result = interrupt.judged(attempt(
+        let mut result = interrupt.canceled_if_signaled(attempt(
             (step, command),
             &caller.marks(&step.name),
             &progress,
@@ -278,12 +278,12 @@ pub(crate) fn perform(
 }
 
 /// Asks the file what there is to do, and records that an attempt begins.
-fn take(store: &mut Store, caller: &Caller, step: &Step, command: &Command, now: DateTime<Utc>) -> Result<Claim, Error> {
+fn claim(store: &mut Store, caller: &Caller, step: &Step, command: &Command, now: DateTime<Utc>) -> Result<Claim, Error> {
     // Before JSON escapes any of it.
     let argv: Vec<String> = command.argv.iter().map(|part| caller.secrets.masked_text(part)).collect();
     let work =
         serde_json::to_string(&argv).map_err(|e| Error::new(Kind::System, "cannot write the command as JSON").because(e))?;
-    let this = Process::this()?;
+    let this_process = Process::this()?;
     store.write(|w| {
         let run = caller.run(w)?;
         let key = match find(w, &run, &step.name, &work)? {

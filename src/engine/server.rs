@@ -32,9 +32,10 @@ const FILES_PER_WORKER: u64 = 8;
 /// Number of other open files: two connections to the database, locks, the log, and some to spare.
 const OTHER_FILES: u64 = 32;
 
-/// How many threads and processes a worker needs: its own, and a command with a child; and how many there are beside.
-const THREADS_EACH: u64 = 3;
-const THREADS_BESIDE: u64 = 10;
+/// Number of threads and processes that a worker needs: its own thread, and a command with a child.
+const THREADS_PER_WORKER: u64 = 3;
+/// Number of other threads.
+const OTHER_THREADS: u64 = 10;
 
 /// A running server.
 pub(crate) struct Server {
@@ -220,8 +221,8 @@ fn serve(mut ticker: Ticker, lock: &ServerLock) {
     let mut seen = None;
     let mut next: Option<DateTime<Utc>> = None;
     let mut zones = ZoneWatch::default();
-    let (mut quiet, mut coming) = (Quiet::default(), None);
-    let mut look_at_zones = shared.started;
+    let (mut quiet, mut upcoming) = (Quiet::default(), None);
+    let mut next_zone_check = shared.started;
     let serving = Stopwatch::start();
     while !shared.draining.load(Ordering::SeqCst) {
         if let Some(path) = ticker.reader().displaced() {
@@ -243,7 +244,7 @@ fn serve(mut ticker: Ticker, lock: &ServerLock) {
             seen = version;
             match ticker.tick(now) {
                 Ok(progress) if progress.more && !is_over(&shared, serving, true) => continue,
-                // What is due after the horizon is not for this server.
+                // Times due after the horizon are left to the next server.
                 Ok(progress) => {
                     next = progress.next.filter(|at| *at <= shared.horizon());
                     upcoming = progress.coming;
@@ -294,11 +295,11 @@ fn serve(mut ticker: Ticker, lock: &ServerLock) {
     shared.tell(Event::Ended { lost_file });
 }
 
-/// Whether a server that does not serve until it is told has done what it was for.
+/// Whether the server has reached its end; never, if it serves until it is asked to stop.
 fn is_over(shared: &Shared, serving: Stopwatch, is_behind: bool) -> bool {
     match shared.settings.until {
         Until::Told => false,
-        // Whatever is left is left to the next server.
+        // Remaining work is left to the next server.
         Until::For(span) => serving.elapsed() >= span,
         Until::Done => !is_behind && shared.queue.is_empty(),
     }
@@ -313,11 +314,11 @@ fn drain(shared: &Arc<Shared>) {
         shared.tell(Event::Draining { running });
     }
     let draining = Stopwatch::start();
-    let mut given_up = false;
+    let mut interrupted = false;
     while !shared.queue.is_deserted() {
-        let over = shared.hurry.load(Ordering::SeqCst) || draining.elapsed() >= shared.settings.drain_timeout;
-        if over && !given_up {
-            given_up = true;
+        let is_late = shared.hurry.load(Ordering::SeqCst) || draining.elapsed() >= shared.settings.drain_timeout;
+        if is_late && !interrupted {
+            interrupted = true;
             shared.hurry.store(true, Ordering::SeqCst);
             let running = shared.queue.give_up();
             if running > 0 {

@@ -20,7 +20,7 @@ pub(super) struct Ticker {
     shared: Arc<Shared>,
     /// The key of the newest run that has been handed to the workers.
     seen_run: i64,
-    /// Schedules that could not be decided, and when they are tried again: no other waits for them.
+    /// Schedules that could not be decided, and when each is tried again. No other schedule waits for them.
     failed: HashMap<i64, DateTime<Utc>>,
 }
 
@@ -64,9 +64,9 @@ impl Ticker {
     pub(super) fn tick(&mut self, now: DateTime<Utc>) -> Result<TickResult, Error> {
         let horizon = now.min(self.shared.horizon());
         let due = self.reader.read(|r| r.due(horizon, BATCH + self.failed.len()))?;
-        let may_try = |schedule: &i64| self.failed.get(schedule).is_none_or(|again| *again <= now);
+        let may_try = |schedule: &i64| self.failed.get(schedule).is_none_or(|retry_at| *retry_at <= now);
         let due: Vec<i64> = due.into_iter().filter(may_try).take(BATCH).collect();
-        let decided = due.iter().map(|schedule| {
+        let decisions = due.iter().map(|schedule| {
             let (here, schedule) = (Arc::clone(&self.shared), *schedule);
             let effects = self
                 .shared
@@ -74,8 +74,8 @@ impl Ticker {
                 .submit(move |write| decide(write, here.terms(), schedule, now));
             (schedule, effects)
         });
-        let decided: Vec<_> = decided.collect();
-        for (schedule, effects) in decided {
+        let decisions: Vec<_> = decisions.collect();
+        for (schedule, effects) in decisions {
             match effects.wait() {
                 Ok(effects) => {
                     self.failed.remove(&schedule);
@@ -90,9 +90,9 @@ impl Ticker {
         self.carry_out_requests(now)?;
         self.add_new_runs()?;
         let (next, coming) = self.reader.read(|r| Ok((r.next_attention()?, r.attention_after(now)?)))?;
-        // The earliest time in the list may be that of a schedule that is not tried again yet.
+        // The earliest stored time may belong to a schedule that is not retried yet.
         let next = match self.failed.values().min() {
-            Some(again) => coming.into_iter().chain([*again]).min(),
+            Some(retry_at) => coming.into_iter().chain([*retry_at]).min(),
             None => next,
         };
         Ok(TickResult {

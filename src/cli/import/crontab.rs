@@ -103,14 +103,14 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let (imported, removed) = if args.dry_run {
         let store = context.open(Missing::ShowNothing)?;
         store.read(|r| {
-            let (defining, gone) = named(r, &crontabs, folder.as_deref(), &host)?;
+            let (defining, gone) = definitions(r, &crontabs, folder.as_deref(), &host)?;
             let differences = ops::compare(r, &context.zones, defining.clone(), Prune::No, context.now())?;
             Ok((with_specs(context, &defining, differences)?, gone))
         })?
     } else {
         let mut store = context.open(Missing::Create)?;
         store.write(|w| {
-            let (defining, gone) = named(w, &crontabs, folder.as_deref(), &host)?;
+            let (defining, gone) = definitions(w, &crontabs, folder.as_deref(), &host)?;
             let differences = ops::apply(w, &context.zones, defining.clone(), Prune::No, context.now())?;
             Ok((with_specs(context, &defining, differences)?, gone))
         })?

@@ -295,7 +295,7 @@ fn split_url(name: &StepName, url: &str) -> Result<(String, Option<(String, Stri
     }
     // `http::Uri` takes any digits for a port.
     if let Err(e) = url::Url::parse(url) {
-        return refuse(format!("`{url}` is not a URL: {e}"));
+        return invalid(format!("`{url}` is not a URL: {e}"));
     }
     let pair = userinfo.map(|userinfo| {
         let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
