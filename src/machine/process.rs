@@ -1,4 +1,4 @@
-//! Processes: one that can be recognized after its id has been reused, and all that belong to one attempt of a step.
+//! Processes: how to identify one whose id may be reused, and how to find all that belong to one attempt of a step.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -11,43 +11,43 @@ use super::{boot_id, pid};
 use crate::clock::{Stopwatch, pause};
 use crate::error::{Error, Kind};
 
-/// How long processes that were killed are waited for before they count as survivors.
-const KILL_PATIENCE: Duration = Duration::from_secs(5);
-/// How often they are looked for meanwhile.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
+/// Maximum wait for killed processes to end; those still running then count as survivors.
+const KILL_TIMEOUT: Duration = Duration::from_secs(5);
+/// Pause between checks for them.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// A process as it can be known again after its id has been reused: id, start time in clock ticks since boot, boot id.
+/// The identity of a process, unique even if its id is reused: id, start time in clock ticks since boot, boot id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {
     /// The process id; a step's process leads the group of the same id.
     pub pid: u32,
-    /// When it started, in the kernel's ticks since boot.
+    /// The start time, in the kernel's clock ticks since boot.
     pub started: i64,
-    /// The boot it started in.
+    /// The id of the boot in which it started.
     pub boot: String,
 }
 
 impl Process {
-    /// This very process.
+    /// This process.
     ///
     /// # Errors
-    /// `System` where `/proc` does not tell.
+    /// `System` when `/proc` cannot be read.
     pub fn this() -> Result<Self, Error> {
         Self::known_as(pid()).ok_or_else(|| Error::new(Kind::System, "cannot read `/proc/self/stat`"))
     }
 
-    /// Whether it is still there, and more than a zombie.
+    /// Whether the process is still running; a zombie is not.
     #[must_use]
     pub fn is_there(&self) -> bool {
         self.boot == boot_id() && stat(self.pid).is_some_and(|now| now.is_running && now.started == self.started)
     }
 
-    /// Whether the process of that id is this one, be it a zombie.
-    fn is_as_known(&self) -> bool {
+    /// Whether the id still belongs to this process, even as a zombie.
+    fn is_same(&self) -> bool {
         self.boot == boot_id() && stat(self.pid).is_some_and(|now| now.started == self.started)
     }
 
-    /// The process `pid` as it is now, if there is one.
+    /// Looks up the process `pid`, if it exists.
     #[must_use]
     pub fn known_as(pid: u32) -> Option<Self> {
         Some(Self {
@@ -62,14 +62,14 @@ struct Stat {
     parent: u32,
     group: u32,
     started: i64,
-    /// Whether it is more than a zombie.
+    /// Whether it is running; a zombie is not.
     is_running: bool,
 }
 
 fn stat(pid: u32) -> Option<Stat> {
     let text = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
     let text = String::from_utf8_lossy(&text);
-    // The name may hold anything, blanks and brackets included: the fields begin after the last bracket.
+    // The name may contain anything, spaces and parentheses included: the fields start after the last parenthesis.
     let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
     Some(Stat {
         parent: fields.get(1)?.parse().ok()?,
@@ -79,7 +79,7 @@ fn stat(pid: u32) -> Option<Stat> {
     })
 }
 
-/// Becomes readable when the process `pid` has ended.
+/// Returns a file descriptor that becomes readable when the process `pid` exits.
 ///
 /// # Errors
 /// When there is no such process.
@@ -88,23 +88,23 @@ pub fn exit_watch(pid: u32) -> std::io::Result<std::os::fd::OwnedFd> {
     Ok(rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?)
 }
 
-/// All processes that belong to one attempt: its first process, their descendants, the members of its process group, and every process with the
-/// attempt's marks in its environment, whatever session it has made for itself.
+/// All processes that belong to one attempt: its first process, the descendants, the members of its process group, and every process with the
+/// attempt's marks in its environment, in whatever session.
 ///
-/// What has cleared its environment, left its group and lost its parent is not found.
+/// A process that has cleared its environment, left the group and lost its parent is not found.
 #[derive(Debug)]
 pub struct ProcessTree {
-    /// Entries of the environment (`NAME=value`), all of which a process must have.
+    /// Environment entries (`NAME=value`); a process must have all of them.
     marks: Vec<String>,
-    /// The group that the first process leads, where it leads one.
+    /// The process group that the first process leads, if it leads one.
     group: Option<u32>,
-    /// Nothing that belongs to it is older, in the kernel's ticks since boot.
+    /// The earliest start time of any of its processes, in the kernel's clock ticks since boot.
     oldest: i64,
     known: Vec<Process>,
 }
 
 impl ProcessTree {
-    /// The processes of a child that leads a group of its own and has not been waited for.
+    /// The processes of a child that leads its own process group and has not been waited for.
     #[must_use]
     pub fn of_group(leader: u32, marks: Vec<String>) -> Self {
         let mut tree = Self::of_child(leader, marks);
@@ -112,7 +112,7 @@ impl ProcessTree {
         tree
     }
 
-    /// The processes of a child that stays in the group of this process.
+    /// The processes of a child that stays in the process group of this process.
     #[must_use]
     pub fn of_child(child: u32, marks: Vec<String>) -> Self {
         let first = Process::known_as(child);
@@ -124,10 +124,10 @@ impl ProcessTree {
         }
     }
 
-    /// What an attempt has left behind whose server or script is dead; `leader` led its group.
+    /// The processes left behind by an attempt whose server or script has died; `leader` led its process group.
     #[must_use]
     pub fn left_behind(leader: Option<&Process>, marks: Vec<String>) -> Self {
-        let leader = leader.filter(|process| process.is_as_known());
+        let leader = leader.filter(|process| process.is_same());
         Self {
             marks,
             group: leader.map(|process| process.pid),
@@ -136,16 +136,16 @@ impl ProcessTree {
         }
     }
 
-    /// Sends a signal to every process that is still there; how many there were.
+    /// Sends a signal to every process that is still running and returns their number.
     pub fn signal(&mut self, signal: Signal) -> usize {
-        self.look();
+        self.refresh();
         if let Some(group) = self.group.and_then(pid_of) {
-            // In one call, so that none of its members can start another in between. That the group has gone is no error.
+            // In one call, so that no member can start a process in between. It is not an error if the group no longer exists.
             let _ = rustix::process::kill_process_group(group, signal);
         }
         for process in &self.known {
             if let Some(pid) = pid_of(process.pid)
-                && process.is_as_known()
+                && process.is_same()
             {
                 let _ = rustix::process::kill_process(pid, signal);
             }
@@ -153,41 +153,41 @@ impl ProcessTree {
         self.known.len()
     }
 
-    /// Kills all of them and waits until they have ended: the ids of those that have not within five seconds.
+    /// Kills all processes and waits until they have ended. Returns the ids of those still running after five seconds.
     pub fn kill(&mut self) -> Vec<u32> {
         let watch = Stopwatch::start();
         loop {
             self.signal(Signal::KILL);
-            let left = self.alive();
-            if left.is_empty() || watch.elapsed() > KILL_PATIENCE {
-                return left;
+            let survivors = self.alive();
+            if survivors.is_empty() || watch.elapsed() > KILL_TIMEOUT {
+                return survivors;
             }
-            pause(BETWEEN_LOOKS);
+            pause(POLL_INTERVAL);
         }
     }
 
-    /// The ids of those that are running now.
+    /// The ids of the processes that are running now.
     pub fn alive(&mut self) -> Vec<u32> {
-        self.look();
+        self.refresh();
         self.known.iter().map(|process| process.pid).collect()
     }
 
-    /// Finds what belongs to it, and forgets what has ended.
-    fn look(&mut self) {
+    /// Finds new processes that belong to the attempt, and removes those that have ended.
+    fn refresh(&mut self) {
         self.known.retain(Process::is_there);
         let mut found: HashSet<u32> = self.known.iter().map(|process| process.pid).collect();
-        let above = ancestors();
+        let ancestors = ancestors();
         let others: Vec<(u32, Stat)> = processes()
             .filter_map(|pid| Some((pid, stat(pid)?)))
-            .filter(|(pid, stat)| stat.is_running && stat.started >= self.oldest && !above.contains(pid))
+            .filter(|(pid, stat)| stat.is_running && stat.started >= self.oldest && !ancestors.contains(pid))
             .collect();
         let belongs =
             |pid: u32, stat: &Stat| self.group == Some(stat.group) || (!self.marks.is_empty() && has_all(pid, &self.marks));
-        let own = others
+        let matching = others
             .iter()
             .filter(|(pid, stat)| !found.contains(pid) && belongs(*pid, stat));
-        let own: Vec<u32> = own.map(|(pid, _)| *pid).collect();
-        found.extend(own);
+        let matching: Vec<u32> = matching.map(|(pid, _)| *pid).collect();
+        found.extend(matching);
         loop {
             let children = others
                 .iter()
@@ -208,28 +208,28 @@ impl ProcessTree {
     }
 }
 
-/// This process and those that it descends from.
+/// The ids of this process and its ancestors.
 fn ancestors() -> Vec<u32> {
-    let mut above = vec![pid()];
-    while let Some(parent) = above.last().and_then(|pid| stat(*pid)).map(|stat| stat.parent)
-        && !above.contains(&parent)
+    let mut ancestors = vec![pid()];
+    while let Some(parent) = ancestors.last().and_then(|pid| stat(*pid)).map(|stat| stat.parent)
+        && !ancestors.contains(&parent)
     {
-        above.push(parent);
+        ancestors.push(parent);
     }
-    above
+    ancestors
 }
 
 fn pid_of(pid: u32) -> Option<Pid> {
     i32::try_from(pid).ok().and_then(Pid::from_raw)
 }
 
-/// Every process of this machine.
+/// The ids of all processes on this machine.
 fn processes() -> impl Iterator<Item = u32> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|e| e.file_name().to_str()?.parse().ok())
 }
 
-/// The environment a process was started with; empty where this user may not read it.
+/// The environment a process was started with; empty if this user may not read it.
 fn environment_of(pid: u32) -> Vec<u8> {
     std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default()
 }
@@ -243,7 +243,7 @@ fn has_all(pid: u32, marks: &[String]) -> bool {
     marks.iter().all(|mark| has(&environment, mark.as_bytes()))
 }
 
-/// The processes, except this one, that have all of `marks` (`NAME=value`) in their environment, each with the value of `name` in it.
+/// The other processes that have all of `marks` (`NAME=value`) and a variable `name` in their environment, each with the value of `name`.
 #[must_use]
 pub fn processes_with(marks: &[&OsStr], name: &str) -> Vec<(u32, String)> {
     let value = |environment: &[u8]| -> Option<String> {

@@ -362,7 +362,7 @@ fn a_variable_that_is_not_utf_8_is_never_taken_as_unset() {
         .unwrap();
     assert_eq!(zone.status.code(), Some(2), "{zone:?}");
     assert!(
-        String::from_utf8_lossy(&zone.stderr).contains("the variable `TZ` is not valid UTF-8"),
+        String::from_utf8_lossy(&zone.stderr).contains("the environment variable `TZ` is not valid UTF-8"),
         "{zone:?}"
     );
     std::fs::write(

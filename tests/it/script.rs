@@ -104,7 +104,7 @@ fn what_a_name_of_a_script_may_not_mean_is_refused() {
             "is being made by process",
         ),
         ("tempo step -- true", "NAME"),
-        ("tempo step 'a b' -- true", "holds ` `"),
+        ("tempo step 'a b' -- true", "contains ` `"),
         ("tempo step a -- no-such-program", "no program is named `no-such-program`"),
         ("tempo sleep 1x --name a", "unknown unit `x`"),
     ] {
