@@ -163,9 +163,8 @@ impl Zones for ZoneInfo {
             let names = self.names();
             match nearest(name, names.iter().map(String::as_str)) {
                 Some(near) => error.hint(format_args!("Did you mean `{near}`?")),
-                None => {
-                    error.hint("Zones have names like `Europe/Berlin`, `America/New_York` or `UTC`; `local` is this machine's zone.")
-                }
+                None => error
+                    .hint("Zones have names like `Europe/Berlin`, `America/New_York` or `UTC`; `local` is this machine's zone."),
             }
         })?;
         cache.insert(name.to_owned(), zone.clone());

@@ -39,7 +39,7 @@ fn a_schedule_that_is_wrong_is_refused_and_no_database_is_made() {
         (create(&["--interval", "1.5s", "--shell", "x"]), &["whole seconds"]),
         (
             create(&["--interval", "10s/10s", "--shell", "x"]),
-            &["an offset is less than its interval"],
+            &["an offset must be less than its interval"],
         ),
         (
             create(&["--interval", "2m", "--catchup-window", "5s", "--shell", "x"]),
@@ -73,7 +73,7 @@ fn a_schedule_that_is_wrong_is_refused_and_no_database_is_made() {
         ),
         (
             create(&["--interval", "2m", "--probe", "a=http://127.0.0.1/ timeout=5"]),
-            &["`5` has no unit"],
+            &["missing unit after `5`"],
         ),
         (
             create(&["--interval", "2m", "--probe", "a=http://127.0.0.1/ tiemout=5s"]),
