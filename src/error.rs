@@ -96,8 +96,8 @@ impl Error {
 
     /// Prefixes the message with a location: `jobs.toml:7:8`.
     #[must_use]
-    pub fn within(mut self, place: impl fmt::Display) -> Self {
-        self.message = format!("{place}: {}", self.message);
+    pub fn within(mut self, location: impl fmt::Display) -> Self {
+        self.message = format!("{location}: {}", self.message);
         self
     }
 

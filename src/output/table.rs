@@ -10,10 +10,10 @@ use crate::error::Error;
 /// A cell: its text and its style.
 pub(crate) type Meant = (String, Option<Style>);
 
-/// Writes a table with a header; without rows, prints the message `nothing` instead.
-pub(crate) fn table(ui: &Ui, header: &[&str], rows: &[Vec<Meant>], nothing: &str) -> Result<(), Error> {
+/// Writes a table with a header; without rows, prints the message `if_empty` instead.
+pub(crate) fn table(ui: &Ui, header: &[&str], rows: &[Vec<Meant>], if_empty: &str) -> Result<(), Error> {
     if rows.is_empty() {
-        ui.say(nothing);
+        ui.say(if_empty);
         return Ok(());
     }
     let header: Vec<Meant> = header.iter().map(|h| ((*h).to_owned(), Some(Style::Dim))).collect();
@@ -110,8 +110,8 @@ fn blocks<'a>(ui: &Ui, mut rows: impl Iterator<Item = &'a [Meant]>) -> String {
             let shown = style
                 .filter(|_| ui.is_colored())
                 .map_or_else(|| shown.clone(), |style| ui.paint(style, &shown));
-            let blanks = " ".repeat(widest - width_of(name) + 2);
-            block.push_str(&format!("{}{blanks}{shown}\n", ui.paint(Style::Dim, name)));
+            let padding = " ".repeat(widest - width_of(name) + 2);
+            block.push_str(&format!("{}{padding}{shown}\n", ui.paint(Style::Dim, name)));
         }
         blocks.push(block);
     }
@@ -125,7 +125,7 @@ fn columns<'a>(ui: &Ui, rows: impl Iterator<Item = &'a [Meant]> + Clone) -> Stri
     for row in rows {
         let height = row.iter().map(|(text, _)| 1 + text.matches('\n').count()).max().unwrap_or(1);
         for n in 0..height {
-            let mut blanks = 0;
+            let mut padding = 0;
             for ((text, style), width) in row.iter().zip(&widths) {
                 // Nearly every row is a single line, so there is nothing to split.
                 let line = if height == 1 {
@@ -134,15 +134,15 @@ fn columns<'a>(ui: &Ui, rows: impl Iterator<Item = &'a [Meant]> + Clone) -> Stri
                     text.lines().nth(n).unwrap_or_default()
                 };
                 if !line.is_empty() {
-                    all.extend(std::iter::repeat_n(' ', blanks));
-                    blanks = 0;
+                    all.extend(std::iter::repeat_n(' ', padding));
+                    padding = 0;
                     let line = tame(line);
                     match style.filter(|_| ui.is_colored()) {
                         Some(style) => all.push_str(&ui.paint(style, &line)),
                         None => all.push_str(&line),
                     }
                 }
-                blanks += width.saturating_sub(width_of(line)) + 2;
+                padding += width.saturating_sub(width_of(line)) + 2;
             }
             all.push('\n');
         }

@@ -37,7 +37,7 @@ const MACROS: [(&str, &str); 7] = [
     ("@hourly", "0 * * * *"),
 ];
 
-/// Parses a cron string: 5 fields; 6 = year last; 7 = seconds first; `@hourly` …, `@every D[/P]`; with `CRON_TZ=` or `TZ=` before and a comment after.
+/// Parses a cron string: 5 fields; 6 = year last; 7 = seconds first; `@hourly` …, `@every D[/P]`; `CRON_TZ=` or `TZ=` before, a comment after.
 ///
 /// # Errors
 /// Every error in the string, with its position.

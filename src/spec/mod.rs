@@ -264,12 +264,12 @@ impl Spec {
             }
             // Within one span, local time has a constant offset; the next span is searched from its start.
             let first = civil.rem_euclid(apart);
-            let known = searches.iter().position(|(of, _)| *of == first).unwrap_or_else(|| {
+            let index = searches.iter().position(|(of, _)| *of == first).unwrap_or_else(|| {
                 let candidates = TimesOfDay::Every(apart, first);
                 searches.push((first, Search::new(&Calendar::ALWAYS, candidates, exclusions)));
                 searches.len() - 1
             });
-            let allowed = searches[known].1.from(civil, end.saturating_add(offset));
+            let allowed = searches[index].1.from(civil, end.saturating_add(offset));
             at = interval.next_after(allowed.map_or(end, |civil| end.min(civil - offset)).min(END_OF_TIME) - 1);
         }
         None
