@@ -13,7 +13,7 @@ use crate::error::{Error, Kind};
 
 /// Maximum wait for killed processes to end; those still running then count as survivors.
 const KILL_TIMEOUT: Duration = Duration::from_secs(5);
-/// Pause between checks whether they have ended.
+/// Interval between checks for survivors.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// The identity of a process, unique even if its id is reused: id, start time in clock ticks since boot, boot id.
