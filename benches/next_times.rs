@@ -1,4 +1,4 @@
-//! The next time of a spec, beside the `cron` and `croner` crates: `cargo bench --bench next_times`. Prints a table; asserts nothing.
+//! Compares the search for the next time with the `cron` and `croner` crates: `cargo bench --bench next_times`. Prints a table; asserts nothing.
 
 use std::hint::black_box;
 use std::str::FromStr as _;
@@ -15,13 +15,13 @@ use tempo::zoneinfo::ZoneInfo;
 const ROUNDS: usize = 15;
 const ZONE: &str = "America/New_York";
 
-/// The median over rounds of the nanoseconds that one call takes; `instants` are asked for in turn.
-fn ns_of(instants: &[DateTime<Utc>], calls: usize, mut once: impl FnMut(DateTime<Utc>)) -> f64 {
+/// The time of one call in nanoseconds, as the median over all rounds; the calls cycle through `instants`.
+fn ns_of(instants: &[DateTime<Utc>], calls: usize, mut call: impl FnMut(DateTime<Utc>)) -> f64 {
     let mut rounds: Vec<f64> = (0..ROUNDS)
         .map(|_| {
             let watch = Stopwatch::start();
             for at in instants.iter().cycle().take(calls) {
-                once(*at);
+                call(*at);
             }
             watch.elapsed().as_secs_f64() * 1e9 / f64::from(u32::try_from(calls).unwrap_or(u32::MAX))
         })
@@ -30,30 +30,30 @@ fn ns_of(instants: &[DateTime<Utc>], calls: usize, mut once: impl FnMut(DateTime
     rounds[ROUNDS / 2]
 }
 
-fn line(cells: [&str; 6]) {
-    let [what, ours, cron, croner, than_cron, than_croner] = cells;
-    let text = format!("{what:<44} {ours:>10} {cron:>12} {croner:>12} {than_cron:>10} {than_croner:>10}\n");
+fn print_row(cells: [&str; 6]) {
+    let [name, tempo, cron, croner, vs_cron, vs_croner] = cells;
+    let text = format!("{name:<44} {tempo:>10} {cron:>12} {croner:>12} {vs_cron:>10} {vs_croner:>10}\n");
     std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes()).expect("stdout is open");
 }
 
-fn compiled(written: &SpecText) -> Spec {
-    Spec::compile(written, "bench", &ZoneInfo::of_machine()).expect("the spec is right")
+fn compile(text: &SpecText) -> Spec {
+    Spec::compile(text, "bench", &ZoneInfo::of_machine()).expect("the spec is valid")
 }
 
 fn main() {
     let zone: Tz = ZONE.parse().expect("the zone is known");
-    // Spread over ten years, the same in every run.
+    // Spread over ten years; the same on every run.
     let instants: Vec<DateTime<Utc>> = (0..4096_i64)
         .map(|i| 1_577_836_800 + i * 6_364_136_223 % 315_360_000)
         .filter_map(|s| DateTime::from_timestamp(s, 0))
         .collect();
-    line([
+    print_row([
         "next time, America/New_York, ns",
         "tempo",
         "cron",
         "croner",
-        "to cron",
-        "to croner",
+        "vs cron",
+        "vs croner",
     ]);
     for (fields, weekday, calls) in [
         ("*/5 * * * ", "*", 20_000),
@@ -65,29 +65,29 @@ fn main() {
         ("0 0 30 2 ", "*", 40),
     ] {
         let text = format!("{fields}{weekday}");
-        let spec = compiled(&SpecText {
+        let spec = compile(&SpecText {
             cron: vec![text.clone()],
             time_zone: Some(ZONE.to_owned()),
             ..SpecText::default()
         });
-        let ours = ns_of(&instants, calls.max(200), |at| {
+        let tempo_ns = ns_of(&instants, calls.max(200), |at| {
             black_box(spec.next_after(black_box(at)));
         });
-        let theirs = cron::Schedule::from_str(&format!("0 {text}")).expect("the cron crate reads it");
-        let by_cron = ns_of(&instants, calls, |at| {
-            black_box(theirs.after(&black_box(at).with_timezone(&zone)).next());
+        let schedule = cron::Schedule::from_str(&format!("0 {text}")).expect("the cron crate parses it");
+        let cron_ns = ns_of(&instants, calls, |at| {
+            black_box(schedule.after(&black_box(at).with_timezone(&zone)).next());
         });
-        let theirs = croner::Cron::from_str(&text).expect("croner reads it");
-        let by_croner = ns_of(&instants, calls, |at| {
-            let _ = black_box(theirs.find_next_occurrence(&black_box(at).with_timezone(&zone), false));
+        let pattern = croner::Cron::from_str(&text).expect("croner parses it");
+        let croner_ns = ns_of(&instants, calls, |at| {
+            let _ = black_box(pattern.find_next_occurrence(&black_box(at).with_timezone(&zone), false));
         });
-        line([
+        print_row([
             &text,
-            &format!("{ours:.0}"),
-            &format!("{by_cron:.0}"),
-            &format!("{by_croner:.0}"),
-            &format!("{:.1} x", by_cron / ours),
-            &format!("{:.1} x", by_croner / ours),
+            &format!("{tempo_ns:.0}"),
+            &format!("{cron_ns:.0}"),
+            &format!("{croner_ns:.0}"),
+            &format!("{:.1} x", cron_ns / tempo_ns),
+            &format!("{:.1} x", croner_ns / tempo_ns),
         ]);
     }
     let calendar = |minute: &str, hour: &str| CalendarText {
@@ -101,18 +101,18 @@ fn main() {
         time_zone: Some(ZONE.to_owned()),
         ..SpecText::default()
     };
-    let a_year = Exclusion::Calendar(CalendarText {
+    let ten_years = Exclusion::Calendar(CalendarText {
         year: Some("2020-2029".to_owned()),
         ..CalendarText::default()
     });
-    for (what, written) in [
-        ("every minute, ten years of them excluded", cron("* * * * *", vec![a_year])),
+    for (name, text) in [
+        ("every minute, ten years excluded", cron("* * * * *", vec![ten_years])),
         (
-            "one calendar excludes all of another: none",
+            "one exclusion removes all times: none",
             cron("0,30 2 * * *", vec![Exclusion::Calendar(calendar("0-59", "2"))]),
         ),
         (
-            "two exclusions take all: none",
+            "two exclusions remove all times: none",
             cron(
                 "0,30 2 * * *",
                 vec![
@@ -122,7 +122,7 @@ fn main() {
             ),
         ),
         (
-            "an interval that is always excluded: none",
+            "an interval with all times excluded: none",
             SpecText {
                 interval: vec!["24h/7h".to_owned()],
                 exclude_calendar: vec![Exclusion::Calendar(calendar("*", "2,3"))],
@@ -131,10 +131,10 @@ fn main() {
             },
         ),
     ] {
-        let spec = compiled(&written);
-        let ours = ns_of(&instants, 40, |at| {
+        let spec = compile(&text);
+        let tempo_ns = ns_of(&instants, 40, |at| {
             black_box(spec.next_after(black_box(at)));
         });
-        line([what, &format!("{ours:.0}"), "", "", "", ""]);
+        print_row([name, &format!("{tempo_ns:.0}"), "", "", "", ""]);
     }
 }

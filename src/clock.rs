@@ -1,14 +1,14 @@
-//! The only place that asks the time or waits. Everything else is handed an instant or a [`Clock`].
+//! The only module that reads the time or waits. Everything else is given an instant or a [`Clock`].
 
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// The longest single sleep: wall-clock steps and suspend do not wake a sleeper on the monotonic clock (facts.md).
+/// Maximum length of one sleep: clock adjustments and suspend do not wake a thread that sleeps on the monotonic clock.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
-/// A flag that wakes whoever waits on it. Raising it is remembered until the next wait has seen it.
+/// A flag that wakes the thread waiting on it. Once raised, it stays raised until a wait has seen it.
 #[derive(Debug, Default)]
 pub struct Wakeup {
     raised: Mutex<bool>,
@@ -16,28 +16,28 @@ pub struct Wakeup {
 }
 
 impl Wakeup {
-    /// Wakes the waiter, now or as soon as it waits.
+    /// Wakes the waiting thread, or makes the next wait return at once.
     pub fn raise(&self) {
         *self.raised.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.changed.notify_all();
     }
 
-    fn wait_for(&self, at_most: Duration) -> bool {
+    fn wait_for(&self, timeout: Duration) -> bool {
         let guard = self.raised.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut guard, _) = self
             .changed
-            .wait_timeout_while(guard, at_most, |raised| !*raised)
+            .wait_timeout_while(guard, timeout, |raised| !*raised)
             .unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut *guard)
     }
 }
 
-/// Tells the time and waits.
+/// Reads the time and waits.
 pub trait Clock: Send + Sync {
-    /// The time now, cut to whole milliseconds: what the file can hold.
+    /// Returns the current time, truncated to whole milliseconds: the precision of the database.
     fn now(&self) -> DateTime<Utc>;
 
-    /// Waits until `until`, or until `signal` is raised, or for a while: the caller looks again in any case.
+    /// Waits until `until` or until `signal` is raised. May return earlier; the caller checks again in any case.
     fn wait(&self, signal: &Wakeup, until: DateTime<Utc>);
 }
 
@@ -47,35 +47,35 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> DateTime<Utc> {
-        #[expect(clippy::disallowed_methods, reason = "the one place that asks the time")]
+        #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
         let now = Utc::now();
         whole_milliseconds(now)
     }
 
     fn wait(&self, signal: &Wakeup, until: DateTime<Utc>) {
-        // Rounded up: a waiter woken a fraction early would find nothing due and spin.
+        // Rounded up: a thread woken a fraction early would find nothing due and spin.
         let left = (until - self.now()).to_std().unwrap_or_default() + Duration::from_micros(500);
         signal.wait_for(left.min(LONGEST_SLEEP));
     }
 }
 
-/// A clock that stands still until it is moved. For simulated histories.
+/// A clock that changes only when it is set. For simulated histories.
 #[derive(Debug)]
 pub struct SimClock(Mutex<DateTime<Utc>>);
 
 impl SimClock {
-    /// A clock that shows `start`.
+    /// Creates a clock set to `start`.
     #[must_use]
     pub fn at(start: DateTime<Utc>) -> Self {
         Self(Mutex::new(start))
     }
 
-    /// Moves the clock, forwards or backwards.
+    /// Sets the clock, forward or backward.
     pub fn set(&self, to: DateTime<Utc>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = to;
     }
 
-    /// Moves the clock forwards by `by`.
+    /// Advances the clock by `by`.
     pub fn advance(&self, by: TimeDelta) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) += by;
     }
@@ -93,38 +93,38 @@ impl Clock for SimClock {
     }
 }
 
-/// Measures how long something takes, on the monotonic clock.
+/// Measures elapsed time on the monotonic clock.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopwatch(std::time::Instant);
 
 impl Stopwatch {
-    /// Starts one.
+    /// Starts a stopwatch.
     #[must_use]
     pub fn start() -> Self {
-        #[expect(clippy::disallowed_methods, reason = "the one place that asks the monotonic clock")]
+        #[expect(clippy::disallowed_methods, reason = "the one place that reads the monotonic clock")]
         Self(std::time::Instant::now())
     }
 
-    /// How long ago it was started.
+    /// Returns the time since the start.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.0.elapsed()
     }
 
-    /// The same in milliseconds.
+    /// Returns the time since the start in milliseconds.
     #[must_use]
     pub fn elapsed_ms(&self) -> i64 {
         i64::try_from(self.elapsed().as_millis()).unwrap_or(i64::MAX)
     }
 }
 
-/// Pauses this thread for a moment: for a lock that another process holds.
-pub fn pause(a_moment: Duration) {
+/// Sleeps for `duration`, for example while another process holds a lock.
+pub fn pause(duration: Duration) {
     #[expect(clippy::disallowed_methods, reason = "the one place that waits")]
-    std::thread::sleep(a_moment);
+    std::thread::sleep(duration);
 }
 
-/// The latest instant in whole milliseconds that is not after `at`.
+/// Truncates `at` to whole milliseconds.
 #[must_use]
 pub fn whole_milliseconds(at: DateTime<Utc>) -> DateTime<Utc> {
     DateTime::from_timestamp_millis(at.timestamp_millis()).unwrap_or(at)
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_raised_signal_is_remembered_until_it_is_waited_for() {
+    fn a_raised_signal_lasts_until_the_next_wait() {
         let signal = Wakeup::default();
         signal.raise();
         assert!(signal.wait_for(Duration::from_mins(1)));

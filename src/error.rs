@@ -1,30 +1,30 @@
-//! What went wrong, in words a person can act on. No printing, no exit: `main` turns a [`Kind`] into a code.
+//! Errors that say what failed and what to try. No printing, no exit: `main` maps a [`Kind`] to an exit code.
 
 use std::fmt;
 
-/// What sort of failure it is; decides the exit code and the `kind` in JSON.
+/// The kind of an error; determines the exit code and `kind` in JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A run, step or check failed: 1.
+    /// A run, step or check failed; exit code 1.
     Failed,
-    /// The command line or a definition is wrong: 2.
+    /// The command line or a definition is invalid; exit code 2.
     Usage,
-    /// No such thing: 3.
+    /// The named object does not exist; exit code 3.
     NotFound,
-    /// It exists already, is locked, or a policy refused it: 4.
+    /// The object already exists, is locked, or a policy did not allow the start; exit code 4.
     Conflict,
-    /// `tempo run` is not up and the command needs it: 5.
+    /// The command needs `tempo run`, which is not running; exit code 5.
     ServerDown,
-    /// The file or the system failed: 6.
+    /// A file or system operation failed; exit code 6.
     System,
-    /// A deadline passed: 124.
+    /// A deadline passed; exit code 124.
     Timeout,
-    /// A signal asked for the end: 130.
+    /// A signal interrupted the command; exit code 130.
     Interrupted,
 }
 
 impl Kind {
-    /// The process exit code that stands for this kind; see `cli.md`, "Exit codes".
+    /// The process exit code for this kind.
     #[must_use]
     pub fn exit_code(self) -> u8 {
         match self {
@@ -39,7 +39,7 @@ impl Kind {
         }
     }
 
-    /// The name of the kind in JSON errors.
+    /// The name of this kind in JSON errors.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -55,7 +55,7 @@ impl Kind {
     }
 }
 
-/// An error: what was attempted and why it failed (message), where (excerpt), what to try (hints), and the cause.
+/// An error: a message (what was attempted and why it failed), an excerpt (where), hints (what to try), and a cause.
 #[derive(Debug)]
 pub struct Error {
     kind: Kind,
@@ -67,7 +67,7 @@ pub struct Error {
 }
 
 impl Error {
-    /// An error of `kind`; `message` is a lower-case fragment without a full stop, names in backticks.
+    /// Creates an error; `message` is a lower-case fragment without a full stop, names in backticks.
     #[must_use]
     pub fn new(kind: Kind, message: impl fmt::Display) -> Self {
         Self {
@@ -80,35 +80,35 @@ impl Error {
         }
     }
 
-    /// Adds a hint: a sentence that says what to try.
+    /// Adds a hint: a sentence that suggests what to try.
     #[must_use]
     pub fn hint(mut self, hint: impl fmt::Display) -> Self {
         self.hints.push(hint.to_string());
         self
     }
 
-    /// Adds the lines that point into the text which is wrong.
+    /// Adds the lines that show the error in the text.
     #[must_use]
     pub fn excerpt(mut self, excerpt: impl Into<String>) -> Self {
         self.excerpt = Some(excerpt.into());
         self
     }
 
-    /// The same error, told with where it is: `jobs.toml:7:8`.
+    /// Prefixes the message with a location: `jobs.toml:7:8`.
     #[must_use]
-    pub fn within(mut self, place: impl fmt::Display) -> Self {
-        self.message = format!("{place}: {}", self.message);
+    pub fn within(mut self, location: impl fmt::Display) -> Self {
+        self.message = format!("{location}: {}", self.message);
         self
     }
 
-    /// Keeps the error that caused this one.
+    /// Adds the error that caused this one.
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
     }
 
-    /// Marks the error as damage to the database: trying again will not help.
+    /// Marks the error as damage to the database: a retry will not help.
     #[must_use]
     pub fn damage(mut self) -> Self {
         self.is_damage = true;
@@ -134,7 +134,7 @@ impl Error {
         self.is_damage
     }
 
-    /// What sort of failure this is.
+    /// The kind of this error.
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.kind
@@ -146,7 +146,7 @@ impl Error {
         &self.hints
     }
 
-    /// The lines that show where in a text the error is, if it is in a text.
+    /// The lines that show the error in the text, if there is a text.
     #[must_use]
     pub fn excerpt_lines(&self) -> Option<&str> {
         self.excerpt.as_deref()
@@ -154,7 +154,7 @@ impl Error {
 }
 
 impl fmt::Display for Error {
-    /// The message, then each cause after a colon.
+    /// Writes the message, then each cause after a colon.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
         let mut cause = self.source.as_deref().map(|e| e as &dyn std::error::Error);
@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_is_told_with_its_causes() {
+    fn display_includes_the_causes() {
         let e = Error::new(Kind::System, "cannot open `x`").because(std::io::Error::other("it is gone"));
         assert_eq!(e.to_string(), "cannot open `x`: it is gone");
         assert_eq!(e.kind().exit_code(), 6);

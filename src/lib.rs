@@ -1,13 +1,13 @@
 //! tempo: durable scheduling for one machine.
 //!
-//! A schedule is a record on file; `tempo run` ticks schedules and performs their steps; everything is recorded with its reason.
-//! The rooms stand in one order, and a room may use only the rooms above it (`tests/it/architecture.rs` holds it):
+//! A schedule is a record in a database. `tempo run` ticks schedules and runs their steps; every outcome is recorded with its reason.
+//! The modules are layered, and each may use only those before it (`tests/it/architecture.rs` checks this). The public ones, in order:
 //!
-//! - [`error`], [`names`]: what went wrong, in words; ids checked once at the edge
-//! - [`clock`], [`machine`]: the only places that ask the time, wait, or ask the machine
-//! - [`spec`]: WHEN: pure; [`zoneinfo`] reads the zone data it is handed
-//! - [`run`]: ONE RUN: pure: steps, attempts, retries, the one state machine
-//! - [`schedule`]: WHAT THEN: pure: overlap, catch-up, pause; plan and simulate
+//! - [`error`], [`names`]: errors with hints; validated ids and names
+//! - [`clock`], [`machine`]: the only modules that read the time, wait, or query the machine
+//! - [`spec`]: schedule specs: when a schedule fires; pure. [`zoneinfo`] reads the zone data it is given
+//! - [`run`]: a workflow run: steps, attempts, retries and the state machine; pure
+//! - [`schedule`]: policies: what happens to each time (overlap, catch-up, pause); plan and simulate; pure
 
 mod actions;
 mod cli;
@@ -26,7 +26,7 @@ pub mod spec;
 mod store;
 pub mod zoneinfo;
 
-/// Runs the command line that this process was started with, and says what to exit with.
+/// Runs the command line of this process and returns its exit code.
 #[must_use]
 pub fn main() -> std::process::ExitCode {
     cli::main()

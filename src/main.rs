@@ -1,4 +1,4 @@
-//! One call into the library.
+//! The `tempo` binary: calls the library.
 
 fn main() -> std::process::ExitCode {
     tempo::main()

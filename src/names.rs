@@ -1,21 +1,21 @@
-//! Ids and names, checked once at the edge, and the nearest name to a mistyped one.
+//! Ids and names, validated once at the edge, and suggestions for mistyped ones.
 
 use std::fmt;
 
 use crate::error::{Error, Kind};
 
-/// The most characters a name may have.
+/// Maximum length of a name, in characters.
 pub const MAX_NAME: usize = 200;
 
 fn check(what: &str, text: &str) -> Result<(), Error> {
-    let refuse = |rule: &str| {
+    let invalid = |rule: &str| {
         Err(
             Error::new(Kind::Usage, format_args!("{what} `{}` {rule}", text.escape_debug()))
-                .hint("A name has 1 to 200 of the characters A-Z a-z 0-9 . _ : / @ + - and does not begin with `-`."),
+                .hint("A name consists of 1 to 200 of the characters A-Z a-z 0-9 . _ : / @ + - and does not start with `-`."),
         )
     };
     if text.is_empty() {
-        return refuse("is empty");
+        return invalid("is empty");
     }
     if text.chars().count() > MAX_NAME {
         return Err(
@@ -24,10 +24,10 @@ fn check(what: &str, text: &str) -> Result<(), Error> {
         );
     }
     if text.starts_with('-') {
-        return refuse("begins with `-`");
+        return invalid("starts with `-`");
     }
     if let Some(bad) = text.chars().find(|c| !(c.is_ascii_alphanumeric() || "._:/@+-".contains(*c))) {
-        return refuse(&format!("holds `{}`", bad.escape_debug()));
+        return invalid(&format!("contains `{}`", bad.escape_debug()));
     }
     Ok(())
 }
@@ -40,10 +40,10 @@ macro_rules! name {
         pub struct $type(String);
 
         impl $type {
-            /// Checks a text.
+            /// Parses a name.
             ///
             /// # Errors
-            /// `Usage` when it is not a name: `[A-Za-z0-9._:/@+-]`, 1-200 characters, not beginning with `-`.
+            /// `Usage` when `text` is not a name: `[A-Za-z0-9._:/@+-]`, 1-200 characters, not starting with `-`.
             pub fn parse(text: &str) -> Result<Self, Error> {
                 check($what, text)?;
                 Ok(Self(text.to_owned()))
@@ -92,17 +92,17 @@ macro_rules! name {
 }
 
 name!(
-    /// What a schedule is called; unique among the schedules that exist.
+    /// The id of a schedule; unique among existing schedules.
     ScheduleId,
     "the schedule id"
 );
 name!(
-    /// What a step is called; unique within its workflow.
+    /// The name of a step; unique within its workflow.
     StepName,
     "the step name"
 );
 name!(
-    /// What a workflow is called: the base of the ids of its runs.
+    /// The id of a workflow: the base of its runs' workflow ids.
     WorkflowId,
     "the workflow id"
 );
@@ -113,7 +113,7 @@ impl From<&ScheduleId> for WorkflowId {
     }
 }
 
-/// The candidate most like `name`, if any is alike enough to be what was meant.
+/// The candidate closest to `name`, if any is close enough to suggest.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = name.to_lowercase();
     candidates
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_checked() {
+    fn names_are_validated() {
         for good in ["a", "health-check", "etc/cron.d:1", "A@b+c_9", &"x".repeat(200)] {
             assert!(ScheduleId::parse(good).is_ok(), "{good}");
         }
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_name_is_what_was_meant() {
+    fn suggests_the_closest_name() {
         assert_eq!(nearest("helth", ["backup", "health"]), Some("health"));
         assert_eq!(nearest("zzz", ["backup", "health"]), None);
     }

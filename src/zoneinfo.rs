@@ -1,4 +1,4 @@
-//! The machine's zone data, or chrono-tz's where there is none, as span tables. The only reader of zone files.
+//! Time zone data as span tables: from the machine's zone files, or from chrono-tz if there are none. The only reader of zone files.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -9,21 +9,21 @@ use crate::machine;
 use crate::names::nearest;
 use crate::spec::zone::{Span, Zone, Zones};
 
-/// Tables reach to the end of the year 2100, as the search does.
+/// The end of the tables, at the end of the year 2100 like the search.
 const END: i64 = 4_133_980_800;
-/// Where transitions by rule are looked for begins: nothing fires before 2000.
+/// The start of the search for transitions by rule; nothing fires before 2000.
 const BEGIN: i64 = 0;
-/// No zone changes its offset twice within so many seconds by rule.
+/// Step of that search, in seconds: by rule, no zone changes its offset twice within it.
 const STRIDE: i64 = 28 * 86_400;
 
-/// Zones by name, each read once.
+/// Time zones by name, each read once.
 #[derive(Debug)]
 pub struct ZoneInfo {
     folder: Option<PathBuf>,
-    known: Mutex<HashMap<String, Zone>>,
+    cache: Mutex<HashMap<String, Zone>>,
 }
 
-/// What a zone's file is like from outside.
+/// The metadata of a zone's file, which changes when the file is replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stamp {
     modified: Option<std::time::SystemTime>,
@@ -32,61 +32,61 @@ pub struct Stamp {
 }
 
 impl ZoneInfo {
-    /// The zone data of this machine: `TZDIR`, else `/usr/share/zoneinfo`, else what is compiled in.
+    /// The zone data of this machine: `TZDIR`, else `/usr/share/zoneinfo`, else the compiled-in data.
     #[must_use]
     pub fn of_machine() -> Self {
-        let named = machine::variable("TZDIR").map(PathBuf::from);
-        let folder = named
+        let from_env = machine::variable("TZDIR").map(PathBuf::from);
+        let folder = from_env
             .into_iter()
             .chain([PathBuf::from("/usr/share/zoneinfo")])
             .find(|f| f.join("Etc/UTC").is_file() || f.join("UTC").is_file());
         Self {
             folder,
-            known: Mutex::default(),
+            cache: Mutex::default(),
         }
     }
 
-    /// The zone data in a folder that is laid out as `/usr/share/zoneinfo` is.
+    /// The zone data in a folder laid out like `/usr/share/zoneinfo`.
     #[must_use]
     pub fn in_folder(folder: &Path) -> Self {
         Self {
             folder: Some(folder.to_owned()),
-            known: Mutex::default(),
+            cache: Mutex::default(),
         }
     }
 
-    /// The folder of the machine's zone data, where there is one.
+    /// The folder of the machine's zone data, if there is one.
     #[must_use]
     pub fn folder(&self) -> Option<&Path> {
         self.folder.as_deref()
     }
 
-    /// The version of the machine's zone data, where it tells: `2026a`.
+    /// The version of the machine's zone data, if known: `2026a`.
     #[must_use]
     pub fn version(&self) -> Option<String> {
         let folder = self.folder.as_ref()?;
         let read = |name: &str| std::fs::read_to_string(folder.join(name)).ok();
-        let named =
+        let version =
             read("+VERSION").or_else(|| Some(read("tzdata.zi")?.lines().next()?.strip_prefix("# version ")?.to_owned()))?;
-        Some(named.trim().to_owned())
+        Some(version.trim().to_owned())
     }
 
-    /// What tells that a zone's file has been replaced; none where there is no file.
+    /// The current metadata of a zone's file; `None` if there is no file.
     #[must_use]
     pub fn stamp(&self, name: &str) -> Option<Stamp> {
         let file = self.folder.as_ref()?.join(name);
-        let found = std::fs::metadata(file).ok()?;
+        let metadata = std::fs::metadata(file).ok()?;
         Some(Stamp {
-            modified: found.modified().ok(),
-            length: found.len(),
-            inode: std::os::unix::fs::MetadataExt::ino(&found),
+            modified: metadata.modified().ok(),
+            length: metadata.len(),
+            inode: std::os::unix::fs::MetadataExt::ino(&metadata),
         })
     }
 
-    /// Reads zones anew when they are next asked for.
+    /// Drops zones from the cache, so that they are read again when next needed.
     pub fn forget(&self, names: &[String]) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|name, _| !names.contains(name));
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.retain(|name, _| !names.contains(name));
     }
 
     /// The compiled-in zone data.
@@ -94,11 +94,11 @@ impl ZoneInfo {
     pub fn compiled_in() -> Self {
         Self {
             folder: None,
-            known: Mutex::default(),
+            cache: Mutex::default(),
         }
     }
 
-    /// The name of the machine's own zone: `TZ`, else what `/etc/localtime` points to, else `/etc/timezone`.
+    /// The name of the machine's time zone: `TZ`, else the target of `/etc/localtime`, else `/etc/timezone`.
     ///
     /// # Errors
     /// `System` when none of them names a zone.
@@ -117,8 +117,8 @@ impl ZoneInfo {
                 .filter(|t| !t.is_empty())
         };
         from_env.or_else(from_link).or_else(from_file).ok_or_else(|| {
-            Error::new(Kind::System, "this machine does not say which time zone it is in")
-                .hint("Name one, as in `--time-zone Europe/Berlin`.")
+            Error::new(Kind::System, "cannot determine the time zone of this machine")
+                .hint("Specify one, for example: `--time-zone Europe/Berlin`.")
         })
     }
 
@@ -153,22 +153,21 @@ impl Zones for ZoneInfo {
         if matches!(name, "" | "UTC") {
             return Ok(Zone::utc());
         }
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(zone) = known.get(name) {
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(zone) = cache.get(name) {
             return Ok(zone.clone());
         }
-        let sound = name.split('/').all(|part| !part.is_empty() && part != "." && part != "..") && name.is_ascii();
-        let zone = sound.then(|| self.read(name)).flatten().ok_or_else(|| {
+        let is_valid = name.split('/').all(|part| !part.is_empty() && part != "." && part != "..") && name.is_ascii();
+        let zone = is_valid.then(|| self.read(name)).flatten().ok_or_else(|| {
             let error = Error::new(Kind::Usage, format_args!("no time zone is named `{}`", name.escape_debug()));
             let names = self.names();
             match nearest(name, names.iter().map(String::as_str)) {
                 Some(near) => error.hint(format_args!("Did you mean `{near}`?")),
-                None => {
-                    error.hint("Zones have names like `Europe/Berlin`, `America/New_York` or `UTC`; `local` is this machine's.")
-                }
+                None => error
+                    .hint("Zones have names like `Europe/Berlin`, `America/New_York` or `UTC`; `local` is this machine's zone."),
             }
         })?;
-        known.insert(name.to_owned(), zone.clone());
+        cache.insert(name.to_owned(), zone.clone());
         Ok(zone)
     }
 }
@@ -183,7 +182,7 @@ fn compiled_offset(zone: chrono_tz::Tz, at: i64) -> i32 {
     zone.offset_from_utc_datetime(&instant).fix().local_minus_utc()
 }
 
-/// The spans of a zone file: its table, then what its POSIX footer says.
+/// The spans of a zone file: its table, extended by the rule in its POSIX footer.
 fn spans_of(zone: &tz::TimeZone) -> Vec<Span> {
     let zone = zone.as_ref();
     let types = zone.local_time_types();
@@ -214,7 +213,7 @@ fn push(spans: &mut Vec<Span>, start: i64, offset: i32) {
     }
 }
 
-/// Extends a table by looking every [`STRIDE`] and halving where the offset has changed.
+/// Extends a table by sampling the offset every [`STRIDE`], with a bisection where it has changed.
 fn spans_by_probing(from: i64, offset_at: impl Fn(i64) -> i32, mut spans: Vec<Span>) -> Vec<Span> {
     let mut at = from;
     let mut offset = offset_at(at);
@@ -260,7 +259,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_machine_and_the_compiled_in_data_agree_on_a_zone_that_has_not_changed() {
+    fn machine_and_compiled_in_data_agree_on_new_york() {
         let (machine, compiled) = (ZoneInfo::of_machine(), ZoneInfo::compiled_in());
         let (a, b) = (
             machine.zone("America/New_York").unwrap(),
@@ -275,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_zone_names_the_nearest() {
+    fn an_unknown_zone_suggests_the_closest_name() {
         let e = ZoneInfo::of_machine().zone("Europe/Berln").unwrap_err();
         assert_eq!(e.hints(), ["Did you mean `Europe/Berlin`?"]);
         assert!(ZoneInfo::of_machine().zone("../../etc/passwd").is_err());

@@ -1,4 +1,4 @@
-//! The environment and arguments of this process, byte for byte: nothing that is not UTF-8 is taken for something else, or for nothing.
+//! The environment and arguments of this process, as bytes: values that are not UTF-8 are never altered or treated as unset.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -6,41 +6,41 @@ use std::path::{Path, PathBuf};
 use super::is_root;
 use crate::error::{Error, Kind};
 
-/// A variable of the environment, if it is set.
+/// The value of an environment variable, if it is set.
 #[must_use]
 pub fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name)
 }
 
-/// A variable of the environment that must be text, if it is set.
+/// The value of an environment variable as text, if it is set.
 ///
 /// # Errors
-/// `Usage` when it is set and not UTF-8.
+/// `Usage` when the value is not valid UTF-8.
 pub fn environment(name: &str) -> Result<Option<String>, Error> {
     let text = |value: OsString| {
         value.into_string().map_err(|value| {
             Error::new(
                 Kind::Usage,
-                format_args!("the variable `{name}` is not valid UTF-8: {}", value.display()),
+                format_args!("the environment variable `{name}` is not valid UTF-8: {}", value.display()),
             )
-            .hint(format_args!("Set `{name}` to text, or unset it."))
+            .hint(format_args!("Set `{name}` to valid UTF-8, or unset it."))
         })
     };
     variable(name).map(text).transpose()
 }
 
-/// A path as text, for what is stored or compared as text.
+/// A path as text, for storing or comparing it as text.
 ///
 /// # Errors
-/// `Usage` when it is not UTF-8.
+/// `Usage` when the path is not valid UTF-8.
 pub fn path_text(path: &Path) -> Result<String, Error> {
     path.to_str().map(str::to_owned).ok_or_else(|| {
         Error::new(Kind::Usage, format_args!("the path `{}` is not valid UTF-8", path.display()))
-            .hint("Rename the file or folder, so that its name is text.")
+            .hint("Rename the file or folder so that its name is valid UTF-8.")
     })
 }
 
-/// Finds a program as a shell would: a name with a slash as it is, else along `path`.
+/// Finds a program as a shell does: a name with a slash is a path, any other is searched for in `path`.
 #[must_use]
 pub fn find_program(name: &str, path: Option<&OsStr>) -> Option<PathBuf> {
     use std::os::unix::fs::PermissionsExt as _;
@@ -59,13 +59,13 @@ pub fn find_program(name: &str, path: Option<&OsStr>) -> Option<PathBuf> {
         .find(|p| p.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0))
 }
 
-/// The file that holds everything when none is named: `TEMPO_DB`, else in the state folder of the user.
+/// The default path of the database: `TEMPO_DB`, else a file in the user's state folder.
 ///
 /// # Errors
 /// `System` when neither `XDG_STATE_HOME` nor `HOME` is set.
 pub fn default_database() -> Result<PathBuf, Error> {
-    if let Some(named) = variable("TEMPO_DB").filter(|v| !v.is_empty()) {
-        return Ok(PathBuf::from(named));
+    if let Some(file) = variable("TEMPO_DB").filter(|v| !v.is_empty()) {
+        return Ok(PathBuf::from(file));
     }
     if let Some(state) = variable("XDG_STATE_HOME").filter(|v| Path::new(v).is_absolute()) {
         return Ok(Path::new(&state).join("tempo/tempo.db"));
@@ -76,14 +76,14 @@ pub fn default_database() -> Result<PathBuf, Error> {
     let home = variable("HOME").filter(|v| !v.is_empty()).ok_or_else(|| {
         Error::new(
             Kind::System,
-            "no place for the database: neither `HOME` nor `XDG_STATE_HOME` is set",
+            "cannot choose a path for the database: neither `HOME` nor `XDG_STATE_HOME` is set",
         )
-        .hint("Name the file, as in `--db /srv/tempo.db`.")
+        .hint("Specify the file, for example: `--db /srv/tempo.db`.")
     })?;
     Ok(Path::new(&home).join(".local/state/tempo/tempo.db"))
 }
 
-/// The arguments of this process, with its name.
+/// The arguments of this process, starting with its name.
 pub fn arguments_os() -> impl Iterator<Item = OsString> {
     std::env::args_os()
 }

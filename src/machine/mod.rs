@@ -1,4 +1,4 @@
-//! This machine: its boot, disk space and limits; users, processes and the environment. Everything specific to Linux (`/proc`) is in this folder.
+//! This machine: boot, disk space and limits; users, processes and the environment. All code specific to Linux (`/proc`) is in this folder.
 
 mod environment;
 mod process;
@@ -17,21 +17,21 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// This process.
+/// The id of this process.
 #[must_use]
 pub fn pid() -> u32 {
     std::process::id()
 }
 
-/// A text that differs from boot to boot; empty where the machine does not tell.
+/// An id that is different after each boot; empty if unavailable.
 #[must_use]
 pub fn boot_id() -> String {
-    static KNOWN: OnceLock<String> = OnceLock::new();
+    static CACHED: OnceLock<String> = OnceLock::new();
     let read = || std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    KNOWN.get_or_init(|| read().trim().to_owned()).clone()
+    CACHED.get_or_init(|| read().trim().to_owned()).clone()
 }
 
-/// When the machine booted, where it tells.
+/// The time the machine booted, if available.
 #[must_use]
 pub fn booted_at() -> Option<chrono::DateTime<chrono::Utc>> {
     let stat = std::fs::read_to_string("/proc/stat").ok()?;
@@ -39,15 +39,15 @@ pub fn booted_at() -> Option<chrono::DateTime<chrono::Utc>> {
     chrono::DateTime::from_timestamp(seconds, 0)
 }
 
-/// Raises how many files this process may have open to `wanted`, as far as the machine lets it; how many it may have then.
+/// Raises the open-file limit of this process to `target`, or as far as permitted. Returns the files it may have open, at most `target`.
 #[must_use]
-pub fn raise_open_files(wanted: u64) -> u64 {
+pub fn raise_open_files(target: u64) -> u64 {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    let Some(allowed) = current.filter(|allowed| *allowed < wanted) else {
-        return wanted;
+    let Some(allowed) = current.filter(|allowed| *allowed < target) else {
+        return target;
     };
-    let raised = maximum.map_or(wanted, |maximum| maximum.min(wanted));
+    let raised = maximum.map_or(target, |maximum| maximum.min(target));
     let limit = Rlimit {
         current: Some(raised),
         maximum,
@@ -55,7 +55,7 @@ pub fn raise_open_files(wanted: u64) -> u64 {
     setrlimit(Resource::Nofile, limit).map_or(allowed, |()| raised)
 }
 
-/// How many more threads and processes this user may start; none where that is not limited.
+/// The number of further threads and processes this user may start; `None` if unlimited.
 #[must_use]
 pub fn startable() -> Option<u64> {
     use rustix::process::{Resource, getrlimit};
@@ -68,23 +68,23 @@ pub fn startable() -> Option<u64> {
     Some(limit.saturating_sub(threads.sum()))
 }
 
-/// The room on a file system, in bytes.
+/// The space on a file system, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
-    /// What this user may still fill.
+    /// The space available to this user.
     pub free: u64,
-    /// All of it.
+    /// The total size.
     pub total: u64,
 }
 
 impl Room {
-    /// Of the file system that holds `folder`, where it tells.
+    /// The space on the file system that contains `folder`, if available.
     #[must_use]
     pub fn of(folder: &Path) -> Option<Self> {
-        let told = rustix::fs::statvfs(folder).ok()?;
+        let stat = rustix::fs::statvfs(folder).ok()?;
         Some(Self {
-            free: told.f_bavail.saturating_mul(told.f_frsize),
-            total: told.f_blocks.saturating_mul(told.f_frsize),
+            free: stat.f_bavail.saturating_mul(stat.f_frsize),
+            total: stat.f_blocks.saturating_mul(stat.f_frsize),
         })
     }
 }

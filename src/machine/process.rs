@@ -1,4 +1,4 @@
-//! Processes: one that can be recognized after its id has been reused, and all that belong to one attempt of a step.
+//! Processes: how to identify one whose id may be reused, and how to find all that belong to one attempt of a step.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -11,27 +11,27 @@ use super::{boot_id, pid};
 use crate::clock::{Stopwatch, pause};
 use crate::error::{Error, Kind};
 
-/// How long processes that were killed are waited for before they count as survivors.
-const KILL_PATIENCE: Duration = Duration::from_secs(5);
-/// How often they are looked for meanwhile.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
+/// Maximum wait for killed processes to end; those still running then count as survivors.
+const KILL_TIMEOUT: Duration = Duration::from_secs(5);
+/// Interval between checks for survivors.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// A process as it can be known again after its id has been reused: id, start time in clock ticks since boot, boot id.
+/// The identity of a process, unique even if its id is reused: id, start time in clock ticks since boot, boot id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {
     /// The process id; a step's process leads the group of the same id.
     pub pid: u32,
-    /// When it started, in the kernel's ticks since boot.
+    /// The start time, in the kernel's clock ticks since boot.
     pub started: i64,
-    /// The boot it started in.
+    /// The id of the boot in which it started.
     pub boot: String,
 }
 
 impl Process {
-    /// This very process.
+    /// This process.
     ///
     /// # Errors
-    /// `System` where `/proc` does not tell.
+    /// `System` when `/proc` cannot be read.
     pub fn this() -> Result<Self, Error> {
         Self::known_as(pid()).ok_or_else(|| Error::new(Kind::System, "cannot read `/proc/self/stat`"))
     }
@@ -72,7 +72,7 @@ impl Process {
         self.boot == boot_id() && matches!(stat(self.pid), Ok(now) if now.as_ref().is_none_or(|now| now.started == self.started))
     }
 
-    /// The process `pid` as it is now, if there is one.
+    /// Looks up the process `pid`, if it exists.
     #[must_use]
     pub fn known_as(pid: u32) -> Option<Self> {
         Some(Self {
@@ -87,7 +87,7 @@ struct Stat {
     parent: u32,
     group: u32,
     started: i64,
-    /// Whether it is more than a zombie.
+    /// Whether it is running; a zombie is not.
     is_running: bool,
 }
 
@@ -114,7 +114,7 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
     })
 }
 
-/// Becomes readable when the process `pid` has ended.
+/// Returns a file descriptor that becomes readable when the process `pid` exits.
 ///
 /// # Errors
 /// When there is no such process.
@@ -123,13 +123,13 @@ pub fn exit_watch(pid: u32) -> std::io::Result<std::os::fd::OwnedFd> {
     Ok(rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?)
 }
 
-/// All processes that belong to one attempt: its first process, their descendants, the members of its process group, and every process with the
-/// attempt's marks in its environment, whatever session it has made for itself.
+/// All processes that belong to one attempt: its first process, the descendants, the members of its process group, and every process with the
+/// attempt's marks in its environment, in whatever session.
 ///
-/// What has cleared its environment, left its group and lost its parent is not found.
+/// A process that has cleared its environment, left the group and lost its parent is not found.
 #[derive(Debug)]
 pub struct ProcessTree {
-    /// Entries of the environment (`NAME=value`), all of which a process must have.
+    /// Environment entries (`NAME=value`); a process must have all of them.
     marks: Vec<String>,
     /// The process that led its group, where there is one: its id is that of the group.
     group: Option<Process>,
@@ -139,7 +139,7 @@ pub struct ProcessTree {
 }
 
 impl ProcessTree {
-    /// The processes of a child that leads a group of its own and has not been waited for.
+    /// The processes of a child that leads its own process group and has not been waited for.
     #[must_use]
     pub fn of_group(leader: u32, marks: Vec<String>) -> Self {
         let mut tree = Self::of_child(leader, marks);
@@ -147,7 +147,7 @@ impl ProcessTree {
         tree
     }
 
-    /// The processes of a child that stays in the group of this process.
+    /// The processes of a child that stays in the process group of this process.
     #[must_use]
     pub fn of_child(child: u32, marks: Vec<String>) -> Self {
         let first = Process::known_as(child);
@@ -159,7 +159,7 @@ impl ProcessTree {
         }
     }
 
-    /// What an attempt has left behind whose server or script is dead; `leader` led its group.
+    /// The processes left behind by an attempt whose server or script has died; `leader` led its process group.
     #[must_use]
     pub fn left_behind(leader: Option<&Process>, marks: Vec<String>) -> Self {
         let leader = leader.filter(|process| process.may_lead_group());
@@ -199,29 +199,29 @@ impl ProcessTree {
         self.known.len()
     }
 
-    /// Kills all of them and waits until they have ended: the ids of those that have not within five seconds.
+    /// Kills all processes and waits until they have ended. Returns the ids of those still running after five seconds.
     pub fn kill(&mut self) -> Vec<u32> {
         let watch = Stopwatch::start();
         let mut wait = BETWEEN_LOOKS;
         loop {
             self.signal(Signal::KILL);
-            let left = self.alive();
-            if left.is_empty() || watch.elapsed() > KILL_PATIENCE {
-                return left;
+            let survivors = self.alive();
+            if survivors.is_empty() || watch.elapsed() > KILL_TIMEOUT {
+                return survivors;
             }
             pause(wait);
             wait = (wait * 2).min(KILL_PATIENCE / 10);
         }
     }
 
-    /// The ids of those that are running now.
+    /// The ids of the processes that are running now.
     pub fn alive(&mut self) -> Vec<u32> {
-        self.look();
+        self.refresh();
         self.known.iter().map(|process| process.pid).collect()
     }
 
-    /// Finds what belongs to it, and forgets what has ended.
-    fn look(&mut self) {
+    /// Finds new processes that belong to the attempt, and removes those that have ended.
+    fn refresh(&mut self) {
         self.known.retain(Process::is_there);
         let mut found: HashSet<u32> = self.known.iter().map(|process| process.pid).collect();
         let above = ancestors();
@@ -234,8 +234,8 @@ impl ProcessTree {
         let own = others
             .iter()
             .filter(|(pid, stat)| !found.contains(pid) && belongs(*pid, stat));
-        let own: Vec<u32> = own.map(|(pid, _)| *pid).collect();
-        found.extend(own);
+        let matching: Vec<u32> = matching.map(|(pid, _)| *pid).collect();
+        found.extend(matching);
         loop {
             let children = others
                 .iter()
@@ -256,28 +256,28 @@ impl ProcessTree {
     }
 }
 
-/// This process and those that it descends from.
+/// The ids of this process and its ancestors.
 fn ancestors() -> Vec<u32> {
     let mut above = vec![pid()];
     while let Some(parent) = above.last().and_then(|pid| stat(*pid).ok()?).map(|stat| stat.parent)
         && !above.contains(&parent)
     {
-        above.push(parent);
+        ancestors.push(parent);
     }
-    above
+    ancestors
 }
 
 fn pid_of(pid: u32) -> Option<Pid> {
     i32::try_from(pid).ok().and_then(Pid::from_raw)
 }
 
-/// Every process of this machine.
+/// The ids of all processes on this machine.
 fn processes() -> impl Iterator<Item = u32> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|e| e.file_name().to_str()?.parse().ok())
 }
 
-/// The environment a process was started with; empty where this user may not read it.
+/// The environment a process was started with; empty if this user may not read it.
 fn environment_of(pid: u32) -> Vec<u8> {
     std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default()
 }
@@ -291,7 +291,7 @@ fn has_all(pid: u32, marks: &[String]) -> bool {
     marks.iter().all(|mark| has(&environment, mark.as_bytes()))
 }
 
-/// The processes, except this one, that have all of `marks` (`NAME=value`) in their environment, each with the value of `name` in it.
+/// The other processes that have all of `marks` (`NAME=value`) and a variable `name` in their environment, each with the value of `name`.
 #[must_use]
 pub fn processes_with(marks: &[&OsStr], name: &str) -> Vec<(u32, String)> {
     let value = |environment: &[u8]| -> Option<String> {

@@ -1,38 +1,38 @@
 //! Users of this machine, from `/etc/passwd` and `/etc/group`.
 
-/// A user of this machine, as `/etc/passwd` tells.
+/// A user of this machine, from `/etc/passwd`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
-    /// What they are called.
+    /// The login name.
     pub name: String,
-    /// Their id.
+    /// The user id.
     pub uid: u32,
-    /// The id of their group.
+    /// The id of the primary group.
     pub gid: u32,
-    /// Their home, which need not exist.
+    /// The home folder, which may not exist.
     pub home: String,
 }
 
 impl User {
-    /// The user of that name.
+    /// The user named `name`.
     ///
     /// # Errors
-    /// A fragment that says why it cannot be told.
+    /// A fragment that states why the user cannot be found.
     pub fn named(name: &str) -> Result<Self, String> {
         Self::find(|user| user.name == name)?.ok_or_else(|| format!("no user is named `{name}`"))
     }
 
-    /// Whoever runs this process, where that is told.
+    /// The user that runs this process, if listed.
     #[must_use]
     pub fn this() -> Option<Self> {
         let uid = rustix::process::geteuid().as_raw();
         Self::find(|user| user.uid == uid).ok().flatten()
     }
 
-    /// Does something on a thread that has become this user, with all their groups, as cron's commands have (`initgroups(3)`).
+    /// Runs `work` on a thread that runs as this user, with all the user's groups, as cron does (`initgroups(3)`).
     ///
     /// # Errors
-    /// When this process may not become them, and what `work` comes to.
+    /// When this process may not run as the user, or `work` fails.
     pub fn do_as<T: Send>(&self, work: impl FnOnce() -> std::io::Result<T> + Send) -> std::io::Result<T> {
         use rustix::thread::{Gid, Uid, set_thread_gid, set_thread_groups, set_thread_uid};
         // Where there is no list, their own group is all.
@@ -44,20 +44,20 @@ impl User {
             .into_iter()
             .map(Gid::from_raw)
             .collect();
-        let become_them = || {
+        let run_as_user = || {
             set_thread_groups(&groups)?;
             set_thread_gid(Gid::from_raw(self.gid))?;
             set_thread_uid(Uid::from_raw(self.uid))?;
             work()
         };
-        // To the kernel each thread has a user of its own; this one ends as that user.
+        // In the kernel, each thread has its own user; this thread ends as the new one.
         std::thread::scope(|s| {
-            let done = std::thread::Builder::new().spawn_scoped(s, become_them)?.join();
-            done.unwrap_or_else(|_| Err(std::io::Error::other("the thread that starts it has panicked")))
+            let result = std::thread::Builder::new().spawn_scoped(s, run_as_user)?.join();
+            result.unwrap_or_else(|_| Err(std::io::Error::other("the thread that runs as the user panicked")))
         })
     }
 
-    fn find(is_it: impl Fn(&Self) -> bool) -> Result<Option<Self>, String> {
+    fn find(matches: impl Fn(&Self) -> bool) -> Result<Option<Self>, String> {
         let users = std::fs::read_to_string("/etc/passwd").map_err(|e| format!("cannot read `/etc/passwd`: {e}"))?;
         let read = |line: &str| {
             let fields: Vec<&str> = line.split(':').collect();
@@ -68,18 +68,18 @@ impl User {
                 home: (*fields.get(5)?).to_owned(),
             })
         };
-        Ok(users.lines().filter_map(read).find(|user| is_it(user)))
+        Ok(users.lines().filter_map(read).find(|user| matches(user)))
     }
 }
 
-/// The groups that somebody is in: their own, and those that list them.
-fn groups_of(listed: &str, name: &str, own: u32) -> Vec<u32> {
-    let others = listed.lines().filter_map(|line| {
+/// The groups of a user: the primary group, then the groups that list the user.
+fn groups_of(group_file: &str, name: &str, primary: u32) -> Vec<u32> {
+    let others = group_file.lines().filter_map(|line| {
         let fields: Vec<&str> = line.split(':').collect();
-        let is_in = fields.get(3)?.split(',').any(|member| member == name);
-        fields.get(2)?.parse().ok().filter(|gid| is_in && *gid != own)
+        let is_member = fields.get(3)?.split(',').any(|member| member == name);
+        fields.get(2)?.parse().ok().filter(|gid| is_member && *gid != primary)
     });
-    std::iter::once(own).chain(others).collect()
+    std::iter::once(primary).chain(others).collect()
 }
 
 #[cfg(test)]
@@ -87,9 +87,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn somebody_is_in_their_own_group_and_in_those_that_list_them() {
-        let listed = "root:x:0:\nadm:x:4:syslog,me\nme:x:1000:\ndocker:x:999:me\nmeme:x:7:meme\nbroken\nown:x:1000:me\n";
-        assert_eq!(groups_of(listed, "me", 1000), [1000, 4, 999]);
+    fn groups_are_the_primary_one_and_those_that_list_the_user() {
+        let group_file = "root:x:0:\nadm:x:4:syslog,me\nme:x:1000:\ndocker:x:999:me\nmeme:x:7:meme\nbroken\nown:x:1000:me\n";
+        assert_eq!(groups_of(group_file, "me", 1000), [1000, 4, 999]);
         assert_eq!(groups_of("", "me", 1000), [1000]);
     }
 }

@@ -1,4 +1,4 @@
-//! Everything that people and scripts see: the one printer, the JSON contract, tables, times, the words of the log. Never sees the file.
+//! All output for people and scripts: the printer, the JSON contract, tables, times and log lines. Never accesses the database.
 
 pub(crate) mod log;
 pub(crate) mod progress;
@@ -9,7 +9,7 @@ pub(crate) mod views;
 
 pub(crate) use ui::{Format, Style};
 
-/// Counts like a person: `1 run`, `2 runs`, `31,536,000 times`.
+/// A count with its noun: `1 run`, `2 runs`, `31,536,000 times`.
 pub(crate) fn counted(n: u64, one: &str) -> String {
     if n == 1 {
         format!("1 {one}")
@@ -18,7 +18,7 @@ pub(crate) fn counted(n: u64, one: &str) -> String {
     }
 }
 
-/// A number with its thousands set apart: `31,536,000`.
+/// A number with thousands separators, from five digits on: `2000`, `31,536,000`.
 pub(crate) fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut number = String::new();
@@ -34,15 +34,15 @@ pub(crate) fn grouped(n: u64) -> String {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn numbers_are_counted_as_a_person_writes_them() {
-        for (n, told) in [
+    fn counts_have_plurals_and_thousands_separators() {
+        for (n, text) in [
             (0, "0 times"),
             (1, "1 time"),
             (2000, "2000 times"),
             (12_345, "12,345 times"),
             (31_536_000, "31,536,000 times"),
         ] {
-            assert_eq!(super::counted(n, "time"), told);
+            assert_eq!(super::counted(n, "time"), text);
         }
     }
 }

@@ -1,14 +1,14 @@
-//! Long work shows that it goes on: on a terminal a spinner or a bar, off a terminal nothing.
+//! Progress of long operations: a spinner or a bar on a terminal, nothing elsewhere.
 
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Shown while something is waited for; gone when dropped.
+/// A progress indicator; cleared when dropped.
 pub(crate) struct Waiting(ProgressBar);
 
 impl Waiting {
-    /// Waits for something of unknown length.
+    /// Shows a spinner for an operation of unknown length.
     pub(crate) fn for_text(text: &str) -> Self {
         let bar = ProgressBar::new_spinner();
         bar.set_message(text.to_owned());
@@ -16,7 +16,7 @@ impl Waiting {
         Self(bar)
     }
 
-    /// Waits for `total` things.
+    /// Shows a bar for an operation on `total` items.
     pub(crate) fn for_count(text: &str, total: u64) -> Self {
         let bar = ProgressBar::new(total);
         if let Ok(style) = ProgressStyle::with_template("{msg} {bar:30} {pos}/{len} {elapsed}") {
@@ -27,7 +27,7 @@ impl Waiting {
         Self(bar)
     }
 
-    /// How far it has got.
+    /// Sets the number of items done.
     pub(crate) fn at(&self, done: u64) {
         self.0.set_position(done);
     }

@@ -7,13 +7,13 @@ use unicode_width::UnicodeWidthStr;
 use super::ui::{Style, Ui, tame};
 use crate::error::Error;
 
-/// A cell: its text, and what it means.
+/// A cell: its text and its style.
 pub(crate) type Meant = (String, Option<Style>);
 
-/// Writes a table with a header, or says that there is nothing.
-pub(crate) fn table(ui: &Ui, header: &[&str], rows: &[Vec<Meant>], nothing: &str) -> Result<(), Error> {
+/// Writes a table with a header; without rows, prints the message `if_empty` instead.
+pub(crate) fn table(ui: &Ui, header: &[&str], rows: &[Vec<Meant>], if_empty: &str) -> Result<(), Error> {
     if rows.is_empty() {
-        ui.say(nothing);
+        ui.say(if_empty);
         return Ok(());
     }
     let header: Vec<Meant> = header.iter().map(|h| ((*h).to_owned(), Some(Style::Dim))).collect();
@@ -21,13 +21,13 @@ pub(crate) fn table(ui: &Ui, header: &[&str], rows: &[Vec<Meant>], nothing: &str
     ui.raw(fitted(ui, all, terminal_width(), Head::First).as_bytes())
 }
 
-/// Writes names with their values.
+/// Writes names with their values, without those that are empty.
 pub(crate) fn pairs(ui: &Ui, pairs: &[(&str, Meant)]) -> Result<(), Error> {
     let shown = pairs.iter().filter(|(_, (value, _))| !value.is_empty());
-    let named: Vec<Vec<Meant>> = shown
+    let styled: Vec<Vec<Meant>> = shown
         .map(|(name, value)| vec![((*name).to_owned(), Some(Style::Dim)), value.clone()])
         .collect();
-    rows(ui, &named)
+    rows(ui, &styled)
 }
 
 /// Writes rows in columns, without a header.
@@ -35,14 +35,14 @@ pub(crate) fn rows(ui: &Ui, rows: &[Vec<Meant>]) -> Result<(), Error> {
     ui.raw(fitted(ui, rows.iter().map(Vec::as_slice), terminal_width(), Head::None).as_bytes())
 }
 
-/// Whether the first row names the columns.
+/// Whether the first row is a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Head {
     First,
     None,
 }
 
-/// Rows in columns: as wide as they are where there is room or no terminal; else wrapped between words; else, under a header, a block for each row.
+/// Formats rows in columns: unwrapped if they fit or there is no terminal; else wrapped between words; else, with a header, one block per row.
 fn fitted<'a>(ui: &Ui, rows: impl Iterator<Item = &'a [Meant]> + Clone, width: Option<u16>, head: Head) -> String {
     let Some(width) = width else { return columns(ui, rows) };
     let room = |widths: &[usize]| widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1) <= usize::from(width);
@@ -59,7 +59,7 @@ fn fitted<'a>(ui: &Ui, rows: impl Iterator<Item = &'a [Meant]> + Clone, width: O
     }
 }
 
-/// The most that `of` says of the texts of each column.
+/// The maximum of `of` over the texts of each column.
 fn widths<'a>(rows: impl Iterator<Item = &'a [Meant]>, of: impl Fn(&str) -> usize) -> Vec<usize> {
     let mut widths: Vec<usize> = Vec::new();
     for row in rows {
@@ -71,7 +71,7 @@ fn widths<'a>(rows: impl Iterator<Item = &'a [Meant]>, of: impl Fn(&str) -> usiz
     widths
 }
 
-/// Rows in columns that are at least as wide as their longest words, fitted to a terminal.
+/// Formats rows in columns at least as wide as their longest words, fitted to a terminal.
 fn wrapped<'a>(ui: &Ui, rows: impl Iterator<Item = &'a [Meant]>, width: u16, words: &[usize]) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
@@ -91,14 +91,14 @@ fn wrapped<'a>(ui: &Ui, rows: impl Iterator<Item = &'a [Meant]>, width: u16, wor
     }
     let mut text = String::new();
     for line in table.lines() {
-        // It is filled up with blanks, which say nothing.
+        // Lines are padded with spaces to the full width.
         text.push_str(line.trim_end());
         text.push('\n');
     }
     text
 }
 
-/// Each row as a block of names and values, where columns would be too narrow for words.
+/// Formats each row as a block of names and values, for terminals too narrow for columns.
 fn blocks<'a>(ui: &Ui, mut rows: impl Iterator<Item = &'a [Meant]>) -> String {
     let Some(header) = rows.next() else { return String::new() };
     let widest = header.iter().map(|(name, _)| width_of(name)).max().unwrap_or(0);
@@ -110,39 +110,39 @@ fn blocks<'a>(ui: &Ui, mut rows: impl Iterator<Item = &'a [Meant]>) -> String {
             let shown = style
                 .filter(|_| ui.is_colored())
                 .map_or_else(|| shown.clone(), |style| ui.paint(style, &shown));
-            let blanks = " ".repeat(widest - width_of(name) + 2);
-            block.push_str(&format!("{}{blanks}{shown}\n", ui.paint(Style::Dim, name)));
+            let padding = " ".repeat(widest - width_of(name) + 2);
+            block.push_str(&format!("{}{padding}{shown}\n", ui.paint(Style::Dim, name)));
         }
         blocks.push(block);
     }
     blocks.join("\n")
 }
 
-/// Rows as lines, two blanks between columns: a table that is fitted to nothing need not be arranged, which costs as much as all the rest.
+/// Formats rows unwrapped, with two spaces between columns. The table library is not used here: its layout costs as much as everything else.
 fn columns<'a>(ui: &Ui, rows: impl Iterator<Item = &'a [Meant]> + Clone) -> String {
     let widths = widths(rows.clone(), |text| text.split('\n').map(width_of).max().unwrap_or(0));
     let mut all = String::new();
     for row in rows {
         let height = row.iter().map(|(text, _)| 1 + text.matches('\n').count()).max().unwrap_or(1);
         for n in 0..height {
-            let mut blanks = 0;
+            let mut padding = 0;
             for ((text, style), width) in row.iter().zip(&widths) {
-                // Nearly every text is one line: it need not be looked for.
+                // Nearly every row is a single line, so there is nothing to split.
                 let line = if height == 1 {
                     text
                 } else {
                     text.lines().nth(n).unwrap_or_default()
                 };
                 if !line.is_empty() {
-                    all.extend(std::iter::repeat_n(' ', blanks));
-                    blanks = 0;
+                    all.extend(std::iter::repeat_n(' ', padding));
+                    padding = 0;
                     let line = tame(line);
                     match style.filter(|_| ui.is_colored()) {
                         Some(style) => all.push_str(&ui.paint(style, &line)),
                         None => all.push_str(&line),
                     }
                 }
-                blanks += width.saturating_sub(width_of(line)) + 2;
+                padding += width.saturating_sub(width_of(line)) + 2;
             }
             all.push('\n');
         }
@@ -150,23 +150,23 @@ fn columns<'a>(ui: &Ui, rows: impl Iterator<Item = &'a [Meant]> + Clone) -> Stri
     all
 }
 
-/// How many columns of a terminal a text takes.
+/// The width of a text in terminal columns.
 fn width_of(text: &str) -> usize {
     if text.is_ascii() { text.len() } else { text.width() }
 }
 
-/// A cell without meaning.
+/// A cell without a style.
 pub(crate) fn plain(text: impl Into<String>) -> Meant {
     (text.into(), None)
 }
 
-/// The width of the terminal on stdout, if there is one.
+/// The width of the terminal on stdout, if stdout is one.
 fn terminal_width() -> Option<u16> {
     if !std::io::stdout().is_terminal() {
         return None;
     }
-    let named = crate::machine::variable("COLUMNS").and_then(|c| c.to_str()?.parse().ok());
-    named
+    let from_env = crate::machine::variable("COLUMNS").and_then(|c| c.to_str()?.parse().ok());
+    from_env
         .or_else(|| rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|s| s.ws_col))
         .filter(|w| *w >= 20)
 }
@@ -191,15 +191,15 @@ mod tests {
     use crate::output::ui::{ColorWhen, Format, Talk};
 
     #[test]
-    fn columns_stand_under_each_other_whatever_is_in_them() {
+    fn columns_align_with_wide_characters_and_line_breaks() {
         let rows = [
             vec![plain("ID"), plain("NOTE"), plain("RUNS")],
             vec![plain("a"), plain("two\nlines"), plain("1")],
             vec![plain("längste"), plain(""), plain("12")],
             vec![plain("日本"), plain("x"), (String::new(), Some(Style::Dim))],
         ];
-        let plainly = Ui::new(Format::Text, ColorWhen::Never, Talk::Normal);
-        let told = columns(&plainly, rows.iter().map(Vec::as_slice));
+        let ui = Ui::new(Format::Text, ColorWhen::Never, Talk::Normal);
+        let text = columns(&ui, rows.iter().map(Vec::as_slice));
         let want = [
             "ID       NOTE   RUNS",
             "a        two    1",
@@ -208,11 +208,11 @@ mod tests {
             "日本     x",
             "",
         ];
-        assert_eq!(told, want.join("\n"));
+        assert_eq!(text, want.join("\n"));
     }
 
     #[test]
-    fn a_table_fits_the_terminal_and_no_word_is_broken() {
+    fn a_table_fits_the_terminal_without_breaking_words() {
         let row = |id: &str, when: &str, next: &str| vec![plain(id), plain(when), plain(next)];
         let rows = [
             row("ID", "WHEN", "NEXT (UTC)"),
@@ -223,21 +223,21 @@ mod tests {
             ),
             row("health", "every 10 s, up to 2 s later", "paused"),
         ];
-        let plainly = Ui::new(Format::Text, ColorWhen::Never, Talk::Normal);
-        let told = |width| fitted(&plainly, rows.iter().map(Vec::as_slice), width, Head::First);
+        let ui = Ui::new(Format::Text, ColorWhen::Never, Talk::Normal);
+        let render = |width| fitted(&ui, rows.iter().map(Vec::as_slice), width, Head::First);
         let wide = "ID              WHEN                                    NEXT (UTC)
 nightly-backup  every weekday at 02:30 (Europe/Berlin)  Mon 01:30:00 (in 6 h 17 min)
 health          every 10 s, up to 2 s later             paused
 ";
-        assert_eq!(told(None), wide);
-        assert_eq!(told(Some(120)), wide);
+        assert_eq!(render(None), wide);
+        assert_eq!(render(Some(120)), wide);
         let wrapped = "ID              WHEN                    NEXT (UTC)
 nightly-backup  every weekday at 02:30  Mon 01:30:00 (in 6 h
                 (Europe/Berlin)         17 min)
 health          every 10 s, up to 2 s   paused
                 later
 ";
-        assert_eq!(told(Some(64)), wrapped);
+        assert_eq!(render(Some(64)), wrapped);
         let blocks = "ID          nightly-backup
 WHEN        every weekday at 02:30 (Europe/Berlin)
 NEXT (UTC)  Mon 01:30:00 (in 6 h 17 min)
@@ -246,10 +246,10 @@ ID          health
 WHEN        every 10 s, up to 2 s later
 NEXT (UTC)  paused
 ";
-        assert_eq!(told(Some(40)), blocks);
+        assert_eq!(render(Some(40)), blocks);
         let words: Vec<&str> = rows.iter().flatten().flat_map(|(text, _)| text.split_whitespace()).collect();
         for width in 20..120 {
-            let text = told(Some(width));
+            let text = render(Some(width));
             assert!(words.iter().all(|w| text.contains(w)), "{width}:\n{text}");
         }
     }

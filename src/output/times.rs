@@ -1,11 +1,11 @@
-//! Times for people: on the wall clock of a zone, with its name; and how far off they are.
+//! Times for people: local time in a zone, and relative to now.
 
 use chrono::{DateTime, Datelike as _, NaiveTime, TimeDelta, Timelike as _, Utc};
 
 use crate::spec::describe::spoken;
 use crate::spec::zone::Zone;
 
-/// Writes times on the wall clock of one zone.
+/// Formats times in one time zone.
 #[derive(Debug, Clone)]
 pub(crate) struct Times {
     zone: Zone,
@@ -13,14 +13,14 @@ pub(crate) struct Times {
 }
 
 impl Times {
-    /// For a zone, seen from `now`.
+    /// A formatter for `zone`, relative to `now`.
     pub(crate) fn new(zone: Zone, now: DateTime<Utc>) -> Self {
         Self { zone, now }
     }
 
-    /// The zone's name.
+    /// The name of the zone.
     pub(crate) fn zone(&self) -> &str {
-        // What containers call their zone is no name that people use.
+        // The name in containers, which people do not use.
         if self.zone.name() == "Etc/UTC" {
             "UTC"
         } else {
@@ -38,7 +38,7 @@ impl Times {
         format!("{} {}", then.date(), clock(then.time()))
     }
 
-    /// `14:02:07`, with the day where it is not today's: `Tue 14:02:07`, `2026-05-05 14:02:07`.
+    /// `14:02:07`, with the day unless it is today: `Tue 14:02:07`, `2026-05-05 14:02:07`.
     pub(crate) fn short(&self, at: DateTime<Utc>) -> String {
         let (then, today) = (self.civil(at), self.civil(self.now));
         match (then.date() - today.date()).num_days() {
@@ -48,11 +48,11 @@ impl Times {
         }
     }
 
-    /// `in 2 min`, `3 h ago`, to the largest two units.
+    /// `in 2 min`, `3 h ago`, in the two largest units.
     pub(crate) fn relative(&self, at: DateTime<Utc>) -> String {
         let away = at - self.now;
         let ms = away.num_milliseconds().unsigned_abs();
-        // Seconds do not matter an hour away, nor do minutes a day away.
+        // Beyond an hour, seconds are left out; beyond a day, minutes.
         let grain = if ms >= 86_400_000 {
             3_600_000
         } else if ms >= 3_600_000 {
@@ -60,16 +60,16 @@ impl Times {
         } else {
             1000
         };
-        let said = spoken(u128::from(ms / grain * grain));
+        let distance = spoken(u128::from(ms / grain * grain));
         match (ms < 1000, away > TimeDelta::zero()) {
             (true, _) => "now".to_owned(),
-            (false, true) => format!("in {said}"),
-            (false, false) => format!("{said} ago"),
+            (false, true) => format!("in {distance}"),
+            (false, false) => format!("{distance} ago"),
         }
     }
 }
 
-/// `14:02:07`; without chrono's patterns, which a long list would read thousands of times.
+/// `14:02:07`; without chrono's patterns, which are parsed again for every time of a long list.
 fn clock(time: NaiveTime) -> String {
     format!("{:02}:{:02}:{:02}", time.hour(), time.minute(), time.second())
 }
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_is_told_as_a_person_would() {
+    fn times_are_shown_relative_to_today() {
         let now = "2026-05-05T12:00:00Z".parse().unwrap();
         let times = Times::new(Zone::utc(), now);
         for (at, short, relative) in [

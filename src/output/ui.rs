@@ -1,4 +1,4 @@
-//! The only printer: data on stdout, talk on stderr, both readable without colour.
+//! The only printer: data on stdout, messages on stderr, both readable without color.
 
 use std::borrow::Cow;
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
@@ -10,19 +10,19 @@ use serde::Serialize;
 use crate::error::{Error, Kind};
 use crate::machine;
 
-/// How data is written.
+/// The output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub(crate) enum Format {
-    /// For people.
+    /// Text for people.
     #[default]
     Text,
     /// One JSON document.
     Json,
-    /// One JSON document a line.
+    /// One JSON document per line.
     Jsonl,
 }
 
-/// When colours are used.
+/// When to use colors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub(crate) enum ColorWhen {
     /// On a terminal, unless `NO_COLOR` is set.
@@ -34,18 +34,18 @@ pub(crate) enum ColorWhen {
     Never,
 }
 
-/// What a text means; the colour follows from it.
+/// The meaning of a text, which determines its color.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {
-    /// It is as it should be.
+    /// Success.
     Good,
-    /// It wants attention.
+    /// Needs attention.
     Warn,
-    /// It has failed.
+    /// Failure.
     Bad,
-    /// It matters less.
+    /// Less important.
     Dim,
-    /// It matters more.
+    /// More important.
     Strong,
 }
 
@@ -63,14 +63,14 @@ impl Style {
     }
 }
 
-/// How much talk there is.
+/// The verbosity of messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Talk {
     /// Errors only.
     Quiet,
-    /// What people want to know.
+    /// Messages and hints.
     Normal,
-    /// More.
+    /// More detail.
     Verbose,
 }
 
@@ -81,7 +81,7 @@ pub(crate) struct Ui {
     talk: Talk,
     color_out: bool,
     color_err: bool,
-    /// The reader of stdout has gone: nothing more is written.
+    /// Whether the reader has closed stdout; nothing more is written then.
     closed: Arc<AtomicBool>,
 }
 
@@ -96,7 +96,7 @@ fn use_color(when: ColorWhen, terminal: bool) -> bool {
 }
 
 impl Ui {
-    /// A printer as the flags and the terminal ask for.
+    /// Creates a printer from the flags and the terminal.
     pub(crate) fn new(format: Format, color: ColorWhen, talk: Talk) -> Self {
         Self {
             format,
@@ -107,22 +107,22 @@ impl Ui {
         }
     }
 
-    /// How data is written.
+    /// The output format.
     pub(crate) fn format(&self) -> Format {
         self.format
     }
 
-    /// Whether data is for people.
+    /// Whether the format is text.
     pub(crate) fn is_text(&self) -> bool {
         self.format == Format::Text
     }
 
-    /// Whether stdout shows colours.
+    /// Whether stdout shows colors.
     pub(crate) fn is_colored(&self) -> bool {
         self.color_out
     }
 
-    /// A text for stdout in the colour of its meaning.
+    /// Colors a text for stdout by its meaning.
     pub(crate) fn paint(&self, style: Style, text: &str) -> String {
         painted(self.color_out, style, text)
     }
@@ -130,7 +130,7 @@ impl Ui {
     /// Writes a line of data.
     ///
     /// # Errors
-    /// `System` when stdout cannot be written; that its reader has gone is no error.
+    /// `System` when writing to stdout fails; a broken pipe is not an error.
     pub(crate) fn data(&self, line: &str) -> Result<(), Error> {
         if self.is_text() {
             return self.write(&format!("{}\n", tame_painted(line, self.color_out)));
@@ -138,7 +138,7 @@ impl Ui {
         self.write(&format!("{line}\n"))
     }
 
-    /// Writes what a step has written: as it is into a pipe or a file, without what would control a terminal to one.
+    /// Writes the output of a step: unchanged to a pipe or a file, without control characters to a terminal.
     ///
     /// # Errors
     /// As [`Ui::data`].
@@ -150,7 +150,7 @@ impl Ui {
         self.write(&tame(&text))
     }
 
-    /// Writes bytes of data as they are.
+    /// Writes bytes unchanged.
     ///
     /// # Errors
     /// As [`Ui::data`].
@@ -173,31 +173,31 @@ impl Ui {
         self.raw(text.as_bytes())
     }
 
-    /// Writes one thing as JSON.
+    /// Writes a value as JSON.
     ///
     /// # Errors
     /// As [`Ui::data`].
-    pub(crate) fn json(&self, thing: &impl Serialize) -> Result<(), Error> {
+    pub(crate) fn json(&self, value: &impl Serialize) -> Result<(), Error> {
         let text = match self.format {
-            Format::Jsonl => serde_json::to_string(thing),
-            Format::Json | Format::Text => serde_json::to_string_pretty(thing),
+            Format::Jsonl => serde_json::to_string(value),
+            Format::Json | Format::Text => serde_json::to_string_pretty(value),
         };
         let text = text.map_err(|e| Error::new(Kind::System, "cannot write JSON").because(e))?;
         self.data(&escape_controls(text))
     }
 
-    /// Writes a list as JSON: one array, or a line each.
+    /// Writes a list as JSON: one array, or one line per item.
     ///
     /// # Errors
     /// As [`Ui::data`].
     pub(crate) fn json_list<T: Serialize>(&self, list: &[T]) -> Result<(), Error> {
         if self.format == Format::Jsonl {
-            return list.iter().try_for_each(|thing| self.json(thing));
+            return list.iter().try_for_each(|item| self.json(item));
         }
         self.json(&list)
     }
 
-    /// Begins to show the same thing anew, on a terminal in the same place; false where nobody reads it any more.
+    /// Starts a repeated display again, on a terminal by clearing the screen. Returns false if stdout is closed.
     ///
     /// # Errors
     /// As [`Ui::data`].
@@ -208,26 +208,26 @@ impl Ui {
         Ok(!self.closed.load(Ordering::Relaxed))
     }
 
-    /// Says something on stderr.
+    /// Prints a message to stderr, unless quiet.
     pub(crate) fn say(&self, line: &str) {
         if self.talk >= Talk::Normal {
             err(&tame_painted(line, self.color_err));
         }
     }
 
-    /// Says what to try next.
+    /// Prints a hint to stderr, unless quiet or in JSON.
     pub(crate) fn hint(&self, hint: &str) {
         if self.talk >= Talk::Normal && self.is_text() {
             err(&format!("{} {}", painted(self.color_err, Style::Strong, "hint:"), tame(hint)));
         }
     }
 
-    /// Writes a line to stderr that a program reads, however quiet it is to be.
+    /// Prints a line for programs to stderr, even when quiet.
     pub(crate) fn tell(line: &str) {
         err(line);
     }
 
-    /// Tells an error, with where it is and what to try.
+    /// Prints an error with its excerpt and hints to stderr.
     pub(crate) fn error(&self, error: &Error) {
         if !self.is_text() {
             let body = serde_json::json!({
@@ -253,7 +253,7 @@ impl Ui {
 }
 
 fn err(line: &str) {
-    // Where stderr is closed there is nobody to tell.
+    // If stderr is closed, there is no place to report it.
     let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
@@ -268,7 +268,7 @@ fn painted(color: bool, style: Style, text: &str) -> String {
     }
 }
 
-/// Whether a character controls the terminal, or turns the order of what is read: directional marks and line separators of Unicode.
+/// Whether a character controls the terminal or changes the order of the text: Unicode directional marks and line separators.
 fn controls(c: char) -> bool {
     (c.is_control() && c != '\n' && c != '\t')
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -315,7 +315,7 @@ fn escape_controls(json: String) -> String {
     escaped
 }
 
-/// Text from outside without what would control the terminal.
+/// Replaces characters in external text that would control the terminal.
 pub(crate) fn tame(text: &str) -> Cow<'_, str> {
     let plain = text.bytes().all(|b| (b' '..0x7f).contains(&b));
     if plain || !text.contains(controls) {

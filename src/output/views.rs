@@ -1,4 +1,4 @@
-//! The JSON contract (`cli.md`): its own types. Fields are added, never renamed or removed; instants are RFC 3339 UTC.
+//! The types of the JSON contract. Fields are added, never renamed or removed; instants are RFC 3339 UTC.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Serialize, Serializer};
@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 use crate::run::step_text::{Action, StepText};
 use crate::spec::spec_text::SpecText;
 
-/// An instant: milliseconds only where there are any.
+/// An instant, with milliseconds only if they are not zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Instant(pub(crate) DateTime<Utc>);
 
@@ -16,12 +16,12 @@ impl Serialize for Instant {
     }
 }
 
-/// `2026-05-05T23:50:00Z`, milliseconds only where there are any.
+/// `2026-05-05T23:50:00Z`, with milliseconds only if they are not zero.
 pub(crate) fn rfc3339(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }
 
-/// A schedule; a list leaves out what is `None` here.
+/// A schedule; lists leave out the optional parts.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct ScheduleView {
     pub(crate) id: String,
@@ -31,7 +31,7 @@ pub(crate) struct ScheduleView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) spec: Option<SpecText>,
     pub(crate) spec_text: String,
-    /// What daylight saving does to it within a year.
+    /// The effect of daylight saving within a year.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) dst_note: Option<DstNote>,
     pub(crate) time_zone: String,
@@ -60,12 +60,12 @@ pub(crate) struct ScheduleView {
     pub(crate) updated_at: Instant,
 }
 
-/// What daylight saving does to a schedule, if anything.
+/// The effect of daylight saving on a schedule, if any.
 #[derive(Debug, Clone, Serialize)]
 #[serde(transparent)]
 pub(crate) struct DstNote(pub(crate) Option<String>);
 
-/// What a schedule starts.
+/// The action of a schedule.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct ActionView {
     pub(crate) workflow_id: String,
@@ -74,7 +74,7 @@ pub(crate) struct ActionView {
 }
 
 impl ActionView {
-    /// An action with the id that its runs have, whoever named it.
+    /// An action with its workflow id, or `default_id` if it has none.
     pub(crate) fn new(action: Action, default_id: &str) -> Self {
         let workflow_id = action.workflow_id.unwrap_or_else(|| default_id.to_owned());
         Self {
@@ -85,14 +85,14 @@ impl ActionView {
     }
 }
 
-/// A run of a schedule that is open.
+/// An open run of a schedule.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct RunningAction {
     pub(crate) workflow_id: String,
     pub(crate) run_id: String,
 }
 
-/// A backfill that is not done.
+/// An unfinished backfill.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct BackfillView {
     pub(crate) start_time: Instant,
@@ -111,7 +111,7 @@ pub(crate) struct RecentAction {
     pub(crate) status: &'static str,
 }
 
-/// A time that is to come.
+/// An upcoming time.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct NextView {
     pub(crate) scheduled_at: Instant,
@@ -120,7 +120,7 @@ pub(crate) struct NextView {
     pub(crate) note: Option<String>,
 }
 
-/// What became of times that follow one another.
+/// Consecutive times with the same outcome.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct TimeRangeView {
     pub(crate) from: Instant,
@@ -132,7 +132,7 @@ pub(crate) struct TimeRangeView {
     pub(crate) workflow_id: Option<String>,
 }
 
-/// Something that would happen.
+/// A simulated event.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct SimulatedView {
     pub(crate) scheduled_at: Instant,
@@ -141,7 +141,7 @@ pub(crate) struct SimulatedView {
     pub(crate) reason: Option<String>,
 }
 
-/// What a trigger or a backfill led to.
+/// The result of a trigger or backfill.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct RequestView {
     pub(crate) schedule_id: String,
@@ -155,7 +155,7 @@ pub(crate) struct RequestView {
     pub(crate) times: Option<u64>,
 }
 
-/// What becomes of a schedule that a file defines.
+/// The change to a schedule that a file defines.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct ChangeView {
     pub(crate) id: String,
@@ -165,7 +165,7 @@ pub(crate) struct ChangeView {
     pub(crate) warnings: Vec<String>,
 }
 
-/// What becomes of a line of a crontab.
+/// The result of importing a crontab line.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct ImportView {
     #[serde(flatten)]
@@ -174,7 +174,7 @@ pub(crate) struct ImportView {
     pub(crate) next_action_times: Vec<Instant>,
 }
 
-/// A field that is different.
+/// A field that differs.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct FieldChangeView {
     pub(crate) name: String,
@@ -182,14 +182,14 @@ pub(crate) struct FieldChangeView {
     pub(crate) new: serde_json::Value,
 }
 
-/// A schedule that was deleted.
+/// A deleted schedule.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct DeletedView {
     pub(crate) id: String,
     pub(crate) still_running: u64,
 }
 
-/// A run; a list leaves out `steps`.
+/// A run; lists leave out `steps`.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct RunView {
     pub(crate) workflow_id: String,
@@ -201,14 +201,14 @@ pub(crate) struct RunView {
     pub(crate) closed_at: Option<Instant>,
     pub(crate) status: &'static str,
     pub(crate) reason: Option<String>,
-    /// Since when it has waited for a worker, where none has begun with it.
+    /// The time since which the run has waited for a worker, if none has picked it up.
     pub(crate) waiting_for_worker_since: Option<Instant>,
     pub(crate) result: Results,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) steps: Option<Vec<StepView>>,
 }
 
-/// What the steps of a run came to, by name, in the order of the steps.
+/// The results of the steps of a run, by name, in step order.
 #[derive(Debug, Clone)]
 pub(crate) struct Results(pub(crate) Vec<(String, String)>);
 
@@ -243,7 +243,7 @@ pub(crate) struct AttemptView {
     pub(crate) output: Option<String>,
 }
 
-/// The eight fields of a failure.
+/// A failure, with its eight fields.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct OccurrenceView {
     pub(crate) id: i64,
@@ -272,7 +272,7 @@ pub(crate) struct IncidentView {
     pub(crate) occurrences: Option<Vec<OccurrenceView>>,
 }
 
-/// How things stand.
+/// The status of the server, its runs and incidents.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct StatusView {
     pub(crate) up: bool,

@@ -1,6 +1,6 @@
-//! A calendar as bit sets, and the search for its next civil time. Pure integers: no zone, no clock.
+//! Calendars as bit sets, and the search for the next civil time. Integers only: no zone, no clock.
 //!
-//! Civil time here is a count of seconds since 1970-01-01T00:00:00 as a wall clock without transitions would count them.
+//! Civil time here is a count of seconds since 1970-01-01T00:00:00 on a wall clock without transitions.
 
 use super::field::{self, Range};
 use serde::{Deserialize, Serialize};
@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 pub(super) const DAY: i64 = 86_400;
 const FIRST_YEAR: i64 = 2000;
 const LAST_YEAR: i64 = 2100;
-/// The first civil second of the first year, and of the one after the last.
+/// The first civil seconds of [`FIRST_YEAR`] and of the year after [`LAST_YEAR`].
 const BEGIN: i64 = 946_684_800;
 const END: i64 = 4_133_980_800;
 
-/// A calendar in normal form: per field the ranges that match. An empty list never matches, but for `year`, where it means every year.
+/// A calendar in normal form: the matching ranges of each field. An empty list matches nothing, except for `year`, where it matches every year.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Fields {
@@ -26,11 +26,11 @@ pub struct Fields {
     pub day_of_month: Vec<Range>,
     /// 1-12.
     pub month: Vec<Range>,
-    /// 2000-2100; empty: every year.
+    /// 2000-2100; every year if empty.
     pub year: Vec<Range>,
-    /// 0-6, Sunday is 0.
+    /// 0-6; Sunday is 0.
     pub day_of_week: Vec<Range>,
-    /// What people say of it.
+    /// The user's comment.
     pub comment: String,
 }
 
@@ -70,7 +70,7 @@ impl From<&Fields> for Calendar {
 }
 
 impl Calendar {
-    /// Every second.
+    /// Matches every second.
     pub(super) const ALWAYS: Self = Self {
         seconds: (1 << 60) - 1,
         minutes: (1 << 60) - 1,
@@ -130,12 +130,12 @@ impl Calendar {
         self.hours >> hour & 1 == 1 && self.minutes >> minute & 1 == 1 && self.seconds >> second & 1 == 1
     }
 
-    /// Whether it fires in every hour of a day.
+    /// Whether every hour of the day matches.
     pub(super) fn fires_every_hour(&self) -> bool {
         self.hours == Self::ALWAYS.hours
     }
 
-    /// Whether every time of day of `other` is one of this calendar too.
+    /// Whether every time of day of `other` matches this calendar too.
     pub(super) fn has_times_of(&self, other: &Self) -> bool {
         let (hours, minutes, seconds) = (
             other.hours & !self.hours,
@@ -145,7 +145,7 @@ impl Calendar {
         (hours, minutes, seconds) == (0, 0, 0)
     }
 
-    /// For a second of a day that matches: the first later one that may not, found by whole runs of hours, minutes or seconds.
+    /// For a matching second of the day: the first later second that may not match, found by skipping runs of hours, minutes or seconds.
     pub(super) fn time_may_end_at(&self, second_of_day: i64) -> i64 {
         const SIXTY: u64 = (1 << 60) - 1;
         let run = |set: u64, from: i64| i64::from((!(set >> from)).trailing_zeros());
@@ -181,7 +181,7 @@ impl Calendar {
         bit_from(u64::from(self.hours), hour + 1).map(|h| h * 3600 + first_minute * 60 + first_second)
     }
 
-    /// The months of this calendar at or after one: the epoch day of the first of each, and its days that match as a set, the first is bit 1.
+    /// The matching months from the given one on: the epoch day of the first of each month, and its matching days as a bit set (day 1 is bit 1).
     pub(super) fn months_from(&self, year: i64, month: i64) -> impl Iterator<Item = (i64, u32)> + '_ {
         let begin = if year < FIRST_YEAR { (FIRST_YEAR, 1) } else { (year, month) };
         let first = self.month_from(begin.0, begin.1);
@@ -192,7 +192,7 @@ impl Calendar {
         })
     }
 
-    /// The first month of this calendar at or after one.
+    /// The first matching month at or after the given one.
     fn month_from(&self, year: i64, month: i64) -> Option<(i64, i64)> {
         let month_of = |from| bit_from(u64::from(self.months), from);
         if (FIRST_YEAR..=LAST_YEAR).contains(&year)
@@ -206,17 +206,17 @@ impl Calendar {
         Some((year + 1 + i64::from(years.trailing_zeros()), month_of(1)?))
     }
 
-    /// The days that match in the month that begins on epoch day `first`: day-of-month AND day-of-week.
+    /// The matching days of the month that begins on epoch day `first`: day-of-month AND day-of-week.
     fn days_in(&self, first: i64, length: i64) -> u32 {
         let week = u64::from(self.weekdays);
         let rotated = (week | week << 7) >> weekday_of(first) & 0x7f;
         let month = rotated | rotated << 7 | rotated << 14 | rotated << 21 | rotated << 28;
-        #[expect(clippy::cast_possible_truncation, reason = "cut to 32 bits by the length of the month")]
+        #[expect(clippy::cast_possible_truncation, reason = "the length of the month limits it to 32 bits")]
         let days = (month << 1 & ((1 << (length + 1)) - 1)) as u32;
         days & self.days
     }
 
-    /// The days that match in the month of a date, of which `first` is the epoch day of the first; none where month or year do not match.
+    /// The matching days of the month that begins on epoch day `first`; none if the month or year does not match.
     pub(super) fn days_of_month(&self, first: i64) -> u32 {
         let (year, month, _) = date_of(first);
         if self.has_month(year, month) {
@@ -227,7 +227,7 @@ impl Calendar {
     }
 }
 
-/// The weekday of an epoch day, Sunday is 0.
+/// The weekday of an epoch day; Sunday is 0.
 fn weekday_of(day: i64) -> i64 {
     // 1970-01-01 was a Thursday.
     (day + 4).rem_euclid(7)
@@ -242,7 +242,7 @@ pub(super) fn bit_from(set: u64, from: i64) -> Option<i64> {
     (left != 0).then(|| i64::from(left.trailing_zeros()))
 }
 
-/// Days since the epoch of a date of the proleptic Gregorian calendar (Hinnant, "chrono-compatible low-level date algorithms").
+/// Days from the epoch to a date of the proleptic Gregorian calendar (Hinnant, "chrono-compatible low-level date algorithms").
 #[must_use]
 pub fn days_of(year: i64, month: i64, day: i64) -> i64 {
     let y = if month <= 2 { year - 1 } else { year };
@@ -254,21 +254,21 @@ pub fn days_of(year: i64, month: i64, day: i64) -> i64 {
 }
 
 /// The inverse of [`days_of`]: year, month, day (Neri and Schneider, "Euclidean affine functions and their application to calendar
-/// algorithms", 2023). For days of the years -32800 to 2900000.
+/// algorithms", 2023). Valid for the years -32800 to 2900000.
 #[must_use]
 pub fn date_of(days: i64) -> (i64, i64, i64) {
-    // Counted from a 1 March so long ago that no day of any use is negative; a year then ends with its leap day.
+    // Counted from a 1 March so early that no valid day is negative; a year then ends with its leap day.
     const ERAS: u32 = 82;
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "within the range that is promised"
+        reason = "within the documented range"
     )]
     let n = (days + 719_468 + 146_097 * i64::from(ERAS)) as u32;
     let quarters = 4 * n + 3;
     let (century, day_of_century) = (quarters / 146_097, quarters % 146_097 / 4);
     let scaled = 2_939_745 * u64::from(4 * day_of_century + 3);
-    #[expect(clippy::cast_possible_truncation, reason = "the upper and the lower half")]
+    #[expect(clippy::cast_possible_truncation, reason = "the upper and lower halves")]
     let (year_of_century, rest) = ((scaled >> 32) as u32, scaled as u32);
     let day_of_year = rest / 2_939_745 / 4;
     let months = 2141 * day_of_year + 197_913;
@@ -297,7 +297,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_go_there_and_back() {
+    fn dates_round_trip() {
         for day in (-200_000..200_000).step_by(37) {
             let (y, m, d) = date_of(day);
             assert_eq!(days_of(y, m, d), day, "{y}-{m}-{d}");
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn leap_years_are_those_of_the_gregorian_calendar() {
+    fn leap_years_follow_the_gregorian_calendar() {
         for (year, leap) in [(2000, true), (2001, false), (2004, true), (2096, true), (2100, false)] {
             assert_eq!(is_leap(year), leap, "{year}");
             assert_eq!(month_length(year, 2), if leap { 29 } else { 28 }, "{year}");
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_that_never_comes_is_none() {
+    fn a_date_that_does_not_exist_has_no_next_time() {
         let all = |f: field::Field| vec![f.all()];
         let fields = Fields {
             second: vec![Range::single(0)],

@@ -9,24 +9,24 @@ use super::days::{MonthDay, Unlowered, WeekDay};
 use super::field::{self, Field, Range};
 use super::text::{Fault, TextError};
 
-/// A calendar as one text per field; a field left out has its default: second, minute, hour 0, the rest any.
+/// A calendar with one text per field. Omitted fields default to 0 for second, minute and hour, and to any for the rest.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct CalendarText {
-    #[expect(missing_docs, reason = "the name says it")]
+    #[expect(missing_docs, reason = "self-explanatory")]
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "text_or_number")]
     #[cfg_attr(test, schemars(with = "Option<TextOrNumber>"))]
     pub second: Option<String>,
-    #[expect(missing_docs, reason = "the name says it")]
+    #[expect(missing_docs, reason = "self-explanatory")]
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "text_or_number")]
     #[cfg_attr(test, schemars(with = "Option<TextOrNumber>"))]
     pub minute: Option<String>,
-    #[expect(missing_docs, reason = "the name says it")]
+    #[expect(missing_docs, reason = "self-explanatory")]
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "text_or_number")]
     #[cfg_attr(test, schemars(with = "Option<TextOrNumber>"))]
     pub hour: Option<String>,
-    #[expect(missing_docs, reason = "the name says it")]
+    #[expect(missing_docs, reason = "self-explanatory")]
     #[serde(
         skip_serializing_if = "Option::is_none",
         alias = "dayOfMonth",
@@ -34,15 +34,15 @@ pub struct CalendarText {
     )]
     #[cfg_attr(test, schemars(with = "Option<TextOrNumber>"))]
     pub day_of_month: Option<String>,
-    #[expect(missing_docs, reason = "the name says it")]
+    #[expect(missing_docs, reason = "self-explanatory")]
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "text_or_number")]
     #[cfg_attr(test, schemars(with = "Option<TextOrNumber>"))]
     pub month: Option<String>,
-    #[expect(missing_docs, reason = "the name says it")]
+    #[expect(missing_docs, reason = "self-explanatory")]
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "text_or_number")]
     #[cfg_attr(test, schemars(with = "Option<TextOrNumber>"))]
     pub year: Option<String>,
-    #[expect(missing_docs, reason = "the name says it")]
+    #[expect(missing_docs, reason = "self-explanatory")]
     #[serde(
         skip_serializing_if = "Option::is_none",
         alias = "dayOfWeek",
@@ -50,14 +50,14 @@ pub struct CalendarText {
     )]
     #[cfg_attr(test, schemars(with = "Option<TextOrNumber>"))]
     pub day_of_week: Option<String>,
-    #[expect(missing_docs, reason = "the name says it")]
+    #[expect(missing_docs, reason = "self-explanatory")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(untagged, expecting = "a text like \"9\" or \"Mon-Fri\", or a whole number")]
+#[serde(untagged, expecting = "a string like \"9\" or \"Mon-Fri\", or a whole number")]
 enum TextOrNumber {
     Text(String),
     Number(i64),
@@ -70,7 +70,7 @@ fn text_or_number<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<St
     }))
 }
 
-/// The entries of a JSON object in their order, each value as it was written.
+/// The entries of a JSON object in order, with the values as written.
 pub(crate) struct Object<'a>(pub(crate) Vec<(String, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Object<'de> {
@@ -95,7 +95,7 @@ impl<'de> Deserialize<'de> for Object<'de> {
     }
 }
 
-/// What fields that are left out mean.
+/// The meaning of omitted time fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TimeLeftOut {
     Midnight,
@@ -103,13 +103,13 @@ pub(super) enum TimeLeftOut {
 }
 
 impl CalendarText {
-    /// Reads `{"hour":"9","dayOfWeek":"Mon-Fri","comment":"…"}`.
+    /// Parses `{"hour":"9","dayOfWeek":"Mon-Fri","comment":"…"}`.
     ///
     /// # Errors
-    /// When it is not JSON of that form, and then whatever is wrong with its fields as well.
+    /// When it is not JSON of that form, with an error for each invalid field.
     pub fn parse_json(json: &str) -> Result<Self, TextError> {
         super::text::check_length("calendar", json)?;
-        let refuse = |faults| TextError {
+        let invalid = |faults| TextError {
             what: "calendar",
             text: json.to_owned(),
             faults,
@@ -119,10 +119,10 @@ impl CalendarText {
             let at = e.column().saturating_sub(1).min(json.len());
             let message = e.to_string();
             let message = message.split(" at line ").next().unwrap_or_default().to_owned();
-            refuse(vec![Fault { span: at..at, message }])
+            invalid(vec![Fault { span: at..at, message }])
         })?;
         let (mut calendar, mut faults) = (Self::default(), Vec::new());
-        let mut places: Vec<(&str, usize)> = Vec::new();
+        let mut positions: Vec<(&str, usize)> = Vec::new();
         for (key, value) in object.0 {
             let at = value.get().as_ptr().addr() - json.as_ptr().addr();
             let key_at = json[..at]
@@ -130,8 +130,8 @@ impl CalendarText {
                 .map_or(at..at, |k| k + 1..k + 1 + key.len());
             let mut fault = |span, message| faults.push(Fault { span, message });
             let Some((name, field)) = calendar.field(&key) else {
-                let known = "second, minute, hour, dayOfMonth, month, year, dayOfWeek and comment";
-                fault(key_at, format!("unknown field `{key}`; there are {known}"));
+                let known = "second, minute, hour, dayOfMonth, month, year, dayOfWeek or comment";
+                fault(key_at, format!("unknown field `{key}`, expected {known}"));
                 continue;
             };
             if field.is_some() {
@@ -140,30 +140,30 @@ impl CalendarText {
             match serde_json::from_str(value.get()) {
                 Ok(TextOrNumber::Text(text)) => {
                     *field = Some(text);
-                    places.push((name, at + 1));
+                    positions.push((name, at + 1));
                 }
                 Ok(TextOrNumber::Number(n)) => {
                     *field = Some(n.to_string());
-                    places.push((name, at));
+                    positions.push((name, at));
                 }
                 Err(_) => {
-                    let message = format!("{key} `{}` is neither a text nor a whole number", value.get());
+                    let message = format!("{key} `{}` is neither a string nor a whole number", value.get());
                     fault(at..at + value.get().len(), message);
                 }
             }
         }
-        let place = |name: &str| places.iter().rfind(|(n, _)| *n == name).map_or(0, |(_, at)| *at);
-        let read = calendar.read_in(json, place, TimeLeftOut::Midnight);
+        let position = |name: &str| positions.iter().rfind(|(n, _)| *n == name).map_or(0, |(_, at)| *at);
+        let read = calendar.read_in(json, position, TimeLeftOut::Midnight);
         faults.extend(read.err().into_iter().flat_map(|e| e.faults));
         faults.sort_by_key(|f| f.span.start);
         if faults.is_empty() {
             Ok(calendar)
         } else {
-            Err(refuse(faults))
+            Err(invalid(faults))
         }
     }
 
-    /// The field that a key of JSON means, and the name that it goes by.
+    /// The field for a JSON key, and its canonical name.
     fn field(&mut self, key: &str) -> Option<(&'static str, &mut Option<String>)> {
         Some(match key {
             "second" => ("second", &mut self.second),
@@ -178,33 +178,33 @@ impl CalendarText {
         })
     }
 
-    /// The plain calendars that it means; one, or several where `L`, `W` or `#` were lowered.
+    /// The equivalent plain calendars: one, or several if `L`, `W` or `#` were lowered.
     ///
     /// # Errors
-    /// Every field that is wrong.
+    /// An error for each invalid field.
     pub fn normal_form(&self) -> Result<Vec<Fields>, TextError> {
         self.read().map(|c| c.lower())
     }
 
-    /// As it was written, its days not lowered.
+    /// Parses the fields without lowering the days.
     pub(super) fn read(&self) -> Result<Unlowered, TextError> {
         self.read_with(TimeLeftOut::Midnight)
     }
 
-    pub(super) fn read_with(&self, left_out: TimeLeftOut) -> Result<Unlowered, TextError> {
-        let shown = serde_json::to_string(self).unwrap_or_default();
-        let place = |name: &str| {
-            let before = format!("\"{name}\":\"");
-            shown.find(&before).map_or(0, |at| at + before.len())
+    pub(super) fn read_with(&self, omitted: TimeLeftOut) -> Result<Unlowered, TextError> {
+        let json = serde_json::to_string(self).unwrap_or_default();
+        let position = |name: &str| {
+            let prefix = format!("\"{name}\":\"");
+            json.find(&prefix).map_or(0, |at| at + prefix.len())
         };
-        self.read_in(&shown, place, left_out)
+        self.read_in(&json, position, omitted)
     }
 
-    /// Reads the fields as they stand in the JSON `shown`, the text of each at its `place`: there faults point.
-    fn read_in(&self, shown: &str, place: impl Fn(&str) -> usize, left_out: TimeLeftOut) -> Result<Unlowered, TextError> {
+    /// Parses the fields. Errors refer to the JSON `json`, in which `position` gives the start of the text of a field.
+    fn read_in(&self, json: &str, position: impl Fn(&str) -> usize, omitted: TimeLeftOut) -> Result<Unlowered, TextError> {
         let mut faults: Vec<Fault> = Vec::new();
-        let time = |text: &Option<String>, field: Field, faults: &mut Vec<Fault>| match (text, left_out) {
-            (Some(t), _) => field.ranges(t, place(field.name)).unwrap_or_else(|found| {
+        let time = |text: &Option<String>, field: Field, faults: &mut Vec<Fault>| match (text, omitted) {
+            (Some(t), _) => field.ranges(t, position(field.name)).unwrap_or_else(|found| {
                 faults.extend(found);
                 Vec::new()
             }),
@@ -216,37 +216,37 @@ impl CalendarText {
         let hour = time(&self.hour, field::HOUR, &mut faults);
         let any = |text: &Option<String>| text.clone().unwrap_or_else(|| "*".to_owned());
         let month_text = any(&self.month);
-        let month = field::MONTH.ranges(&month_text, place("month")).unwrap_or_else(|found| {
+        let month = field::MONTH.ranges(&month_text, position("month")).unwrap_or_else(|found| {
             faults.extend(found);
             Vec::new()
         });
         let year = match self.year.as_deref() {
             None | Some("*") => Vec::new(),
-            Some(y) => field::YEAR.ranges(y, place("year")).unwrap_or_else(|found| {
+            Some(y) => field::YEAR.ranges(y, position("year")).unwrap_or_else(|found| {
                 faults.extend(found);
                 Vec::new()
             }),
         };
         let (dom, dow) = (any(&self.day_of_month), any(&self.day_of_week));
-        let month_days = MonthDay::list(&dom, place("day_of_month")).unwrap_or_else(|found| {
+        let month_days = MonthDay::list(&dom, position("day_of_month")).unwrap_or_else(|found| {
             faults.extend(found);
             Vec::new()
         });
-        let week_days = WeekDay::list(&dow, place("day_of_week")).unwrap_or_else(|found| {
+        let week_days = WeekDay::list(&dow, position("day_of_week")).unwrap_or_else(|found| {
             faults.extend(found);
             Vec::new()
         });
         let comment = self.comment.clone().unwrap_or_default();
         if comment.chars().count() > 200 {
             faults.push(Fault {
-                span: place("comment")..place("comment") + comment.len(),
+                span: position("comment")..position("comment") + comment.len(),
                 message: "comment is longer than 200 characters".to_owned(),
             });
         }
         if !faults.is_empty() {
             return Err(TextError {
                 what: "calendar",
-                text: shown.to_owned(),
+                text: json.to_owned(),
                 faults,
                 hints: Vec::new(),
             });
@@ -273,8 +273,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_wrong_in_the_json_of_a_calendar_is_told_at_its_place() {
-        for (json, told) in [
+    fn reports_every_json_error_with_its_position() {
+        for (json, expected) in [
             (
                 r#"{"hour":"25","minut":"0","dayOfMonth":"1,32"}"#,
                 vec![
@@ -296,10 +296,10 @@ mod tests {
             (r#"{"hour":"9""#, vec![": EOF while parsing an object"]),
         ] {
             let e = CalendarText::parse_json(json).unwrap_err();
-            assert_eq!(e.faults.len(), told.len(), "{json}: {:?}", e.faults);
-            for (fault, told) in e.faults.iter().zip(told) {
+            assert_eq!(e.faults.len(), expected.len(), "{json}: {:?}", e.faults);
+            for (fault, expected) in e.faults.iter().zip(expected) {
                 let got = format!("{}: {}", &json[fault.span.clone()], fault.message);
-                assert!(got.trim_start_matches(' ').starts_with(told), "{json}: {got}");
+                assert!(got.trim_start_matches(' ').starts_with(expected), "{json}: {got}");
             }
         }
     }

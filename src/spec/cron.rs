@@ -1,4 +1,4 @@
-//! Cron strings, in tempo's dialect (design.md, "cron strings"), lowered to plain calendars or an interval. Pure.
+//! Cron strings in tempo's dialect, lowered to plain calendars or an interval. Pure.
 
 use super::calendar::Fields;
 use super::days::{MonthDay, Unlowered, WeekDay};
@@ -6,19 +6,19 @@ use super::field::{self, Field, Range};
 use super::interval::Interval;
 use super::text::{self, Fault, TextError};
 
-/// The most characters that a comment may have.
+/// Maximum length of a comment, in characters.
 const MAX_COMMENT: usize = 200;
 
-/// What a cron string says.
+/// A parsed cron string.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cron {
-    /// The zone named inside it; empty when none is.
+    /// The time zone named in the string; empty if there is none.
     pub time_zone: String,
-    /// When it fires.
+    /// The calendars or the interval.
     pub when: When,
 }
 
-/// The two things that a cron string can be.
+/// The two forms of a cron string.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum When {
     /// A union of calendars: one, or several where `L`, `W` or `#` were lowered.
@@ -37,12 +37,12 @@ const MACROS: [(&str, &str); 7] = [
     ("@hourly", "0 * * * *"),
 ];
 
-/// Reads a cron string: 5 fields; 6 = year last; 7 = seconds first; `@hourly` …, `@every D[/P]`; `CRON_TZ=` or `TZ=` before, a comment after.
+/// Parses a cron string: 5 fields; 6 = year last; 7 = seconds first; `@hourly` …, `@every D[/P]`; `CRON_TZ=` or `TZ=` before, a comment after.
 ///
 /// # Errors
-/// Every fault in the string, with its place.
-pub fn parse(written: &str) -> Result<Cron, TextError> {
-    let (time_zone, read) = read(written)?;
+/// Every error in the string, with its position.
+pub fn parse(source: &str) -> Result<Cron, TextError> {
+    let (time_zone, read) = read(source)?;
     let when = match read {
         Read::Calendar(c) => When::Calendars(c.lower()),
         Read::Interval(i) => When::Interval(i),
@@ -50,45 +50,45 @@ pub fn parse(written: &str) -> Result<Cron, TextError> {
     Ok(Cron { time_zone, when })
 }
 
-/// A cron string as it was written.
+/// A cron string as written, not lowered.
 pub(super) enum Read {
     Calendar(Box<Unlowered>),
     Interval(Interval),
 }
 
-/// Reads a cron string as [`parse`] does; the zone named in it, and what it says.
-pub(super) fn read(written: &str) -> Result<(String, Read), TextError> {
-    text::check_length("cron", written)?;
-    let (body, comment) = split_comment(written);
+/// Parses a cron string like [`parse`], without lowering. Returns the time zone named in it, and its calendar or interval.
+pub(super) fn read(source: &str) -> Result<(String, Read), TextError> {
+    text::check_length("cron", source)?;
+    let (body, comment) = split_comment(source);
     if comment.chars().count() > MAX_COMMENT {
         return Err(TextError::whole(
             "cron",
-            written,
+            source,
             format!("comment is longer than {MAX_COMMENT} characters"),
         ));
     }
-    let (time_zone, body, at) = split_zone(written, body)?;
+    let (time_zone, body, at) = split_zone(source, body)?;
     let trimmed = body.trim();
     let at = at + (body.len() - body.trim_start().len());
     if trimmed.starts_with("@every") {
-        return Ok((time_zone, Read::Interval(every(written, trimmed, at)?)));
+        return Ok((time_zone, Read::Interval(every(source, trimmed, at)?)));
     }
     let expanded = MACROS.iter().find(|(name, _)| *name == trimmed).map(|(_, fields)| *fields);
-    let calendar = fields(written, expanded.unwrap_or(trimmed), at, comment)?;
+    let calendar = fields(source, expanded.unwrap_or(trimmed), at, comment)?;
     Ok((time_zone, Read::Calendar(Box::new(calendar))))
 }
 
-/// A comment starts at a `#` that begins the text or follows a blank (`FRI#2` is no comment).
-fn split_comment(written: &str) -> (&str, &str) {
-    let start = written
+/// Splits off the comment, which starts at a `#` at the beginning or after a space (`FRI#2` is not a comment).
+fn split_comment(source: &str) -> (&str, &str) {
+    let start = source
         .match_indices('#')
-        .find(|(i, _)| *i == 0 || written[..*i].ends_with(char::is_whitespace))
-        .map_or(written.len(), |(i, _)| i);
-    (&written[..start], written.get(start + 1..).unwrap_or("").trim())
+        .find(|(i, _)| *i == 0 || source[..*i].ends_with(char::is_whitespace))
+        .map_or(source.len(), |(i, _)| i);
+    (&source[..start], source.get(start + 1..).unwrap_or("").trim())
 }
 
-/// Splits `CRON_TZ=Zone rest` into the zone, the rest, and where the rest begins.
-fn split_zone<'a>(written: &'a str, body: &'a str) -> Result<(String, &'a str, usize), TextError> {
+/// Splits `CRON_TZ=Zone rest` into the zone, the rest, and the position of the rest.
+fn split_zone<'a>(source: &'a str, body: &'a str) -> Result<(String, &'a str, usize), TextError> {
     let lead = body.len() - body.trim_start().len();
     let start = &body[lead..];
     let Some(rest) = start.strip_prefix("CRON_TZ=").or_else(|| start.strip_prefix("TZ=")) else {
@@ -98,29 +98,29 @@ fn split_zone<'a>(written: &'a str, body: &'a str) -> Result<(String, &'a str, u
     let Some(end) = rest.find(char::is_whitespace).filter(|e| !rest[*e..].trim().is_empty()) else {
         return Err(TextError::one(
             "cron",
-            written,
+            source,
             zone_at..body.trim_end().len(),
-            "a time zone without fields after it",
+            "no fields after the time zone",
         ));
     };
     Ok((rest[..end].to_owned(), &rest[end..], zone_at + end))
 }
 
-fn every(written: &str, body: &str, at: usize) -> Result<Interval, TextError> {
+fn every(source: &str, body: &str, at: usize) -> Result<Interval, TextError> {
     let interval = body
         .strip_prefix("@every")
         .filter(|r| r.starts_with(char::is_whitespace))
         .map(str::trim);
     let Some(interval) = interval else {
         return Err(
-            TextError::one("cron", written, at..at + body.len(), "`@every` without an interval")
+            TextError::one("cron", source, at..at + body.len(), "`@every` without an interval")
                 .hint("Write `@every 90s` or `@every 1h/15m`."),
         );
     };
     let shift = at + body.len() - interval.len();
     Interval::parse(interval).map_err(|e| TextError {
         what: "cron",
-        text: written.to_owned(),
+        text: source.to_owned(),
         faults: e
             .faults
             .into_iter()
@@ -133,36 +133,36 @@ fn every(written: &str, body: &str, at: usize) -> Result<Interval, TextError> {
     })
 }
 
-const COMMAND_HINT: &str = "The command does not belong here: write it after `--`, or as `--shell LINE`.";
+const COMMAND_HINT: &str = "Pass the command separately: after `--`, or with `--shell LINE`.";
 
-/// Whether a whole line of a crontab was given.
-fn holds_a_command(body: &str) -> bool {
+/// Whether the string looks like a whole crontab line with its command.
+fn contains_command(body: &str) -> bool {
     body.split_whitespace().any(|w| w.starts_with(['/', '.']) || w.len() > 40)
 }
 
-fn fields(written: &str, body: &str, at: usize, comment: &str) -> Result<Unlowered, TextError> {
+fn fields(source: &str, body: &str, at: usize, comment: &str) -> Result<Unlowered, TextError> {
     let words = text::words(body, at);
     let offset = match words.len() {
         5 | 6 => 0,
         7 => 1,
         n => {
             let counted = if n == 1 { "1 field".to_owned() } else { format!("{n} fields") };
-            return Err(TextError::one("cron", written, at..at + body.len(), format!("{counted} instead of 5 to 7"))
+            return Err(TextError::one("cron", source, at..at + body.len(), format!("{counted} instead of 5 to 7"))
                 .hint(if body == "@reboot" {
-                    "A start after each boot is asked for with `--at-boot`."
-                } else if holds_a_command(body) {
+                    "To start after each boot, use `--at-boot`."
+                } else if contains_command(body) {
                     COMMAND_HINT
                 } else {
-                    "Write `minute hour day-of-month month day-of-week`, with a year behind as the 6th field, and seconds before as the 7th, or a macro like `@daily`."
+                    "Write `minute hour day-of-month month day-of-week`, with a year last as the 6th field and seconds first as the 7th, or a macro like `@daily`."
                 }));
         }
     };
     let mut faults = Vec::new();
     let mut plain = |index: Option<usize>, field: Field, default: Vec<Range>| {
-        let Some((place, word)) = index.and_then(|i| words.get(i)) else {
+        let Some((at, word)) = index.and_then(|i| words.get(i)) else {
             return default;
         };
-        field.ranges(word, *place).unwrap_or_else(|found| {
+        field.ranges(word, *at).unwrap_or_else(|found| {
             faults.extend(found);
             Vec::new()
         })
@@ -187,14 +187,14 @@ fn fields(written: &str, body: &str, at: usize, comment: &str) -> Result<Unlower
     });
     if !faults.is_empty() {
         faults.sort_by_key(|f| f.span.start);
-        let hints = if holds_a_command(body) {
+        let hints = if contains_command(body) {
             vec![COMMAND_HINT.to_owned()]
         } else {
             Vec::new()
         };
         return Err(TextError {
             what: "cron",
-            text: written.to_owned(),
+            text: source.to_owned(),
             faults,
             hints,
         });
@@ -220,11 +220,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_fault_of_a_text_is_told_at_once() {
+    fn reports_all_errors_at_once() {
         let e = parse("0 25 * 13 *").unwrap_err();
-        let told: Vec<_> = e.faults.iter().map(|f| (f.span.clone(), f.message.as_str())).collect();
+        let errors: Vec<_> = e.faults.iter().map(|f| (f.span.clone(), f.message.as_str())).collect();
         assert_eq!(
-            told,
+            errors,
             [
                 (2..4, "hour `25` is out of range 0-23"),
                 (7..9, "month `13` is out of range 1-12")
@@ -233,13 +233,13 @@ mod tests {
     }
 
     #[test]
-    fn a_comment_needs_a_blank_before_it() {
+    fn a_comment_needs_a_space_before_it() {
         assert_eq!(split_comment("0 9 * * FRI#2 # pay day"), ("0 9 * * FRI#2 ", "pay day"));
         assert_eq!(split_comment("# only"), ("", "only"));
     }
 
     #[test]
-    fn the_year_may_be_any() {
+    fn a_star_as_the_year_means_every_year() {
         let Ok(Cron {
             when: When::Calendars(c),
             ..

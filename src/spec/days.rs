@@ -1,4 +1,4 @@
-//! The days that plain calendars cannot name: `L` `L-2` `15W` `LW` of a month, `FRI#2` `FRIL` of a week, lowered to unions of plain calendars. Pure.
+//! Days that plain calendars cannot express: `L` `L-2` `15W` `LW` of a month, `FRI#2` `FRIL` of a week, lowered to unions of plain calendars. Pure.
 
 use super::calendar::{self, Fields};
 use super::field::{self, DAY_OF_MONTH, DAY_OF_WEEK, Range};
@@ -34,22 +34,22 @@ pub(super) enum WeekDay {
     Last(u16),
 }
 
-/// A calendar as it was written, before its days are lowered.
+/// A calendar as written, before its days are lowered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Unlowered {
-    /// Everything but the days.
+    /// Everything except the days.
     pub(super) base: Fields,
     pub(super) month_days: Vec<MonthDay>,
     pub(super) week_days: Vec<WeekDay>,
 }
 
 impl Unlowered {
-    /// As plain calendars: one, or a union of several.
+    /// Lowers it to plain calendars: one, or a union of several.
     pub(super) fn lower(&self) -> Vec<Fields> {
         lower(&self.base, &self.month_days, &self.week_days)
     }
 
-    /// The days of month and the weekdays, where all of them are plain.
+    /// The days of month and the weekdays, if all of them are plain.
     pub(super) fn plain(&self) -> Option<(Vec<Range>, Vec<Range>)> {
         plain_days(&self.month_days).zip(plain_weekdays(&self.week_days))
     }
@@ -59,7 +59,7 @@ fn list<T>(text: &str, at: usize, read: impl Fn(&str) -> Result<T, String>) -> R
     let (mut found, mut faults) = (Vec::new(), Vec::new());
     for (span, item) in field::items(text, at) {
         match read(item) {
-            Ok(x) => found.push(x),
+            Ok(item) => found.push(item),
             Err(message) => faults.push(Fault { span, message }),
         }
     }
@@ -94,7 +94,7 @@ impl MonthDay {
         DAY_OF_MONTH.item(item).map(Self::Plain)
     }
 
-    /// The (days, weekdays) pairs that this item means in months of `length` days.
+    /// The (days, weekdays) pairs that this item matches in months of `length` days.
     fn pairs(&self, length: u16) -> Vec<(u32, u8)> {
         match self {
             Self::Plain(ranges) => vec![(day_set(ranges), ANY_WEEKDAY)],
@@ -157,7 +157,7 @@ fn day_set(ranges: &[Range]) -> u32 {
     ranges.iter().flat_map(|r| r.values()).fold(0, |set, d| set | 1 << d)
 }
 
-/// Completes `base`, which lacks its days, with the days that match both fields: one calendar where plain values say it, else a union.
+/// Adds the days that match both fields to `base`: one calendar if all items are plain, else a union.
 fn lower(base: &Fields, month_days: &[MonthDay], week_days: &[WeekDay]) -> Vec<Fields> {
     if let (Some(days), Some(weekdays)) = (plain_days(month_days), plain_weekdays(week_days)) {
         return vec![Fields {
@@ -224,7 +224,7 @@ fn plain_weekdays(items: &[WeekDay]) -> Option<Vec<Range>> {
     Some(ranges)
 }
 
-/// Every item of one field with every item of the other, where both can match; plain items of a field count as one.
+/// The combinations of an item of each field that can match together.
 fn pairs(month_days: &[MonthDay], week_days: &[WeekDay], length: u16) -> Vec<(u32, u8)> {
     let mut pairs: Vec<(u32, u8)> = Vec::new();
     for (days, weekdays) in month_days.iter().flat_map(|m| m.pairs(length)) {
@@ -246,7 +246,7 @@ fn with_days(base: &Fields, (days, weekdays): (u32, u8)) -> Fields {
     }
 }
 
-/// Rising values as ranges of neighbours.
+/// Groups ascending values into ranges of consecutive values.
 fn runs(values: impl Iterator<Item = u16>) -> Vec<Range> {
     let mut ranges: Vec<Range> = Vec::new();
     for v in values {

@@ -1,4 +1,4 @@
-//! A spec in plain English. Where no sentence is certain to be true, the text as written is shown instead. Pure.
+//! A spec in plain English. If no sentence describes it exactly, the text as written is shown instead. Pure.
 
 use super::calendar::Fields;
 use super::cron::{self, Read};
@@ -10,14 +10,14 @@ use super::text;
 
 /// Describes a whole spec: `every 2 min, up to 10 s later`, `every weekday at 09:00 (America/New_York)`.
 #[must_use]
-pub fn spec(written: &SpecText) -> String {
+pub fn spec(source: &SpecText) -> String {
     let mut parts = Vec::new();
-    for interval in &written.interval {
+    for interval in &source.interval {
         parts.push(Interval::parse(interval).map_or_else(|_| interval.clone(), |i| describe_interval(&i)));
     }
-    let mut zone = written.time_zone.clone();
+    let mut zone = source.time_zone.clone();
     let mut wall_clock = false;
-    for string in &written.cron {
+    for string in &source.cron {
         match cron::read(string) {
             Ok((_, Read::Interval(i))) => parts.push(describe_interval(&i)),
             Ok((time_zone, Read::Calendar(c))) => {
@@ -30,46 +30,46 @@ pub fn spec(written: &SpecText) -> String {
             Err(_) => parts.push(format!("cron `{string}`")),
         }
     }
-    for text in &written.calendar {
+    for text in &source.calendar {
         wall_clock = true;
-        let said = text.read().ok().and_then(|c| calendar(&c));
-        parts.push(said.unwrap_or_else(|| format!("calendar `{}`", serde_json::to_string(text).unwrap_or_default())));
+        let sentence = text.read().ok().and_then(|c| calendar(&c));
+        parts.push(sentence.unwrap_or_else(|| format!("calendar `{}`", serde_json::to_string(text).unwrap_or_default())));
     }
-    for expression in &written.quartz {
+    for expression in &source.quartz {
         wall_clock = true;
-        let said = super::quartz::parse(expression).ok().and_then(|f| {
+        let sentence = super::quartz::parse(expression).ok().and_then(|f| {
             let (month, week) = (f.day_of_month.clone(), f.day_of_week.clone());
-            said(&f, &days(&month, &week)?)
+            describe_fields(&f, &days(&month, &week)?)
         });
-        parts.push(said.unwrap_or_else(|| format!("quartz `{expression}`")));
+        parts.push(sentence.unwrap_or_else(|| format!("quartz `{expression}`")));
     }
-    if written.at_boot {
+    if source.at_boot {
         parts.push("at boot".to_owned());
     }
     if parts.is_empty() {
-        parts.push("never by itself".to_owned());
+        parts.push("only when triggered".to_owned());
     }
-    let mut said = parts.join("; and ");
+    let mut description = parts.join("; and ");
     if wall_clock {
-        said += &format!(" ({})", zone.as_deref().filter(|z| !z.is_empty()).unwrap_or("UTC"));
+        description += &format!(" ({})", zone.as_deref().filter(|z| !z.is_empty()).unwrap_or("UTC"));
     }
-    match written.exclude_calendar.len() {
+    match source.exclude_calendar.len() {
         0 => {}
-        1 => said += ", with an exclusion",
-        n => said += &format!(", with {n} exclusions"),
+        1 => description += ", with an exclusion",
+        n => description += &format!(", with {n} exclusions"),
     }
-    if let Some(jitter) = written
+    if let Some(jitter) = source
         .jitter
         .as_deref()
         .and_then(|j| text::duration(j).ok())
         .filter(|j| !j.is_zero())
     {
-        said += &format!(", up to {} later", spoken(jitter.as_millis()));
+        description += &format!(", up to {} later", spoken(jitter.as_millis()));
     }
-    said
+    description
 }
 
-/// A duration as people say it: `2 min`, `1 h 30 min`, `10 s`.
+/// A duration in words: `2 min`, `1 h 30 min`, `10 s`.
 #[must_use]
 pub fn spoken(ms: u128) -> String {
     let mut left = ms;
@@ -85,7 +85,7 @@ pub fn spoken(ms: u128) -> String {
 
 fn describe_interval(i: &Interval) -> String {
     let every = u128::from(i.every_s.unsigned_abs()) * 1000;
-    let mut said = match i.every_s {
+    let mut text = match i.every_s {
         1 => "every second".to_owned(),
         60 => "every minute".to_owned(),
         3600 => "every hour".to_owned(),
@@ -93,43 +93,43 @@ fn describe_interval(i: &Interval) -> String {
         _ => format!("every {}", spoken(every)),
     };
     if i.offset_s > 0 {
-        said += &format!(", {} past", spoken(u128::from(i.offset_s.unsigned_abs()) * 1000));
+        text += &format!(", {} past", spoken(u128::from(i.offset_s.unsigned_abs()) * 1000));
     }
-    said
+    text
 }
 
-/// One calendar as it was written.
+/// Describes one calendar as written.
 fn calendar(c: &Unlowered) -> Option<String> {
     let days = match c.plain() {
         Some((month, week)) => days(&month, &week)?,
         None => special_days(&c.month_days, &c.week_days)?,
     };
-    said(&c.base, &days)
+    describe_fields(&c.base, &days)
 }
 
-/// A time of day on some days, in the months and years of `one`.
-fn said(one: &Fields, days: &str) -> Option<String> {
-    let time = time_of_day(one)?;
+/// Describes the time of day, months and years of `fields`, on the given days.
+fn describe_fields(fields: &Fields, days: &str) -> Option<String> {
+    let time = time_of_day(fields)?;
     let frequent = time.starts_with("every");
-    let mut said = match (days, frequent) {
+    let mut sentence = match (days, frequent) {
         ("every day", true) => time,
         ("every day", false) => format!("every day {time}"),
         (_, true) => format!("{time}, {days}"),
         (_, false) if days.starts_with("on") => format!("{time} {days}"),
         (_, false) => format!("{days} {time}"),
     };
-    if !covers(&one.month, field::MONTH.all()) {
-        let months: Vec<String> = values(&one.month).into_iter().map(month_name).collect();
-        said += &format!(" in {}", list(&months));
+    if !covers(&fields.month, field::MONTH.all()) {
+        let months: Vec<String> = values(&fields.month).into_iter().map(month_name).collect();
+        sentence += &format!(" in {}", list(&months));
     }
-    if !one.year.is_empty() {
-        let years: Vec<String> = values(&one.year).into_iter().map(|y| y.to_string()).collect();
+    if !fields.year.is_empty() {
+        let years: Vec<String> = values(&fields.year).into_iter().map(|y| y.to_string()).collect();
         if years.len() > 4 {
             return None;
         }
-        said += &format!(" in {}", list(&years));
+        sentence += &format!(" in {}", list(&years));
     }
-    Some(said)
+    Some(sentence)
 }
 
 fn time_of_day(f: &Fields) -> Option<String> {
@@ -192,7 +192,7 @@ fn days(month_days: &[Range], week_days: &[Range]) -> Option<String> {
         [1, 2, 3, 4, 5] => "weekday".to_owned(),
         other => list(&other.iter().map(|d| weekday_name(*d)).collect::<Vec<_>>()),
     };
-    // A day cannot be two of them.
+    // A day cannot be two weekdays at once.
     let any_of_them = named.replace(" and ", " or ");
     match (all_days, all_weekdays) {
         (true, true) => Some("every day".to_owned()),
@@ -214,7 +214,7 @@ fn ordinals(ranges: &[Range]) -> Option<String> {
     (!days.is_empty() && days.len() <= 6).then(|| list(&days.into_iter().map(ordinal).collect::<Vec<_>>()))
 }
 
-/// Days that only a month or a week as a whole can tell; together with days of the other field they are not put in words.
+/// Days relative to the month or the week (`L`, `W`, `#`). A combination with days of the other field is not described.
 fn special_days(month_days: &[MonthDay], week_days: &[WeekDay]) -> Option<String> {
     let any_day = matches!(month_days, [MonthDay::Plain(r)] if covers(r, field::DAY_OF_MONTH.all()));
     let any_weekday = matches!(week_days, [WeekDay::Plain(r)] if covers(r, field::DAY_OF_WEEK.all()));
@@ -232,7 +232,7 @@ fn month_day(day: &MonthDay) -> Option<String> {
         MonthDay::BeforeLast(0) => Some("the last day".to_owned()),
         MonthDay::BeforeLast(1) => Some("the day before the last".to_owned()),
         MonthDay::BeforeLast(n) => Some(format!("the day {n} days before the last")),
-        // At the ends of a month the nearest may be in another one, which does not count: that is no sentence.
+        // At either end of a month, the nearest weekday may be in another month, which does not count: no sentence describes that.
         MonthDay::NearestWeekday(1 | 28..) => None,
         MonthDay::NearestWeekday(n) => Some(format!("the weekday nearest the {}", ordinal(*n))),
         MonthDay::LastWeekday => Some("the last weekday".to_owned()),
@@ -276,7 +276,7 @@ fn covers(ranges: &[Range], all: Range) -> bool {
     ranges == [all] || values(ranges) == all.values().collect::<Vec<_>>()
 }
 
-/// The step of values 0, n, 2n … that fill a cycle evenly.
+/// The step n, if the values are 0, n, 2n … and divide the cycle evenly.
 fn step_of(ranges: &[Range], cycle: u16) -> Option<u16> {
     let v = values(ranges);
     let (first, second) = (*v.first()?, *v.get(1)?);
@@ -333,8 +333,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cron_strings_are_put_in_words_that_are_true() {
-        for (cron, said) in [
+    fn describes_cron_strings_exactly() {
+        for (cron, expected) in [
             ("0 9 * * MON-FRI", "every weekday at 09:00 (UTC)"),
             ("30 2 1,15 * *", "at 02:30 on the 1st and 15th (UTC)"),
             ("*/15 * * * *", "every 15 min (UTC)"),
@@ -368,11 +368,11 @@ mod tests {
             ("CRON_TZ=Europe/Berlin 0 8 * * 0", "every Sunday at 08:00 (Europe/Berlin)"),
             ("*/5 9-17 * * 1-5", "every 5 min from 09:00 to 17:59, every weekday (UTC)"),
         ] {
-            let written = SpecText {
+            let source = SpecText {
                 cron: vec![cron.to_owned()],
                 ..SpecText::default()
             };
-            assert_eq!(spec(&written), said, "{cron}");
+            assert_eq!(spec(&source), expected, "{cron}");
         }
     }
 }

@@ -1,8 +1,8 @@
-//! The search for civil times that no exclusion matches: by whole days where exclusions take them. Pure integers.
+//! The search for civil times that no exclusion matches; days that are excluded entirely are skipped. Integers only.
 
 use super::calendar::{Calendar, DAY, bit_from, date_of};
 
-/// The first civil second after `civil` that `calendar` matches and none of `exclusions` does, if there is one before the year 2101.
+/// The first civil second after `civil` that matches `calendar` and none of `exclusions`, if there is one before the year 2101.
 pub(super) fn next_allowed(calendar: &Calendar, exclusions: &[Calendar], civil: i64) -> Option<i64> {
     let at = calendar.next_after(civil)?;
     if exclusions.iter().any(|e| e.matches(at)) {
@@ -12,17 +12,17 @@ pub(super) fn next_allowed(calendar: &Calendar, exclusions: &[Calendar], civil: 
     }
 }
 
-/// Times of day.
+/// A set of times of day.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum TimesOfDay<'a> {
-    /// Those of a calendar.
+    /// The times of a calendar.
     Of(&'a Calendar),
-    /// Every so many seconds of a day, the first after so many.
+    /// An interval in seconds, and the second of the day of the first time.
     Every(i64, i64),
 }
 
 impl TimesOfDay<'_> {
-    /// The first of them at or after a second of the day.
+    /// The first time at or after a second of the day.
     fn from(self, second_of_day: i64) -> Option<i64> {
         match self {
             Self::Of(calendar) => calendar.time_from(second_of_day),
@@ -34,21 +34,21 @@ impl TimesOfDay<'_> {
     }
 }
 
-/// Looks for times of the days of a calendar that are left.
+/// Searches the days of a calendar for times that are not excluded.
 #[derive(Debug)]
 pub(super) struct Search<'a> {
     calendar: &'a Calendar,
     candidates: TimesOfDay<'a>,
-    /// On a day that one of them matches, no time is left.
+    /// Exclusions that remove all times of the days they match.
     whole_days: Vec<&'a Calendar>,
-    /// They take some times of the days they match.
+    /// Exclusions that remove some times of the days they match.
     times: Vec<&'a Calendar>,
-    /// Sets of `times`, and the first time of day that is left where exactly these match the day.
-    known: Vec<(u64, Option<i64>)>,
+    /// By set of `times` (bits): the first time of day that is not excluded if exactly these match the day.
+    cache: Vec<(u64, Option<i64>)>,
 }
 
 impl<'a> Search<'a> {
-    /// For the `candidates` on the days of `calendar`, whose own times they are among.
+    /// A search for `candidates` on the days of `calendar`; they must be times of it.
     pub(super) fn new(calendar: &'a Calendar, candidates: TimesOfDay<'a>, exclusions: &'a [Calendar]) -> Self {
         let (whole_days, times) = exclusions.iter().partition(|e| e.has_times_of(calendar));
         Self {
@@ -56,11 +56,11 @@ impl<'a> Search<'a> {
             candidates,
             whole_days,
             times,
-            known: Vec::new(),
+            cache: Vec::new(),
         }
     }
 
-    /// The first candidate left at or after `civil`; days after the one of `until` are not looked at.
+    /// The first allowed candidate at or after `civil`; days after that of `until` are not searched.
     pub(super) fn from(&mut self, civil: i64, until: i64) -> Option<i64> {
         let (year, month, _) = date_of(civil.div_euclid(DAY));
         let calendar = self.calendar;
@@ -81,7 +81,7 @@ impl<'a> Search<'a> {
                 if midnight + DAY <= civil {
                     continue;
                 }
-                if let Some(at) = self.first_left(&by_time, d, (civil - midnight).max(0)) {
+                if let Some(at) = self.first_allowed(&by_time, d, (civil - midnight).max(0)) {
                     return Some(midnight + at);
                 }
             }
@@ -89,30 +89,30 @@ impl<'a> Search<'a> {
         None
     }
 
-    /// The first time left of a day of the month, from `second_of_day` on.
-    fn first_left(&mut self, by_time: &[u32], day: i64, second_of_day: i64) -> Option<i64> {
+    /// The first allowed time of a day of the month, from `second_of_day` on.
+    fn first_allowed(&mut self, by_time: &[u32], day: i64, second_of_day: i64) -> Option<i64> {
         let matching = || by_time.iter().enumerate().filter(|(_, days)| **days >> day & 1 == 1);
         let exclusions = |all: &[&'a Calendar]| -> Vec<_> { matching().map(|(i, _)| all[i]).collect() };
         if by_time.len() > 64 {
-            return self.time_left(&exclusions(&self.times), second_of_day);
+            return self.allowed_time(&exclusions(&self.times), second_of_day);
         }
         let set = matching().fold(0_u64, |set, (i, _)| set | 1 << i);
-        let known = self.known.iter().find(|(known, _)| *known == set).map(|(_, left)| *left);
-        let left = if let Some(left) = known {
-            left?
+        let cached = self.cache.iter().find(|(key, _)| *key == set).map(|(_, allowed)| *allowed);
+        let allowed = if let Some(allowed) = cached {
+            allowed?
         } else {
-            let left = self.time_left(&exclusions(&self.times), 0);
-            self.known.push((set, left));
-            left?
+            let allowed = self.allowed_time(&exclusions(&self.times), 0);
+            self.cache.push((set, allowed));
+            allowed?
         };
-        if left >= second_of_day {
-            Some(left)
+        if allowed >= second_of_day {
+            Some(allowed)
         } else {
-            self.time_left(&exclusions(&self.times), second_of_day)
+            self.allowed_time(&exclusions(&self.times), second_of_day)
         }
     }
 
-    fn time_left(&self, exclusions: &[&Calendar], second_of_day: i64) -> Option<i64> {
+    fn allowed_time(&self, exclusions: &[&Calendar], second_of_day: i64) -> Option<i64> {
         let mut at = self.candidates.from(second_of_day)?;
         while let Some(exclusion) = exclusions.iter().find(|e| e.matches_time(at)) {
             at = self.candidates.from(exclusion.time_may_end_at(at))?;

@@ -1,4 +1,4 @@
-//! Exclusions: times that a spec leaves out, as dates or calendars.
+//! Exclusions: times that a spec excludes, as dates or calendars.
 
 use std::fmt;
 
@@ -11,14 +11,14 @@ use super::calendar::Fields;
 use super::calendar_text::{CalendarText, TimeLeftOut};
 use super::text::TextError;
 
-/// An exclusion: a date, or a calendar in which time fields left out mean any.
+/// An exclusion: a date, or a calendar in which omitted time fields match any time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum Exclusion {
-    /// `2026-12-25`.
+    /// A date: `2026-12-25`.
     Date(String),
-    /// As fields.
+    /// A calendar: one text per field.
     Calendar(CalendarText),
 }
 
@@ -45,21 +45,21 @@ impl<'de> Deserialize<'de> for Exclusion {
 }
 
 impl Exclusion {
-    /// Reads a date or a calendar in JSON.
+    /// Parses a date, or a calendar in JSON.
     ///
     /// # Errors
-    /// When it is neither.
-    pub fn parse(written: &str) -> Result<Self, TextError> {
-        if written.trim_start().starts_with('{') {
-            return CalendarText::parse_json(written).map(Self::Calendar);
+    /// When the text is neither.
+    pub fn parse(source: &str) -> Result<Self, TextError> {
+        if source.trim_start().starts_with('{') {
+            return CalendarText::parse_json(source).map(Self::Calendar);
         }
-        date(written).map(|_| Self::Date(written.trim().to_owned()))
+        date(source).map(|_| Self::Date(source.trim().to_owned()))
     }
 
-    /// The plain calendars that it means; time fields left out mean any.
+    /// The equivalent plain calendars; omitted time fields match any time.
     ///
     /// # Errors
-    /// Every field that is wrong.
+    /// An error for each invalid field.
     pub fn normal_form(&self) -> Result<Vec<Fields>, TextError> {
         match self {
             Self::Calendar(c) => c.read_with(TimeLeftOut::Any).map(|c| c.lower()),

@@ -1,22 +1,22 @@
-//! One field of a calendar: its range, its names, and the text of it read into ranges. Pure.
+//! One field of a calendar: its range, its names, and parsing its text into ranges. Pure.
 
 use serde::{Deserialize, Serialize};
 
 use super::text::Fault;
 
-/// Values from `start` to `end`, every `step`th; all inclusive, in the field's own numbers.
+/// Every `step`th value from `start` to `end`, both inclusive, in the field's own numbering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Range {
     /// The first value.
     pub start: u16,
-    /// The last value, at most.
+    /// The upper bound of the values.
     pub end: u16,
     /// The distance between values, at least 1.
     pub step: u16,
 }
 
 impl Range {
-    /// Just one value.
+    /// A range of one value.
     #[must_use]
     pub fn single(value: u16) -> Self {
         Self {
@@ -31,10 +31,10 @@ impl Range {
         (self.start..=self.end).step_by(usize::from(self.step))
     }
 
-    /// A range given as numbers, as the structured form of a calendar has it: an absent (0) end means `start`, an absent step 1.
+    /// Creates a range from numbers, as in the structured form of a calendar: an absent (0) end means `start`, an absent step means 1.
     ///
     /// # Errors
-    /// A fragment that names the rule broken.
+    /// A fragment that names the broken rule.
     pub fn checked(start: i64, end: i64, step: i64, field: &Field) -> Result<Self, String> {
         let (min, max) = (i64::from(field.min), i64::from(field.structured_max()));
         let within = |what: &str, v: i64| {
@@ -65,14 +65,14 @@ impl Range {
     }
 }
 
-/// The names that a field's values may go by.
+/// The names accepted for the values of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Names {
     /// Numbers only.
     None,
-    /// January …, at least three letters.
+    /// January …, of which at least three letters are needed.
     Months,
-    /// Sunday …, at least two letters; 0 and 7 are Sunday.
+    /// Sunday …, of which at least two letters are needed; 0 and 7 are Sunday.
     Weekdays,
 }
 
@@ -92,16 +92,16 @@ const MONTHS: [&str; 12] = [
 ];
 const WEEKDAYS: [&str; 7] = ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"];
 
-/// What a field is: its name and the numbers it may hold.
+/// A field: its name and the values it accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Field {
-    /// As people say it: `day of month`.
+    /// The name in messages: `day of month`.
     pub name: &'static str,
-    /// The least value.
+    /// The smallest value.
     pub min: u16,
-    /// The greatest value in text (7 for a weekday, though 6 is the greatest in normal form).
+    /// The largest value in text (7 for a weekday, although 6 is the largest in normal form).
     pub max: u16,
-    /// The names its values go by.
+    /// The names accepted for its values.
     pub names: Names,
 }
 
@@ -140,7 +140,7 @@ pub const MONTH: Field = Field {
     max: 12,
     names: Names::Months,
 };
-/// Days of a week, Sunday 0 or 7.
+/// Days of a week; Sunday is 0 or 7.
 pub const DAY_OF_WEEK: Field = Field {
     name: "day of week",
     min: 0,
@@ -170,13 +170,13 @@ impl Field {
         }
     }
 
-    /// Reads one value: a number (a plus sign and leading zeros are let through) or the beginning of a name.
+    /// Parses one value: a number (a plus sign and leading zeros are accepted) or the start of a name.
     pub(super) fn value(&self, text: &str) -> Result<u16, String> {
-        let out = || {
+        let invalid = || {
             let names = match self.names {
                 Names::None => "",
-                Names::Months => " and not a month's name",
-                Names::Weekdays => " and not a day's name",
+                Names::Months => " or the name of a month",
+                Names::Weekdays => " or the name of a weekday",
             };
             let number = text.strip_prefix('+').unwrap_or(text).chars().all(|c| c.is_ascii_digit()) && !text.is_empty();
             if number {
@@ -194,21 +194,24 @@ impl Field {
                 .parse::<u16>()
                 .ok()
                 .filter(|v| (self.min..=self.max).contains(v))
-                .ok_or_else(out);
+                .ok_or_else(invalid);
         }
-        let (names, least, first): (&[&str], usize, u16) = match self.names {
-            Names::None => return Err(out()),
+        let (names, min_length, first): (&[&str], usize, u16) = match self.names {
+            Names::None => return Err(invalid()),
             Names::Months => (&MONTHS, 3, 1),
             Names::Weekdays => (&WEEKDAYS, 2, 0),
         };
         let lower = text.to_ascii_lowercase();
-        let found = (lower.len() >= least)
+        let found = (lower.len() >= min_length)
             .then(|| names.iter().position(|n| n.starts_with(&lower)))
             .flatten();
-        found.and_then(|i| u16::try_from(i).ok()).map(|i| i + first).ok_or_else(out)
+        found
+            .and_then(|i| u16::try_from(i).ok())
+            .map(|i| i + first)
+            .ok_or_else(invalid)
     }
 
-    /// Reads one item of a list, `a`, `a-b`, `a-b/s`, `a/s` or `*`, into normal form: one range, or two where 7 is a Sunday at the end.
+    /// Parses one item of a list, `a`, `a-b`, `a-b/s`, `a/s` or `*`, into normal form: one range, or two if 7 is a Sunday at the end.
     pub(super) fn item(&self, text: &str) -> Result<Vec<Range>, String> {
         let (range, step_text) = text.split_once('/').map_or((text, None), |(r, s)| (r, Some(s)));
         let step = match step_text {
@@ -234,12 +237,12 @@ impl Field {
                 None => start,
             };
             if end < start {
-                let also = if self.names == Names::Weekdays && end == 0 {
-                    " (write `7` for a Sunday at the end)"
+                let suggestion = if self.names == Names::Weekdays && end == 0 {
+                    " (write `7` for Sunday at the end of a range)"
                 } else {
                     ""
                 };
-                return Err(format!("{} `{text}` ends before it starts{also}", self.name));
+                return Err(format!("{} `{text}` ends before it starts{suggestion}", self.name));
             }
             (start, end)
         };
@@ -249,10 +252,10 @@ impl Field {
         Ok(vec![Range { start, end, step }])
     }
 
-    /// Reads the whole field, a list of items. `at` is where the field begins in the text that faults point into.
+    /// Parses the whole field, a list of items. `at` is the position of the field in the text that errors refer to.
     ///
     /// # Errors
-    /// A fault for each item that is wrong.
+    /// An error for each invalid item.
     pub fn ranges(&self, text: &str, at: usize) -> Result<Vec<Range>, Vec<Fault>> {
         let (mut ranges, mut faults) = (Vec::new(), Vec::new());
         for (span, item) in items(text, at) {
@@ -265,7 +268,7 @@ impl Field {
     }
 }
 
-/// Normal form of a weekday range that may end on Sunday-as-7.
+/// The normal form of a weekday range that may end on Sunday as 7.
 fn weekdays(start: u16, end: u16, step: u16, open_ended: bool) -> Vec<Range> {
     if start == 7 {
         return vec![Range::single(0)];
@@ -281,7 +284,7 @@ fn weekdays(start: u16, end: u16, step: u16, open_ended: bool) -> Vec<Range> {
     }
 }
 
-/// The items of a comma-separated list with their byte spans; outer blanks are cut off.
+/// The items of a comma-separated list with their byte spans; surrounding spaces are trimmed.
 pub(super) fn items(text: &str, at: usize) -> impl Iterator<Item = (std::ops::Range<usize>, &str)> {
     let mut from = at;
     text.split(',').map(move |raw| {
@@ -297,7 +300,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_item_that_is_wrong_is_a_fault_with_its_place() {
+    fn reports_each_invalid_item_with_its_position() {
         let faults = HOUR.ranges("1,25,x", 2).unwrap_err();
         let spans: Vec<_> = faults.iter().map(|f| f.span.clone()).collect();
         assert_eq!(spans, [4..6, 7..8]);

@@ -1,4 +1,4 @@
-//! Instants as people type them. Pure.
+//! Instants as users type them. Pure.
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 
@@ -6,22 +6,22 @@ use super::text;
 use super::zone::Zone;
 use crate::error::{Error, Kind};
 
-/// Reads RFC 3339, `2026-05-05 09:00` or `2026-05-05` on the wall clock of `zone`, `now`, `-30m`, `+2h`.
+/// Parses RFC 3339, `2026-05-05 09:00` or `2026-05-05` as local time in `zone`, `now`, `-30m`, `+2h`.
 ///
 /// # Errors
-/// `Usage` when it is none of them.
-pub fn parse(written: &str, zone: &Zone, now: DateTime<Utc>) -> Result<DateTime<Utc>, Error> {
-    let trimmed = written.trim();
+/// `Usage` when it is none of these.
+pub fn parse(source: &str, zone: &Zone, now: DateTime<Utc>) -> Result<DateTime<Utc>, Error> {
+    let trimmed = source.trim();
     if trimmed.eq_ignore_ascii_case("now") {
         return Ok(now);
     }
-    let refuse = || {
-        Error::new(Kind::Usage, format_args!("`{}` is not a time", written.escape_debug()))
+    let invalid = || {
+        Error::new(Kind::Usage, format_args!("`{}` is not a time", source.escape_debug()))
             .hint("Write `2026-05-05T09:00:00Z`, `2026-05-05 09:00`, `now`, `-30m` or `+2h`.")
     };
     let relative = |sign: i32, rest: &str| -> Result<DateTime<Utc>, Error> {
-        let span = TimeDelta::from_std(text::duration(rest)?).map_err(|_| refuse())?;
-        now.checked_add_signed(span * sign).ok_or_else(refuse)
+        let span = TimeDelta::from_std(text::duration(rest)?).map_err(|_| invalid())?;
+        now.checked_add_signed(span * sign).ok_or_else(invalid)
     };
     if let Some(rest) = trimmed.strip_prefix('-') {
         return relative(-1, rest);
@@ -38,7 +38,7 @@ pub fn parse(written: &str, zone: &Zone, now: DateTime<Utc>) -> Result<DateTime<
         .iter()
         .find_map(|f| NaiveDateTime::parse_from_str(&with_date, f).ok())
         .and_then(|civil| DateTime::from_timestamp(zone.first_instant_of(civil.and_utc().timestamp()), 0))
-        .ok_or_else(refuse)
+        .ok_or_else(invalid)
 }
 
 #[cfg(test)]
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_read_as_people_type_them() {
+    fn parses_absolute_and_relative_times() {
         let now: DateTime<Utc> = "2026-05-05T12:00:00Z".parse().unwrap();
         for (text, want) in [
             ("2026-05-05T09:00:00+02:00", "2026-05-05T07:00:00Z"),

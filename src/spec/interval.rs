@@ -1,35 +1,35 @@
-//! Intervals: epoch-aligned, whole seconds, independent of zone and creation time. Pure.
+//! Intervals: aligned to the epoch, in whole seconds, independent of zone and creation time. Pure.
 
 use serde::{Deserialize, Serialize};
 
 use super::text::{self, TextError};
 
-/// Every `every_s` seconds of Unix time, `offset_s` seconds after the multiples.
+/// Every `every_s` seconds of Unix time, `offset_s` seconds after each multiple.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interval {
-    /// The distance in seconds, at least 1.
+    /// The interval in seconds, at least 1.
     pub every_s: i64,
-    /// 0 to `every_s` - 1.
+    /// The offset in seconds, 0 to `every_s` - 1.
     pub offset_s: i64,
 }
 
 impl Interval {
-    /// An interval from milliseconds.
+    /// Creates an interval from milliseconds.
     ///
     /// # Errors
-    /// A fragment that names the rule broken.
+    /// A fragment that names the broken rule.
     pub fn checked(every_ms: i64, offset_ms: i64) -> Result<Self, String> {
         if every_ms < 1000 {
-            return Err("an interval is at least 1s".to_owned());
+            return Err("an interval must be at least 1s".to_owned());
         }
         if every_ms % 1000 != 0 || offset_ms % 1000 != 0 {
-            return Err("an interval and its offset are whole seconds".to_owned());
+            return Err("an interval and its offset must be whole seconds".to_owned());
         }
         if offset_ms < 0 {
-            return Err("an offset is not negative".to_owned());
+            return Err("an offset must not be negative".to_owned());
         }
         if offset_ms >= every_ms {
-            return Err("an offset is less than its interval".to_owned());
+            return Err("an offset must be less than its interval".to_owned());
         }
         Ok(Self {
             every_s: every_ms / 1000,
@@ -37,17 +37,17 @@ impl Interval {
         })
     }
 
-    /// Reads `EVERY[/OFFSET]`: `2m`, `1h/15m`.
+    /// Parses `EVERY[/OFFSET]`: `2m`, `1h/15m`.
     ///
     /// # Errors
-    /// When either is no duration, or the rules of [`Interval::checked`] are broken.
-    pub fn parse(written: &str) -> Result<Self, TextError> {
-        text::check_length("interval", written)?;
-        let (every, offset) = written.split_once('/').map_or((written, None), |(e, o)| (e, Some(o)));
+    /// When either part is not a duration, or breaks a rule of [`Interval::checked`].
+    pub fn parse(source: &str) -> Result<Self, TextError> {
+        text::check_length("interval", source)?;
+        let (every, offset) = source.split_once('/').map_or((source, None), |(e, o)| (e, Some(o)));
         let part = |part: &str, at: usize| {
             let parsed = text::duration(part).map_err(|e| TextError {
                 what: "interval",
-                text: written.to_owned(),
+                text: source.to_owned(),
                 faults: e
                     .faults
                     .into_iter()
@@ -62,10 +62,10 @@ impl Interval {
         };
         let every_ms = part(every, 0)?;
         let offset_ms = offset.map_or(Ok(0), |o| part(o, every.len() + 1))?;
-        Self::checked(every_ms, offset_ms).map_err(|rule| TextError::whole("interval", written, rule))
+        Self::checked(every_ms, offset_ms).map_err(|rule| TextError::whole("interval", source, rule))
     }
 
-    /// How far apart at least its times are in the seconds of a day, over all days: what its distance and a day have in common.
+    /// The minimum distance between its times of day, over all days, in seconds: the greatest common divisor of the interval and a day.
     pub(super) fn seconds_of_day_apart(&self) -> i64 {
         let (mut a, mut b) = (86_400, self.every_s);
         while b != 0 {
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_interval_is_refused() {
+    fn rejects_invalid_intervals() {
         for bad in ["", "500ms", "0s", "1.5s", "10s/10s", "1m/-1s", "1m/500ms", "5", "1m/2s/3s"] {
             assert!(Interval::parse(bad).is_err(), "{bad}");
         }

@@ -1,11 +1,11 @@
-//! Jitter: a delay that depends on the seed and the nominal time alone, so it is the same after every restart. Pure.
+//! Jitter: a delay that depends only on the seed and the nominal time, so it is the same after every restart. Pure.
 
-/// Seconds from 0001-01-01 to the Unix epoch: the origin of the instants that are hashed.
+/// Seconds from 0001-01-01 to the Unix epoch: the origin of the hashed instants.
 const YEAR_ONE: i64 = 62_135_596_800;
 
-/// The delay in milliseconds of the nominal time `nominal_s` (Unix seconds), less than `cap_ms`, for a schedule called `seed`.
+/// The delay in milliseconds of the nominal time `nominal_s` (Unix seconds), less than `cap_ms`, for the schedule with the id `seed`.
 ///
-/// The rule is Temporal's (conformance/README.md): `FarmHash` Fingerprint32 of the marshalled instant and the seed, scaled to the cap.
+/// This is Temporal's rule: `FarmHash` Fingerprint32 of the marshaled instant and the seed, scaled to the cap.
 #[must_use]
 pub fn delay_ms(seed: &str, nominal_s: i64, cap_ms: i64) -> i64 {
     if cap_ms <= 0 {

@@ -1,6 +1,6 @@
-//! WHEN: which instants a spec names. Pure: no clock, no file, no thread, no environment; zones are handed in.
+//! Schedule specs: when a schedule fires. Pure: no clock, no files, no threads, no environment; zones are passed in.
 //!
-//! [`SpecText`] is what people write and the file keeps. [`Spec::compile`] lowers it to bit-set calendars, intervals and a span table;
+//! [`SpecText`] is the text that people write and the database stores. [`Spec::compile`] lowers it to bit-set calendars, intervals and a span table;
 //! [`Spec::next_after`] finds the next nominal time, [`Spec::due`] adds the jitter.
 
 pub mod calendar;
@@ -31,10 +31,10 @@ use self::spec_text::SpecText;
 use self::zone::{Transitions, Zone, Zones};
 use crate::error::{Error, Kind};
 
-/// The first Unix second of the year 2101: nothing is searched for beyond.
+/// The first Unix second of the year 2101: the end of every search.
 const END_OF_TIME: i64 = 4_133_980_800;
 
-/// A spec made ready to be asked for times.
+/// A compiled spec, which computes times.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spec {
     calendars: Vec<Calendar>,
@@ -48,48 +48,48 @@ pub struct Spec {
     seed: String,
 }
 
-/// The parts of a spec in normal form, for whoever has them already.
+/// The parts of a spec in normal form.
 #[derive(Debug, Clone)]
 pub struct Parts {
-    /// Calendars; their union counts.
+    /// Calendars, combined as a union.
     pub calendars: Vec<calendar::Fields>,
     /// Calendars that remove times.
     pub exclusions: Vec<calendar::Fields>,
     /// Intervals.
     pub intervals: Vec<Interval>,
-    /// The zone of the wall clock.
+    /// The time zone of the calendars and exclusions.
     pub zone: Zone,
-    /// What becomes of skipped and repeated times.
+    /// The handling of skipped and repeated times.
     pub transitions: Transitions,
-    /// Nothing fires before.
+    /// The earliest time that can fire.
     pub start: Option<DateTime<Utc>>,
-    /// Nothing fires after.
+    /// The latest time that can fire.
     pub end: Option<DateTime<Utc>>,
-    /// The most that a due time may be later than its nominal time.
+    /// The maximum delay of a due time after its nominal time.
     pub jitter: Duration,
 }
 
-/// Times that follow one another, counted.
+/// A number of consecutive times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CountedTimes {
-    /// The first of them.
+    /// The first time.
     pub first: DateTime<Utc>,
-    /// The last of them.
+    /// The last time.
     pub last: DateTime<Utc>,
-    /// How many there are, at least one.
+    /// The number of times, at least 1.
     pub count: u64,
 }
 
 impl Spec {
-    /// Reads every text of `written`; `seed` is the schedule's id, for the jitter.
+    /// Compiles a spec; `seed` is the schedule's id, for the jitter.
     ///
     /// # Errors
-    /// `Usage` with what is wrong, where, and what to try.
-    pub fn compile(written: &SpecText, seed: &str, zones: &dyn Zones) -> Result<Self, Error> {
-        Ok(Self::from_parts(&parts(written, zones)?, seed))
+    /// `Usage` with the errors, their positions, and hints.
+    pub fn compile(source: &SpecText, seed: &str, zones: &dyn Zones) -> Result<Self, Error> {
+        Ok(Self::from_parts(&parts(source, zones)?, seed))
     }
 
-    /// A spec from parts in normal form.
+    /// Creates a spec from parts in normal form.
     #[must_use]
     pub fn from_parts(parts: &Parts, seed: &str) -> Self {
         Self {
@@ -105,19 +105,19 @@ impl Spec {
         }
     }
 
-    /// The zone whose wall clock it reads.
+    /// The time zone of the spec.
     #[must_use]
     pub fn zone(&self) -> &Zone {
         &self.zone
     }
 
-    /// What the jitter is seeded with: the schedule's id.
+    /// The seed of the jitter: the schedule's id.
     #[must_use]
     pub fn seed(&self) -> &str {
         &self.seed
     }
 
-    /// The most that a due time may be later than its nominal time.
+    /// The maximum delay of a due time after its nominal time.
     #[must_use]
     pub fn jitter(&self) -> TimeDelta {
         TimeDelta::from_std(self.jitter).unwrap_or(TimeDelta::MAX)
@@ -128,22 +128,22 @@ impl Spec {
     pub fn next_after(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let mut from = after.timestamp();
         if let Some(start) = self.start {
-            // Inclusive, and exact: a start within a second is after that second's own time.
-            let begun = i64::from(start.timestamp_subsec_nanos() > 0);
-            from = from.max(start.timestamp() + begun - 1);
+            // Inclusive and exact: a start with a fraction of a second is after the time at that whole second.
+            let round_up = i64::from(start.timestamp_subsec_nanos() > 0);
+            from = from.max(start.timestamp() + round_up - 1);
         }
         let at = self.search(from, &self.exclusions)?;
         let at = DateTime::from_timestamp(at, 0)?;
         self.end.is_none_or(|end| at <= end).then_some(at)
     }
 
-    /// Whether it names this very instant.
+    /// Whether `instant` is a nominal time of the spec.
     #[must_use]
     pub fn names(&self, instant: DateTime<Utc>) -> bool {
         self.next_after(instant - TimeDelta::nanoseconds(1)) == Some(instant)
     }
 
-    /// When the nominal time `nominal` is due: itself plus a delay below the jitter and below the distance to the following time.
+    /// The due time of `nominal`: `nominal` plus a delay less than the jitter and less than the distance to the following time.
     #[must_use]
     pub fn due(&self, nominal: DateTime<Utc>) -> DateTime<Utc> {
         if self.jitter.is_zero() {
@@ -160,9 +160,9 @@ impl Spec {
         std::iter::successors(self.next_after(after), |at| self.next_after(*at))
     }
 
-    /// The first and the last nominal time after `after` and up to `until`, and how many there are; none when there are none.
+    /// The first and last nominal time after `after` and up to `until`, and their number; `None` if there are none.
     ///
-    /// A single interval is counted by arithmetic, anything else by going through it.
+    /// A single interval is counted by arithmetic, any other spec by enumeration.
     #[must_use]
     pub fn count_between(&self, after: DateTime<Utc>, until: DateTime<Utc>) -> Option<CountedTimes> {
         let until = self.end.map_or(until, |end| until.min(end));
@@ -187,17 +187,17 @@ impl Spec {
         Some(CountedTimes { first, last, count })
     }
 
-    /// The nominal times after `after` that are due after `floor` and up to `until`; none when there are none.
+    /// The nominal times after `after` that are due after `floor` and up to `until`; `None` if there are none.
     #[must_use]
     pub fn count_due(&self, after: DateTime<Utc>, floor: DateTime<Utc>, until: DateTime<Utc>) -> Option<CountedTimes> {
-        // A delay is shorter than the jitter: what is nominal before `floor - jitter` is due before the floor, and so for `until`.
+        // A delay is shorter than the jitter: a nominal time before `floor - jitter` is due before the floor; the same holds for `until`.
         let first = self
             .times_after(after.max(floor - self.jitter()))
             .take_while(|nominal| *nominal <= until)
             .find(|nominal| self.due(*nominal) > floor)
             .filter(|nominal| self.due(*nominal) <= until)?;
-        let sure = self.count_between(first - TimeDelta::nanoseconds(1), until - self.jitter());
-        let mut times = sure.unwrap_or(CountedTimes {
+        let counted = self.count_between(first - TimeDelta::nanoseconds(1), until - self.jitter());
+        let mut times = counted.unwrap_or(CountedTimes {
             first,
             last: first,
             count: 1,
@@ -209,7 +209,7 @@ impl Spec {
         Some(times)
     }
 
-    /// The same spec with nothing excluded.
+    /// The same spec without exclusions.
     #[must_use]
     pub fn without_exclusions(&self) -> Self {
         Self {
@@ -218,7 +218,7 @@ impl Spec {
         }
     }
 
-    /// The times after `after` and up to `until` that exclusions remove, those together that have no other time of the spec between them.
+    /// The times after `after` and up to `until` that exclusions remove, grouped where no other time of the spec lies between them.
     pub fn excluded(&self, after: DateTime<Utc>, until: DateTime<Utc>) -> impl Iterator<Item = CountedTimes> + use<> {
         let all = self.without_exclusions();
         let this = self.clone();
@@ -253,7 +253,7 @@ impl Spec {
 
     fn next_of_interval(&self, interval: Interval, exclusions: &[Calendar], after: i64) -> Option<i64> {
         let mut at = interval.next_after(after);
-        // On whatever day, the wall clock shows times of it that are so many seconds apart; there may be more of them than its own.
+        // On every day, the local times of the interval are multiples of `apart` seconds apart; the candidates may include others.
         let apart = interval.seconds_of_day_apart();
         let mut searches: Vec<(i64, Search<'_>)> = Vec::new();
         while at < END_OF_TIME {
@@ -262,30 +262,30 @@ impl Spec {
             if !exclusions.iter().any(|e| e.matches(civil)) {
                 return Some(at);
             }
-            // Within one span the wall clock runs with UTC; the next one is looked at from its beginning.
+            // Within one span, local time has a constant offset; the next span is searched from its start.
             let first = civil.rem_euclid(apart);
-            let known = searches.iter().position(|(of, _)| *of == first).unwrap_or_else(|| {
+            let index = searches.iter().position(|(of, _)| *of == first).unwrap_or_else(|| {
                 let candidates = TimesOfDay::Every(apart, first);
                 searches.push((first, Search::new(&Calendar::ALWAYS, candidates, exclusions)));
                 searches.len() - 1
             });
-            let free = searches[known].1.from(civil, end.saturating_add(offset));
-            at = interval.next_after(free.map_or(end, |civil| end.min(civil - offset)).min(END_OF_TIME) - 1);
+            let allowed = searches[index].1.from(civil, end.saturating_add(offset));
+            at = interval.next_after(allowed.map_or(end, |civil| end.min(civil - offset)).min(END_OF_TIME) - 1);
         }
         None
     }
 }
 
-/// Lowers what was written to normal form.
+/// Lowers the text of a spec to normal form.
 ///
 /// # Errors
-/// `Usage` with what is wrong, where, and what to try.
-pub fn parts(written: &SpecText, zones: &dyn Zones) -> Result<Parts, Error> {
+/// `Usage` with the errors, their positions, and hints.
+pub fn parts(source: &SpecText, zones: &dyn Zones) -> Result<Parts, Error> {
     let mut calendars = Vec::new();
     let mut intervals = Vec::new();
-    let spec_zone = written.time_zone.as_deref().filter(|z| !matches!(*z, "" | "UTC"));
+    let spec_zone = source.time_zone.as_deref().filter(|z| !matches!(*z, "" | "UTC"));
     let mut cron_zone: Option<String> = None;
-    for string in &written.cron {
+    for string in &source.cron {
         let parsed = cron::parse(string).map_err(|e| other_dialect(e, string))?;
         let zone = if parsed.time_zone.is_empty() {
             spec_zone.unwrap_or_default().to_owned()
@@ -299,7 +299,7 @@ pub fn parts(written: &SpecText, zones: &dyn Zones) -> Result<Parts, Error> {
                 Kind::Usage,
                 format_args!("conflicting time zones `{}` and `{}` in one spec", name(known), name(&zone)),
             )
-            .hint("A schedule has one time zone: name it once, with `--time-zone`, or make two schedules."));
+            .hint("A schedule has one time zone: specify it once, with `--time-zone`, or create two schedules."));
         }
         cron_zone = Some(zone);
         match parsed.when {
@@ -307,26 +307,26 @@ pub fn parts(written: &SpecText, zones: &dyn Zones) -> Result<Parts, Error> {
             cron::When::Interval(i) => intervals.push(i),
         }
     }
-    for calendar in &written.calendar {
+    for calendar in &source.calendar {
         calendars.extend(calendar.normal_form()?);
     }
-    for expression in &written.quartz {
+    for expression in &source.quartz {
         calendars.push(quartz::parse(expression).map_err(|e| {
             if cron::parse(expression).is_ok() {
-                e.hint("As a cron string this is valid: use `--cron`.")
+                e.hint("This is a valid cron string: use `--cron`.")
             } else {
                 e
             }
         })?);
     }
-    for interval in &written.interval {
+    for interval in &source.interval {
         intervals.push(Interval::parse(interval)?);
     }
     let mut exclusions = Vec::new();
-    for exclusion in &written.exclude_calendar {
+    for exclusion in &source.exclude_calendar {
         exclusions.extend(exclusion.normal_form()?);
     }
-    let jitter = written.jitter.as_deref().map_or(Ok(Duration::ZERO), text::duration)?;
+    let jitter = source.jitter.as_deref().map_or(Ok(Duration::ZERO), text::duration)?;
     let name = cron_zone.as_deref().filter(|z| !z.is_empty()).or(spec_zone);
     let zone = name.map_or_else(|| Ok(Zone::utc()), |z| zones.zone(z))?;
     Ok(Parts {
@@ -335,18 +335,18 @@ pub fn parts(written: &SpecText, zones: &dyn Zones) -> Result<Parts, Error> {
         intervals,
         zone,
         transitions: Transitions {
-            gap: written.dst_gap,
-            repeat: written.dst_repeat,
+            gap: source.dst_gap,
+            repeat: source.dst_repeat,
         },
-        start: written.start_time,
-        end: written.end_time,
+        start: source.start_time,
+        end: source.end_time,
         jitter,
     })
 }
 
 fn other_dialect(e: text::TextError, string: &str) -> text::TextError {
     if quartz::parse(string).is_ok() {
-        e.hint("As a Quartz expression this is valid: use `--quartz`.")
+        e.hint("This is a valid Quartz expression: use `--quartz`.")
     } else {
         e
     }

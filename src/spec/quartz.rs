@@ -1,4 +1,4 @@
-//! Quartz expressions, parsed by the `cron` crate and lowered to our calendar; its search is never used (facts.md). Pure.
+//! Quartz expressions, parsed by the `cron` crate and lowered to our calendar; the crate's own search is not used. Pure.
 
 use std::str::FromStr as _;
 
@@ -8,13 +8,13 @@ use super::calendar::Fields;
 use super::field::{self, Field, Range};
 use super::text::{self, Fault, TextError};
 
-/// Reads a Quartz expression: seconds first, Sunday = 1, `?` allowed, an optional year last.
+/// Parses a Quartz expression: seconds first, Sunday = 1, `?` allowed, an optional year last.
 ///
 /// # Errors
-/// When the `cron` crate refuses it, it names no year from 2000 to 2100, or is longer than a text may be.
-pub fn parse(written: &str) -> Result<Fields, TextError> {
-    text::check_length("quartz", written)?;
-    let schedule = cron::Schedule::from_str(written).map_err(|e| refusal(written, &e.to_string()))?;
+/// When the `cron` crate rejects it, it names no year from 2000 to 2100, or it is too long.
+pub fn parse(source: &str) -> Result<Fields, TextError> {
+    text::check_length("quartz", source)?;
+    let schedule = cron::Schedule::from_str(source).map_err(|e| explain(source, &e.to_string()))?;
     let ranges = |unit: &dyn Unit| -> Vec<Range> {
         let mut ranges: Vec<Range> = Vec::new();
         for v in unit.values() {
@@ -25,7 +25,7 @@ pub fn parse(written: &str) -> Result<Fields, TextError> {
         }
         ranges
     };
-    // The crate knows years from 1970 on; those that can fire here are a part of them.
+    // The crate accepts years from 1970 on; only 2000 to 2100 can fire here.
     let (first, last) = (field::YEAR.min, field::YEAR.max);
     let cut = |r: Range| Range {
         start: r.start.max(first),
@@ -39,7 +39,7 @@ pub fn parse(written: &str) -> Result<Fields, TextError> {
         years.collect()
     };
     if year.is_empty() && !schedule.years().is_all() {
-        return Err(TextError::whole("quartz", written, "no year from 2000 to 2100"));
+        return Err(TextError::whole("quartz", source, "no year from 2000 to 2100"));
     }
     let day_of_week = ranges(schedule.days_of_week())
         .into_iter()
@@ -61,9 +61,9 @@ pub fn parse(written: &str) -> Result<Fields, TextError> {
     })
 }
 
-/// What is wrong with an expression that the crate refuses, in our own words: all of it, with places. The crate's word counts where ours find
-/// nothing.
-fn refusal(written: &str, theirs: &str) -> TextError {
+/// Explains why the crate rejects an expression: all errors with positions, found by our own parser. The crate's message is used only if it
+/// finds none.
+fn explain(source: &str, crate_message: &str) -> TextError {
     const DAY_OF_WEEK: Field = Field {
         min: 1,
         ..field::DAY_OF_WEEK
@@ -78,14 +78,14 @@ fn refusal(written: &str, theirs: &str) -> TextError {
         field::YEAR,
     ];
     let hint = "Write `second minute hour day-of-month month day-of-week [year]`; Sunday is 1.";
-    let words: Vec<(usize, &str)> = text::words(written, 0);
+    let words: Vec<(usize, &str)> = text::words(source, 0);
     if !(6..=7).contains(&words.len()) {
         let counted = if words.len() == 1 {
             "1 field".to_owned()
         } else {
             format!("{} fields", words.len())
         };
-        return TextError::whole("quartz", written, format!("{counted} instead of 6 or 7")).hint(hint);
+        return TextError::whole("quartz", source, format!("{counted} instead of 6 or 7")).hint(hint);
     }
     let mut faults = Vec::new();
     let mut hints = vec![hint.to_owned()];
@@ -96,48 +96,55 @@ fn refusal(written: &str, theirs: &str) -> TextError {
         if by_day && upper.split(',').any(special) {
             faults.push(Fault {
                 span: at..at + word.len(),
-                message: format!("{} `{word}`: `L`, `W` and `#` are not read in Quartz expressions", field.name),
+                message: format!(
+                    "{} `{word}`: `L`, `W` and `#` are not supported in Quartz expressions",
+                    field.name
+                ),
             });
             hints = vec![
-                "As a cron string they are: `--cron '0 9 L * *'`, `'0 9 15W * *'`, `'0 9 * * FRI#2'`, with Sunday 0.".to_owned(),
+                "Cron strings support them: `--cron '0 9 L * *'`, `'0 9 15W * *'`, `'0 9 * * FRI#2'`, where Sunday is 0."
+                    .to_owned(),
             ];
         } else if !(by_day && word == "?") {
             faults.extend(field.ranges(word, at).err().into_iter().flatten());
         }
     }
     if faults.is_empty() {
-        // What the crate alone refuses it refuses in a single field as well.
-        const EACH: [&str; 7] = ["0", "0", "0", "*", "*", "?", "*"];
-        let alone = |i: usize, word: &str| {
-            let fields = EACH.iter().enumerate().map(|(j, any)| if i == j { word } else { any });
+        // An error that only the crate finds shows up when each field is parsed on its own.
+        const DEFAULTS: [&str; 7] = ["0", "0", "0", "*", "*", "?", "*"];
+        let parse_alone = |i: usize, word: &str| {
+            let fields = DEFAULTS
+                .iter()
+                .enumerate()
+                .map(|(j, default)| if i == j { word } else { default });
             cron::Schedule::from_str(&fields.collect::<Vec<_>>().join(" "))
         };
-        for (i, (at, word)) in text::words(written, 0).into_iter().enumerate() {
-            if alone(i, word).is_err() {
-                let message = format!("{} `{word}` is not read in Quartz expressions", fields[i].name);
+        for (i, (at, word)) in text::words(source, 0).into_iter().enumerate() {
+            if parse_alone(i, word).is_err() {
+                let message = format!("{} `{word}` is not supported in Quartz expressions", fields[i].name);
                 let span = at..at + word.len();
                 faults.push(Fault { span, message });
             }
         }
     }
     if faults.is_empty() {
-        let last = theirs.lines().last().unwrap_or_default().trim().to_lowercase();
-        let why = if last.chars().any(char::is_alphabetic) {
+        let last = crate_message.lines().last().unwrap_or_default().trim().to_lowercase();
+        let reason = if last.chars().any(char::is_alphabetic) {
             format!(": {last}")
         } else {
             String::new()
         };
-        return TextError::whole("quartz", written, format!("not a Quartz expression{why}")).hint(hint);
+        return TextError::whole("quartz", source, format!("not a Quartz expression{reason}")).hint(hint);
     }
     TextError {
         what: "quartz",
-        text: written.to_owned(),
+        text: source.to_owned(),
         faults,
         hints,
     }
 }
 
-/// A field of the crate's schedule, whichever type it has.
+/// A field of the crate's schedule, of any type.
 trait Unit {
     fn values(&self) -> Vec<u16>;
 }
@@ -153,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sunday_is_one_in_quartz_and_nought_here() {
+    fn sunday_is_one_in_quartz_and_zero_here() {
         let f = parse("0 0 9 ? * MON-FRI").unwrap();
         assert_eq!(
             f.day_of_week,
@@ -167,8 +174,8 @@ mod tests {
     }
 
     #[test]
-    fn years_before_2000_are_left_out_and_the_others_stay() {
-        let years = |written| parse(written).unwrap().year;
+    fn years_before_2000_are_dropped() {
+        let years = |source| parse(source).unwrap().year;
         let range = |start, end| Range { start, end, step: 1 };
         assert_eq!(years("0 0 9 * * ? 1999-2030,2050"), [range(2000, 2030), range(2050, 2050)]);
         assert_eq!(years("0 0 9 * * ? 1971-2100"), [range(2000, 2100)]);
@@ -176,8 +183,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_at_once_and_in_our_words() {
-        for (written, told) in [
+    fn reports_all_errors_with_its_own_messages() {
+        for (source, expected) in [
             (
                 "0 0 25 32 * ?",
                 "hour `25` is out of range 0-23, day of month `32` is out of range 1-31",
@@ -185,20 +192,20 @@ mod tests {
             ("0 9 * * MON", "5 fields instead of 6 or 7"),
             (
                 "0 0 9 L * ?",
-                "day of month `L`: `L`, `W` and `#` are not read in Quartz expressions",
+                "day of month `L`: `L`, `W` and `#` are not supported in Quartz expressions",
             ),
             (
                 "0 0 9 ? * 6#2",
-                "day of week `6#2`: `L`, `W` and `#` are not read in Quartz expressions",
+                "day of week `6#2`: `L`, `W` and `#` are not supported in Quartz expressions",
             ),
             ("0 0 9 ? * 0", "day of week `0` is out of range 1-7"),
             (
                 "0 */60 9 * SEPT ?",
-                "minute `*/60` is not read in Quartz expressions, month `SEPT` is not read in Quartz expressions",
+                "minute `*/60` is not supported in Quartz expressions, month `SEPT` is not supported in Quartz expressions",
             ),
         ] {
-            let faults: Vec<_> = parse(written).unwrap_err().faults.into_iter().map(|f| f.message).collect();
-            assert_eq!(faults.join(", "), told, "{written}");
+            let faults: Vec<_> = parse(source).unwrap_err().faults.into_iter().map(|f| f.message).collect();
+            assert_eq!(faults.join(", "), expected, "{source}");
         }
     }
 }

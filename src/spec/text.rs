@@ -1,37 +1,37 @@
-//! Texts people write, and what is wrong with them: faults with positions, and durations. Pure.
+//! Texts that people write, their errors with positions, and durations. Pure.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::error::{Error, Kind};
 
-/// The most characters that a text of a spec may have.
+/// Maximum length of a text in a spec, in characters.
 pub const MAX_TEXT: usize = 1000;
 
-/// One thing that is wrong: where (byte range in the text) and which rule it breaks.
+/// One error in a text: its position and the broken rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// The bytes of the text that are wrong.
+    /// The byte range of the invalid part.
     pub span: std::ops::Range<usize>,
     /// A lower-case fragment that names the part and the rule.
     pub message: String,
 }
 
-/// A text that was refused, with everything that is wrong with it.
+/// A rejected text with all its errors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TextError {
-    /// What the text was read as: `cron`, `interval`, `calendar` …
+    /// The kind of text: `cron`, `interval`, `calendar` …
     pub what: &'static str,
     /// The text as written.
     pub text: String,
-    /// At least one fault, in the order of the text.
+    /// At least one error, in the order of the text.
     pub faults: Vec<Fault>,
-    /// Sentences that say what to try.
+    /// Sentences that suggest what to try.
     pub hints: Vec<String>,
 }
 
 impl TextError {
-    /// An error with one fault.
+    /// Creates an error about one part of the text.
     pub fn one(what: &'static str, text: &str, span: std::ops::Range<usize>, message: impl Into<String>) -> Self {
         Self {
             what,
@@ -44,7 +44,7 @@ impl TextError {
         }
     }
 
-    /// An error about the text as a whole.
+    /// Creates an error about the whole text.
     pub fn whole(what: &'static str, text: &str, message: impl Into<String>) -> Self {
         Self::one(what, text, 0..text.len(), message)
     }
@@ -78,32 +78,32 @@ impl From<TextError> for Error {
     }
 }
 
-/// The text with carets under what is wrong.
+/// The text with carets under the invalid parts.
 fn excerpt(text: &str, faults: &[Fault]) -> String {
     let mut marks = String::new();
     for (at, _) in text.char_indices().chain(std::iter::once((text.len(), ' '))) {
-        let wrong = faults
+        let is_invalid = faults
             .iter()
             .any(|f| f.span.contains(&at) || (f.span.is_empty() && f.span.start == at));
-        marks.push(if wrong { '^' } else { ' ' });
+        marks.push(if is_invalid { '^' } else { ' ' });
     }
     format!("{text}\n{}", marks.trim_end())
 }
 
-/// Refuses a text that is longer than [`MAX_TEXT`].
+/// Rejects a text longer than [`MAX_TEXT`].
 pub(super) fn check_length(what: &'static str, text: &str) -> Result<(), TextError> {
     let length = text.chars().count();
     if length > MAX_TEXT {
         return Err(TextError::whole(
             what,
             text,
-            format!("{length} characters, more than {MAX_TEXT},"),
+            format!("{length} characters (maximum {MAX_TEXT})"),
         ));
     }
     Ok(())
 }
 
-/// The words of a text with their places.
+/// The words of a text with their positions.
 pub(super) fn words(body: &str, at: usize) -> Vec<(usize, &str)> {
     body.split_whitespace()
         .map(|w| (at + (w.as_ptr() as usize - body.as_ptr() as usize), w))
@@ -112,19 +112,19 @@ pub(super) fn words(body: &str, at: usize) -> Vec<(usize, &str)> {
 
 const UNITS: [(&str, f64); 5] = [("ms", 1.0), ("s", 1e3), ("m", 60e3), ("h", 3600e3), ("d", 86400e3)];
 
-/// Reads a duration: `250ms`, `10s`, `2m`, `1h`, `7d`, `1h30m`, `1.5h`; whole milliseconds.
+/// Parses a duration: `250ms`, `10s`, `2m`, `1h`, `7d`, `1h30m`, `1.5h`; in whole milliseconds.
 ///
 /// # Errors
-/// When it is not one: no unit, an unknown unit, a sign, or a fraction of a millisecond.
+/// When the text is not a duration: no unit, an unknown unit, a sign, or a fraction of a millisecond.
 pub fn duration(text: &str) -> Result<Duration, TextError> {
-    let refuse = |span: std::ops::Range<usize>, message: String| {
+    let invalid = |span: std::ops::Range<usize>, message: String| {
         TextError::one("duration", text, span, message)
             .hint("Write a duration like `250ms`, `10s`, `2m`, `1h30m` or `7d`; the units are ms, s, m, h and d.")
     };
     check_length("duration", text)?;
     let trimmed = text.trim();
     if trimmed.is_empty() {
-        return Err(refuse(0..text.len(), "nothing".to_owned()));
+        return Err(invalid(0..text.len(), "no value".to_owned()));
     }
     if trimmed == "0" {
         return Ok(Duration::ZERO);
@@ -136,30 +136,27 @@ pub fn duration(text: &str) -> Result<Duration, TextError> {
         let digits = rest.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(rest.len());
         let number: f64 = rest[..digits].parse().map_err(|_| {
             let end = at + rest.chars().next().map_or(1, char::len_utf8).max(digits);
-            refuse(at..end, format!("`{}` is not a number", &text[at..end.min(text.len())]))
+            invalid(at..end, format!("`{}` is not a number", &text[at..end.min(text.len())]))
         })?;
         rest = &rest[digits..];
         let letters = rest.find(|c: char| !c.is_alphabetic()).unwrap_or(rest.len());
         let unit = &rest[..letters];
         let Some((_, factor)) = UNITS.iter().find(|(name, _)| *name == unit) else {
-            let rule = if unit.is_empty() {
-                "has no unit".to_owned()
+            let message = if unit.is_empty() {
+                format!("missing unit after `{}`", &text[at..at + digits])
             } else {
-                format!("has the unknown unit `{unit}`")
+                format!("unknown unit `{unit}`")
             };
-            return Err(refuse(
-                at..at + digits + letters,
-                format!("`{}` {rule}", &text[at..at + digits + letters]),
-            ));
+            return Err(invalid(at..at + digits + letters, message));
         };
         total_ms += number * factor;
         rest = &rest[letters..];
     }
     if (total_ms - total_ms.round()).abs() > 1e-6 {
-        return Err(refuse(0..text.len(), "a fraction of a millisecond".to_owned()));
+        return Err(invalid(0..text.len(), "a fraction of a millisecond".to_owned()));
     }
     if total_ms > 1e15 {
-        return Err(refuse(0..text.len(), "more than 30,000 years".to_owned()));
+        return Err(invalid(0..text.len(), "more than 30,000 years".to_owned()));
     }
     #[expect(
         clippy::cast_possible_truncation,
@@ -169,7 +166,7 @@ pub fn duration(text: &str) -> Result<Duration, TextError> {
     Ok(Duration::from_millis(total_ms.round() as u64))
 }
 
-/// Writes a duration as [`duration`] reads it: `1h30m`, `250ms`; `0s` for none.
+/// Formats a duration so that [`duration`] parses it: `1h30m`, `250ms`; `0s` for zero.
 #[must_use]
 pub fn duration_text(d: Duration) -> String {
     let mut ms = d.as_millis();
@@ -192,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_are_read_and_written_alike() {
+    fn durations_round_trip() {
         for (text, ms, back) in [
             ("250ms", 250, "250ms"),
             ("2m", 120_000, "2m"),
@@ -212,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_caret_stands_under_the_fault() {
+    fn carets_mark_the_error() {
         let e: Error = TextError::one("cron", "0 25 * * *", 2..4, "hour `25` is out of range 0-23").into();
         assert_eq!(e.to_string(), "hour `25` is out of range 0-23 in cron `0 25 * * *`");
         assert_eq!(e.excerpt_lines(), Some("0 25 * * *\n  ^^"));

@@ -1,4 +1,4 @@
-//! A time zone as a table of spans of constant offset, and the walk of a calendar through it. Pure: whoever reads zone files hands the table in.
+//! A time zone as a table of spans of constant offset, and the search for the next time of a calendar in it. Pure: the table is passed in.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use super::calendar::Calendar;
 use super::exclude::next_allowed;
 use crate::error::{Error, Kind};
 
-/// From `start` on (Unix seconds, inclusive) the wall clock is `offset` seconds ahead of UTC.
+/// A period of constant offset, which lasts until the next span starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
-    /// The first Unix second of the span; the first span begins at `i64::MIN`.
+    /// The first Unix second of the span; `i64::MIN` for the first span.
     pub start: i64,
     /// Seconds east of UTC.
     pub offset: i32,
@@ -24,67 +24,67 @@ pub struct Zone {
     spans: Arc<[Span]>,
 }
 
-/// Finds the span table of a zone name. The parser is handed one, so that `spec/` reads no files.
+/// Looks up zones by name. Passed to the parser, so that `spec/` reads no files.
 pub trait Zones {
-    /// The zone called `name`.
+    /// The zone named `name`.
     ///
     /// # Errors
-    /// `Usage` when there is none of that name, with the nearest name as a hint.
+    /// `Usage` when there is no such zone, with the closest name as a hint.
     fn zone(&self, name: &str) -> Result<Zone, Error>;
 }
 
-/// A change of the offset.
+/// A change of the offset from UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct OffsetChange {
-    /// The first Unix second after it.
+    /// The first Unix second after the change.
     pub(super) at: i64,
     before: i64,
     after: i64,
 }
 
 impl OffsetChange {
-    /// The civil times that it skips: from the first to before the last.
+    /// The civil times that the change skips: start and exclusive end.
     pub(super) fn skipped(self) -> Option<(i64, i64)> {
         (self.after > self.before).then_some((self.at + self.before, self.at + self.after))
     }
 
-    /// The civil times that it shows twice: from the first to before the last.
+    /// The civil times that the change repeats: start and exclusive end.
     pub(super) fn repeated(self) -> Option<(i64, i64)> {
         (self.after < self.before).then_some((self.at + self.after, self.at + self.before))
     }
 
-    /// The offset at a Unix second near it.
+    /// The offset at a Unix second near the change.
     pub(super) fn offset_at(self, at: i64) -> i64 {
         if at < self.at { self.before } else { self.after }
     }
 }
 
-/// What becomes of a wall-clock time that a transition skips.
+/// The handling of a wall-clock time that a transition skips.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Gap {
-    /// It does not happen.
+    /// Does not fire.
     #[default]
     Skip,
-    /// It happens once, at the first instant after the gap.
+    /// Fires once, at the first instant after the gap.
     Shift,
 }
 
-/// What becomes of a wall-clock time that a transition repeats.
+/// The handling of a wall-clock time that a transition repeats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Repeat {
-    /// It happens in both passes.
+    /// Fires in both passes.
     #[default]
     Both,
-    /// It happens in the first pass only.
+    /// Fires in the first pass only.
     First,
-    /// It happens in the last pass only.
+    /// Fires in the last pass only.
     Last,
 }
 
 impl Gap {
-    /// The name, as in the file and in JSON.
+    /// The name in files and in JSON.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -93,21 +93,17 @@ impl Gap {
         }
     }
 
-    /// The choice of that name, in any case.
+    /// Parses a name, ignoring case.
     ///
     /// # Errors
-    /// `Usage` that lists the names.
+    /// `Usage`, with the valid names as a hint.
     pub fn parse(name: &str) -> Result<Self, Error> {
-        choice(
-            "daylight saving's gap",
-            name,
-            [Self::Skip, Self::Shift].map(|g| (g.name(), g)),
-        )
+        choice("`dst_gap`", name, [Self::Skip, Self::Shift].map(|g| (g.name(), g)))
     }
 }
 
 impl Repeat {
-    /// The name, as in the file and in JSON.
+    /// The name in files and in JSON.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -117,33 +113,36 @@ impl Repeat {
         }
     }
 
-    /// The choice of that name, in any case.
+    /// Parses a name, ignoring case.
     ///
     /// # Errors
-    /// `Usage` that lists the names.
+    /// `Usage`, with the valid names as a hint.
     pub fn parse(name: &str) -> Result<Self, Error> {
         let all = [Self::Both, Self::First, Self::Last].map(|r| (r.name(), r));
-        choice("a time that daylight saving repeats", name, all)
+        choice("`dst_repeat`", name, all)
     }
 }
 
-fn choice<T: Copy, const N: usize>(of: &str, given: &str, choices: [(&str, T); N]) -> Result<T, Error> {
+fn choice<T: Copy, const N: usize>(field: &str, given: &str, choices: [(&str, T); N]) -> Result<T, Error> {
     let found = choices.iter().find(|(name, _)| name.eq_ignore_ascii_case(given));
     found.map(|(_, choice)| *choice).ok_or_else(|| {
         Error::new(
             Kind::Usage,
-            format_args!("`{}` is not a choice for {of}", given.escape_debug()),
+            format_args!("`{}` is not a valid value of {field}", given.escape_debug()),
         )
-        .hint(format_args!("They are {}.", choices.map(|(name, _)| name).join(", ")))
+        .hint(format_args!(
+            "The valid values are {}.",
+            choices.map(|(name, _)| name).join(", ")
+        ))
     })
 }
 
-/// What a schedule chose for daylight saving.
+/// A schedule's handling of daylight saving.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Transitions {
-    /// For times in a gap.
+    /// The handling of skipped times.
     pub gap: Gap,
-    /// For times in an overlap.
+    /// The handling of repeated times.
     pub repeat: Repeat,
 }
 
@@ -160,15 +159,15 @@ impl Zone {
         )
     }
 
-    /// A zone from its spans.
+    /// Creates a zone from its spans.
     ///
     /// # Panics
-    /// When `spans` is empty, does not begin at `i64::MIN`, or is not in order.
+    /// When `spans` is empty, does not start at `i64::MIN`, or is not in order.
     #[must_use]
     pub fn new(name: &str, spans: Vec<Span>) -> Self {
         assert!(
             spans.first().is_some_and(|s| s.start == i64::MIN),
-            "a span table covers all of time"
+            "a span table starts at `i64::MIN`"
         );
         assert!(spans.is_sorted_by(|a, b| a.start < b.start), "spans are in order");
         Self {
@@ -183,7 +182,7 @@ impl Zone {
         &self.name
     }
 
-    /// A number that differs where the spans do.
+    /// A hash of the spans.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
         let bytes: Vec<u8> = self
@@ -204,20 +203,20 @@ impl Zone {
         self.spans[self.index_at(at)].offset
     }
 
-    /// The wall clock at a Unix second, as a civil count of seconds.
+    /// The wall-clock time at a Unix second, in civil seconds.
     #[must_use]
     pub fn civil_at(&self, at: i64) -> i64 {
         at + i64::from(self.offset_at(at))
     }
 
-    /// Seconds east of UTC at a Unix second, and the Unix second at which that changes next, or the end of time.
+    /// Seconds east of UTC at a Unix second, and the Unix second of the next change, or `i64::MAX` if there is none.
     pub(super) fn span_at(&self, at: i64) -> (i64, i64) {
         let i = self.index_at(at);
         let end = self.spans.get(i + 1).map_or(i64::MAX, |next| next.start);
         (i64::from(self.spans[i].offset), end)
     }
 
-    /// The changes of the offset after one Unix second and up to another.
+    /// The changes of the offset after the Unix second `after` and up to `until`.
     pub(super) fn changes(&self, after: i64, until: i64) -> impl Iterator<Item = OffsetChange> + '_ {
         let change = |w: &[Span]| OffsetChange {
             at: w[1].start,
@@ -229,7 +228,7 @@ impl Zone {
         changes.take_while(move |c| c.at <= until)
     }
 
-    /// The earliest Unix second that shows the civil time `civil`; where a gap skips it, the first instant after the gap.
+    /// The earliest Unix second at which the wall clock shows `civil`; for a time in a gap, the first second after the gap.
     #[must_use]
     pub fn first_instant_of(&self, civil: i64) -> i64 {
         let mut i = self.index_at(civil.saturating_sub(172_800));
@@ -243,19 +242,25 @@ impl Zone {
         }
     }
 
-    /// The first Unix second after `after` at which the wall clock shows a time of `calendar` that no exclusion matches.
-    pub(super) fn next_after(&self, calendar: &Calendar, exclusions: &[Calendar], how: Transitions, after: i64) -> Option<i64> {
+    /// The first Unix second after `after` at which the wall-clock time matches `calendar` and no exclusion.
+    pub(super) fn next_after(
+        &self,
+        calendar: &Calendar,
+        exclusions: &[Calendar],
+        transitions: Transitions,
+        after: i64,
+    ) -> Option<i64> {
         let mut i = self.index_at(after);
         let mut from = after;
-        // The civil time last found and where its search began: it holds until a span begins outside of that stretch.
+        // The last civil time found and the start of its search: it remains valid for any search that starts between the two.
         let mut found: Option<(i64, i64)> = None;
         loop {
             let span = self.spans[i];
             let end = self.spans.get(i + 1).map_or(i64::MAX, |next| next.start);
             let offset = i64::from(span.offset);
             let mut civil_from = from + offset;
-            if how.repeat == Repeat::First && i > 0 && span.start > i64::MIN {
-                // What the pass before has shown already does not count again.
+            if transitions.repeat == Repeat::First && i > 0 && span.start > i64::MIN {
+                // Times already shown in the first pass do not count again.
                 let shown_until = span.start + i64::from(self.spans[i - 1].offset);
                 civil_from = civil_from.max(shown_until - 1);
             }
@@ -266,13 +271,13 @@ impl Zone {
             found = Some((civil_from, civil));
             let next = self.spans.get(i + 1);
             let shown_again =
-                how.repeat == Repeat::Last && next.is_some_and(|n| civil >= n.start.saturating_add(i64::from(n.offset)));
+                transitions.repeat == Repeat::Last && next.is_some_and(|n| civil >= n.start.saturating_add(i64::from(n.offset)));
             if civil - offset < end && !shown_again {
                 return Some(civil - offset);
             }
             let next = next?;
             let (gap_from, gap_to) = (next.start + offset, next.start + i64::from(next.offset));
-            if how.gap == Gap::Shift
+            if transitions.gap == Gap::Shift
                 && gap_to > gap_from
                 && next_allowed(calendar, exclusions, gap_from - 1).is_some_and(|c| c < gap_to)
             {

@@ -39,7 +39,7 @@ fn a_schedule_that_is_wrong_is_refused_and_no_database_is_made() {
         (create(&["--interval", "1.5s", "--shell", "x"]), &["whole seconds"]),
         (
             create(&["--interval", "10s/10s", "--shell", "x"]),
-            &["an offset is less than its interval"],
+            &["an offset must be less than its interval"],
         ),
         (
             create(&["--interval", "2m", "--catchup-window", "5s", "--shell", "x"]),
@@ -73,7 +73,7 @@ fn a_schedule_that_is_wrong_is_refused_and_no_database_is_made() {
         ),
         (
             create(&["--interval", "2m", "--probe", "a=http://127.0.0.1/ timeout=5"]),
-            &["`5` has no unit"],
+            &["missing unit after `5`"],
         ),
         (
             create(&["--interval", "2m", "--probe", "a=http://127.0.0.1/ tiemout=5s"]),
@@ -362,7 +362,7 @@ fn a_variable_that_is_not_utf_8_is_never_taken_as_unset() {
         .unwrap();
     assert_eq!(zone.status.code(), Some(2), "{zone:?}");
     assert!(
-        String::from_utf8_lossy(&zone.stderr).contains("the variable `TZ` is not valid UTF-8"),
+        String::from_utf8_lossy(&zone.stderr).contains("the environment variable `TZ` is not valid UTF-8"),
         "{zone:?}"
     );
     std::fs::write(

@@ -229,7 +229,7 @@ fn next_times_are_given_as_promised() {
         "1",
     ];
     let note = env.json(&spring)[0]["note"].as_str().unwrap().to_owned();
-    assert_eq!(note, "the clock goes forward: 2026-03-29 02:30 does not exist and is skipped");
+    assert_eq!(note, "clocks go forward: 2026-03-29 02:30 does not exist and is skipped");
 }
 
 #[test]
