@@ -117,10 +117,10 @@ fn what_is_wrong_is_told_with_its_place_and_nothing_is_applied() {
             "[[schedule]]\nid = \"health\"\ninterval = \"2m\"\n[[schedule.step]]\nname = \"a\"\nshell = \"x\"\n",
             "bad.toml:1: a schedule named `health` is defined in good.toml:2 already",
         ),
-        ("{ \"schedule\": 5 }", "bad.toml:1:15: a list is expected, not `5`"),
+        ("{ \"schedule\": 5 }", "bad.toml:1:15: expected a list, found `5`"),
         (
             "[[schedule]]\nid = \"a\"\nstep = [5]",
-            "bad.toml:3:9: a table is expected, not `5`",
+            "bad.toml:3:9: expected a table, found `5`",
         ),
         ("\u{0}", "bad.toml:1:2: key with no value"),
     ] {

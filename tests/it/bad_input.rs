@@ -432,5 +432,5 @@ fn a_key_that_is_there_twice_in_json_is_refused_where_it_stands() {
     std::fs::write(env.path("s.json"), steps).unwrap();
     let refused = env.tempo(&["schedule", "create", "s", "--interval", "1h", "--steps", "s.json"]);
     assert_eq!(refused.code, Some(2), "{refused:?}");
-    assert!(refused.stderr.contains("the key `A` is there twice"), "{refused:?}");
+    assert!(refused.stderr.contains("duplicate key `A`"), "{refused:?}");
 }

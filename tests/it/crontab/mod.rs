@@ -169,7 +169,7 @@ fn a_dry_run_tells_of_each_line_what_it_becomes_and_changes_nothing() {
         lines
             .next()
             .unwrap()
-            .starts_with("    note: `MAILTO=ops`: output is kept with the run, mail is not sent")
+            .starts_with("    note: `MAILTO=ops`: output is kept with the run, no mail is sent")
     );
     assert!(told.contains("it fires where either matches, as cron does"), "{told}");
     let last = format!(
@@ -223,7 +223,7 @@ fn an_exported_crontab_imports_to_the_same_times_and_names_what_it_cannot_say() 
     assert!(
         exported
             .stderr
-            .contains("probing: a crontab cannot say this: left out, since its step is a probe"),
+            .contains("probing: a crontab cannot say this: left out because its step is a probe"),
         "{}",
         exported.stderr
     );
@@ -233,7 +233,7 @@ fn an_exported_crontab_imports_to_the_same_times_and_names_what_it_cannot_say() 
         "0 0 1 * 1 ",
         "@reboot ",
         "*/15 * * * * /srv/every 'a b'",
-        "# cannot be said in a crontab: its step is a probe",
+        "# cannot be expressed in a crontab: its step is a probe",
     ] {
         assert!(crontab.lines().any(|l| l.starts_with(line)), "{line}\n{crontab}");
     }
@@ -295,8 +295,7 @@ fn a_folder_of_crontabs_is_read_as_cron_reads_it_and_what_is_left_out_is_told() 
     let ran = env.tempo(&["import", "crontab", "--system", "cron.d"]);
     assert_eq!(ran.code, Some(2));
     assert!(
-        ran.stderr
-            .contains("cron.d/third:1:24: the line holds bytes that are not UTF-8"),
+        ran.stderr.contains("cron.d/third:1:24: the line is not valid UTF-8"),
         "{}",
         ran.stderr
     );
