@@ -359,7 +359,7 @@ fn lines_with_the_same_command_keep_their_schedules_when_swapped_or_removed() {
 }
 
 #[test]
-fn exports_two_lines_for_day_fields_that_cron_would_require_both() {
+fn exports_two_lines_when_cron_would_require_both_day_fields() {
     let env = Env::new();
     let create = |id: &str, a: &str, b: &str| {
         env.tempo(&["schedule", "create", id, "--cron", a, "--cron", b, "--", "/srv/x"])
