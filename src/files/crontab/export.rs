@@ -9,7 +9,7 @@ use crate::spec::interval::Interval;
 use crate::spec::spec_text::SpecText;
 use crate::spec::zone::{Gap, Repeat};
 
-/// A crontab, and what it could not express of which schedule.
+/// A crontab, and the properties that it could not express, by schedule.
 #[derive(Debug, Default)]
 pub(crate) struct Exported {
     pub(crate) text: String,

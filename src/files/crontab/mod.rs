@@ -60,7 +60,7 @@ pub(crate) struct Job {
     notes: Vec<String>,
 }
 
-/// The settings that earlier lines make for later ones.
+/// The settings from earlier lines that apply to later ones.
 #[derive(Debug, Clone, Default)]
 struct LineSettings {
     time_zone: Option<String>,
@@ -128,12 +128,12 @@ impl Job {
         });
     }
 
-    /// A key of what a step runs, comparable with [`Self::does`].
+    /// Returns a key for the command of a step, comparable with [`Self::does`].
     pub(crate) fn what(step: &StepText) -> String {
         format!("{:?}{:?}{:?}{:?}", step.shell, step.command, step.stdin, step.user)
     }
 
-    /// A key of what this line runs; equal for lines that run the same command.
+    /// Returns a key for the command of this line; equal for lines that run the same command.
     pub(crate) fn does(&self) -> String {
         Self::what(&self.step())
     }

@@ -70,7 +70,7 @@ impl<'a> CrontabParser<'a> {
             return Err(self.error_at(
                 line,
                 column,
-                format_args!("tempo would interpret the value of `{name}` differently"),
+                format_args!("tempo would interpret the value of `{name}` differently from cron"),
             ));
         }
         self.settings.env.insert(name.to_owned(), value.to_owned());
