@@ -1,4 +1,4 @@
-//! A definitions file read with line and column: `[[schedule]]` tables in TOML, or the same as JSON.
+//! Reads a definitions file: `[[schedule]]` tables in TOML, or the same in JSON. Errors show line and column.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -24,20 +24,20 @@ use crate::zoneinfo::ZoneInfo;
 #[derive(Debug, Clone)]
 pub(crate) struct FileSchedule {
     pub(crate) id: ScheduleId,
-    /// Where its table begins, as compilers say it: `jobs.toml:7:1`.
+    /// Place of its table, as compilers write it: `jobs.toml:7`.
     pub(crate) place: String,
-    /// The same, counted from 1.
+    /// Line of its table, counted from 1.
     pub(crate) line: usize,
     pub(crate) definition: Definition,
     pub(crate) declared: Declared,
-    /// What whoever applies it should know.
+    /// Warnings to show when it is applied.
     pub(crate) warnings: Vec<String>,
 }
 
 /// Reads the schedules of a file.
 ///
 /// # Errors
-/// `Usage` with line and column: what is no TOML or JSON, unknown keys, values that are wrong, ids that are there twice.
+/// `Usage` with line and column: invalid TOML or JSON, unknown keys, invalid values, duplicate ids.
 pub(crate) fn parse(source: &Source<'_>, zones: &dyn Zones) -> Result<Vec<FileSchedule>, Error> {
     // One at a time: a file may define hundreds of thousands.
     if let Some(parts) = source.parts("schedule")
@@ -104,7 +104,7 @@ impl<'a> Definitions<'a> {
         if let Some(line) = self.lines.insert(one.id.clone(), one.line) {
             return Err(Error::new(
                 Kind::Usage,
-                format_args!("a schedule named `{}` is defined in line {line} already", one.id),
+                format_args!("schedule `{}` is already defined on line {line}", one.id),
             )
             .within(&one.place));
         }
@@ -113,7 +113,7 @@ impl<'a> Definitions<'a> {
     }
 }
 
-/// One table being read.
+/// Reads one `[[schedule]]` table.
 struct TableReader<'a> {
     source: &'a Source<'a>,
     node: &'a Node,
@@ -121,7 +121,7 @@ struct TableReader<'a> {
 }
 
 impl TableReader<'_> {
-    /// Says where: at the `index`th value of a key, where there is one.
+    /// Adds the place to an error: that of the `index`th value of a key, or of the table where the key is absent.
     fn at<T, E: Into<Error>>(&self, key: &str, index: usize, result: Result<T, E>) -> Result<T, Error> {
         result.map_err(|e| {
             let value = self.node.field(key);
@@ -131,8 +131,8 @@ impl TableReader<'_> {
     }
 
     fn each<T, U, E: Into<Error>>(&self, key: &str, list: &[T], check: impl Fn(&T) -> Result<U, E>) -> Result<(), Error> {
-        let mut numbered = list.iter().enumerate();
-        numbered.try_for_each(|(i, one)| self.at(key, i, check(one)).map(|_| ()))
+        let mut items = list.iter().enumerate();
+        items.try_for_each(|(i, one)| self.at(key, i, check(one)).map(|_| ()))
     }
 
     fn defined(&self, mut text: ScheduleText, line: usize) -> Result<FileSchedule, Error> {
@@ -160,10 +160,10 @@ impl TableReader<'_> {
         Workflow::check(&action).map_err(|e| e.within(&place))?;
         let catchup = text.catchup_window.as_deref().map(Policies::catchup_of).transpose();
         let overlap = text.overlap_policy.as_deref().map(OverlapPolicy::parse).transpose();
-        let unsaid = Policies::default();
+        let defaults = Policies::default();
         let policies = Policies {
-            overlap: self.at("overlap_policy", 0, overlap)?.unwrap_or(unsaid.overlap),
-            catchup_window_ms: self.at("catchup_window", 0, catchup)?.unwrap_or(unsaid.catchup_window_ms),
+            overlap: self.at("overlap_policy", 0, overlap)?.unwrap_or(defaults.overlap),
+            catchup_window_ms: self.at("catchup_window", 0, catchup)?.unwrap_or(defaults.catchup_window_ms),
             pause_on_failure: text.pause_on_failure,
         };
         let remaining = text.remaining_actions.as_ref().map(RemainingText::read).transpose();
@@ -224,24 +224,23 @@ impl TableReader<'_> {
     }
 }
 
-/// Reads an instant that is the same whenever the file is read.
+/// Parses an absolute instant; rejects one that is relative to now.
 fn fixed_instant(written: &str, zone: &Zone) -> Result<DateTime<Utc>, Error> {
-    let moves = written.trim().starts_with(['+', '-']) || written.trim().eq_ignore_ascii_case("now");
-    if moves {
-        return Err(Error::new(
-            Kind::Usage,
-            format_args!("`{written}` is another time whenever the file is applied"),
-        )
-        .hint("Write `2026-05-05T09:00:00Z`, or `2026-05-05 09:00` in the time zone."));
+    let is_relative = written.trim().starts_with(['+', '-']) || written.trim().eq_ignore_ascii_case("now");
+    if is_relative {
+        return Err(
+            Error::new(Kind::Usage, format_args!("`{written}` is relative to the current time"))
+                .hint("Write an absolute time: `2026-05-05T09:00:00Z`, or `2026-05-05 09:00` in the schedule's time zone."),
+        );
     }
     instant::parse(written, zone, DateTime::UNIX_EPOCH)
 }
 
-/// What to know of a step whose folder depends on where the server was started.
+/// Returns a warning for a step whose working directory depends on where the server is started.
 fn relative_folder(step: &StepText) -> Option<String> {
     let cwd = step.cwd.as_deref().filter(|cwd| !cwd.starts_with('/'))?;
     Some(format!(
-        "step `{}`: the folder `{cwd}` is looked for where `tempo run` is started",
+        "step `{}`: folder `{cwd}` is relative to the directory where `tempo run` is started",
         step.name
     ))
 }
@@ -256,7 +255,7 @@ mod tests {
         parse(&Source { name: "jobs.toml", text }, &ZoneInfo::compiled_in())
     }
 
-    const WHOLE: &str = r#"
+    const EVERY_KEY: &str = r#"
 [[schedule]]
 id = "health"
 note = "a note"
@@ -286,8 +285,8 @@ env = { LANG = "C" }
 "#;
 
     #[test]
-    fn what_is_written_as_a_file_is_read_as_the_same() {
-        let one = &parsed(WHOLE).unwrap()[0];
+    fn a_written_definition_reads_back_unchanged() {
+        let one = &parsed(EVERY_KEY).unwrap()[0];
         assert_eq!((one.line, one.id.as_str()), (2, "health"));
         let state = one.declared.over(&State::default(), None);
         let text = ScheduleText::of(&one.id, &one.definition, &state);
@@ -352,12 +351,12 @@ env = { LANG = "C" }
             ),
             (
                 "[[schedule]]\nid = 'a'\ninterval = 5",
-                "jobs.toml:3:12: a text or a table, or a list of them, is expected, not `5`",
+                "jobs.toml:3:12: expected a string, a table, or a list of them, found `5`",
                 "",
             ),
             (
                 "[[schedule]]\nid = 'a'\nstart_time = '-5m'",
-                "jobs.toml:3:14: `-5m` is another time",
+                "jobs.toml:3:14: `-5m` is relative to the current time",
                 "",
             ),
             (
@@ -388,19 +387,16 @@ env = { LANG = "C" }
             ),
             ("{\"schedule\": [\n {\"id\": }]}", "jobs.toml:2:9: expected value", ""),
         ] {
-            let e = parsed(wrong).unwrap_err();
-            assert!(e.to_string().starts_with(told), "{wrong}: {e}");
+            let e = parsed(text).unwrap_err();
+            assert!(e.to_string().starts_with(message), "{text}: {e}");
             assert!(
                 hint.is_empty() || e.hints().iter().any(|h| h == hint),
-                "{wrong}: {:?}",
+                "{text}: {:?}",
                 e.hints()
             );
         }
         let twice = "[[schedule]]\nid = 'a'\ninterval = '1h'\n[[schedule.step]]\nname = 's'\nshell = 'x'\n".repeat(2);
         let e = parsed(&twice).unwrap_err();
-        assert_eq!(
-            e.to_string(),
-            "jobs.toml:7: a schedule named `a` is defined in line 1 already"
-        );
+        assert_eq!(e.to_string(), "jobs.toml:7: schedule `a` is already defined on line 1");
     }
 }

@@ -1,4 +1,4 @@
-//! What is different between two definitions of a schedule, field by field.
+//! The differences between two definitions of a schedule, field by field.
 
 use std::collections::BTreeSet;
 
@@ -6,32 +6,32 @@ use serde_json::{Map, Value};
 
 use super::schedule_text::ScheduleText;
 
-/// A field that is different; null: it is left out.
+/// A field that differs; null where it is absent.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct FieldChange {
-    /// `jitter`; of a step `step.NAME.retry`.
+    /// `jitter`, or `step.NAME.retry` for a field of a step.
     pub(crate) name: String,
     pub(crate) old: Value,
     pub(crate) new: Value,
 }
 
-/// The fields in which two definitions differ.
+/// Returns the fields in which two definitions differ.
 pub(crate) fn between(old: Option<&ScheduleText>, new: Option<&ScheduleText>) -> Vec<FieldChange> {
     let (old, new) = (fields(old), fields(new));
     let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-    let of = |fields: &Map<String, Value>, name: &str| fields.get(name).cloned().unwrap_or(Value::Null);
+    let value = |fields: &Map<String, Value>, name: &str| fields.get(name).cloned().unwrap_or(Value::Null);
     names
         .into_iter()
         .map(|name| FieldChange {
-            old: of(&old, name),
-            new: of(&new, name),
+            old: value(&old, name),
+            new: value(&new, name),
             name: name.clone(),
         })
         .filter(|change| change.old != change.new)
         .collect()
 }
 
-/// All fields of a definition but its id, those of its steps by the steps' names.
+/// Returns all fields of a definition except its id; those of a step are prefixed with the step's name.
 fn fields(text: Option<&ScheduleText>) -> Map<String, Value> {
     let Some(Ok(Value::Object(mut fields))) = text.map(serde_json::to_value) else {
         return Map::new();

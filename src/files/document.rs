@@ -1,4 +1,4 @@
-//! A file of definitions as a tree that knows where each key and each value stands: TOML or JSON, read alike.
+//! A definitions file, TOML or JSON, as a tree that records the place of each key and value.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -13,16 +13,16 @@ use super::parse_error::ParseError;
 use crate::error::{Error, Kind};
 use crate::spec::calendar_text::Object;
 
-/// A file of definitions: what it is called, and its text.
+/// The name and the text of a definitions file.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Source<'a> {
-    /// What it is called in errors.
+    /// The name shown in errors.
     pub(crate) name: &'a str,
-    /// What stands in it.
+    /// The contents of the file.
     pub(crate) text: &'a str,
 }
 
-/// A value and where it begins, in bytes.
+/// A value and its byte offset.
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
     pub(crate) at: usize,
@@ -41,7 +41,7 @@ enum Value {
 }
 
 impl Source<'_> {
-    /// Line and column, counted from 1, of a byte.
+    /// Returns the line and column of a byte, counted from 1.
     pub(crate) fn place(&self, at: usize) -> (usize, usize) {
         let before = &self.text[..self.text.floor_char_boundary(at)];
         let line = before.matches('\n').count() + 1;
@@ -49,7 +49,7 @@ impl Source<'_> {
         (line, column)
     }
 
-    /// Counts lines for places that come in order.
+    /// Returns a line counter for places in ascending order.
     pub(crate) fn places(&self) -> Places<'_> {
         Places {
             text: self.text,
@@ -58,17 +58,17 @@ impl Source<'_> {
         }
     }
 
-    /// Where a byte is, as compilers say it: `jobs.toml:7:8`.
+    /// Returns the place of a byte as compilers write it: `jobs.toml:7:8`.
     pub(crate) fn place_text(&self, at: usize) -> String {
         let (line, column) = self.place(at);
         format!("{}:{line}:{column}", self.name)
     }
 
-    fn refuse(&self, at: usize, message: impl fmt::Display) -> Error {
+    fn error_at(&self, at: usize, message: impl fmt::Display) -> Error {
         Error::new(Kind::Usage, message).within(self.place_text(at))
     }
 
-    /// Reads the whole: JSON where it begins with a bracket of JSON, else TOML.
+    /// Parses the text: as JSON if it begins with a bracket that is not a TOML header, otherwise as TOML.
     ///
     /// # Errors
     /// `Usage` with line and column.
@@ -85,11 +85,11 @@ impl Source<'_> {
                 let column = line[..before].chars().count() + 1;
                 Error::new(Kind::Usage, message).within(format_args!("{}:{}:{column}", self.name, e.line()))
             })?;
-            return of_json(raw.get(), self.text, 0).map_err(|(at, message)| self.refuse(at, message));
+            return of_json(raw.get(), self.text, 0).map_err(|(at, message)| self.error_at(at, message));
         }
         let table = DeTable::parse(self.text).map_err(|e| {
             let message = e.message().lines().collect::<Vec<_>>().join(", ");
-            self.refuse(e.span().map_or(0, |s| s.start), message)
+            self.error_at(e.span().map_or(0, |s| s.start), message)
         })?;
         let at = table.span().start;
         of_table(table.into_inner(), 0, at).map_err(|(at, message)| self.refuse(at, message))
@@ -132,19 +132,19 @@ impl Source<'_> {
         items.pop().filter(|_| is_alone && items.is_empty())
     }
 
-    /// Reads a part of it as what it should be.
+    /// Deserializes a node.
     ///
     /// # Errors
-    /// `Usage` with line and column; an unknown key is told with the nearest one that there is.
+    /// `Usage` with line and column; for an unknown key, with the closest known key as a hint.
     pub(crate) fn read<T: DeserializeOwned>(&self, node: &Node) -> Result<T, Error> {
-        T::deserialize(node).map_err(|fault| {
-            let error = self.refuse(fault.at.unwrap_or(node.at), fault.message);
-            fault.hint.iter().fold(error, Error::hint)
+        T::deserialize(node).map_err(|e| {
+            let error = self.error_at(e.at.unwrap_or(node.at), e.message);
+            e.hint.iter().fold(error, Error::hint)
         })
     }
 }
 
-/// Goes through a text and counts its lines: a file of thousands of tables is not counted anew for each.
+/// Counts lines incrementally, so that a file of thousands of tables is scanned only once.
 pub(crate) struct Places<'a> {
     text: &'a str,
     at: usize,
@@ -152,7 +152,7 @@ pub(crate) struct Places<'a> {
 }
 
 impl Places<'_> {
-    /// The line of a byte that is not before the one asked for last.
+    /// Returns the line of a byte, which must not precede the byte of the last call.
     pub(crate) fn line_of(&mut self, at: usize) -> usize {
         let passed = self.text.get(self.at..at).unwrap_or_default();
         self.line += passed.matches('\n').count();
@@ -173,7 +173,7 @@ const HEADER: [TokenKind; 5] = [
 /// How deep JSON may be nested: each level is read by a call of its own.
 const MOST_DEPTH: usize = 64;
 
-/// Whether a bracket opens a table of TOML: a header has a bare key in it, and nothing else on its line.
+/// Whether the text begins with a TOML table header: a bare key in brackets that is not a JSON literal.
 fn is_header(text: &str) -> bool {
     let line = text.lines().next().unwrap_or_default().trim_end();
     let key = line.trim_start_matches('[').split(']').next().unwrap_or_default().trim();
@@ -182,7 +182,7 @@ fn is_header(text: &str) -> bool {
 }
 
 impl Node {
-    /// The value of a key, where this is a table and has it.
+    /// Returns the value of a key if this is a table that has it.
     pub(crate) fn field(&self, key: &str) -> Option<&Self> {
         match &self.value {
             Value::Table(entries) => entries.iter().find(|(k, _, _)| k == key).map(|(_, _, node)| node),
@@ -190,7 +190,7 @@ impl Node {
         }
     }
 
-    /// The items of a list; anything else is a list of itself.
+    /// Returns the items of a list; any other value as a list of one.
     pub(crate) fn items(&self) -> &[Self] {
         match &self.value {
             Value::List(items) => items,
@@ -200,7 +200,7 @@ impl Node {
         }
     }
 
-    /// Takes the items out of this list, or out of the list that a key of this table holds; none where there is no list.
+    /// Takes the items of this list, or of the list at a key of this table; empty if there is no list.
     pub(crate) fn take_items(&mut self, key: &str) -> Vec<Self> {
         let list = match &mut self.value {
             Value::Table(entries) => entries
@@ -266,33 +266,30 @@ fn of_toml(value: DeValue<'_>, base: usize, at: usize) -> Result<Node, (usize, S
     Ok(Node { at, value })
 }
 
-/// `json` is a slice of `whole`: where it begins in it is where it stands in the file.
+/// Parses `json`, a slice of `whole`: its offset in `whole` is its place in the file.
 fn of_json(json: &str, whole: &str, depth: usize) -> Result<Node, (usize, String)> {
     let at = json.as_ptr().addr() - whole.as_ptr().addr();
-    let told = |e: serde_json::Error| (at, e.to_string());
-    if depth > MOST_DEPTH {
-        return Err((
-            at,
-            format!("lists and objects stand more than {MOST_DEPTH} deep in one another"),
-        ));
+    let error = |e: serde_json::Error| (at, e.to_string());
+    if depth > MAX_DEPTH {
+        return Err((at, format!("lists and objects are nested more than {MAX_DEPTH} levels deep")));
     }
     let value = match json.as_bytes().first() {
         Some(b'{') => {
-            let entries: Object<'_> = serde_json::from_str(json).map_err(told)?;
-            let mut known = Vec::with_capacity(entries.0.len());
+            let entries: Object<'_> = serde_json::from_str(json).map_err(error)?;
+            let mut fields = Vec::with_capacity(entries.0.len());
             let mut keys = HashSet::new();
             for (key, raw) in entries.0 {
                 let node = of_json(raw.get(), whole, depth + 1)?;
                 let key_at = whole[..node.at].rfind(&format!("\"{key}\"")).map_or(node.at, |k| k + 1);
                 if !keys.insert(key.clone()) {
-                    return Err((key_at, format!("the key `{}` is there twice", key.escape_debug())));
+                    return Err((key_at, format!("duplicate key `{}`", key.escape_debug())));
                 }
-                known.push((key, key_at, node));
+                fields.push((key, key_at, node));
             }
-            Value::Table(known)
+            Value::Table(fields)
         }
         Some(b'[') => {
-            let items: Vec<&RawValue> = serde_json::from_str(json).map_err(told)?;
+            let items: Vec<&RawValue> = serde_json::from_str(json).map_err(error)?;
             Value::List(
                 items
                     .iter()
@@ -300,7 +297,7 @@ fn of_json(json: &str, whole: &str, depth: usize) -> Result<Node, (usize, String
                     .collect::<Result<_, _>>()?,
             )
         }
-        _ => match serde_json::from_str(json).map_err(told)? {
+        _ => match serde_json::from_str(json).map_err(error)? {
             serde_json::Value::Bool(bool) => Value::Bool(bool),
             serde_json::Value::String(text) => Value::Text(text),
             serde_json::Value::Number(number) => {
@@ -329,7 +326,7 @@ impl<'de> de::Deserializer<'de> for &'de Node {
                 value: None,
             }),
         };
-        read.map_err(|fault| fault.at(self.at))
+        read.map_err(|e| e.at(self.at))
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ParseError> {
@@ -350,10 +347,10 @@ impl<'de> de::Deserializer<'de> for &'de Node {
         let read = match &self.value {
             Value::Text(text) => visitor.visit_enum(de::value::StrDeserializer::<ParseError>::new(text)),
             Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) | Value::List(_) | Value::Table(_) => {
-                Err(<ParseError as de::Error>::custom("a text is expected"))
+                Err(<ParseError as de::Error>::custom("expected a string"))
             }
         };
-        read.map_err(|fault: ParseError| fault.at(self.at))
+        read.map_err(|e: ParseError| e.at(self.at))
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, ParseError> {
@@ -374,7 +371,7 @@ impl<'de> SeqAccess<'de> for Items<'de> {
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, ParseError> {
         self.0
             .next()
-            .map(|node| seed.deserialize(node).map_err(|fault: ParseError| fault.at(node.at)))
+            .map(|node| seed.deserialize(node).map_err(|e: ParseError| e.at(node.at)))
             .transpose()
     }
 }
@@ -393,7 +390,7 @@ impl<'de> MapAccess<'de> for Pairs<'de> {
         };
         self.value = Some(node);
         let key: de::value::StrDeserializer<'_, ParseError> = key.as_str().into_deserializer();
-        seed.deserialize(key).map(Some).map_err(|fault: ParseError| fault.at(*at))
+        seed.deserialize(key).map(Some).map_err(|e: ParseError| e.at(*at))
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, ParseError> {
@@ -401,7 +398,7 @@ impl<'de> MapAccess<'de> for Pairs<'de> {
             .value
             .take()
             .ok_or_else(|| <ParseError as de::Error>::custom("a value without a key"))?;
-        // What a value is refused for by whoever reads it whole is told at the value.
-        seed.deserialize(node).map_err(|fault: ParseError| fault.at(node.at))
+        // An error about the value as a whole is reported at the value.
+        seed.deserialize(node).map_err(|e: ParseError| e.at(node.at))
     }
 }

@@ -1,4 +1,4 @@
-//! ON PAPER: definitions in files, with line and column. Never sees the file that tempo keeps.
+//! Definitions in files, with errors that show line and column. No access to the database.
 
 pub(crate) mod crontab;
 pub(crate) mod definition;
@@ -9,7 +9,7 @@ pub(crate) mod schedule_text;
 pub(crate) mod source_file;
 pub(crate) mod steps;
 
-/// The JSON Schema of a definitions file, made from its types.
+/// The JSON Schema of a definitions file, generated from its types.
 pub(crate) const SCHEMA: &str = include_str!("schema.json");
 
 #[cfg(test)]
@@ -17,14 +17,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_schema_is_that_of_the_types() {
+    fn the_schema_matches_the_types() {
         let schema = schemars::schema_for!(schedule_text::File);
-        let made = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+        let generated = serde_json::to_string_pretty(&schema).unwrap() + "\n";
         if crate::machine::variable("BLESS").is_some() {
             let committed = concat!(env!("CARGO_MANIFEST_DIR"), "/src/files/schema.json");
-            std::fs::write(committed, &made).unwrap();
+            std::fs::write(committed, &generated).unwrap();
             return;
         }
-        assert!(made == SCHEMA, "stale: run `BLESS=1 cargo test --lib the_schema`");
+        assert!(generated == SCHEMA, "stale: run `BLESS=1 cargo test --lib the_schema`");
     }
 }

@@ -1,4 +1,4 @@
-//! What is wrong with a file of definitions, in its writer's words rather than in Rust's.
+//! Errors in a definitions file, in the terms of TOML and JSON rather than Rust's.
 
 use std::fmt;
 
@@ -6,17 +6,17 @@ use serde::de::{self, Unexpected};
 
 use crate::names::nearest;
 
-/// What is wrong with a tree, and where.
+/// An error in a document, and its place.
 #[derive(Debug)]
 pub(crate) struct ParseError {
-    /// Bytes from the beginning; absent until somebody on the way out knows.
+    /// Byte offset in the text; absent until a caller that knows it sets it.
     pub(super) at: Option<usize>,
     pub(super) message: String,
     pub(super) hint: Option<String>,
 }
 
 impl ParseError {
-    /// The innermost place counts.
+    /// Sets the place unless an inner one is already set.
     pub(super) fn at(mut self, at: usize) -> Self {
         self.at.get_or_insert(at);
         self
@@ -41,34 +41,33 @@ impl de::Error for ParseError {
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "kinds that neither TOML nor JSON has")]
-    fn invalid_type(found: Unexpected<'_>, wanted: &dyn de::Expected) -> Self {
-        let wanted = wanted.to_string();
-        let wanted = match wanted.as_str() {
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        let expected = expected.to_string();
+        let expected = match expected.as_str() {
             "a sequence" => "a list",
             "a map" => "a table",
             "a boolean" => "true or false",
-            "a string" => "a text",
-            "u8" | "u16" | "u32" | "u64" | "i8" | "i16" | "i32" | "i64" => "a whole number",
+            "u8" | "u16" | "u32" | "u64" | "i8" | "i16" | "i32" | "i64" => "an integer",
             kind if kind.starts_with("struct ") => "a table",
             other => other,
         };
         Self::custom(match found {
-            Unexpected::Seq => format!("{wanted} is expected, not a list"),
-            Unexpected::Map => format!("{wanted} is expected, not a table"),
-            Unexpected::Bool(b) => format!("{wanted} is expected, not `{b}`"),
-            Unexpected::Unsigned(n) => format!("{wanted} is expected, not `{n}`"),
-            Unexpected::Signed(n) => format!("{wanted} is expected, not `{n}`"),
-            Unexpected::Float(n) => format!("{wanted} is expected, not `{n}`"),
-            Unexpected::Str(text) => format!("{wanted} is expected, not the text `{}`", text.escape_debug()),
-            other => format!("{wanted} is expected, not {other}"),
+            Unexpected::Seq => format!("expected {expected}, found a list"),
+            Unexpected::Map => format!("expected {expected}, found a table"),
+            Unexpected::Bool(b) => format!("expected {expected}, found `{b}`"),
+            Unexpected::Unsigned(n) => format!("expected {expected}, found `{n}`"),
+            Unexpected::Signed(n) => format!("expected {expected}, found `{n}`"),
+            Unexpected::Float(n) => format!("expected {expected}, found `{n}`"),
+            Unexpected::Str(text) => format!("expected {expected}, found the string `{}`", text.escape_debug()),
+            other => format!("expected {expected}, found {other}"),
         })
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
         let hint = match nearest(field, expected.iter().copied()) {
             Some(near) => format!("Did you mean `{near}`?"),
-            None if expected.len() == 1 => format!("There is only `{}`.", expected[0]),
-            None => format!("There are {}.", expected.join(", ")),
+            None if expected.len() == 1 => format!("The only key is `{}`.", expected[0]),
+            None => format!("Valid keys: {}.", expected.join(", ")),
         };
         Self {
             hint: Some(hint),

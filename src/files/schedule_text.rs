@@ -1,4 +1,4 @@
-//! A definitions file as it is written: its tables, their keys, and schedules in that form.
+//! The text form of a definitions file: its tables and their keys, and schedules converted to it.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -23,7 +23,7 @@ use crate::spec::zone::{Gap, Repeat};
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct ScheduleText {
-    /// What it is called; unique.
+    /// Unique name of the schedule.
     #[cfg_attr(
         test,
         schemars(
@@ -33,18 +33,18 @@ pub(crate) struct ScheduleText {
         )
     )]
     pub(crate) id: String,
-    /// What people should know of it.
+    /// Note shown with the schedule.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) note: Option<String>,
-    /// Every so long, with an offset: `2m`, `1h/15m`.
+    /// Intervals, with an optional offset: `2m`, `1h/15m`.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
     #[cfg_attr(test, schemars(with = "OneOrMany<String>"))]
     pub(super) interval: Vec<String>,
-    /// Cron strings: 5 fields, 6 with the year last, 7 with seconds first, or `@daily` and the like.
+    /// Cron strings: 5 fields, 6 with the year last, 7 with seconds first, or a macro such as `@daily`.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
     #[cfg_attr(test, schemars(with = "OneOrMany<String>"))]
     pub(super) cron: Vec<String>,
-    /// Calendars: `{ hour = 9, day_of_week = "Mon-Fri" }`; second, minute and hour are 0 unless told, the rest any.
+    /// Calendars: `{ hour = 9, day_of_week = "Mon-Fri" }`; second, minute and hour default to 0, the other fields to any.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
     #[cfg_attr(test, schemars(with = "OneOrMany<CalendarText>"))]
     pub(super) calendar: Vec<CalendarText>,
@@ -52,53 +52,53 @@ pub(crate) struct ScheduleText {
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
     #[cfg_attr(test, schemars(with = "OneOrMany<String>"))]
     pub(super) quartz: Vec<String>,
-    /// What never fires: dates, or calendars in which times left out mean any.
+    /// Times to exclude: dates, or calendars whose omitted time fields match any value.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
     #[cfg_attr(test, schemars(with = "OneOrMany<Exclusion>"))]
     pub(super) exclude_calendar: Vec<Exclusion>,
-    /// Once after each boot of the machine.
+    /// Start once after each boot of the machine.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) at_boot: bool,
-    /// The zone of the wall clock; `local` is the machine's; UTC when left out.
+    /// Time zone of the schedule; `local` is the machine's zone (default: UTC).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) time_zone: Option<String>,
-    /// A time that daylight saving skips: `skip` (when left out) or `shift`.
+    /// Times that daylight saving skips: `skip` (default) or `shift`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) dst_gap: Option<String>,
-    /// A time that daylight saving repeats: `both` (when left out), `first` or `last`.
+    /// Times that daylight saving repeats: `both` (default), `first` or `last`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) dst_repeat: Option<String>,
-    /// Nothing fires before: `2026-05-05T09:00:00Z`, or `2026-05-05 09:00` in the time zone.
+    /// No starts before this time: `2026-05-05T09:00:00Z`, or `2026-05-05 09:00` in the time zone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) start_time: Option<String>,
-    /// Nothing fires after.
+    /// No starts after this time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) end_time: Option<String>,
-    /// Start up to so much later, always the same for a time.
+    /// Delay each start by a fixed pseudo-random amount up to this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) jitter: Option<String>,
-    /// While a run is going: skip (when left out), buffer-one, buffer-all, cancel-other, terminate-other or allow-all.
+    /// When a run is still running: skip (default), buffer-one, buffer-all, cancel-other, terminate-other or allow-all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) overlap_policy: Option<String>,
-    /// How late a time may still be taken up after an outage; at least 10s, 10m when left out.
+    /// How late a time may still be started after an outage; at least 10s (default: 10m).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) catchup_window: Option<String>,
-    /// Pause when a run fails.
+    /// Pause the schedule when a run fails.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) pause_on_failure: bool,
-    /// Start nothing by itself; left to people where it is left out.
+    /// Whether the schedule is paused; omit to leave its current state unchanged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) paused: Option<bool>,
-    /// How many scheduled starts there are: a number, or `unlimited`; counted down from when the file first says it.
+    /// Number of scheduled starts left, or `unlimited`; counted down from when the file first sets it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) remaining_actions: Option<RemainingText>,
-    /// The base of the workflow ids of its runs; the schedule's id when left out.
+    /// Base of the workflow ids of its runs (default: the schedule's id).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) workflow_id: Option<String>,
-    /// How long a run may take.
+    /// Maximum duration of a run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) run_timeout: Option<String>,
-    /// What a run does, in order.
+    /// Steps of a run, in order.
     pub(super) step: Vec<StepText>,
 }
 
@@ -107,24 +107,24 @@ pub(crate) struct ScheduleText {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct File {
-    /// The schedules, each with an id of its own.
+    /// The schedules, each with a unique id.
     #[serde(default)]
     pub(crate) schedule: Vec<ScheduleText>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(untagged, expecting = "a number, or \"unlimited\", is expected")]
+#[serde(untagged, expecting = "expected a number or \"unlimited\"")]
 pub(super) enum RemainingText {
     Number(u64),
     Text(String),
 }
 
-/// One value, or a list of them; for the schema alone.
+/// One value, or a list of them.
 #[cfg(test)]
 #[derive(schemars::JsonSchema)]
 #[schemars(untagged)]
-#[expect(dead_code, reason = "only its shape counts")]
+#[expect(dead_code, reason = "used only to generate the schema")]
 enum OneOrMany<T> {
     One(T),
     Many(Vec<T>),
@@ -137,7 +137,7 @@ fn one_or_many<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Resul
         type Value = Vec<T>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a text or a table, or a list of them,")
+            f.write_str("a string, a table, or a list of them")
         }
 
         fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<T>, E> {
@@ -166,10 +166,10 @@ impl RemainingText {
 }
 
 impl ScheduleText {
-    /// A schedule as a file would define it; what is as if left out is left out.
+    /// Converts a schedule to its text form; defaults are omitted.
     pub(crate) fn of(id: &ScheduleId, definition: &Definition, state: &State) -> Self {
         let Definition { spec, action, policies } = definition.clone();
-        let unsaid = Policies::default();
+        let defaults = Policies::default();
         let rfc3339 = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::AutoSi, true);
         Self {
             id: id.to_string(),
@@ -186,8 +186,8 @@ impl ScheduleText {
             start_time: spec.start_time.map(rfc3339),
             end_time: spec.end_time.map(rfc3339),
             jitter: spec.jitter,
-            overlap_policy: (policies.overlap != unsaid.overlap).then(|| policies.overlap.name().to_owned()),
-            catchup_window: (policies.catchup_window_ms != unsaid.catchup_window_ms)
+            overlap_policy: (policies.overlap != defaults.overlap).then(|| policies.overlap.name().to_owned()),
+            catchup_window: (policies.catchup_window_ms != defaults.catchup_window_ms)
                 .then(|| text::duration_text(Duration::from_millis(policies.catchup_window_ms))),
             pause_on_failure: policies.pause_on_failure,
             paused: state.paused.then_some(true),
@@ -199,10 +199,10 @@ impl ScheduleText {
     }
 }
 
-/// Schedules as a definitions file in TOML.
+/// Writes schedules as a definitions file in TOML.
 ///
 /// # Errors
-/// `System` where a value has no form in TOML.
+/// `System` when a value cannot be represented in TOML.
 pub(crate) fn toml(file: &File) -> Result<String, Error> {
     toml::to_string_pretty(file).map_err(|e| Error::new(Kind::System, "cannot write the schedules as TOML").because(e))
 }

@@ -1,4 +1,4 @@
-//! Files of definitions and crontabs as they lie about: named one by one, by their folder, or `-` for stdin.
+//! Reads definitions files and crontabs: single files, the files of a folder, or `-` for stdin.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -9,29 +9,29 @@ use crate::machine::path_text;
 /// The text of a file.
 #[derive(Debug, Clone)]
 pub(crate) struct SourceFile {
-    /// As it is called in errors.
+    /// The name shown in errors.
     pub(crate) name: String,
-    /// Which file it is, however it is called.
+    /// The canonical path, which identifies the file.
     pub(crate) source: String,
-    /// What stands in it.
+    /// The contents of the file.
     pub(crate) text: String,
 }
 
-/// What stdin is called.
+/// The name for stdin.
 const STDIN: &str = "-";
 
 impl SourceFile {
     /// Reads a file; `-` is stdin.
     ///
     /// # Errors
-    /// `Usage` when it cannot be read, or is not text.
+    /// `Usage` when it cannot be read, or is not UTF-8.
     pub(crate) fn read(name: &str) -> Result<Self, Error> {
         let text = String::from_utf8(bytes_of(name)?)
-            .map_err(|e| Error::new(Kind::Usage, format_args!("`{name}` is not text in UTF-8")).because(e.utf8_error()))?;
+            .map_err(|e| Error::new(Kind::Usage, format_args!("`{name}` is not valid UTF-8")).because(e.utf8_error()))?;
         Self::of(name, text)
     }
 
-    /// Reads a file as [`SourceFile::read`] does; where bytes are no UTF-8, U+FFFD stands for them.
+    /// Reads a file as [`SourceFile::read`] does, but replaces invalid UTF-8 with U+FFFD.
     ///
     /// # Errors
     /// `Usage` when it cannot be read.
@@ -47,13 +47,13 @@ impl SourceFile {
         })
     }
 
-    /// Reads definitions: files, and of folders the files that end in `.toml` or `.json`, in the order of their names.
+    /// Reads definitions files; for a folder, its files that end in `.toml` or `.json`, sorted by name.
     ///
     /// # Errors
-    /// As [`SourceFile::read`]; `Usage` where a folder holds none.
-    pub(crate) fn definitions(named: &[String]) -> Result<Vec<Self>, Error> {
+    /// As [`SourceFile::read`]; `Usage` when a folder has no such file.
+    pub(crate) fn definitions(names: &[String]) -> Result<Vec<Self>, Error> {
         let mut source_files = Vec::new();
-        for name in named {
+        for name in names {
             if !Path::new(name).is_dir() {
                 source_files.push(Self::read(name)?);
                 continue;
@@ -61,8 +61,8 @@ impl SourceFile {
             let (files, _) = files_in(name, is_definitions)?;
             if files.is_empty() {
                 return Err(
-                    Error::new(Kind::Usage, format_args!("nothing to read in the folder `{name}`"))
-                        .hint("Definitions are in files that end in `.toml` or `.json`."),
+                    Error::new(Kind::Usage, format_args!("no definitions files in folder `{name}`"))
+                        .hint("Definitions files end in `.toml` or `.json`."),
                 );
             }
             for file in files {
@@ -73,18 +73,18 @@ impl SourceFile {
     }
 }
 
-/// The files of a folder that belong, and those that do not, in the order of their names.
+/// Lists the files of a folder: those that match, and the others, each sorted by name.
 ///
 /// # Errors
-/// `Usage` when it cannot be listed.
-pub(crate) fn files_in(folder: &str, belongs: impl Fn(&str) -> bool) -> Result<(Vec<String>, Vec<String>), Error> {
-    let refuse = |e: std::io::Error| Error::new(Kind::Usage, format_args!("cannot list `{folder}`")).because(e);
+/// `Usage` when the folder cannot be listed.
+pub(crate) fn files_in(folder: &str, matches: impl Fn(&str) -> bool) -> Result<(Vec<String>, Vec<String>), Error> {
+    let cannot_list = |e: std::io::Error| Error::new(Kind::Usage, format_args!("cannot list `{folder}`")).because(e);
     let (mut files, mut others) = (Vec::new(), Vec::new());
-    for entry in std::fs::read_dir(folder).map_err(refuse)? {
-        let entry = entry.map_err(refuse)?;
+    for entry in std::fs::read_dir(folder).map_err(cannot_list)? {
+        let entry = entry.map_err(cannot_list)?;
         let path = entry.path();
         if path.is_file() {
-            let list = if belongs(&entry.file_name().to_string_lossy()) {
+            let list = if matches(&entry.file_name().to_string_lossy()) {
                 &mut files
             } else {
                 &mut others
@@ -97,10 +97,10 @@ pub(crate) fn files_in(folder: &str, belongs: impl Fn(&str) -> bool) -> Result<(
     Ok((files, others))
 }
 
-/// Whether a file of a folder holds definitions, by its name.
+/// Whether a file of a folder is a definitions file, by its name.
 fn is_definitions(name: &str) -> bool {
-    let ending = Path::new(name).extension();
-    ending.is_some_and(|e| e.eq_ignore_ascii_case("toml") || e.eq_ignore_ascii_case("json"))
+    let extension = Path::new(name).extension();
+    extension.is_some_and(|e| e.eq_ignore_ascii_case("toml") || e.eq_ignore_ascii_case("json"))
 }
 
 fn bytes_of(name: &str) -> Result<Vec<u8>, Error> {
@@ -114,14 +114,14 @@ fn bytes_of(name: &str) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
-/// Which file or folder it is, however it is called.
+/// Returns the canonical path of a file or folder; `-` for stdin.
 ///
 /// # Errors
-/// `Usage` when a folder above it has a name that is not UTF-8.
+/// `Usage` when a parent folder's name is not UTF-8.
 pub(crate) fn source_of(name: &str) -> Result<String, Error> {
     if name == STDIN {
         return Ok(STDIN.to_owned());
     }
-    let found = std::fs::canonicalize(name).or_else(|_| std::path::absolute(name));
-    found.map_or_else(|_| Ok(name.to_owned()), |path| path_text(&path))
+    let path = std::fs::canonicalize(name).or_else(|_| std::path::absolute(name));
+    path.map_or_else(|_| Ok(name.to_owned()), |path| path_text(&path))
 }

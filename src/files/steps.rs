@@ -1,4 +1,4 @@
-//! Steps from a file: `[[step]]` tables in TOML, or the same as JSON.
+//! Steps in a file: `[[step]]` tables in TOML, or the same in JSON.
 
 use serde::Deserialize;
 
@@ -12,13 +12,13 @@ struct File {
     step: Vec<StepText>,
 }
 
-/// Whether a file holds steps, and no schedules.
+/// Whether a document contains steps rather than schedules.
 pub(crate) fn are_in(tree: &Node) -> bool {
     let is_step = |node: &Node| node.field("name").is_some() && node.field("id").is_none();
     tree.field("step").is_some() || (tree.is_list() && tree.items().first().is_some_and(is_step))
 }
 
-/// Reads steps.
+/// Reads the steps of a file.
 ///
 /// # Errors
 /// `Usage` with line and column.
@@ -29,7 +29,7 @@ pub(crate) fn parse(source: &Source<'_>) -> Result<Vec<StepText>, Error> {
     } else {
         source.read::<File>(&tree).map(|f| f.step)
     };
-    steps.map_err(|e| e.hint("Write `[[step]]` tables with `name` and `probe`, `command` or `shell`; or the same as JSON."))
+    steps.map_err(|e| e.hint("Write `[[step]]` tables with `name` and `probe`, `command` or `shell`; or the same in JSON."))
 }
 
 #[cfg(test)]
@@ -44,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn toml_and_json_say_the_same() {
+    fn toml_and_json_are_equivalent() {
         let toml = "[[step]]\nname = \"a\"\nprobe = { url = \"http://x/\", status = 204 }\n[[step]]\nname = \"b\"\ncommand = [\"true\"]\n";
         let list = r#"[{"name":"a","probe":{"url":"http://x/","status":204}},{"name":"b","command":["true"]}]"#;
         let json = format!("{{\"step\":{list}}}");
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_line_and_column() {
+    fn errors_show_line_column_and_a_suggestion() {
         let e = read("[[step]]\nname = \"a\"\nprobes = 1\n").unwrap_err();
         assert!(e.to_string().starts_with("steps.toml:3:1: unknown key `probes`"), "{e}");
         assert_eq!(e.hints()[0], "Did you mean `probe`?");

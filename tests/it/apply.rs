@@ -1,4 +1,4 @@
-//! Definitions as files: applied, compared, pruned, exported.
+//! Definitions files: apply, diff, prune, export.
 
 use serde_json::{Value, json};
 
@@ -28,7 +28,7 @@ fn write(env: &Env, name: &str, text: &str) {
     std::fs::write(env.path(name), text).unwrap();
 }
 
-/// Each change as `change id`, in order.
+/// Returns each change as `change id`, in order.
 fn changes(found: &Value) -> Vec<String> {
     let text = |v: &Value| format!("{} {}", v["change"].as_str().unwrap(), v["id"].as_str().unwrap());
     found.as_array().unwrap().iter().map(text).collect()
@@ -44,7 +44,7 @@ fn ids(env: &Env) -> Vec<String> {
 }
 
 #[test]
-fn applying_is_idempotent_and_an_export_applies_to_no_change() {
+fn apply_is_idempotent_and_an_export_applies_without_changes() {
     let env = Env::new();
     write(&env, "jobs.toml", TWO);
     let dry = env.json(&["apply", "-f", "jobs.toml", "--dry-run"]);
@@ -72,7 +72,7 @@ fn applying_is_idempotent_and_an_export_applies_to_no_change() {
 }
 
 #[test]
-fn a_difference_is_told_field_by_field_with_its_line_and_diff_exits_with_1() {
+fn diff_shows_each_changed_field_with_its_line_and_exits_with_1() {
     let env = Env::new();
     write(&env, "jobs.toml", TWO);
     env.tempo(&["apply", "-f", "jobs.toml"]).ok();
@@ -97,10 +97,10 @@ fn a_difference_is_told_field_by_field_with_its_line_and_diff_exits_with_1() {
 }
 
 #[test]
-fn what_is_wrong_is_told_with_its_place_and_nothing_is_applied() {
+fn errors_show_their_place_and_nothing_is_applied() {
     let env = Env::new();
     write(&env, "good.toml", TWO);
-    for (text, told) in [
+    for (text, message) in [
         (
             "[[schedule]]\nid = \"x\"\ninterval = \"2m\"\njiter = \"1s\"\n",
             "bad.toml:4:1: unknown key `jiter`",
@@ -117,24 +117,28 @@ fn what_is_wrong_is_told_with_its_place_and_nothing_is_applied() {
             "[[schedule]]\nid = \"health\"\ninterval = \"2m\"\n[[schedule.step]]\nname = \"a\"\nshell = \"x\"\n",
             "bad.toml:1: a schedule named `health` is defined in good.toml:2 already",
         ),
-        ("{ \"schedule\": 5 }", "bad.toml:1:15: a list is expected, not `5`"),
+        ("{ \"schedule\": 5 }", "bad.toml:1:15: expected a list, found `5`"),
         (
             "[[schedule]]\nid = \"a\"\nstep = [5]",
-            "bad.toml:3:9: a table is expected, not `5`",
+            "bad.toml:3:9: expected a table, found `5`",
         ),
         ("\u{0}", "bad.toml:1:2: key with no value"),
     ] {
         write(&env, "bad.toml", text);
         let ran = env.tempo(&["apply", "-f", "good.toml", "bad.toml"]);
         assert_eq!(ran.code, Some(2), "{ran:?}");
-        assert!(ran.stderr.starts_with(&format!("error: {told}")), "{told}: {}", ran.stderr);
+        assert!(
+            ran.stderr.starts_with(&format!("error: {message}")),
+            "{message}: {}",
+            ran.stderr
+        );
     }
     assert_eq!(env.tempo(&["apply", "-f", "none.toml"]).code, Some(2));
     assert!(ids(&env).is_empty());
 }
 
 #[test]
-fn pruning_takes_what_the_same_file_made_and_no_other() {
+fn prune_deletes_only_schedules_created_from_the_same_file() {
     let env = Env::new();
     let first = TWO.split("\n\n").next().unwrap().to_owned() + "\n";
     write(&env, "jobs.toml", TWO);
@@ -142,7 +146,7 @@ fn pruning_takes_what_the_same_file_made_and_no_other() {
     env.tempo(&["apply", "-f", "jobs.toml", "other.toml"]).ok();
     env.tempo(&["schedule", "create", "by-hand", "--interval", "1h", "--", "true"])
         .ok();
-    // A file that says what somebody made by hand does not own it.
+    // A file does not take over a schedule that was created by hand.
     write(&env, "jobs.toml", &format!("{TWO}\n{}", first.replace("health", "by-hand")));
     env.tempo(&["apply", "-f", "jobs.toml"]).ok();
     write(&env, "jobs.toml", &first);
@@ -162,7 +166,7 @@ fn pruning_takes_what_the_same_file_made_and_no_other() {
         changes(&env.json(&["apply", "-f", "./jobs.toml", "--prune"])),
         ["delete health"]
     );
-    // A folder stands for the files in it, those that have gone included.
+    // A folder stands for the files in it, including removed ones.
     std::fs::create_dir(env.path("jobs")).unwrap();
     write(&env, "jobs/a.toml", &first.replace("health", "a"));
     write(&env, "jobs/b.toml", &first.replace("health", "b"));
@@ -176,12 +180,12 @@ fn pruning_takes_what_the_same_file_made_and_no_other() {
 }
 
 #[test]
-fn what_a_file_leaves_out_of_the_state_is_left_to_people() {
+fn state_that_a_file_omits_is_unchanged() {
     let env = Env::new();
     write(&env, "jobs.toml", TWO);
     env.tempo(&["apply", "-f", "jobs.toml"]).ok();
     env.tempo(&["schedule", "pause", "health", "--note", "mending"]).ok();
-    // A number that counts down is not set again while the file says the same.
+    // A counter is not reset while its value in the file is unchanged.
     env.tempo(&["schedule", "update", "backup", "--remaining-actions", "2"]).ok();
     assert_eq!(
         changes(&env.json(&["apply", "-f", "jobs.toml"])),
@@ -208,13 +212,13 @@ fn what_a_file_leaves_out_of_the_state_is_left_to_people() {
 }
 
 #[test]
-fn what_a_file_said_of_the_state_of_a_schedule_made_by_hand_is_known_the_next_time() {
+fn remembers_the_state_a_file_set_on_a_schedule_created_by_hand() {
     let env = Env::new();
     env.tempo(&["schedule", "create", "backup", "--interval", "1h", "--", "true"])
         .ok();
     write(&env, "jobs.toml", TWO);
     env.tempo(&["apply", "-f", "jobs.toml"]).ok();
-    // The number has counted down, and somebody has paused it.
+    // Meanwhile the counter went down and somebody paused the schedule.
     env.tempo(&["schedule", "update", "backup", "--remaining-actions", "2"]).ok();
     env.tempo(&["schedule", "pause", "backup", "--note", "nightly"]).ok();
     for _ in 0..2 {
@@ -223,7 +227,7 @@ fn what_a_file_said_of_the_state_of_a_schedule_made_by_hand_is_known_the_next_ti
             ["none health", "none backup"]
         );
     }
-    // It is somebody's own still: no file that lets it go takes it along.
+    // The schedule is still not owned by the file, so pruning does not delete it.
     write(&env, "jobs.toml", "");
     assert_eq!(
         changes(&env.json(&["apply", "-f", "jobs.toml", "--prune"])),
@@ -233,7 +237,7 @@ fn what_a_file_said_of_the_state_of_a_schedule_made_by_hand_is_known_the_next_ti
 }
 
 #[test]
-fn changing_only_a_note_moves_no_next_time() {
+fn changing_only_a_note_keeps_the_next_times() {
     let env = Env::new();
     write(&env, "jobs.toml", TWO);
     env.tempo(&["apply", "-f", "jobs.toml"]).ok();
@@ -253,27 +257,27 @@ fn changing_only_a_note_moves_no_next_time() {
 }
 
 #[test]
-fn the_schema_knows_each_key_of_a_file() {
+fn the_schema_has_every_key_of_a_file() {
     let env = Env::new();
     let schema: Value = serde_json::from_str(&env.tempo(&["schema"]).ok()).unwrap();
     let keys = |name: &str| schema["$defs"][name]["properties"].as_object().unwrap().clone();
     let schedule = keys("ScheduleText");
-    let told =
+    let expected =
         "id note interval cron calendar quartz exclude_calendar at_boot time_zone dst_gap dst_repeat start_time end_time jitter
         overlap_policy catchup_window pause_on_failure paused remaining_actions workflow_id run_timeout step";
-    for key in told.split_whitespace() {
+    for key in expected.split_whitespace() {
         assert!(schedule.contains_key(key), "{key}");
     }
     let probe = keys("ProbeTable");
-    let told = "url status timeout method headers body basic_auth bearer redirects body_contains body_matches json header_matches max_elapsed
+    let expected = "url status timeout method headers body basic_auth bearer redirects body_contains body_matches json header_matches max_elapsed
         min_certificate_days ca_file insecure tcp dns";
-    for key in told.split_whitespace() {
+    for key in expected.split_whitespace() {
         assert!(probe.contains_key(key), "{key}");
     }
 }
 
 #[test]
-fn pruning_a_folder_leaves_what_it_did_not_read() {
+fn pruning_a_folder_keeps_schedules_from_files_it_did_not_read() {
     let env = Env::new();
     let one = |id: &str| TWO.split("\n\n").next().unwrap().replace("health", id) + "\n";
     std::fs::create_dir_all(env.path("ops/below")).unwrap();
@@ -293,7 +297,7 @@ fn pruning_a_folder_leaves_what_it_did_not_read() {
 }
 
 #[test]
-fn what_has_no_form_in_a_file_is_refused_before_it_is_on_file() {
+fn rejects_values_that_a_file_cannot_represent() {
     let env = Env::new();
     let deep = format!("{{\"schedule\": {}{}}}", "[".repeat(5000), "]".repeat(5000));
     let null = r#"{"schedule":[{"id":"x","interval":"1h","step":[{"name":"p","probe":{"url":"http://h/","json":{"a":null}}}]}]}"#;
@@ -304,7 +308,7 @@ fn what_has_no_form_in_a_file_is_refused_before_it_is_on_file() {
         write(&env, "x.json", text);
         let ran = env.tempo(&["apply", "-f", "x.json"]);
         assert_eq!(ran.code, Some(2), "{ran:?}");
-        assert!(ran.stderr.contains(told), "{}", ran.stderr);
+        assert!(ran.stderr.contains(message), "{}", ran.stderr);
     }
     write(
         &env,

@@ -1,9 +1,9 @@
-//! A backup is whole, made while everything goes on, and is a database like any other.
+//! Backups: complete, taken while the server runs, and usable as a database.
 
 use crate::harness::Env;
 
 #[test]
-fn a_backup_made_beside_a_busy_server_holds_everything_that_was_acknowledged_before() {
+fn a_backup_from_a_busy_server_contains_everything_acknowledged_before_it() {
     let env = Env::new();
     let create = [
         "schedule",
@@ -48,18 +48,18 @@ fn a_backup_made_beside_a_busy_server_holds_everything_that_was_acknowledged_bef
 }
 
 #[test]
-fn a_backup_takes_nobodys_place_and_a_damaged_file_is_told() {
+fn a_backup_overwrites_no_file_and_doctor_reports_damage() {
     let env = Env::new();
     env.tempo(&["schedule", "create", "s", "--interval", "1h", "--shell", "true"])
         .ok();
     std::fs::write(env.path("there"), "mine").unwrap();
-    let refused = env.tempo(&["doctor", "--backup", "there"]);
-    assert_eq!(refused.code, Some(4), "{refused:?}");
+    let ran = env.tempo(&["doctor", "--backup", "there"]);
+    assert_eq!(ran.code, Some(4), "{ran:?}");
     assert_eq!(std::fs::read_to_string(env.path("there")).unwrap(), "mine");
     assert_eq!(
         env.tempo(&["doctor", "--backup", "no/such/folder/x"]).code,
         Some(0),
-        "its folder is made"
+        "its folder is created"
     );
     let mut bytes = std::fs::read(env.database()).unwrap();
     let page = 4096;

@@ -1,12 +1,12 @@
-//! Bad input: the designed exit code, a message that names the input and the rule, and a file that is as it was.
+//! Bad input: the documented exit code, a message that names the input and the rule, and an unchanged database.
 
 use crate::harness::Env;
 
-/// Arguments, exit code, and what the message must hold.
+/// Arguments, exit code, and the parts that the message must contain.
 type Case<'a> = (&'a [&'a str], i32, &'a [&'a str]);
 
 #[track_caller]
-fn refused(env: &Env, (args, code, parts): &Case<'_>) {
+fn assert_rejected(env: &Env, (args, code, parts): &Case<'_>) {
     let ran = env.tempo(args);
     assert_eq!(ran.code, Some(*code), "{args:?}: {ran:?}");
     for part in *parts {
@@ -22,7 +22,7 @@ fn refused(env: &Env, (args, code, parts): &Case<'_>) {
 
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table")]
-fn a_schedule_that_is_wrong_is_refused_and_no_database_is_made() {
+fn an_invalid_schedule_is_rejected_and_no_database_is_created() {
     let env = Env::new();
     let create = |rest: &[&'static str]| -> Vec<&'static str> { [&["schedule", "create", "x"], rest].concat() };
     let table: Vec<(Vec<&str>, &[&str])> = vec![
@@ -147,13 +147,13 @@ fn a_schedule_that_is_wrong_is_refused_and_no_database_is_made() {
         ),
     ];
     for (args, parts) in &table {
-        refused(&env, &(args, 2, parts));
-        assert!(!env.database().exists(), "{args:?} made a database");
+        assert_rejected(&env, &(args, 2, parts));
+        assert!(!env.database().exists(), "{args:?} created a database");
     }
 }
 
 #[test]
-fn what_does_not_exist_or_exists_already_is_said() {
+fn reports_what_does_not_exist_or_already_exists() {
     let env = Env::new();
     env.tempo(&["schedule", "create", "health", "--interval", "2m", "--shell", "true"])
         .ok();
@@ -203,7 +203,7 @@ fn what_does_not_exist_or_exists_already_is_said() {
         (&["no-such-command"], 2, &["no-such-command"]),
     ];
     for case in table {
-        refused(&env, case);
+        assert_rejected(&env, case);
     }
     assert_eq!(env.json(&["schedule", "describe", "health"]), before);
     assert_eq!(
@@ -235,7 +235,7 @@ fn a_program_that_does_not_exist_fails_when_it_runs() {
 }
 
 #[test]
-fn a_database_that_cannot_be_used_is_refused_and_left_alone() {
+fn an_unusable_database_is_rejected_and_unchanged() {
     let env = Env::new();
     let create = ["schedule", "create", "x", "--interval", "2m", "--shell", "true"];
     std::fs::create_dir(env.path("folder")).unwrap();
@@ -253,14 +253,14 @@ fn a_database_that_cannot_be_used_is_refused_and_left_alone() {
         let path = env.path(file).display().to_string();
         let before = std::fs::read(&path).ok();
         for args in [&create[..], &["schedule", "list"], &["run", "--once"], &["status"]] {
-            refused(&env, &(&[&["--db", &path], args].concat(), 6, &parts));
+            assert_rejected(&env, &(&[&["--db", &path], args].concat(), 6, &parts));
         }
         assert_eq!(std::fs::read(&path).ok(), before, "{file}");
     }
 }
 
 #[test]
-fn a_file_of_another_program_or_of_a_newer_tempo_is_refused_and_left_alone() {
+fn a_file_from_another_program_or_a_newer_tempo_is_rejected_and_unchanged() {
     let env = Env::new();
     let path = |name: &str| env.path(name).display().to_string();
     env.tempo(&[
@@ -275,7 +275,7 @@ fn a_file_of_another_program_or_of_a_newer_tempo_is_refused_and_left_alone() {
         "true",
     ])
     .ok();
-    // The version of the file, as SQLite keeps it: four bytes at 60 of the header.
+    // The schema version: SQLite's `user_version`, four bytes at offset 60 of the header.
     let mut bytes = std::fs::read(path("newer")).unwrap();
     let application = bytes[68..72].to_vec();
     bytes[60..64].copy_from_slice(&99_u32.to_be_bytes());
@@ -285,18 +285,18 @@ fn a_file_of_another_program_or_of_a_newer_tempo_is_refused_and_left_alone() {
     std::fs::write(path("other"), &bytes).unwrap();
     for (file, part) in [("newer", "written by a newer tempo"), ("other", "of another program")] {
         let before = std::fs::read(path(file)).unwrap();
-        refused(&env, &(&["--db", &path(file), "schedule", "list"], 6, &[part]));
+        assert_rejected(&env, &(&["--db", &path(file), "schedule", "list"], 6, &[part]));
         assert_eq!(std::fs::read(path(file)).unwrap(), before, "{file}");
     }
 }
 
 #[test]
-fn a_disk_that_takes_no_more_fails_clearly_and_loses_nothing() {
+fn a_full_disk_fails_with_an_error_and_loses_nothing() {
     let env = Env::new();
     env.tempo(&["schedule", "create", "first", "--interval", "2m", "--shell", "true"])
         .ok();
     let before = env.json(&["schedule", "list"]);
-    // No file may grow beyond 16 blocks of 512 bytes: what a full disk does to a write.
+    // Limits files to 16 blocks of 512 bytes, which makes writes fail as on a full disk.
     let script = "trap '' XFSZ; ulimit -f 16; exec \"$0\" schedule create second --interval 2m --shell true";
     let mut full = std::process::Command::new("sh");
     full.args(["-c", script, env!("CARGO_BIN_EXE_tempo")])
@@ -308,7 +308,7 @@ fn a_disk_that_takes_no_more_fails_clearly_and_loses_nothing() {
 }
 
 #[test]
-fn a_read_only_database_is_refused() {
+fn a_read_only_database_is_rejected() {
     use std::os::unix::fs::PermissionsExt as _;
     let env = Env::new();
     env.tempo(&["schedule", "create", "first", "--interval", "2m", "--shell", "true"])
@@ -318,7 +318,7 @@ fn a_read_only_database_is_refused() {
     set(&env.path("."), 0o755);
     let mut command = env.command(&["schedule", "create", "second", "--interval", "2m", "--shell", "true"]);
     if tempo::machine::is_root() {
-        // Root may write to anything: become nobody, with a program that nobody may read.
+        // Root may write to any file: switch to `nobody`, with a copy of the program that `nobody` can read.
         let program = env.path("tempo");
         std::fs::copy(env!("CARGO_BIN_EXE_tempo"), &program).unwrap();
         command = std::process::Command::new("setpriv");
@@ -344,7 +344,7 @@ fn a_read_only_database_is_refused() {
 }
 
 #[test]
-fn a_variable_that_is_not_utf_8_is_never_taken_as_unset() {
+fn a_variable_that_is_not_utf_8_is_not_treated_as_unset() {
     use std::os::unix::ffi::OsStrExt as _;
     let env = Env::new();
     let name = std::ffi::OsStr::from_bytes(b"named-\xff.db");
@@ -378,7 +378,7 @@ fn a_variable_that_is_not_utf_8_is_never_taken_as_unset() {
     );
 }
 
-/// Fills a database, damages so many of its bytes from a place that `seed` decides, and serves it.
+/// Fills a database, overwrites a range of bytes chosen by `seed`, and serves it.
 fn serve_damaged(seed: u64) -> (Option<i32>, String) {
     let env = Env::new();
     for n in 0..40 {
@@ -397,7 +397,7 @@ fn serve_damaged(seed: u64) -> (Option<i32>, String) {
     }
     let mut random = fastrand::Rng::with_seed(seed);
     let mut bytes = std::fs::read(env.database()).unwrap();
-    // The header stays: without it nothing opens.
+    // The header is kept: without it, SQLite does not open the file.
     let at = random.usize(200..bytes.len() - 600);
     bytes[at..at + random.usize(20..600)].fill_with(|| random.u8(..));
     std::fs::write(env.database(), bytes).unwrap();
@@ -413,24 +413,24 @@ fn serve_damaged(seed: u64) -> (Option<i32>, String) {
 }
 
 #[test]
-fn a_server_for_what_is_due_ends_on_a_damaged_database() {
+fn run_once_exits_on_a_damaged_database() {
     let rounds = if crate::harness::is_long() { 120 } else { 4 };
     for seed in 0..rounds {
         let (code, log) = serve_damaged(seed);
         assert!(matches!(code, Some(0 | 1 | 6)), "seed {seed}: {code:?}\n{log}");
         for n in 0..40 {
-            let is_told = log.contains(&format!("s{n}-")) || log.contains(&format!("s{n} "));
-            assert!(is_told || code == Some(6), "seed {seed}: nothing is said of s{n}\n{log}");
+            let is_logged = log.contains(&format!("s{n}-")) || log.contains(&format!("s{n} "));
+            assert!(is_logged || code == Some(6), "seed {seed}: s{n} is not in the log\n{log}");
         }
     }
 }
 
 #[test]
-fn a_key_that_is_there_twice_in_json_is_refused_where_it_stands() {
+fn a_duplicate_key_in_json_is_rejected() {
     let env = Env::new();
     let steps = r#"[{"name": "x", "shell": "true", "env": {"A": "1", "A": "2"}}]"#;
     std::fs::write(env.path("s.json"), steps).unwrap();
-    let refused = env.tempo(&["schedule", "create", "s", "--interval", "1h", "--steps", "s.json"]);
-    assert_eq!(refused.code, Some(2), "{refused:?}");
-    assert!(refused.stderr.contains("the key `A` is there twice"), "{refused:?}");
+    let ran = env.tempo(&["schedule", "create", "s", "--interval", "1h", "--steps", "s.json"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.stderr.contains("duplicate key `A`"), "{ran:?}");
 }

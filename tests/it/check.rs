@@ -1,4 +1,4 @@
-//! `tempo check`: steps here and now, for CI and scripts.
+//! `tempo check`: runs steps immediately, for CI and scripts.
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ fn parsed(ran: &Ran) -> Value {
 }
 
 #[test]
-fn a_line_for_each_step_a_summary_and_exit_1_when_anything_failed() {
+fn prints_a_line_per_step_and_a_summary_and_exits_with_1_on_failure() {
     let env = Env::new();
     write(&env, "steps.toml", STEPS);
     let ran = env.tempo(&["check", "-f", "steps.toml"]);
@@ -31,7 +31,7 @@ fn a_line_for_each_step_a_summary_and_exit_1_when_anything_failed() {
 }
 
 #[test]
-fn what_is_checked_is_what_is_scheduled() {
+fn checks_the_same_steps_as_the_schedule_runs() {
     let env = Env::new();
     let targets = Targets::start(&env);
     let (right, wrong) = (
@@ -62,8 +62,12 @@ fn what_is_checked_is_what_is_scheduled() {
         let ran = env.tempo(&[&["-o", "json"], &args[..]].concat());
         assert_eq!(ran.code, Some(1), "{args:?}: {ran:?}");
         let view = parsed(&ran);
-        let told = format!("incident: unexpected status 500 from {}", targets.url("/status/500"));
-        assert_eq!(view["result"], json!({"right": "ok status=200", "wrong": told}), "{args:?}");
+        let incident = format!("incident: unexpected status 500 from {}", targets.url("/status/500"));
+        assert_eq!(
+            view["result"],
+            json!({"right": "ok status=200", "wrong": incident}),
+            "{args:?}"
+        );
         assert_eq!(view["status"], "Completed");
         let fields: Vec<&String> = view.as_object().unwrap().keys().collect();
         let run = "closed_at due_at reason result run_id schedule_id scheduled_at started_at status steps waiting_for_worker_since workflow_id";
@@ -77,9 +81,9 @@ fn what_is_checked_is_what_is_scheduled() {
 }
 
 #[test]
-fn steps_are_tried_again_and_may_run_side_by_side() {
+fn steps_are_retried_and_can_run_in_parallel() {
     let env = Env::new();
-    // Each of the three waits until all have begun: one after the other they never would.
+    // Each step waits until all three have started, which can only succeed in parallel.
     let wait = "touch began-$TEMPO_STEP; n=0; while [ $(ls began-* | wc -l) -lt 3 ]; do n=$((n+1)); [ $n -lt 600 ] || exit 1; sleep 0.05; done";
     let steps: Vec<String> = ["a", "b", "c"]
         .iter()
@@ -104,7 +108,7 @@ fn steps_are_tried_again_and_may_run_side_by_side() {
 }
 
 #[test]
-fn a_deadline_ends_it_with_124_and_nothing_is_left_behind() {
+fn a_deadline_exits_with_124_and_leaves_no_process_behind() {
     let env = Env::new();
     let ran = env.tempo(&[
         "-o",
@@ -129,14 +133,14 @@ fn a_deadline_ends_it_with_124_and_nothing_is_left_behind() {
 }
 
 #[test]
-fn the_time_of_a_suite_is_not_spent_in_waiting_for_another() {
+fn waiting_for_another_schedule_does_not_use_up_the_run_timeout() {
     let env = Env::new();
     let text = "[[schedule]]\nid = \"slow\"\ninterval = \"1h\"\n[[schedule.step]]\nname = \"a\"\nshell = \"sleep 0.6\"\n\
         [[schedule]]\nid = \"brief\"\ninterval = \"1h\"\nrun_timeout = \"500ms\"\n[[schedule.step]]\nname = \"a\"\ncommand = [\"true\"]\n";
     write(&env, "jobs.toml", text);
-    let said = env.tempo(&["check", "-f", "jobs.toml"]).ok();
-    assert!(said.contains("ok    brief/a: exit=0"), "{said}");
-    // What a deadline leaves is told of suites that have not begun as well.
+    let stdout = env.tempo(&["check", "-f", "jobs.toml"]).ok();
+    assert!(stdout.contains("ok    brief/a: exit=0"), "{stdout}");
+    // At the deadline, schedules that have not started are reported too.
     let ran = env.tempo(&["check", "-f", "jobs.toml", "--deadline", "100ms"]);
     assert_eq!(ran.code, Some(124), "{ran:?}");
     assert!(
@@ -146,12 +150,12 @@ fn the_time_of_a_suite_is_not_spent_in_waiting_for_another() {
 }
 
 #[test]
-fn steps_of_another_user_have_all_their_groups() {
+fn steps_run_as_another_user_have_all_groups_of_that_user() {
     if !tempo::machine::is_root() {
         return;
     }
-    let listed = |file: &str| std::fs::read_to_string(file).unwrap();
-    let (users, groups) = (listed("/etc/passwd"), listed("/etc/group"));
+    let read = |file: &str| std::fs::read_to_string(file).unwrap();
+    let (users, groups) = (read("/etc/passwd"), read("/etc/group"));
     let user = users
         .lines()
         .filter_map(|l| l.split(':').next())
@@ -173,16 +177,16 @@ fn steps_of_another_user_have_all_their_groups() {
         ids.sort_unstable();
         ids
     };
-    let theirs = std::process::Command::new("id").args(["-G", user]).output().unwrap();
-    let theirs = sorted(&String::from_utf8(theirs.stdout).unwrap());
+    let expected = std::process::Command::new("id").args(["-G", user]).output().unwrap();
+    let expected = sorted(&String::from_utf8(expected.stdout).unwrap());
     let output = view["steps"][0]["attempts"][0]["output"].as_str().unwrap_or_default();
-    assert_eq!(sorted(output), theirs, "{user}: {view}");
-    // And the server is who it was: the next step is its own.
+    assert_eq!(sorted(output), expected, "{user}: {view}");
+    // Other steps still run as the original user.
     assert_eq!(env.tempo(&["check", "--", "sh", "-c", "test $(id -u) = 0"]).code, Some(0));
 }
 
 #[test]
-fn ci_reads_junit_and_github_its_annotations() {
+fn writes_junit_and_github_annotations() {
     let env = Env::new();
     write(
         &env,
@@ -220,11 +224,11 @@ fn ci_reads_junit_and_github_its_annotations() {
 }
 
 #[test]
-fn what_cannot_be_checked_is_told() {
+fn rejects_invalid_arguments() {
     let env = Env::new();
     write(&env, "steps.toml", STEPS);
     write(&env, "empty.toml", "");
-    for (args, code, told) in [
+    for (args, code, message) in [
         (&["check"][..], 2, "error: name a schedule, files with `-f`, or what to run"),
         (
             &["check", "x", "--", "true"],
@@ -239,9 +243,9 @@ fn what_cannot_be_checked_is_told() {
     ] {
         let ran = env.tempo(args);
         assert_eq!(ran.code, Some(code), "{args:?}: {ran:?}");
-        assert!(ran.stderr.starts_with(told), "{args:?}: {}", ran.stderr);
+        assert!(ran.stderr.starts_with(message), "{args:?}: {}", ran.stderr);
     }
-    // The private file is nobody else's.
+    // The temporary database is private.
     let ran = env.tempo(&["-o", "json", "check", "--shell", "ls -ld $(dirname $TEMPO_DB) | cut -c1-10"]);
     assert_eq!(parsed(&ran)["steps"][0]["attempts"][0]["output"], "drwx------\n");
 }

@@ -1,4 +1,4 @@
-//! Every command, walked: its exit code, its JSON and nothing else on stdout; whatever stdin, stdout, the terminal and the language are.
+//! Every command: its exit code, and only JSON on stdout, whatever the state of stdin, stdout, the terminal and the locale.
 
 use std::collections::BTreeSet;
 use std::io::Read as _;
@@ -12,9 +12,9 @@ use crate::harness::{Env, Ran, Targets};
 enum Writes {
     /// One object with these fields.
     One(&'static str),
-    /// An array of such.
+    /// An array of objects with these fields.
     List(&'static str),
-    /// What is no data of tempo's own: a script, a page, the output of a command.
+    /// Not tempo's JSON data: a script, a page, the output of a command.
     Raw,
 }
 use Writes::{List, One, Raw};
@@ -33,7 +33,7 @@ const INCIDENT: &str = "id target_name target_url status_code error error_type e
     resolved_at schedule_id run_id";
 const CHANGE: &str = "id change fields line warnings";
 
-/// Every command, in an order in which each finds what it needs: the command, its arguments, its exit code, what it writes.
+/// Every command, ordered so that each finds what it needs: the command, its arguments, its exit code, its output.
 const ALL: &[(&str, &[&str], i32, Writes)] = &[
     ("apply", &["-f", "jobs.toml"], 0, List(CHANGE)),
     ("diff", &["-f", "jobs.toml"], 0, List(CHANGE)),
@@ -115,7 +115,7 @@ const ALL: &[(&str, &[&str], i32, Writes)] = &[
     ("schedule delete", &["made"], 0, List("id still_running")),
 ];
 
-fn prepared(targets: &Targets, env: &Env) {
+fn prepare(targets: &Targets, env: &Env) {
     let jobs = format!(
         "[[schedule]]\nid = \"failing\"\ninterval = \"1h\"\n[[schedule.step]]\nname = \"broken\"\nprobe = \"{}\"\nretry = {{ maximum_attempts = 1 }}\n",
         targets.url("/status/500")
@@ -129,7 +129,7 @@ fn words<'a>(flags: &[&'a str], command: &'a str, args: &[&'a str]) -> Vec<&'a s
 }
 
 #[track_caller]
-fn has(value: &Value, fields: &str, command: &str) {
+fn assert_fields(value: &Value, fields: &str, command: &str) {
     let got: BTreeSet<&str> = value
         .as_object()
         .unwrap_or_else(|| panic!("{command}: {value}"))
@@ -140,8 +140,8 @@ fn has(value: &Value, fields: &str, command: &str) {
 }
 
 #[test]
-fn the_json_of_every_command_is_as_promised() {
-    // What is walked is what there is: each page of the manual that has no page below it.
+fn every_command_prints_the_documented_json() {
+    // The table covers every command: each manual page without subpages.
     let pages = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/man")).unwrap();
     let pages: BTreeSet<String> = pages
         .filter_map(|p| {
@@ -163,22 +163,22 @@ fn the_json_of_every_command_is_as_promised() {
     assert_eq!(leaves, ALL.iter().map(|(command, ..)| *command).collect());
     let env = Env::new();
     let targets = Targets::start(&env);
-    prepared(&targets, &env);
+    prepare(&targets, &env);
     for (command, args, code, writes) in ALL {
         let ran = env.tempo(&words(&["-o", "json"], command, args));
         assert_eq!(ran.code, Some(*code), "{command}: {ran:?}");
         let parsed = serde_json::from_str::<Value>(&ran.stdout);
         match writes {
             Raw => assert_eq!(*code == 2, ran.stdout.is_empty(), "{command}: {ran:?}"),
-            One(fields) => has(&parsed.unwrap(), fields, command),
+            One(fields) => assert_fields(&parsed.unwrap(), fields, command),
             List(fields) => {
                 let list = parsed.unwrap();
-                has(list.get(0).unwrap_or_else(|| panic!("{command}: {list}")), fields, command);
+                assert_fields(list.get(0).unwrap_or_else(|| panic!("{command}: {list}")), fields, command);
             }
         }
         if *code == 2 {
             let error: Value = serde_json::from_str(&ran.stderr).unwrap_or_else(|_| panic!("{command}: {ran:?}"));
-            has(&error["error"], "kind message hints", command);
+            assert_fields(&error["error"], "kind message hints", command);
         }
     }
     let lines = env.tempo(&["-o", "jsonl", "workflow", "list"]).ok();
@@ -189,11 +189,11 @@ fn the_json_of_every_command_is_as_promised() {
 }
 
 #[test]
-fn nothing_breaks_without_stdin_terminal_language_or_a_reader() {
-    for way in ["plain", "no stdin", "reader gone", "LANG=C, 40 columns, no colour"] {
+fn commands_work_without_stdin_terminal_locale_or_reader() {
+    for way in ["plain", "no stdin", "reader gone", "LANG=C, 40 columns, no color"] {
         let env = Env::new();
         let targets = Targets::start(&env);
-        prepared(&targets, &env);
+        prepare(&targets, &env);
         for (command, args, code, _) in ALL {
             let mut started = env.command(&words(&[], command, args));
             match way {
@@ -214,7 +214,7 @@ fn nothing_breaks_without_stdin_terminal_language_or_a_reader() {
                     drop(reader);
                     started.stdout(writer);
                 }
-                "LANG=C, 40 columns, no colour" => {
+                "LANG=C, 40 columns, no color" => {
                     started
                         .env("LANG", "C")
                         .env("LC_ALL", "C")
@@ -235,10 +235,10 @@ fn nothing_breaks_without_stdin_terminal_language_or_a_reader() {
 }
 
 #[test]
-fn every_table_has_its_columns() {
+fn tables_show_their_header() {
     let env = Env::new();
     let targets = Targets::start(&env);
-    prepared(&targets, &env);
+    prepare(&targets, &env);
     env.tempo(&["apply", "-f", "jobs.toml"]).ok();
     env.tempo(&["schedule", "trigger", "failing"]).ok();
     let _ = env.tempo(&["run", "--once"]);
@@ -261,10 +261,10 @@ fn every_table_has_its_columns() {
         (&["help"], "cron        When a schedule fires"),
     ] {
         let ran = env.tempo(args);
-        let told = if header == "error: " { &ran.stderr } else { &ran.stdout };
-        let lines: Vec<&str> = told.lines().collect();
+        let text = if header == "error: " { &ran.stderr } else { &ran.stdout };
+        let lines: Vec<&str> = text.lines().collect();
         assert!(lines.first().is_some_and(|l| l.starts_with(header)), "{args:?}: {ran:?}");
-        // Without a terminal nothing is wrapped or painted, and no line ends in blanks.
+        // Without a terminal, nothing is wrapped or colored, and no line ends in spaces.
         assert!(
             lines.iter().all(|l| !l.ends_with(' ') && !l.contains('\u{1b}')),
             "{args:?}: {ran:?}"
@@ -273,32 +273,32 @@ fn every_table_has_its_columns() {
 }
 
 #[test]
-fn status_is_shown_again_and_again_until_nobody_reads() {
+fn status_watch_repeats_until_the_reader_closes() {
     let env = Env::new();
     env.tempo(&["schedule", "create", "s", "--interval", "1h", "--", "true"]).ok();
-    let mut watching = env
+    let mut child = env
         .command(&["-o", "jsonl", "status", "--watch"])
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut out = std::io::BufReader::new(watching.stdout.take().unwrap());
+    let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
     for _ in 0..2 {
         let mut line = String::new();
         std::io::BufRead::read_line(&mut out, &mut line).unwrap();
-        has(
+        assert_fields(
             &serde_json::from_str(&line).unwrap(),
             "up pid since running next queued incidents_open",
             "status --watch",
         );
     }
     drop(out);
-    assert_eq!(watching.wait().unwrap().code(), Some(0));
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 #[test]
-fn output_is_followed_until_the_run_has_closed() {
+fn output_follow_ends_when_the_run_closes() {
     let env = Env::new();
-    let _serving = env.serve(&[]);
+    let _server = env.serve(&[]);
     std::fs::write(
         env.path("steps.toml"),
         "[[step]]\nname = \"a\"\nshell = \"echo first\"\n[[step]]\nname = \"b\"\nshell = \"while ! test -e go; do sleep 0.02; done; echo second\"\n",
@@ -306,23 +306,23 @@ fn output_is_followed_until_the_run_has_closed() {
     .unwrap();
     env.tempo(&["workflow", "start", "--workflow-id", "w", "--steps", "steps.toml"])
         .ok();
-    let mut following = env
+    let mut child = env
         .command(&["workflow", "output", "-f", "w"])
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut out = following.stdout.take().unwrap();
+    let mut out = child.stdout.take().unwrap();
     let mut first = [0; 6];
     out.read_exact(&mut first).unwrap();
     assert_eq!(&first, b"first\n");
     std::fs::write(env.path("go"), "").unwrap();
     let mut rest = String::new();
     out.read_to_string(&mut rest).unwrap();
-    assert_eq!((rest.as_str(), following.wait().unwrap().code()), ("second\n", Some(0)));
+    assert_eq!((rest.as_str(), child.wait().unwrap().code()), ("second\n", Some(0)));
 }
 
 #[test]
-fn topics_and_commands_are_explained() {
+fn help_covers_topics_and_commands() {
     let env = Env::new();
     for topic in ["cron", "policies", "durability", "exit-codes"] {
         let text = env.tempo(&["help", topic]).ok();
@@ -342,15 +342,15 @@ fn topics_and_commands_are_explained() {
             .replace('-', "\\-");
         assert!(page.contains(&last), "{topic}: {last}");
     }
-    let asked = env.tempo(&["help", "schedule", "create"]).ok();
-    assert!(asked.contains("Make a schedule") && asked.contains("Examples:"), "{asked}");
+    let help = env.tempo(&["help", "schedule", "create"]).ok();
+    assert!(help.contains("Make a schedule") && help.contains("Examples:"), "{help}");
     let ran = env.tempo(&["help", "polices"]);
     assert_eq!(ran.code, Some(3));
     assert!(ran.stderr.contains("Did you mean `policies`?"), "{}", ran.stderr);
 }
 
 #[test]
-fn tab_completes_what_is_in_the_database() {
+fn completes_names_from_the_database() {
     let env = Env::new();
     for id in ["nightly", "night-watch", "health"] {
         env.tempo(&["schedule", "create", id, "--interval", "1h", "--", "false"]).ok();
@@ -386,7 +386,7 @@ fn tab_completes_what_is_in_the_database() {
             vec!["cancel-other"],
         ),
         (&["help", "pol"], vec!["policies"]),
-        // Files, from here and below.
+        // Files in this folder and below.
         (&["apply", "-f", "compl"], vec!["complete.bash"]),
         (&["import", "crontab", "cron/a"], vec!["cron/a-crontab"]),
         (&["schedule", "create", "x", "--", "cron/a"], vec!["cron/a-crontab"]),
@@ -401,7 +401,7 @@ fn tab_completes_what_is_in_the_database() {
 }
 
 #[test]
-fn the_doctor_says_of_each_matter_how_it_stands_and_what_to_do() {
+fn doctor_reports_each_check_with_advice() {
     let env = Env::new();
     env.tempo(&[
         "schedule",
@@ -420,45 +420,45 @@ fn the_doctor_says_of_each_matter_how_it_stands_and_what_to_do() {
     env.until(&["schedule", "describe", "over"], |s| s["next_action_at"].is_null());
     let server = env.serve(&["--once"]);
     let _ = server.rest();
-    // A process of a run that nobody performs any more.
-    let mut left = std::process::Command::new("sleep")
+    // A leftover process of a run that no longer exists.
+    let mut leftover = std::process::Command::new("sleep")
         .arg("300")
         .env("TEMPO_DB", std::fs::canonicalize(env.database()).unwrap())
         .env("TEMPO_RUN_ID", "gone")
         .spawn()
         .unwrap();
     let found = env.json(&["doctor"]);
-    left.kill().unwrap();
-    left.wait().unwrap();
-    let of = |name: &str| {
+    leftover.kill().unwrap();
+    leftover.wait().unwrap();
+    let finding = |name: &str| {
         let all = found["findings"].as_array().unwrap();
         all.iter()
             .find(|f| f["name"] == name)
             .unwrap_or_else(|| panic!("{name}: {found}"))
             .clone()
     };
-    for (name, level, told) in [
+    for (name, level, message) in [
         ("file", "ok", "2 schedules"),
         ("log", "ok", "KiB"),
         ("server", "warn", "`tempo run` is not up"),
         ("clock", "ok", "UTC"),
         ("never", "warn", "1 schedule can never fire again: over"),
-        ("processes", "warn", &left.id().to_string()),
+        ("processes", "warn", &leftover.id().to_string()),
     ] {
-        let finding = of(name);
+        let finding = finding(name);
         assert_eq!(
             (finding["level"].as_str(), finding["advice"].is_null()),
             (Some(level), level == "ok"),
             "{finding}"
         );
-        assert!(finding["message"].as_str().unwrap().contains(told), "{finding}");
+        assert!(finding["message"].as_str().unwrap().contains(message), "{finding}");
     }
-    of("zones");
-    of("room");
+    finding("zones");
+    finding("room");
 }
 
 #[test]
-fn a_timeout_ends_a_command_however_fast_it_writes() {
+fn a_timeout_stops_a_command_that_writes_continuously() {
     let env = Env::new();
     let ran = env.tempo(&["check", "--start-to-close-timeout", "300ms", "--", "yes"]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
@@ -466,7 +466,7 @@ fn a_timeout_ends_a_command_however_fast_it_writes() {
 }
 
 #[test]
-fn nothing_from_outside_controls_the_terminal() {
+fn untrusted_text_cannot_control_the_terminal() {
     let env = Env::new();
     let hostile = "a\u{1b}]0;owned\u{7}\u{202e}z";
     let database = env.path(&format!("{hostile}.db"));
@@ -481,7 +481,7 @@ fn nothing_from_outside_controls_the_terminal() {
         "--shell",
         "true",
     ];
-    let named = |args: &[&str]| -> Ran { env.command(args).env("TEMPO_DB", &database).output().unwrap().into() };
+    let run = |args: &[&str]| -> Ran { env.command(args).env("TEMPO_DB", &database).output().unwrap().into() };
     for ran in [
         named(&["schedule", "list", "--color", "always"]),
         named(&["schedule", "list", "-o", "json"]),
@@ -527,7 +527,7 @@ fn color_codes_from_outside_are_removed_without_color_and_end_with_their_line_ot
 }
 
 #[test]
-fn output_keeps_its_bytes_in_a_pipe_and_loses_its_escapes_on_a_terminal() {
+fn output_is_unchanged_in_a_pipe_and_escaped_on_a_terminal() {
     let env = Env::new();
     env.tempo(&[
         "workflow",
@@ -543,7 +543,7 @@ fn output_keeps_its_bytes_in_a_pipe_and_loses_its_escapes_on_a_terminal() {
         env.tempo(&["workflow", "output", "w"]).ok(),
         "a\u{1b}]0;owned\u{7}\u{1b}[2Jb\n"
     );
-    // `script` runs a command on a terminal of its own.
+    // `script` runs a command in a new terminal.
     let line = format!("{} workflow output w", env!("CARGO_BIN_EXE_tempo"));
     let mut command = std::process::Command::new("script");
     command.args(["-qec", &line, "/dev/null"]).env("TEMPO_DB", env.database());

@@ -1,4 +1,4 @@
-//! The JSON of each command: its fields, exactly as promised.
+//! The JSON output of commands: exactly the documented fields.
 
 use std::collections::BTreeSet;
 
@@ -17,15 +17,15 @@ const INCIDENT: &str = "id target_name target_url status_code error error_type e
     note resolved_at schedule_id run_id";
 
 #[track_caller]
-fn has(value: &Value, fields: &str) {
+fn assert_fields(value: &Value, fields: &str) {
     let got: BTreeSet<&str> = value
         .as_object()
-        .unwrap_or_else(|| panic!("no object: {value}"))
+        .unwrap_or_else(|| panic!("not an object: {value}"))
         .keys()
         .map(String::as_str)
         .collect();
-    let want: BTreeSet<&str> = fields.split_whitespace().collect();
-    assert_eq!(got, want);
+    let expected: BTreeSet<&str> = fields.split_whitespace().collect();
+    assert_eq!(got, expected);
 }
 
 #[track_caller]
@@ -38,7 +38,7 @@ fn is_instant(value: &Value) {
 }
 
 #[test]
-fn every_time_is_accounted_for_as_promised() {
+fn explain_covers_every_time_once() {
     let env = Env::new();
     let args = [
         "schedule",
@@ -55,7 +55,7 @@ fn every_time_is_accounted_for_as_promised() {
     env.tempo(&[&args[..], &["--", "true"]].concat()).ok();
     let explain = ["schedule", "explain", "s"];
     let paused = env.until(&explain, |e| e[0]["count"].as_u64() >= Some(2));
-    has(&paused[0], "from to count outcome reason run_id workflow_id");
+    assert_fields(&paused[0], "from to count outcome reason run_id workflow_id");
     assert_eq!(paused[0]["outcome"], "paused");
     assert!(
         paused[0]["reason"].as_str().unwrap().ends_with(": held for a test"),
@@ -65,18 +65,18 @@ fn every_time_is_accounted_for_as_promised() {
     env.until(&explain, |e| e.as_array().unwrap().iter().any(|a| a["outcome"] == "pending"));
     env.tempo(&["run", "--once"]).ok();
     let now = env.json(&["schedule", "describe", "s"])["last_action_scheduled_at"].clone();
-    let told = env.json(&["schedule", "explain", "s", "--to", now.as_str().unwrap()]);
-    let told = told.as_array().unwrap();
+    let spans = env.json(&["schedule", "explain", "s", "--to", now.as_str().unwrap()]);
+    let spans = spans.as_array().unwrap();
     let instant = |v: &Value| v.as_str().unwrap().parse::<chrono::DateTime<chrono::Utc>>().unwrap();
-    let (first, last) = (&told[0], &told[told.len() - 1]);
-    let count: u64 = told.iter().map(|a| a["count"].as_u64().unwrap()).sum();
+    let (first, last) = (&spans[0], &spans[spans.len() - 1]);
+    let count: u64 = spans.iter().map(|a| a["count"].as_u64().unwrap()).sum();
     let seconds = (instant(&last["to"]) - instant(&first["from"])).num_seconds();
-    assert_eq!(count, seconds.unsigned_abs() + 1, "each second once: {told:?}");
+    assert_eq!(count, seconds.unsigned_abs() + 1, "each second once: {spans:?}");
     assert!(last["outcome"] == "started" && last["run_id"].is_string(), "{last}");
 }
 
 #[test]
-fn what_would_happen_is_given_as_promised_and_recorded_nowhere() {
+fn simulate_prints_the_documented_json_and_records_nothing() {
     let env = Env::new();
     let policies = [
         "--overlap-policy",
@@ -99,23 +99,23 @@ fn what_would_happen_is_given_as_promised_and_recorded_nowhere() {
     let spec = ["--interval", "2m", "--exclude", r#"{"minute":"16"}"#];
     let views = env.json(&[&["schedule", "simulate"][..], &spec, &policies, &span].concat());
     let views = views.as_array().unwrap();
-    has(&views[0], "scheduled_at at event reason");
-    let told: Vec<_> = views
+    assert_fields(&views[0], "scheduled_at at event reason");
+    let events: Vec<_> = views
         .iter()
         .map(|v| {
             let minute = |key: &str| v[key].as_str().unwrap()[14..16].to_owned();
             format!("{} {} {}", minute("at"), v["event"].as_str().unwrap(), minute("scheduled_at"))
         })
         .collect();
-    let want = "02 start 02, 04 buffered 04, 05 close 02, 05 start 04, 06 buffered 06, 08 close 04, 08 start 06, 08 buffered 08, \
+    let expected = "02 start 02, 04 buffered 04, 05 close 02, 05 start 04, 06 buffered 06, 08 close 04, 08 start 06, 08 buffered 08, \
         13 missed 10, 13 skipped 12, 14 skipped 14, 16 close 06, 16 start 08, 16 excluded 16, 18 buffered 18, 19 close 08, 19 start 18, \
         20 exhausted 20";
-    assert_eq!(told.join(", "), want);
+    assert_eq!(events.join(", "), expected);
     assert!(!env.database().exists(), "nothing is recorded");
 }
 
 #[test]
-fn a_schedule_is_given_as_promised() {
+fn schedule_json_has_the_documented_fields() {
     let env = Env::new();
     let created = env.json(&[
         "schedule",
@@ -134,14 +134,14 @@ fn a_schedule_is_given_as_promised() {
         "--probe",
         "site=http://127.0.0.1:1/status/200 status=204 timeout=5s",
     ]);
-    has(&created, SCHEDULE);
+    assert_fields(&created, SCHEDULE);
     assert_eq!(created["overlap_policy"], "buffer-one");
     assert_eq!(created["catchup_window"], "10m");
     assert_eq!(created["jitter"], "10s");
     assert_eq!(created["time_zone"], "UTC");
     assert_eq!(created["spec"], serde_json::json!({"interval": ["2m"], "jitter": "10s"}));
     assert_eq!(created["spec_text"], "every 2 min, up to 10 s later");
-    has(&created["action"], "workflow_id run_timeout steps");
+    assert_fields(&created["action"], "workflow_id run_timeout steps");
     assert_eq!(created["action"]["workflow_id"], "health");
     let step = &created["action"]["steps"][0];
     assert_eq!(
@@ -154,7 +154,7 @@ fn a_schedule_is_given_as_promised() {
     assert_eq!(env.json(&["schedule", "describe", "health"]), created);
     let listed = env.json(&["schedule", "list"]);
     let brief: Vec<_> = SCHEDULE.split_whitespace().filter(|f| !NOT_LISTED.contains(f)).collect();
-    has(&listed[0], &brief.join(" "));
+    assert_fields(&listed[0], &brief.join(" "));
     let updated = env.json(&[
         "schedule",
         "update",
@@ -191,7 +191,7 @@ fn a_schedule_is_given_as_promised() {
 }
 
 #[test]
-fn next_times_are_given_as_promised() {
+fn next_times_json_has_the_documented_fields() {
     let env = Env::new();
     let next = env.json(&[
         "schedule",
@@ -205,7 +205,7 @@ fn next_times_are_given_as_promised() {
         "--count",
         "3",
     ]);
-    has(&next[0], "scheduled_at due_at local note");
+    assert_fields(&next[0], "scheduled_at due_at local note");
     let at: Vec<_> = next
         .as_array()
         .unwrap()
@@ -233,7 +233,7 @@ fn next_times_are_given_as_promised() {
 }
 
 #[test]
-fn runs_and_incidents_are_given_as_promised() {
+fn run_and_incident_json_has_the_documented_fields() {
     let env = Env::new();
     let targets = Targets::start(&env);
     let mut server = env.serve(&[]);
@@ -258,9 +258,9 @@ fn runs_and_incidents_are_given_as_promised() {
     let ran = env.tempo(&["-o", "json", "schedule", "trigger", "h", "--wait"]);
     assert_eq!(ran.code, Some(1), "an incident is not a success: {ran:?}");
     let request: Value = serde_json::from_str(&ran.stdout).unwrap();
-    has(&request, "schedule_id request_id runs");
+    assert_fields(&request, "schedule_id request_id runs");
     let error: Value = serde_json::from_str(&ran.stderr).unwrap();
-    has(&error["error"], "kind message hints");
+    assert_fields(&error["error"], "kind message hints");
     assert_eq!(error["error"]["kind"], "failed");
     let run = &request["runs"][0];
     assert_eq!(run["status"], "Completed");
@@ -271,10 +271,10 @@ fn runs_and_incidents_are_given_as_promised() {
     );
     let run_id = run["run_id"].as_str().unwrap();
     let described = env.json(&["workflow", "describe", &run_id[..8]]);
-    has(&described, RUN);
-    has(&described["steps"][0], "name kind status result steps attempts");
+    assert_fields(&described, RUN);
+    assert_fields(&described["steps"][0], "name kind status result steps attempts");
     let attempt = &described["steps"][0]["attempts"][0];
-    has(
+    assert_fields(
         attempt,
         "number started_at elapsed_ms outcome error_type error status_code exit_code output",
     );
@@ -292,23 +292,23 @@ fn runs_and_incidents_are_given_as_promised() {
         [("failed", Some("Network")), ("failed", Some("Network")), ("ok", None)]
     );
     let listed = env.json(&["workflow", "list", "--schedule", "h"]);
-    has(&listed[0], RUN.trim_end_matches(" steps"));
+    assert_fields(&listed[0], RUN.trim_end_matches(" steps"));
     assert_eq!(env.json(&["workflow", "result", run_id]), run["result"]);
     let incidents = env.json(&["incident", "list"]);
-    has(&incidents[0], INCIDENT);
+    assert_fields(&incidents[0], INCIDENT);
     assert_eq!(incidents[0]["target_url"], targets.url("/status/500"));
     assert_eq!(
         (incidents[0]["status_code"].as_i64(), incidents[0]["count"].as_i64()),
         (Some(500), Some(1))
     );
     let incident = env.json(&["incident", "describe", &incidents[0]["id"].to_string()]);
-    has(&incident, &format!("{INCIDENT} occurrences"));
-    has(
+    assert_fields(&incident, &format!("{INCIDENT} occurrences"));
+    assert_fields(
         &incident["occurrences"][0],
         "id target_name target_url status_code error error_type elapsed_ms detected_at",
     );
     let status = env.json(&["status"]);
-    has(&status, "up pid since running next queued incidents_open");
+    assert_fields(&status, "up pid since running next queued incidents_open");
     assert_eq!(
         (status["pid"].as_u64(), status["incidents_open"].as_i64()),
         (Some(u64::from(server.pid())), Some(1))
@@ -323,7 +323,7 @@ fn runs_and_incidents_are_given_as_promised() {
         "--end-time",
         "2026-01-01T02:00:00Z",
     ]);
-    has(&backfill, "schedule_id request_id runs start_time end_time times");
+    assert_fields(&backfill, "schedule_id request_id runs start_time end_time times");
     assert_eq!(backfill["times"], 3);
     server.hears("finish");
 }
@@ -349,7 +349,7 @@ fn an_open_incident_is_resolved_when_its_step_next_succeeds() {
 }
 
 #[test]
-fn an_incident_is_seen_and_declared_over_and_the_next_failure_opens_another() {
+fn an_incident_is_acknowledged_and_resolved_and_the_next_failure_opens_another() {
     let env = Env::new();
     env.tempo(&["schedule", "create", "s", "--interval", "1h", "--shell", "exit 3"])
         .ok();
@@ -359,7 +359,7 @@ fn an_incident_is_seen_and_declared_over_and_the_next_failure_opens_another() {
     };
     fail();
     let acked = env.json(&["incident", "ack", "1", "--note", "on it"]);
-    has(&acked, INCIDENT);
+    assert_fields(&acked, INCIDENT);
     assert_eq!(
         (acked["status"].as_str(), acked["note"].as_str()),
         (Some("acked"), Some("on it"))
@@ -369,27 +369,23 @@ fn an_incident_is_seen_and_declared_over_and_the_next_failure_opens_another() {
     assert_eq!(
         (counted["status"].as_str(), counted["count"].as_i64()),
         (Some("acked"), Some(2)),
-        "it stays, and counts"
+        "it stays acknowledged and counts the failure"
     );
-    let over = env.json(&["incident", "resolve", "1"]);
+    let resolved = env.json(&["incident", "resolve", "1"]);
     assert_eq!(
-        (over["status"].as_str(), over["note"].as_str()),
+        (resolved["status"].as_str(), resolved["note"].as_str()),
         (Some("resolved"), Some("on it"))
     );
-    assert!(over["resolved_at"].is_string());
-    assert_eq!(env.tempo(&["incident", "ack", "1"]).code, Some(4), "it is over");
-    assert_eq!(
-        env.tempo(&["incident", "resolve", "7"]).code,
-        Some(3),
-        "there is no such incident"
-    );
+    assert!(resolved["resolved_at"].is_string());
+    assert_eq!(env.tempo(&["incident", "ack", "1"]).code, Some(4), "it is already resolved");
+    assert_eq!(env.tempo(&["incident", "resolve", "7"]).code, Some(3), "no such incident");
     fail();
     let another = &env.json(&["incident", "list"])[0];
     assert_eq!((another["id"].as_i64(), another["status"].as_str()), (Some(2), Some("open")));
 }
 
 #[test]
-fn lines_of_json_are_one_thing_each_and_a_closed_pipe_ends_quietly() {
+fn jsonl_prints_one_object_per_line_and_a_closed_pipe_exits_quietly() {
     let env = Env::new();
     for id in ["a", "b"] {
         env.tempo(&["schedule", "create", id, "--interval", "1h", "--shell", "true"])
@@ -413,7 +409,7 @@ fn lines_of_json_are_one_thing_each_and_a_closed_pipe_ends_quietly() {
 }
 
 #[test]
-fn an_outage_of_a_simulation_is_counted_from_its_beginning() {
+fn a_relative_outage_is_relative_to_the_start_of_the_simulation() {
     let env = Env::new();
     let simulated = |down: &str| {
         let args = [

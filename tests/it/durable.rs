@@ -1,4 +1,4 @@
-//! SIGKILL in the middle of a step, and the server that comes after.
+//! Recovery: SIGKILL during a step, and the next server.
 
 use serde_json::Value;
 
@@ -13,30 +13,30 @@ fn outcomes(step: &Value) -> Vec<&str> {
         .collect()
 }
 
-/// Waits until so many more whole seconds have been passed.
+/// Waits for a number of whole seconds.
 fn pass_seconds(env: &Env, seconds: i64) {
     let next = || -> chrono::DateTime<chrono::Utc> {
         let next = env.json(&["schedule", "next", "--interval", "1s", "--count", "1"]);
         next[0]["scheduled_at"].as_str().unwrap().parse().unwrap()
     };
-    let over = next() + chrono::TimeDelta::seconds(seconds);
-    wait_until("time to pass", || next() >= over);
+    let end = next() + chrono::TimeDelta::seconds(seconds);
+    wait_until("time to pass", || next() >= end);
 }
 
-/// A schedule of every second, made while no server is up.
+/// Creates a schedule that fires every second, while no server is running.
 fn every_second(env: &Env, more: &[&str]) {
     let create = ["schedule", "create", "s", "--interval", "1s"];
     env.tempo(&[&create, more].concat()).ok();
 }
 
-/// Gives it another spec, none of whose times comes during the test.
+/// Replaces the spec with one that does not fire during the test.
 fn once_a_year(env: &Env, more: &[&str]) {
     let update = ["schedule", "update", "s", "--clear", "interval", "--cron", "0 0 1 1 *"];
     env.tempo(&[&update, more].concat()).ok();
 }
 
 #[test]
-fn a_kill_in_a_command_resumes_at_that_step_and_ends_what_was_left_behind() {
+fn resumes_at_the_interrupted_command_after_sigkill_and_kills_leftover_processes() {
     let env = Env::new();
     let steps = r#"
         [[step]]
@@ -60,12 +60,12 @@ fn a_kill_in_a_command_resumes_at_that_step_and_ends_what_was_left_behind() {
     let pid = |name: &str| std::fs::read_to_string(env.path(name)).unwrap().trim().to_owned();
     assert!(
         is_alive(&pid("leader")) && is_alive(&pid("child")),
-        "the dead server's step is still going"
+        "the dead server's step is still running"
     );
     let run = env.json(&["workflow", "list"])[0]["run_id"].as_str().unwrap().to_owned();
-    let cut = env.json(&["workflow", "describe", &run]);
+    let interrupted = env.json(&["workflow", "describe", &run]);
     assert_eq!(
-        (cut["status"].as_str(), outcomes(&cut["steps"][1])),
+        (interrupted["status"].as_str(), outcomes(&interrupted["steps"][1])),
         (Some("Running"), vec!["open"])
     );
     std::fs::write(env.path("go"), "").unwrap();
@@ -73,7 +73,7 @@ fn a_kill_in_a_command_resumes_at_that_step_and_ends_what_was_left_behind() {
     server.hears("processes it left behind were ended");
     assert!(
         !is_alive(&pid("leader")) && !is_alive(&pid("child")),
-        "ended before the step is tried again"
+        "killed before the step is retried"
     );
     server.hears("goes on at step 2/3 upload");
     server.hears("Completed");
@@ -89,7 +89,7 @@ fn a_kill_in_a_command_resumes_at_that_step_and_ends_what_was_left_behind() {
 }
 
 #[test]
-fn a_kill_in_a_probe_resumes_at_that_step() {
+fn resumes_at_the_interrupted_probe_after_sigkill() {
     let env = Env::new();
     let targets = Targets::start(&env);
     let probes = [
@@ -118,7 +118,7 @@ fn a_kill_in_a_probe_resumes_at_that_step() {
 }
 
 #[test]
-fn a_step_that_must_not_run_twice_fails_when_it_is_lost() {
+fn a_lost_step_with_on_lost_fail_is_not_retried() {
     let env = Env::new();
     let steps = "[[step]]\nname = \"once\"\nshell = \"echo once >> log; sleep 300\"\non_lost = \"fail\"\n";
     std::fs::write(env.path("steps.toml"), steps).unwrap();
@@ -161,7 +161,7 @@ fn three_losses_in_a_row_fail_the_step() {
 }
 
 #[test]
-fn times_missed_while_no_server_was_up_follow_the_catch_up_window() {
+fn times_missed_during_an_outage_follow_the_catch_up_window() {
     let env = Env::new();
     every_second(&env, &["--catchup-window", "10m", "--shell", "true"]);
     pass_seconds(&env, 4);
@@ -170,7 +170,7 @@ fn times_missed_while_no_server_was_up_follow_the_catch_up_window() {
     let schedule = env.json(&["schedule", "describe", "s"]);
     assert_eq!(
         schedule["num_actions"], 1,
-        "under skip only the newest of several overdue starts: {log}"
+        "under skip, only the newest overdue time starts: {log}"
     );
     assert!(schedule["num_actions_skipped_overlap"].as_u64().unwrap() >= 2, "{schedule}");
     assert_eq!(schedule["num_actions_missed_catchup_window"], 0);
@@ -178,7 +178,7 @@ fn times_missed_while_no_server_was_up_follow_the_catch_up_window() {
 }
 
 #[test]
-fn a_change_while_the_server_is_down_loses_no_time_that_was_due_before() {
+fn a_change_during_an_outage_keeps_times_due_before_it() {
     let env = Env::new();
     every_second(&env, &["--overlap-policy", "allow-all", "--shell", "echo old >> log"]);
     pass_seconds(&env, 2);
@@ -187,12 +187,12 @@ fn a_change_while_the_server_is_down_loses_no_time_that_was_due_before() {
     let log = env.lines("log", 1);
     assert!(
         log.len() >= 2 && log.iter().all(|l| l == "old"),
-        "what was due belongs to the definition that was in force: {log:?}"
+        "due times before the change belong to the old definition: {log:?}"
     );
 }
 
 #[test]
-fn two_changes_while_the_server_is_down_lose_no_time_either() {
+fn two_changes_during_an_outage_keep_times_due_before_them() {
     let env = Env::new();
     every_second(&env, &["--overlap-policy", "allow-all", "--shell", "echo old >> log"]);
     pass_seconds(&env, 2);
@@ -213,7 +213,7 @@ fn two_changes_while_the_server_is_down_lose_no_time_either() {
 }
 
 #[test]
-fn a_server_that_is_killed_again_and_again_runs_no_time_twice() {
+fn no_time_runs_twice_after_repeated_kills() {
     let env = Env::new();
     every_second(
         &env,
@@ -240,7 +240,7 @@ fn a_server_that_is_killed_again_and_again_runs_no_time_twice() {
 }
 
 #[test]
-fn what_a_finished_step_left_running_on_purpose_is_left_alone() {
+fn daemons_started_by_a_finished_step_are_not_killed() {
     let env = Env::new();
     let steps = "[[step]]\nname = \"daemon\"\nshell = \"setsid sleep 300 & echo $! > daemon\"\n[[step]]\nname = \"long\"\nshell = \"echo up >> log; test -e go || sleep 300\"\n";
     std::fs::write(env.path("steps.toml"), steps).unwrap();
@@ -252,13 +252,13 @@ fn what_a_finished_step_left_running_on_purpose_is_left_alone() {
     std::fs::write(env.path("go"), "").unwrap();
     assert_eq!(env.serve(&["--once"]).rest().0, Some(0));
     let daemon = std::fs::read_to_string(env.path("daemon")).unwrap().trim().to_owned();
-    assert!(is_alive(&daemon), "what made a session of its own is out of reach");
+    assert!(is_alive(&daemon), "a daemon in its own session survives");
     let killed = std::process::Command::new("kill").arg(&daemon).status().unwrap();
     assert!(killed.success());
 }
 
 #[test]
-fn the_time_for_all_attempts_goes_on_while_no_server_is_up() {
+fn the_schedule_to_close_timeout_includes_outages() {
     let env = Env::new();
     env.tempo(&[
         "workflow",
@@ -278,13 +278,13 @@ fn the_time_for_all_attempts_goes_on_while_no_server_is_up() {
     server.kill();
     pass_seconds(&env, 3);
     assert_eq!(env.serve(&["--once"]).rest().0, Some(1));
-    assert_eq!(env.lines("log", 1).len(), 1, "not begun again to be killed at once");
+    assert_eq!(env.lines("log", 1).len(), 1, "not started again only to time out at once");
     let step = env.json(&["workflow", "describe", "w"])["steps"][0].clone();
     assert_eq!(step["result"], "incident: did not finish within 2 s, including retries");
 }
 
 #[test]
-fn a_limit_of_actions_is_the_one_that_was_in_force() {
+fn times_due_before_a_change_use_the_old_remaining_actions() {
     let env = Env::new();
     every_second(
         &env,
@@ -305,7 +305,7 @@ fn a_limit_of_actions_is_the_one_that_was_in_force() {
 }
 
 #[test]
-fn unpausing_offers_only_what_passed_while_it_was_paused() {
+fn unpause_offers_a_backfill_of_the_paused_span_only() {
     let env = Env::new();
     every_second(&env, &["--shell", "true"]);
     pass_seconds(&env, 2);
@@ -325,7 +325,7 @@ fn unpausing_offers_only_what_passed_while_it_was_paused() {
 }
 
 #[test]
-fn a_server_that_was_stopped_for_longer_than_the_window_has_missed_what_is_older() {
+fn times_older_than_the_catch_up_window_are_missed_after_a_suspend() {
     if !is_long() {
         return;
     }
@@ -349,13 +349,13 @@ fn a_server_that_was_stopped_for_longer_than_the_window_has_missed_what_is_older
         "{schedule}"
     );
     let explained = env.json(&["schedule", "explain", "s"]);
-    let count = |of: &str| -> u64 {
-        let accounts = explained
+    let count = |outcome: &str| -> u64 {
+        let spans = explained
             .as_array()
             .unwrap()
             .iter()
-            .filter(|a| of.is_empty() || a["outcome"] == of);
-        accounts.map(|a| a["count"].as_u64().unwrap()).sum()
+            .filter(|a| outcome.is_empty() || a["outcome"] == outcome);
+        spans.map(|a| a["count"].as_u64().unwrap()).sum()
     };
     assert_eq!(count("missed"), schedule["num_actions_missed_catchup_window"]);
     assert_eq!(count("started"), schedule["num_actions"]);
@@ -367,9 +367,9 @@ fn a_server_that_was_stopped_for_longer_than_the_window_has_missed_what_is_older
 }
 
 #[test]
-fn a_process_in_a_session_of_its_own_is_ended_before_its_step_is_tried_again() {
+fn a_leftover_process_in_its_own_session_is_killed_before_the_retry() {
     let env = Env::new();
-    // The leader ends with the server's pipe or not at all; its child has a session of its own, and no parent.
+    // The process group leader may or may not exit with the server's pipe; its child has its own session and no parent.
     let shell = "test -e go && exit 0; setsid sh -c 'echo $$ > away; exec sleep 300' & sleep 300";
     std::fs::write(env.path("s.toml"), format!("[[step]]\nname = \"x\"\nshell = \"{shell}\"\n")).unwrap();
     env.tempo(&["workflow", "start", "--workflow-id", "w", "--steps", "s.toml"])
@@ -417,7 +417,7 @@ fn timeouts_and_cancels_reach_a_process_in_a_session_of_its_own() {
         shell,
     ])
     .ok();
-    let _serving = env.serve(&[]);
+    let _server = env.serve(&[]);
     let late = env.lines("away", 1).remove(0);
     env.until(&["workflow", "describe", "late"], |w| w["status"] == "Failed");
     assert!(!is_alive(&late));

@@ -1,16 +1,16 @@
-//! What is made from the definitions of the command line: man pages and completions. `BLESS=1 cargo test --test it generated` renews them.
+//! Files generated from the command line's definition: man pages and completions. `BLESS=1 cargo test --test it generated` updates them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::harness::Env;
 
-fn compare(folder: &str, made: &BTreeMap<String, Vec<u8>>) {
+fn compare(folder: &str, generated: &BTreeMap<String, Vec<u8>>) {
     let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     if tempo::machine::variable("BLESS").is_some() {
         let _ = std::fs::remove_dir_all(&committed);
         std::fs::create_dir_all(&committed).unwrap();
-        for (name, bytes) in made {
+        for (name, bytes) in generated {
             std::fs::write(committed.join(name), bytes).unwrap();
         }
     }
@@ -19,19 +19,19 @@ fn compare(folder: &str, made: &BTreeMap<String, Vec<u8>>) {
         .map(|e| e.unwrap().path())
         .map(|p: PathBuf| (p.file_name().unwrap().to_str().unwrap().to_owned(), std::fs::read(p).unwrap()))
         .collect();
-    let renew = "run `BLESS=1 cargo test --test it generated`";
+    let update = "run `BLESS=1 cargo test --test it generated`";
     assert_eq!(
         found.keys().collect::<Vec<_>>(),
-        made.keys().collect::<Vec<_>>(),
-        "{folder}: {renew}"
+        generated.keys().collect::<Vec<_>>(),
+        "{folder}: {update}"
     );
-    for (name, bytes) in made {
-        assert!(found[name] == *bytes, "{folder}/{name} is stale: {renew}");
+    for (name, bytes) in generated {
+        assert!(found[name] == *bytes, "{folder}/{name} is stale: {update}");
     }
 }
 
 #[test]
-fn completions_are_as_committed() {
+fn committed_completions_are_up_to_date() {
     let env = Env::new();
     let files = [
         ("bash", "tempo.bash"),
@@ -40,17 +40,17 @@ fn completions_are_as_committed() {
         ("elvish", "tempo.elv"),
         ("powershell", "_tempo.ps1"),
     ];
-    let made = files.map(|(shell, file)| (file.to_owned(), env.tempo(&["completions", shell]).ok().into_bytes()));
-    compare("completions", &made.into());
+    let generated = files.map(|(shell, file)| (file.to_owned(), env.tempo(&["completions", shell]).ok().into_bytes()));
+    compare("completions", &generated.into());
 }
 
 #[test]
-fn man_pages_are_as_committed() {
+fn committed_man_pages_are_up_to_date() {
     let env = Env::new();
     env.tempo(&["man", "pages"]).ok();
     let pages = std::fs::read_dir(env.path("pages")).unwrap().map(|e| e.unwrap().path());
-    let made = pages
+    let generated = pages
         .map(|p| (p.file_name().unwrap().to_str().unwrap().to_owned(), std::fs::read(p).unwrap()))
         .collect();
-    compare("man", &made);
+    compare("man", &generated);
 }

@@ -1,4 +1,4 @@
-//! A tempo of one's own: a new folder, a cleared environment, real processes; and waiting for the thing itself, with a deadline.
+//! The test harness: a fresh folder, a cleared environment, real processes, and waits with a deadline.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -8,21 +8,21 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// How long anything may take before a test gives up.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long to wait for anything before a test fails.
+const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Whether tests that take minutes run at their full size.
+/// Whether long-running tests run in full (`TEMPO_LONG`).
 pub(crate) fn is_long() -> bool {
     std::env::var_os("TEMPO_LONG").is_some()
 }
 
-/// A folder with a database in it.
+/// A temporary folder with a database.
 pub(crate) struct Env {
     folder: tempfile::TempDir,
 }
 
-/// What a command came to.
-#[must_use = "look at the exit code or the output"]
+/// The exit code and output of a command.
+#[must_use = "check the exit code or the output"]
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) code: Option<i32>,
@@ -42,7 +42,7 @@ impl From<Output> for Ran {
 }
 
 impl Ran {
-    /// Its stdout, where it exited with 0.
+    /// Returns stdout; panics unless the exit code is 0.
     #[track_caller]
     pub(crate) fn ok(self) -> String {
         assert_eq!(self.code, Some(0), "{self:?}");
@@ -65,7 +65,7 @@ impl Env {
         self.path("t.db")
     }
 
-    /// The program with a cleared environment.
+    /// Returns a `tempo` command with a cleared environment.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tempo"));
         command
@@ -98,7 +98,7 @@ impl Env {
         self.command(args).output().unwrap().into()
     }
 
-    /// What a command gives with `-o json`.
+    /// Runs a command with `-o json` and returns its parsed output.
     #[track_caller]
     pub(crate) fn json(&self, args: &[&str]) -> Value {
         let ran = self.tempo(&[&["-o", "json"], args].concat());
@@ -106,23 +106,23 @@ impl Env {
         serde_json::from_str(&ran.stdout).unwrap()
     }
 
-    /// A `tempo run` on the database.
+    /// Starts `tempo run` on the database.
     pub(crate) fn serve(&self, args: &[&str]) -> Server {
         Server::start(self.command(&[&["run"], args].concat()))
     }
 
-    /// Asks with `-o json` until `right` says so.
+    /// Runs a command with `-o json` until its output satisfies `condition`.
     #[track_caller]
-    pub(crate) fn until(&self, args: &[&str], right: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn until(&self, args: &[&str], condition: impl Fn(&Value) -> bool) -> Value {
         let mut last = Value::Null;
         wait_until(&format!("{args:?}"), || {
             last = self.json(args);
-            right(&last)
+            condition(&last)
         });
         last
     }
 
-    /// Waits until a file holds so many lines, and gives them.
+    /// Waits until a file has at least this many lines, and returns all of them.
     #[track_caller]
     pub(crate) fn lines(&self, name: &str, at_least: usize) -> Vec<String> {
         let read = || -> Vec<String> {
@@ -137,20 +137,20 @@ impl Env {
     }
 }
 
-/// Waits for a condition on the machine, which has no signal of its own; asks again after a moment.
+/// Polls until a condition holds.
 #[track_caller]
-pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let (_never, nobody) = channel::<()>();
-    for _ in 0..PATIENCE.as_millis() / 10 {
-        if holds() {
+pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let (_sender, silence) = channel::<()>();
+    for _ in 0..DEADLINE.as_millis() / 10 {
+        if condition() {
             return;
         }
-        let _ = nobody.recv_timeout(Duration::from_millis(10));
+        let _ = silence.recv_timeout(Duration::from_millis(10));
     }
-    panic!("waited in vain for {what}");
+    panic!("timed out waiting for {what}");
 }
 
-/// A server that is up; killed when dropped.
+/// A running server; killed when dropped.
 pub(crate) struct Server {
     child: Child,
     log: Receiver<String>,
@@ -181,11 +181,11 @@ impl Server {
         self.child.id()
     }
 
-    /// Waits for a line of the log that holds `part`.
+    /// Waits for a log line that contains `part`, and returns it.
     #[track_caller]
     pub(crate) fn hears(&mut self, part: &str) -> String {
         loop {
-            match self.log.recv_timeout(PATIENCE) {
+            match self.log.recv_timeout(DEADLINE) {
                 Ok(line) => {
                     self.seen.push(line.clone());
                     if line.contains(part) {
@@ -193,13 +193,13 @@ impl Server {
                     }
                 }
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                    panic!("never heard `{part}` in:\n{}", self.seen.join("\n"))
+                    panic!("no line with `{part}` in the log:\n{}", self.seen.join("\n"))
                 }
             }
         }
     }
 
-    /// Everything it has said, to its end.
+    /// Waits for the server to exit; returns its exit code and its whole log.
     pub(crate) fn rest(mut self) -> (Option<i32>, String) {
         let status = self.child.wait().unwrap();
         self.seen.extend(self.log.iter());
@@ -215,7 +215,7 @@ impl Server {
         assert!(done.success());
     }
 
-    /// SIGKILL, and waits for the end.
+    /// Sends SIGKILL and waits for the exit.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -229,21 +229,21 @@ impl Drop for Server {
     }
 }
 
-/// The output of a process that ends by itself; killed where it does not.
+/// Returns the output of a process once it exits; kills it and panics at the deadline.
 #[track_caller]
 pub(crate) fn ended(child: Child) -> Output {
     let pid = child.id();
     let (sender, done) = channel();
     std::thread::spawn(move || sender.send(child.wait_with_output()));
-    if let Ok(output) = done.recv_timeout(PATIENCE) {
+    if let Ok(output) = done.recv_timeout(DEADLINE) {
         return output.unwrap();
     }
     let _ = Command::new("kill").arg("-9").arg(pid.to_string()).status();
     let output = done.recv().unwrap().unwrap();
-    panic!("it did not end: {:?}", Ran::from(output));
+    panic!("the process did not exit: {:?}", Ran::from(output));
 }
 
-/// The demo's targets on a port of their own; gone when dropped.
+/// The demo's targets on a free port; stopped when dropped.
 pub(crate) struct Targets {
     child: Child,
     base: String,
@@ -275,7 +275,7 @@ impl Drop for Targets {
     }
 }
 
-/// Whether a process is there and not a zombie.
+/// Whether a process exists and is not a zombie.
 pub(crate) fn is_alive(pid: &str) -> bool {
     let stat = std::fs::read_to_string(Path::new("/proc").join(pid).join("stat")).unwrap_or_default();
     stat.rsplit_once(')')

@@ -1,6 +1,6 @@
-//! A server under load that is killed, drained and stopped again and again: what its commands did to the world is what the file says they did.
+//! A server under load that is killed and drained repeatedly: the effects of its commands match the database.
 //!
-//! `TEMPO_LONG=1` kills it a hundred times.
+//! `TEMPO_LONG=1` runs a hundred rounds.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,10 +9,10 @@ use serde_json::Value;
 use crate::harness::{Env, Targets, is_long};
 
 const SECONDLY: [&str; 5] = ["--interval", "1s", "--overlap-policy", "allow-all", "--shell"];
-/// Appends to a file that outlives everything, and waits until the line is on disk.
+/// Appends a line to a file that survives kills, and syncs it to disk.
 const EFFECT: &str = "echo $TEMPO_RUN_ID $TEMPO_STEP $TEMPO_ATTEMPT >> effects; sync effects";
 
-/// A run, a step of it, the number of an attempt.
+/// Run id, step name, attempt number.
 type Effect = (String, String, u64);
 
 fn load(env: &Env, targets: &Targets) {
@@ -49,8 +49,8 @@ fn effects(env: &Env) -> Vec<Effect> {
     text.lines().map(effect).collect()
 }
 
-/// What the file says of every attempt of a command, and of each run.
-fn on_file(env: &Env) -> (BTreeMap<Effect, Option<String>>, BTreeMap<String, Value>) {
+/// Returns the outcome of every attempt and the status of every run in the database.
+fn recorded(env: &Env) -> (BTreeMap<Effect, Option<String>>, BTreeMap<String, Value>) {
     let file = rusqlite::Connection::open(env.database()).unwrap();
     let mut statement = file
         .prepare("SELECT run_id, a.position, number, outcome, workflow_id FROM attempt a JOIN run r ON r.key = a.run")
@@ -75,20 +75,17 @@ fn on_file(env: &Env) -> (BTreeMap<Effect, Option<String>>, BTreeMap<String, Val
 }
 
 fn compare(env: &Env) {
-    let (attempts, runs) = on_file(env);
+    let (attempts, runs) = recorded(env);
     let effects = effects(env);
     let mut done: BTreeSet<(&str, &str)> = BTreeSet::new();
     let mut seen: BTreeSet<&Effect> = BTreeSet::new();
     for effect in &effects {
-        assert!(seen.insert(effect), "{effect:?}: an attempt is made once");
+        assert!(seen.insert(effect), "{effect:?}: an attempt runs once");
         let outcome = attempts
             .get(effect)
-            .unwrap_or_else(|| panic!("{effect:?} happened and is not on file"));
+            .unwrap_or_else(|| panic!("{effect:?} happened but is not recorded"));
         let step = (effect.0.as_str(), effect.1.as_str());
-        assert!(
-            !done.contains(&step),
-            "{effect:?} was done again though it had been completed"
-        );
+        assert!(!done.contains(&step), "{effect:?} ran again after its step completed");
         if outcome.as_deref() == Some("ok") {
             done.insert(step);
         }
@@ -98,7 +95,7 @@ fn compare(env: &Env) {
         let happened = attempt.1 == "probe" || seen.contains(attempt);
         assert!(
             happened || outcome.as_deref() != Some("ok"),
-            "{attempt:?} is on file as done, and never happened"
+            "{attempt:?} is recorded as ok but never happened"
         );
     }
     for (run, status) in &runs {
@@ -107,27 +104,25 @@ fn compare(env: &Env) {
     for schedule in env.json(&["schedule", "list"]).as_array().unwrap() {
         let id = schedule["id"].as_str().unwrap();
         let explained = env.json(&["schedule", "explain", id]);
-        let accounts = explained.as_array().unwrap();
-        let count: u64 = accounts.iter().map(|a| a["count"].as_u64().unwrap()).sum();
+        let spans = explained.as_array().unwrap();
+        let count: u64 = spans.iter().map(|a| a["count"].as_u64().unwrap()).sum();
         let time = |i: usize, key: &str| {
-            accounts[i][key]
+            spans[i][key]
                 .as_str()
                 .unwrap()
                 .parse::<chrono::DateTime<chrono::Utc>>()
                 .unwrap()
         };
-        let span = (time(accounts.len() - 1, "to") - time(0, "from"))
-            .num_seconds()
-            .unsigned_abs();
-        assert_eq!(count, span + 1, "{id}: each second is accounted for once");
-        let started = accounts.iter().filter(|a| a["outcome"] == "started").count() as u64;
-        assert_eq!(Some(started), schedule["num_actions"].as_u64(), "{id}: counted as told");
+        let span = (time(spans.len() - 1, "to") - time(0, "from")).num_seconds().unsigned_abs();
+        assert_eq!(count, span + 1, "{id}: each second is counted once");
+        let started = spans.iter().filter(|a| a["outcome"] == "started").count() as u64;
+        assert_eq!(Some(started), schedule["num_actions"].as_u64(), "{id}: the counter matches");
     }
     assert!(env.tempo(&["doctor"]).ok().contains("the file is sound"));
 }
 
 #[test]
-fn a_server_killed_at_any_moment_has_done_what_the_file_says_and_nothing_else() {
+fn effects_match_the_database_after_a_kill_at_any_moment() {
     let env = Env::new();
     let targets = Targets::start(&env);
     load(&env, &targets);
@@ -138,7 +133,7 @@ fn a_server_killed_at_any_moment_has_done_what_the_file_says_and_nothing_else() 
         for _ in 0..rng.usize(1..60) {
             server.hears("");
         }
-        // Every fifth is let drain.
+        // Every fifth server drains.
         if round % 5 == 4 {
             server.signal("TERM");
             assert_eq!(server.rest().0, Some(0));
@@ -146,7 +141,7 @@ fn a_server_killed_at_any_moment_has_done_what_the_file_says_and_nothing_else() 
             server.kill();
         }
     }
-    // Nothing more becomes due, and what is open is finished.
+    // Nothing more becomes due; open runs finish.
     env.tempo(&["schedule", "pause", "--all"]).ok();
     let (code, log) = env.serve(&["--once"]).rest();
     assert_eq!(code, Some(0), "{log}");

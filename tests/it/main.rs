@@ -1,5 +1,5 @@
-//! One integration binary: everything that is shown from outside a room.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+//! The integration tests, as one binary: tests that go through the public API or the command line.
+#![expect(clippy::unwrap_used, reason = "a test that cannot continue should panic")]
 
 mod apply;
 mod architecture;

@@ -1,4 +1,4 @@
-//! What a probe can ask, of real servers on loopback: HTTP, TLS, TCP, DNS.
+//! Probes against real servers on loopback: HTTP, TLS, TCP, DNS.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, UdpSocket};
@@ -11,7 +11,7 @@ use simple_dns::{CLASS, Name, Packet, QTYPE, ResourceRecord, TYPE};
 
 use crate::harness::Env;
 
-/// Reads a request to its end.
+/// Reads a complete request.
 fn request(stream: &mut impl Read) -> String {
     let mut text = Vec::new();
     let mut byte = [0];
@@ -28,49 +28,49 @@ fn request(stream: &mut impl Read) -> String {
     String::from_utf8_lossy(&[text, body].concat()).into_owned()
 }
 
-const ANSWER: &str = "HTTP/1.1 200 OK\r\nserver: nginx/1.2\r\ncontent-type: application/json\r\nconnection: close\r\n";
+const HEAD: &str = "HTTP/1.1 200 OK\r\nserver: nginx/1.2\r\ncontent-type: application/json\r\nconnection: close\r\n";
 const BODY: &str = r#"{"data":{"items":[{"name":"x"}],"count":3},"ok":true}"#;
 
-/// An answer with a body.
-fn whole(body: &str) -> String {
-    format!("{ANSWER}content-length: {}\r\n\r\n{body}", body.len())
+/// Returns a response with a body.
+fn response(body: &str) -> String {
+    format!("{HEAD}content-length: {}\r\n\r\n{body}", body.len())
 }
 
-/// An HTTP server that answers each request with what is made of it.
-fn answering(answer: impl Fn(&str) -> String + Send + 'static) -> u16 {
+/// Starts an HTTP server that responds to each request with the result of `respond`; returns its port.
+fn serve_with(respond: impl Fn(&str) -> String + Send + 'static) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
             let text = request(&mut stream);
-            let _ = stream.write_all(answer(&text).as_bytes());
+            let _ = stream.write_all(respond(&text).as_bytes());
         }
     });
     port
 }
 
-/// An HTTP server: `/N` answers with status N, `/to/…` redirects there, `/big` has a body of 2 MiB, anything else [`BODY`]. What it was
-/// asked comes out of the channel.
+/// Starts an HTTP server: `/N` responds with status N, `/to/…` redirects to `/…`, `/big` has a body of 2 MiB, anything else [`BODY`].
+/// Returns its port and a channel of the requests it received.
 fn serve() -> (u16, Receiver<String>) {
-    let (sender, asked) = channel();
-    let port = answering(move |text| {
+    let (sender, requests) = channel();
+    let port = serve_with(move |text| {
         let path = text.split(' ').nth(1).unwrap_or("/");
         let _ = sender.send(text.to_owned());
         if let Ok(status) = path[1..].parse::<u16>() {
             format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
         } else if path == "/big" {
-            whole(&("x".repeat(2 << 20) + "END"))
+            response(&("x".repeat(2 << 20) + "END"))
         } else if let Some(to) = path.strip_prefix("/to") {
             format!("HTTP/1.1 302 X\r\nlocation: {to}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
         } else {
-            whole(BODY)
+            response(BODY)
         }
     });
-    (port, asked)
+    (port, requests)
 }
 
-/// What a probe comes to: the result, and the type of error of its one attempt.
+/// Runs a probe with one attempt; returns its result and error type.
 #[track_caller]
 fn check(env: &Env, probe: &str) -> (String, Value) {
     std::fs::write(env.path("s.toml"), format!("[[step]]\nname = \"p\"\nprobe = {{ {probe} }}\n")).unwrap();
@@ -91,11 +91,11 @@ fn check(env: &Env, probe: &str) -> (String, Value) {
 }
 
 #[test]
-fn an_answer_is_judged_by_status_headers_body_and_time() {
+fn checks_status_headers_body_and_elapsed_time() {
     let env = Env::new();
-    let (port, _asked) = serve();
+    let (port, _requests) = serve();
     let url = |path: &str| format!("url = \"http://127.0.0.1:{port}{path}\"");
-    for (path, more, right) in [
+    for (path, more, is_ok) in [
         ("/204", "status = \"2xx,301\"", true),
         ("/301", "status = \"2xx,301\"", true),
         ("/302", "status = \"2xx,301\"", false),
@@ -105,10 +105,10 @@ fn an_answer_is_judged_by_status_headers_body_and_time() {
         ("/to/x", "status = 302", true),
     ] {
         let (result, error) = check(&env, &format!("{}, {more}", url(path)));
-        assert_eq!(result.starts_with("ok status="), right, "{path} {more}: {result}");
-        assert_eq!(error == "UnexpectedStatus", !right, "{path} {more}: {result}");
+        assert_eq!(result.starts_with("ok status="), is_ok, "{path} {more}: {result}");
+        assert_eq!(error == "UnexpectedStatus", !is_ok, "{path} {more}: {result}");
     }
-    for (more, told, error) in [
+    for (more, expected, error) in [
         ("body_contains = \"items\"", "ok status=200", ""),
         ("body_contains = \"nothing\"", "does not contain `nothing`", "UnexpectedBody"),
         ("body_matches = '\"count\":\\d+'", "ok status=200", ""),
@@ -134,19 +134,19 @@ fn an_answer_is_judged_by_status_headers_body_and_time() {
         ("max_elapsed = \"30s\"", "ok status=200", ""),
     ] {
         let (result, got) = check(&env, &format!("{}, {more}", url("/body")));
-        assert!(result.contains(told), "{more}: {result}");
+        assert!(result.contains(expected), "{more}: {result}");
         assert_eq!(got.as_str().unwrap_or_default(), error, "{more}: {result}");
     }
 }
 
 #[test]
-fn a_right_answer_that_takes_too_long_is_too_slow() {
+fn a_correct_response_above_max_elapsed_is_too_slow() {
     let env = Env::new();
-    let port = answering(|_| {
-        // Slow by the clock of whoever waits: it has to have waited.
-        let (_never, nobody) = channel::<()>();
-        let _ = nobody.recv_timeout(std::time::Duration::from_millis(60));
-        whole("")
+    let port = serve_with(|_| {
+        // Delays the response by real time, since the probe measures it.
+        let (_sender, silence) = channel::<()>();
+        let _ = silence.recv_timeout(std::time::Duration::from_millis(60));
+        response("")
     });
     let (result, error) = check(&env, &format!("url = \"http://127.0.0.1:{port}/\", max_elapsed = \"50ms\""));
     assert_eq!(error, "TooSlow", "{result}");
@@ -154,16 +154,16 @@ fn a_right_answer_that_takes_too_long_is_too_slow() {
 }
 
 #[test]
-fn a_request_carries_what_it_is_told_and_secrets_are_stored_nowhere() {
+fn a_request_is_sent_as_configured_and_secrets_are_not_stored() {
     let env = Env::new();
-    let (port, asked) = serve();
+    let (port, requests) = serve();
     let url = format!("url = \"http://127.0.0.1:{port}/body\"");
-    for (more, carried) in [
+    for (more, expected) in [
         (
             "headers = { X-A = \"1\", X-Token = \"env:TOKEN\" }",
             vec!["x-a: 1", "x-token: s3cr3t"],
         ),
-        // As behind a proxy that tells its sites apart by it.
+        // For a proxy that selects the site by this header.
         ("headers = { Host = \"www.example.org\" }", vec!["\nhost: www.example.org\r"]),
         ("method = \"POST\", body = \"hello\"", vec!["POST /body", "\r\n\r\nhello"]),
         ("method = \"PURGE\"", vec!["PURGE /body"]),
@@ -173,28 +173,28 @@ fn a_request_carries_what_it_is_told_and_secrets_are_stored_nowhere() {
     ] {
         let (result, _) = check(&env, &format!("{url}, {more}"));
         assert_eq!(result, "ok status=200", "{more}");
-        let text = asked.recv().unwrap();
-        for part in carried {
+        let text = requests.recv().unwrap();
+        for part in expected {
             assert!(
                 text.to_ascii_lowercase().contains(&part.to_ascii_lowercase()),
                 "{part}: {text}"
             );
         }
     }
-    // To the same host a credential goes along.
+    // A redirect to the same host keeps the credentials.
     let redirected = format!("url = \"http://127.0.0.1:{port}/to/body\", redirects = 1, bearer = \"env:TOKEN\"");
     assert_eq!(check(&env, &redirected).0, "ok status=200");
     for _ in 0..2 {
-        let text = asked.recv().unwrap().to_ascii_lowercase();
+        let text = requests.recv().unwrap().to_ascii_lowercase();
         assert!(text.contains("authorization: bearer s3cr3t"), "{text}");
     }
     let big = format!("url = \"http://127.0.0.1:{port}/big\", body_contains = \"END\"");
-    let (told, _) = check(&env, &big);
+    let (result, _) = check(&env, &big);
     assert!(
         told.ends_with("/big, of which only the first 1 MiB is checked, does not contain `END`"),
         "{told}"
     );
-    asked.recv().unwrap();
+    requests.recv().unwrap();
     let (result, error) = check(&env, &format!("{url}, bearer = \"env:NOT_SET_ANYWHERE\""));
     assert_eq!(error, "Spawn");
     assert!(
@@ -210,15 +210,15 @@ fn a_request_carries_what_it_is_told_and_secrets_are_stored_nowhere() {
     env.tempo(&["workflow", "start", "--workflow-id", "w", "--steps", "steps.toml"])
         .ok();
     let _ = env.command(&["run", "--once"]).env("TOKEN", "s3cr3t").output().unwrap();
-    let told = env.tempo(&["workflow", "describe", "w"]).ok();
-    assert!(told.contains("***") && !told.contains("s3cr3t"), "{told}");
+    let text = env.tempo(&["workflow", "describe", "w"]).ok();
+    assert!(text.contains("***") && !text.contains("s3cr3t"), "{text}");
     for file in ["t.db", "t.db-wal"] {
         let bytes = std::fs::read(env.path(file)).unwrap_or_default();
-        assert!(!bytes.windows(6).any(|w| w == b"s3cr3t"), "{file} holds the secret");
+        assert!(!bytes.windows(6).any(|w| w == b"s3cr3t"), "{file} contains the secret");
     }
 }
 
-/// A TLS server whose certificate, in PEM, ends in so many days.
+/// Starts a TLS server whose certificate expires in `days` days; returns its port and the certificate in PEM.
 fn serve_tls(days: i64) -> (u16, String) {
     let key = rcgen::KeyPair::generate().unwrap();
     let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
@@ -248,7 +248,7 @@ fn serve_tls(days: i64) -> (u16, String) {
             if request(&mut stream).is_empty() {
                 continue;
             }
-            let _ = stream.write_all(format!("{ANSWER}content-length: 2\r\n\r\nok").as_bytes());
+            let _ = stream.write_all(format!("{HEAD}content-length: 2\r\n\r\nok").as_bytes());
             stream.conn.send_close_notify();
             let _ = stream.flush();
         }
@@ -256,15 +256,15 @@ fn serve_tls(days: i64) -> (u16, String) {
     (port, pem)
 }
 
-/// The time by the machine, which a certificate is judged by.
+/// Returns the machine's time in seconds, by which certificates are checked.
 fn now_s() -> u64 {
-    let here = tempfile::NamedTempFile::new().unwrap();
-    let modified = here.as_file().metadata().unwrap().modified().unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let modified = file.as_file().metadata().unwrap().modified().unwrap();
     modified.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
 }
 
 #[test]
-fn certificates_are_trusted_as_told_and_must_last() {
+fn checks_the_trust_and_expiry_of_certificates() {
     let env = Env::new();
     let (port, pem) = serve_tls(20);
     std::fs::write(env.path("ca.pem"), pem).unwrap();
@@ -280,22 +280,22 @@ fn certificates_are_trusted_as_told_and_must_last() {
         ("ca_file = \"empty.pem\"", "`empty.pem` contains no PEM certificates", "Tls"),
     ] {
         let (result, got) = check(&env, &format!("{url}, {more}"));
-        assert!(result.contains(told), "{more}: {result}");
+        assert!(result.contains(expected), "{more}: {result}");
         assert_eq!(got.as_str().unwrap_or_default(), error, "{more}: {result}");
     }
 }
 
 #[test]
-fn a_port_must_accept_and_a_name_must_resolve() {
+fn checks_that_ports_accept_and_names_resolve() {
     let env = Env::new();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let open = listener.local_addr().unwrap().port();
     let closed = {
-        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-        taken.local_addr().unwrap().port()
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap().port()
     };
     let server = serve_dns();
-    for (probe, told, error) in [
+    for (probe, expected, error) in [
         (format!("tcp = \"127.0.0.1:{open}\""), "ok connected", ""),
         (format!("tcp = \"localhost:{open}\""), "ok connected", ""),
         (format!("tcp = \"127.0.0.1:{closed}\""), "connection refused by", "Connect"),
@@ -337,12 +337,12 @@ fn a_port_must_accept_and_a_name_must_resolve() {
         ),
     ] {
         let (result, got) = check(&env, &probe);
-        assert!(result.contains(told), "{probe}: {result}");
+        assert!(result.contains(expected), "{probe}: {result}");
         assert_eq!(got.as_str().unwrap_or_default(), error, "{probe}: {result}");
     }
 }
 
-/// A DNS server on loopback that knows `a.test`.
+/// Starts a DNS server on loopback that resolves `a.test`; returns its address.
 fn serve_dns() -> String {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap().to_string();
@@ -352,17 +352,17 @@ fn serve_dns() -> String {
             let query = Packet::parse(&buffer[..length]).unwrap();
             let question = query.questions[0].clone();
             let mut answer = Packet::new_reply(query.id());
-            let asked = |record| question.qtype == QTYPE::TYPE(record);
+            let is_type = |record| question.qtype == QTYPE::TYPE(record);
             let mail = || MX {
                 preference: 10,
                 exchange: Name::new_unchecked("mail.test"),
             };
-            let data = if asked(TYPE::A) {
+            let data = if is_type(TYPE::A) {
                 Some(RData::A(A { address: 0xc000_0201 }))
-            } else if asked(TYPE::MX) {
+            } else if is_type(TYPE::MX) {
                 Some(RData::MX(mail()))
             } else {
-                asked(TYPE::TXT).then(|| RData::TXT(TXT::new().with_string("v=spf1").unwrap()))
+                is_type(TYPE::TXT).then(|| RData::TXT(TXT::new().with_string("v=spf1").unwrap()))
             };
             if question.qname.to_string() == "a.test" {
                 let record = |data| ResourceRecord::new(question.qname.clone(), CLASS::IN, 60, data);
@@ -378,16 +378,16 @@ fn serve_dns() -> String {
 }
 
 #[test]
-fn a_probe_that_hangs_is_given_up_at_its_deadline_and_when_cancelled() {
+fn a_hanging_probe_stops_at_its_timeout_and_when_canceled() {
     let env = Env::new();
-    // Accepts, and never answers: for TCP with TLS behind it, and for DNS.
+    // Servers that accept but never respond, for HTTP and for DNS.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let kept = Arc::new(Mutex::new(Vec::new()));
-    let keeping = Arc::clone(&kept);
+    let connections = Arc::new(Mutex::new(Vec::new()));
+    let accepted = Arc::clone(&connections);
     std::thread::spawn(move || {
         for stream in listener.incoming() {
-            keeping.lock().unwrap().push(stream);
+            accepted.lock().unwrap().push(stream);
         }
     });
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -407,22 +407,22 @@ fn a_probe_that_hangs_is_given_up_at_its_deadline_and_when_cancelled() {
     .unwrap();
     env.tempo(&["workflow", "start", "--workflow-id", "w", "--steps", "s.toml"])
         .ok();
-    let _serving = env.serve(&[]);
+    let _server = env.serve(&[]);
     env.until(&["workflow", "describe", "w"], |w| w["steps"][0]["status"] == "Running");
     env.tempo(&["workflow", "cancel", "w"]).ok();
     env.until(&["workflow", "describe", "w"], |w| w["status"] == "Canceled");
 }
 
 #[test]
-fn a_secret_that_a_server_says_back_is_masked_however_it_is_written() {
+fn an_echoed_secret_is_masked_in_every_encoding() {
     let env = Env::new();
-    let port = answering(|text| {
-        let said = text
+    let port = serve_with(|text| {
+        let echo = text
             .lines()
             .find_map(|l| l.strip_prefix("authorization: "))
             .unwrap_or_default();
-        let body = serde_json::json!({ "said": said }).to_string();
-        format!("{ANSWER}x-echo: {said}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+        let body = serde_json::json!({ "said": echo }).to_string();
+        format!("{HEAD}x-echo: {echo}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
     });
     let long = format!("to\"p\\{}", "s".repeat(90));
     for (more, parts) in [
@@ -453,9 +453,9 @@ fn a_secret_that_a_server_says_back_is_masked_however_it_is_written() {
 }
 
 #[test]
-fn a_redirect_stays_with_http_and_keeps_the_body_where_its_status_says_so() {
+fn redirects_stay_with_http_and_keep_the_body_for_status_307() {
     let env = Env::new();
-    let port = answering(|text| {
+    let port = serve_with(|text| {
         let path = text.split(' ').nth(1).unwrap_or_default();
         let to =
             |status: &str, location: &str| format!("HTTP/1.1 {status} R\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n");
@@ -463,10 +463,10 @@ fn a_redirect_stays_with_http_and_keeps_the_body_where_its_status_says_so() {
             "/file" => to("302", "file:///etc/passwd"),
             "/post" => to("307", "/end"),
             "/see" => to("303", "end"),
-            _ => whole(&text.replace("\r\n", "|")),
+            _ => response(&text.replace("\r\n", "|")),
         }
     });
-    for (probe, want) in [
+    for (probe, expected) in [
         (
             format!("url = \"http://127.0.0.1:{port}/file\", redirects = 3"),
             "not http or https",
@@ -485,16 +485,19 @@ fn a_redirect_stays_with_http_and_keeps_the_body_where_its_status_says_so() {
         ),
     ] {
         let (result, _) = check(&env, &probe);
-        assert!(result.contains(want), "{probe}: {result}");
+        assert!(result.contains(expected), "{probe}: {result}");
     }
 }
 
 #[test]
-fn the_password_of_a_url_is_sent_and_never_shown() {
+fn a_password_in_a_url_is_sent_and_never_shown() {
     let env = Env::new();
-    let port = answering(|text| {
-        let is_right = text.contains("authorization: Basic Ym9iOmh1c2g=");
-        format!("HTTP/1.1 {} R\r\ncontent-length: 0\r\n\r\n", if is_right { 500 } else { 401 })
+    let port = serve_with(|text| {
+        let is_authorized = text.contains("authorization: Basic Ym9iOmh1c2g=");
+        format!(
+            "HTTP/1.1 {} R\r\ncontent-length: 0\r\n\r\n",
+            if is_authorized { 500 } else { 401 }
+        )
     });
     let url = format!("p=http://bob:h%75sh@127.0.0.1:{port}/");
     let ran = env.tempo(&["workflow", "start", "--workflow-id", "w", "--attempts", "1", "--probe", &url]);
@@ -514,10 +517,10 @@ fn the_password_of_a_url_is_sent_and_never_shown() {
 }
 
 #[test]
-fn headers_without_an_end_are_the_limit_of_tempo_not_a_fault_of_the_network() {
+fn oversized_headers_are_reported_as_a_limit_not_a_network_error() {
     let env = Env::new();
     for headers in [format!("x-long: {}", "x".repeat(90_000)), "x-more: y\r\n".repeat(900)] {
-        let port = answering(move |_| format!("HTTP/1.1 200 OK\r\n{headers}"));
+        let port = serve_with(move |_| format!("HTTP/1.1 200 OK\r\n{headers}"));
         let (result, error) = check(&env, &format!("url = \"http://127.0.0.1:{port}/\""));
         assert!(result.contains("the limit of"), "{error}: {result}");
     }

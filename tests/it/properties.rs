@@ -1,6 +1,7 @@
-//! What holds for any spec: the search against a walk over seconds, against the `cron` crate, and against itself; and texts of any kind.
+//! Property tests: the search for times is compared with a second-by-second walk, with the `cron` crate and with itself; parsers get
+//! random text.
 //!
-//! `TEMPO_CASES` says how many cases, `TEMPO_SEED` with which one to begin.
+//! `TEMPO_CASES` sets the number of cases, `TEMPO_SEED` the first seed.
 
 use std::collections::BTreeSet;
 use std::str::FromStr as _;
@@ -16,11 +17,11 @@ use tempo::spec::zone::{Gap, Repeat};
 use tempo::spec::{Spec, cron, quartz, text};
 use tempo::zoneinfo::ZoneInfo;
 
-/// Runs `check` for each seed, and names the one that fails.
+/// Runs `check` for each seed; panics with the first seed that fails.
 fn for_each_seed(default: u64, check: impl Fn(&mut Rng) -> Result<(), String> + std::panic::RefUnwindSafe) {
-    let number = |name: &str| tempo::machine::variable(name).and_then(|n| n.to_str()?.parse().ok());
-    let first = number("TEMPO_SEED").unwrap_or(1);
-    for seed in first..first + number("TEMPO_CASES").unwrap_or(default) {
+    let variable = |name: &str| tempo::machine::variable(name).and_then(|n| n.to_str()?.parse().ok());
+    let first = variable("TEMPO_SEED").unwrap_or(1);
+    for seed in first..first + variable("TEMPO_CASES").unwrap_or(default) {
         let why = match std::panic::catch_unwind(|| check(&mut Rng::with_seed(seed))) {
             Ok(Ok(())) => continue,
             Ok(Err(why)) => why,
@@ -30,7 +31,7 @@ fn for_each_seed(default: u64, check: impl Fn(&mut Rng) -> Result<(), String> + 
     }
 }
 
-/// The values of one field, as a set and as text; the text is made from the set, by rules of its own.
+/// The values of one field, as a set and as text; both are generated, without parsing.
 #[derive(Debug, Clone)]
 struct Field {
     values: BTreeSet<u32>,
@@ -67,9 +68,9 @@ fn field(rng: &mut Rng, min: u32, max: u32) -> Field {
     Field { values, text }
 }
 
-/// A calendar whose fields are known without parsing.
+/// A random calendar whose values are known without parsing.
 #[derive(Debug, Clone)]
-struct Known {
+struct RandomCalendar {
     second: Field,
     minute: Field,
     hour: Field,
@@ -78,7 +79,7 @@ struct Known {
     weekday: Field,
 }
 
-impl Known {
+impl RandomCalendar {
     fn random(rng: &mut Rng) -> Self {
         Self {
             second: field(rng, 0, 59),
@@ -90,7 +91,7 @@ impl Known {
         }
     }
 
-    fn written(&self) -> CalendarText {
+    fn to_text(&self) -> CalendarText {
         CalendarText {
             second: Some(self.second.text.clone()),
             minute: Some(self.minute.text.clone()),
@@ -112,8 +113,8 @@ impl Known {
     }
 }
 
-/// A zone, and an instant near which its offset changes (or not).
-const PLACES: [(&str, &str); 9] = [
+/// Zones, each with an instant near which its offset changes (except for UTC).
+const ZONES: [(&str, &str); 9] = [
     ("Europe/Berlin", "2022-03-27T01:00:00Z"),
     ("Europe/Berlin", "2022-10-30T01:00:00Z"),
     ("America/New_York", "2022-03-13T07:00:00Z"),
@@ -131,9 +132,9 @@ fn offset(zone: Tz, at: DateTime<Utc>) -> TimeDelta {
     ))
 }
 
-/// Every time in `from..=to`, found by asking each second what the wall clock shows.
+/// Returns every time in `from..=to`, found by checking the wall clock at each second.
 fn walk(
-    (calendars, interval, exclusions): (&[Known], Option<(i64, i64)>, &[Known]),
+    (calendars, interval, exclusions): (&[RandomCalendar], Option<(i64, i64)>, &[RandomCalendar]),
     zone: Tz,
     (gap, repeat): (Gap, Repeat),
     (from, to): (DateTime<Utc>, DateTime<Utc>),
@@ -147,7 +148,7 @@ fn walk(
         let civil = (at + here).naive_utc();
         let before = offset(zone, at - TimeDelta::seconds(1));
         let mut matches = fires(civil);
-        // The same civil time in the other pass is as many seconds away as the clock was set back; offsets change once in a span of a day here.
+        // A repeated civil time is as far from its other occurrence as the clock was set back. Here, offsets change at most once a day.
         let other = |hours: i64| {
             let then = offset(zone, at + TimeDelta::hours(hours));
             let instant = at + here - then;
@@ -172,13 +173,13 @@ fn walk(
 }
 
 #[test]
-fn the_search_finds_what_a_walk_over_seconds_finds() {
+fn search_finds_the_same_times_as_a_walk_over_seconds() {
     for_each_seed(60, |rng| {
-        let (name, change) = PLACES[rng.usize(..PLACES.len())];
+        let (name, change) = ZONES[rng.usize(..ZONES.len())];
         let change: DateTime<Utc> = change.parse().unwrap();
-        let calendars: Vec<_> = (0..rng.usize(..3)).map(|_| Known::random(rng)).collect();
-        let exclusions: Vec<_> = (0..rng.usize(..3)).map(|_| Known::random(rng)).collect();
-        // Among others such as share much with a day, an hour, a minute.
+        let calendars: Vec<_> = (0..rng.usize(..3)).map(|_| RandomCalendar::random(rng)).collect();
+        let exclusions: Vec<_> = (0..rng.usize(..3)).map(|_| RandomCalendar::random(rng)).collect();
+        // Includes divisors of a day, an hour and a minute.
         let every = [
             rng.i64(1..5000),
             1 << rng.i64(0..14),
@@ -186,43 +187,48 @@ fn the_search_finds_what_a_walk_over_seconds_finds() {
             7 * rng.i64(1..300),
         ][rng.usize(..4)];
         let interval = rng.bool().then(|| (every, rng.i64(0..every)));
-        let how = (
+        let transitions = (
             if rng.bool() { Gap::Skip } else { Gap::Shift },
             [Repeat::Both, Repeat::First, Repeat::Last][rng.usize(..3)],
         );
         let from = change - TimeDelta::seconds(rng.i64(0..14_400));
         let to = change + TimeDelta::seconds(rng.i64(0..14_400));
-        let written = SpecText {
-            calendar: calendars.iter().map(Known::written).collect(),
+        let spec_text = SpecText {
+            calendar: calendars.iter().map(RandomCalendar::to_text).collect(),
             interval: interval.iter().map(|(every, offset)| format!("{every}s/{offset}s")).collect(),
-            exclude_calendar: exclusions.iter().map(|e| Exclusion::Calendar(e.written())).collect(),
+            exclude_calendar: exclusions.iter().map(|e| Exclusion::Calendar(e.to_text())).collect(),
             time_zone: Some(name.to_owned()),
-            dst_gap: how.0,
-            dst_repeat: how.1,
+            dst_gap: transitions.0,
+            dst_repeat: transitions.1,
             ..SpecText::default()
         };
-        let spec = Spec::compile(&written, "s", &ZoneInfo::compiled_in()).map_err(|e| e.to_string())?;
+        let spec = Spec::compile(&spec_text, "s", &ZoneInfo::compiled_in()).map_err(|e| e.to_string())?;
         let before = from - TimeDelta::seconds(1);
         let got: Vec<_> = spec.times_after(before).take_while(|t| *t <= to).collect();
-        let want = walk((&calendars, interval, &exclusions), name.parse().unwrap(), how, (from, to));
-        let wrong = got.iter().zip(&want).find(|(g, w)| g != w);
-        if got.len() != want.len() || wrong.is_some() {
+        let expected = walk(
+            (&calendars, interval, &exclusions),
+            name.parse().unwrap(),
+            transitions,
+            (from, to),
+        );
+        let wrong = got.iter().zip(&expected).find(|(g, w)| g != w);
+        if got.len() != expected.len() || wrong.is_some() {
             return Err(format!(
-                "{} times found, {} walked to, the first that differ {wrong:?}: {written:?} from {from} to {to}",
+                "{} times found, {} expected, first difference {wrong:?}: {spec_text:?} from {from} to {to}",
                 got.len(),
-                want.len()
+                expected.len()
             ));
         }
         let counted = spec.count_between(before, to).map_or(0, |t| t.count);
-        if counted != want.len() as u64 {
-            return Err(format!("{counted} counted, {} walked to: {written:?}", want.len()));
+        if counted != expected.len() as u64 {
+            return Err(format!("{counted} counted, {} expected: {spec_text:?}", expected.len()));
         }
-        // What exclusions removed is what only the walk without them meets.
-        let all = walk((&calendars, interval, &[]), name.parse().unwrap(), how, (from, to)).len() as u64;
+        // The times that exclusions remove are those found only by a walk without exclusions.
+        let all = walk((&calendars, interval, &[]), name.parse().unwrap(), transitions, (from, to)).len() as u64;
         let removed: u64 = spec.excluded(before, to).map(|t| t.count).sum();
         if removed + counted != all {
             return Err(format!(
-                "{removed} removed and {counted} left of {all}: {written:?} from {from} to {to}"
+                "{removed} removed and {counted} kept of {all}: {spec_text:?} from {from} to {to}"
             ));
         }
         Ok(())
@@ -230,47 +236,53 @@ fn the_search_finds_what_a_walk_over_seconds_finds() {
 }
 
 #[test]
-fn the_search_and_the_cron_crate_agree_where_their_dialects_do() {
+fn search_agrees_with_the_cron_crate_on_their_common_dialect() {
     for_each_seed(400, |rng| {
-        let known = Known::random(rng);
-        let [second, minute, hour, day, month] =
-            [&known.second, &known.minute, &known.hour, &known.day, &known.month].map(|f| f.text.as_str());
-        let weekday: Vec<_> = known.weekday.values.iter().map(|d| (d + 1).to_string()).collect();
+        let calendar = RandomCalendar::random(rng);
+        let [second, minute, hour, day, month] = [
+            &calendar.second,
+            &calendar.minute,
+            &calendar.hour,
+            &calendar.day,
+            &calendar.month,
+        ]
+        .map(|f| f.text.as_str());
+        let weekday: Vec<_> = calendar.weekday.values.iter().map(|d| (d + 1).to_string()).collect();
         let theirs = format!("{second} {minute} {hour} {day} {month} {}", weekday.join(","));
-        let ours = format!("{second} {minute} {hour} {day} {month} {} *", known.weekday.text);
+        let ours = format!("{second} {minute} {hour} {day} {month} {} *", calendar.weekday.text);
         let after = DateTime::from_timestamp(rng.i64(946_684_800..3_000_000_000), 0).unwrap();
-        let written = SpecText {
+        let spec_text = SpecText {
             cron: vec![ours.clone()],
             ..SpecText::default()
         };
-        let spec = Spec::compile(&written, "s", &ZoneInfo::compiled_in()).map_err(|e| e.to_string())?;
+        let spec = Spec::compile(&spec_text, "s", &ZoneInfo::compiled_in()).map_err(|e| e.to_string())?;
         let theirs = ::cron::Schedule::from_str(&theirs).map_err(|e| format!("{theirs}: {e}"))?;
         let got: Vec<_> = spec.times_after(after).take(4).collect();
-        // Theirs knows the years up to 2100, as ours does.
-        let want: Vec<_> = theirs.after(&after).take(4).collect();
-        if got == want {
+        // Both support years up to 2100.
+        let expected: Vec<_> = theirs.after(&after).take(4).collect();
+        if got == expected {
             Ok(())
         } else {
-            Err(format!("`{ours}` after {after}: {got:?}, the cron crate {want:?}"))
+            Err(format!("`{ours}` after {after}: {got:?}, the cron crate {expected:?}"))
         }
     });
 }
 
 #[test]
-fn times_rise_however_they_are_stepped_through_and_delays_keep_their_order() {
+fn times_ascend_from_any_start_and_jitter_keeps_their_order() {
     for_each_seed(300, |rng| {
         let every = rng.i64(1..100_000);
-        let written = SpecText {
-            calendar: (0..rng.usize(..3)).map(|_| Known::random(rng).written()).collect(),
+        let spec_text = SpecText {
+            calendar: (0..rng.usize(..3)).map(|_| RandomCalendar::random(rng).to_text()).collect(),
             interval: vec![format!("{every}s/{}s", rng.i64(0..every))],
             exclude_calendar: (0..rng.usize(..2))
-                .map(|_| Exclusion::Calendar(Known::random(rng).written()))
+                .map(|_| Exclusion::Calendar(RandomCalendar::random(rng).to_text()))
                 .collect(),
-            time_zone: Some(PLACES[rng.usize(..PLACES.len())].0.to_owned()),
+            time_zone: Some(ZONES[rng.usize(..ZONES.len())].0.to_owned()),
             jitter: rng.bool().then(|| format!("{}s", rng.u32(1..10_000))),
             ..SpecText::default()
         };
-        let spec = Spec::compile(&written, "s", &ZoneInfo::compiled_in()).map_err(|e| e.to_string())?;
+        let spec = Spec::compile(&spec_text, "s", &ZoneInfo::compiled_in()).map_err(|e| e.to_string())?;
         let mut at = DateTime::from_timestamp(rng.i64(946_684_800..3_000_000_000), rng.u32(..1_000_000_000)).unwrap();
         let mut due = DateTime::<Utc>::MIN_UTC;
         for _ in 0..10 {
@@ -281,13 +293,15 @@ fn times_rise_however_they_are_stepped_through_and_delays_keep_their_order() {
                 );
             if next <= at || spec.next_after(between) != Some(next) {
                 return Err(format!(
-                    "after {at} comes {next}, after {between} {:?}: {written:?}",
+                    "after {at} comes {next}, after {between} {:?}: {spec_text:?}",
                     spec.next_after(between)
                 ));
             }
             let delayed = spec.due(next);
             if delayed < next || delayed < due || (delayed > next && delayed - next >= spec.jitter()) {
-                return Err(format!("{next} is due at {delayed}, the one before it at {due}: {written:?}"));
+                return Err(format!(
+                    "{next} is due at {delayed}, the one before it at {due}: {spec_text:?}"
+                ));
             }
             (at, due) = (next, delayed);
         }
@@ -296,7 +310,7 @@ fn times_rise_however_they_are_stepped_through_and_delays_keep_their_order() {
 }
 
 #[test]
-fn no_text_whatever_makes_a_parser_panic_and_none_is_too_long_unnoticed() {
+fn parsers_never_panic_and_reject_overlong_text() {
     const PIECES: [&str; 44] = [
         "*",
         "/",
@@ -348,7 +362,7 @@ fn no_text_whatever_makes_a_parser_panic_and_none_is_too_long_unnoticed() {
         let long = text.repeat(1 + 1001 / text.chars().count().max(1));
         for text in [text, long] {
             let too_long = text.chars().count() > text::MAX_TEXT;
-            let read = [
+            let accepted = [
                 cron::parse(&text).is_ok(),
                 quartz::parse(&text).is_ok(),
                 Interval::parse(&text).is_ok(),
@@ -357,11 +371,11 @@ fn no_text_whatever_makes_a_parser_panic_and_none_is_too_long_unnoticed() {
                 text::duration(&text).is_ok(),
             ];
             if let Err(e) = cron::parse(&text) {
-                // The error is put in words as well, with its excerpt.
+                // Formats the error with its excerpt too.
                 let _ = tempo::error::Error::from(e).excerpt_lines();
             }
-            if too_long && read.contains(&true) {
-                return Err(format!("{} characters were read: {read:?}", text.chars().count()));
+            if too_long && accepted.contains(&true) {
+                return Err(format!("{} characters were accepted: {accepted:?}", text.chars().count()));
             }
         }
         Ok(())

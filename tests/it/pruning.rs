@@ -1,10 +1,10 @@
-//! History that is let go, and what of it stays.
+//! Pruning: the history that is deleted and the history that is kept.
 
 use serde_json::{Value, json};
 
 use crate::harness::Env;
 
-/// A schedule with six runs, of which the first four failed.
+/// Creates a schedule with six runs, the first four of which failed.
 fn with_history(env: &Env) {
     let shell = "echo $TEMPO_SCHEDULED_AT; test -e go";
     env.tempo(&["schedule", "create", "s", "--cron", "0 0 1 1 *", "--shell", shell])
@@ -30,7 +30,7 @@ fn count(env: &Env, table: &str) -> i64 {
 }
 
 #[test]
-fn the_last_runs_and_the_last_failures_of_a_schedule_stay_and_the_rest_goes_with_all_that_belongs_to_it() {
+fn keeps_the_last_runs_and_failures_and_deletes_the_rest_with_all_its_rows() {
     let env = Env::new();
     with_history(&env);
     assert_eq!(statuses(&env).len(), 6, "nothing is a month old");
@@ -50,7 +50,7 @@ fn the_last_runs_and_the_last_failures_of_a_schedule_stay_and_the_rest_goes_with
         assert_eq!(count(&env, table), left, "{table}");
     }
     let schedule = env.json(&["schedule", "describe", "s"]);
-    assert_eq!(schedule["num_actions"], 6, "what is counted stays counted");
+    assert_eq!(schedule["num_actions"], 6, "counters are unchanged");
     assert_eq!(
         env.serve(&["--once", "--keep-for", "0s", "--keep-runs", "0"]).rest().0,
         Some(0)
@@ -58,12 +58,12 @@ fn the_last_runs_and_the_last_failures_of_a_schedule_stay_and_the_rest_goes_with
     assert_eq!(
         statuses(&env),
         ["Completed"],
-        "the very last stays: a run of the same key would be taken for it"
+        "the last run stays, so that its key is not reused"
     );
 }
 
 #[test]
-fn a_server_prunes_while_it_serves_and_leaves_alone_what_is_open() {
+fn a_server_prunes_while_running_and_keeps_open_runs() {
     let env = Env::new();
     with_history(&env);
     env.tempo(&["workflow", "start", "--workflow-id", "w", "--shell", "sleep 300"])
@@ -76,7 +76,7 @@ fn a_server_prunes_while_it_serves_and_leaves_alone_what_is_open() {
 }
 
 #[test]
-fn a_run_that_has_been_asked_to_go_on_is_not_let_go() {
+fn a_run_with_a_pending_retry_is_not_pruned() {
     let env = Env::new();
     env.tempo(&["workflow", "start", "--workflow-id", "w", "--shell", "test -e go"])
         .ok();
@@ -90,7 +90,7 @@ fn a_run_that_has_been_asked_to_go_on_is_not_let_go() {
 }
 
 #[test]
-fn reasons_are_let_go_and_an_explanation_says_so() {
+fn explain_notes_that_reasons_were_pruned() {
     let env = Env::new();
     let create = [
         "schedule",
@@ -120,6 +120,6 @@ fn reasons_are_let_go_and_an_explanation_says_so() {
     assert!(!explained().stderr.contains("not all is on file"));
     assert_eq!(env.serve(&["--once", "--keep-for", "0s"]).rest().0, Some(0));
     assert_eq!(count(&env, "refused"), 0);
-    let told = explained();
-    assert!(told.stderr.contains("not all is on file any more"), "{told:?}");
+    let ran = explained();
+    assert!(ran.stderr.contains("not all is on file any more"), "{ran:?}");
 }

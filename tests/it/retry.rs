@@ -1,4 +1,4 @@
-//! A run that has failed goes on at the step that failed, when it is asked to.
+//! `tempo workflow retry`: a failed run resumes at the step that failed.
 
 use serde_json::{Value, json};
 
@@ -30,13 +30,13 @@ fn failed(env: &Env, more: &[&str]) -> String {
 }
 
 fn attempts(run: &Value) -> Vec<Vec<&str>> {
-    let of = |step: &Value| step["attempts"].as_array().unwrap().clone();
+    let attempts = |step: &Value| step["attempts"].as_array().unwrap().clone();
     let outcome = |a: &Value| a["outcome"].as_str().unwrap().to_owned();
     let steps: Vec<Vec<String>> = run["steps"]
         .as_array()
         .unwrap()
         .iter()
-        .map(|s| of(s).iter().map(outcome).collect())
+        .map(|s| attempts(s).iter().map(outcome).collect())
         .collect();
     steps
         .into_iter()
@@ -45,7 +45,7 @@ fn attempts(run: &Value) -> Vec<Vec<&str>> {
 }
 
 #[test]
-fn a_retried_run_goes_on_at_the_step_that_failed_with_all_its_attempts_anew() {
+fn a_retried_run_resumes_at_the_failed_step_with_a_full_set_of_attempts() {
     let env = Env::new();
     let run = failed(&env, &[]);
     env.tempo(&["workflow", "retry", "w"]).ok();
@@ -70,7 +70,7 @@ fn a_retried_run_goes_on_at_the_step_that_failed_with_all_its_attempts_anew() {
 }
 
 #[test]
-fn a_run_that_timed_out_has_its_whole_time_again() {
+fn a_retried_run_gets_its_full_timeout_again() {
     let env = Env::new();
     let shell = "echo try >> log; test -e go || sleep 300";
     env.tempo(&[
@@ -93,7 +93,7 @@ fn a_run_that_timed_out_has_its_whole_time_again() {
 }
 
 #[test]
-fn a_run_that_was_stopped_goes_on_and_is_not_stopped_again() {
+fn a_retried_run_is_not_canceled_again_by_the_old_request() {
     let env = Env::new();
     env.tempo(&["workflow", "start", "--workflow-id", "w", "--shell", "echo try >> log"])
         .ok();
@@ -106,19 +106,19 @@ fn a_run_that_was_stopped_goes_on_and_is_not_stopped_again() {
 }
 
 #[test]
-fn what_is_going_or_has_completed_is_not_retried() {
+fn rejects_retrying_a_running_or_completed_run() {
     let env = Env::new();
     env.tempo(&["workflow", "start", "--workflow-id", "w", "--shell", "true"])
         .ok();
-    let refused = |told: &str, code: i32, run: &str| {
+    let assert_rejected = |message: &str, code: i32, run: &str| {
         let ran = env.tempo(&["workflow", "retry", run]);
         assert_eq!(ran.code, Some(code), "{ran:?}");
-        assert!(ran.stderr.contains(told), "{ran:?}");
+        assert!(ran.stderr.contains(message), "{ran:?}");
     };
-    refused("is still going", 4, "w");
-    refused("no run is named `v`", 3, "v");
+    assert_rejected("is still going", 4, "w");
+    assert_rejected("no run is named `v`", 3, "v");
     assert_eq!(env.serve(&["--once"]).rest().0, Some(0));
-    refused("has completed", 4, "w");
+    assert_rejected("has completed", 4, "w");
     let down = env.tempo(&["workflow", "retry", "w", "--wait"]);
     assert_eq!(down.code, Some(5));
 }

@@ -1,10 +1,10 @@
-//! Durable scripts: what a script has done once is remembered, whatever happens to the script.
+//! Durable scripts: a completed `tempo step` is not run again, even if the script is restarted.
 
 use serde_json::{Value, json};
 
 use crate::harness::{Env, is_alive, wait_until};
 
-/// A run of a shell script whose `tempo` is the one under test.
+/// Starts a run of a shell script whose `tempo` is the binary under test.
 fn start(env: &Env, script: &str) {
     let tempo = env!("CARGO_BIN_EXE_tempo");
     let script = format!("set -e; tempo() {{ {tempo} \"$@\"; }}; {script}");
@@ -12,7 +12,7 @@ fn start(env: &Env, script: &str) {
         .ok();
 }
 
-fn once(env: &Env) -> Option<i32> {
+fn run_once(env: &Env) -> Option<i32> {
     env.serve(&["--once"]).rest().0
 }
 
@@ -20,15 +20,15 @@ fn step(env: &Env) -> Value {
     env.json(&["workflow", "describe", "w"])["steps"][0].clone()
 }
 
-/// What the last attempt of the script wrote.
-fn said(env: &Env) -> String {
+/// Returns the output of the last attempt of the script.
+fn output(env: &Env) -> String {
     let step = step(env);
     let last = step["attempts"].as_array().unwrap().last().unwrap();
     last["output"].as_str().unwrap_or_default().to_owned()
 }
 
 #[test]
-fn a_script_killed_between_two_steps_does_the_first_once_and_reads_what_it_said() {
+fn a_killed_script_runs_a_completed_step_once_and_gets_its_output_again() {
     let env = Env::new();
     start(
         &env,
@@ -37,18 +37,18 @@ fn a_script_killed_between_two_steps_does_the_first_once_and_reads_what_it_said(
         echo kept $file",
     );
     let server = env.serve(&[]);
-    let cut = env.lines("log", 2);
+    let interrupted = env.lines("log", 2);
     server.kill();
     std::fs::write(env.path("go"), "").unwrap();
-    assert_eq!(once(&env), Some(0));
+    assert_eq!(run_once(&env), Some(0));
     let log = env.lines("log", 3);
     assert_eq!(
         (log[0].as_str(), &log[1], &log[2]),
-        ("dump", &cut[1], &cut[1]),
+        ("dump", &interrupted[1], &interrupted[1]),
         "the same file"
     );
     let file = log[1].split(' ').nth(1).unwrap();
-    assert_eq!(said(&env), format!("kept {file}\n"));
+    assert_eq!(output(&env), format!("kept {file}\n"));
     let steps = step(&env)["steps"].clone();
     let outcomes = |i: usize| -> Vec<Value> {
         let attempts = steps[i]["attempts"].as_array().unwrap();
@@ -63,23 +63,23 @@ fn a_script_killed_between_two_steps_does_the_first_once_and_reads_what_it_said(
 }
 
 #[test]
-fn a_failure_is_not_remembered_and_is_tried_again_as_the_flags_say() {
+fn a_failed_step_is_not_remembered_and_is_retried_as_the_flags_set() {
     let env = Env::new();
     start(
         &env,
         "tempo step a --attempts 3 --retry-initial-interval 1ms -- sh -c 'echo try >> log; echo told; test -e go || exit 7'",
     );
-    assert_eq!(once(&env), Some(1));
+    assert_eq!(run_once(&env), Some(1));
     assert_eq!(env.lines("log", 3).len(), 3);
-    let told = said(&env);
+    let text = output(&env);
     assert!(
-        told.contains("told\n") && told.ends_with("error: step `a` failed: exit 7\n"),
-        "{told}"
+        text.contains("told\n") && text.ends_with("error: step `a` failed: exit 7\n"),
+        "{text}"
     );
     assert_eq!(step(&env)["steps"][0]["status"], "Failed");
     std::fs::write(env.path("go"), "").unwrap();
     env.tempo(&["workflow", "retry", "w"]).ok();
-    assert_eq!(once(&env), Some(0));
+    assert_eq!(run_once(&env), Some(0));
     assert_eq!(env.lines("log", 4).len(), 4);
     let view = &step(&env)["steps"][0];
     assert_eq!(
@@ -89,8 +89,8 @@ fn a_failure_is_not_remembered_and_is_tried_again_as_the_flags_say() {
 }
 
 #[test]
-fn what_a_name_of_a_script_may_not_mean_is_refused() {
-    for (script, told) in [
+fn rejects_a_step_name_that_is_invalid_or_in_use() {
+    for (script, message) in [
         (
             "tempo step a -- true; tempo step a -- echo other",
             "is already recorded with a different command or duration: [\"true\"]",
@@ -110,100 +110,100 @@ fn what_a_name_of_a_script_may_not_mean_is_refused() {
     ] {
         let env = Env::new();
         start(&env, script);
-        assert_eq!(once(&env), Some(1), "{script}");
-        assert!(said(&env).contains(told), "{script}: {}", said(&env));
+        assert_eq!(run_once(&env), Some(1), "{script}");
+        assert!(output(&env).contains(message), "{script}: {}", output(&env));
     }
 }
 
 #[test]
-fn a_mebibyte_is_remembered_and_more_is_an_error() {
+fn remembers_up_to_1_mib_of_stdout_and_rejects_more() {
     let env = Env::new();
     start(
         &env,
         "tempo step whole -- head -c 1048576 /dev/zero | wc -c; tempo step whole -- head -c 1048576 /dev/zero | wc -c
         tempo step more -- head -c 1048577 /dev/zero",
     );
-    assert_eq!(once(&env), Some(1));
-    let told = said(&env);
-    assert!(told.starts_with("1048576\n1048576\n"), "{told}");
-    assert!(told.contains("step `more` failed: wrote more than 1 MiB to stdout"), "{told}");
+    assert_eq!(run_once(&env), Some(1));
+    let text = output(&env);
+    assert!(text.starts_with("1048576\n1048576\n"), "{text}");
+    assert!(text.contains("step `more` failed: wrote more than 1 MiB to stdout"), "{text}");
 }
 
 #[test]
-fn a_sleep_keeps_the_time_at_which_it_is_over() {
+fn a_sleep_keeps_its_wake_time_across_restarts() {
     let env = Env::new();
     start(&env, "tempo sleep 1h --name rest; echo rested");
     let file = || rusqlite::Connection::open(env.database()).unwrap();
     let wake = || -> Option<i64> { file().query_row("SELECT wake_ms FROM script_step", [], |r| r.get(0)).ok() };
-    // As often as a step that gets nowhere would have failed for good, and once more.
+    // One round more than the losses after which a step without progress fails.
     let mut first = None;
     for round in 1..=4 {
         let server = env.serve(&[]);
-        let asleep =
+        let sleeping_sql =
             "SELECT count(*) FROM run JOIN script_step WHERE attempts = ?1 AND lost_in_a_row = 0 AND (?1 = 1 OR lost > 0)";
-        wait_until("the sleep to go on", || {
-            file().query_row(asleep, [round], |r| r.get(0)) == Ok(1)
+        wait_until("the sleep to resume", || {
+            file().query_row(sleeping_sql, [round], |r| r.get(0)) == Ok(1)
         });
         assert_eq!(wake(), *first.get_or_insert(wake()));
         server.kill();
     }
     assert_eq!(step(&env)["steps"][0]["kind"], "sleep");
-    // An hour has passed.
+    // Pretends that the hour has passed.
     file().execute("UPDATE script_step SET wake_ms = 1", []).unwrap();
-    assert_eq!(once(&env), Some(0));
-    assert_eq!(said(&env), "rested\n");
+    assert_eq!(run_once(&env), Some(0));
+    assert_eq!(output(&env), "rested\n");
     assert_eq!(step(&env)["steps"][0]["status"], "Completed");
 }
 
 #[test]
-fn a_step_over_its_time_is_ended_with_all_that_it_started() {
+fn a_timeout_kills_a_step_and_its_child_processes() {
     let env = Env::new();
     start(
         &env,
         "tempo step a --start-to-close-timeout 200ms -- sh -c 'sleep 300 & echo $! > child; wait' || echo went on",
     );
-    assert_eq!(once(&env), Some(0));
+    assert_eq!(run_once(&env), Some(0));
     assert!(
         said(&env).contains("step `a` failed: did not finish within 200 ms"),
         "{}",
-        said(&env)
+        output(&env)
     );
-    assert!(said(&env).ends_with("went on\n"));
+    assert!(output(&env).ends_with("went on\n"));
     assert!(!is_alive(env.lines("child", 1)[0].trim()));
     assert_eq!(step(&env)["steps"][0]["attempts"][0]["error_type"], "Timeout");
 }
 
 #[test]
-fn a_step_ends_with_the_run_that_is_canceled() {
+fn canceling_a_run_cancels_its_script_step() {
     let env = Env::new();
     start(&env, "tempo step a -- sh -c 'echo up >> log; sleep 300'");
     let _server = env.serve(&[]);
     env.lines("log", 1);
     env.tempo(&["workflow", "cancel", "w"]).ok();
     env.until(&["workflow", "describe", "w"], |r| r["status"] == "Canceled");
-    let called = &step(&env)["steps"][0];
+    let script_step = &step(&env)["steps"][0];
     assert_eq!(
-        (&called["status"], &called["attempts"][0]["outcome"]),
+        (&script_step["status"], &script_step["attempts"][0]["outcome"]),
         (&json!("Canceled"), &json!("canceled"))
     );
 }
 
 #[test]
-fn steps_stand_under_the_one_that_called_them() {
+fn nested_steps_appear_under_their_caller() {
     let env = Env::new();
     let tempo = env!("CARGO_BIN_EXE_tempo");
     start(
         &env,
         &format!("tempo step outer -- sh -c '{tempo} step inner -- echo deep; echo out'"),
     );
-    assert_eq!(once(&env), Some(0));
+    assert_eq!(run_once(&env), Some(0));
     let outer = &step(&env)["steps"];
     assert_eq!(outer.as_array().unwrap().len(), 1);
     assert_eq!(
         (&outer[0]["name"], &outer[0]["steps"][0]["name"]),
         (&json!("outer"), &json!("inner"))
     );
-    assert_eq!(said(&env), "deep\nout\n");
+    assert_eq!(output(&env), "deep\nout\n");
     let text = env.tempo(&["workflow", "describe", "w"]).ok();
     assert!(
         text.contains("\n   - outer (command) Completed") && text.contains("\n     - inner (command) Completed"),
@@ -212,7 +212,7 @@ fn steps_stand_under_the_one_that_called_them() {
 }
 
 #[test]
-fn nothing_is_recorded_for_a_script_that_is_not_being_run() {
+fn rejects_a_step_outside_a_running_script() {
     let env = Env::new();
     for args in [&["step", "a", "--", "true"][..], &["sleep", "1ms", "--name", "a"]] {
         let ran = env.tempo(args);
@@ -220,7 +220,7 @@ fn nothing_is_recorded_for_a_script_that_is_not_being_run() {
         assert!(ran.stderr.contains("works only inside a command that tempo runs"), "{ran:?}");
     }
     start(&env, "true");
-    assert_eq!(once(&env), Some(0));
+    assert_eq!(run_once(&env), Some(0));
     let run = env.json(&["workflow", "describe", "w"])["run_id"]
         .as_str()
         .unwrap()
@@ -240,9 +240,9 @@ fn nothing_is_recorded_for_a_script_that_is_not_being_run() {
 }
 
 #[test]
-fn a_step_that_is_told_to_end_ends_what_it_started_and_may_be_done_again() {
+fn sigterm_cancels_a_step_with_its_children_and_it_can_run_again() {
     let env = Env::new();
-    // Not through the shell's function, which would be told in its place.
+    // Called directly: with the shell function, the shell would get the signal.
     let tempo = env!("CARGO_BIN_EXE_tempo");
     start(
         &env,
@@ -252,8 +252,8 @@ fn a_step_that_is_told_to_end_ends_what_it_started_and_may_be_done_again() {
         touch again; tempo step a -- sh -c 'echo $$ >> pids; test -e again || sleep 300'"
         ),
     );
-    assert_eq!(once(&env), Some(0), "{}", said(&env));
-    assert!(said(&env).contains("ended with 130"), "{}", said(&env));
+    assert_eq!(run_once(&env), Some(0), "{}", output(&env));
+    assert!(output(&env).contains("ended with 130"), "{}", output(&env));
     let pids = env.lines("pids", 2);
     assert!(!is_alive(pids[0].trim()));
     let attempts = step(&env)["steps"][0]["attempts"].clone();
@@ -264,45 +264,45 @@ fn a_step_that_is_told_to_end_ends_what_it_started_and_may_be_done_again() {
 }
 
 #[test]
-fn a_step_over_its_time_is_ended_with_those_that_do_not_obey() {
+fn a_timeout_kills_processes_that_ignore_sigterm() {
     let env = Env::new();
     let stubborn = "sh -c \"trap : TERM; echo \\$\\$ > child; while :; do sleep 1; done\"; true";
     start(
         &env,
         &format!("tempo step a --start-to-close-timeout 300ms -- sh -c '{stubborn}' || echo went on"),
     );
-    assert_eq!(once(&env), Some(0));
-    assert!(said(&env).ends_with("went on\n"), "{}", said(&env));
+    assert_eq!(run_once(&env), Some(0));
+    assert!(output(&env).ends_with("went on\n"), "{}", output(&env));
     let child = env.lines("child", 1).remove(0);
-    wait_until("the one that does not obey to be gone", || !is_alive(child.trim()));
+    wait_until("the stubborn child to exit", || !is_alive(child.trim()));
 }
 
 #[test]
-fn what_a_killed_step_left_behind_is_ended_before_it_is_done_again() {
+fn processes_of_a_killed_step_are_killed_before_it_runs_again() {
     let env = Env::new();
     start(
         &env,
         "work='echo $PPID >> steps; echo $$ >> pids; test -e go || sleep 300'
         tempo step x -- sh -c \"$work\" || { touch go; tempo step x -- sh -c \"$work\"; }",
     );
-    let _serving = env.serve(&[]);
-    let (step, left) = (env.lines("steps", 1).remove(0), env.lines("pids", 1).remove(0));
+    let _server = env.serve(&[]);
+    let (step, leftover) = (env.lines("steps", 1).remove(0), env.lines("pids", 1).remove(0));
     let killed = std::process::Command::new("kill").args(["-9", &step]).status().unwrap();
     assert!(killed.success());
     let again = env.lines("pids", 2);
-    assert_ne!(again[1], left);
-    assert!(!is_alive(&left), "{left} goes on beside {}", again[1]);
+    assert_ne!(again[1], leftover);
+    assert!(!is_alive(&leftover), "{leftover} still runs beside {}", again[1]);
     env.until(&["workflow", "describe", "w"], |w| w["status"] == "Completed");
 }
 
 #[test]
-fn a_step_over_its_time_is_ended_with_those_in_a_session_of_their_own() {
+fn a_timeout_kills_processes_in_their_own_session() {
     let env = Env::new();
     start(
         &env,
         "tempo step x --start-to-close-timeout 300ms -- sh -c 'setsid sh -c \"echo \\$\\$ > away; exec sleep 300\" & sleep 300' || true",
     );
-    assert_eq!(once(&env), Some(0));
+    assert_eq!(run_once(&env), Some(0));
     let away = env.lines("away", 1).remove(0);
     assert!(!is_alive(&away));
 }

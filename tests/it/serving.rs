@@ -1,9 +1,9 @@
-//! `tempo run`: one per file, sees what commands change, drains, ends when it should.
+//! `tempo run`: one server per database, reacts to changes, drains, and exits correctly.
 
 use crate::harness::{Env, Targets, is_alive, wait_until};
 
 #[test]
-fn a_second_server_is_refused_with_the_pid_of_the_first() {
+fn a_second_server_is_rejected_with_the_pid_of_the_first() {
     let env = Env::new();
     let server = env.serve(&[]);
     let ran = env.tempo(&["run"]);
@@ -15,7 +15,7 @@ fn a_second_server_is_refused_with_the_pid_of_the_first() {
 }
 
 #[test]
-fn a_server_sees_schedules_that_are_made_and_changed_while_it_is_up() {
+fn a_running_server_picks_up_created_and_changed_schedules() {
     let env = Env::new();
     let mut server = env.serve(&[]);
     env.tempo(&["schedule", "create", "s", "--interval", "1s", "--shell", "echo one >> log"])
@@ -37,12 +37,12 @@ fn a_server_sees_schedules_that_are_made_and_changed_while_it_is_up() {
             .as_array()
             .unwrap()
             .is_empty(),
-        "what has run stays readable"
+        "past runs stay readable"
     );
 }
 
 #[test]
-fn sigterm_lets_the_running_step_finish_and_leaves_the_rest_for_the_next_server() {
+fn sigterm_lets_the_running_step_finish_and_the_next_server_resumes() {
     let env = Env::new();
     let steps = "[[step]]\nname = \"a\"\nshell = \"echo a >> log; until test -e go; do sleep 0.02; done\"\n[[step]]\nname = \"b\"\nshell = \"echo b >> log\"\n";
     std::fs::write(env.path("steps.toml"), steps).unwrap();
@@ -64,7 +64,7 @@ fn sigterm_lets_the_running_step_finish_and_leaves_the_rest_for_the_next_server(
 }
 
 #[test]
-fn a_second_signal_and_the_drain_timeout_cut_steps_off_and_they_are_tried_again() {
+fn steps_interrupted_by_a_second_signal_or_the_drain_timeout_are_retried() {
     let env = Env::new();
     env.tempo(&["workflow", "start", "--shell", "echo try >> log; test -e go || sleep 300"])
         .ok();
@@ -95,7 +95,7 @@ fn a_second_signal_and_the_drain_timeout_cut_steps_off_and_they_are_tried_again(
 }
 
 #[test]
-fn once_does_what_is_due_and_tells_by_its_exit_code() {
+fn run_once_exits_with_the_outcome_of_due_runs() {
     let env = Env::new();
     assert_eq!(env.serve(&["--once"]).rest().0, Some(0), "nothing is due");
     env.tempo(&["workflow", "start", "--shell", "exit 1"]).ok();
@@ -108,7 +108,7 @@ fn once_does_what_is_due_and_tells_by_its_exit_code() {
 }
 
 #[test]
-fn the_log_is_a_line_for_each_thing_and_json_for_machines() {
+fn the_json_log_has_one_event_per_line() {
     let env = Env::new();
     env.tempo(&[
         "workflow",
@@ -125,9 +125,9 @@ fn the_log_is_a_line_for_each_thing_and_json_for_machines() {
     .ok();
     let ran = env.tempo(&["run", "--once", "--log-format", "json"]);
     let events: Vec<serde_json::Value> = ran.stdout.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
-    let words: Vec<_> = events.iter().map(|e| e["event"].as_str().unwrap()).collect();
+    let names: Vec<_> = events.iter().map(|e| e["event"].as_str().unwrap()).collect();
     assert_eq!(
-        words,
+        names,
         ["serving", "start", "retry", "incident", "finish", "stopped"],
         "{ran:?}"
     );
@@ -139,7 +139,7 @@ fn the_log_is_a_line_for_each_thing_and_json_for_machines() {
 }
 
 #[test]
-fn many_schedules_at_one_mark_all_start_and_none_twice() {
+fn many_schedules_due_at_once_all_start_exactly_once() {
     let env = Env::new();
     for i in 0..40 {
         env.tempo(&[
@@ -156,7 +156,7 @@ fn many_schedules_at_one_mark_all_start_and_none_twice() {
         .ok();
     }
     assert_eq!(env.serve(&["--for", "3s"]).rest().0, Some(0));
-    // A mark at the very end may leave runs for the next server.
+    // Times due at the very end may leave runs for the next server.
     assert_eq!(env.serve(&["--once"]).rest().0, Some(0));
     let runs = env.json(&["workflow", "list", "--limit", "0"]);
     let mut ids: Vec<_> = runs
@@ -169,12 +169,12 @@ fn many_schedules_at_one_mark_all_start_and_none_twice() {
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), all, "each nominal time once");
-    assert!(all >= 80, "two marks at least, 40 schedules: {all}");
+    assert!(all >= 80, "at least two times for each of 40 schedules: {all}");
     assert!(runs.as_array().unwrap().iter().all(|r| r["status"] == "Completed"));
 }
 
 #[test]
-fn a_file_has_one_server_by_whatever_name_it_is_opened() {
+fn a_database_has_one_server_even_through_a_symlink() {
     let env = Env::new();
     let _server = env.serve(&[]);
     std::os::unix::fs::symlink(env.database(), env.path("other.db")).unwrap();
@@ -184,7 +184,7 @@ fn a_file_has_one_server_by_whatever_name_it_is_opened() {
 }
 
 #[test]
-fn signals_reach_a_server_whose_log_nobody_reads() {
+fn signals_reach_a_server_blocked_on_a_full_log_pipe() {
     let env = Env::new();
     env.tempo(&["schedule", "create", "s", "--interval", "1s", "--shell", "echo up >> log"])
         .ok();
@@ -203,18 +203,18 @@ fn signals_reach_a_server_whose_log_nobody_reads() {
     drop(reader);
 }
 
-/// Fills a pipe until it takes no more.
+/// Fills a pipe until writes block.
 fn fill(pipe: &std::io::PipeWriter) {
     use std::io::Write as _;
     let mut pipe = pipe.try_clone().unwrap();
     let (wrote, writes) = std::sync::mpsc::channel();
-    // The last write stays blocked until the reader has gone.
+    // The last write blocks until the reader is dropped.
     std::thread::spawn(move || while pipe.write_all(&[b'\n'; 4096]).is_ok() && wrote.send(()).is_ok() {});
     while writes.recv_timeout(std::time::Duration::from_millis(300)).is_ok() {}
 }
 
 #[test]
-fn a_run_that_waits_for_a_worker_is_stopped_at_once() {
+fn a_run_waiting_for_a_worker_can_be_terminated() {
     let env = Env::new();
     let mut server = env.serve(&["--workers", "1"]);
     env.tempo(&[
@@ -237,7 +237,7 @@ fn a_run_that_waits_for_a_worker_is_stopped_at_once() {
 }
 
 #[test]
-fn a_drain_leaves_the_starts_that_wait_to_the_next_server() {
+fn a_drain_leaves_buffered_starts_to_the_next_server() {
     let env = Env::new();
     let shell = "echo up >> log; until test -e go; do sleep 0.02; done";
     env.tempo(&[
@@ -263,7 +263,7 @@ fn a_drain_leaves_the_starts_that_wait_to_the_next_server() {
     assert_eq!(
         env.json(&["workflow", "list"]).as_array().unwrap().len(),
         1,
-        "nothing more began"
+        "no other run started"
     );
     assert_eq!(env.json(&["schedule", "describe", "s"])["buffer_size"], 1);
     assert_eq!(env.serve(&["--once"]).rest().0, Some(0));
@@ -277,7 +277,7 @@ fn a_drain_leaves_the_starts_that_wait_to_the_next_server() {
 }
 
 #[test]
-fn a_server_whose_file_is_taken_away_says_so_and_does_nothing_more() {
+fn a_server_exits_with_an_error_when_its_database_is_moved_or_replaced() {
     for replaced in [false, true] {
         let env = Env::new();
         env.tempo(&[
@@ -312,7 +312,7 @@ fn a_server_whose_file_is_taken_away_says_so_and_does_nothing_more() {
             std::fs::rename(env.path("other.db"), env.database()).unwrap();
         } else {
             std::fs::rename(env.database(), env.path("away.db")).unwrap();
-            // As long as the server is there its log is, which is not a new file's.
+            // While the old server runs, its write-ahead log exists and blocks a new database.
             let create = ["schedule", "create", "s", "--interval", "1h", "--shell", "true"];
             wait_until("a new file", || match env.tempo(&create).code {
                 Some(0) => true,
@@ -321,20 +321,23 @@ fn a_server_whose_file_is_taken_away_says_so_and_does_nothing_more() {
             });
         }
         assert_eq!(child.wait().unwrap().code(), Some(6));
-        let mut told = String::new();
-        std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut told).unwrap();
-        assert!(told.contains("was deleted, moved or replaced under this server"), "{told}");
-        assert!(!is_alive(&pid), "the step it was in goes with it");
+        let mut stderr = String::new();
+        std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut stderr).unwrap();
+        assert!(
+            stderr.contains("was deleted, moved or replaced under this server"),
+            "{stderr}"
+        );
+        assert!(!is_alive(&pid), "its running step is killed too");
         assert!(
             env.tempo(&["doctor"]).ok().contains("the file is sound"),
-            "no log of the old file is taken for the new one's"
+            "the log of the old file is not applied to the new one"
         );
         assert_eq!(env.json(&["schedule", "list"])[0]["id"], "s");
     }
 }
 
 #[test]
-fn a_server_for_what_is_due_finishes_a_long_backfill() {
+fn run_once_finishes_a_long_backfill() {
     let env = Env::new();
     let create = ["schedule", "create", "s", "--interval", "1s", "--paused", "--shell", "true"];
     env.tempo(&create).ok();
@@ -350,7 +353,7 @@ fn a_server_for_what_is_due_finishes_a_long_backfill() {
 }
 
 #[test]
-fn no_file_is_opened_in_the_place_of_one_that_a_server_still_serves() {
+fn rejects_a_new_file_in_place_of_one_that_is_still_served() {
     for by_link in [false, true] {
         let env = Env::new();
         env.tempo(&["schedule", "create", "s", "--interval", "1h", "--shell", "true"])
@@ -358,7 +361,7 @@ fn no_file_is_opened_in_the_place_of_one_that_a_server_still_serves() {
         std::os::unix::fs::symlink(env.database(), env.path("link.db")).unwrap();
         let name = if by_link { "link.db" } else { "t.db" };
         let server = env.serve(&[]);
-        // It does not notice before it goes on.
+        // The stopped server does not notice until it continues.
         server.signal("STOP");
         std::fs::rename(env.database(), env.path("away.db")).unwrap();
         let create = [
@@ -372,13 +375,12 @@ fn no_file_is_opened_in_the_place_of_one_that_a_server_still_serves() {
             "--shell",
             "true",
         ];
-        let refused = env.tempo(&create);
-        assert_eq!(refused.code, Some(4), "{name}: {refused:?}");
+        let ran = env.tempo(&create);
+        assert_eq!(ran.code, Some(4), "{name}: {ran:?}");
         assert!(
-            refused
-                .stderr
+            ran.stderr
                 .contains(&format!("taken away under `tempo run` (pid {})", server.pid())),
-            "{refused:?}"
+            "{ran:?}"
         );
         env.tempo(&[
             "--db",
@@ -396,7 +398,7 @@ fn no_file_is_opened_in_the_place_of_one_that_a_server_still_serves() {
         assert_eq!(
             env.tempo(&["--db", name, "schedule", "list"]).code,
             Some(4),
-            "{name}: another stands there"
+            "{name}: another file is in its place"
         );
         server.signal("CONT");
         assert_eq!(server.rest().0, Some(6));
@@ -405,23 +407,22 @@ fn no_file_is_opened_in_the_place_of_one_that_a_server_still_serves() {
 }
 
 #[test]
-fn a_server_whose_log_is_removed_acknowledges_nothing_more_and_saves_what_it_had() {
+fn a_server_whose_wal_or_shm_is_removed_stops_without_losing_data() {
     for suffix in ["-wal", "-shm"] {
         let env = Env::new();
         let create = |id| env.tempo(&["schedule", "create", id, "--interval", "1h", "--shell", "true"]);
         create("before").ok();
         let mut server = env.serve(&[]);
         create("beside").ok();
-        // It does not notice before it goes on.
+        // The stopped server does not notice until it continues.
         server.signal("STOP");
         std::fs::remove_file(env.path(&format!("t.db{suffix}"))).unwrap();
-        let refused = create("after");
-        assert_eq!(refused.code, Some(6), "{refused:?}");
+        let ran = create("after");
+        assert_eq!(ran.code, Some(6), "{ran:?}");
         assert!(
-            refused
-                .stderr
+            ran.stderr
                 .contains(&format!("t.db{suffix}` was deleted or replaced under `tempo run`")),
-            "{refused:?}"
+            "{ran:?}"
         );
         server.signal("CONT");
         server.hears("this server stops");
@@ -440,7 +441,7 @@ fn a_server_whose_log_is_removed_acknowledges_nothing_more_and_saves_what_it_had
 }
 
 #[test]
-fn a_server_whose_lock_file_is_removed_keeps_its_lock_and_its_steps() {
+fn a_server_keeps_its_lock_and_steps_when_its_lock_file_is_removed() {
     let env = Env::new();
     env.tempo(&[
         "workflow",

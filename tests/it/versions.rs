@@ -1,4 +1,4 @@
-//! Files of earlier versions, written by the tempo of the time: they open, and nothing in them is lost.
+//! Databases of earlier versions, each written by the tempo of that version: they open, and nothing in them is lost.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::harness::Env;
 
 #[test]
-fn a_file_of_version_1_opens_with_everything_in_it_and_is_served() {
+fn opens_a_version_1_database_with_all_its_data_and_serves_it() {
     let env = Env::new();
     let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/data/v1.db");
     std::fs::copy(stored, env.database()).unwrap();
@@ -40,7 +40,7 @@ fn a_file_of_version_1_opens_with_everything_in_it_and_is_served() {
         (&json!("command"), &json!("NonZeroExit"))
     );
     env.tempo(&["schedule", "trigger", "often"]).ok();
-    // Near its time the other schedule runs as well, and fails as it was made to.
+    // Close to its due time, the other schedule runs too, and fails as intended.
     let _ = env.tempo(&["run", "--once"]);
     let often = env.json(&["schedule", "describe", "often"]);
     assert_eq!(
@@ -50,7 +50,7 @@ fn a_file_of_version_1_opens_with_everything_in_it_and_is_served() {
 }
 
 #[test]
-fn a_file_of_version_2_opens_and_a_run_that_failed_in_it_goes_on() {
+fn opens_a_version_2_database_and_retries_a_failed_run() {
     let env = Env::new();
     let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/data/v2.db");
     std::fs::copy(stored, env.database()).unwrap();
@@ -64,13 +64,13 @@ fn a_file_of_version_2_opens_and_a_run_that_failed_in_it_goes_on() {
     let _ = env.tempo(&["run", "--once"]);
     let again = env.json(&["workflow", "describe", failed["run_id"].as_str().unwrap()]);
     assert_eq!(again["steps"][0]["attempts"].as_array().unwrap().len(), 2);
-    // A number of a request is never used again, in whichever version it was.
+    // Request numbers from any version are not reused.
     let request = env.json(&["schedule", "trigger", "often"]);
     assert_eq!(request["runs"], json!([]), "{request}");
 }
 
 #[test]
-fn a_file_of_version_3_opens_and_its_script_goes_on_where_it_was() {
+fn opens_a_version_3_database_and_resumes_its_script() {
     let env = Env::new();
     let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/data/v3.db");
     std::fs::copy(stored, env.database()).unwrap();
@@ -78,7 +78,7 @@ fn a_file_of_version_3_opens_and_its_script_goes_on_where_it_was() {
     let run = failed["run_id"].as_str().unwrap();
     assert_eq!(failed["status"], "Failed");
     env.tempo(&["workflow", "retry", run]).ok();
-    // What waits since version 3 is carried out, a step of a script that was done is not done again.
+    // Requests pending since version 3 are carried out; completed script steps do not run again.
     let folder = Path::new(env!("CARGO_BIN_EXE_tempo")).parent().unwrap();
     let path = format!("{}:/usr/bin:/bin", folder.display());
     let _ = env.command(&["run", "--once"]).env("PATH", path).output().unwrap();

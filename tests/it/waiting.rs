@@ -1,10 +1,10 @@
-//! `--wait`: what its exit codes say; backfills under each policy; runs stopped.
+//! `--wait` and its exit codes; backfills under each policy; cancel and terminate.
 
 use crate::harness::{Env, Targets, is_alive, wait_until};
 
 fn env_with(args: &[&str]) -> Env {
     let env = Env::new();
-    // Paused, so that a minute that begins meanwhile starts nothing.
+    // Paused, so that no scheduled time starts during the test.
     let create = [&["schedule", "create", "s", "--interval", "1m", "--paused"], args].concat();
     env.tempo(&create).ok();
     env
@@ -39,14 +39,14 @@ fn a_trigger_without_a_server_waits_for_the_next_one() {
 }
 
 #[test]
-fn the_exit_code_tells_what_became_of_the_run() {
+fn wait_exits_with_the_outcome_of_the_run() {
     let env = env_with(&["--shell", "exit $(cat code)"]);
     let _server = env.serve(&[]);
-    for (code, want) in [("0", 0), ("3", 1)] {
+    for (code, expected) in [("0", 0), ("3", 1)] {
         std::fs::write(env.path("code"), code).unwrap();
         assert_eq!(
             env.tempo(&["schedule", "trigger", "s", "--wait"]).code,
-            Some(want),
+            Some(expected),
             "exit {code}"
         );
     }
@@ -80,11 +80,11 @@ fn a_backfill_runs_each_time_once_oldest_first() {
         );
     }
     let times = env.lines("times", 10);
-    let want: Vec<String> = (0..5).map(|m| format!("2026-01-01T00:0{m}:00Z")).collect();
-    assert_eq!(times[..5], want, "buffer-all: in order");
-    let mut side_by_side = times[5..].to_vec();
-    side_by_side.sort();
-    assert_eq!(side_by_side, want, "allow-all: each once");
+    let expected: Vec<String> = (0..5).map(|m| format!("2026-01-01T00:0{m}:00Z")).collect();
+    assert_eq!(times[..5], expected, "buffer-all: in order");
+    let mut parallel = times[5..].to_vec();
+    parallel.sort();
+    assert_eq!(parallel, expected, "allow-all: each once");
     let args = [
         &["schedule", "backfill", "s"],
         &range[..],
@@ -96,7 +96,7 @@ fn a_backfill_runs_each_time_once_oldest_first() {
 }
 
 #[test]
-fn a_cancelled_run_gets_sigterm_and_its_whole_group_goes() {
+fn canceling_a_run_sends_sigterm_and_ends_its_process_group() {
     let env = env_with(&[
         "--overlap-policy",
         "allow-all",
@@ -112,16 +112,16 @@ fn a_cancelled_run_gets_sigterm_and_its_whole_group_goes() {
     server.hears("finish");
     assert_eq!(env.json(&["workflow", "describe", &run])["status"], "Canceled");
     assert_eq!(env.lines("log", 2), ["up", "term"]);
-    wait_until("the grandchild to go", || !is_alive(pid.trim()));
+    wait_until("the grandchild to exit", || !is_alive(pid.trim()));
     assert_eq!(
         env.json(&["incident", "list"]),
         serde_json::json!([]),
-        "being cancelled is no incident"
+        "canceling is not an incident"
     );
 }
 
 #[test]
-fn a_probe_that_waits_for_its_answer_is_cancelled() {
+fn a_probe_waiting_for_a_response_can_be_canceled() {
     let env = Env::new();
     let targets = Targets::start(&env);
     let mut server = env.serve(&[]);
@@ -147,7 +147,7 @@ fn a_probe_that_waits_for_its_answer_is_cancelled() {
 }
 
 #[test]
-fn cancel_other_stops_the_running_one_and_then_starts_the_newest() {
+fn cancel_other_cancels_the_running_run_and_starts_the_newest() {
     let env = env_with(&["--overlap-policy", "cancel-other", "--shell", "echo up >> log; sleep 300"]);
     let mut server = env.serve(&[]);
     env.tempo(&["schedule", "trigger", "s"]).ok();
@@ -165,7 +165,7 @@ fn cancel_other_stops_the_running_one_and_then_starts_the_newest() {
 }
 
 #[test]
-fn a_retry_waits_without_a_worker_and_can_be_cancelled_in_its_wait() {
+fn a_run_waiting_for_a_retry_uses_no_worker_and_can_be_canceled() {
     let env = env_with(&["--shell", "exit 1", "--attempts", "3", "--retry-initial-interval", "1h"]);
     let mut server = env.serve(&["--workers", "1"]);
     env.tempo(&["schedule", "trigger", "s"]).ok();
@@ -181,7 +181,7 @@ fn a_retry_waits_without_a_worker_and_can_be_cancelled_in_its_wait() {
 }
 
 #[test]
-fn what_commands_write_is_kept_and_their_secrets_are_not() {
+fn output_is_stored_with_secrets_masked() {
     let env = env_with(&[
         "--env",
         "TOKEN=env:SECRET",
@@ -198,7 +198,7 @@ fn what_commands_write_is_kept_and_their_secrets_are_not() {
 }
 
 #[test]
-fn a_failing_command_fails_the_run_unless_told_to_go_on() {
+fn a_failing_command_fails_the_run_unless_on_failure_is_continue() {
     let env = Env::new();
     let _server = env.serve(&[]);
     for (on_failure, status, last) in [("fail", "Failed", "Pending"), ("continue", "Completed", "Completed")] {
@@ -219,7 +219,7 @@ fn a_failing_command_fails_the_run_unless_told_to_go_on() {
 }
 
 #[test]
-fn a_request_is_never_mistaken_for_one_of_a_schedule_that_is_gone() {
+fn a_request_is_not_confused_with_one_of_a_deleted_schedule() {
     let env = Env::new();
     let _server = env.serve(&[]);
     env.tempo(&["schedule", "create", "a", "--interval", "1h", "--shell", "false"])
@@ -232,7 +232,7 @@ fn a_request_is_never_mistaken_for_one_of_a_schedule_that_is_gone() {
     assert_eq!(
         env.json(&["status"])["incidents_open"],
         0,
-        "nothing of it will ever succeed again"
+        "incidents of a deleted schedule are closed"
     );
     assert_eq!(
         env.json(&["schedule", "trigger", "b", "--wait"])["runs"]
@@ -243,7 +243,7 @@ fn a_request_is_never_mistaken_for_one_of_a_schedule_that_is_gone() {
     );
 }
 
-/// A schedule whose runs take a moment, with as many times to run again as there are seconds in two days.
+/// Creates a schedule with short runs, and a backfill of one time per second over two days.
 fn with_a_large_backfill(env: &Env) {
     env.tempo(&[
         "schedule",
@@ -271,10 +271,10 @@ fn with_a_large_backfill(env: &Env) {
 }
 
 #[test]
-fn a_large_backfill_waits_on_file_and_others_pass_it() {
+fn a_large_backfill_does_not_delay_other_schedules() {
     let env = Env::new();
     with_a_large_backfill(&env);
-    let _serving = env.serve(&["--workers", "4"]);
+    let _server = env.serve(&["--workers", "4"]);
     env.until(&["schedule", "describe", "big"], |s| s["num_actions"].as_u64() > Some(4));
     env.tempo(&["schedule", "trigger", "small", "--wait", "--timeout", "20s"])
         .ok();
@@ -285,7 +285,7 @@ fn a_large_backfill_waits_on_file_and_others_pass_it() {
 }
 
 #[test]
-fn a_server_for_a_time_ends_whatever_is_left_to_do() {
+fn run_for_exits_on_time_with_work_left() {
     let env = Env::new();
     with_a_large_backfill(&env);
     let (code, log) = env.serve(&["--for", "1s", "--workers", "4"]).rest();
@@ -295,11 +295,11 @@ fn a_server_for_a_time_ends_whatever_is_left_to_do() {
 }
 
 #[test]
-fn an_absurd_backfill_asks_for_yes_with_the_count() {
+fn a_huge_backfill_requires_yes_and_shows_the_count() {
     let env = Env::new();
     env.tempo(&["schedule", "create", "s", "--interval", "1s", "--paused", "--shell", "true"])
         .ok();
-    let absurd = [
+    let backfill = [
         "schedule",
         "backfill",
         "s",
@@ -308,18 +308,18 @@ fn an_absurd_backfill_asks_for_yes_with_the_count() {
         "--end-time",
         "2026-01-01",
     ];
-    let refused = env.tempo(&absurd);
-    assert_eq!(refused.code, Some(2), "{refused:?}");
+    let ran = env.tempo(&backfill);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
     assert!(
-        refused.stderr.contains("820540801 times") && refused.stderr.contains("--yes"),
-        "{refused:?}"
+        ran.stderr.contains("820540801 times") && ran.stderr.contains("--yes"),
+        "{ran:?}"
     );
     assert_eq!(env.json(&["schedule", "describe", "s"])["backfills"], serde_json::json!([]));
-    env.tempo(&[&absurd[..], &["--yes"]].concat()).ok();
+    env.tempo(&[&backfill[..], &["--yes"]].concat()).ok();
 }
 
 #[test]
-fn a_run_that_waits_for_a_worker_says_so_and_so_do_the_times_it_skips() {
+fn waiting_for_a_worker_is_shown_for_the_run_and_the_times_it_skips() {
     let env = Env::new();
     env.tempo(&[
         "workflow",
@@ -332,7 +332,7 @@ fn a_run_that_waits_for_a_worker_says_so_and_so_do_the_times_it_skips() {
     .ok();
     env.tempo(&["schedule", "create", "s", "--interval", "1s", "--shell", "true"])
         .ok();
-    let _serving = env.serve(&["--workers", "1"]);
+    let _server = env.serve(&["--workers", "1"]);
     let times = env.until(&["schedule", "explain", "s"], |times| times[1]["outcome"] == "skipped");
     assert_eq!(times[1]["reason"], "the previous run was still waiting for a worker");
     let run = times[0]["run_id"].as_str().unwrap();

@@ -1,4 +1,4 @@
-//! Schedules written as a crontab, as far as a crontab can say them; what it cannot say is named.
+//! Writes schedules as a crontab, and lists what a crontab cannot express.
 
 use super::times::LineTimes;
 use crate::names::ScheduleId;
@@ -9,16 +9,17 @@ use crate::spec::interval::Interval;
 use crate::spec::spec_text::SpecText;
 use crate::spec::zone::{Gap, Repeat};
 
-/// A crontab, and what is lost in it: of which schedule, and what.
+/// A crontab, and the properties that it could not express, by schedule.
 #[derive(Debug, Default)]
 pub(crate) struct Exported {
     pub(crate) text: String,
     pub(crate) lost: Vec<(ScheduleId, String)>,
 }
 
-const HEAD: &str = "# Written by `tempo export --crontab`. Debian's cron ignores CRON_TZ: there, times are the machine's.\n";
+const HEAD: &str =
+    "# Written by `tempo export --crontab`. Debian's cron ignores CRON_TZ: there, times are in the machine's zone.\n";
 
-/// Writes schedules as a crontab of somebody with that home, where cron runs commands.
+/// Writes schedules as the crontab of a user with this home directory, in which cron runs commands.
 pub(crate) fn crontab(schedules: &[(ScheduleId, Definition, State)], home: Option<&str>) -> Exported {
     let mut exported = Exported {
         text: HEAD.to_owned(),
@@ -36,18 +37,20 @@ pub(crate) fn crontab(schedules: &[(ScheduleId, Definition, State)], home: Optio
         let (times, command) = match lines {
             Ok(lines) => lines,
             Err(why) => {
-                exported.text.push_str(&format!("# cannot be said in a crontab: {why}\n"));
-                exported.lost.push((id.clone(), format!("left out, since {why}")));
+                exported
+                    .text
+                    .push_str(&format!("# cannot be expressed in a crontab: {why}\n"));
+                exported.lost.push((id.clone(), format!("left out because {why}")));
                 continue;
             }
         };
-        for (own_zone, time) in times {
-            if own_zone != zone {
-                exported.text.push_str(&format!("CRON_TZ={own_zone}\n"));
-                zone = own_zone;
+        for (line_zone, time) in times {
+            if line_zone != zone {
+                exported.text.push_str(&format!("CRON_TZ={line_zone}\n"));
+                zone = line_zone;
             }
-            let off = if state.paused { "# paused: " } else { "" };
-            exported.text.push_str(&format!("{off}{time} {command}\n"));
+            let prefix = if state.paused { "# paused: " } else { "" };
+            exported.text.push_str(&format!("{prefix}{time} {command}\n"));
         }
         for what in lost(definition, state) {
             exported.lost.push((id.clone(), what));
@@ -56,16 +59,16 @@ pub(crate) fn crontab(schedules: &[(ScheduleId, Definition, State)], home: Optio
     exported
 }
 
-/// The times, each with its zone.
+/// Returns the times of a spec, each with its zone; an error is the reason why cron cannot express them.
 fn times(spec: &SpecText) -> Result<Vec<(String, String)>, String> {
     let reasons = [
         (!spec.exclude_calendar.is_empty(), "it excludes times"),
         (spec.start_time.is_some(), "it has a start time"),
         (spec.end_time.is_some(), "it has an end time"),
         (!spec.quartz.is_empty(), "it has a Quartz expression"),
-        (spec.is_empty(), "it names no time"),
+        (spec.is_empty(), "it has no times"),
     ];
-    if let Some((_, why)) = reasons.iter().find(|(is_so, _)| *is_so) {
+    if let Some((_, why)) = reasons.iter().find(|(applies, _)| *applies) {
         return Err((*why).to_owned());
     }
     let zone = spec.zone_name();
@@ -85,7 +88,7 @@ fn times(spec: &SpecText) -> Result<Vec<(String, String)>, String> {
     Ok(lines)
 }
 
-/// Five fields, and whether cron may read its two day fields as "either".
+/// Five fields, and whether cron may fire when either of the two day fields matches.
 struct Line {
     text: String,
     either_day: bool,
@@ -101,7 +104,7 @@ fn without_zone(cron: &str) -> &str {
     }
 }
 
-/// `M H D MON *` and `M H * MON W` are one line where cron means either.
+/// Merges `M H D MON *` and `M H * MON W` into one line if cron fires it when either day field matches.
 fn either_day(strings: Vec<String>) -> Vec<Line> {
     let words: Vec<Vec<&str>> = strings.iter().map(|s| s.split_whitespace().collect()).collect();
     if let [a, b] = words.as_slice()
@@ -120,7 +123,7 @@ fn either_day(strings: Vec<String>) -> Vec<Line> {
 fn of_calendar(calendar: &CalendarText) -> Result<Line, String> {
     let plain = calendar.second.as_deref().is_none_or(|s| s == "0") && calendar.year.as_deref().is_none_or(|y| y == "*");
     if !plain {
-        return Err("it names seconds or years".to_owned());
+        return Err("it uses seconds or years".to_owned());
     }
     let or = |field: &Option<String>, default: &str| field.clone().unwrap_or_else(|| default.to_owned());
     let fields = [
@@ -136,29 +139,31 @@ fn of_calendar(calendar: &CalendarText) -> Result<Line, String> {
     })
 }
 
-/// Whether cron reads a line as tempo does.
+/// Checks that cron interprets a line as tempo does.
 fn check(line: &str, either_day: bool) -> Result<(), String> {
     let words: Vec<&str> = line.split_whitespace().collect();
-    let read = match words.as_slice() {
+    let times = match words.as_slice() {
         [name] => LineTimes::named(name),
         [minute, hour, day, month, weekday] => {
             LineTimes::fields([minute, hour, day, month, weekday]).map_err(|(_, (_, why))| why)
         }
         _ => return Err(format!("`{line}` has more than five fields")),
     };
-    let times = read?;
+    let times = times?;
     if times.either_day() && !either_day {
-        return Err(format!("of `{line}` cron would take either day field, and both must match"));
+        return Err(format!(
+            "cron would fire `{line}` when either day field matches, but both must"
+        ));
     }
     Ok(())
 }
 
-/// An interval that begins anew with each hour or each day, in UTC.
-fn of_interval(written: &str) -> Result<String, String> {
-    let interval = Interval::parse(written).map_err(|e| crate::error::Error::from(e).to_string())?;
-    let refuse = || Err(format!("cron cannot say every `{written}`"));
+/// Converts an interval that divides an hour or a day, in UTC.
+fn of_interval(text: &str) -> Result<String, String> {
+    let interval = Interval::parse(text).map_err(|e| crate::error::Error::from(e).to_string())?;
+    let not_possible = || Err(format!("cron cannot express the interval `{text}`"));
     if interval.every_s % 60 != 0 || interval.offset_s % 60 != 0 {
-        return refuse();
+        return not_possible();
     }
     let (every, phase) = (interval.every_s / 60, interval.offset_s / 60);
     let from = |start: i64, last: i64, step: i64| match (start, step) {
@@ -177,10 +182,10 @@ fn of_interval(written: &str) -> Result<String, String> {
         };
         return Ok(format!("{} {hours} * * *", phase % 60));
     }
-    refuse()
+    not_possible()
 }
 
-/// The command with all that goes with it, in one line.
+/// Returns the command with its directory, variables and stdin, in one line.
 fn command(definition: &Definition, home: Option<&str>) -> Result<String, String> {
     let [step] = definition.action.steps.as_slice() else {
         return Err(format!("it has {} steps", definition.action.steps.len()));
@@ -201,17 +206,17 @@ fn command(definition: &Definition, home: Option<&str>) -> Result<String, String
         .map(|(key, value)| format!("export {key}={}; ", quoted(value)))
         .collect();
     if step.env.values().any(|v| v.starts_with("env:")) {
-        return Err("a variable of it is read from the environment of tempo".to_owned());
+        return Err("one of its variables is read from tempo's environment".to_owned());
     }
     let whole = format!("{}{folder}{line}", variables.concat());
     let is_name = |key: &String| {
         key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !key.starts_with(|c: char| c.is_ascii_digit())
     };
     if !step.env.keys().all(is_name) {
-        return Err("a variable of it has a name that a shell does not take".to_owned());
+        return Err("one of its variables has a name that shells do not accept".to_owned());
     }
     if whole.contains("\\%") || step.stdin.as_ref().is_some_and(|text| text.contains('\\')) {
-        return Err("it has a backslash where a crontab reads it otherwise".to_owned());
+        return Err("it has a backslash that cron would interpret differently".to_owned());
     }
     if whole.contains('\n') {
         return Err("its command has more than one line".to_owned());
@@ -223,7 +228,7 @@ fn command(definition: &Definition, home: Option<&str>) -> Result<String, String
     Ok(format!("{}{stdin}", escaped(&whole)))
 }
 
-/// A word as a shell reads it.
+/// Quotes a word for the shell where needed.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
@@ -233,9 +238,9 @@ fn quoted(word: &str) -> String {
     }
 }
 
-/// What is said of a schedule that a crontab has no word for.
+/// Lists the properties of a schedule that a crontab cannot express.
 fn lost(definition: &Definition, state: &State) -> Vec<String> {
-    let unsaid = Policies::default();
+    let defaults = Policies::default();
     let Definition { spec, action, policies } = definition;
     let fixed = |cron: &String| {
         let mut words = without_zone(cron).split_whitespace();
@@ -246,18 +251,18 @@ fn lost(definition: &Definition, state: &State) -> Vec<String> {
     let of_steps = |has: &dyn Fn(&StepText) -> bool| action.steps.iter().any(has);
     let named = [
         (
-            policies.overlap != unsaid.overlap,
+            policies.overlap != defaults.overlap,
             format!("overlap policy `{}`", policies.overlap.name()),
         ),
         (
-            policies.catchup_window_ms != unsaid.catchup_window_ms,
+            policies.catchup_window_ms != defaults.catchup_window_ms,
             "the catch-up window".to_owned(),
         ),
         (policies.pause_on_failure, "pausing on failure".to_owned()),
         (spec.jitter.is_some(), "jitter".to_owned()),
         (
             literal && spec.zone_name() != "UTC",
-            "times that daylight saving skips or repeats, as tempo reads them".to_owned(),
+            "the handling of times that daylight saving skips or repeats".to_owned(),
         ),
         (
             state.remaining_actions.is_some(),
@@ -270,10 +275,7 @@ fn lost(definition: &Definition, state: &State) -> Vec<String> {
             of_steps(&|s| s.start_to_close_timeout.is_some() || s.schedule_to_close_timeout.is_some()),
             "timeouts".to_owned(),
         ),
-        (
-            of_steps(&|s| s.ok_exit_codes.is_some()),
-            "exit codes that are a success".to_owned(),
-        ),
+        (of_steps(&|s| s.ok_exit_codes.is_some()), "the accepted exit codes".to_owned()),
         (of_steps(&|s| s.user.is_some()), "the user".to_owned()),
     ];
     named

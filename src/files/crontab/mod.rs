@@ -1,4 +1,4 @@
-//! Crontabs: read by cron's own rules, each line a schedule with what is to know of it; and schedules written as one.
+//! Reads crontabs by cron's rules, one schedule with notes per line, and writes schedules as a crontab.
 
 pub(crate) mod export;
 mod name;
@@ -19,40 +19,40 @@ use crate::schedule::{Declared, Definition, Policies};
 use crate::spec::spec_text::SpecText;
 use crate::spec::zone::{Gap, Repeat, Zones};
 
-/// Which sort of crontab it is.
+/// The format of a crontab.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sort {
-    /// A user's.
+    /// A user's crontab.
     User,
-    /// One with a column for the user, as `/etc/crontab` is.
+    /// A crontab with a user column, such as `/etc/crontab`.
     System,
 }
 
-/// What reading a crontab must know of the machine.
+/// The facts about the machine that reading a crontab needs.
 pub(crate) struct Host<'a> {
-    /// The zone of lines without one.
+    /// The time zone of lines without `CRON_TZ`.
     pub(crate) time_zone: &'a str,
-    /// Whose crontab it is, and who runs tempo.
+    /// The owner of the crontab, who also runs tempo.
     pub(crate) user: &'a str,
     /// Whether tempo can run a step as another user.
     pub(crate) is_root: bool,
-    /// Whether there is a user of that name.
+    /// Whether a user exists.
     pub(crate) is_user: &'a dyn Fn(&str) -> bool,
-    /// The home of a user, where there is one.
+    /// Returns a user's home directory, if known.
     pub(crate) home: &'a dyn Fn(&str) -> Option<String>,
     pub(crate) zones: &'a dyn Zones,
 }
 
-/// A line that starts something.
+/// A crontab line that starts a command.
 #[derive(Debug, Clone)]
 pub(crate) struct Job {
-    /// `crontab:7`.
+    /// Place of the line: `crontab:7`.
     place: String,
     pub(crate) line: usize,
     times: LineTimes,
     settings: LineSettings,
     note: Option<String>,
-    /// Whom it runs as, where that is another than whoever runs tempo.
+    /// The user to run as, if not the one who runs tempo.
     user: Option<String>,
     cwd: Option<String>,
     command: String,
@@ -60,11 +60,11 @@ pub(crate) struct Job {
     notes: Vec<String>,
 }
 
-/// What the lines above set for those below.
+/// The settings from earlier lines that apply to later ones.
 #[derive(Debug, Clone, Default)]
 struct LineSettings {
     time_zone: Option<String>,
-    /// The line that sets a zone which cannot be read.
+    /// The line that sets an invalid time zone.
     broken_zone: Option<usize>,
     shell: Option<String>,
     home: Option<String>,
@@ -73,48 +73,48 @@ struct LineSettings {
     env: BTreeMap<String, String>,
 }
 
-/// When a line fires.
+/// The times of a line, to compare with schedules.
 pub(crate) struct Fires<'a> {
     times: &'a LineTimes,
-    /// As cron strings; absent where they depend on the id.
+    /// The cron strings; absent where they depend on the schedule id.
     strings: Option<Vec<String>>,
 }
 
 impl Fires<'_> {
-    /// Whether they are those of a schedule.
+    /// Whether a schedule has the same times.
     pub(crate) fn are_of(&self, spec: &SpecText, id: &ScheduleId) -> bool {
-        let alike = match &self.strings {
+        let same_times = match &self.strings {
             Some(strings) => spec.cron == *strings,
             None => spec.cron == self.times.cron(id.as_str()),
         };
-        alike && spec.at_boot == (*self.times == LineTimes::Boot)
+        same_times && spec.at_boot == (*self.times == LineTimes::Boot)
     }
 }
 
-/// Reads a crontab: its jobs, and what is wrong with the other lines.
+/// Reads a crontab; returns its jobs, and an error for each invalid line.
 pub(crate) fn parse(source: &Source<'_>, sort: Sort, host: &Host<'_>) -> (Vec<Job>, Vec<Error>) {
-    let mut reading = CrontabParser::new(source, sort, host);
-    let (mut jobs, mut faults) = (Vec::new(), Vec::new());
+    let mut parser = CrontabParser::new(source, sort, host);
+    let (mut jobs, mut errors) = (Vec::new(), Vec::new());
     let text = source.text.strip_prefix('\u{feff}').unwrap_or(source.text);
     for (number, line) in text.split('\n').enumerate() {
-        match reading.line(number + 1, line.strip_suffix('\r').unwrap_or(line)) {
+        match parser.line(number + 1, line.strip_suffix('\r').unwrap_or(line)) {
             Ok(job) => jobs.extend(job),
-            Err(fault) => faults.push(fault),
+            Err(e) => errors.push(e),
         }
     }
-    (jobs, faults)
+    (jobs, errors)
 }
 
 impl Job {
-    /// What it is called where nobody else is, and where somebody else is.
+    /// Returns its plain name, and a name with a hash suffix for when the plain one is taken.
     pub(crate) fn names(&self) -> (String, String) {
         let name = name::name_of(&self.command);
         let identity = format!("{:?}{:?}{}", self.user, self.stdin, self.command);
-        let mark = farmhash::fingerprint32(identity.as_bytes()) & 0xffff;
-        (name.clone(), format!("{name}-{mark:04x}"))
+        let suffix = farmhash::fingerprint32(identity.as_bytes()) & 0xffff;
+        (name.clone(), format!("{name}-{suffix:04x}"))
     }
 
-    /// Makes it a line of another user's crontab.
+    /// Sets the owner of the crontab that the line is in.
     pub(crate) fn belongs_to(&mut self, user: &str, host: &Host<'_>) {
         if user == host.user {
             return;
@@ -128,17 +128,17 @@ impl Job {
         });
     }
 
-    /// What a step does, as [`Self::does`] tells it of a line.
+    /// Returns a key for the command of a step, comparable with [`Self::does`].
     pub(crate) fn what(step: &StepText) -> String {
         format!("{:?}{:?}{:?}{:?}", step.shell, step.command, step.stdin, step.user)
     }
 
-    /// What this line does: alike for those that do the same.
+    /// Returns a key for the command of this line; equal for lines that run the same command.
     pub(crate) fn does(&self) -> String {
         Self::what(&self.step())
     }
 
-    /// Its times, to be looked for among many.
+    /// Returns its times, to compare with many schedules.
     pub(crate) fn times(&self) -> Fires<'_> {
         Fires {
             times: &self.times,
@@ -161,7 +161,7 @@ impl Job {
         }
     }
 
-    /// The schedule that it becomes.
+    /// Converts the line to a schedule.
     pub(crate) fn defined(&self, id: ScheduleId, host: &Host<'_>) -> FileSchedule {
         let time_zone = self.settings.time_zone.clone().unwrap_or_else(|| host.time_zone.to_owned());
         let fixed = self.times.is_fixed();
@@ -196,12 +196,12 @@ impl Job {
 }
 
 fn unknown(user: &str) -> String {
-    format!("no user is named `{user}` on this machine: its runs fail until there is one")
+    format!("there is no user `{user}` on this machine: runs fail until it exists")
 }
 
 fn not_kept(user: &str, host: &Host<'_>) -> String {
     format!(
-        "the user `{user}` is not kept: tempo does not run as root here, so it runs as `{}`",
+        "the user `{user}` is ignored: tempo is not running as root, so the command runs as `{}`",
         host.user
     )
 }
@@ -214,8 +214,8 @@ mod tests {
     fn read(text: &str, sort: Sort) -> (Vec<Job>, Vec<String>) {
         let zones = ZoneInfo::compiled_in();
         let source = Source { name: "crontab", text };
-        let (jobs, faults) = parse(&source, sort, &host(&zones));
-        (jobs, faults.iter().map(ToString::to_string).collect())
+        let (jobs, errors) = parse(&source, sort, &host(&zones));
+        (jobs, errors.iter().map(ToString::to_string).collect())
     }
 
     fn host(zones: &ZoneInfo) -> Host<'_> {
@@ -231,14 +231,14 @@ mod tests {
 
     fn defined(text: &str, sort: Sort) -> Vec<FileSchedule> {
         let zones = ZoneInfo::compiled_in();
-        let (jobs, faults) = read(text, sort);
-        assert!(faults.is_empty(), "{faults:?}");
+        let (jobs, errors) = read(text, sort);
+        assert!(errors.is_empty(), "{errors:?}");
         let of = |job: &Job| job.defined(ScheduleId::parse(&job.names().0).unwrap(), &host(&zones));
         jobs.iter().map(of).collect()
     }
 
     #[test]
-    fn a_line_becomes_a_schedule_with_what_stands_above_it() {
+    fn a_line_becomes_a_schedule_with_the_settings_and_note_above_it() {
         let text = "\u{feff}MAILTO=ops\r\n# m h dom mon dow\r\nPATH = \"/opt/bin:/bin\"\r\n\r\n# Nightly dump\r\n30 2 * * 1-5\t/srv/dump.sh 100\\% %a%b\r\n\
             CRON_TZ=Asia/Tokyo\nSHELL=/bin/bash\n@hourly run [[ 1 ]]";
         let found = defined(text, Sort::User);
@@ -262,7 +262,7 @@ mod tests {
             (step.env["PATH"].as_str(), step.cwd.as_deref()),
             ("/opt/bin:/bin", Some("/home/me"))
         );
-        assert!(first.warnings[0].contains("mail is not sent"), "{:?}", first.warnings);
+        assert!(first.warnings[0].contains("no mail is sent"), "{:?}", first.warnings);
         let spec = &second.definition.spec;
         assert_eq!(
             (spec.cron[0].as_str(), spec.time_zone.as_deref(), spec.dst_gap),
@@ -270,11 +270,11 @@ mod tests {
         );
         let argv = ["/bin/bash", "-c", "run [[ 1 ]]"].map(str::to_owned);
         assert_eq!(second.definition.action.steps[0].command, Some(argv.into()));
-        assert!(second.warnings[0].contains("Debian's cron ignored it"));
+        assert!(second.warnings[0].contains("Debian's cron ignores it"));
     }
 
     #[test]
-    fn a_system_crontab_has_a_user_before_the_command() {
+    fn a_system_crontab_names_the_user_before_the_command() {
         let found = defined(
             "17 * * * * root cd / && run-parts x\n-@reboot  www-data\tstart-it\n5 4 * * * me own",
             Sort::System,
@@ -294,31 +294,31 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_told_with_line_and_column() {
+    fn errors_show_line_and_column() {
         let text = "* * * *\n61 * * * * x\n0 0 * * * \n@never x\n5-3 * * * * x\n\t0 1,x * * * y\n* * * * * fine\n* * * * * n\u{fffd}\nMAILTO=env:HOME\nCRON_TZ=Mars/Base\n* * * * * z\n";
-        let (jobs, faults) = read(text, Sort::User);
+        let (jobs, errors) = read(text, Sort::User);
         let starts = [
-            "crontab:1:8: the line ends where the day of week should stand",
+            "crontab:1:8: expected the day of week, found the end of the line",
             "crontab:2:1: minute `61` is out of range 0-59",
-            "crontab:3:11: the line ends where the command should stand",
+            "crontab:3:11: expected the command, found the end of the line",
             "crontab:4:1: `@never` is not one of @reboot",
             "crontab:5:1: it never fires",
             "crontab:6:6: hour `x` is not a number",
-            "crontab:8:12: the line holds bytes that are not UTF-8",
-            "crontab:9:8: `MAILTO` is set to a value that tempo reads otherwise",
+            "crontab:8:12: the line is not valid UTF-8",
+            "crontab:9:8: tempo would interpret the value of `MAILTO` differently",
             "crontab:10:9: ",
-            "crontab:11:1: its times are in the zone of line 10, which cannot be read",
+            "crontab:11:1: the time zone set on line 10 is invalid",
         ];
-        assert_eq!(faults.len(), starts.len(), "{faults:#?}");
-        for (fault, start) in faults.iter().zip(starts) {
-            assert!(fault.starts_with(start), "{fault}");
+        assert_eq!(errors.len(), starts.len(), "{errors:#?}");
+        for (error, start) in errors.iter().zip(starts) {
+            assert!(error.starts_with(start), "{error}");
         }
         assert_eq!(jobs.len(), 1);
     }
 
     #[test]
-    fn habits_are_imported_as_they_are_with_tempo_s_word_for_them() {
-        for (line, word) in [
+    fn notes_suggest_a_built_in_feature_for_common_idioms() {
+        for (line, expected) in [
             ("* * * * * flock -n /tmp/l x", "`skip`"),
             ("* * * * * timeout 30 x", "--start-to-close-timeout"),
             ("0 3 * * * sleep $((RANDOM \\% 90)); x", "--jitter 90s"),
@@ -329,12 +329,12 @@ mod tests {
         ] {
             let found = defined(line, Sort::User);
             let notes = &found[0].warnings;
-            assert!(notes.iter().any(|n| n.contains(word)), "{line}: {notes:?}");
+            assert!(notes.iter().any(|n| n.contains(expected)), "{line}: {notes:?}");
         }
     }
 
     #[test]
-    fn only_prose_above_a_line_is_its_note() {
+    fn only_a_prose_comment_becomes_the_note() {
         for (text, note) in [
             ("# a\n# b\n* * * * * x", Some("a b")),
             ("# a\n\n* * * * * x", None),

@@ -1,6 +1,6 @@
-//! What a line of a crontab is called: a name made from its command, as a person would.
+//! Derives the name of a crontab line from its command.
 
-/// Words in front of what is really run.
+/// Words that precede the actual command.
 const WRAPPERS: [&str; 16] = [
     "sudo",
     "nice",
@@ -19,17 +19,17 @@ const WRAPPERS: [&str; 16] = [
     "do",
     "else",
 ];
-/// Commands that prepare, test or report, and are not what the line is for.
-const BESIDE: [&str; 29] = [
+/// Commands that prepare, test or report rather than do the actual work.
+const AUXILIARY: [&str; 29] = [
     "test", "[", "[[", "cd", "sleep", "if", "fi", "done", "for", "while", "echo", ":", "true", "exit", "set", "export", "umask",
     ".", "source", "logger", "mail", "mailx", "!", "perl", "command", "which", "type", "cat", "mkdir",
 ];
-/// Programs that run the file that is named next.
+/// Programs that run the file given as their first argument.
 const INTERPRETERS: [&str; 11] = [
     "sh", "bash", "dash", "zsh", "python", "python2", "python3", "perl", "php", "ruby", "node",
 ];
 
-/// A name for a command: of the program that the line is for, and the word behind it where that says more.
+/// Returns a name for a command: the main program, and its first argument if that is a plain word.
 pub(super) fn name_of(command: &str) -> String {
     let unquoted: String = command
         .chars()
@@ -48,10 +48,10 @@ pub(super) fn name_of(command: &str) -> String {
             .flat_map(|p| p.split("||"))
             .flat_map(|p| p.split([';', '|', '&', '\n']))
     };
-    // A line that does nothing else is for what stands beside in others.
+    // A line with auxiliary commands only is named after the first of them.
     let name = parts()
-        .find_map(|part| named(part, &BESIDE))
-        .or_else(|| parts().find_map(|part| named(part, &[])));
+        .find_map(|part| part_name(part, &AUXILIARY))
+        .or_else(|| parts().find_map(|part| part_name(part, &[])));
     let name = name.unwrap_or_else(|| "job".to_owned());
     name.chars()
         .take(60)
@@ -60,7 +60,8 @@ pub(super) fn name_of(command: &str) -> String {
         .to_owned()
 }
 
-fn named(part: &str, beside: &[&str]) -> Option<String> {
+/// Returns the name of one simple command; `None` for one that starts with a word in `auxiliary`.
+fn part_name(part: &str, auxiliary: &[&str]) -> Option<String> {
     let mut words = part.split_whitespace().peekable();
     let mut wrapped = false;
     loop {
@@ -72,7 +73,7 @@ fn named(part: &str, beside: &[&str]) -> Option<String> {
             wrapped = true;
             words.next();
             if is_lock {
-                // Its options, and then the lock.
+                // Skips its options and the lock file.
                 while words.next_if(|w| w.starts_with('-')).is_some() {}
                 words.next();
             }
@@ -88,7 +89,7 @@ fn named(part: &str, beside: &[&str]) -> Option<String> {
         while words.next_if(|w| w.starts_with('-')).is_some() {}
         script = words.next_if(|w| w.contains(['/', '.']));
     }
-    if script.is_none() && (beside.contains(&program) || program.starts_with(['-', '$', '<', '>', '#'])) {
+    if script.is_none() && (auxiliary.contains(&program) || program.starts_with(['-', '$', '<', '>', '#'])) {
         return None;
     }
     program = script.unwrap_or(program);
@@ -101,11 +102,11 @@ fn named(part: &str, beside: &[&str]) -> Option<String> {
     if stem.is_empty() {
         return None;
     }
-    let more = words.next().filter(|w| {
+    let argument = words.next().filter(|w| {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         w.starts_with(|c: char| c.is_ascii_alphabetic()) && w.len() <= 20 && w.chars().all(plain)
     });
-    Some(more.map_or_else(|| stem.clone(), |more| format!("{stem}-{more}")))
+    Some(argument.map_or_else(|| stem.clone(), |argument| format!("{stem}-{argument}")))
 }
 
 fn base(word: &str) -> &str {
@@ -113,7 +114,7 @@ fn base(word: &str) -> &str {
 }
 
 fn clean(word: &str) -> String {
-    let kept: String = word
+    let cleaned: String = word
         .chars()
         .map(|c| {
             if c.is_ascii_alphanumeric() || "._-".contains(c) {
@@ -123,7 +124,7 @@ fn clean(word: &str) -> String {
             }
         })
         .collect();
-    kept.trim_matches(|c| matches!(c, '-' | '.')).to_owned()
+    cleaned.trim_matches(|c| matches!(c, '-' | '.')).to_owned()
 }
 
 #[cfg(test)]
@@ -131,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_called_after_what_it_is_for() {
+    fn a_line_is_named_after_its_main_command() {
         for (command, name) in [
             ("/srv/backup.sh --daily", "backup"),
             ("cd /srv/site && php artisan schedule:run", "php-artisan"),

@@ -1,42 +1,43 @@
-//! Habits of crontabs that tempo has a word for: the line is imported as it is, and the word is told.
+//! Notes on common crontab idioms for which tempo has a built-in feature. The line is imported unchanged.
 
 use super::times::LineTimes;
 
-/// What to know of a line on which these commands stand.
+/// Returns the notes on a command and its times.
 pub(super) fn notes(times: &LineTimes, command: &str) -> Vec<String> {
-    let mut told: Vec<String> = Vec::new();
+    let mut notes: Vec<String> = Vec::new();
     let words: Vec<&str> = command.split_whitespace().collect();
-    let behind = |word: &str| {
+    let after = |word: &str| {
         words
             .iter()
             .position(|w| w.rsplit('/').next() == Some(word))
             .map(|at| &words[at + 1..])
     };
-    if behind("flock").is_some() {
-        told.push("`flock`: two runs never overlap under the overlap policy `skip`, which is the default".to_owned());
+    if after("flock").is_some() {
+        notes.push("`flock`: with the default overlap policy, `skip`, runs never overlap".to_owned());
     }
-    if let Some(rest) = behind("timeout") {
+    if let Some(rest) = after("timeout") {
         let limit = rest
             .iter()
             .find(|w| w.starts_with(|c: char| c.is_ascii_digit()))
             .unwrap_or(&"N");
-        told.push(format!(
-            "`timeout {limit}`: `--start-to-close-timeout` ends an attempt, its children included, and records it"
+        notes.push(format!(
+            "`timeout {limit}`: `--start-to-close-timeout` stops an attempt and its child processes, and records the timeout"
         ));
     }
     let random = command.contains("RANDOM") || command.contains("rand(") || command.contains("shuf");
     if command.contains("sleep") && random {
-        told.push(format!(
-            "the random sleep: `--jitter {}` spreads starts, the same for a time, and shows when",
+        notes.push(format!(
+            "random `sleep`: `--jitter {}` delays each start by a fixed pseudo-random amount and shows the due times",
             longest_sleep(command)
         ));
     }
     if command.contains("/dev/null") {
-        told.push("`/dev/null`: without it the output is kept with the run, capped (`tempo workflow output`)".to_owned());
+        notes
+            .push("`/dev/null`: without it, the output is kept with the run, up to a limit (`tempo workflow output`)".to_owned());
     }
     let last_days = times.day_of_month().is_some_and(|d| d.starts_with("28") && d.ends_with("31"));
     if last_days && command.contains("tomorrow") {
-        told.push("the last day of the month is `L`: `--cron '0 0 L * *'`".to_owned());
+        notes.push("the last day of the month is `L` in tempo: `--cron '0 0 L * *'`".to_owned());
     }
     let first_sleep = command
         .trim_start()
@@ -48,29 +49,28 @@ pub(super) fn notes(times: &LineTimes, command: &str) -> Vec<String> {
         && seconds < 60
     {
         let every = if 60 % seconds == 0 { seconds } else { 60 - seconds };
-        told.push(format!(
-            "`sleep {seconds}`, twice a minute: one schedule with `--interval {every}s` does what the two lines do"
+        notes.push(format!(
+            "`sleep {seconds}`: if this is the second of two lines, one schedule with `--interval {every}s` replaces both"
         ));
     }
-    let fetches = behind("curl").is_some() || behind("wget").is_some();
+    let fetches = after("curl").is_some() || after("wget").is_some();
     if fetches && command.contains("||") {
-        told.push("a request and what to do when it fails: `--probe 'NAME=URL'` retries, and records an incident".to_owned());
+        notes.push("a request with a fallback: `--probe 'NAME=URL'` retries, and records an incident".to_owned());
     }
     if command.trim_end().ends_with('&') && !command.trim_end().ends_with("&&") {
-        told.push(
-            "`&` at the end: tempo sees only that the shell has ended; without it the run lasts as long as the command"
-                .to_owned(),
+        notes.push(
+            "`&` at the end: tempo sees only the shell exit; without the `&`, the run lasts as long as the command".to_owned(),
         );
     }
-    told
+    notes
 }
 
-/// The number that a random sleep is below, in seconds, as a duration.
+/// Returns the upper bound of a random sleep, in seconds, as duration text.
 fn longest_sleep(command: &str) -> String {
-    let after = ["% ", "%", "rand("].iter().find_map(|mark| {
+    let limit = ["% ", "%", "rand("].iter().find_map(|mark| {
         let rest = command.split(mark).nth(1)?;
         let digits: String = rest.trim_start().chars().take_while(char::is_ascii_digit).collect();
         (!digits.is_empty()).then_some(digits)
     });
-    format!("{}s", after.unwrap_or_else(|| "60".to_owned()))
+    format!("{}s", limit.unwrap_or_else(|| "60".to_owned()))
 }

@@ -1,26 +1,26 @@
-//! The lines of a crontab: variables, comments, and jobs with their fields, user, command and stdin.
+//! Parses the lines of a crontab: variables, comments, and jobs with their fields, user, command and stdin.
 
 use super::times::LineTimes;
 use super::{Host, Job, LineSettings, Sort, not_kept, notes, unknown};
 use crate::error::{Error, Kind};
 use crate::files::document::Source;
 
-/// The most characters of a comment that become a note.
+/// Maximum number of characters of a comment used as a note.
 const MAX_NOTE: usize = 200;
 
-/// The variables that cron itself reads.
-const OF_CRON: [&str; 4] = ["CRON_TZ", "MAILTO", "RANDOM_DELAY", "SHELL"];
+/// The variables that cron itself interprets.
+const CRON_VARIABLES: [&str; 4] = ["CRON_TZ", "MAILTO", "RANDOM_DELAY", "SHELL"];
 
-/// Names that a Debian has for users and for commands alike.
+/// Names that are both users and commands on Debian.
 const USERS_AND_COMMANDS: [&str; 5] = ["mail", "man", "sync", "backup", "news"];
 
-/// Reads a crontab line by line: what is set above a line counts for it.
+/// Parses a crontab line by line. A setting applies to the lines below it.
 pub(super) struct CrontabParser<'a> {
     source: &'a Source<'a>,
     sort: Sort,
     host: &'a Host<'a>,
     settings: LineSettings,
-    /// The comment lines right above.
+    /// The comment lines directly above the current line.
     comment: Vec<String>,
 }
 
@@ -35,11 +35,11 @@ impl<'a> CrontabParser<'a> {
         }
     }
 
-    fn refuse(&self, line: usize, column: usize, why: impl std::fmt::Display) -> Error {
-        Error::new(Kind::Usage, why).within(format_args!("{}:{line}:{column}", self.source.name))
+    fn error_at(&self, line: usize, column: usize, message: impl std::fmt::Display) -> Error {
+        Error::new(Kind::Usage, message).within(format_args!("{}:{line}:{column}", self.source.name))
     }
 
-    /// Reads the next line: a job, where it is one.
+    /// Parses the next line; returns the job if the line defines one.
     pub(super) fn line(&mut self, number: usize, line: &str) -> Result<Option<Job>, Error> {
         let trimmed = line.trim_start_matches([' ', '\t']);
         if trimmed.is_empty() {
@@ -53,7 +53,7 @@ impl<'a> CrontabParser<'a> {
         }
         let comment = std::mem::take(&mut self.comment);
         if let Some(at) = line.find('\u{fffd}') {
-            return Err(self.refuse(number, columns(line, at) + 1, "the line holds bytes that are not UTF-8"));
+            return Err(self.error_at(number, columns(line, at) + 1, "the line is not valid UTF-8"));
         }
         let indent = line.len() - trimmed.len();
         if let Some((name, value, at)) = setting(trimmed) {
@@ -64,13 +64,13 @@ impl<'a> CrontabParser<'a> {
 
     fn set(&mut self, name: &str, value: &str, line: usize, column: usize) -> Result<(), Error> {
         if name.is_empty() {
-            return Err(self.refuse(line, column, "a variable without a name is set"));
+            return Err(self.error_at(line, column, "variable without a name"));
         }
         if value.starts_with("env:") || value.contains('\0') || name.contains('\0') {
-            return Err(self.refuse(
+            return Err(self.error_at(
                 line,
                 column,
-                format_args!("`{name}` is set to a value that tempo reads otherwise"),
+                format_args!("tempo would interpret the value of `{name}` differently from cron"),
             ));
         }
         self.settings.env.insert(name.to_owned(), value.to_owned());
@@ -86,7 +86,7 @@ impl<'a> CrontabParser<'a> {
             "RANDOM_DELAY" => {
                 let minutes: u32 = value
                     .parse()
-                    .map_err(|_| self.refuse(line, column, format_args!("`{value}` is not a number of minutes")))?;
+                    .map_err(|_| self.error_at(line, column, format_args!("`{value}` is not a number of minutes")))?;
                 self.settings.jitter = (minutes > 0).then(|| format!("{minutes}m"));
             }
             "SHELL" => self.settings.shell = given,
@@ -99,7 +99,7 @@ impl<'a> CrontabParser<'a> {
     fn job(&self, number: usize, line: &str, indent: usize, comment: &[String]) -> Result<Job, Error> {
         let column = |at: usize| columns(line, at) + 1;
         let mut at = indent;
-        // What cronie and SUSE's cron take as "do not log this".
+        // In cronie and SUSE's cron, a leading `-` means "do not log this".
         if line[at..].starts_with('-') {
             at += 1;
         }
@@ -111,28 +111,29 @@ impl<'a> CrontabParser<'a> {
             (!word.is_empty()).then_some((start, word))
         };
         let missing = |what: &str| {
-            self.refuse(
+            self.error_at(
                 number,
                 column(line.len()),
-                format_args!("the line ends where {what} should stand"),
+                format_args!("expected {what}, found the end of the line"),
             )
         };
         let (first_at, first) = next().ok_or_else(|| missing("the minute"))?;
         let times = if first.starts_with('@') {
-            LineTimes::named(first).map_err(|why| self.refuse(number, column(first_at), why))?
+            LineTimes::named(first).map_err(|why| self.error_at(number, column(first_at), why))?
         } else {
             let mut places = [first_at; 5];
             let mut words = [first; 5];
             for (i, what) in ["hour", "day of month", "month", "day of week"].iter().enumerate() {
                 (places[i + 1], words[i + 1]) = next().ok_or_else(|| missing(&format!("the {what}")))?;
             }
-            LineTimes::fields(words).map_err(|(field, (within, why))| self.refuse(number, column(places[field] + within), why))?
+            LineTimes::fields(words)
+                .map_err(|(field, (within, why))| self.error_at(number, column(places[field] + within), why))?
         };
         if let Some(set_in) = self.settings.broken_zone {
-            return Err(self.refuse(
+            return Err(self.error_at(
                 number,
                 column(first_at),
-                format_args!("its times are in the zone of line {set_in}, which cannot be read"),
+                format_args!("the time zone set on line {set_in} is invalid"),
             ));
         }
         let user = match self.sort {
@@ -143,7 +144,7 @@ impl<'a> CrontabParser<'a> {
         let mut command = &line[command_at..];
         let mut notes = Vec::new();
         if let Some(rest) = command.strip_prefix("-n ") {
-            notes.push("`-n`, mail only when it fails: output is kept with the run, mail is not sent".to_owned());
+            notes.push("`-n` (mail only on failure): output is kept with the run, no mail is sent".to_owned());
             command = rest.trim_start();
         }
         let (command, stdin) = split_stdin(command);
@@ -151,17 +152,17 @@ impl<'a> CrontabParser<'a> {
             return Err(missing("the command"));
         }
         if command.contains('\0') {
-            return Err(self.refuse(number, column(command_at), "the command holds a NUL character"));
+            return Err(self.error_at(number, column(command_at), "the command contains a NUL character"));
         }
         if times != LineTimes::Boot && times.cron("").is_empty() {
-            return Err(self.refuse(number, column(first_at), "it never fires: a range in it goes backwards"));
+            return Err(self.error_at(number, column(first_at), "it never fires: a range goes backwards"));
         }
         self.notes(&times, user.as_deref(), &command, &mut notes);
         let mut settings = self.settings.clone();
-        // Those that cron itself reads are handed on as well, to the few commands that name them.
+        // The variables that cron interprets are passed on only to commands that name them.
         settings
             .env
-            .retain(|name, _| !OF_CRON.contains(&name.as_str()) || command.contains(name.as_str()));
+            .retain(|name, _| !CRON_VARIABLES.contains(&name.as_str()) || command.contains(name.as_str()));
         Ok(Job {
             place: format!("{}:{number}", self.source.name),
             line: number,
@@ -179,22 +180,20 @@ impl<'a> CrontabParser<'a> {
         })
     }
 
-    /// What is to know of a line beside what it becomes.
+    /// Adds the notes on a line.
     fn notes(&self, times: &LineTimes, user: Option<&str>, command: &str, notes: &mut Vec<String>) {
         if let Some(zone) = &self.settings.time_zone {
             notes.push(format!(
-                "`CRON_TZ={zone}` counts here; Debian's cron ignored it, and read the machine's wall clock"
+                "`CRON_TZ={zone}` applies here; Debian's cron ignores it and uses the machine's time zone"
             ));
         }
         if let Some(to) = &self.settings.mail_to {
             let mail = if to.is_empty() {
                 "as before"
             } else {
-                "and `tempo incident list` shows what failed"
+                "and `tempo incident list` shows failures"
             };
-            notes.push(format!(
-                "`MAILTO={to}`: output is kept with the run, mail is not sent, {mail}"
-            ));
+            notes.push(format!("`MAILTO={to}`: output is kept with the run, no mail is sent, {mail}"));
         }
         if let Some(user) = user.filter(|u| *u != self.host.user && !self.host.is_root) {
             notes.push(not_kept(user, self.host));
@@ -206,34 +205,34 @@ impl<'a> CrontabParser<'a> {
         let may_be_user = !first.contains('/') && !USERS_AND_COMMANDS.contains(&first) && (self.host.is_user)(first);
         if self.sort == Sort::User && command.contains(' ') && may_be_user {
             notes.push(format!(
-                "`{first}` is a user: a crontab with a column for the user is read with `--system`"
+                "`{first}` is a user: use `--system` to read a crontab with a user column"
             ));
         }
         if times.either_day() {
-            notes.push("both day fields restrict: it fires where either matches, as cron does".to_owned());
+            notes.push("both day fields are restricted: it fires when either matches, as in cron".to_owned());
         }
         if times.has_random() {
-            notes.push("`~` is a value chosen by the schedule's id: the same from now on".to_owned());
+            notes.push("`~`: the value is derived from the schedule's id and stays the same".to_owned());
         }
         if times.backwards() {
-            notes.push("a range goes backwards, and matches nothing: so it was in cron".to_owned());
+            notes.push("a range goes backwards and matches nothing, as in cron".to_owned());
         }
         notes.extend(notes::notes(times, command));
     }
 }
 
-/// `NAME = value`, either in quotes: the name, the value, and where the value stands. As cronie's `load_env` reads it, which takes nearly
-/// everything with a `=` behind its first word.
+/// Parses `NAME = value`, each optionally quoted: returns the name, the value, and the byte offset of the value. Follows cronie's `load_env`,
+/// which accepts nearly every line with a `=` after its first word.
 fn setting(line: &str) -> Option<(&str, &str, usize)> {
     let quoted = |text: &str| text.chars().next().filter(|c| matches!(c, '"' | '\''));
-    let (name, behind) = match quoted(line) {
+    let (name, rest) = match quoted(line) {
         Some(quote) => line[1..].split_once(quote).filter(|(name, _)| !name.contains('='))?,
         None => line.split_at(line.find(|c: char| c == '=' || c.is_ascii_whitespace())?),
     };
-    let value = behind.trim_ascii_start().strip_prefix('=')?.trim_ascii_start();
+    let value = rest.trim_ascii_start().strip_prefix('=')?.trim_ascii_start();
     let at = line.len() - value.len();
     match quoted(value) {
-        // Nothing may stand behind a value in quotes.
+        // Nothing may follow a quoted value.
         Some(quote) => value[1..]
             .split_once(quote)
             .filter(|(_, rest)| rest.trim_ascii().is_empty())
@@ -242,12 +241,12 @@ fn setting(line: &str) -> Option<(&str, &str, usize)> {
     }
 }
 
-/// How many characters stand before a byte.
+/// Returns the number of characters before a byte.
 fn columns(line: &str, at: usize) -> usize {
     line[..at].chars().count()
 }
 
-/// A command up to its first plain `%`, and what is behind it as lines for its stdin; `\%` is a `%`. As cron's `do_command.c` reads it.
+/// Splits a command at its first unescaped `%`: the rest are lines for its stdin, and `\%` is a literal `%`. Follows cron's `do_command.c`.
 fn split_stdin(line: &str) -> (String, Option<String>) {
     let (mut command, mut escaped) = (String::new(), false);
     let mut chars = line.chars();
@@ -260,7 +259,7 @@ fn split_stdin(line: &str) -> (String, Option<String>) {
             break;
         }
         command.push(c);
-        // A backslash that is escaped itself escapes nothing.
+        // An escaped backslash does not escape the next character.
         escaped = c == '\\' && !escaped;
     }
     let (mut input, mut escaped) = (String::new(), false);
@@ -273,22 +272,22 @@ fn split_stdin(line: &str) -> (String, Option<String>) {
         }
         escaped = c == '\\';
     }
-    // cron ends the last line where the crontab does not.
+    // cron adds a newline to the last line if it is missing.
     if !input.is_empty() && !input.ends_with('\n') {
         input.push('\n');
     }
     (command, Some(input).filter(|text| has_input && !text.is_empty()))
 }
 
-/// The comment above a line as a note: without what draws a table or is a line itself.
+/// Returns the comment above a line as a note, without table drawings, column headers and commented-out jobs.
 fn note_of(comment: &[String], sort: Sort) -> Option<String> {
     let is_prose = |text: &&String| {
         let words: Vec<&str> = text.split_whitespace().collect();
-        let draws = !text.chars().any(char::is_alphabetic) || text.contains("---") || text.contains("|  ");
-        let heads = words.first().is_some_and(|w| *w == "m" || *w == "min" || *w == "minute") && words.contains(&"dow");
+        let is_drawing = !text.chars().any(char::is_alphabetic) || text.contains("---") || text.contains("|  ");
+        let is_header = words.first().is_some_and(|w| *w == "m" || *w == "min" || *w == "minute") && words.contains(&"dow");
         let fields = usize::from(sort == Sort::System) + 5;
-        let was_a_line = words.len() > fields && LineTimes::fields([words[0], words[1], words[2], words[3], words[4]]).is_ok();
-        !draws && !heads && !was_a_line
+        let is_job = words.len() > fields && LineTimes::fields([words[0], words[1], words[2], words[3], words[4]]).is_ok();
+        !is_drawing && !is_header && !is_job
     };
     let prose: Vec<&str> = comment.iter().filter(is_prose).map(String::as_str).collect();
     let note: String = prose.join(" ").chars().take(MAX_NOTE).collect();
@@ -301,15 +300,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_a_variable_is_so_by_the_rules_of_cron() {
-        for (line, is) in [
+    fn recognizes_variables_as_cron_does() {
+        for (line, expected) in [
             ("A=x", Some(("A", "x", 2))),
             ("A = 'x y'  ", Some(("A", "x y", 4))),
             ("\"A B\"=x \"y\" ", Some(("A B", "x \"y\"", 6))),
             ("1A==x", Some(("1A", "=x", 3))),
             ("*A=x", Some(("*A", "x", 3))),
             ("A=\"\"", Some(("A", "", 2))),
-            // Debian's cron refuses it, cronie takes it as empty.
+            // Debian's cron rejects it; cronie accepts it as empty.
             ("A=", Some(("A", "", 2))),
             ("A=\"x\" y", None),
             ("A='x", None),
@@ -317,7 +316,7 @@ mod tests {
             ("\"A=B\"=x", None),
             ("* * * * * A=x", None),
         ] {
-            assert_eq!(setting(line), is, "{line}");
+            assert_eq!(setting(line), expected, "{line}");
         }
     }
 
@@ -331,8 +330,8 @@ mod tests {
             ("wc%", "wc", None),
             ("wc%%", "wc", Some("\n")),
         ] {
-            let want = (command.to_owned(), input.map(str::to_owned));
-            assert_eq!(split_stdin(line), want, "{line}");
+            let expected = (command.to_owned(), input.map(str::to_owned));
+            assert_eq!(split_stdin(line), expected, "{line}");
         }
     }
 }

@@ -1,8 +1,9 @@
-//! When a line of a crontab fires, by cron's own rules (cronie's `entry.c`, which Debian's cron shares but for `~`), as cron strings of tempo's dialect.
+//! The times of a crontab line, by cron's rules, as cron strings in tempo's dialect. Follows cronie's `entry.c`; Debian's cron differs
+//! only in lacking `~`.
 
 use std::collections::BTreeSet;
 
-/// The five fields: name, lowest and highest value, names of values.
+/// The five fields: name, lowest and highest value, value names.
 const FIELDS: [(&str, u8, u8, &[&str]); 5] = [
     ("minute", 0, 59, &[]),
     ("hour", 0, 23, &[]),
@@ -20,7 +21,7 @@ const FIELDS: [(&str, u8, u8, &[&str]); 5] = [
 const DAY_OF_MONTH: usize = 2;
 const DAY_OF_WEEK: usize = 4;
 
-/// The names that stand for five fields; those of tempo mean the same.
+/// The macros for five fields; tempo's mean the same.
 const MACROS: [&str; 7] = [
     "@yearly",
     "@annually",
@@ -31,18 +32,18 @@ const MACROS: [&str; 7] = [
     "@hourly",
 ];
 
-/// When a line fires.
+/// The times of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum LineTimes {
-    /// After each boot.
+    /// `@reboot`: after each boot.
     Boot,
-    /// `@daily` and the like.
+    /// A macro such as `@daily`.
     Macro(&'static str),
     /// Five fields.
     Fields(Box<[Field; 5]>),
 }
 
-/// One of the five.
+/// One of the five fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Field {
     text: String,
@@ -51,17 +52,17 @@ pub(super) struct Field {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Item {
-    /// From, to, every so many; backwards it is nothing.
+    /// From, to, step; empty if backwards.
     Range(u8, u8, u8),
-    /// One of these, chosen once and for all.
+    /// One value of a range, chosen permanently.
     Any(u8, u8),
 }
 
-/// What is wrong with a field: where in it, and why.
+/// An error in a field: the byte offset in the field, and the message.
 pub(super) type FieldError = (usize, String);
 
 impl LineTimes {
-    /// `@daily` and the like.
+    /// Parses a macro such as `@daily`.
     pub(super) fn named(word: &str) -> Result<Self, String> {
         if word == "@reboot" {
             return Ok(Self::Boot);
@@ -72,17 +73,17 @@ impl LineTimes {
             .ok_or_else(|| format!("`{word}` is not one of @reboot, {}", MACROS.join(", ")))
     }
 
-    /// Five fields, each with its fault where it has one: which field, where in it, and why.
+    /// Parses five fields; an error comes with the index of its field.
     pub(super) fn fields(words: [&str; 5]) -> Result<Self, (usize, FieldError)> {
         let mut fields = Vec::with_capacity(5);
         for (index, word) in words.iter().enumerate() {
-            fields.push(Field::parse(index, word).map_err(|fault| (index, fault))?);
+            fields.push(Field::parse(index, word).map_err(|e| (index, e))?);
         }
         let fields: [Field; 5] = fields.try_into().expect("one for each word");
         Ok(Self::Fields(Box::new(fields)))
     }
 
-    /// The cron strings whose union it is; none where it never fires. `seed` chooses what `a~b` is.
+    /// Returns the cron strings whose union equals these times; none if it never fires. `seed` determines the value of `a~b`.
     pub(super) fn cron(&self, seed: &str) -> Vec<String> {
         let fields = match self {
             Self::Boot => return Vec::new(),
@@ -91,7 +92,7 @@ impl LineTimes {
         };
         let mut texts: Vec<String> = Vec::with_capacity(5);
         for (index, field) in fields.iter().enumerate() {
-            let text = field.written(index, seed);
+            let text = field.to_text(index, seed);
             texts.push(text);
         }
         let line = |day: &str, weekday: &str| {
@@ -106,7 +107,7 @@ impl LineTimes {
         }
     }
 
-    /// Whether both day fields restrict: then cron fires where either matches.
+    /// Whether both day fields are restricted, in which case cron fires when either matches.
     pub(super) fn either_day(&self) -> bool {
         match self {
             Self::Fields(f) => !f[DAY_OF_MONTH].begins_with_star() && !f[DAY_OF_WEEK].begins_with_star(),
@@ -114,7 +115,7 @@ impl LineTimes {
         }
     }
 
-    /// Whether hour and minute are fixed: then cron makes up for an hour that daylight saving skips, and does not repeat one.
+    /// Whether hour and minute are fixed, in which case cron runs a time that daylight saving skips, and runs a repeated time once.
     pub(super) fn is_fixed(&self) -> bool {
         match self {
             Self::Fields(f) => !f[0].begins_with_star() && !f[1].begins_with_star(),
@@ -123,17 +124,17 @@ impl LineTimes {
         }
     }
 
-    /// Whether it fires in every minute.
+    /// Whether it fires every minute.
     pub(super) fn is_every_minute(&self) -> bool {
         matches!(self, Self::Fields(f) if f.iter().all(|f| f.text == "*"))
     }
 
-    /// Whether a value is chosen by the id.
+    /// Whether a value is derived from the id.
     pub(super) fn has_random(&self) -> bool {
         matches!(self, Self::Fields(f) if f.iter().any(|f| f.items.iter().any(|i| matches!(i, Item::Any(..)))))
     }
 
-    /// The day of month as it was written, where there is one.
+    /// Returns the day of month as written; `None` for a macro.
     pub(super) fn day_of_month(&self) -> Option<&str> {
         match self {
             Self::Fields(f) => Some(&f[DAY_OF_MONTH].text),
@@ -141,7 +142,7 @@ impl LineTimes {
         }
     }
 
-    /// The ranges that go backwards, which cron never matches.
+    /// Whether a range goes backwards, which cron never matches.
     pub(super) fn backwards(&self) -> bool {
         let is_backwards = |i: &Item| matches!(i, Item::Range(low, high, _) if low > high);
         matches!(self, Self::Fields(f) if f.iter().any(|f| f.items.iter().any(is_backwards)))
@@ -166,8 +167,8 @@ impl Field {
         self.text.starts_with('*')
     }
 
-    /// As tempo writes it; empty where nothing matches. What both read alike stays as it was written.
-    fn written(&self, index: usize, seed: &str) -> String {
+    /// Returns the field in tempo's dialect; empty if nothing matches. Text that means the same in both dialects is unchanged.
+    fn to_text(&self, index: usize, seed: &str) -> String {
         let (_, low, high, _) = FIELDS[index];
         let plain = |item: &Item| match item {
             Item::Range(from, to, step) => from <= to && (*step == 1 || *step <= to - from) && (index != DAY_OF_WEEK || *to < 7),
@@ -177,13 +178,13 @@ impl Field {
             return self.text.clone();
         }
         let mut values = BTreeSet::new();
-        for (place, item) in self.items.iter().enumerate() {
+        for (position, item) in self.items.iter().enumerate() {
             match item {
                 Item::Range(from, to, step) => values.extend((*from..=*to).step_by(usize::from(*step))),
                 Item::Any(from, to) => {
-                    let chosen = farmhash::fingerprint32(format!("{seed} {index} {place}").as_bytes());
-                    let among = u32::from(to - from) + 1;
-                    values.extend(u8::try_from(chosen % among).map(|n| from + n));
+                    let hash = farmhash::fingerprint32(format!("{seed} {index} {position}").as_bytes());
+                    let count = u32::from(to - from) + 1;
+                    values.extend(u8::try_from(hash % count).map(|n| from + n));
                 }
             }
         }
@@ -199,7 +200,7 @@ impl Field {
     }
 }
 
-/// `*`, a value, a range, either of the first and the last with a step, or `a~b`.
+/// Parses `*`, a value, a range, `*` or a range with a step, or `a~b`.
 fn item(index: usize, word: &str) -> Result<Item, String> {
     let (name, low, high, _) = FIELDS[index];
     let value = |text: &str| value(index, text);
@@ -207,7 +208,7 @@ fn item(index: usize, word: &str) -> Result<Item, String> {
         None => (word, None),
         Some((base, step)) => {
             let number = step.parse::<u8>().ok().filter(|n| *n > 0);
-            let number = number.ok_or_else(|| format!("{name} step `{step}` is not a number from 1 up"))?;
+            let number = number.ok_or_else(|| format!("{name} step `{step}` is not a positive number"))?;
             (base, Some(number))
         }
     };
@@ -219,7 +220,7 @@ fn item(index: usize, word: &str) -> Result<Item, String> {
         }
         return match step {
             None => Ok(Item::Any(from, to)),
-            Some(_) => Err(format!("{name} `{word}` has a step, which a random value cannot have")),
+            Some(_) => Err(format!("{name} `{word}`: a random value cannot have a step")),
         };
     }
     if base == "*" {
@@ -228,7 +229,7 @@ fn item(index: usize, word: &str) -> Result<Item, String> {
     }
     if let Some((from, to)) = base.split_once('-') {
         let (from, to) = (value(from)?, value(to)?);
-        // Up to Sunday as 0 means up to Sunday as 7.
+        // A range that ends on Sunday as 0 is a range to 7.
         let to = if to == 0 && from > 0 && index == DAY_OF_WEEK { 7 } else { to };
         return Ok(Item::Range(from, to, step.unwrap_or(1)));
     }
@@ -236,7 +237,7 @@ fn item(index: usize, word: &str) -> Result<Item, String> {
     match step {
         None => Ok(Item::Range(one, one, 1)),
         Some(step) => Err(format!(
-            "{name} `{word}` has a step without a range; `{base}-{high}/{step}` may be meant"
+            "{name} `{word}` has a step without a range; try `{base}-{high}/{step}`"
         )),
     }
 }
@@ -269,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn cron_s_own_rules_become_cron_strings_of_tempo() {
+    fn cron_rules_convert_to_tempo_cron_strings() {
         for (line, strings) in [
             ("30 2 * * 1-5", vec!["30 2 * * 1-5"]),
             ("0 0 1 * 1", vec!["0 0 1 * *", "0 0 * * 1"]),
@@ -290,25 +291,22 @@ mod tests {
     }
 
     #[test]
-    fn what_cron_refuses_is_refused_where_it_stands() {
-        for (line, told) in [
-            (
-                "5/15 * * * *",
-                "0+0: minute `5/15` has a step without a range; `5-59/15` may be meant",
-            ),
+    fn rejects_what_cron_rejects_with_its_place() {
+        for (line, message) in [
+            ("5/15 * * * *", "0+0: minute `5/15` has a step without a range; try `5-59/15`"),
             ("0 1,25 * * *", "1+2: hour `25` is out of range 0-23"),
             ("0 0 * * sunday", "4+0: day of week `sunday` is not a number from 0 to 7"),
-            ("*/0 * * * *", "0+0: minute step `0` is not a number from 1 up"),
+            ("*/0 * * * *", "0+0: minute step `0` is not a positive number"),
             ("0 0 1,, * *", "2+2: day of month `` is not a number from 1 to 31"),
             ("0 0 L * *", "2+0: day of month `L` is not a number from 1 to 31"),
             ("30~10 * * * *", "0+0: minute range `30~10` goes backwards"),
         ] {
-            assert_eq!(cron(line).unwrap_err(), told, "{line}");
+            assert_eq!(cron(line).unwrap_err(), message, "{line}");
         }
     }
 
     #[test]
-    fn a_random_value_is_the_same_for_an_id_and_within_its_range() {
+    fn a_random_value_is_stable_per_id_and_within_its_range() {
         let times = LineTimes::fields(["10~20", "~", "*", "*", "*"]).unwrap();
         let of = |seed: &str| times.cron(seed).remove(0);
         assert_eq!(of("a"), of("a"));

@@ -1,4 +1,4 @@
-//! What is right, as data: `tests/it/data/conformance/`, and a further folder of the same files where `TEMPO_CONFORMANCE_DIR` names one.
+//! Conformance tests from data files: those in `tests/it/data/conformance/`, and those in `TEMPO_CONFORMANCE_DIR` if it is set.
 
 mod parse;
 mod spec_times;
@@ -7,25 +7,25 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-/// The rows of a conformance file, from every folder that has it.
+/// Reads the rows of a conformance file from every folder that has it.
 fn rows(file: &str) -> Vec<Value> {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/data/conformance");
-    let further = tempo::machine::variable("TEMPO_CONFORMANCE_DIR").map(PathBuf::from);
+    let extra = tempo::machine::variable("TEMPO_CONFORMANCE_DIR").map(PathBuf::from);
     let mut rows = Vec::new();
-    for folder in std::iter::once(own).chain(further) {
+    for folder in std::iter::once(own).chain(extra) {
         let Ok(text) = std::fs::read_to_string(folder.join(file)) else {
             continue;
         };
         let Value::Array(found) = serde_json::from_str(&text).unwrap() else {
-            panic!("{file} is no array")
+            panic!("{file} is not an array")
         };
         rows.extend(found);
     }
-    assert!(!rows.is_empty(), "no rows of {file}");
+    assert!(!rows.is_empty(), "no rows in {file}");
     rows
 }
 
-/// Runs `check` on each row and names every row that failed.
+/// Runs `check` on each row, and panics with a list of the rows that failed.
 fn check_all(file: &str, check: impl Fn(&Value) -> Result<(), String>) {
     let rows = rows(file);
     let failed: Vec<String> = rows
@@ -45,7 +45,7 @@ fn check_all(file: &str, check: impl Fn(&Value) -> Result<(), String>) {
     );
 }
 
-/// A spec as the conformance files have it.
+/// Converts a row of a conformance file to a spec.
 fn spec_of(row: &Value, seed: &str) -> Result<tempo::spec::Spec, tempo::error::Error> {
     use tempo::spec::zone::Zones as _;
     use tempo::spec::{Parts, Spec, calendar::Fields, interval::Interval, spec_text::SpecText, zone::Transitions, zone::Zone};
@@ -56,12 +56,12 @@ fn spec_of(row: &Value, seed: &str) -> Result<tempo::spec::Spec, tempo::error::E
             .unwrap_or_default()
     };
     let zone = row.get("timezone").and_then(Value::as_str).unwrap_or("");
-    let written = SpecText {
+    let spec_text = SpecText {
         cron: texts("cron"),
         time_zone: (!zone.is_empty()).then(|| zone.to_owned()),
         ..SpecText::default()
     };
-    let mut parts: Parts = tempo::spec::parts(&written, &zones)?;
+    let mut parts: Parts = tempo::spec::parts(&spec_text, &zones)?;
     let calendars = |key: &str| -> Vec<Fields> {
         row.get(key)
             .map(|v| serde_json::from_value(v.clone()).unwrap())

@@ -1,4 +1,4 @@
-//! What texts mean, in normal form, and which are refused.
+//! Parsing: the normal form of each text, and the texts that are rejected.
 
 use serde_json::{Value, json};
 use tempo::error::Error;
@@ -9,30 +9,30 @@ use tempo::spec::interval::Interval;
 use tempo::spec::{cron, text::TextError};
 
 #[test]
-fn texts_mean_what_the_facts_say() {
+fn texts_parse_as_the_conformance_data_says() {
     super::check_all("parse.json", check);
 }
 
 fn check(row: &Value) -> Result<(), String> {
     let input = &row["input"];
-    let read: Result<Value, String> = match row["kind"].as_str().unwrap() {
+    let parsed: Result<Value, String> = match row["kind"].as_str().unwrap() {
         "range" => range(row, input.as_str().unwrap()),
-        "cron" => cron::parse(input.as_str().unwrap()).map(|c| shape(&c)).map_err(told),
+        "cron" => cron::parse(input.as_str().unwrap()).map(|c| shape(&c)).map_err(message),
         "calendar" => calendar(input),
         "structured" => structured(input),
         "interval" => interval(input).map(|i| serde_json::to_value(i).unwrap()),
         "spec" => super::spec_of(input, "").map(|_| Value::Null).map_err(|e| e.to_string()),
         other => return Err(format!("unknown kind {other}")),
     };
-    match (row["ok"].as_bool().unwrap(), read) {
-        (true, Err(e)) => Err(format!("refused: {e}")),
+    match (row["ok"].as_bool().unwrap(), parsed) {
+        (true, Err(e)) => Err(format!("rejected: {e}")),
         (false, Ok(v)) => Err(format!("accepted as {v}")),
         (false, Err(_)) => Ok(()),
-        (true, Ok(read)) => {
+        (true, Ok(value)) => {
             if row["kind"] == "range"
                 && let Some(values) = row.get("values")
             {
-                let mut got: Vec<u16> = serde_json::from_value::<Vec<Range>>(read.clone())
+                let mut got: Vec<u16> = serde_json::from_value::<Vec<Range>>(value.clone())
                     .unwrap()
                     .into_iter()
                     .flat_map(|r| r.values().collect::<Vec<_>>())
@@ -44,14 +44,14 @@ fn check(row: &Value) -> Result<(), String> {
                 }
             }
             match row.get("canonical") {
-                Some(want) if row["kind"] != "spec" && *want != read => Err(format!("got {read}, want {want}")),
+                Some(want) if row["kind"] != "spec" && *want != value => Err(format!("got {value}, want {want}")),
                 _ => Ok(()),
             }
         }
     }
 }
 
-fn told(e: TextError) -> String {
+fn message(e: TextError) -> String {
     Error::from(e).to_string()
 }
 
@@ -80,15 +80,15 @@ fn shape(c: &cron::Cron) -> Value {
 
 fn calendar(input: &Value) -> Result<Value, String> {
     let text: CalendarText = serde_json::from_value(input.clone()).map_err(|e| e.to_string())?;
-    let forms = text.normal_form().map_err(told)?;
+    let forms = text.normal_form().map_err(message)?;
     Ok(json!(forms[0]))
 }
 
 fn structured(input: &Value) -> Result<Value, String> {
     let list = |key: &str, field: Field| -> Result<Vec<Range>, String> {
         let number = |r: &Value, k: &str| r.get(k).and_then(Value::as_i64).unwrap_or(0);
-        let given = input.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
-        given
+        let ranges = input.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+        ranges
             .iter()
             .map(|r| Range::checked(number(r, "start"), number(r, "end"), number(r, "step"), &field))
             .collect()
@@ -106,7 +106,7 @@ fn structured(input: &Value) -> Result<Value, String> {
 }
 
 fn interval(input: &Value) -> Result<Interval, String> {
-    #[expect(clippy::cast_possible_truncation, reason = "the facts hold small numbers")]
+    #[expect(clippy::cast_possible_truncation, reason = "the conformance data has small numbers")]
     let ms = |key: &str| (input[key].as_f64().unwrap() * 1000.0).round() as i64;
     Interval::checked(ms("every_s"), ms("offset_s"))
 }

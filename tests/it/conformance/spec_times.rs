@@ -4,7 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::Value;
 
 #[test]
-fn next_times_are_as_the_facts_say() {
+fn next_times_match_the_conformance_data() {
     super::check_all("spec_times.json", check);
 }
 
@@ -13,19 +13,19 @@ fn check(row: &Value) -> Result<(), String> {
     let spec = super::spec_of(&row["spec"], seed).map_err(|e| e.to_string())?;
     let after: DateTime<Utc> = row["after"].as_str().unwrap().parse().unwrap();
     let texts = |key: &str| -> Option<Vec<String>> { row.get(key).map(|v| serde_json::from_value(v.clone()).unwrap()) };
-    let wanted = texts("expected").unwrap_or_default();
+    let expected = texts("expected").unwrap_or_default();
     let nominal = texts("expected_nominal");
     let one_more = row.get("expected_end").is_some() || row.get("expected_none").is_some();
     let (mut due_times, mut nominal_times, mut at) = (Vec::new(), Vec::new(), after);
-    for _ in 0..wanted.len() + usize::from(one_more) {
+    for _ in 0..expected.len() + usize::from(one_more) {
         let Some(next) = spec.next_after(at) else { break };
         let due = spec.due(next);
         due_times.push(text(due));
         nominal_times.push(text(next));
         at = due;
     }
-    if due_times != wanted {
-        return Err(format!("got {due_times:?}, want {wanted:?}"));
+    if due_times != expected {
+        return Err(format!("got {due_times:?}, want {expected:?}"));
     }
     match nominal {
         Some(want) if nominal_times != want => Err(format!("nominal: got {nominal_times:?}, want {want:?}")),

@@ -1,4 +1,4 @@
-//! Crontabs: imported by cron's own rules, run as cron would run them, exported again.
+//! Crontabs: imported by cron's rules, run as cron would run them, and exported.
 
 mod times;
 
@@ -19,7 +19,7 @@ fn ids(found: &Value) -> Vec<String> {
 }
 
 #[test]
-fn importing_again_changes_nothing_and_a_line_keeps_its_name_wherever_it_stands() {
+fn a_repeated_import_changes_nothing_and_lines_keep_their_names_when_moved() {
     let env = Env::new();
     let two = "0 1 * * * /srv/backup.sh --home\n0 2 * * * /srv/backup.sh --mail\n";
     let first = import(&env, two, &[]);
@@ -38,12 +38,12 @@ fn importing_again_changes_nothing_and_a_line_keeps_its_name_wherever_it_stands(
         second.starts_with("backup-") && second.len() == "backup-0000".len(),
         "{second}"
     );
-    // Another line above, the same name: the others keep theirs; one at another time is the same line, changed.
+    // A new line above with the same name: the others keep theirs. A line with new times is an update.
     let moved = format!("5 5 * * * /srv/backup.sh --etc\n{}", two.replace("0 1", "30 1"));
     let again = import(&env, &moved, &[]);
     assert_eq!(ids(&again)[1..], ["update backup".to_owned(), format!("none {second}")]);
     assert!(again[0]["change"] == "create" && again[0]["line"] == 1);
-    // What somebody made by hand is not taken over.
+    // A schedule created by hand is not taken over.
     env.tempo(&["schedule", "create", "report", "--interval", "1h", "--", "true"])
         .ok();
     let beside = import(&env, "0 3 * * * /srv/report\n", &[]);
@@ -51,7 +51,7 @@ fn importing_again_changes_nothing_and_a_line_keeps_its_name_wherever_it_stands(
 }
 
 #[test]
-fn a_crontab_with_errors_imports_nothing_unless_told_to_keep_going() {
+fn a_crontab_with_errors_imports_nothing_without_keep_going() {
     let env = Env::new();
     let text = "0 1 * * * good\n61 * * * * bad\n@never worse\n";
     std::fs::write(env.path("crontab"), text).unwrap();
@@ -78,12 +78,12 @@ fn a_crontab_with_errors_imports_nothing_unless_told_to_keep_going() {
 }
 
 #[test]
-fn lines_with_one_command_keep_what_people_set_in_whatever_order_they_stand() {
+fn lines_with_the_same_command_keep_their_settings_when_reordered() {
     let env = Env::new();
     let line = |hour: &u32| format!("0 {hour} * * * /x/same.sh\n");
     let text = |hours: &[u32]| hours.iter().map(line).collect::<String>();
-    let made = import(&env, &text(&[1, 2, 3, 4, 5]), &[]);
-    let fourth = made[3]["id"].as_str().unwrap().to_owned();
+    let created = import(&env, &text(&[1, 2, 3, 4, 5]), &[]);
+    let fourth = created[3]["id"].as_str().unwrap().to_owned();
     env.tempo(&["schedule", "pause", &fourth, "--note", "no 04:00 runs"]).ok();
     let found = import(&env, &text(&[5, 3, 4, 1, 2]), &[]);
     assert!(found.as_array().unwrap().iter().all(|c| c["change"] == "none"), "{found}");
@@ -91,13 +91,13 @@ fn lines_with_one_command_keep_what_people_set_in_whatever_order_they_stand() {
 }
 
 #[test]
-fn the_reason_of_a_pause_outlives_an_import_of_the_same_crontab() {
+fn the_note_of_a_pause_survives_a_repeated_import() {
     let env = Env::new();
     let text = "# Nightly\n0 1 * * * /x/nightly\n";
     import(&env, text, &[]);
     env.tempo(&["schedule", "pause", "nightly", "--note", "disk is full"]).ok();
     assert_eq!(ids(&import(&env, text, &[])), ["none nightly"]);
-    // Another comment is another thing to say, and the pause stays.
+    // A changed comment replaces the note; the schedule stays paused.
     let found = import(&env, &text.replace("Nightly", "Each night"), &[]);
     assert_eq!(ids(&found), ["update nightly"]);
     assert!(found[0]["warnings"].to_string().contains("it is paused"), "{found}");
@@ -107,7 +107,7 @@ fn the_reason_of_a_pause_outlives_an_import_of_the_same_crontab() {
 }
 
 #[test]
-fn a_file_that_has_gone_from_a_folder_leaves_schedules_that_are_told() {
+fn reports_schedules_whose_file_was_removed_from_a_folder() {
     let env = Env::new();
     std::fs::create_dir(env.path("cron.d")).unwrap();
     std::fs::write(env.path("cron.d/a"), "0 1 * * * root /x/a\n").unwrap();
@@ -120,7 +120,7 @@ fn a_file_that_has_gone_from_a_folder_leaves_schedules_that_are_told() {
 }
 
 #[test]
-fn lines_below_a_zone_that_cannot_be_read_have_no_times() {
+fn rejects_lines_below_an_invalid_time_zone() {
     let env = Env::new();
     std::fs::write(
         env.path("crontab"),
@@ -129,22 +129,23 @@ fn lines_below_a_zone_that_cannot_be_read_have_no_times() {
     .unwrap();
     let ran = env.tempo(&["import", "crontab", "crontab", "--keep-going"]);
     assert!(
-        ran.stderr.contains("error: crontab:2:1: its times are in the zone of line 1"),
+        ran.stderr
+            .contains("error: crontab:2:1: the time zone set on line 1 is invalid"),
         "{ran:?}"
     );
     assert_eq!(env.json(&["schedule", "list"])[0]["id"], "b");
 }
 
 #[test]
-fn a_crontab_under_another_name_tells_of_lines_that_are_there_already() {
+fn a_crontab_under_another_name_warns_about_duplicate_lines() {
     let env = Env::new();
     let text = "0 3 * * * /srv/report\n";
     import(&env, text, &[]);
     std::fs::write(env.path("other"), text).unwrap();
     let found = env.json(&["import", "crontab", "other", "--dry-run"]);
-    let told = "`report` does the same at the same times: both would run, unless one of them is deleted";
-    assert_eq!(found[0]["warnings"], json!([told]));
-    // At another time it is another schedule.
+    let warning = "`report` does the same at the same times: both would run, unless one of them is deleted";
+    assert_eq!(found[0]["warnings"], json!([warning]));
+    // With other times, it is a different schedule.
     std::fs::write(env.path("other"), "0 4 * * * /srv/report\n").unwrap();
     assert_eq!(
         env.json(&["import", "crontab", "other", "--dry-run"])[0]["warnings"],
@@ -153,12 +154,12 @@ fn a_crontab_under_another_name_tells_of_lines_that_are_there_already() {
 }
 
 #[test]
-fn a_dry_run_tells_of_each_line_what_it_becomes_and_changes_nothing() {
+fn a_dry_run_shows_each_schedule_and_changes_nothing() {
     let env = Env::new();
     let text = "MAILTO=ops\n# Every weekday\n30 2 * * 1-5 /srv/backup.sh >/dev/null 2>&1\n0 0 1 * 1 /srv/either\n";
     std::fs::write(env.path("crontab"), text).unwrap();
-    let told = env.tempo(&["import", "crontab", "crontab", "--dry-run"]).ok();
-    let mut lines = told.lines();
+    let stdout = env.tempo(&["import", "crontab", "crontab", "--dry-run"]).ok();
+    let mut lines = stdout.lines();
     assert_eq!(lines.next(), Some("+ crontab:3: backup: every weekday at 02:30 (UTC)"));
     let next = lines.next().unwrap();
     assert!(
@@ -169,14 +170,14 @@ fn a_dry_run_tells_of_each_line_what_it_becomes_and_changes_nothing() {
         lines
             .next()
             .unwrap()
-            .starts_with("    note: `MAILTO=ops`: output is kept with the run, mail is not sent")
+            .starts_with("    note: `MAILTO=ops`: output is kept with the run, no mail is sent")
     );
-    assert!(told.contains("it fires where either matches, as cron does"), "{told}");
+    assert!(stdout.contains("it fires when either matches, as in cron"), "{stdout}");
     let last = format!(
         "2 schedules in {}: 2 would be created, 0 would be updated, 0 as before\n",
         env.database().display()
     );
-    assert!(told.ends_with(&last), "{told}");
+    assert!(stdout.ends_with(&last), "{stdout}");
     assert!(!env.database().exists());
 }
 
@@ -191,12 +192,12 @@ fn a_command_runs_as_cron_would_run_it() {
     let runs = env.json(&["workflow", "list"]);
     let run = runs[0]["run_id"].as_str().unwrap();
     let home = env.path("").display().to_string();
-    let said = format!("good  day ops bash\n{}\n5\na\nb%\n", home.trim_end_matches('/'));
-    assert_eq!(env.tempo(&["workflow", "output", run]).ok(), said);
+    let expected = format!("good  day ops bash\n{}\n5\na\nb%\n", home.trim_end_matches('/'));
+    assert_eq!(env.tempo(&["workflow", "output", run]).ok(), expected);
 }
 
 #[test]
-fn an_exported_crontab_imports_to_the_same_times_and_names_what_it_cannot_say() {
+fn an_exported_crontab_imports_with_the_same_times_and_reports_what_it_omits() {
     let env = Env::new();
     let text = "CRON_TZ=Europe/Berlin\n# Nightly\n30 2 * * 1-5 /srv/backup.sh 100\\%\n0 0 1 * 1 /srv/either\n@reboot /srv/start%one%two\n*/7 9-17 * * * /srv/often\n";
     import(&env, text, &[]);
@@ -223,7 +224,7 @@ fn an_exported_crontab_imports_to_the_same_times_and_names_what_it_cannot_say() 
     assert!(
         exported
             .stderr
-            .contains("probing: a crontab cannot say this: left out, since its step is a probe"),
+            .contains("probing: a crontab cannot say this: left out because its step is a probe"),
         "{}",
         exported.stderr
     );
@@ -233,11 +234,11 @@ fn an_exported_crontab_imports_to_the_same_times_and_names_what_it_cannot_say() 
         "0 0 1 * 1 ",
         "@reboot ",
         "*/15 * * * * /srv/every 'a b'",
-        "# cannot be said in a crontab: its step is a probe",
+        "# cannot be expressed in a crontab: its step is a probe",
     ] {
         assert!(crontab.lines().any(|l| l.starts_with(line)), "{line}\n{crontab}");
     }
-    // cron runs commands at home anyway.
+    // cron runs commands in the home directory anyway.
     assert!(!crontab.contains("cd "), "{crontab}");
     let other = Env::new();
     import(&other, &crontab, &[]);
@@ -261,26 +262,26 @@ fn an_exported_crontab_imports_to_the_same_times_and_names_what_it_cannot_say() 
 }
 
 #[test]
-fn the_user_of_a_system_crontab_is_kept_by_root_and_told_to_others() {
+fn root_keeps_the_user_of_a_system_crontab_and_others_get_a_note() {
     let env = Env::new();
     let found = import(&env, "0 5 * * * daemon /srv/job\n", &["--system"]);
     let root = tempo::machine::is_root();
     let step = &env.json(&["export"])["schedule"][0]["step"][0];
     assert_eq!(step["user"], if root { json!("daemon") } else { Value::Null });
-    let told = found[0]["warnings"]
+    let has_note = found[0]["warnings"]
         .as_array()
         .unwrap()
         .iter()
-        .any(|w| w.as_str().unwrap().contains("the user `daemon` is not kept"));
-    assert_eq!(told, !root);
+        .any(|w| w.as_str().unwrap().contains("the user `daemon` is ignored"));
+    assert_eq!(has_note, !root);
 }
 
 #[test]
-fn a_folder_of_crontabs_is_read_as_cron_reads_it_and_what_is_left_out_is_told() {
+fn a_folder_of_crontabs_is_read_as_cron_does_and_skipped_files_are_reported() {
     let env = Env::new();
     std::fs::create_dir(env.path("cron.d")).unwrap();
     let write = |name: &str, text: &[u8]| std::fs::write(env.path("cron.d").join(name), text).unwrap();
-    // A comment may be in any encoding, and a file need not end its last line.
+    // A comment may be in any encoding, and the last line may lack a newline.
     write("first", b"# caf\xe9\r\n0 1 * * * root /srv/first\r\n");
     write("second", b"\t0\t2 * * *\troot\t/srv/second");
     write("second.dpkg-old", b"0 3 * * * root /srv/old\n");
@@ -295,15 +296,14 @@ fn a_folder_of_crontabs_is_read_as_cron_reads_it_and_what_is_left_out_is_told() 
     let ran = env.tempo(&["import", "crontab", "--system", "cron.d"]);
     assert_eq!(ran.code, Some(2));
     assert!(
-        ran.stderr
-            .contains("cron.d/third:1:24: the line holds bytes that are not UTF-8"),
+        ran.stderr.contains("cron.d/third:1:24: the line is not valid UTF-8"),
         "{}",
         ran.stderr
     );
 }
 
 #[test]
-fn thousands_of_lines_that_are_alike_each_become_a_schedule() {
+fn thousands_of_identical_lines_each_become_a_schedule() {
     let env = Env::new();
     let text = "0 5 * * * /srv/same\n".repeat(3000);
     let first = import(&env, &text, &[]);
@@ -314,7 +314,7 @@ fn thousands_of_lines_that_are_alike_each_become_a_schedule() {
 }
 
 #[test]
-fn importing_again_keeps_what_people_have_set_and_tells_what_no_line_makes_any_more() {
+fn a_repeated_import_keeps_settings_and_reports_schedules_without_a_line() {
     let env = Env::new();
     let two = "0 1 * * * /srv/backup.sh\n0 2 * * * /srv/report.sh\n";
     import(&env, two, &[]);
@@ -342,12 +342,12 @@ fn importing_again_keeps_what_people_have_set_and_tells_what_no_line_makes_any_m
     assert_eq!(backup["action"]["steps"][0]["retry"]["maximum_attempts"], 3);
     std::fs::write(env.path("crontab"), "30 1 * * * /srv/backup.sh\n").unwrap();
     let ran = env.tempo(&["import", "crontab", "crontab"]);
-    let told = "note: no line makes report any more, and it goes on; `tempo schedule delete report` takes it off";
-    assert!(ran.stderr.lines().any(|l| l == told), "{}", ran.stderr);
+    let note = "note: no line makes report any more, and it goes on; `tempo schedule delete report` takes it off";
+    assert!(ran.stderr.lines().any(|l| l == note), "{}", ran.stderr);
 }
 
 #[test]
-fn lines_with_the_same_command_keep_their_schedules_when_they_change_places_or_one_goes() {
+fn lines_with_the_same_command_keep_their_schedules_when_swapped_or_removed() {
     let env = Env::new();
     let two = ["0 1 * * * /srv/job\n", "0 2 * * * /srv/job\n"];
     let first = import(&env, &two.concat(), &[]);
@@ -359,7 +359,7 @@ fn lines_with_the_same_command_keep_their_schedules_when_they_change_places_or_o
 }
 
 #[test]
-fn a_union_of_day_fields_that_cron_would_read_as_both_is_two_lines() {
+fn exports_two_lines_when_cron_would_require_both_day_fields() {
     let env = Env::new();
     let create = |id: &str, a: &str, b: &str| {
         env.tempo(&["schedule", "create", id, "--cron", a, "--cron", b, "--", "/srv/x"])

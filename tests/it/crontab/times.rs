@@ -1,4 +1,4 @@
-//! When lines of a crontab fire, against cron's own rules.
+//! The times of crontab lines, compared with an implementation of cron's rules.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::import;
 use crate::harness::Env;
 
-/// A field as cronie's `get_range` reads it: the values that it matches, and whether it begins with a star.
+/// Parses a field as cronie's `get_range` does: returns the values that it matches, and whether it begins with a star.
 fn field(text: &str, low: u32, high: u32, names: &[&str]) -> (BTreeSet<u32>, bool) {
     let number = |t: &str| {
         let place = names.iter().position(|n| n.eq_ignore_ascii_case(t));
@@ -34,7 +34,7 @@ fn field(text: &str, low: u32, high: u32, names: &[&str]) -> (BTreeSet<u32>, boo
     (values, text.starts_with('*'))
 }
 
-/// The next times of a line, minute by minute, as cronie's `find_jobs` matches them.
+/// Returns the next times of a line, matched minute by minute as cronie's `find_jobs` does.
 fn by_cron(line: &str, from: NaiveDateTime, count: usize) -> Vec<String> {
     const MONTHS: [&str; 12] = [
         "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
@@ -73,7 +73,7 @@ fn by_cron(line: &str, from: NaiveDateTime, count: usize) -> Vec<String> {
     found
 }
 
-/// A line that some person might write.
+/// Returns a random line of a kind that people write.
 fn any_line(random: &mut fastrand::Rng) -> String {
     let mut field = |low: u32, high: u32, names: &[&str]| -> String {
         let value = |r: &mut fastrand::Rng| {
@@ -146,20 +146,20 @@ fn every_line_fires_when_cron_would() {
             .iter()
             .map(|t| t["scheduled_at"].as_str().unwrap().to_owned())
             .collect();
-        let want = by_cron(line, start, 4);
-        fired += want.len();
+        let expected = by_cron(line, start, 4);
+        fired += expected.len();
         let limit = start + TimeDelta::days(800);
         let got: Vec<String> = got
             .into_iter()
             .filter(|t| t.parse::<DateTime<Utc>>().unwrap().naive_utc() < limit)
             .collect();
-        assert_eq!(got, want, "{line}");
+        assert_eq!(got, expected, "{line}");
     }
     assert!(fired > 1000, "only {fired} times were compared");
 }
 
 #[test]
-fn daylight_saving_is_as_cron_has_it() {
+fn daylight_saving_follows_cron() {
     let env = Env::new();
     import(
         &env,
@@ -170,7 +170,7 @@ fn daylight_saving_is_as_cron_has_it() {
         let found = env.json(&["schedule", "next", id, "--from", from, "--count", count]);
         found.as_array().unwrap().iter().map(|t| t["local"].clone()).collect()
     };
-    // A fixed time in the gap runs right after it, once; one in the repeated hour runs in its first pass.
+    // A fixed time in the gap runs once, right after it; one in the repeated hour runs the first time only.
     let spring = "2026-03-29T00:00:00Z";
     assert_eq!(
         next("fixed", spring, "2"),
@@ -181,7 +181,7 @@ fn daylight_saving_is_as_cron_has_it() {
         next("fixed", autumn, "2"),
         [json!("2026-10-25T02:30:00+02:00"), json!("2026-10-26T02:30:00+01:00")]
     );
-    // With a star in either, it is the wall clock.
+    // With a star in the minute or hour field, the wall clock decides.
     assert_eq!(next("often", spring, "1"), [json!("2026-03-30T02:00:00+02:00")]);
     let twice = [json!("2026-10-25T02:30:00+02:00"), json!("2026-10-25T02:30:00+01:00")];
     assert_eq!(next("hourly", autumn, "2"), twice);
