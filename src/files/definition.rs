@@ -299,13 +299,13 @@ env = { LANG = "C" }
     }
 
     #[test]
-    fn a_file_read_in_parts_has_the_schedules_of_the_whole() {
+    fn reading_a_file_in_parts_gives_the_same_schedules_as_reading_it_whole() {
         let tricky = concat!(
             "\u{feff}# [[schedule]]\n  [[ schedule ]] # one\r\nid = 'a'\nnote = \"\"\"\n[[schedule]]\n\"\"\"\n",
             "cron = [\n'0 9 * * *',\n]\n[[schedule.step]]\nname = 's'\nshell = '''\n[[schedule]]'''\n",
             "[[schedule]]\nid = 'b'\n[[schedule.step]]\nname='s'\nshell='true'\n[schedule.step.retry]\nmaximum_attempts = 3\n",
         );
-        for (text, parts) in [(tricky, 2), (WHOLE, 1)] {
+        for (text, parts) in [(tricky, 2), (EVERY_KEY, 1)] {
             let source = Source { name: "jobs.toml", text };
             let zones = ZoneInfo::compiled_in();
             assert_eq!(source.parts("schedule").unwrap().count(), parts, "{text}");
@@ -332,8 +332,8 @@ env = { LANG = "C" }
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_line_and_column_and_what_was_meant() {
-        for (wrong, told, hint) in [
+    fn errors_show_line_column_and_a_suggestion() {
+        for (text, message, hint) in [
             (
                 "[[schedule]]\nid = 'a'\njiter = '1s'",
                 "jobs.toml:3:1: unknown key `jiter`",
@@ -346,7 +346,7 @@ env = { LANG = "C" }
             ),
             (
                 "[[schedule]]\nid = 'a b'",
-                "jobs.toml:2:6: the schedule id `a b` contains ` `",
+                "jobs.toml:2:6: the schedule id `a b` holds ` `",
                 "",
             ),
             (

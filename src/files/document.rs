@@ -92,7 +92,7 @@ impl Source<'_> {
             self.error_at(e.span().map_or(0, |s| s.start), message)
         })?;
         let at = table.span().start;
-        of_table(table.into_inner(), 0, at).map_err(|(at, message)| self.refuse(at, message))
+        of_table(table.into_inner(), 0, at).map_err(|(at, message)| self.error_at(at, message))
     }
 
     /// Cuts a TOML file at the headers `[[key]]`: a part for each table of that list, to be parsed on its own, because the tree of a large file takes
@@ -171,7 +171,7 @@ const HEADER: [TokenKind; 5] = [
 ];
 
 /// How deep JSON may be nested: each level is read by a call of its own.
-const MOST_DEPTH: usize = 64;
+const MAX_DEPTH: usize = 64;
 
 /// Whether the text begins with a TOML table header: a bare key in brackets that is not a JSON literal.
 fn is_header(text: &str) -> bool {

@@ -36,7 +36,7 @@ impl Process {
         Self::known_as(pid()).ok_or_else(|| Error::new(Kind::System, "cannot read `/proc/self/stat`"))
     }
 
-    /// The process that holds an exclusive lock (`flock`) on the file with this device and inode, where the kernel tells.
+    /// The process that holds an exclusive `flock` lock on the file with this device and inode. `None` if there is none, or `/proc/locks` does not list it.
     #[must_use]
     pub fn locking(device: u64, inode: u64) -> Option<Self> {
         let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
@@ -49,7 +49,7 @@ impl Process {
         Self::known_as(held.get(4)?.parse().ok()?)
     }
 
-    /// When it started, to a hundredth of a second, where the machine tells.
+    /// The time at which it started, to a hundredth of a second.
     #[must_use]
     pub fn started_at(&self) -> Option<chrono::DateTime<chrono::Utc>> {
         let ticks_per_second = i64::try_from(rustix::param::clock_ticks_per_second()).ok()?;
@@ -57,7 +57,7 @@ impl Process {
         Some(super::booted_at()? + since_boot)
     }
 
-    /// Whether it is still running: not ended, and more than a zombie. Where the machine does not say, it is: nothing is started beside it then.
+    /// Whether it is still running; a zombie is not. True if the machine cannot tell, so that nothing is started beside it.
     #[must_use]
     pub fn is_there(&self) -> bool {
         self.boot == boot_id()
@@ -67,7 +67,7 @@ impl Process {
             }
     }
 
-    /// Whether its id may still name the group that it led: an id is not given away while it names a group.
+    /// Whether its id may still be the id of the group that it led. The kernel does not reuse an id that names a group.
     fn may_lead_group(&self) -> bool {
         self.boot == boot_id() && matches!(stat(self.pid), Ok(now) if now.as_ref().is_none_or(|now| now.started == self.started))
     }
@@ -91,12 +91,12 @@ struct Stat {
     is_running: bool,
 }
 
-/// What the machine says about a process; none where there is no such process.
+/// Reads the state of a process; `None` if it does not exist.
 fn stat(pid: u32) -> std::io::Result<Option<Stat>> {
     use rustix::io::Errno;
     match std::fs::read(format!("/proc/{pid}/stat")) {
         Ok(text) => Ok(parse_stat(&text)),
-        // It ended before it was opened, or while it was read.
+        // The process ended before the file was opened, or while it was read.
         Err(e) if e.kind() == std::io::ErrorKind::NotFound || Errno::from_io_error(&e) == Some(Errno::SRCH) => Ok(None),
         Err(e) => Err(e),
     }
@@ -131,7 +131,7 @@ pub fn exit_watch(pid: u32) -> std::io::Result<std::os::fd::OwnedFd> {
 pub struct ProcessTree {
     /// Environment entries (`NAME=value`); a process must have all of them.
     marks: Vec<String>,
-    /// The process that led its group, where there is one: its id is that of the group.
+    /// The leader of the process group, if the attempt has one; the group has the same id.
     group: Option<Process>,
     /// Nothing that belongs to it is older, in the kernel's ticks since boot.
     oldest: i64,
@@ -171,7 +171,7 @@ impl ProcessTree {
         }
     }
 
-    /// The id of its group, as long as that names no other.
+    /// The id of the process group, unless the id may since have been reused.
     fn group(&self) -> Option<u32> {
         self.group
             .as_ref()
@@ -179,18 +179,18 @@ impl ProcessTree {
             .map(|leader| leader.pid)
     }
 
-    /// Sends a signal to every process that is still there; how many there were.
+    /// Sends a signal to every process that is still running and returns their number.
     pub fn signal(&mut self, signal: Signal) -> usize {
-        self.look();
+        self.refresh();
         let group = self.group();
-        // Each process gets it once: a second SIGTERM would run a handler twice.
+        // Each process gets the signal once: a second SIGTERM would run its handler twice.
         let outside = |process: &Process| match stat(process.pid) {
             Ok(Some(now)) => now.started == process.started && group != Some(now.group),
             Ok(None) | Err(_) => false,
         };
         let outside: Vec<u32> = self.known.iter().filter(|p| outside(p)).map(|p| p.pid).collect();
         if let Some(group) = group.and_then(pid_of) {
-            // In one call, so that none of its members can start another in between. That the group has gone is no error.
+            // In one call, so that no member can start a process in between. It is not an error if the group no longer exists.
             let _ = rustix::process::kill_process_group(group, signal);
         }
         for pid in outside.into_iter().filter_map(pid_of) {
@@ -202,7 +202,7 @@ impl ProcessTree {
     /// Kills all processes and waits until they have ended. Returns the ids of those still running after five seconds.
     pub fn kill(&mut self) -> Vec<u32> {
         let watch = Stopwatch::start();
-        let mut wait = BETWEEN_LOOKS;
+        let mut wait = POLL_INTERVAL;
         loop {
             self.signal(Signal::KILL);
             let survivors = self.alive();
@@ -210,7 +210,7 @@ impl ProcessTree {
                 return survivors;
             }
             pause(wait);
-            wait = (wait * 2).min(KILL_PATIENCE / 10);
+            wait = (wait * 2).min(KILL_TIMEOUT / 10);
         }
     }
 
@@ -224,14 +224,14 @@ impl ProcessTree {
     fn refresh(&mut self) {
         self.known.retain(Process::is_there);
         let mut found: HashSet<u32> = self.known.iter().map(|process| process.pid).collect();
-        let above = ancestors();
+        let ancestors = ancestors();
         let group = self.group();
         let others: Vec<(u32, Stat)> = processes()
             .filter_map(|pid| Some((pid, stat(pid).ok()??)))
-            .filter(|(pid, stat)| stat.is_running && stat.started >= self.oldest && !above.contains(pid))
+            .filter(|(pid, stat)| stat.is_running && stat.started >= self.oldest && !ancestors.contains(pid))
             .collect();
         let belongs = |pid: u32, stat: &Stat| group == Some(stat.group) || (!self.marks.is_empty() && has_all(pid, &self.marks));
-        let own = others
+        let matching = others
             .iter()
             .filter(|(pid, stat)| !found.contains(pid) && belongs(*pid, stat));
         let matching: Vec<u32> = matching.map(|(pid, _)| *pid).collect();
@@ -258,9 +258,9 @@ impl ProcessTree {
 
 /// The ids of this process and its ancestors.
 fn ancestors() -> Vec<u32> {
-    let mut above = vec![pid()];
-    while let Some(parent) = above.last().and_then(|pid| stat(*pid).ok()?).map(|stat| stat.parent)
-        && !above.contains(&parent)
+    let mut ancestors = vec![pid()];
+    while let Some(parent) = ancestors.last().and_then(|pid| stat(*pid).ok()?).map(|stat| stat.parent)
+        && !ancestors.contains(&parent)
     {
         ancestors.push(parent);
     }

@@ -301,8 +301,8 @@ fn rejects_values_that_a_file_cannot_represent() {
     let env = Env::new();
     let deep = format!("{{\"schedule\": {}{}}}", "[".repeat(5000), "]".repeat(5000));
     let null = r#"{"schedule":[{"id":"x","interval":"1h","step":[{"name":"p","probe":{"url":"http://h/","json":{"a":null}}}]}]}"#;
-    for (text, told) in [
-        (deep.as_str(), "more than 64 deep"),
+    for (text, message) in [
+        (deep.as_str(), "more than 64 levels deep"),
         (null, "is null, which is not supported"),
     ] {
         write(&env, "x.json", text);

@@ -483,12 +483,12 @@ fn untrusted_text_cannot_control_the_terminal() {
     ];
     let run = |args: &[&str]| -> Ran { env.command(args).env("TEMPO_DB", &database).output().unwrap().into() };
     for ran in [
-        named(&["schedule", "list", "--color", "always"]),
-        named(&["schedule", "list", "-o", "json"]),
-        named(&create),
-        named(&["schedule", "describe", "s", "--color", "always"]),
-        named(&["doctor"]),
-        named(&["schedule", "describe", hostile]),
+        run(&["schedule", "list", "--color", "always"]),
+        run(&["schedule", "list", "-o", "json"]),
+        run(&create),
+        run(&["schedule", "describe", "s", "--color", "always"]),
+        run(&["doctor"]),
+        run(&["schedule", "describe", hostile]),
     ] {
         let shown = format!("{}{}", ran.stdout, ran.stderr);
         assert!(
@@ -496,7 +496,7 @@ fn untrusted_text_cannot_control_the_terminal() {
             "{shown:?}"
         );
     }
-    let listed = named(&["schedule", "list", "-o", "json"]);
+    let listed = run(&["schedule", "list", "-o", "json"]);
     assert_eq!(
         serde_json::from_str::<serde_json::Value>(&listed.stdout).unwrap()[0]["note"],
         hostile

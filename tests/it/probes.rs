@@ -191,8 +191,8 @@ fn a_request_is_sent_as_configured_and_secrets_are_not_stored() {
     let big = format!("url = \"http://127.0.0.1:{port}/big\", body_contains = \"END\"");
     let (result, _) = check(&env, &big);
     assert!(
-        told.ends_with("/big, of which only the first 1 MiB is checked, does not contain `END`"),
-        "{told}"
+        result.ends_with("/big, of which only the first 1 MiB is checked, does not contain `END`"),
+        "{result}"
     );
     requests.recv().unwrap();
     let (result, error) = check(&env, &format!("{url}, bearer = \"env:NOT_SET_ANYWHERE\""));
@@ -202,7 +202,7 @@ fn a_request_is_sent_as_configured_and_secrets_are_not_stored() {
         "{result}"
     );
     // A server that says a secret back: it is masked in what is recorded.
-    let echo = answering(|_| whole(r#"{"token":"s3cr3t"}"#));
+    let echo = serve_with(|_| response(r#"{"token":"s3cr3t"}"#));
     let create = format!(
         "[[step]]\nname = \"p\"\nprobe = {{ url = \"http://127.0.0.1:{echo}/\", bearer = \"env:TOKEN\", json = {{ token = \"x\" }} }}\nretry = {{ maximum_attempts = 1 }}\n"
     );
@@ -270,7 +270,7 @@ fn checks_the_trust_and_expiry_of_certificates() {
     std::fs::write(env.path("ca.pem"), pem).unwrap();
     std::fs::write(env.path("empty.pem"), "nothing").unwrap();
     let url = format!("url = \"https://localhost:{port}/\"");
-    for (more, told, error) in [
+    for (more, expected, error) in [
         ("status = 200", "TLS connection to", "Tls"),
         ("insecure = true", "ok status=200", ""),
         ("ca_file = \"ca.pem\"", "ok status=200", ""),

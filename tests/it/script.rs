@@ -164,7 +164,7 @@ fn a_timeout_kills_a_step_and_its_child_processes() {
     );
     assert_eq!(run_once(&env), Some(0));
     assert!(
-        said(&env).contains("step `a` failed: did not finish within 200 ms"),
+        output(&env).contains("step `a` failed: did not finish within 200 ms"),
         "{}",
         output(&env)
     );
