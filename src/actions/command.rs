@@ -175,7 +175,7 @@ fn wait(
     }
     let stopped = control.asked();
     if timed_out || stopped.is_some() {
-        // Its descendants are killed too, even if it has exited on SIGTERM itself; before `wait` releases the process id.
+        // Also kills its descendants, even if the process itself has exited on SIGTERM. Must precede `child.wait`, which releases the process id.
         kill_all(tree, task, control);
     }
     let status = match stopped {

@@ -42,7 +42,7 @@ pub(crate) struct Task<'a> {
     pub(crate) marks: &'a [String],
     /// Called with the process group of a command as soon as it has started.
     pub(crate) spawned: &'a dyn Fn(Process),
-    /// Called with what delays the attempt.
+    /// Called with the reason when the attempt is delayed.
     pub(crate) notice: &'a dyn Fn(Notice),
 }
 

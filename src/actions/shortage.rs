@@ -79,7 +79,7 @@ pub(super) fn until_made(
         }
         if left.is_some_and(|left| left.is_zero()) {
             let limit = task.limit.unwrap_or_default();
-            let message = format!("not started within {}: {short}", spoken(limit.as_millis()));
+            let message = format!("did not start within {}: {short}", spoken(limit.as_millis()));
             let failure = Failure {
                 error_type: ErrorType::Spawn,
                 message,

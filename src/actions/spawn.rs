@@ -17,7 +17,7 @@ use crate::run::step::Command;
 /// Number of bytes that fit into a pipe before it is read.
 const PIPE: usize = 64 * 1024;
 
-/// The environment variable with the name of the script step that called a step.
+/// The environment variable that names the calling step to a step inside a script.
 pub(crate) const PARENT: &str = "TEMPO_SCRIPT_STEP";
 
 /// The caller of a command.

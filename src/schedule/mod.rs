@@ -133,7 +133,7 @@ pub struct Declared {
 }
 
 impl Declared {
-    /// The state that results from applying this to `state`. `before` is the previous declaration by the same file; fields no longer declared are reset.
+    /// Applies the declaration to a state. `before` is the previous declaration by the same file; fields that are no longer declared are reset.
     #[must_use]
     pub fn over(&self, state: &State, before: Option<&Self>) -> State {
         let nothing = Self::default();
