@@ -346,7 +346,7 @@ env = { LANG = "C" }
             ),
             (
                 "[[schedule]]\nid = 'a b'",
-                "jobs.toml:2:6: the schedule id `a b` holds ` `",
+                "jobs.toml:2:6: the schedule id `a b` contains ` `",
                 "",
             ),
             (

@@ -198,7 +198,7 @@ fn reports_what_does_not_exist_or_already_exists() {
         (&["workflow", "describe", "abc123"], 3, &["no run is named `abc123`"]),
         (&["workflow", "list", "--status", "Done"], 2, &["no status is named `Done`"]),
         (&["incident", "describe", "7"], 3, &["no incident has the number 7"]),
-        (&["run", "--workers", "0"], 2, &["--workers 0"]),
+        (&["run", "--workers", "0"], 2, &["`--workers` must be at least 1"]),
         (&["run", "--for", "soon"], 2, &["soon"]),
         (&["no-such-command"], 2, &["no-such-command"]),
     ];

@@ -127,7 +127,7 @@ fn a_deadline_exits_with_124_and_leaves_no_process_behind() {
     assert!(!is_alive(&pid));
     let junit = std::fs::read_to_string(env.path("out.xml")).unwrap();
     assert!(
-        junit.contains("<failure message=\"not done within 300ms\" type=\"Timeout\""),
+        junit.contains("<failure message=\"did not finish within 300ms\" type=\"Timeout\""),
         "{junit}"
     );
 }
@@ -144,7 +144,7 @@ fn waiting_for_another_schedule_does_not_use_up_the_run_timeout() {
     let ran = env.tempo(&["check", "-f", "jobs.toml", "--deadline", "100ms"]);
     assert_eq!(ran.code, Some(124), "{ran:?}");
     assert!(
-        ran.stdout.contains("FAIL  slow/a: cut off") && ran.stdout.contains("skip  brief/a: not reached"),
+        ran.stdout.contains("FAIL  slow/a: interrupted") && ran.stdout.contains("skip  brief/a: not reached"),
         "{ran:?}"
     );
 }
@@ -229,14 +229,18 @@ fn rejects_invalid_arguments() {
     write(&env, "steps.toml", STEPS);
     write(&env, "empty.toml", "");
     for (args, code, message) in [
-        (&["check"][..], 2, "error: name a schedule, files with `-f`, or what to run"),
+        (
+            &["check"][..],
+            2,
+            "error: give exactly one of a schedule, files with `-f`, or steps to run",
+        ),
         (
             &["check", "x", "--", "true"],
             2,
-            "error: name a schedule, files with `-f`, or what to run",
+            "error: give exactly one of a schedule, files with `-f`, or steps to run",
         ),
         (&["check", "-f", "none.toml"], 2, "error: cannot read `none.toml`"),
-        (&["check", "-f", "empty.toml"], 2, "error: the files hold no step"),
+        (&["check", "-f", "empty.toml"], 2, "error: the files contain no steps"),
         (&["check", "--probe", "x=ftp://h/"], 2, "error: probe `x`: the scheme `ftp`"),
         (&["check", "--deadline", "soon", "--", "true"], 2, "error: "),
         (&["check", "nobody"], 3, "error: no schedule is named `nobody`"),

@@ -255,9 +255,12 @@ fn tables_show_their_header() {
             "RUN     WORKFLOW                      STATUS                 STARTED (UTC)  TOOK",
         ),
         (&["incident", "list"], "ID  STATUS  TARGET  ERROR"),
-        (&["incident", "describe", "1"], "Incident   1"),
+        (&["incident", "describe", "1"], "Incident        1"),
         (&["workflow", "describe", "failing"], "error: "),
-        (&["status"], "Server     not up; nothing runs until `tempo run` is"),
+        (
+            &["status"],
+            "Server       not running; nothing starts until you run `tempo run`",
+        ),
         (&["help"], "cron        When a schedule fires"),
     ] {
         let ran = env.tempo(args);
@@ -343,7 +346,7 @@ fn help_covers_topics_and_commands() {
         assert!(page.contains(&last), "{topic}: {last}");
     }
     let help = env.tempo(&["help", "schedule", "create"]).ok();
-    assert!(help.contains("Make a schedule") && help.contains("Examples:"), "{help}");
+    assert!(help.contains("Create a schedule") && help.contains("Examples:"), "{help}");
     let ran = env.tempo(&["help", "polices"]);
     assert_eq!(ran.code, Some(3));
     assert!(ran.stderr.contains("Did you mean `policies`?"), "{}", ran.stderr);
@@ -440,7 +443,7 @@ fn doctor_reports_each_check_with_advice() {
     for (name, level, message) in [
         ("file", "ok", "2 schedules"),
         ("log", "ok", "KiB"),
-        ("server", "warn", "`tempo run` is not up"),
+        ("server", "warn", "the server is not running"),
         ("clock", "ok", "UTC"),
         ("never", "warn", "1 schedule can never fire again: over"),
         ("processes", "warn", &leftover.id().to_string()),

@@ -75,7 +75,7 @@ fn a_log_that_a_long_reader_keeps_from_being_written_back_is_saved_in_a_copy() {
     create("beside").ok();
     let copy = format!("t.db.saved-{}", server.pid());
     std::fs::remove_file(env.path("t.db-wal")).unwrap();
-    server.hears("this server stops");
+    server.hears("replaced; stopping");
     wait_until("the copy", || env.path(&copy).exists());
     assert_eq!(server.rest().0, Some(6));
     let listed = env.json(&["--db", &copy, "schedule", "list"]);

@@ -70,12 +70,12 @@ fn resumes_at_the_interrupted_command_after_sigkill_and_kills_leftover_processes
     );
     std::fs::write(env.path("go"), "").unwrap();
     let mut server = env.serve(&[]);
-    server.hears("processes it left behind were ended");
+    server.hears("processes it left running");
     assert!(
         !is_alive(&pid("leader")) && !is_alive(&pid("child")),
         "killed before the step is retried"
     );
-    server.hears("goes on at step 2/3 upload");
+    server.hears("resuming at step 2/3 upload");
     server.hears("Completed");
     assert_eq!(env.lines("log", 4), ["dump", "upload", "upload", "report"]);
     let done = env.json(&["workflow", "describe", &run]);
@@ -106,7 +106,7 @@ fn resumes_at_the_interrupted_probe_after_sigkill() {
     env.until(&["workflow", "describe", "w"], |r| r["steps"][1]["status"] == "Running");
     server.kill();
     let mut server = env.serve(&["--once"]);
-    server.hears("goes on at step 2/3 slow");
+    server.hears("resuming at step 2/3 slow");
     assert_eq!(server.rest().0, Some(0));
     let run = env.json(&["workflow", "describe", "w"]);
     let all: Vec<_> = run["steps"].as_array().unwrap().iter().map(outcomes).collect();
@@ -381,7 +381,7 @@ fn a_leftover_process_in_its_own_session_is_killed_before_the_retry() {
     std::fs::write(env.path("go"), "").unwrap();
     let (code, log) = env.serve(&["--once"]).rest();
     assert_eq!(code, Some(0), "{log}");
-    assert!(log.contains("processes it left behind were ended"), "{log}");
+    assert!(log.contains("processes it left running"), "{log}");
     assert!(!is_alive(&away), "{log}");
 }
 

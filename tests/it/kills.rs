@@ -118,7 +118,7 @@ fn compare(env: &Env) {
         let started = spans.iter().filter(|a| a["outcome"] == "started").count() as u64;
         assert_eq!(Some(started), schedule["num_actions"].as_u64(), "{id}: the counter matches");
     }
-    assert!(env.tempo(&["doctor"]).ok().contains("the file is sound"));
+    assert!(env.tempo(&["doctor"]).ok().contains("integrity check passed"));
 }
 
 #[test]

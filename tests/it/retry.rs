@@ -56,7 +56,7 @@ fn a_retried_run_resumes_at_the_failed_step_with_a_full_set_of_attempts() {
     let mut server = env.serve(&[]);
     let done = env.json(&["workflow", "retry", &run[..8], "--wait"]);
     assert_eq!((&done["status"], &done["reason"]), (&json!("Completed"), &json!(null)));
-    server.hears("goes on at step 2/3 upload");
+    server.hears("resuming at step 2/3 upload");
     assert_eq!(env.lines("log", 7)[5..], ["upload", "report"]);
     let view = env.json(&["workflow", "describe", "w"]);
     assert_eq!(view["run_id"], run, "the same run");

@@ -104,7 +104,7 @@ fn rejects_a_step_name_that_is_invalid_or_in_use() {
             "is already being run by process",
         ),
         ("tempo step -- true", "NAME"),
-        ("tempo step 'a b' -- true", "holds ` `"),
+        ("tempo step 'a b' -- true", "contains ` `"),
         ("tempo step a -- no-such-program", "program `no-such-program` not found"),
         ("tempo sleep 1x --name a", "unknown unit `x`"),
     ] {

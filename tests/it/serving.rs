@@ -324,12 +324,12 @@ fn a_server_exits_with_an_error_when_its_database_is_moved_or_replaced() {
         let mut stderr = String::new();
         std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut stderr).unwrap();
         assert!(
-            stderr.contains("was deleted, moved or replaced under this server"),
+            stderr.contains("was deleted, moved or replaced while the server was running"),
             "{stderr}"
         );
         assert!(!is_alive(&pid), "its running step is killed too");
         assert!(
-            env.tempo(&["doctor"]).ok().contains("the file is sound"),
+            env.tempo(&["doctor"]).ok().contains("integrity check passed"),
             "the log of the old file is not applied to the new one"
         );
         assert_eq!(env.json(&["schedule", "list"])[0]["id"], "s");
@@ -425,7 +425,7 @@ fn a_server_whose_wal_or_shm_is_removed_stops_without_losing_data() {
             "{ran:?}"
         );
         server.signal("CONT");
-        server.hears("this server stops");
+        server.hears("replaced; stopping");
         assert_eq!(server.rest().0, Some(6), "{suffix}");
         let ids: Vec<_> = env
             .json(&["schedule", "list"])
@@ -435,7 +435,7 @@ fn a_server_whose_wal_or_shm_is_removed_stops_without_losing_data() {
             .map(|s| s["id"].clone())
             .collect();
         assert_eq!(ids, ["before", "beside"], "{suffix}");
-        assert!(env.tempo(&["doctor"]).ok().contains("the file is sound"));
+        assert!(env.tempo(&["doctor"]).ok().contains("integrity check passed"));
         create("after").ok();
     }
 }
@@ -459,10 +459,10 @@ fn a_server_keeps_its_lock_and_steps_when_its_lock_file_is_removed() {
     let second = env.tempo(&["run", "--for", "1s"]);
     assert_eq!(second.code, Some(4), "{second:?}");
     server.signal("CONT");
-    server.hears("t.db.lock` was deleted or replaced; written again");
+    server.hears("t.db.lock` was deleted or replaced; created it again");
     assert_eq!(env.json(&["status"])["pid"], server.pid());
     assert!(is_alive(&pid), "its step goes on");
-    // Neither a link nor a pipe in its place is followed or waited for.
+    // A symbolic link in its place is not followed, and a named pipe is not waited for.
     std::fs::write(env.path("other"), "mine").unwrap();
     server.signal("STOP");
     std::fs::remove_file(env.path("t.db.lock")).unwrap();
@@ -480,7 +480,7 @@ fn a_server_keeps_its_lock_and_steps_when_its_lock_file_is_removed() {
     );
     assert_eq!(env.json(&["status"])["pid"], server.pid());
     server.signal("CONT");
-    // In its place stands a folder, which cannot be written again: who serves is known by the lock on the database itself.
+    // A directory in its place cannot be replaced; the lock on the database itself shows which server is running.
     std::fs::remove_file(env.path("t.db.lock")).unwrap();
     std::fs::create_dir(env.path("t.db.lock")).unwrap();
     assert_eq!(env.json(&["status"])["pid"], server.pid());

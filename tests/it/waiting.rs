@@ -30,7 +30,7 @@ fn waiting_without_a_server_records_nothing() {
 fn a_trigger_without_a_server_waits_for_the_next_one() {
     let env = env_with(&["--shell", "echo done"]);
     let ran = env.tempo(&["schedule", "trigger", "s"]);
-    assert!(ran.stderr.contains("`tempo run` is not up"), "{ran:?}");
+    assert!(ran.stderr.contains("The server is not running"), "{ran:?}");
     let mut server = env.serve(&["--once"]);
     server.hears("triggered");
     let (code, _) = server.rest();
