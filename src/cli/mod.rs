@@ -22,6 +22,7 @@ mod sleep;
 mod status;
 mod step;
 mod step_args;
+mod suggest;
 mod wait;
 mod workflow;
 
@@ -29,6 +30,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use chrono::{DateTime, Utc};
+use clap::error::{ContextKind, ErrorKind};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueHint};
 
 use crate::clock::{Clock as _, SystemClock};
@@ -225,29 +227,16 @@ fn unparsed(e: &clap::Error) -> ExitCode {
         || arguments
             .iter()
             .any(|a| a.starts_with("-ojson") || a.starts_with("--output=json"));
-    if e.use_stderr() && wants_json {
-        let text = e.render().to_string();
-        let summary = text
-            .split(
-                "
-Usage:",
-            )
-            .next()
-            .unwrap_or_default()
-            .split(
-                "
-
-  tip:",
-            )
-            .next()
-            .unwrap_or_default();
-        let message = summary
-            .trim_start_matches("error: ")
-            .split_whitespace()
-            .collect::<Vec<_>>()
-            .join(" ");
-        let ui = Ui::new(Format::Json, ColorWhen::Never, Talk::Normal);
-        ui.error(&Error::new(Kind::Usage, message).hint("Run the command with `--help` to see its usage."));
+    let words = arguments.get(1..).unwrap_or_default();
+    let suggestion = e.use_stderr().then(|| suggest::corrected(&command(), words, e)).flatten();
+    if e.use_stderr() && (wants_json || suggestion.is_some()) {
+        let error = Error::new(Kind::Usage, usage_message(e));
+        let format = if wants_json { Format::Json } else { Format::Text };
+        let error = match suggestion {
+            Some(line) => error.hint(format_args!("Did you mean `{line}`?")),
+            None => error.hint("Run the command with `--help` to see its usage."),
+        };
+        Ui::new(format, ColorWhen::Auto, Talk::Normal).error(&error);
     } else {
         let text = e.render().to_string();
         if let std::borrow::Cow::Owned(tamed) = tame(&text) {
@@ -258,6 +247,24 @@ Usage:",
         }
     }
     ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(Kind::Usage.exit_code()))
+}
+
+/// The message of a usage error, on one line, without the usage and the tips that clap adds.
+#[expect(clippy::wildcard_enum_match_arm, reason = "clap's enum: it words the other errors itself")]
+fn usage_message(e: &clap::Error) -> String {
+    let invalid = |kind| e.get(kind).map(ToString::to_string);
+    match e.kind() {
+        ErrorKind::InvalidSubcommand => invalid(ContextKind::InvalidSubcommand).map(|name| format!("`{name}` is not a command")),
+        ErrorKind::UnknownArgument => {
+            invalid(ContextKind::InvalidArg).map(|argument| format!("unexpected argument `{argument}`"))
+        }
+        _ => None,
+    }
+    .unwrap_or_else(|| {
+        let text = e.render().to_string();
+        let message = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+        message.split_whitespace().collect::<Vec<_>>().join(" ")
+    })
 }
 
 /// The definition of the command line, from which `--help`, the man pages and the completions are generated.

@@ -6,6 +6,7 @@ pub(crate) mod difference;
 pub(crate) mod document;
 mod parse_error;
 pub(crate) mod schedule_text;
+pub(crate) mod shell_words;
 pub(crate) mod source_file;
 pub(crate) mod steps;
 

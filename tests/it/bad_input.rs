@@ -434,3 +434,73 @@ fn a_duplicate_key_in_json_is_rejected() {
     assert_eq!(ran.code, Some(2), "{ran:?}");
     assert!(ran.stderr.contains("duplicate key `A`"), "{ran:?}");
 }
+
+#[test]
+fn a_mistyped_command_line_is_answered_with_the_corrected_one() {
+    let env = Env::new();
+    for (typed, corrected) in [
+        (&["list"][..], "tempo schedule list"),
+        (&["ls"], "tempo schedule ls"),
+        (&["pause", "x"], "tempo schedule pause x"),
+        (&["trigger", "x"], "tempo schedule trigger x"),
+        (&["cancel", "x"], "tempo workflow cancel x"),
+        (&["ack", "1"], "tempo incident ack 1"),
+        (&["run", "now"], "tempo schedule trigger now"),
+        (&["shcedule", "list"], "tempo schedule list"),
+        (&["schedule", "lst"], "tempo schedule list"),
+        (&["incident", "resolv", "1"], "tempo incident resolve 1"),
+        (
+            &["schedule", "create", "n", "0 2 * * *", "--", "cmd"],
+            "tempo schedule create n --cron '0 2 * * *' -- cmd",
+        ),
+        (
+            &["schedule", "create", "n", "5m", "./b.sh", "--daily"],
+            "tempo schedule create n --interval 5m -- ./b.sh --daily",
+        ),
+        (
+            &["schedule", "create", "n", "--cron", "@daily", "b", "it's"],
+            "tempo schedule create n --cron @daily -- b 'it'\\''s'",
+        ),
+        (
+            &["schedule", "create", "n", "--intervall=5m", "--", "b"],
+            "tempo schedule create n --interval=5m -- b",
+        ),
+        (&["--db", "x.db", "schedule", "lst"], "tempo --db x.db schedule list"),
+    ] {
+        let ran = env.tempo(typed);
+        assert_eq!(ran.code, Some(2), "{typed:?}: {ran:?}");
+        assert!(
+            ran.stderr.ends_with(&format!("\nhint: Did you mean `{corrected}`?\n")),
+            "{typed:?}: {}",
+            ran.stderr
+        );
+        let json = env.tempo(&[&["-o", "json"], typed].concat());
+        let error: serde_json::Value = serde_json::from_str(&json.stderr).unwrap();
+        assert_eq!(error["error"]["kind"], "usage", "{error}");
+        let hint = error["error"]["hints"][0].as_str().unwrap();
+        assert!(hint.contains(corrected.trim_start_matches("tempo ")), "{error}");
+    }
+    let ran = env.tempo(&["bogus"]);
+    assert_eq!((ran.code, ran.stderr.contains("Did you mean")), (Some(2), false), "{ran:?}");
+}
+
+#[test]
+fn aliases_are_the_commands_that_they_stand_for() {
+    let env = Env::new();
+    env.tempo(&["schedule", "create", "s", "--interval", "1h", "--shell", "true"])
+        .ok();
+    for (alias, command) in [
+        (&["schedule", "ls"][..], &["schedule", "list"][..]),
+        (&["schedule", "show", "s"], &["schedule", "describe", "s"]),
+        (&["schedule", "get", "s"], &["schedule", "describe", "s"]),
+        (&["workflow", "ls"], &["workflow", "list"]),
+        (&["incident", "ls"], &["incident", "list"]),
+    ] {
+        assert_eq!(env.json(alias), env.json(command), "{alias:?}");
+    }
+    env.tempo(&["schedule", "pause", "s"]).ok();
+    env.tempo(&["schedule", "resume", "s"]).ok();
+    assert_eq!(env.json(&["schedule", "describe", "s"])["paused"], false);
+    env.tempo(&["schedule", "rm", "s"]).ok();
+    assert_eq!(env.json(&["schedule", "list"]), serde_json::json!([]));
+}

@@ -15,6 +15,7 @@ use self::targets::{PATHS, Targets};
 use super::Context;
 use crate::clock::{Clock as _, Wakeup};
 use crate::error::{Error, Kind};
+use crate::files::shell_words::quoted;
 use crate::output::Style;
 use crate::output::progress::Waiting;
 use crate::run::outcome::Status;
@@ -353,16 +354,6 @@ fn closed_run(read: &Read<'_>, schedule: &str, after: i64) -> Result<Option<RunR
         .runs(&filter)?
         .into_iter()
         .find(|r| r.status != Status::Running && r.key > after))
-}
-
-/// Quotes a word for a shell, if needed.
-fn quoted(word: &str) -> String {
-    let plain = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c));
-    if plain {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
 }
 
 /// Counts how often a line occurs in a file.

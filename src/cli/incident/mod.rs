@@ -24,7 +24,9 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[command(visible_alias = "ls")]
     List(list::Args),
+    #[command(visible_alias = "show", alias = "get")]
     Describe(describe::Args),
     Ack(ack::Args),
     Resolve(resolve::Args),

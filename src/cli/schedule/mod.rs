@@ -34,12 +34,16 @@ pub(super) struct Args {
 enum Command {
     Create(create::Args),
     Update(update::Args),
+    #[command(visible_alias = "ls")]
     List(list::Args),
+    #[command(visible_alias = "show", alias = "get")]
     Describe(describe::Args),
     Pause(pause::Args),
+    #[command(visible_alias = "resume")]
     Unpause(unpause::Args),
     Trigger(trigger::Args),
     Backfill(backfill::Args),
+    #[command(visible_alias = "rm", alias = "remove")]
     Delete(delete::Args),
     Next(next::Args),
     Explain(explain::Args),

@@ -24,8 +24,10 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[command(visible_alias = "ls")]
     List(list::Args),
     Start(Box<start::Args>),
+    #[command(visible_alias = "show", alias = "get")]
     Describe(describe::Args),
     Result(result::Args),
     Output(output::Args),

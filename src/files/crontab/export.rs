@@ -1,6 +1,7 @@
 //! Writes schedules as a crontab, and lists what a crontab cannot express.
 
 use super::times::LineTimes;
+use crate::files::shell_words::quoted;
 use crate::names::ScheduleId;
 use crate::run::step_text::StepText;
 use crate::schedule::{Definition, Policies, State};
@@ -226,16 +227,6 @@ fn command(definition: &Definition, home: Option<&str>) -> Result<String, String
         format!("%{}", escaped(text.strip_suffix('\n').unwrap_or(text)).replace('\n', "%"))
     });
     Ok(format!("{}{stdin}", escaped(&whole)))
-}
-
-/// Quotes a word for the shell where needed.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
 }
 
 /// Lists the properties of a schedule that a crontab cannot express.
