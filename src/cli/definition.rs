@@ -26,6 +26,9 @@ use crate::zoneinfo::ZoneInfo;
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "When to run (options may be repeated and combined)")]
 pub(super) struct WhenArgs {
+    /// Times in English: `every weekday at 02:30`, `every 15 min`, `on the last Friday of the month at 17:00`
+    #[arg(long, value_name = "TEXT")]
+    when: Vec<String>,
     /// Interval, with an optional offset: `2m`, `1h/15m`
     #[arg(long, visible_alias = "every", value_name = "EVERY[/OFFSET]", allow_hyphen_values = true)]
     interval: Vec<String>,
@@ -117,50 +120,49 @@ pub(super) struct PolicyArgs {
 impl WhenArgs {
     /// Whether no option names a time to fire.
     pub(super) fn names_nothing(&self) -> bool {
-        self.interval.is_empty() && self.cron.is_empty() && self.calendar.is_empty() && self.quartz.is_empty() && !self.at_boot
+        self.when.is_empty()
+            && self.interval.is_empty()
+            && self.cron.is_empty()
+            && self.calendar.is_empty()
+            && self.quartz.is_empty()
+            && !self.at_boot
     }
 
-    fn zone_name(&self) -> Result<Option<String>, Error> {
-        match self.time_zone.as_deref() {
-            Some(local) if local.eq_ignore_ascii_case("local") => ZoneInfo::local_name().map(Some),
-            other => Ok(other.map(str::to_owned)),
-        }
-    }
-
-    /// The time zone in which times without one are read.
-    pub(super) fn zone(&self, context: &Context) -> Result<Zone, Error> {
-        self.zone_name()?
-            .map_or_else(|| Ok(Zone::utc()), |name| context.zones.zone(&name))
+    /// The times, zone and jitter in text form.
+    fn times(&self) -> Result<SpecText, Error> {
+        let calendars = self.calendar.iter().map(|c| CalendarText::parse_json(c));
+        let exclusions = self.exclude_calendar.iter().map(|e| Exclusion::parse(e));
+        let mut spec = SpecText {
+            interval: self.interval.clone(),
+            cron: self.cron.clone(),
+            calendar: calendars.collect::<Result<_, _>>()?,
+            quartz: self.quartz.clone(),
+            exclude_calendar: exclusions.collect::<Result<_, _>>()?,
+            at_boot: self.at_boot,
+            time_zone: match self.time_zone.as_deref() {
+                Some(local) if local.eq_ignore_ascii_case("local") => Some(ZoneInfo::local_name()?),
+                other => other.map(str::to_owned),
+            },
+            jitter: self.jitter.clone(),
+            ..SpecText::default()
+        };
+        self.when.iter().try_for_each(|text| spec.add_english(text))?;
+        Ok(spec)
     }
 
     /// The spec in text form.
     pub(super) fn written(&self, context: &Context) -> Result<SpecText, Error> {
-        let zone = self.zone(context)?;
-        let now = context.now();
+        let spec = self.times()?;
+        let (zone, now) = (zone_of(context, &spec)?, context.now());
         let instant = |t: &Option<String>| -> Result<Option<DateTime<Utc>>, Error> {
             t.as_deref().map(|t| instant::parse(t, &zone, now)).transpose()
         };
         Ok(SpecText {
-            interval: self.interval.clone(),
-            cron: self.cron.clone(),
-            calendar: self
-                .calendar
-                .iter()
-                .map(|c| CalendarText::parse_json(c))
-                .collect::<Result<_, _>>()?,
-            quartz: self.quartz.clone(),
-            exclude_calendar: self
-                .exclude_calendar
-                .iter()
-                .map(|e| Exclusion::parse(e))
-                .collect::<Result<_, _>>()?,
-            at_boot: self.at_boot,
-            time_zone: self.zone_name()?,
             dst_gap: self.gap()?.unwrap_or_default(),
             dst_repeat: self.repeat()?.unwrap_or_default(),
             start_time: instant(&self.start_time)?,
             end_time: instant(&self.end_time)?,
-            jitter: self.jitter.clone(),
+            ..spec
         })
     }
 
@@ -171,6 +173,12 @@ impl WhenArgs {
     fn repeat(&self) -> Result<Option<Repeat>, Error> {
         self.dst_repeat.as_deref().map(Repeat::parse).transpose()
     }
+}
+
+/// The zone named in a spec, or UTC.
+fn zone_of(context: &Context, spec: &SpecText) -> Result<Zone, Error> {
+    let name = spec.time_zone.as_deref();
+    name.map_or_else(|| Ok(Zone::utc()), |name| context.zones.zone(name))
 }
 
 impl WhatArgs {
@@ -322,9 +330,21 @@ pub(super) fn patch(
         }
         (None, _) => None,
     };
+    let spec = when.written(context)?;
+    let mut clear = clear.iter().map(|c| Clearable::parse(c)).collect::<Result<Vec<_>, _>>()?;
+    if !when.when.is_empty() {
+        // The sentence is all of the times: it replaces them whatever form they have.
+        clear.extend([
+            Clearable::Interval,
+            Clearable::Cron,
+            Clearable::Calendar,
+            Clearable::Quartz,
+            Clearable::AtBoot,
+        ]);
+    }
     Ok(Patch {
-        spec: when.written(context)?,
-        at_boot: when.at_boot.then_some(true),
+        at_boot: spec.at_boot.then_some(true),
+        spec,
         dst_gap: when.gap()?,
         dst_repeat: when.repeat()?,
         steps,
@@ -336,6 +356,6 @@ pub(super) fn patch(
         note: policies.note.clone(),
         paused: policies.paused,
         remaining_actions,
-        clear: clear.iter().map(|c| Clearable::parse(c)).collect::<Result<_, _>>()?,
+        clear,
     })
 }

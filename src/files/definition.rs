@@ -184,43 +184,42 @@ impl TableReader<'_> {
     }
 
     fn spec(&self, text: &ScheduleText) -> Result<SpecText, Error> {
-        let time_zone = match text.time_zone.as_deref() {
-            Some(local) if local.eq_ignore_ascii_case("local") => Some(ZoneInfo::local_name()?),
-            other => other.map(str::to_owned),
-        };
-        let zone = time_zone
-            .as_deref()
-            .map_or_else(|| Ok(Zone::utc()), |name| self.zones.zone(name));
-        let zone = self.at("time_zone", 0, zone)?;
-        let instant = |key, written: Option<&str>| self.at(key, 0, written.map(|t| fixed_instant(t, &zone)).transpose());
         self.each("interval", &text.interval, |i| Interval::parse(i))?;
         self.each("cron", &text.cron, |c| cron::parse(c))?;
         self.each("calendar", &text.calendar, CalendarText::normal_form)?;
         self.each("quartz", &text.quartz, |q| quartz::parse(q))?;
         self.each("exclude_calendar", &text.exclude_calendar, Exclusion::normal_form)?;
-        let jitter = text.jitter.as_deref().map(text::duration).transpose();
-        let jitter = self
-            .at("jitter", 0, jitter)?
-            .filter(|j| !j.is_zero())
-            .map(text::duration_text);
-        Ok(SpecText {
+        let dst_gap = text.dst_gap.as_deref().map_or(Ok(Gap::default()), Gap::parse);
+        let dst_repeat = text.dst_repeat.as_deref().map_or(Ok(Repeat::default()), Repeat::parse);
+        let mut spec = SpecText {
             interval: text.interval.clone(),
             cron: text.cron.clone(),
             calendar: text.calendar.clone(),
             quartz: text.quartz.clone(),
             exclude_calendar: text.exclude_calendar.clone(),
             at_boot: text.at_boot,
-            dst_gap: self.at("dst_gap", 0, text.dst_gap.as_deref().map_or(Ok(Gap::default()), Gap::parse))?,
-            dst_repeat: self.at(
-                "dst_repeat",
-                0,
-                text.dst_repeat.as_deref().map_or(Ok(Repeat::default()), Repeat::parse),
-            )?,
-            start_time: instant("start_time", text.start_time.as_deref())?,
-            end_time: instant("end_time", text.end_time.as_deref())?,
-            time_zone,
-            jitter,
-        })
+            dst_gap: self.at("dst_gap", 0, dst_gap)?,
+            dst_repeat: self.at("dst_repeat", 0, dst_repeat)?,
+            time_zone: match text.time_zone.as_deref() {
+                Some(local) if local.eq_ignore_ascii_case("local") => Some(ZoneInfo::local_name()?),
+                other => other.map(str::to_owned),
+            },
+            jitter: text.jitter.clone(),
+            ..SpecText::default()
+        };
+        for (index, when) in text.when.iter().enumerate() {
+            self.at("when", index, spec.add_english(when))?;
+        }
+        let jitter = spec.jitter.as_deref().map(text::duration).transpose();
+        let jitter = self.at("jitter", 0, jitter)?.filter(|j| !j.is_zero());
+        spec.jitter = jitter.map(text::duration_text);
+        let zone = spec.time_zone.as_deref();
+        let zone = zone.map_or_else(|| Ok(Zone::utc()), |name| self.zones.zone(name));
+        let zone = self.at("time_zone", 0, zone)?;
+        let instant = |key, written: Option<&str>| self.at(key, 0, written.map(|t| fixed_instant(t, &zone)).transpose());
+        spec.start_time = instant("start_time", text.start_time.as_deref())?;
+        spec.end_time = instant("end_time", text.end_time.as_deref())?;
+        Ok(spec)
     }
 }
 

@@ -36,6 +36,10 @@ pub(crate) struct ScheduleText {
     /// Note shown with the schedule.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) note: Option<String>,
+    /// Times in English: `every weekday at 02:30`, `every 15 min`.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
+    #[cfg_attr(test, schemars(with = "OneOrMany<String>"))]
+    pub(super) when: Vec<String>,
     /// Intervals, with an optional offset: `2m`, `1h/15m`.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
     #[cfg_attr(test, schemars(with = "OneOrMany<String>"))]
@@ -172,6 +176,7 @@ impl ScheduleText {
         let defaults = Policies::default();
         let rfc3339 = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::AutoSi, true);
         Self {
+            when: Vec::new(),
             id: id.to_string(),
             note: Some(state.note.clone()).filter(|n| !n.is_empty()),
             interval: spec.interval,

@@ -3,43 +3,53 @@
 use super::calendar::Fields;
 use super::cron::{self, Read};
 use super::days::{MonthDay, Unlowered, WeekDay};
+use super::exclusion::Exclusion;
 use super::field::{self, Range};
 use super::interval::Interval;
 use super::spec_text::SpecText;
 use super::text;
+use super::zone::{Gap, Repeat};
 
-/// Describes a whole spec: `every 2 min, up to 10 s later`, `every weekday at 09:00 (America/New_York)`.
+/// Maximum number of exclusions that are named.
+const MAX_NAMED_EXCLUSIONS: usize = 4;
+
+/// Describes a whole spec: `every 2 min, up to 10 s later`, `every weekday at 09:00 (America/New_York)`. [`when::parse`](super::when::parse) reads the
+/// description back as a spec with the same times, unless it only counts the exclusions.
 #[must_use]
 pub fn spec(source: &SpecText) -> String {
     let mut parts = Vec::new();
+    let clock = Clock {
+        is_utc: source.zone_name() == "UTC" && source.dst_gap == Gap::Skip && source.dst_repeat == Repeat::Both,
+    };
     for interval in &source.interval {
-        parts.push(Interval::parse(interval).map_or_else(|_| interval.clone(), |i| describe_interval(&i)));
+        parts.push(Interval::parse(interval).map_or_else(|_| interval.clone(), |i| clock.interval(&i)));
     }
     let mut zone = source.time_zone.clone();
-    let mut wall_clock = false;
+    // An exclusion is a date in the time zone, whatever it excludes.
+    let mut wall_clock = !source.exclude_calendar.is_empty();
     for string in &source.cron {
         match cron::read(string) {
-            Ok((_, Read::Interval(i))) => parts.push(describe_interval(&i)),
+            Ok((_, Read::Interval(i))) => parts.push(clock.interval(&i)),
             Ok((time_zone, Read::Calendar(c))) => {
                 wall_clock = true;
                 if !time_zone.is_empty() {
                     zone = Some(time_zone);
                 }
-                parts.push(calendar(&c).unwrap_or_else(|| format!("cron `{string}`")));
+                parts.push(clock.calendar(&c).unwrap_or_else(|| format!("cron `{string}`")));
             }
             Err(_) => parts.push(format!("cron `{string}`")),
         }
     }
     for text in &source.calendar {
         wall_clock = true;
-        let sentence = text.read().ok().and_then(|c| calendar(&c));
+        let sentence = text.read().ok().and_then(|c| clock.calendar(&c));
         parts.push(sentence.unwrap_or_else(|| format!("calendar `{}`", serde_json::to_string(text).unwrap_or_default())));
     }
     for expression in &source.quartz {
         wall_clock = true;
         let sentence = super::quartz::parse(expression).ok().and_then(|f| {
             let (month, week) = (f.day_of_month.clone(), f.day_of_week.clone());
-            describe_fields(&f, &days(&month, &week)?)
+            clock.fields(&f, &days(&month, &week)?)
         });
         parts.push(sentence.unwrap_or_else(|| format!("quartz `{expression}`")));
     }
@@ -53,9 +63,10 @@ pub fn spec(source: &SpecText) -> String {
     if wall_clock {
         description += &format!(" ({})", zone.as_deref().filter(|z| !z.is_empty()).unwrap_or("UTC"));
     }
-    match source.exclude_calendar.len() {
+    let exclusions: Vec<String> = source.exclude_calendar.iter().map(exclusion).collect();
+    match exclusions.len() {
         0 => {}
-        1 => description += ", with an exclusion",
+        1..=MAX_NAMED_EXCLUSIONS => description += &format!(", except {}", list(&exclusions)),
         n => description += &format!(", with {n} exclusions"),
     }
     if let Some(jitter) = source
@@ -83,36 +94,66 @@ pub fn spoken(ms: u128) -> String {
     if words.is_empty() { "0 s".to_owned() } else { words.join(" ") }
 }
 
-fn describe_interval(i: &Interval) -> String {
-    let every = u128::from(i.every_s.unsigned_abs()) * 1000;
-    let mut text = match i.every_s {
-        1 => "every second".to_owned(),
-        60 => "every minute".to_owned(),
-        3600 => "every hour".to_owned(),
-        86_400 => "every 24 h".to_owned(),
-        _ => format!("every {}", spoken(every)),
-    };
-    if i.offset_s > 0 {
-        text += &format!(", {} past", spoken(u128::from(i.offset_s.unsigned_abs()) * 1000));
+fn exclusion(exclusion: &Exclusion) -> String {
+    match exclusion {
+        Exclusion::Date(date) => date.clone(),
+        Exclusion::Calendar(calendar) => format!("calendar `{}`", serde_json::to_string(calendar).unwrap_or_default()),
     }
-    text
 }
 
-/// Describes one calendar as written.
-fn calendar(c: &Unlowered) -> Option<String> {
-    let days = match c.plain() {
-        Some((month, week)) => days(&month, &week)?,
-        None => special_days(&c.month_days, &c.week_days)?,
-    };
-    describe_fields(&c.base, &days)
+/// The clock by which the times of a spec are described.
+#[derive(Clone, Copy)]
+struct Clock {
+    /// Whether intervals and times on the clock coincide: an hour of Unix time begins at minute 0 in UTC, at minute 30 in Kolkata.
+    is_utc: bool,
 }
 
-/// Describes the time of day, months and years of `fields`, on the given days.
-fn describe_fields(fields: &Fields, days: &str) -> Option<String> {
-    let time = time_of_day(fields)?;
+impl Clock {
+    fn interval(self, i: &Interval) -> String {
+        let every = u128::from(i.every_s.unsigned_abs()) * 1000;
+        let mut text = match (i.every_s, i.offset_s) {
+            (1, 0) => "every second".to_owned(),
+            (60, 0) => "every minute".to_owned(),
+            (3600, 0) if self.is_utc => "every hour".to_owned(),
+            (60, _) => "every 60 s".to_owned(),
+            (3600, _) => "every 60 min".to_owned(),
+            (86_400, _) => "every 24 h".to_owned(),
+            _ => format!("every {}", spoken(every)),
+        };
+        if i.offset_s > 0 {
+            text += &format!(", {} past", spoken(u128::from(i.offset_s.unsigned_abs()) * 1000));
+        }
+        text
+    }
+
+    /// Describes one calendar as written.
+    fn calendar(self, c: &Unlowered) -> Option<String> {
+        let days = match c.plain() {
+            Some((month, week)) => days(&month, &week)?,
+            None => special_days(&c.month_days, &c.week_days)?,
+        };
+        self.fields(&c.base, &days)
+    }
+
+    /// Describes the time of day, months and years of `fields`, on the given days.
+    fn fields(self, fields: &Fields, days: &str) -> Option<String> {
+        describe_fields(&self.time_of_day(fields)?, fields, days)
+    }
+
+    fn time_of_day(self, f: &Fields) -> Option<String> {
+        let every_hour = covers(&f.hour, field::HOUR.all());
+        match step_of(&f.minute, 60).filter(|_| every_hour && values(&f.second) == [0]) {
+            // Every offset is a multiple of 15 minutes.
+            Some(n) if !self.is_utc && n > 1 && 15 % n != 0 => Some(format!("every {n} min from 00:00")),
+            _ => time_of_day(f),
+        }
+    }
+}
+
+fn describe_fields(time: &str, fields: &Fields, days: &str) -> Option<String> {
     let frequent = time.starts_with("every");
     let mut sentence = match (days, frequent) {
-        ("every day", true) => time,
+        ("every day", true) => time.to_owned(),
         ("every day", false) => format!("every day {time}"),
         (_, true) => format!("{time}, {days}"),
         (_, false) if days.starts_with("on") => format!("{time} {days}"),

@@ -18,6 +18,7 @@ mod notes;
 pub mod quartz;
 pub mod spec_text;
 pub mod text;
+pub mod when;
 pub mod zone;
 
 use std::time::Duration;

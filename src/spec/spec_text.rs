@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::calendar_text::CalendarText;
 use super::cron;
 use super::exclusion::Exclusion;
+use super::text::TextError;
 use super::zone::{Gap, Repeat};
 
 /// A spec as written. Each list may have several entries; a spec fires at the union of their times.
@@ -64,6 +65,28 @@ impl SpecText {
             zones.into_iter().find(|z| !z.is_empty())
         };
         own.or_else(from_cron).unwrap_or_else(|| "UTC".to_owned())
+    }
+
+    /// Adds the times that a text in English names; see [`when::parse`](super::when::parse).
+    ///
+    /// # Errors
+    /// When the text is not understood, or names another time zone or jitter than the spec has.
+    pub fn add_english(&mut self, text: &str) -> Result<(), TextError> {
+        let read = super::when::parse(text)?;
+        let differs = |own: &Option<String>, new: &Option<String>| own.is_some() && new.is_some() && own != new;
+        if differs(&self.time_zone, &read.time_zone) || differs(&self.jitter, &read.jitter) {
+            let rule = "a schedule has one time zone and one jitter, and two are given";
+            return Err(TextError::whole("the times", text, rule));
+        }
+        self.interval.extend(read.interval);
+        self.cron.extend(read.cron);
+        self.calendar.extend(read.calendar);
+        self.quartz.extend(read.quartz);
+        self.exclude_calendar.extend(read.exclude_calendar);
+        self.at_boot |= read.at_boot;
+        self.time_zone = self.time_zone.take().or(read.time_zone);
+        self.jitter = self.jitter.take().or(read.jitter);
+        Ok(())
     }
 
     /// Whether the spec has no times at all.

@@ -25,3 +25,4 @@ mod script;
 mod serving;
 mod versions;
 mod waiting;
+mod when;

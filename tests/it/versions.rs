@@ -17,7 +17,7 @@ fn opens_a_version_1_database_with_all_its_data_and_serves_it() {
             .map(|key| list[i][key].clone())
             .into()
     };
-    let english = "every day at 02:30 (Europe/Berlin), with an exclusion, up to 10 s later";
+    let english = "every day at 02:30 (Europe/Berlin), except 2026-12-25, up to 10 s later";
     assert_eq!(
         json!(shown(0)),
         json!([

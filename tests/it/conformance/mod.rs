@@ -2,6 +2,7 @@
 
 mod parse;
 mod spec_times;
+mod when;
 
 use std::path::{Path, PathBuf};
 

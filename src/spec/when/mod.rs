@@ -1,0 +1,149 @@
+//! Times in plain English, read into a spec: `every weekday at 02:30`, `every 15 min`, `on the last Friday at 17:00`. Reads every sentence that
+//! [`describe`](super::describe) writes, and everyday variants. What has two meanings is rejected with both, never guessed. Pure.
+
+mod clock_time;
+mod cron_text;
+mod days;
+mod sentence;
+mod vocabulary;
+mod words;
+
+use super::calendar_text::CalendarText;
+use super::exclusion::Exclusion;
+use super::spec_text::SpecText;
+use super::text::{self, TextError};
+
+use self::words::Words;
+
+/// What `parse` reads, in errors.
+const WHAT: &str = "the times";
+/// Shown with every error.
+const EXAMPLES: &str = "For example: `every weekday at 02:30`, `every 15 min`, `on the last Friday of the month at 17:00`.";
+
+/// Reads a description of times. Sentences are separated by `;`, optionally followed by `and`; their union counts. A time zone in parentheses,
+/// exclusions (`, except 2026-12-25`) and a jitter (`, up to 10 s later`) may follow.
+///
+/// # Errors
+/// At the first word that is not understood, is ambiguous, or names times that do not exist.
+pub fn parse(source: &str) -> Result<SpecText, TextError> {
+    text::check_length(WHAT, source)?;
+    let mut spec = SpecText::default();
+    let body = ending(source, source.trim_end(), &mut spec)?;
+    for sentence in sentences(body) {
+        let at = sentence.as_ptr() as usize - source.as_ptr() as usize;
+        read_sentence(source, at, sentence, &mut spec)?;
+    }
+    Ok(spec)
+}
+
+fn error(source: &str, span: std::ops::Range<usize>, message: impl Into<String>) -> TextError {
+    TextError::one(WHAT, source, span, message.into()).hint(EXAMPLES)
+}
+
+/// Reads jitter, exclusions and time zone from the end of the text; returns what is before them.
+fn ending<'a>(source: &str, body: &'a str, spec: &mut SpecText) -> Result<&'a str, TextError> {
+    let mut body = body;
+    let quoted = body.rfind('`').map_or(0, |at| at + 1);
+    if let Some(at) = body[quoted..].rfind(", up to ").map(|at| at + quoted) {
+        let start = at + ", up to ".len();
+        let jitter = body[start..]
+            .strip_suffix("later")
+            .and_then(|duration| text::duration(&duration.replace("min", "m").replace(' ', "")).ok())
+            .ok_or_else(|| {
+                error(
+                    source,
+                    start..body.len(),
+                    "expected a duration and `later`, as in `up to 10 s later`",
+                )
+            })?;
+        spec.jitter = Some(text::duration_text(jitter));
+        body = &body[..at];
+    }
+    if let Some(at) = body.find(", except ") {
+        let start = at + ", except ".len();
+        for (offset, item) in items(&body[start..]) {
+            let text = item.trim().strip_prefix("calendar ").unwrap_or(item).trim().trim_matches('`');
+            let span = start + offset..start + offset + item.len();
+            let exclusion = Exclusion::parse(text).map_err(|_| {
+                error(
+                    source,
+                    span,
+                    format!("`{item}` is neither a date like `2026-12-25` nor a calendar"),
+                )
+            })?;
+            spec.exclude_calendar.push(exclusion);
+        }
+        body = &body[..at];
+    } else if let Some(at) = body.find(", with ").filter(|at| body[*at..].contains("exclusion")) {
+        return Err(error(
+            source,
+            at..body.len(),
+            "the exclusions are not named: use `--exclude-calendar`",
+        ));
+    }
+    let trimmed = body.trim_end();
+    if let Some(open) = trimmed.strip_suffix(')').and_then(|rest| rest.rfind('(')) {
+        let zone = &trimmed[open + 1..trimmed.len() - 1];
+        spec.time_zone = (zone != "UTC").then(|| zone.to_owned());
+        body = &trimmed[..open];
+    }
+    Ok(body)
+}
+
+/// The items of a list with their positions: separated by `,` and `and`, except inside backquotes.
+fn items(list: &str) -> Vec<(usize, &str)> {
+    let mut found = Vec::new();
+    let (mut start, mut quoted) = (0, false);
+    let mut at = 0;
+    while at < list.len() {
+        let rest = &list[at..];
+        quoted ^= rest.starts_with('`');
+        let separator = [", and ", ", ", " and "].into_iter().find(|s| !quoted && rest.starts_with(s));
+        if let Some(separator) = separator {
+            found.push((start, &list[start..at]));
+            at += separator.len();
+            start = at;
+        } else {
+            at += rest.chars().next().map_or(1, char::len_utf8);
+        }
+    }
+    found.push((start, &list[start..]));
+    found
+}
+
+/// The sentences of a text: separated by `;`, except inside backquotes.
+fn sentences(body: &str) -> Vec<&str> {
+    let mut quoted = false;
+    let parts = body.split(|c: char| {
+        quoted ^= c == '`';
+        c == ';' && !quoted
+    });
+    let trimmed = parts.map(str::trim).map(|part| match part.get(..4) {
+        Some(and) if and.eq_ignore_ascii_case("and ") => part[4..].trim_start(),
+        _ => part,
+    });
+    trimmed.collect()
+}
+
+fn read_sentence(source: &str, at: usize, sentence: &str, spec: &mut SpecText) -> Result<(), TextError> {
+    let span = at..at + sentence.len();
+    if let Some((kind, rest)) = sentence.split_once(" `")
+        && let Some(quoted) = rest.strip_suffix('`')
+    {
+        match kind.to_ascii_lowercase().as_str() {
+            "cron" => spec.cron.push(quoted.to_owned()),
+            "quartz" => spec.quartz.push(quoted.to_owned()),
+            "calendar" => spec
+                .calendar
+                .push(CalendarText::parse_json(quoted).map_err(|_| error(source, span, "this is not a calendar in JSON"))?),
+            _ => return Err(error(source, span, format!("`{kind}` is not `cron`, `calendar` or `quartz`"))),
+        }
+        return Ok(());
+    }
+    match sentence.to_ascii_lowercase().as_str() {
+        "at boot" | "on boot" => spec.at_boot = true,
+        "only when triggered" => {}
+        _ => sentence::read(Words::new(source, at, sentence), spec)?,
+    }
+    Ok(())
+}

@@ -1,0 +1,403 @@
+//! One sentence: how often or at what times of day, on which days, in which months and years.
+
+use std::collections::BTreeSet;
+
+use super::super::spec_text::SpecText;
+use super::super::text::TextError;
+use super::clock_time::{Clock, Time, time, time_follows};
+use super::vocabulary::{MONTHS, leading_number, month, number, seconds, unit, weekday};
+use super::words::Words;
+
+/// What a sentence says.
+#[derive(Debug, Default)]
+pub(super) struct Sentence {
+    /// Seconds between times, and of the offset.
+    pub(super) every: Option<(u32, u32)>,
+    /// `every hour`, on the clock.
+    pub(super) hourly: bool,
+    /// `at minute 5`, `at :15`.
+    pub(super) minute: Option<u32>,
+    pub(super) times: Vec<Time>,
+    /// `from 09:00`, `to 17:00`.
+    pub(super) window: Option<(u32, Option<u32>)>,
+    /// `twice a day`.
+    pub(super) count: Option<usize>,
+    /// `daily`, which without a time is at midnight.
+    pub(super) daily: bool,
+    pub(super) all_days: bool,
+    /// A period of which the day must be named: `week`, `month`, `year`.
+    pub(super) period: Option<&'static str>,
+    pub(super) month_days: Vec<String>,
+    pub(super) week_days: Vec<String>,
+    /// `if a Friday`.
+    pub(super) only_if: BTreeSet<u16>,
+    pub(super) months: BTreeSet<u16>,
+    pub(super) years: BTreeSet<u16>,
+}
+
+/// Reads a sentence and adds its times to a spec.
+pub(super) fn read(mut words: Words<'_>, spec: &mut SpecText) -> Result<(), TextError> {
+    if words.peek().is_none() {
+        return Err(words.error("no times are given"));
+    }
+    let mut sentence = Sentence::default();
+    while let Some(word) = words.peek() {
+        let word = word.to_owned();
+        sentence.clause(&word, &mut words)?;
+    }
+    sentence.check(&words)?;
+    sentence.write(&words, spec)
+}
+
+impl Sentence {
+    fn clause(&mut self, word: &str, words: &mut Words<'_>) -> Result<(), TextError> {
+        let start = words.position();
+        match word {
+            "," | "and" => words.skip(1),
+            "every" | "each" => {
+                words.skip(1);
+                self.every(words)?;
+            }
+            "daily" | "nightly" => {
+                words.skip(1);
+                (self.all_days, self.daily) = (true, word == "daily");
+            }
+            "hourly" => {
+                words.skip(1);
+                self.hourly = true;
+            }
+            "weekly" | "monthly" | "yearly" | "annually" => {
+                return Err(words.error(format!("`{word}` does not say on which day")));
+            }
+            "biweekly" | "bimonthly" | "fortnightly" | "biannually" | "semiweekly" => {
+                return Err(words.error(format!(
+                    "`{word}` is ambiguous: name the days, as in `every Monday and Thursday at 09:00`, or use `--interval 336h`"
+                )));
+            }
+            "next" | "tomorrow" | "today" | "tonight" | "now" => {
+                return Err(words.error(format!("`{word}` is a single time, not a schedule")));
+            }
+            "once" | "twice" | "thrice" => {
+                words.skip(1);
+                self.per_day(
+                    match word {
+                        "once" => 1,
+                        "twice" => 2,
+                        _ => 3,
+                    },
+                    words,
+                    start,
+                )?;
+            }
+            "at" => {
+                words.skip(1);
+                self.at(words)?;
+            }
+            "on" => {
+                words.skip(1);
+                if !self.days(words)? {
+                    return Err(words.error("expected a day, such as `Monday`, `weekdays`, `the 1st` or `the last Friday`"));
+                }
+            }
+            "in" => {
+                words.skip(1);
+                self.months_or_years(words)?;
+            }
+            "from" | "between" => {
+                words.skip(1);
+                self.between(words)?;
+            }
+            "if" => {
+                words.skip(1);
+                while words.take(&["it", "is", "it's", "a", "an"]) {}
+                while let Some(word) = words.peek() {
+                    match (word, weekday(word)) {
+                        ("weekday" | "weekdays", _) => self.only_if.extend(1..=5),
+                        (_, Some(day)) => self.only_if.extend([day]),
+                        (_, None) => break,
+                    }
+                    words.skip(1);
+                    if !words.take_separator() {
+                        break;
+                    }
+                }
+                if self.only_if.is_empty() {
+                    return Err(words.error("expected a day of the week"));
+                }
+            }
+            "of" => {
+                words.skip(1);
+                self.of_months(words)?;
+            }
+            _ if number(word).is_some() && words.peek_after(1) == Some("times") => {
+                words.skip(2);
+                self.per_day(number(word).unwrap_or_default() as usize, words, start)?;
+            }
+            _ => {
+                if let Some(time) = time(words, false)? {
+                    self.times.push(time);
+                } else if !self.days(words)? {
+                    return Err(words.error(format!("`{word}` is not understood")));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// After `twice`: `a day`, `daily`.
+    fn per_day(&mut self, count: usize, words: &mut Words<'_>, start: usize) -> Result<(), TextError> {
+        let per_day = words.take_all(&["a", "day"])
+            || words.take_all(&["per", "day"])
+            || words.take_all(&["every", "day"])
+            || words.take(&["daily"]);
+        if !per_day {
+            return Err(words.error_since(start, "name the days and times, as in `twice a day at 06:00 and 18:00`"));
+        }
+        (self.all_days, self.count) = (true, Some(count));
+        Ok(())
+    }
+
+    /// After `every`.
+    fn every(&mut self, words: &mut Words<'_>) -> Result<(), TextError> {
+        let start = words.position();
+        let Some(word) = words.peek().map(str::to_owned) else {
+            return Err(words.error("expected a duration or days after `every`"));
+        };
+        match word.as_str() {
+            "other" | "second"
+                if words
+                    .peek_after(1)
+                    .is_some_and(|next| unit(next).is_some() || weekday(next).is_some()) =>
+            {
+                return Err(words.error(format!(
+                    "`every {word}` is ambiguous: use an interval, as in `every 48 h`, or name the days, as in `every Monday and Thursday at 09:00`"
+                )));
+            }
+            "other" => {
+                return Err(words.error("`every other` is ambiguous: use an interval, as in `every 48 h`, or name the days"));
+            }
+            "second" | "minute" => {
+                words.skip(1);
+                self.every = Some((if word == "second" { 1 } else { 60 }, 0));
+            }
+            "hour" => {
+                words.skip(1);
+                self.hourly = true;
+            }
+            "day" | "night" => {
+                words.skip(1);
+                self.all_days = true;
+            }
+            "week" | "month" | "year" => {
+                words.skip(1);
+                self.period = [("week", "week"), ("month", "month"), ("year", "year")]
+                    .into_iter()
+                    .find_map(|(name, period)| (name == word).then_some(period));
+            }
+            _ if leading_number(&word).is_some() && self.interval(words)? => {
+                if words.take(&[","]) {
+                    let before = words.position();
+                    match seconds(words)? {
+                        Some(offset) if words.take(&["past"]) => self.every = self.every.map(|(every, _)| (every, offset)),
+                        _ => words.back_to(before),
+                    }
+                }
+            }
+            _ => {
+                if let Some(month) = month(&word) {
+                    words.skip(1);
+                    self.months.insert(month);
+                    self.period = Some("month");
+                } else if !self.days(words)? {
+                    if let Some(time) = time(words, true)? {
+                        self.times.push(time);
+                        self.all_days = true;
+                        return Ok(());
+                    }
+                    words.back_to(start);
+                    return Err(words.error(format!("`{word}` is not understood after `every`")));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A duration after `every`; false if it is a date or a time.
+    fn interval(&mut self, words: &mut Words<'_>) -> Result<bool, TextError> {
+        let start = words.position();
+        let word = words.peek().unwrap_or_default().to_owned();
+        let next = words.peek_after(1).unwrap_or_default().to_owned();
+        if number(&word).is_some() {
+            if month(&next).is_some() || next == "o'clock" {
+                return Ok(false);
+            }
+            if ["days", "weeks", "months", "years", "week", "month", "year"].contains(&next.as_str()) {
+                words.skip(2);
+                return Err(words.error_since(start, format!(
+                    "`every {word} {next}` is ambiguous: use an interval, as in `every 48 h`, or name the days, as in `on the 1st and 15th at 09:00`"
+                )));
+            }
+            if unit(&next).is_none() {
+                return Err(words.error(format!("`{word}` needs a unit, such as `s`, `min` or `h`")));
+            }
+        }
+        let Some(every) = seconds(words)? else { return Ok(false) };
+        if every == 0 {
+            return Err(words.error_since(start, "an interval must be at least 1 s"));
+        }
+        if next == "day" {
+            self.all_days = true;
+        } else {
+            self.every = Some((every, 0));
+        }
+        Ok(true)
+    }
+
+    /// After `at`.
+    fn at(&mut self, words: &mut Words<'_>) -> Result<(), TextError> {
+        let minute = words.peek().and_then(|word| number(word.strip_prefix(':')?));
+        if let Some(minute) = minute.or_else(|| {
+            (words.peek() == Some("minute"))
+                .then(|| number(words.peek_after(1)?))
+                .flatten()
+        }) {
+            let start = words.position();
+            let named = usize::from(words.peek() == Some("minute"));
+            words.skip(1 + named);
+            if minute > 59 {
+                return Err(words.error_since(start, format!("minute `{minute}` is out of range 0-59")));
+            }
+            self.minute = Some(minute);
+            return Ok(());
+        }
+        loop {
+            let Some(time) = time(words, true)? else {
+                return Err(words.error("expected a time, such as `09:00`, `9am` or `noon`"));
+            };
+            self.times.push(time);
+            let before = words.position();
+            if !words.take_separator() {
+                return Ok(());
+            }
+            let is_time = time_follows(words);
+            if !is_time {
+                words.back_to(before);
+                return Ok(());
+            }
+        }
+    }
+
+    /// After `from` or `between`.
+    fn between(&mut self, words: &mut Words<'_>) -> Result<(), TextError> {
+        let Some(from) = time(words, true)? else {
+            return Err(words.error("expected a time, such as `09:00`"));
+        };
+        let to = if words.take(&["to", "until", "till", "and", "-"]) {
+            let to = time(words, true)?;
+            Some(to.ok_or_else(|| words.error("expected a time, such as `17:00`"))?.second)
+        } else {
+            None
+        };
+        self.window = Some((from.second, to));
+        Ok(())
+    }
+
+    /// After `in`.
+    fn months_or_years(&mut self, words: &mut Words<'_>) -> Result<(), TextError> {
+        let start = words.position();
+        loop {
+            let Some(word) = words.peek() else {
+                return Err(words.error("expected a month or a year"));
+            };
+            if let Some(month) = month(word) {
+                self.months.insert(month);
+            } else if let Some(year) = number(word).filter(|year| (2000..=2100).contains(year)) {
+                self.years.insert(u16::try_from(year).unwrap_or_default());
+            } else if leading_number(word).is_some() {
+                return Err(words.error("this is a single time, not a schedule"));
+            } else if words.position() > start {
+                return Err(words.error(format!("`{word}` is not a month or a year")));
+            } else {
+                return Err(words.error(format!(
+                    "`{word}` is not a month or a year; a time zone is given with `--time-zone`, a time like `9am`"
+                )));
+            }
+            words.skip(1);
+            let before = words.position();
+            if !words.take_separator() {
+                return Ok(());
+            }
+            if !words
+                .peek()
+                .is_some_and(|next| month(next).is_some() || number(next).is_some_and(|n| n >= 2000))
+            {
+                words.back_to(before);
+                return Ok(());
+            }
+        }
+    }
+
+    /// After `of`: `the month`, `each month`, or months.
+    fn of_months(&mut self, words: &mut Words<'_>) -> Result<(), TextError> {
+        if words.take(&["the", "every", "each"]) {
+            if words.take(&["month"]) {
+                return Ok(());
+            }
+            return Err(words.error("expected `month`"));
+        }
+        if words.peek().is_none_or(|word| month(word).is_none()) {
+            return Err(words.error("expected `the month`, or the name of a month"));
+        }
+        self.months_or_years(words)
+    }
+
+    /// What one sentence cannot say.
+    fn check(&self, words: &Words<'_>) -> Result<(), TextError> {
+        let whole = |message: &str| Err(words.error_since(0, message));
+        if self.times.iter().any(|t| t.clock == Clock::Twelve) && self.times.iter().any(|t| t.clock == Clock::Either) {
+            return whole("one time has `am` or `pm`, another does not: write `02:30` or `2:30pm`");
+        }
+        if !self.month_days.is_empty() && !self.week_days.is_empty() {
+            return whole(
+                "days of the month and of the week are ambiguous together: write `on the 1st if a Monday` for days that are both, \
+                 or two sentences, as in `on the 1st at 09:00; and every Monday at 09:00`",
+            );
+        }
+        if !self.only_if.is_empty() && self.month_days.is_empty() {
+            return whole("`if` needs days of the month, as in `on the 13th if a Friday`");
+        }
+        let has_day = !self.month_days.is_empty() || (!self.week_days.is_empty() && self.period != Some("year"));
+        match self.period {
+            Some("year") if self.months.is_empty() || !has_day => return whole("no day of the year is given"),
+            Some(period) if !has_day => return whole(&format!("no day of the {period} is given")),
+            Some(_) | None => {}
+        }
+        if let Some(count) = self.count
+            && count != self.times.len()
+        {
+            return whole(&format!("{count} times a day are named, and {} are given", self.times.len()));
+        }
+        let frequent = self.every.is_some() || self.hourly;
+        if frequent && !self.times.is_empty() {
+            return whole("it has both a frequency and a time of day: use one of them");
+        }
+        if !frequent && (self.window.is_some() || self.minute.is_some()) {
+            return whole("how often is not given, as in `every 15 min from 09:00 to 17:00`");
+        }
+        if !frequent && self.times.is_empty() && !self.daily {
+            return whole("no time of day is given, as in `at 09:00`");
+        }
+        let longest = |month: &u16| MONTHS[usize::from(month - 1)].1;
+        let days: Vec<u16> = self.month_days.iter().filter_map(|day| day.parse().ok()).collect();
+        let only_plain = !days.is_empty() && days.len() == self.month_days.len();
+        if only_plain && !self.months.is_empty() && self.months.iter().all(|m| days.iter().all(|day| *day > longest(m))) {
+            return whole("it never fires: no such month has that day");
+        }
+        Ok(())
+    }
+
+    /// Whether it restricts the days.
+    pub(super) fn names_days(&self) -> bool {
+        !self.month_days.is_empty() || !self.week_days.is_empty() || !self.months.is_empty() || !self.years.is_empty()
+    }
+}
