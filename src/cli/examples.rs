@@ -18,6 +18,7 @@ pub(super) fn exits(path: &str) -> &'static [u8] {
         "workflow cancel" | "workflow terminate" | "doctor" => &[3, 4],
         "schedule create" => &[4],
         "run" => &[1, 4],
+        "schedule next" => &[1, 3],
         "check" => &[1, 3, 124, 130],
         "diff" | "demo" => &[1],
         "step" => &[1, 4, 124],

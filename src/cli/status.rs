@@ -33,6 +33,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     Ok(())
 }
 
+/// Maximum number of runs and of next times that are shown.
+const MAX_SHOWN: usize = 5;
+
 fn show(context: &Context) -> Result<(), Error> {
     let server = context.server()?;
     let store = context.open_to_show()?;
@@ -51,11 +54,16 @@ fn show(context: &Context) -> Result<(), Error> {
             Some(Style::Warn),
         ),
     };
-    let running: Vec<&str> = view.running.iter().map(|r| r.workflow_id.as_str()).collect();
+    let mut running: Vec<&str> = view.running.iter().take(MAX_SHOWN).map(|r| r.workflow_id.as_str()).collect();
+    let more = view.running.len() - running.len();
+    let more = format!("and {more} more");
+    if view.running.len() > MAX_SHOWN {
+        running.push(&more);
+    }
     let next: Vec<String> = view
         .next
         .iter()
-        .take(5)
+        .take(MAX_SHOWN)
         .map(|n| {
             format!(
                 "{} {} ({})",
@@ -65,10 +73,17 @@ fn show(context: &Context) -> Result<(), Error> {
             )
         })
         .collect();
+    let acked = match view.incidents_acked {
+        0 => String::new(),
+        n => format!(", {n} acknowledged"),
+    };
     let incidents = if view.incidents_open == 0 {
-        ("none open".to_owned(), Some(Style::Good))
+        (format!("none open{acked}"), Some(Style::Good))
     } else {
-        (format!("{} open", counted(view.incidents_open, "incident")), Some(Style::Bad))
+        (
+            format!("{} open{acked}", counted(view.incidents_open, "incident")),
+            Some(Style::Bad),
+        )
     };
     let join_or_none = |list: &[&str]| {
         if list.is_empty() { "none".to_owned() } else { list.join(", ") }

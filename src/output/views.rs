@@ -282,6 +282,7 @@ pub(crate) struct StatusView {
     pub(crate) next: Vec<ComingView>,
     pub(crate) queued: u64,
     pub(crate) incidents_open: u64,
+    pub(crate) incidents_acked: u64,
 }
 
 /// The next time of a schedule.

@@ -299,6 +299,7 @@ pub(crate) fn status(
         next.sort_by(|a, b| (a.1, &a.0).cmp(&(b.1, &b.0)));
         next.truncate(SHOWN);
     }
+    let (incidents_open, incidents_acked) = read.unresolved_incidents()?;
     Ok(StatusView {
         up: server.is_some(),
         pid: server.map(|(pid, _)| pid),
@@ -314,6 +315,7 @@ pub(crate) fn status(
             })
             .collect(),
         queued: read.queued()?,
-        incidents_open: read.open_incidents()?,
+        incidents_open,
+        incidents_acked,
     })
 }

@@ -99,13 +99,19 @@ impl Read<'_> {
             .context("read the incident")
     }
 
-    /// How many incidents are not resolved.
-    pub(crate) fn open_incidents(&self) -> Result<u64, Error> {
-        const SQL: &str = "SELECT count(*) AS n FROM incident WHERE status <> 'resolved'";
+    /// The numbers of incidents that are open, and that are acknowledged.
+    pub(crate) fn unresolved_incidents(&self) -> Result<(u64, u64), Error> {
+        const SQL: &str =
+            "SELECT count(*) FILTER (WHERE status = 'open') AS open, count(*) FILTER (WHERE status = 'acked') AS acked
+            FROM incident WHERE status <> 'resolved'";
         let mut statement = self.0.prepare_cached(SQL).context("count the incidents")?;
         statement
-            .query_row([], |r| r.get::<_, i64>("n"))
-            .map(i64::unsigned_abs)
+            .query_row([], |r| {
+                Ok((
+                    r.get::<_, i64>("open")?.unsigned_abs(),
+                    r.get::<_, i64>("acked")?.unsigned_abs(),
+                ))
+            })
             .context("count the incidents")
     }
 }

@@ -103,7 +103,12 @@ const ALL: &[(&str, &[&str], i32, Writes)] = &[
     ),
     ("incident ack", &["1", "--note", "x"], 0, One(INCIDENT)),
     ("incident resolve", &["1"], 0, One(INCIDENT)),
-    ("status", &[], 0, One("up pid since running next queued incidents_open")),
+    (
+        "status",
+        &[],
+        0,
+        One("up pid since running next queued incidents_open incidents_acked"),
+    ),
     ("check", &["--", "true"], 0, One(RUN)),
     ("doctor", &["--backup", "copy.db"], 0, One("database faults backup findings")),
     ("step", &["x", "--", "true"], 2, Raw),
@@ -254,7 +259,7 @@ fn tables_show_their_header() {
             &["workflow", "list"],
             "RUN     WORKFLOW                      STATUS                 STARTED (UTC)  TOOK",
         ),
-        (&["incident", "list"], "ID  STATUS  TARGET  ERROR"),
+        (&["incident", "list"], "SCHEDULE  TARGET  STATUS  ERROR"),
         (&["incident", "describe", "1"], "Incident        1"),
         (&["workflow", "describe", "failing"], "error: "),
         (
@@ -290,7 +295,7 @@ fn status_watch_repeats_until_the_reader_closes() {
         std::io::BufRead::read_line(&mut out, &mut line).unwrap();
         assert_fields(
             &serde_json::from_str(&line).unwrap(),
-            "up pid since running next queued incidents_open",
+            "up pid since running next queued incidents_open incidents_acked",
             "status --watch",
         );
     }
@@ -553,4 +558,44 @@ fn output_is_unchanged_in_a_pipe_and_escaped_on_a_terminal() {
     let shown: Ran = command.stdin(Stdio::null()).output().unwrap().into();
     assert!(shown.stdout.contains("a\u{fffd}]0;owned\u{fffd}\u{fffd}[2Jb"), "{shown:?}");
     assert!(!shown.stdout.contains('\u{1b}'), "{shown:?}");
+}
+
+#[test]
+fn next_exits_with_1_for_a_spec_that_never_fires_and_includes_the_midnight_of_a_date() {
+    let env = Env::new();
+    let never = ["schedule", "next", "--cron", "0 0 30 2 *"];
+    let ran = env.tempo(&never);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.stderr.contains("the spec never fires"), "{ran:?}");
+    let json = env.tempo(&[&never[..], &["-o", "json"]].concat());
+    assert_eq!((json.code, json.stdout.as_str()), (Some(1), "[]\n"));
+    let first = |from: &str| {
+        let times = env.json(&["schedule", "next", "--cron", "0 0 * * *", "--count", "1", "--from", from]);
+        times[0]["scheduled_at"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(first("2026-12-01"), "2026-12-01T00:00:00Z");
+    assert_eq!(first("2026-12-01 00:00"), "2026-12-02T00:00:00Z");
+    env.tempo(&["schedule", "create", "boot", "--at-boot", "--shell", "true"])
+        .ok();
+    env.tempo(&["schedule", "next", "boot"]).ok();
+}
+
+#[test]
+fn incidents_show_their_command_and_status_counts_those_acknowledged_apart() {
+    let env = Env::new();
+    for id in ["a", "b"] {
+        env.tempo(&["schedule", "create", id, "--interval", "1h", "--shell", "exit 3"])
+            .ok();
+        env.tempo(&["schedule", "trigger", id]).ok();
+    }
+    assert_eq!(env.tempo(&["run", "--once"]).code, Some(1));
+    let listed = env.tempo(&["incident", "list"]).ok();
+    assert!(listed.lines().nth(1).unwrap().contains("exit 3  open"), "{listed}");
+    env.tempo(&["incident", "ack", "1"]).ok();
+    let status = env.json(&["status"]);
+    assert_eq!(
+        (status["incidents_open"].as_u64(), status["incidents_acked"].as_u64()),
+        (Some(1), Some(1))
+    );
+    assert!(env.tempo(&["status"]).ok().contains("1 incident open, 1 acknowledged"));
 }

@@ -308,7 +308,7 @@ fn run_and_incident_json_has_the_documented_fields() {
         "id target_name target_url status_code error error_type elapsed_ms detected_at",
     );
     let status = env.json(&["status"]);
-    assert_fields(&status, "up pid since running next queued incidents_open");
+    assert_fields(&status, "up pid since running next queued incidents_open incidents_acked");
     assert_eq!(
         (status["pid"].as_u64(), status["incidents_open"].as_i64()),
         (Some(u64::from(server.pid())), Some(1))

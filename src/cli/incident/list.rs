@@ -45,6 +45,14 @@ pub(super) fn style_of(status: &str) -> Style {
     }
 }
 
+/// The target of an incident as it is shown: the name of its step, or the command line of a step that was not given a name.
+fn target(view: &IncidentView) -> &str {
+    match view.latest.target_name.as_str() {
+        "command" => &view.latest.target_url,
+        name => name,
+    }
+}
+
 /// Prints a table of incidents.
 pub(in crate::cli) fn show(context: &Context, views: &[IncidentView]) -> Result<(), Error> {
     let times = context.times();
@@ -53,20 +61,24 @@ pub(in crate::cli) fn show(context: &Context, views: &[IncidentView]) -> Result<
         .map(|v| {
             let style = style_of(&v.status);
             vec![
-                plain(v.latest.id.to_string()),
+                plain(v.schedule_id.as_deref().unwrap_or("-")),
+                (target(v).to_owned(), Some(Style::Strong)),
                 (v.status.clone(), Some(style)),
-                (v.latest.target_name.clone(), Some(Style::Strong)),
                 plain(&v.latest.error),
                 plain(v.count.to_string()),
-                plain(times.short(v.latest.detected_at.0)),
-                plain(v.schedule_id.clone().unwrap_or_default()),
+                plain(format!(
+                    "{} ({})",
+                    times.short(v.latest.detected_at.0),
+                    times.relative(v.latest.detected_at.0)
+                )),
+                plain(v.latest.id.to_string()),
             ]
         })
         .collect();
     let last = format!("LAST ({})", times.zone());
     table(
         &context.ui,
-        &["ID", "STATUS", "TARGET", "ERROR", "FAILURES", &last, "SCHEDULE"],
+        &["SCHEDULE", "TARGET", "STATUS", "ERROR", "FAILURES", &last, "ID"],
         &rows,
         "No open incidents.",
     )

@@ -1,5 +1,6 @@
 //! `tempo schedule next`.
 
+use chrono::TimeDelta;
 use clap_complete::engine::ArgValueCandidates;
 
 use super::super::definition::WhenArgs;
@@ -8,6 +9,7 @@ use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
 use crate::ops;
 use crate::output::table::{plain, table};
+use crate::output::views::NextView;
 use crate::present;
 use crate::spec::{Spec, instant};
 
@@ -25,23 +27,24 @@ pub(super) struct Args {
     /// Number of times to show
     #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(..=100_000))]
     count: u32,
-    /// Show times after this; defaults to now
+    /// Show times after this; a date includes its midnight; defaults to now
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     from: Option<String>,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
-    let spec = match (&args.id, args.when.names_nothing()) {
+    let (spec, at_boot) = match (&args.id, args.when.names_nothing()) {
         (Some(id), true) => {
             let store = super::open_for(context, id)?;
             let row = store.read(|r| ops::find(r, id))?;
-            row.compiled(&context.zones)?
+            (row.compiled(&context.zones)?, row.written()?.at_boot)
         }
         (None, false) => {
             let written = args.when.written(context)?;
             let spec = Spec::compile(&written, "", &context.zones)?;
             // Without an id there is no seed: due times are the nominal ones.
-            if written.jitter.is_some() {
+            let at_boot = written.at_boot;
+            let spec = if written.jitter.is_some() {
                 Spec::compile(
                     &crate::spec::spec_text::SpecText { jitter: None, ..written },
                     "",
@@ -49,7 +52,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
                 )?
             } else {
                 spec
-            }
+            };
+            (spec, at_boot)
         }
         _ => {
             return Err(
@@ -63,9 +67,26 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         .from
         .as_deref()
         .map_or(Ok(now), |t| instant::parse(t, spec.zone(), now))?;
+    // A date alone includes its midnight; any other time is not included.
+    let is_date = args
+        .from
+        .as_deref()
+        .is_some_and(|t| t.trim().len() == "2026-05-05".len() && !t.trim().starts_with(['+', '-']));
+    let from = if is_date { from - TimeDelta::milliseconds(1) } else { from };
     let times = present::next(&spec, from, args.count as usize);
+    show(context, &spec, &times)?;
+    if times.is_empty() && args.count > 0 && !at_boot {
+        return Err(Error::new(
+            Kind::Failed,
+            "the spec never fires: no time before the year 2101 matches it",
+        ));
+    }
+    Ok(())
+}
+
+fn show(context: &Context, spec: &Spec, times: &[NextView]) -> Result<(), Error> {
     if !context.ui.is_text() {
-        return context.ui.json_list(&times);
+        return context.ui.json_list(times);
     }
     let clock = context.times();
     let rows: Vec<_> = times
