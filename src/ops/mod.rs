@@ -1,4 +1,4 @@
-//! Operations: one function per action, shared by the commands and the web page. Each works in the caller's transaction and prints nothing.
+//! Operations: one function for each action, whatever the interface. Each works in the caller's transaction and prints nothing.
 
 mod apply;
 mod crontab_ids;
