@@ -237,10 +237,7 @@ fn step(
         (Some(row), Some(before)) if before == after => (Change::None, Step::Keep { row }),
         (Some(row), Some(before)) => {
             if paused && one.declared.paused.is_none() {
-                warnings.push(format!(
-                    "it stays paused until you run `tempo schedule unpause {}`",
-                    one.id
-                ));
+                warnings.push(format!("it stays paused until you run `tempo schedule unpause {}`", one.id));
             }
             let update = Update {
                 row,

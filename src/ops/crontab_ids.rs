@@ -52,9 +52,10 @@ pub(crate) fn name_jobs(
         let mut one = job.defined(id, host);
         match read.schedule(&one.id)? {
             Some(row) => one = over(settings_of(read, &row)?, one),
-            None => one.warnings.extend(twin(read, job, &one.id)?.map(|other| {
-                format!("`{other}` runs the same command at the same times; delete one of them, or both will run")
-            })),
+            None => one.warnings.extend(
+                twin(read, job, &one.id)?
+                    .map(|other| format!("`{other}` also runs this command at these times; delete one of the two")),
+            ),
         }
         defined.push(one);
     }

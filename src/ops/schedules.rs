@@ -292,7 +292,9 @@ pub(super) fn check(
             Kind::Usage,
             "this spec never fires: no time between now and the end of 2100 matches",
         )
-        .hint("Check the day of month, the years, the exclusions and the end time, or add `--allow-never` to create it anyway."));
+        .hint(
+            "Check the day of month, the years, the exclusions and the end time, or add `--allow-never` to create it anyway.",
+        ));
     }
     Ok(spec)
 }

@@ -101,10 +101,11 @@ pub(crate) fn simulate(schedule: &Candidate, input: &SimulationInput) -> Result<
         .nth(MAX_TIMES)
         .is_some()
     {
-        return Err(
-            Error::new(Kind::Usage, format_args!("the simulated period contains more than {MAX_TIMES} times"))
-                .hint("Simulate a shorter period, for example: `--for 1h`."),
-        );
+        return Err(Error::new(
+            Kind::Usage,
+            format_args!("the simulated period contains more than {MAX_TIMES} times"),
+        )
+        .hint("Simulate a shorter period, for example: `--for 1h`."));
     }
     let state = State {
         remaining_actions: schedule.remaining_actions,

@@ -243,7 +243,9 @@ pub(crate) fn simulated(schedule: &Candidate, input: &SimulationInput, outcome: 
         views.extend(times.map(|t| event(t, t, "excluded", Some("the spec excludes it".to_owned()))));
     }
     if let Some(exhausted) = outcome.exhausted {
-        let times = spec.times_after(just_before(exhausted.first)).take_while(|t| *t <= exhausted.last);
+        let times = spec
+            .times_after(just_before(exhausted.first))
+            .take_while(|t| *t <= exhausted.last);
         let reason = Reason::NoActionsLeft.text();
         views.extend(times.map(|t| event(t, spec.due(t), "exhausted", Some(reason.to_owned()))));
     }
