@@ -15,7 +15,7 @@ use tempo::zoneinfo::ZoneInfo;
 const ROUNDS: usize = 15;
 const ZONE: &str = "America/New_York";
 
-/// The time of one call in nanoseconds, as the median over all rounds; the calls cycle through `instants`.
+/// Returns the time of one call in nanoseconds, the median over all rounds; the calls cycle through `instants`.
 fn ns_of(instants: &[DateTime<Utc>], calls: usize, mut call: impl FnMut(DateTime<Utc>)) -> f64 {
     let mut rounds: Vec<f64> = (0..ROUNDS)
         .map(|_| {
@@ -42,7 +42,7 @@ fn compile(text: &SpecText) -> Spec {
 
 fn main() {
     let zone: Tz = ZONE.parse().expect("the zone is known");
-    // Spread over ten years; the same on every run.
+    // Spread over ten years, and the same in every run.
     let instants: Vec<DateTime<Utc>> = (0..4096_i64)
         .map(|i| 1_577_836_800 + i * 6_364_136_223 % 315_360_000)
         .filter_map(|s| DateTime::from_timestamp(s, 0))
@@ -108,11 +108,11 @@ fn main() {
     for (name, text) in [
         ("every minute, ten years excluded", cron("* * * * *", vec![ten_years])),
         (
-            "one exclusion removes all times: none",
+            "all times excluded by one calendar",
             cron("0,30 2 * * *", vec![Exclusion::Calendar(calendar("0-59", "2"))]),
         ),
         (
-            "two exclusions remove all times: none",
+            "all times excluded by two calendars",
             cron(
                 "0,30 2 * * *",
                 vec![
@@ -122,7 +122,7 @@ fn main() {
             ),
         ),
         (
-            "an interval with all times excluded: none",
+            "interval, all times excluded",
             SpecText {
                 interval: vec!["24h/7h".to_owned()],
                 exclude_calendar: vec![Exclusion::Calendar(calendar("*", "2,3"))],

@@ -23,7 +23,7 @@ use crate::spec::describe::spoken;
 
 /// Time between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
-/// Number of bytes kept of the beginning and of the end of a step's output, each.
+/// Number of bytes kept from each end of a step's output.
 const KEPT: usize = 32 * 1024;
 /// Maximum number of bytes that a script step may write to stdout, all of which are kept.
 const MAX_STDOUT: usize = 1024 * 1024;
@@ -68,7 +68,7 @@ pub(super) fn run(command: &Command, task: &Task<'_>, control: &Control, caller:
     match wait(&mut child, (output, masked), &mut tree, (task, control), handles, watch) {
         Ok(end) => Ok(result(command, end, task, caller, watch)),
         Err(e) => {
-            // A retry must not run beside it.
+            // A retry must not run alongside it.
             kill_all(&mut tree, task, control);
             let _ = child.wait();
             failed(cannot_wait(&e))
@@ -86,7 +86,7 @@ fn cannot_wait(e: &std::io::Error) -> Failure {
 /// File descriptors needed to wait for a process, opened before it starts: a shortage after that would fail a step that has begun.
 struct Handles {
     /// Signaled when a stop is requested.
-    bell: Arc<OwnedFd>,
+    stop_event: Arc<OwnedFd>,
     /// Reserves a descriptor for the handle of the process.
     spare: OwnedFd,
 }
@@ -95,14 +95,14 @@ impl Handles {
     fn open() -> std::io::Result<Self> {
         let open = || eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
         Ok(Self {
-            bell: Arc::new(open()?),
+            stop_event: Arc::new(open()?),
             spare: open()?,
         })
     }
 }
 
-/// Kills all processes that the attempt has started, and waits until they have ended: the next attempt must not run beside them. Only a server that
-/// is stopping does not wait for processes that survive SIGKILL.
+/// Kills all processes that the attempt has started, and waits until they have ended: the next attempt must not run alongside them. Only a
+/// server that is stopping does not wait for processes that survive SIGKILL.
 fn kill_all(tree: &mut ProcessTree, task: &Task<'_>, control: &Control) {
     let mut reported = Vec::new();
     loop {
@@ -131,15 +131,15 @@ fn wait(
     (mut output, mut kept): (PipeReader, HeadTail),
     tree: &mut ProcessTree,
     (task, control): (&Task<'_>, &Control),
-    Handles { bell, spare }: Handles,
+    Handles { stop_event, spare }: Handles,
     watch: Stopwatch,
 ) -> std::io::Result<End> {
     let time_left = task.time_left;
     drop(spare);
     let exit = machine::exit_watch(child.id())?;
-    let ring = Arc::clone(&bell);
+    let notifier = Arc::clone(&stop_event);
     let _hooked = control.while_hooked(move || {
-        let _ = rustix::io::write(&*ring, &1_u64.to_ne_bytes());
+        let _ = rustix::io::write(&*notifier, &1_u64.to_ne_bytes());
     });
     rustix::io::ioctl_fionbio(&output, true)?;
     let (mut timed_out, mut term_sent, mut killed, mut pipe_open) = (false, None::<Stopwatch>, None::<Stopwatch>, true);
@@ -150,18 +150,18 @@ fn wait(
             Some(_) => Some(GRACE),
             None => until_kill.or(until_deadline),
         };
-        let ready = wait_for(&exit, &bell, pipe_open.then_some(&output), timeout)?;
+        let ready = wait_for(&exit, &stop_event, pipe_open.then_some(&output), timeout)?;
         if ready.pipe {
             pipe_open = kept.take_turn(&mut output);
         }
         let survives = killed.is_some_and(|killed: Stopwatch| killed.elapsed() >= GRACE);
-        // A server that stops does not wait for what outlives SIGKILL.
+        // A server that is stopping does not wait for a process that survives SIGKILL.
         if ready.exit || (survives && control.asked() == Some(StopKind::GiveUp)) {
             break;
         }
         let asked = control.asked();
         if asked.is_some() {
-            let _ = rustix::io::read(&*bell, &mut [0_u8; 8]);
+            let _ = rustix::io::read(&*stop_event, &mut [0_u8; 8]);
         }
         timed_out |= asked.is_none() && time_left.is_some_and(|d| watch.elapsed() >= d);
         let at_once = asked >= Some(StopKind::Terminate);
@@ -201,11 +201,11 @@ struct Ready {
 
 fn wait_for(
     exit: &impl std::os::fd::AsFd,
-    bell: &Arc<OwnedFd>,
+    stop_event: &Arc<OwnedFd>,
     pipe: Option<&PipeReader>,
     timeout: Option<Duration>,
 ) -> std::io::Result<Ready> {
-    let mut fds = vec![PollFd::new(exit, PollFlags::IN), PollFd::new(&**bell, PollFlags::IN)];
+    let mut fds = vec![PollFd::new(exit, PollFlags::IN), PollFd::new(&**stop_event, PollFlags::IN)];
     if let Some(pipe) = pipe {
         fds.push(PollFd::new(pipe, PollFlags::IN));
     }

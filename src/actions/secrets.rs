@@ -1,4 +1,4 @@
-//! Secrets: values read from the environment when a step runs. They are never stored, and are masked in everything that is.
+//! Secrets: values read from the environment when a step runs. They are never stored, and are masked in everything that is stored.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,13 +12,13 @@ use crate::run::outcome::{ErrorType, Failure};
 use crate::run::probe::Http;
 use crate::run::sealed;
 
-/// The fewest characters of base64 that are masked as part of a secret.
-const LEAST_ENCODED: usize = 6;
+/// Minimum length of a base64 fragment that is masked as part of a secret.
+const MIN_ENCODED: usize = 6;
 
-/// The variable that names the variables of a command that hold secrets, for the steps of its script.
+/// The environment variable that lists, separated by commas, the variables of a command that hold secrets; for the steps of its script.
 pub(super) const SECRETS: &str = "TEMPO_SECRETS";
 
-/// The secrets of one attempt, by what stands for them: `env:NAME`.
+/// The secrets of one attempt, by the references to them: `env:NAME`.
 pub(crate) struct Secrets(BTreeMap<String, String>);
 
 impl fmt::Debug for Secrets {
@@ -68,17 +68,17 @@ impl Secrets {
         if let Some((user, password)) = &http.basic_auth
             && (user.starts_with("env:") || password.starts_with("env:"))
         {
-            // The encoded pair that is sent: either half would reveal the other.
+            // The encoded pair is masked as a whole, since it reveals both halves.
             let pair = format!("{}:{}", secrets.revealed(user), secrets.revealed(password));
             secrets.0.insert("basic_auth".to_owned(), STANDARD.encode(pair));
         }
         Ok(secrets)
     }
 
-    /// Those that the script of this process was given.
+    /// Reads the secrets that the script of this process was given.
     ///
     /// # Errors
-    /// `Usage` when one is not UTF-8.
+    /// `Usage` when one is not valid UTF-8.
     pub(crate) fn of_script() -> Result<Self, Error> {
         let mut known = BTreeMap::new();
         let names = machine::environment(SECRETS)?.unwrap_or_default();
@@ -90,20 +90,20 @@ impl Secrets {
         Ok(Self(known))
     }
 
-    /// Whether a text contains one of the values.
+    /// Whether `text` contains one of the values.
     pub(crate) fn are_in(&self, text: &str) -> bool {
         self.values().iter().any(|value| text.contains(value))
     }
 
-    /// Output as it is stored: with a name in place of each value.
+    /// Returns output as it is stored, with a name in place of each value.
     pub(crate) fn seal(&self, output: &[u8]) -> Vec<u8> {
         sealed::seal(output, &self.sealable())
     }
 
-    /// Output as it was before it was stored.
+    /// Restores stored output.
     ///
     /// # Errors
-    /// `Failed` when a secret in it is not set any more.
+    /// `Failed` when a secret in it is no longer set.
     pub(crate) fn open(&self, output: &[u8]) -> Result<Vec<u8>, Error> {
         let known = self.sealable();
         let value_of = |name: &str| known.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone());
@@ -111,10 +111,10 @@ impl Secrets {
             let name = name.rsplit(':').next().unwrap_or_default();
             Error::new(
                 Kind::Failed,
-                format_args!("the stored output contains the secret `{name}`, which this command does not have any more"),
+                format_args!("the stored output contains the secret `{name}`, which is no longer set for this command"),
             )
             .hint(format_args!(
-                "Give the step `{name} = \"env:…\"` again, as it had when the output was stored."
+                "Set `{name} = \"env:…\"` in the step's `env` again, as when the output was stored."
             ))
         })
     }
@@ -128,7 +128,7 @@ impl Secrets {
         plain.chain(encoded).collect()
     }
 
-    /// The values, the longest first: one may be part of another.
+    /// Returns the values, longest first: one may be part of another.
     fn values(&self) -> Vec<&str> {
         let mut values: Vec<&str> = self.0.values().map(String::as_str).filter(|s| !s.is_empty()).collect();
         values.sort_by_key(|s| std::cmp::Reverse(s.len()));
@@ -162,7 +162,7 @@ impl Secrets {
         }
     }
 
-    /// A text without the values, nor what base64 makes of them.
+    /// Returns a text with the values and their encodings masked.
     pub(crate) fn masked_text(&self, text: &str) -> String {
         let mut clean = Vec::new();
         let mut masker = self.masker();
@@ -177,7 +177,7 @@ impl Secrets {
     }
 }
 
-/// How a value is written where some characters are escaped: in JSON, in Rust's own notation, in URLs.
+/// Returns the escaped forms of a value: in JSON, in Rust's debug notation and in URLs.
 fn escaped(value: &str) -> Vec<Vec<u8>> {
     let json = serde_json::to_string(value).unwrap_or_default();
     let json = json.trim_start_matches('"').strip_suffix('"').unwrap_or_default().to_owned();
@@ -189,30 +189,31 @@ fn escaped(value: &str) -> Vec<Vec<u8>> {
         .replace(' ', "%20")
         .replace('<', "%3C")
         .replace('>', "%3E");
-    let everywhere = percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC).to_string();
-    let all = [json, value.escape_debug().to_string(), in_query, in_path, everywhere];
+    let all_escaped = percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC).to_string();
+    let all = [json, value.escape_debug().to_string(), in_query, in_path, all_escaped];
     all.into_iter().filter(|text| text != value).map(String::into_bytes).collect()
 }
 
-/// What base64 makes of a value in either alphabet: alone, and inside of a longer text, where the bytes beside it change the characters at its ends.
+/// Returns the base64 encodings of a value in both alphabets: on its own, and within a longer text, where adjacent bytes change
+/// its first and last characters.
 fn encodings(value: &str) -> Vec<Vec<u8>> {
     let alone = STANDARD.encode(value).into_bytes();
     let inside = (0..3).flat_map(|before| {
         let bytes = [&[0; 2][..before], value.as_bytes()].concat();
-        // Six bits a character: these are those of the value alone.
+        // Each character encodes six bits: this range depends on the value alone.
         let (first, end) = ((before * 8).div_ceil(6), bytes.len() * 8 / 6);
         let part = move |text: String| text.as_bytes().get(first..end).map(<[u8]>::to_vec);
         [part(STANDARD.encode(&bytes)), part(URL_SAFE.encode(&bytes))]
     });
-    // A short part occurs by chance.
-    let inside = inside.flatten().filter(|part| part.len() >= LEAST_ENCODED);
+    // A short fragment may occur by chance.
+    let inside = inside.flatten().filter(|part| part.len() >= MIN_ENCODED);
     let mut all: Vec<Vec<u8>> = std::iter::once(alone).chain(inside).collect();
     all.sort();
     all.dedup();
     all
 }
 
-/// What stands in the place of a secret.
+/// The text shown in place of a secret.
 const MASK: &[u8] = b"***";
 
 /// Masks secrets in a stream, even if a secret is split between two writes or two secrets overlap.

@@ -14,7 +14,7 @@ use crate::machine::{self, User};
 use crate::run::outcome::{ErrorType, Failure};
 use crate::run::step::Command;
 
-/// Number of bytes that fit into a pipe before it is read.
+/// Capacity of a pipe, in bytes.
 const PIPE: usize = 64 * 1024;
 
 /// The environment variable that names the calling step to a step inside a script.
@@ -119,7 +119,7 @@ pub(super) fn spawn(
     let stdin = child.stdin.take();
     if let (Some(text), Some(mut stdin)) = (&command.stdin, stdin) {
         match feeder {
-            // What it does not read is not written.
+            // Input that the command does not read is discarded.
             Some(feeder) => drop(feeder.send(stdin)),
             None => drop(stdin.write_all(text.as_bytes())),
         }
@@ -127,7 +127,7 @@ pub(super) fn spawn(
     Ok((child, reader))
 }
 
-/// A thread that writes a text into a pipe once it has it: started before the command, which must not start where that is not possible.
+/// Starts a thread that writes a text to a pipe once it receives the pipe. It is started before the command, which must not start without it.
 fn feeder(text: String) -> std::io::Result<Sender<ChildStdin>> {
     let (sender, stdin) = channel::<ChildStdin>();
     let write = move || stdin.recv().map(|mut stdin| stdin.write_all(text.as_bytes()));
@@ -135,7 +135,7 @@ fn feeder(text: String) -> std::io::Result<Sender<ChildStdin>> {
     Ok(sender)
 }
 
-/// The folder a command runs in: its own, or the server's.
+/// Returns the directory a command runs in: its own, or the server's.
 fn directory_of(command: &Command) -> String {
     let here = || std::env::current_dir().map_or_else(|_| ".".to_owned(), |d| d.display().to_string());
     command.cwd.clone().unwrap_or_else(here)

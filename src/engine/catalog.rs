@@ -44,9 +44,9 @@ impl Catalog {
 
     /// Returns the compiled spec of a schedule, from its JSON.
     pub(crate) fn spec(&self, schedule_id: &str, json: &str) -> Result<Arc<Spec>, Error> {
-        let mut known = self.specs.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((known_json, spec)) = known.get(schedule_id)
-            && known_json == json
+        let mut cache = self.specs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((cached_json, spec)) = cache.get(schedule_id)
+            && cached_json == json
         {
             return Ok(Arc::clone(spec));
         }
@@ -59,33 +59,33 @@ impl Catalog {
             .damage()
         };
         let spec = stored_json(json)
-            .and_then(|written: SpecText| Spec::compile(&written, schedule_id, &self.zones))
+            .and_then(|text: SpecText| Spec::compile(&text, schedule_id, &self.zones))
             .map_err(invalid)?;
         let spec = Arc::new(spec);
-        if known.len() >= MAX_ENTRIES {
-            known.clear();
+        if cache.len() >= MAX_ENTRIES {
+            cache.clear();
         }
-        known.insert(schedule_id.to_owned(), (json.to_owned(), Arc::clone(&spec)));
+        cache.insert(schedule_id.to_owned(), (json.to_owned(), Arc::clone(&spec)));
         Ok(spec)
     }
 
-    /// Returns the workflow stored under a key. What is stored under a key never changes.
+    /// Returns the workflow stored under a key; stored workflows never change.
     pub(crate) fn workflow(&self, read: &Read<'_>, key: i64) -> Result<Arc<Workflow>, Error> {
-        let mut known = self.workflows.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(workflow) = known.get(&key) {
+        let mut cache = self.workflows.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(workflow) = cache.get(&key) {
             return Ok(Arc::clone(workflow));
         }
         let workflow = Workflow::check(&read.action(key)?)
             .map_err(|e| Error::new(Kind::System, "the stored steps are not valid").because(e).damage())?;
         let workflow = Arc::new(workflow);
-        if known.len() >= MAX_ENTRIES {
-            known.clear();
+        if cache.len() >= MAX_ENTRIES {
+            cache.clear();
         }
-        known.insert(key, Arc::clone(&workflow));
+        cache.insert(key, Arc::clone(&workflow));
         Ok(workflow)
     }
 }
 
 fn stored_json<T: serde::de::DeserializeOwned>(json: &str) -> Result<T, Error> {
-    serde_json::from_str(json).map_err(|e| Error::new(Kind::System, "cannot read it as JSON").because(e))
+    serde_json::from_str(json).map_err(|e| Error::new(Kind::System, "cannot parse it as JSON").because(e))
 }

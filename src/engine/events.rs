@@ -68,7 +68,7 @@ pub(crate) enum Event {
     },
     /// The start of an attempt is delayed because the machine is short of a resource.
     Held { run: RunRef, step: StepRef, short: String },
-    /// Processes of an attempt have outlived SIGKILL; the attempt stays open until they end.
+    /// Processes of an attempt survived SIGKILL; the attempt stays open until they end.
     Surviving {
         run: RunRef,
         step: StepRef,

@@ -21,10 +21,10 @@ use crate::run::step::Work;
 use crate::schedule::MAX_BUFFER;
 use crate::store::{LostAttempt, Store};
 
-/// How often processes that outlive SIGKILL are checked.
+/// How often processes that survive SIGKILL are checked.
 const CHECK_EVERY: Duration = Duration::from_millis(200);
 
-/// An attempt that stays open because processes of it have outlived SIGKILL: its step must not be retried until they end.
+/// An attempt that stays open because some of its processes survived SIGKILL: its step must not be retried until they end.
 pub(super) struct Survived {
     attempt: LostAttempt,
     tree: ProcessTree,
@@ -44,7 +44,7 @@ pub(super) fn recover(store: &mut Store, catalog: &Catalog, now: DateTime<Utc>) 
     for attempt in store.read(|r| r.lost_attempts())? {
         let workflow = match store.read(|r| catalog.workflow(r, attempt.run.row.workflow)) {
             Ok(workflow) => workflow,
-            // Its run stays as it is stored; the others are served.
+            // Leaves this run as it is stored, and serves the others.
             Err(e) if e.is_damage() => {
                 events.push(Event::Trouble(e));
                 continue;
@@ -100,7 +100,7 @@ fn left_behind(lost: &LostAttempt, step: &str, alive: &mut Option<HashSet<String
     may_be_there.then(|| ProcessTree::left_behind(leader, marks(&lost.run, step)))
 }
 
-/// Starts a thread that waits for processes that have outlived SIGKILL, and closes each attempt once its last process has
+/// Starts a thread that waits for processes that survived SIGKILL, and closes each attempt once its last process has
 /// ended, until the server drains.
 pub(super) fn wait_for_survivors(shared: &Arc<Shared>, survived: Vec<Survived>) -> Result<(), Error> {
     if survived.is_empty() {

@@ -1,5 +1,5 @@
 //! Durable scripts: a step that a running command calls is performed once, and its result is recorded. Runs in a process of the script, not in the
-//! server, and uses only the database.
+//! server, and communicates only through the database.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -75,7 +75,7 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// Reads the environment of this process; `what` is the command to name in an error.
+    /// Reads the environment of this process; `what` is the command that error messages name.
     ///
     /// # Errors
     /// `Usage` outside of a command that tempo runs.
@@ -112,7 +112,7 @@ impl Caller {
                 Kind::Conflict,
                 format_args!("attempt {} of step `{}` {why}", self.attempt, self.step),
             )
-            .hint("This script is left over from an earlier attempt and can no longer record anything: end it.")
+            .hint("This script is left over from an earlier attempt and can no longer record anything; stop it.")
         };
         let run = read
             .open_run_of_id(&self.run_id)?
@@ -135,7 +135,7 @@ impl Caller {
     /// Ends the processes that a killed `tempo step` left behind; they would run alongside the next attempt.
     ///
     /// # Errors
-    /// `System` when a process outlives SIGKILL.
+    /// `System` when a process survives SIGKILL.
     fn end_left_behind(&self, step: &StepName) -> Result<(), Error> {
         let left = ProcessTree::left_behind(None, self.marks(step)).kill();
         if left.is_empty() {
@@ -145,19 +145,19 @@ impl Caller {
         Err(Error::new(
             Kind::System,
             format_args!(
-                "step `{step}` is still running from an earlier attempt: {} outlived SIGKILL",
+                "step `{step}` is still running from an earlier attempt: pid {} survived SIGKILL",
                 left.join(", ")
             ),
         )
         .hint("End these processes, then run the step again."))
     }
 
-    fn refuse_secret_name(&self, name: &StepName) -> Result<(), Error> {
+    fn reject_secret_name(&self, name: &StepName) -> Result<(), Error> {
         if !self.secrets.are_in(name.as_str()) {
             return Ok(());
         }
         Err(Error::new(Kind::Usage, "the name of the step contains a secret")
-            .hint("Names are stored and shown: use one that says what the step does."))
+            .hint("Names are stored and shown; choose one that contains no secret."))
     }
 
     fn new_step<'a>(
@@ -197,9 +197,9 @@ fn find(read: &Read<'_>, run: &OpenRun, name: &StepName, work: &str) -> Result<O
     }
 }
 
-/// What to do about a step.
+/// The next action for a step.
 enum Claim {
-    /// Nothing: it has succeeded, with this stdout.
+    /// Return this stdout: the step has already succeeded.
     Done(Vec<u8>),
     /// Perform this attempt.
     Attempt { step: i64, number: u32 },
@@ -207,8 +207,8 @@ enum Claim {
     LeftBehind { step: i64, number: u32 },
 }
 
-/// Performs a step once and returns its stdout, new or recorded. Failed attempts are retried by the step's policy; `on_failure` is called for each,
-/// with the wait before the next one.
+/// Performs a step once and returns its stdout, new or recorded. Failed attempts are retried according to the step's policy; `on_failure` is
+/// called for each, with the wait before the next one.
 ///
 /// # Errors
 /// `Failed` when the step failed for good, which is not recorded; `Interrupted`; `Conflict` when the caller's attempt has ended, another process is
@@ -220,7 +220,7 @@ pub(crate) fn perform(
     (step, command): (&Step, &Command),
     on_failure: impl Fn(&AttemptResult, &Failure, Option<Duration>),
 ) -> Result<Vec<u8>, Error> {
-    caller.refuse_secret_name(&step.name)?;
+    caller.reject_secret_name(&step.name)?;
     let mut progress = Progress::default();
     loop {
         let now = clock.now();
@@ -277,12 +277,12 @@ pub(crate) fn perform(
     }
 }
 
-/// Asks the file what there is to do, and records that an attempt begins.
+/// Determines the next action from the database, and records the start of an attempt.
 fn claim(store: &mut Store, caller: &Caller, step: &Step, command: &Command, now: DateTime<Utc>) -> Result<Claim, Error> {
-    // Before JSON escapes any of it.
+    // Masked before JSON can escape parts of a secret.
     let argv: Vec<String> = command.argv.iter().map(|part| caller.secrets.masked_text(part)).collect();
     let work =
-        serde_json::to_string(&argv).map_err(|e| Error::new(Kind::System, "cannot write the command as JSON").because(e))?;
+        serde_json::to_string(&argv).map_err(|e| Error::new(Kind::System, "cannot encode the command as JSON").because(e))?;
     let this_process = Process::this()?;
     store.write(|w| {
         let run = caller.run(w)?;
@@ -341,7 +341,7 @@ pub(crate) fn sleep(
     name: &StepName,
     span: Duration,
 ) -> Result<(), Error> {
-    caller.refuse_secret_name(name)?;
+    caller.reject_secret_name(name)?;
     let work = crate::spec::text::duration_text(span);
     let now = clock.now();
     let new_wake = TimeDelta::from_std(span)

@@ -166,7 +166,7 @@ impl Server {
 fn affordable(workers: usize) -> usize {
     let needed = (workers as u64).saturating_mul(FILES_PER_WORKER).saturating_add(OTHER_FILES);
     let allowed = machine::raise_open_files(needed);
-    // Threads and processes are left for the commands that workers start.
+    // Leaves room for the commands that workers start.
     let by_threads = machine::startable().map_or(u64::MAX, |left| left.saturating_sub(OTHER_THREADS) / THREADS_PER_WORKER);
     let affordable = (allowed.saturating_sub(OTHER_FILES) / FILES_PER_WORKER)
         .min(by_threads)
@@ -174,7 +174,7 @@ fn affordable(workers: usize) -> usize {
     usize::try_from(affordable).map_or(workers, |affordable| affordable.min(workers))
 }
 
-/// Starts the thread that prunes history. A server that exits once everything due is done has none: it prunes just before it exits.
+/// Starts the thread that prunes history. With [`Until::Done`] there is none: the server prunes just before it exits.
 fn start_pruning(shared: &Arc<Shared>) -> Result<Option<JoinHandle<()>>, Error> {
     if shared.settings.until == Until::Done {
         return Ok(None);
@@ -193,9 +193,9 @@ fn start_pruning(shared: &Arc<Shared>) -> Result<Option<JoinHandle<()>>, Error> 
 pub(crate) struct Served {
     /// Number of runs that did not complete or recorded an incident.
     pub(crate) failed_runs: u64,
-    /// Number of errors of the server itself.
+    /// Number of errors in the server itself.
     pub(crate) troubles: u64,
-    /// Whether the database was deleted, moved or replaced meanwhile.
+    /// Whether the database was deleted, moved or replaced while serving.
     pub(crate) lost_file: bool,
     /// Whether the database was found damaged.
     pub(crate) damaged: bool,
@@ -226,7 +226,7 @@ fn serve(mut ticker: Ticker, lock: &ServerLock) {
     let serving = Stopwatch::start();
     while !shared.draining.load(Ordering::SeqCst) {
         if let Some(path) = ticker.reader().displaced() {
-            // Whatever is recorded from now on would be lost, so nothing more is done.
+            // Anything recorded from now on would be lost, so the server stops.
             shared.tell(Event::Displaced { path });
             shared.lost_file.store(true, Ordering::SeqCst);
             shared.hurry.store(true, Ordering::SeqCst);

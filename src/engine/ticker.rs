@@ -14,13 +14,13 @@ use crate::store::{RunAsk, RunRequest, Store};
 /// Maximum number of schedules decided in one tick.
 const BATCH: usize = 256;
 
-/// The ticker: its connection for reading, and its position among the runs.
+/// Decides due schedules and hands new runs to the workers.
 pub(super) struct Ticker {
     reader: Store,
     shared: Arc<Shared>,
     /// The key of the newest run that has been handed to the workers.
     seen_run: i64,
-    /// Schedules that could not be decided, and when each is tried again. No other schedule waits for them.
+    /// Schedules that could not be decided, and when each is retried. They do not delay other schedules.
     failed: HashMap<i64, DateTime<Utc>>,
 }
 
@@ -29,7 +29,7 @@ pub(super) struct Ticker {
 pub(super) struct TickResult {
     /// When the next schedule needs attention; possibly in the past.
     pub(super) next: Option<DateTime<Utc>>,
-    /// When the next schedule needs attention that does not need it yet.
+    /// The first time after now at which a schedule needs attention.
     pub(super) coming: Option<DateTime<Utc>>,
     /// Whether there is more to do immediately.
     pub(super) more: bool,
@@ -67,11 +67,11 @@ impl Ticker {
         let may_try = |schedule: &i64| self.failed.get(schedule).is_none_or(|retry_at| *retry_at <= now);
         let due: Vec<i64> = due.into_iter().filter(may_try).take(BATCH).collect();
         let decisions = due.iter().map(|schedule| {
-            let (here, schedule) = (Arc::clone(&self.shared), *schedule);
+            let (shared, schedule) = (Arc::clone(&self.shared), *schedule);
             let effects = self
                 .shared
                 .writer
-                .submit(move |write| decide(write, here.terms(), schedule, now));
+                .submit(move |write| decide(write, shared.terms(), schedule, now));
             (schedule, effects)
         });
         let decisions: Vec<_> = decisions.collect();
@@ -102,7 +102,7 @@ impl Ticker {
         })
     }
 
-    /// Hands runs to the workers that commands have recorded or an earlier server has left open.
+    /// Hands to the workers the runs that commands have recorded or an earlier server left open.
     fn add_new_runs(&mut self) -> Result<(), Error> {
         let after = self.seen_run;
         for run in self.reader.read(|r| r.open_runs_after(after))? {
@@ -112,7 +112,7 @@ impl Ticker {
         Ok(())
     }
 
-    /// Carries out requests about runs, all in one group of the writer.
+    /// Carries out requests about runs, submitted together so that the writer commits them as a group.
     fn carry_out_requests(&self, now: DateTime<Utc>) -> Result<(), Error> {
         let requests = self.reader.read(|r| r.open_run_requests())?;
         let submit = |request: RunRequest| {

@@ -39,11 +39,11 @@ pub(crate) struct FileSchedule {
 /// # Errors
 /// `Usage` with line and column: invalid TOML or JSON, unknown keys, invalid values, duplicate ids.
 pub(crate) fn parse(source: &Source<'_>, zones: &dyn Zones) -> Result<Vec<FileSchedule>, Error> {
-    // One at a time: a file may define hundreds of thousands.
+    // One at a time: a file may define hundreds of thousands of schedules.
     if let Some(parts) = source.parts("schedule")
-        && let Some(defined) = Definitions::new(source, zones).read_parts(parts)?
+        && let Some(schedules) = Definitions::new(source, zones).read_parts(parts)?
     {
-        return Ok(defined);
+        return Ok(schedules);
     }
     parse_whole(source, zones)
 }
@@ -53,12 +53,12 @@ fn parse_whole(source: &Source<'_>, zones: &dyn Zones) -> Result<Vec<FileSchedul
     let is_list = tree.is_list();
     let nodes = tree.take_items("schedule");
     if !is_list {
-        // The keys beside the schedules.
+        // Rejects unknown keys beside the schedules.
         source.read::<File>(&tree)?;
     }
     let mut definitions = Definitions::new(source, zones);
     nodes.into_iter().try_for_each(|node| definitions.add(&node))?;
-    Ok(definitions.defined)
+    Ok(definitions.schedules)
 }
 
 /// The schedules of one file, read in order.
@@ -68,7 +68,7 @@ struct Definitions<'a> {
     places: Places<'a>,
     /// The line in which each schedule is defined.
     lines: HashMap<ScheduleId, usize>,
-    defined: Vec<FileSchedule>,
+    schedules: Vec<FileSchedule>,
 }
 
 impl<'a> Definitions<'a> {
@@ -78,11 +78,11 @@ impl<'a> Definitions<'a> {
             zones,
             places: source.places(),
             lines: HashMap::new(),
-            defined: Vec::new(),
+            schedules: Vec::new(),
         }
     }
 
-    /// Reads the parts of a TOML file; `None` where only the file as a whole can be read.
+    /// Reads the parts of a TOML file; `None` if only the file as a whole can be read.
     fn read_parts(mut self, parts: impl Iterator<Item = Range<usize>>) -> Result<Option<Vec<FileSchedule>>, Error> {
         for part in parts {
             let Some(node) = self.source.part(part, "schedule") else {
@@ -90,7 +90,7 @@ impl<'a> Definitions<'a> {
             };
             self.add(&node)?;
         }
-        Ok(Some(self.defined))
+        Ok(Some(self.schedules))
     }
 
     fn add(&mut self, node: &Node) -> Result<(), Error> {
@@ -100,7 +100,7 @@ impl<'a> Definitions<'a> {
             node,
             zones: self.zones,
         };
-        let one = reader.defined(text, self.places.line_of(node.at))?;
+        let one = reader.schedule(text, self.places.line_of(node.at))?;
         if let Some(line) = self.lines.insert(one.id.clone(), one.line) {
             return Err(Error::new(
                 Kind::Usage,
@@ -108,7 +108,7 @@ impl<'a> Definitions<'a> {
             )
             .within(&one.place));
         }
-        self.defined.push(one);
+        self.schedules.push(one);
         Ok(())
     }
 }
@@ -121,7 +121,7 @@ struct TableReader<'a> {
 }
 
 impl TableReader<'_> {
-    /// Adds the place to an error: that of the `index`th value of a key, or of the table where the key is absent.
+    /// Adds the place to an error: that of the `index`th value of a key, or of the table if the key is absent.
     fn at<T, E: Into<Error>>(&self, key: &str, index: usize, result: Result<T, E>) -> Result<T, Error> {
         result.map_err(|e| {
             let value = self.node.field(key);
@@ -135,7 +135,7 @@ impl TableReader<'_> {
         items.try_for_each(|(i, one)| self.at(key, i, check(one)).map(|_| ()))
     }
 
-    fn defined(&self, mut text: ScheduleText, line: usize) -> Result<FileSchedule, Error> {
+    fn schedule(&self, mut text: ScheduleText, line: usize) -> Result<FileSchedule, Error> {
         let id = if text.id.is_empty() {
             Err(Error::new(Kind::Usage, "the schedule has no `id`"))
         } else {
@@ -224,15 +224,15 @@ impl TableReader<'_> {
 }
 
 /// Parses an absolute instant; rejects one that is relative to now.
-fn fixed_instant(written: &str, zone: &Zone) -> Result<DateTime<Utc>, Error> {
-    let is_relative = written.trim().starts_with(['+', '-']) || written.trim().eq_ignore_ascii_case("now");
+fn fixed_instant(value: &str, zone: &Zone) -> Result<DateTime<Utc>, Error> {
+    let is_relative = value.trim().starts_with(['+', '-']) || value.trim().eq_ignore_ascii_case("now");
     if is_relative {
         return Err(
-            Error::new(Kind::Usage, format_args!("`{written}` is relative to the current time"))
+            Error::new(Kind::Usage, format_args!("`{value}` is relative to the current time"))
                 .hint("Write an absolute time: `2026-05-05T09:00:00Z`, or `2026-05-05 09:00` in the schedule's time zone."),
         );
     }
-    instant::parse(written, zone, DateTime::UNIX_EPOCH)
+    instant::parse(value, zone, DateTime::UNIX_EPOCH)
 }
 
 /// Returns a warning for a step whose working directory depends on where the server is started.
@@ -321,7 +321,7 @@ env = { LANG = "C" }
             let source = Source { name: "jobs.toml", text };
             assert!(source.parts("schedule").is_none(), "{text}");
         }
-        // Each part is valid, the file is not.
+        // Each part is valid, but the file is not.
         for text in [
             "[[schedule]]\nid = 'a'\n[x]\n[[schedule]]\nid = 'b'\n[x]\n",
             "[[schedule]]\nid = 'a'\n[[schedules]]\n",

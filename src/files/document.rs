@@ -95,8 +95,8 @@ impl Source<'_> {
         of_table(table.into_inner(), 0, at).map_err(|(at, message)| self.error_at(at, message))
     }
 
-    /// Cuts a TOML file at the headers `[[key]]`: a part for each table of that list, to be parsed on its own, because the tree of a large file takes
-    /// twenty times its size. `None` where something else comes before the first header, or where there is none.
+    /// Splits a TOML file at its `[[key]]` headers into one part per table. Parts are parsed one at a time, because the tree of a whole file takes
+    /// twenty times its size. `None` if anything precedes the first header, or there is no header.
     pub(crate) fn parts(&self, key: &str) -> Option<impl Iterator<Item = Range<usize>>> {
         let mut starts = Vec::new();
         let mut line: Vec<Token> = Vec::new();
@@ -121,7 +121,7 @@ impl Source<'_> {
         (!starts.is_empty()).then(|| starts.into_iter().zip(ends).map(|(start, end)| start..end))
     }
 
-    /// Parses a part that [`Self::parts`] has cut. `None` where it is not one table of the list `key` and nothing else: the file as a whole says why.
+    /// Parses a part returned by [`Self::parts`]. `None` if it is not exactly one table of the list `key`; parsing the whole file gives the error.
     pub(crate) fn part(&self, part: Range<usize>, key: &str) -> Option<Node> {
         let start = part.start;
         let table = DeTable::parse(&self.text[part]).ok()?.into_inner();
@@ -170,7 +170,7 @@ const HEADER: [TokenKind; 5] = [
     TokenKind::RightSquareBracket,
 ];
 
-/// How deep JSON may be nested: each level is read by a call of its own.
+/// Maximum nesting depth of JSON; each level is parsed by a recursive call.
 const MAX_DEPTH: usize = 64;
 
 /// Whether the text begins with a TOML table header: a bare key in brackets that is not a JSON literal.
@@ -223,7 +223,7 @@ impl Node {
     }
 }
 
-/// Takes the table apart as it goes: a large file is not in memory twice. `base` is where the text that was parsed begins in the file.
+/// Consumes the table while converting it, so that a large file is not in memory twice. `base` is the offset of the parsed text in the file.
 fn of_table(table: DeTable<'_>, base: usize, at: usize) -> Result<Node, (usize, String)> {
     let mut entries = Vec::with_capacity(table.len());
     for (key, value) in table {
@@ -251,7 +251,7 @@ fn of_toml(value: DeValue<'_>, base: usize, at: usize) -> Result<Node, (usize, S
             .ok()
             .filter(|n: &f64| n.is_finite())
             .map(Value::Float)
-            .ok_or_else(|| (at, format!("`{number}` is not a number")))?,
+            .ok_or_else(|| (at, format!("`{number}` is not a finite number")))?,
         DeValue::Array(items) => Value::List(
             items
                 .into_iter()

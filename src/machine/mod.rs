@@ -39,7 +39,7 @@ pub fn booted_at() -> Option<chrono::DateTime<chrono::Utc>> {
     chrono::DateTime::from_timestamp(seconds, 0)
 }
 
-/// Raises the open-file limit of this process to `target`, or as far as permitted. Returns the files it may have open, at most `target`.
+/// Raises the open-file limit of this process to `target`, or as far as permitted. Returns the number of files it may have open, at most `target`.
 #[must_use]
 pub fn raise_open_files(target: u64) -> u64 {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

@@ -57,7 +57,7 @@ impl Process {
         Some(super::booted_at()? + since_boot)
     }
 
-    /// Whether it is still running; a zombie is not. True if the machine cannot tell, so that nothing is started beside it.
+    /// Whether it is still running; a zombie is not. True if this cannot be determined, so that nothing is started alongside it.
     #[must_use]
     pub fn is_there(&self) -> bool {
         self.boot == boot_id()
@@ -67,7 +67,7 @@ impl Process {
             }
     }
 
-    /// Whether its id may still be the id of the group that it led. The kernel does not reuse an id that names a group.
+    /// Whether its id may still be the id of the group that it led. The kernel does not reuse the id of an existing group.
     fn may_lead_group(&self) -> bool {
         self.boot == boot_id() && matches!(stat(self.pid), Ok(now) if now.as_ref().is_none_or(|now| now.started == self.started))
     }
@@ -104,7 +104,7 @@ fn stat(pid: u32) -> std::io::Result<Option<Stat>> {
 
 fn parse_stat(text: &[u8]) -> Option<Stat> {
     let text = String::from_utf8_lossy(text);
-    // The name may hold anything, blanks and brackets included: the fields begin after the last bracket.
+    // The name may contain anything, including spaces and parentheses; the fields start after the last parenthesis.
     let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
     Some(Stat {
         parent: fields.get(1)?.parse().ok()?,
@@ -123,7 +123,7 @@ pub fn exit_watch(pid: u32) -> std::io::Result<std::os::fd::OwnedFd> {
     Ok(rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?)
 }
 
-/// All processes that belong to one attempt: its first process, the descendants, the members of its process group, and every process with the
+/// All processes that belong to one attempt: its first process, its descendants, the members of its process group, and every process with the
 /// attempt's marks in its environment, in whatever session.
 ///
 /// A process that has cleared its environment, left the group and lost its parent is not found.
@@ -133,7 +133,7 @@ pub struct ProcessTree {
     marks: Vec<String>,
     /// The leader of the process group, if the attempt has one; the group has the same id.
     group: Option<Process>,
-    /// Nothing that belongs to it is older, in the kernel's ticks since boot.
+    /// Processes that started before this do not belong to it; in clock ticks since boot.
     oldest: i64,
     known: Vec<Process>,
 }

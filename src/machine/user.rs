@@ -35,12 +35,12 @@ impl User {
     /// When this process may not run as the user, or `work` fails.
     pub fn do_as<T: Send>(&self, work: impl FnOnce() -> std::io::Result<T> + Send) -> std::io::Result<T> {
         use rustix::thread::{Gid, Uid, set_thread_gid, set_thread_groups, set_thread_uid};
-        // Where there is no list, their own group is all.
-        let listed = match std::fs::read_to_string("/etc/group") {
+        // Without the file, the user has only the primary group.
+        let group_file = match std::fs::read_to_string("/etc/group") {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
-            listed => listed?,
+            text => text?,
         };
-        let groups: Vec<Gid> = groups_of(&listed, &self.name, self.gid)
+        let groups: Vec<Gid> = groups_of(&group_file, &self.name, self.gid)
             .into_iter()
             .map(Gid::from_raw)
             .collect();
@@ -50,7 +50,7 @@ impl User {
             set_thread_uid(Uid::from_raw(self.uid))?;
             work()
         };
-        // In the kernel, each thread has its own user; this thread ends as the new one.
+        // In Linux each thread has its own credentials; this thread keeps the new ones until it ends.
         std::thread::scope(|s| {
             let result = std::thread::Builder::new().spawn_scoped(s, run_as_user)?.join();
             result.unwrap_or_else(|_| Err(std::io::Error::other("the thread that runs as the user panicked")))

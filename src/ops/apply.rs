@@ -16,10 +16,10 @@ use crate::spec::Spec;
 use crate::spec::zone::Zones;
 use crate::store::{Read, ScheduleRow, Write};
 
-/// Whose a schedule is that somebody made by hand and a file holds now: what the file said last is kept, and nobody prunes it.
+/// The owner recorded for a schedule that was created by hand and is now defined in a file: its declared state is kept, but it is never pruned.
 const BY_HAND: &str = "";
 
-/// What becomes of a schedule.
+/// The kind of change to a schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Change {
     Create,
@@ -29,7 +29,7 @@ pub(crate) enum Change {
 }
 
 impl Change {
-    /// Its name in JSON.
+    /// The name in JSON.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Create => "create",
@@ -40,16 +40,16 @@ impl Change {
     }
 }
 
-/// What is different about a schedule.
+/// The difference between a definition and the stored schedule.
 #[derive(Debug, Clone)]
 pub(crate) struct Difference {
     pub(crate) id: ScheduleId,
     pub(crate) change: Change,
     pub(crate) fields: Vec<FieldChange>,
-    /// Where its definition begins; none where there is none any more.
+    /// The line where its definition begins; `None` if it is no longer defined.
     pub(crate) line: Option<usize>,
     pub(crate) warnings: Vec<String>,
-    /// Whether it starts nothing by itself.
+    /// Whether it is paused, or will be deleted.
     pub(crate) paused: bool,
     /// When it fires, in English.
     pub(crate) spec_text: String,
@@ -58,21 +58,21 @@ pub(crate) struct Difference {
 /// The definitions of one file.
 #[derive(Debug, Clone)]
 pub(crate) struct DefinitionFile {
-    /// Which file.
+    /// The path of the file.
     pub(crate) source: String,
     pub(crate) defined: Vec<FileSchedule>,
 }
 
-/// Whether schedules that the files do not hold any more are deleted.
+/// Whether to delete schedules that the files no longer define.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Prune<'a> {
-    /// They stay.
+    /// Keep them.
     No,
-    /// Those that an earlier apply of these files, or of files in these folders, made.
+    /// Delete those that an earlier apply of these files, or of files in these folders, created.
     Of(&'a [String]),
 }
 
-/// What applying does to one schedule.
+/// The step that applies one definition.
 enum Step {
     Create { after: Settings, spec: Spec },
     Update(Box<Update>),
@@ -88,13 +88,13 @@ struct Update {
     spec: Spec,
 }
 
-/// Which file defines a schedule from now on, and what it declares about the state.
+/// The file that defines a schedule from now on, and the state it declares.
 type Owner<'a> = Option<(&'a str, &'a Declared)>;
 
-/// Finds out what applying would change.
+/// Returns what applying the files would change.
 ///
 /// # Errors
-/// `Usage` with the place of a definition that is invalid or a duplicate.
+/// `Usage`, with its place, when a definition is invalid or a duplicate.
 pub(crate) fn compare(
     read: &Read<'_>,
     zones: &dyn Zones,
@@ -136,7 +136,7 @@ pub(crate) fn apply(
     })
 }
 
-/// Compares one schedule after another and hands each step to `perform`: none is kept, since files may define hundreds of thousands.
+/// Compares one schedule after another and passes each step to `perform` at once: files may define hundreds of thousands of schedules.
 fn walk(
     read: &Read<'_>,
     zones: &dyn Zones,
@@ -145,7 +145,7 @@ fn walk(
     now: DateTime<Utc>,
     perform: impl Fn(&ScheduleId, Step, Owner<'_>) -> Result<(), Error>,
 ) -> Result<Vec<Difference>, Error> {
-    refuse_duplicates(&files)?;
+    reject_duplicates(&files)?;
     let mut differences = Vec::with_capacity(files.iter().map(|file| file.defined.len()).sum());
     for DefinitionFile { source, defined } in files {
         for one in defined {
@@ -158,7 +158,7 @@ fn walk(
     }
     let Prune::Of(scopes) = prune else { return Ok(differences) };
     let in_scope = |source: &str| {
-        // Folders below are not read, so nothing is missing from them.
+        // Subfolders are not read, so a schedule from one of their files is not missing.
         let in_folder = |scope: &String| {
             let rest = source.strip_prefix(scope.as_str()).and_then(|rest| rest.strip_prefix('/'));
             rest.is_some_and(|file| !file.contains('/'))
@@ -187,13 +187,13 @@ fn walk(
     Ok(differences)
 }
 
-fn refuse_duplicates(files: &[DefinitionFile]) -> Result<(), Error> {
+fn reject_duplicates(files: &[DefinitionFile]) -> Result<(), Error> {
     let mut places: HashMap<&ScheduleId, &str> = HashMap::new();
     for one in files.iter().flat_map(|file| &file.defined) {
         if let Some(other) = places.insert(&one.id, &one.place) {
             return Err(Error::new(
                 Kind::Usage,
-                format_args!("a schedule named `{}` is defined in {other} already", one.id),
+                format_args!("schedule `{}` is already defined in {other}", one.id),
             )
             .within(&one.place));
         }
@@ -201,7 +201,7 @@ fn refuse_duplicates(files: &[DefinitionFile]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Compares a definition with the stored schedule: what is different, what to do, and whether the schedule was created by hand.
+/// Compares a definition with the stored schedule. Returns the difference, the step to perform, and whether the schedule was created by hand.
 fn step(
     read: &Read<'_>,
     zones: &dyn Zones,
@@ -221,15 +221,15 @@ fn step(
     let spec = check(&one.id, &after, zones, Never::Allow, now).map_err(|e| e.within(&one.place))?;
     let mut warnings = one.warnings;
     if after.definition.spec.is_empty() {
-        warnings.push("it has no times: it only starts when triggered".to_owned());
+        warnings.push("it has no times; it starts only when triggered".to_owned());
     } else if !after.definition.spec.at_boot && spec.next_after(now).is_none() {
-        warnings.push("it never fires: no time from now to the end of the year 2100 matches it".to_owned());
+        warnings.push("it never fires: no time between now and the end of 2100 matches".to_owned());
     }
     let text = |s: &Settings| ScheduleText::of(&one.id, &s.definition, &s.state);
     let fields = difference::between(before.as_ref().map(text).as_ref(), Some(&text(&after)));
     let maker = owner.as_ref().map(|(maker, _)| maker.as_str());
     if let Some(other) = maker.filter(|maker| ![source, BY_HAND].contains(maker)) {
-        warnings.push(format!("it was defined in {other} before"));
+        warnings.push(format!("it was previously defined in {other}"));
     }
     let is_by_hand = row.is_some() && maker.is_none_or(|maker| maker == BY_HAND);
     let (paused, spec_text) = (after.state.paused, crate::spec::describe::spec(&after.definition.spec));
@@ -237,10 +237,7 @@ fn step(
         (Some(row), Some(before)) if before == after => (Change::None, Step::Keep { row }),
         (Some(row), Some(before)) => {
             if paused && one.declared.paused.is_none() {
-                warnings.push(format!(
-                    "it is paused, and stays paused until `tempo schedule unpause {}`",
-                    one.id
-                ));
+                warnings.push(format!("it stays paused until you run `tempo schedule unpause {}`", one.id));
             }
             let update = Update {
                 row,
@@ -264,10 +261,10 @@ fn step(
     Ok((difference, step, is_by_hand))
 }
 
-/// Schedules as they are defined: those that are named, or all.
+/// Returns the definitions of the given schedules, or of all if `ids` is empty.
 ///
 /// # Errors
-/// `NotFound`.
+/// `NotFound` when one of the ids does not exist.
 pub(crate) fn export(read: &Read<'_>, ids: &[ScheduleId]) -> Result<Vec<(ScheduleId, Definition, State)>, Error> {
     let rows = if ids.is_empty() {
         read.schedules(None, None)?

@@ -1,4 +1,4 @@
-//! Lines of a crontab named: readable, unique, and the same whenever it is imported again.
+//! Chooses schedule ids for crontab lines: readable, unique, and the same each time the crontab is imported.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,20 +13,20 @@ use crate::schedule::Definition;
 use crate::spec::spec_text::SpecText;
 use crate::store::Read;
 
-/// The names that lines have been given in one import.
+/// The names given to crontab lines during one import.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     taken: HashSet<ScheduleId>,
-    /// The number that comes next behind a name that several lines would have.
+    /// The next number to append to a name that several lines share.
     next: HashMap<String, usize>,
-    /// The schedules that an earlier import of the same crontabs made, and that no line makes any more.
+    /// The schedules that an earlier import of the same crontabs created and no line defines any longer.
     pub(crate) gone: Vec<ScheduleId>,
 }
 
-/// The schedules that the lines of a crontab become. `names` are those of the lines that were named before; these are added.
+/// Returns the schedules for the lines of a crontab. `names` holds the names given so far; the new ones are added to it.
 ///
 /// # Errors
-/// When the file cannot be read.
+/// `System` when the database cannot be read.
 pub(crate) fn name_jobs(
     read: &Read<'_>,
     source: &str,
@@ -36,7 +36,7 @@ pub(crate) fn name_jobs(
 ) -> Result<Vec<FileSchedule>, Error> {
     let sources: HashMap<ScheduleId, String> = read.sources()?.into_iter().collect();
     let is_own = |id: &ScheduleId| sources.get(id).is_some_and(|owner| owner == source);
-    // What was imported before keeps its name, wherever its line stands now: by command and times, then by the command alone.
+    // A line that was imported before keeps its name even if it has moved: matched by command and times first, then by command alone.
     let mut before = Before::of(read, sources.keys().filter(|id| is_own(id)))?;
     let mut ids: Vec<Option<ScheduleId>> = jobs.iter().map(|job| before.claim(job, As::ItIs)).collect();
     for (job, id) in jobs.iter().zip(&mut ids).filter(|(_, id)| id.is_none()) {
@@ -52,9 +52,10 @@ pub(crate) fn name_jobs(
         let mut one = job.defined(id, host);
         match read.schedule(&one.id)? {
             Some(row) => one = over(settings_of(read, &row)?, one),
-            None => one.warnings.extend(twin(read, job, &one.id)?.map(|other| {
-                format!("`{other}` does the same at the same times: both would run, unless one of them is deleted")
-            })),
+            None => one.warnings.extend(
+                twin(read, job, &one.id)?
+                    .map(|other| format!("`{other}` also runs this command at these times; delete one of the two")),
+            ),
         }
         defined.push(one);
     }
@@ -66,7 +67,7 @@ pub(crate) fn name_jobs(
     Ok(defined)
 }
 
-/// Another schedule that does what a line does when it does: one from the same crontab under another name, say.
+/// Returns another schedule that runs the same command at the same times, for example one imported from the same crontab under another name.
 fn twin(read: &Read<'_>, job: &Job, id: &ScheduleId) -> Result<Option<ScheduleId>, Error> {
     let (plain, marked) = job.names();
     for name in [plain, marked] {
@@ -87,7 +88,7 @@ fn twin(read: &Read<'_>, job: &Job, id: &ScheduleId) -> Result<Option<ScheduleId
     Ok(None)
 }
 
-/// A line over the schedule that it made before: what a crontab cannot say stays as people have set it since.
+/// Merges a line into the schedule imported from it before: settings that a crontab cannot express are kept.
 fn over(before: Settings, mut one: FileSchedule) -> FileSchedule {
     let Definition { spec, action, policies } = &mut one.definition;
     *policies = before.definition.policies;
@@ -111,7 +112,7 @@ fn over(before: Settings, mut one: FileSchedule) -> FileSchedule {
     one
 }
 
-/// What an earlier import of the same crontab made, by what it does.
+/// The schedules that an earlier import of the same crontab created, by command.
 struct Before(HashMap<String, Vec<(ScheduleId, SpecText)>>);
 
 impl Before {
@@ -124,14 +125,14 @@ impl Before {
                 alike.push((id.clone(), row.written()?));
             }
         }
-        // From the end they are taken: the name without a number first, then in the order of the numbers.
+        // Taken from the end: first the name without a number, then in numeric order.
         for alike in by_step.values_mut() {
             alike.sort_by_key(|(id, _)| std::cmp::Reverse((id.as_str().len(), id.clone())));
         }
         Ok(Self(by_step))
     }
 
-    /// Takes the one that a line has made, if there is one.
+    /// Removes and returns the schedule that was imported from this line, if any.
     fn claim(&mut self, job: &Job, how: As) -> Option<ScheduleId> {
         let alike = self.0.get_mut(&job.does())?;
         let times = job.times();
@@ -143,17 +144,17 @@ impl Before {
     }
 }
 
-/// How a line was imported before.
+/// How closely a line must match a schedule imported before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum As {
-    /// With the same times.
+    /// Same command and times.
     ItIs,
-    /// With the same command.
+    /// Same command, at any times.
     AtAnotherTime,
 }
 
 impl Names {
-    /// A name for a line that is new, or another than before.
+    /// Returns an unused name for a line that was not imported before.
     fn free(&mut self, read: &Read<'_>, job: &Job, is_own: impl Fn(&ScheduleId) -> bool) -> Result<ScheduleId, Error> {
         let (plain, marked) = job.names();
         let mut names = [plain, marked.clone()].into_iter();

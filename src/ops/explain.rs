@@ -1,4 +1,4 @@
-//! What became of each time of a schedule, put together from the file.
+//! Explains the outcome of each time of a schedule from the stored records.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::schedules::find;
 use crate::error::Error;
 use crate::names::ScheduleId;
 use crate::schedule::MAX_BUFFER;
-use crate::schedule::explain::{SpecPeriod, TimeOutcome, TimeRange, explain as account_for};
+use crate::schedule::explain::{SpecPeriod, TimeOutcome, TimeRange, explain as explain_times};
 use crate::schedule::not_started::Outcome;
 use crate::schedule::start::Origin;
 use crate::spec::Spec;
@@ -16,10 +16,10 @@ use crate::spec::describe::spoken;
 use crate::spec::zone::Zones;
 use crate::store::{NotStartedRow, Read, StartedRow};
 
-/// Accounts for every nominal time of a schedule from `from` to `to`, both included.
+/// Returns the outcome of every nominal time of a schedule within `window`, both ends included.
 ///
 /// # Errors
-/// `NotFound`.
+/// `NotFound` when there is no such schedule.
 pub(crate) fn explain(
     read: &Read<'_>,
     zones: &dyn Zones,
@@ -31,15 +31,15 @@ pub(crate) fn explain(
     let Some(plan_input) = read.plan_input(row.key, now)? else {
         return Ok(Vec::new());
     };
-    let compiled = |written: &crate::spec::spec_text::SpecText| Spec::compile(written, id.as_str(), zones);
+    let compiled = |text: &crate::spec::spec_text::SpecText| Spec::compile(text, id.as_str(), zones);
     let current = row.compiled(zones)?;
     let mut past = Vec::new();
     for epoch in &plan_input.past {
         past.push(Arc::new(compiled(&epoch.written()?)?));
     }
     let mut specs = Vec::new();
-    for (until, written) in read.past_specs(row.key)? {
-        specs.push((until, compiled(&written)?));
+    for (until, text) in read.past_specs(row.key)? {
+        specs.push((until, compiled(&text)?));
     }
     let mut periods = Vec::new();
     let mut after = row.created;
@@ -57,12 +57,12 @@ pub(crate) fn explain(
         until: DateTime::<Utc>::MAX_UTC,
     });
     let mut decided: Vec<TimeRange> = read.started_between(row.key, window)?.into_iter().map(started).collect();
-    decided.extend(read.refused_between(row.key, window)?.into_iter().map(refused));
+    decided.extend(read.refused_between(row.key, window)?.into_iter().map(not_started));
     for start in plan_input.waiting.iter().filter(|w| w.origin == Origin::Scheduled) {
         let reason = match (plan_input.current.paused, plan_input.going.is_empty()) {
-            (true, _) => "it waits out the pause",
-            (false, false) => "it waits for the run that is going",
-            (false, true) => "it waits for `tempo run`",
+            (true, _) => "waiting until the schedule is unpaused",
+            (false, false) => "waiting for the current run to finish",
+            (false, true) => "waiting for `tempo run`",
         };
         decided.push(TimeRange {
             from: start.nominal,
@@ -73,11 +73,11 @@ pub(crate) fn explain(
             run: None,
         });
     }
-    let in_words =
+    let text_of =
         |epoch, reason: crate::schedule::not_started::Reason| reason.text_with(&plan_input.definition(epoch).circumstances());
-    // What was asked for by hand has no part in it.
+    // Manual starts are not explained.
     let plan_of = plan_input.plan_input((&current, &past), Vec::new(), MAX_BUFFER);
-    Ok(account_for(decided, &plan_of, &periods, window, now, in_words))
+    Ok(explain_times(decided, &plan_of, &periods, window, now, text_of))
 }
 
 fn started(row: StartedRow) -> TimeRange {
@@ -103,7 +103,7 @@ fn started(row: StartedRow) -> TimeRange {
     }
 }
 
-fn refused(row: NotStartedRow) -> TimeRange {
+fn not_started(row: NotStartedRow) -> TimeRange {
     let mut reason = row.reason;
     if row.outcome == Outcome::Missed {
         let (least, most) = ((row.decided - row.to).num_seconds(), (row.decided - row.from).num_seconds());

@@ -1,4 +1,4 @@
-//! Incidents that people take note of, or declare over.
+//! Finds, acknowledges and resolves incidents.
 
 use chrono::{DateTime, Utc};
 
@@ -8,7 +8,7 @@ use crate::store::{IncidentRow, Read, Write};
 /// Finds an incident.
 ///
 /// # Errors
-/// `NotFound`.
+/// `NotFound` when there is no such incident.
 pub(crate) fn find_incident(read: &Read<'_>, id: i64) -> Result<IncidentRow, Error> {
     read.incident(id)?.ok_or_else(|| {
         Error::new(Kind::NotFound, format_args!("no incident has the number {id}"))
@@ -16,30 +16,30 @@ pub(crate) fn find_incident(read: &Read<'_>, id: i64) -> Result<IncidentRow, Err
     })
 }
 
-/// Notes that somebody has seen an incident; it stays open until its step succeeds.
+/// Acknowledges an incident; it stays open until its step succeeds.
 ///
 /// # Errors
-/// `NotFound`; `Conflict` when it is resolved.
+/// `NotFound`; `Conflict` when it is already resolved.
 pub(crate) fn ack(write: &Write<'_>, id: i64, note: Option<&str>) -> Result<(), Error> {
-    refuse_resolved(&find_incident(write, id)?)?;
+    reject_resolved(&find_incident(write, id)?)?;
     write.ack_incident(id, note)
 }
 
-/// Declares an incident over; the next failure of its step opens another.
+/// Resolves an incident; the next failure of its step opens a new one.
 ///
 /// # Errors
-/// `NotFound`; `Conflict` when it is resolved already.
+/// `NotFound`; `Conflict` when it is already resolved.
 pub(crate) fn resolve(write: &Write<'_>, id: i64, note: Option<&str>, now: DateTime<Utc>) -> Result<(), Error> {
-    refuse_resolved(&find_incident(write, id)?)?;
+    reject_resolved(&find_incident(write, id)?)?;
     write.close_incident(id, note, now)
 }
 
-fn refuse_resolved(row: &IncidentRow) -> Result<(), Error> {
+fn reject_resolved(row: &IncidentRow) -> Result<(), Error> {
     if row.resolved.is_none() {
         return Ok(());
     }
     Err(
-        Error::new(Kind::Conflict, format_args!("incident {} is resolved already", row.id))
-            .hint("The next failure of its step opens another one."),
+        Error::new(Kind::Conflict, format_args!("incident {} is already resolved", row.id))
+            .hint("The next failure of its step opens a new incident."),
     )
 }

@@ -1,4 +1,4 @@
-//! ONE FUNCTION PER VERB: what the commands and the page both do. Each works in the transaction it is handed; nothing here prints.
+//! Operations: one function for each action, whatever the interface. Each works in the caller's transaction and prints nothing.
 
 mod apply;
 mod crontab_ids;

@@ -1,22 +1,22 @@
-//! What a command names of a schedule, applied to what there is: only what is named changes, a list that is named is replaced.
+//! Partial updates of a schedule: fields that are set change, lists that are given are replaced, everything else stays as it is.
 
 use crate::error::{Error, Kind};
 use crate::names::nearest;
 use crate::schedule::{Definition, OverlapPolicy, Remaining, State};
 use crate::spec::spec_text::SpecText;
 
-/// What is named; everything else stays as it is.
+/// The fields to change; fields that are not set stay as they are.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Patch {
-    /// The parts of the spec that are named.
+    /// The fields of the spec to change; empty lists and `None` leave them as they are.
     pub(crate) spec: SpecText,
-    /// Whether `at_boot` is named.
+    /// The new value of `at_boot`.
     pub(crate) at_boot: Option<bool>,
-    /// Whether `dst_gap` is named.
+    /// The new value of `dst_gap`.
     pub(crate) dst_gap: Option<crate::spec::zone::Gap>,
-    /// Whether `dst_repeat` is named.
+    /// The new value of `dst_repeat`.
     pub(crate) dst_repeat: Option<crate::spec::zone::Repeat>,
-    /// Another workflow; its id and timeout are named apart.
+    /// The new steps of the workflow; its id and timeout are separate fields.
     pub(crate) steps: Option<Vec<crate::run::step_text::StepText>>,
     pub(crate) workflow_id: Option<String>,
     pub(crate) run_timeout: Option<String>,
@@ -26,11 +26,11 @@ pub(crate) struct Patch {
     pub(crate) note: Option<String>,
     pub(crate) paused: Option<bool>,
     pub(crate) remaining_actions: Option<Remaining>,
-    /// What is emptied first.
+    /// Fields to clear before the others are set.
     pub(crate) clear: Vec<Clearable>,
 }
 
-/// What can be emptied.
+/// A field that can be cleared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Clearable {
     AtBoot,
@@ -67,10 +67,10 @@ const CLEARABLE: [(&str, Clearable); 14] = [
 ];
 
 impl Clearable {
-    /// The field of that name.
+    /// Parses the name of a field, in any case, with `-` or `_`.
     ///
     /// # Errors
-    /// `Usage` that names the nearest.
+    /// `Usage`, with the closest name as a hint.
     pub(crate) fn parse(name: &str) -> Result<Self, Error> {
         let plain = name.to_ascii_lowercase().replace('_', "-");
         CLEARABLE.iter().find(|(n, _)| *n == plain).map(|(_, c)| *c).ok_or_else(|| {
@@ -78,13 +78,13 @@ impl Clearable {
             let error = Error::new(Kind::Usage, format_args!("`{name}` is not a field that can be cleared"));
             match nearest(&plain, names) {
                 Some(near) => error.hint(format_args!("Did you mean `{near}`?")),
-                None => error.hint(format_args!("They are {}.", names.join(", "))),
+                None => error.hint(format_args!("Fields that can be cleared: {}.", names.join(", "))),
             }
         })
     }
 }
 
-/// Everything that a patch can change: the definition of a schedule, and its state.
+/// Everything a patch can change: the definition and the state of a schedule.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Settings {
     pub(super) definition: Definition,
@@ -92,7 +92,7 @@ pub(super) struct Settings {
 }
 
 impl Patch {
-    /// Applies it.
+    /// Returns the settings with the patch applied.
     pub(super) fn apply(&self, settings: &Settings) -> Settings {
         let Settings {
             mut definition,
@@ -110,13 +110,13 @@ impl Patch {
         set(&mut definition.spec.at_boot, self.at_boot);
         set(&mut definition.spec.dst_gap, self.dst_gap);
         set(&mut definition.spec.dst_repeat, self.dst_repeat);
-        name(&mut definition.spec.time_zone, lists.time_zone.as_ref());
-        name(&mut definition.spec.start_time, lists.start_time.as_ref());
-        name(&mut definition.spec.end_time, lists.end_time.as_ref());
-        name(&mut definition.spec.jitter, lists.jitter.as_ref());
+        set_some(&mut definition.spec.time_zone, lists.time_zone.as_ref());
+        set_some(&mut definition.spec.start_time, lists.start_time.as_ref());
+        set_some(&mut definition.spec.end_time, lists.end_time.as_ref());
+        set_some(&mut definition.spec.jitter, lists.jitter.as_ref());
         set(&mut definition.action.steps, self.steps.clone());
-        name(&mut definition.action.workflow_id, self.workflow_id.as_ref());
-        name(&mut definition.action.run_timeout, self.run_timeout.as_ref());
+        set_some(&mut definition.action.workflow_id, self.workflow_id.as_ref());
+        set_some(&mut definition.action.run_timeout, self.run_timeout.as_ref());
         set(&mut definition.policies.overlap, self.overlap);
         set(&mut definition.policies.catchup_window_ms, self.catchup_window_ms);
         set(&mut definition.policies.pause_on_failure, self.pause_on_failure);
@@ -127,21 +127,21 @@ impl Patch {
     }
 }
 
-fn replace<T: Clone>(list: &mut Vec<T>, named: &[T]) {
-    if !named.is_empty() {
-        *list = named.to_vec();
+fn replace<T: Clone>(list: &mut Vec<T>, new: &[T]) {
+    if !new.is_empty() {
+        *list = new.to_vec();
     }
 }
 
-fn set<T>(value: &mut T, named: Option<T>) {
-    if let Some(named) = named {
-        *value = named;
+fn set<T>(value: &mut T, new: Option<T>) {
+    if let Some(new) = new {
+        *value = new;
     }
 }
 
-fn name<T: Clone>(value: &mut Option<T>, named: Option<&T>) {
-    if named.is_some() {
-        *value = named.cloned();
+fn set_some<T: Clone>(value: &mut Option<T>, new: Option<&T>) {
+    if new.is_some() {
+        *value = new.cloned();
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is asked of the server: triggers, backfills, single runs, stops, retries.
+//! Requests to the server: triggers, backfills, single runs, stops and retries.
 
 use chrono::{DateTime, Utc};
 
@@ -14,21 +14,21 @@ use crate::schedule::start::workflow_id_at;
 use crate::spec::zone::Zones;
 use crate::store::{NewRequest, NewRun, QueuedRequest, RunAsk, RunRow, Write};
 
-/// How a run is asked to stop.
+/// A request to stop a run.
 #[derive(Debug, Clone)]
 pub(crate) struct RunStop<'a> {
-    /// The run, as it was named.
+    /// The run, as the user named it.
     pub(crate) run: &'a str,
-    /// How.
+    /// How to stop it.
     pub(crate) stop: Stop,
-    /// Why.
+    /// The reason given.
     pub(crate) reason: Option<&'a str>,
 }
 
-/// Asks for one start, now; also of a paused schedule.
+/// Requests one start now, even if the schedule is paused.
 ///
 /// # Errors
-/// `NotFound`.
+/// `NotFound` when there is no such schedule.
 pub(crate) fn trigger(
     write: &Write<'_>,
     id: &ScheduleId,
@@ -44,21 +44,22 @@ pub(crate) fn trigger(
         now,
     )
 }
-/// Which times are run again, and how.
+
+/// The times to run again, and how.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Backfill {
     /// The first and the last time.
     pub(crate) range: (DateTime<Utc>, DateTime<Utc>),
-    /// The policy; the schedule's own where there is none.
+    /// The overlap policy; `None` for the schedule's own.
     pub(crate) overlap: Option<OverlapPolicy>,
-    /// More times than this are refused.
+    /// A backfill of more times than this is rejected.
     pub(crate) at_most: Option<u64>,
 }
 
-/// Asks for the starts of a range, both ends inclusive, oldest first. The request, and how many times there are.
+/// Requests a start for each time of a range, both ends inclusive, oldest first. Returns the request and the number of times.
 ///
 /// # Errors
-/// `NotFound`; `Usage` when the range ends before it starts or begins in the future.
+/// `NotFound`; `Usage` when the range ends before it starts, ends in the future, or holds too many times.
 pub(crate) fn backfill(
     write: &Write<'_>,
     zones: &dyn Zones,
@@ -76,11 +77,11 @@ pub(crate) fn backfill(
             Kind::Usage,
             format_args!("the start time {start} is after the end time {end}"),
         )
-        .hint("Exchange them: a backfill runs the times from `--start-time` to `--end-time`."));
+        .hint("The start time must be before the end time."));
     }
     if end > now {
         return Err(Error::new(Kind::Usage, format_args!("the end time {end} is in the future"))
-            .hint("A backfill runs times that have passed; the ones to come run by themselves."));
+            .hint("A backfill runs past times; future times start automatically."));
     }
     let spec = row.compiled(zones)?;
     let times = spec
@@ -102,19 +103,19 @@ pub(crate) fn backfill(
     Ok((queued, times))
 }
 
-/// Ends the backfills of a schedule: what has not begun will not. How many there were.
+/// Cancels the backfills of a schedule: their remaining times do not start. Returns the number of backfills.
 ///
 /// # Errors
-/// `NotFound`.
+/// `NotFound` when there is no such schedule.
 pub(crate) fn cancel_backfill(write: &Write<'_>, id: &ScheduleId, now: DateTime<Utc>) -> Result<u64, Error> {
     let row = find(write, id)?;
     write.cancel_backfills(row.key, now)
 }
 
-/// Puts a run on file that has no schedule: its key.
+/// Records a run that belongs to no schedule and returns its key.
 ///
 /// # Errors
-/// `Usage` when a step is wrong.
+/// `Usage` when a step is invalid.
 pub(crate) fn start_workflow(write: &Write<'_>, action: &Action, now: DateTime<Utc>) -> Result<i64, Error> {
     Workflow::check(action)?;
     let workflow_id = action.workflow_id.clone().unwrap_or_else(|| workflow_id_at("workflow", now));
@@ -128,7 +129,7 @@ pub(crate) fn start_workflow(write: &Write<'_>, action: &Action, now: DateTime<U
     Ok(key)
 }
 
-/// Asks a run to stop; the run.
+/// Requests that a run stop, and returns the run.
 ///
 /// # Errors
 /// `NotFound`; `Conflict` when it has closed.
@@ -137,7 +138,7 @@ pub(crate) fn stop_run(write: &Write<'_>, stop: &RunStop<'_>, now: DateTime<Utc>
     if run.status != Status::Running {
         return Err(Error::new(
             Kind::Conflict,
-            format_args!("run `{}` has closed already: {}", stop.run, run.status.name()),
+            format_args!("run `{}` has already closed: {}", stop.run, run.status.name()),
         ));
     }
     let (ask, reason) = (RunAsk::Stop(stop.stop), stop.reason.map(str::to_owned));
@@ -152,17 +153,17 @@ pub(crate) fn stop_run(write: &Write<'_>, stop: &RunStop<'_>, now: DateTime<Utc>
     Ok(run)
 }
 
-/// Asks a run that has failed, timed out or was stopped to go on at the step where it ended; the run, and the request.
+/// Requests that a run that failed, timed out or was stopped resume at the step where it ended. Returns the run and the request.
 ///
 /// # Errors
-/// `NotFound`; `Conflict` when it is still going, or has completed.
+/// `NotFound`; `Conflict` when it is still running or has completed.
 pub(crate) fn retry_run(write: &Write<'_>, named: &str, now: DateTime<Utc>) -> Result<(RunRow, QueuedRequest), Error> {
     let run = write.run_named(named)?;
-    let refuse = |why: &str| Error::new(Kind::Conflict, format_args!("run `{named}` {why}"));
+    let conflict = |why: &str| Error::new(Kind::Conflict, format_args!("run `{named}` {why}"));
     match run.status {
-        Status::Running => return Err(refuse("is still going").hint("What it tries again, it tries by itself.")),
+        Status::Running => return Err(conflict("is still running").hint("Retries happen automatically.")),
         Status::Completed => {
-            return Err(refuse("has completed: there is no step to go on at")
+            return Err(conflict("has completed, so there is no step to retry")
                 .hint("`tempo schedule trigger` and `tempo workflow start` start a new run."));
         }
         Status::Failed | Status::Canceled | Status::Terminated | Status::TimedOut => {}

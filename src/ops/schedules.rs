@@ -1,4 +1,4 @@
-//! Schedules made, changed, paused and deleted.
+//! Creates, updates, pauses, unpauses and deletes schedules.
 
 use chrono::{DateTime, Utc};
 
@@ -14,37 +14,37 @@ use crate::spec::zone::Zones;
 use crate::spec::{CountedTimes, Spec};
 use crate::store::{NewSchedule, Read, ScheduleRow, Write};
 
-/// What to do when the schedule exists already.
+/// What to do if the schedule already exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum IfExists {
-    /// Refuse.
+    /// Reject it.
     Refuse,
     /// Leave it as it is.
     Keep,
 }
 
-/// What to do with a spec that can never fire.
+/// What to do with a spec that never fires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Never {
-    /// Refuse.
+    /// Reject it.
     Refuse,
-    /// Let it be.
+    /// Allow it.
     Allow,
 }
 
-/// What became of a `create`.
+/// The result of [`create`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Created {
-    /// It was made.
+    /// The schedule was created.
     New,
-    /// It was there already, and is as it was.
+    /// It already existed and was left as it is.
     Kept,
 }
 
 /// Finds a schedule.
 ///
 /// # Errors
-/// `NotFound` with the nearest id.
+/// `NotFound`, with the closest id as a hint.
 pub(crate) fn find(read: &Read<'_>, id: &ScheduleId) -> Result<ScheduleRow, Error> {
     read.schedule(id)?.map_or_else(|| Err(missing(read, id)?), Ok)
 }
@@ -54,15 +54,15 @@ fn missing(read: &Read<'_>, id: &ScheduleId) -> Result<Error, Error> {
     let ids = read.schedule_ids()?;
     Ok(match nearest(id.as_str(), ids.iter().map(String::as_str)) {
         Some(near) => error.hint(format_args!("Did you mean `{near}`?")),
-        None if ids.is_empty() => error.hint("There is none yet: `tempo schedule create` makes one."),
+        None if ids.is_empty() => error.hint("There are no schedules yet. Create one with `tempo schedule create`."),
         None => error.hint("Run `tempo schedule list` to see them all."),
     })
 }
 
-/// Checks what a new schedule would be, before there need be a database.
+/// Checks a new schedule without a database.
 ///
 /// # Errors
-/// `Usage` when a part is wrong.
+/// `Usage` when a part is invalid.
 pub(crate) fn check_new(
     zones: &dyn Zones,
     id: &ScheduleId,
@@ -77,10 +77,10 @@ pub(super) fn new_settings(patch: &Patch) -> Result<Settings, Error> {
     normal(patch.apply(&Settings::default()))
 }
 
-/// Makes a schedule from what is named. Its first time is after `now`.
+/// Creates a schedule from a patch. Its first time is after `now`.
 ///
 /// # Errors
-/// `Usage` when a part is wrong, `Conflict` when the id is taken.
+/// `Usage` when a part is invalid; `Conflict` when the id is taken.
 pub(crate) fn create(
     write: &Write<'_>,
     zones: &dyn Zones,
@@ -95,8 +95,8 @@ pub(crate) fn create(
         return match how.0 {
             IfExists::Keep => Ok(Created::Kept),
             IfExists::Refuse => Err(
-                Error::new(Kind::Conflict, format_args!("a schedule named `{id}` exists already")).hint(format_args!(
-                    "`tempo schedule update {id}` changes it; `--if-not-exists` leaves it as it is."
+                Error::new(Kind::Conflict, format_args!("a schedule named `{id}` already exists")).hint(format_args!(
+                    "Change it with `tempo schedule update {id}`, or add `--if-not-exists` to leave it as it is."
                 )),
             ),
         };
@@ -105,7 +105,7 @@ pub(crate) fn create(
     Ok(Created::New)
 }
 
-/// Puts a schedule on file that has been checked: its key.
+/// Inserts a checked schedule and returns its key.
 pub(super) fn insert(
     write: &Write<'_>,
     id: &ScheduleId,
@@ -117,10 +117,10 @@ pub(super) fn insert(
     write.insert_schedule(&new(id, settings, next), now)
 }
 
-/// Changes what is named of a schedule. Times due up to `now` stay with what it was.
+/// Updates the fields of a schedule that the patch sets. Times due up to `now` are still decided by the old definition.
 ///
 /// # Errors
-/// `NotFound`; `Usage` when a part is wrong.
+/// `NotFound`; `Usage` when a part is invalid.
 pub(crate) fn update(
     write: &Write<'_>,
     zones: &dyn Zones,
@@ -135,7 +135,7 @@ pub(crate) fn update(
     if after == before {
         return Ok(());
     }
-    // A spec that could never fire is refused where it is new; one that has come to its end may still be changed otherwise.
+    // Only a new spec is rejected for never firing: a schedule whose spec has ended may still be changed in other ways.
     let never = if after.definition.spec == before.definition.spec {
         Never::Allow
     } else {
@@ -145,7 +145,7 @@ pub(crate) fn update(
     change_to(write, zones, &row, &before, &after, &spec, now)
 }
 
-/// Makes a schedule what has been checked, with the spec of that; nothing is written where nothing changes.
+/// Replaces the settings of a schedule with `after`, which has been checked, and its compiled `spec`. Writes nothing if nothing changes.
 pub(super) fn change_to(
     write: &Write<'_>,
     zones: &dyn Zones,
@@ -162,10 +162,10 @@ pub(super) fn change_to(
     replace(write, row, before, after, (&old, spec), now)
 }
 
-/// Pauses schedules; `note` replaces theirs where it is given.
+/// Pauses a schedule; `note`, if given, replaces its note.
 ///
 /// # Errors
-/// `NotFound`.
+/// `NotFound` when there is no such schedule.
 pub(crate) fn pause(
     write: &Write<'_>,
     zones: &dyn Zones,
@@ -176,10 +176,10 @@ pub(crate) fn pause(
     set_paused(write, zones, id, true, note, now)
 }
 
-/// Unpauses a schedule; how many times have passed meanwhile, and the first and the last of them.
+/// Unpauses a schedule. Returns the number of times that passed during the pause, with the first and the last of them.
 ///
 /// # Errors
-/// `NotFound`.
+/// `NotFound` when there is no such schedule.
 pub(crate) fn unpause(
     write: &Write<'_>,
     zones: &dyn Zones,
@@ -190,7 +190,7 @@ pub(crate) fn unpause(
     let row = find(write, id)?;
     let passed = if row.state.paused {
         let spec = row.compiled(zones)?;
-        // What was due before it was paused belongs to the time before.
+        // Times due before the pause are not counted.
         let paused_since = write.pending_until(row.key)?.unwrap_or(row.floor);
         spec.count_due(row.cursor, row.floor.max(paused_since), now)
     } else {
@@ -222,16 +222,16 @@ fn set_paused(
     replace(write, &row, &before, &after, (&spec, &spec), now)
 }
 
-/// Deletes a schedule; its runs stay on file. How many of them are still going.
+/// Deletes a schedule; its runs stay recorded. Returns the number of runs that are still running.
 ///
 /// # Errors
-/// `NotFound`.
+/// `NotFound` when there is no such schedule.
 pub(crate) fn delete(write: &Write<'_>, id: &ScheduleId, now: DateTime<Utc>) -> Result<u64, Error> {
     let row = find(write, id)?;
     write.delete_schedule(row.key, now)
 }
 
-/// The next due times of a schedule, at most `limit`, as they will come by themselves.
+/// Returns the next scheduled due times, at most `limit` and no more than the remaining actions; none while the schedule is paused.
 pub(crate) fn next_times(row: &ScheduleRow, spec: &Spec, limit: usize, now: DateTime<Utc>) -> Vec<DateTime<Utc>> {
     if row.state.paused {
         return Vec::new();
@@ -254,7 +254,7 @@ pub(super) fn settings_of(read: &Read<'_>, row: &ScheduleRow) -> Result<Settings
     })
 }
 
-/// Durations are kept in their normal form, so that a schedule reads the same however it was written.
+/// Normalizes durations, so that a schedule reads the same however they were written.
 fn normal(mut settings: Settings) -> Result<Settings, Error> {
     if let Some(jitter) = &settings.definition.spec.jitter {
         let jitter = duration(jitter)?;
@@ -263,7 +263,7 @@ fn normal(mut settings: Settings) -> Result<Settings, Error> {
     Ok(settings)
 }
 
-/// Everything that can be wrong with a schedule.
+/// Checks all parts of a schedule and returns the compiled spec.
 pub(super) fn check(
     id: &ScheduleId,
     settings: &Settings,
@@ -280,19 +280,21 @@ pub(super) fn check(
             Kind::Usage,
             format_args!("the start time {start} is after the end time {end}"),
         )
-        .hint("Nothing would ever fire: exchange them, or leave one out."));
+        .hint("The start time must be before the end time."));
     }
     if never == Never::Refuse && settings.definition.spec.is_empty() {
-        return Err(Error::new(Kind::Usage, "no time is named").hint(
-            "Give `--interval 2m`, `--cron '0 9 * * MON-FRI'` or `--calendar …`; `--allow-never` makes one that is only triggered.",
+        return Err(Error::new(Kind::Usage, "no times are given").hint(
+            "Add `--interval 2m`, `--cron '0 9 * * MON-FRI'` or `--calendar …`, or `--allow-never` for a schedule that starts only when triggered.",
         ));
     }
     if never == Never::Refuse && !settings.definition.spec.at_boot && spec.next_after(now).is_none() {
         return Err(Error::new(
             Kind::Usage,
-            "this spec never fires: no time from now to the end of the year 2100 matches it",
+            "this spec never fires: no time between now and the end of 2100 matches",
         )
-        .hint("Look at the day of month, the years, the exclusions and the end time; `--allow-never` makes it all the same."));
+        .hint(
+            "Check the day of month, the years, the exclusions and the end time, or add `--allow-never` to create it anyway.",
+        ));
     }
     Ok(spec)
 }
@@ -314,7 +316,8 @@ fn new<'a>(id: &'a ScheduleId, settings: &'a Settings, next: Option<DateTime<Utc
     }
 }
 
-/// Replaces a definition, with its spec before and after: what was due up to `now` is kept with what was in force, for the server to decide.
+/// Replaces a definition; `specs` are the compiled specs before and after. Times due up to `now` are kept with the old definition for the server to
+/// decide.
 fn replace(
     write: &Write<'_>,
     row: &ScheduleRow,
@@ -324,16 +327,16 @@ fn replace(
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     let (old, spec) = specs;
-    // The note decides nothing.
-    let deciding = |w: &Settings| Settings {
+    // The note has no effect on decisions.
+    let without_note = |settings: &Settings| Settings {
         state: State {
             note: String::new(),
-            ..w.state.clone()
+            ..settings.state.clone()
         },
-        ..w.clone()
+        ..settings.clone()
     };
     let next = next_of(spec, &after.state, row.cursor, row.floor.max(now));
-    if deciding(before) == deciding(after) {
+    if without_note(before) == without_note(after) {
         return write.update_schedule(row.key, &new(&row.id, after, row.next), now);
     }
     let in_force = Epoch {
@@ -343,7 +346,7 @@ fn replace(
         remaining: before.state.remaining_actions,
         until: now,
     };
-    // Behind an undecided span another begins: raising the floor would pass the first one over.
+    // If an earlier epoch is still pending, another one must follow it: raising the floor would skip the first.
     let pending = leaves_pending(&in_force, spec, row.cursor, row.next) || write.pending_until(row.key)?.is_some();
     if pending {
         write.keep_epoch(row.key, now)?;
@@ -351,7 +354,7 @@ fn replace(
         write.raise_floor(row.key, now)?;
     }
     write.update_schedule(row.key, &new(&row.id, after, next), now)?;
-    // What waits is decided again at once, under the new definition; so is what was due before it, and what was asked for.
+    // Buffered starts, pending times and open requests are decided at once, under the new definition where it applies.
     let at_once = pending || row.waiting > 0 || !write.open_requests(row.key)?.is_empty();
     write.attend(row.key, if at_once { Some(now) } else { next })
 }

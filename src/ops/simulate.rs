@@ -1,4 +1,4 @@
-//! What a schedule would do: the oracle of the engine, asked for a span to come.
+//! Simulates a schedule over a period, with the reference model that the engine is tested against.
 
 use std::rc::Rc;
 
@@ -16,49 +16,49 @@ use crate::spec::zone::Zones;
 use crate::spec::{CountedTimes, Spec};
 use crate::store::Read;
 
-/// The most times that are simulated: beyond, nobody reads what comes out.
-const MOST_TIMES: usize = 100_000;
+/// Maximum number of times simulated; longer output is of no use.
+const MAX_TIMES: usize = 100_000;
 
-/// From when to when the server is down.
+/// A period in which the server is down: its start and end.
 pub(crate) type Outage = (DateTime<Utc>, DateTime<Utc>);
 
-/// What is asked of a simulation.
+/// The parameters of a simulation.
 #[derive(Debug)]
 pub(crate) struct SimulationInput {
     /// How long each run takes.
     pub(crate) takes: TimeDelta,
     pub(crate) from: DateTime<Utc>,
     pub(crate) to: DateTime<Utc>,
-    /// When the server is down.
+    /// The periods in which the server is down.
     pub(crate) outages: Vec<Outage>,
 }
 
-/// A schedule as it would be.
+/// A schedule to simulate.
 #[derive(Debug)]
 pub(crate) struct Candidate {
     pub(crate) id: String,
     pub(crate) spec: Spec,
     pub(crate) policies: Policies,
     pub(crate) remaining_actions: Option<u64>,
-    /// It is simulated as if it were not.
+    /// Whether it is paused; it is simulated as if it were not.
     pub(crate) paused: bool,
-    /// Whether it has a jitter that is left out, for want of a seed.
+    /// Whether its jitter is ignored because there is no seed.
     pub(crate) without_jitter: bool,
 }
 
-/// A schedule on file with what a patch names changed.
+/// Returns a stored schedule with a patch applied.
 ///
 /// # Errors
-/// `NotFound`; `Usage` when a part is wrong.
+/// `NotFound`; `Usage` when a part is invalid.
 pub(crate) fn would_be(read: &Read<'_>, zones: &dyn Zones, id: &ScheduleId, patch: &Patch) -> Result<Candidate, Error> {
     let settings = patch.apply(&settings_of(read, &find(read, id)?)?);
     compiled(settings, zones, id.as_str())
 }
 
-/// A schedule that a patch describes and that is on no file. Without an id its jitter has no seed: due times are the nominal ones.
+/// Returns a schedule that a patch describes and that is not stored. Without an id its jitter has no seed, so due times equal nominal times.
 ///
 /// # Errors
-/// `Usage` when a part is wrong.
+/// `Usage` when a part is invalid.
 pub(crate) fn would_be_new(zones: &dyn Zones, patch: &Patch) -> Result<Candidate, Error> {
     let mut settings = new_settings(patch)?;
     let without_jitter = settings.definition.spec.jitter.take().is_some();
@@ -79,62 +79,63 @@ fn compiled(settings: Settings, zones: &dyn Zones, id: &str) -> Result<Candidate
     })
 }
 
-/// What would happen.
+/// The result of a simulation.
 #[derive(Debug)]
 pub(crate) struct Simulated {
-    /// Everything, in order.
+    /// All events, in order.
     pub(crate) happened: Vec<HistoryEvent>,
-    /// Times that would come to nothing since no actions are left.
+    /// Times that would not start because no actions are left.
     pub(crate) exhausted: Option<CountedTimes>,
 }
 
-/// Lives through a span.
+/// Simulates a schedule.
 ///
 /// # Errors
-/// `Usage` when the span holds more times than anybody reads.
-pub(crate) fn simulate(schedule: &Candidate, outlook: &SimulationInput) -> Result<Simulated, Error> {
-    // Excluded times are told as well.
+/// `Usage` when there are more than 100,000 times.
+pub(crate) fn simulate(schedule: &Candidate, input: &SimulationInput) -> Result<Simulated, Error> {
+    // Excluded times are shown too.
     let all = schedule.spec.without_exclusions();
     if all
-        .times_after(outlook.from)
-        .take_while(|t| *t <= outlook.to)
-        .nth(MOST_TIMES)
+        .times_after(input.from)
+        .take_while(|t| *t <= input.to)
+        .nth(MAX_TIMES)
         .is_some()
     {
-        return Err(
-            Error::new(Kind::Usage, format_args!("the span holds more than {MOST_TIMES} times"))
-                .hint("Simulate a shorter one: `--for 1h`."),
-        );
+        return Err(Error::new(
+            Kind::Usage,
+            format_args!("the simulated period contains more than {MAX_TIMES} times"),
+        )
+        .hint("Simulate a shorter period, for example: `--for 1h`."));
     }
     let state = State {
         remaining_actions: schedule.remaining_actions,
         ..State::default()
     };
-    let takes = outlook.takes;
-    let life_of = move |_: &str, now: DateTime<Utc>| RunScript {
+    let takes = input.takes;
+    let script_of = move |_: &str, now: DateTime<Utc>| RunScript {
         ends_at: now + takes,
         status: Status::Completed,
         on_cancel: TimeDelta::zero(),
         on_terminate: TimeDelta::zero(),
     };
     let spec = Rc::new(schedule.spec.clone());
-    let mut simulation = Simulation::new(spec, schedule.policies, state, &schedule.id, outlook.from, life_of);
-    simulation.settle(outlook.from);
-    let within = outlook
+    let mut simulation = Simulation::new(spec, schedule.policies, state, &schedule.id, input.from, script_of);
+    simulation.settle(input.from);
+    let within = input
         .outages
         .iter()
-        .filter(|(from, to)| *from <= outlook.to && *to > outlook.from);
+        .filter(|(from, to)| *from <= input.to && *to > input.from);
     for (from, to) in within {
-        let from = (*from).max(outlook.from);
+        let from = (*from).max(input.from);
         simulation.advance(from);
         simulation.input(from, Input::Down);
-        if *to <= outlook.to {
+        if *to <= input.to {
             simulation.input(*to, Input::Up);
         }
     }
-    simulation.advance(outlook.to);
+    simulation.advance(input.to);
     Ok(Simulated {
         happened: simulation.happened().to_vec(),
-        exhausted: simulation.exhausted(outlook.to),
+        exhausted: simulation.exhausted(input.to),
     })
 }

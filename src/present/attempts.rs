@@ -1,4 +1,4 @@
-//! Attempts of a step, as they are shown.
+//! Views of the attempts of a step.
 
 use crate::output::views::{AttemptView, Instant};
 use crate::store::AttemptRow;

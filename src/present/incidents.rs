@@ -1,10 +1,10 @@
-//! Incidents and the failures that they count.
+//! Views of incidents and their failures.
 
 use crate::error::Error;
 use crate::output::views::{IncidentView, Instant, OccurrenceView};
 use crate::store::{IncidentRow, OccurrenceRow, Read};
 
-/// An incident without its failures.
+/// Returns an incident without its list of failures.
 pub(crate) fn incident(row: &IncidentRow) -> IncidentView {
     IncidentView {
         latest: occurrence(row.id, &row.latest),
@@ -19,7 +19,7 @@ pub(crate) fn incident(row: &IncidentRow) -> IncidentView {
     }
 }
 
-/// An incident with each of its failures.
+/// Returns an incident with all its failures.
 pub(crate) fn incident_in_full(read: &Read<'_>, row: &IncidentRow) -> Result<IncidentView, Error> {
     let occurrences = read.occurrences(row.id)?.iter().map(|o| occurrence(row.id, o)).collect();
     Ok(IncidentView {

@@ -1,4 +1,4 @@
-//! What is on file, as the views of the JSON contract: the one way from rows to [`crate::output::views`], for whoever shows them.
+//! Converts database rows to the views of the JSON contract in [`crate::output::views`]; every output uses these.
 
 mod attempts;
 mod incidents;
@@ -29,10 +29,10 @@ use crate::spec::text::duration_text;
 use crate::spec::zone::Zones;
 use crate::store::{BackfillRow, Read, RunFilter, ScheduleRow};
 
-/// How many recent runs and coming times a schedule is shown with.
+/// Maximum number of recent runs and of next times shown for a schedule.
 const SHOWN: usize = 10;
 
-/// A schedule with all its parts.
+/// Returns a schedule in full.
 pub(crate) fn schedule(read: &Read<'_>, zones: &dyn Zones, row: ScheduleRow, now: DateTime<Utc>) -> Result<ScheduleView, Error> {
     let spec = row.compiled(zones)?;
     let action = ActionView::new(read.action(row.workflow)?, row.id.as_str());
@@ -47,16 +47,16 @@ pub(crate) fn schedule(read: &Read<'_>, zones: &dyn Zones, row: ScheduleRow, now
     let next_action_at = next.first().copied();
     let running = read.running_of(row.key)?.into_iter();
     let running = running
-        .map(|g| RunningAction {
-            workflow_id: g.workflow_id,
-            run_id: g.run_id,
+        .map(|run| RunningAction {
+            workflow_id: run.workflow_id,
+            run_id: run.run_id,
         })
         .collect();
     let backfills = read.open_backfills(Some(row.key))?;
     let backfills = views_of(&backfills, &spec, zones)?;
-    let written = row.written()?;
+    let spec_text = row.written()?;
     Ok(ScheduleView {
-        spec: Some(written),
+        spec: Some(spec_text),
         dst_note: Some(DstNote(spec.transition_ahead(now))),
         action: Some(action),
         recent_actions: Some(recent.collect()),
@@ -66,7 +66,7 @@ pub(crate) fn schedule(read: &Read<'_>, zones: &dyn Zones, row: ScheduleRow, now
     })
 }
 
-/// Schedules as a list shows them.
+/// Returns schedules as shown in a list.
 pub(crate) fn schedules(
     read: &Read<'_>,
     zones: &dyn Zones,
@@ -90,7 +90,7 @@ pub(crate) fn schedules(
     }
     rows.into_iter()
         .map(|mut row| {
-            // Without a server nobody has looked further than the time that has passed.
+            // Without a server, the stored next time may be in the past.
             if row.next.is_some_and(|next| next <= now) {
                 let spec = row.compiled(zones)?;
                 row.next = ops::next_times(&row, &spec, 1, now).pop();
@@ -161,7 +161,7 @@ fn backfill(row: &BackfillRow, spec: &Spec) -> BackfillView {
     }
 }
 
-/// Times that are to come, nominal and due.
+/// Returns the next `count` times after `from`, nominal and due.
 pub(crate) fn next(spec: &Spec, from: DateTime<Utc>, count: usize) -> Vec<NextView> {
     let mut before = from;
     spec.times_after(from)
@@ -179,7 +179,7 @@ pub(crate) fn next(spec: &Spec, from: DateTime<Utc>, count: usize) -> Vec<NextVi
         .collect()
 }
 
-/// What became of times that follow one another.
+/// Returns the outcome of consecutive times.
 pub(crate) fn time_range(time_range: TimeRange) -> TimeRangeView {
     let (run_id, workflow_id) = time_range.run.unzip();
     TimeRangeView {
@@ -193,8 +193,8 @@ pub(crate) fn time_range(time_range: TimeRange) -> TimeRangeView {
     }
 }
 
-/// What would happen, a time each, in the order of when it happens.
-pub(crate) fn simulated(schedule: &Candidate, outlook: &SimulationInput, outcome: &ops::Simulated) -> Vec<SimulatedView> {
+/// Returns the events of a simulation, one per time, in order of occurrence.
+pub(crate) fn simulated(schedule: &Candidate, input: &SimulationInput, outcome: &ops::Simulated) -> Vec<SimulatedView> {
     let event = |nominal, at, event, reason| SimulatedView {
         scheduled_at: Instant(nominal),
         at: Instant(at),
@@ -214,13 +214,13 @@ pub(crate) fn simulated(schedule: &Candidate, outlook: &SimulationInput, outcome
             What::Start => {
                 let late = (h.at - spec.due(h.nominal)).num_milliseconds();
                 let late = late.unsigned_abs();
-                // Parts of a second do not matter beside whole ones.
-                let told = if late < 1000 { late } else { late / 1000 * 1000 };
-                let late = (late > 0).then(|| format!("{} late", spoken(u128::from(told))));
+                // Above one second, milliseconds are not shown.
+                let rounded = if late < 1000 { late } else { late / 1000 * 1000 };
+                let late = (late > 0).then(|| format!("{} late", spoken(u128::from(rounded))));
                 views.push(event(h.nominal, h.at, "start", late));
             }
             What::Buffered => {
-                let reason = "it waits for the run that is going".to_owned();
+                let reason = "waiting for the current run to finish".to_owned();
                 views.push(event(h.nominal, h.at, "buffered", Some(reason)));
             }
             What::Close(status) => views.push(event(h.nominal, h.at, "close", Some(status.name().to_owned()))),
@@ -229,7 +229,7 @@ pub(crate) fn simulated(schedule: &Candidate, outlook: &SimulationInput, outcome
                     Stop::Cancel => "cancel",
                     Stop::Terminate => "terminate",
                 };
-                views.push(event(h.nominal, h.at, what, Some("a newer start takes its place".to_owned())));
+                views.push(event(h.nominal, h.at, what, Some("replaced by a newer start".to_owned())));
             }
             What::NotStarted { to, outcome, reason, .. } => {
                 let times = spec.times_after(just_before(h.nominal)).take_while(|t| *t <= to);
@@ -238,12 +238,14 @@ pub(crate) fn simulated(schedule: &Candidate, outlook: &SimulationInput, outcome
         }
     }
     let all = spec.without_exclusions();
-    for removed in spec.excluded(outlook.from, outlook.to) {
+    for removed in spec.excluded(input.from, input.to) {
         let times = all.times_after(just_before(removed.first)).take_while(|t| *t <= removed.last);
         views.extend(times.map(|t| event(t, t, "excluded", Some("the spec excludes it".to_owned()))));
     }
-    if let Some(over) = outcome.exhausted {
-        let times = spec.times_after(just_before(over.first)).take_while(|t| *t <= over.last);
+    if let Some(exhausted) = outcome.exhausted {
+        let times = spec
+            .times_after(just_before(exhausted.first))
+            .take_while(|t| *t <= exhausted.last);
         let reason = Reason::NoActionsLeft.text();
         views.extend(times.map(|t| event(t, spec.due(t), "exhausted", Some(reason.to_owned()))));
     }
@@ -251,7 +253,7 @@ pub(crate) fn simulated(schedule: &Candidate, outlook: &SimulationInput, outcome
     views
 }
 
-/// What becomes of a schedule that a file defines.
+/// Returns the change to a schedule that a file defines.
 pub(crate) fn change(difference: &Difference) -> ChangeView {
     let fields = difference.fields.iter().map(|f| FieldChangeView {
         name: f.name.clone(),
@@ -279,7 +281,7 @@ fn local(spec: &Spec, at: DateTime<Utc>) -> String {
     )
 }
 
-/// How things stand; `server` is its pid and since when.
+/// Returns the status of the server, runs, next times and incidents. `server` is its pid and start time in milliseconds since the Unix epoch.
 pub(crate) fn status(
     read: &Read<'_>,
     zones: &dyn Zones,
@@ -293,7 +295,7 @@ pub(crate) fn status(
     let running = read.runs(&open)?;
     let mut next = read.coming(SHOWN)?;
     if next.first().is_some_and(|(_, due)| *due <= now) {
-        // Times have passed that no server has taken up: what comes next is asked of every schedule.
+        // No server has processed the times that have passed, so the next time of every schedule is computed.
         let all = schedules(read, zones, Some(false), None, now)?;
         next = all.into_iter().filter_map(|s| Some((s.id, s.next_action_at?.0))).collect();
         next.sort_by(|a, b| (a.1, &a.0).cmp(&(b.1, &b.0)));

@@ -1,4 +1,4 @@
-//! Runs, their steps and attempts.
+//! Views of runs, their steps and attempts.
 
 use super::attempts::attempt;
 use super::scripts;
@@ -8,7 +8,7 @@ use crate::run::outcome::Status;
 use crate::run::step::Workflow;
 use crate::store::{Read, RunRow, StepRow};
 
-/// A run without its steps.
+/// Returns a run without its steps.
 pub(crate) fn run(read: &Read<'_>, row: &RunRow) -> Result<RunView, Error> {
     let steps = read.steps_of(row.key)?;
     let names = names_of(read, row)?;
@@ -19,7 +19,7 @@ fn names_of(read: &Read<'_>, row: &RunRow) -> Result<Vec<String>, Error> {
     Ok(read.action(row.workflow)?.steps.into_iter().map(|s| s.name).collect())
 }
 
-/// A run with its steps and attempts.
+/// Returns a run with its steps and attempts.
 pub(crate) fn run_in_full(read: &Read<'_>, row: &RunRow) -> Result<RunView, Error> {
     let closed = read.steps_of(row.key)?;
     let attempts = read.attempts_of(row.key)?;

@@ -1,4 +1,4 @@
-//! The steps that a script has called, under the step whose command it is.
+//! Views of the steps that a script called, listed under the step that runs the script.
 
 use super::attempts::attempt;
 use crate::error::Error;
@@ -6,14 +6,14 @@ use crate::output::views::{AttemptView, StepView};
 use crate::run::outcome::Status;
 use crate::store::{Read, RunRow, ScriptStepRow};
 
-/// A step of a script with its attempts, and what has become of it.
+/// A step of a script with its attempts and status.
 pub(super) struct ScriptStep {
     row: ScriptStepRow,
     attempts: Vec<AttemptView>,
     status: &'static str,
 }
 
-/// All that the commands of a run have called.
+/// Returns all steps that the commands of a run called.
 pub(super) fn called(read: &Read<'_>, run: &RunRow) -> Result<Vec<ScriptStep>, Error> {
     let of = |row: ScriptStepRow| {
         let attempts: Vec<_> = read.script_attempts_of(&row)?.iter().map(attempt).collect();
@@ -24,7 +24,7 @@ pub(super) fn called(read: &Read<'_>, run: &RunRow) -> Result<Vec<ScriptStep>, E
             Some(None) => "Running",
             None if is_current => "Running",
             Some(Some("failed")) => "Failed",
-            // Cut off with its script, and not called again yet.
+            // Interrupted with its script, and not called again yet.
             _ if is_current => "Pending",
             Some(Some("canceled")) => "Canceled",
             Some(Some("terminated")) => "Terminated",
@@ -35,9 +35,9 @@ pub(super) fn called(read: &Read<'_>, run: &RunRow) -> Result<Vec<ScriptStep>, E
     read.script_steps_of(run.key)?.into_iter().map(of).collect()
 }
 
-/// Those that the command of a step has called, or one of its steps.
+/// Returns the steps called by the command of the step at `position`, or, with `parent`, by that script step.
 pub(super) fn steps(called: &[ScriptStep], position: usize, parent: Option<&str>) -> Vec<StepView> {
-    // Who calls itself by its own name would be its own child.
+    // A step that calls itself by the same name must not become its own child.
     let of_parent =
         |c: &&ScriptStep| c.row.position == position && c.row.parent.as_deref() == parent && Some(c.row.name.as_str()) != parent;
     let view = |c: &ScriptStep| StepView {

@@ -1,13 +1,13 @@
-//! Output that is stored and must come back exactly, with a name in place of each secret in it. Pure.
+//! Replaces the secrets in stored output by their names, and restores the output exactly. Pure.
 //!
-//! A secret stands as NUL, its name, NUL, which no text that people read contains.
+//! A secret is encoded as NUL, its name, NUL; readable text contains no NUL.
 
-/// What is shown in place of a secret.
+/// The text shown in place of a secret.
 const MASK: &[u8] = b"***";
-/// Names longer than this are no names of variables.
+/// Maximum length of a name, in bytes.
 const MAX_NAME: usize = 300;
 
-/// Replaces each value by its name. Where values overlap or one begins with another, the longest at each place counts.
+/// Replaces each value by its name. If several values match at the same position, the longest one is replaced.
 #[must_use]
 pub fn seal(output: &[u8], secrets: &[(String, Vec<u8>)]) -> Vec<u8> {
     let mut sealed = Vec::with_capacity(output.len());
@@ -29,15 +29,15 @@ pub fn seal(output: &[u8], secrets: &[(String, Vec<u8>)]) -> Vec<u8> {
     sealed
 }
 
-/// Puts the values back.
+/// Restores the values.
 ///
 /// # Errors
-/// The name of the first secret that `value_of` does not know.
+/// The name of the first secret for which `value_of` returns `None`.
 pub fn open(sealed: &[u8], value_of: impl Fn(&str) -> Option<Vec<u8>>) -> Result<Vec<u8>, String> {
     replace(sealed, |name| value_of(name).ok_or_else(|| name.to_owned()))
 }
 
-/// The output as it is shown: each secret masked.
+/// Returns the output as it is shown, with each secret masked.
 #[must_use]
 pub fn hide(sealed: &[u8]) -> Vec<u8> {
     replace(sealed, |_| Ok::<_, std::convert::Infallible>(MASK.to_vec())).unwrap_or_else(|never| match never {})
@@ -61,7 +61,7 @@ fn replace<E>(sealed: &[u8], value_of: impl Fn(&str) -> Result<Vec<u8>, E>) -> R
     Ok(opened)
 }
 
-/// The name that begins with the NUL at the start of `rest`, if one does: other output may contain NUL as well.
+/// Returns the name encoded at the start of `rest`, if there is one: other output may also contain NUL.
 fn name_at(rest: &[u8]) -> Option<&str> {
     let end = rest.iter().skip(1).take(MAX_NAME).position(|b| *b == 0)? + 1;
     let name = std::str::from_utf8(&rest[1..end]).ok()?;
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn opens_what_it_has_sealed_and_hides_every_secret() {
+    fn opening_restores_sealed_output_and_hiding_masks_every_secret() {
         let secrets = [
             ("env:A".to_owned(), b"alpha".to_vec()),
             ("env:LONG".to_owned(), b"alphabet".to_vec()),

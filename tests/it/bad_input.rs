@@ -97,7 +97,7 @@ fn an_invalid_schedule_is_rejected_and_no_database_is_created() {
             &["is after the end time"],
         ),
         (create(&["--interval", "2m"]), &["nothing to run"]),
-        (create(&["--shell", "x"]), &["no time is named"]),
+        (create(&["--shell", "x"]), &["no times are given"]),
         (
             create(&["--cron", "0 0 30 2 *", "--shell", "x"]),
             &["never fires", "--allow-never"],
@@ -178,7 +178,7 @@ fn reports_what_does_not_exist_or_already_exists() {
         (
             &["schedule", "create", "health", "--interval", "2m", "--shell", "true"],
             4,
-            &["exists already", "--if-not-exists"],
+            &["already exists", "--if-not-exists"],
         ),
         (
             &["schedule", "backfill", "health", "--start-time", "now", "--end-time", "-1h"],

@@ -1,4 +1,4 @@
-//! Damage to the stored data: it is reported once, what can be read is served, and the server exits with 6.
+//! Damaged data: it is reported once, everything readable is served, and the server exits with 6.
 
 use crate::harness::{Env, wait_until};
 
@@ -8,14 +8,14 @@ fn every_second(env: &Env, id: &str) {
         .ok();
 }
 
-/// Runs SQL on the database, as a program would that knows nothing of tempo.
+/// Runs SQL on the database, as a program unaware of tempo would.
 fn sql(env: &Env, sql: &str) {
     let connection = rusqlite::Connection::open(env.database()).unwrap();
     connection.execute_batch(sql).unwrap();
 }
 
 #[test]
-fn schedules_that_cannot_be_decided_keep_no_other_from_its_times() {
+fn schedules_that_cannot_be_decided_do_not_delay_others() {
     let env = Env::new();
     let mut file = String::new();
     for n in 0..300 {
@@ -38,7 +38,7 @@ fn schedules_that_cannot_be_decided_keep_no_other_from_its_times() {
 }
 
 #[test]
-fn an_attempt_whose_steps_cannot_be_read_keeps_no_server_from_starting() {
+fn serves_other_runs_if_the_steps_of_an_interrupted_run_cannot_be_read() {
     let env = Env::new();
     env.tempo(&[
         "workflow",
@@ -65,7 +65,7 @@ fn an_attempt_whose_steps_cannot_be_read_keeps_no_server_from_starting() {
 }
 
 #[test]
-fn a_log_that_a_long_reader_keeps_from_being_written_back_is_saved_in_a_copy() {
+fn saves_a_copy_if_a_long_reader_keeps_the_log_from_being_checkpointed() {
     let env = Env::new();
     let create = |id| env.tempo(&["schedule", "create", id, "--interval", "1h", "--shell", "true"]);
     create("before").ok();

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use crate::harness::{Env, Ran, is_alive, wait_until};
 
-/// A control group of its own; removed when dropped.
+/// A temporary control group; removed when dropped.
 struct Group(PathBuf);
 
 impl Group {
-    /// `None` where this machine has no such hierarchy, or this user may not create a group.
+    /// Creates a group; `None` if this machine has no such hierarchy, or this user may not create groups.
     fn create(mount: &str, name: &str) -> Option<Self> {
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
         let mount = mounts.lines().find(|line| line.contains(mount))?.split(' ').nth(4)?;
@@ -28,13 +28,13 @@ impl Drop for Group {
 }
 
 #[test]
-fn an_attempt_stays_open_while_a_process_of_it_outlives_sigkill() {
+fn an_attempt_stays_open_while_one_of_its_processes_survives_sigkill() {
     let env = Env::new();
     let shell = "echo $$ >> log; test -e go && exit 0; sleep 300";
     env.tempo(&["workflow", "start", "--workflow-id", "w", "--shell", shell]).ok();
     let server = env.serve(&[]);
     let pid = env.lines("log", 1).remove(0);
-    // A process that this hierarchy has frozen does not die before it is thawed; where there is none, nothing outlives SIGKILL.
+    // A frozen process does not die until it is thawed. Without a freezer hierarchy, no process survives SIGKILL.
     let freezer = Group::create(" - cgroup cgroup rw,freezer", "frozen");
     if let Some(freezer) = &freezer {
         freezer.write("cgroup.procs", &pid);
@@ -50,7 +50,7 @@ fn an_attempt_stays_open_while_a_process_of_it_outlives_sigkill() {
         assert_eq!(
             env.lines("log", 1).len(),
             1,
-            "the step was tried again beside its own process"
+            "the step was retried while its process was still running"
         );
         freezer.write("freezer.state", "THAWED");
     }
@@ -60,7 +60,7 @@ fn an_attempt_stays_open_while_a_process_of_it_outlives_sigkill() {
 }
 
 #[test]
-fn where_another_log_has_taken_its_place_the_server_leaves_a_copy() {
+fn saves_a_copy_if_another_write_ahead_log_is_in_use() {
     let env = Env::new();
     let create = |id| env.tempo(&["schedule", "create", id, "--interval", "1h", "--shell", "true"]);
     create("before").ok();
@@ -70,7 +70,7 @@ fn where_another_log_has_taken_its_place_the_server_leaves_a_copy() {
     for suffix in ["-wal", "-shm"] {
         std::fs::remove_file(env.path(&format!("t.db{suffix}"))).unwrap();
     }
-    // A program that knows nothing of the server makes a log of its own.
+    // Another program, unaware of the server, creates its own log.
     let other = rusqlite::Connection::open(env.database()).unwrap();
     other.execute("UPDATE schedule SET note = 'other'", []).unwrap();
     let (pid, copy) = (server.pid(), format!("t.db.saved-{}", server.pid()));
@@ -89,8 +89,8 @@ fn where_another_log_has_taken_its_place_the_server_leaves_a_copy() {
 }
 
 #[test]
-fn low_limits_mean_fewer_workers_and_fail_nothing() {
-    // As another user where this one is root: root's processes are not limited.
+fn low_limits_reduce_the_workers_and_fail_no_run() {
+    // As another user if this one is root, whose processes are not limited.
     let as_nobody = if rustix::process::geteuid().is_root() {
         "exec setpriv --reuid=65534 --regid=65534 --clear-groups "
     } else {

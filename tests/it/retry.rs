@@ -115,7 +115,7 @@ fn rejects_retrying_a_running_or_completed_run() {
         assert_eq!(ran.code, Some(code), "{ran:?}");
         assert!(ran.stderr.contains(message), "{ran:?}");
     };
-    assert_rejected("is still going", 4, "w");
+    assert_rejected("is still running", 4, "w");
     assert_rejected("no run is named `v`", 3, "v");
     assert_eq!(env.serve(&["--once"]).rest().0, Some(0));
     assert_rejected("has completed", 4, "w");

@@ -28,7 +28,7 @@ fn output(env: &Env) -> String {
 }
 
 #[test]
-fn a_killed_script_runs_a_completed_step_once_and_gets_its_output_again() {
+fn a_restarted_script_gets_the_output_of_a_completed_step_without_running_it_again() {
     let env = Env::new();
     start(
         &env,
@@ -63,7 +63,7 @@ fn a_killed_script_runs_a_completed_step_once_and_gets_its_output_again() {
 }
 
 #[test]
-fn a_failed_step_is_not_remembered_and_is_retried_as_the_flags_set() {
+fn a_failed_step_is_not_recorded_and_is_retried_as_the_flags_set() {
     let env = Env::new();
     start(
         &env,
@@ -116,7 +116,7 @@ fn rejects_a_step_name_that_is_invalid_or_in_use() {
 }
 
 #[test]
-fn remembers_up_to_1_mib_of_stdout_and_rejects_more() {
+fn records_up_to_1_mib_of_stdout_and_rejects_more() {
     let env = Env::new();
     start(
         &env,
@@ -135,7 +135,7 @@ fn a_sleep_keeps_its_wake_time_across_restarts() {
     start(&env, "tempo sleep 1h --name rest; echo rested");
     let file = || rusqlite::Connection::open(env.database()).unwrap();
     let wake = || -> Option<i64> { file().query_row("SELECT wake_ms FROM script_step", [], |r| r.get(0)).ok() };
-    // One round more than the losses after which a step without progress fails.
+    // One more round than the number of lost attempts that fails a step without progress.
     let mut first = None;
     for round in 1..=4 {
         let server = env.serve(&[]);
@@ -308,7 +308,7 @@ fn a_timeout_kills_processes_in_their_own_session() {
 }
 
 #[test]
-fn a_secret_is_neither_stored_nor_shown_by_the_steps_of_a_script_and_comes_back_from_them_unchanged() {
+fn script_steps_return_secrets_unchanged_but_neither_store_nor_show_them() {
     const SECRET: &str = "TOP-secret\"99";
     let env = Env::new();
     let script = "shown=$(tempo step show -- sh -c 'echo \"$TOKEN\"; printf %s \"$TOKEN\" | base64')\n\

@@ -1,4 +1,4 @@
-//! Checks of `tempo doctor` besides the integrity of the database, with advice for each problem found.
+//! The checks of `tempo doctor` other than the integrity check, with advice for each problem found.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -30,7 +30,7 @@ const MAX_NAMES: usize = 5;
 pub(super) enum Level {
     /// No problem.
     Ok,
-    /// A problem that somebody should look at.
+    /// A problem that needs attention.
     Warn,
 }
 
@@ -110,7 +110,7 @@ fn log(database: &Path) -> Finding {
     log.push("-wal");
     let bytes = length(Path::new(&log));
     if bytes > LARGE_LOG {
-        let advice = "A program keeps the database open for reading, so the log cannot be checkpointed. Find it with `fuser FILE`, and end it.";
+        let advice = "A program keeps the database open for reading, so the log cannot be checkpointed. Find it with `fuser FILE`, and stop it.";
         return warning(
             "log",
             format!("{} of changes have not been checkpointed into the database", size(bytes)),
@@ -137,7 +137,7 @@ fn server(running: Option<(u32, i64)>, open: u64, now: DateTime<Utc>) -> Finding
         None if open > 0 => warning(
             "server",
             format!("the server is not running; {runs} to resume"),
-            "Start `tempo run` to resume where they stopped.",
+            "Start `tempo run` to resume them.",
         ),
         None => warning(
             "server",
@@ -160,7 +160,7 @@ fn zones(context: &Context, now: DateTime<Utc>) -> Finding {
         return ok("zones", format!("{shown}, unknown version"));
     };
     let year: i32 = version.chars().take(4).collect::<String>().parse().unwrap_or_default();
-    // New versions come out several times a year.
+    // New versions are released several times a year.
     let is_old = now.year() - year > 1 || (now.year() - year == 1 && now.month() > 6);
     if is_old {
         return warning(
@@ -217,8 +217,8 @@ fn join_names(ids: &[&str]) -> String {
 fn never(context: &Context, rows: &[ScheduleRow], now: DateTime<Utc>) -> Result<Option<Finding>, Error> {
     let mut ids = Vec::new();
     for row in rows.iter().filter(|row| row.next.is_none() && !row.state.paused) {
-        let written = row.written()?;
-        if !written.at_boot && !written.is_empty() && row.compiled(&context.zones)?.next_after(now).is_none() {
+        let spec = row.written()?;
+        if !spec.at_boot && !spec.is_empty() && row.compiled(&context.zones)?.next_after(now).is_none() {
             ids.push(row.id.as_str());
         }
     }

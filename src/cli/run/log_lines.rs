@@ -12,16 +12,16 @@ use crate::run::outcome::Status;
 use crate::schedule::start::Origin;
 use crate::spec::describe::spoken;
 
-/// Builds the log line of an event, with its fields if the log is for machines.
+/// Builds the log line of an event, with the fields of the JSON log if `with_fields`.
 #[expect(clippy::too_many_lines, reason = "one arm per event, nothing else")]
-pub(super) fn line(event: &Event, now: DateTime<Utc>, for_machines: bool) -> Line {
+pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line {
     let of = |word, style, subject: &str, text: String, fields: &dyn Fn() -> Value| Line {
         at: now,
         word,
         style,
         subject: subject.to_owned(),
         text,
-        fields: for_machines.then(fields),
+        fields: with_fields.then(fields),
     };
     match event {
         Event::Serving {
@@ -134,7 +134,7 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, for_machines: bool) -> Lin
         Event::Surviving { run, step, processes } => {
             let ids: Vec<String> = processes.iter().map(u32::to_string).collect();
             let text = format!(
-                "{}: cannot kill process {}; the attempt stays open until it has ended",
+                "{}: cannot kill pid {}; the attempt stays open until no process is left",
                 place(step),
                 ids.join(", ")
             );
@@ -171,7 +171,7 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, for_machines: bool) -> Lin
         }
         Event::Saved { copy } => {
             let text = format!(
-                "another write-ahead log is in use now; the records of this server are saved in `{}`",
+                "another write-ahead log is now in use; the records of this server were saved to `{}`",
                 copy.display()
             );
             of(

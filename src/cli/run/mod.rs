@@ -50,7 +50,7 @@ pub(super) struct Args {
     /// How many runs and how many failures of each schedule to keep regardless of age
     #[arg(long, default_value_t = 100, value_name = "N")]
     keep_runs: u64,
-    /// Run everything that is due, then exit; with 1 if a run failed or recorded an incident
+    /// Run everything that is due, then exit (with 1 if a run failed or recorded an incident)
     #[arg(long, conflicts_with = "for")]
     once: bool,
     /// Serve for this long, then drain and exit
@@ -100,7 +100,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         events,
     )?;
     let outcome = server.join();
-    // The last log lines get a moment; a reader that does not read cannot keep the server from ending.
+    // Waits only briefly for the last log lines: a log reader that is stuck must not keep the command from exiting.
     let _ = log_done.recv_timeout(FLUSH_TIMEOUT);
     if outcome.lost_file {
         let database = context.database()?;
@@ -112,7 +112,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             ),
         )
         .hint(
-            "Running steps were stopped because their results could not be recorded. Put the file back, or a backup of it, and start again.",
+            "Running steps were stopped because their results could not be recorded. Restore the file or a backup, then start the server again.",
         ));
     }
     if outcome.damaged {

@@ -143,7 +143,7 @@ fn a_crontab_under_another_name_warns_about_duplicate_lines() {
     import(&env, text, &[]);
     std::fs::write(env.path("other"), text).unwrap();
     let found = env.json(&["import", "crontab", "other", "--dry-run"]);
-    let warning = "`report` does the same at the same times: both would run, unless one of them is deleted";
+    let warning = "`report` also runs this command at these times; delete one of the two";
     assert_eq!(found[0]["warnings"], json!([warning]));
     // With other times, it is a different schedule.
     std::fs::write(env.path("other"), "0 4 * * * /srv/report\n").unwrap();
