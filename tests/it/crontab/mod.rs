@@ -100,7 +100,7 @@ fn the_note_of_a_pause_survives_a_repeated_import() {
     // A changed comment replaces the note; the schedule stays paused.
     let found = import(&env, &text.replace("Nightly", "Each night"), &[]);
     assert_eq!(ids(&found), ["update nightly"]);
-    assert!(found[0]["warnings"].to_string().contains("it is paused"), "{found}");
+    assert!(found[0]["warnings"].to_string().contains("it stays paused"), "{found}");
     assert_eq!(found[0]["next_action_times"], json!([]));
     let now = env.json(&["schedule", "describe", "nightly"]);
     assert_eq!((&now["note"], &now["paused"]), (&json!("Each night"), &json!(true)));
