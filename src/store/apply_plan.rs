@@ -1,4 +1,4 @@
-//! The plan carried out: one transaction, so that the file says "not decided" or "decided and recorded".
+//! Applies a plan in one transaction: in the database, a time is either pending, or decided and recorded.
 
 use chrono::{DateTime, Utc};
 use rusqlite::named_params;
@@ -15,17 +15,17 @@ use crate::schedule::plan::{Begin, Plan};
 use crate::schedule::start::workflow_id_at;
 use crate::schedule::start::{Origin, Start};
 
-/// What carrying out a plan has put on file.
+/// The runs that an applied plan has started and stopped.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Applied {
-    /// The runs that began: key, run id, workflow id, and the start.
+    /// The started runs: key, run id, workflow id, and the start.
     pub(crate) begun: Vec<(i64, String, String, Start)>,
-    /// The runs that are to stop.
+    /// The runs that were asked to stop.
     pub(crate) stopped: Vec<(i64, Stop)>,
 }
 
 impl Write<'_> {
-    /// Puts a plan on file.
+    /// Records the decisions of a plan.
     pub(crate) fn apply_plan(&self, plan_input: &PlanInputRow, plan: &Plan, now: DateTime<Utc>) -> Result<Applied, Error> {
         let mut applied = Applied::default();
         for Begin { start, epoch } in &plan.begin {
@@ -38,22 +38,22 @@ impl Write<'_> {
                 start.clone(),
             ));
         }
-        self.keep_waiting(plan_input, plan)?;
+        self.update_buffer(plan_input, plan)?;
         let last_nominal = plan.begin.iter().map(|b| b.start.nominal).max();
-        for refused in &plan.refused {
-            self.insert_refused(plan_input, refused, now)?;
+        for not_started in &plan.refused {
+            self.insert_not_started(plan_input, not_started, now)?;
         }
-        for going in &plan_input.going {
+        for active in &plan_input.going {
             let stop = match (plan.terminate, plan.cancel) {
-                (true, _) if going.stopping != Some(Stop::Terminate) => Stop::Terminate,
-                (false, true) if going.stopping.is_none() => Stop::Cancel,
+                (true, _) if active.stopping != Some(Stop::Terminate) => Stop::Terminate,
+                (false, true) if active.stopping.is_none() => Stop::Cancel,
                 _ => continue,
             };
-            self.stop_run(going.run, stop, Some("a newer start takes its place"))?;
-            applied.stopped.push((going.run, stop));
+            self.stop_run(active.run, stop, Some("replaced by a newer start"))?;
+            applied.stopped.push((active.run, stop));
         }
         self.settle_requests(plan, now)?;
-        self.forget_epochs(plan_input, plan)?;
+        self.delete_decided_epochs(plan_input, plan)?;
         self.record_progress(plan_input, plan, last_nominal, now)?;
         Ok(applied)
     }
@@ -68,7 +68,7 @@ impl Write<'_> {
         const SQL: &str =
             "INSERT INTO run (workflow_id, schedule, schedule_id, origin, request, workflow, nominal_ms, due_ms, started_ms)
             VALUES (:workflow_id, :schedule, :schedule_id, :origin, :request, :workflow, :nominal, :due, :now)";
-        // Asked for apart: what an INSERT returns costs several times as much.
+        // A separate query: RETURNING would take several times as long.
         const RUN_ID: &str = "SELECT run_id FROM run WHERE key = :key";
         let (origin, request) = origin_columns(start.origin);
         let mut statement = self.0.0.prepare_cached(SQL).context("record the start")?;
@@ -90,36 +90,36 @@ impl Write<'_> {
         Ok((key, run_id.context("record the start")?))
     }
 
-    /// Puts a scheduled start among those that wait their turn.
+    /// Adds a scheduled start to the buffer.
     pub(crate) fn put_waiting(&self, schedule: i64, nominal: DateTime<Utc>, due: DateTime<Utc>) -> Result<(), Error> {
         const SQL: &str =
             "INSERT INTO waiting (schedule, nominal_ms, due_ms, origin) VALUES (:schedule, :nominal, :due, 'scheduled')";
-        let mut statement = self.0.0.prepare_cached(SQL).context("record what waits")?;
+        let mut statement = self.0.0.prepare_cached(SQL).context("record the buffered starts")?;
         let done = statement.execute(named_params! {":schedule": schedule, ":nominal": ms(nominal), ":due": ms(due)});
-        done.map(|_| ()).context("record what waits")
+        done.map(|_| ()).context("record the buffered starts")
     }
 
-    fn keep_waiting(&self, plan_input: &PlanInputRow, plan: &Plan) -> Result<(), Error> {
+    fn update_buffer(&self, plan_input: &PlanInputRow, plan: &Plan) -> Result<(), Error> {
         const DELETE: &str = "DELETE FROM waiting WHERE key = :key";
         const INSERT: &str = "INSERT INTO waiting (schedule, nominal_ms, due_ms, origin, request, overlap)
             VALUES (:schedule, :nominal, :due, :origin, :request, :overlap)";
-        let mut stay: Vec<i64> = plan.waiting.iter().filter_map(|w| w.waiting_as).collect();
-        stay.sort_unstable();
-        for gone in plan_input
+        let mut kept: Vec<i64> = plan.waiting.iter().filter_map(|w| w.waiting_as).collect();
+        kept.sort_unstable();
+        for removed in plan_input
             .waiting
             .iter()
             .filter_map(|w| w.waiting_as)
-            .filter(|k| stay.binary_search(k).is_err())
+            .filter(|k| kept.binary_search(k).is_err())
         {
             self.0
                 .0
                 .prepare_cached(DELETE)
-                .and_then(|mut s| s.execute(named_params! {":key": gone}))
-                .context("empty the buffer")?;
+                .and_then(|mut s| s.execute(named_params! {":key": removed}))
+                .context("remove buffered starts")?;
         }
         for start in plan.waiting.iter().filter(|w| w.waiting_as.is_none()) {
             let (origin, request) = origin_columns(start.origin);
-            let mut statement = self.0.0.prepare_cached(INSERT).context("record what waits")?;
+            let mut statement = self.0.0.prepare_cached(INSERT).context("record the buffered starts")?;
             statement
                 .execute(named_params! {
                     ":schedule": plan_input.schedule,
@@ -129,13 +129,13 @@ impl Write<'_> {
                     ":request": request,
                     ":overlap": start.overlap.map(OverlapPolicy::name),
                 })
-                .context("record what waits")?;
+                .context("record the buffered starts")?;
         }
         Ok(())
     }
 
-    /// Records times that did not start; in the same row as those before where they share a fate and nothing started between.
-    fn insert_refused(&self, plan_input: &PlanInputRow, refused: &NotStarted, now: DateTime<Utc>) -> Result<(), Error> {
+    /// Records times that did not start, in the same row as the previous ones if the outcome is the same and nothing started between them.
+    fn insert_not_started(&self, plan_input: &PlanInputRow, not_started: &NotStarted, now: DateTime<Utc>) -> Result<(), Error> {
         const EXTEND: &str = "UPDATE refused SET to_ms = :to, count = count + :count, decided_ms = :now
             WHERE key = (SELECT key FROM refused WHERE schedule = :schedule ORDER BY key DESC LIMIT 1)
             AND outcome = :outcome AND reason = :reason AND origin = :origin AND request IS :request AND run IS :run AND to_ms < :from
@@ -144,20 +144,20 @@ impl Write<'_> {
         const INSERT: &str =
             "INSERT INTO refused (schedule, from_ms, to_ms, count, outcome, reason, origin, request, run, decided_ms)
             VALUES (:schedule, :from, :to, :count, :outcome, :reason, :origin, :request, :run, :now)";
-        let (origin, request) = origin_columns(refused.origin);
+        let (origin, request) = origin_columns(not_started.origin);
         let run = plan_input
             .going
             .first()
-            .filter(|_| matches!(refused.reason, Reason::StillRunning | Reason::StillWaiting))
+            .filter(|_| matches!(not_started.reason, Reason::StillRunning | Reason::StillWaiting))
             .map(|g| g.run);
-        let outcome: Outcome = refused.outcome;
+        let outcome: Outcome = not_started.outcome;
         let parameters = named_params! {
             ":schedule": plan_input.schedule,
-            ":from": ms(refused.from),
-            ":to": ms(refused.to),
-            ":count": count(refused.count),
+            ":from": ms(not_started.from),
+            ":to": ms(not_started.to),
+            ":count": count(not_started.count),
             ":outcome": outcome.name(),
-            ":reason": refused.reason.text_with(&plan_input.definition(refused.epoch).circumstances()),
+            ":reason": not_started.reason.text_with(&plan_input.definition(not_started.epoch).circumstances()),
             ":origin": origin,
             ":request": request,
             ":run": run,
@@ -198,14 +198,14 @@ impl Write<'_> {
         Ok(())
     }
 
-    fn forget_epochs(&self, plan_input: &PlanInputRow, plan: &Plan) -> Result<(), Error> {
+    fn delete_decided_epochs(&self, plan_input: &PlanInputRow, plan: &Plan) -> Result<(), Error> {
         const SQL: &str = "DELETE FROM epoch WHERE schedule = :schedule AND until_ms <= :floor";
         if plan_input.past.is_empty() {
             return Ok(());
         }
-        let mut statement = self.0.0.prepare_cached(SQL).context("forget earlier definitions")?;
+        let mut statement = self.0.0.prepare_cached(SQL).context("delete earlier definitions")?;
         let done = statement.execute(named_params! {":schedule": plan_input.schedule, ":floor": ms(plan.floor)});
-        done.map(|_| ()).context("forget earlier definitions")
+        done.map(|_| ()).context("delete earlier definitions")
     }
 
     fn record_progress(
@@ -223,7 +223,7 @@ impl Write<'_> {
         let mut counters = Counters::default();
         counters.count(plan);
         let (schedule, until) = (plan_input.schedule, plan_input.current.until);
-        // A long backfill wants to be looked at again at once; also by a server that takes up nothing later than its own start.
+        // A long backfill needs to be looked at again at once, also by a server that decides nothing later than its own start.
         let attention = if plan.more { Some(now.min(until)) } else { plan.next_due };
         self.attend_with(schedule, attention, || {
             let mut statement = self.0.0.prepare_cached(SQL)?;

@@ -1,4 +1,4 @@
-//! Runs put on file and moved on: events, attempts, steps, processes.
+//! Writes the progress of runs: events, attempts, steps and processes.
 
 use chrono::{DateTime, Utc};
 use rusqlite::named_params;
@@ -12,7 +12,7 @@ use crate::run::outcome::{AttemptResult, Ending};
 use crate::run::{Change, Event, Phase, Progress, RunClosed, Stop};
 
 impl Write<'_> {
-    /// Puts a run without a schedule on file: its key and run id.
+    /// Inserts a run without a schedule; returns its key and run id.
     pub(crate) fn insert_run(&self, new: &NewRun, now: DateTime<Utc>) -> Result<(i64, String), Error> {
         const SQL: &str = "INSERT INTO run (workflow_id, origin, workflow, nominal_ms, due_ms, started_ms)
             VALUES (:workflow_id, 'start', :workflow, :now, :now, :now) RETURNING key, run_id";
@@ -26,7 +26,7 @@ impl Write<'_> {
             .context("record the run")
     }
 
-    /// Records that a run is to stop, and why; the stronger request stays.
+    /// Records that a run has to stop, and why; a terminate request is not weakened to a cancel.
     pub(crate) fn stop_run(&self, run: i64, stop: Stop, reason: Option<&str>) -> Result<(), Error> {
         const SQL: &str = "UPDATE run SET stop = CASE WHEN stop = 'terminate' THEN stop ELSE :stop END,
             stop_reason = coalesce(:reason, stop_reason)
@@ -35,26 +35,28 @@ impl Write<'_> {
             Stop::Cancel => "cancel",
             Stop::Terminate => "terminate",
         };
-        let mut statement = self.0.0.prepare_cached(SQL).context("record that the run is to stop")?;
+        let mut statement = self.0.0.prepare_cached(SQL).context("record that the run has to stop")?;
         statement
             .execute(named_params! {":key": run, ":stop": name, ":reason": reason})
             .map(|_| ())
-            .context("record that the run is to stop")
+            .context("record that the run has to stop")
     }
 
-    /// Opens a run again at the step where it ended, with its attempts and its time counted anew; whether it was closed and not completed.
+    /// Reopens a run at the step where it ended, with its attempts and timeout reset. Returns `false` if the run is open or completed.
     pub(crate) fn retry_run(&self, run: i64, now: DateTime<Utc>) -> Result<bool, Error> {
         const REOPEN: &str =
             "UPDATE run SET status = 'Running', closed_ms = NULL, reason = NULL, stop = NULL, stop_reason = NULL,
             phase = 'ready', phase_ms = NULL, lost_in_a_row = 0, step_started_ms = NULL, resumed_ms = :now,
             position = (SELECT max(position) FROM step WHERE run = :key)
             WHERE key = :key AND status NOT IN ('Running', 'Completed')";
-        const FORGET: &str = "DELETE FROM step WHERE run = :key AND position = (SELECT position FROM run WHERE key = :key)";
-        // Those there have been do not count any more, as lost ones do not.
-        const ATTEMPTS: &str = "UPDATE run SET (attempts, lost) = (SELECT coalesce(max(number), 0), coalesce(max(number), 0)
+        const DELETE_LAST_STEP: &str =
+            "DELETE FROM step WHERE run = :key AND position = (SELECT position FROM run WHERE key = :key)";
+        // Earlier attempts no longer count, like lost ones.
+        const RESET_ATTEMPTS: &str =
+            "UPDATE run SET (attempts, lost) = (SELECT coalesce(max(number), 0), coalesce(max(number), 0)
             FROM attempt WHERE attempt.run = :key AND attempt.position = run.position) WHERE key = :key";
         const RECOUNT: &str = "UPDATE run SET incidents = (SELECT count(*) FROM step WHERE run = :key AND status IN ('Failed', 'TimedOut')) WHERE key = :key";
-        let what = "open the run again";
+        let what = "reopen the run";
         let mut statement = self.0.0.prepare_cached(REOPEN).context(what)?;
         let reopened = statement
             .execute(named_params! {":key": run, ":now": ms(now)})
@@ -62,14 +64,14 @@ impl Write<'_> {
         if reopened == 0 {
             return Ok(false);
         }
-        for sql in [FORGET, ATTEMPTS, RECOUNT] {
+        for sql in [DELETE_LAST_STEP, RESET_ATTEMPTS, RECOUNT] {
             let mut statement = self.0.0.prepare_cached(sql).context(what)?;
             statement.execute(named_params! {":key": run}).context(what)?;
         }
         Ok(true)
     }
 
-    /// Records an event of a run and what follows from it. Where a run that stays open stands then is for [`Write::put_progress`].
+    /// Records an event of a run and its consequences, except the progress of a run that stays open: see [`Write::put_progress`].
     pub(crate) fn record(&self, run: &OpenRun, event: &Event, change: &Change, now: DateTime<Utc>) -> Result<(), Error> {
         let position = run.progress.position;
         match event {
@@ -146,7 +148,7 @@ impl Write<'_> {
         Ok(())
     }
 
-    /// Records where an open run stands.
+    /// Records the progress of an open run.
     pub(crate) fn put_progress(&self, run: i64, progress: &Progress) -> Result<(), Error> {
         const SQL: &str =
             "UPDATE run SET position = :position, attempts = :attempts, lost = :lost, lost_in_a_row = :lost_in_a_row,
@@ -195,7 +197,7 @@ impl Write<'_> {
             .context("close the run")
     }
 
-    /// Records which process an attempt runs in, so that it can be ended should this server die.
+    /// Records the process of an attempt, so that it can be killed if this server dies.
     pub(crate) fn record_process(&self, run: i64, position: usize, number: u32, process: &Process) -> Result<(), Error> {
         const SQL: &str = "UPDATE attempt SET pid = :pid, pid_started = :started, boot = :boot
             WHERE run = :run AND position = :position AND number = :number AND outcome IS NULL";
@@ -209,7 +211,7 @@ impl Write<'_> {
             .context("record the process")
     }
 
-    /// Pauses a schedule because a run of it failed; whether it was going.
+    /// Pauses a schedule after a run of it failed; returns `false` if it was paused already.
     pub(crate) fn pause_for_failure(&self, schedule: i64, note: &str, now: DateTime<Utc>) -> Result<bool, Error> {
         const SQL: &str =
             "UPDATE schedule SET paused = 1, paused_ms = :now, note = :note, updated_ms = :now WHERE key = :key AND paused = 0";

@@ -1,4 +1,4 @@
-//! A copy of the whole database, made while others use it, and checked before it is called one.
+//! Backups: a complete copy of the database, taken while it is in use, and checked before it gets its final name.
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -14,14 +14,14 @@ use crate::error::{Error, Kind};
 use crate::machine;
 
 impl Store {
-    /// Writes a whole copy of the file, as it is now, to a path where there is nothing yet. Others read and write meanwhile.
+    /// Writes a complete copy of the current database to a new file. Others can read and write meanwhile.
     ///
     /// # Errors
-    /// `Conflict` when there is something; `System` when it cannot be written. What was begun is taken away.
+    /// `Conflict` if the file already exists; `System` if it cannot be written. An incomplete copy is deleted.
     pub(crate) fn back_up(&self, to: &Path) -> Result<(), Error> {
         let shown = to.display().to_string();
         let failed = |e: std::io::Error| Error::new(Kind::System, format_args!("cannot write the backup `{shown}`")).because(e);
-        // It is made beside its place, so that at its place there is a whole backup or none.
+        // Written under a temporary name, so that a file with the final name is always a complete backup.
         let mut unfinished = to.as_os_str().to_owned();
         unfinished.push(format!(".{}.part", machine::pid()));
         // Absolute, so that no name means anything special to SQLite.
@@ -38,8 +38,8 @@ impl Store {
             .and_then(|()| {
                 rename_to_new(&unfinished, to).map_err(|e| {
                     if e.kind() == ErrorKind::AlreadyExists {
-                        return Error::new(Kind::Conflict, format_args!("`{shown}` exists already"))
-                            .hint("Name a file that is not there yet, as in `--backup tempo-$(date +%F).db`.");
+                        return Error::new(Kind::Conflict, format_args!("`{shown}` already exists"))
+                            .hint("Choose a new file name, for example: `--backup tempo-$(date +%F).db`.");
                     }
                     failed(e)
                 })
@@ -53,7 +53,7 @@ impl Store {
     }
 }
 
-/// Creates an empty file, readable by this user only, where there is none.
+/// Creates an empty file, accessible to this user only; fails if it exists.
 fn create_new(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
     File::options()
@@ -64,7 +64,7 @@ fn create_new(path: &Path) -> std::io::Result<()> {
         .map(|_| ())
 }
 
-/// The name of a file as SQLite takes it: byte for byte.
+/// A file name passed to SQLite as its exact bytes.
 struct Name<'a>(&'a Path);
 
 impl ToSql for Name<'_> {
@@ -74,29 +74,29 @@ impl ToSql for Name<'_> {
     }
 }
 
-/// Opens a backup and checks that it is a sound database of that version.
+/// Checks that a backup is an intact database of file version `version`.
 fn check_copy(backup: &Path, shown: &str, version: i64) -> Result<(), Error> {
     let what = format!("check the backup `{shown}`");
     let connection = Connection::open_with_flags(backup, OpenFlags::SQLITE_OPEN_READ_ONLY).context(&what)?;
     let found: String = connection
         .query_row("PRAGMA integrity_check(1)", [], |r| r.get(0))
         .context(&what)?;
-    let broken = |why: String| {
+    let unusable = |why: String| {
         Err(Error::new(
             Kind::System,
             format_args!("the backup `{shown}` is not usable: {why}"),
         ))
     };
     if found != "ok" {
-        return broken(found);
+        return unusable(found);
     }
     match migrations::version(&connection)? {
         copied if copied == version => Ok(()),
-        copied => broken(format!("it is of version {copied}, not {version}")),
+        copied => unusable(format!("its file version is {copied}, not {version}")),
     }
 }
 
-/// Renames a file to a name that must not be taken yet; also where a file system has no hard links, or no such rename.
+/// Renames a file, failing if the new name exists; works on file systems without hard links or without `RENAME_NOREPLACE`.
 fn rename_to_new(from: &Path, to: &Path) -> std::io::Result<()> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
     use rustix::io::Errno;
@@ -107,7 +107,7 @@ fn rename_to_new(from: &Path, to: &Path) -> std::io::Result<()> {
     rename_by_link(from, to)
 }
 
-/// The same without such a rename: a link does not replace a file either, and where there are no links, an empty file reserves the name.
+/// Renames without `RENAME_NOREPLACE`: a hard link does not replace a file either, and without hard links an empty file reserves the name.
 fn rename_by_link(from: &Path, to: &Path) -> std::io::Result<()> {
     use rustix::io::Errno;
     match rustix::fs::link(from, to) {
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_backup_gets_its_name_without_replacing_a_file_on_every_kind_of_file_system() {
+    fn renaming_never_replaces_a_file_on_any_kind_of_file_system() {
         type Rename = fn(&Path, &Path) -> std::io::Result<()>;
         let ways: [(&str, Rename); 3] = [
             ("rename", rename_to_new),

@@ -1,4 +1,4 @@
-//! Starts at boot: which boot the file was last served in, and the start that a new one owes.
+//! Starts at boot: records the last boot in which the database was served, and starts the `at_boot` schedules after a new one.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{OptionalExtension as _, named_params};
@@ -8,7 +8,7 @@ use super::rows::{Context as _, ms};
 use crate::error::Error;
 use crate::schedule::not_started::{Outcome, Reason};
 
-/// A schedule that starts at boot.
+/// A schedule with `at_boot`.
 struct AtBoot {
     schedule: i64,
     paused: bool,
@@ -16,13 +16,13 @@ struct AtBoot {
 }
 
 impl Write<'_> {
-    /// Notes that the file is served in boot `boot`, which began at `booted`. Where that is a new boot, each schedule that is older than it and
-    /// starts at boot gets one start, or the reason why not. How many starts there are.
+    /// Records that the database is served in boot `boot`, which began at `booted`. If that is a new boot, each `at_boot` schedule created before it
+    /// gets one start, or a recorded reason why not. Returns the number of starts.
     pub(crate) fn serve_in_boot(&self, boot: &str, booted: DateTime<Utc>, now: DateTime<Utc>) -> Result<usize, Error> {
         const LAST: &str = "SELECT value FROM meta WHERE name = 'boot'";
         const NOTE: &str =
             "INSERT INTO meta (name, value) VALUES ('boot', :boot) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
-        let what = "note the boot of the machine";
+        let what = "record the boot of the machine";
         let last: Option<String> = self.0.0.query_row(LAST, [], |r| r.get("value")).optional().context(what)?;
         if boot.is_empty() || last.as_deref() == Some(boot) {
             return Ok(0);
@@ -31,8 +31,8 @@ impl Write<'_> {
         let mut started = 0;
         for schedule in self.at_boot(booted)? {
             match (schedule.paused, schedule.exhausted) {
-                (true, _) => self.refuse_at_boot(&schedule, Outcome::Paused, Reason::SchedulePaused, now)?,
-                (false, true) => self.refuse_at_boot(&schedule, Outcome::Exhausted, Reason::NoActionsLeft, now)?,
+                (true, _) => self.skip_at_boot(&schedule, Outcome::Paused, Reason::SchedulePaused, now)?,
+                (false, true) => self.skip_at_boot(&schedule, Outcome::Exhausted, Reason::NoActionsLeft, now)?,
                 (false, false) => {
                     self.start_at_boot(&schedule, now)?;
                     started += 1;
@@ -45,7 +45,7 @@ impl Write<'_> {
     fn at_boot(&self, booted: DateTime<Utc>) -> Result<Vec<AtBoot>, Error> {
         const SQL: &str = "SELECT s.key, s.paused, p.remaining FROM schedule s JOIN progress p ON p.schedule = s.key
             WHERE s.created_ms < :booted AND json_extract(s.spec, '$.at_boot') = 1 ORDER BY s.key";
-        let what = "look for what starts at boot";
+        let what = "find the schedules that start at boot";
         let mut statement = self.0.0.prepare(SQL).context(what)?;
         let rows = statement.query_map(named_params! {":booted": ms(booted)}, |r| {
             let remaining: Option<u64> = r.get("remaining")?;
@@ -58,15 +58,15 @@ impl Write<'_> {
         rows.context(what)?.collect::<rusqlite::Result<_>>().context(what)
     }
 
-    /// The start waits its turn like any other; the ticker decides it at once.
+    /// Adds a buffered start like any other; the ticker decides it at once.
     fn start_at_boot(&self, schedule: &AtBoot, now: DateTime<Utc>) -> Result<(), Error> {
-        // A spec names whole seconds: the time that identifies this start is none of them.
-        let between = i64::from(now.timestamp_subsec_millis() == 0);
-        self.put_waiting(schedule.schedule, now + TimeDelta::milliseconds(between), now)?;
+        // Specs only produce whole seconds, so a fraction keeps this nominal time distinct.
+        let offset_ms = i64::from(now.timestamp_subsec_millis() == 0);
+        self.put_waiting(schedule.schedule, now + TimeDelta::milliseconds(offset_ms), now)?;
         self.attend(schedule.schedule, Some(now))
     }
 
-    fn refuse_at_boot(&self, schedule: &AtBoot, outcome: Outcome, reason: Reason, now: DateTime<Utc>) -> Result<(), Error> {
+    fn skip_at_boot(&self, schedule: &AtBoot, outcome: Outcome, reason: Reason, now: DateTime<Utc>) -> Result<(), Error> {
         const SQL: &str = "INSERT INTO refused (schedule, from_ms, to_ms, count, outcome, reason, origin, decided_ms)
             VALUES (:schedule, :now, :now, 1, :outcome, :reason, 'scheduled', :now)";
         let values = named_params! {

@@ -1,4 +1,4 @@
-//! What people make of a schedule: put on file, changed, kept beside what is undecided, taken off.
+//! The definitions of schedules: inserted, updated, kept for pending times, and deleted.
 
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, named_params};
@@ -11,18 +11,18 @@ use crate::names::ScheduleId;
 use crate::run::step_text::Action;
 use crate::schedule::{Declared, Definition, State};
 
-/// A schedule to be recorded.
+/// A schedule to be inserted or updated.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NewSchedule<'a> {
     pub(crate) id: &'a ScheduleId,
     pub(crate) definition: &'a Definition,
     pub(crate) state: &'a State,
-    /// Its next due time.
+    /// The next due time.
     pub(crate) next: Option<DateTime<Utc>>,
 }
 
 impl Write<'_> {
-    /// The key of an action; alike actions share one row.
+    /// Returns the key of an action; equal actions share one row.
     pub(crate) fn workflow(&self, action: &Action) -> Result<i64, Error> {
         const INSERT: &str = "INSERT INTO workflow (json) VALUES (:json) ON CONFLICT DO NOTHING RETURNING key";
         const SELECT: &str = "SELECT key FROM workflow WHERE json = :json";
@@ -38,7 +38,7 @@ impl Write<'_> {
             .context("record the steps")
     }
 
-    /// Puts a schedule on file; its times up to `now` are nobody's.
+    /// Inserts a schedule; its times up to `now` are ignored.
     pub(crate) fn insert_schedule(&self, new: &NewSchedule<'_>, now: DateTime<Utc>) -> Result<i64, Error> {
         const SQL: &str = "INSERT INTO schedule
             (key, id, spec, spec_text, time_zone, jitter, workflow, workflow_id, overlap, catchup_window_ms, pause_on_failure, note, paused,
@@ -59,7 +59,7 @@ impl Write<'_> {
         Ok(key)
     }
 
-    /// Sets when the ticker must look at a schedule next.
+    /// Sets when the ticker next looks at a schedule.
     pub(crate) fn attend(&self, schedule: i64, attention: Option<DateTime<Utc>>) -> Result<(), Error> {
         const NOTE: &str = "UPDATE progress SET attention_ms = :at WHERE schedule = :schedule";
         let note = || {
@@ -69,17 +69,17 @@ impl Write<'_> {
         self.attend_with(schedule, attention, note)
     }
 
-    /// The same, where `note` writes the time into the schedule's progress, beside other things.
+    /// Like [`Write::attend`], but `note` writes the time into the schedule's progress, together with other columns.
     pub(super) fn attend_with(
         &self,
         schedule: i64,
         attention: Option<DateTime<Utc>>,
         note: impl FnOnce() -> rusqlite::Result<usize>,
     ) -> Result<(), Error> {
-        const FORGET: &str = "DELETE FROM due WHERE schedule = :schedule
+        const DELETE: &str = "DELETE FROM due WHERE schedule = :schedule
             AND at_ms = (SELECT attention_ms FROM progress WHERE schedule = :schedule)";
-        let what = "record when it is due";
-        let mut statement = self.0.0.prepare_cached(FORGET).context(what)?;
+        let what = "record the due time";
+        let mut statement = self.0.0.prepare_cached(DELETE).context(what)?;
         statement.execute(named_params! {":schedule": schedule}).context(what)?;
         note().context(what)?;
         self.insert_due(schedule, attention)
@@ -87,7 +87,7 @@ impl Write<'_> {
 
     fn insert_due(&self, schedule: i64, attention: Option<DateTime<Utc>>) -> Result<(), Error> {
         const INSERT: &str = "INSERT INTO due (at_ms, schedule) VALUES (:at, :schedule)";
-        let what = "record when it is due";
+        let what = "record the due time";
         let Some(at) = attention.map(ms) else { return Ok(()) };
         let mut statement = self.0.0.prepare_cached(INSERT).context(what)?;
         statement
@@ -96,18 +96,18 @@ impl Write<'_> {
             .context(what)
     }
 
-    /// Keeps the definition that was in force up to `until` beside the times of it that are undecided.
+    /// Keeps the definition that was in force up to `until` for those of its times that are still pending.
     pub(crate) fn keep_epoch(&self, schedule: i64, until: DateTime<Utc>) -> Result<(), Error> {
         const SQL: &str =
             "INSERT INTO epoch (schedule, until_ms, spec, workflow, workflow_id, overlap, catchup_window_ms, paused, paused_ms, note, remaining)
             SELECT s.key, :until, s.spec, s.workflow, s.workflow_id, s.overlap, s.catchup_window_ms, s.paused, s.paused_ms, s.note, p.remaining
             FROM schedule s JOIN progress p ON p.schedule = s.key WHERE s.key = :key";
-        let mut statement = self.0.0.prepare_cached(SQL).context("keep the definition")?;
+        let mut statement = self.0.0.prepare_cached(SQL).context("record the earlier definition")?;
         let done = statement.execute(named_params! {":key": schedule, ":until": ms(until)});
-        done.map(|_| ()).context("keep the definition")
+        done.map(|_| ()).context("record the earlier definition")
     }
 
-    /// Due times up to `floor` are nobody's.
+    /// Raises the floor of a schedule: due times up to it are ignored.
     pub(crate) fn raise_floor(&self, schedule: i64, floor: DateTime<Utc>) -> Result<(), Error> {
         const SQL: &str = "UPDATE progress SET floor_ms = max(floor_ms, :floor) WHERE schedule = :key";
         let mut statement = self.0.0.prepare_cached(SQL).context("record the change")?;
@@ -117,7 +117,7 @@ impl Write<'_> {
             .context("record the change")
     }
 
-    /// Replaces what a schedule is.
+    /// Replaces the definition and state of a schedule.
     pub(crate) fn update_schedule(&self, key: i64, new: &NewSchedule<'_>, now: DateTime<Utc>) -> Result<(), Error> {
         const SQL: &str =
             "UPDATE schedule SET id = :id, spec = :spec, spec_text = :spec_text, time_zone = :time_zone, jitter = :jitter,
@@ -146,7 +146,7 @@ impl Write<'_> {
         done.map(|_| ()).context(what)
     }
 
-    /// Runs the statement that puts a definition into the row `key`; none: a new one.
+    /// Runs a statement that writes a definition to the row `key`, or to a new row if `None`.
     fn define(&self, sql: &str, key: Option<i64>, new: &NewSchedule<'_>, now: DateTime<Utc>) -> Result<(), Error> {
         let what = "record the definition";
         let workflow = self.workflow(&new.definition.action)?;
@@ -171,7 +171,7 @@ impl Write<'_> {
         done.map(|_| ()).context(what)
     }
 
-    /// Keeps whose a schedule is, and what is said of its state there.
+    /// Records the file that defines a schedule, and the state declared there.
     pub(crate) fn record_source(&self, key: i64, source: &str, declared: &Declared) -> Result<(), Error> {
         const SQL: &str = "UPDATE schedule SET source = :source, declared = :declared
             WHERE key = :key AND (source IS NOT :source OR declared IS NOT :declared)";
@@ -182,7 +182,7 @@ impl Write<'_> {
         done.map(|_| ()).context(what)
     }
 
-    /// Takes a schedule off the file; its runs stay, its incidents are resolved. Returns how many runs are still open.
+    /// Deletes a schedule; its runs stay, its incidents are resolved. Returns the number of runs that are still open.
     pub(crate) fn delete_schedule(&self, key: i64, now: DateTime<Utc>) -> Result<u64, Error> {
         const SQL: &str = "DELETE FROM schedule WHERE key = :key";
         self.resolve_incidents_of(key, now)?;

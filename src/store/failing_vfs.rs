@@ -1,7 +1,7 @@
-//! A disk that fails, for tests: SQLite's own file system, in which at a chosen operation the power is cut, or a write, sync or truncate fails.
+//! A failing disk for tests: a wrapper around SQLite's VFS in which, at a chosen operation, the power is cut, or a write, sync or truncate fails.
 //!
-//! A power cut undoes what was written and not yet synced, all of it or a part, as a disk that writes in any order may. Each thread has a disk of
-//! its own, and tests that do not arm it have the machine's.
+//! A power cut undoes all or part of the unsynced writes, like a disk that may write in any order. Each thread can arm a simulated disk; other
+//! threads use the real one.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -14,20 +14,20 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use fastrand::Rng;
 use rusqlite::{Connection, OpenFlags, ffi};
 
-/// What happens at the chosen operation.
+/// The failure at the chosen operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// The power is cut: everything that was not synced is gone.
+    /// The power is cut: all unsynced writes are lost.
     PowerCut,
-    /// The power is cut in the middle of a write: of what was not synced a part has reached the disk, the write itself by half.
+    /// The power is cut during a write: some of the unsynced writes have reached the disk, and half of this one.
     TornPowerCut,
-    /// The operation fails, and the next ones do not.
+    /// The operation fails with an I/O error; later ones succeed.
     IoError,
-    /// There is no room for it, for the next ones there is.
+    /// The operation fails because the disk is full; later ones succeed.
     Full,
 }
 
-/// A write or truncate that is not synced.
+/// An unsynced write or truncate.
 struct Unsynced {
     at: u64,
     old: Vec<u8>,
@@ -39,15 +39,15 @@ struct Unsynced {
 #[derive(Clone)]
 struct Handle {
     path: PathBuf,
-    /// SQLite's own methods for it.
-    theirs: &'static ffi::sqlite3_io_methods,
+    /// SQLite's original methods for the file.
+    original_methods: &'static ffi::sqlite3_io_methods,
 }
 
 #[derive(Default)]
 struct Disk {
     armed: bool,
     operations: u64,
-    fault: Option<(u64, Failure)>,
+    failure: Option<(u64, Failure)>,
     is_off: bool,
     handles: HashMap<usize, Handle>,
     unsynced: HashMap<PathBuf, Vec<Unsynced>>,
@@ -57,15 +57,15 @@ thread_local! {
     static DISK: RefCell<Disk> = RefCell::default();
 }
 
-/// This thread's own disk, for as long as this is held; no file may be open on it when it is made or dropped.
+/// Keeps this thread's simulated disk armed until dropped. No file may be open on the disk when this is created or dropped.
 #[must_use]
 pub(crate) struct Armed(());
 
-/// From now on the files that this thread opens are on its own disk, which fails at the so-manieth operation.
-pub(crate) fn arm(fault: Option<(u64, Failure)>) -> Armed {
+/// Arms a simulated disk for the files that this thread opens from now on. The disk fails at the operation with the given number, counted from 1.
+pub(crate) fn arm(failure: Option<(u64, Failure)>) -> Armed {
     DISK.replace(Disk {
         armed: true,
-        fault,
+        failure,
         ..Disk::default()
     });
     Armed(())
@@ -77,22 +77,22 @@ impl Drop for Armed {
     }
 }
 
-/// Whether this thread has a disk of its own, and the chosen operation has been reached.
+/// Whether this thread has a simulated disk that has reached its failure.
 pub(crate) fn has_failed() -> bool {
-    DISK.with_borrow(|d| d.fault.is_some_and(|(at, _)| d.operations >= at))
+    DISK.with_borrow(|d| d.failure.is_some_and(|(at, _)| d.operations >= at))
 }
 
-/// How many operations there have been.
+/// The number of operations so far.
 pub(crate) fn operations() -> u64 {
     DISK.with_borrow(|d| d.operations)
 }
 
-/// Whether the power is off. It comes back with [`restore`], once every connection is closed.
+/// Whether the power is off. Close all connections, then turn it on again with [`restore`].
 pub(crate) fn is_off() -> bool {
     DISK.with_borrow(|d| d.is_off)
 }
 
-/// The power comes back; what was in memory is gone.
+/// Turns the power on again; the contents of memory are lost.
 pub(crate) fn restore(database: &Path) {
     DISK.with_borrow_mut(|d| {
         d.is_off = false;
@@ -103,7 +103,7 @@ pub(crate) fn restore(database: &Path) {
     let _ = std::fs::remove_file(shared_memory);
 }
 
-/// Opens a connection, on this thread's disk where it has one.
+/// Opens a connection, on this thread's simulated disk if it has one.
 pub(super) fn open(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     if DISK.with_borrow(|d| d.armed) {
         Connection::open_with_flags_and_vfs(path, flags, vfs())
@@ -112,21 +112,21 @@ pub(super) fn open(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection
     }
 }
 
-/// What an operation comes to.
+/// Whether an operation proceeds or fails.
 enum Step {
     Go,
     Fail(c_int),
 }
 
-/// Counts an operation; `torn` is the write that it is.
+/// Counts an operation; `torn` is its data, if it is a write that can be torn.
 fn step(torn: Option<(&Path, u64, &[u8])>) -> Step {
     DISK.with_borrow_mut(|d| {
         d.operations += 1;
         if d.is_off {
             return Step::Fail(ffi::SQLITE_IOERR);
         }
-        match d.fault {
-            Some((at, fault)) if at == d.operations => match fault {
+        match d.failure {
+            Some((at, failure)) if at == d.operations => match failure {
                 Failure::IoError => Step::Fail(ffi::SQLITE_IOERR),
                 Failure::Full => Step::Fail(ffi::SQLITE_FULL),
                 Failure::PowerCut => {
@@ -148,7 +148,7 @@ fn step(torn: Option<(&Path, u64, &[u8])>) -> Step {
 }
 
 impl Disk {
-    /// Cuts the power: of what is not synced, what `survives` says is on the disk.
+    /// Cuts the power; of the unsynced writes, those for which `survives` is true reach the disk.
     fn cut(&mut self, mut survives: impl FnMut(&Unsynced) -> bool) {
         self.is_off = true;
         for (path, writes) in self.unsynced.drain() {
@@ -164,7 +164,7 @@ impl Disk {
 }
 
 fn writable(path: &Path) -> File {
-    File::options().write(true).open(path).expect("a file of the test's own")
+    File::options().write(true).open(path).expect("the test created the file")
 }
 
 fn write(path: &Path, at: u64, bytes: &[u8]) {
@@ -178,7 +178,7 @@ fn resize(path: &Path, size: u64) {
 struct Methods(ffi::sqlite3_io_methods);
 struct Vfs(ffi::sqlite3_vfs);
 
-#[expect(unsafe_code, reason = "tables of functions that are never changed once they are made")]
+#[expect(unsafe_code, reason = "tables of functions that are never changed after creation")]
 const _: () = {
     unsafe impl Send for Methods {}
     unsafe impl Sync for Methods {}
@@ -186,18 +186,18 @@ const _: () = {
     unsafe impl Sync for Vfs {}
 };
 
-/// Our methods in front of each table of SQLite's own, by its address.
+/// Our methods for each of SQLite's method tables, by the address of the table.
 static METHODS: Mutex<BTreeMap<usize, &'static Methods>> = Mutex::new(BTreeMap::new());
-/// SQLite's own file system, and ours in front of it.
+/// SQLite's default VFS and our wrapper.
 static VFS: OnceLock<(usize, Box<Vfs>)> = OnceLock::new();
 
 const NAME: &CStr = c"tempo-failing_vfs";
 
-#[expect(unsafe_code, reason = "SQLite is handed a file system through C")]
+#[expect(unsafe_code, reason = "SQLite takes a VFS through its C interface")]
 mod c {
     use super::*;
 
-    /// Registers the file system; its name.
+    /// Registers the VFS and returns its name.
     pub(super) fn vfs() -> &'static CStr {
         VFS.get_or_init(|| {
             // SAFETY: the default VFS lives as long as the process, and ours is never freed.
@@ -235,27 +235,27 @@ mod c {
         if is_off() {
             return ffi::SQLITE_CANTOPEN;
         }
-        // SAFETY: handed on as SQLite hands it to us; the methods of the file that comes back are those of its own unix files, which ours call.
+        // SAFETY: the arguments are passed on unchanged; the opened file has SQLite's own unix methods, which ours call.
         unsafe {
-            let opened = (*original()).xOpen.expect("it can open")(original(), name, file, flags, out);
+            let opened = (*original()).xOpen.expect("a VFS can open files")(original(), name, file, flags, out);
             if opened != ffi::SQLITE_OK || flags & TRACKED == 0 || name.is_null() {
                 return opened;
             }
-            let theirs: &'static ffi::sqlite3_io_methods = &*(*file).pMethods;
+            let original_methods: &'static ffi::sqlite3_io_methods = &*(*file).pMethods;
             let mut known = METHODS.lock().unwrap_or_else(PoisonError::into_inner);
-            let ours = *known.entry(&raw const *theirs as usize).or_insert_with(|| {
+            let ours = *known.entry(&raw const *original_methods as usize).or_insert_with(|| {
                 Box::leak(Box::new(Methods(ffi::sqlite3_io_methods {
                     xClose: Some(close),
                     xRead: Some(read),
                     xWrite: Some(write),
                     xTruncate: Some(truncate),
                     xSync: Some(sync),
-                    ..*theirs
+                    ..*original_methods
                 })))
             });
             (*file).pMethods = &raw const ours.0;
             let path = PathBuf::from(CStr::from_ptr(name).to_string_lossy().into_owned());
-            DISK.with_borrow_mut(|d| d.handles.insert(file as usize, Handle { path, theirs }));
+            DISK.with_borrow_mut(|d| d.handles.insert(file as usize, Handle { path, original_methods }));
             opened
         }
     }
@@ -264,19 +264,19 @@ mod c {
         if let Step::Fail(code) = step(None) {
             return code;
         }
-        // SAFETY: handed on as SQLite hands it to us.
+        // SAFETY: the arguments are passed on unchanged.
         unsafe {
             let path = PathBuf::from(CStr::from_ptr(name).to_string_lossy().into_owned());
             DISK.with_borrow_mut(|d| d.unsynced.remove(&path));
-            (*original()).xDelete.expect("it can delete")(original(), name, sync_folder)
+            (*original()).xDelete.expect("a VFS can delete files")(original(), name, sync_folder)
         }
     }
 
     unsafe extern "C" fn close(file: *mut ffi::sqlite3_file) -> c_int {
-        let theirs = handle(file).theirs;
+        let original_methods = handle(file).original_methods;
         DISK.with_borrow_mut(|d| d.handles.remove(&(file as usize)));
-        // SAFETY: a file that SQLite's own methods opened.
-        unsafe { theirs.xClose.expect("it can close")(file) }
+        // SAFETY: SQLite's own methods opened the file.
+        unsafe { original_methods.xClose.expect("a file has xClose")(file) }
     }
 
     unsafe extern "C" fn read(file: *mut ffi::sqlite3_file, to: *mut c_void, length: c_int, at: i64) -> c_int {
@@ -284,20 +284,20 @@ mod c {
             return ffi::SQLITE_IOERR_READ;
         }
         // SAFETY: as above.
-        unsafe { handle(file).theirs.xRead.expect("it can read")(file, to, length, at) }
+        unsafe { handle(file).original_methods.xRead.expect("a file has xRead")(file, to, length, at) }
     }
 
-    /// Notes what a write or truncate from `at` on changes, so that it can be undone.
-    unsafe fn note(file: *mut ffi::sqlite3_file, at: u64, length: usize, new: Vec<u8>) {
-        let Handle { path, theirs } = handle(file);
+    /// Records the bytes that a write or truncate at `at` changes, so that it can be undone.
+    unsafe fn record(file: *mut ffi::sqlite3_file, at: u64, length: usize, new: Vec<u8>) {
+        let Handle { path, original_methods } = handle(file);
         let mut old_size = 0_i64;
-        // SAFETY: as above; the buffer is as long as is read into it.
+        // SAFETY: as above; the buffer has the length of the read.
         let old = unsafe {
-            theirs.xFileSize.expect("it has a size")(file, &raw mut old_size);
-            let left = usize::try_from(old_size.unsigned_abs().saturating_sub(at)).unwrap_or(usize::MAX);
-            let mut old = vec![0_u8; length.min(left)];
-            let length = c_int::try_from(old.len()).expect("files of tests are small");
-            theirs.xRead.expect("it can read")(file, old.as_mut_ptr().cast(), length, at.cast_signed());
+            original_methods.xFileSize.expect("a file has xFileSize")(file, &raw mut old_size);
+            let available = usize::try_from(old_size.unsigned_abs().saturating_sub(at)).unwrap_or(usize::MAX);
+            let mut old = vec![0_u8; length.min(available)];
+            let length = c_int::try_from(old.len()).expect("test files are small");
+            original_methods.xRead.expect("a file has xRead")(file, old.as_mut_ptr().cast(), length, at.cast_signed());
             old
         };
         let unsynced = Unsynced {
@@ -311,15 +311,15 @@ mod c {
 
     unsafe extern "C" fn write(file: *mut ffi::sqlite3_file, from: *const c_void, length: c_int, at: i64) -> c_int {
         let size = usize::try_from(length).unwrap_or(0);
-        // SAFETY: SQLite hands us so many bytes.
+        // SAFETY: SQLite passes a buffer of this length.
         let bytes = unsafe { std::slice::from_raw_parts(from.cast::<u8>(), size) };
         if let Step::Fail(code) = step(Some((&handle(file).path, at.unsigned_abs(), bytes))) {
             return code;
         }
         // SAFETY: as above.
         unsafe {
-            note(file, at.unsigned_abs(), size, bytes.to_vec());
-            handle(file).theirs.xWrite.expect("it can write")(file, from, length, at)
+            record(file, at.unsigned_abs(), size, bytes.to_vec());
+            handle(file).original_methods.xWrite.expect("a file has xWrite")(file, from, length, at)
         }
     }
 
@@ -329,8 +329,8 @@ mod c {
         }
         // SAFETY: as above.
         unsafe {
-            note(file, size.unsigned_abs(), usize::MAX, Vec::new());
-            handle(file).theirs.xTruncate.expect("it can truncate")(file, size)
+            record(file, size.unsigned_abs(), usize::MAX, Vec::new());
+            handle(file).original_methods.xTruncate.expect("a file has xTruncate")(file, size)
         }
     }
 
@@ -338,7 +338,7 @@ mod c {
         if let Step::Fail(code) = step(None) {
             return code;
         }
-        // What is not synced is lost by a power cut alone, and that is ours: the real disk need not be waited for.
+        // Only the simulated power cut loses unsynced data, so there is no need to sync the real disk.
         let path = handle(file).path;
         DISK.with_borrow_mut(|d| d.unsynced.remove(&path));
         ffi::SQLITE_OK
@@ -351,14 +351,15 @@ use c::vfs;
 mod tests {
     use super::*;
 
-    /// What is left of rows that are written one a transaction, with the power cut at each operation in turn.
-    fn lost(synchronous: &str, fault: Failure) -> (u64, u64) {
+    /// Writes one row per transaction, with `failure` at each operation in turn. Returns the number of operations, and of those at which acknowledged
+    /// rows were lost.
+    fn count_losses(synchronous: &str, failure: Failure) -> (u64, u64) {
         let (mut points, mut lost) = (0, 0);
         loop {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("t.db");
             points += 1;
-            let _disk = arm(Some((points, fault)));
+            let _disk = arm(Some((points, failure)));
             let mut acknowledged = 0;
             let done = (|| -> rusqlite::Result<()> {
                 let c = open(&path, OpenFlags::default())?;
@@ -375,8 +376,8 @@ mod tests {
             let finished = done.is_ok() && !is_off();
             restore(&path);
             let c = open(&path, OpenFlags::default()).unwrap();
-            let sound: String = c.query_row("PRAGMA integrity_check", [], |r| r.get(0)).unwrap();
-            assert_eq!(sound, "ok", "{synchronous}, {fault:?}, point {points}");
+            let integrity: String = c.query_row("PRAGMA integrity_check", [], |r| r.get(0)).unwrap();
+            assert_eq!(integrity, "ok", "{synchronous}, {failure:?}, point {points}");
             let kept: u64 = c.query_row("SELECT count(*) FROM t", [], |r| r.get(0)).unwrap_or(0);
             lost += u64::from(kept < acknowledged);
             if finished {
@@ -386,14 +387,14 @@ mod tests {
     }
 
     #[test]
-    fn a_power_cut_loses_what_was_not_synced_and_nothing_else() {
-        let (points, losses) = lost("FULL", Failure::PowerCut);
+    fn a_power_cut_loses_only_unsynced_writes() {
+        let (points, losses) = count_losses("FULL", Failure::PowerCut);
         assert!(
             points > 50 && losses == 0,
-            "{losses} of {points} points lost something acknowledged"
+            "acknowledged writes lost at {losses} of {points} points"
         );
-        assert_eq!(lost("FULL", Failure::TornPowerCut).1, 0);
-        // The disk does lose what may be lost: else the above would prove nothing.
-        assert!(lost("NORMAL", Failure::PowerCut).1 > 0);
+        assert_eq!(count_losses("FULL", Failure::TornPowerCut).1, 0);
+        // The simulated disk does lose unsynced writes; otherwise the assertions above would prove nothing.
+        assert!(count_losses("NORMAL", Failure::PowerCut).1 > 0);
     }
 }

@@ -1,4 +1,4 @@
-//! What became of the times of a schedule: the runs that they started, the ranges that came to nothing, and the specs that named them.
+//! The outcomes of a schedule's times: the runs that they started, the times that did not start, and the earlier specs.
 
 use chrono::{DateTime, Utc};
 use rusqlite::named_params;
@@ -10,7 +10,7 @@ use crate::run::outcome::Status;
 use crate::schedule::not_started::Outcome;
 use crate::spec::spec_text::SpecText;
 
-/// A time that started a run.
+/// A nominal time that started a run.
 #[derive(Debug)]
 pub(crate) struct StartedRow {
     pub(crate) nominal: DateTime<Utc>,
@@ -21,7 +21,7 @@ pub(crate) struct StartedRow {
     pub(crate) incidents: u64,
 }
 
-/// Times that did not start.
+/// A range of nominal times that did not start.
 #[derive(Debug)]
 pub(crate) struct NotStartedRow {
     pub(crate) from: DateTime<Utc>,
@@ -30,14 +30,14 @@ pub(crate) struct NotStartedRow {
     pub(crate) outcome: Outcome,
     pub(crate) reason: String,
     pub(crate) decided: DateTime<Utc>,
-    /// The run that was going.
+    /// The run that was running then.
     pub(crate) run: Option<(String, String)>,
-    /// How many of them a backfill has run since.
+    /// The number of these times that a backfill has run since.
     pub(crate) backfilled: u64,
 }
 
 impl Read<'_> {
-    /// The runs that the times of a schedule from `from` to `to` started.
+    /// The runs started by the times of a schedule from `from` to `to`, both included.
     pub(crate) fn started_between(
         &self,
         schedule: i64,
@@ -45,7 +45,7 @@ impl Read<'_> {
     ) -> Result<Vec<StartedRow>, Error> {
         const SQL: &str = "SELECT nominal_ms, due_ms, started_ms, run_id, workflow_id, status, incidents FROM run
             WHERE schedule = :schedule AND origin = 'scheduled' AND nominal_ms BETWEEN :from AND :to ORDER BY nominal_ms";
-        let what = "read what started";
+        let what = "read the times that started";
         let mut statement = self.0.prepare_cached(SQL).context(what)?;
         let rows = statement.query_map(named_params! {":schedule": schedule, ":from": ms(from), ":to": ms(to)}, |r| {
             let row = StartedRow {
@@ -68,7 +68,7 @@ impl Read<'_> {
         rows.into_iter().map(checked).collect()
     }
 
-    /// The times of a schedule that did not start, in ranges that touch `from` to `to`.
+    /// The times of a schedule that did not start, as the ranges that overlap `from` to `to`.
     pub(crate) fn refused_between(
         &self,
         schedule: i64,
@@ -79,7 +79,7 @@ impl Read<'_> {
                     AND b.nominal_ms BETWEEN f.from_ms AND f.to_ms) AS backfilled
             FROM refused f LEFT JOIN run r ON r.key = f.run
             WHERE f.schedule = :schedule AND f.origin = 'scheduled' AND f.to_ms >= :from AND f.from_ms <= :to ORDER BY f.from_ms";
-        let what = "read what did not start";
+        let what = "read the times that did not start";
         let mut statement = self.0.prepare_cached(SQL).context(what)?;
         let rows = statement.query_map(named_params! {":schedule": schedule, ":from": ms(from), ":to": ms(to)}, |r| {
             let row = NotStartedRow {
@@ -104,7 +104,7 @@ impl Read<'_> {
         rows.into_iter().map(checked).collect()
     }
 
-    /// The specs that a schedule had before the one it has, and until when each named its times, oldest first.
+    /// The earlier specs of a schedule and when each of them ended, oldest first.
     pub(crate) fn past_specs(&self, schedule: i64) -> Result<Vec<(DateTime<Utc>, SpecText)>, Error> {
         const SQL: &str = "SELECT until_ms, spec FROM past_spec WHERE schedule = :schedule ORDER BY until_ms";
         let what = "read earlier specs";

@@ -1,14 +1,14 @@
-//! Which files a database consists of: the file itself, its log (`-wal`) and the log's index (`-shm`), by device and inode. Replaced or removed under
-//! an open connection, they take acknowledged changes with them.
+//! Identifies the files of a database, by device and inode: the file itself, its log (`-wal`) and the log's index (`-shm`). If one of them is
+//! replaced or removed while a connection is open, acknowledged changes may be lost.
 
 use std::path::{Path, PathBuf};
 
-/// How many symbolic links are followed to a file.
-const MOST_LINKS: usize = 8;
-/// What SQLite appends to the name of the database.
+/// Maximum number of symbolic links followed to a file.
+const MAX_LINKS: usize = 8;
+/// The suffixes that SQLite appends to the name of the database.
 const SUFFIXES: [&str; 3] = ["", "-wal", "-shm"];
 
-/// A file, whatever it is called.
+/// The identity of a file, independent of its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct FileId {
     pub(super) device: u64,
@@ -16,7 +16,7 @@ pub(super) struct FileId {
 }
 
 impl FileId {
-    /// The file at a path, if there is one.
+    /// Returns the identity of the file at `path`, if it exists.
     pub(super) fn at(path: &Path) -> Option<Self> {
         use std::os::unix::fs::MetadataExt as _;
         let metadata = std::fs::metadata(path).ok()?;
@@ -27,7 +27,7 @@ impl FileId {
     }
 }
 
-/// The files of a database as they were at one moment.
+/// The files of a database at one point in time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Files {
     database: PathBuf,
@@ -35,42 +35,44 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Those that are there now.
+    /// The files that exist now.
     pub(super) fn at(database: &Path) -> Self {
         let database = resolved(database);
         let ids = SUFFIXES.map(|suffix| FileId::at(&with_suffix(&database, suffix)));
         Self { database, ids }
     }
 
-    /// Those that somebody else has seen.
+    /// The files that another process has recorded.
     pub(super) fn seen(database: &Path, ids: [Option<FileId>; 3]) -> Self {
         let database = resolved(database);
         Self { database, ids }
     }
 
-    /// Their ids; none of a file that was not there.
+    /// The ids of the files; `None` for a file that did not exist.
     pub(super) fn ids(&self) -> [Option<FileId>; 3] {
         self.ids
     }
 
-    /// The first of them that is not in its place any more.
+    /// The path of the first file that has been deleted, moved or replaced.
     pub(super) fn displaced(&self) -> Option<PathBuf> {
         let files = SUFFIXES.iter().zip(self.ids);
-        let mut seen = files.filter_map(|(suffix, id)| Some((with_suffix(&self.database, suffix), id?)));
-        seen.find(|(path, id)| FileId::at(path) != Some(*id)).map(|(path, _)| path)
+        let mut recorded = files.filter_map(|(suffix, id)| Some((with_suffix(&self.database, suffix), id?)));
+        recorded
+            .find(|(path, id)| FileId::at(path) != Some(*id))
+            .map(|(path, _)| path)
     }
 
-    /// Where the log is.
+    /// The path of the log.
     pub(super) fn log(&self) -> PathBuf {
         with_suffix(&self.database, SUFFIXES[1])
     }
 
-    /// Whether the database itself is in its place.
+    /// Whether the database file itself is still the same.
     pub(super) fn has_database(&self) -> bool {
         self.ids[0].is_none() || FileId::at(&self.database) == self.ids[0]
     }
 
-    /// Whether another log, or index of one, stands beside the database in place of its own.
+    /// Whether a different log, or index of one, exists next to the database.
     pub(super) fn has_another_log(&self) -> bool {
         let logs = SUFFIXES.iter().zip(self.ids).skip(1);
         logs.into_iter()
@@ -78,17 +80,17 @@ impl Files {
     }
 }
 
-/// The path with a suffix after its name.
+/// Appends a suffix to a path.
 pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
 }
 
-/// Where a database is, by whatever name it is opened; also where it is not there any more.
+/// Resolves the path of a database, following symbolic links; the file need not exist.
 pub(super) fn resolved(database: &Path) -> PathBuf {
     let mut database = database.to_owned();
-    for _ in 0..MOST_LINKS {
+    for _ in 0..MAX_LINKS {
         let Ok(target) = std::fs::read_link(&database) else { break };
         database = database.parent().unwrap_or(Path::new("")).join(target);
     }

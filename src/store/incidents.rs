@@ -1,4 +1,4 @@
-//! Incidents: one per schedule and step, open until that step next succeeds; each failure in it is kept.
+//! Incidents: one per schedule and step, open until that step next succeeds. Every failure is kept.
 
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, Row, named_params};
@@ -22,7 +22,7 @@ pub(crate) struct IncidentRow {
     pub(crate) latest: OccurrenceRow,
 }
 
-/// One failure.
+/// A failure in an incident.
 #[derive(Debug, Clone)]
 pub(crate) struct OccurrenceRow {
     pub(crate) run_id: String,
@@ -66,7 +66,7 @@ fn incident(r: &Row<'_>) -> rusqlite::Result<IncidentRow> {
 }
 
 impl Read<'_> {
-    /// The incidents, newest first; resolved ones too where `all`.
+    /// The incidents, newest first; includes resolved ones if `all`.
     pub(crate) fn incidents(&self, all: bool, target: Option<&str>) -> Result<Vec<IncidentRow>, Error> {
         let sql = format!(
             "{INCIDENT} WHERE (:all OR i.status <> 'resolved') AND (:target IS NULL OR i.step = :target) ORDER BY i.id DESC"
@@ -78,14 +78,14 @@ impl Read<'_> {
             .context("list the incidents")
     }
 
-    /// One incident.
+    /// The incident with an id.
     pub(crate) fn incident(&self, id: i64) -> Result<Option<IncidentRow>, Error> {
         let sql = format!("{INCIDENT} WHERE i.id = :id");
-        let mut statement = self.0.prepare_cached(&sql).context("look for the incident")?;
+        let mut statement = self.0.prepare_cached(&sql).context("find the incident")?;
         statement
             .query_row(named_params! {":id": id}, incident)
             .optional()
-            .context("look for the incident")
+            .context("find the incident")
     }
 
     /// The failures of an incident, oldest first.
@@ -116,7 +116,7 @@ impl Read<'_> {
     }
 }
 
-/// Whose incidents those of a run are.
+/// The owner of the incidents of a run: its schedule, or its workflow id if it has none.
 fn owner(run: &RunRow) -> String {
     run.schedule
         .map_or_else(|| format!("workflow {}", run.workflow_id), owner_of_schedule)
@@ -127,15 +127,15 @@ fn owner_of_schedule(key: i64) -> String {
 }
 
 impl Write<'_> {
-    /// Notes that somebody has seen an incident that is not resolved.
+    /// Acknowledges an incident, unless it is resolved.
     pub(crate) fn ack_incident(&self, id: i64, note: Option<&str>) -> Result<(), Error> {
         const SQL: &str =
             "UPDATE incident SET status = 'acked', note = coalesce(:note, note) WHERE id = :id AND status <> 'resolved'";
         let done = self.0.0.execute(SQL, named_params! {":id": id, ":note": note});
-        done.map(|_| ()).context("note that the incident was seen")
+        done.map(|_| ()).context("acknowledge the incident")
     }
 
-    /// Resolves an incident that is not.
+    /// Resolves an incident, unless it is resolved already.
     pub(crate) fn close_incident(&self, id: i64, note: Option<&str>, now: DateTime<Utc>) -> Result<(), Error> {
         const SQL: &str = "UPDATE incident SET status = 'resolved', resolved_ms = :now, note = coalesce(:note, note)
             WHERE id = :id AND status <> 'resolved'";
@@ -146,7 +146,7 @@ impl Write<'_> {
         done.map(|_| ()).context("resolve the incident")
     }
 
-    /// Counts a failure: in the open incident of its schedule and step, or in a new one. Returns its id and its count.
+    /// Adds a failure to the open incident of its schedule and step, or to a new one. Returns the id and failure count of the incident.
     pub(crate) fn count_incident(
         &self,
         run: &RunRow,
@@ -194,7 +194,7 @@ impl Write<'_> {
         Ok((id, number.unsigned_abs()))
     }
 
-    /// Resolves what is open of a schedule that goes: nothing of it will ever succeed again.
+    /// Resolves the open incidents of a schedule that is being deleted: its steps will not succeed again.
     pub(super) fn resolve_incidents_of(&self, schedule: i64, now: DateTime<Utc>) -> Result<(), Error> {
         const SQL: &str =
             "UPDATE incident SET status = 'resolved', resolved_ms = :now WHERE owner = :owner AND status <> 'resolved'";
@@ -203,9 +203,9 @@ impl Write<'_> {
         done.map(|_| ()).context("resolve the incidents")
     }
 
-    /// Resolves the open incident of a step that has succeeded; its id, where there was one.
+    /// Resolves the open incident of a step that has succeeded; returns its id, if there was one.
     pub(crate) fn resolve_incident(&self, run: &RunRow, step: &str, now: DateTime<Utc>) -> Result<Option<i64>, Error> {
-        // Asked first: nearly always there is none, and an UPDATE that returns rows costs several times as much.
+        // A query first: there is rarely an open incident, and an UPDATE with RETURNING takes several times as long.
         const OPEN: &str = "SELECT id FROM incident WHERE owner = :owner AND step = :step AND status <> 'resolved'";
         const SQL: &str = "UPDATE incident SET status = 'resolved', resolved_ms = :now WHERE id = :id";
         let what = "resolve the incident";

@@ -1,5 +1,5 @@
-//! One `tempo run` per database: a lock on the database itself, which cannot be removed beside it, and one on a file beside it that says who holds
-//! them. The kernel lets go of both when the process ends, however it ends.
+//! One `tempo run` per database: a lock on the database file, which cannot be removed separately, and one on a lock file next to it that names the
+//! holder. The kernel releases both when the process ends, even if it crashes.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, Write as _};
@@ -14,18 +14,18 @@ use crate::clock::pause;
 use crate::error::{Error, Kind};
 use crate::machine;
 
-/// How often, and how far apart, the lock is asked for before a server is taken to be up.
+/// Attempts to take the lock, and the pause between them, before a server is assumed to be running.
 const TRIES: u32 = 20;
 const BETWEEN_TRIES: Duration = Duration::from_millis(5);
 
-/// Held by the server for its life. Dropped only after every connection to the database: closing any descriptor of a file drops the locks that SQLite
-/// holds on it in this process (`fcntl(2)`).
+/// The lock that a server holds for its lifetime. Drop it only after all connections to the database: closing any descriptor of a file releases the
+/// locks that SQLite holds on it in this process (`fcntl(2)`).
 #[derive(Debug)]
 pub(crate) struct ServerLock {
     _database: File,
-    beside: Mutex<File>,
+    lock_file: Mutex<File>,
     path: PathBuf,
-    /// What stands in the file beside the database.
+    /// The contents of the lock file.
     text: String,
 }
 
@@ -46,7 +46,7 @@ fn open(path: &Path) -> std::io::Result<File> {
         .and_then(regular)
 }
 
-/// Neither another file through a symbolic link, nor the end of a pipe that never comes.
+/// Flags for opening the `.lock` file: symbolic links are not followed, and opening a named pipe does not block.
 const SAFE: i32 = (rustix::fs::OFlags::NOFOLLOW.bits() | rustix::fs::OFlags::NONBLOCK.bits()).cast_signed();
 
 fn regular(file: File) -> std::io::Result<File> {
@@ -56,10 +56,10 @@ fn regular(file: File) -> std::io::Result<File> {
     Err(std::io::Error::other("it is not a regular file"))
 }
 
-/// Locks a file; a command that asks whether a server is up holds the lock for a moment.
+/// Locks a file. Tries several times, because a command that checks for a server holds the lock briefly.
 fn lock(file: &File) -> bool {
-    (0..TRIES).any(|tried| {
-        if tried > 0 {
+    (0..TRIES).any(|attempt| {
+        if attempt > 0 {
             pause(BETWEEN_TRIES);
         }
         rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive).is_ok()
@@ -73,74 +73,74 @@ fn write(mut file: &File, text: &str) -> std::io::Result<()> {
 }
 
 impl ServerLock {
-    /// Takes the lock of a database that is open, and writes who holds it since when.
+    /// Takes the lock of an open database, and records the holder's pid and start time in the lock file.
     ///
     /// # Errors
-    /// `Conflict` that names the pid of the server which holds it.
+    /// `Conflict` with the pid of the server that holds the lock.
     pub(crate) fn take(database: &Path, pid: u32, since_ms: i64) -> Result<Self, Error> {
         let path = lock_path(database);
-        let attempted = |e: std::io::Error| Error::new(Kind::System, format_args!("cannot lock `{}`", path.display())).because(e);
+        let failed = |e: std::io::Error| Error::new(Kind::System, format_args!("cannot lock `{}`", path.display())).because(e);
         if std::fs::metadata(database).is_ok_and(|m| std::os::unix::fs::MetadataExt::nlink(&m) > 1) {
             return Err(Error::new(
                 Kind::System,
                 format_args!("the database `{}` has several names (hard links)", database.display()),
             )
-            .hint("Two servers on one file would damage it: keep one name, and use symbolic links for others."));
+            .hint("Two servers on one file would damage it: keep one name and use symbolic links for the others."));
         }
-        let mut beside = open(&path).map_err(attempted)?;
-        let held = File::open(database).map_err(attempted)?;
-        if !lock(&held) || !lock(&beside) {
-            let holder = read_holder(&mut beside).map_or_else(String::new, |held| format!(" (pid {})", held.pid));
-            // Not closed: the connection that is open would lose its locks. The process ends with this error.
-            std::mem::forget(held);
+        let mut lock_file = open(&path).map_err(failed)?;
+        let database_file = File::open(database).map_err(failed)?;
+        if !lock(&database_file) || !lock(&lock_file) {
+            let holder = read_holder(&mut lock_file).map_or_else(String::new, |holder| format!(" (pid {})", holder.pid));
+            // Not closed, because the open connection would lose its locks. The process ends with this error.
+            std::mem::forget(database_file);
             return Err(Error::new(
                 Kind::Conflict,
-                format_args!("`tempo run` is up already on `{}`{holder}", database.display()),
+                format_args!("`tempo run` is already running on `{}`{holder}", database.display()),
             )
-            .hint("One server serves a file: stop the other one, or name another file with `--db`."));
+            .hint("Only one server can use a database: stop the other one, or choose another file with `--db`."));
         }
         let ids = Files::at(database).ids().map(Option::unwrap_or_default);
         let ids = ids.map(|id| format!(" {} {}", id.device, id.inode)).concat();
         let text = format!("{pid} {since_ms}{ids}\n");
-        write(&beside, &text).map_err(attempted)?;
+        write(&lock_file, &text).map_err(failed)?;
         Ok(Self {
-            _database: held,
-            beside: Mutex::new(beside),
+            _database: database_file,
+            lock_file: Mutex::new(lock_file),
             path,
             text,
         })
     }
 
-    /// Puts the file beside the database back where it was removed or replaced; its path, where that was necessary.
+    /// Restores the lock file if it was removed or replaced; returns its path if that was necessary.
     ///
     /// # Errors
-    /// `System` when it cannot be written.
+    /// `System` if the lock file cannot be written.
     pub(crate) fn restore(&self) -> Result<Option<&Path>, Error> {
         use std::os::unix::fs::MetadataExt as _;
-        let mut beside = self.beside.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = beside.metadata().ok().map(|m| FileId {
+        let mut lock_file = self.lock_file.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = lock_file.metadata().ok().map(|m| FileId {
             device: m.dev(),
             inode: m.ino(),
         });
         if FileId::at(&self.path) == own {
             return Ok(None);
         }
-        let attempted =
+        let failed =
             |e: std::io::Error| Error::new(Kind::System, format_args!("cannot write `{}` again", self.path.display())).because(e);
-        let new = open(&self.path).map_err(attempted)?;
-        // Held by a command for a moment, if at all: no other server can be up.
+        let new = open(&self.path).map_err(failed)?;
+        // At most a command holds it for a moment; no other server can be running.
         lock(&new);
-        write(&new, &self.text).map_err(attempted)?;
-        *beside = new;
+        write(&new, &self.text).map_err(failed)?;
+        *lock_file = new;
         Ok(Some(&self.path))
     }
 }
 
-/// Who holds a lock.
+/// The server that holds a lock.
 struct Holder {
     pid: u32,
     since_ms: i64,
-    /// The files that it serves.
+    /// The files of its database.
     ids: [Option<FileId>; 3],
 }
 
@@ -171,8 +171,8 @@ fn holder(database: &Path) -> Option<Holder> {
     read_holder(&mut file)
 }
 
-/// The holder of the lock on the database itself, for when the file beside it is missing or is no file: the kernel is asked, since opening and closing
-/// the database would drop the locks that SQLite holds on it in this process.
+/// The holder of the lock on the database itself, in case the `.lock` file is missing or not a regular file. Asks the kernel, because opening and
+/// closing the database would drop the locks that SQLite holds on it in this process.
 fn holder_of_database(database: &Path) -> Option<Holder> {
     let files = Files::at(database);
     let id = files.ids()[0]?;
@@ -184,36 +184,37 @@ fn holder_of_database(database: &Path) -> Option<Holder> {
     })
 }
 
-/// Refuses a database of which a file was removed or replaced under the server that is up: what a command wrote now would be lost, or would damage it.
+/// Fails if a file of the database was removed or replaced while a server is using it: a change written now would be lost, or would damage the
+/// database.
 ///
 /// # Errors
-/// `Conflict` where it is the database itself, `System` where it is its log.
+/// `Conflict` if it is the database itself, `System` if it is the log.
 pub(super) fn refuse_displaced(database: &Path) -> Result<(), Error> {
-    let Some(held) = holder(database) else { return Ok(()) };
-    let files = Files::seen(database, held.ids);
+    let Some(server) = holder(database) else { return Ok(()) };
+    let files = Files::seen(database, server.ids);
     let Some(displaced) = files.displaced() else { return Ok(()) };
-    let pid = held.pid;
+    let pid = server.pid;
     if !files.has_database() {
         return Err(Error::new(
             Kind::Conflict,
             format_args!(
-                "the database `{}` was taken away under `tempo run` (pid {pid})",
+                "the database `{}` was deleted, moved or replaced while `tempo run` (pid {pid}) was using it",
                 database.display()
             ),
         )
-        .hint("That server stops in a moment: then put the file back, or start a new one."));
+        .hint("That server is about to stop; then put the file back or start a new server."));
     }
     Err(Error::new(
         Kind::System,
         format_args!(
-            "`{}` was deleted or replaced under `tempo run` (pid {pid})",
+            "`{}` was deleted or replaced while `tempo run` (pid {pid}) was using it",
             displaced.display()
         ),
     )
-    .hint("It holds the newest changes. That server saves what it can and stops in a moment; then try again."))
+    .hint("It holds the latest changes. The server saves what it can and is about to stop; then try again."))
 }
 
-/// The pid of the server that is up on a file, and since when in milliseconds; none when none is.
+/// The pid of the server running on a database, and its start time in milliseconds; `None` if no server is running.
 pub(crate) fn server_pid(database: &Path) -> Option<(u32, i64)> {
-    holder(database).map(|held| (held.pid, held.since_ms))
+    holder(database).map(|server| (server.pid, server.since_ms))
 }

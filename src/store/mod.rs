@@ -1,7 +1,7 @@
-//! THE FILE: all SQL, and nothing else. Waits through the clock, never asks it the time: `now` is handed in.
+//! The database: all SQL, and nothing else. Waits through the clock but never reads the time: `now` is a parameter.
 //!
-//! A [`Store`] is one connection. [`Read`] and [`Write`] are what can be asked and done inside a transaction; one file per table family adds to them.
-//! [`Writer`] is the handle through which the threads of `tempo run` write: one thread commits for all of them, in groups.
+//! A [`Store`] is one connection. [`Read`] and [`Write`] are its transactions; each group of tables has a file that adds methods to them.
+//! [`Writer`] is the handle through which the threads of `tempo run` write: one thread commits all changes, in groups.
 
 mod apply_plan;
 mod attempts;
@@ -40,11 +40,11 @@ pub(crate) use writer::Writer;
 
 use rusqlite::Connection;
 
-/// What can be asked in a transaction.
+/// A transaction that reads.
 #[derive(Debug)]
 pub(crate) struct Read<'a>(&'a Connection);
 
-/// What can be done in a transaction that writes.
+/// A transaction that reads and writes.
 #[derive(Debug)]
 pub(crate) struct Write<'a>(Read<'a>);
 

@@ -1,4 +1,4 @@
-//! One connection to the file: how it is opened, and its transactions.
+//! One connection to the database: opening it, and its transactions.
 
 use std::cell::Cell;
 use std::io::ErrorKind;
@@ -16,61 +16,62 @@ use crate::clock::{Stopwatch, pause};
 use crate::error::{Error, Kind};
 use crate::machine;
 
-/// How long a command waits for its turn to write.
+/// Maximum time that a command waits for the write lock.
 const BUSY_DEADLINE: Duration = Duration::from_secs(10);
-/// How long it sleeps between tries: the default handler sleeps up to 100 ms and starves beside a busy server (facts.md).
+/// Sleep between attempts to get the write lock. SQLite's default handler sleeps up to 100 ms and starves next to a busy server.
 const BUSY_PAUSE: Duration = Duration::from_micros(100);
 /// The length of the log, in bytes, beyond which it is written back and emptied.
 const LONG_LOG: u64 = 8 * 1024 * 1024;
 /// How long that may keep writers waiting.
 const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(100);
 
-/// How many statements are kept ready: more than there are, since one too few parses all of them anew in turn.
+/// Capacity of the statement cache: more than there are statements, because a cache that is one too small evicts each of them in turn.
 const STATEMENTS: usize = 256;
 
-/// What to do when the file is not there.
+/// What to do if the file does not exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Missing {
-    /// Make it, and its folder, for this user only.
+    /// Create the file and its folder, accessible to this user only.
     Create,
-    /// Refuse.
+    /// Fail.
     Refuse,
-    /// Show what there is: nothing. No file is made.
+    /// Open an empty database in memory. No file is created.
     ShowNothing,
 }
 
-/// A connection to the file.
+/// A connection to the database.
 #[derive(Debug)]
 pub(crate) struct Store {
     pub(super) connection: Connection,
     path: PathBuf,
-    /// Which files that are; none where it is only in memory.
+    /// The files of the database; `None` if it is in memory.
     files: Option<Files>,
 }
 
 impl Store {
-    /// Opens the file, and brings it to this version.
+    /// Opens the database and migrates it to the current version.
     ///
     /// # Errors
-    /// `System` when it is a folder, unreadable, not tempo's, from a newer tempo, or damaged. `NotFound` when it is missing and that is refused.
+    /// `System` if the file is a folder, unreadable, not a tempo database, from a newer tempo, or damaged. `NotFound` if it is missing and `missing`
+    /// is [`Missing::Refuse`].
     pub(crate) fn open(path: &Path, missing: Missing) -> Result<Self, Error> {
         let shown = path.display().to_string();
         if path.is_dir() {
             return Err(
                 Error::new(Kind::System, format_args!("the database `{shown}` is a directory"))
-                    .hint("Name a file, as in `--db /srv/tempo.db`."),
+                    .hint("Specify a file, for example: `--db /srv/tempo.db`."),
             );
         }
-        // The log and the shared memory of a file that was taken away are still there, and would be taken for those of another.
+        // The log and shared memory of a removed database may still exist, and SQLite would use them for a new database at the same path.
         refuse_displaced(path)?;
         if !path.exists() {
-            // Not there is one thing; a path that leads nowhere, or is barred, is another.
+            // A missing file is expected; a broken or inaccessible path is an error.
             if let Some(e) = std::fs::metadata(path).err().filter(|e| e.kind() != ErrorKind::NotFound) {
-                return Err(Error::new(Kind::System, format_args!("cannot make the database `{shown}`")).because(e));
+                return Err(Error::new(Kind::System, format_args!("cannot create the database `{shown}`")).because(e));
             }
             if missing == Missing::Refuse {
                 return Err(Error::new(Kind::NotFound, format_args!("there is no database at `{shown}`"))
-                    .hint("It is made by the first `tempo schedule create`; `--db` or `TEMPO_DB` names another."));
+                    .hint("The first `tempo schedule create` creates it; use `--db` or `TEMPO_DB` for another file."));
             }
             if missing == Missing::ShowNothing {
                 let mut connection = Connection::open_in_memory().context("open an empty database")?;
@@ -84,33 +85,33 @@ impl Store {
             create(path)?;
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        // Absolute, so that no name means anything special to SQLite.
-        let named = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        // Absolute, because SQLite gives some names a special meaning.
+        let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         #[cfg(not(test))]
-        let opened = Connection::open_with_flags(named, flags);
+        let opened = Connection::open_with_flags(absolute, flags);
         #[cfg(test)]
-        let opened = super::failing_vfs::open(&named, flags);
+        let opened = super::failing_vfs::open(&absolute, flags);
         let mut connection = opened.context(&format!("open `{shown}`"))?;
         connection
-            .busy_handler(Some(wait_for_turn))
-            .context("wait for the database")?;
+            .busy_handler(Some(retry_when_busy))
+            .context("set up the database")?;
         let read_only = connection.is_readonly("main").context(&format!("open `{shown}`"))?;
         connection
             .pragma_query_value(None, "schema_version", |_| Ok(()))
             .context(&format!("read `{shown}`"))?;
         if read_only {
             return Err(Error::new(Kind::System, format_args!("the database `{shown}` is read-only"))
-                .hint("Check who owns the file and its folder; tempo writes even when it only shows."));
+                .hint("Check the permissions of the file and its folder; tempo needs write access even to show data."));
         }
         migrations::migrate(&mut connection, &shown)?;
-        // `journal_mode` stays with the file, the others do not.
-        // What undoes a savepoint is kept in memory: else each group of changes makes a file and takes it away.
+        // `journal_mode` is stored in the file, the others apply to this connection.
+        // `temp_store`: savepoint journals are kept in memory; otherwise each group of changes creates and deletes a file.
         let pragmas = [
             ("journal_mode", "WAL"),
             ("synchronous", "FULL"),
             ("foreign_keys", "ON"),
             ("temp_store", "MEMORY"),
-            // A log that a large change has made long is cut at the next chance.
+            // Truncates a log that a large change has made long, at the next checkpoint.
             ("journal_size_limit", &LONG_LOG.to_string()),
         ];
         for (pragma, value) in pragmas {
@@ -119,12 +120,12 @@ impl Store {
                 .or_else(ignore_no_row)
                 .context("set up the database")?;
         }
-        // A plan does not depend on the values asked for: else SQLite parses a statement anew whenever a value changes.
+        // Query plans do not depend on bound values; otherwise SQLite prepares a statement again whenever a value changes.
         connection
             .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
             .context("set up the database")?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
-        // A first read: from now on the log and its index are there, and stay as long as this connection.
+        // A first read creates the log and its index, which exist as long as this connection.
         connection
             .pragma_query_value(None, "schema_version", |_| Ok(()))
             .context(&format!("read `{shown}`"))?;
@@ -135,9 +136,9 @@ impl Store {
         })
     }
 
-    /// Saves what is in the log of a database of which a file was removed or replaced: writes it back into the database, wherever that is now, so that
-    /// nothing beside its old place is taken for another file's. Where somebody has made another log meanwhile, that would damage the database, and
-    /// where somebody reads it for long, it is not possible: a copy is written beside it instead; its path.
+    /// Saves the contents of the log after a file of the database was removed or replaced: writes them back into the database file, wherever it is
+    /// now, so that no leftover log at the old path is used for another database. If another log exists there by now, that would damage the database;
+    /// if another process is reading the database, it may not be possible. Then writes a copy next to it and returns the path of the copy.
     pub(crate) fn save(&self) -> Result<Option<PathBuf>, Error> {
         if self
             .files
@@ -161,35 +162,35 @@ impl Store {
         self.back_up(&copy).map(|()| copy)
     }
 
-    /// Writes the log back and empties it where it has grown long: beside readers that overlap, SQLite's own checkpoints never find a moment without one.
-    /// Waits a tenth of a second at most, in which nobody can write; whether that was enough is seen at the next call.
+    /// Writes the log back and empties it if it has grown long: while readers overlap, SQLite's own checkpoints never find a moment without one. Waits
+    /// for readers a tenth of a second at most, in which nobody can write; if that is not enough, the next call tries again.
     pub(super) fn shorten_log(&self) {
         let size = |files: &Files| std::fs::metadata(files.log()).map_or(0, |log| log.len());
         if self.files.as_ref().map_or(0, size) <= LONG_LOG {
             return;
         }
         PATIENCE.set(CHECKPOINT_PATIENCE);
-        // Where it fails, the next commit fails in the same way, and reports it.
+        // If this fails, so does the next commit, and that is reported.
         let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         PATIENCE.set(BUSY_DEADLINE);
     }
 
-    /// The first of the files that were opened that is not in its place any more: deleted, moved or replaced.
+    /// The first of the opened files that has been deleted, moved or replaced.
     pub(crate) fn displaced(&self) -> Option<PathBuf> {
         self.files.as_ref().and_then(Files::displaced)
     }
 
-    /// Refuses to acknowledge what was written to files that nobody will find.
+    /// Fails if a file was displaced, so that changes written to it are not acknowledged.
     fn refuse_displaced(&self) -> Result<(), Error> {
         let Some(displaced) = self.displaced() else { return Ok(()) };
         Err(Error::new(
             Kind::System,
             format_args!("`{}` was deleted, moved or replaced while it was in use", displaced.display()),
         )
-        .hint("The change may be lost: stop every tempo on this database, run `tempo doctor`, then try again."))
+        .hint("The change may be lost: stop all tempo processes that use this database, run `tempo doctor`, then try again."))
     }
 
-    /// What SQLite finds wrong with the file: nothing, or lines that say what.
+    /// Runs SQLite's integrity check; returns one line for each problem.
     pub(crate) fn check(&self) -> Result<Vec<String>, Error> {
         let mut statement = self
             .connection
@@ -202,20 +203,20 @@ impl Store {
         Ok(lines.into_iter().filter(|l| l != "ok").collect())
     }
 
-    /// Another connection to the same file.
+    /// Opens another connection to the same database.
     pub(crate) fn again(&self) -> Result<Self, Error> {
         Self::open(&self.path, Missing::Refuse)
     }
 
-    /// Asks, all of it from one state of the file.
+    /// Runs `ask` in a read transaction: all of its queries see the same snapshot.
     pub(crate) fn read<T>(&self, ask: impl FnOnce(&Read<'_>) -> Result<T, Error>) -> Result<T, Error> {
-        let transaction = self.connection.unchecked_transaction().context("begin to read")?;
+        let transaction = self.connection.unchecked_transaction().context("begin a read transaction")?;
         let found = ask(&Read(&transaction));
-        transaction.finish().context("end reading")?;
+        transaction.finish().context("end a read transaction")?;
         found
     }
 
-    /// Changes, all of it or nothing; when this returns `Ok`, it is on disk.
+    /// Runs `change` in a write transaction, all or nothing; after `Ok`, the change is on disk.
     pub(crate) fn write<T>(&mut self, change: impl FnOnce(&Write<'_>) -> Result<T, Error>) -> Result<T, Error> {
         let transaction = self.begin()?;
         let done = change(&Write(Read(&transaction)))?;
@@ -224,25 +225,26 @@ impl Store {
         Ok(done)
     }
 
-    /// Runs several changes in one transaction, each of them all or nothing by itself: `change` is called with each index, and says whether it is to
-    /// be kept. Where one is not, all of them are run once more, apart from one another: that is seldom, and savepoints cost a tenth of the work.
+    /// Runs several changes in one transaction, each of them all or nothing. `change` is called with each index and returns whether to keep the
+    /// change. If one is not kept, all of them run once more, each in its own savepoint: that is rare, and savepoints would add a tenth to the usual
+    /// work.
     pub(super) fn write_group(&mut self, changes: usize, mut change: impl FnMut(usize, &Write<'_>) -> bool) -> Result<(), Error> {
         let transaction = self.begin()?;
         if (0..changes).all(|index| change(index, &Write(Read(&transaction)))) {
             transaction.commit().context("write to the database")?;
             return self.refuse_displaced();
         }
-        transaction.rollback().context("undo a change")?;
+        transaction.rollback().context("roll back a change")?;
         if changes == 1 {
             return Ok(());
         }
         let mut transaction = self.begin()?;
         for index in 0..changes {
-            let savepoint = transaction.savepoint().context("begin a change")?;
+            let savepoint = transaction.savepoint().context("create a savepoint")?;
             if change(index, &Write(Read(&savepoint))) {
-                savepoint.commit().context("end a change")?;
+                savepoint.commit().context("release a savepoint")?;
             } else {
-                savepoint.finish().context("undo a change")?;
+                savepoint.finish().context("roll back a change")?;
             }
         }
         transaction.commit().context("write to the database")?;
@@ -252,19 +254,19 @@ impl Store {
     fn begin(&mut self) -> Result<Transaction<'_>, Error> {
         self.connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
-            .context("begin to write")
+            .context("begin a write transaction")
     }
 
-    /// A number that changes whenever another connection has changed the file; costs microseconds.
+    /// Returns a number that changes whenever another connection changes the database; takes microseconds.
     pub(crate) fn version_of_data(&self) -> Result<i64, Error> {
-        // Kept ready: a server asks many times a second.
+        // Cached: a server calls this many times a second.
         let mut statement = self
             .connection
             .prepare_cached("PRAGMA data_version")
-            .context("ask whether the database has changed")?;
+            .context("check whether the database has changed")?;
         statement
             .query_row([], |r| r.get(0))
-            .context("ask whether the database has changed")
+            .context("check whether the database has changed")
     }
 }
 
@@ -276,16 +278,17 @@ fn ignore_no_row(e: rusqlite::Error) -> rusqlite::Result<()> {
     }
 }
 
-/// Creates an empty file, readable by this user only, and the folders above it.
+/// Creates an empty file, accessible to this user only, and its parent folders.
 fn create(path: &Path) -> Result<(), Error> {
     use std::os::unix::fs::OpenOptionsExt as _;
     create_folder_of(path)?;
-    let made = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path);
-    made.map(|_| ())
-        .map_err(|e| Error::new(Kind::System, format_args!("cannot make the database `{}`", path.display())).because(e))
+    let created = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path);
+    created
+        .map(|_| ())
+        .map_err(|e| Error::new(Kind::System, format_args!("cannot create the database `{}`", path.display())).because(e))
 }
 
-/// Creates the folders above a file, for this user only.
+/// Creates the parent folders of a file, accessible to this user only.
 pub(super) fn create_folder_of(path: &Path) -> Result<(), Error> {
     use std::os::unix::fs::DirBuilderExt as _;
     if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty() && !f.exists()) {
@@ -293,7 +296,7 @@ pub(super) fn create_folder_of(path: &Path) -> Result<(), Error> {
             .recursive(true)
             .mode(0o700)
             .create(folder)
-            .map_err(|e| Error::new(Kind::System, format_args!("cannot make the folder `{}`", folder.display())).because(e))?;
+            .map_err(|e| Error::new(Kind::System, format_args!("cannot create the folder `{}`", folder.display())).because(e))?;
     }
     Ok(())
 }
@@ -304,8 +307,8 @@ thread_local! {
     static PATIENCE: Cell<Duration> = const { Cell::new(BUSY_DEADLINE) };
 }
 
-/// Longer from try to try: dozens of processes that ask ten thousand times a second leave the one that writes no processor. Spread by process, so that
-/// they do not ask at the same moments.
+/// The pause before the next try, which grows with the number of tries: dozens of processes that each try ten thousand times a second leave no
+/// processor to the one that writes. It differs from process to process, so that they do not try at the same moments.
 fn busy_pause(tries: i32) -> Duration {
     let pause = match tries {
         ..50 => return BUSY_PAUSE,
@@ -315,16 +318,16 @@ fn busy_pause(tries: i32) -> Duration {
     pause + pause * (machine::pid() % 8) / 8
 }
 
-/// SQLite asks again and again while another process writes; `tries` starts at 0 for each wait.
-fn wait_for_turn(tries: i32) -> bool {
+/// SQLite's busy handler: called again and again while another process writes; `tries` starts at 0 for each wait.
+fn retry_when_busy(tries: i32) -> bool {
     WAITING_SINCE.with(|since| {
         if tries == 0 || since.get().is_none() {
             since.set(Some(Stopwatch::start()));
         }
-        let over = since.get().is_some_and(|s| s.elapsed() > PATIENCE.get());
-        if !over {
+        let expired = since.get().is_some_and(|s| s.elapsed() > PATIENCE.get());
+        if !expired {
             pause(busy_pause(tries));
         }
-        !over
+        !expired
     })
 }

@@ -1,4 +1,4 @@
-//! What the plan is made from, and the plan carried out: one transaction, so that the file says "not decided" or "decided and recorded".
+//! Reads the input of a plan for a schedule.
 
 use std::sync::Arc;
 
@@ -18,10 +18,10 @@ use crate::schedule::{OverlapPolicy, Policies};
 use crate::spec::Spec;
 use crate::spec::spec_text::SpecText;
 
-/// A definition in force for a while, as it is on file.
+/// A definition that is or was in force for a period, as stored.
 #[derive(Debug, Clone)]
 pub(crate) struct EpochRow {
-    /// The spec as JSON: whoever makes it ready may have done so before.
+    /// The spec as JSON, not compiled here because callers cache compiled specs.
     pub(crate) spec: String,
     pub(crate) workflow: i64,
     pub(crate) workflow_id: String,
@@ -34,7 +34,7 @@ pub(crate) struct EpochRow {
 }
 
 impl EpochRow {
-    /// As the plan wants it.
+    /// Converts the row to the input of a plan.
     fn epoch<'a>(&self, spec: &'a Spec) -> Epoch<'a> {
         Epoch {
             spec,
@@ -50,7 +50,7 @@ impl EpochRow {
         json("spec", &self.spec)
     }
 
-    /// What a refusal under it was decided by.
+    /// The circumstances under which times did not start, for their reasons.
     pub(crate) fn circumstances(&self) -> Circumstances<'_> {
         Circumstances {
             catchup_window_ms: self.policies.catchup_window_ms,
@@ -60,28 +60,28 @@ impl EpochRow {
     }
 }
 
-/// A run of the schedule that is open.
+/// An open run of the schedule.
 #[derive(Debug, Clone)]
 pub(crate) struct ActiveRun {
     pub(crate) run: i64,
     pub(crate) run_id: String,
     pub(crate) workflow_id: String,
-    /// Whether a worker has begun with it.
+    /// Whether a worker has started on it.
     pub(crate) begun: bool,
     pub(crate) stopping: Option<Stop>,
 }
 
-/// What is asked of a schedule and not settled.
+/// A request about a schedule that is not settled yet.
 #[derive(Debug, Clone)]
 pub(crate) struct OpenRequest {
     key: i64,
     kind: RequestKind,
     overlap: Option<OverlapPolicy>,
-    /// The spec of a backfill as JSON, where the schedule has had another since.
+    /// The spec of a backfill as JSON, if the spec of the schedule has changed since.
     pub(crate) spec: Option<String>,
 }
 
-/// Everything that a plan is made from, as it is on file.
+/// The input of a plan, as stored.
 #[derive(Debug, Clone)]
 pub(crate) struct PlanInputRow {
     pub(crate) schedule: i64,
@@ -92,16 +92,16 @@ pub(crate) struct PlanInputRow {
     pub(crate) floor: DateTime<Utc>,
     pub(crate) waiting: Vec<Start>,
     pub(crate) going: Vec<ActiveRun>,
-    /// How many runs are open; counted only where a request may depend on it.
+    /// The number of open runs; counted only if a request may depend on it, else 0.
     pub(crate) open_runs: u64,
     pub(crate) requests: Vec<OpenRequest>,
 }
 
-/// A backfill that starts everything at once is fed again when fewer runs than this are open, many at a time.
-const ENOUGH_OPEN: i64 = BACKFILL_OPEN as i64 / 2;
+/// A backfill that starts everything at once continues when fewer runs than this are open, so that it starts many at a time.
+const REFILL_BELOW: i64 = BACKFILL_OPEN as i64 / 2;
 
-/// How many of the runs that are going a decision looks at. Where more are to stop, they do so in waves: it is made again as each of them closes.
-const MOST_GOING: u64 = 1000;
+/// Maximum number of open runs that a decision considers. If more of them have to stop, they stop in waves: each closed run leads to a new decision.
+const MAX_ACTIVE: u64 = 1000;
 
 impl Read<'_> {
     /// The open runs of a schedule, oldest first.
@@ -109,18 +109,18 @@ impl Read<'_> {
         self.oldest_running_of(schedule, u64::MAX)
     }
 
-    /// How many open runs of a schedule there are.
+    /// The number of open runs of a schedule.
     pub(crate) fn count_running(&self, schedule: i64) -> Result<u64, Error> {
         const SQL: &str = "SELECT count(*) AS n FROM run WHERE schedule = :schedule AND closed_ms IS NULL";
-        let mut statement = self.0.prepare_cached(SQL).context("count its runs")?;
+        let mut statement = self.0.prepare_cached(SQL).context("count the runs of the schedule")?;
         statement
             .query_row(named_params! {":schedule": schedule}, |r| r.get("n"))
-            .context("count its runs")
+            .context("count the runs of the schedule")
     }
 
     fn oldest_running_of(&self, schedule: i64, most: u64) -> Result<Vec<ActiveRun>, Error> {
         const SQL: &str = "SELECT key, run_id, workflow_id, position > 0 OR attempts > 0 AS begun, stop FROM run WHERE schedule = :schedule AND closed_ms IS NULL ORDER BY key LIMIT :most";
-        let mut statement = self.0.prepare_cached(SQL).context("ask what is running")?;
+        let mut statement = self.0.prepare_cached(SQL).context("read the open runs")?;
         let rows = statement.query_map(named_params! {":schedule": schedule, ":most": count(most)}, |r| {
             Ok(ActiveRun {
                 run: r.get("key")?,
@@ -130,12 +130,12 @@ impl Read<'_> {
                 stopping: stop_named(r.get::<_, Option<String>>("stop")?.as_deref()),
             })
         });
-        rows.context("ask what is running")?
+        rows.context("read the open runs")?
             .collect::<rusqlite::Result<_>>()
-            .context("ask what is running")
+            .context("read the open runs")
     }
 
-    /// What the plan of a schedule is made from, with due times up to `until`; none when it is gone.
+    /// Reads the input of a plan for a schedule, with due times up to `until`; `None` if the schedule does not exist any more.
     pub(crate) fn plan_input(&self, schedule: i64, until: DateTime<Utc>) -> Result<Option<PlanInputRow>, Error> {
         const SQL: &str =
             "SELECT s.id, s.spec, s.workflow, s.workflow_id, s.overlap, s.catchup_window_ms, s.pause_on_failure, s.paused, s.paused_ms, s.note,
@@ -194,13 +194,13 @@ impl Read<'_> {
             plan_input.open_runs = self.count_running(schedule)?;
         }
         if plan_input.depends_on_runs() {
-            plan_input.going = self.oldest_running_of(schedule, MOST_GOING)?;
+            plan_input.going = self.oldest_running_of(schedule, MAX_ACTIVE)?;
         }
         Ok(Some(plan_input))
     }
 
-    /// Whether a run that closes at `now` leaves something to decide: a start that waits, or a request that waits for room. What is due, or asked for,
-    /// the ticker takes up by itself. Costs microseconds, however much goes on.
+    /// Whether a decision is needed after a run closes at `now`: for a buffered start, pending times of an earlier definition, or a request that
+    /// waits for room. The ticker handles due times and new requests. Takes microseconds regardless of the amount of data.
     pub(crate) fn frees_something(&self, schedule: i64, now: DateTime<Utc>) -> Result<bool, Error> {
         const SQL: &str = "SELECT EXISTS (SELECT 1 FROM waiting WHERE schedule = :key)
             OR EXISTS (SELECT 1 FROM epoch WHERE schedule = :key)
@@ -208,16 +208,19 @@ impl Read<'_> {
                 AND NOT EXISTS (SELECT 1 FROM progress WHERE schedule = :key AND attention_ms <= :now)
                 AND (coalesce(r.overlap, s.overlap) <> 'allow-all'
                     OR (SELECT count(*) FROM (SELECT 1 FROM run WHERE schedule = :key AND closed_ms IS NULL LIMIT :enough)) < :enough)) AS frees";
-        let mut statement = self.0.prepare_cached(SQL).context("ask what there is to decide")?;
+        let mut statement = self
+            .0
+            .prepare_cached(SQL)
+            .context("check whether starts or requests are waiting")?;
         statement
             .query_row(
-                named_params! {":key": schedule, ":now": ms(now), ":enough": ENOUGH_OPEN},
+                named_params! {":key": schedule, ":now": ms(now), ":enough": REFILL_BELOW},
                 |r| r.get("frees"),
             )
-            .context("ask what there is to decide")
+            .context("check whether starts or requests are waiting")
     }
 
-    /// Until when times belong to an earlier definition and are undecided, if any are.
+    /// The end of the pending times that belong to an earlier definition, if there are any.
     pub(crate) fn pending_until(&self, schedule: i64) -> Result<Option<DateTime<Utc>>, Error> {
         const SQL: &str = "SELECT max(until_ms) AS until FROM epoch WHERE schedule = :key";
         let mut statement = self.0.prepare_cached(SQL).context("read earlier definitions")?;
@@ -262,7 +265,7 @@ impl Read<'_> {
     fn waiting(&self, schedule: i64) -> Result<Vec<Start>, Error> {
         const SQL: &str =
             "SELECT key, nominal_ms, due_ms, origin, request, overlap FROM waiting WHERE schedule = :key ORDER BY key";
-        let mut statement = self.0.prepare_cached(SQL).context("read what waits")?;
+        let mut statement = self.0.prepare_cached(SQL).context("read the buffered starts")?;
         let rows = statement.query_map(named_params! {":key": schedule}, |r| {
             let columns: (i64, i64, i64) = (r.get("key")?, r.get("nominal_ms")?, r.get("due_ms")?);
             Ok((
@@ -273,9 +276,9 @@ impl Read<'_> {
             ))
         });
         let rows = rows
-            .context("read what waits")?
+            .context("read the buffered starts")?
             .collect::<rusqlite::Result<Vec<_>>>()
-            .context("read what waits")?;
+            .context("read the buffered starts")?;
         rows.into_iter()
             .map(|((key, nominal, due), origin, request, overlap)| {
                 Ok(Start {
@@ -289,7 +292,7 @@ impl Read<'_> {
             .collect()
     }
 
-    /// What is asked of a schedule and not settled, oldest first.
+    /// The requests about a schedule that are not settled yet, oldest first.
     pub(crate) fn open_requests(&self, schedule: i64) -> Result<Vec<OpenRequest>, Error> {
         const SQL: &str = "SELECT key, kind, overlap, start_ms, end_ms, done_to_ms, created_ms, spec FROM request
             WHERE schedule = :key AND settled_ms IS NULL ORDER BY key";
@@ -323,22 +326,22 @@ impl Read<'_> {
 }
 
 impl PlanInputRow {
-    /// Whether what is going can decide anything: where everything starts at once it does not.
+    /// Whether the plan depends on the open runs: not if everything starts at once.
     fn depends_on_runs(&self) -> bool {
         let policies = std::iter::once(&self.current).chain(&self.past).map(|e| e.policies.overlap);
-        let asked = self.requests.iter().filter_map(|r| r.overlap);
+        let requested = self.requests.iter().filter_map(|r| r.overlap);
         let waiting = self.waiting.iter().filter_map(|w| w.overlap);
         policies
-            .chain(asked)
+            .chain(requested)
             .chain(waiting)
             .any(|overlap| overlap != OverlapPolicy::AllowAll)
     }
 
-    /// As the plan wants it, with its specs made ready: the current one, those of the past, and those of requests that have their own.
+    /// Converts the row to the input of a plan, given its compiled specs: the current one, the past ones, and those of requests that have their own.
     pub(crate) fn plan_input<'a>(
         &self,
         (current, past): (&'a Spec, &'a [Arc<Spec>]),
-        asked_under: Vec<Option<Arc<Spec>>>,
+        request_specs: Vec<Option<Arc<Spec>>>,
         max_buffer: usize,
     ) -> PlanInput<'a> {
         let request = |(r, spec): (&OpenRequest, Option<Arc<Spec>>)| Request {
@@ -355,17 +358,17 @@ impl PlanInputRow {
             waiting: self.waiting.clone(),
             running: self.running(),
             open_runs: usize::try_from(self.open_runs).unwrap_or(usize::MAX),
-            requests: self.requests.iter().zip(asked_under).map(request).collect(),
+            requests: self.requests.iter().zip(request_specs).map(request).collect(),
             max_buffer,
         }
     }
 
-    /// The definition of that index, or the current one.
+    /// The past definition at an index, or the current one.
     pub(crate) fn definition(&self, index: Option<usize>) -> &EpochRow {
         index.and_then(|i| self.past.get(i)).unwrap_or(&self.current)
     }
 
-    /// The runs going, as the plan wants them.
+    /// Converts the open runs to the input of a plan.
     fn running(&self) -> Vec<Running> {
         self.going
             .iter()
@@ -397,7 +400,7 @@ fn origin_named(name: &str, request: Option<i64>) -> Result<Origin, Error> {
         ("backfill", Some(key)) => Ok(Origin::Backfill(key)),
         _ => Err(Error::new(
             Kind::System,
-            format_args!("the database holds the unknown origin `{name}`"),
+            format_args!("the database contains an unknown origin: `{name}`"),
         )),
     }
 }

@@ -1,4 +1,4 @@
-//! History that is let go: closed runs with all that belongs to them, reasons, settled requests, resolved incidents. A little at a time.
+//! Deletes old history in small batches: closed runs with all their data, reasons why times did not start, settled requests, resolved incidents.
 
 use chrono::{DateTime, Utc};
 use rusqlite::named_params;
@@ -7,31 +7,31 @@ use super::rows::{Context as _, at_opt, count, ms};
 use super::{Read, Write};
 use crate::error::Error;
 
-/// How many runs are looked at in one question.
-const LOOKED_AT: u64 = 500;
+/// Number of runs examined by one query.
+const BATCH: u64 = 500;
 
-/// What is kept of history.
+/// Which history is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Keep {
-    /// Everything that has closed since then.
+    /// Everything that closed after this is kept.
     pub(crate) since: DateTime<Utc>,
-    /// And of each schedule the last so many runs, and its last so many that failed or recorded an incident.
+    /// Number of most recent runs kept per schedule, and of most recent runs that failed or recorded an incident.
     pub(crate) runs: u64,
 }
 
-/// Runs that may go, of those that were looked at.
+/// The runs in a batch that can be deleted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Prunable {
     /// Their keys.
     pub(crate) runs: Vec<i64>,
-    /// Where to look on; none: there are no more.
+    /// The key after which the next batch begins; `None` at the end.
     pub(crate) after: Option<i64>,
 }
 
 impl Read<'_> {
-    /// Runs above the key `after` that may go.
+    /// Examines a batch of runs above the key `after`; returns those that can be deleted.
     pub(crate) fn prunable_runs(&self, after: i64, keep: Keep) -> Result<Prunable, Error> {
-        // The very last run stays, so that no key is ever used again.
+        // The very last run is kept, so that no key is ever reused.
         const SQL: &str = "SELECT r.key, r.started_ms < :since AS old, coalesce(r.closed_ms < :since, 0)
             AND NOT EXISTS (SELECT 1 FROM request q WHERE q.run = r.key AND q.settled_ms IS NULL)
             AND r.key < (SELECT max(key) FROM run)
@@ -41,10 +41,10 @@ impl Read<'_> {
                 WHERE n.schedule IS r.schedule AND n.closed_ms IS NOT NULL AND (n.status <> 'Completed' OR n.incidents > 0)
                 ORDER BY n.key DESC LIMIT 1 OFFSET :keep - 1), 0)) AS prunable
             FROM run r WHERE r.key > :after ORDER BY r.key LIMIT :most";
-        let what = "look for history to let go";
+        let what = "find history to prune";
         let mut statement = self.0.prepare_cached(SQL).context(what)?;
         let rows = statement.query_map(
-            named_params! {":after": after, ":since": ms(keep.since), ":keep": count(keep.runs), ":most": count(LOOKED_AT)},
+            named_params! {":after": after, ":since": ms(keep.since), ":keep": count(keep.runs), ":most": count(BATCH)},
             |r| {
                 Ok((
                     r.get::<_, i64>("key")?,
@@ -54,43 +54,43 @@ impl Read<'_> {
             },
         );
         let rows = rows.context(what)?.collect::<rusqlite::Result<Vec<_>>>().context(what)?;
-        // Keys rise with the time of the start, but for a clock that was set: where none of so many is old, the rest is not either.
+        // Keys increase with start times, unless the clock was set: if no run in a full batch is old, the later ones are not either.
         let last = rows
             .last()
-            .filter(|_| rows.len() as u64 == LOOKED_AT && rows.iter().any(|(_, old, _)| *old));
+            .filter(|_| rows.len() as u64 == BATCH && rows.iter().any(|(_, old, _)| *old));
         Ok(Prunable {
             after: last.map(|(key, ..)| *key),
             runs: rows.iter().filter(|(.., prunable)| *prunable).map(|(key, ..)| *key).collect(),
         })
     }
 
-    /// Up to which nominal time it is not on file any more what became of each time of a schedule.
+    /// The nominal time of a schedule up to which outcomes may have been pruned.
     pub(crate) fn pruned_until(&self, schedule: i64) -> Result<Option<DateTime<Utc>>, Error> {
         const SQL: &str = "SELECT pruned_ms FROM progress WHERE schedule = :schedule";
-        let mut statement = self.0.prepare_cached(SQL).context("ask what was let go")?;
+        let mut statement = self.0.prepare_cached(SQL).context("read up to when history was pruned")?;
         statement
             .query_row(named_params! {":schedule": schedule}, |r| Ok(at_opt(r.get("pruned_ms")?)))
-            .context("ask what was let go")
+            .context("read up to when history was pruned")
     }
 }
 
 impl Write<'_> {
-    /// Lets a run go that closed before `since`, with its steps, attempts and output; not one that has been asked for something meanwhile.
+    /// Deletes a run that closed before `since`, with its steps, attempts and output, unless a request about it is open by now.
     pub(crate) fn prune_run(&self, key: i64, since: DateTime<Utc>) -> Result<(), Error> {
-        const MAY_GO: &str = "SELECT EXISTS (SELECT 1 FROM run WHERE key = :key AND closed_ms < :since
+        const IS_PRUNABLE: &str = "SELECT EXISTS (SELECT 1 FROM run WHERE key = :key AND closed_ms < :since
             AND NOT EXISTS (SELECT 1 FROM request WHERE run = :key AND settled_ms IS NULL)) AS may_go";
         const NOTE: &str = "UPDATE progress SET pruned_ms = max(coalesce(pruned_ms, 0), r.nominal_ms) FROM run r
             WHERE r.key = :key AND r.origin = 'scheduled' AND progress.schedule = r.schedule";
         const SQL: &str = "DELETE FROM run WHERE key = :key";
-        let mut statement = self.0.0.prepare_cached(MAY_GO).context("let history go")?;
-        let may_go = statement.query_row(named_params! {":key": key, ":since": ms(since)}, |r| r.get("may_go"));
-        if may_go.context("let history go")? {
+        let mut statement = self.0.0.prepare_cached(IS_PRUNABLE).context("prune the history")?;
+        let is_prunable = statement.query_row(named_params! {":key": key, ":since": ms(since)}, |r| r.get("may_go"));
+        if is_prunable.context("prune the history")? {
             self.execute_for(&[NOTE, SQL], key)?;
         }
         Ok(())
     }
 
-    /// Lets go of at most `most` each of the reasons, requests, failures and incidents that were done with before `since`; how many there were.
+    /// Deletes at most `most` each of the reasons, requests, failures and incidents that were closed before `since`; returns the total number.
     pub(crate) fn prune_the_rest(&self, since: DateTime<Utc>, most: u64) -> Result<u64, Error> {
         const OLD_REASONS: &str = "SELECT key FROM refused WHERE decided_ms < :since ORDER BY decided_ms LIMIT :most";
         const NOTE: &str = "UPDATE progress SET pruned_ms = max(coalesce(pruned_ms, 0), f.to_ms) FROM refused f
@@ -98,13 +98,13 @@ impl Write<'_> {
         const REASON: &str = "DELETE FROM refused WHERE key = :key";
         const REQUESTS: &str = "DELETE FROM request WHERE key IN (SELECT r.key FROM request r WHERE r.settled_ms < :since
             AND NOT EXISTS (SELECT 1 FROM waiting w WHERE w.request = r.key) ORDER BY r.settled_ms LIMIT :most)";
-        // First what belongs to them, a little at a time: an incident may have counted for months.
+        // First their failures, in batches: an incident may have collected them for months.
         const OCCURRENCES: &str =
             "DELETE FROM occurrence WHERE (incident, number) IN (SELECT o.incident, o.number FROM incident i
             JOIN occurrence o ON o.incident = i.id WHERE i.resolved_ms < :since ORDER BY i.resolved_ms LIMIT :most)";
         const INCIDENTS: &str = "DELETE FROM incident WHERE id IN (SELECT i.id FROM incident i WHERE i.resolved_ms < :since
             AND NOT EXISTS (SELECT 1 FROM occurrence o WHERE o.incident = i.id) ORDER BY i.resolved_ms LIMIT :most)";
-        let what = "let history go";
+        let what = "prune the history";
         let parameters = named_params! {":since": ms(since), ":most": count(most)};
         let mut statement = self.0.0.prepare_cached(OLD_REASONS).context(what)?;
         let rows = statement.query_map(parameters, |r| r.get("key")).context(what)?;
@@ -112,16 +112,16 @@ impl Write<'_> {
         for key in &reasons {
             self.execute_for(&[NOTE, REASON], *key)?;
         }
-        let mut gone = reasons.len();
+        let mut deleted = reasons.len();
         for sql in [REQUESTS, OCCURRENCES, INCIDENTS] {
-            gone += self
+            deleted += self
                 .0
                 .0
                 .prepare_cached(sql)
                 .and_then(|mut s| s.execute(parameters))
                 .context(what)?;
         }
-        Ok(gone as u64)
+        Ok(deleted as u64)
     }
 
     fn execute_for(&self, statements: &[&str], key: i64) -> Result<(), Error> {
@@ -131,7 +131,7 @@ impl Write<'_> {
                 .0
                 .prepare_cached(sql)
                 .and_then(|mut s| s.execute(named_params! {":key": key}));
-            done.context("let history go")?;
+            done.context("prune the history")?;
         }
         Ok(())
     }

@@ -1,4 +1,5 @@
-//! What commands ask of the server: triggers, backfills, cancels, terminates and retries. Recorded here, carried out by the server, now or when it is next up.
+//! Requests from commands to the server: trigger, backfill, cancel, terminate and retry. Recorded here; the server carries them out, now or when it
+//! next runs.
 
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, named_params};
@@ -13,41 +14,41 @@ use crate::schedule::OverlapPolicy;
 /// A request to be recorded.
 #[derive(Debug, Clone)]
 pub(crate) enum NewRequest {
-    /// One start of a schedule, now.
+    /// Starts a schedule once, now.
     Trigger {
         /// The schedule's key.
         schedule: i64,
-        /// The policy named.
+        /// The overlap policy; `None` for the schedule's own.
         overlap: Option<OverlapPolicy>,
     },
-    /// The starts of a range, both ends inclusive.
+    /// Starts the times of a range, both ends included.
     Backfill {
         /// The schedule's key.
         schedule: i64,
-        /// The policy named.
+        /// The overlap policy; `None` for the schedule's own.
         overlap: Option<OverlapPolicy>,
         /// The first time.
         start: DateTime<Utc>,
         /// The last time.
         end: DateTime<Utc>,
     },
-    /// Something of a run.
+    /// Stops or retries a run.
     Run {
         /// The run's key.
         run: i64,
-        /// What.
+        /// What to do with the run.
         ask: RunAsk,
-        /// Why, as people say it.
+        /// The reason given by the user.
         reason: Option<String>,
     },
 }
 
-/// What can be asked of a run.
+/// What to do with a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RunAsk {
-    /// That it stops.
+    /// Stop the run.
     Stop(Stop),
-    /// That it goes on at the step that failed.
+    /// Resume the run at the step that failed.
     Retry,
 }
 
@@ -63,29 +64,29 @@ impl RunAsk {
     }
 }
 
-/// A request that is on file.
+/// A recorded request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct QueuedRequest {
     pub(crate) key: i64,
     pub(crate) request_id: String,
 }
 
-/// What has become of a request so far.
+/// The state of a request.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestState {
-    /// Whether every time of it has been taken up.
+    /// Whether all of its times have been decided.
     pub(crate) settled: bool,
-    /// How many of its times still wait for their turn.
+    /// The number of its starts that are in the buffer.
     pub(crate) waiting: u64,
-    /// How many did not start.
+    /// The number of its times that did not start.
     pub(crate) refused: u64,
-    /// Why the last of those did not.
+    /// Why the last of those did not start.
     pub(crate) reason: Option<String>,
     /// The runs it started, oldest first.
     pub(crate) runs: Vec<RunRow>,
 }
 
-/// A request about a run.
+/// An open request about a run.
 #[derive(Debug, Clone)]
 pub(crate) struct RunRequest {
     pub(crate) key: i64,
@@ -95,7 +96,7 @@ pub(crate) struct RunRequest {
 }
 
 impl Read<'_> {
-    /// Requests about runs that are not settled, oldest first.
+    /// Requests about runs that are not settled yet, oldest first.
     pub(crate) fn open_run_requests(&self) -> Result<Vec<RunRequest>, Error> {
         const SQL: &str = "SELECT key, run, kind, reason FROM request WHERE settled_ms IS NULL AND schedule IS NULL ORDER BY key";
         let mut statement = self.0.prepare_cached(SQL).context("read the requests")?;
@@ -114,7 +115,7 @@ impl Read<'_> {
             .collect()
     }
 
-    /// What has become of a request; none when it is gone with its schedule.
+    /// The state of a request; `None` if it was deleted with its schedule.
     pub(crate) fn request_state(&self, key: i64) -> Result<Option<RequestState>, Error> {
         const SQL: &str = "SELECT settled_ms IS NOT NULL AS settled,
                 (SELECT count(*) FROM waiting w WHERE w.request = :key) AS waiting,
@@ -146,7 +147,7 @@ impl Read<'_> {
 }
 
 impl Write<'_> {
-    /// Puts a request on file.
+    /// Records a request.
     pub(crate) fn place(&self, request: &NewRequest, now: DateTime<Utc>) -> Result<QueuedRequest, Error> {
         const SQL: &str = "INSERT INTO request (kind, schedule, run, overlap, start_ms, end_ms, reason, created_ms)
             VALUES (:kind, :schedule, :run, :overlap, :start, :end, :reason, :now) RETURNING key, request_id";
@@ -187,18 +188,18 @@ impl Write<'_> {
         Ok(queued)
     }
 
-    /// Has the ticker look at a schedule by `now` at the latest, where it is still there.
+    /// Makes the ticker look at a schedule by `now` at the latest, if the schedule still exists.
     pub(crate) fn attend_again(&self, schedule: i64, now: DateTime<Utc>) -> Result<(), Error> {
         const SQL: &str = "SELECT attention_ms FROM progress WHERE schedule = :key";
-        let mut statement = self.0.0.prepare_cached(SQL).context("ask when it is due")?;
+        let mut statement = self.0.0.prepare_cached(SQL).context("read the due time")?;
         let found = statement.query_row(named_params! {":key": schedule}, |r| r.get::<_, Option<i64>>("attention_ms"));
-        match found.optional().context("ask when it is due")? {
+        match found.optional().context("read the due time")? {
             None => Ok(()),
             Some(known) => self.attend(schedule, Some(known.map_or(now, |ms| at(ms).min(now)))),
         }
     }
 
-    /// Records that a request about a run has been carried out.
+    /// Settles a request about a run.
     pub(crate) fn settle_run_request(&self, key: i64, now: DateTime<Utc>) -> Result<(), Error> {
         const SQL: &str = "UPDATE request SET settled_ms = :now, taken = 1 WHERE key = :key";
         let mut statement = self.0.0.prepare_cached(SQL).context("record the request's progress")?;
@@ -208,19 +209,19 @@ impl Write<'_> {
             .context("record the request's progress")
     }
 
-    /// Ends the backfills of a schedule: what has not begun will not. Returns how many there were.
+    /// Cancels the backfills of a schedule: times that have not started are dropped. Returns the number of backfills.
     pub(crate) fn cancel_backfills(&self, schedule: i64, now: DateTime<Utc>) -> Result<u64, Error> {
         const REQUESTS: &str = "UPDATE request SET settled_ms = :now WHERE schedule = :key AND kind = 'backfill' AND
             (settled_ms IS NULL OR EXISTS (SELECT 1 FROM waiting w WHERE w.request = request.key))";
         const WAITING: &str = "DELETE FROM waiting WHERE schedule = :key AND origin = 'backfill'";
         let mut statement = self.0.0.prepare_cached(REQUESTS).context("cancel the backfill")?;
-        let ended = statement
+        let canceled = statement
             .execute(named_params! {":key": schedule, ":now": ms(now)})
             .context("cancel the backfill")?;
         let mut statement = self.0.0.prepare_cached(WAITING).context("cancel the backfill")?;
         statement
             .execute(named_params! {":key": schedule})
             .context("cancel the backfill")?;
-        Ok(count(ended as u64).unsigned_abs())
+        Ok(count(canceled as u64).unsigned_abs())
     }
 }

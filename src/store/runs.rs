@@ -1,4 +1,4 @@
-//! Runs, their steps and attempts: asked for, and moved on by events.
+//! Queries for runs, their steps and attempts.
 
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, Row, named_params};
@@ -11,7 +11,7 @@ use crate::machine::Process;
 use crate::run::outcome::Status;
 use crate::run::{Phase, Progress, Stop};
 
-/// A run as it is on file.
+/// A recorded run.
 #[derive(Debug, Clone)]
 pub(crate) struct RunRow {
     pub(crate) key: i64,
@@ -26,26 +26,26 @@ pub(crate) struct RunRow {
     pub(crate) closed: Option<DateTime<Utc>>,
     pub(crate) status: Status,
     pub(crate) reason: Option<String>,
-    /// How many of its steps failed for good.
+    /// The number of its steps that failed for good.
     pub(crate) incidents: u64,
     pub(crate) position: usize,
-    /// Whether a worker has begun with it.
+    /// Whether a worker has started on it.
     pub(crate) begun: bool,
 }
 
-/// A run that is open, with where it stands.
+/// An open run and its progress.
 #[derive(Debug, Clone)]
 pub(crate) struct OpenRun {
     pub(crate) row: RunRow,
     pub(crate) progress: Progress,
     pub(crate) stop: Option<Stop>,
-    /// Why it is to stop.
+    /// The reason for the stop.
     pub(crate) stop_reason: Option<String>,
-    /// Since when its time counts: its start, or when it was last retried.
+    /// When its run timeout began: at its start or its last retry.
     pub(crate) since: DateTime<Utc>,
 }
 
-/// A step that has closed.
+/// A closed step.
 #[derive(Debug, Clone)]
 pub(crate) struct StepRow {
     pub(crate) position: usize,
@@ -53,7 +53,7 @@ pub(crate) struct StepRow {
     pub(crate) result: String,
 }
 
-/// An attempt.
+/// An attempt of a step.
 #[derive(Debug, Clone)]
 pub(crate) struct AttemptRow {
     pub(crate) position: usize,
@@ -68,33 +68,33 @@ pub(crate) struct AttemptRow {
     pub(crate) output: Option<Vec<u8>>,
 }
 
-/// An attempt that a server left open when it died.
+/// An attempt that was running when its server died.
 #[derive(Debug, Clone)]
 pub(crate) struct LostAttempt {
     /// The run, at the step of the attempt.
     pub(crate) run: OpenRun,
-    /// The process it ran in, where that was put on file in time.
+    /// The process of the attempt, if it was recorded in time.
     pub(crate) process: Option<Process>,
 }
 
-/// A run to be put on file without a schedule.
+/// A run to be inserted without a schedule.
 #[derive(Debug, Clone)]
 pub(crate) struct NewRun {
     pub(crate) workflow_id: String,
     pub(crate) action: crate::run::step_text::Action,
 }
 
-/// Which runs are asked for.
+/// Selects runs; `None` in a field means no restriction.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RunFilter {
     pub(crate) schedule_id: Option<String>,
     pub(crate) status: Option<Status>,
     pub(crate) since: Option<DateTime<Utc>>,
-    /// Absent: all.
+    /// Maximum number of runs.
     pub(crate) limit: Option<u64>,
 }
 
-// Read by position, by `row` and `open`: names cost a tenth of what the writer does for a run.
+// Read by column position in `row` and `open`: looking up names would cost a tenth of the writer's work for a run.
 const RUN: &str =
     "SELECT key, run_id, workflow_id, schedule, schedule_id, workflow, nominal_ms, due_ms, started_ms, closed_ms, status,
     reason, incidents, position, attempts, lost, lost_in_a_row, step_started_ms, phase, phase_ms, stop, stop_reason, resumed_ms FROM run";
@@ -112,7 +112,7 @@ fn row(r: &Row<'_>) -> rusqlite::Result<RunRow> {
         due: at(r.get(7)?),
         started: at(r.get(8)?),
         closed: at_opt(r.get(9)?),
-        // The table's CHECK admits only names of statuses.
+        // The table's CHECK constraint allows only known statuses.
         status: Status::named(&status).unwrap_or(Status::Running),
         reason: r.get(11)?,
         incidents: r.get::<_, i64>(12)?.unsigned_abs(),
@@ -145,17 +145,17 @@ fn open(r: &Row<'_>) -> rusqlite::Result<OpenRun> {
     })
 }
 
-/// An open run as far as its turn depends on it.
+/// The parts of an open run that its place in the queue depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct QueuedRun {
     pub(crate) key: i64,
     pub(crate) schedule: Option<i64>,
-    /// Whether a backfill began it.
+    /// Whether a backfill started it.
     pub(crate) backfilled: bool,
 }
 
 impl OpenRun {
-    /// The run as one that somebody has asked for.
+    /// Returns the run as one requested by a user, not by a backfill.
     pub(crate) fn asked_for(&self) -> QueuedRun {
         QueuedRun {
             key: self.row.key,
@@ -166,7 +166,7 @@ impl OpenRun {
 }
 
 impl Read<'_> {
-    /// The runs that a filter lets through, newest first.
+    /// The runs that match a filter, newest first.
     pub(crate) fn runs(&self, filter: &RunFilter) -> Result<Vec<RunRow>, Error> {
         let sql = format!(
             "{RUN} WHERE (:schedule IS NULL OR schedule_id = :schedule) AND (:status IS NULL OR status = :status)
@@ -187,7 +187,7 @@ impl Read<'_> {
             .context("list the runs")
     }
 
-    /// The newest runs of a schedule.
+    /// The most recent runs of a schedule, newest first.
     pub(crate) fn recent_of(&self, schedule: i64, limit: u64) -> Result<Vec<RunRow>, Error> {
         let sql = format!("{RUN} WHERE schedule = :schedule ORDER BY key DESC LIMIT :limit");
         let mut statement = self.0.prepare_cached(&sql).context("list the runs")?;
@@ -206,29 +206,29 @@ impl Read<'_> {
             .context("list the runs")
     }
 
-    /// All open runs, oldest first: the key of their schedule, workflow id, run id.
+    /// All open runs, oldest first.
     pub(crate) fn all_running(&self) -> Result<Vec<RunRow>, Error> {
         let sql = format!("{RUN} WHERE closed_ms IS NULL ORDER BY key");
-        let mut statement = self.0.prepare_cached(&sql).context("ask what is running")?;
+        let mut statement = self.0.prepare_cached(&sql).context("read the open runs")?;
         let rows = statement.query_map([], row);
-        rows.context("ask what is running")?
+        rows.context("read the open runs")?
             .collect::<rusqlite::Result<_>>()
-            .context("ask what is running")
+            .context("read the open runs")
     }
 
-    /// How much waits: open runs for a worker, starts for their turn, requests for the server.
+    /// The amount of queued work: open runs without a worker, buffered starts, and open requests.
     pub(crate) fn queued(&self) -> Result<u64, Error> {
         const SQL: &str =
             "SELECT (SELECT count(*) FROM run WHERE closed_ms IS NULL AND phase = 'ready') + (SELECT count(*) FROM waiting)
             + (SELECT count(*) FROM request WHERE settled_ms IS NULL) AS n";
-        let mut statement = self.0.prepare_cached(SQL).context("count what waits")?;
-        statement.query_row([], |r| r.get("n")).context("count what waits")
+        let mut statement = self.0.prepare_cached(SQL).context("count the queued work")?;
+        statement.query_row([], |r| r.get("n")).context("count the queued work")
     }
 
-    /// The keys of open runs above `after`, which nobody may have queued yet.
+    /// The open runs with keys above `after`, which may not be queued yet, oldest first.
     pub(crate) fn open_runs_after(&self, after: i64) -> Result<Vec<QueuedRun>, Error> {
         const SQL: &str = "SELECT key, schedule, origin = 'backfill' AS backfilled FROM run WHERE closed_ms IS NULL AND key > :after ORDER BY key";
-        let mut statement = self.0.prepare_cached(SQL).context("ask what is running")?;
+        let mut statement = self.0.prepare_cached(SQL).context("read the open runs")?;
         let rows = statement.query_map(named_params! {":after": after}, |r| {
             Ok(QueuedRun {
                 key: r.get("key")?,
@@ -236,43 +236,43 @@ impl Read<'_> {
                 backfilled: r.get("backfilled")?,
             })
         });
-        rows.context("ask what is running")?
+        rows.context("read the open runs")?
             .collect::<rusqlite::Result<_>>()
-            .context("ask what is running")
+            .context("read the open runs")
     }
 
-    /// The run by its key.
+    /// The run with a key.
     pub(crate) fn run(&self, key: i64) -> Result<Option<RunRow>, Error> {
         let sql = format!("{RUN} WHERE key = :key");
-        let mut statement = self.0.prepare_cached(&sql).context("look for the run")?;
+        let mut statement = self.0.prepare_cached(&sql).context("find the run")?;
         statement
             .query_row(named_params! {":key": key}, row)
             .optional()
-            .context("look for the run")
+            .context("find the run")
     }
 
-    /// The open run of a whole run id.
+    /// The open run with a full run id.
     pub(crate) fn open_run_of_id(&self, run_id: &str) -> Result<Option<OpenRun>, Error> {
         let sql = format!("{RUN} WHERE run_id = :id AND closed_ms IS NULL");
-        let mut statement = self.0.prepare_cached(&sql).context("look for the run")?;
+        let mut statement = self.0.prepare_cached(&sql).context("find the run")?;
         statement
             .query_row(named_params! {":id": run_id}, open)
             .optional()
-            .context("look for the run")
+            .context("find the run")
     }
 
-    /// The run that a unique prefix of a run id, or a workflow id (the newest of it), names.
+    /// The run identified by a workflow id (the newest such run) or by a unique prefix of a run id.
     ///
     /// # Errors
-    /// `NotFound` when there is none, `Usage` when a prefix fits several.
+    /// `NotFound` if there is none, `Usage` if a prefix matches several.
     pub(crate) fn run_named(&self, name: &str) -> Result<RunRow, Error> {
         let by_workflow = format!("{RUN} WHERE workflow_id = :name ORDER BY key DESC LIMIT 1");
         let by_run = format!("{RUN} WHERE run_id >= :name AND run_id < :after ORDER BY run_id LIMIT 2");
-        let mut statement = self.0.prepare_cached(&by_workflow).context("look for the run")?;
+        let mut statement = self.0.prepare_cached(&by_workflow).context("find the run")?;
         let found = statement
             .query_row(named_params! {":name": name}, row)
             .optional()
-            .context("look for the run")?;
+            .context("find the run")?;
         if let Some(found) = found {
             return Ok(found);
         }
@@ -280,39 +280,37 @@ impl Read<'_> {
         let is_prefix = !lower.is_empty() && lower.chars().all(|c| c.is_ascii_hexdigit());
         let mut found = Vec::new();
         if is_prefix {
-            let mut statement = self.0.prepare_cached(&by_run).context("look for the run")?;
+            let mut statement = self.0.prepare_cached(&by_run).context("find the run")?;
             let rows = statement.query_map(named_params! {":name": lower, ":after": format!("{lower}g")}, row);
             found = rows
-                .context("look for the run")?
+                .context("find the run")?
                 .collect::<rusqlite::Result<_>>()
-                .context("look for the run")?;
+                .context("find the run")?;
         }
         if found.len() > 1 {
-            return Err(
-                Error::new(Kind::Usage, format_args!("several runs begin with `{name}`")).hint("Write more of the run id.")
-            );
+            return Err(Error::new(Kind::Usage, format_args!("several run ids begin with `{name}`")).hint("Use a longer prefix."));
         }
         found.pop().ok_or_else(|| {
             Error::new(Kind::NotFound, format_args!("no run is named `{}`", name.escape_debug())).hint(
-                "Run `tempo workflow list` to see them; a run is named by the beginning of its run id, or by its workflow id.",
+                "Run `tempo workflow list` to see them; a run is identified by a prefix of its run id, or by its workflow id.",
             )
         })
     }
 
-    /// The shortest beginning of a run id, at least six characters, that no other run id has.
+    /// The shortest unique prefix of a run id, at least six characters.
     pub(crate) fn short_run_id<'r>(&self, run_id: &'r str) -> Result<&'r str, Error> {
         const SQL: &str = "SELECT (SELECT max(run_id) FROM run WHERE run_id < :id) AS before,
             (SELECT min(run_id) FROM run WHERE run_id > :id) AS after";
         let mut statement = self.0.prepare_cached(SQL).context("shorten the run id")?;
-        let neighbours: [Option<String>; 2] = statement
+        let neighbors: [Option<String>; 2] = statement
             .query_row(named_params! {":id": run_id}, |r| Ok([r.get("before")?, r.get("after")?]))
             .context("shorten the run id")?;
-        let shared = |other: &String| run_id.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
-        let length = neighbours.iter().flatten().map(shared).max().unwrap_or(0) + 1;
+        let common_prefix = |other: &String| run_id.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
+        let length = neighbors.iter().flatten().map(common_prefix).max().unwrap_or(0) + 1;
         Ok(&run_id[..length.max(6).min(run_id.len())])
     }
 
-    /// The steps of a run that have closed.
+    /// The closed steps of a run, in order.
     pub(crate) fn steps_of(&self, run: i64) -> Result<Vec<StepRow>, Error> {
         const SQL: &str = "SELECT position, status, result FROM step WHERE run = :run ORDER BY position";
         let mut statement = self.0.prepare_cached(SQL).context("read the steps")?;
@@ -359,7 +357,7 @@ impl Read<'_> {
             .context("read the attempts")
     }
 
-    /// An open run; none when it has closed.
+    /// The open run with a key; `None` if it has closed.
     pub(crate) fn open_run(&self, key: i64) -> Result<Option<OpenRun>, Error> {
         let sql = format!("{RUN} WHERE key = :key AND closed_ms IS NULL");
         let mut statement = self.0.prepare_cached(&sql).context("read the run")?;
@@ -369,12 +367,12 @@ impl Read<'_> {
             .context("read the run")
     }
 
-    /// The attempts that are open though no server is up: a server died in them.
+    /// The open attempts, while no server is running: their server died during them.
     pub(crate) fn lost_attempts(&self) -> Result<Vec<LostAttempt>, Error> {
         const PROCESS: &str =
             "SELECT pid, pid_started, boot FROM attempt WHERE run = :run AND position = :position AND number = :number";
         let sql = format!("{RUN} WHERE closed_ms IS NULL AND phase = 'running' ORDER BY key");
-        let what = "look for lost attempts";
+        let what = "find lost attempts";
         let mut statement = self.0.prepare_cached(&sql).context(what)?;
         let runs: Vec<OpenRun> = statement
             .query_map([], open)
@@ -384,12 +382,12 @@ impl Read<'_> {
         let mut statement = self.0.prepare_cached(PROCESS).context(what)?;
         runs.into_iter()
             .map(|run| {
-                let of =
+                let attempt =
                     named_params! {":run": run.row.key, ":position": run.progress.position, ":number": run.progress.attempts};
-                let known = statement
-                    .query_row(of, |r| Ok((r.get("pid")?, r.get("pid_started")?, r.get("boot")?)))
+                let found = statement
+                    .query_row(attempt, |r| Ok((r.get("pid")?, r.get("pid_started")?, r.get("boot")?)))
                     .optional();
-                let process = match known.context(what)? {
+                let process = match found.context(what)? {
                     Some((Some(pid), Some(started), Some(boot))) => Some(Process { pid, started, boot }),
                     _ => None,
                 };

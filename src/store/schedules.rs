@@ -1,4 +1,4 @@
-//! Schedules as they are on file: the records and their volatile progress.
+//! Queries for schedules and their progress.
 
 use std::collections::HashMap;
 
@@ -16,19 +16,19 @@ use crate::spec::spec_text::SpecText;
 use crate::spec::zone::Zones;
 use crate::spec::{Spec, describe};
 
-/// A schedule as it is on file.
+/// A recorded schedule.
 #[derive(Debug, Clone)]
 pub(crate) struct ScheduleRow {
     pub(crate) key: i64,
     pub(crate) id: ScheduleId,
-    /// As JSON: a list of thousands need not read it.
+    /// The spec as JSON, not parsed because lists do not need it.
     spec: String,
     pub(crate) shown: SpecSummary,
     /// The key of its action.
     pub(crate) workflow: i64,
     pub(crate) policies: Policies,
     pub(crate) state: State,
-    /// Since when it is paused.
+    /// When it was paused, if it is paused.
     pub(crate) paused_since: Option<DateTime<Utc>>,
     pub(crate) counters: Counters,
     pub(crate) cursor: DateTime<Utc>,
@@ -38,16 +38,16 @@ pub(crate) struct ScheduleRow {
     pub(crate) last_started: Option<DateTime<Utc>>,
     pub(crate) created: DateTime<Utc>,
     pub(crate) updated: DateTime<Utc>,
-    /// How many starts wait.
+    /// The number of buffered starts.
     pub(crate) waiting: u64,
 }
 
-/// What a list shows of a spec.
+/// The parts of a spec that a list shows.
 #[derive(Debug, Clone)]
 pub(crate) struct SpecSummary {
-    /// In English.
+    /// The spec in English.
     pub(crate) spec_text: String,
-    /// The zone of its wall clock.
+    /// The name of its time zone.
     pub(crate) time_zone: String,
     pub(crate) jitter: Option<String>,
 }
@@ -68,25 +68,25 @@ impl ScheduleRow {
         json("spec", &self.spec)
     }
 
-    /// The spec made ready.
+    /// The compiled spec.
     pub(crate) fn compiled(&self, zones: &dyn Zones) -> Result<Spec, Error> {
         Spec::compile(&self.written()?, self.id.as_str(), zones)
     }
 }
 
-/// A backfill that is not done.
+/// An open backfill.
 #[derive(Debug, Clone)]
 pub(crate) struct BackfillRow {
     pub(crate) schedule: i64,
     pub(crate) start: DateTime<Utc>,
     pub(crate) end: DateTime<Utc>,
     pub(crate) taken: u64,
-    /// The spec it was asked under as JSON, where the schedule has had another since.
+    /// The spec at the time of the request as JSON, if the spec of the schedule has changed since.
     spec: Option<String>,
 }
 
 impl BackfillRow {
-    /// The spec it was asked under, where the schedule has had another since.
+    /// The compiled spec at the time of the request, if the spec of the schedule has changed since.
     pub(crate) fn own_spec(&self, id: &str, zones: &dyn Zones) -> Result<Option<Spec>, Error> {
         let compiled = |text: &String| Spec::compile(&json("spec", text)?, id, zones);
         self.spec.as_ref().map(compiled).transpose()
@@ -99,7 +99,7 @@ const SCHEDULE: &str = "SELECT s.key, s.workflow, s.catchup_window_ms, s.pause_o
         s.id, s.spec, s.overlap
     FROM schedule s JOIN progress p ON p.schedule = s.key";
 
-/// The columns before they are checked: the row, its id, its spec, its overlap policy or what stands in its place.
+/// The columns before they are checked: the row, the id, the spec, and the overlap policy, or its text if unknown.
 type Raw = (UncheckedRow, String, String, Result<OverlapPolicy, String>);
 
 struct UncheckedRow {
@@ -109,11 +109,11 @@ struct UncheckedRow {
     state: State,
     counters: Counters,
     times: [i64; 4],
-    maybe: [Option<i64>; 4],
+    optional_times: [Option<i64>; 4],
     shown: SpecSummary,
 }
 
-/// Reads a row of [`SCHEDULE`], by position: a list of thousands would spend a fifth of its time looking up the names.
+/// Reads a row of [`SCHEDULE`] by column position: looking up names would take a fifth of the time of a long list.
 fn raw(r: &Row<'_>) -> rusqlite::Result<Raw> {
     let row = UncheckedRow {
         key: r.get(0)?,
@@ -135,7 +135,7 @@ fn raw(r: &Row<'_>) -> rusqlite::Result<Raw> {
             dropped: r.get(10)?,
         },
         times: [r.get(11)?, r.get(12)?, r.get(13)?, r.get(14)?],
-        maybe: [r.get(15)?, r.get(16)?, r.get(17)?, r.get(18)?],
+        optional_times: [r.get(15)?, r.get(16)?, r.get(17)?, r.get(18)?],
         shown: SpecSummary {
             spec_text: r.get(19)?,
             time_zone: r.get(20)?,
@@ -149,7 +149,7 @@ fn raw(r: &Row<'_>) -> rusqlite::Result<Raw> {
 
 fn checked((row, id, spec, overlap): Raw, waiting: &HashMap<i64, u64>) -> Result<ScheduleRow, Error> {
     let [cursor, floor, created, updated] = row.times.map(at);
-    let [next, last_nominal, last_started, paused_since] = row.maybe.map(at_opt);
+    let [next, last_nominal, last_started, paused_since] = row.optional_times.map(at_opt);
     let shown = if row.shown.spec_text.is_empty() {
         SpecSummary::of(&json("spec", &spec)?)
     } else {
@@ -180,20 +180,20 @@ fn checked((row, id, spec, overlap): Raw, waiting: &HashMap<i64, u64>) -> Result
 }
 
 impl Read<'_> {
-    /// The schedule of that id.
+    /// The schedule with an id.
     pub(crate) fn schedule(&self, id: &ScheduleId) -> Result<Option<ScheduleRow>, Error> {
         let sql = format!("{SCHEDULE} WHERE s.id = :id");
-        let mut statement = self.0.prepare_cached(&sql).context("look for the schedule")?;
+        let mut statement = self.0.prepare_cached(&sql).context("find the schedule")?;
         let found = statement
             .query_row(named_params! {":id": id.as_str()}, raw)
             .optional()
-            .context("look for the schedule")?;
+            .context("find the schedule")?;
         let Some(found) = found else { return Ok(None) };
         let waiting = self.waiting_counts(Some(found.0.key))?;
         checked(found, &waiting).map(Some)
     }
 
-    /// The schedules in the order of their ids; only the paused or the active ones where asked for.
+    /// At most `limit` schedules, ordered by id; `paused` selects only paused or only active ones.
     pub(crate) fn schedules(&self, paused: Option<bool>, limit: Option<u64>) -> Result<Vec<ScheduleRow>, Error> {
         let sql = format!("{SCHEDULE} WHERE :paused IS NULL OR s.paused = :paused ORDER BY s.id LIMIT :limit");
         let mut statement = self.0.prepare_cached(&sql).context("list the schedules")?;
@@ -205,11 +205,11 @@ impl Read<'_> {
         rows.map(|r| checked(r.context("list the schedules")?, &waiting)).collect()
     }
 
-    /// How many starts wait, of one schedule or of all that have any.
+    /// The number of buffered starts of one schedule, or of all schedules that have any.
     fn waiting_counts(&self, schedule: Option<i64>) -> Result<HashMap<i64, u64>, Error> {
         const ONE: &str = "SELECT schedule, count(*) AS n FROM waiting WHERE schedule = :schedule GROUP BY schedule";
         const ALL: &str = "SELECT schedule, count(*) AS n FROM waiting WHERE :schedule IS NULL GROUP BY schedule";
-        let what = "count what waits";
+        let what = "count the buffered starts";
         let sql = if schedule.is_some() { ONE } else { ALL };
         let mut statement = self.0.prepare_cached(sql).context(what)?;
         let rows = statement.query_map(named_params! {":schedule": schedule}, |r| {
@@ -218,17 +218,17 @@ impl Read<'_> {
         rows.context(what)?.collect::<rusqlite::Result<_>>().context(what)
     }
 
-    /// How many schedules there are, and how many open runs.
+    /// The number of schedules and the number of open runs.
     pub(crate) fn how_many(&self) -> Result<(u64, u64), Error> {
         const SQL: &str =
             "SELECT (SELECT count(*) FROM progress) AS schedules, (SELECT count(*) FROM run WHERE closed_ms IS NULL) AS runs";
-        let mut statement = self.0.prepare_cached(SQL).context("count what there is")?;
+        let mut statement = self.0.prepare_cached(SQL).context("count the schedules and runs")?;
         statement
             .query_row([], |r| Ok((r.get("schedules")?, r.get("runs")?)))
-            .context("count what there is")
+            .context("count the schedules and runs")
     }
 
-    /// All ids, in order.
+    /// All schedule ids, in order.
     pub(crate) fn schedule_ids(&self) -> Result<Vec<String>, Error> {
         const SQL: &str = "SELECT id FROM schedule ORDER BY id";
         let mut statement = self.0.prepare_cached(SQL).context("list the schedules")?;
@@ -236,10 +236,10 @@ impl Read<'_> {
         rows.collect::<rusqlite::Result<_>>().context("list the schedules")
     }
 
-    /// The file that a schedule is defined in, where one is, and what it said of its state last.
+    /// The file that defines a schedule, if any, and the state that it last declared.
     pub(crate) fn owner(&self, key: i64) -> Result<Option<(String, Declared)>, Error> {
         const SQL: &str = "SELECT source, declared FROM schedule WHERE key = :key AND source IS NOT NULL";
-        let what = "ask where the schedule is defined";
+        let what = "read where the schedule is defined";
         let mut statement = self.0.prepare_cached(SQL).context(what)?;
         let found = statement.query_row(named_params! {":key": key}, |r| {
             Ok((r.get::<_, String>("source")?, r.get::<_, String>("declared")?))
@@ -250,10 +250,10 @@ impl Read<'_> {
             .transpose()
     }
 
-    /// The schedules that are defined in files, and in which, in the order of their ids.
+    /// The schedules defined in files, with their files, ordered by id.
     pub(crate) fn sources(&self) -> Result<Vec<(ScheduleId, String)>, Error> {
         const SQL: &str = "SELECT id, source FROM schedule WHERE source IS NOT NULL ORDER BY id";
-        let what = "list the schedules that are defined in files";
+        let what = "list the schedules defined in files";
         let mut statement = self.0.prepare_cached(SQL).context(what)?;
         let rows = statement.query_map([], |r| Ok((r.get::<_, String>("id")?, r.get("source")?)));
         let rows = rows.context(what)?;
@@ -264,17 +264,17 @@ impl Read<'_> {
         .collect()
     }
 
-    /// The key of the schedule of that id.
+    /// The key of the schedule with an id.
     pub(crate) fn schedule_key(&self, id: &ScheduleId) -> Result<Option<i64>, Error> {
         const SQL: &str = "SELECT key FROM schedule WHERE id = :id";
-        let mut statement = self.0.prepare_cached(SQL).context("look for the schedule")?;
+        let mut statement = self.0.prepare_cached(SQL).context("find the schedule")?;
         statement
             .query_row(named_params! {":id": id.as_str()}, |r| r.get("key"))
             .optional()
-            .context("look for the schedule")
+            .context("find the schedule")
     }
 
-    /// An action by its key.
+    /// The action with a key.
     pub(crate) fn action(&self, workflow: i64) -> Result<Action, Error> {
         const SQL: &str = "SELECT json FROM workflow WHERE key = :key";
         let mut statement = self.0.prepare_cached(SQL).context("read the steps")?;
@@ -284,7 +284,7 @@ impl Read<'_> {
         json("action", &text)
     }
 
-    /// Backfills that are not done, of one schedule or of all, oldest first.
+    /// The open backfills of one schedule or of all, oldest first.
     pub(crate) fn open_backfills(&self, schedule: Option<i64>) -> Result<Vec<BackfillRow>, Error> {
         const SQL: &str = "SELECT schedule, start_ms, end_ms, taken, spec FROM request
             WHERE settled_ms IS NULL AND kind = 'backfill' AND (:schedule IS NULL OR schedule = :schedule) ORDER BY key";
@@ -303,26 +303,26 @@ impl Read<'_> {
             .context("list the backfills")
     }
 
-    /// Schedules that want attention by `now`, the most overdue first.
+    /// The keys of schedules that need attention by `now`, the most overdue first.
     pub(crate) fn due(&self, now: DateTime<Utc>, limit: usize) -> Result<Vec<i64>, Error> {
         const SQL: &str = "SELECT schedule FROM due WHERE at_ms <= :now ORDER BY at_ms, schedule LIMIT :limit";
-        let mut statement = self.0.prepare_cached(SQL).context("ask what is due")?;
+        let mut statement = self.0.prepare_cached(SQL).context("read the due schedules")?;
         let rows = statement.query_map(named_params! {":now": ms(now), ":limit": count(limit as u64)}, |r| {
             r.get("schedule")
         });
-        rows.context("ask what is due")?
+        rows.context("read the due schedules")?
             .collect::<rusqlite::Result<_>>()
-            .context("ask what is due")
+            .context("read the due schedules")
     }
 
-    /// Checks that every schedule that wants attention stands in the list of due times.
+    /// Checks that every schedule that needs attention is in the list of due times.
     ///
     /// # Errors
-    /// `System`, as damage, when some do not: they would never start again.
+    /// `System`, as damage, if some are missing: they would never start again.
     pub(crate) fn check_due_times(&self) -> Result<(), Error> {
         const SQL: &str = "SELECT s.id FROM progress p JOIN schedule s ON s.key = p.schedule
             WHERE p.attention_ms IS NOT NULL AND NOT EXISTS (SELECT 1 FROM due d WHERE d.at_ms = p.attention_ms AND d.schedule = p.schedule) LIMIT 10";
-        // Cheap where nothing is wrong: milliseconds with a hundred thousand schedules.
+        // Fast in the normal case: milliseconds for a hundred thousand schedules.
         const COUNTS: &str =
             "SELECT (SELECT count(*) FROM progress WHERE attention_ms IS NOT NULL) = (SELECT count(*) FROM due) AS same";
         let what = "check the due times";
@@ -332,61 +332,61 @@ impl Read<'_> {
         }
         let mut statement = self.0.prepare_cached(SQL).context(what)?;
         let rows = statement.query_map([], |r| r.get::<_, String>("id"));
-        let lost: Vec<String> = rows.context(what)?.collect::<rusqlite::Result<_>>().context(what)?;
-        if lost.is_empty() {
+        let missing: Vec<String> = rows.context(what)?.collect::<rusqlite::Result<_>>().context(what)?;
+        if missing.is_empty() {
             return Ok(());
         }
-        let message = format!("the list of due times is damaged: it lacks {}", lost.join(", "));
+        let message = format!("the list of due times is damaged; missing schedules: {}", missing.join(", "));
         Err(Error::new(Kind::System, message)
-            .hint("Pause and unpause these schedules to list them again, and run `tempo doctor`.")
+            .hint("Pause and unpause these schedules to add them again, and run `tempo doctor`.")
             .damage())
     }
 
-    /// Checks that a schedule that is not there has no due time either.
+    /// Checks that a schedule that does not exist has no due time.
     ///
     /// # Errors
-    /// `System`, as damage, when it has.
+    /// `System`, as damage, if it has one.
     pub(crate) fn check_gone(&self, schedule: i64) -> Result<(), Error> {
         const SQL: &str = "SELECT EXISTS (SELECT 1 FROM due WHERE schedule = :key) AS due";
         let mut statement = self.0.prepare_cached(SQL).context("check the due times")?;
         let is_due = statement.query_row(named_params! {":key": schedule}, |r| r.get::<_, bool>("due"));
         if is_due.context("check the due times")? {
-            let message = format!("schedule number {schedule} is due, and is not among the schedules");
+            let message = format!("schedule number {schedule} is due but does not exist");
             return Err(Error::new(Kind::System, message).damage());
         }
         Ok(())
     }
 
-    /// When the next schedule wants attention that does not want it by `now`.
+    /// The first time after `now` at which a schedule needs attention.
     pub(crate) fn attention_after(&self, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, Error> {
         const SQL: &str = "SELECT min(at_ms) AS at FROM due WHERE at_ms > :now";
-        let mut statement = self.0.prepare_cached(SQL).context("ask what is due next")?;
+        let mut statement = self.0.prepare_cached(SQL).context("read the next due time")?;
         statement
             .query_row(named_params! {":now": ms(now)}, |r| r.get::<_, Option<i64>>("at"))
             .map(at_opt)
-            .context("ask what is due next")
+            .context("read the next due time")
     }
 
-    /// When the next schedule wants attention.
+    /// The first time at which a schedule needs attention.
     pub(crate) fn next_attention(&self) -> Result<Option<DateTime<Utc>>, Error> {
         const SQL: &str = "SELECT min(at_ms) AS at FROM due";
-        let mut statement = self.0.prepare_cached(SQL).context("ask what is due next")?;
+        let mut statement = self.0.prepare_cached(SQL).context("read the next due time")?;
         statement
             .query_row([], |r| r.get::<_, Option<i64>>("at"))
             .map(at_opt)
-            .context("ask what is due next")
+            .context("read the next due time")
     }
 
-    /// The next due times of all schedules, soonest first: id, due time.
+    /// The next due time of each schedule, with its id, soonest first.
     pub(crate) fn coming(&self, limit: usize) -> Result<Vec<(String, DateTime<Utc>)>, Error> {
         const SQL: &str = "SELECT s.id, p.next_ms FROM progress p JOIN schedule s ON s.key = p.schedule
             WHERE p.next_ms IS NOT NULL ORDER BY p.next_ms, s.id LIMIT :limit";
-        let mut statement = self.0.prepare_cached(SQL).context("ask what comes next")?;
+        let mut statement = self.0.prepare_cached(SQL).context("read the next due times")?;
         let rows = statement
             .query_map(named_params! {":limit": count(limit as u64)}, |r| {
                 Ok((r.get("id")?, at(r.get("next_ms")?)))
             })
-            .context("ask what comes next")?;
-        rows.collect::<rusqlite::Result<_>>().context("ask what comes next")
+            .context("read the next due times")?;
+        rows.collect::<rusqlite::Result<_>>().context("read the next due times")
     }
 }

@@ -1,4 +1,4 @@
-//! Durable scripts: the steps that a command calls while it runs, their attempts, and what is remembered of them.
+//! Durable scripts: the steps that a command calls while it runs, their attempts, and their remembered results.
 
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, named_params};
@@ -11,26 +11,26 @@ use crate::machine::Process;
 use crate::run::outcome::{AttemptResult, Ending};
 use crate::run::sealed;
 
-/// A step of a script.
+/// A recorded script step.
 #[derive(Debug, Clone)]
 pub(crate) struct ScriptStepRow {
     pub(crate) key: i64,
-    /// Of the step whose command called it.
+    /// The position of the step whose command called it.
     pub(crate) position: usize,
     pub(crate) name: String,
-    /// The step of the script that called it, where one did.
+    /// The script step that called it, if any.
     pub(crate) parent: Option<String>,
     /// `command` or `sleep`.
     pub(crate) kind: String,
-    /// What it does; the same name means the same work.
+    /// The command as JSON, or the duration of a sleep. Calls with the same name must have the same work.
     pub(crate) work: String,
-    /// Of a sleep: when it is over.
+    /// The end of a sleep.
     pub(crate) wake: Option<DateTime<Utc>>,
-    /// What it wrote when it first succeeded.
+    /// The output of its first success.
     pub(crate) stdout: Option<Vec<u8>>,
 }
 
-/// A step of a script to be put on file.
+/// A script step to be inserted.
 #[derive(Debug, Clone)]
 pub(crate) struct NewScriptStep<'a> {
     pub(crate) run: i64,
@@ -38,7 +38,7 @@ pub(crate) struct NewScriptStep<'a> {
     pub(crate) name: &'a str,
     pub(crate) parent: Option<&'a str>,
     pub(crate) work: &'a str,
-    /// When it is over, where it is a sleep.
+    /// The end of a sleep; `None` for a command.
     pub(crate) wake: Option<DateTime<Utc>>,
 }
 
@@ -58,27 +58,27 @@ fn row(r: &rusqlite::Row<'_>) -> rusqlite::Result<ScriptStepRow> {
 }
 
 impl Read<'_> {
-    /// The step of that name that the command of a step has called.
+    /// The script step with a name, called by the command of the step at `position`.
     pub(crate) fn script_step(&self, run: i64, position: usize, name: &str) -> Result<Option<ScriptStepRow>, Error> {
         let sql = format!("{STEP} WHERE run = :run AND position = :position AND name = :name");
-        let mut statement = self.0.prepare_cached(&sql).context("look for the step")?;
+        let mut statement = self.0.prepare_cached(&sql).context("find the script step")?;
         statement
             .query_row(named_params! {":run": run, ":position": position, ":name": name}, row)
             .optional()
-            .context("look for the step")
+            .context("find the script step")
     }
 
-    /// The steps that the commands of a run have called, oldest first.
+    /// The script steps called by the commands of a run, oldest first.
     pub(crate) fn script_steps_of(&self, run: i64) -> Result<Vec<ScriptStepRow>, Error> {
         let sql = format!("{STEP} WHERE run = :run ORDER BY key");
-        let mut statement = self.0.prepare_cached(&sql).context("read the steps of its script")?;
+        let mut statement = self.0.prepare_cached(&sql).context("read the script steps")?;
         let rows = statement.query_map(named_params! {":run": run}, row);
-        rows.context("read the steps of its script")?
+        rows.context("read the script steps")?
             .collect::<rusqlite::Result<_>>()
-            .context("read the steps of its script")
+            .context("read the script steps")
     }
 
-    /// The attempts of a step of a script, in order.
+    /// The attempts of a script step, in order.
     pub(crate) fn script_attempts_of(&self, step: &ScriptStepRow) -> Result<Vec<AttemptRow>, Error> {
         const SQL: &str = "SELECT number, started_ms, elapsed_ms, outcome, error_type, error, exit_code FROM script_attempt
             WHERE step = :step ORDER BY number";
@@ -108,11 +108,11 @@ impl Read<'_> {
             .context("read the attempts")
     }
 
-    /// Who makes an attempt of a step of a script that has not ended.
+    /// The number and the process of the running attempt of a script step, if there is one.
     pub(crate) fn running_script_attempt(&self, step: i64) -> Result<Option<(u32, Process)>, Error> {
         const SQL: &str = "SELECT number, pid, pid_started, boot FROM script_attempt WHERE step = :step AND outcome IS NULL";
-        let mut statement = self.0.prepare_cached(SQL).context("ask who makes the step")?;
-        let going = statement.query_row(named_params! {":step": step}, |r| {
+        let mut statement = self.0.prepare_cached(SQL).context("read the running attempt")?;
+        let found = statement.query_row(named_params! {":step": step}, |r| {
             let process = Process {
                 pid: r.get("pid")?,
                 started: r.get("pid_started")?,
@@ -120,25 +120,25 @@ impl Read<'_> {
             };
             Ok((r.get("number")?, process))
         });
-        going.optional().context("ask who makes the step")
+        found.optional().context("read the running attempt")
     }
 }
 
 impl Write<'_> {
-    /// Puts a step of a script on file: its key.
+    /// Inserts a script step; returns its key.
     pub(crate) fn insert_script_step(&self, new: &NewScriptStep<'_>) -> Result<i64, Error> {
         const SQL: &str = "INSERT INTO script_step (run, position, name, parent, kind, work, wake_ms)
             VALUES (:run, :position, :name, :parent, CASE WHEN :wake IS NULL THEN 'command' ELSE 'sleep' END, :work, :wake)";
-        let mut statement = self.0.0.prepare_cached(SQL).context("record the step")?;
+        let mut statement = self.0.0.prepare_cached(SQL).context("record the script step")?;
         statement
             .insert(named_params! {
                 ":run": new.run, ":position": new.position, ":name": new.name, ":parent": new.parent, ":work": new.work,
                 ":wake": new.wake.map(ms),
             })
-            .context("record the step")
+            .context("record the script step")
     }
 
-    /// Records that an attempt of it begins, made by a process: its number.
+    /// Records the start of an attempt by the process `by`; returns the number of the attempt.
     pub(crate) fn start_script_attempt(&self, step: i64, by: &Process, now: DateTime<Utc>) -> Result<u32, Error> {
         const SQL: &str = "INSERT INTO script_attempt (step, number, started_ms, pid, pid_started, boot)
             VALUES (:step, (SELECT coalesce(max(number), 0) + 1 FROM script_attempt WHERE step = :step), :now, :pid, :started, :boot)
@@ -152,7 +152,7 @@ impl Write<'_> {
             .context("record the attempt")
     }
 
-    /// Records what an attempt of it came to.
+    /// Records the result of an attempt.
     pub(crate) fn end_script_attempt(&self, step: i64, number: u32, result: &AttemptResult) -> Result<(), Error> {
         const SQL: &str = "UPDATE script_attempt SET elapsed_ms = :elapsed, outcome = :outcome, error_type = :error_type,
             error = :error, exit_code = :exit_code WHERE step = :step AND number = :number AND outcome IS NULL";
@@ -172,36 +172,36 @@ impl Write<'_> {
             .context("record the attempt's end")
     }
 
-    /// Records that a script has got somewhere: losses before do not count as being in a row with those to come.
+    /// Records that a script has made progress: earlier lost attempts no longer count as in a row with later ones.
     pub(crate) fn note_progress_of_script(&self, run: i64) -> Result<(), Error> {
         const SQL: &str = "UPDATE run SET lost_in_a_row = 0 WHERE key = :key AND lost_in_a_row > 0";
-        let mut statement = self.0.0.prepare_cached(SQL).context("record the step")?;
+        let mut statement = self.0.0.prepare_cached(SQL).context("record the script step")?;
         let done = statement.execute(named_params! {":key": run});
-        done.map(|_| ()).context("record the step")
+        done.map(|_| ()).context("record the script step")
     }
 
-    /// Records that a step of a script has succeeded, and what it wrote.
+    /// Records the success of a script step, with its output.
     pub(crate) fn close_script_step(&self, step: i64, stdout: &[u8], now: DateTime<Utc>) -> Result<(), Error> {
         const SQL: &str = "UPDATE script_step SET stdout = :stdout, closed_ms = :now WHERE key = :key AND closed_ms IS NULL";
-        let mut statement = self.0.0.prepare_cached(SQL).context("remember the step")?;
+        let mut statement = self.0.0.prepare_cached(SQL).context("record the result of the script step")?;
         statement
             .execute(named_params! {":key": step, ":stdout": stdout, ":now": ms(now)})
             .map(|_| ())
-            .context("remember the step")
+            .context("record the result of the script step")
     }
 
-    /// Ends what the script of an attempt has not ended itself: with it goes what it called.
+    /// Ends the open attempts of script steps whose calling command has ended.
     pub(crate) fn end_script_attempts(&self, run: &OpenRun, ending: &Ending, now: DateTime<Utc>) -> Result<(), Error> {
         const SQL: &str = "UPDATE script_attempt SET outcome = :outcome, error_type = :error_type, error = :error,
                 elapsed_ms = max(0, :now - started_ms)
             WHERE outcome IS NULL AND step IN (SELECT key FROM script_step WHERE run = :run AND position = :position)";
-        // A script that ends while a step of it goes on leaves it behind.
+        // If the script ended while a step was still running, that attempt is lost.
         let ending = match ending {
             Ending::Ok | Ending::Failed(_) => &Ending::Lost,
             stopped @ (Ending::Canceled | Ending::Terminated | Ending::Lost) => stopped,
         };
         let failure = ending.failure();
-        let mut statement = self.0.0.prepare_cached(SQL).context("end the steps of its script")?;
+        let mut statement = self.0.0.prepare_cached(SQL).context("end the script steps")?;
         statement
             .execute(named_params! {
                 ":run": run.row.key,
@@ -212,6 +212,6 @@ impl Write<'_> {
                 ":now": ms(now),
             })
             .map(|_| ())
-            .context("end the steps of its script")
+            .context("end the script steps")
     }
 }

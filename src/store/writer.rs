@@ -1,5 +1,5 @@
-//! Group commit: threads hand in changes, one thread runs all that wait in one transaction, each of them all or nothing by itself, and answers after
-//! the commit.
+//! Group commit: threads submit changes; one thread runs all queued changes in one transaction, each of them all or nothing, and replies after the
+//! commit.
 
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 #[cfg(test)]
@@ -11,32 +11,32 @@ use super::{Store, Write};
 use crate::clock::{Stopwatch, pause};
 use crate::error::{Error, Kind};
 
-/// The most changes in one transaction: beyond, waiting for one another costs more than a sync.
+/// Maximum number of changes in one transaction: in larger groups, waiting for each other costs more than a sync.
 const MAX_GROUP: usize = 512;
-/// A pause between transactions that follow one another, so that other processes get their turn (facts.md).
+/// Pause between consecutive transactions, so that other processes can write.
 const BETWEEN_GROUPS: Duration = Duration::from_micros(100);
 /// How often the length of the log is checked.
-const BETWEEN_LOOKS_AT_LOG: Duration = Duration::from_secs(1);
+const LOG_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The handle that threads write through.
+/// A handle for writing to the database from any thread.
 #[derive(Clone)]
-pub(crate) struct Writer(Way);
+pub(crate) struct Writer(Target);
 
 #[derive(Clone)]
-enum Way {
-    /// To the writer's thread.
+enum Target {
+    /// Changes run on the writer's thread.
     Thread(Sender<Box<dyn WriteJob>>),
-    /// On the caller's own thread: for histories that are stepped.
+    /// Changes run on the caller's thread: for histories that are simulated step by step.
     #[cfg(test)]
     Inline(Arc<Mutex<Store>>),
 }
 
-/// A change that waits, with somebody to be told.
+/// A queued change whose submitter gets a reply.
 trait WriteJob: Send {
-    /// Runs it, possibly once more after all was undone; whether it is to be kept.
+    /// Runs the change, possibly a second time after a rollback; returns whether to keep it.
     fn run(&mut self, write: &Write<'_>) -> bool;
-    /// Tells what became of it, once the transaction has ended.
-    fn answer(self: Box<Self>, committed: Result<(), &Error>);
+    /// Sends the outcome, after the transaction has ended.
+    fn reply(self: Box<Self>, committed: Result<(), &Error>);
 }
 
 struct WriteTask<T, F> {
@@ -48,23 +48,23 @@ struct WriteTask<T, F> {
 impl<T: Send, F: Fn(&Write<'_>) -> Result<T, Error> + Send> WriteJob for WriteTask<T, F> {
     fn run(&mut self, write: &Write<'_>) -> bool {
         let outcome = (self.change)(write);
-        let kept = outcome.is_ok();
+        let keep = outcome.is_ok();
         self.outcome = Some(outcome);
-        kept
+        keep
     }
 
-    fn answer(self: Box<Self>, committed: Result<(), &Error>) {
+    fn reply(self: Box<Self>, committed: Result<(), &Error>) {
         let outcome = match (committed, self.outcome) {
             (Err(e), _) => Err(e.repeated()),
             (Ok(()), Some(outcome)) => outcome,
-            (Ok(()), None) => Err(Error::new(Kind::System, "a change was not run")),
+            (Ok(()), None) => Err(Error::new(Kind::System, "a change did not run")),
         };
-        // Nobody need be waiting any more.
+        // The submitter may have stopped waiting.
         let _ = self.reply.send(outcome);
     }
 }
 
-/// An answer that will come.
+/// The outcome of a submitted change, once it is available.
 pub(crate) struct Pending<T>(Receiver<Result<T, Error>>);
 
 impl<T> Pending<T> {
@@ -77,23 +77,23 @@ impl<T> Pending<T> {
 }
 
 impl Writer {
-    /// Starts the writer's thread; it ends when every handle is gone.
+    /// Starts the writer's thread, which ends when all handles are dropped.
     pub(crate) fn start(mut store: Store) -> Result<(Self, JoinHandle<()>), Error> {
         let (sender, jobs) = channel();
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(move || {
                 let mut next = jobs.recv();
-                let mut looked = Stopwatch::start();
+                let mut checked = Stopwatch::start();
                 while let Ok(first) = next {
                     let mut group = vec![first];
                     group.extend(jobs.try_iter().take(MAX_GROUP - 1));
                     commit(&mut store, group);
-                    if looked.elapsed() > BETWEEN_LOOKS_AT_LOG {
+                    if checked.elapsed() > LOG_CHECK_INTERVAL {
                         store.shorten_log();
-                        looked = Stopwatch::start();
+                        checked = Stopwatch::start();
                     }
-                    // Where nobody waits others have their turn anyway, and the next change is not kept waiting.
+                    // When the queue is empty, other processes can write anyway, and the next change starts without a pause.
                     next = jobs.try_recv().map_or_else(
                         |_| jobs.recv(),
                         |waiting| {
@@ -104,16 +104,16 @@ impl Writer {
                 }
             })
             .map_err(|e| Error::new(Kind::System, "cannot start the writer").because(e))?;
-        Ok((Self(Way::Thread(sender)), thread))
+        Ok((Self(Target::Thread(sender)), thread))
     }
 
-    /// A writer that runs each change at once, on the thread that asks.
+    /// Creates a writer that runs each change immediately, on the caller's thread.
     #[cfg(test)]
     pub(crate) fn inline(store: Store) -> Self {
-        Self(Way::Inline(Arc::new(Mutex::new(store))))
+        Self(Target::Inline(Arc::new(Mutex::new(store))))
     }
 
-    /// Hands in a change and waits until it is on disk.
+    /// Submits a change and waits until it is on disk.
     pub(crate) fn write<T: Send + 'static>(
         &self,
         change: impl Fn(&Write<'_>) -> Result<T, Error> + Send + 'static,
@@ -121,32 +121,32 @@ impl Writer {
         self.submit(change).wait()
     }
 
-    /// Hands in a change; the answer can be waited for, or left alone.
+    /// Submits a change. The result can be waited for or dropped.
     pub(crate) fn submit<T: Send + 'static>(
         &self,
         change: impl Fn(&Write<'_>) -> Result<T, Error> + Send + 'static,
     ) -> Pending<T> {
-        let (reply, answer) = sync_channel(1);
+        let (reply, receiver) = sync_channel(1);
         let job: Box<dyn WriteJob> = Box::new(WriteTask {
             change,
             outcome: None,
             reply,
         });
         match &self.0 {
-            // When the thread is gone the job is dropped, and with it `reply`: the waiter is told.
-            Way::Thread(sender) => drop(sender.send(job)),
+            // If the thread has ended, the job is dropped together with `reply`, and `wait` returns an error.
+            Target::Thread(sender) => drop(sender.send(job)),
             #[cfg(test)]
-            Way::Inline(store) => commit(&mut store.lock().unwrap_or_else(PoisonError::into_inner), vec![job]),
+            Target::Inline(store) => commit(&mut store.lock().unwrap_or_else(PoisonError::into_inner), vec![job]),
         }
-        Pending(answer)
+        Pending(receiver)
     }
 }
 
-/// Runs a group of changes in one transaction and tells everybody.
+/// Runs a group of changes in one transaction and replies to the submitters.
 fn commit(store: &mut Store, mut group: Vec<Box<dyn WriteJob>>) {
     let committed = store.write_group(group.len(), |index, write| group[index].run(write));
     for job in group {
-        job.answer(committed.as_ref().copied());
+        job.reply(committed.as_ref().copied());
     }
 }
 
@@ -172,14 +172,14 @@ mod tests {
     }
 
     #[test]
-    fn a_change_that_fails_undoes_itself_and_no_other_of_its_group() {
+    fn a_failed_change_does_not_undo_the_others_in_its_group() {
         let folder = tempfile::tempdir().unwrap();
         let mut store = Store::open(&folder.path().join("t.db"), Missing::Create).unwrap();
         let reader = store.again().unwrap();
         let now = chrono::DateTime::from_timestamp(0, 0).unwrap();
-        let (mut group, mut answers): (Vec<Box<dyn WriteJob>>, Vec<_>) = (Vec::new(), Vec::new());
+        let (mut group, mut pending): (Vec<Box<dyn WriteJob>>, Vec<_>) = (Vec::new(), Vec::new());
         for (name, fails) in [("a", false), ("b", true), ("c", false)] {
-            let (reply, answer) = sync_channel(1);
+            let (reply, receiver) = sync_channel(1);
             let change = move |w: &Write<'_>| {
                 w.insert_run(&run(name), now)?;
                 if fails { Err(Error::new(Kind::Failed, "no")) } else { Ok(()) }
@@ -189,17 +189,17 @@ mod tests {
                 outcome: None,
                 reply,
             }));
-            answers.push(Pending(answer));
+            pending.push(Pending(receiver));
         }
         commit(&mut store, group);
-        let answered: Vec<bool> = answers.into_iter().map(|a| a.wait().is_ok()).collect();
-        assert_eq!(answered, [true, false, true]);
+        let succeeded: Vec<bool> = pending.into_iter().map(|p| p.wait().is_ok()).collect();
+        assert_eq!(succeeded, [true, false, true]);
         let kept = reader.read(|r| r.runs(&RunFilter::default())).unwrap();
         assert_eq!(kept.iter().map(|r| r.workflow_id.as_str()).collect::<Vec<_>>(), ["c", "a"]);
     }
 
     #[test]
-    fn the_log_is_emptied_between_readers_that_overlap() {
+    fn empties_a_long_log_between_overlapping_readers() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t.db");
         let mut store = Store::open(&path, Missing::Create).unwrap();
@@ -208,7 +208,7 @@ mod tests {
         let now = chrono::DateTime::from_timestamp(0, 0).unwrap();
         let length = || std::fs::metadata(folder.path().join("t.db-wal")).unwrap().len();
         read(&readers[0]);
-        // Each reader begins before the other ends: SQLite's own checkpoints never start the log anew.
+        // Each reader begins before the other ends, so SQLite's own checkpoints never restart the log.
         for turn in 0.. {
             let group = |w: &Write<'_>| (0..500).try_for_each(|_| w.insert_run(&run(&"x".repeat(200)), now).map(|_| ()));
             store.write(group).unwrap();
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn the_writer_ends_when_nobody_can_ask_it_any_more() {
+    fn the_writer_thread_ends_when_all_handles_are_dropped() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("t.db"), Missing::Create).unwrap();
         let (writer, thread) = Writer::start(store).unwrap();

@@ -248,7 +248,7 @@ fn an_unusable_database_is_rejected_and_unchanged() {
     for (file, parts) in [
         ("folder", vec!["is a directory"]),
         ("text", vec!["not a database"]),
-        ("file/t.db", vec!["cannot make"]),
+        ("file/t.db", vec!["cannot create"]),
     ] {
         let path = env.path(file).display().to_string();
         let before = std::fs::read(&path).ok();

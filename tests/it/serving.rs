@@ -379,7 +379,7 @@ fn rejects_a_new_file_in_place_of_one_that_is_still_served() {
         assert_eq!(ran.code, Some(4), "{name}: {ran:?}");
         assert!(
             ran.stderr
-                .contains(&format!("taken away under `tempo run` (pid {})", server.pid())),
+                .contains(&format!("moved or replaced while `tempo run` (pid {})", server.pid())),
             "{ran:?}"
         );
         env.tempo(&[
@@ -421,7 +421,7 @@ fn a_server_whose_wal_or_shm_is_removed_stops_without_losing_data() {
         assert_eq!(ran.code, Some(6), "{ran:?}");
         assert!(
             ran.stderr
-                .contains(&format!("t.db{suffix}` was deleted or replaced under `tempo run`")),
+                .contains(&format!("t.db{suffix}` was deleted or replaced while `tempo run`")),
             "{ran:?}"
         );
         server.signal("CONT");
