@@ -1,13 +1,21 @@
 //! tempo: durable scheduling for one machine.
 //!
 //! A schedule is a record in a database. `tempo run` ticks schedules and runs their steps; every outcome is recorded with its reason.
-//! The modules are layered, and each may use only those before it (`tests/it/architecture.rs` checks this). The public ones, in order:
+//! The modules are layered, and each may use only those before it (`tests/it/architecture.rs` checks this). In order:
 //!
 //! - [`error`], [`names`]: errors with hints; validated ids and names
 //! - [`clock`], [`machine`]: the only modules that read the time, wait, or query the machine
 //! - [`spec`]: schedule specs: when a schedule fires; pure. [`zoneinfo`] reads the zone data it is given
 //! - [`run`]: a workflow run: steps, attempts, retries and the state machine; pure
 //! - [`schedule`]: policies: what happens to each time (overlap, catch-up, pause); plan and simulate; pure
+//! - `store`: the database: all SQL, and nothing else
+//! - `actions`: the only effects on the outside world: HTTP, TCP and DNS probes, commands
+//! - `files`: definition files and crontabs, with errors that show line and column
+//! - `engine`: the server: ticker, workers, writer, recovery
+//! - `ops`: one function per verb: create, pause, trigger, apply …
+//! - `output`: the only printer, the JSON views, tables
+//! - `present`: from rows to views
+//! - `cli`: one file per command: parse, call `ops`, show
 
 mod actions;
 mod cli;
