@@ -17,6 +17,7 @@ pub(super) fn exits(path: &str) -> &'static [u8] {
         "workflow retry" => &[1, 3, 4, 5],
         "workflow cancel" | "workflow terminate" | "doctor" => &[3, 4],
         "schedule create" => &[4],
+        "schedule edit" => &[1, 3, 4],
         "run" => &[1, 4],
         "schedule next" => &[1, 3],
         "check" => &[1, 3, 124, 130],
@@ -52,6 +53,10 @@ const ALL: &[(&str, &[Example])] = &[
             "tempo schedule update nightly --cron '0 3 * * *' --clear jitter",
             "Change the time and remove the jitter; everything else stays as it is",
         )],
+    ),
+    (
+        "schedule edit",
+        &[("tempo schedule edit nightly", "Edit the definition in your editor")],
     ),
     (
         "schedule list",

@@ -136,6 +136,51 @@ pub(crate) fn apply(
     })
 }
 
+/// Replaces the definition of one schedule, and the parts of its state that `before` and `after` declare differently.
+///
+/// # Errors
+/// `NotFound`; `Conflict` if the schedule is no longer as in `before`; `Usage` if the new definition is invalid.
+pub(crate) fn redefine(
+    write: &Write<'_>,
+    zones: &dyn Zones,
+    before: &FileSchedule,
+    after: FileSchedule,
+    now: DateTime<Utc>,
+) -> Result<Difference, Error> {
+    let row = super::find(write, &after.id)?;
+    let stored = settings_of(write, &row)?;
+    let text = |definition: &Definition, state: &State| ScheduleText::of(&before.id, definition, state);
+    let expected = text(&before.definition, &before.declared.over(&stored.state, None));
+    if text(&stored.definition, &stored.state) != expected {
+        return Err(Error::new(
+            Kind::Conflict,
+            format_args!("the schedule `{}` was changed in the meantime", after.id),
+        )
+        .hint("Edit it again to see its new definition."));
+    }
+    let file = write
+        .owner(row.key)?
+        .map(|(source, _)| source)
+        .filter(|source| source != BY_HAND);
+    let settings = Settings {
+        state: after.declared.over(&stored.state, Some(&before.declared)),
+        definition: after.definition,
+    };
+    let spec = check(&after.id, &settings, zones, Never::Allow, now).map_err(|e| e.within(&after.place))?;
+    change_to(write, zones, &row, &stored, &settings, &spec, now)?;
+    let mut warnings = after.warnings;
+    warnings.extend(file.map(|file| format!("it is defined in {file}: the next `tempo apply` of that file replaces this edit")));
+    Ok(Difference {
+        change: if stored == settings { Change::None } else { Change::Update },
+        fields: difference::between(Some(&expected), Some(&text(&settings.definition, &settings.state))),
+        line: None,
+        warnings,
+        paused: settings.state.paused,
+        spec_text: crate::spec::describe::spec(&settings.definition.spec),
+        id: after.id,
+    })
+}
+
 /// Compares one schedule after another and passes each step to `perform` at once: files may define hundreds of thousands of schedules.
 fn walk(
     read: &Read<'_>,

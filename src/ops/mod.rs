@@ -9,7 +9,7 @@ mod requests;
 mod schedules;
 mod simulate;
 
-pub(crate) use apply::{Change, DefinitionFile, Difference, Prune, apply, compare, export};
+pub(crate) use apply::{Change, DefinitionFile, Difference, Prune, apply, compare, export, redefine};
 pub(crate) use crontab_ids::{Names, name_jobs};
 pub(crate) use explain::explain;
 pub(crate) use incidents::{ack, find_incident, resolve};

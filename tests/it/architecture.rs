@@ -31,7 +31,10 @@ const ONLY_IN: [(&str, &[&str]); 9] = [
     ("simple_dns::", &["src/actions/dns.rs"]),
     ("toml::", &["src/files/"]),
     ("quick_junit::", &["src/cli/check/junit.rs"]),
-    ("process::Command", &["src/actions/spawn.rs", "src/cli/demo/"]),
+    (
+        "process::Command",
+        &["src/actions/spawn.rs", "src/cli/demo/", "src/cli/schedule/edit.rs"],
+    ),
     ("println!", &[]),
 ];
 

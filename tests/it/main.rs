@@ -13,6 +13,7 @@ mod crontab;
 mod damage;
 mod demo;
 mod durable;
+mod edit;
 mod generated;
 mod harness;
 mod kills;

@@ -4,6 +4,7 @@ mod backfill;
 mod create;
 mod delete;
 mod describe;
+mod edit;
 mod explain;
 mod list;
 mod next;
@@ -34,6 +35,7 @@ pub(super) struct Args {
 enum Command {
     Create(create::Args),
     Update(update::Args),
+    Edit(edit::Args),
     #[command(visible_alias = "ls")]
     List(list::Args),
     #[command(visible_alias = "show", alias = "get")]
@@ -54,6 +56,7 @@ pub(super) fn run(context: &Context, args: Args) -> Result<(), Error> {
     match args.command {
         Command::Create(args) => create::run(context, &args),
         Command::Update(args) => update::run(context, &args),
+        Command::Edit(args) => edit::run(context, &args),
         Command::List(args) => list::run(context, &args),
         Command::Describe(args) => describe::run(context, &args),
         Command::Pause(args) => pause::run(context, &args),

@@ -1,0 +1,114 @@
+//! `tempo schedule edit`.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use clap_complete::engine::ArgValueCandidates;
+
+use super::super::{Context, apply, complete};
+use crate::error::{Error, Kind};
+use crate::files::definition::{self, FileSchedule};
+use crate::files::document::Source;
+use crate::files::schedule_text::{self, File, ScheduleText};
+use crate::files::source_file::SourceFile;
+use crate::machine;
+use crate::names::ScheduleId;
+use crate::ops;
+
+/// Edit a schedule's definition in your editor
+///
+/// Opens the definition as TOML in `VISUAL` or `EDITOR` (otherwise `vi`). When the editor exits, the definition is validated, the changes are
+/// shown, and they are applied as by `tempo schedule update`. If it is invalid, or the schedule was changed in the meantime, nothing is
+/// applied and the file is kept.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Id of the schedule
+    #[arg(add = ArgValueCandidates::new(complete::schedules))]
+    id: ScheduleId,
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
+    let mut store = super::open_for(context, &args.id)?;
+    let exported = store.read(|r| ops::export(r, std::slice::from_ref(&args.id)))?;
+    let texts = exported
+        .iter()
+        .map(|(id, definition, state)| ScheduleText::of(id, definition, state));
+    let original = schedule_text::toml(&File {
+        schedule: texts.collect(),
+    })?;
+    let failed = |e: std::io::Error| Error::new(Kind::System, "cannot write a temporary file").because(e);
+    let mut file = tempfile::Builder::new()
+        .prefix("tempo-")
+        .suffix(".toml")
+        .tempfile()
+        .map_err(failed)?;
+    file.write_all(original.as_bytes()).map_err(failed)?;
+    open_editor(file.path())?;
+    let edited = SourceFile::read(&machine::path_text(file.path())?)?;
+    if edited.text == original && !context.ui.is_text() {
+        return apply::show(context, &[], apply::Tense::Did);
+    }
+    if edited.text == original {
+        return context.ui.data(&format!("Schedule {} was not changed", args.id));
+    }
+    let applied = parse(context, &args.id, &edited).and_then(|after| {
+        let before = parse(
+            context,
+            &args.id,
+            &SourceFile {
+                text: original,
+                ..edited.clone()
+            },
+        )?;
+        store.write(|w| ops::redefine(w, &context.zones, &before, after, context.now()))
+    });
+    let difference = applied.map_err(|e| match file.keep() {
+        Ok((_, path)) => e.hint(format_args!("Your edit is kept in `{}`.", path.display())),
+        Err(_) => e,
+    })?;
+    apply::show(context, &[difference], apply::Tense::Did)
+}
+
+/// Opens a file in the user's editor and waits until it exits.
+fn open_editor(path: &Path) -> Result<(), Error> {
+    let variable = |name| machine::environment(name).map(|value| value.filter(|v| !v.trim().is_empty()));
+    let editor = match variable("VISUAL")? {
+        Some(editor) => editor,
+        None => variable("EDITOR")?.unwrap_or_else(|| "vi".to_owned()),
+    };
+    let failed = |why: String| {
+        Error::new(
+            Kind::Failed,
+            format_args!("the editor `{editor}` failed: {why}; nothing was changed"),
+        )
+        .hint("Set `EDITOR` to the command of your editor.")
+    };
+    // The variable may contain arguments, as in `code --wait`.
+    let status = std::process::Command::new("/bin/sh")
+        .args(["-c", &format!("{editor} \"$1\""), "sh"])
+        .arg(path)
+        .status()
+        .map_err(|e| failed(e.to_string()))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(failed(status.to_string()))
+    }
+}
+
+/// Parses a file that must define this schedule and no other.
+fn parse(context: &Context, id: &ScheduleId, file: &SourceFile) -> Result<FileSchedule, Error> {
+    let source = Source {
+        name: &file.name,
+        text: &file.text,
+    };
+    let mut schedules = definition::parse(&source, &context.zones)?;
+    match schedules.pop() {
+        Some(one) if schedules.is_empty() && one.id == *id => Ok(one),
+        _ => Err(Error::new(
+            Kind::Usage,
+            format_args!("the file must define the schedule `{id}` and no other"),
+        )
+        .hint("To rename a schedule, create one with the new id and delete the old one.")),
+    }
+}
