@@ -12,11 +12,11 @@ use x509_cert::der::Decode as _;
 
 use super::Control;
 use super::shortage::Trouble;
-use super::tcp::{connect, too_late};
+use super::tcp::{connect, timeout_failure};
 use super::with_deadline::with_deadline;
 use crate::clock::{Clock as _, SystemClock};
 use crate::run::outcome::{ErrorType, Failure};
-use crate::spec::describe::spoken;
+use crate::spec::describe::human_duration;
 
 /// Fails if the certificate of the host of `url` expires in less than `days` days.
 pub(super) fn valid_for(url: &str, days: u32, time_left: Option<Duration>, control: &Control) -> Result<(), Trouble> {
@@ -41,12 +41,12 @@ pub(super) fn valid_for(url: &str, days: u32, time_left: Option<Duration>, contr
         short @ Trouble::Short(_) => short,
     })?;
     let Some(expiry) = expiry else {
-        return Err(too_late(url, time_left).into());
+        return Err(timeout_failure(url, time_left).into());
     };
     let left = (expiry - SystemClock.now()).num_days();
     if left < i64::from(days) {
         let date = expiry.date_naive();
-        let limit = spoken(u128::from(days) * 86_400_000);
+        let limit = human_duration(u128::from(days) * 86_400_000);
         return Err(failure(format!("the certificate of {url} expires on {date}, in less than {limit}")).into());
     }
     Ok(())

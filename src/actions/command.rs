@@ -19,7 +19,7 @@ use crate::clock::Stopwatch;
 use crate::machine::{self, Process, ProcessTree};
 use crate::run::outcome::{AttemptResult, Ending, ErrorType, Failure};
 use crate::run::step::Command;
-use crate::spec::describe::spoken;
+use crate::spec::describe::human_duration;
 
 /// Time between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
@@ -51,7 +51,7 @@ pub(super) fn run(command: &Command, task: &Task<'_>, control: &Control, caller:
         Err(Trouble::Failed(failure)) => return failed(failure),
         Err(Trouble::Short(shortage)) => return Err(shortage),
     };
-    if let Some(process) = Process::known_as(child.id()) {
+    if let Some(process) = Process::lookup(child.id()) {
         (task.spawned)(process);
     }
     let mut tree = match caller {
@@ -107,7 +107,7 @@ fn kill_all(tree: &mut ProcessTree, task: &Task<'_>, control: &Control) {
     let mut reported = Vec::new();
     loop {
         let left = tree.kill();
-        if left.is_empty() || control.asked() == Some(StopKind::GiveUp) {
+        if left.is_empty() || control.requested() == Some(StopKind::Abandon) {
             return;
         }
         if left != reported {
@@ -156,10 +156,10 @@ fn wait(
         }
         let survives = killed.is_some_and(|killed: Stopwatch| killed.elapsed() >= GRACE);
         // A server that is stopping does not wait for a process that survives SIGKILL.
-        if ready.exit || (survives && control.asked() == Some(StopKind::GiveUp)) {
+        if ready.exit || (survives && control.requested() == Some(StopKind::Abandon)) {
             break;
         }
-        let asked = control.asked();
+        let asked = control.requested();
         if asked.is_some() {
             let _ = rustix::io::read(&*stop_event, &mut [0_u8; 8]);
         }
@@ -173,13 +173,13 @@ fn wait(
             term_sent = Some(Stopwatch::start());
         }
     }
-    let stopped = control.asked();
+    let stopped = control.requested();
     if timed_out || stopped.is_some() {
         // Also kills its descendants, even if the process itself has exited on SIGTERM. Must precede `child.wait`, which releases the process id.
         kill_all(tree, task, control);
     }
     let status = match stopped {
-        Some(StopKind::GiveUp) => child.try_wait()?.unwrap_or(ExitStatus::from_raw(Signal::KILL.as_raw())),
+        Some(StopKind::Abandon) => child.try_wait()?.unwrap_or(ExitStatus::from_raw(Signal::KILL.as_raw())),
         Some(StopKind::Cancel | StopKind::Terminate) | None => child.wait()?,
     };
     if pipe_open {
@@ -231,7 +231,7 @@ fn result(command: &Command, end: End, task: &Task<'_>, caller: Caller, watch: S
         (Some(kind), ..) => kind.ending(),
         (None, true, ..) => {
             let limit = task.limit.map_or(0, |d| d.as_millis());
-            failed(ErrorType::Timeout, format!("did not finish within {}", spoken(limit)))
+            failed(ErrorType::Timeout, format!("did not finish within {}", human_duration(limit)))
         }
         (None, false, Some(code), _) if command.ok_exit_codes.contains(&code) => match caller {
             Caller::Script if end.output.is_cut() => failed(

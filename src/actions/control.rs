@@ -14,7 +14,7 @@ pub(crate) enum StopKind {
     /// The run is terminated: SIGKILL.
     Terminate,
     /// The server abandons the attempt at the end of a drain: SIGKILL.
-    GiveUp,
+    Abandon,
 }
 
 impl StopKind {
@@ -23,7 +23,7 @@ impl StopKind {
         match self {
             Self::Cancel => Ending::Canceled,
             Self::Terminate => Ending::Terminated,
-            Self::GiveUp => Ending::Lost,
+            Self::Abandon => Ending::Lost,
         }
     }
 }
@@ -65,7 +65,7 @@ impl Control {
     }
 
     /// The stop that has been requested, if any.
-    pub(crate) fn asked(&self) -> Option<StopKind> {
+    pub(crate) fn requested(&self) -> Option<StopKind> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).asked
     }
 

@@ -8,7 +8,7 @@ use simple_dns::rdata::RData;
 use simple_dns::{CLASS, Name, Packet, PacketFlag, QTYPE, Question, RCODE, TYPE};
 
 use super::shortage::{Shortage, Trouble};
-use super::tcp::{addresses, connect, too_late};
+use super::tcp::{addresses, connect, timeout_failure};
 use super::with_deadline::with_deadline;
 use super::{Control, Task};
 use crate::clock::Stopwatch;
@@ -27,12 +27,12 @@ pub(super) fn probe(dns: &Dns, task: &Task<'_>, control: &Control) -> Result<Att
     let watch = Stopwatch::start();
     let query = dns.clone();
     let found = with_deadline(task.time_left, control, move || look_up(&query));
-    let ending = match (control.asked(), found) {
+    let ending = match (control.requested(), found) {
         (Some(kind), _) => kind.ending(),
         (None, Ok(Some(answers))) => check(dns, &answers),
         (None, Err(Trouble::Failed(failure))) => Ending::Failed(failure),
         (None, Err(Trouble::Short(shortage))) => return Err(shortage),
-        (None, Ok(None)) => Ending::Failed(too_late(&format!("DNS for {}", dns.name), task.limit)),
+        (None, Ok(None)) => Ending::Failed(timeout_failure(&format!("DNS for {}", dns.name), task.limit)),
     };
     Ok(AttemptResult::new(ending, watch.elapsed_ms()))
 }

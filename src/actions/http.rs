@@ -24,7 +24,7 @@ use super::{Control, Task, certificate};
 use crate::clock::Stopwatch;
 use crate::run::outcome::{AttemptResult, Ending, ErrorType, Failure};
 use crate::run::probe::Http;
-use crate::spec::describe::spoken;
+use crate::spec::describe::human_duration;
 
 /// Number of bytes read of a body that is not checked: enough to see that an ordinary response is complete.
 const MAX_BODY: u64 = 256 * 1024;
@@ -119,11 +119,11 @@ pub(super) fn probe(http: &Http, task: &Task<'_>, control: &Control) -> Result<A
         Err(SendError::Request(e)) => Err(trouble(&e, &http.url, task.limit)),
         Err(SendError::Failed(failure)) => Err(failure.into()),
     };
-    if let (Ok(()), Some(days)) = (&checked, http.right.min_certificate_days) {
+    if let (Ok(()), Some(days)) = (&checked, http.expectation.min_certificate_days) {
         let time_left = task.time_left.map(|t| t.saturating_sub(elapsed));
         checked = certificate::valid_for(&http.url, days, time_left, control);
     }
-    if let Some(kind) = control.asked() {
+    if let Some(kind) = control.requested() {
         // An agent that was shut down cannot send more requests.
         AGENT.with_borrow_mut(Option::take);
         return Ok(AttemptResult::new(kind.ending(), watch.elapsed_ms()));
@@ -170,7 +170,7 @@ fn send(agent: &Agent, http: &Http, secrets: &Secrets, time_left: Option<Duratio
     let status = response.status().as_u16();
     let mut kept = Vec::new();
     let mut body = response.body_mut().as_reader();
-    if http.right.asks_for_the_body() {
+    if http.expectation.needs_body() {
         body.take(MAX_CHECKED + 1).read_to_end(&mut kept).map_err(ureq::Error::from)?;
     } else {
         std::io::copy(&mut body.by_ref().take(MAX_BODY), &mut std::io::sink()).map_err(ureq::Error::from)?;
@@ -195,19 +195,19 @@ fn request(
 ) -> Result<ureq::http::Response<ureq::Body>, SendError> {
     let mut request = ureq::http::Request::builder().method(at.method.as_str()).uri(at.url.as_str());
     for (name, value) in http.headers.iter().filter(|(name, _)| at.may_carry(name)) {
-        request = request.header(name, secrets.revealed(value));
+        request = request.header(name, secrets.resolve(value));
     }
     if let Some((user, password)) = http.basic_auth.as_ref().filter(|_| at.same_host) {
-        let pair = format!("{}:{}", secrets.revealed(user), secrets.revealed(password));
+        let pair = format!("{}:{}", secrets.resolve(user), secrets.resolve(password));
         request = request.header("authorization", format!("Basic {}", STANDARD.encode(pair)));
     }
     if let Some(token) = http.bearer.as_ref().filter(|_| at.same_host) {
-        request = request.header("authorization", format!("Bearer {}", secrets.revealed(token)));
+        request = request.header("authorization", format!("Bearer {}", secrets.resolve(token)));
     }
     let response = match http.body.as_ref().filter(|_| at.with_body) {
         None => agent.run(configured(agent, http, request.body(())?, time_left)?)?,
         Some(body) => {
-            let body = secrets.revealed(body).to_owned();
+            let body = secrets.resolve(body).to_owned();
             agent.run(configured(agent, http, request.body(body)?, time_left)?)?
         }
     };
@@ -275,7 +275,7 @@ fn trouble(e: &ureq::Error, url: &str, limit: Option<Duration>) -> Trouble {
     }
     let failure = |error_type, message: String| Failure { error_type, message };
     let timeout = || {
-        let limit = limit.map_or_else(String::new, |d| format!(" within {}", spoken(d.as_millis())));
+        let limit = limit.map_or_else(String::new, |d| format!(" within {}", human_duration(d.as_millis())));
         failure(ErrorType::Timeout, format!("no response from {url}{limit}"))
     };
     Trouble::Failed(match e {

@@ -20,7 +20,7 @@ pub(crate) use secrets::Secrets;
 use std::ffi::OsString;
 use std::time::Duration;
 
-use self::shortage::until_made;
+use self::shortage::retry_on_shortage;
 use self::spawn::Caller;
 pub(crate) use self::spawn::PARENT;
 use crate::machine::Process;
@@ -67,7 +67,7 @@ pub(crate) struct Live;
 
 impl Actions for Live {
     fn perform(&self, task: &Task<'_>, control: &Control) -> AttemptResult {
-        until_made(task, control, |time_left| {
+        retry_on_shortage(task, control, |time_left| {
             let task = &Task { time_left, ..*task };
             match &task.step.work {
                 Work::Probe(Probe::Http(http)) => http::probe(http, task, control),
@@ -81,7 +81,7 @@ impl Actions for Live {
 
 /// Makes an attempt of a script step from inside the script: in its process group, with its stdin and stderr.
 pub(crate) fn perform_in_script(command: &Command, task: &Task<'_>, control: &Control) -> AttemptResult {
-    until_made(task, control, |time_left| {
+    retry_on_shortage(task, control, |time_left| {
         command::run(command, &Task { time_left, ..*task }, control, Caller::Script)
     })
 }

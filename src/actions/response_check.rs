@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::run::outcome::{ErrorType, Failure};
 use crate::run::probe::{Expectation, Http};
-use crate::spec::describe::spoken;
+use crate::spec::describe::human_duration;
 
 /// The parts of a response that are checked.
 pub(super) struct Response {
@@ -21,22 +21,22 @@ pub(super) struct Response {
 
 impl Expectation {
     /// Whether any condition needs the body.
-    pub(super) fn asks_for_the_body(&self) -> bool {
+    pub(super) fn needs_body(&self) -> bool {
         self.body_contains.is_some() || self.body_matches.is_some() || !self.json.is_empty()
     }
 }
 
 /// Checks a response that arrived after `elapsed`; `mask` removes secrets from the parts of it that messages quote.
 pub(super) fn check(http: &Http, response: &Response, elapsed: Duration, mask: &dyn Fn(&str) -> String) -> Result<(), Failure> {
-    let (url, right) = (&http.url, &http.right);
+    let (url, expectation) = (&http.url, &http.expectation);
     let fail = |error_type, message: String| Err(Failure { error_type, message });
-    if !right.status.iter().any(|range| range.contains(&response.status)) {
+    if !expectation.status.iter().any(|range| range.contains(&response.status)) {
         return fail(
             ErrorType::UnexpectedStatus,
             format!("unexpected status {} from {url}", response.status),
         );
     }
-    for (name, expression) in &right.header_matches {
+    for (name, expression) in &expectation.header_matches {
         let values: Vec<_> = response
             .headers
             .get_all(name)
@@ -55,37 +55,45 @@ pub(super) fn check(http: &Http, response: &Response, elapsed: Duration, mask: &
             );
         }
     }
-    if right.asks_for_the_body() {
+    if expectation.needs_body() {
         let body = String::from_utf8_lossy(&response.body);
         let cut = if response.is_cut {
             ", of which only the first 1 MiB is checked,"
         } else {
             ""
         };
-        check_body(right, &body, mask)
+        check_body(expectation, &body, mask)
             .or_else(|what| fail(ErrorType::UnexpectedBody, format!("the body of {url}{cut} {what}")))?;
     }
-    match right.max_elapsed {
+    match expectation.max_elapsed {
         Some(limit) if elapsed > limit => {
-            let (took, limit) = (spoken(elapsed.as_millis()), spoken(limit.as_millis()));
+            let (took, limit) = (human_duration(elapsed.as_millis()), human_duration(limit.as_millis()));
             fail(ErrorType::TooSlow, format!("{url} took {took}, more than {limit}"))
         }
         Some(_) | None => Ok(()),
     }
 }
 
-fn check_body(right: &Expectation, body: &str, mask: &dyn Fn(&str) -> String) -> Result<(), String> {
-    if let Some(text) = right.body_contains.as_ref().filter(|text| !body.contains(text.as_str())) {
+fn check_body(expectation: &Expectation, body: &str, mask: &dyn Fn(&str) -> String) -> Result<(), String> {
+    if let Some(text) = expectation
+        .body_contains
+        .as_ref()
+        .filter(|text| !body.contains(text.as_str()))
+    {
         return Err(format!("does not contain `{}`", shortened(text)));
     }
-    if let Some(expression) = right.body_matches.as_ref().filter(|expression| !matches(expression, body)) {
+    if let Some(expression) = expectation
+        .body_matches
+        .as_ref()
+        .filter(|expression| !matches(expression, body))
+    {
         return Err(format!("does not match `{}`", shortened(expression)));
     }
-    if right.json.is_empty() {
+    if expectation.json.is_empty() {
         return Ok(());
     }
     let value: Value = serde_json::from_str(body).map_err(|e| format!("is not JSON: {e}"))?;
-    for (path, want) in &right.json {
+    for (path, want) in &expectation.json {
         match path.in_value(&value) {
             None => return Err(format!("has no `{}`", path.text())),
             Some(found) if !equal(found, want) => {

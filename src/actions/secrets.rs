@@ -69,7 +69,7 @@ impl Secrets {
             && (user.starts_with("env:") || password.starts_with("env:"))
         {
             // The encoded pair is masked as a whole, since it reveals both halves.
-            let pair = format!("{}:{}", secrets.revealed(user), secrets.revealed(password));
+            let pair = format!("{}:{}", secrets.resolve(user), secrets.resolve(password));
             secrets.0.insert("basic_auth".to_owned(), STANDARD.encode(pair));
         }
         Ok(secrets)
@@ -136,7 +136,7 @@ impl Secrets {
     }
 
     /// Returns the secret that a text refers to, or the text itself.
-    pub(super) fn revealed<'a>(&'a self, text: &'a str) -> &'a str {
+    pub(super) fn resolve<'a>(&'a self, text: &'a str) -> &'a str {
         self.0.get(text).map_or(text, String::as_str)
     }
 

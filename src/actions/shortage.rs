@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use super::{Control, Notice, Task};
 use crate::clock::Stopwatch;
 use crate::run::outcome::{AttemptResult, Ending, ErrorType, Failure};
-use crate::spec::describe::spoken;
+use crate::spec::describe::human_duration;
 
 /// Wait before a delayed start is retried.
 const BETWEEN_TRIES: Duration = Duration::from_millis(250);
@@ -61,7 +61,7 @@ impl From<Failure> for Trouble {
 }
 
 /// Makes an attempt, and repeats it as long as this machine is short of a resource; `make` receives the time that is left.
-pub(super) fn until_made(
+pub(super) fn retry_on_shortage(
     task: &Task<'_>,
     control: &Control,
     mut make: impl FnMut(Option<Duration>) -> Result<AttemptResult, Shortage>,
@@ -74,12 +74,12 @@ pub(super) fn until_made(
             Ok(result) => return result,
             Err(shortage) => shortage,
         };
-        if let Some(kind) = control.asked() {
+        if let Some(kind) = control.requested() {
             return AttemptResult::new(kind.ending(), watch.elapsed_ms());
         }
         if left.is_some_and(|left| left.is_zero()) {
             let limit = task.limit.unwrap_or_default();
-            let message = format!("did not start within {}: {short}", spoken(limit.as_millis()));
+            let message = format!("did not start within {}: {short}", human_duration(limit.as_millis()));
             let failure = Failure {
                 error_type: ErrorType::Spawn,
                 message,

@@ -71,7 +71,7 @@ pub(super) fn spawn(
         .arg0(program)
         .args(&command.argv[1..])
         .envs(task.environment.iter().map(|(k, v)| (k, v)))
-        .envs(command.env.iter().map(|(key, value)| (key, secrets.revealed(value))))
+        .envs(command.env.iter().map(|(key, value)| (key, secrets.resolve(value))))
         .stdout(writer.try_clone().map_err(pipe)?);
     let secret = command.env.iter().filter(|(_, value)| value.starts_with("env:"));
     let secret: Vec<&str> = secret.map(|(name, _)| name.as_str()).collect();

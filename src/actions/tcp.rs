@@ -9,7 +9,7 @@ use super::with_deadline::with_deadline;
 use super::{Control, Task};
 use crate::clock::Stopwatch;
 use crate::run::outcome::{AttemptResult, Ending, ErrorType, Failure};
-use crate::spec::describe::spoken;
+use crate::spec::describe::human_duration;
 
 /// Timeout for connecting to one address, if the probe has no deadline.
 const DEFAULT_TIMEOUT: Duration = Duration::from_mins(1);
@@ -19,19 +19,19 @@ pub(super) fn probe((host, port): (&str, u16), task: &Task<'_>, control: &Contro
     let watch = Stopwatch::start();
     let (to, limit) = (host.to_owned(), task.time_left);
     let connected = with_deadline(limit, control, move || connect(&to, port, limit).map(|_| ()));
-    let ending = match (control.asked(), connected) {
+    let ending = match (control.requested(), connected) {
         (Some(kind), _) => kind.ending(),
         (None, Ok(Some(()))) => Ending::Ok,
         (None, Err(Trouble::Failed(failure))) => Ending::Failed(failure),
         (None, Err(Trouble::Short(shortage))) => return Err(shortage),
-        (None, Ok(None)) => Ending::Failed(too_late(&format!("{host}:{port}"), task.limit)),
+        (None, Ok(None)) => Ending::Failed(timeout_failure(&format!("{host}:{port}"), task.limit)),
     };
     Ok(AttemptResult::new(ending, watch.elapsed_ms()))
 }
 
 /// The failure for a response that did not arrive in time.
-pub(super) fn too_late(from: &str, limit: Option<Duration>) -> Failure {
-    let within = limit.map_or_else(String::new, |d| format!(" within {}", spoken(d.as_millis())));
+pub(super) fn timeout_failure(from: &str, limit: Option<Duration>) -> Failure {
+    let within = limit.map_or_else(String::new, |d| format!(" within {}", human_duration(d.as_millis())));
     Failure {
         error_type: ErrorType::Timeout,
         message: format!("no response from {from}{within}"),
@@ -55,7 +55,7 @@ pub(super) fn connect(host: &str, port: u16, limit: Option<Duration>) -> Result<
                 last = if kind == ErrorKind::ConnectionRefused {
                     failure(ErrorType::Connect, format!("connection refused by {host}:{port}"))
                 } else if matches!(kind, ErrorKind::TimedOut | ErrorKind::WouldBlock) {
-                    too_late(&format!("{host}:{port}"), limit)
+                    timeout_failure(&format!("{host}:{port}"), limit)
                 } else {
                     failure(ErrorType::Connect, format!("cannot connect to {host}:{port}: {e}"))
                 };

@@ -351,7 +351,11 @@ pub(super) fn patch(
         workflow_id: what.workflow_id.clone(),
         run_timeout: what.run_timeout.clone(),
         overlap: overlap(policies.overlap_policy.as_deref())?,
-        catchup_window_ms: policies.catchup_window.as_deref().map(Policies::catchup_of).transpose()?,
+        catchup_window_ms: policies
+            .catchup_window
+            .as_deref()
+            .map(Policies::parse_catchup_window)
+            .transpose()?,
         pause_on_failure: policies.pause_on_failure,
         note: policies.note.clone(),
         paused: policies.paused,

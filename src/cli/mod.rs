@@ -37,7 +37,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::error::{Error, Kind};
 use crate::machine;
 use crate::output::times::Times;
-use crate::output::ui::{ColorWhen, Format, Talk, Ui, tame};
+use crate::output::ui::{ColorWhen, Format, Ui, Verbosity, sanitize};
 use crate::spec::zone::{Zone, Zones as _};
 use crate::store::{self, Missing, Store};
 use crate::zoneinfo::ZoneInfo;
@@ -174,9 +174,9 @@ pub(crate) fn main() -> ExitCode {
         Err(e) => return unparsed(&e),
     };
     let talk = match (cli.global.quiet, cli.global.verbose) {
-        (true, _) => Talk::Quiet,
-        (false, true) => Talk::Verbose,
-        (false, false) => Talk::Normal,
+        (true, _) => Verbosity::Quiet,
+        (false, true) => Verbosity::Verbose,
+        (false, false) => Verbosity::Normal,
     };
     let context = Context {
         ui: Ui::new(cli.global.output, cli.global.color, talk),
@@ -236,10 +236,10 @@ fn unparsed(e: &clap::Error) -> ExitCode {
             Some(line) => error.hint(format_args!("Did you mean `{line}`?")),
             None => error.hint("Run the command with `--help` to see its usage."),
         };
-        Ui::new(format, ColorWhen::Auto, Talk::Normal).error(&error);
+        Ui::new(format, ColorWhen::Auto, Verbosity::Normal).error(&error);
     } else {
         let text = e.render().to_string();
-        if let std::borrow::Cow::Owned(tamed) = tame(&text) {
+        if let std::borrow::Cow::Owned(tamed) = sanitize(&text) {
             Ui::tell(tamed.trim_end());
         } else {
             // A closed pipe is not an error here.

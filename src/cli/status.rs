@@ -26,7 +26,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         return show(context);
     }
     let never_raised = Wakeup::default();
-    while context.ui.begin_again()? {
+    while context.ui.redraw()? {
         show(context)?;
         context.clock.wait(&never_raised, context.now() + REFRESH_INTERVAL);
     }

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::run::outcome::{AttemptResult, Failure};
 use crate::run::step::{Step, Work};
 use crate::run::step_text::StepText;
-use crate::spec::describe::spoken;
+use crate::spec::describe::human_duration;
 use crate::store::Missing;
 
 /// Run a script step exactly once, even if the script is restarted
@@ -50,7 +50,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         let output = String::from_utf8_lossy(&result.output);
         output.lines().for_each(|line| context.ui.say(line));
         if let Some(wait) = wait {
-            let wait = spoken(wait.as_millis());
+            let wait = human_duration(wait.as_millis());
             context
                 .ui
                 .say(&format!("step `{}`: {}; retrying in {wait}", step.name, failure.message));

@@ -82,7 +82,7 @@ pub(super) fn for_request(
             .read(|r| r.request_state(key))?
             .ok_or_else(|| Error::new(Kind::NotFound, "the schedule was deleted while waiting for its request"))?;
         let closed = state.runs.iter().filter(|r| r.status != Status::Running).count() as u64;
-        progress.at(closed + state.refused);
+        progress.at(closed + state.not_started);
         let done = state.settled && state.waiting == 0 && closed == state.runs.len() as u64;
         Ok(done.then_some(state))
     })

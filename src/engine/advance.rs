@@ -281,9 +281,9 @@ impl Transition<'_> {
             self.pause_on_failure(schedule, &note)?;
         }
         if self.draining {
-            return self.write.attend_again(schedule, self.now);
+            return self.write.attend_by(schedule, self.now);
         }
-        if !self.write.frees_something(schedule, self.now)? {
+        if !self.write.needs_decision(schedule, self.now)? {
             return Ok(());
         }
         let effects = decide(self.write, self.terms, schedule, self.now)?;

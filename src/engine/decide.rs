@@ -53,10 +53,10 @@ pub(crate) fn decide(write: &Write<'_>, terms: Terms<'_>, schedule: i64, now: Da
         stopped: applied.stopped,
         ..Effects::default()
     };
-    for not_started in plan.refused {
+    for not_started in plan.not_started {
         effects.events.push(Event::NotStarted {
             schedule_id: row.id.clone(),
-            refused: not_started,
+            not_started,
         });
     }
     for (key, run_id, workflow_id, start) in applied.begun {
@@ -85,7 +85,7 @@ pub(crate) fn decide(write: &Write<'_>, terms: Terms<'_>, schedule: i64, now: Da
         });
     }
     for (key, stop) in &effects.stopped {
-        let Some(active) = row.going.iter().find(|active| active.run == *key) else {
+        let Some(active) = row.active.iter().find(|active| active.run == *key) else {
             continue;
         };
         let run = RunRef {

@@ -56,7 +56,7 @@ pub(crate) enum Event {
         waiting: usize,
     },
     /// Times were decided, and start no run.
-    NotStarted { schedule_id: String, refused: NotStarted },
+    NotStarted { schedule_id: String, not_started: NotStarted },
     /// A worker has started the first step of a run.
     Started { run: RunRef, step: StepRef },
     /// A server died in this step; `ended` processes that it left behind were killed.
@@ -114,7 +114,7 @@ pub(crate) enum Event {
     /// The server starts nothing more, and waits for running runs.
     Draining { running: usize },
     /// Attempts were interrupted at the end of the drain.
-    GaveUp { running: usize },
+    Interrupted { running: usize },
     /// A file of the database was deleted, moved or replaced: the server stops.
     Displaced { path: PathBuf },
     /// The lock file of the server was removed or replaced, and has been written again.

@@ -50,7 +50,7 @@ pub(super) fn keep_pruning(shared: &Arc<Shared>) {
 }
 
 /// Prunes a limited number of batches, for a server that is about to exit.
-pub(super) fn prune_a_little(shared: &Arc<Shared>) {
+pub(super) fn prune_at_exit(shared: &Arc<Shared>) {
     open_and_prune(shared, MAX_BATCHES_AT_EXIT, shared.clock.now());
 }
 
@@ -83,7 +83,12 @@ pub(super) fn prune(shared: &Arc<Shared>, reader: &Store, mut max_batches: usize
         }
         after = found.after;
     }
-    while !must_stop(max_batches) && shared.writer.write(move |w| w.prune_the_rest(keep.since, BATCH as u64))? > 0 {
+    while !must_stop(max_batches)
+        && shared
+            .writer
+            .write(move |w| w.prune_other_history(keep.since, BATCH as u64))?
+            > 0
+    {
         max_batches -= 1;
         pause(shared);
     }

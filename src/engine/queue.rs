@@ -154,9 +154,9 @@ impl Queue {
     }
 
     /// Releases a run that waits until a time. Returns whether it is the first of all waiting runs.
-    pub(crate) fn put_off(&self, run: i64, until: DateTime<Utc>) -> bool {
+    pub(crate) fn release_until(&self, run: i64, until: DateTime<Utc>) -> bool {
         let mut inner = self.lock();
-        if inner.release(run).is_some_and(|control| control.asked().is_some()) {
+        if inner.release(run).is_some_and(|control| control.requested().is_some()) {
             // Asked to stop in the meantime: the worker that releases it takes it again at once.
             inner.push(run);
             return false;
@@ -220,10 +220,10 @@ impl Queue {
     }
 
     /// Interrupts all attempts. Returns how many.
-    pub(crate) fn give_up(&self) -> usize {
+    pub(crate) fn interrupt_all(&self) -> usize {
         let taken: Vec<_> = self.lock().taken.values().cloned().collect();
         for control in &taken {
-            control.stop(StopKind::GiveUp);
+            control.stop(StopKind::Abandon);
         }
         taken.len()
     }
@@ -234,7 +234,7 @@ impl Queue {
     }
 
     /// Whether all workers have ended.
-    pub(crate) fn is_deserted(&self) -> bool {
+    pub(crate) fn has_no_workers(&self) -> bool {
         self.lock().workers == 0
     }
 

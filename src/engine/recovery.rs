@@ -96,7 +96,7 @@ fn left_behind(lost: &LostAttempt, step: &str, alive: &mut Option<HashSet<String
         processes.into_iter().map(|(_, run)| run).collect()
     });
     let leader = lost.process.as_ref();
-    let may_be_there = alive.contains(&lost.run.row.run_id) || leader.is_some_and(machine::Process::is_there);
+    let may_be_there = alive.contains(&lost.run.row.run_id) || leader.is_some_and(machine::Process::is_running);
     may_be_there.then(|| ProcessTree::left_behind(leader, marks(&lost.run, step)))
 }
 

@@ -57,7 +57,7 @@ impl Interrupt {
     }
 
     fn check(&self) -> Result<(), Error> {
-        match self.control.asked() {
+        match self.control.requested() {
             Some(_) => Err(Error::new(Kind::Interrupted, "the step was interrupted")),
             None => Ok(()),
         }
@@ -294,7 +294,7 @@ fn claim(store: &mut Store, caller: &Caller, step: &Step, command: &Command, now
             None => w.insert_script_step(&caller.new_step(&run, &step.name, &work, None))?,
         };
         if let Some((number, by)) = w.running_script_attempt(key)? {
-            if by.is_there() {
+            if by.is_running() {
                 return Err(Error::new(
                     Kind::Conflict,
                     format_args!("step `{}` is already being run by process {}", step.name, by.pid),

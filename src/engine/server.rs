@@ -71,8 +71,8 @@ impl Server {
         if let Some(booted) = machine::booted_at() {
             store.write(|w| w.serve_in_boot(&machine::boot_id(), booted, clock.now()))?;
         }
-        let (schedules, open_runs) = store.read(|r| r.how_many())?;
-        let reader = store.again()?;
+        let (schedules, open_runs) = store.read(|r| r.count_schedules_and_runs())?;
+        let reader = store.reopen()?;
         let absolute = std::fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
         let (writer, writer_thread) = Writer::start(store)?;
         let shared = Arc::new(Shared {
@@ -167,7 +167,7 @@ fn affordable(workers: usize) -> usize {
     let needed = (workers as u64).saturating_mul(FILES_PER_WORKER).saturating_add(OTHER_FILES);
     let allowed = machine::raise_open_files(needed);
     // Leaves room for the commands that workers start.
-    let by_threads = machine::startable().map_or(u64::MAX, |left| left.saturating_sub(OTHER_THREADS) / THREADS_PER_WORKER);
+    let by_threads = machine::spare_processes().map_or(u64::MAX, |left| left.saturating_sub(OTHER_THREADS) / THREADS_PER_WORKER);
     let affordable = (allowed.saturating_sub(OTHER_FILES) / FILES_PER_WORKER)
         .min(by_threads)
         .max(1);
@@ -239,7 +239,7 @@ fn serve(mut ticker: Ticker, lock: &ServerLock) {
         }
         let now = shared.clock.now();
         // Read before the tick, so that a change made during it is seen by the next one.
-        let version = ticker.version_of_data().ok();
+        let version = ticker.data_version().ok();
         if version != seen || next.is_some_and(|at| at <= now) {
             seen = version;
             match ticker.tick(now) {
@@ -290,7 +290,7 @@ fn serve(mut ticker: Ticker, lock: &ServerLock) {
             Err(e) => shared.tell(Event::Trouble(e)),
         }
     } else if shared.settings.until == Until::Done {
-        prune::prune_a_little(&shared);
+        prune::prune_at_exit(&shared);
     }
     shared.tell(Event::Ended { lost_file });
 }
@@ -315,14 +315,14 @@ fn drain(shared: &Arc<Shared>) {
     }
     let draining = Stopwatch::start();
     let mut interrupted = false;
-    while !shared.queue.is_deserted() {
+    while !shared.queue.has_no_workers() {
         let is_late = shared.hurry.load(Ordering::SeqCst) || draining.elapsed() >= shared.settings.drain_timeout;
         if is_late && !interrupted {
             interrupted = true;
             shared.hurry.store(true, Ordering::SeqCst);
-            let running = shared.queue.give_up();
+            let running = shared.queue.interrupt_all();
             if running > 0 {
-                shared.tell(Event::GaveUp { running });
+                shared.tell(Event::Interrupted { running });
             }
         }
         shared.clock.wait(&shared.signal, shared.clock.now() + CHECK_EVERY);

@@ -56,8 +56,8 @@ impl Ticker {
     }
 
     /// Returns a number that changes whenever another connection changes the database.
-    pub(super) fn version_of_data(&self) -> Result<i64, Error> {
-        self.reader.version_of_data()
+    pub(super) fn data_version(&self) -> Result<i64, Error> {
+        self.reader.data_version()
     }
 
     /// Does everything that is due at `now`.

@@ -55,7 +55,7 @@ pub(super) fn perform(shared: &Arc<Shared>, run: i64, control: &Control) {
         match next {
             Next::Perform(attempt) => event = Some(perform_attempt(shared, &attempt, control)),
             Next::Wait(until) => {
-                if shared.queue.put_off(run, until) {
+                if shared.queue.release_until(run, until) {
                     shared.signal.raise();
                 }
                 return;
@@ -129,12 +129,12 @@ fn perform_attempt(shared: &Arc<Shared>, attempt: &Attempt, control: &Control) -
         spawned: &spawned,
         notice: &notice,
     };
-    let result: AttemptResult = match control.asked() {
+    let result: AttemptResult = match control.requested() {
         Some(kind) => AttemptResult::new(kind.ending(), 0),
         None => shared.actions.perform(&task, control),
     };
-    match (&result.ending, control.asked()) {
-        (Ending::Lost, Some(StopKind::GiveUp)) => Event::WorkerLost,
+    match (&result.ending, control.requested()) {
+        (Ending::Lost, Some(StopKind::Abandon)) => Event::WorkerLost,
         _ => Event::AttemptEnded(result),
     }
 }

@@ -40,7 +40,7 @@ impl ZoneWatch {
                 continue;
             };
             let fingerprint = zone.fingerprint();
-            let seen = reader.read(|r| r.zone_seen(&name))?;
+            let seen = reader.read(|r| r.zone_fingerprint(&name))?;
             if seen == Some(fingerprint) {
                 continue;
             }
@@ -53,7 +53,7 @@ impl ZoneWatch {
             }
             // Only once all are marked: after a crash before this, they are marked again.
             let zone_name = name.clone();
-            shared.writer.write(move |w| w.see_zone(&zone_name, fingerprint, now))?;
+            shared.writer.write(move |w| w.record_zone(&zone_name, fingerprint, now))?;
             if seen.is_some() {
                 shared.tell(Event::ZoneChanged { name, schedules });
             }

@@ -158,7 +158,7 @@ impl TableReader<'_> {
             steps: text.step,
         };
         Workflow::check(&action).map_err(|e| e.within(&place))?;
-        let catchup = text.catchup_window.as_deref().map(Policies::catchup_of).transpose();
+        let catchup = text.catchup_window.as_deref().map(Policies::parse_catchup_window).transpose();
         let overlap = text.overlap_policy.as_deref().map(OverlapPolicy::parse).transpose();
         let defaults = Policies::default();
         let policies = Policies {

@@ -57,7 +57,7 @@ pub fn raise_open_files(target: u64) -> u64 {
 
 /// The number of further threads and processes this user may start; `None` if unlimited.
 #[must_use]
-pub fn startable() -> Option<u64> {
+pub fn spare_processes() -> Option<u64> {
     use rustix::process::{Resource, getrlimit};
     use std::os::unix::fs::MetadataExt as _;
     let limit = getrlimit(Resource::Nproc).current.filter(|_| !is_root())?;
@@ -70,14 +70,14 @@ pub fn startable() -> Option<u64> {
 
 /// The space on a file system, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Room {
+pub struct DiskSpace {
     /// The space available to this user.
     pub free: u64,
     /// The total size.
     pub total: u64,
 }
 
-impl Room {
+impl DiskSpace {
     /// The space on the file system that contains `folder`, if available.
     #[must_use]
     pub fn of(folder: &Path) -> Option<Self> {

@@ -33,7 +33,7 @@ impl Process {
     /// # Errors
     /// `System` when `/proc` cannot be read.
     pub fn this() -> Result<Self, Error> {
-        Self::known_as(pid()).ok_or_else(|| Error::new(Kind::System, "cannot read `/proc/self/stat`"))
+        Self::lookup(pid()).ok_or_else(|| Error::new(Kind::System, "cannot read `/proc/self/stat`"))
     }
 
     /// The process that holds an exclusive `flock` lock on the file with this device and inode. `None` if there is none, or `/proc/locks` does not list it.
@@ -46,7 +46,7 @@ impl Process {
         let fields = locks.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
         let mut held = fields.filter(|f| f.get(1) == Some(&"FLOCK") && f.get(3) == Some(&"WRITE"));
         let held = held.find(|f| f.get(5) == Some(&file.as_str()))?;
-        Self::known_as(held.get(4)?.parse().ok()?)
+        Self::lookup(held.get(4)?.parse().ok()?)
     }
 
     /// The time at which it started, to a hundredth of a second.
@@ -59,7 +59,7 @@ impl Process {
 
     /// Whether it is still running; a zombie is not. True if this cannot be determined, so that nothing is started alongside it.
     #[must_use]
-    pub fn is_there(&self) -> bool {
+    pub fn is_running(&self) -> bool {
         self.boot == boot_id()
             && match stat(self.pid) {
                 Ok(now) => now.is_some_and(|now| now.is_running && now.started == self.started),
@@ -74,7 +74,7 @@ impl Process {
 
     /// Looks up the process `pid`, if it exists.
     #[must_use]
-    pub fn known_as(pid: u32) -> Option<Self> {
+    pub fn lookup(pid: u32) -> Option<Self> {
         Some(Self {
             pid,
             started: stat(pid).ok()??.started,
@@ -150,7 +150,7 @@ impl ProcessTree {
     /// The processes of a child that stays in the process group of this process.
     #[must_use]
     pub fn of_child(child: u32, marks: Vec<String>) -> Self {
-        let first = Process::known_as(child);
+        let first = Process::lookup(child);
         Self {
             marks,
             group: None,
@@ -222,7 +222,7 @@ impl ProcessTree {
 
     /// Finds new processes that belong to the attempt, and removes those that have ended.
     fn refresh(&mut self) {
-        self.known.retain(Process::is_there);
+        self.known.retain(Process::is_running);
         let mut found: HashSet<u32> = self.known.iter().map(|process| process.pid).collect();
         let ancestors = ancestors();
         let group = self.group();

@@ -81,7 +81,7 @@ fn twin(read: &Read<'_>, job: &Job, id: &ScheduleId) -> Result<Option<ScheduleId
             .steps
             .first()
             .is_some_and(|step| Job::what(step) == job.does());
-        if does && job.times().are_of(&row.written()?, &name) {
+        if does && job.times().match_schedule(&row.written()?, &name) {
             return Ok(Some(name));
         }
     }
@@ -137,7 +137,7 @@ impl Before {
         let alike = self.0.get_mut(&job.does())?;
         let times = job.times();
         let at = match how {
-            As::ItIs => alike.iter().rposition(|(id, spec)| times.are_of(spec, id))?,
+            As::ItIs => alike.iter().rposition(|(id, spec)| times.match_schedule(spec, id))?,
             As::AtAnotherTime => alike.len().checked_sub(1)?,
         };
         Some(alike.remove(at).0)

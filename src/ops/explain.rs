@@ -12,7 +12,7 @@ use crate::schedule::explain::{SpecPeriod, TimeOutcome, TimeRange, explain as ex
 use crate::schedule::not_started::Outcome;
 use crate::schedule::start::Origin;
 use crate::spec::Spec;
-use crate::spec::describe::spoken;
+use crate::spec::describe::human_duration;
 use crate::spec::zone::Zones;
 use crate::store::{NotStartedRow, Read, StartedRow};
 
@@ -57,9 +57,9 @@ pub(crate) fn explain(
         until: DateTime::<Utc>::MAX_UTC,
     });
     let mut decided: Vec<TimeRange> = read.started_between(row.key, window)?.into_iter().map(started).collect();
-    decided.extend(read.refused_between(row.key, window)?.into_iter().map(not_started));
+    decided.extend(read.not_started_between(row.key, window)?.into_iter().map(not_started));
     for start in plan_input.waiting.iter().filter(|w| w.origin == Origin::Scheduled) {
-        let reason = match (plan_input.current.paused, plan_input.going.is_empty()) {
+        let reason = match (plan_input.current.paused, plan_input.active.is_empty()) {
             (true, _) => "waiting until the schedule is unpaused",
             (false, false) => "waiting for the current run to finish",
             (false, true) => "waiting for `tempo run`",
@@ -127,5 +127,5 @@ fn not_started(row: NotStartedRow) -> TimeRange {
 }
 
 fn seconds(s: i64) -> String {
-    spoken(u128::from(s.unsigned_abs()) * 1000)
+    human_duration(u128::from(s.unsigned_abs()) * 1000)
 }

@@ -16,4 +16,4 @@ pub(crate) use incidents::{ack, find_incident, resolve};
 pub(crate) use patch::{Clearable, Patch};
 pub(crate) use requests::{Backfill, RunStop, backfill, cancel_backfill, retry_run, start_workflow, stop_run, trigger};
 pub(crate) use schedules::{Created, IfExists, Never, check_new, create, delete, find, next_times, pause, unpause, update};
-pub(crate) use simulate::{Candidate, Outage, Simulated, SimulationInput, simulate, would_be, would_be_new};
+pub(crate) use simulate::{Candidate, Outage, Simulated, SimulationInput, new_candidate, simulate, with_patch};

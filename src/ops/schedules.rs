@@ -356,5 +356,5 @@ fn replace(
     write.update_schedule(row.key, &new(&row.id, after, next), now)?;
     // Buffered starts, pending times and open requests are decided at once, under the new definition where it applies.
     let at_once = pending || row.waiting > 0 || !write.open_requests(row.key)?.is_empty();
-    write.attend(row.key, if at_once { Some(now) } else { next })
+    write.set_attention(row.key, if at_once { Some(now) } else { next })
 }

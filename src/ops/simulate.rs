@@ -50,7 +50,7 @@ pub(crate) struct Candidate {
 ///
 /// # Errors
 /// `NotFound`; `Usage` when a part is invalid.
-pub(crate) fn would_be(read: &Read<'_>, zones: &dyn Zones, id: &ScheduleId, patch: &Patch) -> Result<Candidate, Error> {
+pub(crate) fn with_patch(read: &Read<'_>, zones: &dyn Zones, id: &ScheduleId, patch: &Patch) -> Result<Candidate, Error> {
     let settings = patch.apply(&settings_of(read, &find(read, id)?)?);
     compiled(settings, zones, id.as_str())
 }
@@ -59,7 +59,7 @@ pub(crate) fn would_be(read: &Read<'_>, zones: &dyn Zones, id: &ScheduleId, patc
 ///
 /// # Errors
 /// `Usage` when a part is invalid.
-pub(crate) fn would_be_new(zones: &dyn Zones, patch: &Patch) -> Result<Candidate, Error> {
+pub(crate) fn new_candidate(zones: &dyn Zones, patch: &Patch) -> Result<Candidate, Error> {
     let mut settings = new_settings(patch)?;
     let without_jitter = settings.definition.spec.jitter.take().is_some();
     Ok(Candidate {

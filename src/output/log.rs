@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::times::Times;
-use super::ui::{Style, tame};
+use super::ui::{Style, sanitize};
 use super::views::rfc3339;
 
 /// A log line, before it is formatted as text or JSON.
@@ -35,7 +35,7 @@ impl Line {
         } else {
             format!("{}  {}", self.subject, self.text)
         };
-        format!("{clock} {word} {}", tame(&message).replace('\n', " "))
+        format!("{clock} {word} {}", sanitize(&message).replace('\n', " "))
     }
 
     /// Formats the line as one JSON object.

@@ -4,7 +4,7 @@ use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, 
 use std::io::IsTerminal as _;
 use unicode_width::UnicodeWidthStr;
 
-use super::ui::{Style, Ui, tame};
+use super::ui::{Style, Ui, sanitize};
 use crate::error::Error;
 
 /// A cell: its text and its style.
@@ -106,7 +106,7 @@ fn blocks<'a>(ui: &Ui, mut rows: impl Iterator<Item = &'a [Meant]>) -> String {
     for row in rows {
         let mut block = String::new();
         for ((name, _), (text, style)) in header.iter().zip(row).filter(|(_, (text, _))| !text.is_empty()) {
-            let shown = tame(text).replace('\n', &format!("\n{}", " ".repeat(widest + 2)));
+            let shown = sanitize(text).replace('\n', &format!("\n{}", " ".repeat(widest + 2)));
             let shown = style
                 .filter(|_| ui.is_colored())
                 .map_or_else(|| shown.clone(), |style| ui.paint(style, &shown));
@@ -136,7 +136,7 @@ fn columns<'a>(ui: &Ui, rows: impl Iterator<Item = &'a [Meant]> + Clone) -> Stri
                 if !line.is_empty() {
                     all.extend(std::iter::repeat_n(' ', padding));
                     padding = 0;
-                    let line = tame(line);
+                    let line = sanitize(line);
                     match style.filter(|_| ui.is_colored()) {
                         Some(style) => all.push_str(&ui.paint(style, &line)),
                         None => all.push_str(&line),
@@ -172,7 +172,7 @@ fn terminal_width() -> Option<u16> {
 }
 
 fn cell(ui: &Ui, text: &str, style: Option<Style>) -> Cell {
-    let cell = Cell::new(tame(text).as_ref());
+    let cell = Cell::new(sanitize(text).as_ref());
     let Some(style) = style.filter(|_| ui.is_colored()) else {
         return cell;
     };
@@ -188,7 +188,7 @@ fn cell(ui: &Ui, text: &str, style: Option<Style>) -> Cell {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::ui::{ColorWhen, Format, Talk};
+    use crate::output::ui::{ColorWhen, Format, Verbosity};
 
     #[test]
     fn columns_align_with_wide_characters_and_line_breaks() {
@@ -198,7 +198,7 @@ mod tests {
             vec![plain("längste"), plain(""), plain("12")],
             vec![plain("日本"), plain("x"), (String::new(), Some(Style::Dim))],
         ];
-        let ui = Ui::new(Format::Text, ColorWhen::Never, Talk::Normal);
+        let ui = Ui::new(Format::Text, ColorWhen::Never, Verbosity::Normal);
         let text = columns(&ui, rows.iter().map(Vec::as_slice));
         let want = [
             "ID       NOTE   RUNS",
@@ -223,7 +223,7 @@ mod tests {
             ),
             row("health", "every 10 s, up to 2 s later", "paused"),
         ];
-        let ui = Ui::new(Format::Text, ColorWhen::Never, Talk::Normal);
+        let ui = Ui::new(Format::Text, ColorWhen::Never, Verbosity::Normal);
         let render = |width| fitted(&ui, rows.iter().map(Vec::as_slice), width, Head::First);
         let wide = "ID              WHEN                                    NEXT (UTC)
 nightly-backup  every weekday at 02:30 (Europe/Berlin)  Mon 01:30:00 (in 6 h 17 min)

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Datelike as _, NaiveTime, TimeDelta, Timelike as _, Utc};
 
-use crate::spec::describe::spoken;
+use crate::spec::describe::human_duration;
 use crate::spec::zone::Zone;
 
 /// Formats times in one time zone.
@@ -60,7 +60,7 @@ impl Times {
         } else {
             1000
         };
-        let distance = spoken(u128::from(ms / grain * grain));
+        let distance = human_duration(u128::from(ms / grain * grain));
         match (ms < 1000, away > TimeDelta::zero()) {
             (true, _) => "now".to_owned(),
             (false, true) => format!("in {distance}"),

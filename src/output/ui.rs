@@ -65,7 +65,7 @@ impl Style {
 
 /// The verbosity of messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Talk {
+pub(crate) enum Verbosity {
     /// Errors only.
     Quiet,
     /// Messages and hints.
@@ -78,7 +78,7 @@ pub(crate) enum Talk {
 #[derive(Debug, Clone)]
 pub(crate) struct Ui {
     format: Format,
-    talk: Talk,
+    talk: Verbosity,
     color_out: bool,
     color_err: bool,
     /// Whether the reader has closed stdout; nothing more is written then.
@@ -97,7 +97,7 @@ fn use_color(when: ColorWhen, terminal: bool) -> bool {
 
 impl Ui {
     /// Creates a printer from the flags and the terminal.
-    pub(crate) fn new(format: Format, color: ColorWhen, talk: Talk) -> Self {
+    pub(crate) fn new(format: Format, color: ColorWhen, talk: Verbosity) -> Self {
         Self {
             format,
             talk,
@@ -133,7 +133,7 @@ impl Ui {
     /// `System` when writing to stdout fails; a broken pipe is not an error.
     pub(crate) fn data(&self, line: &str) -> Result<(), Error> {
         if self.is_text() {
-            return self.write(&format!("{}\n", tame_painted(line, self.color_out)));
+            return self.write(&format!("{}\n", sanitize_painted(line, self.color_out)));
         }
         self.write(&format!("{line}\n"))
     }
@@ -147,7 +147,7 @@ impl Ui {
             return self.raw(bytes);
         }
         let text = String::from_utf8_lossy(bytes).replace("\r\n", "\n").replace('\r', "\n");
-        self.write(&tame(&text))
+        self.write(&sanitize(&text))
     }
 
     /// Writes bytes unchanged.
@@ -201,7 +201,7 @@ impl Ui {
     ///
     /// # Errors
     /// As [`Ui::data`].
-    pub(crate) fn begin_again(&self) -> Result<bool, Error> {
+    pub(crate) fn redraw(&self) -> Result<bool, Error> {
         if self.is_text() && std::io::stdout().is_terminal() {
             self.raw(b"\x1b[H\x1b[2J")?;
         }
@@ -210,15 +210,19 @@ impl Ui {
 
     /// Prints a message to stderr, unless quiet.
     pub(crate) fn say(&self, line: &str) {
-        if self.talk >= Talk::Normal {
-            err(&tame_painted(line, self.color_err));
+        if self.talk >= Verbosity::Normal {
+            err(&sanitize_painted(line, self.color_err));
         }
     }
 
     /// Prints a hint to stderr, unless quiet or in JSON.
     pub(crate) fn hint(&self, hint: &str) {
-        if self.talk >= Talk::Normal && self.is_text() {
-            err(&format!("{} {}", painted(self.color_err, Style::Strong, "hint:"), tame(hint)));
+        if self.talk >= Verbosity::Normal && self.is_text() {
+            err(&format!(
+                "{} {}",
+                painted(self.color_err, Style::Strong, "hint:"),
+                sanitize(hint)
+            ));
         }
     }
 
@@ -239,11 +243,11 @@ impl Ui {
         err(&format!(
             "{} {}",
             painted(self.color_err, Style::Bad, "error:"),
-            tame(&error.to_string())
+            sanitize(&error.to_string())
         ));
         if let Some(excerpt) = error.excerpt_lines() {
             for line in excerpt.lines() {
-                err(&format!("         {}", tame(line)));
+                err(&format!("         {}", sanitize(line)));
             }
         }
         for hint in error.hints() {
@@ -276,14 +280,14 @@ fn controls(c: char) -> bool {
 
 /// A line as this program builds it: where there is color, this program's color codes stay, and everything else that controls the terminal is replaced.
 /// Text from outside may contain the same codes: no color outlives the line.
-fn tame_painted(line: &str, color: bool) -> Cow<'_, str> {
+fn sanitize_painted(line: &str, color: bool) -> Cow<'_, str> {
     if !color || !line.contains('\x1b') {
-        return tame(line);
+        return sanitize(line);
     }
     let mut clean = String::with_capacity(line.len());
     let mut rest = line;
     while let Some(at) = rest.find('\x1b') {
-        clean += &tame(&rest[..at]);
+        clean += &sanitize(&rest[..at]);
         let mut codes = Style::ALL.iter().map(|style| style.code()).chain(["0"]);
         let own = codes.find_map(|code| {
             let sequence = format!("\x1b[{code}m");
@@ -292,7 +296,7 @@ fn tame_painted(line: &str, color: bool) -> Cow<'_, str> {
         clean += own.as_deref().unwrap_or("\u{fffd}");
         rest = &rest[at + own.map_or(1, |sequence| sequence.len())..];
     }
-    clean += &tame(rest);
+    clean += &sanitize(rest);
     if !clean.ends_with(RESET) {
         clean += RESET;
     }
@@ -316,7 +320,7 @@ fn escape_controls(json: String) -> String {
 }
 
 /// Replaces characters in external text that would control the terminal.
-pub(crate) fn tame(text: &str) -> Cow<'_, str> {
+pub(crate) fn sanitize(text: &str) -> Cow<'_, str> {
     let plain = text.bytes().all(|b| (b' '..0x7f).contains(&b));
     if plain || !text.contains(controls) {
         return Cow::Borrowed(text);

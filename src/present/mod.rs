@@ -24,7 +24,7 @@ use crate::schedule::explain::TimeRange;
 use crate::schedule::history::What;
 use crate::schedule::not_started::{Circumstances, Reason};
 use crate::spec::Spec;
-use crate::spec::describe::spoken;
+use crate::spec::describe::human_duration;
 use crate::spec::text::duration_text;
 use crate::spec::zone::Zones;
 use crate::store::{BackfillRow, Read, RunFilter, ScheduleRow};
@@ -216,7 +216,7 @@ pub(crate) fn simulated(schedule: &Candidate, input: &SimulationInput, outcome: 
                 let late = late.unsigned_abs();
                 // Above one second, milliseconds are not shown.
                 let rounded = if late < 1000 { late } else { late / 1000 * 1000 };
-                let late = (late > 0).then(|| format!("{} late", spoken(u128::from(rounded))));
+                let late = (late > 0).then(|| format!("{} late", human_duration(u128::from(rounded))));
                 views.push(event(h.nominal, h.at, "start", late));
             }
             What::Buffered => {

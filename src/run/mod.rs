@@ -19,7 +19,7 @@ use self::probe::Probe;
 use self::step::{Step, Work, Workflow};
 use self::step_text::{OnFailure, OnLost};
 use crate::error::{Error, Kind};
-use crate::spec::describe::spoken;
+use crate::spec::describe::human_duration;
 
 /// Number of attempts lost in a row, with nothing recorded between them, at which the step fails.
 const MAX_LOST_IN_A_ROW: u32 = 3;
@@ -111,7 +111,7 @@ impl Progress {
             (Phase::Ready | Phase::Waiting { .. }, Event::Stopped(how)) => Ok(self.stopped(*how)),
             (Phase::Ready | Phase::Waiting { .. }, Event::StepTimedOut) => {
                 let limit = step.schedule_to_close.map_or(0, |d| d.as_millis());
-                let message = format!("did not finish within {}, including retries", spoken(limit));
+                let message = format!("did not finish within {}, including retries", human_duration(limit));
                 Ok(self.failed(
                     workflow,
                     step,
@@ -284,7 +284,7 @@ impl Progress {
 
     fn timed_out(&self, workflow: &Workflow) -> Change {
         let limit = workflow.run_timeout.map_or(0, |d| d.as_millis());
-        let reason = format!("the run timed out after {}", spoken(limit));
+        let reason = format!("the run timed out after {}", human_duration(limit));
         let failure = Failure {
             error_type: ErrorType::Timeout,
             message: reason.clone(),

@@ -20,7 +20,7 @@ impl Counters {
     /// Adds the outcomes of a plan.
     pub fn count(&mut self, plan: &Plan) {
         self.actions += plan.begin.len() as u64;
-        for times in &plan.refused {
+        for times in &plan.not_started {
             match times.outcome {
                 Outcome::Skipped => self.skipped += times.count,
                 Outcome::Missed => self.missed += times.count,

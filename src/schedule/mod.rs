@@ -73,7 +73,7 @@ impl Policies {
     ///
     /// # Errors
     /// `Usage` if it is not a duration, or is under 10 s.
-    pub fn catchup_of(written: &str) -> Result<u64, Error> {
+    pub fn parse_catchup_window(written: &str) -> Result<u64, Error> {
         let window = text::duration(written)?;
         if window < MIN_CATCHUP {
             return Err(

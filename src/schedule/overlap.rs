@@ -34,7 +34,7 @@ pub struct OverlapDecision {
     /// Starts that are buffered, in order.
     pub wait: Vec<Start>,
     /// Starts that do not happen.
-    pub refused: Vec<NotStarted>,
+    pub not_started: Vec<NotStarted>,
     /// Whether the open runs are canceled.
     pub cancel: bool,
     /// Whether the open runs are killed.
@@ -116,7 +116,7 @@ pub fn settle(
                 decision.terminate |= policy == OverlapPolicy::TerminateOther;
                 let (superseded, stay) = std::mem::take(&mut decision.wait)
                     .into_iter()
-                    .partition(|w: &Start| w.overlap.unwrap_or(rules.overlap).replaces_the_running());
+                    .partition(|w: &Start| w.overlap.unwrap_or(rules.overlap).replaces_running());
                 decision.wait = stay;
                 for older in superseded {
                     decision.refuse(&older, Outcome::Superseded, Reason::NewerOverdue);
@@ -155,7 +155,7 @@ fn gives_way(chosen: &Start, newer: &Start, policy: OverlapPolicy) -> bool {
 
 impl OverlapDecision {
     fn refuse(&mut self, start: &Start, outcome: Outcome, reason: Reason) {
-        self.refused.push(NotStarted::one(start, outcome, reason));
+        self.not_started.push(NotStarted::one(start, outcome, reason));
     }
 }
 
@@ -207,7 +207,7 @@ mod tests {
             };
             let s = settle(Vec::new(), (1..=5).map(start).collect(), &open, rules, &mut None);
             assert_eq!(
-                (s.start.len(), s.wait.len(), s.refused.len()),
+                (s.start.len(), s.wait.len(), s.not_started.len()),
                 want,
                 "{policy:?}, {running} running"
             );
@@ -247,13 +247,13 @@ mod tests {
         // A manual start is not skipped for a newer scheduled one, nor the other way round.
         for queue in [vec![manual(1, P::Skip), start(2)], vec![start(1), manual(2, P::Skip)]] {
             let s = settle(Vec::new(), queue, &[], rules(P::Skip), &mut None);
-            assert_eq!((seconds(&s.start), s.refused[0].reason), (vec![1], Reason::StillRunning));
+            assert_eq!((seconds(&s.start), s.not_started[0].reason), (vec![1], Reason::StillRunning));
         }
         // The newest of several overdue starts uses the last remaining action.
         let mut left = Some(1);
         let s = settle(Vec::new(), vec![start(1), start(2)], &[], rules(P::Skip), &mut left);
         assert_eq!(
-            (seconds(&s.start), s.refused[0].outcome, left),
+            (seconds(&s.start), s.not_started[0].outcome, left),
             (vec![2], Outcome::Skipped, Some(0))
         );
     }
@@ -290,7 +290,7 @@ mod tests {
             max_buffer: 2,
         };
         let s = settle(Vec::new(), (1..=5).map(start).collect(), &open, rules, &mut None);
-        assert_eq!((s.wait.len(), s.refused.len()), (2, 3));
-        assert!(s.refused.iter().all(|r| r.outcome == Outcome::Dropped));
+        assert_eq!((s.wait.len(), s.not_started.len()), (2, 3));
+        assert!(s.not_started.iter().all(|r| r.outcome == Outcome::Dropped));
     }
 }

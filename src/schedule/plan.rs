@@ -26,7 +26,7 @@ pub struct Plan {
     /// Starts that are buffered afterwards, in order.
     pub waiting: Vec<Start>,
     /// Times that do not start, in ranges.
-    pub refused: Vec<NotStarted>,
+    pub not_started: Vec<NotStarted>,
     /// Whether the open runs are canceled.
     pub cancel: bool,
     /// Whether the open runs are killed.
@@ -60,7 +60,7 @@ pub fn plan(input: &PlanInput<'_>, now: DateTime<Utc>) -> Plan {
         plan: Plan {
             begin: Vec::new(),
             waiting: Vec::new(),
-            refused: Vec::new(),
+            not_started: Vec::new(),
             cancel: false,
             terminate: false,
             cursor: input.cursor,
@@ -224,7 +224,7 @@ impl Planner {
         let OverlapDecision {
             start,
             wait,
-            refused,
+            not_started,
             cancel,
             terminate,
         } = settle(held, queue, &self.running, rules, &mut self.remaining);
@@ -235,7 +235,7 @@ impl Planner {
         }) = wait;
         self.plan.cancel |= cancel;
         self.plan.terminate |= terminate;
-        for r in refused {
+        for r in not_started {
             self.refuse(r);
         }
         self.spent += start.iter().filter(|s| s.origin == Origin::Scheduled).count() as u64;
@@ -256,7 +256,7 @@ impl Planner {
     /// Records times that do not start, merged into the last range if outcome, reason, origin and definition are the same.
     pub(super) fn refuse(&mut self, mut times: NotStarted) {
         times.epoch = self.index;
-        match self.plan.refused.last_mut() {
+        match self.plan.not_started.last_mut() {
             Some(last)
                 if last.outcome == times.outcome
                     && last.reason == times.reason
@@ -267,7 +267,7 @@ impl Planner {
                 last.to = times.to;
                 last.count += times.count;
             }
-            _ => self.plan.refused.push(times),
+            _ => self.plan.not_started.push(times),
         }
     }
 

@@ -74,7 +74,7 @@ impl OverlapPolicy {
             })
     }
 
-    pub(super) fn replaces_the_running(self) -> bool {
+    pub(super) fn replaces_running(self) -> bool {
         match self {
             Self::CancelOther | Self::TerminateOther => true,
             Self::Skip | Self::BufferOne | Self::BufferAll | Self::AllowAll => false,

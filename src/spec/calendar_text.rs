@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::calendar::Fields;
-use super::days::{MonthDay, Unlowered, WeekDay};
+use super::days::{MonthDay, ParsedCalendar, WeekDay};
 use super::field::{self, Field, Range};
 use super::text::{Fault, TextError};
 
@@ -187,11 +187,11 @@ impl CalendarText {
     }
 
     /// Parses the fields without lowering the days.
-    pub(super) fn read(&self) -> Result<Unlowered, TextError> {
+    pub(super) fn read(&self) -> Result<ParsedCalendar, TextError> {
         self.read_with(TimeLeftOut::Midnight)
     }
 
-    pub(super) fn read_with(&self, omitted: TimeLeftOut) -> Result<Unlowered, TextError> {
+    pub(super) fn read_with(&self, omitted: TimeLeftOut) -> Result<ParsedCalendar, TextError> {
         let json = serde_json::to_string(self).unwrap_or_default();
         let position = |name: &str| {
             let prefix = format!("\"{name}\":\"");
@@ -201,7 +201,7 @@ impl CalendarText {
     }
 
     /// Parses the fields. Errors refer to the JSON `json`, in which `position` gives the start of the text of a field.
-    fn read_in(&self, json: &str, position: impl Fn(&str) -> usize, omitted: TimeLeftOut) -> Result<Unlowered, TextError> {
+    fn read_in(&self, json: &str, position: impl Fn(&str) -> usize, omitted: TimeLeftOut) -> Result<ParsedCalendar, TextError> {
         let mut faults: Vec<Fault> = Vec::new();
         let time = |text: &Option<String>, field: Field, faults: &mut Vec<Fault>| match (text, omitted) {
             (Some(t), _) => field.ranges(t, position(field.name)).unwrap_or_else(|found| {
@@ -260,7 +260,7 @@ impl CalendarText {
             comment,
             ..Fields::default()
         };
-        Ok(Unlowered {
+        Ok(ParsedCalendar {
             base,
             month_days,
             week_days,

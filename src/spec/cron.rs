@@ -1,7 +1,7 @@
 //! Cron strings in tempo's dialect, lowered to plain calendars or an interval. Pure.
 
 use super::calendar::Fields;
-use super::days::{MonthDay, Unlowered, WeekDay};
+use super::days::{MonthDay, ParsedCalendar, WeekDay};
 use super::field::{self, Field, Range};
 use super::interval::Interval;
 use super::text::{self, Fault, TextError};
@@ -52,7 +52,7 @@ pub fn parse(source: &str) -> Result<Cron, TextError> {
 
 /// A cron string as written, not lowered.
 pub(super) enum Read {
-    Calendar(Box<Unlowered>),
+    Calendar(Box<ParsedCalendar>),
     Interval(Interval),
 }
 
@@ -140,7 +140,7 @@ fn contains_command(body: &str) -> bool {
     body.split_whitespace().any(|w| w.starts_with(['/', '.']) || w.len() > 40)
 }
 
-fn fields(source: &str, body: &str, at: usize, comment: &str) -> Result<Unlowered, TextError> {
+fn fields(source: &str, body: &str, at: usize, comment: &str) -> Result<ParsedCalendar, TextError> {
     let words = text::words(body, at);
     let offset = match words.len() {
         5 | 6 => 0,
@@ -208,7 +208,7 @@ fn fields(source: &str, body: &str, at: usize, comment: &str) -> Result<Unlowere
         comment: comment.to_owned(),
         ..Fields::default()
     };
-    Ok(Unlowered {
+    Ok(ParsedCalendar {
         base,
         month_days,
         week_days,

@@ -36,14 +36,14 @@ pub(super) enum WeekDay {
 
 /// A calendar as written, before its days are lowered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Unlowered {
+pub(super) struct ParsedCalendar {
     /// Everything except the days.
     pub(super) base: Fields,
     pub(super) month_days: Vec<MonthDay>,
     pub(super) week_days: Vec<WeekDay>,
 }
 
-impl Unlowered {
+impl ParsedCalendar {
     /// Lowers it to plain calendars: one, or a union of several.
     pub(super) fn lower(&self) -> Vec<Fields> {
         lower(&self.base, &self.month_days, &self.week_days)

@@ -2,7 +2,7 @@
 
 use super::calendar::Fields;
 use super::cron::{self, Read};
-use super::days::{MonthDay, Unlowered, WeekDay};
+use super::days::{MonthDay, ParsedCalendar, WeekDay};
 use super::exclusion::Exclusion;
 use super::field::{self, Range};
 use super::interval::Interval;
@@ -75,14 +75,14 @@ pub fn spec(source: &SpecText) -> String {
         .and_then(|j| text::duration(j).ok())
         .filter(|j| !j.is_zero())
     {
-        description += &format!(", up to {} later", spoken(jitter.as_millis()));
+        description += &format!(", up to {} later", human_duration(jitter.as_millis()));
     }
     description
 }
 
 /// A duration in words: `2 min`, `1 h 30 min`, `10 s`.
 #[must_use]
-pub fn spoken(ms: u128) -> String {
+pub fn human_duration(ms: u128) -> String {
     let mut left = ms;
     let mut words = Vec::new();
     for (unit, size) in [("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000), ("ms", 1)] {
@@ -118,16 +118,16 @@ impl Clock {
             (60, _) => "every 60 s".to_owned(),
             (3600, _) => "every 60 min".to_owned(),
             (86_400, _) => "every 24 h".to_owned(),
-            _ => format!("every {}", spoken(every)),
+            _ => format!("every {}", human_duration(every)),
         };
         if i.offset_s > 0 {
-            text += &format!(", {} past", spoken(u128::from(i.offset_s.unsigned_abs()) * 1000));
+            text += &format!(", {} past", human_duration(u128::from(i.offset_s.unsigned_abs()) * 1000));
         }
         text
     }
 
     /// Describes one calendar as written.
-    fn calendar(self, c: &Unlowered) -> Option<String> {
+    fn calendar(self, c: &ParsedCalendar) -> Option<String> {
         let days = match c.plain() {
             Some((month, week)) => days(&month, &week)?,
             None => special_days(&c.month_days, &c.week_days)?,

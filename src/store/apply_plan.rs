@@ -40,10 +40,10 @@ impl Write<'_> {
         }
         self.update_buffer(plan_input, plan)?;
         let last_nominal = plan.begin.iter().map(|b| b.start.nominal).max();
-        for not_started in &plan.refused {
+        for not_started in &plan.not_started {
             self.insert_not_started(plan_input, not_started, now)?;
         }
-        for active in &plan_input.going {
+        for active in &plan_input.active {
             let stop = match (plan.terminate, plan.cancel) {
                 (true, _) if active.stopping != Some(Stop::Terminate) => Stop::Terminate,
                 (false, true) if active.stopping.is_none() => Stop::Cancel,
@@ -91,7 +91,7 @@ impl Write<'_> {
     }
 
     /// Adds a scheduled start to the buffer.
-    pub(crate) fn put_waiting(&self, schedule: i64, nominal: DateTime<Utc>, due: DateTime<Utc>) -> Result<(), Error> {
+    pub(crate) fn buffer_start(&self, schedule: i64, nominal: DateTime<Utc>, due: DateTime<Utc>) -> Result<(), Error> {
         const SQL: &str =
             "INSERT INTO waiting (schedule, nominal_ms, due_ms, origin) VALUES (:schedule, :nominal, :due, 'scheduled')";
         let mut statement = self.0.0.prepare_cached(SQL).context("record the buffered starts")?;
@@ -146,7 +146,7 @@ impl Write<'_> {
             VALUES (:schedule, :from, :to, :count, :outcome, :reason, :origin, :request, :run, :now)";
         let (origin, request) = origin_columns(not_started.origin);
         let run = plan_input
-            .going
+            .active
             .first()
             .filter(|_| matches!(not_started.reason, Reason::StillRunning | Reason::StillWaiting))
             .map(|g| g.run);

@@ -62,8 +62,8 @@ impl Write<'_> {
     fn start_at_boot(&self, schedule: &AtBoot, now: DateTime<Utc>) -> Result<(), Error> {
         // Specs only produce whole seconds, so a fraction keeps this nominal time distinct.
         let offset_ms = i64::from(now.timestamp_subsec_millis() == 0);
-        self.put_waiting(schedule.schedule, now + TimeDelta::milliseconds(offset_ms), now)?;
-        self.attend(schedule.schedule, Some(now))
+        self.buffer_start(schedule.schedule, now + TimeDelta::milliseconds(offset_ms), now)?;
+        self.set_attention(schedule.schedule, Some(now))
     }
 
     fn skip_at_boot(&self, schedule: &AtBoot, outcome: Outcome, reason: Reason, now: DateTime<Utc>) -> Result<(), Error> {

@@ -60,7 +60,7 @@ impl Write<'_> {
     }
 
     /// Sets when the ticker next looks at a schedule.
-    pub(crate) fn attend(&self, schedule: i64, attention: Option<DateTime<Utc>>) -> Result<(), Error> {
+    pub(crate) fn set_attention(&self, schedule: i64, attention: Option<DateTime<Utc>>) -> Result<(), Error> {
         const NOTE: &str = "UPDATE progress SET attention_ms = :at WHERE schedule = :schedule";
         let note = || {
             let mut statement = self.0.0.prepare_cached(NOTE)?;
@@ -69,7 +69,7 @@ impl Write<'_> {
         self.attend_with(schedule, attention, note)
     }
 
-    /// Like [`Write::attend`], but `note` writes the time into the schedule's progress, together with other columns.
+    /// Like [`Write::set_attention`], but `note` writes the time into the schedule's progress, together with other columns.
     pub(super) fn attend_with(
         &self,
         schedule: i64,

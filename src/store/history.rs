@@ -69,7 +69,7 @@ impl Read<'_> {
     }
 
     /// The times of a schedule that did not start, as the ranges that overlap `from` to `to`.
-    pub(crate) fn refused_between(
+    pub(crate) fn not_started_between(
         &self,
         schedule: i64,
         (from, to): (DateTime<Utc>, DateTime<Utc>),

@@ -204,7 +204,7 @@ impl Store {
     }
 
     /// Opens another connection to the same database.
-    pub(crate) fn again(&self) -> Result<Self, Error> {
+    pub(crate) fn reopen(&self) -> Result<Self, Error> {
         Self::open(&self.path, Missing::Refuse)
     }
 
@@ -258,7 +258,7 @@ impl Store {
     }
 
     /// Returns a number that changes whenever another connection changes the database; takes microseconds.
-    pub(crate) fn version_of_data(&self) -> Result<i64, Error> {
+    pub(crate) fn data_version(&self) -> Result<i64, Error> {
         // Cached: a server calls this many times a second.
         let mut statement = self
             .connection

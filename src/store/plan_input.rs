@@ -91,7 +91,7 @@ pub(crate) struct PlanInputRow {
     pub(crate) cursor: DateTime<Utc>,
     pub(crate) floor: DateTime<Utc>,
     pub(crate) waiting: Vec<Start>,
-    pub(crate) going: Vec<ActiveRun>,
+    pub(crate) active: Vec<ActiveRun>,
     /// The number of open runs; counted only if a request may depend on it, else 0.
     pub(crate) open_runs: u64,
     pub(crate) requests: Vec<OpenRequest>,
@@ -182,7 +182,7 @@ impl Read<'_> {
             cursor: at(cursor),
             floor: at(floor),
             waiting: self.waiting(schedule)?,
-            going: Vec::new(),
+            active: Vec::new(),
             open_runs: 0,
             requests: self.open_requests(schedule)?,
         };
@@ -194,14 +194,14 @@ impl Read<'_> {
             plan_input.open_runs = self.count_running(schedule)?;
         }
         if plan_input.depends_on_runs() {
-            plan_input.going = self.oldest_running_of(schedule, MAX_ACTIVE)?;
+            plan_input.active = self.oldest_running_of(schedule, MAX_ACTIVE)?;
         }
         Ok(Some(plan_input))
     }
 
     /// Whether a decision is needed after a run closes at `now`: for a buffered start, pending times of an earlier definition, or a request that
     /// waits for room. The ticker handles due times and new requests. Takes microseconds regardless of the amount of data.
-    pub(crate) fn frees_something(&self, schedule: i64, now: DateTime<Utc>) -> Result<bool, Error> {
+    pub(crate) fn needs_decision(&self, schedule: i64, now: DateTime<Utc>) -> Result<bool, Error> {
         const SQL: &str = "SELECT EXISTS (SELECT 1 FROM waiting WHERE schedule = :key)
             OR EXISTS (SELECT 1 FROM epoch WHERE schedule = :key)
             OR EXISTS (SELECT 1 FROM request r JOIN schedule s ON s.key = r.schedule WHERE r.schedule = :key AND r.settled_ms IS NULL
@@ -370,7 +370,7 @@ impl PlanInputRow {
 
     /// Converts the open runs to the input of a plan.
     fn running(&self) -> Vec<Running> {
-        self.going
+        self.active
             .iter()
             .map(|g| Running {
                 run: g.run,

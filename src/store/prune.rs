@@ -91,7 +91,7 @@ impl Write<'_> {
     }
 
     /// Deletes at most `most` each of the reasons, requests, failures and incidents that were closed before `since`; returns the total number.
-    pub(crate) fn prune_the_rest(&self, since: DateTime<Utc>, most: u64) -> Result<u64, Error> {
+    pub(crate) fn prune_other_history(&self, since: DateTime<Utc>, most: u64) -> Result<u64, Error> {
         const OLD_REASONS: &str = "SELECT key FROM refused WHERE decided_ms < :since ORDER BY decided_ms LIMIT :most";
         const NOTE: &str = "UPDATE progress SET pruned_ms = max(coalesce(pruned_ms, 0), f.to_ms) FROM refused f
             WHERE f.key = :key AND f.origin = 'scheduled' AND progress.schedule = f.schedule";

@@ -79,7 +79,7 @@ pub(crate) struct RequestState {
     /// The number of its starts that are in the buffer.
     pub(crate) waiting: u64,
     /// The number of its times that did not start.
-    pub(crate) refused: u64,
+    pub(crate) not_started: u64,
     /// Why the last of those did not start.
     pub(crate) reason: Option<String>,
     /// The runs it started, oldest first.
@@ -128,7 +128,7 @@ impl Read<'_> {
                 Ok(RequestState {
                     settled: r.get("settled")?,
                     waiting: r.get::<_, i64>("waiting")?.unsigned_abs(),
-                    refused: r.get::<_, i64>("refused")?.unsigned_abs(),
+                    not_started: r.get::<_, i64>("refused")?.unsigned_abs(),
                     reason: r.get("reason")?,
                     runs: Vec::new(),
                 })
@@ -183,19 +183,19 @@ impl Write<'_> {
             )
             .context("record the request")?;
         if let Some(schedule) = schedule {
-            self.attend_again(schedule, now)?;
+            self.attend_by(schedule, now)?;
         }
         Ok(queued)
     }
 
     /// Makes the ticker look at a schedule by `now` at the latest, if the schedule still exists.
-    pub(crate) fn attend_again(&self, schedule: i64, now: DateTime<Utc>) -> Result<(), Error> {
+    pub(crate) fn attend_by(&self, schedule: i64, now: DateTime<Utc>) -> Result<(), Error> {
         const SQL: &str = "SELECT attention_ms FROM progress WHERE schedule = :key";
         let mut statement = self.0.0.prepare_cached(SQL).context("read the due time")?;
         let found = statement.query_row(named_params! {":key": schedule}, |r| r.get::<_, Option<i64>>("attention_ms"));
         match found.optional().context("read the due time")? {
             None => Ok(()),
-            Some(known) => self.attend(schedule, Some(known.map_or(now, |ms| at(ms).min(now)))),
+            Some(known) => self.set_attention(schedule, Some(known.map_or(now, |ms| at(ms).min(now)))),
         }
     }
 

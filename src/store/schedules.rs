@@ -219,7 +219,7 @@ impl Read<'_> {
     }
 
     /// The number of schedules and the number of open runs.
-    pub(crate) fn how_many(&self) -> Result<(u64, u64), Error> {
+    pub(crate) fn count_schedules_and_runs(&self) -> Result<(u64, u64), Error> {
         const SQL: &str =
             "SELECT (SELECT count(*) FROM progress) AS schedules, (SELECT count(*) FROM run WHERE closed_ms IS NULL) AS runs";
         let mut statement = self.0.prepare_cached(SQL).context("count the schedules and runs")?;

@@ -175,7 +175,7 @@ mod tests {
     fn a_failed_change_does_not_undo_the_others_in_its_group() {
         let folder = tempfile::tempdir().unwrap();
         let mut store = Store::open(&folder.path().join("t.db"), Missing::Create).unwrap();
-        let reader = store.again().unwrap();
+        let reader = store.reopen().unwrap();
         let now = chrono::DateTime::from_timestamp(0, 0).unwrap();
         let (mut group, mut pending): (Vec<Box<dyn WriteJob>>, Vec<_>) = (Vec::new(), Vec::new());
         for (name, fails) in [("a", false), ("b", true), ("c", false)] {
@@ -203,7 +203,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t.db");
         let mut store = Store::open(&path, Missing::Create).unwrap();
-        let readers = [store.again().unwrap(), store.again().unwrap()];
+        let readers = [store.reopen().unwrap(), store.reopen().unwrap()];
         let read = |reader: &Store| reader.connection.execute_batch("BEGIN; SELECT count(*) FROM run").unwrap();
         let now = chrono::DateTime::from_timestamp(0, 0).unwrap();
         let length = || std::fs::metadata(folder.path().join("t.db-wal")).unwrap().len();

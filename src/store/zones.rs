@@ -24,7 +24,7 @@ impl Read<'_> {
     }
 
     /// The fingerprint of a zone when the server last saw it.
-    pub(crate) fn zone_seen(&self, name: &str) -> Result<Option<u64>, Error> {
+    pub(crate) fn zone_fingerprint(&self, name: &str) -> Result<Option<u64>, Error> {
         const SQL: &str = "SELECT fingerprint FROM zone WHERE name = :name";
         let what = "read the fingerprint of the time zone";
         let mut statement = self.0.prepare_cached(SQL).context(what)?;
@@ -35,7 +35,7 @@ impl Read<'_> {
 
 impl Write<'_> {
     /// Records the current fingerprint of a zone.
-    pub(crate) fn see_zone(&self, name: &str, fingerprint: u64, now: DateTime<Utc>) -> Result<(), Error> {
+    pub(crate) fn record_zone(&self, name: &str, fingerprint: u64, now: DateTime<Utc>) -> Result<(), Error> {
         const SQL: &str = "INSERT INTO zone (name, fingerprint, since_ms) VALUES (:name, :fingerprint, :now)
             ON CONFLICT (name) DO UPDATE SET fingerprint = excluded.fingerprint, since_ms = excluded.since_ms";
         let fingerprint = format!("{fingerprint:016x}");
@@ -56,7 +56,7 @@ impl Write<'_> {
         );
         let keys = rows.context(what)?.collect::<rusqlite::Result<Vec<_>>>().context(what)?;
         for key in &keys {
-            self.attend(*key, Some(now))?;
+            self.set_attention(*key, Some(now))?;
         }
         let more = keys.last().copied().filter(|_| keys.len() >= BATCH);
         Ok((keys.len() as u64, more))

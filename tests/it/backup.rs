@@ -18,7 +18,7 @@ fn a_backup_from_a_busy_server_contains_everything_acknowledged_before_it() {
     ];
     env.tempo(&create).ok();
     let mut server = env.serve(&[]);
-    server.hears("finish");
+    server.wait_for_log("finish");
     env.tempo(&[
         "schedule",
         "create",

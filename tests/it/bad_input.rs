@@ -226,7 +226,7 @@ fn a_program_that_does_not_exist_fails_when_it_runs() {
     let env = Env::new();
     env.tempo(&["workflow", "start", "--workflow-id", "w", "--", "no-such-program"])
         .ok();
-    assert_eq!(env.serve(&["--once"]).rest().0, Some(1));
+    assert_eq!(env.serve(&["--once"]).wait().0, Some(1));
     let attempt = env.json(&["workflow", "describe", "w"])["steps"][0]["attempts"][0].clone();
     assert_eq!(
         (attempt["error_type"].as_str(), attempt["error"].as_str()),
@@ -301,7 +301,7 @@ fn a_full_disk_fails_with_an_error_and_loses_nothing() {
     let mut full = std::process::Command::new("sh");
     full.args(["-c", script, env!("CARGO_BIN_EXE_tempo")])
         .env("TEMPO_DB", env.database());
-    let ran: crate::harness::Ran = full.output().unwrap().into();
+    let ran: crate::harness::CommandOutput = full.output().unwrap().into();
     assert_eq!(ran.code, Some(6), "{ran:?}");
     assert!(ran.stderr.starts_with("error: cannot "), "{ran:?}");
     assert_eq!(env.json(&["schedule", "list"]), before);
@@ -338,7 +338,7 @@ fn a_read_only_database_is_rejected() {
         ]);
         command.current_dir(env.path("."));
     }
-    let ran: crate::harness::Ran = command.output().unwrap().into();
+    let ran: crate::harness::CommandOutput = command.output().unwrap().into();
     assert_eq!(ran.code, Some(6), "{ran:?}");
     assert!(ran.stderr.contains("read-only") || ran.stderr.contains("readonly"), "{ran:?}");
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Env, Ran, Targets, is_alive};
+use crate::harness::{CommandOutput, Env, Targets, is_alive};
 
 const STEPS: &str = "[[step]]\nname = \"lint\"\nshell = \"echo hello; echo problem >&2; exit 3\"\n[[step]]\nname = \"never\"\ncommand = [\"true\"]\n";
 
@@ -10,7 +10,7 @@ fn write(env: &Env, name: &str, text: &str) {
     std::fs::write(env.path(name), text).unwrap();
 }
 
-fn parsed(ran: &Ran) -> Value {
+fn parsed(ran: &CommandOutput) -> Value {
     serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{ran:?}"))
 }
 
@@ -123,7 +123,7 @@ fn a_deadline_exits_with_124_and_leaves_no_process_behind() {
     ]);
     assert_eq!(ran.code, Some(124), "{ran:?}");
     assert_eq!(parsed(&ran)["status"], "TimedOut");
-    let pid = env.lines("pid", 1).remove(0);
+    let pid = env.wait_for_lines("pid", 1).remove(0);
     assert!(!is_alive(&pid));
     let junit = std::fs::read_to_string(env.path("out.xml")).unwrap();
     assert!(
@@ -193,7 +193,7 @@ fn writes_junit_and_github_annotations() {
         "jobs.toml",
         "\n[[schedule]]\nid = \"ci\"\ninterval = \"1h\"\n[[schedule.step]]\nname = \"lint\"\nshell = \"echo '<&>'; exit 3\"\n[[schedule.step]]\nname = \"never\"\ncommand = [\"true\"]\n",
     );
-    let ran: Ran = env
+    let ran: CommandOutput = env
         .command(&["check", "-f", "jobs.toml", "--junit", "out.xml"])
         .env("GITHUB_ACTIONS", "true")
         .output()

@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::harness::{Env, Ran, Targets};
+use crate::harness::{CommandOutput, Env, Targets};
 
 /// What a command writes to stdout with `-o json`.
 enum Writes {
@@ -230,7 +230,7 @@ fn commands_work_without_stdin_terminal_locale_or_reader() {
                 }
                 _ => {}
             }
-            let ran: Ran = started.output().unwrap().into();
+            let ran: CommandOutput = started.output().unwrap().into();
             assert_eq!(ran.code, Some(*code), "{way}: {command}: {ran:?}");
             assert!(
                 !ran.stderr.contains("panicked") && !ran.stdout.contains('\u{1b}'),
@@ -403,7 +403,7 @@ fn completes_names_from_the_database() {
         let mut command = std::process::Command::new("bash");
         command.arg("complete.bash").arg("tempo").args(typed);
         command.current_dir(env.path("")).env("TEMPO_DB", env.database());
-        let ran: Ran = command.output().unwrap().into();
+        let ran: CommandOutput = command.output().unwrap().into();
         let got: Vec<&str> = ran.stdout.lines().filter(|l| !l.starts_with('-')).collect();
         assert_eq!(got, offered, "{typed:?}: {ran:?}");
     }
@@ -426,9 +426,9 @@ fn doctor_reports_each_check_with_advice() {
     .ok();
     env.tempo(&["schedule", "create", "fine", "--interval", "1h", "--", "true"])
         .ok();
-    env.until(&["schedule", "describe", "over"], |s| s["next_action_at"].is_null());
+    env.wait_for_json(&["schedule", "describe", "over"], |s| s["next_action_at"].is_null());
     let server = env.serve(&["--once"]);
-    let _ = server.rest();
+    let _ = server.wait();
     // A leftover process of a run that no longer exists.
     let mut leftover = std::process::Command::new("sleep")
         .arg("300")
@@ -490,7 +490,7 @@ fn untrusted_text_cannot_control_the_terminal() {
         "--shell",
         "true",
     ];
-    let run = |args: &[&str]| -> Ran { env.command(args).env("TEMPO_DB", &database).output().unwrap().into() };
+    let run = |args: &[&str]| -> CommandOutput { env.command(args).env("TEMPO_DB", &database).output().unwrap().into() };
     for ran in [
         run(&["schedule", "list", "--color", "always"]),
         run(&["schedule", "list", "-o", "json"]),
@@ -516,7 +516,7 @@ fn untrusted_text_cannot_control_the_terminal() {
 fn color_codes_from_outside_are_removed_without_color_and_end_with_their_line_otherwise() {
     let env = Env::new();
     let database = env.path("\u{1b}[31mred.db");
-    let tempo = |args: &[&str]| -> Ran { env.command(args).env("TEMPO_DB", &database).output().unwrap().into() };
+    let tempo = |args: &[&str]| -> CommandOutput { env.command(args).env("TEMPO_DB", &database).output().unwrap().into() };
     tempo(&["schedule", "create", "s", "--interval", "1h", "--shell", "true"]).ok();
     let plain = tempo(&["doctor", "--color", "never"]);
     assert!(
@@ -547,7 +547,7 @@ fn output_is_unchanged_in_a_pipe_and_escaped_on_a_terminal() {
         r"printf 'a\033]0;owned\007\033[2Jb\n'",
     ])
     .ok();
-    assert_eq!(env.serve(&["--once"]).rest().0, Some(0));
+    assert_eq!(env.serve(&["--once"]).wait().0, Some(0));
     assert_eq!(
         env.tempo(&["workflow", "output", "w"]).ok(),
         "a\u{1b}]0;owned\u{7}\u{1b}[2Jb\n"
@@ -556,7 +556,7 @@ fn output_is_unchanged_in_a_pipe_and_escaped_on_a_terminal() {
     let line = format!("{} workflow output w", env!("CARGO_BIN_EXE_tempo"));
     let mut command = std::process::Command::new("script");
     command.args(["-qec", &line, "/dev/null"]).env("TEMPO_DB", env.database());
-    let shown: Ran = command.stdin(Stdio::null()).output().unwrap().into();
+    let shown: CommandOutput = command.stdin(Stdio::null()).output().unwrap().into();
     assert!(shown.stdout.contains("a\u{fffd}]0;owned\u{fffd}\u{fffd}[2Jb"), "{shown:?}");
     assert!(!shown.stdout.contains('\u{1b}'), "{shown:?}");
 }

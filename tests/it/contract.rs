@@ -54,7 +54,7 @@ fn explain_covers_every_time_once() {
     ];
     env.tempo(&[&args[..], &["--", "true"]].concat()).ok();
     let explain = ["schedule", "explain", "s"];
-    let paused = env.until(&explain, |e| e[0]["count"].as_u64() >= Some(2));
+    let paused = env.wait_for_json(&explain, |e| e[0]["count"].as_u64() >= Some(2));
     assert_fields(&paused[0], "from to count outcome reason run_id workflow_id");
     assert_eq!(paused[0]["outcome"], "paused");
     assert!(
@@ -62,7 +62,7 @@ fn explain_covers_every_time_once() {
         "{paused}"
     );
     env.tempo(&["schedule", "unpause", "s"]).ok();
-    env.until(&explain, |e| e.as_array().unwrap().iter().any(|a| a["outcome"] == "pending"));
+    env.wait_for_json(&explain, |e| e.as_array().unwrap().iter().any(|a| a["outcome"] == "pending"));
     env.tempo(&["run", "--once"]).ok();
     let now = env.json(&["schedule", "describe", "s"])["last_action_scheduled_at"].clone();
     let spans = env.json(&["schedule", "explain", "s", "--to", now.as_str().unwrap()]);
@@ -325,7 +325,7 @@ fn run_and_incident_json_has_the_documented_fields() {
     ]);
     assert_fields(&backfill, "schedule_id request_id runs start_time end_time times");
     assert_eq!(backfill["times"], 3);
-    server.hears("finish");
+    server.wait_for_log("finish");
 }
 
 #[test]

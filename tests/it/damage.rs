@@ -26,9 +26,9 @@ fn schedules_that_cannot_be_decided_do_not_delay_others() {
     sql(&env, "UPDATE schedule SET spec = '{\"cron\":[\"x\"]}'");
     every_second(&env, "good");
     let server = env.command(&["run", "--for", "4s"]).output().unwrap();
-    let ran: crate::harness::Ran = server.into();
+    let ran: crate::harness::CommandOutput = server.into();
     assert_eq!(ran.code, Some(6), "{ran:?}");
-    let times = env.lines("log", 3);
+    let times = env.wait_for_lines("log", 3);
     assert!(times.iter().all(|line| line == "good"), "{times:?}");
     let reported = ran
         .stderr
@@ -50,14 +50,14 @@ fn serves_other_runs_if_the_steps_of_an_interrupted_run_cannot_be_read() {
     ])
     .ok();
     let server = env.serve(&[]);
-    env.lines("log", 1);
+    env.wait_for_lines("log", 1);
     server.kill();
     sql(&env, "UPDATE workflow SET json = '{\"steps\":[]}'");
     env.tempo(&["workflow", "start", "--shell", "echo other >> log"]).ok();
     let ran = env.tempo(&["run", "--once"]);
     assert_eq!(ran.code, Some(6), "{ran:?}");
     assert!(ran.stderr.contains("the stored steps are not valid"), "{ran:?}");
-    assert_eq!(env.lines("log", 2), ["up", "other"]);
+    assert_eq!(env.wait_for_lines("log", 2), ["up", "other"]);
     let left = std::process::Command::new("pkill")
         .args(["-f", "echo up >> log; sleep 300"])
         .status();
@@ -75,9 +75,9 @@ fn saves_a_copy_if_a_long_reader_keeps_the_log_from_being_checkpointed() {
     create("beside").ok();
     let copy = format!("t.db.saved-{}", server.pid());
     std::fs::remove_file(env.path("t.db-wal")).unwrap();
-    server.hears("replaced; stopping");
+    server.wait_for_log("replaced; stopping");
     wait_until("the copy", || env.path(&copy).exists());
-    assert_eq!(server.rest().0, Some(6));
+    assert_eq!(server.wait().0, Some(6));
     let listed = env.json(&["--db", &copy, "schedule", "list"]);
     let ids: Vec<_> = listed.as_array().unwrap().iter().map(|s| s["id"].as_str().unwrap()).collect();
     assert_eq!(ids, ["before", "beside"]);

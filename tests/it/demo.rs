@@ -6,7 +6,7 @@ use crate::harness::Env;
 fn demo_output_matches_the_database() {
     let env = Env::new();
     let mut command = env.command(&["-o", "json", "demo"]);
-    let ran: crate::harness::Ran = command.env("TMPDIR", env.path(".")).output().unwrap().into();
+    let ran: crate::harness::CommandOutput = command.env("TMPDIR", env.path(".")).output().unwrap().into();
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     let claims = report["claims"].as_array().unwrap();

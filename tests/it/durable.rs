@@ -55,7 +55,7 @@ fn resumes_at_the_interrupted_command_after_sigkill_and_kills_leftover_processes
     env.tempo(&["schedule", "trigger", "s"]).ok();
     let before = env.json(&["schedule", "describe", "s"])["next_action_at"].clone();
     let server = env.serve(&[]);
-    env.lines("leader", 1);
+    env.wait_for_lines("leader", 1);
     server.kill();
     let pid = |name: &str| std::fs::read_to_string(env.path(name)).unwrap().trim().to_owned();
     assert!(
@@ -70,14 +70,14 @@ fn resumes_at_the_interrupted_command_after_sigkill_and_kills_leftover_processes
     );
     std::fs::write(env.path("go"), "").unwrap();
     let mut server = env.serve(&[]);
-    server.hears("processes it left running");
+    server.wait_for_log("processes it left running");
     assert!(
         !is_alive(&pid("leader")) && !is_alive(&pid("child")),
         "killed before the step is retried"
     );
-    server.hears("resuming at step 2/3 upload");
-    server.hears("Completed");
-    assert_eq!(env.lines("log", 4), ["dump", "upload", "upload", "report"]);
+    server.wait_for_log("resuming at step 2/3 upload");
+    server.wait_for_log("Completed");
+    assert_eq!(env.wait_for_lines("log", 4), ["dump", "upload", "upload", "report"]);
     let done = env.json(&["workflow", "describe", &run]);
     let all: Vec<_> = done["steps"].as_array().unwrap().iter().map(outcomes).collect();
     assert_eq!(all, [vec!["ok"], vec!["lost", "ok"], vec!["ok"]]);
@@ -103,11 +103,11 @@ fn resumes_at_the_interrupted_probe_after_sigkill() {
         .collect();
     env.tempo(&args).ok();
     let server = env.serve(&[]);
-    env.until(&["workflow", "describe", "w"], |r| r["steps"][1]["status"] == "Running");
+    env.wait_for_json(&["workflow", "describe", "w"], |r| r["steps"][1]["status"] == "Running");
     server.kill();
     let mut server = env.serve(&["--once"]);
-    server.hears("resuming at step 2/3 slow");
-    assert_eq!(server.rest().0, Some(0));
+    server.wait_for_log("resuming at step 2/3 slow");
+    assert_eq!(server.wait().0, Some(0));
     let run = env.json(&["workflow", "describe", "w"]);
     let all: Vec<_> = run["steps"].as_array().unwrap().iter().map(outcomes).collect();
     assert_eq!(all, [vec!["ok"], vec!["lost", "ok"], vec!["ok"]]);
@@ -125,11 +125,11 @@ fn a_lost_step_with_on_lost_fail_is_not_retried() {
     env.tempo(&["workflow", "start", "--workflow-id", "w", "--steps", "steps.toml"])
         .ok();
     let server = env.serve(&[]);
-    env.lines("log", 1);
+    env.wait_for_lines("log", 1);
     server.kill();
-    let (_, log) = env.serve(&["--once"]).rest();
+    let (_, log) = env.serve(&["--once"]).wait();
     assert!(log.contains("must not run twice"), "{log}");
-    assert_eq!(env.lines("log", 1), ["once"]);
+    assert_eq!(env.wait_for_lines("log", 1), ["once"]);
     let run = env.json(&["workflow", "describe", "w"]);
     assert_eq!(
         (run["status"].as_str(), outcomes(&run["steps"][0])),
@@ -152,12 +152,12 @@ fn three_losses_in_a_row_fail_the_step() {
     .ok();
     for n in 1..=3 {
         let server = env.serve(&[]);
-        env.lines("log", n);
+        env.wait_for_lines("log", n);
         server.kill();
     }
-    assert!(env.serve(&["--once"]).rest().1.contains("three times in a row"));
+    assert!(env.serve(&["--once"]).wait().1.contains("three times in a row"));
     assert_eq!(env.json(&["workflow", "describe", "w"])["status"], "Failed");
-    assert_eq!(env.lines("log", 3).len(), 3);
+    assert_eq!(env.wait_for_lines("log", 3).len(), 3);
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn times_missed_during_an_outage_follow_the_catch_up_window() {
     let env = Env::new();
     every_second(&env, &["--catchup-window", "10m", "--shell", "true"]);
     pass_seconds(&env, 4);
-    let (code, log) = env.serve(&["--once"]).rest();
+    let (code, log) = env.serve(&["--once"]).wait();
     assert_eq!(code, Some(0), "{log}");
     let schedule = env.json(&["schedule", "describe", "s"]);
     assert_eq!(
@@ -183,8 +183,8 @@ fn a_change_during_an_outage_keeps_times_due_before_it() {
     every_second(&env, &["--overlap-policy", "allow-all", "--shell", "echo old >> log"]);
     pass_seconds(&env, 2);
     once_a_year(&env, &["--shell", "echo new >> log"]);
-    assert_eq!(env.serve(&["--once"]).rest().0, Some(0));
-    let log = env.lines("log", 1);
+    assert_eq!(env.serve(&["--once"]).wait().0, Some(0));
+    let log = env.wait_for_lines("log", 1);
     assert!(
         log.len() >= 2 && log.iter().all(|l| l == "old"),
         "due times before the change belong to the old definition: {log:?}"
@@ -207,8 +207,8 @@ fn two_changes_during_an_outage_keep_times_due_before_them() {
         "echo newer >> log",
     ])
     .ok();
-    assert_eq!(env.serve(&["--once"]).rest().0, Some(0));
-    let log = env.lines("log", 1);
+    assert_eq!(env.serve(&["--once"]).wait().0, Some(0));
+    let log = env.wait_for_lines("log", 1);
     assert!(log.iter().all(|l| l == "old"), "{log:?}");
 }
 
@@ -221,10 +221,10 @@ fn no_time_runs_twice_after_repeated_kills() {
     );
     for _ in 0..4 {
         let mut server = env.serve(&[]);
-        server.hears("tick");
+        server.wait_for_log("tick");
         server.kill();
     }
-    assert_eq!(env.serve(&["--once"]).rest().0, Some(0));
+    assert_eq!(env.serve(&["--once"]).wait().0, Some(0));
     let runs = env.json(&["workflow", "list", "--limit", "0"]);
     let mut times: Vec<_> = runs
         .as_array()
@@ -247,10 +247,10 @@ fn daemons_started_by_a_finished_step_are_not_killed() {
     env.tempo(&["workflow", "start", "--workflow-id", "w", "--steps", "steps.toml"])
         .ok();
     let server = env.serve(&[]);
-    env.lines("log", 1);
+    env.wait_for_lines("log", 1);
     server.kill();
     std::fs::write(env.path("go"), "").unwrap();
-    assert_eq!(env.serve(&["--once"]).rest().0, Some(0));
+    assert_eq!(env.serve(&["--once"]).wait().0, Some(0));
     let daemon = std::fs::read_to_string(env.path("daemon")).unwrap().trim().to_owned();
     assert!(is_alive(&daemon), "a daemon in its own session survives");
     let killed = std::process::Command::new("kill").arg(&daemon).status().unwrap();
@@ -274,11 +274,15 @@ fn the_schedule_to_close_timeout_includes_outages() {
     ])
     .ok();
     let server = env.serve(&[]);
-    env.lines("log", 1);
+    env.wait_for_lines("log", 1);
     server.kill();
     pass_seconds(&env, 3);
-    assert_eq!(env.serve(&["--once"]).rest().0, Some(1));
-    assert_eq!(env.lines("log", 1).len(), 1, "not started again only to time out at once");
+    assert_eq!(env.serve(&["--once"]).wait().0, Some(1));
+    assert_eq!(
+        env.wait_for_lines("log", 1).len(),
+        1,
+        "not started again only to time out at once"
+    );
     let step = env.json(&["workflow", "describe", "w"])["steps"][0].clone();
     assert_eq!(step["result"], "incident: did not finish within 2 s, including retries");
 }
@@ -299,8 +303,8 @@ fn times_due_before_a_change_use_the_old_remaining_actions() {
     );
     pass_seconds(&env, 3);
     once_a_year(&env, &["--remaining-actions", "9"]);
-    assert_eq!(env.serve(&["--once"]).rest().0, Some(0));
-    assert_eq!(env.lines("log", 1).len(), 1);
+    assert_eq!(env.serve(&["--once"]).wait().0, Some(0));
+    assert_eq!(env.wait_for_lines("log", 1).len(), 1);
     assert_eq!(env.json(&["schedule", "describe", "s"])["remaining_actions"], 9);
 }
 
@@ -335,14 +339,14 @@ fn times_older_than_the_catch_up_window_are_missed_after_a_suspend() {
         &["--overlap-policy", "allow-all", "--catchup-window", "10s", "--shell", "true"],
     );
     let mut server = env.serve(&[]);
-    server.hears("finish");
+    server.wait_for_log("finish");
     server.signal("STOP");
     pass_seconds(&env, 15);
     server.signal("CONT");
-    server.hears("miss");
-    server.hears("finish");
+    server.wait_for_log("miss");
+    server.wait_for_log("finish");
     server.signal("TERM");
-    assert_eq!(server.rest().0, Some(0));
+    assert_eq!(server.wait().0, Some(0));
     let schedule = env.json(&["schedule", "describe", "s"]);
     assert!(
         schedule["num_actions_missed_catchup_window"].as_u64().unwrap() >= 3,
@@ -375,11 +379,11 @@ fn a_leftover_process_in_its_own_session_is_killed_before_the_retry() {
     env.tempo(&["workflow", "start", "--workflow-id", "w", "--steps", "s.toml"])
         .ok();
     let server = env.serve(&[]);
-    let away = env.lines("away", 1).remove(0);
+    let away = env.wait_for_lines("away", 1).remove(0);
     server.kill();
     assert!(is_alive(&away));
     std::fs::write(env.path("go"), "").unwrap();
-    let (code, log) = env.serve(&["--once"]).rest();
+    let (code, log) = env.serve(&["--once"]).wait();
     assert_eq!(code, Some(0), "{log}");
     assert!(log.contains("processes it left running"), "{log}");
     assert!(!is_alive(&away), "{log}");
@@ -391,14 +395,17 @@ fn a_process_that_its_group_alone_leads_to_is_ended_although_its_leader_has_died
     let shell = "test -e go && exit 0; env -i sh -c 'echo $$ > away; exec sleep 300' & echo $$ > leader; sleep 300";
     env.tempo(&["workflow", "start", "--workflow-id", "w", "--shell", shell]).ok();
     let server = env.serve(&[]);
-    let (away, leader) = (env.lines("away", 1).remove(0), env.lines("leader", 1).remove(0));
+    let (away, leader) = (
+        env.wait_for_lines("away", 1).remove(0),
+        env.wait_for_lines("leader", 1).remove(0),
+    );
     server.kill();
     let killed = std::process::Command::new("kill").args(["-9", &leader]).status().unwrap();
     assert!(killed.success());
     wait_until("the leader to go", || !is_alive(&leader));
     assert!(is_alive(&away));
     std::fs::write(env.path("go"), "").unwrap();
-    assert_eq!(env.serve(&["--once"]).rest().0, Some(0));
+    assert_eq!(env.serve(&["--once"]).wait().0, Some(0));
     assert!(!is_alive(&away));
 }
 
@@ -418,13 +425,13 @@ fn timeouts_and_cancels_reach_a_process_in_a_session_of_its_own() {
     ])
     .ok();
     let _server = env.serve(&[]);
-    let late = env.lines("away", 1).remove(0);
-    env.until(&["workflow", "describe", "late"], |w| w["status"] == "Failed");
+    let late = env.wait_for_lines("away", 1).remove(0);
+    env.wait_for_json(&["workflow", "describe", "late"], |w| w["status"] == "Failed");
     assert!(!is_alive(&late));
     env.tempo(&["workflow", "start", "--workflow-id", "canceled", "--shell", shell])
         .ok();
-    let canceled = env.lines("away", 2).remove(1);
+    let canceled = env.wait_for_lines("away", 2).remove(1);
     env.tempo(&["workflow", "cancel", "canceled"]).ok();
-    env.until(&["workflow", "describe", "canceled"], |w| w["status"] == "Canceled");
+    env.wait_for_json(&["workflow", "describe", "canceled"], |w| w["status"] == "Canceled");
     assert!(!is_alive(&canceled));
 }

@@ -1,8 +1,8 @@
 //! `tempo schedule edit`, with programs that edit without a person.
 
-use crate::harness::{Env, Ran};
+use crate::harness::{CommandOutput, Env};
 
-fn edit(env: &Env, editor: &str) -> Ran {
+fn edit(env: &Env, editor: &str) -> CommandOutput {
     let mut command = env.command(&["schedule", "edit", "s"]);
     command.env("EDITOR", editor).env("TMPDIR", env.path("."));
     command.output().unwrap().into()
@@ -48,7 +48,7 @@ fn an_edit_is_validated_shown_and_applied() {
     );
     assert_eq!(edit(&env, "true").ok(), "Schedule s was not changed\n");
     let mut unchanged = env.command(&["-o", "json", "schedule", "edit", "s"]);
-    let unchanged: Ran = unchanged.env("EDITOR", "true").output().unwrap().into();
+    let unchanged: CommandOutput = unchanged.env("EDITOR", "true").output().unwrap().into();
     assert_eq!(unchanged.ok(), "[]\n");
     assert!(kept(&env).is_empty());
     // What is deleted from the file is cleared.

@@ -24,13 +24,13 @@ pub(crate) struct Env {
 /// The exit code and output of a command.
 #[must_use = "check the exit code or the output"]
 #[derive(Debug)]
-pub(crate) struct Ran {
+pub(crate) struct CommandOutput {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 
-impl From<Output> for Ran {
+impl From<Output> for CommandOutput {
     fn from(o: Output) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Self {
@@ -41,7 +41,7 @@ impl From<Output> for Ran {
     }
 }
 
-impl Ran {
+impl CommandOutput {
     /// Returns stdout; panics unless the exit code is 0.
     #[track_caller]
     pub(crate) fn ok(self) -> String {
@@ -94,7 +94,7 @@ impl Env {
         shell
     }
 
-    pub(crate) fn tempo(&self, args: &[&str]) -> Ran {
+    pub(crate) fn tempo(&self, args: &[&str]) -> CommandOutput {
         self.command(args).output().unwrap().into()
     }
 
@@ -113,7 +113,7 @@ impl Env {
 
     /// Runs a command with `-o json` until its output satisfies `condition`.
     #[track_caller]
-    pub(crate) fn until(&self, args: &[&str], condition: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn wait_for_json(&self, args: &[&str], condition: impl Fn(&Value) -> bool) -> Value {
         let mut last = Value::Null;
         wait_until(&format!("{args:?}"), || {
             last = self.json(args);
@@ -124,7 +124,7 @@ impl Env {
 
     /// Waits until a file has at least this many lines, and returns all of them.
     #[track_caller]
-    pub(crate) fn lines(&self, name: &str, at_least: usize) -> Vec<String> {
+    pub(crate) fn wait_for_lines(&self, name: &str, at_least: usize) -> Vec<String> {
         let read = || -> Vec<String> {
             std::fs::read_to_string(self.path(name))
                 .unwrap_or_default()
@@ -173,7 +173,7 @@ impl Server {
             log,
             seen: Vec::new(),
         };
-        server.hears("serving");
+        server.wait_for_log("serving");
         server
     }
 
@@ -183,7 +183,7 @@ impl Server {
 
     /// Waits for a log line that contains `part`, and returns it.
     #[track_caller]
-    pub(crate) fn hears(&mut self, part: &str) -> String {
+    pub(crate) fn wait_for_log(&mut self, part: &str) -> String {
         loop {
             match self.log.recv_timeout(DEADLINE) {
                 Ok(line) => {
@@ -200,7 +200,7 @@ impl Server {
     }
 
     /// Waits for the server to exit; returns its exit code and its whole log.
-    pub(crate) fn rest(mut self) -> (Option<i32>, String) {
+    pub(crate) fn wait(mut self) -> (Option<i32>, String) {
         let status = self.child.wait().unwrap();
         self.seen.extend(self.log.iter());
         (status.code(), self.seen.join("\n"))
@@ -240,7 +240,7 @@ pub(crate) fn ended(child: Child) -> Output {
     }
     let _ = Command::new("kill").arg("-9").arg(pid.to_string()).status();
     let output = done.recv().unwrap().unwrap();
-    panic!("the process did not exit: {:?}", Ran::from(output));
+    panic!("the process did not exit: {:?}", CommandOutput::from(output));
 }
 
 /// The demo's targets on a free port; stopped when dropped.

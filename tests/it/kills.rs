@@ -131,19 +131,19 @@ fn effects_match_the_database_after_a_kill_at_any_moment() {
     for round in 0..rounds {
         let mut server = env.serve(&["--drain-timeout", "5s"]);
         for _ in 0..rng.usize(1..60) {
-            server.hears("");
+            server.wait_for_log("");
         }
         // Every fifth server drains.
         if round % 5 == 4 {
             server.signal("TERM");
-            assert_eq!(server.rest().0, Some(0));
+            assert_eq!(server.wait().0, Some(0));
         } else {
             server.kill();
         }
     }
     // Nothing more becomes due; open runs finish.
     env.tempo(&["schedule", "pause", "--all"]).ok();
-    let (code, log) = env.serve(&["--once"]).rest();
+    let (code, log) = env.serve(&["--once"]).wait();
     assert_eq!(code, Some(0), "{log}");
     compare(&env);
 }

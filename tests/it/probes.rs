@@ -74,7 +74,7 @@ fn serve() -> (u16, Receiver<String>) {
 #[track_caller]
 fn check(env: &Env, probe: &str) -> (String, Value) {
     std::fs::write(env.path("s.toml"), format!("[[step]]\nname = \"p\"\nprobe = {{ {probe} }}\n")).unwrap();
-    let ran: crate::harness::Ran = env
+    let ran: crate::harness::CommandOutput = env
         .command(&["check", "-o", "json", "-f", "s.toml", "--attempts", "1"])
         .env("TOKEN", "s3cr3t")
         .env("PASS", "pa55")
@@ -408,9 +408,9 @@ fn a_hanging_probe_stops_at_its_timeout_and_when_canceled() {
     env.tempo(&["workflow", "start", "--workflow-id", "w", "--steps", "s.toml"])
         .ok();
     let _server = env.serve(&[]);
-    env.until(&["workflow", "describe", "w"], |w| w["steps"][0]["status"] == "Running");
+    env.wait_for_json(&["workflow", "describe", "w"], |w| w["steps"][0]["status"] == "Running");
     env.tempo(&["workflow", "cancel", "w"]).ok();
-    env.until(&["workflow", "describe", "w"], |w| w["status"] == "Canceled");
+    env.wait_for_json(&["workflow", "describe", "w"], |w| w["status"] == "Canceled");
 }
 
 #[test]
@@ -441,7 +441,7 @@ fn an_echoed_secret_is_masked_in_every_encoding() {
             format!("[[step]]\nname = \"p\"\nprobe = {{ url = \"http://127.0.0.1:{port}/\", {more} }}\n"),
         )
         .unwrap();
-        let ran: crate::harness::Ran = env
+        let ran: crate::harness::CommandOutput = env
             .command(&["-o", "json", "check", "-f", "s.toml", "--attempts", "1"])
             .env("SECRET", &long)
             .output()
@@ -502,7 +502,7 @@ fn a_password_in_a_url_is_sent_and_never_shown() {
     let url = format!("p=http://bob:h%75sh@127.0.0.1:{port}/");
     let ran = env.tempo(&["workflow", "start", "--workflow-id", "w", "--attempts", "1", "--probe", &url]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    let (_, log) = env.serve(&["--once"]).rest();
+    let (_, log) = env.serve(&["--once"]).wait();
     assert!(
         log.contains(&format!("unexpected status 500 from http://127.0.0.1:{port}/")),
         "{log}"

@@ -14,7 +14,7 @@ fn with_history(env: &Env) {
             std::fs::write(env.path("go"), "").unwrap();
         }
         env.tempo(&["schedule", "trigger", "s"]).ok();
-        let _ = env.serve(&["--once"]).rest();
+        let _ = env.serve(&["--once"]).wait();
     }
 }
 
@@ -35,7 +35,7 @@ fn keeps_the_last_runs_and_failures_and_deletes_the_rest_with_all_its_rows() {
     with_history(&env);
     assert_eq!(statuses(&env).len(), 6, "nothing is a month old");
     assert_eq!(
-        env.serve(&["--once", "--keep-for", "0s", "--keep-runs", "1"]).rest().0,
+        env.serve(&["--once", "--keep-for", "0s", "--keep-runs", "1"]).wait().0,
         Some(0)
     );
     assert_eq!(statuses(&env), ["Completed", "Failed"]);
@@ -52,7 +52,7 @@ fn keeps_the_last_runs_and_failures_and_deletes_the_rest_with_all_its_rows() {
     let schedule = env.json(&["schedule", "describe", "s"]);
     assert_eq!(schedule["num_actions"], 6, "counters are unchanged");
     assert_eq!(
-        env.serve(&["--once", "--keep-for", "0s", "--keep-runs", "0"]).rest().0,
+        env.serve(&["--once", "--keep-for", "0s", "--keep-runs", "0"]).wait().0,
         Some(0)
     );
     assert_eq!(
@@ -69,7 +69,7 @@ fn a_server_prunes_while_running_and_keeps_open_runs() {
     env.tempo(&["workflow", "start", "--workflow-id", "w", "--shell", "sleep 300"])
         .ok();
     let _server = env.serve(&["--keep-for", "0s", "--keep-runs", "0"]);
-    env.until(&["workflow", "list", "--limit", "0"], |runs| {
+    env.wait_for_json(&["workflow", "list", "--limit", "0"], |runs| {
         let left = runs.as_array().unwrap();
         left.len() == 1 && left[0]["status"] == "Running"
     });
@@ -82,11 +82,11 @@ fn a_run_with_a_pending_retry_is_not_pruned() {
         .ok();
     env.tempo(&["workflow", "start", "--workflow-id", "last", "--shell", "true"])
         .ok();
-    let _ = env.serve(&["--once"]).rest();
+    let _ = env.serve(&["--once"]).wait();
     std::fs::write(env.path("go"), "").unwrap();
     env.tempo(&["workflow", "retry", "w"]).ok();
     let mut server = env.serve(&["--keep-for", "0s", "--keep-runs", "0"]);
-    server.hears("w  Completed");
+    server.wait_for_log("w  Completed");
 }
 
 #[test]
@@ -109,16 +109,16 @@ fn explain_notes_that_reasons_were_pruned() {
         .as_str()
         .unwrap()
         .to_owned();
-    let first = env.until(&["schedule", "explain", "s"], |a| !a.as_array().unwrap().is_empty())[0].clone();
+    let first = env.wait_for_json(&["schedule", "explain", "s"], |a| !a.as_array().unwrap().is_empty())[0].clone();
     assert_eq!(first["outcome"], json!("paused"), "{first}");
     env.tempo(&["schedule", "update", "s", "--clear", "interval", "--cron", "0 0 1 1 *"])
         .ok();
     env.tempo(&["schedule", "unpause", "s"]).ok();
-    assert_eq!(env.serve(&["--once"]).rest().0, Some(0));
+    assert_eq!(env.serve(&["--once"]).wait().0, Some(0));
     assert!(count(&env, "refused") > 0);
     let explained = || env.tempo(&["schedule", "explain", "s", "--from", &created]);
     assert!(!explained().stderr.contains("is incomplete"));
-    assert_eq!(env.serve(&["--once", "--keep-for", "0s"]).rest().0, Some(0));
+    assert_eq!(env.serve(&["--once", "--keep-for", "0s"]).wait().0, Some(0));
     assert_eq!(count(&env, "refused"), 0);
     let ran = explained();
     assert!(ran.stderr.contains("is incomplete"), "{ran:?}");

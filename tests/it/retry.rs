@@ -21,8 +21,8 @@ fn failed(env: &Env, more: &[&str]) -> String {
     std::fs::write(env.path("steps.toml"), STEPS).unwrap();
     let start = ["workflow", "start", "--workflow-id", "w", "--steps", "steps.toml"];
     env.tempo(&[&start, more].concat()).ok();
-    assert_eq!(env.serve(&["--once"]).rest().0, Some(1));
-    assert_eq!(env.lines("log", 3), ["dump", "upload", "upload"]);
+    assert_eq!(env.serve(&["--once"]).wait().0, Some(1));
+    assert_eq!(env.wait_for_lines("log", 3), ["dump", "upload", "upload"]);
     env.json(&["workflow", "describe", "w"])["run_id"]
         .as_str()
         .unwrap()
@@ -49,15 +49,15 @@ fn a_retried_run_resumes_at_the_failed_step_with_a_full_set_of_attempts() {
     let env = Env::new();
     let run = failed(&env, &[]);
     env.tempo(&["workflow", "retry", "w"]).ok();
-    assert_eq!(env.serve(&["--once"]).rest().0, Some(1), "it fails again");
-    assert_eq!(env.lines("log", 5), ["dump", "upload", "upload", "upload", "upload"]);
+    assert_eq!(env.serve(&["--once"]).wait().0, Some(1), "it fails again");
+    assert_eq!(env.wait_for_lines("log", 5), ["dump", "upload", "upload", "upload", "upload"]);
     assert_eq!(env.json(&["incident", "list"])[0]["count"], 2);
     std::fs::write(env.path("go"), "").unwrap();
     let mut server = env.serve(&[]);
     let done = env.json(&["workflow", "retry", &run[..8], "--wait"]);
     assert_eq!((&done["status"], &done["reason"]), (&json!("Completed"), &json!(null)));
-    server.hears("resuming at step 2/3 upload");
-    assert_eq!(env.lines("log", 7)[5..], ["upload", "report"]);
+    server.wait_for_log("resuming at step 2/3 upload");
+    assert_eq!(env.wait_for_lines("log", 7)[5..], ["upload", "report"]);
     let view = env.json(&["workflow", "describe", "w"]);
     assert_eq!(view["run_id"], run, "the same run");
     let all = ["failed", "failed", "failed", "failed", "ok"];
@@ -84,12 +84,12 @@ fn a_retried_run_gets_its_full_timeout_again() {
         shell,
     ])
     .ok();
-    assert_eq!(env.serve(&["--once"]).rest().0, Some(1));
+    assert_eq!(env.serve(&["--once"]).wait().0, Some(1));
     assert_eq!(env.json(&["workflow", "describe", "w"])["status"], "TimedOut");
     std::fs::write(env.path("go"), "").unwrap();
     env.tempo(&["workflow", "retry", "w"]).ok();
-    assert_eq!(env.serve(&["--once"]).rest().0, Some(0));
-    assert_eq!(env.lines("log", 2).len(), 2);
+    assert_eq!(env.serve(&["--once"]).wait().0, Some(0));
+    assert_eq!(env.wait_for_lines("log", 2).len(), 2);
 }
 
 #[test]
@@ -98,11 +98,11 @@ fn a_retried_run_is_not_canceled_again_by_the_old_request() {
     env.tempo(&["workflow", "start", "--workflow-id", "w", "--shell", "echo try >> log"])
         .ok();
     env.tempo(&["workflow", "cancel", "w", "--reason", "not now"]).ok();
-    assert_eq!(env.serve(&["--once"]).rest().0, Some(1));
+    assert_eq!(env.serve(&["--once"]).wait().0, Some(1));
     assert_eq!(env.json(&["workflow", "describe", "w"])["status"], "Canceled");
     env.tempo(&["workflow", "retry", "w"]).ok();
-    assert_eq!(env.serve(&["--once"]).rest().0, Some(0));
-    assert_eq!(env.lines("log", 1), ["try"]);
+    assert_eq!(env.serve(&["--once"]).wait().0, Some(0));
+    assert_eq!(env.wait_for_lines("log", 1), ["try"]);
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn rejects_retrying_a_running_or_completed_run() {
     };
     assert_rejected("is still running", 4, "w");
     assert_rejected("no run is named `v`", 3, "v");
-    assert_eq!(env.serve(&["--once"]).rest().0, Some(0));
+    assert_eq!(env.serve(&["--once"]).wait().0, Some(0));
     assert_rejected("has completed", 4, "w");
     let down = env.tempo(&["workflow", "retry", "w", "--wait"]);
     assert_eq!(down.code, Some(5));

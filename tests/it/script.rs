@@ -13,7 +13,7 @@ fn start(env: &Env, script: &str) {
 }
 
 fn run_once(env: &Env) -> Option<i32> {
-    env.serve(&["--once"]).rest().0
+    env.serve(&["--once"]).wait().0
 }
 
 fn step(env: &Env) -> Value {
@@ -37,11 +37,11 @@ fn a_restarted_script_gets_the_output_of_a_completed_step_without_running_it_aga
         echo kept $file",
     );
     let server = env.serve(&[]);
-    let interrupted = env.lines("log", 2);
+    let interrupted = env.wait_for_lines("log", 2);
     server.kill();
     std::fs::write(env.path("go"), "").unwrap();
     assert_eq!(run_once(&env), Some(0));
-    let log = env.lines("log", 3);
+    let log = env.wait_for_lines("log", 3);
     assert_eq!(
         (log[0].as_str(), &log[1], &log[2]),
         ("dump", &interrupted[1], &interrupted[1]),
@@ -70,7 +70,7 @@ fn a_failed_step_is_not_recorded_and_is_retried_as_the_flags_set() {
         "tempo step a --attempts 3 --retry-initial-interval 1ms -- sh -c 'echo try >> log; echo told; test -e go || exit 7'",
     );
     assert_eq!(run_once(&env), Some(1));
-    assert_eq!(env.lines("log", 3).len(), 3);
+    assert_eq!(env.wait_for_lines("log", 3).len(), 3);
     let text = output(&env);
     assert!(
         text.contains("told\n") && text.ends_with("error: step `a` failed: exit 7\n"),
@@ -80,7 +80,7 @@ fn a_failed_step_is_not_recorded_and_is_retried_as_the_flags_set() {
     std::fs::write(env.path("go"), "").unwrap();
     env.tempo(&["workflow", "retry", "w"]).ok();
     assert_eq!(run_once(&env), Some(0));
-    assert_eq!(env.lines("log", 4).len(), 4);
+    assert_eq!(env.wait_for_lines("log", 4).len(), 4);
     let view = &step(&env)["steps"][0];
     assert_eq!(
         (&view["status"], &view["attempts"][3]["number"]),
@@ -169,7 +169,7 @@ fn a_timeout_kills_a_step_and_its_child_processes() {
         output(&env)
     );
     assert!(output(&env).ends_with("went on\n"));
-    assert!(!is_alive(env.lines("child", 1)[0].trim()));
+    assert!(!is_alive(env.wait_for_lines("child", 1)[0].trim()));
     assert_eq!(step(&env)["steps"][0]["attempts"][0]["error_type"], "Timeout");
 }
 
@@ -178,9 +178,9 @@ fn canceling_a_run_cancels_its_script_step() {
     let env = Env::new();
     start(&env, "tempo step a -- sh -c 'echo up >> log; sleep 300'");
     let _server = env.serve(&[]);
-    env.lines("log", 1);
+    env.wait_for_lines("log", 1);
     env.tempo(&["workflow", "cancel", "w"]).ok();
-    env.until(&["workflow", "describe", "w"], |r| r["status"] == "Canceled");
+    env.wait_for_json(&["workflow", "describe", "w"], |r| r["status"] == "Canceled");
     let script_step = &step(&env)["steps"][0];
     assert_eq!(
         (&script_step["status"], &script_step["attempts"][0]["outcome"]),
@@ -254,7 +254,7 @@ fn sigterm_cancels_a_step_with_its_children_and_it_can_run_again() {
     );
     assert_eq!(run_once(&env), Some(0), "{}", output(&env));
     assert!(output(&env).contains("ended with 130"), "{}", output(&env));
-    let pids = env.lines("pids", 2);
+    let pids = env.wait_for_lines("pids", 2);
     assert!(!is_alive(pids[0].trim()));
     let attempts = step(&env)["steps"][0]["attempts"].clone();
     assert_eq!(
@@ -273,7 +273,7 @@ fn a_timeout_kills_processes_that_ignore_sigterm() {
     );
     assert_eq!(run_once(&env), Some(0));
     assert!(output(&env).ends_with("went on\n"), "{}", output(&env));
-    let child = env.lines("child", 1).remove(0);
+    let child = env.wait_for_lines("child", 1).remove(0);
     wait_until("the stubborn child to exit", || !is_alive(child.trim()));
 }
 
@@ -286,13 +286,16 @@ fn processes_of_a_killed_step_are_killed_before_it_runs_again() {
         tempo step x -- sh -c \"$work\" || { touch go; tempo step x -- sh -c \"$work\"; }",
     );
     let _server = env.serve(&[]);
-    let (step, leftover) = (env.lines("steps", 1).remove(0), env.lines("pids", 1).remove(0));
+    let (step, leftover) = (
+        env.wait_for_lines("steps", 1).remove(0),
+        env.wait_for_lines("pids", 1).remove(0),
+    );
     let killed = std::process::Command::new("kill").args(["-9", &step]).status().unwrap();
     assert!(killed.success());
-    let again = env.lines("pids", 2);
+    let again = env.wait_for_lines("pids", 2);
     assert_ne!(again[1], leftover);
     assert!(!is_alive(&leftover), "{leftover} still runs beside {}", again[1]);
-    env.until(&["workflow", "describe", "w"], |w| w["status"] == "Completed");
+    env.wait_for_json(&["workflow", "describe", "w"], |w| w["status"] == "Completed");
 }
 
 #[test]
@@ -303,7 +306,7 @@ fn a_timeout_kills_processes_in_their_own_session() {
         "tempo step x --start-to-close-timeout 300ms -- sh -c 'setsid sh -c \"echo \\$\\$ > away; exec sleep 300\" & sleep 300' || true",
     );
     assert_eq!(run_once(&env), Some(0));
-    let away = env.lines("away", 1).remove(0);
+    let away = env.wait_for_lines("away", 1).remove(0);
     assert!(!is_alive(&away));
 }
 
@@ -341,7 +344,7 @@ fn script_steps_return_secrets_unchanged_but_neither_store_nor_show_them() {
     assert_eq!(tempo(&["run", "--once"]).status.code(), Some(1));
     assert!(tempo(&["workflow", "retry", "w"]).status.success());
     assert_eq!(tempo(&["run", "--once"]).status.code(), Some(0));
-    assert_eq!(env.lines("log", 2), ["same", "same"]);
+    assert_eq!(env.wait_for_lines("log", 2), ["same", "same"]);
     let described = env.tempo(&["-o", "json", "workflow", "describe", "w"]).ok();
     assert!(described.contains("the name of the step contains a secret"), "{described}");
     env.tempo(&["doctor", "--backup", "copy.db"]).ok();

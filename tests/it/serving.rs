@@ -10,7 +10,7 @@ fn a_second_server_is_rejected_with_the_pid_of_the_first() {
     assert_eq!(ran.code, Some(4), "{ran:?}");
     assert!(ran.stderr.contains(&format!("pid {}", server.pid())), "{ran:?}");
     server.signal("TERM");
-    assert_eq!(server.rest().0, Some(0));
+    assert_eq!(server.wait().0, Some(0));
     assert_eq!(env.json(&["status"])["up"], false);
 }
 
@@ -20,13 +20,13 @@ fn a_running_server_picks_up_created_and_changed_schedules() {
     let mut server = env.serve(&[]);
     env.tempo(&["schedule", "create", "s", "--interval", "1s", "--shell", "echo one >> log"])
         .ok();
-    server.hears("tick");
-    env.lines("log", 1);
+    server.wait_for_log("tick");
+    env.wait_for_lines("log", 1);
     env.tempo(&["schedule", "update", "s", "--shell", "echo two >> log"]).ok();
     let mut server_heard = Vec::new();
     while !server_heard.contains(&"two".to_owned()) {
-        server.hears("finish");
-        server_heard = env.lines("log", 1);
+        server.wait_for_log("finish");
+        server_heard = env.wait_for_lines("log", 1);
     }
     env.tempo(&["schedule", "pause", "s"]).ok();
     assert_eq!(env.json(&["schedule", "describe", "s"])["paused"], true);
@@ -48,18 +48,18 @@ fn sigterm_lets_the_running_step_finish_and_the_next_server_resumes() {
     std::fs::write(env.path("steps.toml"), steps).unwrap();
     env.tempo(&["workflow", "start", "--steps", "steps.toml"]).ok();
     let mut server = env.serve(&[]);
-    env.lines("log", 1);
+    env.wait_for_lines("log", 1);
     server.signal("TERM");
-    server.hears("drain");
+    server.wait_for_log("drain");
     std::fs::write(env.path("go"), "").unwrap();
-    let (code, log) = server.rest();
+    let (code, log) = server.wait();
     assert_eq!(code, Some(0), "{log}");
     let run = &env.json(&["workflow", "list"])[0];
     assert_eq!(run["status"], "Running", "{log}");
     assert_eq!(run["result"]["a"], "ok exit=0");
-    let (code, _) = env.serve(&["--once"]).rest();
+    let (code, _) = env.serve(&["--once"]).wait();
     assert_eq!(code, Some(0));
-    assert_eq!(env.lines("log", 2), ["a", "b"]);
+    assert_eq!(env.wait_for_lines("log", 2), ["a", "b"]);
     assert_eq!(env.json(&["workflow", "list"])[0]["status"], "Completed");
 }
 
@@ -69,20 +69,20 @@ fn steps_interrupted_by_a_second_signal_or_the_drain_timeout_are_retried() {
     env.tempo(&["workflow", "start", "--shell", "echo try >> log; test -e go || sleep 300"])
         .ok();
     let mut server = env.serve(&[]);
-    env.lines("log", 1);
+    env.wait_for_lines("log", 1);
     server.signal("INT");
-    server.hears("drain");
+    server.wait_for_log("drain");
     server.signal("INT");
-    server.hears("cut");
-    assert_eq!(server.rest().0, Some(0));
+    server.wait_for_log("cut");
+    assert_eq!(server.wait().0, Some(0));
     let mut server = env.serve(&["--drain-timeout", "50ms"]);
-    server.hears("resume");
-    env.lines("log", 2);
+    server.wait_for_log("resume");
+    env.wait_for_lines("log", 2);
     server.signal("TERM");
-    server.hears("cut");
-    assert_eq!(server.rest().0, Some(0));
+    server.wait_for_log("cut");
+    assert_eq!(server.wait().0, Some(0));
     std::fs::write(env.path("go"), "").unwrap();
-    assert_eq!(env.serve(&["--once"]).rest().0, Some(0));
+    assert_eq!(env.serve(&["--once"]).wait().0, Some(0));
     let run = env.json(&["workflow", "list"])[0]["run_id"].as_str().unwrap().to_owned();
     let attempts = env.json(&["workflow", "describe", &run])["steps"][0]["attempts"].clone();
     let outcomes: Vec<_> = attempts
@@ -97,14 +97,14 @@ fn steps_interrupted_by_a_second_signal_or_the_drain_timeout_are_retried() {
 #[test]
 fn run_once_exits_with_the_outcome_of_due_runs() {
     let env = Env::new();
-    assert_eq!(env.serve(&["--once"]).rest().0, Some(0), "nothing is due");
+    assert_eq!(env.serve(&["--once"]).wait().0, Some(0), "nothing is due");
     env.tempo(&["workflow", "start", "--shell", "exit 1"]).ok();
-    assert_eq!(env.serve(&["--once"]).rest().0, Some(1), "a run failed");
+    assert_eq!(env.serve(&["--once"]).wait().0, Some(1), "a run failed");
     let targets = Targets::start(&env);
     let probe = format!("x={}", targets.url("/status/500"));
     env.tempo(&["workflow", "start", "--probe", &probe]).ok();
-    assert_eq!(env.serve(&["--once"]).rest().0, Some(1), "an incident was recorded");
-    assert_eq!(env.serve(&["--for", "100ms"]).rest().0, Some(0));
+    assert_eq!(env.serve(&["--once"]).wait().0, Some(1), "an incident was recorded");
+    assert_eq!(env.serve(&["--for", "100ms"]).wait().0, Some(0));
 }
 
 #[test]
@@ -155,9 +155,9 @@ fn many_schedules_due_at_once_all_start_exactly_once() {
         ])
         .ok();
     }
-    assert_eq!(env.serve(&["--for", "3s"]).rest().0, Some(0));
+    assert_eq!(env.serve(&["--for", "3s"]).wait().0, Some(0));
     // Times due at the very end may leave runs for the next server.
-    assert_eq!(env.serve(&["--once"]).rest().0, Some(0));
+    assert_eq!(env.serve(&["--once"]).wait().0, Some(0));
     let runs = env.json(&["workflow", "list", "--limit", "0"]);
     let mut ids: Vec<_> = runs
         .as_array()
@@ -193,7 +193,7 @@ fn signals_reach_a_server_blocked_on_a_full_log_pipe() {
     // A pipe that is full from the start.
     fill(&writer);
     let mut child = command.stdout(writer).spawn().unwrap();
-    env.lines("log", 1);
+    env.wait_for_lines("log", 1);
     let kill = std::process::Command::new("kill")
         .arg(child.id().to_string())
         .status()
@@ -226,12 +226,12 @@ fn a_run_waiting_for_a_worker_can_be_terminated() {
         "echo up >> log; sleep 300",
     ])
     .ok();
-    env.lines("log", 1);
+    env.wait_for_lines("log", 1);
     env.tempo(&["workflow", "start", "--workflow-id", "queued", "--shell", "true"])
         .ok();
     env.tempo(&["workflow", "terminate", "queued", "--reason", "not needed"]).ok();
-    server.hears("queued");
-    let run = env.until(&["workflow", "describe", "queued"], |r| r["status"] == "Terminated");
+    server.wait_for_log("queued");
+    let run = env.wait_for_json(&["workflow", "describe", "queued"], |r| r["status"] == "Terminated");
     assert_eq!(run["reason"], "terminated: not needed");
     assert_eq!(env.json(&["workflow", "describe", "long"])["status"], "Running");
 }
@@ -255,18 +255,18 @@ fn a_drain_leaves_buffered_starts_to_the_next_server() {
     let mut server = env.serve(&[]);
     env.tempo(&["schedule", "trigger", "s"]).ok();
     env.tempo(&["schedule", "trigger", "s"]).ok();
-    env.lines("log", 1);
+    env.wait_for_lines("log", 1);
     server.signal("TERM");
-    server.hears("drain");
+    server.wait_for_log("drain");
     std::fs::write(env.path("go"), "").unwrap();
-    assert_eq!(server.rest().0, Some(0));
+    assert_eq!(server.wait().0, Some(0));
     assert_eq!(
         env.json(&["workflow", "list"]).as_array().unwrap().len(),
         1,
         "no other run started"
     );
     assert_eq!(env.json(&["schedule", "describe", "s"])["buffer_size"], 1);
-    assert_eq!(env.serve(&["--once"]).rest().0, Some(0));
+    assert_eq!(env.serve(&["--once"]).wait().0, Some(0));
     assert_eq!(
         env.json(&["workflow", "list", "--status", "completed"])
             .as_array()
@@ -295,7 +295,7 @@ fn a_server_exits_with_an_error_when_its_database_is_moved_or_replaced() {
             .stderr(std::process::Stdio::piped())
             .spawn()
             .unwrap();
-        let pid = env.lines("pid", 1).remove(0);
+        let pid = env.wait_for_lines("pid", 1).remove(0);
         if replaced {
             env.tempo(&[
                 "--db",
@@ -344,7 +344,7 @@ fn run_once_finishes_a_long_backfill() {
     let range = ["--start-time", "2026-01-01T00:00:01Z", "--end-time", "2026-01-01T00:20:00Z"];
     env.tempo(&[&["schedule", "backfill", "s", "--overlap-policy", "allow-all"], &range[..]].concat())
         .ok();
-    assert_eq!(env.serve(&["--once"]).rest().0, Some(0));
+    assert_eq!(env.serve(&["--once"]).wait().0, Some(0));
     let schedule = env.json(&["schedule", "describe", "s"]);
     assert_eq!(
         (&schedule["num_actions"], &schedule["backfills"]),
@@ -401,7 +401,7 @@ fn rejects_a_new_file_in_place_of_one_that_is_still_served() {
             "{name}: another file is in its place"
         );
         server.signal("CONT");
-        assert_eq!(server.rest().0, Some(6));
+        assert_eq!(server.wait().0, Some(6));
         assert_eq!(env.json(&["--db", name, "schedule", "list"])[0]["id"], "o");
     }
 }
@@ -425,8 +425,8 @@ fn a_server_whose_wal_or_shm_is_removed_stops_without_losing_data() {
             "{ran:?}"
         );
         server.signal("CONT");
-        server.hears("replaced; stopping");
-        assert_eq!(server.rest().0, Some(6), "{suffix}");
+        server.wait_for_log("replaced; stopping");
+        assert_eq!(server.wait().0, Some(6), "{suffix}");
         let ids: Vec<_> = env
             .json(&["schedule", "list"])
             .as_array()
@@ -453,13 +453,13 @@ fn a_server_keeps_its_lock_and_steps_when_its_lock_file_is_removed() {
     ])
     .ok();
     let mut server = env.serve(&[]);
-    let pid = env.lines("pid", 1).remove(0);
+    let pid = env.wait_for_lines("pid", 1).remove(0);
     server.signal("STOP");
     std::fs::remove_file(env.path("t.db.lock")).unwrap();
     let second = env.tempo(&["run", "--for", "1s"]);
     assert_eq!(second.code, Some(4), "{second:?}");
     server.signal("CONT");
-    server.hears("t.db.lock` was deleted or replaced; created it again");
+    server.wait_for_log("t.db.lock` was deleted or replaced; created it again");
     assert_eq!(env.json(&["status"])["pid"], server.pid());
     assert!(is_alive(&pid), "its step goes on");
     // A symbolic link in its place is not followed, and a named pipe is not waited for.

@@ -21,7 +21,7 @@ fn waiting_without_a_server_records_nothing() {
         assert_eq!(ran.code, Some(5), "{args:?}: {ran:?}");
         assert!(ran.stderr.contains("nothing was recorded"), "{ran:?}");
     }
-    let (code, log) = env.serve(&["--for", "200ms"]).rest();
+    let (code, log) = env.serve(&["--for", "200ms"]).wait();
     assert_eq!(code, Some(0));
     assert!(!log.contains("triggered") && !log.contains("backfill"), "{log}");
 }
@@ -32,8 +32,8 @@ fn a_trigger_without_a_server_waits_for_the_next_one() {
     let ran = env.tempo(&["schedule", "trigger", "s"]);
     assert!(ran.stderr.contains("The server is not running"), "{ran:?}");
     let mut server = env.serve(&["--once"]);
-    server.hears("triggered");
-    let (code, _) = server.rest();
+    server.wait_for_log("triggered");
+    let (code, _) = server.wait();
     assert_eq!(code, Some(0));
     assert_eq!(env.json(&["workflow", "list"])[0]["status"], "Completed");
 }
@@ -79,7 +79,7 @@ fn a_backfill_runs_each_time_once_oldest_first() {
             "{policy}"
         );
     }
-    let times = env.lines("times", 10);
+    let times = env.wait_for_lines("times", 10);
     let expected: Vec<String> = (0..5).map(|m| format!("2026-01-01T00:0{m}:00Z")).collect();
     assert_eq!(times[..5], expected, "buffer-all: in order");
     let mut parallel = times[5..].to_vec();
@@ -105,13 +105,13 @@ fn canceling_a_run_sends_sigterm_and_ends_its_process_group() {
     ]);
     let mut server = env.serve(&[]);
     env.tempo(&["schedule", "trigger", "s"]).ok();
-    assert_eq!(env.lines("log", 1), ["up"]);
+    assert_eq!(env.wait_for_lines("log", 1), ["up"]);
     let run = env.json(&["workflow", "list"])[0]["run_id"].as_str().unwrap().to_owned();
     let pid = std::fs::read_to_string(env.path("child")).unwrap();
     env.tempo(&["workflow", "cancel", &run]).ok();
-    server.hears("finish");
+    server.wait_for_log("finish");
     assert_eq!(env.json(&["workflow", "describe", &run])["status"], "Canceled");
-    assert_eq!(env.lines("log", 2), ["up", "term"]);
+    assert_eq!(env.wait_for_lines("log", 2), ["up", "term"]);
     wait_until("the grandchild to exit", || !is_alive(pid.trim()));
     assert_eq!(
         env.json(&["incident", "list"]),
@@ -137,9 +137,9 @@ fn a_probe_waiting_for_a_response_can_be_canceled() {
         &probe,
     ])
     .ok();
-    server.hears("start");
+    server.wait_for_log("start");
     env.tempo(&["workflow", "cancel", "w"]).ok();
-    server.hears("Canceled");
+    server.wait_for_log("Canceled");
     assert_eq!(
         env.json(&["workflow", "describe", "w"])["steps"][0]["attempts"][0]["outcome"],
         "canceled"
@@ -151,17 +151,17 @@ fn cancel_other_cancels_the_running_run_and_starts_the_newest() {
     let env = env_with(&["--overlap-policy", "cancel-other", "--shell", "echo up >> log; sleep 300"]);
     let mut server = env.serve(&[]);
     env.tempo(&["schedule", "trigger", "s"]).ok();
-    env.lines("log", 1);
+    env.wait_for_lines("log", 1);
     env.tempo(&["schedule", "trigger", "s"]).ok();
-    server.hears("Canceled");
-    env.lines("log", 2);
-    let runs = env.until(&["workflow", "list"], |r| {
+    server.wait_for_log("Canceled");
+    env.wait_for_lines("log", 2);
+    let runs = env.wait_for_json(&["workflow", "list"], |r| {
         r[0]["status"] == "Running" && r[1]["status"] == "Canceled"
     });
     assert_eq!(runs.as_array().unwrap().len(), 2);
     let newest = runs[0]["run_id"].as_str().unwrap();
     env.tempo(&["workflow", "terminate", newest]).ok();
-    env.until(&["workflow", "list"], |r| r[0]["status"] == "Terminated");
+    env.wait_for_json(&["workflow", "list"], |r| r[0]["status"] == "Terminated");
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn a_run_waiting_for_a_retry_uses_no_worker_and_can_be_canceled() {
     let env = env_with(&["--shell", "exit 1", "--attempts", "3", "--retry-initial-interval", "1h"]);
     let mut server = env.serve(&["--workers", "1"]);
     env.tempo(&["schedule", "trigger", "s"]).ok();
-    server.hears("retry");
+    server.wait_for_log("retry");
     env.tempo(&["workflow", "start", "--workflow-id", "other", "--wait", "--shell", "true"])
         .ok();
     let run = env.json(&["workflow", "list", "--schedule", "s"])[0]["run_id"]
@@ -177,7 +177,7 @@ fn a_run_waiting_for_a_retry_uses_no_worker_and_can_be_canceled() {
         .unwrap()
         .to_owned();
     env.tempo(&["workflow", "cancel", &run]).ok();
-    env.until(&["workflow", "list", "--schedule", "s"], |r| r[0]["status"] == "Canceled");
+    env.wait_for_json(&["workflow", "list", "--schedule", "s"], |r| r[0]["status"] == "Canceled");
 }
 
 #[test]
@@ -275,7 +275,7 @@ fn a_large_backfill_does_not_delay_other_schedules() {
     let env = Env::new();
     with_a_large_backfill(&env);
     let _server = env.serve(&["--workers", "4"]);
-    env.until(&["schedule", "describe", "big"], |s| s["num_actions"].as_u64() > Some(4));
+    env.wait_for_json(&["schedule", "describe", "big"], |s| s["num_actions"].as_u64() > Some(4));
     env.tempo(&["schedule", "trigger", "small", "--wait", "--timeout", "20s"])
         .ok();
     let big = env.json(&["schedule", "describe", "big"]);
@@ -288,7 +288,7 @@ fn a_large_backfill_does_not_delay_other_schedules() {
 fn run_for_exits_on_time_with_work_left() {
     let env = Env::new();
     with_a_large_backfill(&env);
-    let (code, log) = env.serve(&["--for", "1s", "--workers", "4"]).rest();
+    let (code, log) = env.serve(&["--for", "1s", "--workers", "4"]).wait();
     assert_eq!(code, Some(0), "{log}");
     let big = env.json(&["schedule", "describe", "big"]);
     assert!(big["backfills"][0]["done"].as_u64() < Some(172_800), "{big}");
@@ -333,7 +333,7 @@ fn waiting_for_a_worker_is_shown_for_the_run_and_the_times_it_skips() {
     env.tempo(&["schedule", "create", "s", "--interval", "1s", "--shell", "true"])
         .ok();
     let _server = env.serve(&["--workers", "1"]);
-    let times = env.until(&["schedule", "explain", "s"], |times| times[1]["outcome"] == "skipped");
+    let times = env.wait_for_json(&["schedule", "explain", "s"], |times| times[1]["outcome"] == "skipped");
     assert_eq!(times[1]["reason"], "the previous run was still waiting for a worker");
     let run = times[0]["run_id"].as_str().unwrap();
     let waiting = env.json(&["workflow", "describe", run]);
@@ -344,6 +344,6 @@ fn waiting_for_a_worker_is_shown_for_the_run_and_the_times_it_skips() {
             .contains("Running, waiting for a worker since")
     );
     std::fs::write(env.path("go"), "").unwrap();
-    let done = env.until(&["workflow", "describe", run], |run| run["status"] == "Completed");
+    let done = env.wait_for_json(&["workflow", "describe", run], |run| run["status"] == "Completed");
     assert_eq!(done["waiting_for_worker_since"], serde_json::Value::Null);
 }

@@ -65,7 +65,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let folder = folder.map_err(|e| Error::new(Kind::System, "cannot create a temporary directory for the check").because(e))?;
     let database = folder.path().join("check.db");
     let mut store = Store::open(&database, Missing::Create)?;
-    let mut report = Report::new(context, store.again()?, suites);
+    let mut report = Report::new(context, store.reopen()?, suites);
     let mut runner = Runner::new(context, &database, args.parallel, deadline)?;
     let mut ended = Ended::Done;
     // Suites start one after another, so that the run timeout of one is not spent waiting for those before it.

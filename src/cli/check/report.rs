@@ -9,12 +9,12 @@ use crate::engine::{Event, RunRef};
 use crate::error::Error;
 use crate::machine;
 use crate::names::ScheduleId;
-use crate::output::ui::{Ui, tame};
+use crate::output::ui::{Ui, sanitize};
 use crate::output::views::{Instant, Results, RunView, StepView};
 use crate::output::{Style, counted};
 use crate::present;
 use crate::run::step_text::Action;
-use crate::spec::describe::spoken;
+use crate::spec::describe::human_duration;
 use crate::spec::text;
 use crate::store::Store;
 
@@ -129,7 +129,7 @@ impl<'a> Report<'a> {
                 self.context.ui.say(&format!(
                     "retry {}: attempt {attempt} failed: {}",
                     step.name,
-                    tame(&failure.message)
+                    sanitize(&failure.message)
                 ));
                 Ok(())
             }
@@ -157,7 +157,7 @@ impl<'a> Report<'a> {
             | Event::Closed { .. }
             | Event::Paused { .. }
             | Event::Draining { .. }
-            | Event::GaveUp { .. }
+            | Event::Interrupted { .. }
             | Event::Ended { .. } => Ok(()),
         }
     }
@@ -216,11 +216,11 @@ impl<'a> Report<'a> {
             "{} {}: {}{attempts}{took}",
             ui.paint(style, mark),
             step.name,
-            tame(text)
+            sanitize(text)
         ))?;
         if came(step) == StepOutcome::Failed {
             for line in last_lines(step) {
-                ui.data(&format!("      | {}", tame(line)))?;
+                ui.data(&format!("      | {}", sanitize(line)))?;
             }
         }
         Ok(())
@@ -354,7 +354,7 @@ fn spoken_ms(ms: u64) -> String {
     if ms == 0 {
         "under 1 ms".to_owned()
     } else {
-        spoken(u128::from(ms))
+        human_duration(u128::from(ms))
     }
 }
 

@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use super::super::Context;
 use crate::error::Error;
-use crate::machine::{self, Room};
+use crate::machine::{self, DiskSpace};
 use crate::output::counted;
-use crate::spec::describe::spoken;
+use crate::spec::describe::human_duration;
 use crate::store::{Read, RunFilter, ScheduleRow, Store};
 
 /// A write-ahead log larger than this, in bytes, has not been checkpointed for a long time.
@@ -71,7 +71,7 @@ pub(super) fn all(context: &Context, store: &Store, database: &Path) -> Result<V
             limit: Some(1),
             ..RunFilter::default()
         })?;
-        Ok((r.schedules(None, None)?, newest, r.how_many()?.1))
+        Ok((r.schedules(None, None)?, newest, r.count_schedules_and_runs()?.1))
     })?;
     let recorded = newest.first().map(|run| run.started);
     let mut found = vec![
@@ -130,7 +130,7 @@ fn server(running: Option<(u32, i64)>, open: u64, now: DateTime<Utc>) -> Finding
                 "server",
                 format!(
                     "running for {}, pid {pid}, {runs} in progress",
-                    spoken(u128::from(up_for) * 1000)
+                    human_duration(u128::from(up_for) * 1000)
                 ),
             )
         }
@@ -178,7 +178,10 @@ fn clock(recorded: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Finding {
             let behind = (last - now).num_milliseconds().unsigned_abs() / 1000 * 1000;
             warning(
                 "clock",
-                format!("the clock is {} behind the newest recorded start", spoken(u128::from(behind))),
+                format!(
+                    "the clock is {} behind the newest recorded start",
+                    human_duration(u128::from(behind))
+                ),
                 "Set the clock (`timedatectl`). Nothing fires twice, but nothing fires until that time is reached.",
             )
         }
@@ -191,7 +194,7 @@ fn room(database: &Path) -> Finding {
         .parent()
         .filter(|p| !p.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
-    let Some(Room { free, total }) = Room::of(folder) else {
+    let Some(DiskSpace { free, total }) = DiskSpace::of(folder) else {
         return ok("room", "unknown for this file system");
     };
     let message = format!("{} of {} free", size(free), size(total));

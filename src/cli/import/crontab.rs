@@ -83,7 +83,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         if is_folder && !args.system {
             let user = source_file.name.rsplit('/').next().unwrap_or_default();
             for job in &mut jobs {
-                job.belongs_to(user, &host);
+                job.set_owner(user, &host);
             }
         }
         errors.extend(invalid);

@@ -10,7 +10,7 @@ use crate::output::{Style, counted};
 use crate::run::Stop;
 use crate::run::outcome::Status;
 use crate::schedule::start::Origin;
-use crate::spec::describe::spoken;
+use crate::spec::describe::human_duration;
 
 /// Builds the log line of an event, with the fields of the JSON log if `with_fields`.
 #[expect(clippy::too_many_lines, reason = "one arm per event, nothing else")]
@@ -62,7 +62,7 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
                 Origin::Backfill(_) => format!("backfill of {}", rfc3339(*nominal)),
             };
             let behind = if late >= 1000 && *origin == Origin::Scheduled {
-                format!(", {} late", spoken(u128::from(late / 1000 * 1000)))
+                format!(", {} late", human_duration(u128::from(late / 1000 * 1000)))
             } else {
                 String::new()
             };
@@ -80,28 +80,31 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
             let fields = || json!({"schedule_id": schedule_id, "scheduled_at": rfc3339(*nominal), "waiting": waiting});
             of("buffer", None, schedule_id, text, &fields)
         }
-        Event::NotStarted { schedule_id, refused } => {
-            let span = if refused.count == 1 {
-                rfc3339(refused.from)
+        Event::NotStarted {
+            schedule_id,
+            not_started,
+        } => {
+            let span = if not_started.count == 1 {
+                rfc3339(not_started.from)
             } else {
                 format!(
                     "{} from {} to {}",
-                    counted(refused.count, "time"),
-                    rfc3339(refused.from),
-                    rfc3339(refused.to)
+                    counted(not_started.count, "time"),
+                    rfc3339(not_started.from),
+                    rfc3339(not_started.to)
                 )
             };
-            let word = match refused.outcome.name() {
+            let word = match not_started.outcome.name() {
                 "skipped" => "skip",
                 "missed" => "miss",
                 "dropped" => "drop",
                 other => other,
             };
-            let text = format!("{span}: {}", refused.reason.text());
+            let text = format!("{span}: {}", not_started.reason.text());
             let fields = || {
                 json!({
-                    "schedule_id": schedule_id, "from": rfc3339(refused.from), "to": rfc3339(refused.to),
-                    "count": refused.count, "outcome": refused.outcome.name(), "reason": refused.reason.text(),
+                    "schedule_id": schedule_id, "from": rfc3339(not_started.from), "to": rfc3339(not_started.to),
+                    "count": not_started.count, "outcome": not_started.outcome.name(), "reason": not_started.reason.text(),
                 })
             };
             of(word, Some(Style::Warn), schedule_id, text, &fields)
@@ -196,7 +199,7 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
             failure,
             until,
         } => {
-            let wait = spoken(u128::from(
+            let wait = human_duration(u128::from(
                 (*until - now).num_milliseconds().max(0).unsigned_abs().next_multiple_of(100),
             ));
             let text = format!(
@@ -272,7 +275,7 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
             let text = format!(
                 "{}{with} in {}{why}",
                 status.name(),
-                spoken(u128::from(elapsed_ms.unsigned_abs()))
+                human_duration(u128::from(elapsed_ms.unsigned_abs()))
             );
             let fields = || json!({"status": status.name(), "incidents": incidents, "elapsed_ms": elapsed_ms, "reason": reason});
             of("finish", Some(style), subject(run), text, &|| with_run(run, fields()))
@@ -291,7 +294,7 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
             );
             of("drain", Some(Style::Warn), "", text, &|| json!({"running": running}))
         }
-        Event::GaveUp { running } => {
+        Event::Interrupted { running } => {
             let text = format!(
                 "{} interrupted; the next `tempo run` will resume them",
                 counted(*running as u64, "run")

@@ -114,11 +114,11 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
                 .ui
                 .data(&format!("{all}: {done} completed, {running} running, {failed} failed{with}"))?;
         }
-        if let Some(state) = state.as_ref().filter(|s| s.refused > 0) {
+        if let Some(state) = state.as_ref().filter(|s| s.not_started > 0) {
             let why = state.reason.as_deref().unwrap_or("the overlap policy did not allow them");
             context
                 .ui
-                .data(&format!("{} not started: {why}", counted(state.refused, "time")))?;
+                .data(&format!("{} not started: {why}", counted(state.not_started, "time")))?;
         }
     } else {
         context.ui.json(&view)?;

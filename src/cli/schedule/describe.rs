@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::names::ScheduleId;
 use crate::output::table::{pairs, plain, table};
 use crate::output::times::Times;
-use crate::output::ui::tame;
+use crate::output::ui::sanitize;
 use crate::output::views::ScheduleView;
 use crate::output::{Style, counted};
 use crate::run::step_text::StepText;
@@ -90,7 +90,7 @@ fn show(context: &Context, v: &ScheduleView) -> Result<(), Error> {
         for step in &action.steps {
             context
                 .ui
-                .data(&format!("  {}: {}", step.name, tame(&summary(step)).replace('\n', " ")))?;
+                .data(&format!("  {}: {}", step.name, sanitize(&summary(step)).replace('\n', " ")))?;
         }
     }
     let recent = v.recent_actions.as_deref().unwrap_or_default();

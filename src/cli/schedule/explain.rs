@@ -12,7 +12,7 @@ use crate::output::table::{plain, table};
 use crate::output::views::TimeRangeView;
 use crate::output::{Style, counted};
 use crate::present;
-use crate::spec::describe::spoken;
+use crate::spec::describe::human_duration;
 use crate::spec::instant;
 
 /// Show the outcome of each time of a schedule, with the reason
@@ -63,7 +63,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             let mut times = counted(count, "time");
             if count > 1 {
                 let apart = (last.to.0 - first.from.0).num_milliseconds().unsigned_abs() / (count - 1);
-                times += &format!(", {} apart", spoken(u128::from(apart)));
+                times += &format!(", {} apart", human_duration(u128::from(apart)));
             }
             let until = if count == 1 { String::new() } else { clock.full(last.to.0) };
             let style = match first.outcome {

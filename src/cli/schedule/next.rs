@@ -96,7 +96,7 @@ fn show(context: &Context, spec: &Spec, times: &[NextView]) -> Result<(), Error>
             let jitter = if late == 0 {
                 String::new()
             } else {
-                format!("+{}", crate::spec::describe::spoken(u128::from(late)))
+                format!("+{}", crate::spec::describe::human_duration(u128::from(late)))
             };
             vec![
                 plain(&t.local),

@@ -47,14 +47,14 @@ pub(super) struct Args {
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let patch = definition::patch(context, &args.when, &WhatArgs::default(), &args.policies, &[], None)?;
     let schedule = match &args.id {
-        Some(id) => super::open_for(context, id)?.read(|r| ops::would_be(r, &context.zones, id, &patch))?,
+        Some(id) => super::open_for(context, id)?.read(|r| ops::with_patch(r, &context.zones, id, &patch))?,
         None if args.when.names_nothing() => {
             return Err(
                 Error::new(Kind::Usage, "name a schedule, or give a spec like `--interval 2m`")
                     .hint("For example: `tempo schedule simulate --interval 2m --takes 3m --overlap-policy skip`."),
             );
         }
-        None => ops::would_be_new(&context.zones, &patch)?,
+        None => ops::new_candidate(&context.zones, &patch)?,
     };
     let now = context.now();
     let zone = schedule.spec.zone();

@@ -81,7 +81,7 @@ fn print_text(context: &Context, id: &ScheduleId, view: &RequestView, state: Opt
         }
     }
     match state {
-        Some(s) if s.refused > 0 => context.ui.data(&format!("Triggered {id}: nothing started: {}", why(s))),
+        Some(s) if s.not_started > 0 => context.ui.data(&format!("Triggered {id}: nothing started: {}", why(s))),
         Some(s) if s.waiting > 0 => context.ui.data(&format!("Triggered {id}: the start is buffered")),
         _ if view.runs.is_empty() => context
             .ui
@@ -98,7 +98,7 @@ fn why(state: &RequestState) -> &str {
 pub(super) fn verdict(id: &ScheduleId, state: Option<&RequestState>, runs: &[RunRow]) -> Result<(), Error> {
     wait::verdict(runs)?;
     match state {
-        Some(s) if runs.is_empty() && s.refused > 0 => Err(Error::new(
+        Some(s) if runs.is_empty() && s.not_started > 0 => Err(Error::new(
             Kind::Conflict,
             format_args!("no run of `{id}` was started: {}", why(s)),
         )

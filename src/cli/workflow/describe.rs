@@ -6,10 +6,10 @@ use super::super::{Context, complete};
 use crate::error::Error;
 use crate::output::Style;
 use crate::output::table::{pairs, plain};
-use crate::output::ui::tame;
+use crate::output::ui::sanitize;
 use crate::output::views::{AttemptView, RunView, StepView};
 use crate::present;
-use crate::spec::describe::spoken;
+use crate::spec::describe::human_duration;
 use crate::store::Missing;
 
 /// Show a run with its steps, attempts, errors and output
@@ -64,7 +64,10 @@ fn show(context: &Context, v: &RunView) -> Result<(), Error> {
 /// Prints a step after `mark`, and its attempts and nested steps indented by the width of `mark`.
 fn show_step(context: &Context, mark: &str, step: &StepView, times: &crate::output::times::Times) -> Result<(), Error> {
     let status = context.ui.paint(super::style_of(step.status), step.status);
-    let result = step.result.as_deref().map_or_else(String::new, |r| format!(": {}", tame(r)));
+    let result = step
+        .result
+        .as_deref()
+        .map_or_else(String::new, |r| format!(": {}", sanitize(r)));
     context
         .ui
         .data(&format!("{mark}{} ({}) {status}{result}", step.name, step.kind))?;
@@ -77,7 +80,7 @@ fn show_step(context: &Context, mark: &str, step: &StepView, times: &crate::outp
             summary(attempt)
         ))?;
         for line in attempt.output.iter().flat_map(|o| o.lines()) {
-            context.ui.data(&format!("{indent}| {}", tame(line)))?;
+            context.ui.data(&format!("{indent}| {}", sanitize(line)))?;
         }
     }
     for nested in &step.steps {
@@ -93,12 +96,12 @@ fn summary(attempt: &AttemptView) -> String {
             if ms == 0 {
                 "under 1 ms".to_owned()
             } else {
-                spoken(u128::from(ms.unsigned_abs()))
+                human_duration(u128::from(ms.unsigned_abs()))
             }
         )
     });
     let why = match (&attempt.error_type, &attempt.error) {
-        (Some(error_type), Some(error)) => format!(" ({error_type}: {})", tame(error)),
+        (Some(error_type), Some(error)) => format!(" ({error_type}: {})", sanitize(error)),
         _ => String::new(),
     };
     format!("{}{took}{why}", attempt.outcome.as_deref().unwrap_or("has not ended"))

@@ -10,7 +10,7 @@ use crate::output::table::{plain, table};
 use crate::output::views::RunView;
 use crate::present;
 use crate::run::outcome::Status;
-use crate::spec::describe::spoken;
+use crate::spec::describe::human_duration;
 use crate::spec::instant;
 use crate::spec::zone::Zone;
 use crate::store::RunFilter;
@@ -64,7 +64,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         .into_iter()
         .map(|(v, short)| {
             let took = v.closed_at.map_or_else(String::new, |c| {
-                spoken(u128::from((c.0 - v.started_at.0).num_milliseconds().unsigned_abs()))
+                human_duration(u128::from((c.0 - v.started_at.0).num_milliseconds().unsigned_abs()))
             });
             let incidents = v.result.0.iter().filter(|(_, r)| r.starts_with("incident")).count();
             let status = if incidents > 0 && v.status == "Completed" {

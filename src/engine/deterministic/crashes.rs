@@ -56,7 +56,7 @@ fn play(history: &History, failure: Option<(u64, Failure)>) -> Result<u64, Strin
         let up = e.up();
         done(prune(&up.shared, up.ticker.reader(), usize::MAX, end + TimeDelta::days(31)));
     })?;
-    let running = engine.going.len();
+    let running = engine.active.len();
     surviving(&mut engine, |e| {
         let id = id.clone();
         if e.read(|r| Ok(ops::find(r, &id).is_ok())) {
@@ -94,7 +94,7 @@ fn surviving<'a>(engine: &mut Engine<'a>, operation: impl Fn(&mut Engine<'a>)) -
             },
         }
         engine.server = None;
-        engine.going.clear();
+        engine.active.clear();
         failing_vfs::restore(&engine.database());
     }
     Err(format!("it keeps failing: {why}"))
@@ -124,7 +124,7 @@ fn check(engine: &Engine<'_>, history: &History) -> Result<(), String> {
         return Err(format!("{counted} actions counted, {} runs recorded", runs.len()));
     }
     let open: BTreeSet<i64> = runs.iter().filter(|r| r.status == Status::Running).map(|r| r.key).collect();
-    let active: BTreeSet<i64> = engine.going.iter().map(|active| active.run).collect();
+    let active: BTreeSet<i64> = engine.active.iter().map(|active| active.run).collect();
     if open == active {
         Ok(())
     } else {

@@ -44,7 +44,7 @@ pub(super) struct Engine<'a> {
     pub(super) script: Script<'a>,
     /// `None` while the server is down.
     pub(super) server: Option<Stepped>,
-    pub(super) going: Vec<ActiveRun>,
+    pub(super) active: Vec<ActiveRun>,
     pub(super) happened: Vec<HistoryEvent>,
 }
 
@@ -82,7 +82,7 @@ impl<'a> Engine<'a> {
             clock: Arc::new(SimClock::at(initial.created)),
             script,
             server: None,
-            going: Vec::new(),
+            active: Vec::new(),
             happened: Vec::new(),
         }
     }
@@ -124,7 +124,7 @@ impl<'a> Engine<'a> {
         let now = self.clock.now();
         let catalog = Catalog::new(self.zone_info());
         let (recovered, _) = done(recovery::recover(&mut store, &catalog, now));
-        let reader = done(store.again());
+        let reader = done(store.reopen());
         let (sender, events) = channel();
         let shared = Arc::new(Shared {
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
@@ -209,7 +209,7 @@ impl<'a> Engine<'a> {
         let life = (self.script)(&row.workflow_id, now);
         let is_last = position + 1 == attempt.workflow.steps.len();
         let length = (life.ends_at - now) / self.steps;
-        self.going.push(ActiveRun {
+        self.active.push(ActiveRun {
             run: row.key,
             run_id: row.run_id.clone(),
             position,
@@ -237,7 +237,7 @@ impl<'a> Engine<'a> {
                 Event::Trouble(e) => done(Err(e)),
                 Event::Tick { run, nominal, .. } => (nominal, run.workflow_id, What::Start),
                 Event::Buffered { nominal, .. } => (nominal, self.id_of(nominal), What::Buffered),
-                Event::NotStarted { refused, .. } => {
+                Event::NotStarted { not_started, .. } => {
                     let NotStarted {
                         from,
                         to,
@@ -245,7 +245,7 @@ impl<'a> Engine<'a> {
                         outcome,
                         reason,
                         ..
-                    } = refused;
+                    } = not_started;
                     let what = What::NotStarted {
                         to,
                         count,
@@ -281,7 +281,7 @@ impl<'a> Engine<'a> {
                 | Event::Retried { .. }
                 | Event::Paused { .. }
                 | Event::Draining { .. }
-                | Event::GaveUp { .. }
+                | Event::Interrupted { .. }
                 | Event::Ended { .. } => continue,
             };
             self.happened.push(HistoryEvent {
@@ -294,7 +294,7 @@ impl<'a> Engine<'a> {
     }
 
     pub(super) fn stop(&mut self, run_id: &str, stop: run::Stop, now: DateTime<Utc>) {
-        if let Some(active) = self.going.iter_mut().find(|active| active.run_id == run_id) {
+        if let Some(active) = self.active.iter_mut().find(|active| active.run_id == run_id) {
             let (delay, ending) = match stop {
                 run::Stop::Cancel => (active.life.on_cancel, Ending::Canceled),
                 run::Stop::Terminate => (active.life.on_terminate, Ending::Terminated),
@@ -312,10 +312,10 @@ impl<'a> Engine<'a> {
     }
 
     pub(super) fn close_next(&mut self, by: DateTime<Utc>) -> bool {
-        let Some(i) = self.going.iter().position(|g| g.life.ends_at <= by) else {
+        let Some(i) = self.active.iter().position(|g| g.life.ends_at <= by) else {
             return false;
         };
-        let run = self.going.remove(i);
+        let run = self.active.remove(i);
         let ending = run.stopped.unwrap_or_else(|| match run.life.status {
             Status::Completed | Status::Running => Ending::Ok,
             Status::Canceled => Ending::Canceled,
@@ -364,7 +364,7 @@ pub(super) fn patch(spec: &SpecText, policies: Policies, workflow_id: &str) -> P
 impl World for Engine<'_> {
     fn advance(&mut self, until: DateTime<Utc>) {
         while self.server.is_some() {
-            let close = self.going.iter().map(|g| g.life.ends_at).min();
+            let close = self.active.iter().map(|g| g.life.ends_at).min();
             let due = self.read(|r| r.next_attention());
             let Some(next) = close.into_iter().chain(due).min().filter(|at| *at <= until) else {
                 break;
@@ -417,7 +417,7 @@ impl World for Engine<'_> {
             Operation::Refresh => {}
             Operation::Down => {
                 self.server = None;
-                self.going.clear();
+                self.active.clear();
             }
             Operation::Up => self.start(),
         }

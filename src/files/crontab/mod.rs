@@ -82,7 +82,7 @@ pub(crate) struct Fires<'a> {
 
 impl Fires<'_> {
     /// Whether a schedule has the same times.
-    pub(crate) fn are_of(&self, spec: &SpecText, id: &ScheduleId) -> bool {
+    pub(crate) fn match_schedule(&self, spec: &SpecText, id: &ScheduleId) -> bool {
         let same_times = match &self.strings {
             Some(strings) => spec.cron == *strings,
             None => spec.cron == self.times.cron(id.as_str()),
@@ -115,7 +115,7 @@ impl Job {
     }
 
     /// Sets the owner of the crontab that the line is in.
-    pub(crate) fn belongs_to(&mut self, user: &str, host: &Host<'_>) {
+    pub(crate) fn set_owner(&mut self, user: &str, host: &Host<'_>) {
         if user == host.user {
             return;
         }

@@ -30,7 +30,7 @@ impl Probe {
         let probe = match (table.url.as_str(), &table.tcp, &table.dns) {
             (_, None, None) => {
                 let http = check_http(name, table)?;
-                if let (Some(limit), Some(timeout)) = (http.right.max_elapsed, timeout)
+                if let (Some(limit), Some(timeout)) = (http.expectation.max_elapsed, timeout)
                     && limit >= timeout
                 {
                     return Err(invalid(
@@ -173,7 +173,7 @@ fn check_http(name: &StepName, table: &ProbeTable) -> Result<Http, Error> {
         redirects: table.redirects.unwrap_or(0),
         ca_file: table.ca_file.clone(),
         insecure: table.insecure,
-        right: Expectation {
+        expectation: Expectation {
             status: table
                 .status
                 .as_ref()
@@ -345,7 +345,7 @@ mod tests {
             let Ok(Probe::Http(http)) = checked(|t| t.status = Some(StatusText::List(text.to_owned()))) else {
                 panic!("{text}")
             };
-            let accepts = |code| http.right.status.iter().any(|r| r.contains(&code));
+            let accepts = |code| http.expectation.status.iter().any(|r| r.contains(&code));
             assert!(accepts(right) && !accepts(wrong), "{text}");
         }
         for text in ["", "6xx", "99", "200-100", "600", "2x", "ok"] {

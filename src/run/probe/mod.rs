@@ -46,7 +46,7 @@ pub struct Http {
     /// Whether certificate verification is disabled.
     pub insecure: bool,
     /// The expected response.
-    pub right: Expectation,
+    pub expectation: Expectation,
 }
 
 /// Conditions that the response must meet.

@@ -229,7 +229,7 @@ impl<'a> Simulation<'a> {
 
     fn apply_plan(&mut self, decided: Plan, past: &[PastEpoch], now: DateTime<Utc>) -> bool {
         self.counters.count(&decided);
-        for r in &decided.refused {
+        for r in &decided.not_started {
             let what = What::NotStarted {
                 to: r.to,
                 count: r.count,
