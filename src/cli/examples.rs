@@ -340,6 +340,10 @@ const ALL: &[(&str, &[Example])] = &[
                 "tempo doctor --backup tempo-backup.db",
                 "Back up the database while the server runs",
             ),
+            (
+                "tempo doctor --restore tempo-backup.db",
+                "Restore a backup while no server runs",
+            ),
         ],
     ),
     (

@@ -29,11 +29,8 @@ impl Store {
         let version = migrations::version(&self.connection)?;
         create_folder_of(&unfinished)?;
         create_new(&unfinished).map_err(failed)?;
-        let copied = self
-            .connection
-            .execute("VACUUM INTO :to", named_params! {":to": Name(&unfinished)})
-            .context(&format!("write the backup `{shown}`"))
-            .and_then(|_| check_copy(&unfinished, &shown, version))
+        let copied = vacuum_into(&self.connection, &unfinished, &format!("write the backup `{shown}`"))
+            .and_then(|()| check_copy(&unfinished, &shown, version))
             .and_then(|()| File::open(&unfinished).and_then(|f| f.sync_all()).map_err(failed))
             .and_then(|()| {
                 rename_to_new(&unfinished, to).map_err(|e| {
@@ -54,7 +51,7 @@ impl Store {
 }
 
 /// Creates an empty file, accessible to this user only; fails if it exists.
-fn create_new(path: &Path) -> std::io::Result<()> {
+pub(super) fn create_new(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
     File::options()
         .write(true)
@@ -62,6 +59,14 @@ fn create_new(path: &Path) -> std::io::Result<()> {
         .mode(0o600)
         .open(path)
         .map(|_| ())
+}
+
+/// Writes a copy of a database into an empty file, whose path must be absolute.
+pub(super) fn vacuum_into(connection: &Connection, to: &Path, what: &str) -> Result<(), Error> {
+    connection
+        .execute("VACUUM INTO :to", named_params! {":to": Name(to)})
+        .map(|_| ())
+        .context(what)
 }
 
 /// A file name passed to SQLite as its exact bytes.
@@ -75,7 +80,7 @@ impl ToSql for Name<'_> {
 }
 
 /// Checks that a backup is an intact database of file version `version`.
-fn check_copy(backup: &Path, shown: &str, version: i64) -> Result<(), Error> {
+pub(super) fn check_copy(backup: &Path, shown: &str, version: i64) -> Result<(), Error> {
     let what = format!("check the backup `{shown}`");
     let connection = Connection::open_with_flags(backup, OpenFlags::SQLITE_OPEN_READ_ONLY).context(&what)?;
     let found: String = connection
@@ -97,7 +102,7 @@ fn check_copy(backup: &Path, shown: &str, version: i64) -> Result<(), Error> {
 }
 
 /// Renames a file, failing if the new name exists; works on file systems without hard links or without `RENAME_NOREPLACE`.
-fn rename_to_new(from: &Path, to: &Path) -> std::io::Result<()> {
+pub(super) fn rename_to_new(from: &Path, to: &Path) -> std::io::Result<()> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
     use rustix::io::Errno;
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {

@@ -18,7 +18,7 @@ const MIGRATIONS: &[&str] = &[
 
 /// Migrates the database to the newest version.
 pub(super) fn migrate(connection: &mut Connection, shown: &str) -> Result<(), Error> {
-    let newest = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let newest = newest();
     if version(connection)? == newest && application(connection)? == APPLICATION_ID {
         return Ok(());
     }
@@ -26,21 +26,8 @@ pub(super) fn migrate(connection: &mut Connection, shown: &str) -> Result<(), Er
         .transaction_with_behavior(TransactionBehavior::Exclusive)
         .context(&format!("lock `{shown}`"))?;
     let found = version(&transaction)?;
-    if application(&transaction)? != APPLICATION_ID && !is_empty(&transaction)? {
-        return Err(Error::new(
-            Kind::System,
-            format_args!("`{shown}` is a SQLite database of another program"),
-        )
-        .hint("Choose another file with `--db`; nothing was changed."));
-    }
-    if found > newest {
-        return Err(Error::new(
-            Kind::System,
-            format_args!("`{shown}` was written by a newer tempo (file version {found})"),
-        )
-        .hint(format_args!(
-            "This tempo supports file versions up to {newest}; install a newer tempo. Nothing was changed."
-        )));
+    if found != 0 || !is_empty(&transaction)? {
+        check(&transaction, shown)?;
     }
     for (index, sql) in MIGRATIONS
         .iter()
@@ -60,6 +47,32 @@ pub(super) fn migrate(connection: &mut Connection, shown: &str) -> Result<(), Er
     transaction
         .commit()
         .context(&format!("migrate `{shown}` to file version {newest}"))
+}
+
+fn newest() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
+/// Checks that a database was written by this or an older tempo.
+pub(super) fn check(connection: &Connection, shown: &str) -> Result<(), Error> {
+    let (found, newest) = (version(connection)?, newest());
+    if application(connection)? != APPLICATION_ID {
+        return Err(Error::new(
+            Kind::System,
+            format_args!("`{shown}` is a SQLite database of another program"),
+        )
+        .hint("Choose another file; nothing was changed."));
+    }
+    if found > newest {
+        return Err(Error::new(
+            Kind::System,
+            format_args!("`{shown}` was written by a newer tempo (file version {found})"),
+        )
+        .hint(format_args!(
+            "This tempo supports file versions up to {newest}; install a newer tempo. Nothing was changed."
+        )));
+    }
+    Ok(())
 }
 
 pub(super) fn version(connection: &Connection) -> Result<i64, Error> {

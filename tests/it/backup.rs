@@ -108,3 +108,46 @@ fn a_name_that_sqlite_would_read_as_a_uri_is_a_name() {
         .collect();
     assert!(left.is_empty(), "{left:?}");
 }
+
+#[test]
+fn restore_replaces_the_database_by_a_backup_and_keeps_the_old_one() {
+    let env = Env::new();
+    let create = |id| {
+        env.tempo(&["schedule", "create", id, "--interval", "1h", "--shell", "true"])
+            .ok()
+    };
+    let ids = |database: &str| -> Vec<String> {
+        let listed = env.json(&["--db", database, "schedule", "list"]);
+        let ids = listed.as_array().unwrap().iter();
+        ids.map(|s| s["id"].as_str().unwrap().to_owned()).collect()
+    };
+    create("a");
+    env.tempo(&["doctor", "--backup", "copy.db"]).ok();
+    create("b");
+    let server = env.serve(&[]);
+    let refused = env.tempo(&["doctor", "--restore", "copy.db"]);
+    assert_eq!(refused.code, Some(4), "{refused:?}");
+    server.kill();
+    for (file, code) in [("none.db", 3), ("other.db", 6), ("damaged.db", 6)] {
+        rusqlite::Connection::open(env.path("other.db"))
+            .unwrap()
+            .execute_batch("CREATE TABLE IF NOT EXISTS x (y)")
+            .unwrap();
+        let copy = std::fs::read(env.path("copy.db")).unwrap();
+        std::fs::write(env.path("damaged.db"), &copy[..copy.len() / 2]).unwrap();
+        let refused = env.tempo(&["doctor", "--restore", file]);
+        assert_eq!(refused.code, Some(code), "{file}: {refused:?}");
+        assert_eq!(ids("t.db"), ["a", "b"], "{file}");
+    }
+    let restored = env.json(&["doctor", "--restore", "copy.db"]);
+    assert_eq!(ids("t.db"), ["a"]);
+    assert_eq!(ids(restored["replaced"].as_str().unwrap()), ["a", "b"]);
+    assert_eq!(ids("copy.db"), ["a"], "the backup stays");
+    // An older version is migrated; where there is no database, there is nothing to keep.
+    let old = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/data/v2.db");
+    let restored = env.json(&["--db", "new/t.db", "doctor", "--restore", old]);
+    assert_eq!(restored["replaced"], serde_json::Value::Null);
+    assert!(!ids("new/t.db").is_empty());
+    let left = std::fs::read_dir(env.path(".")).unwrap().map(|e| e.unwrap().file_name());
+    assert!(left.map(|n| n.to_string_lossy().into_owned()).all(|n| !n.contains(".part")));
+}

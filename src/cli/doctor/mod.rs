@@ -2,7 +2,7 @@
 
 mod findings;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
@@ -11,24 +11,32 @@ use super::Context;
 use crate::error::{Error, Kind};
 use crate::output::Style;
 use crate::output::table::{plain, rows as rows_of};
-use crate::store::Missing;
+use crate::store::{self, Missing};
 
-/// Check the installation and the database, or back up the database
+/// Check the installation and the database; back up or restore the database
 ///
 /// Checks the integrity of the whole database, the size of its log, the server, time zone data, the clock and disk space. Looks for schedules
 /// that never fire or nearly always skip, and for leftover processes. Suggests a fix for each problem. Exits with 6 if the database is
 /// damaged.
 ///
-/// With `--backup`, writes a copy of the current database while `tempo run` keeps running. The copy is a complete database. To restore it,
-/// stop `tempo run`, replace the database with the copy, and delete the `-wal` and `-shm` files beside it: they belong to the old database.
+/// With `--backup`, writes a copy of the current database while `tempo run` keeps running. The copy is a complete database.
+///
+/// With `--restore`, checks the backup and puts a copy of it in the place of the database, while no server is running. The database that was
+/// there is kept under another name.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Write a copy of the database to this file, which must not exist yet
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::AnyPath)]
     backup: Option<PathBuf>,
+    /// Replace the database by this backup; the replaced database is kept
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::AnyPath, conflicts_with = "backup")]
+    restore: Option<PathBuf>,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
+    if let Some(backup) = &args.restore {
+        return restore(context, backup);
+    }
     let store = context.open(Missing::Refuse)?;
     let path = context.database()?;
     let database = path.display().to_string();
@@ -62,4 +70,21 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         context.ui.hint(advice);
     }
     backup.map_or(Ok(()), |backup| context.ui.data(&format!("Backed up to {backup}")))
+}
+
+fn restore(context: &Context, backup: &Path) -> Result<(), Error> {
+    let database = context.database()?;
+    let replaced = store::restore(&database, backup, context.now().timestamp_millis())?;
+    let shown = |path: &Path| path.display().to_string();
+    if !context.ui.is_text() {
+        let view = json!({"database": shown(&database), "restored": shown(backup), "replaced": replaced.as_deref().map(shown)});
+        return context.ui.json(&view);
+    }
+    context
+        .ui
+        .data(&format!("Restored {} from {}", shown(&database), shown(backup)))?;
+    if let Some(replaced) = replaced {
+        context.ui.say(&format!("The replaced database is {}", shown(&replaced)));
+    }
+    context.hint_when_down("nothing starts until you run `tempo run`.")
 }
