@@ -2,6 +2,7 @@
 
 pub(crate) mod crontab;
 pub(crate) mod definition;
+mod deserialize;
 pub(crate) mod difference;
 pub(crate) mod document;
 mod parse_error;

@@ -1,6 +1,7 @@
 //! Probes: HTTP requests, TCP connections and DNS lookups, and the response that each expects. Pure.
 
 mod check;
+mod url;
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
