@@ -64,6 +64,9 @@ impl Ticker {
     pub(super) fn tick(&mut self, now: DateTime<Utc>) -> Result<TickResult, Error> {
         let horizon = now.min(self.shared.horizon());
         let due = self.reader.read(|r| r.due(horizon, BATCH + self.failed.len()))?;
+        // A schedule that is not due any more was changed or deleted.
+        self.failed
+            .retain(|schedule, retry_at| *retry_at > now || due.contains(schedule));
         let may_try = |schedule: &i64| self.failed.get(schedule).is_none_or(|retry_at| *retry_at <= now);
         let due: Vec<i64> = due.into_iter().filter(may_try).take(BATCH).collect();
         let decisions = due.iter().map(|schedule| {

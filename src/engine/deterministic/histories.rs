@@ -151,6 +151,45 @@ fn unpausing_counts_times_due_during_the_pause_with_a_nominal_time_before_it() {
 }
 
 #[test]
+fn a_schedule_that_cannot_be_decided_is_retried_until_it_is_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("Here");
+    let stored = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/data/zoneinfo/berlin");
+    std::fs::copy(stored, &file).unwrap();
+    let mut initial = initial("2022-06-01T00:00:00Z", "1d", None, OverlapPolicy::Skip);
+    let mut engine = Engine::new(&initial, &runs_a_minute);
+    engine.zones = Some(folder.path().to_owned());
+    let now = initial.created;
+    engine.operation(&Operation::Down, now);
+    engine.operation(&Operation::Up, now);
+    initial.spec = SpecText {
+        cron: vec!["0 12 * * *".to_owned()],
+        time_zone: Some("Here".to_owned()),
+        ..SpecText::default()
+    };
+    let update = Operation::Update(Box::new(initial.spec), initial.policies, "myid".to_owned());
+    engine.operation(&update, now);
+    // The next server does not find the zone.
+    engine.operation(&Operation::Down, now);
+    std::fs::remove_file(&file).unwrap();
+    engine.operation(&Operation::Up, now);
+    let due = now + TimeDelta::days(1);
+    let next = |engine: &mut Engine<'_>, now| engine.server.as_mut().unwrap().ticker.tick(now).unwrap().next;
+    for tried in [due, due + TimeDelta::seconds(1)] {
+        assert_eq!(next(&mut engine, tried), Some(tried + TimeDelta::seconds(1)));
+    }
+    let id = engine.id.clone();
+    let deleted = due + TimeDelta::seconds(2);
+    engine
+        .up()
+        .shared
+        .writer
+        .write(move |w| ops::delete(w, &id, deleted))
+        .unwrap();
+    assert_eq!(next(&mut engine, deleted), None);
+}
+
+#[test]
 fn changed_zone_data_moves_next_times_at_once_and_is_reported_once() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("Here");
