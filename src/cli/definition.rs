@@ -50,13 +50,13 @@ pub(super) struct WhenArgs {
     /// Time zone of the times; `local` is this machine's; defaults to UTC
     #[arg(long, visible_alias = "tz", value_name = "TZ")]
     time_zone: Option<String>,
-    /// Fire at no time before this: `2026-05-05T09:00:00Z`, `2026-05-05 09:00`, `now`, `+2h`
+    /// Do not fire before this time: `2026-05-05T09:00:00Z`, `2026-05-05 09:00`, `now`, `+2h`
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     start_time: Option<String>,
-    /// Fire at no time after this
+    /// Do not fire after this time
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     end_time: Option<String>,
-    /// Delay each start by a fixed pseudo-random amount up to this
+    /// Delay each start by up to this long; the delay is the same for the same time and schedule
     #[arg(long, value_name = "DURATION")]
     jitter: Option<String>,
     /// Times that daylight saving skips: `skip` them, or `shift` them to right after the gap
@@ -100,7 +100,7 @@ pub(super) struct PolicyArgs {
     /// What to do while another run is still running: skip, buffer-one, buffer-all, cancel-other, terminate-other or allow-all
     #[arg(long, visible_alias = "overlap", value_name = "POLICY", add = ArgValueCandidates::new(complete::policies))]
     overlap_policy: Option<String>,
-    /// How late a time may still be started after an outage; at least 10s, defaults to 10m
+    /// How late a run may start after an outage; at least 10s, defaults to 10m
     #[arg(long, visible_alias = "catchup", value_name = "DURATION")]
     catchup_window: Option<String>,
     /// Pause the schedule when a run fails
@@ -285,9 +285,9 @@ fn probe(written: &str) -> Result<StepText, Error> {
             "min_certificate_days" => table.min_certificate_days = number()?,
             "ca_file" => table.ca_file = text,
             _ => {
-                let more = "`status=…`, `timeout=…`, `method=…`, `redirects=…`, `max_elapsed=…`, `body_contains=…`, `body_matches=…`, \
-                    `basic_auth=…`, `bearer=…`, `min_certificate_days=…` or `ca_file=…`";
-                return Err(invalid(format!("`{word}` is not {more}")));
+                let keys = "status, timeout, method, redirects, max_elapsed, body_contains, body_matches, basic_auth, bearer, \
+                    min_certificate_days, ca_file";
+                return Err(invalid(format!("unknown key `{key}`")).hint(format_args!("Valid keys: {keys}.")));
             }
         }
     }

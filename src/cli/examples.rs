@@ -43,7 +43,7 @@ const ALL: &[(&str, &[Example])] = &[
             ),
             (
                 "tempo schedule create report --cron '0 9 * * MON-FRI' --overlap-policy buffer-one --attempts 3 --shell './report.sh | mail ops'",
-                "Run a shell pipeline on weekdays, with three attempts and never two runs at once",
+                "Run a shell pipeline on weekdays, with three attempts and at most one run at a time",
             ),
         ],
     ),
@@ -109,7 +109,7 @@ const ALL: &[(&str, &[Example])] = &[
             ),
             (
                 "tempo schedule backfill nightly --cancel",
-                "Cancel the backfills; nothing more of them starts",
+                "Cancel the backfills; no further runs start",
             ),
         ],
     ),

@@ -15,13 +15,13 @@ fn failed(e: std::io::Error) -> Error {
     Error::new(Kind::System, "cannot watch for signals").because(e)
 }
 
-/// Makes a write beyond `ulimit -f` an error of that write, not the end of the process.
+/// Turns a write beyond `ulimit -f` into an error of that write, instead of a signal that kills the process.
 pub(super) fn survive_file_size_limit() {
-    // Where it cannot be caught, it ends the process as it would have.
+    // If the signal cannot be caught, it kills the process as before.
     let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
 }
 
-/// Signals that do not end this process from now on, but wait to be heard.
+/// Blocks the default action of the signals, so that they can be handled.
 ///
 /// # Errors
 /// `System` if the signals cannot be caught.

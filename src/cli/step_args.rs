@@ -21,7 +21,7 @@ pub(super) struct StepArgs {
     /// Wait after the first attempt
     #[arg(long, value_name = "DURATION")]
     retry_initial_interval: Option<String>,
-    /// Factor by which each wait is longer than the one before
+    /// Multiplier for each further wait
     #[arg(long, value_name = "N")]
     retry_backoff_coefficient: Option<f64>,
     /// Longest wait between attempts

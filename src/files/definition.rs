@@ -376,7 +376,7 @@ env = { LANG = "C" }
             ("[[schedule]]\nid = 'a", "jobs.toml:2:8: ", ""),
             (
                 "{\"schedule\": [\n {\"id\": \"a\", \"cron\": \"0 9 * *\"}]}",
-                "jobs.toml:2:22: 4 fields instead of 5 to 7",
+                "jobs.toml:2:22: expected 5 to 7 fields, found 4",
                 "",
             ),
             (

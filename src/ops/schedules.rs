@@ -284,7 +284,7 @@ pub(super) fn check(
     }
     if never == Never::Refuse && settings.definition.spec.is_empty() {
         return Err(Error::new(Kind::Usage, "no times are given").hint(
-            "Add `--interval 2m`, `--cron '0 9 * * MON-FRI'` or `--calendar …`, or `--allow-never` for a schedule that starts only when triggered.",
+            "Add `--when 'every weekday at 09:00'`, `--interval 2m`, `--cron '0 9 * * MON-FRI'` or `--calendar …`, or `--allow-never` for a schedule that starts only when triggered.",
         ));
     }
     if never == Never::Refuse && !settings.definition.spec.at_boot && spec.next_after(now).is_none() {

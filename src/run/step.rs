@@ -79,7 +79,7 @@ impl Workflow {
         }
         if action.steps.is_empty() {
             return Err(Error::new(Kind::Usage, "nothing to run: the workflow has no steps")
-                .hint("Pass `--probe NAME=URL`, `--shell LINE`, `--steps FILE`, or a command after `--`."));
+                .hint("Add `--probe NAME=URL`, `--shell LINE`, `--steps FILE` or a command after `--`; in a file, a step with `probe`, `command` or `shell`."));
         }
         let mut steps: Vec<Step> = Vec::with_capacity(action.steps.len());
         for written in &action.steps {
@@ -107,7 +107,10 @@ impl Step {
         if forms != 1 {
             return Err(Error::new(
                 Kind::Usage,
-                format_args!("step `{name}` sets {forms} of `probe`, `command` and `shell`"),
+                match forms {
+                    0 => format!("step `{name}` has no `probe`, `command` or `shell`"),
+                    _ => format!("step `{name}` has more than one of `probe`, `command` and `shell`"),
+                },
             )
             .hint("Set exactly one of them."));
         }

@@ -105,7 +105,7 @@ impl Remaining {
             return Ok(Self::Unlimited);
         }
         written.parse().map(Self::Only).map_err(|_| {
-            Error::new(Kind::Usage, format_args!("`{written}` is not a number of actions"))
+            Error::new(Kind::Usage, format_args!("invalid number of remaining actions `{written}`"))
                 .hint("Expected a number or `unlimited`.")
         })
     }

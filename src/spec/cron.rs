@@ -146,8 +146,7 @@ fn fields(source: &str, body: &str, at: usize, comment: &str) -> Result<ParsedCa
         5 | 6 => 0,
         7 => 1,
         n => {
-            let counted = if n == 1 { "1 field".to_owned() } else { format!("{n} fields") };
-            return Err(TextError::one("cron", source, at..at + body.len(), format!("{counted} instead of 5 to 7"))
+            return Err(TextError::one("cron", source, at..at + body.len(), format!("expected 5 to 7 fields, found {n}"))
                 .hint(if body == "@reboot" {
                     "To start after each boot, use `--at-boot`."
                 } else if contains_command(body) {

@@ -242,7 +242,7 @@ impl Field {
                 } else {
                     ""
                 };
-                return Err(format!("{} `{text}` ends before it starts{suggestion}", self.name));
+                return Err(format!("{} range `{text}` is reversed{suggestion}", self.name));
             }
             (start, end)
         };

@@ -80,12 +80,8 @@ fn explain(source: &str, crate_message: &str) -> TextError {
     let hint = "Write `second minute hour day-of-month month day-of-week [year]`; Sunday is 1.";
     let words: Vec<(usize, &str)> = text::words(source, 0);
     if !(6..=7).contains(&words.len()) {
-        let counted = if words.len() == 1 {
-            "1 field".to_owned()
-        } else {
-            format!("{} fields", words.len())
-        };
-        return TextError::whole("quartz", source, format!("{counted} instead of 6 or 7")).hint(hint);
+        let found = words.len();
+        return TextError::whole("quartz", source, format!("expected 6 or 7 fields, found {found}")).hint(hint);
     }
     let mut faults = Vec::new();
     let mut hints = vec![hint.to_owned()];
@@ -189,7 +185,7 @@ mod tests {
                 "0 0 25 32 * ?",
                 "hour `25` is out of range 0-23, day of month `32` is out of range 1-31",
             ),
-            ("0 9 * * MON", "5 fields instead of 6 or 7"),
+            ("0 9 * * MON", "expected 6 or 7 fields, found 5"),
             (
                 "0 0 9 L * ?",
                 "day of month `L`: `L`, `W` and `#` are not supported in Quartz expressions",

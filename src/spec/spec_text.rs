@@ -75,8 +75,8 @@ impl SpecText {
         let read = super::when::parse(text)?;
         let differs = |own: &Option<String>, new: &Option<String>| own.is_some() && new.is_some() && own != new;
         if differs(&self.time_zone, &read.time_zone) || differs(&self.jitter, &read.jitter) {
-            let rule = "a schedule has one time zone and one jitter, and two are given";
-            return Err(TextError::whole("the times", text, rule));
+            let rule = "more than one time zone or jitter is given";
+            return Err(TextError::whole("the text", text, rule));
         }
         self.interval.extend(read.interval);
         self.cron.extend(read.cron);

@@ -232,12 +232,12 @@ fn rejects_invalid_arguments() {
         (
             &["check"][..],
             2,
-            "error: give exactly one of a schedule, files with `-f`, or steps to run",
+            "error: expected a schedule, files (`-f`) or steps, and only one of them",
         ),
         (
             &["check", "x", "--", "true"],
             2,
-            "error: give exactly one of a schedule, files with `-f`, or steps to run",
+            "error: expected a schedule, files (`-f`) or steps, and only one of them",
         ),
         (&["check", "-f", "none.toml"], 2, "error: cannot read `none.toml`"),
         (&["check", "-f", "empty.toml"], 2, "error: the files contain no steps"),

@@ -73,7 +73,7 @@ fn an_ambiguous_time_is_rejected_with_its_meanings() {
     for (text, message) in [
         (
             "every other day",
-            "`every other` is ambiguous: use an interval, as in `every 48 h`, or name the days",
+            "`every other` is ambiguous: use an interval such as `every 48 h`, or list the days",
         ),
         ("at 2:30 and 4pm", "write `02:30` or `2:30pm`"),
         ("on the 1st and Monday at 09:00", "`on the 1st if a Monday`"),

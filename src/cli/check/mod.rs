@@ -96,7 +96,7 @@ fn suites(context: &Context, args: &Args) -> Result<Vec<Suite>, Error> {
     if sources != 1 {
         return Err(Error::new(
             Kind::Usage,
-            "give exactly one of a schedule, files with `-f`, or steps to run",
+            "expected a schedule, files (`-f`) or steps, and only one of them",
         )
         .hint(
             "For example: `tempo check health`, `tempo check -f jobs.toml`, or `tempo check --probe 'site=http://127.0.0.1/'`.",

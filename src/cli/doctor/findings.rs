@@ -137,7 +137,7 @@ fn server(running: Option<(u32, i64)>, open: u64, now: DateTime<Utc>) -> Finding
         None if open > 0 => warning(
             "server",
             format!("the server is not running; {runs} to resume"),
-            "Start `tempo run` to resume them.",
+            "Start `tempo run` to resume.",
         ),
         None => warning(
             "server",
@@ -166,7 +166,7 @@ fn zones(context: &Context, now: DateTime<Utc>) -> Finding {
         return warning(
             "zones",
             format!("{shown} is out of date: version {version}"),
-            "Upgrade tzdata: next times may be an hour off where a country changed its rules.",
+            "Upgrade tzdata: next times may be wrong in zones whose rules have changed.",
         );
     }
     ok("zones", format!("{shown}, version {version}"))
@@ -233,7 +233,7 @@ fn never(context: &Context, rows: &[ScheduleRow], now: DateTime<Utc>) -> Result<
                 counted(ids.len() as u64, "schedule"),
                 join_names(&ids)
             ),
-            "`tempo schedule describe ID` shows why: an end that has passed, or days that do not exist. Delete or update them.",
+            "`tempo schedule describe ID` shows why: the end time has passed, or no date matches. Delete or update them.",
         )
     }))
 }

@@ -11,7 +11,7 @@ use crate::present;
 
 /// List incidents, newest first
 ///
-/// An incident is open until its step next succeeds. It counts and keeps each failure.
+/// An incident is open until its step next succeeds. Each failure is counted and recorded.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Only incidents that are not resolved; the default

@@ -289,14 +289,15 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
         ),
         Event::Draining { running } => {
             let text = format!(
-                "waiting for {} to finish (press Ctrl-C again to stop now)",
+                "waiting for {} to finish (press Ctrl-C to stop now)",
                 counted(*running as u64, "run")
             );
             of("drain", Some(Style::Warn), "", text, &|| json!({"running": running}))
         }
         Event::Interrupted { running } => {
+            let them = if *running == 1 { "it" } else { "them" };
             let text = format!(
-                "{} interrupted; the next `tempo run` will resume them",
+                "{} interrupted; the next `tempo run` will resume {them}",
                 counted(*running as u64, "run")
             );
             of("cut", Some(Style::Warn), "", text, &|| json!({"running": running}))
@@ -310,7 +311,7 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
         ),
         Event::Ended { lost_file } => {
             let text = if *lost_file {
-                "the database file was deleted, moved or replaced"
+                "because the database file was deleted, moved or replaced"
             } else {
                 "all results are recorded"
             };

@@ -9,7 +9,7 @@ use crate::store::Missing;
 
 /// Create a schedule
 ///
-/// Its first time is the next one after now; past times are not run (`tempo schedule backfill` can run them). If anything is invalid,
+/// The first run is at the next matching time; past times are not run (`tempo schedule backfill` can run them). If anything is invalid,
 /// nothing is recorded.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

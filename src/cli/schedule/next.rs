@@ -27,7 +27,7 @@ pub(super) struct Args {
     /// Number of times to show
     #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(..=100_000))]
     count: u32,
-    /// Show times after this; a date includes its midnight; defaults to now
+    /// Show times after this; a date alone starts at midnight, inclusive; defaults to now
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     from: Option<String>,
 }
@@ -57,7 +57,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         }
         _ => {
             return Err(
-                Error::new(Kind::Usage, "name a schedule, or give a spec like `--cron '0 9 * * *'`")
+                Error::new(Kind::Usage, "expected a schedule id, or a spec such as `--cron '0 9 * * *'`")
                     .hint("For example: `tempo schedule next health` or `tempo schedule next --interval 2m`."),
             );
         }

@@ -50,7 +50,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         Some(id) => super::open_for(context, id)?.read(|r| ops::with_patch(r, &context.zones, id, &patch))?,
         None if args.when.names_nothing() => {
             return Err(
-                Error::new(Kind::Usage, "name a schedule, or give a spec like `--interval 2m`")
+                Error::new(Kind::Usage, "expected a schedule id, or a spec such as `--interval 2m`")
                     .hint("For example: `tempo schedule simulate --interval 2m --takes 3m --overlap-policy skip`."),
             );
         }
@@ -66,7 +66,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         outages: outages(&args.down, zone, from)?,
     };
     if schedule.paused {
-        context.ui.hint("The schedule is paused; the simulation ignores that.");
+        context.ui.hint("The schedule is paused; it is simulated as if active.");
     }
     if schedule.without_jitter {
         context

@@ -12,7 +12,7 @@ use crate::store::{Missing, Store};
 
 /// Print the output of a run's commands
 ///
-/// Prints the output of every attempt that has ended, in order. Of long output, only the beginning and the end are kept.
+/// Prints the output of every attempt that has ended, in order. Only the beginning and the end of long output are kept.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Prefix of a run id, or a workflow id (its newest run)

@@ -10,7 +10,7 @@ use crate::store::Missing;
 
 /// Retry a failed run, starting at the step that failed
 ///
-/// Completed steps are not run again. The failed step gets all its attempts again, and the run its full run timeout. Runs that timed out,
+/// Completed steps are not run again. The failed step has all its attempts again, and the run timeout starts over. Runs that timed out,
 /// were canceled or were terminated can be retried too. As with a trigger under `allow-all`, the run does not wait for other runs of its
 /// schedule.
 #[derive(Debug, clap::Args)]

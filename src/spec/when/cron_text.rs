@@ -69,14 +69,14 @@ impl Sentence {
                 Some(_) => return Err(whole("seconds need a window of whole hours, as in `from 09:00 to 16:59`")),
             };
             if 60 % step != 0 {
-                return Err(whole("with days or a window, seconds must divide a minute evenly"));
+                return Err(whole("seconds combined with days or a window must divide a minute evenly"));
             }
             let seconds = (0..60).step_by(step as usize).collect();
             return Ok(vec![[seconds, (0..60).collect(), hours]]);
         }
         if step % 60 != 0 {
             return Err(whole(
-                "with days or a window, the interval must be whole minutes, or seconds that divide a minute",
+                "an interval combined with days or a window must be whole minutes, or seconds that divide a minute evenly",
             ));
         }
         let (from, to) = match self.window {
@@ -84,7 +84,7 @@ impl Sentence {
             None => (minute * 60, DAY - 1),
         };
         if self.window.is_none() && !DAY.is_multiple_of(step) {
-            return Err(whole("with days, the interval must divide a day evenly"));
+            return Err(whole("an interval combined with days must divide 24 h evenly"));
         }
         // `from 09:00 to 17:59` are the times of nine whole hours on the clock.
         let on_the_clock = self.window.is_none() || (from % 3600 == 0 && to / 60 % 60 == 59);
@@ -95,7 +95,7 @@ impl Sentence {
         let passes_midnight = to < from;
         if passes_midnight && self.names_days() {
             return Err(whole(
-                "the window passes midnight: write two sentences, one for each side of it",
+                "a window cannot cross midnight on named days: write one for each day, separated by `;`",
             ));
         }
         let end = if passes_midnight { to + DAY } else { to };

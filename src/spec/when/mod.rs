@@ -16,7 +16,7 @@ use super::text::{self, TextError};
 use self::words::Words;
 
 /// What `parse` reads, in errors.
-const WHAT: &str = "the times";
+const WHAT: &str = "the text";
 /// Shown with every error.
 const EXAMPLES: &str = "For example: `every weekday at 02:30`, `every 15 min`, `on the last Friday of the month at 17:00`.";
 
@@ -78,7 +78,7 @@ fn ending<'a>(source: &str, body: &'a str, spec: &mut SpecText) -> Result<&'a st
         return Err(error(
             source,
             at..body.len(),
-            "the exclusions are not named: use `--exclude-calendar`",
+            "the exclusions are missing: use `--exclude-calendar`",
         ));
     }
     let trimmed = body.trim_end();

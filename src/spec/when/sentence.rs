@@ -38,7 +38,7 @@ pub(super) struct Sentence {
 /// Reads a sentence and adds its times to a spec.
 pub(super) fn read(mut words: Words<'_>, spec: &mut SpecText) -> Result<(), TextError> {
     if words.peek().is_none() {
-        return Err(words.error("no times are given"));
+        return Err(words.error("there are no words"));
     }
     let mut sentence = Sentence::default();
     while let Some(word) = words.peek() {
@@ -67,7 +67,9 @@ impl Sentence {
                 self.hourly = true;
             }
             "weekly" | "monthly" | "yearly" | "annually" => {
-                return Err(words.error(format!("`{word}` does not say on which day")));
+                return Err(words.error(format!(
+                    "`{word}` needs a day, as in `every Monday at 09:00` or `on the 1st at 09:00`"
+                )));
             }
             "biweekly" | "bimonthly" | "fortnightly" | "biannually" | "semiweekly" => {
                 return Err(words.error(format!(
@@ -75,7 +77,7 @@ impl Sentence {
                 )));
             }
             "next" | "tomorrow" | "today" | "tonight" | "now" => {
-                return Err(words.error(format!("`{word}` is a single time, not a schedule")));
+                return Err(words.error(format!("`{word}` is a single time; a schedule repeats")));
             }
             "once" | "twice" | "thrice" => {
                 words.skip(1);
@@ -170,11 +172,11 @@ impl Sentence {
                     .is_some_and(|next| unit(next).is_some() || weekday(next).is_some()) =>
             {
                 return Err(words.error(format!(
-                    "`every {word}` is ambiguous: use an interval, as in `every 48 h`, or name the days, as in `every Monday and Thursday at 09:00`"
+                    "`every {word}` is ambiguous: use an interval such as `every 48 h`, or list the days, as in `every Monday and Thursday at 09:00`"
                 )));
             }
             "other" => {
-                return Err(words.error("`every other` is ambiguous: use an interval, as in `every 48 h`, or name the days"));
+                return Err(words.error("`every other` is ambiguous: use an interval such as `every 48 h`, or list the days"));
             }
             "second" | "minute" => {
                 words.skip(1);
@@ -233,9 +235,18 @@ impl Sentence {
             }
             if ["days", "weeks", "months", "years", "week", "month", "year"].contains(&next.as_str()) {
                 words.skip(2);
-                return Err(words.error_since(start, format!(
-                    "`every {word} {next}` is ambiguous: use an interval, as in `every 48 h`, or name the days, as in `on the 1st and 15th at 09:00`"
-                )));
+                let hours = match next.as_str() {
+                    "days" => 24,
+                    "week" | "weeks" => 168,
+                    _ => 0,
+                };
+                let interval = number(&word).and_then(|n| n.checked_mul(hours)).filter(|hours| *hours > 0);
+                let interval =
+                    interval.map_or_else(String::new, |hours| format!("use an interval such as `every {hours} h`, or "));
+                return Err(words.error_since(
+                    start,
+                    format!("`every {word} {next}` is ambiguous: {interval}list the days, as in `on the 1st and 15th at 09:00`"),
+                ));
             }
             if unit(&next).is_none() {
                 return Err(words.error(format!("`{word}` needs a unit, such as `s`, `min` or `h`")));
@@ -314,12 +325,12 @@ impl Sentence {
             } else if let Some(year) = number(word).filter(|year| (2000..=2100).contains(year)) {
                 self.years.insert(u16::try_from(year).unwrap_or_default());
             } else if leading_number(word).is_some() {
-                return Err(words.error("this is a single time, not a schedule"));
+                return Err(words.error("this is a single time; a schedule repeats"));
             } else if words.position() > start {
                 return Err(words.error(format!("`{word}` is not a month or a year")));
             } else {
                 return Err(words.error(format!(
-                    "`{word}` is not a month or a year; a time zone is given with `--time-zone`, a time like `9am`"
+                    "expected a month or a year after `in`, found `{word}`; use `--time-zone` for a time zone, and `at` for a time of day"
                 )));
             }
             words.skip(1);
@@ -355,16 +366,16 @@ impl Sentence {
     fn check(&self, words: &Words<'_>) -> Result<(), TextError> {
         let whole = |message: &str| Err(words.error_since(0, message));
         if self.times.iter().any(|t| t.clock == Clock::Twelve) && self.times.iter().any(|t| t.clock == Clock::Either) {
-            return whole("one time has `am` or `pm`, another does not: write `02:30` or `2:30pm`");
+            return whole("12-hour and 24-hour times are mixed: write `02:30` or `2:30pm`");
         }
         if !self.month_days.is_empty() && !self.week_days.is_empty() {
             return whole(
-                "days of the month and of the week are ambiguous together: write `on the 1st if a Monday` for days that are both, \
+                "combining days of the month with days of the week is ambiguous: write `on the 1st if a Monday` for days that are both, \
                  or two sentences, as in `on the 1st at 09:00; and every Monday at 09:00`",
             );
         }
         if !self.only_if.is_empty() && self.month_days.is_empty() {
-            return whole("`if` needs days of the month, as in `on the 13th if a Friday`");
+            return whole("`if` must follow a day of the month, as in `on the 13th if a Friday`");
         }
         let has_day = !self.month_days.is_empty() || (!self.week_days.is_empty() && self.period != Some("year"));
         match self.period {
@@ -375,17 +386,17 @@ impl Sentence {
         if let Some(count) = self.count
             && count != self.times.len()
         {
-            return whole(&format!("{count} times a day are named, and {} are given", self.times.len()));
+            return whole(&format!("expected {count} times of day, found {}", self.times.len()));
         }
         let frequent = self.every.is_some() || self.hourly;
         if frequent && !self.times.is_empty() {
-            return whole("it has both a frequency and a time of day: use one of them");
+            return whole("a frequency and a time of day cannot be combined");
         }
         if !frequent && (self.window.is_some() || self.minute.is_some()) {
-            return whole("how often is not given, as in `every 15 min from 09:00 to 17:00`");
+            return whole("no frequency is given; for example: `every 15 min from 09:00 to 17:00`");
         }
         if !frequent && self.times.is_empty() && !self.daily {
-            return whole("no time of day is given, as in `at 09:00`");
+            return whole("no time of day is given; add one, such as `at 09:00`");
         }
         let longest = |month: &u16| MONTHS[usize::from(month - 1)].1;
         let days: Vec<u16> = self.month_days.iter().filter_map(|day| day.parse().ok()).collect();
