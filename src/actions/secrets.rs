@@ -10,7 +10,7 @@ use crate::error::{Error, Kind};
 use crate::machine;
 use crate::run::outcome::{ErrorType, Failure};
 use crate::run::probe::Http;
-use crate::run::sealed;
+use crate::run::sealed::{self, Secret};
 
 /// Minimum length of a base64 fragment that is masked as part of a secret.
 const MIN_ENCODED: usize = 6;
@@ -105,10 +105,7 @@ impl Secrets {
     /// # Errors
     /// `Failed` when a secret in it is no longer set.
     pub(crate) fn open(&self, output: &[u8]) -> Result<Vec<u8>, Error> {
-        let known = self.sealable();
-        let value_of = |name: &str| known.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone());
-        sealed::open(output, value_of).map_err(|name| {
-            let name = name.rsplit(':').next().unwrap_or_default();
+        sealed::open(output, &self.sealable()).map_err(|name| {
             Error::new(
                 Kind::Failed,
                 format_args!("the stored output contains the secret `{name}`, which is no longer set for this command"),
@@ -119,13 +116,12 @@ impl Secrets {
         })
     }
 
-    fn sealable(&self) -> Vec<(String, Vec<u8>)> {
-        let plain = self.0.iter().map(|(name, value)| (name.clone(), value.clone().into_bytes()));
-        let encoded = self.0.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| {
-            let name = name.trim_start_matches("env:");
-            (format!("base64:{name}"), STANDARD.encode(value).into_bytes())
-        });
-        plain.chain(encoded).collect()
+    fn sealable(&self) -> Vec<Secret> {
+        let secret = |(name, value): (&String, &String)| Secret {
+            name: name.trim_start_matches("env:").to_owned(),
+            forms: forms(value),
+        };
+        self.0.iter().filter(|(_, value)| !value.is_empty()).map(secret).collect()
     }
 
     /// Returns the values, longest first: one may be part of another.
@@ -142,13 +138,7 @@ impl Secrets {
 
     /// Returns a masker for the values and their base64 encodings.
     pub(super) fn masker(&self) -> Masker {
-        let encoded = self
-            .0
-            .values()
-            .filter(|s| !s.is_empty())
-            .flat_map(|s| encodings(s).into_iter().chain(escaped(s)));
-        let plain = self.values().into_iter().map(|s| s.as_bytes().to_vec());
-        let secrets: Vec<Vec<u8>> = plain.chain(encoded).collect();
+        let secrets: Vec<Vec<u8>> = self.values().into_iter().flat_map(forms).collect();
         let mut begins = [false; 256];
         for secret in &secrets {
             begins[usize::from(secret[0])] = true;
@@ -192,6 +182,12 @@ fn escaped(value: &str) -> Vec<Vec<u8>> {
     let all_escaped = percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC).to_string();
     let all = [json, value.escape_debug().to_string(), in_query, in_path, all_escaped];
     all.into_iter().filter(|text| text != value).map(String::into_bytes).collect()
+}
+
+/// Returns the value and every other form in which it may occur.
+fn forms(value: &str) -> Vec<Vec<u8>> {
+    let plain = std::iter::once(value.as_bytes().to_vec());
+    plain.chain(encodings(value)).chain(escaped(value)).collect()
 }
 
 /// Returns the base64 encodings of a value in both alphabets: on its own, and within a longer text, where adjacent bytes change

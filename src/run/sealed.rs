@@ -1,97 +1,170 @@
 //! Replaces the secrets in stored output by their names, and restores the output exactly. Pure.
 //!
-//! A secret is encoded as NUL, its name, NUL; readable text contains no NUL.
+//! Output with secrets begins with [`MARK`]. In it a secret is NUL, a reference (`NAME#FORM+OFFSET`), NUL; a NUL of the output itself is doubled.
 
+/// The beginning of sealed output; other output is stored as it is.
+const MARK: &[u8] = b"\0sealed\0";
 /// The text shown in place of a secret.
 const MASK: &[u8] = b"***";
-/// Maximum length of a name, in bytes.
-const MAX_NAME: usize = 300;
 
-/// Replaces each value by its name. If several values match at the same position, the longest one is replaced.
-#[must_use]
-pub fn seal(output: &[u8], secrets: &[(String, Vec<u8>)]) -> Vec<u8> {
-    let mut sealed = Vec::with_capacity(output.len());
-    let mut rest = output;
-    while let Some(first) = rest.first() {
-        let found = secrets
-            .iter()
-            .filter(|(_, value)| !value.is_empty() && rest.starts_with(value));
-        if let Some((name, value)) = found.max_by_key(|(_, value)| value.len()) {
-            sealed.push(0);
-            sealed.extend(name.as_bytes());
-            sealed.push(0);
-            rest = &rest[value.len()..];
-        } else {
-            sealed.push(*first);
-            rest = &rest[1..];
-        }
-    }
-    sealed
+/// A secret: its name, and the forms in which its value may occur, such as encodings.
+#[derive(Debug, Clone)]
+pub struct Secret {
+    /// The name, without NUL.
+    pub name: String,
+    /// The forms, none of them empty. Only their number and order must stay the same.
+    pub forms: Vec<Vec<u8>>,
 }
 
-/// Restores the values.
+/// One form of a secret found in output.
+struct Found<'a> {
+    secret: &'a Secret,
+    form: usize,
+    /// Where it begins and ends in the output.
+    start: usize,
+    end: usize,
+}
+
+/// Replaces every form of every secret. Returns output without secrets unchanged.
+#[must_use]
+pub fn seal(output: &[u8], secrets: &[Secret]) -> Vec<u8> {
+    let mut sealed = MARK.to_vec();
+    let (mut at, mut any) = (0, output.starts_with(MARK));
+    while at < output.len() {
+        let Some(mut found) = longest_at(output, at, secrets) else {
+            sealed.push(output[at]);
+            if output[at] == 0 {
+                sealed.push(0);
+            }
+            at += 1;
+            continue;
+        };
+        any = true;
+        let mut from = at;
+        // A secret that overlaps the end of this one follows from where this one ends.
+        loop {
+            let reference = format!("{}#{}+{}", found.secret.name, found.form, from - found.start);
+            sealed.push(0);
+            sealed.extend(reference.as_bytes());
+            sealed.push(0);
+            from = found.end;
+            let overlapping = (found.start + 1..found.end).filter_map(|start| longest_at(output, start, secrets));
+            match overlapping.filter(|next| next.end > from).max_by_key(|next| next.end) {
+                Some(next) => found = next,
+                None => break,
+            }
+        }
+        at = from;
+    }
+    if any { sealed } else { output.to_vec() }
+}
+
+fn longest_at<'a>(output: &[u8], start: usize, secrets: &'a [Secret]) -> Option<Found<'a>> {
+    let forms = secrets.iter().flat_map(|secret| {
+        secret
+            .forms
+            .iter()
+            .enumerate()
+            .map(move |(form, value)| (secret, form, value))
+    });
+    let matching = forms.filter(|(_, _, value)| output[start..].starts_with(value));
+    let (secret, form, value) = matching.max_by_key(|(_, _, value)| value.len())?;
+    Some(Found {
+        secret,
+        form,
+        start,
+        end: start + value.len(),
+    })
+}
+
+/// Restores the output.
 ///
 /// # Errors
-/// The name of the first secret for which `value_of` returns `None`.
-pub fn open(sealed: &[u8], value_of: impl Fn(&str) -> Option<Vec<u8>>) -> Result<Vec<u8>, String> {
-    replace(sealed, |name| value_of(name).ok_or_else(|| name.to_owned()))
+/// The name of the first secret that is not known.
+pub fn open(sealed: &[u8], secrets: &[Secret]) -> Result<Vec<u8>, String> {
+    replace(sealed, |reference| {
+        let parsed = reference.rsplit_once('+').and_then(|(rest, offset)| {
+            let (name, form) = rest.rsplit_once('#')?;
+            Some((name, form.parse::<usize>().ok()?, offset.parse::<usize>().ok()?))
+        });
+        let (name, form, offset) = parsed.ok_or_else(|| reference.to_owned())?;
+        let secret = secrets.iter().find(|secret| secret.name == name);
+        let value = secret.and_then(|secret| secret.forms.get(form)?.get(offset..));
+        value.map(<[u8]>::to_vec).ok_or_else(|| name.to_owned())
+    })
 }
 
 /// Returns the output as it is shown, with each secret masked.
 #[must_use]
 pub fn hide(sealed: &[u8]) -> Vec<u8> {
-    replace(sealed, |_| Ok::<_, std::convert::Infallible>(MASK.to_vec())).unwrap_or_else(|never| match never {})
+    let masked = |reference: &str| -> Result<Vec<u8>, std::convert::Infallible> {
+        Ok(if reference.ends_with("+0") {
+            MASK.to_vec()
+        } else {
+            Vec::new()
+        })
+    };
+    replace(sealed, masked).unwrap_or_else(|never| match never {})
 }
 
 fn replace<E>(sealed: &[u8], value_of: impl Fn(&str) -> Result<Vec<u8>, E>) -> Result<Vec<u8>, E> {
+    let Some(mut rest) = sealed.strip_prefix(MARK) else {
+        return Ok(sealed.to_vec());
+    };
     let mut opened = Vec::with_capacity(sealed.len());
-    let mut rest = sealed;
     while let Some(at) = rest.iter().position(|b| *b == 0) {
         opened.extend(&rest[..at]);
-        rest = &rest[at..];
-        if let Some(name) = name_at(rest) {
-            opened.extend(value_of(name)?);
-            rest = &rest[name.len() + 2..];
-        } else {
-            opened.push(0);
-            rest = &rest[1..];
+        rest = &rest[at + 1..];
+        let end = rest.iter().position(|b| *b == 0).unwrap_or(rest.len());
+        match std::str::from_utf8(&rest[..end]) {
+            Ok("") => opened.push(0),
+            Ok(reference) => opened.extend(value_of(reference)?),
+            Err(_) => opened.extend(&rest[..end]),
         }
+        rest = rest.get(end + 1..).unwrap_or_default();
     }
     opened.extend(rest);
     Ok(opened)
-}
-
-/// Returns the name encoded at the start of `rest`, if there is one: other output may also contain NUL.
-fn name_at(rest: &[u8]) -> Option<&str> {
-    let end = rest.iter().skip(1).take(MAX_NAME).position(|b| *b == 0)? + 1;
-    let name = std::str::from_utf8(&rest[1..end]).ok()?;
-    (name.starts_with("env:") || name.starts_with("base64:")).then_some(name)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn secret(name: &str, forms: &[&[u8]]) -> Secret {
+        Secret {
+            name: name.to_owned(),
+            forms: forms.iter().map(|form| form.to_vec()).collect(),
+        }
+    }
+
     #[test]
-    fn opening_restores_sealed_output_and_hiding_masks_every_secret() {
+    fn restores_sealed_output_and_masks_every_secret() {
         let secrets = [
-            ("env:A".to_owned(), b"alpha".to_vec()),
-            ("env:LONG".to_owned(), b"alphabet".to_vec()),
-            ("env:EMPTY".to_owned(), Vec::new()),
+            secret("A", &[b"alpha", b"YWxwaGE"]),
+            secret("LONG#+", &[b"alphabet"]),
+            secret("OVERLAP", &[b"phabetic"]),
         ];
-        let value_of = |name: &str| secrets.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
         for (output, hidden) in [
             (&b"x alphabet, alpha.\n"[..], &b"x ***, ***.\n"[..]),
             (b"alphaalpha", b"******"),
+            (b"an alphabetic list", b"an *** list"),
+            (b"alphabeticalpha", b"******"),
+            (b"YWxwaGE=", b"***="),
             (b"\0alpha\0\0", b"\0***\0\0"),
             (b"", b""),
             (b"\0\0\0binary\xff", b"\0\0\0binary\xff"),
+            (b"\0A#0+0\0", b"\0A#0+0\0"),
+            (b"\0sealed\0A#0+0\0alpha", b"\0sealed\0A#0+0\0***"),
         ] {
             let sealed = seal(output, &secrets);
-            assert!(!sealed.windows(5).any(|w| w == b"alpha"), "{sealed:?}");
-            assert_eq!(open(&sealed, value_of).unwrap(), output);
-            assert_eq!(hide(&sealed), hidden);
+            for secret in [&b"alpha"[..], b"phabet", b"YWxwaGE"] {
+                assert!(!sealed.windows(secret.len()).any(|w| w == secret), "{sealed:?}");
+            }
+            assert_eq!(open(&sealed, &secrets).unwrap(), output, "{output:?}");
+            assert_eq!(hide(&sealed), hidden, "{output:?}");
         }
-        assert_eq!(open(b"\0env:GONE\0", value_of).unwrap_err(), "env:GONE");
+        assert_eq!(open(&seal(b"alpha", &secrets), &[]).unwrap_err(), "A");
+        assert_eq!(open(b"\0A#0+0\0", &[]).unwrap(), b"\0A#0+0\0");
     }
 }
