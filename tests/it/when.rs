@@ -95,3 +95,73 @@ fn an_ambiguous_time_is_rejected_with_its_meanings() {
     }
     assert!(!env.database().exists());
 }
+
+#[test]
+fn two_sentences_in_one_are_rejected_and_not_merged() {
+    let env = Env::new();
+    let next = |text: &str| {
+        env.tempo(&[
+            "-o",
+            "json",
+            "schedule",
+            "next",
+            "--when",
+            text,
+            "--count",
+            "8",
+            "--from",
+            "2027-01-01",
+        ])
+    };
+    for (text, message) in [
+        (
+            "every day at 09:00 and every Monday at 10:00",
+            "separate the sentences with `;`",
+        ),
+        (
+            "every weekday at 9am and every Saturday at 10am",
+            "separate the sentences with `;`",
+        ),
+        ("every 15 min every 20 min", "separate the sentences with `;`"),
+        ("on Jan 1 and Jul 4 at 09:00", "each date needs its own sentence"),
+        ("every third day at 09:00", "ambiguous"),
+        ("every 2nd Friday at 09:00", "ambiguous"),
+        ("every hour from 9 to 5", "ambiguous window"),
+        ("twice daily at 9 and 5", "ambiguous times"),
+    ] {
+        let ran = next(text);
+        assert_eq!(ran.code, Some(2), "{text}: {ran:?}");
+        assert!(ran.stderr.contains(message), "{text}: {}", ran.stderr);
+    }
+    for (text, times) in [
+        (
+            "every day at 09:00; and every Monday at 10:00",
+            ["2027-01-01T09:00:00Z", "2027-01-02T09:00:00Z"],
+        ),
+        (
+            "on 1 January and 1 July at 09:00",
+            ["2027-01-01T09:00:00Z", "2027-07-01T09:00:00Z"],
+        ),
+        ("24 and 25 December at noon", ["", ""]),
+        (
+            "on the 24th December and the 25th December at noon",
+            ["2027-12-24T12:00:00Z", "2027-12-25T12:00:00Z"],
+        ),
+        ("every hour from 9am to 5pm", ["2027-01-01T09:00:00Z", "2027-01-01T10:00:00Z"]),
+        (
+            "every 2nd Friday of the month at 09:00",
+            ["2027-01-08T09:00:00Z", "2027-02-12T09:00:00Z"],
+        ),
+        ("mondays 18:30, 19:30", ["2027-01-04T18:30:00Z", "2027-01-04T19:30:00Z"]),
+    ] {
+        let ran = next(text);
+        if times[0].is_empty() {
+            assert_eq!(ran.code, Some(2), "{text}: {ran:?}");
+            continue;
+        }
+        let found: serde_json::Value = serde_json::from_str(&ran.ok()).unwrap();
+        for (index, time) in times.iter().enumerate() {
+            assert_eq!(found[index]["scheduled_at"], *time, "{text}");
+        }
+    }
+}

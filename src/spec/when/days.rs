@@ -98,15 +98,13 @@ impl Sentence {
         // `24 December`, `December 24`.
         if let (Some(day), Some(month)) = (number(&word), month(&next)) {
             words.skip(2);
-            self.months.insert(month);
-            self.day_of_month(u16::try_from(day).unwrap_or(u16::MAX), words, start)?;
+            self.date(month, u16::try_from(day).unwrap_or(u16::MAX), words, start)?;
             return Ok(true);
         }
         let day = number(&next).and_then(|n| u16::try_from(n).ok()).or_else(|| ordinal(&next));
         if let (Some(month), Some(day)) = (month(&word), day) {
             words.skip(2);
-            self.months.insert(month);
-            self.day_of_month(day, words, start)?;
+            self.date(month, day, words, start)?;
             return Ok(true);
         }
         words.back_to(start);
@@ -117,12 +115,20 @@ impl Sentence {
         if !(1..=31).contains(&day) {
             return Err(words.error_since(start, format!("day `{day}` is out of range 1-31")));
         }
-        self.month_days.push(day.to_string());
         // `on the 24th December`
         if let Some(month) = words.peek().and_then(month) {
             words.skip(1);
-            self.months.insert(month);
+            return self.date(month, day, words, start);
+        }
+        if !self.month_days.contains(&day.to_string()) {
+            self.month_days.push(day.to_string());
         }
         Ok(())
+    }
+
+    fn date(&mut self, month: u16, day: u16, words: &mut Words<'_>, start: usize) -> Result<(), TextError> {
+        self.months.insert(month);
+        self.dates.insert((month, day));
+        self.day_of_month(day, words, start)
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::super::spec_text::SpecText;
 use super::super::text::TextError;
 use super::clock_time::{Clock, Time, time, time_follows};
-use super::vocabulary::{MONTHS, leading_number, month, number, seconds, unit, weekday};
+use super::vocabulary::{MONTHS, ORDINALS, leading_number, month, number, ordinal, seconds, unit, weekday};
 use super::words::Words;
 
 /// What a sentence says.
@@ -15,6 +15,12 @@ pub(super) struct Sentence {
     pub(super) every: Option<(u32, u32)>,
     /// `every hour`, on the clock.
     pub(super) hourly: bool,
+    /// Number of frequencies that have been read.
+    frequencies: usize,
+    /// The part that was set last.
+    last_part: Option<usize>,
+    /// `24 December`: month and day.
+    pub(super) dates: BTreeSet<(u16, u16)>,
     /// `at minute 5`, `at :15`.
     pub(super) minute: Option<u32>,
     pub(super) times: Vec<Time>,
@@ -49,8 +55,43 @@ pub(super) fn read(mut words: Words<'_>, spec: &mut SpecText) -> Result<(), Text
     sentence.write(&words, spec)
 }
 
+/// What a clause can set: how many days, frequencies, times, months, years and windows a sentence has.
+type Parts = [usize; 6];
+/// The index of the times in [`Parts`].
+const TIMES: usize = 2;
+
 impl Sentence {
+    fn parts(&self) -> Parts {
+        let all_days = usize::from(self.all_days && self.count.is_none());
+        [
+            self.month_days.len() + self.week_days.len() + all_days,
+            self.frequencies,
+            self.times.len(),
+            self.months.len(),
+            self.years.len(),
+            usize::from(self.window.is_some()),
+        ]
+    }
+
+    /// Reads a clause. Two clauses must not set the same part: in `every day at 09:00 and every Monday at 10:00`, each time has its own days.
     fn clause(&mut self, word: &str, words: &mut Words<'_>) -> Result<(), TextError> {
+        let (start, before) = (words.position(), self.parts());
+        self.read_clause(word, words)?;
+        let after = self.parts();
+        let is_list = self.last_part == Some(TIMES);
+        for (index, (before, after)) in before.into_iter().zip(after).enumerate().filter(|(_, (b, a))| b != a) {
+            if before > 0 && after > before && !(index == TIMES && is_list) {
+                return Err(words.error_since(
+                    start,
+                    "this belongs to another sentence: separate the sentences with `;`, as in `every day at 09:00; and every Monday at 10:00`",
+                ));
+            }
+            self.last_part = Some(index);
+        }
+        Ok(())
+    }
+
+    fn read_clause(&mut self, word: &str, words: &mut Words<'_>) -> Result<(), TextError> {
         let start = words.position();
         match word {
             "," | "and" => words.skip(1),
@@ -65,6 +106,7 @@ impl Sentence {
             "hourly" => {
                 words.skip(1);
                 self.hourly = true;
+                self.frequencies += 1;
             }
             "weekly" | "monthly" | "yearly" | "annually" => {
                 return Err(words.error(format!(
@@ -166,10 +208,11 @@ impl Sentence {
             return Err(words.error("expected a duration or days after `every`"));
         };
         match word.as_str() {
-            "other" | "second"
-                if words
+            _ if (word == "other" || ORDINALS.contains(&word.as_str()) || ordinal(&word).is_some())
+                && words.peek_after(2) != Some("of")
+                && words
                     .peek_after(1)
-                    .is_some_and(|next| unit(next).is_some() || weekday(next).is_some()) =>
+                    .is_some_and(|next| unit(next).is_some() || weekday(next).is_some() || next == "week") =>
             {
                 return Err(words.error(format!(
                     "`every {word}` is ambiguous: use an interval such as `every 48 h`, or list the days, as in `every Monday and Thursday at 09:00`"
@@ -181,10 +224,12 @@ impl Sentence {
             "second" | "minute" => {
                 words.skip(1);
                 self.every = Some((if word == "second" { 1 } else { 60 }, 0));
+                self.frequencies += 1;
             }
             "hour" => {
                 words.skip(1);
                 self.hourly = true;
+                self.frequencies += 1;
             }
             "day" | "night" => {
                 words.skip(1);
@@ -260,6 +305,7 @@ impl Sentence {
             self.all_days = true;
         } else {
             self.every = Some((every, 0));
+            self.frequencies += 1;
         }
         Ok(true)
     }
@@ -300,16 +346,21 @@ impl Sentence {
 
     /// After `from` or `between`.
     fn between(&mut self, words: &mut Words<'_>) -> Result<(), TextError> {
+        let start = words.position();
         let Some(from) = time(words, true)? else {
             return Err(words.error("expected a time, such as `09:00`"));
         };
         let to = if words.take(&["to", "until", "till", "and", "-"]) {
             let to = time(words, true)?;
-            Some(to.ok_or_else(|| words.error("expected a time, such as `17:00`"))?.second)
+            Some(to.ok_or_else(|| words.error("expected a time, such as `17:00`"))?)
         } else {
             None
         };
-        self.window = Some((from.second, to));
+        let is_either = |time: &Time| time.clock == Clock::Either;
+        if to.is_some_and(|to| to.second < from.second && (is_either(&to) || is_either(&from))) {
+            return Err(words.error_since(start, "ambiguous window: write `from 09:00 to 17:00`, or `from 9am to 5pm`"));
+        }
+        self.window = Some((from.second, to.map(|to| to.second)));
         Ok(())
     }
 
@@ -367,6 +418,14 @@ impl Sentence {
         let whole = |message: &str| Err(words.error_since(0, message));
         if self.times.iter().any(|t| t.clock == Clock::Twelve) && self.times.iter().any(|t| t.clock == Clock::Either) {
             return whole("12-hour and 24-hour times are mixed: write `02:30` or `2:30pm`");
+        }
+        let is_ascending = self.times.is_sorted_by_key(|time| time.second);
+        if !is_ascending && self.times.iter().any(|t| t.clock == Clock::Either) {
+            return whole("ambiguous times: write `09:00 and 17:00`, or `9am and 5pm`");
+        }
+        let all_dates = self.dates.is_empty() || self.dates.len() == self.months.len() * self.month_days.len();
+        if !all_dates {
+            return whole("each date needs its own sentence, as in `on 1 January at 09:00; and on 4 July at 09:00`");
         }
         if !self.month_days.is_empty() && !self.week_days.is_empty() {
             return whole(
