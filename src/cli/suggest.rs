@@ -26,19 +26,24 @@ fn time_option(text: &str) -> Option<&'static str> {
 
 /// The corrected command line, if one is found that parses. `arguments` are those after the program's name.
 pub(super) fn corrected(root: &clap::Command, arguments: &[String], error: &clap::Error) -> Option<String> {
-    let mut arguments = arguments.to_vec();
-    let mut next = correct(root, &mut arguments, error);
-    for _ in 0..MAX_CORRECTIONS {
-        next?;
+    let typed = arguments;
+    let mut arguments = typed.to_vec();
+    correct(root, &mut arguments, error)?;
+    let mut corrections = 1;
+    loop {
         let line = std::iter::once("tempo").chain(arguments.iter().map(String::as_str));
         match root.clone().try_get_matches_from(line) {
             Ok(_) => break,
-            // What is still missing is said by the usage of the right command.
+            // The usage of the right command says what is still missing.
             Err(e) if is_incomplete(e.kind()) => break,
-            Err(e) => next = correct(root, &mut arguments, &e),
+            Err(_) if corrections == MAX_CORRECTIONS => return None,
+            Err(e) => correct(root, &mut arguments, &e)?,
         }
+        corrections += 1;
     }
-    next?;
+    if arguments == typed {
+        return None;
+    }
     let words: Vec<String> = arguments.iter().map(|word| quoted(word)).collect();
     Some(format!("tempo {}", words.join(" ")))
 }
@@ -77,7 +82,7 @@ fn correct(root: &clap::Command, arguments: &mut Vec<String>, error: &clap::Erro
                 |word: &String| *word == typed || word.strip_prefix(&typed).is_some_and(|value| value.starts_with('='));
             let at = rest + arguments[rest..].iter().position(is_typed)?;
             if path == ["run"] && !typed.starts_with('-') {
-                arguments.splice(..at, ["schedule".to_owned(), "trigger".to_owned()]);
+                arguments.splice(rest - 1..rest, ["schedule".to_owned(), "trigger".to_owned()]);
                 return Some(());
             }
             if typed.starts_with('-') {

@@ -206,7 +206,8 @@ impl ProcessTree {
         loop {
             self.signal(Signal::KILL);
             let survivors = self.alive();
-            if survivors.is_empty() || watch.elapsed() > KILL_TIMEOUT {
+            // A process that forks and exits again and again can slip through one look at `/proc`.
+            if (survivors.is_empty() && self.alive().is_empty()) || watch.elapsed() > KILL_TIMEOUT {
                 return survivors;
             }
             pause(wait);

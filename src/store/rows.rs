@@ -39,17 +39,22 @@ impl<T> Context<T> for rusqlite::Result<T> {
                 Some(ErrorCode::DatabaseCorrupt) => Some("The database is damaged: keep a copy of it and restore a backup."),
                 _ => None,
             };
+            // A file that is shorter than its own index says was truncated by another program.
+            let is_truncated = e
+                .sqlite_error()
+                .is_some_and(|e| e.extended_code == rusqlite::ffi::SQLITE_IOERR_SHORT_READ);
             // Values that do not fit the schema or violate a constraint are damage too.
-            let is_damage = match e.sqlite_error_code() {
-                Some(code) => matches!(
-                    code,
-                    ErrorCode::DatabaseCorrupt
-                        | ErrorCode::NotADatabase
-                        | ErrorCode::ConstraintViolation
-                        | ErrorCode::TypeMismatch
-                ),
-                None => true,
-            };
+            let is_damage = is_truncated
+                || match e.sqlite_error_code() {
+                    Some(code) => matches!(
+                        code,
+                        ErrorCode::DatabaseCorrupt
+                            | ErrorCode::NotADatabase
+                            | ErrorCode::ConstraintViolation
+                            | ErrorCode::TypeMismatch
+                    ),
+                    None => true,
+                };
             let error = Error::new(Kind::System, format_args!("cannot {what}")).because(e);
             let error = if is_damage { error.damage() } else { error };
             match hint {

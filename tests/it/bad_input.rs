@@ -446,6 +446,7 @@ fn a_mistyped_command_line_is_answered_with_the_corrected_one() {
         (&["cancel", "x"], "tempo workflow cancel x"),
         (&["ack", "1"], "tempo incident ack 1"),
         (&["run", "now"], "tempo schedule trigger now"),
+        (&["--db", "x.db", "run", "now"], "tempo --db x.db schedule trigger now"),
         (&["shcedule", "list"], "tempo schedule list"),
         (&["schedule", "lst"], "tempo schedule list"),
         (&["incident", "resolv", "1"], "tempo incident resolve 1"),
@@ -480,6 +481,8 @@ fn a_mistyped_command_line_is_answered_with_the_corrected_one() {
         let hint = error["error"]["hints"][0].as_str().unwrap();
         assert!(hint.contains(corrected.trim_start_matches("tempo ")), "{error}");
     }
+    let unclear = ["schedule", "create", "x", "--interval", "5m", "5m", "5m", "5m", "5m", "5m"];
+    assert!(!env.tempo(&unclear).stderr.contains("Did you mean"));
     let ran = env.tempo(&["bogus"]);
     assert_eq!((ran.code, ran.stderr.contains("Did you mean")), (Some(2), false), "{ran:?}");
 }
