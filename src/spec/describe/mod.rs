@@ -11,7 +11,6 @@ use super::field::{self, Range};
 use super::interval::Interval;
 use super::spec_text::SpecText;
 use super::text;
-use super::zone::{Gap, Repeat};
 
 /// Maximum number of exclusions that are named.
 const MAX_NAMED_EXCLUSIONS: usize = 4;
@@ -22,7 +21,7 @@ const MAX_NAMED_EXCLUSIONS: usize = 4;
 pub fn spec(source: &SpecText) -> String {
     let mut parts = Vec::new();
     let clock = Clock {
-        is_utc: source.zone_name() == "UTC" && source.dst_gap == Gap::Skip && source.dst_repeat == Repeat::Both,
+        is_utc: ["UTC", "Etc/UTC"].contains(&source.zone_name().as_str()),
     };
     for interval in &source.interval {
         parts.push(Interval::parse(interval).map_or_else(|_| interval.clone(), |i| clock.interval(&i)));
