@@ -8,7 +8,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
-use super::identity::{Files, with_suffix};
+use super::identity::{Files, resolved, with_suffix};
 use super::lock::refuse_displaced;
 use super::rows::Context as _;
 use super::{Read, Write, migrations};
@@ -69,6 +69,7 @@ impl Store {
             if let Some(e) = std::fs::metadata(path).err().filter(|e| e.kind() != ErrorKind::NotFound) {
                 return Err(Error::new(Kind::System, format_args!("cannot create the database `{shown}`")).because(e));
             }
+            refuse_log_alone(path)?;
             if missing == Missing::Refuse {
                 return Err(Error::new(Kind::NotFound, format_args!("there is no database at `{shown}`"))
                     .hint("The first `tempo schedule create` creates it; use `--db` or `TEMPO_DB` for another file."));
@@ -276,6 +277,29 @@ fn ignore_no_row(e: rusqlite::Error) -> rusqlite::Result<()> {
     } else {
         Err(e)
     }
+}
+
+/// Fails if a database is missing and its log remains, with its latest changes: SQLite would delete the log beside a new database, and apply it to a
+/// restored one.
+///
+/// # Errors
+/// `System`, naming the log.
+pub(super) fn refuse_log_alone(database: &Path) -> Result<(), Error> {
+    let log = with_suffix(&resolved(database), "-wal");
+    // The log is looked at first: another process may be creating both.
+    let is_alone = std::fs::metadata(&log).is_ok_and(|log| log.len() > 0) && !database.exists();
+    if !is_alone {
+        return Ok(());
+    }
+    let (database, log) = (database.display(), log.display());
+    Err(Error::new(
+        Kind::System,
+        format_args!("there is no database at `{database}`, but the log `{log}` of one that was moved or deleted"),
+    )
+    .hint(format_args!(
+        "The log holds the latest changes: move the database back, or move the log to where the database is and give it the same name with `-wal`. \
+         If neither is needed, delete `{log}`."
+    )))
 }
 
 /// Creates an empty file, accessible to this user only, and its parent folders.

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::backup::{check_copy, create_new, rename_to_new, vacuum_into};
 use super::identity::{resolved, with_suffix};
 use super::lock::ServerLock;
-use super::open::create_folder_of;
+use super::open::{create_folder_of, refuse_log_alone};
 use super::rows::Context as _;
 use super::{Missing, Store, migrations};
 use crate::error::{Error, Kind};
@@ -18,7 +18,7 @@ use crate::machine;
 ///
 /// # Errors
 /// `NotFound` if there is no backup; `Conflict` while a server uses the database; `System` if the backup is not an intact database of this or an older
-/// tempo, or if a file cannot be written. The database is unchanged unless this succeeds.
+/// tempo, if the database is missing and its log remains, or if a file cannot be written. The database is unchanged unless this succeeds.
 pub(crate) fn restore(database: &Path, backup: &Path, now_ms: i64) -> Result<Option<PathBuf>, Error> {
     let shown = backup.display().to_string();
     let failed = |e: std::io::Error| Error::new(Kind::System, format_args!("cannot restore `{shown}`")).because(e);
@@ -31,9 +31,10 @@ pub(crate) fn restore(database: &Path, backup: &Path, now_ms: i64) -> Result<Opt
     migrations::check(&connection, &shown)?;
     let version = migrations::version(&connection)?;
     let database = resolved(database);
-    let exists = database.exists();
+    refuse_log_alone(&database)?;
     // Held until the files have changed places: no server can start in between.
-    let lock = exists
+    let lock = database
+        .exists()
         .then(|| ServerLock::take(&database, machine::pid(), now_ms))
         .transpose()?;
     let unfinished = with_suffix(&database, &format!(".{}.part", machine::pid()));
@@ -42,14 +43,7 @@ pub(crate) fn restore(database: &Path, backup: &Path, now_ms: i64) -> Result<Opt
     let placed = vacuum_into(&connection, &unfinished, &what)
         .and_then(|()| check_copy(&unfinished, &shown, version))
         .and_then(|()| File::open(&unfinished).and_then(|f| f.sync_all()).map_err(failed))
-        .and_then(|()| {
-            if exists {
-                set_aside(&database).map(Some).map_err(failed)
-            } else {
-                Ok(None)
-            }
-        })
-        .and_then(|replaced| rename_to_new(&unfinished, &database).map(|()| replaced).map_err(failed));
+        .and_then(|()| replace(&database, &unfinished).map_err(failed));
     if placed.is_err() {
         let _ = std::fs::remove_file(&unfinished);
     }
@@ -62,14 +56,91 @@ pub(crate) fn restore(database: &Path, backup: &Path, now_ms: i64) -> Result<Opt
     Ok(replaced)
 }
 
-/// Renames the files of a database. The log goes first: it must never be left beside another database.
-fn set_aside(database: &Path) -> std::io::Result<PathBuf> {
-    let aside = with_suffix(database, &format!(".replaced-{}", machine::pid()));
-    for suffix in ["-wal", "-shm", ""] {
-        let from = with_suffix(database, suffix);
-        if from.exists() {
-            rename_to_new(&from, &with_suffix(&aside, suffix))?;
-        }
+/// The files of a database, in the order in which they are renamed: a log must never be left beside another database.
+const LOG_FIRST: [&str; 3] = ["-wal", "-shm", ""];
+
+/// Puts a copy in the place of a database. Returns the new path of the database that was replaced, if there was one; if this fails, it is back in its
+/// place.
+fn replace(database: &Path, copy: &Path) -> std::io::Result<Option<PathBuf>> {
+    if !database.exists() {
+        return rename_to_new(copy, database).map(|()| None);
     }
-    Ok(aside)
+    let aside = unused_name(database);
+    let done = rename_files(database, &aside, LOG_FIRST).and_then(|()| rename_to_new(copy, database));
+    if let Err(e) = done {
+        let [log, index, file] = LOG_FIRST;
+        return Err(match rename_files(&aside, database, [file, index, log]) {
+            Ok(()) => e,
+            Err(_) => std::io::Error::new(e.kind(), format!("{e}; the database is now `{}`", aside.display())),
+        });
+    }
+    Ok(Some(aside))
+}
+
+/// Returns a name for a replaced database that neither it nor its log would take from another file.
+fn unused_name(database: &Path) -> PathBuf {
+    let first = with_suffix(database, &format!(".replaced-{}", machine::pid()));
+    let is_free = |name: &PathBuf| LOG_FIRST.iter().all(|suffix| !with_suffix(name, suffix).exists());
+    let mut names = std::iter::once(first.clone()).chain((2_u32..).map(|n| with_suffix(&first, &format!("-{n}"))));
+    names.find(is_free).unwrap_or(first)
+}
+
+/// Renames those files of a database that exist.
+fn rename_files(from: &Path, to: &Path, suffixes: [&str; 3]) -> std::io::Result<()> {
+    let files = suffixes.map(|suffix| (with_suffix(from, suffix), with_suffix(to, suffix)));
+    let mut existing = files.iter().filter(|(from, _)| from.exists());
+    existing.try_for_each(|(from, to)| rename_to_new(from, to))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn contents(folder: &Path) -> Vec<(String, String)> {
+        let entries = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap());
+        let mut found: Vec<_> = entries
+            .map(|e| {
+                let name = e.file_name().into_string().unwrap();
+                (name, std::fs::read_to_string(e.path()).unwrap())
+            })
+            .collect();
+        found.sort();
+        found
+    }
+
+    #[test]
+    fn a_failed_replacement_puts_the_database_and_its_log_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("t.db");
+        for suffix in LOG_FIRST {
+            std::fs::write(with_suffix(&database, suffix), suffix).unwrap();
+        }
+        let before = contents(folder.path());
+        replace(&database, &folder.path().join("no copy")).unwrap_err();
+        assert_eq!(contents(folder.path()), before);
+    }
+
+    #[test]
+    fn an_earlier_replaced_database_keeps_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let (database, copy) = (folder.path().join("t.db"), folder.path().join("copy"));
+        // Process ids repeat; only the log of the earlier database is left here.
+        let earlier = with_suffix(&database, &format!(".replaced-{}", machine::pid()));
+        std::fs::write(with_suffix(&earlier, "-wal"), "earlier").unwrap();
+        for (path, text) in [(&database, "old"), (&with_suffix(&database, "-wal"), "log"), (&copy, "new")] {
+            std::fs::write(path, text).unwrap();
+        }
+        let aside = replace(&database, &copy).unwrap().unwrap();
+        let read = |path: &Path| std::fs::read_to_string(path).unwrap();
+        assert_eq!(aside, with_suffix(&earlier, "-2"));
+        assert_eq!(
+            (read(&aside), read(&with_suffix(&aside, "-wal"))),
+            ("old".to_owned(), "log".to_owned())
+        );
+        assert_eq!(
+            (read(&database), read(&with_suffix(&earlier, "-wal"))),
+            ("new".to_owned(), "earlier".to_owned())
+        );
+        assert!(!with_suffix(&database, "-wal").exists());
+    }
 }

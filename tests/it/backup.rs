@@ -151,3 +151,33 @@ fn restore_replaces_the_database_by_a_backup_and_keeps_the_old_one() {
     let left = std::fs::read_dir(env.path(".")).unwrap().map(|e| e.unwrap().file_name());
     assert!(left.map(|n| n.to_string_lossy().into_owned()).all(|n| !n.contains(".part")));
 }
+
+#[test]
+fn the_log_of_a_database_that_was_moved_away_is_neither_deleted_nor_applied_to_another() {
+    let env = Env::new();
+    let create = ["schedule", "create", "a", "--interval", "1h", "--shell", "true"];
+    env.tempo(&create).ok();
+    env.tempo(&["doctor", "--backup", "copy.db"]).ok();
+    let server = env.serve(&[]);
+    env.tempo(&["schedule", "pause", "a", "--note", "in the log"]).ok();
+    server.kill();
+    let log = std::fs::read(env.path("t.db-wal")).unwrap();
+    std::fs::rename(env.database(), env.path("moved.db")).unwrap();
+    for args in [
+        &["schedule", "list"][..],
+        &create,
+        &["run", "--once"],
+        &["doctor", "--restore", "copy.db"],
+    ] {
+        let refused = env.tempo(args);
+        assert_eq!(refused.code, Some(6), "{args:?}: {refused:?}");
+        assert!(refused.stderr.contains("t.db-wal` of one that was moved"), "{refused:?}");
+        assert!(!env.database().exists(), "{args:?}");
+        assert_eq!(std::fs::read(env.path("t.db-wal")).unwrap(), log, "{args:?}");
+    }
+    // As the hint says.
+    std::fs::rename(env.path("t.db-wal"), env.path("moved.db-wal")).unwrap();
+    env.tempo(&["doctor", "--restore", "copy.db"]).ok();
+    let note = |database: &str| env.json(&["--db", database, "schedule", "describe", "a"])["note"].clone();
+    assert_eq!((note("moved.db"), note("t.db")), ("in the log".into(), "".into()));
+}
