@@ -74,8 +74,14 @@ pub(super) fn spawn(
         .envs(command.env.iter().map(|(key, value)| (key, secrets.resolve(value))))
         .stdout(writer.try_clone().map_err(pipe)?);
     let secret = command.env.iter().filter(|(_, value)| value.starts_with("env:"));
-    let secret: Vec<&str> = secret.map(|(name, _)| name.as_str()).collect();
-    if !secret.is_empty() {
+    let mut secret: Vec<String> = secret.map(|(name, _)| name.clone()).collect();
+    if caller == Caller::Script {
+        // The command inherits the secrets of the script.
+        secret.extend(machine::environment(SECRETS).ok().flatten());
+    }
+    if secret.is_empty() {
+        process.env_remove(SECRETS);
+    } else {
         process.env(SECRETS, secret.join(","));
     }
     match caller {

@@ -12,7 +12,7 @@ const MASK: &[u8] = b"***";
 pub struct Secret {
     /// The name, without NUL.
     pub name: String,
-    /// The forms, none of them empty. Only their number and order must stay the same.
+    /// The forms; one that is empty does not occur. If the value changes, each form must keep its index.
     pub forms: Vec<Vec<u8>>,
 }
 
@@ -67,8 +67,9 @@ fn longest_at<'a>(output: &[u8], start: usize, secrets: &'a [Secret]) -> Option<
             .enumerate()
             .map(move |(form, value)| (secret, form, value))
     });
-    let matching = forms.filter(|(_, _, value)| output[start..].starts_with(value));
-    let (secret, form, value) = matching.max_by_key(|(_, _, value)| value.len())?;
+    let matching = forms.filter(|(_, _, value)| !value.is_empty() && output[start..].starts_with(value));
+    // The first of equally long forms: the value itself rather than an escaped form that is the same.
+    let (secret, form, value) = matching.min_by_key(|(_, _, value)| std::cmp::Reverse(value.len()))?;
     Some(Found {
         secret,
         form,
@@ -89,7 +90,8 @@ pub fn open(sealed: &[u8], secrets: &[Secret]) -> Result<Vec<u8>, String> {
         });
         let (name, form, offset) = parsed.ok_or_else(|| reference.to_owned())?;
         let secret = secrets.iter().find(|secret| secret.name == name);
-        let value = secret.and_then(|secret| secret.forms.get(form)?.get(offset..));
+        let form = secret.and_then(|secret| secret.forms.get(form).filter(|form| !form.is_empty()));
+        let value = form.and_then(|form| form.get(offset..));
         value.map(<[u8]>::to_vec).ok_or_else(|| name.to_owned())
     })
 }
@@ -165,6 +167,10 @@ mod tests {
             assert_eq!(hide(&sealed), hidden, "{output:?}");
         }
         assert_eq!(open(&seal(b"alpha", &secrets), &[]).unwrap_err(), "A");
+        let (short, changed) = (secret("A", &[b"a", b""]), secret("A", &[b"beta", b"YmV0YQ"]));
+        assert_eq!(seal(b"ba", std::slice::from_ref(&short)), b"\0sealed\0b\0A#0+0\0");
+        assert_eq!(open(&seal(b"alpha, YWxwaGE", &secrets), &[changed]).unwrap(), b"beta, YmV0YQ");
+        assert_eq!(open(&seal(b"YWxwaGE", &secrets), &[short]).unwrap_err(), "A");
         assert_eq!(open(b"\0A#0+0\0", &[]).unwrap(), b"\0A#0+0\0");
     }
 }

@@ -321,6 +321,7 @@ fn script_steps_return_secrets_unchanged_but_neither_store_nor_show_them() {
         tempo step fails -- sh -c 'exit 3' \"$TOKEN\"\n\
         tempo step missing -- \"/no/$TOKEN\"\n\
         tempo step \"n-$OTHER\" -- true\n\
+        tempo step outer --env X=env:OTHER -- tempo step inner -- sh -c 'echo \"$TOKEN $X\"'\n\
         echo \"$TOKEN\" | base64; printf %s \"user:$TOKEN\" | base64\n\
         test -e again || { touch again; exit 1; }\n";
     let steps =
