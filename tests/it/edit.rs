@@ -72,6 +72,7 @@ fn a_rejected_edit_changes_nothing_and_is_kept() {
             "must define the schedule `s` and no other",
             true,
         ),
+        (r"printf '\377' >", 2, "is not valid UTF-8", true),
         ("cp /dev/null", 2, "must define the schedule `s`", true),
         ("false", 1, "nothing was changed", false),
         (&meanwhile, 4, "was changed in the meantime", true),

@@ -44,29 +44,30 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         .map_err(failed)?;
     file.write_all(original.as_bytes()).map_err(failed)?;
     open_editor(file.path())?;
-    let edited = SourceFile::read(&machine::path_text(file.path())?)?;
-    if edited.text == original && !context.ui.is_text() {
-        return apply::show(context, &[], apply::Tense::Did);
+    let edit = || {
+        let edited = SourceFile::read(&machine::path_text(file.path())?)?;
+        if edited.text == original {
+            return Ok(None);
+        }
+        let after = parse(context, &args.id, &edited)?;
+        let unchanged = SourceFile {
+            text: original,
+            ..edited
+        };
+        let before = parse(context, &args.id, &unchanged)?;
+        store
+            .write(|w| ops::redefine(w, &context.zones, &before, after, context.now()))
+            .map(Some)
+    };
+    match edit() {
+        Ok(Some(difference)) => apply::show(context, &[difference], apply::Tense::Did),
+        Ok(None) if context.ui.is_text() => context.ui.data(&format!("Schedule {} was not changed", args.id)),
+        Ok(None) => apply::show(context, &[], apply::Tense::Did),
+        Err(e) => Err(match file.keep() {
+            Ok((_, path)) => e.hint(format_args!("Your edit is kept in `{}`.", path.display())),
+            Err(_) => e,
+        }),
     }
-    if edited.text == original {
-        return context.ui.data(&format!("Schedule {} was not changed", args.id));
-    }
-    let applied = parse(context, &args.id, &edited).and_then(|after| {
-        let before = parse(
-            context,
-            &args.id,
-            &SourceFile {
-                text: original,
-                ..edited.clone()
-            },
-        )?;
-        store.write(|w| ops::redefine(w, &context.zones, &before, after, context.now()))
-    });
-    let difference = applied.map_err(|e| match file.keep() {
-        Ok((_, path)) => e.hint(format_args!("Your edit is kept in `{}`.", path.display())),
-        Err(_) => e,
-    })?;
-    apply::show(context, &[difference], apply::Tense::Did)
 }
 
 /// Opens a file in the user's editor and waits until it exits.
