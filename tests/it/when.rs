@@ -35,6 +35,25 @@ fn when_creates_updates_and_previews_schedules() {
         spec(&["schedule", "update", "s", "--when", &text, "--clear", "jitter"]),
         json!({"cron": ["0 9 * * 1-5"], "time_zone": "Europe/Berlin"})
     );
+    // A zone in the text replaces the stored one, `UTC` as well.
+    assert_eq!(
+        spec(&["schedule", "update", "s", "--when", "every weekday at 09:00 (UTC)"]),
+        json!({"cron": ["0 9 * * 1-5"], "time_zone": "UTC"})
+    );
+    let calendar = r#"{"comment":"a, except b, up to 5 s later","hour":"3"}"#;
+    let create = [
+        "--when",
+        "every 2 h",
+        "--exclude-calendar",
+        calendar,
+        "--jitter",
+        "5s",
+        "--shell",
+        "true",
+    ];
+    let text = |args: &[&str]| env.json(args)["spec_text"].as_str().unwrap().to_owned();
+    let shown = text(&[&["schedule", "create", "t"][..], &create].concat());
+    assert_eq!(text(&["schedule", "create", "u", "--when", &shown, "--shell", "true"]), shown);
     let next = env.json(&[
         "schedule",
         "next",
@@ -128,6 +147,25 @@ fn two_sentences_in_one_are_rejected_and_not_merged() {
         ("every 2nd Friday at 09:00", "ambiguous"),
         ("every hour from 9 to 5", "ambiguous window"),
         ("twice daily at 9 and 5", "ambiguous times"),
+        ("every 15 min from 1 to 5pm", "ambiguous window"),
+        (
+            "every 15 min from 09:00 to 10:00 from 12:00 to 13:00",
+            "only one window can be given",
+        ),
+        ("every hour at :05 at :10", "only one minute can be given"),
+        ("every hour at :30 from 09:00 to 17:00", "include the minute in the window"),
+        ("every 15 min at :05", "a minute needs whole hours"),
+        ("every second Monday at 09:00", "ambiguous"),
+        ("every second weekday", "ambiguous"),
+        ("every 2 day at 09:00", "use an interval such as `every 48 h`"),
+        (
+            "every 1 day 12 h at 09:00",
+            "a frequency and a time of day cannot be combined",
+        ),
+        ("every 48 h from 09:00", "must be at most 24 h"),
+        ("every month on Monday at 09:00", "no day of the month is given"),
+        ("every week on the 15th at 09:00", "no day of the week is given"),
+        ("every week on the 2nd Friday at 09:00", "no day of the week is given"),
     ] {
         let ran = next(text);
         assert_eq!(ran.code, Some(2), "{text}: {ran:?}");
@@ -151,6 +189,16 @@ fn two_sentences_in_one_are_rejected_and_not_merged() {
         (
             "every 2nd Friday of the month at 09:00",
             ["2027-01-08T09:00:00Z", "2027-02-12T09:00:00Z"],
+        ),
+        (
+            "every second Monday of the month at 09:00",
+            ["2027-01-11T09:00:00Z", "2027-02-08T09:00:00Z"],
+        ),
+        ("every 2 h at minute 30", ["2027-01-01T00:30:00Z", "2027-01-01T02:30:00Z"]),
+        ("every 1 day 12 h", ["2027-01-02T00:00:00Z", "2027-01-03T12:00:00Z"]),
+        (
+            "every year on the last Monday of May at 09:00",
+            ["2027-05-31T09:00:00Z", "2028-05-29T09:00:00Z"],
         ),
         ("mondays 18:30, 19:30", ["2027-01-04T18:30:00Z", "2027-01-04T19:30:00Z"]),
     ] {

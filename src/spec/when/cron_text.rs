@@ -16,6 +16,7 @@ impl Sentence {
         if let Some((every, offset)) = self.every
             && !self.names_days()
             && self.window.is_none()
+            && self.minute.is_none()
         {
             let text = |seconds: u32| duration_text(Duration::from_secs(seconds.into()));
             let offset_text = if offset > 0 {
@@ -58,6 +59,17 @@ impl Sentence {
         }
         if self.every.is_some_and(|(_, offset)| offset > 0) {
             return Err(whole("an offset (`past`) cannot be combined with days or a window"));
+        }
+        if self.minute.is_some() && step % 3600 != 0 {
+            return Err(whole("a minute needs whole hours, as in `every 2 h at :30`"));
+        }
+        if self.minute.is_some() && self.window.is_some() {
+            return Err(whole(
+                "a minute and a window cannot be combined: include the minute in the window, as in `every hour from 09:30 to 16:30`",
+            ));
+        }
+        if step > DAY && self.window.is_some() {
+            return Err(whole("an interval combined with a window must be at most 24 h"));
         }
         let minute = self.minute.unwrap_or(0);
         if step < 60 {

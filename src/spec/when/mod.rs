@@ -43,8 +43,7 @@ fn error(source: &str, span: std::ops::Range<usize>, message: impl Into<String>)
 /// Reads jitter, exclusions and time zone from the end of the text; returns what is before them.
 fn ending<'a>(source: &str, body: &'a str, spec: &mut SpecText) -> Result<&'a str, TextError> {
     let mut body = body;
-    let quoted = body.rfind('`').map_or(0, |at| at + 1);
-    if let Some(at) = body[quoted..].rfind(", up to ").map(|at| at + quoted) {
+    if let Some(at) = find(body, ", up to ") {
         let start = at + ", up to ".len();
         let jitter = body[start..]
             .strip_suffix("later")
@@ -59,7 +58,7 @@ fn ending<'a>(source: &str, body: &'a str, spec: &mut SpecText) -> Result<&'a st
         spec.jitter = Some(text::duration_text(jitter));
         body = &body[..at];
     }
-    if let Some(at) = body.find(", except ") {
+    if let Some(at) = find(body, ", except ") {
         let start = at + ", except ".len();
         for (offset, item) in items(&body[start..]) {
             let text = item.trim().strip_prefix("calendar ").unwrap_or(item).trim().trim_matches('`');
@@ -74,7 +73,7 @@ fn ending<'a>(source: &str, body: &'a str, spec: &mut SpecText) -> Result<&'a st
             spec.exclude_calendar.push(exclusion);
         }
         body = &body[..at];
-    } else if let Some(at) = body.find(", with ").filter(|at| body[*at..].contains("exclusion")) {
+    } else if let Some(at) = find(body, ", with ").filter(|at| body[*at..].contains("exclusion")) {
         return Err(error(
             source,
             at..body.len(),
@@ -84,10 +83,20 @@ fn ending<'a>(source: &str, body: &'a str, spec: &mut SpecText) -> Result<&'a st
     let trimmed = body.trim_end();
     if let Some(open) = trimmed.strip_suffix(')').and_then(|rest| rest.rfind('(')) {
         let zone = &trimmed[open + 1..trimmed.len() - 1];
-        spec.time_zone = (zone != "UTC").then(|| zone.to_owned());
+        spec.time_zone = Some(zone.to_owned());
         body = &trimmed[..open];
     }
     Ok(body)
+}
+
+/// The position of a text, except inside backquotes.
+fn find(body: &str, text: &str) -> Option<usize> {
+    let mut quoted = false;
+    let found = body.match_indices(['`', ',']).find(|(at, mark)| {
+        quoted ^= *mark == "`";
+        !quoted && body[*at..].starts_with(text)
+    });
+    found.map(|(at, _)| at)
 }
 
 /// The items of a list with their positions: separated by `,` and `and`, except inside backquotes.

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use super::super::spec_text::SpecText;
 use super::super::text::TextError;
 use super::clock_time::{Clock, Time, time, time_follows};
-use super::vocabulary::{MONTHS, ORDINALS, leading_number, month, number, ordinal, seconds, unit, weekday};
+use super::vocabulary::{
+    DAY, MONTHS, ORDINALS, is_day_or_period, leading_number, month, number, ordinal, seconds, unit, weekday,
+};
 use super::words::Words;
 
 /// What a sentence says.
@@ -210,9 +212,7 @@ impl Sentence {
         match word.as_str() {
             _ if (word == "other" || ORDINALS.contains(&word.as_str()) || ordinal(&word).is_some())
                 && words.peek_after(2) != Some("of")
-                && words
-                    .peek_after(1)
-                    .is_some_and(|next| unit(next).is_some() || weekday(next).is_some() || next == "week") =>
+                && words.peek_after(1).is_some_and(is_day_or_period) =>
             {
                 return Err(words.error(format!(
                     "`every {word}` is ambiguous: use an interval such as `every 48 h`, or list the days, as in `every Monday and Thursday at 09:00`"
@@ -221,7 +221,7 @@ impl Sentence {
             "other" => {
                 return Err(words.error("`every other` is ambiguous: use an interval such as `every 48 h`, or list the days"));
             }
-            "second" | "minute" => {
+            "second" | "minute" if !(word == "second" && words.peek_after(1).is_some_and(is_day_or_period)) => {
                 words.skip(1);
                 self.every = Some((if word == "second" { 1 } else { 60 }, 0));
                 self.frequencies += 1;
@@ -278,10 +278,11 @@ impl Sentence {
             if month(&next).is_some() || next == "o'clock" {
                 return Ok(false);
             }
-            if ["days", "weeks", "months", "years", "week", "month", "year"].contains(&next.as_str()) {
+            let is_period = ["days", "weeks", "months", "years", "week", "month", "year"].contains(&next.as_str());
+            if is_period || (next == "day" && number(&word) != Some(1)) {
                 words.skip(2);
                 let hours = match next.as_str() {
-                    "days" => 24,
+                    "day" | "days" => 24,
                     "week" | "weeks" => 168,
                     _ => 0,
                 };
@@ -301,7 +302,7 @@ impl Sentence {
         if every == 0 {
             return Err(words.error_since(start, "an interval must be at least 1 s"));
         }
-        if next == "day" {
+        if next == "day" && every == DAY {
             self.all_days = true;
         } else {
             self.every = Some((every, 0));
@@ -323,6 +324,9 @@ impl Sentence {
             words.skip(1 + named);
             if minute > 59 {
                 return Err(words.error_since(start, format!("minute `{minute}` is out of range 0-59")));
+            }
+            if self.minute.is_some() {
+                return Err(words.error_since(start, "only one minute can be given"));
             }
             self.minute = Some(minute);
             return Ok(());
@@ -356,6 +360,13 @@ impl Sentence {
         } else {
             None
         };
+        if self.window.is_some() {
+            return Err(words.error_since(start, "only one window can be given: separate two sentences with `;`"));
+        }
+        let clocks = [Some(from.clock), to.map(|to| to.clock)];
+        if clocks.contains(&Some(Clock::Twelve)) && clocks.contains(&Some(Clock::Either)) {
+            return Err(words.error_since(start, "ambiguous window: write `from 13:00 to 17:00`, or `from 1pm to 5pm`"));
+        }
         let is_either = |time: &Time| time.clock == Clock::Either;
         if to.is_some_and(|to| to.second < from.second && (is_either(&to) || is_either(&from))) {
             return Err(words.error_since(start, "ambiguous window: write `from 09:00 to 17:00`, or `from 9am to 5pm`"));
@@ -436,11 +447,18 @@ impl Sentence {
         if !self.only_if.is_empty() && self.month_days.is_empty() {
             return whole("`if` must follow a day of the month, as in `on the 13th if a Friday`");
         }
-        let has_day = !self.month_days.is_empty() || (!self.week_days.is_empty() && self.period != Some("year"));
-        match self.period {
-            Some("year") if self.months.is_empty() || !has_day => return whole("no day of the year is given"),
-            Some(period) if !has_day => return whole(&format!("no day of the {period} is given")),
-            Some(_) | None => {}
+        // `the 2nd Friday`, which a week does not have.
+        let is_nth = |day: &String| day.contains(['#', 'L']);
+        let in_week = !self.week_days.is_empty() && !self.week_days.iter().any(is_nth);
+        let in_month = !self.month_days.is_empty() || (!self.week_days.is_empty() && self.week_days.iter().all(is_nth));
+        let has_day = match self.period {
+            Some("week") => in_week,
+            Some("year") => in_month && !self.months.is_empty(),
+            Some(_) => in_month || (in_week && !self.months.is_empty()),
+            None => true,
+        };
+        if let Some(period) = self.period.filter(|_| !has_day) {
+            return whole(&format!("no day of the {period} is given"));
         }
         if let Some(count) = self.count
             && count != self.times.len()

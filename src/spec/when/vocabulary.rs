@@ -61,6 +61,14 @@ pub(super) fn unit(word: &str) -> Option<u32> {
     })
 }
 
+/// Whether a word names a day or a period, as in `every second Monday`.
+pub(super) fn is_day_or_period(word: &str) -> bool {
+    let others = [
+        "night", "weekday", "weekdays", "workday", "workdays", "weekend", "weekends", "week", "month", "year",
+    ];
+    unit(word).is_some() || weekday(word).is_some() || others.contains(&word)
+}
+
 /// Reads a duration: `90 s`, `2h`, `1 h 30 min`. `None` if there is none.
 pub(super) fn seconds(words: &mut Words<'_>) -> Result<Option<u32>, TextError> {
     let start = words.position();
