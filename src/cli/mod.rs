@@ -125,10 +125,11 @@ impl Context {
     /// Opens the database for a listing. Without a database, prints a note and opens an empty one in memory.
     fn open_to_show(&self) -> Result<Store, Error> {
         let database = self.database()?;
+        let store = Store::open(&database, Missing::ShowNothing)?;
         if !database.exists() && self.ui.is_text() {
             self.ui.say(&format!("There is no database at {} yet.", database.display()));
         }
-        Store::open(&database, Missing::ShowNothing)
+        Ok(store)
     }
 
     fn now(&self) -> DateTime<Utc> {

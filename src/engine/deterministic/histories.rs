@@ -35,6 +35,19 @@ fn runs_a_minute(_: &str, now: DateTime<Utc>) -> RunScript {
     }
 }
 
+/// Starts another server that reads zone data from `folder`, and updates the schedule to run at noon in its zone `Here`.
+fn move_to_zone_here(engine: &mut Engine<'_>, folder: &std::path::Path, policies: Policies, now: DateTime<Utc>) {
+    engine.zones = Some(folder.to_owned());
+    engine.operation(&Operation::Down, now);
+    engine.operation(&Operation::Up, now);
+    let spec = SpecText {
+        cron: vec!["0 12 * * *".to_owned()],
+        time_zone: Some("Here".to_owned()),
+        ..SpecText::default()
+    };
+    engine.operation(&Operation::Update(Box::new(spec), policies, "myid".to_owned()), now);
+}
+
 /// Returns the nominal times of the runs, and those of the times recorded as paused, each in order, as seconds since `created`.
 fn decided(engine: &Engine<'_>, created: DateTime<Utc>) -> (Vec<i64>, Vec<i64>) {
     let since = |at: DateTime<Utc>| (at - created).num_seconds();
@@ -156,19 +169,10 @@ fn a_schedule_that_cannot_be_decided_is_retried_until_it_is_deleted() {
     let file = folder.path().join("Here");
     let stored = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/data/zoneinfo/berlin");
     std::fs::copy(stored, &file).unwrap();
-    let mut initial = initial("2022-06-01T00:00:00Z", "1d", None, OverlapPolicy::Skip);
+    let initial = initial("2022-06-01T00:00:00Z", "1d", None, OverlapPolicy::Skip);
     let mut engine = Engine::new(&initial, &runs_a_minute);
-    engine.zones = Some(folder.path().to_owned());
     let now = initial.created;
-    engine.operation(&Operation::Down, now);
-    engine.operation(&Operation::Up, now);
-    initial.spec = SpecText {
-        cron: vec!["0 12 * * *".to_owned()],
-        time_zone: Some("Here".to_owned()),
-        ..SpecText::default()
-    };
-    let update = Operation::Update(Box::new(initial.spec), initial.policies, "myid".to_owned());
-    engine.operation(&update, now);
+    move_to_zone_here(&mut engine, folder.path(), initial.policies, now);
     // The next server does not find the zone.
     engine.operation(&Operation::Down, now);
     std::fs::remove_file(&file).unwrap();
@@ -201,21 +205,10 @@ fn changed_zone_data_moves_next_times_at_once_and_is_reported_once() {
         std::fs::rename(new, &file).unwrap();
     };
     install("berlin");
-    let mut initial = initial("2022-06-01T00:00:00Z", "1d", None, OverlapPolicy::Skip);
+    let initial = initial("2022-06-01T00:00:00Z", "1d", None, OverlapPolicy::Skip);
     let mut engine = Engine::new(&initial, &runs_a_minute);
-    engine.zones = Some(folder.path().to_owned());
     let now = initial.created;
-    engine.operation(&Operation::Down, now);
-    engine.operation(&Operation::Up, now);
-    initial.spec = SpecText {
-        cron: vec!["0 12 * * *".to_owned()],
-        time_zone: Some("Here".to_owned()),
-        ..SpecText::default()
-    };
-    engine.operation(
-        &Operation::Update(Box::new(initial.spec), initial.policies, "myid".to_owned()),
-        now,
-    );
+    move_to_zone_here(&mut engine, folder.path(), initial.policies, now);
     let next = |engine: &Engine<'_>| engine.read(|r| ops::find(r, &engine.id)).next.unwrap().to_rfc3339();
     let mut watch = ZoneWatch::default();
     let mut observe = |engine: &mut Engine<'_>| {
