@@ -203,12 +203,6 @@ impl Zone {
         self.spans[self.index_at(at)].offset
     }
 
-    /// The wall-clock time at a Unix second, in civil seconds.
-    #[must_use]
-    pub fn civil_at(&self, at: i64) -> i64 {
-        at + i64::from(self.offset_at(at))
-    }
-
     /// Seconds east of UTC at a Unix second, and the Unix second of the next change, or `i64::MAX` if there is none.
     pub(super) fn span_at(&self, at: i64) -> (i64, i64) {
         let i = self.index_at(at);

@@ -4,6 +4,7 @@
 mod clock_time;
 mod cron_text;
 mod days;
+mod frequency;
 mod sentence;
 mod vocabulary;
 mod words;

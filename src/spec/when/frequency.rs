@@ -1,0 +1,117 @@
+//! What follows `every`: a duration, a period or days.
+
+use super::super::text::TextError;
+use super::clock_time::time;
+use super::sentence::Sentence;
+use super::vocabulary::{DAY, ORDINALS, is_day_or_period, leading_number, month, number, ordinal, seconds, unit};
+use super::words::Words;
+
+impl Sentence {
+    /// After `every`.
+    pub(super) fn every(&mut self, words: &mut Words<'_>) -> Result<(), TextError> {
+        let start = words.position();
+        let Some(word) = words.peek().map(str::to_owned) else {
+            return Err(words.error("expected a duration or days after `every`"));
+        };
+        match word.as_str() {
+            _ if (word == "other" || ORDINALS.contains(&word.as_str()) || ordinal(&word).is_some())
+                && words.peek_after(2) != Some("of")
+                && words.peek_after(1).is_some_and(is_day_or_period) =>
+            {
+                return Err(words.error(format!(
+                    "`every {word}` is ambiguous: use an interval such as `every 48 h`, or list the days, as in `every Monday and Thursday at 09:00`"
+                )));
+            }
+            "other" => {
+                return Err(words.error("`every other` is ambiguous: use an interval such as `every 48 h`, or list the days"));
+            }
+            "second" | "minute" if !(word == "second" && words.peek_after(1).is_some_and(is_day_or_period)) => {
+                words.skip(1);
+                self.every = Some((if word == "second" { 1 } else { 60 }, 0));
+                self.frequencies += 1;
+            }
+            "hour" => {
+                words.skip(1);
+                self.hourly = true;
+                self.frequencies += 1;
+            }
+            "day" | "night" => {
+                words.skip(1);
+                self.all_days = true;
+            }
+            "week" | "month" | "year" => {
+                words.skip(1);
+                self.period = [("week", "week"), ("month", "month"), ("year", "year")]
+                    .into_iter()
+                    .find_map(|(name, period)| (name == word).then_some(period));
+            }
+            _ if leading_number(&word).is_some() && self.interval(words)? => {
+                if words.take(&[","]) {
+                    let before = words.position();
+                    match seconds(words)? {
+                        Some(offset) if words.take(&["past"]) => self.every = self.every.map(|(every, _)| (every, offset)),
+                        _ => words.back_to(before),
+                    }
+                }
+            }
+            _ => {
+                if let Some(month) = month(&word) {
+                    words.skip(1);
+                    self.months.insert(month);
+                    self.period = Some("month");
+                } else if !self.days(words)? {
+                    if let Some(time) = time(words, true)? {
+                        self.times.push(time);
+                        self.all_days = true;
+                        return Ok(());
+                    }
+                    words.back_to(start);
+                    return Err(words.error(format!("`{word}` is not understood after `every`")));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A duration after `every`; false if it is a date or a time.
+    fn interval(&mut self, words: &mut Words<'_>) -> Result<bool, TextError> {
+        let start = words.position();
+        let word = words.peek().unwrap_or_default().to_owned();
+        let next = words.peek_after(1).unwrap_or_default().to_owned();
+        if number(&word).is_some() {
+            if month(&next).is_some() || next == "o'clock" {
+                return Ok(false);
+            }
+            let is_period = ["days", "weeks", "months", "years", "week", "month", "year"].contains(&next.as_str());
+            if is_period || (next == "day" && number(&word) != Some(1)) {
+                words.skip(2);
+                let hours = match next.as_str() {
+                    "day" | "days" => 24,
+                    "week" | "weeks" => 168,
+                    _ => 0,
+                };
+                let interval = number(&word).and_then(|n| n.checked_mul(hours)).filter(|hours| *hours > 0);
+                let interval =
+                    interval.map_or_else(String::new, |hours| format!("use an interval such as `every {hours} h`, or "));
+                return Err(words.error_since(
+                    start,
+                    format!("`every {word} {next}` is ambiguous: {interval}list the days, as in `on the 1st and 15th at 09:00`"),
+                ));
+            }
+            if unit(&next).is_none() {
+                return Err(words.error(format!("`{word}` needs a unit, such as `s`, `min` or `h`")));
+            }
+        }
+        let Some(every) = seconds(words)? else { return Ok(false) };
+        if every == 0 {
+            return Err(words.error_since(start, "an interval must be at least 1 s"));
+        }
+        if next == "day" && every == DAY {
+            self.all_days = true;
+        } else {
+            self.every = Some((every, 0));
+            self.frequencies += 1;
+        }
+        Ok(true)
+    }
+}
