@@ -26,32 +26,58 @@ impl Store {
         unfinished.push(format!(".{}.part", machine::pid()));
         // Absolute, so that no name means anything special to SQLite.
         let unfinished = std::path::absolute(unfinished).map_err(failed)?;
-        let version = migrations::version(&self.connection)?;
-        create_folder_of(&unfinished)?;
-        create_new(&unfinished).map_err(failed)?;
-        let copied = vacuum_into(&self.connection, &unfinished, &format!("write the backup `{shown}`"))
-            .and_then(|()| check_copy(&unfinished, &shown, version))
-            .and_then(|()| File::open(&unfinished).and_then(|f| f.sync_all()).map_err(failed))
-            .and_then(|()| {
-                rename_to_new(&unfinished, to).map_err(|e| {
-                    if e.kind() == ErrorKind::AlreadyExists {
-                        return Error::new(Kind::Conflict, format_args!("`{shown}` already exists"))
-                            .hint("Choose a new file name, for example: `--backup tempo-$(date +%F).db`.");
-                    }
-                    failed(e)
-                })
-            });
-        if copied.is_err() {
-            let _ = std::fs::remove_file(&unfinished);
-        }
-        copied?;
+        let copy = DatabaseCopy {
+            from: &self.connection,
+            to: &unfinished,
+            shown: &shown,
+            what: &format!("write the backup `{shown}`"),
+        };
+        copy.write(|| {
+            rename_to_new(&unfinished, to).map_err(|e| {
+                if e.kind() == ErrorKind::AlreadyExists {
+                    return Error::new(Kind::Conflict, format_args!("`{shown}` already exists"))
+                        .hint("Choose a new file name, for example: `--backup tempo-$(date +%F).db`.");
+                }
+                failed(e)
+            })
+        })?;
         let folder = to.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
         File::open(folder).and_then(|f| f.sync_all()).map_err(failed)
     }
 }
 
+/// A copy of a database, before it gets its final name.
+pub(super) struct DatabaseCopy<'a> {
+    pub(super) from: &'a Connection,
+    /// An absolute path, so that no name means anything special to SQLite.
+    pub(super) to: &'a Path,
+    /// The backup, in errors.
+    pub(super) shown: &'a str,
+    /// What fails if the database cannot be copied, in errors.
+    pub(super) what: &'a str,
+}
+
+impl DatabaseCopy<'_> {
+    /// Writes and checks the copy, then calls `place`, which gives it its final name. If anything fails, the copy is deleted.
+    pub(super) fn write<T>(&self, place: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        let failed = |e: std::io::Error| Error::new(Kind::System, format_args!("cannot {}", self.what)).because(e);
+        let version = migrations::version(self.from)?;
+        create_folder_of(self.to)?;
+        create_new(self.to).map_err(failed)?;
+        let placed = vacuum_into(self.from, self.to)
+            .context(self.what)
+            .and_then(|()| check_copy(self.to, self.shown, version))
+            .and_then(|()| File::open(self.to).and_then(|f| f.sync_all()).map_err(failed))
+            .and_then(|()| place());
+        if placed.is_err() {
+            let _ = std::fs::remove_file(self.to);
+        }
+        placed
+    }
+}
+
 /// Creates an empty file, accessible to this user only; fails if it exists.
-pub(super) fn create_new(path: &Path) -> std::io::Result<()> {
+fn create_new(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
     File::options()
         .write(true)
@@ -61,12 +87,11 @@ pub(super) fn create_new(path: &Path) -> std::io::Result<()> {
         .map(|_| ())
 }
 
-/// Writes a copy of a database into an empty file, whose path must be absolute.
-pub(super) fn vacuum_into(connection: &Connection, to: &Path, what: &str) -> Result<(), Error> {
+/// Writes a copy of a database into an empty file.
+fn vacuum_into(connection: &Connection, to: &Path) -> rusqlite::Result<()> {
     connection
         .execute("VACUUM INTO :to", named_params! {":to": Name(to)})
         .map(|_| ())
-        .context(what)
 }
 
 /// A file name passed to SQLite as its exact bytes.
@@ -80,7 +105,7 @@ impl ToSql for Name<'_> {
 }
 
 /// Checks that a backup is an intact database of file version `version`.
-pub(super) fn check_copy(backup: &Path, shown: &str, version: i64) -> Result<(), Error> {
+fn check_copy(backup: &Path, shown: &str, version: i64) -> Result<(), Error> {
     let what = format!("check the backup `{shown}`");
     let connection = Connection::open_with_flags(backup, OpenFlags::SQLITE_OPEN_READ_ONLY).context(&what)?;
     let found: String = connection
@@ -124,7 +149,10 @@ fn rename_by_link(from: &Path, to: &Path) -> std::io::Result<()> {
 
 fn reserve_and_rename(from: &Path, to: &Path) -> std::io::Result<()> {
     File::create_new(to)?;
-    std::fs::rename(from, to)
+    std::fs::rename(from, to).inspect_err(|_| {
+        // Only the reserved name: a file with a final name is always complete.
+        let _ = std::fs::remove_file(to);
+    })
 }
 
 #[cfg(test)]
@@ -153,6 +181,9 @@ mod tests {
             rename(&from, &to).unwrap();
             assert_eq!(std::fs::read_to_string(&to).unwrap(), "backup", "{way}");
             assert!(!from.exists(), "{way}");
+            let new = folder.path().join("new");
+            assert_eq!(rename(&from, &new).unwrap_err().kind(), ErrorKind::NotFound, "{way}");
+            assert!(!new.exists(), "{way}");
         }
     }
 }

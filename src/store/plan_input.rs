@@ -46,7 +46,7 @@ impl EpochRow {
     }
 
     /// The spec as written.
-    pub(crate) fn written(&self) -> Result<SpecText, Error> {
+    pub(crate) fn stored_spec(&self) -> Result<SpecText, Error> {
         json("spec", &self.spec)
     }
 

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::backup::{check_copy, create_new, rename_to_new, vacuum_into};
+use super::backup::{DatabaseCopy, rename_to_new};
 use super::identity::{resolved, with_suffix};
 use super::lock::ServerLock;
-use super::open::{create_folder_of, refuse_log_alone};
+use super::open::refuse_log_alone;
 use super::rows::Context as _;
 use super::{Missing, Store, migrations};
 use crate::error::{Error, Kind};
@@ -18,7 +18,8 @@ use crate::machine;
 ///
 /// # Errors
 /// `NotFound` if there is no backup; `Conflict` while a server uses the database; `System` if the backup is not an intact database of this or an older
-/// tempo, if the database is missing and its log remains, or if a file cannot be written. The database is unchanged unless this succeeds.
+/// tempo, if the database is missing and its log remains, or if a file cannot be written. If the files have not changed places, the
+/// database is unchanged.
 pub(crate) fn restore(database: &Path, backup: &Path, now_ms: i64) -> Result<Option<PathBuf>, Error> {
     let shown = backup.display().to_string();
     let failed = |e: std::io::Error| Error::new(Kind::System, format_args!("cannot restore `{shown}`")).because(e);
@@ -29,7 +30,6 @@ pub(crate) fn restore(database: &Path, backup: &Path, now_ms: i64) -> Result<Opt
     let what = format!("read the backup `{shown}`");
     let connection = Connection::open_with_flags(absolute, OpenFlags::SQLITE_OPEN_READ_ONLY).context(&what)?;
     migrations::check(&connection, &shown)?;
-    let version = migrations::version(&connection)?;
     let database = resolved(database);
     refuse_log_alone(&database)?;
     // Held until the files have changed places: no server can start in between.
@@ -38,21 +38,28 @@ pub(crate) fn restore(database: &Path, backup: &Path, now_ms: i64) -> Result<Opt
         .then(|| ServerLock::take(&database, machine::pid(), now_ms))
         .transpose()?;
     let unfinished = with_suffix(&database, &format!(".{}.part", machine::pid()));
-    create_folder_of(&unfinished)?;
-    create_new(&unfinished).map_err(failed)?;
-    let placed = vacuum_into(&connection, &unfinished, &what)
-        .and_then(|()| check_copy(&unfinished, &shown, version))
-        .and_then(|()| File::open(&unfinished).and_then(|f| f.sync_all()).map_err(failed))
-        .and_then(|()| replace(&database, &unfinished).map_err(failed));
-    if placed.is_err() {
-        let _ = std::fs::remove_file(&unfinished);
-    }
-    let replaced = placed?;
-    let folder = database.parent().unwrap_or(Path::new("."));
-    File::open(folder).and_then(|f| f.sync_all()).map_err(failed)?;
+    let copy = DatabaseCopy {
+        from: &connection,
+        to: &unfinished,
+        shown: &shown,
+        what: &format!("restore `{shown}`"),
+    };
+    let replaced = copy.write(|| {
+        // Migrates a backup of an older tempo.
+        Store::open(&unfinished, Missing::Refuse)?;
+        replace(&database, &unfinished).map_err(failed)
+    })?;
     drop(lock);
-    // Opens it once, to migrate a backup of an older tempo.
-    Store::open(&database, Missing::Refuse)?;
+    let folder = database.parent().unwrap_or(Path::new("."));
+    File::open(folder).and_then(|f| f.sync_all()).map_err(|e| {
+        let kept = replaced
+            .as_ref()
+            .map(|kept| format!("The replaced database is `{}`.", kept.display()));
+        failed(e).hint(format_args!(
+            "The backup is in its place, but may not be after a power failure. {}",
+            kept.unwrap_or_default()
+        ))
+    })?;
     Ok(replaced)
 }
 
@@ -118,6 +125,17 @@ mod tests {
         let before = contents(folder.path());
         replace(&database, &folder.path().join("no copy")).unwrap_err();
         assert_eq!(contents(folder.path()), before);
+    }
+
+    #[test]
+    fn a_database_stays_if_its_log_cannot_be_renamed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (database, aside) = (folder.path().join("t.db"), folder.path().join("aside"));
+        for path in [&database, &with_suffix(&database, "-shm"), &with_suffix(&aside, "-shm")] {
+            std::fs::write(path, "").unwrap();
+        }
+        rename_files(&database, &aside, LOG_FIRST).unwrap_err();
+        assert!(database.exists() && !aside.exists());
     }
 
     #[test]

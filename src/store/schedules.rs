@@ -64,13 +64,13 @@ impl SpecSummary {
 
 impl ScheduleRow {
     /// The spec as written.
-    pub(crate) fn written(&self) -> Result<SpecText, Error> {
+    pub(crate) fn stored_spec(&self) -> Result<SpecText, Error> {
         json("spec", &self.spec)
     }
 
     /// The compiled spec.
     pub(crate) fn compiled(&self, zones: &dyn Zones) -> Result<Spec, Error> {
-        Spec::compile(&self.written()?, self.id.as_str(), zones)
+        Spec::compile(&self.stored_spec()?, self.id.as_str(), zones)
     }
 }
 
