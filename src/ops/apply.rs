@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, Utc};
 
 use super::patch::Settings;
-use super::schedules::{Never, change_to, check, insert, settings_of};
+use super::schedules::{NO_TIME, Never, change_to, check, insert, settings_of};
 use crate::error::{Error, Kind};
 use crate::files::definition::FileSchedule;
 use crate::files::difference::{self, FieldChange};
@@ -169,6 +169,7 @@ pub(crate) fn redefine(
     let spec = check(&after.id, &settings, zones, Never::Allow, now).map_err(|e| e.within(&after.place))?;
     change_to(write, zones, &row, &stored, &settings, &spec, now)?;
     let mut warnings = after.warnings;
+    warnings.extend(never_fires(&settings, &spec, now));
     warnings.extend(file.map(|file| format!("it is defined in {file}: the next `tempo apply` of that file replaces this edit")));
     Ok(Difference {
         change: if stored == settings { Change::None } else { Change::Update },
@@ -246,6 +247,15 @@ fn reject_duplicates(files: &[DefinitionFile]) -> Result<(), Error> {
     Ok(())
 }
 
+/// The warning for a schedule that the clock never starts.
+fn never_fires(settings: &Settings, spec: &Spec, now: DateTime<Utc>) -> Option<String> {
+    let times = &settings.definition.spec;
+    if times.is_empty() {
+        return Some("it has no times; it starts only when triggered".to_owned());
+    }
+    (!times.at_boot && spec.next_after(now).is_none()).then(|| format!("it never fires: {NO_TIME}"))
+}
+
 /// Compares a definition with the stored schedule. Returns the difference, the step to perform, and whether the schedule was created by hand.
 fn step(
     read: &Read<'_>,
@@ -265,11 +275,7 @@ fn step(
     };
     let spec = check(&one.id, &after, zones, Never::Allow, now).map_err(|e| e.within(&one.place))?;
     let mut warnings = one.warnings;
-    if after.definition.spec.is_empty() {
-        warnings.push("it has no times; it starts only when triggered".to_owned());
-    } else if !after.definition.spec.at_boot && spec.next_after(now).is_none() {
-        warnings.push("it never fires: no time between now and the end of 2100 matches".to_owned());
-    }
+    warnings.extend(never_fires(&after, &spec, now));
     let text = |s: &Settings| ScheduleText::of(&one.id, &s.definition, &s.state);
     let fields = difference::between(before.as_ref().map(text).as_ref(), Some(&text(&after)));
     let maker = owner.as_ref().map(|(maker, _)| maker.as_str());

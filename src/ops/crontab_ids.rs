@@ -81,7 +81,7 @@ fn twin(read: &Read<'_>, job: &Job, id: &ScheduleId) -> Result<Option<ScheduleId
             .steps
             .first()
             .is_some_and(|step| Job::what(step) == job.does());
-        if does && job.times().match_schedule(&row.written()?, &name) {
+        if does && job.times().match_schedule(&row.stored_spec()?, &name) {
             return Ok(Some(name));
         }
     }
@@ -122,7 +122,7 @@ impl Before {
             let Some(row) = read.schedule(id)? else { continue };
             if let Some(step) = read.action(row.workflow)?.steps.first() {
                 let alike = by_step.entry(Job::what(step)).or_default();
-                alike.push((id.clone(), row.written()?));
+                alike.push((id.clone(), row.stored_spec()?));
             }
         }
         // Taken from the end: first the name without a number, then in numeric order.

@@ -35,7 +35,7 @@ pub(crate) fn explain(
     let current = row.compiled(zones)?;
     let mut past = Vec::new();
     for epoch in &plan_input.past {
-        past.push(Arc::new(compiled(&epoch.written()?)?));
+        past.push(Arc::new(compiled(&epoch.stored_spec()?)?));
     }
     let mut specs = Vec::new();
     for (until, text) in read.past_specs(row.key)? {

@@ -14,6 +14,9 @@ use crate::spec::zone::Zones;
 use crate::spec::{CountedTimes, Spec};
 use crate::store::{NewSchedule, Read, ScheduleRow, Write};
 
+/// Why a spec never fires.
+pub(super) const NO_TIME: &str = "no time between now and the end of 2100 matches";
+
 /// What to do if the schedule already exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum IfExists {
@@ -246,7 +249,7 @@ pub(crate) fn next_times(row: &ScheduleRow, spec: &Spec, limit: usize, now: Date
 pub(super) fn settings_of(read: &Read<'_>, row: &ScheduleRow) -> Result<Settings, Error> {
     Ok(Settings {
         definition: Definition {
-            spec: row.written()?,
+            spec: row.stored_spec()?,
             action: read.action(row.workflow)?,
             policies: row.policies,
         },
@@ -288,13 +291,11 @@ pub(super) fn check(
         ));
     }
     if never == Never::Refuse && !settings.definition.spec.at_boot && spec.next_after(now).is_none() {
-        return Err(Error::new(
-            Kind::Usage,
-            "this spec never fires: no time between now and the end of 2100 matches",
-        )
-        .hint(
-            "Check the day of month, the years, the exclusions and the end time, or add `--allow-never` to create it anyway.",
-        ));
+        return Err(
+            Error::new(Kind::Usage, format_args!("this spec never fires: {NO_TIME}")).hint(
+                "Check the day of month, the years, the exclusions and the end time, or add `--allow-never` to create it anyway.",
+            ),
+        );
     }
     Ok(spec)
 }

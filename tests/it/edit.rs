@@ -51,10 +51,33 @@ fn an_edit_is_validated_shown_and_applied() {
     let unchanged: CommandOutput = unchanged.env("EDITOR", "true").output().unwrap().into();
     assert_eq!(unchanged.ok(), "[]\n");
     assert!(kept(&env).is_empty());
+    let mut visual = env.command(&["schedule", "edit", "s"]);
+    visual.env("VISUAL", "sed -i s/2h/3h/").env("EDITOR", "false");
+    let visual: CommandOutput = visual.output().unwrap().into();
+    assert!(visual.ok().contains("interval: 2h → 3h"));
     // What is deleted from the file is cleared.
     edit(&env, "sed -i -e /note/d -e /paused/d").ok();
     let now = env.json(&["schedule", "describe", "s"]);
     assert_eq!((now["note"].as_str(), now["paused"].as_bool()), (Some(""), Some(false)));
+}
+
+#[test]
+fn an_edit_warns_of_what_the_schedule_will_not_do() {
+    let env = Env::new();
+    let file = "[[schedule]]\nid = 's'\ncron = '0 0 1 * *'\n[[schedule.step]]\nname = 'x'\nshell = 'true'\n";
+    std::fs::write(env.path("jobs.toml"), file).unwrap();
+    env.tempo(&["apply", "-f", "jobs.toml"]).ok();
+    let ran = edit(&env, "sed -i 's/0 0 1/0 0 30 2/;s/2 \\* \\*/2 */'");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    for warning in [
+        "it never fires: no time between now",
+        "jobs.toml: the next `tempo apply` of that file replaces this edit",
+    ] {
+        assert!(
+            ran.stderr.contains(warning) || ran.stdout.contains(warning),
+            "{warning}: {ran:?}"
+        );
+    }
 }
 
 #[test]

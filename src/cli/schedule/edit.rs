@@ -17,8 +17,8 @@ use crate::ops;
 
 /// Edit a schedule's definition in your editor
 ///
-/// Opens the definition as TOML in `VISUAL` or `EDITOR` (otherwise `vi`). When the editor exits, the definition is validated, the changes are
-/// shown, and they are applied as by `tempo schedule update`. If it is invalid, or the schedule was changed in the meantime, nothing is
+/// Opens the definition as TOML in `VISUAL` or `EDITOR` (otherwise `vi`). When the editor exits, the definition is validated, and the changes
+/// are shown and applied. If it is invalid, or the schedule was changed in the meantime, nothing is
 /// applied and the file is kept.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
