@@ -54,6 +54,18 @@ fn when_creates_updates_and_previews_schedules() {
     let text = |args: &[&str]| env.json(args)["spec_text"].as_str().unwrap().to_owned();
     let shown = text(&[&["schedule", "create", "t"][..], &create].concat());
     assert_eq!(text(&["schedule", "create", "u", "--when", &shown, "--shell", "true"]), shown);
+    assert_eq!(
+        spec(&[
+            "schedule",
+            "create",
+            "v",
+            "--when",
+            "Every 2 h, Up to 10 minutes later",
+            "--shell",
+            "true"
+        ]),
+        json!({"interval": ["2h"], "jitter": "10m"})
+    );
     let next = env.json(&[
         "schedule",
         "next",

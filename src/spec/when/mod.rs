@@ -9,6 +9,8 @@ mod sentence;
 mod vocabulary;
 mod words;
 
+use std::time::Duration;
+
 use super::calendar_text::CalendarText;
 use super::exclusion::Exclusion;
 use super::spec_text::SpecText;
@@ -48,7 +50,7 @@ fn ending<'a>(source: &str, body: &'a str, spec: &mut SpecText) -> Result<&'a st
         let start = at + ", up to ".len();
         let jitter = body[start..]
             .strip_suffix("later")
-            .and_then(|duration| text::duration(&duration.replace("min", "m").replace(' ', "")).ok())
+            .and_then(|duration| jitter(source, start, duration))
             .ok_or_else(|| {
                 error(
                     source,
@@ -90,12 +92,24 @@ fn ending<'a>(source: &str, body: &'a str, spec: &mut SpecText) -> Result<&'a st
     Ok(body)
 }
 
+/// Reads the duration at byte `at`: in seconds and longer units as in a sentence, or with milliseconds.
+fn jitter(source: &str, at: usize, duration: &str) -> Option<Duration> {
+    let mut words = Words::new(source, at, duration);
+    match vocabulary::seconds(&mut words) {
+        Ok(Some(seconds)) if words.peek().is_none() => Some(Duration::from_secs(seconds.into())),
+        _ => text::duration(&duration.replace("min", "m").replace(' ', "")).ok(),
+    }
+}
+
 /// The position of a text, except inside backquotes.
 fn find(body: &str, text: &str) -> Option<usize> {
     let mut quoted = false;
     let found = body.match_indices(['`', ',']).find(|(at, mark)| {
         quoted ^= *mark == "`";
-        !quoted && body[*at..].starts_with(text)
+        !quoted
+            && body[*at..]
+                .get(..text.len())
+                .is_some_and(|here| here.eq_ignore_ascii_case(text))
     });
     found.map(|(at, _)| at)
 }
