@@ -10,9 +10,6 @@ use crate::spec::{cron, when};
 /// Maximum number of mistakes that are corrected in one command line.
 const MAX_CORRECTIONS: usize = 4;
 
-/// The nouns under which a verb is searched, in this order.
-const NOUNS: [&str; 3] = ["schedule", "workflow", "incident"];
-
 /// The option that accepts a text as a time.
 fn time_option(text: &str) -> Option<&'static str> {
     if Interval::parse(text).is_ok() {
@@ -136,13 +133,11 @@ fn names(command: &clap::Command) -> impl Iterator<Item = &str> {
 
 /// What a word stands for where a command is expected: a verb of a noun, or the closest command or verb.
 fn top_level(root: &clap::Command, typed: &str) -> Option<Vec<String>> {
-    let verbs = |noun: &'static str| {
-        root.find_subcommand(noun)
-            .into_iter()
-            .flat_map(names)
-            .map(move |verb| (noun, verb))
-    };
-    let all: Vec<(&str, &str)> = NOUNS.into_iter().flat_map(verbs).collect();
+    // A command without subcommands adds nothing.
+    let nouns = root.get_subcommands();
+    let all: Vec<(&str, &str)> = nouns
+        .flat_map(|noun| names(noun).map(|verb| (noun.get_name(), verb)))
+        .collect();
     let with_noun = |verb: &str| {
         let (noun, verb) = all.iter().find(|(_, known)| *known == verb)?;
         Some(vec![(*noun).to_owned(), (*verb).to_owned()])

@@ -445,6 +445,7 @@ fn a_mistyped_command_line_is_answered_with_the_corrected_one() {
         (&["trigger", "x"], "tempo schedule trigger x"),
         (&["cancel", "x"], "tempo workflow cancel x"),
         (&["ack", "1"], "tempo incident ack 1"),
+        (&["crontab", "jobs"], "tempo import crontab jobs"),
         (&["run", "now"], "tempo schedule trigger now"),
         (&["--db", "x.db", "run", "now"], "tempo --db x.db schedule trigger now"),
         (&["shcedule", "list"], "tempo schedule list"),
