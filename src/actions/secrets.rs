@@ -10,7 +10,7 @@ use crate::error::{Error, Kind};
 use crate::machine;
 use crate::run::outcome::{ErrorType, Failure};
 use crate::run::probe::Http;
-use crate::run::sealed::{self, Secret};
+use crate::run::sealed::{self, MASK, Secret};
 
 /// Minimum length of a base64 fragment that is masked as part of a secret.
 const MIN_ENCODED: usize = 6;
@@ -136,7 +136,7 @@ impl Secrets {
         self.0.get(text).map_or(text, String::as_str)
     }
 
-    /// Returns a masker for the values and their base64 encodings.
+    /// Returns a masker for every form of the values.
     pub(super) fn masker(&self) -> Masker {
         let forms = self.values().into_iter().flat_map(forms);
         let secrets: BTreeSet<Vec<u8>> = forms.filter(|form| !form.is_empty()).collect();
@@ -207,9 +207,6 @@ fn encodings(value: &str) -> Vec<Vec<u8>> {
     let or_empty = |part: Vec<u8>| if part.len() < MIN_ENCODED { Vec::new() } else { part };
     std::iter::once(alone).chain(inside.map(or_empty)).collect()
 }
-
-/// The text shown in place of a secret.
-const MASK: &[u8] = b"***";
 
 /// Masks secrets in a stream, even if a secret is split between two writes or two secrets overlap.
 pub(super) struct Masker {

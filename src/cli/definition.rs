@@ -151,7 +151,7 @@ impl WhenArgs {
     }
 
     /// The spec in text form.
-    pub(super) fn written(&self, context: &Context) -> Result<SpecText, Error> {
+    pub(super) fn spec_text(&self, context: &Context) -> Result<SpecText, Error> {
         let spec = self.times()?;
         let (zone, now) = (zone_of(context, &spec)?, context.now());
         let instant = |t: &Option<String>| -> Result<Option<DateTime<Utc>>, Error> {
@@ -330,7 +330,7 @@ pub(super) fn patch(
         }
         (None, _) => None,
     };
-    let spec = when.written(context)?;
+    let spec = when.spec_text(context)?;
     let mut clear = clear.iter().map(|c| Clearable::parse(c)).collect::<Result<Vec<_>, _>>()?;
     if !when.when.is_empty() {
         // The sentence is all of the times: it replaces them whatever form they have.

@@ -15,7 +15,7 @@ pub(super) fn exits(path: &str) -> &'static [u8] {
         "schedule trigger" | "schedule backfill" => &[1, 3, 4, 5, 124],
         "workflow start" => &[1, 5],
         "workflow retry" => &[1, 3, 4, 5],
-        "workflow cancel" | "workflow terminate" | "doctor" => &[3, 4],
+        "workflow cancel" | "workflow terminate" | "doctor" | "sleep" => &[3, 4],
         "schedule create" => &[4],
         "schedule edit" => &[1, 3, 4],
         "run" => &[1, 4],

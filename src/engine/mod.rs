@@ -23,6 +23,7 @@ mod zones;
 pub(crate) use events::{Event, RunRef, StepRef};
 pub(crate) use prune::Retention;
 pub(crate) use server::{Server, Stopper};
+pub(crate) use shared::RUN_ID;
 
 use std::time::Duration;
 

@@ -12,7 +12,7 @@ use super::advance::{AdvanceResult, MayStart, advance, run_ref, step_name};
 use super::catalog::Catalog;
 use super::decide::Terms;
 use super::events::Event;
-use super::shared::{Shared, marks};
+use super::shared::{RUN_ID, Shared, marks};
 use crate::clock::pause;
 use crate::error::{Error, Kind};
 use crate::machine::{self, ProcessTree};
@@ -92,7 +92,7 @@ pub(super) fn recover(store: &mut Store, catalog: &Catalog, now: DateTime<Utc>) 
 /// Returns the processes of a lost attempt, if there may be any. `alive` caches the ids of all runs that have processes.
 fn left_behind(lost: &LostAttempt, step: &str, alive: &mut Option<HashSet<String>>) -> Option<ProcessTree> {
     let alive = alive.get_or_insert_with(|| {
-        let processes = machine::processes_with(&[], "TEMPO_RUN_ID");
+        let processes = machine::processes_with(&[], RUN_ID);
         processes.into_iter().map(|(_, run)| run).collect()
     });
     let leader = lost.process.as_ref();

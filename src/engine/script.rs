@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::shared::{ATTEMPT, RUN_ID, STEP};
 use crate::actions::{Control, PARENT, Secrets, StopKind, Task, perform_in_script};
 use crate::clock::{Clock, Wakeup};
 use crate::error::{Error, Kind};
@@ -80,8 +81,8 @@ impl Caller {
     /// # Errors
     /// `Usage` outside of a command that tempo runs.
     pub(crate) fn of_environment(what: &str) -> Result<Self, Error> {
-        let (run_id, step) = (machine::environment("TEMPO_RUN_ID")?, machine::environment("TEMPO_STEP")?);
-        let attempt = machine::environment("TEMPO_ATTEMPT")?;
+        let (run_id, step) = (machine::environment(RUN_ID)?, machine::environment(STEP)?);
+        let attempt = machine::environment(ATTEMPT)?;
         let parent = machine::environment(PARENT)?;
         let secrets = Arc::new(Secrets::of_script()?);
         let found = || {
@@ -129,7 +130,7 @@ impl Caller {
 
     /// The environment entries that identify the processes of a step of this script.
     fn marks(&self, step: &StepName) -> Vec<String> {
-        vec![format!("TEMPO_RUN_ID={}", self.run_id), format!("{PARENT}={step}")]
+        vec![format!("{RUN_ID}={}", self.run_id), format!("{PARENT}={step}")]
     }
 
     /// Ends the processes that a killed `tempo step` left behind; they would run alongside the next attempt.

@@ -45,12 +45,17 @@ pub(super) struct Shared {
     pub(super) database: PathBuf,
 }
 
+/// The environment variables that identify the attempt that a process belongs to.
+pub(crate) const RUN_ID: &str = "TEMPO_RUN_ID";
+pub(super) const STEP: &str = "TEMPO_STEP";
+pub(super) const ATTEMPT: &str = "TEMPO_ATTEMPT";
+
 /// The environment entries that identify the processes of an attempt.
 pub(super) fn marks(run: &OpenRun, step: &str) -> Vec<String> {
     vec![
-        format!("TEMPO_RUN_ID={}", run.row.run_id),
-        format!("TEMPO_STEP={step}"),
-        format!("TEMPO_ATTEMPT={}", run.progress.attempts),
+        format!("{RUN_ID}={}", run.row.run_id),
+        format!("{STEP}={step}"),
+        format!("{ATTEMPT}={}", run.progress.attempts),
     ]
 }
 
@@ -150,9 +155,9 @@ impl Shared {
             ("TEMPO_DB", self.database.clone().into_os_string()),
             ("TEMPO_SCHEDULE_ID", run.row.schedule_id.clone().unwrap_or_default().into()),
             ("TEMPO_WORKFLOW_ID", run.row.workflow_id.clone().into()),
-            ("TEMPO_RUN_ID", run.row.run_id.clone().into()),
-            ("TEMPO_STEP", step.into()),
-            ("TEMPO_ATTEMPT", run.progress.attempts.to_string().into()),
+            (RUN_ID, run.row.run_id.clone().into()),
+            (STEP, step.into()),
+            (ATTEMPT, run.progress.attempts.to_string().into()),
             ("TEMPO_SCHEDULED_AT", scheduled_at.into()),
         ]
     }

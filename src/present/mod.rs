@@ -54,7 +54,7 @@ pub(crate) fn schedule(read: &Read<'_>, zones: &dyn Zones, row: ScheduleRow, now
         .collect();
     let backfills = read.open_backfills(Some(row.key))?;
     let backfills = views_of(&backfills, &spec, zones)?;
-    let spec_text = row.written()?;
+    let spec_text = row.stored_spec()?;
     Ok(ScheduleView {
         spec: Some(spec_text),
         dst_note: Some(DstNote(spec.transition_ahead(now))),

@@ -5,7 +5,7 @@
 /// The beginning of sealed output; other output is stored as it is.
 const MARK: &[u8] = b"\0sealed\0";
 /// The text shown in place of a secret.
-const MASK: &[u8] = b"***";
+pub const MASK: &[u8] = b"***";
 
 /// A secret: its name, and the forms in which its value may occur, such as encodings.
 #[derive(Debug, Clone)]

@@ -7,6 +7,7 @@ use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
 use serde::Serialize;
 
 use super::super::Context;
+use crate::engine::RUN_ID;
 use crate::error::Error;
 use crate::machine::{self, DiskSpace};
 use crate::output::counted;
@@ -220,7 +221,7 @@ fn join_names(ids: &[&str]) -> String {
 fn never(context: &Context, rows: &[ScheduleRow], now: DateTime<Utc>) -> Result<Option<Finding>, Error> {
     let mut ids = Vec::new();
     for row in rows.iter().filter(|row| row.next.is_none() && !row.state.paused) {
-        let spec = row.written()?;
+        let spec = row.stored_spec()?;
         if !spec.at_boot && !spec.is_empty() && row.compiled(&context.zones)?.next_after(now).is_none() {
             ids.push(row.id.as_str());
         }
@@ -256,7 +257,7 @@ fn left_behind(read: &Read<'_>, database: &Path, is_running: bool) -> Option<Fin
     let mut marker = OsString::from("TEMPO_DB=");
     marker.push(&path);
     let mut pids = Vec::new();
-    for (pid, run) in machine::processes_with(&[&marker], "TEMPO_RUN_ID") {
+    for (pid, run) in machine::processes_with(&[&marker], RUN_ID) {
         let is_open = is_running && read.run_named(&run).is_ok_and(|r| r.closed.is_none());
         if !run.is_empty() && !is_open {
             pids.push(pid.to_string());

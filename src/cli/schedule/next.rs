@@ -37,13 +37,13 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         (Some(id), true) => {
             let store = super::open_for(context, id)?;
             let row = store.read(|r| ops::find(r, id))?;
-            (row.compiled(&context.zones)?, row.written()?.at_boot)
+            (row.compiled(&context.zones)?, row.stored_spec()?.at_boot)
         }
         (None, false) => {
-            let written = args.when.written(context)?;
+            let written = args.when.spec_text(context)?;
             let spec = Spec::compile(&written, "", &context.zones)?;
-            // Without an id there is no seed: due times are the nominal ones.
             let at_boot = written.at_boot;
+            // Without an id there is no seed: due times are the nominal ones.
             let spec = if written.jitter.is_some() {
                 Spec::compile(
                     &crate::spec::spec_text::SpecText { jitter: None, ..written },

@@ -45,7 +45,7 @@ fn play(history: &History, failure: Option<(u64, Failure)>) -> Result<u64, Strin
     let mut engine = Engine::down(&history.initial, &script);
     surviving(&mut engine, Engine::start)?;
     surviving(&mut engine, |e| e.create(&history.initial))?;
-    for (now, operation) in history.deeds.iter().chain([&(history.end, Operation::Refresh)]) {
+    for (now, operation) in history.operations.iter().chain([&(history.end, Operation::Refresh)]) {
         surviving(&mut engine, |e| e.advance(*now))?;
         surviving(&mut engine, |e| e.operation(operation, *now))?;
     }

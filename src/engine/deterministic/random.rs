@@ -34,7 +34,7 @@ fn engine_and_simulation_agree_in_random_histories() {
 pub(super) struct History {
     seed: u64,
     pub(super) initial: InitialState,
-    pub(super) deeds: Vec<(DateTime<Utc>, Operation)>,
+    pub(super) operations: Vec<(DateTime<Utc>, Operation)>,
     /// The end: a minute after the last possible operation.
     pub(super) end: DateTime<Utc>,
 }
@@ -66,7 +66,7 @@ impl History {
         at.dedup();
         let mut up = true;
         let mut outages = 0;
-        let deeds = at.into_iter().map(|ms| {
+        let operations = at.into_iter().map(|ms| {
             let mut now = created + TimeDelta::milliseconds(ms);
             if rng.bool() {
                 // On a full second, where due times fall too.
@@ -75,16 +75,16 @@ impl History {
             let operation = random_operation(&mut rng, created, now, (&mut up, &mut outages));
             (now, operation)
         });
-        let mut deeds: Vec<_> = deeds.collect();
-        deeds.sort_by_key(|(at, _)| *at);
+        let mut operations: Vec<_> = operations.collect();
+        operations.sort_by_key(|(at, _)| *at);
         if !up {
-            deeds.push((created + span, Operation::Up));
+            operations.push((created + span, Operation::Up));
         }
         Self {
             seed,
             end: created + span + TimeDelta::minutes(1),
             initial,
-            deeds,
+            operations,
         }
     }
 
@@ -96,7 +96,7 @@ impl History {
         let last = (self.end, Operation::Refresh);
         simulation.operation(&Operation::Refresh, created);
         engine.operation(&Operation::Refresh, created);
-        for (now, operation) in self.deeds.iter().chain([&last]) {
+        for (now, operation) in self.operations.iter().chain([&last]) {
             for world in [&mut simulation as &mut dyn World, &mut engine] {
                 world.advance(*now);
                 world.operation(operation, *now);
@@ -157,7 +157,7 @@ impl History {
         let row = engine.read(|r| ops::find(r, &engine.id));
         // Manual starts are counted too, although their times are not times of the spec.
         let manual = self
-            .deeds
+            .operations
             .iter()
             .any(|(_, operation)| matches!(operation, Operation::Backfill(..) | Operation::Trigger(_)));
         let counters = Counters {
@@ -176,7 +176,7 @@ impl History {
         let mut spec = compiled(&self.initial.spec, &self.initial.id);
         let mut times: Vec<DateTime<Utc>> = Vec::new();
         let (mut cursor, mut since) = (self.initial.created, self.initial.created);
-        let changes = self.deeds.iter().filter_map(|(at, operation)| match operation {
+        let changes = self.operations.iter().filter_map(|(at, operation)| match operation {
             Operation::Update(text, ..) => Some((*at, compiled(text, &self.initial.id))),
             Operation::Pause(_)
             | Operation::Unpause(_)
