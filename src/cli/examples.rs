@@ -241,6 +241,17 @@ const ALL: &[(&str, &[Example])] = &[
         &[("tempo status --watch", "Show the status, refreshed every second")],
     ),
     (
+        "log",
+        &[
+            ("tempo log --since 'yesterday 18:00'", "Show what happened last night"),
+            (
+                "tempo log nightly --failed --since mon",
+                "Show the failures of a schedule since Monday",
+            ),
+            ("tempo log --follow", "Show new events as they happen"),
+        ],
+    ),
+    (
         "check",
         &[
             (

@@ -14,6 +14,7 @@ mod help;
 mod import;
 mod incident;
 mod interrupt;
+mod log;
 mod man;
 mod run;
 mod schedule;
@@ -88,6 +89,7 @@ enum Command {
     Incident(incident::Args),
     Run(run::Args),
     Status(status::Args),
+    Log(log::Args),
     Check(Box<check::Args>),
     Step(step::Args),
     Sleep(sleep::Args),
@@ -202,6 +204,7 @@ fn perform(context: &Context, command: Command) -> Result<(), Error> {
         Command::Incident(args) => incident::run(context, args),
         Command::Run(args) => run::run(context, &args),
         Command::Status(args) => status::run(context, &args),
+        Command::Log(args) => log::run(context, &args),
         Command::Check(args) => check::run(context, &args),
         Command::Step(args) => step::run(context, &args),
         Command::Sleep(args) => sleep::run(context, &args),

@@ -10,7 +10,7 @@ use super::events::{Event, RunRef, StepRef};
 use crate::error::Error;
 use crate::run::outcome::{AttemptResult, Ending, Status};
 use crate::run::step::{Work, Workflow};
-use crate::run::{self, Change, Phase, StepClosed};
+use crate::run::{self, Change, Phase, RunClosed, StepClosed};
 use crate::schedule::pause::failure_note;
 use crate::store::{OpenRun, Write};
 
@@ -184,12 +184,11 @@ impl Transition<'_> {
                 until: *until,
             });
         }
-        let closed = change.run.is_some();
         self.changed = true;
         self.run.progress = change.progress.clone();
-        if closed {
+        if let Some(closed) = &change.run {
             self.open = false;
-            self.closed(&change)?;
+            self.closed(closed)?;
         }
         Ok(())
     }
@@ -265,8 +264,8 @@ impl Transition<'_> {
         Ok(())
     }
 
-    fn closed(&mut self, change: &Change) -> Result<(), Error> {
-        let Some(closed) = &change.run else { return Ok(()) };
+    fn closed(&mut self, closed: &RunClosed) -> Result<(), Error> {
+        self.write.close_run(&self.run, &self.run.progress, closed, self.now)?;
         self.emit(Event::Closed {
             run: self.run_ref(),
             status: closed.status,
@@ -302,7 +301,7 @@ impl Transition<'_> {
         }
         // Times due until now are decided by the schedule as it was before the pause.
         self.write.keep_epoch(schedule, self.now)?;
-        if self.write.pause_for_failure(schedule, note, self.now)? {
+        if self.write.pause_for_failure((schedule, &plan_input.id), note, self.now)? {
             self.emit(Event::Paused {
                 schedule_id: plan_input.id,
                 note: note.to_owned(),

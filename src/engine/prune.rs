@@ -92,6 +92,12 @@ pub(super) fn prune(shared: &Arc<Shared>, reader: &Store, mut max_batches: usize
         max_batches -= 1;
         pause(shared);
     }
+    let mut after = Some(0);
+    while let Some(from) = after.filter(|_| !must_stop(max_batches)) {
+        after = shared.writer.write(move |w| w.prune_events(from, keep.since))?;
+        max_batches -= 1;
+        pause(shared);
+    }
     Ok(())
 }
 

@@ -230,7 +230,7 @@ pub(crate) fn perform(
             Claim::Attempt { step, number } => (step, number),
             Claim::LeftBehind { step: id, number } => {
                 caller.end_left_behind(&step.name)?;
-                store.write(|w| w.end_script_attempt(id, number, &AttemptResult::new(Ending::Lost, 0)))?;
+                store.write(|w| w.end_script_attempt(id, number, &AttemptResult::new(Ending::Lost, 0), now))?;
                 continue;
             }
         };
@@ -250,7 +250,7 @@ pub(crate) fn perform(
         store.write(|w| {
             // Checked again: a result that its caller no longer waits for must not be recorded.
             let run = caller.run(w)?;
-            w.end_script_attempt(id, number, &result)?;
+            w.end_script_attempt(id, number, &result, ended)?;
             match &result.ending {
                 Ending::Ok => {
                     w.note_progress_of_script(run.row.key)?;

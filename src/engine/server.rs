@@ -67,6 +67,7 @@ impl Server {
         let started = clock.now();
         let lock = Arc::new(ServerLock::take(database, machine::pid(), started.timestamp_millis())?);
         let catalog = Catalog::new(ZoneInfo::of_machine());
+        store.write(|w| w.record_server_start(machine::pid(), started))?;
         let (recovered, survived) = recovery::recover(&mut store, &catalog, clock.now())?;
         if let Some(booted) = machine::booted_at() {
             store.write(|w| w.serve_in_boot(&machine::boot_id(), booted, clock.now()))?;
@@ -289,8 +290,14 @@ fn serve(mut ticker: Ticker, lock: &ServerLock) {
             Ok(Some(copy)) => shared.tell(Event::Saved { copy }),
             Err(e) => shared.tell(Event::Trouble(e)),
         }
-    } else if shared.settings.until == Until::Done {
-        prune::prune_at_exit(&shared);
+    } else {
+        if shared.settings.until == Until::Done {
+            prune::prune_at_exit(&shared);
+        }
+        let here = Arc::clone(&shared);
+        if let Err(e) = shared.writer.write(move |write| write.record_server_stop(here.clock.now())) {
+            shared.tell(Event::Trouble(e));
+        }
     }
     shared.tell(Event::Ended { lost_file });
 }

@@ -121,7 +121,9 @@ impl Ticker {
         let submit = |request: RunRequest| {
             let done = self.shared.writer.submit(move |write| {
                 let changed = match request.ask {
-                    RunAsk::Stop(stop) => write.stop_run(request.run, stop, request.reason.as_deref()).map(|()| true)?,
+                    RunAsk::Stop(stop) => write
+                        .stop_run(request.run, stop, request.reason.as_deref(), now)
+                        .map(|()| true)?,
                     RunAsk::Retry => write.retry_run(request.run, now)?,
                 };
                 write.settle_run_request(request.key, now)?;

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::schedule_text::ScheduleText;
 
 /// A field that differs; null where it is absent.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct FieldChange {
     /// `jitter`, or `step.NAME.retry` for a field of a step.
     pub(crate) name: String,

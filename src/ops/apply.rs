@@ -86,6 +86,7 @@ struct Update {
     before: Settings,
     after: Settings,
     spec: Spec,
+    fields: Vec<FieldChange>,
 }
 
 /// The file that defines a schedule from now on, and the state it declares.
@@ -125,8 +126,9 @@ pub(crate) fn apply(
                     before,
                     after,
                     spec,
+                    fields,
                 } = &**update;
-                change_to(write, zones, row, before, after, spec, now)?;
+                change_to(write, zones, row, (before, after, fields), spec, now)?;
                 row.key
             }
             Step::Keep { row } => row.key,
@@ -167,13 +169,14 @@ pub(crate) fn redefine(
         definition: after.definition,
     };
     let spec = check(&after.id, &settings, zones, Never::Allow, now).map_err(|e| e.within(&after.place))?;
-    change_to(write, zones, &row, &stored, &settings, &spec, now)?;
+    let fields = difference::between(Some(&expected), Some(&text(&settings.definition, &settings.state)));
+    change_to(write, zones, &row, (&stored, &settings, &fields), &spec, now)?;
     let mut warnings = after.warnings;
     warnings.extend(never_fires(&settings, &spec, now));
     warnings.extend(file.map(|file| format!("it is defined in {file}: the next `tempo apply` of that file replaces this edit")));
     Ok(Difference {
         change: if stored == settings { Change::None } else { Change::Update },
-        fields: difference::between(Some(&expected), Some(&text(&settings.definition, &settings.state))),
+        fields,
         line: None,
         warnings,
         paused: settings.state.paused,
@@ -295,6 +298,7 @@ fn step(
                 before,
                 after,
                 spec,
+                fields: fields.clone(),
             };
             (Change::Update, Step::Update(Box::new(update)))
         }

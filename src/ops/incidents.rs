@@ -20,9 +20,9 @@ pub(crate) fn find_incident(read: &Read<'_>, id: i64) -> Result<IncidentRow, Err
 ///
 /// # Errors
 /// `NotFound`; `Conflict` when it is already resolved.
-pub(crate) fn ack(write: &Write<'_>, id: i64, note: Option<&str>) -> Result<(), Error> {
+pub(crate) fn ack(write: &Write<'_>, id: i64, note: Option<&str>, now: DateTime<Utc>) -> Result<(), Error> {
     reject_resolved(&find_incident(write, id)?)?;
-    write.ack_incident(id, note)
+    write.ack_incident(id, note, now)
 }
 
 /// Resolves an incident; the next failure of its step opens a new one.

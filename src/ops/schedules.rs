@@ -4,6 +4,8 @@ use chrono::{DateTime, Utc};
 
 use super::patch::{Patch, Settings};
 use crate::error::{Error, Kind};
+use crate::files::difference::{self, FieldChange};
+use crate::files::schedule_text::ScheduleText;
 use crate::names::{ScheduleId, nearest};
 use crate::run::step::Workflow;
 use crate::schedule::pending::{coming, leaves_pending};
@@ -145,24 +147,31 @@ pub(crate) fn update(
         never
     };
     let spec = check(id, &after, zones, never, now)?;
-    change_to(write, zones, &row, &before, &after, &spec, now)
+    let fields = differences(id, &before, &after);
+    change_to(write, zones, &row, (&before, &after, &fields), &spec, now)
 }
 
-/// Replaces the settings of a schedule with `after`, which has been checked, and its compiled `spec`. Writes nothing if nothing changes.
+fn differences(id: &ScheduleId, before: &Settings, after: &Settings) -> Vec<FieldChange> {
+    let text = |settings: &Settings| ScheduleText::of(id, &settings.definition, &settings.state);
+    difference::between(Some(&text(before)), Some(&text(after)))
+}
+
+/// Replaces the settings `before` of a schedule with `after`, which has been checked and differs in the given fields, and its compiled `spec`. Writes
+/// nothing if nothing changes.
 pub(super) fn change_to(
     write: &Write<'_>,
     zones: &dyn Zones,
     row: &ScheduleRow,
-    before: &Settings,
-    after: &Settings,
+    change: (&Settings, &Settings, &[FieldChange]),
     spec: &Spec,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
+    let (before, after, _) = change;
     if after == before {
         return Ok(());
     }
     let old = Spec::compile(&before.definition.spec, row.id.as_str(), zones)?;
-    replace(write, row, before, after, (&old, spec), now)
+    replace(write, row, change, (&old, spec), now)
 }
 
 /// Pauses a schedule; `note`, if given, replaces its note.
@@ -222,7 +231,8 @@ fn set_paused(
         return Ok(());
     }
     let spec = Spec::compile(&after.definition.spec, id.as_str(), zones)?;
-    replace(write, &row, &before, &after, (&spec, &spec), now)
+    let fields = differences(id, &before, &after);
+    replace(write, &row, (&before, &after, &fields), (&spec, &spec), now)
 }
 
 /// Deletes a schedule; its runs stay recorded. Returns the number of runs that are still running.
@@ -317,17 +327,25 @@ fn new<'a>(id: &'a ScheduleId, settings: &'a Settings, next: Option<DateTime<Utc
     }
 }
 
+/// Returns the changed fields that the event of an update reports, as JSON; the event of a pause reports the others.
+fn event_detail(before: &Settings, after: &Settings, fields: &[FieldChange]) -> Result<String, Error> {
+    let in_pause_event = |name: &str| name == "paused" || (name == "note" && before.state.paused != after.state.paused);
+    let fields: Vec<&FieldChange> = fields.iter().filter(|field| !in_pause_event(&field.name)).collect();
+    if fields.is_empty() {
+        return Ok(String::new());
+    }
+    serde_json::to_string(&fields).map_err(|e| Error::new(Kind::System, "cannot write the changed fields as JSON").because(e))
+}
+
 /// Replaces a definition; `specs` are the compiled specs before and after. Times due up to `now` are kept with the old definition for the server to
 /// decide.
 fn replace(
     write: &Write<'_>,
     row: &ScheduleRow,
-    before: &Settings,
-    after: &Settings,
-    specs: (&Spec, &Spec),
+    (before, after, fields): (&Settings, &Settings, &[FieldChange]),
+    (old, spec): (&Spec, &Spec),
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    let (old, spec) = specs;
     // The note has no effect on decisions.
     let without_note = |settings: &Settings| Settings {
         state: State {
@@ -337,8 +355,9 @@ fn replace(
         ..settings.clone()
     };
     let next = next_of(spec, &after.state, row.cursor, row.floor.max(now));
+    let fields = event_detail(before, after, fields)?;
     if without_note(before) == without_note(after) {
-        return write.update_schedule(row.key, &new(&row.id, after, row.next), now);
+        return write.update_schedule(row.key, &new(&row.id, after, row.next), &fields, now);
     }
     let in_force = Epoch {
         spec: old,
@@ -354,7 +373,7 @@ fn replace(
     } else {
         write.raise_floor(row.key, now)?;
     }
-    write.update_schedule(row.key, &new(&row.id, after, next), now)?;
+    write.update_schedule(row.key, &new(&row.id, after, next), &fields, now)?;
     // Buffered starts, pending times and open requests are decided at once, under the new definition where it applies.
     let at_once = pending || row.waiting > 0 || !write.open_requests(row.key)?.is_empty();
     write.set_attention(row.key, if at_once { Some(now) } else { next })

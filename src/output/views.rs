@@ -291,3 +291,22 @@ pub(crate) struct ComingView {
     pub(crate) schedule_id: String,
     pub(crate) due_at: Instant,
 }
+
+/// An event of the log; absent fields are left out.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct EventView {
+    pub(crate) at: Instant,
+    pub(crate) event: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) schedule_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) workflow_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) run_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) step: Option<String>,
+    pub(crate) message: String,
+    /// The last lines of the output of an attempt that failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) output: Option<Vec<String>>,
+}

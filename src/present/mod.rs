@@ -1,10 +1,12 @@
 //! Converts database rows to the views of the JSON contract in [`crate::output::views`]; every output uses these.
 
 mod attempts;
+mod events;
 mod incidents;
 mod runs;
 mod scripts;
 
+pub(crate) use events::EventViews;
 pub(crate) use incidents::{incident, incident_in_full};
 pub(crate) use runs::{run, run_in_full};
 

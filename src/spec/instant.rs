@@ -1,6 +1,6 @@
 //! Instants as users type them. Pure.
 
-use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc, Weekday};
 
 use super::text;
 use super::zone::Zone;
@@ -41,6 +41,38 @@ pub fn parse(source: &str, zone: &Zone, now: DateTime<Utc>) -> Result<DateTime<U
         .ok_or_else(invalid)
 }
 
+/// Parses a time in the past as people give it: like [`parse`], and also `yesterday`, `today 18:00`, `mon 09:00`. A day without a time is its
+/// beginning; a day of the week is the last such day whose time is not after `now`.
+///
+/// # Errors
+/// `Usage` when it is none of these.
+pub fn parse_past(source: &str, zone: &Zone, now: DateTime<Utc>) -> Result<DateTime<Utc>, Error> {
+    let invalid = || {
+        Error::new(Kind::Usage, format_args!("`{}` is not a time", source.escape_debug()))
+            .hint("Write `2026-05-05 09:00`, `yesterday 18:00`, `mon 09:00`, `today`, `-2h` or `2026-05-05T09:00:00Z`.")
+    };
+    let lower = source.trim().to_ascii_lowercase();
+    let (day, time) = lower.split_once(char::is_whitespace).unwrap_or((&lower, "00:00"));
+    let today = (now + TimeDelta::seconds(i64::from(zone.offset_at(now.timestamp())))).date_naive();
+    let (date, may_step_back) = match (day, day.parse::<Weekday>()) {
+        ("today", _) => (Some(today), false),
+        ("yesterday", _) => (today.pred_opt(), false),
+        (_, Ok(weekday)) => (Some(today.week(weekday).first_day()), true),
+        _ => return parse(source, zone, now).map_err(|_| invalid()),
+    };
+    let time = ["%H:%M", "%H:%M:%S"]
+        .iter()
+        .find_map(|f| NaiveTime::parse_from_str(time.trim(), f).ok())
+        .ok_or_else(invalid)?;
+    let at = |date: NaiveDate| DateTime::from_timestamp(zone.first_instant_of(date.and_time(time).and_utc().timestamp()), 0);
+    let at_date = date.and_then(at).ok_or_else(invalid)?;
+    if may_step_back && at_date > now {
+        let week_before = date.and_then(|date| date.checked_sub_days(Days::new(7)));
+        return week_before.and_then(at).ok_or_else(invalid);
+    }
+    Ok(at_date)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,6 +93,24 @@ mod tests {
                 want.parse::<DateTime<Utc>>().unwrap(),
                 "{text}"
             );
+        }
+        // 5 May 2026 is a Tuesday.
+        for (text, want) in [
+            ("yesterday", "2026-05-04T00:00:00Z"),
+            ("Yesterday 18:00", "2026-05-04T18:00:00Z"),
+            ("today 09:30:15", "2026-05-05T09:30:15Z"),
+            ("mon 09:00", "2026-05-04T09:00:00Z"),
+            ("tuesday 12:00", "2026-05-05T12:00:00Z"),
+            ("tue 12:01", "2026-04-28T12:01:00Z"),
+            ("sun", "2026-05-03T00:00:00Z"),
+            ("-30m", "2026-05-05T11:30:00Z"),
+            ("2026-05-05 09:00", "2026-05-05T09:00:00Z"),
+        ] {
+            let at = parse_past(text, &Zone::utc(), now).unwrap();
+            assert_eq!(at, want.parse::<DateTime<Utc>>().unwrap(), "{text}");
+        }
+        for text in ["tomorrow", "mon 25:00", "yesterday noon", "", "-5x"] {
+            assert!(parse_past(text, &Zone::utc(), now).is_err(), "{text}");
         }
         assert!(parse("tomorrow", &Zone::utc(), now).is_err());
         assert!(parse("-5x", &Zone::utc(), now).is_err());

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::named_params;
 
 use super::Write;
+use super::events::{EventKind, NewEvent};
 use super::plan_input::{EpochRow, PlanInputRow};
 use super::rows::{Context as _, count, ms};
 use crate::error::Error;
@@ -38,7 +39,7 @@ impl Write<'_> {
                 start.clone(),
             ));
         }
-        self.update_buffer(plan_input, plan)?;
+        self.update_buffer(plan_input, plan, now)?;
         let last_nominal = plan.begin.iter().map(|b| b.start.nominal).max();
         for not_started in &plan.not_started {
             self.insert_not_started(plan_input, not_started, now)?;
@@ -49,7 +50,7 @@ impl Write<'_> {
                 (false, true) if active.stopping.is_none() => Stop::Cancel,
                 _ => continue,
             };
-            self.stop_run(active.run, stop, Some("replaced by a newer start"))?;
+            self.stop_run(active.run, stop, Some("replaced by a newer start"), now)?;
             applied.stopped.push((active.run, stop));
         }
         self.settle_requests(plan, now)?;
@@ -87,6 +88,11 @@ impl Write<'_> {
             .context("record the start")?;
         let mut statement = self.0.0.prepare_cached(RUN_ID).context("record the start")?;
         let run_id = statement.query_row(named_params! {":key": key}, |r| r.get("run_id"));
+        let event = NewEvent {
+            run: Some(key),
+            ..NewEvent::at_schedule(EventKind::Start, plan_input.schedule)
+        };
+        self.insert_event(&event, now)?;
         Ok((key, run_id.context("record the start")?))
     }
 
@@ -99,7 +105,7 @@ impl Write<'_> {
         done.map(|_| ()).context("record the buffered starts")
     }
 
-    fn update_buffer(&self, plan_input: &PlanInputRow, plan: &Plan) -> Result<(), Error> {
+    fn update_buffer(&self, plan_input: &PlanInputRow, plan: &Plan, now: DateTime<Utc>) -> Result<(), Error> {
         const DELETE: &str = "DELETE FROM waiting WHERE key = :key";
         const INSERT: &str = "INSERT INTO waiting (schedule, nominal_ms, due_ms, origin, request, overlap)
             VALUES (:schedule, :nominal, :due, :origin, :request, :overlap)";
@@ -130,6 +136,11 @@ impl Write<'_> {
                     ":overlap": start.overlap.map(OverlapPolicy::name),
                 })
                 .context("record the buffered starts")?;
+            let event = NewEvent {
+                value: Some(ms(start.nominal)),
+                ..NewEvent::at_schedule(EventKind::Buffer, plan_input.schedule)
+            };
+            self.insert_event(&event, now)?;
         }
         Ok(())
     }
@@ -151,13 +162,16 @@ impl Write<'_> {
             .filter(|_| matches!(not_started.reason, Reason::StillRunning | Reason::StillWaiting))
             .map(|g| g.run);
         let outcome: Outcome = not_started.outcome;
+        let reason = not_started
+            .reason
+            .text_with(&plan_input.definition(not_started.epoch).circumstances());
         let parameters = named_params! {
             ":schedule": plan_input.schedule,
             ":from": ms(not_started.from),
             ":to": ms(not_started.to),
             ":count": count(not_started.count),
             ":outcome": outcome.name(),
-            ":reason": not_started.reason.text_with(&plan_input.definition(not_started.epoch).circumstances()),
+            ":reason": reason,
             ":origin": origin,
             ":request": request,
             ":run": run,
@@ -171,11 +185,19 @@ impl Write<'_> {
             .and_then(|mut s| s.execute(parameters))
             .context(what)?;
         if extended == 0 {
-            self.0
+            // Times that extend a range have no event of their own: a year of seconds is one row.
+            let key = self
+                .0
                 .0
                 .prepare_cached(INSERT)
-                .and_then(|mut s| s.execute(parameters))
+                .and_then(|mut s| s.insert(parameters))
                 .context(what)?;
+            let event = NewEvent {
+                value: Some(key),
+                detail: Some(&reason),
+                ..NewEvent::at_schedule(EventKind::of_outcome(outcome), plan_input.schedule)
+            };
+            self.insert_event(&event, now)?;
         }
         Ok(())
     }

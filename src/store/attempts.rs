@@ -4,11 +4,12 @@ use chrono::{DateTime, Utc};
 use rusqlite::named_params;
 
 use super::Write;
-use super::rows::{Context as _, ms};
+use super::events::{EventKind, NewEvent};
+use super::rows::{Context as _, count, ms};
 use super::runs::{NewRun, OpenRun};
 use crate::error::Error;
 use crate::machine::Process;
-use crate::run::outcome::{AttemptResult, Ending};
+use crate::run::outcome::{AttemptResult, Ending, Status};
 use crate::run::{Change, Event, Phase, Progress, RunClosed, Stop};
 
 impl Write<'_> {
@@ -18,28 +19,33 @@ impl Write<'_> {
             VALUES (:workflow_id, 'start', :workflow, :now, :now, :now) RETURNING key, run_id";
         let workflow = self.workflow(&new.action)?;
         let mut statement = self.0.0.prepare_cached(SQL).context("record the run")?;
-        statement
+        let run: (i64, String) = statement
             .query_row(
                 named_params! {":workflow_id": new.workflow_id, ":workflow": workflow, ":now": ms(now)},
                 |r| Ok((r.get("key")?, r.get("run_id")?)),
             )
-            .context("record the run")
+            .context("record the run")?;
+        self.insert_run_event(EventKind::Start, run.0, None, now)?;
+        Ok(run)
     }
 
     /// Records that a run has to stop, and why; a terminate request is not weakened to a cancel.
-    pub(crate) fn stop_run(&self, run: i64, stop: Stop, reason: Option<&str>) -> Result<(), Error> {
+    pub(crate) fn stop_run(&self, run: i64, stop: Stop, reason: Option<&str>, now: DateTime<Utc>) -> Result<(), Error> {
         const SQL: &str = "UPDATE run SET stop = CASE WHEN stop = 'terminate' THEN stop ELSE :stop END,
             stop_reason = coalesce(:reason, stop_reason)
             WHERE key = :key AND closed_ms IS NULL";
-        let name = match stop {
-            Stop::Cancel => "cancel",
-            Stop::Terminate => "terminate",
+        let kind = match stop {
+            Stop::Cancel => EventKind::Cancel,
+            Stop::Terminate => EventKind::Terminate,
         };
         let mut statement = self.0.0.prepare_cached(SQL).context("record that the run has to stop")?;
-        statement
-            .execute(named_params! {":key": run, ":stop": name, ":reason": reason})
-            .map(|_| ())
-            .context("record that the run has to stop")
+        let changed = statement
+            .execute(named_params! {":key": run, ":stop": kind.name(), ":reason": reason})
+            .context("record that the run has to stop")?;
+        if changed == 0 {
+            return Ok(());
+        }
+        self.insert_run_event(kind, run, reason, now)
     }
 
     /// Reopens a run at the step where it ended, with its attempts and timeout reset. Returns `false` if the run is open or completed.
@@ -68,15 +74,25 @@ impl Write<'_> {
             let mut statement = self.0.0.prepare_cached(sql).context(what)?;
             statement.execute(named_params! {":key": run}).context(what)?;
         }
+        self.insert_run_event(EventKind::Reopen, run, None, now)?;
         Ok(true)
     }
 
-    /// Records an event of a run and its consequences, except the progress of a run that stays open: see [`Write::put_progress`].
+    /// Records an event of a run and its consequences, except the progress of the run: see [`Write::put_progress`] and [`Write::close_run`].
     pub(crate) fn record(&self, run: &OpenRun, event: &Event, change: &Change, now: DateTime<Utc>) -> Result<(), Error> {
         let position = run.progress.position;
         match event {
             Event::AttemptStarted => self.insert_attempt(run.row.key, position, change.progress.attempts, now)?,
-            Event::AttemptEnded(result) => self.end_attempt(run, result)?,
+            Event::AttemptEnded(result) => {
+                self.end_attempt(run, result)?;
+                if let (Ending::Failed(_), Phase::Waiting { until }) = (&result.ending, &change.progress.phase) {
+                    let event = NewEvent {
+                        value: Some(ms(*until)),
+                        ..NewEvent::of_attempt(EventKind::Retry, run)
+                    };
+                    self.insert_event(&event, now)?;
+                }
+            }
             Event::WorkerLost => {
                 let since = if let Phase::Running { since } = run.progress.phase {
                     since
@@ -85,6 +101,7 @@ impl Write<'_> {
                 };
                 let elapsed_ms = (now - since).num_milliseconds().max(0);
                 self.end_attempt(run, &AttemptResult::new(Ending::Lost, elapsed_ms))?;
+                self.insert_event(&NewEvent::of_attempt(EventKind::Lost, run), now)?;
             }
             Event::Stopped(_) | Event::StepTimedOut | Event::TimedOut => {}
         }
@@ -97,6 +114,15 @@ impl Write<'_> {
                     ":run": run.row.key, ":position": step.position, ":status": step.status.name(), ":result": step.result, ":now": ms(now),
                 })
                 .context("record the step")?;
+            // A step that failed for good has the event of its incident.
+            if step.incident.is_none() {
+                let event = NewEvent {
+                    position: Some(step.position),
+                    detail: (step.status != Status::Completed).then_some(step.result.as_str()),
+                    ..NewEvent::of_run(EventKind::Step, &run.row)
+                };
+                self.insert_event(&event, now)?;
+            }
         }
         if change.step.as_ref().is_some_and(|s| s.incident.is_some()) {
             const SQL: &str = "UPDATE run SET incidents = incidents + 1 WHERE key = :key";
@@ -104,9 +130,6 @@ impl Write<'_> {
             statement
                 .execute(named_params! {":key": run.row.key})
                 .context("count the incident")?;
-        }
-        if let Some(closed) = &change.run {
-            self.close_run(run.row.key, &change.progress, closed, now)?;
         }
         Ok(())
     }
@@ -175,7 +198,14 @@ impl Write<'_> {
             .context(what)
     }
 
-    fn close_run(&self, run: i64, progress: &Progress, closed: &RunClosed, now: DateTime<Utc>) -> Result<(), Error> {
+    /// Closes a run, with its last progress.
+    pub(crate) fn close_run(
+        &self,
+        run: &OpenRun,
+        progress: &Progress,
+        closed: &RunClosed,
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
         const SQL: &str =
             "UPDATE run SET status = :status, reason = :reason, closed_ms = :now, position = :position, attempts = :attempts,
             lost = :lost, lost_in_a_row = :lost_in_a_row, step_started_ms = :step_started, phase = 'ready', phase_ms = NULL
@@ -183,7 +213,7 @@ impl Write<'_> {
         let mut statement = self.0.0.prepare_cached(SQL).context("close the run")?;
         statement
             .execute(named_params! {
-                ":key": run,
+                ":key": run.row.key,
                 ":status": closed.status.name(),
                 ":reason": closed.reason,
                 ":now": ms(now),
@@ -193,8 +223,19 @@ impl Write<'_> {
                 ":lost_in_a_row": progress.lost_in_a_row,
                 ":step_started": progress.step_started.map(ms),
             })
-            .map(|_| ())
-            .context("close the run")
+            .context("close the run")?;
+        let why = closed
+            .reason
+            .as_ref()
+            .map_or_else(String::new, |reason| format!(": {reason}"));
+        let detail = (closed.status != Status::Completed).then(|| format!("{}{why}", closed.status.name()));
+        let event = NewEvent {
+            number: Some(count(run.row.incidents)).filter(|incidents| *incidents > 0),
+            value: Some((now - run.since).num_milliseconds()),
+            detail: detail.as_deref(),
+            ..NewEvent::of_run(EventKind::Finish, &run.row)
+        };
+        self.insert_event(&event, now)
     }
 
     /// Records the process of an attempt, so that it can be killed if this server dies.
@@ -211,14 +252,22 @@ impl Write<'_> {
             .context("record the process")
     }
 
-    /// Pauses a schedule after a run of it failed; returns `false` if it was paused already.
-    pub(crate) fn pause_for_failure(&self, schedule: i64, note: &str, now: DateTime<Utc>) -> Result<bool, Error> {
+    /// Pauses a schedule, given by key and id, after a run of it failed; returns `false` if it was paused already.
+    pub(crate) fn pause_for_failure(&self, schedule: (i64, &str), note: &str, now: DateTime<Utc>) -> Result<bool, Error> {
         const SQL: &str =
             "UPDATE schedule SET paused = 1, paused_ms = :now, note = :note, updated_ms = :now WHERE key = :key AND paused = 0";
         let mut statement = self.0.0.prepare_cached(SQL).context("pause the schedule")?;
         let changed = statement
-            .execute(named_params! {":key": schedule, ":note": note, ":now": ms(now)})
+            .execute(named_params! {":key": schedule.0, ":note": note, ":now": ms(now)})
             .context("pause the schedule")?;
-        Ok(changed == 1)
+        if changed == 0 {
+            return Ok(false);
+        }
+        let event = NewEvent {
+            detail: Some(note),
+            ..NewEvent::of_schedule(EventKind::Pause, schedule.0, schedule.1)
+        };
+        self.insert_event(&event, now)?;
+        Ok(true)
     }
 }

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, named_params};
 
 use super::Write;
+use super::events::{EventKind, NewEvent};
 use super::rows::{Context as _, count, ms, to_json};
 use super::schedules::SpecSummary;
 use crate::error::Error;
@@ -56,6 +57,15 @@ impl Write<'_> {
             })
             .context("record the schedule")?;
         self.insert_due(key, new.next)?;
+        let spec_text = SpecSummary::of(&new.definition.spec).spec_text;
+        let event = NewEvent {
+            detail: Some(&spec_text),
+            ..NewEvent::of_schedule(EventKind::Create, key, new.id.as_str())
+        };
+        self.insert_event(&event, now)?;
+        if new.state.paused {
+            self.insert_pause_event(key, new, now)?;
+        }
         Ok(key)
     }
 
@@ -117,8 +127,23 @@ impl Write<'_> {
             .context("record the change")
     }
 
-    /// Replaces the definition and state of a schedule.
-    pub(crate) fn update_schedule(&self, key: i64, new: &NewSchedule<'_>, now: DateTime<Utc>) -> Result<(), Error> {
+    /// Records that a schedule was paused or unpaused.
+    fn insert_pause_event(&self, key: i64, new: &NewSchedule<'_>, now: DateTime<Utc>) -> Result<(), Error> {
+        let kind = if new.state.paused {
+            EventKind::Pause
+        } else {
+            EventKind::Unpause
+        };
+        let event = NewEvent {
+            detail: Some(&new.state.note),
+            ..NewEvent::of_schedule(kind, key, new.id.as_str())
+        };
+        self.insert_event(&event, now)
+    }
+
+    /// Replaces the definition and state of a schedule. `fields` are the changed fields as JSON, except `paused`; empty if there are none.
+    pub(crate) fn update_schedule(&self, key: i64, new: &NewSchedule<'_>, fields: &str, now: DateTime<Utc>) -> Result<(), Error> {
+        const PAUSED: &str = "SELECT paused FROM schedule WHERE key = :key";
         const SQL: &str =
             "UPDATE schedule SET id = :id, spec = :spec, spec_text = :spec_text, time_zone = :time_zone, jitter = :jitter,
             workflow = :workflow, workflow_id = :workflow_id, overlap = :overlap,
@@ -133,6 +158,20 @@ impl Write<'_> {
         const PROGRESS: &str = "UPDATE progress SET next_ms = :next, remaining = :remaining WHERE schedule = :key";
         let what = "record the update";
         let spec = to_json("spec", &new.definition.spec)?;
+        let mut statement = self.0.0.prepare_cached(PAUSED).context(what)?;
+        let was_paused: bool = statement
+            .query_row(named_params! {":key": key}, |r| r.get("paused"))
+            .context(what)?;
+        if !fields.is_empty() {
+            let event = NewEvent {
+                detail: Some(fields),
+                ..NewEvent::of_schedule(EventKind::Update, key, new.id.as_str())
+            };
+            self.insert_event(&event, now)?;
+        }
+        if was_paused != new.state.paused {
+            self.insert_pause_event(key, new, now)?;
+        }
         let mut statement = self.0.0.prepare_cached(KEEP).context(what)?;
         statement
             .execute(named_params! {":key": key, ":spec": spec, ":now": ms(now)})
@@ -184,9 +223,19 @@ impl Write<'_> {
 
     /// Deletes a schedule; its runs stay, its incidents are resolved. Returns the number of runs that are still open.
     pub(crate) fn delete_schedule(&self, key: i64, now: DateTime<Utc>) -> Result<u64, Error> {
+        const ID: &str = "SELECT id FROM schedule WHERE key = :key";
         const SQL: &str = "DELETE FROM schedule WHERE key = :key";
         self.resolve_incidents_of(key, now)?;
         let open = self.count_running(key)?;
+        let mut statement = self.0.0.prepare_cached(ID).context("delete the schedule")?;
+        let id: String = statement
+            .query_row(named_params! {":key": key}, |r| r.get("id"))
+            .context("delete the schedule")?;
+        let event = NewEvent {
+            number: Some(count(open)),
+            ..NewEvent::of_schedule(EventKind::Delete, key, &id)
+        };
+        self.insert_event(&event, now)?;
         let mut statement = self.0.0.prepare_cached(SQL).context("delete the schedule")?;
         statement
             .execute(named_params! {":key": key})

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, Row, named_params};
 
+use super::events::{EventKind, NewEvent};
 use super::rows::{Context as _, at, at_opt, ms};
 use super::runs::RunRow;
 use super::{Read, Write};
@@ -99,6 +100,15 @@ impl Read<'_> {
             .context("read the incident")
     }
 
+    /// A failure of an incident; the first has the number 1.
+    pub(crate) fn occurrence(&self, incident: i64, number: i64) -> Result<Option<OccurrenceRow>, Error> {
+        const SQL: &str = "SELECT run_id, target_name, target_url, status_code, error, error_type, elapsed_ms, detected_ms
+            FROM occurrence WHERE incident = :incident AND number = :number";
+        let mut statement = self.0.prepare_cached(SQL).context("read the incident")?;
+        let found = statement.query_row(named_params! {":incident": incident, ":number": number}, occurrence);
+        found.optional().context("read the incident")
+    }
+
     /// The numbers of incidents that are open, and that are acknowledged.
     pub(crate) fn unresolved_incidents(&self) -> Result<(u64, u64), Error> {
         const SQL: &str =
@@ -128,11 +138,12 @@ fn owner_of_schedule(key: i64) -> String {
 
 impl Write<'_> {
     /// Acknowledges an incident, unless it is resolved.
-    pub(crate) fn ack_incident(&self, id: i64, note: Option<&str>) -> Result<(), Error> {
+    pub(crate) fn ack_incident(&self, id: i64, note: Option<&str>, now: DateTime<Utc>) -> Result<(), Error> {
         const SQL: &str =
             "UPDATE incident SET status = 'acked', note = coalesce(:note, note) WHERE id = :id AND status <> 'resolved'";
         let done = self.0.0.execute(SQL, named_params! {":id": id, ":note": note});
-        done.map(|_| ()).context("acknowledge the incident")
+        done.context("acknowledge the incident")?;
+        self.insert_incident_event(EventKind::Ack, id, note, now)
     }
 
     /// Resolves an incident, unless it is resolved already.
@@ -143,7 +154,30 @@ impl Write<'_> {
             .0
             .0
             .execute(SQL, named_params! {":id": id, ":note": note, ":now": ms(now)});
-        done.map(|_| ()).context("resolve the incident")
+        done.context("resolve the incident")?;
+        self.insert_incident_event(EventKind::Resolved, id, note, now)
+    }
+
+    /// Records an event of an incident that no run caused.
+    fn insert_incident_event(&self, kind: EventKind, id: i64, note: Option<&str>, now: DateTime<Utc>) -> Result<(), Error> {
+        // The incidents of a run without a schedule have no other owner than the run that failed last.
+        const OWNER: &str = "SELECT r.schedule, i.schedule_id, CASE WHEN i.schedule_id IS NULL THEN r.key END AS run
+            FROM incident i JOIN occurrence o ON o.incident = i.id AND o.number = i.count LEFT JOIN run r ON r.key = o.run WHERE i.id = :id";
+        let mut statement = self.0.0.prepare_cached(OWNER).context("record the event")?;
+        let (schedule, schedule_id, run): (Option<i64>, Option<String>, Option<i64>) = statement
+            .query_row(named_params! {":id": id}, |r| {
+                Ok((r.get("schedule")?, r.get("schedule_id")?, r.get("run")?))
+            })
+            .context("record the event")?;
+        let event = NewEvent {
+            schedule,
+            schedule_id: schedule_id.as_deref(),
+            run,
+            value: Some(id),
+            detail: note,
+            ..NewEvent::of_server(kind)
+        };
+        self.insert_event(&event, now)
     }
 
     /// Adds a failure to the open incident of its schedule and step, or to a new one. Returns the id and failure count of the incident.
@@ -191,6 +225,12 @@ impl Write<'_> {
                 ":now": ms(now),
             })
             .context(what)?;
+        let event = NewEvent {
+            number: Some(number),
+            value: Some(id),
+            ..NewEvent::of_run(EventKind::Incident, run)
+        };
+        self.insert_event(&event, now)?;
         Ok((id, number.unsigned_abs()))
     }
 
@@ -216,6 +256,11 @@ impl Write<'_> {
         };
         let mut statement = self.0.0.prepare_cached(SQL).context(what)?;
         statement.execute(named_params! {":id": id, ":now": ms(now)}).context(what)?;
+        let event = NewEvent {
+            value: Some(id),
+            ..NewEvent::of_run(EventKind::Resolved, run)
+        };
+        self.insert_event(&event, now)?;
         Ok(Some(id))
     }
 }

@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("version2.sql"),
     include_str!("version3.sql"),
     include_str!("version4.sql"),
+    include_str!("version5.sql"),
 ];
 
 /// Migrates the database to the newest version.
@@ -111,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_failure_at_any_point_of_a_migration_loses_nothing() {
-        for version in ["v1.db", "v2.db", "v3.db"] {
+        for version in ["v1.db", "v2.db", "v3.db", "v4.db"] {
             let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/data").join(version);
             let folder = tempfile::tempdir().unwrap();
             let file = folder.path().join("t.db");

@@ -8,6 +8,7 @@ mod attempts;
 mod backup;
 mod boot;
 mod definitions;
+mod events;
 #[cfg(test)]
 pub(crate) mod failing_vfs;
 mod history;
@@ -28,6 +29,7 @@ mod writer;
 mod zones;
 
 pub(crate) use definitions::NewSchedule;
+pub(crate) use events::{EventFilter, EventKind, EventRow, EventRun};
 pub(crate) use history::{NotStartedRow, StartedRow};
 pub(crate) use incidents::{IncidentRow, OccurrenceRow};
 pub(crate) use lock::{ServerLock, server_pid};

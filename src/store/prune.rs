@@ -1,13 +1,13 @@
-//! Deletes old history in small batches: closed runs with all their data, reasons why times did not start, settled requests, resolved incidents.
+//! Deletes old history in small batches: closed runs with all their data, reasons why times did not start, settled requests, resolved incidents, events.
 
 use chrono::{DateTime, Utc};
-use rusqlite::named_params;
+use rusqlite::{OptionalExtension as _, named_params};
 
 use super::rows::{Context as _, at_opt, count, ms};
 use super::{Read, Write};
 use crate::error::Error;
 
-/// Number of runs examined by one query.
+/// Number of runs or events examined by one query.
 const BATCH: u64 = 500;
 
 /// Which history is kept.
@@ -122,6 +122,32 @@ impl Write<'_> {
                 .context(what)?;
         }
         Ok(deleted as u64)
+    }
+
+    /// Deletes old events from a batch of those above the key `after`: all before `since` that belong to no stored run. Returns the key after which
+    /// the next batch begins; `None` at the end.
+    pub(crate) fn prune_events(&self, after: i64, since: DateTime<Utc>) -> Result<Option<i64>, Error> {
+        const LAST: &str =
+            "SELECT key, at_ms < :since AS old FROM event WHERE key > :after ORDER BY key LIMIT 1 OFFSET :most - 1";
+        // The newest event is kept so that no key is reused, and the last of the server so that the next one knows how it ended.
+        const SQL: &str =
+            "DELETE FROM event WHERE key > :after AND key <= :last AND at_ms < :since AND key < (SELECT max(key) FROM event)
+            AND (run IS NULL OR NOT EXISTS (SELECT 1 FROM run WHERE run.key = event.run))
+            AND key IS NOT (SELECT max(key) FROM event WHERE schedule IS NULL AND run IS NULL)";
+        let what = "prune the history";
+        let mut statement = self.0.0.prepare_cached(LAST).context(what)?;
+        let last = statement.query_row(
+            named_params! {":after": after, ":since": ms(since), ":most": count(BATCH)},
+            |r| Ok((r.get::<_, i64>("key")?, r.get::<_, bool>("old")?)),
+        );
+        let last = last.optional().context(what)?;
+        let mut statement = self.0.0.prepare_cached(SQL).context(what)?;
+        let to = last.map_or(i64::MAX, |(key, _)| key);
+        statement
+            .execute(named_params! {":after": after, ":last": to, ":since": ms(since)})
+            .context(what)?;
+        // Events are in the order of their times, unless the clock was set: after a full batch that ends with a recent one, all are recent.
+        Ok(last.filter(|(_, old)| *old).map(|(key, _)| key))
     }
 
     fn execute_for(&self, statements: &[&str], key: i64) -> Result<(), Error> {

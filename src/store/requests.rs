@@ -4,6 +4,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, named_params};
 
+use super::events::{EventKind, NewEvent};
 use super::rows::{Context as _, at, count, ms, named};
 use super::runs::RunRow;
 use super::{Read, Write};
@@ -184,6 +185,17 @@ impl Write<'_> {
             .context("record the request")?;
         if let Some(schedule) = schedule {
             self.attend_by(schedule, now)?;
+            let kind = if range.is_some() {
+                EventKind::Backfill
+            } else {
+                EventKind::Trigger
+            };
+            let event = NewEvent {
+                number: range.map(|(start, _)| ms(start)),
+                value: range.map(|(_, end)| ms(end)),
+                ..NewEvent::at_schedule(kind, schedule)
+            };
+            self.insert_event(&event, now)?;
         }
         Ok(queued)
     }
@@ -222,6 +234,14 @@ impl Write<'_> {
         statement
             .execute(named_params! {":key": schedule})
             .context("cancel the backfill")?;
-        Ok(count(canceled as u64).unsigned_abs())
+        let canceled = canceled as u64;
+        if canceled > 0 {
+            let event = NewEvent {
+                number: Some(count(canceled)),
+                ..NewEvent::at_schedule(EventKind::CancelBackfill, schedule)
+            };
+            self.insert_event(&event, now)?;
+        }
+        Ok(canceled)
     }
 }

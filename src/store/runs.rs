@@ -332,6 +332,14 @@ impl Read<'_> {
             .collect()
     }
 
+    /// The result of a closed step.
+    pub(crate) fn step_result(&self, run: i64, position: usize) -> Result<Option<String>, Error> {
+        const SQL: &str = "SELECT result FROM step WHERE run = :run AND position = :position";
+        let mut statement = self.0.prepare_cached(SQL).context("read the steps")?;
+        let found = statement.query_row(named_params! {":run": run, ":position": position}, |r| r.get("result"));
+        found.optional().context("read the steps")
+    }
+
     /// The attempts of a run, in order.
     pub(crate) fn attempts_of(&self, run: i64) -> Result<Vec<AttemptRow>, Error> {
         const SQL: &str = "SELECT a.position, a.number, a.started_ms, a.elapsed_ms, a.outcome, a.error_type, a.error, a.status_code, a.exit_code, o.bytes

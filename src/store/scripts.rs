@@ -153,7 +153,13 @@ impl Write<'_> {
     }
 
     /// Records the result of an attempt.
-    pub(crate) fn end_script_attempt(&self, step: i64, number: u32, result: &AttemptResult) -> Result<(), Error> {
+    pub(crate) fn end_script_attempt(
+        &self,
+        step: i64,
+        number: u32,
+        result: &AttemptResult,
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
         const SQL: &str = "UPDATE script_attempt SET elapsed_ms = :elapsed, outcome = :outcome, error_type = :error_type,
             error = :error, exit_code = :exit_code WHERE step = :step AND number = :number AND outcome IS NULL";
         let failure = result.ending.failure();
@@ -168,8 +174,8 @@ impl Write<'_> {
                 ":error": failure.as_ref().map(|f| f.message.as_str()),
                 ":exit_code": result.exit_code,
             })
-            .map(|_| ())
-            .context("record the attempt's end")
+            .context("record the attempt's end")?;
+        self.insert_script_event(step, number, now)
     }
 
     /// Records that a script has made progress: earlier lost attempts no longer count as in a row with later ones.
@@ -184,10 +190,13 @@ impl Write<'_> {
     pub(crate) fn close_script_step(&self, step: i64, stdout: &[u8], now: DateTime<Utc>) -> Result<(), Error> {
         const SQL: &str = "UPDATE script_step SET stdout = :stdout, closed_ms = :now WHERE key = :key AND closed_ms IS NULL";
         let mut statement = self.0.0.prepare_cached(SQL).context("record the result of the script step")?;
-        statement
+        let changed = statement
             .execute(named_params! {":key": step, ":stdout": stdout, ":now": ms(now)})
-            .map(|_| ())
-            .context("record the result of the script step")
+            .context("record the result of the script step")?;
+        if changed == 0 {
+            return Ok(());
+        }
+        self.insert_sleep_event(step, now)
     }
 
     /// Ends the open attempts of script steps whose calling command has ended.

@@ -110,6 +110,12 @@ const ALL: &[(&str, &[&str], i32, Writes)] = &[
         0,
         One("up pid since running next queued incidents_open incidents_acked"),
     ),
+    (
+        "log",
+        &["w", "--limit", "1"],
+        0,
+        List("at event workflow_id run_id message"),
+    ),
     ("check", &["--", "true"], 0, One(RUN)),
     ("doctor", &["--backup", "copy.db"], 0, One("database faults backup findings")),
     ("step", &["x", "--", "true"], 2, Raw),

@@ -121,6 +121,25 @@ fn compare(env: &Env) {
     assert!(env.tempo(&["doctor"]).ok().contains("integrity check passed"));
 }
 
+/// Checks that the events tell of each start, close, lost attempt and completed step exactly once, and of every server.
+fn compare_events(env: &Env, kills: i64) {
+    let file = rusqlite::Connection::open(env.database()).unwrap();
+    let count = |sql: &str| -> i64 { file.query_row(sql, [], |r| r.get(0)).unwrap() };
+    let events = |kind: &str| count(&format!("SELECT count(*) FROM event WHERE kind = '{kind}'"));
+    for (kind, rows) in [
+        ("start", "SELECT count(*) FROM run"),
+        ("finish", "SELECT count(*) FROM run WHERE closed_ms IS NOT NULL"),
+        ("lost", "SELECT count(*) FROM attempt WHERE outcome = 'lost'"),
+        ("step", "SELECT count(*) FROM step"),
+        ("miss", "SELECT count(*) FROM refused WHERE outcome = 'missed'"),
+        ("skip", "SELECT count(*) FROM refused WHERE outcome = 'skipped'"),
+    ] {
+        assert_eq!(events(kind), count(rows), "{kind}");
+    }
+    assert_eq!(events("crash"), kills);
+    assert_eq!(events("serving"), events("stopped") + events("crash"));
+}
+
 #[test]
 fn effects_match_the_database_after_a_kill_at_any_moment() {
     let env = Env::new();
@@ -128,6 +147,7 @@ fn effects_match_the_database_after_a_kill_at_any_moment() {
     load(&env, &targets);
     let rounds = if is_long() { 100 } else { 6 };
     let mut rng = fastrand::Rng::with_seed(7);
+    let mut kills = 0;
     for round in 0..rounds {
         let mut server = env.serve(&["--drain-timeout", "5s"]);
         for _ in 0..rng.usize(1..60) {
@@ -139,6 +159,7 @@ fn effects_match_the_database_after_a_kill_at_any_moment() {
             assert_eq!(server.wait().0, Some(0));
         } else {
             server.kill();
+            kills += 1;
         }
     }
     // Nothing more becomes due; open runs finish.
@@ -146,4 +167,5 @@ fn effects_match_the_database_after_a_kill_at_any_moment() {
     let (code, log) = env.serve(&["--once"]).wait();
     assert_eq!(code, Some(0), "{log}");
     compare(&env);
+    compare_events(&env, kills);
 }

@@ -17,6 +17,7 @@ mod edit;
 mod generated;
 mod harness;
 mod kills;
+mod log;
 mod machine;
 mod probes;
 mod properties;

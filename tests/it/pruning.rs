@@ -60,6 +60,29 @@ fn keeps_the_last_runs_and_failures_and_deletes_the_rest_with_all_its_rows() {
         ["Completed"],
         "the last run stays, so that its key is not reused"
     );
+    // The events of the run that is left, the start of the last server, by which the next one knows how it ended, and its stop, the newest.
+    assert_eq!(kinds(&env), ["start", "step", "finish", "serving", "stopped"]);
+}
+
+fn kinds(env: &Env) -> Vec<Value> {
+    let events = env.json(&["log", "--limit", "0"]);
+    events.as_array().unwrap().iter().map(|e| e["event"].clone()).collect()
+}
+
+#[test]
+fn events_are_pruned_with_their_runs_or_by_age() {
+    let env = Env::new();
+    with_history(&env);
+    let before = kinds(&env);
+    assert_eq!(before.iter().filter(|kind| *kind == "start").count(), 6);
+    assert_eq!(
+        env.serve(&["--once", "--keep-for", "0s", "--keep-runs", "2"]).wait().0,
+        Some(0)
+    );
+    let after = kinds(&env);
+    // Two runs, and two of the failures before them.
+    assert_eq!(after.iter().filter(|kind| *kind == "start").count(), 4, "{after:?}");
+    assert!(!after.contains(&json!("create")), "{after:?}");
 }
 
 #[test]

@@ -96,3 +96,57 @@ fn opens_a_version_3_database_and_resumes_its_script() {
     let exported = env.tempo(&["export"]).ok();
     assert!(exported.contains("note = \"made by version 3 of the file\""), "{exported}");
 }
+
+#[test]
+fn opens_a_version_4_database_with_its_history_as_events() {
+    let env = Env::new();
+    let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/data/v4.db");
+    std::fs::copy(stored, env.database()).unwrap();
+    let events = env.json(&["log"]);
+    let told: Vec<(&str, &str, &str)> = events
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| {
+            let text = |key: &str| e[key].as_str().unwrap_or_default();
+            (text("event"), text("schedule_id"), text("message"))
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("create", "applied", "created: every hour"),
+            ("create", "nightly", "created: every day at 02:30 (Europe/Berlin)"),
+            ("create", "often", "created: every second"),
+            ("start", "nightly", "triggered"),
+            ("start", "applied", "triggered"),
+            ("retry", "nightly", "attempt 1 failed: exit 3; retrying in 12 ms"),
+            ("step", "applied", "ok exit=0"),
+            ("finish", "applied", "Completed in 4 ms"),
+            ("incident", "nightly", "incident 1 opened: exit 3"),
+            (
+                "finish",
+                "nightly",
+                "Failed with 1 incident in 17 ms: step `command` failed: exit 3"
+            ),
+            ("start", "often", "due 2026-11-25T19:18:47Z"),
+            (
+                "skip",
+                "often",
+                "2 times from 2026-11-25T19:18:48Z to 2026-11-25T19:18:49Z: the previous run was still running"
+            ),
+            ("step", "often", "ok exit=0"),
+            ("finish", "often", "Completed in 2 s 505 ms"),
+            ("start", "often", "due 2026-11-25T19:18:50Z"),
+            ("skip", "often", "2026-11-25T19:18:51Z: the previous run was still running"),
+            ("step", "often", "ok exit=0"),
+            ("finish", "often", "Completed in 2 s 506 ms"),
+            ("pause", "often", "paused: held in version 4"),
+        ]
+    );
+    assert_eq!(env.json(&["incident", "list"])[0]["note"], "seen");
+    let applied = &env.json(&["schedule", "list"])[0];
+    assert_eq!(applied["note"], "made by version 4 of the file");
+    env.tempo(&["schedule", "unpause", "often"]).ok();
+    assert_eq!(env.json(&["log"])[19]["message"], "unpaused: held in version 4");
+}

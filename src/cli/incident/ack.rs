@@ -15,6 +15,6 @@ pub(super) struct Args {
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     super::change(context, args.change.id, "Acknowledged", |w| {
-        ops::ack(w, args.change.id, args.change.note.as_deref())
+        ops::ack(w, args.change.id, args.change.note.as_deref(), context.now())
     })
 }

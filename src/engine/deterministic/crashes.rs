@@ -8,6 +8,7 @@ use super::random::History;
 use super::*;
 use crate::engine::prune::prune;
 use crate::store::failing_vfs::{self, Failure};
+use crate::store::{EventFilter, EventKind, RunRow};
 
 const FAILURES: [Failure; 4] = [Failure::PowerCut, Failure::TornPowerCut, Failure::IoError, Failure::Full];
 /// Length of a history; long enough for operations of every kind.
@@ -105,6 +106,7 @@ fn check(engine: &Engine<'_>, history: &History) -> Result<(), String> {
     check_database(engine)?;
     history.account(engine)?;
     let runs = engine.read(|r| r.runs(&RunFilter::default()));
+    check_events(engine, &runs)?;
     for event in &engine.happened {
         let recorded = runs
             .iter()
@@ -130,6 +132,29 @@ fn check(engine: &Engine<'_>, history: &History) -> Result<(), String> {
     } else {
         Err(format!("open in the database: {open:?}, active: {active:?}"))
     }
+}
+
+/// Checks that the events tell of every start and every close exactly once, in that order.
+fn check_events(engine: &Engine<'_>, runs: &[RunRow]) -> Result<(), String> {
+    let events = engine.read(|r| r.events(&EventFilter::default()));
+    for run in runs {
+        let of_run = events.iter().filter(|e| e.run.as_ref().is_some_and(|r| r.key == run.key));
+        let kinds: Vec<EventKind> = of_run.map(|e| e.kind).collect();
+        let count = |kind| kinds.iter().filter(|k| **k == kind).count();
+        let closes = usize::from(run.status != Status::Running);
+        let is_last = closes == 0 || kinds.last() == Some(&EventKind::Finish);
+        if kinds.first() != Some(&EventKind::Start)
+            || count(EventKind::Start) != 1
+            || count(EventKind::Finish) != closes
+            || !is_last
+        {
+            return Err(format!(
+                "the events of run {} ({:?}) are {kinds:?}",
+                run.workflow_id, run.status
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn check_database(engine: &Engine<'_>) -> Result<(), String> {

@@ -123,6 +123,7 @@ impl<'a> Engine<'a> {
         let mut store = self.open();
         let now = self.clock.now();
         let catalog = Catalog::new(self.zone_info());
+        done(store.write(|w| w.record_server_start(1, now)));
         let (recovered, _) = done(recovery::recover(&mut store, &catalog, now));
         let reader = done(store.reopen());
         let (sender, events) = channel();

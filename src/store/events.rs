@@ -1,0 +1,467 @@
+//! Events: what happened, in the order in which it was committed. Each is written in the transaction of the change that it reports.
+
+use chrono::{DateTime, Utc};
+use rusqlite::{OptionalExtension as _, Row, named_params};
+
+use super::rows::{Context as _, at, count, ms, named};
+use super::runs::{OpenRun, RunRow};
+use super::{Read, Write};
+use crate::error::Error;
+use crate::schedule::not_started::Outcome;
+
+/// The kind of an event. The comments name the contents of the columns `number`, `value` and `detail`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EventKind {
+    /// A server started. Number: its process id.
+    Serving,
+    /// A server stopped after its drain.
+    Stopped,
+    /// A server started and found that the one before it had not stopped cleanly. Number: the process id of that server; value: the time of the last
+    /// event before.
+    Crash,
+    /// A schedule was created. Detail: its spec in English.
+    Create,
+    /// The definition of a schedule changed. Detail: the changed fields, as JSON.
+    Update,
+    /// Detail: the note.
+    Pause,
+    /// Detail: the note.
+    Unpause,
+    /// Number: how many of its runs were still running.
+    Delete,
+    /// A start was requested.
+    Trigger,
+    /// The starts of past times were requested. Number and value: the first and the last time.
+    Backfill,
+    /// Number: how many backfills were canceled.
+    CancelBackfill,
+    /// A start was buffered. Value: its nominal time.
+    Buffer,
+    /// Times were skipped. Value: the key of the row in `refused`, which may cover later times too; detail: the reason. So for the next five.
+    Skip,
+    Miss,
+    Drop,
+    Superseded,
+    Paused,
+    Exhausted,
+    /// A run started.
+    Start,
+    /// An attempt failed and will be retried. Number: the attempt; value: when it is retried.
+    Retry,
+    /// The server died during an attempt. Number: the attempt.
+    Lost,
+    /// A step closed without an incident. Detail: its result, unless it completed.
+    Step,
+    /// A step of a script ended an attempt. Number: the attempt, absent for a sleep; value: the key of the row in `script_step`.
+    Script,
+    /// A step failed for good. Number: the failure; value: the incident.
+    Incident,
+    /// An incident was acknowledged. Value: the incident; detail: the note.
+    Ack,
+    /// An incident was resolved, by its step or by hand. Value: the incident; detail: the note.
+    Resolved,
+    /// A run was asked to stop. Detail: the reason.
+    Cancel,
+    Terminate,
+    /// A closed run was reopened by a retry request.
+    Reopen,
+    /// A run closed. Number: its incidents; value: how long it took, in milliseconds; detail: its status and reason, unless it completed.
+    Finish,
+}
+
+impl EventKind {
+    const ALL: [(Self, &'static str); 30] = [
+        (Self::Serving, "serving"),
+        (Self::Stopped, "stopped"),
+        (Self::Crash, "crash"),
+        (Self::Create, "create"),
+        (Self::Update, "update"),
+        (Self::Pause, "pause"),
+        (Self::Unpause, "unpause"),
+        (Self::Delete, "delete"),
+        (Self::Trigger, "trigger"),
+        (Self::Backfill, "backfill"),
+        (Self::CancelBackfill, "cancel-backfill"),
+        (Self::Buffer, "buffer"),
+        (Self::Skip, "skip"),
+        (Self::Miss, "miss"),
+        (Self::Drop, "drop"),
+        (Self::Superseded, "superseded"),
+        (Self::Paused, "paused"),
+        (Self::Exhausted, "exhausted"),
+        (Self::Start, "start"),
+        (Self::Retry, "retry"),
+        (Self::Lost, "lost"),
+        (Self::Step, "step"),
+        (Self::Script, "script"),
+        (Self::Incident, "incident"),
+        (Self::Ack, "ack"),
+        (Self::Resolved, "resolved"),
+        (Self::Cancel, "cancel"),
+        (Self::Terminate, "terminate"),
+        (Self::Reopen, "reopen"),
+        (Self::Finish, "finish"),
+    ];
+
+    /// The name, as in the database and in JSON.
+    pub(crate) fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(kind, _)| *kind == self).map_or("", |(_, name)| name)
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, n)| *n == name).map(|(kind, _)| *kind)
+    }
+
+    /// The event of times that did not start.
+    pub(super) fn of_outcome(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Skipped => Self::Skip,
+            Outcome::Missed => Self::Miss,
+            Outcome::Dropped => Self::Drop,
+            Outcome::Superseded => Self::Superseded,
+            Outcome::Paused => Self::Paused,
+            Outcome::Exhausted => Self::Exhausted,
+        }
+    }
+}
+
+/// An event to be recorded.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NewEvent<'a> {
+    pub(super) kind: EventKind,
+    pub(super) schedule: Option<i64>,
+    pub(super) schedule_id: Option<&'a str>,
+    pub(super) run: Option<i64>,
+    pub(super) position: Option<usize>,
+    pub(super) number: Option<i64>,
+    pub(super) value: Option<i64>,
+    pub(super) detail: Option<&'a str>,
+}
+
+impl<'a> NewEvent<'a> {
+    /// An event of the server.
+    pub(super) fn of_server(kind: EventKind) -> Self {
+        Self {
+            kind,
+            schedule: None,
+            schedule_id: None,
+            run: None,
+            position: None,
+            number: None,
+            value: None,
+            detail: None,
+        }
+    }
+
+    /// An event about a schedule itself, which is still readable when the schedule has been deleted.
+    pub(super) fn of_schedule(kind: EventKind, key: i64, id: &'a str) -> Self {
+        Self {
+            schedule_id: Some(id),
+            ..Self::at_schedule(kind, key)
+        }
+    }
+
+    /// An event about a time of a schedule.
+    pub(super) fn at_schedule(kind: EventKind, key: i64) -> Self {
+        Self {
+            schedule: Some(key),
+            ..Self::of_server(kind)
+        }
+    }
+
+    /// An event of a run.
+    pub(super) fn of_run(kind: EventKind, run: &RunRow) -> Self {
+        Self {
+            schedule: run.schedule,
+            run: Some(run.key),
+            ..Self::of_server(kind)
+        }
+    }
+
+    /// An event of the current attempt of a run.
+    pub(super) fn of_attempt(kind: EventKind, run: &OpenRun) -> Self {
+        Self {
+            position: Some(run.progress.position),
+            number: Some(i64::from(run.progress.attempts)),
+            ..Self::of_run(kind, &run.row)
+        }
+    }
+}
+
+/// A recorded event.
+#[derive(Debug, Clone)]
+pub(crate) struct EventRow {
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) kind: EventKind,
+    pub(crate) schedule_id: Option<String>,
+    pub(crate) run: Option<EventRun>,
+    /// The position of the step.
+    pub(crate) position: Option<usize>,
+    pub(crate) number: Option<i64>,
+    pub(crate) value: Option<i64>,
+    pub(crate) detail: Option<String>,
+}
+
+/// The run that an event is about.
+#[derive(Debug, Clone)]
+pub(crate) struct EventRun {
+    pub(crate) key: i64,
+    pub(crate) run_id: String,
+    pub(crate) workflow_id: String,
+    /// The key of its action.
+    pub(crate) workflow: i64,
+    /// `scheduled`, `trigger`, `backfill` or `start`.
+    pub(crate) origin: String,
+    pub(crate) nominal: DateTime<Utc>,
+    pub(crate) due: DateTime<Utc>,
+}
+
+/// Selects events; `None` in a field means no restriction.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct EventFilter {
+    /// Only events after the one with this key.
+    pub(crate) after: Option<i64>,
+    pub(crate) schedule_id: Option<String>,
+    /// The key of a run.
+    pub(crate) run: Option<i64>,
+    pub(crate) since: Option<DateTime<Utc>>,
+    pub(crate) until: Option<DateTime<Utc>>,
+    /// Whether to select failures only.
+    pub(crate) failed: bool,
+    /// Maximum number of events: the newest.
+    pub(crate) limit: Option<u64>,
+}
+
+/// A range of times that did not start, as an event refers to it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RefusedRange {
+    pub(crate) from: DateTime<Utc>,
+    pub(crate) to: DateTime<Utc>,
+    pub(crate) count: u64,
+}
+
+/// The result of an attempt, as an event refers to it.
+#[derive(Debug, Clone)]
+pub(crate) struct AttemptEnd {
+    pub(crate) error: Option<String>,
+    pub(crate) output: Option<Vec<u8>>,
+}
+
+fn row(r: &Row<'_>) -> rusqlite::Result<(String, EventRow)> {
+    let run = match r.get::<_, Option<i64>>("run")? {
+        Some(key) => Some(EventRun {
+            key,
+            run_id: r.get("run_id")?,
+            workflow_id: r.get("workflow_id")?,
+            workflow: r.get("workflow")?,
+            origin: r.get("origin")?,
+            nominal: at(r.get("nominal_ms")?),
+            due: at(r.get("due_ms")?),
+        }),
+        None => None,
+    };
+    let row = EventRow {
+        at: at(r.get("at_ms")?),
+        kind: EventKind::Serving,
+        schedule_id: r.get("schedule_id")?,
+        run,
+        position: r.get("position")?,
+        number: r.get("number")?,
+        value: r.get("value")?,
+        detail: r.get("detail")?,
+    };
+    Ok((r.get("kind")?, row))
+}
+
+impl Read<'_> {
+    /// The events that match a filter, oldest first.
+    pub(crate) fn events(&self, filter: &EventFilter) -> Result<Vec<EventRow>, Error> {
+        // Newest first in the query, so that a limit keeps the newest.
+        const SQL: &str = "SELECT e.at_ms, e.kind, coalesce(e.schedule_id, r.schedule_id, s.id) AS schedule_id,
+                e.run, r.run_id, r.workflow_id, r.workflow, r.origin, r.nominal_ms, r.due_ms, e.position, e.number, e.value, e.detail
+            FROM event e LEFT JOIN run r ON r.key = e.run LEFT JOIN schedule s ON s.key = e.schedule
+            WHERE e.key > :after AND (:since IS NULL OR e.at_ms >= :since) AND (:until IS NULL OR e.at_ms <= :until)
+            AND (:schedule IS NULL OR e.schedule IN (SELECT key FROM schedule WHERE id = :schedule
+                UNION SELECT schedule FROM event WHERE schedule_id = :schedule))
+            AND (:run IS NULL OR e.run = :run) AND (e.run IS NULL OR r.key IS NOT NULL)
+            AND (NOT :failed OR e.kind IN ('crash', 'miss', 'drop', 'retry', 'lost', 'incident')
+                OR (e.kind = 'finish' AND (e.detail IS NOT NULL OR e.number > 0)))
+            ORDER BY e.key DESC LIMIT :limit";
+        let what = "read the events";
+        let mut statement = self.0.prepare_cached(SQL).context(what)?;
+        let rows = statement.query_map(
+            named_params! {
+                ":after": filter.after.unwrap_or(0),
+                ":schedule": filter.schedule_id,
+                ":run": filter.run,
+                ":since": filter.since.map(ms),
+                ":until": filter.until.map(ms),
+                ":failed": filter.failed,
+                ":limit": filter.limit.map_or(-1, count),
+            },
+            row,
+        );
+        let rows = rows.context(what)?.collect::<rusqlite::Result<Vec<_>>>().context(what)?;
+        let checked = |(kind, row): (String, EventRow)| {
+            Ok(EventRow {
+                kind: named("event", &kind, EventKind::named(&kind))?,
+                ..row
+            })
+        };
+        rows.into_iter().rev().map(checked).collect()
+    }
+
+    /// The key of the newest event; 0 if there is none.
+    pub(crate) fn newest_event(&self) -> Result<i64, Error> {
+        const SQL: &str = "SELECT coalesce(max(key), 0) AS key FROM event";
+        self.0.query_row(SQL, [], |r| r.get("key")).context("read the events")
+    }
+
+    /// Whether an event tells of a schedule with this id, which may have been deleted.
+    pub(crate) fn has_events_of(&self, schedule_id: &str) -> Result<bool, Error> {
+        const SQL: &str = "SELECT EXISTS (SELECT 1 FROM event WHERE schedule_id = :id) AS found";
+        let found = self.0.query_row(SQL, named_params! {":id": schedule_id}, |r| r.get("found"));
+        found.context("read the events")
+    }
+
+    /// The times that an event says did not start, with those that were added to the same range later; `None` if they are no longer stored.
+    pub(crate) fn refused_range(&self, key: i64) -> Result<Option<RefusedRange>, Error> {
+        const SQL: &str = "SELECT from_ms, to_ms, count FROM refused WHERE key = :key";
+        let what = "read the times that did not start";
+        let mut statement = self.0.prepare_cached(SQL).context(what)?;
+        let found = statement.query_row(named_params! {":key": key}, |r| {
+            Ok(RefusedRange {
+                from: at(r.get("from_ms")?),
+                to: at(r.get("to_ms")?),
+                count: r.get("count")?,
+            })
+        });
+        found.optional().context(what)
+    }
+
+    /// The result and the output of the last attempt of a step that started by `at`.
+    pub(crate) fn attempt_end(&self, run: i64, position: usize, at: DateTime<Utc>) -> Result<Option<AttemptEnd>, Error> {
+        const SQL: &str = "SELECT a.error, o.bytes FROM attempt a
+            LEFT JOIN output o ON o.run = a.run AND o.position = a.position AND o.number = a.number
+            WHERE a.run = :run AND a.position = :position AND a.started_ms <= :at ORDER BY a.number DESC LIMIT 1";
+        self.end_of_attempt(SQL, named_params! {":run": run, ":position": position, ":at": ms(at)})
+    }
+
+    /// The result of an attempt of a script step.
+    pub(crate) fn script_attempt_end(&self, step: i64, number: i64) -> Result<Option<AttemptEnd>, Error> {
+        const SQL: &str = "SELECT error, NULL AS bytes FROM script_attempt WHERE step = :step AND number = :number";
+        self.end_of_attempt(SQL, named_params! {":step": step, ":number": number})
+    }
+
+    fn end_of_attempt(&self, sql: &str, parameters: &[(&str, &dyn rusqlite::ToSql)]) -> Result<Option<AttemptEnd>, Error> {
+        let mut statement = self.0.prepare_cached(sql).context("read the attempts")?;
+        let found = statement.query_row(parameters, |r| {
+            Ok(AttemptEnd {
+                error: r.get("error")?,
+                output: r.get("bytes")?,
+            })
+        });
+        found.optional().context("read the attempts")
+    }
+
+    /// The name and the work of a script step.
+    pub(crate) fn script_step_name(&self, key: i64) -> Result<Option<(String, String)>, Error> {
+        const SQL: &str = "SELECT name, work FROM script_step WHERE key = :key";
+        let mut statement = self.0.prepare_cached(SQL).context("read the script steps")?;
+        let found = statement.query_row(named_params! {":key": key}, |r| Ok((r.get("name")?, r.get("work")?)));
+        found.optional().context("read the script steps")
+    }
+
+    /// The last start or stop of a server, if there is one, and the process id of a server that started.
+    fn last_server_event(&self) -> Result<Option<(EventKind, Option<i64>)>, Error> {
+        const SQL: &str =
+            "SELECT kind, number FROM event WHERE schedule IS NULL AND run IS NULL AND kind IN ('serving', 'stopped')
+            ORDER BY key DESC LIMIT 1";
+        let what = "read how the last server ended";
+        let found = self
+            .0
+            .query_row(SQL, [], |r| Ok((r.get::<_, String>("kind")?, r.get("number")?)));
+        let Some((kind, pid)) = found.optional().context(what)? else {
+            return Ok(None);
+        };
+        Ok(Some((named("event", &kind, EventKind::named(&kind))?, pid)))
+    }
+}
+
+impl Write<'_> {
+    /// Records an event.
+    pub(super) fn insert_event(&self, event: &NewEvent<'_>, now: DateTime<Utc>) -> Result<(), Error> {
+        const SQL: &str = "INSERT INTO event (at_ms, kind, schedule, schedule_id, run, position, number, value, detail)
+            VALUES (:now, :kind, :schedule, :schedule_id, :run, :position, :number, :value, :detail)";
+        let mut statement = self.0.0.prepare_cached(SQL).context("record the event")?;
+        let done = statement.execute(named_params! {
+            ":now": ms(now),
+            ":kind": event.kind.name(),
+            ":schedule": event.schedule,
+            ":schedule_id": event.schedule_id,
+            ":run": event.run,
+            ":position": event.position,
+            ":number": event.number,
+            ":value": event.value,
+            ":detail": event.detail.filter(|text| !text.is_empty()),
+        });
+        done.map(|_| ()).context("record the event")
+    }
+
+    /// Records an event of the run with a key.
+    pub(super) fn insert_run_event(
+        &self,
+        kind: EventKind,
+        run: i64,
+        detail: Option<&str>,
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        const SQL: &str = "INSERT INTO event (at_ms, kind, schedule, run, detail) SELECT :now, :kind, schedule, key, :detail FROM run WHERE key = :run";
+        let mut statement = self.0.0.prepare_cached(SQL).context("record the event")?;
+        let done = statement.execute(named_params! {":now": ms(now), ":kind": kind.name(), ":run": run, ":detail": detail});
+        done.map(|_| ()).context("record the event")
+    }
+
+    /// Records the end of an attempt of a script step.
+    pub(super) fn insert_script_event(&self, step: i64, attempt: u32, now: DateTime<Utc>) -> Result<(), Error> {
+        self.insert_script_step_event("command", step, Some(attempt), now)
+    }
+
+    /// Records the end of a script step if it is a sleep, which has no attempts.
+    pub(super) fn insert_sleep_event(&self, step: i64, now: DateTime<Utc>) -> Result<(), Error> {
+        self.insert_script_step_event("sleep", step, None, now)
+    }
+
+    fn insert_script_step_event(&self, kind: &str, step: i64, attempt: Option<u32>, now: DateTime<Utc>) -> Result<(), Error> {
+        const SQL: &str = "INSERT INTO event (at_ms, kind, schedule, run, position, number, value)
+            SELECT :now, 'script', r.schedule, r.key, s.position, :number, s.key FROM script_step s JOIN run r ON r.key = s.run
+            WHERE s.key = :step AND s.kind = :kind";
+        let mut statement = self.0.0.prepare_cached(SQL).context("record the event")?;
+        let done = statement.execute(named_params! {":now": ms(now), ":kind": kind, ":number": attempt, ":step": step});
+        done.map(|_| ()).context("record the event")
+    }
+
+    /// Records that the server `pid` has started and, if the one before it did not stop cleanly, that too.
+    pub(crate) fn record_server_start(&self, pid: u32, now: DateTime<Utc>) -> Result<(), Error> {
+        const LAST: &str = "SELECT at_ms FROM event ORDER BY key DESC LIMIT 1";
+        if let Some((EventKind::Serving, died)) = self.last_server_event()? {
+            let last = self.0.0.query_row(LAST, [], |r| r.get("at_ms"));
+            let crash = NewEvent {
+                number: died,
+                value: last.context("read the events")?,
+                ..NewEvent::of_server(EventKind::Crash)
+            };
+            self.insert_event(&crash, now)?;
+        }
+        let serving = NewEvent {
+            number: Some(i64::from(pid)),
+            ..NewEvent::of_server(EventKind::Serving)
+        };
+        self.insert_event(&serving, now)
+    }
+
+    /// Records that the server has stopped cleanly.
+    pub(crate) fn record_server_stop(&self, now: DateTime<Utc>) -> Result<(), Error> {
+        self.insert_event(&NewEvent::of_server(EventKind::Stopped), now)
+    }
+}

@@ -1,0 +1,39 @@
+-- Version 5: events, in the order in which they were committed; the history on file becomes the first of them.
+
+CREATE TABLE event (
+    key INTEGER PRIMARY KEY,           -- never reused: the newest event is never pruned
+    at_ms INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    schedule INTEGER,                  -- may have been deleted
+    schedule_id TEXT,                  -- of events that are about the schedule itself
+    run INTEGER,                       -- deleted together with the run
+    position INTEGER,                  -- of the step
+    number INTEGER,                    -- of the attempt or of the failure
+    value INTEGER,                     -- a key, time, duration or count; `store/events.rs` tells which
+    detail TEXT
+) STRICT;
+CREATE INDEX event_schedule ON event (schedule_id) WHERE schedule_id IS NOT NULL;          -- for `events`: the keys of deleted schedules
+CREATE INDEX event_server ON event (key) WHERE schedule IS NULL AND run IS NULL;           -- for `last_server_event`
+
+INSERT INTO event (at_ms, kind, schedule, schedule_id, run, position, number, value, detail)
+    SELECT at, kind, schedule, schedule_id, run, position, number, value, detail FROM (
+        SELECT created_ms AS at, 0 AS rank, 'create' AS kind, key AS schedule, id AS schedule_id, NULL AS run, NULL AS position,
+            NULL AS number, NULL AS value, nullif(spec_text, '') AS detail FROM schedule
+        UNION ALL SELECT paused_ms, 1, 'pause', key, id, NULL, NULL, NULL, NULL, nullif(note, '')
+            FROM schedule WHERE paused_ms IS NOT NULL AND paused_ms > created_ms
+        UNION ALL SELECT decided_ms, 2, CASE outcome WHEN 'skipped' THEN 'skip' WHEN 'missed' THEN 'miss' WHEN 'dropped' THEN 'drop' ELSE outcome END,
+            schedule, NULL, NULL, NULL, NULL, key, reason FROM refused
+        UNION ALL SELECT started_ms, 3, 'start', schedule, NULL, key, NULL, NULL, NULL, NULL FROM run
+        UNION ALL SELECT a.started_ms + a.elapsed_ms, 4, CASE a.outcome WHEN 'lost' THEN 'lost' ELSE 'retry' END,
+            r.schedule, NULL, a.run, a.position, a.number, n.started_ms, NULL
+            FROM attempt a JOIN run r ON r.key = a.run LEFT JOIN attempt n ON n.run = a.run AND n.position = a.position AND n.number = a.number + 1
+            WHERE a.outcome = 'lost' OR (a.outcome = 'failed' AND n.number IS NOT NULL)
+        UNION ALL SELECT s.closed_ms, 5, 'step', r.schedule, NULL, s.run, s.position, NULL, NULL, nullif(s.result, CASE s.status WHEN 'Completed' THEN s.result END)
+            FROM step s JOIN run r ON r.key = s.run WHERE s.status NOT IN ('Failed', 'TimedOut')
+        UNION ALL SELECT o.detected_ms, 5, 'incident', r.schedule, NULL, o.run, NULL, o.number, o.incident, NULL
+            FROM occurrence o JOIN run r ON r.key = o.run
+        UNION ALL SELECT resolved_ms, 6, 'resolved', CAST(substr(owner, 10) AS INTEGER), schedule_id, NULL, NULL, NULL, id, nullif(note, '')
+            FROM incident WHERE resolved_ms IS NOT NULL AND owner LIKE 'schedule %'
+        UNION ALL SELECT closed_ms, 7, 'finish', schedule, NULL, key, NULL, nullif(incidents, 0), closed_ms - coalesce(resumed_ms, started_ms),
+            CASE WHEN status <> 'Completed' THEN status || coalesce(': ' || reason, '') END FROM run WHERE closed_ms IS NOT NULL
+    ) ORDER BY at, rank;

@@ -1,0 +1,186 @@
+//! `tempo log`: everything that happened, in order, with and without a server.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::harness::{Env, wait_until};
+
+/// The events, each as its kind and message.
+fn told(env: &Env, args: &[&str]) -> Vec<(String, String)> {
+    let events = env.json(&[&["log"], args].concat());
+    let text = |event: &Value, key: &str| event[key].as_str().unwrap_or_default().to_owned();
+    let events = events.as_array().unwrap();
+    events.iter().map(|e| (text(e, "event"), text(e, "message"))).collect()
+}
+
+fn kinds(env: &Env, args: &[&str]) -> Vec<String> {
+    told(env, args).into_iter().map(|(kind, _)| kind).collect()
+}
+
+fn create(env: &Env, id: &str, shell: &str) {
+    let never = ["--cron", "0 0 1 1 *"];
+    env.tempo(&[&["schedule", "create", id], &never[..], &["--shell", shell]].concat())
+        .ok();
+}
+
+#[test]
+fn tells_of_a_failure_with_its_retry_its_output_and_its_incident() {
+    let env = Env::new();
+    let action = [
+        "--attempts",
+        "2",
+        "--retry-initial-interval",
+        "20ms",
+        "--shell",
+        "echo one; echo two; exit 3",
+    ];
+    env.tempo(&[&["schedule", "create", "s", "--cron", "0 0 1 1 *"], &action[..]].concat())
+        .ok();
+    env.tempo(&["schedule", "trigger", "s"]).ok();
+    assert_eq!(env.serve(&["--once"]).wait().0, Some(1));
+    env.tempo(&["incident", "ack", "1", "--note", "known"]).ok();
+    env.tempo(&["incident", "resolve", "1"]).ok();
+    let told = told(&env, &["s"]);
+    let kinds: Vec<&str> = told.iter().map(|(kind, _)| kind.as_str()).collect();
+    assert_eq!(
+        kinds,
+        ["create", "trigger", "start", "retry", "incident", "finish", "ack", "resolved"]
+    );
+    assert_eq!(told[3].1, "attempt 1 failed: exit 3; retrying in 20 ms");
+    assert_eq!(told[4].1, "incident 1 opened: exit 3");
+    assert!(told[5].1.starts_with("Failed with 1 incident in "), "{}", told[5].1);
+    assert_eq!(told[6].1, "incident 1 acknowledged: known");
+    let failed = env.json(&["log", "--failed"]);
+    let steps: Vec<&Value> = failed.as_array().unwrap().iter().map(|e| &e["step"]).collect();
+    assert_eq!(
+        steps,
+        ["command", "command"]
+            .map(Value::from)
+            .iter()
+            .chain([&Value::Null])
+            .collect::<Vec<_>>()
+    );
+    assert_eq!(failed[0]["output"], serde_json::json!(["one", "two"]));
+    let text = env.tempo(&["log", "--failed"]).ok();
+    assert!(
+        text.contains("command: attempt 1 failed: exit 3") && text.contains("| two\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn tells_of_changes_pauses_skips_and_deletion_even_when_the_schedule_is_gone() {
+    let env = Env::new();
+    create(&env, "s", "sleep 30");
+    env.tempo(&["schedule", "update", "s", "--interval", "1s", "--overlap", "skip"])
+        .ok();
+    let mut server = env.serve(&[]);
+    server.wait_for_log("skip");
+    env.tempo(&["schedule", "pause", "s", "--note", "holiday"]).ok();
+    let run = env.json(&["workflow", "list"])[0]["run_id"].as_str().unwrap().to_owned();
+    env.tempo(&["workflow", "terminate", &run, "--reason", "enough"]).ok();
+    server.wait_for_log("finish");
+    env.tempo(&["schedule", "delete", "s"]).ok();
+    let told = told(&env, &["s"]);
+    let message = |kind: &str| {
+        let found = told.iter().find(|(k, _)| k == kind);
+        found.unwrap_or_else(|| panic!("no {kind} in {told:?}")).1.as_str()
+    };
+    assert_eq!(message("update"), "interval: none → 1s");
+    assert_eq!(message("skip"), "the previous run was still running");
+    assert_eq!(message("pause"), "paused: holiday");
+    assert_eq!(message("terminate"), "terminate requested: enough");
+    assert!(message("finish").starts_with("Terminated in "), "{told:?}");
+    assert_eq!(told.last().unwrap().1, "deleted");
+    // By run, only what that run did.
+    assert_eq!(kinds(&env, &[&run]), ["start", "terminate", "step", "finish"]);
+    let missing = env.tempo(&["log", "t"]);
+    assert_eq!((missing.code, missing.stdout.as_str()), (Some(3), ""), "{}", missing.stderr);
+}
+
+#[test]
+fn tells_how_each_server_ended_and_what_it_left() {
+    let env = Env::new();
+    create(&env, "s", "test -e go || { touch go; sleep 300; }");
+    env.tempo(&["schedule", "trigger", "s"]).ok();
+    let server = env.serve(&[]);
+    let pid = server.pid();
+    wait_until("the command", || env.path("go").exists());
+    server.kill();
+    assert_eq!(env.serve(&["--once"]).wait().0, Some(0));
+    let told = told(&env, &[]);
+    let kinds: Vec<&str> = told.iter().map(|(kind, _)| kind.as_str()).collect();
+    assert_eq!(
+        kinds,
+        [
+            "create", "trigger", "serving", "start", "crash", "serving", "lost", "step", "finish", "stopped"
+        ]
+    );
+    let crash = format!("the server with pid {pid} did not stop cleanly; the last event before was at ");
+    assert!(told[4].1.starts_with(&crash), "{}", told[4].1);
+    assert_eq!(told[6].1, "the server stopped during attempt 1");
+}
+
+#[test]
+fn tells_of_the_steps_of_a_script() {
+    let env = Env::new();
+    let tempo = env!("CARGO_BIN_EXE_tempo");
+    let script = format!("{tempo} step one -- true && {tempo} sleep 10ms --name nap && {tempo} step two -- sh -c 'exit 4'");
+    create(&env, "s", &script);
+    env.tempo(&["schedule", "trigger", "s"]).ok();
+    assert_eq!(env.serve(&["--once"]).wait().0, Some(1));
+    let scripts: Vec<_> = told(&env, &["s"]).into_iter().filter(|(kind, _)| kind == "script").collect();
+    let messages: Vec<&str> = scripts.iter().map(|(_, message)| message.as_str()).collect();
+    assert_eq!(
+        messages,
+        [
+            "script step `one`: ok",
+            "script step `nap`: waited 10ms",
+            "script step `two`: attempt 1 failed: exit 4"
+        ]
+    );
+}
+
+#[test]
+fn selects_by_time_and_number_and_rejects_what_is_no_time() {
+    let env = Env::new();
+    create(&env, "a", "true");
+    create(&env, "b", "true");
+    assert_eq!(kinds(&env, &["--since", "yesterday", "--until", "+1m"]), ["create", "create"]);
+    assert_eq!(kinds(&env, &["--since", "-1h", "--limit", "1"]), ["create"]);
+    assert_eq!(env.json(&["log", "--limit", "1"])[0]["schedule_id"], "b");
+    assert!(kinds(&env, &["--until", "yesterday 18:00"]).is_empty());
+    for args in [
+        &["log", "--since", "noonish"][..],
+        &["log", "--since", "now", "--until", "-1h"],
+        &["log", "--follow", "-o", "json"],
+    ] {
+        let refused = env.tempo(args);
+        assert_eq!(refused.code, Some(2), "{args:?}: {}", refused.stderr);
+    }
+    let nothing = Env::new();
+    assert_eq!(nothing.json(&["log"]), serde_json::json!([]));
+    assert_eq!(nothing.tempo(&["log", "--follow"]).code, Some(3));
+}
+
+#[test]
+fn follows_events_as_they_are_committed_by_other_processes() {
+    let env = Env::new();
+    create(&env, "a", "true");
+    let mut follower = env
+        .command(&["log", "--follow", "-o", "jsonl"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines();
+    let mut next = || -> Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
+    assert_eq!(next()["schedule_id"], "a");
+    create(&env, "b", "true");
+    env.tempo(&["schedule", "pause", "a", "--note", "why"]).ok();
+    assert_eq!(next()["schedule_id"], "b");
+    assert_eq!(next()["message"], "paused: why");
+    follower.kill().unwrap();
+    follower.wait().unwrap();
+}
