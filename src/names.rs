@@ -27,7 +27,7 @@ fn check(what: &str, text: &str) -> Result<(), Error> {
         return invalid("starts with `-`");
     }
     if let Some(bad) = text.chars().find(|c| !(c.is_ascii_alphanumeric() || "._:/@+-".contains(*c))) {
-        return invalid(&format!("contains `{}`", bad.escape_debug()));
+        return invalid(&format!("may not contain `{}`", bad.escape_debug()));
     }
     Ok(())
 }

@@ -40,7 +40,7 @@ pub(crate) struct Task<'a> {
     pub(crate) environment: &'a [(&'static str, OsString)],
     /// Environment entries (`NAME=value`) that identify the processes of this attempt.
     pub(crate) marks: &'a [String],
-    /// Called with the process group of a command as soon as it has started.
+    /// Called with the process of a command as soon as it has started.
     pub(crate) spawned: &'a dyn Fn(Process),
     /// Called with the reason when the attempt is delayed.
     pub(crate) notice: &'a dyn Fn(Notice),

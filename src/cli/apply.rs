@@ -145,11 +145,11 @@ pub(super) fn show(context: &Context, differences: &[Difference], tense: Tense) 
         .flat_map(|d| d.warnings.iter().map(move |w| (&d.id, w)))
         .collect();
     for (id, warning) in warnings.iter().take(MAX_WARNINGS) {
-        ui.say(&format!("note: {id}: {warning}"));
+        ui.say(&format!("warning: {id}: {warning}"));
     }
     if warnings.len() > MAX_WARNINGS {
         ui.say(&format!(
-            "note: {} more notes are not shown; `-o json` prints all of them",
+            "{} more warnings are not shown; `-o json` prints all of them",
             warnings.len() - MAX_WARNINGS
         ));
     }

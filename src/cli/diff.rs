@@ -7,7 +7,7 @@ use crate::ops::{self, Change};
 use crate::output::counted;
 use crate::store::Missing;
 
-/// Show what `tempo apply` would change, and exit with 1 if anything
+/// Show what `tempo apply` would change; exit with 1 if there are changes
 ///
 /// Shows the changes field by field. Nothing is changed.
 #[derive(Debug, clap::Args)]

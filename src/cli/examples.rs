@@ -15,9 +15,9 @@ pub(super) fn exits(path: &str) -> &'static [u8] {
         "schedule trigger" | "schedule backfill" => &[1, 3, 4, 5, 124],
         "workflow start" => &[1, 5],
         "workflow retry" => &[1, 3, 4, 5],
-        "workflow cancel" | "workflow terminate" | "doctor" | "sleep" => &[3, 4],
+        "workflow cancel" | "workflow terminate" | "incident ack" | "incident resolve" | "doctor" | "sleep" => &[3, 4],
         "schedule create" => &[4],
-        "schedule edit" => &[1, 3, 4],
+        "schedule edit" | "workflow result" => &[1, 3, 4],
         "run" => &[1, 4],
         "schedule next" => &[1, 3],
         "check" => &[1, 3, 124, 130],
@@ -272,7 +272,7 @@ const ALL: &[(&str, &[Example])] = &[
         "step",
         &[(
             "tempo step upload --attempts 5 -- scp dump.sql.gz backup:",
-            "In a script that tempo runs: upload exactly once, with up to five attempts",
+            "In a script that tempo runs: upload, with up to five attempts, and not again after a success",
         )],
     ),
     (
@@ -299,13 +299,13 @@ const ALL: &[(&str, &[Example])] = &[
         "diff",
         &[(
             "tempo diff -f jobs.toml",
-            "Show what `tempo apply` would change; exit 1 if anything",
+            "Show what `tempo apply` would change; exit 1 if there are changes",
         )],
     ),
     (
         "export",
         &[
-            ("tempo export nightly health", "Print two schedules as a definitions file"),
+            ("tempo export nightly health", "Print two schedules as a definition file"),
             (
                 "tempo export --crontab",
                 "Print all schedules as a crontab, as far as crontab syntax allows",
@@ -319,10 +319,7 @@ const ALL: &[(&str, &[Example])] = &[
                 "tempo import crontab --dry-run my-crontab",
                 "Show the schedule that each line would become",
             ),
-            (
-                "tempo import crontab -",
-                "Import from stdin, as in: crontab -l | tempo import crontab -",
-            ),
+            ("tempo import crontab -", "Import from stdin; pipe `crontab -l` into it"),
             (
                 "tempo import crontab --system /etc/cron.d",
                 "Import system crontabs, which have a user column",
@@ -359,10 +356,7 @@ const ALL: &[(&str, &[Example])] = &[
     ),
     (
         "completions",
-        &[(
-            "tempo completions bash",
-            "Print the bash script; load it with: source <(tempo completions bash)",
-        )],
+        &[("tempo completions bash", "Print the bash script, to be loaded in `~/.bashrc`")],
     ),
     ("man", &[("tempo man man1", "Write all pages to a directory")]),
     (

@@ -11,7 +11,7 @@ use crate::names::ScheduleId;
 use crate::ops;
 use crate::store::Missing;
 
-/// Print schedules as a definitions file
+/// Print schedules as a definition file
 ///
 /// Applying the output changes nothing: `tempo export > jobs.toml; tempo apply -f jobs.toml`. With `-o json`, prints the same file as JSON.
 #[derive(Debug, clap::Args)]

@@ -65,7 +65,7 @@ struct Cli {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Global options")]
 struct Global {
-    /// Use this database file; the default is `TEMPO_DB`, or a file in the user's state directory
+    /// Use this database file; the default is `TEMPO_DB`, or `~/.local/state/tempo/tempo.db` (root: `/var/lib/tempo/tempo.db`)
     #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     db: Option<PathBuf>,
     /// Format of the data on stdout
@@ -233,7 +233,8 @@ fn unparsed(e: &clap::Error) -> ExitCode {
             .any(|a| a.starts_with("-ojson") || a.starts_with("--output=json"));
     let words = arguments.get(1..).unwrap_or_default();
     let suggestion = e.use_stderr().then(|| suggest::corrected(&command(), words, e)).flatten();
-    if e.use_stderr() && (wants_json || suggestion.is_some()) {
+    let is_own = matches!(e.kind(), ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument);
+    if e.use_stderr() && (wants_json || suggestion.is_some() || is_own) {
         let error = Error::new(Kind::Usage, usage_message(e));
         let format = if wants_json { Format::Json } else { Format::Text };
         let error = match suggestion {
@@ -242,9 +243,11 @@ fn unparsed(e: &clap::Error) -> ExitCode {
         };
         Ui::new(format, ColorWhen::Auto, Verbosity::Normal).error(&error);
     } else {
-        let text = e.render().to_string();
+        let text = reworded(&e.render().to_string());
         if let std::borrow::Cow::Owned(tamed) = sanitize(&text) {
             Ui::tell(tamed.trim_end());
+        } else if text != e.render().to_string() {
+            Ui::tell(text.trim_end());
         } else {
             // A closed pipe is not an error here.
             let _ = e.print();
@@ -265,10 +268,17 @@ fn usage_message(e: &clap::Error) -> String {
         _ => None,
     }
     .unwrap_or_else(|| {
-        let text = e.render().to_string();
+        let text = reworded(&e.render().to_string());
         let message = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
         message.split_whitespace().collect::<Vec<_>>().join(" ")
     })
+}
+
+/// Replaces the messages of the standard library in an error of clap.
+fn reworded(text: &str) -> String {
+    text.replace("invalid digit found in string", "expected a whole number")
+        .replace("cannot parse integer from empty string", "expected a whole number")
+        .replace("number too large to fit in target type", "the number is too large")
 }
 
 /// The definition of the command line, from which `--help`, the man pages and the completions are generated.

@@ -4,7 +4,7 @@ use super::Context;
 use crate::error::Error;
 use crate::files::SCHEMA;
 
-/// Print the JSON Schema of definitions files
+/// Print the JSON Schema of definition files
 ///
 /// Editors use it to complete and validate definitions: run `tempo schema > tempo.schema.json`, and make `#:schema ./tempo.schema.json`
 /// the first line of the file.

@@ -93,7 +93,7 @@ fn show(context: &Context) -> Result<(), Error> {
         &context.ui,
         &[
             ("Server", server),
-            (if view.up { "Running" } else { "Interrupted" }, plain(join_or_none(&running))),
+            (if view.up { "Running" } else { "Unfinished" }, plain(join_or_none(&running))),
             ("Waiting", plain(counted(view.queued, "start"))),
             ("Next", plain(join_or_none(&next))),
             ("Incidents", incidents),

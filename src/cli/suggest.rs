@@ -10,6 +10,34 @@ use crate::spec::{cron, when};
 /// Maximum number of mistakes that are corrected in one command line.
 const MAX_CORRECTIONS: usize = 4;
 
+/// Commands that other programs or habits call by another name.
+const COMMANDS: [(&str, &[&str]); 12] = [
+    ("runs", &["workflow"]),
+    ("workflows", &["workflow"]),
+    ("jobs", &["schedule"]),
+    ("job", &["schedule"]),
+    ("schedules", &["schedule"]),
+    ("incidents", &["incident"]),
+    ("serve", &["run"]),
+    ("server", &["run"]),
+    ("daemon", &["run"]),
+    ("logs", &["log"]),
+    ("history", &["log"]),
+    ("events", &["log"]),
+];
+/// Words close to a command that does something else.
+const NO_COMMANDS: [&str; 4] = ["stop", "restart", "start", "kill"];
+/// Options that other programs call by another name.
+const OPTIONS: [(&str, &str); 5] = [
+    ("--retries", "--attempts"),
+    ("--max-attempts", "--attempts"),
+    ("--timezone", "--time-zone"),
+    ("--timeout", "--start-to-close-timeout"),
+    ("--workdir", "--cwd"),
+];
+/// Maximum number of edits between a mistyped option and the one that is meant.
+const MAX_EDITS: usize = 2;
+
 /// The option that accepts a text as a time.
 fn time_option(text: &str) -> Option<&'static str> {
     if Interval::parse(text).is_ok() {
@@ -68,7 +96,12 @@ fn correct(root: &clap::Command, arguments: &mut Vec<String>, error: &clap::Erro
                 top_level(root, &typed)?
             } else {
                 let parent = path.iter().try_fold(root, |command, name| command.find_subcommand(name))?;
-                vec![nearest(&typed, names(parent))?.to_owned()]
+                let all: Vec<&str> = names(parent).collect();
+                match all.as_slice() {
+                    // The only subcommand was left out.
+                    [only] if strsim::damerau_levenshtein(only, &typed) > MAX_EDITS => vec![(*only).to_owned(), typed],
+                    _ => vec![nearest(&typed, all)?.to_owned()],
+                }
             };
             arguments.splice(at..=at, replacement);
             Some(())
@@ -79,7 +112,13 @@ fn correct(root: &clap::Command, arguments: &mut Vec<String>, error: &clap::Erro
                 |word: &String| *word == typed || word.strip_prefix(&typed).is_some_and(|value| value.starts_with('='));
             let at = rest + arguments[rest..].iter().position(is_typed)?;
             if path == ["run"] && !typed.starts_with('-') {
-                arguments.splice(rest - 1..rest, ["schedule".to_owned(), "trigger".to_owned()]);
+                let is_command = arguments.get(rest).is_some_and(|word| word == "--");
+                let meant = if is_command {
+                    ["workflow", "start"]
+                } else {
+                    ["schedule", "trigger"]
+                };
+                arguments.splice(rest - 1..rest, meant.map(str::to_owned));
                 return Some(());
             }
             if typed.starts_with('-') {
@@ -89,13 +128,21 @@ fn correct(root: &clap::Command, arguments: &mut Vec<String>, error: &clap::Erro
             }
             let command = path.iter().try_fold(root, |command, name| command.find_subcommand(name))?;
             let takes = |long: &str| command.get_arguments().any(|a| a.get_long() == long.strip_prefix("--"));
+            let has = |option: &str| arguments.iter().any(|word| word == option);
+            if takes("--takes") && !has("--takes") && Interval::parse(&typed).is_ok() {
+                arguments.insert(at, "--takes".to_owned());
+                return Some(());
+            }
             if let Some(option) = time_option(&typed).filter(|option| takes(option)) {
                 arguments.insert(at, option.to_owned());
                 return Some(());
             }
             let takes_command = command.get_positionals().any(|a| a.is_last_set());
-            if takes_command && !arguments.iter().any(|word| word == "--") {
-                arguments.insert(at, "--".to_owned());
+            if takes_command && !has("--") {
+                // Without a required id, the first word belongs to the command as well.
+                let has_id = command.get_positionals().any(clap::Arg::is_required_set);
+                let first = rest + arguments[rest..].iter().position(|word| !word.starts_with('-'))?;
+                arguments.insert(if has_id { at } else { first }, "--".to_owned());
                 return Some(());
             }
             None
@@ -133,6 +180,12 @@ fn names(command: &clap::Command) -> impl Iterator<Item = &str> {
 
 /// What a word stands for where a command is expected: a verb of a noun, or the closest command or verb.
 fn top_level(root: &clap::Command, typed: &str) -> Option<Vec<String>> {
+    if NO_COMMANDS.contains(&typed) {
+        return None;
+    }
+    if let Some((_, meant)) = COMMANDS.iter().find(|(other, _)| *other == typed) {
+        return Some(meant.iter().map(|word| (*word).to_owned()).collect());
+    }
     // A command without subcommands adds nothing.
     let nouns = root.get_subcommands();
     let all: Vec<(&str, &str)> = nouns
@@ -158,6 +211,19 @@ fn nearest_option(root: &clap::Command, path: &[String], typed: &str) -> Option<
         .flat_map(|a| a.get_long_and_visible_aliases().unwrap_or_default())
         .map(|long| format!("--{long}"))
         .collect();
-    let found = nearest(name, longs.iter().map(String::as_str))?;
-    Some(value.map_or_else(|| found.to_owned(), |value| format!("{found}={value}")))
+    // A short name with two letters replaced is another word.
+    let max_edits = MAX_EDITS.min(name.trim_start_matches('-').len() / 3);
+    let edits = |long: &&String| strsim::damerau_levenshtein(long, name);
+    let by_synonym = OPTIONS
+        .iter()
+        .find(|(other, _)| *other == name)
+        .map(|(_, meant)| (*meant).to_owned());
+    let found = by_synonym.filter(|meant| longs.contains(meant)).or_else(|| {
+        longs
+            .iter()
+            .filter(|long| edits(long) <= max_edits)
+            .min_by_key(edits)
+            .cloned()
+    })?;
+    Some(value.map_or_else(|| found.clone(), |value| format!("{found}={value}")))
 }

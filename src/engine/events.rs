@@ -119,7 +119,7 @@ pub(crate) enum Event {
     Displaced { path: PathBuf },
     /// The lock file of the server was removed or replaced, and has been written again.
     LockRestored { path: PathBuf },
-    /// The write-ahead log was replaced; what the server had recorded was saved in a copy of the database.
+    /// The write-ahead log could not be written back into the database; its contents were saved in a copy.
     Saved { copy: PathBuf },
     /// An error; what failed is tried again.
     Trouble(Error),

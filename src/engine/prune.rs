@@ -66,7 +66,7 @@ fn open_and_prune(shared: &Arc<Shared>, max_batches: usize, now: DateTime<Utc>) 
 /// Prunes the whole history once, in at most `max_batches` batches.
 pub(super) fn prune(shared: &Arc<Shared>, reader: &Store, mut max_batches: usize, now: DateTime<Utc>) -> Result<(), Error> {
     let keep = shared.settings.retention.at(now);
-    let must_stop = |batches: usize| batches == 0 || (!is_exiting(shared) && shared.draining.load(Ordering::SeqCst));
+    let must_stop = |batches: usize| batches == 0 || (!prunes_at_exit(shared) && shared.draining.load(Ordering::SeqCst));
     let mut after = Some(0);
     while let Some(from) = after.filter(|_| !must_stop(max_batches)) {
         let found = reader.read(|r| r.prunable_runs(from, keep))?;
@@ -101,14 +101,14 @@ pub(super) fn prune(shared: &Arc<Shared>, reader: &Store, mut max_batches: usize
     Ok(())
 }
 
-/// Whether the server has drained and exits after this pruning.
-fn is_exiting(shared: &Shared) -> bool {
+/// Whether this server prunes only when it exits, so that the drain must not stop it.
+fn prunes_at_exit(shared: &Shared) -> bool {
     shared.settings.until == super::Until::Done
 }
 
 /// Leaves the database to others for a moment.
 fn pause(shared: &Shared) {
-    if !is_exiting(shared) {
+    if !prunes_at_exit(shared) {
         wait(shared, shared.clock.now() + BETWEEN_BATCHES);
     }
 }

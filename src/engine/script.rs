@@ -189,7 +189,7 @@ fn find(read: &Read<'_>, run: &OpenRun, name: &StepName, work: &str) -> Result<O
         Some(step) if step.work != work => Err(Error::new(
             Kind::Conflict,
             format_args!(
-                "step `{name}` is already recorded with a different command or duration: {}",
+                "step `{name}` is already recorded with another command or duration: it was recorded with {}",
                 step.work
             ),
         )

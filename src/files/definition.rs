@@ -1,4 +1,4 @@
-//! Reads a definitions file: `[[schedule]]` tables in TOML, or the same in JSON. Errors show line and column.
+//! Reads a definition file: `[[schedule]]` tables in TOML, or the same in JSON. Errors show line and column.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -239,7 +239,7 @@ fn fixed_instant(value: &str, zone: &Zone) -> Result<DateTime<Utc>, Error> {
 fn relative_folder(step: &StepText) -> Option<String> {
     let cwd = step.cwd.as_deref().filter(|cwd| !cwd.starts_with('/'))?;
     Some(format!(
-        "step `{}`: folder `{cwd}` is relative to the directory where `tempo run` is started",
+        "step `{}`: the working directory `{cwd}` is relative to the directory where `tempo run` is started",
         step.name
     ))
 }
@@ -345,7 +345,7 @@ env = { LANG = "C" }
             ),
             (
                 "[[schedule]]\nid = 'a b'",
-                "jobs.toml:2:6: the schedule id `a b` contains ` `",
+                "jobs.toml:2:6: the schedule id `a b` may not contain ` `",
                 "",
             ),
             (

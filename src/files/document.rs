@@ -1,4 +1,4 @@
-//! A definitions file, TOML or JSON, as a tree that records the place of each key and value.
+//! A definition file, TOML or JSON, as a tree that records the place of each key and value.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -12,7 +12,7 @@ use toml_parser::lexer::{Token, TokenKind};
 use crate::error::{Error, Kind};
 use crate::spec::calendar_text::Object;
 
-/// The name and the text of a definitions file.
+/// The name and the text of a definition file.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Source<'a> {
     /// The name shown in errors.

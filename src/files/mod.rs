@@ -11,7 +11,7 @@ pub(crate) mod shell_words;
 pub(crate) mod source_file;
 pub(crate) mod steps;
 
-/// The JSON Schema of a definitions file, generated from its types.
+/// The JSON Schema of a definition file, generated from its types.
 pub(crate) const SCHEMA: &str = include_str!("schema.json");
 
 #[cfg(test)]

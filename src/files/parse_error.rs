@@ -1,4 +1,4 @@
-//! Errors in a definitions file, in the terms of TOML and JSON rather than Rust's.
+//! Errors in a definition file, in the terms of TOML and JSON rather than Rust's.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! The text form of a definitions file: its tables and their keys, and schedules converted to it.
+//! The text form of a definition file: its tables and their keys, and schedules converted to it.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -106,7 +106,7 @@ pub(crate) struct ScheduleText {
     pub(super) step: Vec<StepText>,
 }
 
-/// A definitions file.
+/// A definition file.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -204,7 +204,7 @@ impl ScheduleText {
     }
 }
 
-/// Writes schedules as a definitions file in TOML.
+/// Writes schedules as a definition file in TOML.
 ///
 /// # Errors
 /// `System` when a value cannot be represented in TOML.

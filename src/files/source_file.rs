@@ -1,4 +1,4 @@
-//! Reads definitions files and crontabs: single files, the files of a folder, or `-` for stdin.
+//! Reads definition files and crontabs: single files, the files of a folder, or `-` for stdin.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -47,7 +47,7 @@ impl SourceFile {
         })
     }
 
-    /// Reads definitions files; for a folder, its files that end in `.toml` or `.json`, sorted by name.
+    /// Reads definition files; for a folder, its files that end in `.toml` or `.json`, sorted by name.
     ///
     /// # Errors
     /// As [`SourceFile::read`]; `Usage` when a folder has no such file.
@@ -61,7 +61,7 @@ impl SourceFile {
             let (files, _) = files_in(name, is_definitions)?;
             if files.is_empty() {
                 return Err(
-                    Error::new(Kind::Usage, format_args!("no definitions files in folder `{name}`"))
+                    Error::new(Kind::Usage, format_args!("no definition files in the directory `{name}`"))
                         .hint("Definitions files end in `.toml` or `.json`."),
                 );
             }
@@ -97,7 +97,7 @@ pub(crate) fn files_in(folder: &str, matches: impl Fn(&str) -> bool) -> Result<(
     Ok((files, others))
 }
 
-/// Whether a file of a folder is a definitions file, by its name.
+/// Whether a file of a folder is a definition file, by its name.
 fn is_definitions(name: &str) -> bool {
     let extension = Path::new(name).extension();
     extension.is_some_and(|e| e.eq_ignore_ascii_case("toml") || e.eq_ignore_ascii_case("json"))

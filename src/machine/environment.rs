@@ -36,7 +36,7 @@ pub fn environment(name: &str) -> Result<Option<String>, Error> {
 pub fn path_text(path: &Path) -> Result<String, Error> {
     path.to_str().map(str::to_owned).ok_or_else(|| {
         Error::new(Kind::Usage, format_args!("the path `{}` is not valid UTF-8", path.display()))
-            .hint("Rename the file or folder so that its name is valid UTF-8.")
+            .hint("Rename the file or directory so that its name is valid UTF-8.")
     })
 }
 

@@ -19,7 +19,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(5);
 /// The identity of a process, unique even if its id is reused: id, start time in clock ticks since boot, boot id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {
-    /// The process id; a step's process leads the group of the same id.
+    /// The process id; the process of a command leads the group of the same id, except in a script step.
     pub pid: u32,
     /// The start time, in the kernel's clock ticks since boot.
     pub started: i64,

@@ -301,11 +301,8 @@ pub(super) fn check(
         ));
     }
     if never == Never::Refuse && !settings.definition.spec.at_boot && spec.next_after(now).is_none() {
-        return Err(
-            Error::new(Kind::Usage, format_args!("this spec never fires: {NO_TIME}")).hint(
-                "Check the day of month, the years, the exclusions and the end time, or add `--allow-never` to create it anyway.",
-            ),
-        );
+        return Err(Error::new(Kind::Usage, format_args!("this spec never fires: {NO_TIME}"))
+            .hint("Check the day of month, the years, the exclusions and the end time, or add `--allow-never` to allow this."));
     }
     Ok(spec)
 }

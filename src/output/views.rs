@@ -243,7 +243,7 @@ pub(crate) struct AttemptView {
     pub(crate) output: Option<String>,
 }
 
-/// A failure, with its eight fields.
+/// A failure in an incident.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct OccurrenceView {
     pub(crate) id: i64,

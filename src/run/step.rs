@@ -101,6 +101,11 @@ impl Step {
     /// # Errors
     /// As [`Workflow::check`].
     pub fn check(written: &StepText) -> Result<Self, Error> {
+        if written.name.is_empty() {
+            return Err(
+                Error::new(Kind::Usage, "a step has no `name`").hint("Give each step a name that is unique in its workflow.")
+            );
+        }
         let name = StepName::parse(&written.name)?;
         let forms =
             usize::from(written.probe.is_some()) + usize::from(written.command.is_some()) + usize::from(written.shell.is_some());

@@ -102,7 +102,10 @@ impl Reason {
                 } else {
                     format!(": {}", details.note)
                 };
-                format!("{}{since}{note}", self.text())
+                match since.as_str() {
+                    "" => format!("{}{note}", self.text()),
+                    since => format!("the schedule had been paused{since}{note}"),
+                }
             }
             Self::StillRunning
             | Self::StillWaiting

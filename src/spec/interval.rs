@@ -65,6 +65,12 @@ impl Interval {
         Self::checked(every_ms, offset_ms).map_err(|rule| TextError::whole("interval", source, rule))
     }
 
+    /// The interval in milliseconds.
+    #[must_use]
+    pub fn every_ms(&self) -> u64 {
+        self.every_s.unsigned_abs() * 1000
+    }
+
     /// The minimum distance between its times of day, over all days, in seconds: the greatest common divisor of the interval and a day.
     pub(super) fn seconds_of_day_apart(&self) -> i64 {
         let (mut a, mut b) = (86_400, self.every_s);

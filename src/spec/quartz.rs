@@ -92,10 +92,7 @@ fn explain(source: &str, crate_message: &str) -> TextError {
         if by_day && upper.split(',').any(special) {
             faults.push(Fault {
                 span: at..at + word.len(),
-                message: format!(
-                    "{} `{word}`: `L`, `W` and `#` are not supported in Quartz expressions",
-                    field.name
-                ),
+                message: format!("{} `{word}`: tempo does not support `L`, `W` and `#`", field.name),
             });
             hints = vec![
                 "Cron strings support them: `--cron '0 9 L * *'`, `'0 9 15W * *'`, `'0 9 * * FRI#2'`, where Sunday is 0."
@@ -117,7 +114,7 @@ fn explain(source: &str, crate_message: &str) -> TextError {
         };
         for (i, (at, word)) in text::words(source, 0).into_iter().enumerate() {
             if parse_alone(i, word).is_err() {
-                let message = format!("{} `{word}` is not supported in Quartz expressions", fields[i].name);
+                let message = format!("{} `{word}` is not supported by tempo", fields[i].name);
                 let span = at..at + word.len();
                 faults.push(Fault { span, message });
             }
@@ -186,18 +183,12 @@ mod tests {
                 "hour `25` is out of range 0-23, day of month `32` is out of range 1-31",
             ),
             ("0 9 * * MON", "expected 6 or 7 fields, found 5"),
-            (
-                "0 0 9 L * ?",
-                "day of month `L`: `L`, `W` and `#` are not supported in Quartz expressions",
-            ),
-            (
-                "0 0 9 ? * 6#2",
-                "day of week `6#2`: `L`, `W` and `#` are not supported in Quartz expressions",
-            ),
+            ("0 0 9 L * ?", "day of month `L`: tempo does not support `L`, `W` and `#`"),
+            ("0 0 9 ? * 6#2", "day of week `6#2`: tempo does not support `L`, `W` and `#`"),
             ("0 0 9 ? * 0", "day of week `0` is out of range 1-7"),
             (
                 "0 */60 9 * SEPT ?",
-                "minute `*/60` is not supported in Quartz expressions, month `SEPT` is not supported in Quartz expressions",
+                "minute `*/60` is not supported by tempo, month `SEPT` is not supported by tempo",
             ),
         ] {
             let faults: Vec<_> = parse(source).unwrap_err().faults.into_iter().map(|f| f.message).collect();

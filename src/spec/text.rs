@@ -8,6 +8,9 @@ use crate::error::{Error, Kind};
 /// Maximum length of a text in a spec, in characters.
 pub const MAX_TEXT: usize = 1000;
 
+/// The kind of a text that is a sentence in English.
+pub(super) const SENTENCE: &str = "sentence";
+
 /// One error in a text: its position and the broken rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -49,6 +52,11 @@ impl TextError {
         Self::one(what, text, 0..text.len(), message)
     }
 
+    /// Whether the text is a sentence in English.
+    fn is_sentence(&self) -> bool {
+        self.what == SENTENCE
+    }
+
     /// Adds a hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -61,7 +69,10 @@ impl From<TextError> for Error {
     fn from(e: TextError) -> Self {
         let all: Vec<&str> = e.faults.iter().map(|f| f.message.as_str()).collect();
         let shown = e.text.chars().count() <= 120 && !e.text.chars().any(char::is_control);
-        let mut error = if shown {
+        let mut error = if shown && e.is_sentence() {
+            // The advice in the message must not read as if it were a part of the text.
+            Self::new(Kind::Usage, format_args!("`{}`: {}", e.text, all.join(", "))).excerpt(excerpt(&e.text, &e.faults))
+        } else if shown {
             Self::new(Kind::Usage, format_args!("{} in {} `{}`", all.join(", "), e.what, e.text))
                 .excerpt(excerpt(&e.text, &e.faults))
         } else {

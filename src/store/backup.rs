@@ -51,9 +51,9 @@ pub(super) struct DatabaseCopy<'a> {
     pub(super) from: &'a Connection,
     /// An absolute path, so that no name means anything special to SQLite.
     pub(super) to: &'a Path,
-    /// The backup, in errors.
+    /// The name of the backup, for error messages.
     pub(super) shown: &'a str,
-    /// What fails if the database cannot be copied, in errors.
+    /// The action, completing "cannot …" in error messages.
     pub(super) what: &'a str,
 }
 

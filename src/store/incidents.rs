@@ -67,10 +67,10 @@ fn incident(r: &Row<'_>) -> rusqlite::Result<IncidentRow> {
 }
 
 impl Read<'_> {
-    /// The incidents, newest first; includes resolved ones if `all`.
+    /// The incidents, newest first; includes resolved ones if `all`. `target` selects a step, or the URL or command line that failed last.
     pub(crate) fn incidents(&self, all: bool, target: Option<&str>) -> Result<Vec<IncidentRow>, Error> {
         let sql = format!(
-            "{INCIDENT} WHERE (:all OR i.status <> 'resolved') AND (:target IS NULL OR i.step = :target) ORDER BY i.id DESC"
+            "{INCIDENT} WHERE (:all OR i.status <> 'resolved') AND (:target IS NULL OR i.step = :target OR o.target_url = :target) ORDER BY i.id DESC"
         );
         let mut statement = self.0.prepare_cached(&sql).context("list the incidents")?;
         let rows = statement.query_map(named_params! {":all": all, ":target": target}, incident);

@@ -97,7 +97,7 @@ impl ServerLock {
                 Kind::Conflict,
                 format_args!("`tempo run` is already running on `{}`{holder}", database.display()),
             )
-            .hint("Only one server can use a database: stop the other one, or choose another file with `--db`."));
+            .hint("Stop that server first; only one process can serve, or restore, a database."));
         }
         let ids = Files::at(database).ids().map(Option::unwrap_or_default);
         let ids = ids.map(|id| format!(" {} {}", id.device, id.inode)).concat();
@@ -128,7 +128,7 @@ impl ServerLock {
         let failed =
             |e: std::io::Error| Error::new(Kind::System, format_args!("cannot write `{}` again", self.path.display())).because(e);
         let new = open(&self.path).map_err(failed)?;
-        // At most a command holds it for a moment; no other server can be running.
+        // At worst, a command holds it briefly; no other server can be running.
         lock(&new);
         write(&new, &self.text).map_err(failed)?;
         *lock_file = new;

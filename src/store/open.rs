@@ -22,7 +22,7 @@ const BUSY_DEADLINE: Duration = Duration::from_secs(10);
 const BUSY_PAUSE: Duration = Duration::from_micros(100);
 /// The length of the log, in bytes, beyond which it is written back and emptied.
 const LONG_LOG: u64 = 8 * 1024 * 1024;
-/// How long that may keep writers waiting.
+/// How long emptying the log may block writers.
 const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(100);
 
 /// Capacity of the statement cache: more than there are statements, because a cache that is one too small evicts each of them in turn.
@@ -102,7 +102,7 @@ impl Store {
             .context(&format!("read `{shown}`"))?;
         if read_only {
             return Err(Error::new(Kind::System, format_args!("the database `{shown}` is read-only"))
-                .hint("Check the permissions of the file and its folder; tempo needs write access even to show data."));
+                .hint("Check the permissions of the file and its directory; tempo needs write access even to show data."));
         }
         migrations::migrate(&mut connection, &shown)?;
         // `journal_mode` is stored in the file, the others apply to this connection.

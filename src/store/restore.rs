@@ -14,12 +14,12 @@ use super::{Missing, Store, migrations};
 use crate::error::{Error, Kind};
 use crate::machine;
 
-/// Replaces the database by a copy of a backup. Returns the new path of the database that was replaced, if there was one.
+/// Replaces the database with a copy of a backup. Returns the new path of the database that was replaced, if there was one.
 ///
 /// # Errors
 /// `NotFound` if there is no backup; `Conflict` while a server uses the database; `System` if the backup is not an intact database of this or an older
-/// tempo, if the database is missing and its log remains, or if a file cannot be written. If the files have not changed places, the
-/// database is unchanged.
+/// tempo, if the database is missing and its log remains, or if a file cannot be written. An error before the files are renamed leaves the
+/// database unchanged; later errors say where it is.
 pub(crate) fn restore(database: &Path, backup: &Path, now_ms: i64) -> Result<Option<PathBuf>, Error> {
     let shown = backup.display().to_string();
     let failed = |e: std::io::Error| Error::new(Kind::System, format_args!("cannot restore `{shown}`")).because(e);
@@ -66,8 +66,8 @@ pub(crate) fn restore(database: &Path, backup: &Path, now_ms: i64) -> Result<Opt
 /// The files of a database, in the order in which they are renamed: a log must never be left beside another database.
 const LOG_FIRST: [&str; 3] = ["-wal", "-shm", ""];
 
-/// Puts a copy in the place of a database. Returns the new path of the database that was replaced, if there was one; if this fails, it is back in its
-/// place.
+/// Puts a copy in the place of a database. Returns the new path of the database that was replaced, if there was one. If this fails, the
+/// database is renamed back; if that fails too, the error gives its new path.
 fn replace(database: &Path, copy: &Path) -> std::io::Result<Option<PathBuf>> {
     if !database.exists() {
         return rename_to_new(copy, database).map(|()| None);

@@ -31,7 +31,9 @@ impl<T> Context<T> for rusqlite::Result<T> {
         self.map_err(|e| {
             let hint = match e.sqlite_error_code() {
                 Some(ErrorCode::DiskFull) => Some("The disk is full: free some space. Changes acknowledged before are safe."),
-                Some(ErrorCode::ReadOnly) => Some("The database is read-only: check the permissions of the file and its folder."),
+                Some(ErrorCode::ReadOnly) => {
+                    Some("The database is read-only: check the permissions of the file and its directory.")
+                }
                 Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
                     Some("Another process is using the database; try again.")
                 }

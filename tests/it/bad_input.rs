@@ -47,7 +47,7 @@ fn an_invalid_schedule_is_rejected_and_no_database_is_created() {
         ),
         (
             create(&["--interval", "2m", "--probe", "=http://127.0.0.1/"]),
-            &["step name", "is empty"],
+            &["a step has no `name`"],
         ),
         (
             create(&[
@@ -69,7 +69,7 @@ fn an_invalid_schedule_is_rejected_and_no_database_is_created() {
         (create(&["--interval", "2m", "--probe", "a=127.0.0.1"]), &["a"]),
         (
             create(&["--interval", "2m", "--probe", "a=http://127.0.0.1/ status=99"]),
-            &["status `99`", "100-599"],
+            &["status `99`", "from 100 to 599"],
         ),
         (
             create(&["--interval", "2m", "--probe", "a=http://127.0.0.1/ timeout=5"]),
@@ -222,7 +222,7 @@ fn reports_what_does_not_exist_or_already_exists() {
 }
 
 #[test]
-fn a_program_that_does_not_exist_fails_when_it_runs() {
+fn a_missing_program_fails_the_run_but_not_its_creation() {
     let env = Env::new();
     env.tempo(&["workflow", "start", "--workflow-id", "w", "--", "no-such-program"])
         .ok();
@@ -436,7 +436,7 @@ fn a_duplicate_key_in_json_is_rejected() {
 }
 
 #[test]
-fn a_mistyped_command_line_is_answered_with_the_corrected_one() {
+fn suggests_the_corrected_command_line() {
     let env = Env::new();
     for (typed, corrected) in [
         (&["list"][..], "tempo schedule list"),
@@ -468,6 +468,16 @@ fn a_mistyped_command_line_is_answered_with_the_corrected_one() {
             "tempo schedule create n --interval=5m -- b",
         ),
         (&["--db", "x.db", "schedule", "lst"], "tempo --db x.db schedule list"),
+        (&["runs", "list"], "tempo workflow list"),
+        (&["run", "--", "make", "all"], "tempo workflow start -- make all"),
+        (&["serve"], "tempo run"),
+        (&["import", "jobs.txt"], "tempo import crontab jobs.txt"),
+        (&["check", "make", "all"], "tempo check -- make all"),
+        (&["schedule", "simulate", "s", "3m"], "tempo schedule simulate s --takes 3m"),
+        (
+            &["schedule", "create", "n", "--every", "5m", "--retries", "3", "--", "b"],
+            "tempo schedule create n --every 5m --attempts 3 -- b",
+        ),
     ] {
         let ran = env.tempo(typed);
         assert_eq!(ran.code, Some(2), "{typed:?}: {ran:?}");
@@ -484,12 +494,38 @@ fn a_mistyped_command_line_is_answered_with_the_corrected_one() {
     }
     let unclear = ["schedule", "create", "x", "--interval", "5m", "5m", "5m", "5m", "5m", "5m"];
     assert!(!env.tempo(&unclear).stderr.contains("Did you mean"));
-    let ran = env.tempo(&["bogus"]);
-    assert_eq!((ran.code, ran.stderr.contains("Did you mean")), (Some(2), false), "{ran:?}");
+    for typed in [
+        &["bogus"][..],
+        &["stop"],
+        &["restart"],
+        &["schedule", "create", "--id", "x", "--every", "5m"],
+    ] {
+        let ran = env.tempo(typed);
+        assert_eq!((ran.code, ran.stderr.contains("Did you mean")), (Some(2), false), "{ran:?}");
+    }
 }
 
 #[test]
-fn aliases_are_the_commands_that_they_stand_for() {
+fn usage_errors_say_what_is_missing_in_the_words_of_the_command() {
+    let env = Env::new();
+    env.tempo(&["schedule", "create", "s", "--interval", "1h", "--shell", "true"])
+        .ok();
+    for (args, message) in [
+        (&["schedule", "pause"][..], "a schedule id or `--all` is required"),
+        (&["schedule", "delete"], "a schedule id or `--all` is required"),
+        (&["schedule", "backfill", "s"], "`--start-time` or `--last` is required"),
+        (&["workflow", "list", "--limit", "x"], "expected a whole number"),
+        (&["schedule", "update", "s", "--attempts", "-1"], "unexpected argument `-1`"),
+        (&["schedule", "next", "s", "--count", "0"], "1..=100000"),
+    ] {
+        let ran = env.tempo(args);
+        assert_eq!(ran.code, Some(2), "{args:?}: {ran:?}");
+        assert!(ran.stderr.contains(message), "{args:?}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn aliases_run_their_commands() {
     let env = Env::new();
     env.tempo(&["schedule", "create", "s", "--interval", "1h", "--shell", "true"])
         .ok();

@@ -232,12 +232,12 @@ fn rejects_invalid_arguments() {
         (
             &["check"][..],
             2,
-            "error: expected a schedule, files (`-f`) or steps, and only one of them",
+            "error: expected exactly one of a schedule, files (`-f`) or steps",
         ),
         (
             &["check", "x", "--", "true"],
             2,
-            "error: expected a schedule, files (`-f`) or steps, and only one of them",
+            "error: expected exactly one of a schedule, files (`-f`) or steps",
         ),
         (&["check", "-f", "none.toml"], 2, "error: cannot read `none.toml`"),
         (&["check", "-f", "empty.toml"], 2, "error: the files contain no steps"),

@@ -110,12 +110,7 @@ const ALL: &[(&str, &[&str], i32, Writes)] = &[
         0,
         One("up pid since running next queued incidents_open incidents_acked"),
     ),
-    (
-        "log",
-        &["w", "--limit", "1"],
-        0,
-        List("at event workflow_id run_id message"),
-    ),
+    ("log", &["w", "--limit", "1"], 0, List("at event workflow_id run_id message")),
     ("check", &["--", "true"], 0, One(RUN)),
     ("doctor", &["--backup", "copy.db"], 0, One("database faults backup findings")),
     ("step", &["x", "--", "true"], 2, Raw),
@@ -271,7 +266,7 @@ fn tables_show_their_header() {
         (&["workflow", "describe", "failing"], "error: "),
         (
             &["status"],
-            "Server       not running; nothing starts until you run `tempo run`",
+            "Server      not running; nothing starts until you run `tempo run`",
         ),
         (&["help"], "cron        When a schedule fires"),
     ] {
@@ -457,7 +452,7 @@ fn doctor_reports_each_check_with_advice() {
         ("log", "ok", "KiB"),
         ("server", "warn", "the server is not running"),
         ("clock", "ok", "UTC"),
-        ("never", "warn", "1 schedule can never fire again: over"),
+        ("never", "warn", "1 schedule will never fire: over"),
         ("processes", "warn", &leftover.id().to_string()),
     ] {
         let finding = finding(name);
@@ -469,7 +464,7 @@ fn doctor_reports_each_check_with_advice() {
         assert!(finding["message"].as_str().unwrap().contains(message), "{finding}");
     }
     finding("zones");
-    finding("room");
+    finding("disk");
 }
 
 #[test]
@@ -605,4 +600,35 @@ fn incidents_show_their_command_and_status_counts_those_acknowledged_apart() {
         (Some(1), Some(1))
     );
     assert!(env.tempo(&["status"]).ok().contains("1 incident open, 1 acknowledged"));
+}
+
+#[test]
+fn an_empty_list_says_whether_a_filter_is_the_reason() {
+    let env = Env::new();
+    env.tempo(&["schedule", "create", "s", "--interval", "1h", "--", "false"])
+        .ok();
+    env.tempo(&["schedule", "trigger", "s"]).ok();
+    assert_eq!(env.serve(&["--once"]).wait().0, Some(1));
+    for (args, message) in [
+        (&["schedule", "list", "--paused"][..], "No schedules match."),
+        (&["incident", "list", "--target", "x"], "No incidents match."),
+        (
+            &["schedule", "next", "--at-boot"],
+            "No fixed times: it starts after each boot.",
+        ),
+    ] {
+        let ran = env.tempo(args);
+        assert!(ran.stdout.is_empty() && ran.stderr.contains(message), "{args:?}: {ran:?}");
+    }
+    // What the table shows as the target selects it, and so does the name of the step.
+    for target in ["false", "command"] {
+        assert_eq!(env.json(&["incident", "list", "--target", target])[0]["id"], 1, "{target}");
+    }
+    assert_eq!(env.json(&["schedule", "list", "--limit", "0"])[0]["id"], "s");
+    assert_eq!(env.json(&["schedule", "delete", "--all"])[0]["id"], "s");
+    assert!(
+        env.tempo(&["schedule", "list"])
+            .stderr
+            .starts_with("No schedules. Create one")
+    );
 }

@@ -73,13 +73,13 @@ fn steps_interrupted_by_a_second_signal_or_the_drain_timeout_are_retried() {
     server.signal("INT");
     server.wait_for_log("drain");
     server.signal("INT");
-    server.wait_for_log("cut");
+    server.wait_for_log("interrupt");
     assert_eq!(server.wait().0, Some(0));
     let mut server = env.serve(&["--drain-timeout", "50ms"]);
     server.wait_for_log("resume");
     env.wait_for_lines("log", 2);
     server.signal("TERM");
-    server.wait_for_log("cut");
+    server.wait_for_log("interrupt");
     assert_eq!(server.wait().0, Some(0));
     std::fs::write(env.path("go"), "").unwrap();
     assert_eq!(env.serve(&["--once"]).wait().0, Some(0));

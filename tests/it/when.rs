@@ -95,7 +95,10 @@ fn when_in_a_file_defines_the_same_schedule_as_its_cron_string() {
     assert!(file("cron = '30 2 * * 1-5'\ninterval = '15m'").ok().contains("\"none\""));
     let ran = file("when = ['every weekday at 02:30', 'evry day']");
     assert_eq!(ran.code, Some(2));
-    assert!(ran.stderr.contains("jobs.toml:3:35: `evry` is not understood"), "{ran:?}");
+    assert!(
+        ran.stderr.contains("jobs.toml:3:35: `evry day`: `evry` is not understood"),
+        "{ran:?}"
+    );
 }
 
 #[test]
@@ -128,7 +131,7 @@ fn an_ambiguous_time_is_rejected_with_its_meanings() {
 }
 
 #[test]
-fn two_sentences_in_one_are_rejected_and_not_merged() {
+fn rejects_ambiguous_and_merged_sentences() {
     let env = Env::new();
     let next = |text: &str| {
         env.tempo(&[
@@ -223,5 +226,25 @@ fn two_sentences_in_one_are_rejected_and_not_merged() {
         for (index, time) in times.iter().enumerate() {
             assert_eq!(found[index]["scheduled_at"], *time, "{text}");
         }
+    }
+}
+
+#[test]
+fn rejected_texts_say_what_to_write_instead() {
+    let env = Env::new();
+    for (text, message) in [
+        ("every second Friday at 09:00", "write `on the second friday`"),
+        ("every 15 minuts", "`minuts` is not a unit"),
+        ("every day at 09:00 except Friday", "`except` needs a comma"),
+        (
+            "at 09:00 Europe/Berlin",
+            "`Europe/Berlin` is not understood; a time zone goes in parentheses",
+        ),
+        ("once a day at 6 and 18", "expected 1 time of day, found 2"),
+        ("every monday", "error: `every monday`: no time of day is given"),
+    ] {
+        let ran = env.tempo(&["schedule", "next", "--when", text]);
+        assert_eq!(ran.code, Some(2), "{text}: {ran:?}");
+        assert!(ran.stderr.contains(message), "{text}: {}", ran.stderr);
     }
 }

@@ -96,7 +96,7 @@ fn suites(context: &Context, args: &Args) -> Result<Vec<Suite>, Error> {
     if sources != 1 {
         return Err(Error::new(
             Kind::Usage,
-            "expected a schedule, files (`-f`) or steps, and only one of them",
+            "expected exactly one of a schedule, files (`-f`) or steps",
         )
         .hint(
             "For example: `tempo check health`, `tempo check -f jobs.toml`, or `tempo check --probe 'site=http://127.0.0.1/'`.",

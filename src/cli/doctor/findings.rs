@@ -84,7 +84,7 @@ pub(super) fn all(context: &Context, store: &Store, database: &Path) -> Result<V
         server(running, open, now),
         zones(context, now),
         clock(recorded, now),
-        room(database),
+        disk_space(database),
     ];
     found.extend(never(context, &rows, now)?);
     found.extend(always_skip(&rows));
@@ -137,8 +137,8 @@ fn server(running: Option<(u32, i64)>, open: u64, now: DateTime<Utc>) -> Finding
         }
         None if open > 0 => warning(
             "server",
-            format!("the server is not running; {runs} to resume"),
-            "Start `tempo run` to resume.",
+            format!("the server is not running; {runs} unfinished"),
+            "Start `tempo run` to continue them.",
         ),
         None => warning(
             "server",
@@ -190,23 +190,23 @@ fn clock(recorded: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Finding {
     }
 }
 
-fn room(database: &Path) -> Finding {
+fn disk_space(database: &Path) -> Finding {
     let folder = database
         .parent()
         .filter(|p| !p.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
     let Some(DiskSpace { free, total }) = DiskSpace::of(folder) else {
-        return ok("room", "unknown for this file system");
+        return ok("disk", "unknown for this file system");
     };
     let message = format!("{} of {} free", size(free), size(total));
     if free < LOW_SPACE {
         return warning(
-            "room",
+            "disk",
             message,
             "Free some disk space: starts that cannot be recorded do not happen. `tempo run --keep-for 7d` keeps less history.",
         );
     }
-    ok("room", message)
+    ok("disk", message)
 }
 
 fn join_names(ids: &[&str]) -> String {
@@ -230,7 +230,7 @@ fn never(context: &Context, rows: &[ScheduleRow], now: DateTime<Utc>) -> Result<
         warning(
             "never",
             format!(
-                "{} can never fire again: {}",
+                "{} will never fire: {}",
                 counted(ids.len() as u64, "schedule"),
                 join_names(&ids)
             ),

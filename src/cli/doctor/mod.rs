@@ -21,14 +21,14 @@ use crate::store::{self, Missing};
 ///
 /// With `--backup`, writes a copy of the current database while `tempo run` keeps running. The copy is a complete database.
 ///
-/// With `--restore`, checks the backup and puts a copy of it in the place of the database, while no server is running. The database that was
+/// With `--restore`, checks the backup and puts a copy of it in place of the database, while no server is running. The database that was
 /// there is kept under another name.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Write a copy of the database to this file, which must not exist yet
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::AnyPath)]
     backup: Option<PathBuf>,
-    /// Replace the database by this backup; the replaced database is kept
+    /// Replace the database with this backup; the replaced database is kept
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::AnyPath, conflicts_with = "backup")]
     restore: Option<PathBuf>,
 }

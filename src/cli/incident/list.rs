@@ -20,7 +20,7 @@ pub(super) struct Args {
     /// Include resolved incidents
     #[arg(long)]
     all: bool,
-    /// Only incidents of this target: the name of a step
+    /// Only incidents of this target, as shown in the TARGET column, or of the step with this name
     #[arg(add = ArgValueCandidates::new(complete::targets), long, value_name = "NAME")]
     target: Option<String>,
 }
@@ -30,7 +30,12 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let rows = store.read(|r| r.incidents(args.all, args.target.as_deref()))?;
     let views: Vec<_> = rows.iter().map(present::incident).collect();
     if context.ui.is_text() {
-        show(context, &views)
+        let if_empty = if args.all || args.target.is_some() {
+            "No incidents match."
+        } else {
+            "No open incidents."
+        };
+        show(context, &views, if_empty)
     } else {
         context.ui.json_list(&views)
     }
@@ -53,8 +58,8 @@ fn target(view: &IncidentView) -> &str {
     }
 }
 
-/// Prints a table of incidents.
-pub(in crate::cli) fn show(context: &Context, views: &[IncidentView]) -> Result<(), Error> {
+/// Prints a table of incidents, or `if_empty` if there are none.
+pub(in crate::cli) fn show(context: &Context, views: &[IncidentView], if_empty: &str) -> Result<(), Error> {
     let times = context.times();
     let rows: Vec<_> = views
         .iter()
@@ -80,6 +85,6 @@ pub(in crate::cli) fn show(context: &Context, views: &[IncidentView]) -> Result<
         &context.ui,
         &["SCHEDULE", "TARGET", "STATUS", "ERROR", "FAILURES", &last, "ID"],
         &rows,
-        "No open incidents.",
+        if_empty,
     )
 }

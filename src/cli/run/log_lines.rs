@@ -31,7 +31,7 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
             open_runs,
         } => {
             let resumable = if *open_runs > 0 {
-                format!(", {} to resume", counted(*open_runs, "run"))
+                format!(", {}", counted(*open_runs, "unfinished run"))
             } else {
                 String::new()
             };
@@ -130,7 +130,7 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
         }
         Event::Held { run, step, short } => {
             let text = format!("{}: {short}; retrying until it can start", place(step));
-            of("hold", Some(Style::Warn), subject(run), text, &|| {
+            of("delay", Some(Style::Warn), subject(run), text, &|| {
                 with_step(run, step, json!({"reason": short}))
             })
         }
@@ -141,7 +141,7 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
                 place(step),
                 ids.join(", ")
             );
-            of("alive", Some(Style::Warn), subject(run), text, &|| {
+            of("surviving", Some(Style::Warn), subject(run), text, &|| {
                 with_step(run, step, json!({"processes": processes}))
             })
         }
@@ -174,7 +174,7 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
         }
         Event::Saved { copy } => {
             let text = format!(
-                "another write-ahead log is now in use; the records of this server were saved to `{}`",
+                "the write-ahead log could not be written back; the records of this server were saved to `{}`",
                 copy.display()
             );
             of(
@@ -246,7 +246,7 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
             })
         }
         Event::Retried { run } => of(
-            "again",
+            "reopen",
             Some(Style::Strong),
             subject(run),
             "retry requested".to_owned(),
@@ -300,10 +300,10 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
                 "{} interrupted; the next `tempo run` will resume {them}",
                 counted(*running as u64, "run")
             );
-            of("cut", Some(Style::Warn), "", text, &|| json!({"running": running}))
+            of("interrupt", Some(Style::Warn), "", text, &|| json!({"running": running}))
         }
         Event::Trouble(e) => of(
-            "trouble",
+            "error",
             Some(Style::Bad),
             "",
             e.to_string(),

@@ -30,7 +30,7 @@ pub(super) struct Args {
     #[arg(add = ArgValueCandidates::new(complete::schedules))]
     id: ScheduleId,
     /// Start of the range: `2026-05-05T09:00:00Z`, `2026-05-05 09:00` in the schedule's zone, `-2h`
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true, required_unless_present_any = ["last", "cancel"])]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     start_time: Option<String>,
     /// End of the range; defaults to now
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
@@ -138,7 +138,11 @@ fn range(args: &Args, zone: &Zone, now: DateTime<Utc>) -> Result<(DateTime<Utc>,
         let start = start.ok_or_else(|| Error::new(Kind::Usage, format_args!("duration `{last}` is too long")))?;
         return Ok((start, now));
     }
-    let start = instant::parse(args.start_time.as_deref().unwrap_or("now"), zone, now)?;
+    let start = args.start_time.as_deref().ok_or_else(|| {
+        Error::new(Kind::Usage, "`--start-time` or `--last` is required")
+            .hint("For example: `--last 2h`, or `--start-time '2026-05-05 09:00' --end-time '2026-05-05 12:00'`.")
+    })?;
+    let start = instant::parse(start, zone, now)?;
     let end = args.end_time.as_deref().map_or(Ok(now), |t| instant::parse(t, zone, now))?;
     Ok((start, end))
 }

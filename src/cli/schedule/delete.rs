@@ -16,15 +16,15 @@ use crate::output::views::DeletedView;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Ids of the schedules
-    #[arg(add = ArgValueCandidates::new(complete::schedules), required = true)]
+    #[arg(add = ArgValueCandidates::new(complete::schedules), conflicts_with = "all")]
     id: Vec<ScheduleId>,
+    /// Delete all schedules
+    #[arg(long)]
+    all: bool,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
-    let mut store = match args.id.first() {
-        Some(id) => super::open_for(context, id)?,
-        None => return Ok(()),
-    };
+    let (mut store, ids) = super::open_for_each(context, &args.id, args.all)?;
     let deleted = store.write(|w| {
         let delete = |id: &ScheduleId| {
             Ok(DeletedView {
@@ -32,7 +32,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
                 still_running: ops::delete(w, id, context.now())?,
             })
         };
-        args.id.iter().map(delete).collect::<Result<Vec<_>, Error>>()
+        ids.iter().map(delete).collect::<Result<Vec<_>, Error>>()
     })?;
     if !context.ui.is_text() {
         return context.ui.json_list(&deleted);

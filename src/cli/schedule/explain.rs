@@ -14,11 +14,13 @@ use crate::output::{Style, counted};
 use crate::present;
 use crate::spec::describe::human_duration;
 use crate::spec::instant;
+use crate::spec::interval::Interval;
+use crate::spec::spec_text::SpecText;
 
 /// Show the outcome of each time of a schedule, with the reason
 ///
-/// Accounts for every time that the spec names: it started a run, is buffered, was skipped, missed, dropped, superseded, paused or
-/// excluded, or is still pending. Consecutive times with the same outcome are shown as one range.
+/// Accounts for every time that the spec names: it started a run, is buffered, was skipped, missed, dropped, superseded, paused,
+/// exhausted or excluded, or is still pending. Consecutive times with the same outcome are shown as one range.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Id of the schedule
@@ -55,14 +57,14 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         return context.ui.json_list(&views);
     }
     let clock = context.times();
+    let apart = spacing(&row.stored_spec()?);
     let rows: Vec<_> = folded(&views)
         .into_iter()
         .map(|group| {
             let (first, last) = (&group[0], &group[group.len() - 1]);
             let count: u64 = group.iter().map(|a| a.count).sum();
             let mut times = counted(count, "time");
-            if count > 1 {
-                let apart = (last.to.0 - first.from.0).num_milliseconds().unsigned_abs() / (count - 1);
+            if let Some(apart) = apart.filter(|_| count > 1) {
                 times += &format!(", {} apart", human_duration(u128::from(apart)));
             }
             let until = if count == 1 { String::new() } else { clock.full(last.to.0) };
@@ -90,11 +92,25 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         &[&from, "TO", "TIMES", "OUTCOME", "WHY", "RUN"],
         &rows,
         &format!(
-            "No times in this range. The schedule was created {} {}; `--from` and `--to` select another range.",
+            "No times since the schedule was created ({} {}) are in this range; `--from` and `--to` select another range.",
             clock.full(row.created),
             clock.zone()
         ),
     )
+}
+
+/// Milliseconds between the times of a spec, if they are always the same.
+fn spacing(spec: &SpecText) -> Option<u64> {
+    let only_interval = SpecText {
+        interval: spec.interval.clone(),
+        time_zone: spec.time_zone.clone(),
+        jitter: spec.jitter.clone(),
+        ..SpecText::default()
+    };
+    match spec.interval.as_slice() {
+        [interval] if *spec == only_interval => Some(Interval::parse(interval).ok()?.every_ms()),
+        _ => None,
+    }
 }
 
 /// Groups consecutive entries with the same outcome and reason: people have no use for the ids of a hundred runs.

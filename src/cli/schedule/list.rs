@@ -27,7 +27,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         args.active.then_some(false)
     };
     let store = context.open_to_show()?;
-    let views = store.read(|r| present::schedules(r, &context.zones, paused, args.limit, context.now()))?;
+    let views = store.read(|r| present::schedules(r, &context.zones, paused, args.limit.filter(|n| *n > 0), context.now()))?;
     if !context.ui.is_text() {
         return context.ui.json_list(&views);
     }
@@ -38,7 +38,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             let next = match v.next_action_at {
                 _ if v.paused => ("paused".to_owned(), Some(Style::Warn)),
                 Some(at) => (format!("{} ({})", times.short(at.0), times.relative(at.0)), None),
-                None if v.spec_text.contains("at boot") => ("after next boot".to_owned(), Some(Style::Dim)),
+                None if v.spec_text.contains("at boot") => ("after the next boot".to_owned(), Some(Style::Dim)),
                 None => ("none".to_owned(), Some(Style::Dim)),
             };
             let missed = v.num_actions_missed_catchup_window;
@@ -60,6 +60,10 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         &context.ui,
         &header,
         &rows,
-        "No schedules. Create one with `tempo schedule create`.",
+        if args.paused || args.active {
+            "No schedules match."
+        } else {
+            "No schedules. Create one with `tempo schedule create`."
+        },
     )
 }

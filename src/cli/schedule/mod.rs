@@ -85,16 +85,18 @@ fn open_for(context: &Context, id: &ScheduleId) -> Result<Store, Error> {
     })
 }
 
-/// Returns the given ids, or those of all schedules.
-fn named_or_all(store: &Store, ids: &[ScheduleId], all: bool) -> Result<Vec<ScheduleId>, Error> {
-    if !all {
-        return Ok(ids.to_vec());
+/// Opens the database for a command about the given schedules, or about all; returns their ids too.
+fn open_for_each(context: &Context, ids: &[ScheduleId], all: bool) -> Result<(Store, Vec<ScheduleId>), Error> {
+    if let Some(first) = ids.first() {
+        return Ok((open_for(context, first)?, ids.to_vec()));
     }
-    store
-        .read(|r| r.schedule_ids())?
-        .iter()
-        .map(|id| ScheduleId::parse(id))
-        .collect()
+    if !all {
+        return Err(Error::new(Kind::Usage, "a schedule id or `--all` is required").hint("`tempo schedule list` shows the ids."));
+    }
+    let store = context.open(Missing::Refuse)?;
+    let ids = store.read(|r| r.schedule_ids())?;
+    let ids = ids.iter().map(|id| ScheduleId::parse(id)).collect::<Result<_, _>>()?;
+    Ok((store, ids))
 }
 
 /// Prints a note on the next daylight saving change that affects a schedule, if there is one.

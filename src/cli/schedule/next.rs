@@ -25,7 +25,7 @@ pub(super) struct Args {
     #[command(flatten)]
     when: WhenArgs,
     /// Number of times to show
-    #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(..=100_000))]
+    #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     count: u32,
     /// Show times after this; a date alone starts at midnight, inclusive; defaults to now
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
@@ -56,10 +56,11 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             (spec, at_boot)
         }
         _ => {
-            return Err(
-                Error::new(Kind::Usage, "expected a schedule id, or a spec such as `--cron '0 9 * * *'`")
-                    .hint("For example: `tempo schedule next health` or `tempo schedule next --interval 2m`."),
-            );
+            return Err(Error::new(
+                Kind::Usage,
+                "expected either a schedule id or a spec such as `--cron '0 9 * * *'`",
+            )
+            .hint("For example: `tempo schedule next health` or `tempo schedule next --interval 2m`."));
         }
     };
     let now = context.now();
@@ -74,8 +75,13 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         .is_some_and(|t| t.trim().len() == "2026-05-05".len() && !t.trim().starts_with(['+', '-']));
     let from = if is_date { from - TimeDelta::milliseconds(1) } else { from };
     let times = present::next(&spec, from, args.count as usize);
-    show(context, &spec, &times)?;
-    if times.is_empty() && args.count > 0 && !at_boot {
+    let if_empty = if at_boot {
+        "No fixed times: it starts after each boot."
+    } else {
+        "No times before the year 2101."
+    };
+    show(context, &spec, &times, if_empty)?;
+    if times.is_empty() && !at_boot {
         return Err(Error::new(
             Kind::Failed,
             "the spec never fires: no time before the year 2101 matches it",
@@ -84,7 +90,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     Ok(())
 }
 
-fn show(context: &Context, spec: &Spec, times: &[NextView]) -> Result<(), Error> {
+fn show(context: &Context, spec: &Spec, times: &[NextView], if_empty: &str) -> Result<(), Error> {
     if !context.ui.is_text() {
         return context.ui.json_list(times);
     }
@@ -107,10 +113,5 @@ fn show(context: &Context, spec: &Spec, times: &[NextView]) -> Result<(), Error>
         })
         .collect();
     let local = format!("TIME ({})", spec.zone().name());
-    table(
-        &context.ui,
-        &[&local, "FROM NOW", "JITTER", "NOTE"],
-        &rows,
-        "No times before the year 2101.",
-    )
+    table(&context.ui, &[&local, "FROM NOW", "JITTER", "NOTE"], &rows, if_empty)
 }

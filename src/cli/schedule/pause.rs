@@ -6,7 +6,6 @@ use super::super::{Context, complete};
 use crate::error::Error;
 use crate::names::ScheduleId;
 use crate::ops;
-use crate::store::Missing;
 
 /// Pause schedules, so that they start no runs
 ///
@@ -15,7 +14,7 @@ use crate::store::Missing;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Ids of the schedules
-    #[arg(add = ArgValueCandidates::new(complete::schedules), required_unless_present = "all", conflicts_with = "all")]
+    #[arg(add = ArgValueCandidates::new(complete::schedules), conflicts_with = "all")]
     id: Vec<ScheduleId>,
     /// Pause all schedules
     #[arg(long)]
@@ -26,11 +25,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
-    let mut store = match args.id.first() {
-        Some(id) => super::open_for(context, id)?,
-        None => context.open(Missing::Refuse)?,
-    };
-    let ids = super::named_or_all(&store, &args.id, args.all)?;
+    let (mut store, ids) = super::open_for_each(context, &args.id, args.all)?;
     store.write(|w| {
         ids.iter()
             .try_for_each(|id| ops::pause(w, &context.zones, id, args.note.as_deref(), context.now()))

@@ -81,7 +81,7 @@ fn print_text(context: &Context, id: &ScheduleId, view: &RequestView, state: Opt
         }
     }
     match state {
-        Some(s) if s.not_started > 0 => context.ui.data(&format!("Triggered {id}: nothing started: {}", why(s))),
+        Some(s) if s.not_started > 0 => context.ui.data(&format!("Triggered {id}: not started: {}", why(s))),
         Some(s) if s.waiting > 0 => context.ui.data(&format!("Triggered {id}: the start is buffered")),
         _ if view.runs.is_empty() => context
             .ui
@@ -102,7 +102,7 @@ pub(super) fn verdict(id: &ScheduleId, state: Option<&RequestState>, runs: &[Run
             Kind::Conflict,
             format_args!("no run of `{id}` was started: {}", why(s)),
         )
-        .hint("Use `--overlap-policy allow-all` to start beside the current run, or `buffer-all` to wait for it.")),
+        .hint("Use `--overlap-policy allow-all` to start alongside the current run, or `buffer-all` to wait for it.")),
         _ => Ok(()),
     }
 }

@@ -9,7 +9,6 @@ use crate::ops;
 use crate::output::counted;
 use crate::output::views::rfc3339;
 use crate::spec::CountedTimes;
-use crate::store::Missing;
 
 /// Resume paused schedules
 ///
@@ -17,7 +16,7 @@ use crate::store::Missing;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Ids of the schedules
-    #[arg(add = ArgValueCandidates::new(complete::schedules), required_unless_present = "all", conflicts_with = "all")]
+    #[arg(add = ArgValueCandidates::new(complete::schedules), conflicts_with = "all")]
     id: Vec<ScheduleId>,
     /// Unpause all schedules
     #[arg(long)]
@@ -28,11 +27,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
-    let mut store = match args.id.first() {
-        Some(id) => super::open_for(context, id)?,
-        None => context.open(Missing::Refuse)?,
-    };
-    let ids = super::named_or_all(&store, &args.id, args.all)?;
+    let (mut store, ids) = super::open_for_each(context, &args.id, args.all)?;
     let passed = store.write(|w| {
         let unpause = |id| ops::unpause(w, &context.zones, id, args.note.as_deref(), context.now());
         ids.iter().map(unpause).collect::<Result<Vec<_>, _>>()

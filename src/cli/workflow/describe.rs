@@ -104,5 +104,5 @@ fn summary(attempt: &AttemptView) -> String {
         (Some(error_type), Some(error)) => format!(" ({error_type}: {})", sanitize(error)),
         _ => String::new(),
     };
-    format!("{}{took}{why}", attempt.outcome.as_deref().unwrap_or("has not ended"))
+    format!("{}{took}{why}", attempt.outcome.as_deref().unwrap_or("running"))
 }

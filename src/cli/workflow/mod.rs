@@ -33,12 +33,12 @@ enum Command {
     Output(output::Args),
     /// Cancel runs
     ///
-    /// Sends SIGTERM, then SIGKILL five seconds later, to the process group of the running step. The run closes as Canceled, and its
-    /// remaining steps are not run.
+    /// Sends SIGTERM to all processes of the running step, and SIGKILL after five seconds to those that remain. The run closes as
+    /// Canceled, and its remaining steps are not run.
     Cancel(stop::Args),
     /// Terminate runs at once
     ///
-    /// Sends SIGKILL to the process group of the running step. The run closes as Terminated.
+    /// Sends SIGKILL to all processes of the running step. The run closes as Terminated.
     Terminate(stop::Args),
     Retry(retry::Args),
 }

@@ -35,10 +35,16 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         .ok_or_else(|| Error::new(Kind::System, "the run that was just recorded no longer exists"))?;
     let view = store.read(|r| present::run_in_full(r, &row))?;
     if context.ui.is_text() {
-        context.ui.data(&format!(
-            "Started {}: run {} is {}",
-            view.workflow_id, view.run_id, view.status
-        ))?;
+        if context.server()?.is_some() || args.wait {
+            context.ui.data(&format!(
+                "Started {}: run {} is {}",
+                view.workflow_id, view.run_id, view.status
+            ))?;
+        } else {
+            context
+                .ui
+                .data(&format!("Queued {}: run {}", view.workflow_id, view.run_id))?;
+        }
         for (step, result) in &view.result.0 {
             context.ui.data(&format!("  {step}: {result}"))?;
         }

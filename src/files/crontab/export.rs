@@ -4,7 +4,7 @@ use super::times::LineTimes;
 use crate::files::shell_words::quoted;
 use crate::names::ScheduleId;
 use crate::run::step_text::StepText;
-use crate::schedule::{Definition, Policies, State};
+use crate::schedule::{Definition, OverlapPolicy, Policies, State};
 use crate::spec::calendar_text::CalendarText;
 use crate::spec::interval::Interval;
 use crate::spec::spec_text::SpecText;
@@ -242,7 +242,8 @@ fn lost(definition: &Definition, state: &State) -> Vec<String> {
     let of_steps = |has: &dyn Fn(&StepText) -> bool| action.steps.iter().any(has);
     let named = [
         (
-            policies.overlap != defaults.overlap,
+            // cron starts a job whether or not it is still running.
+            policies.overlap != defaults.overlap && policies.overlap != OverlapPolicy::AllowAll,
             format!("overlap policy `{}`", policies.overlap.name()),
         ),
         (

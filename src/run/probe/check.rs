@@ -260,7 +260,10 @@ fn statuses(name: &StepName, written: &StatusText) -> Result<Vec<RangeInclusive<
             parse_one(word.trim()).ok_or_else(|| {
                 Error::new(
                     Kind::Usage,
-                    format_args!("status `{}` of probe `{name}` is out of range 100-599", word.trim()),
+                    format_args!(
+                        "status `{}` of probe `{name}` is not a code from 100 to 599, a class or a range",
+                        word.trim()
+                    ),
                 )
                 .hint("Write a code like 200, a class like 2xx, a range like 200-299, or a comma-separated list of these.")
             })
@@ -307,7 +310,7 @@ mod tests {
         }
         for text in ["", "6xx", "99", "200-100", "600", "2x", "ok"] {
             let e = checked(|t| t.status = Some(StatusText::List(text.to_owned()))).unwrap_err();
-            assert!(e.contains("is out of range 100-599"), "{text}: {e}");
+            assert!(e.contains("is not a code from 100 to 599"), "{text}: {e}");
         }
     }
 

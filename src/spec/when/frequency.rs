@@ -3,7 +3,7 @@
 use super::super::text::TextError;
 use super::clock_time::time;
 use super::sentence::Sentence;
-use super::vocabulary::{DAY, ORDINALS, is_day_or_period, leading_number, month, number, ordinal, seconds, unit};
+use super::vocabulary::{DAY, ORDINALS, is_day_or_period, leading_number, month, number, ordinal, seconds, unit, weekday};
 use super::words::Words;
 
 impl Sentence {
@@ -18,9 +18,14 @@ impl Sentence {
                 && words.peek_after(2) != Some("of")
                 && words.peek_after(1).is_some_and(is_day_or_period) =>
             {
-                return Err(words.error(format!(
-                    "`every {word}` is ambiguous: use an interval such as `every 48 h`, or list the days, as in `every Monday and Thursday at 09:00`"
-                )));
+                let next = words.peek_after(1).unwrap_or_default();
+                let other_meaning = if word != "other" && weekday(next).is_some() {
+                    format!("write `on the {word} {next}` for one day of each month, or `--interval 336h`")
+                } else {
+                    "use an interval such as `every 48 h`, or list the days, as in `every Monday and Thursday at 09:00`"
+                        .to_owned()
+                };
+                return Err(words.error(format!("`every {word}` is ambiguous: {other_meaning}")));
             }
             "other" => {
                 return Err(words.error("`every other` is ambiguous: use an interval such as `every 48 h`, or list the days"));
@@ -99,7 +104,12 @@ impl Sentence {
                 ));
             }
             if unit(&next).is_none() {
-                return Err(words.error(format!("`{word}` needs a unit, such as `s`, `min` or `h`")));
+                let is_word = next.chars().all(char::is_alphabetic) && !next.is_empty();
+                return Err(words.error(if is_word {
+                    format!("`{next}` is not a unit; use `s`, `min`, `h` or `d`")
+                } else {
+                    format!("`{word}` needs a unit, such as `s`, `min` or `h`")
+                }));
             }
         }
         let Some(every) = seconds(words)? else { return Ok(false) };

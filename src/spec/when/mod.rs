@@ -18,8 +18,6 @@ use super::text::{self, TextError};
 
 use self::words::Words;
 
-/// What `parse` reads, in errors.
-const WHAT: &str = "the text";
 /// Shown with every error.
 const EXAMPLES: &str = "For example: `every weekday at 02:30`, `every 15 min`, `on the last Friday of the month at 17:00`.";
 
@@ -29,7 +27,7 @@ const EXAMPLES: &str = "For example: `every weekday at 02:30`, `every 15 min`, `
 /// # Errors
 /// At the first word that is not understood, is ambiguous, or names times that do not exist.
 pub fn parse(source: &str) -> Result<SpecText, TextError> {
-    text::check_length(WHAT, source)?;
+    text::check_length(text::SENTENCE, source)?;
     let mut spec = SpecText::default();
     let body = ending(source, source.trim_end(), &mut spec)?;
     for sentence in sentences(body) {
@@ -40,7 +38,7 @@ pub fn parse(source: &str) -> Result<SpecText, TextError> {
 }
 
 fn error(source: &str, span: std::ops::Range<usize>, message: impl Into<String>) -> TextError {
-    TextError::one(WHAT, source, span, message.into()).hint(EXAMPLES)
+    TextError::one(text::SENTENCE, source, span, message.into()).hint(EXAMPLES)
 }
 
 /// Reads jitter, exclusions and time zone from the end of the text; returns what is before them.

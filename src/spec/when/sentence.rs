@@ -178,14 +178,32 @@ impl Sentence {
                 self.per_day(number(word).unwrap_or_default() as usize, words, start)?;
             }
             _ => {
-                if let Some(time) = time(words, false)? {
-                    self.times.push(time);
-                } else if !self.days(words)? {
-                    return Err(words.error(format!("`{word}` is not understood")));
-                }
+                self.time_or_days(word, words)?;
             }
         }
         Ok(())
+    }
+
+    /// A clause that begins with none of the words above.
+    fn time_or_days(&mut self, word: &str, words: &mut Words<'_>) -> Result<(), TextError> {
+        if let Some(time) = time(words, false)? {
+            self.times.push(time);
+            return Ok(());
+        }
+        if word == "except" {
+            return Err(words.error(
+                "`except` needs a comma before it and dates after it, as in `, except 2026-12-25`; use `--exclude-calendar` for other exclusions",
+            ));
+        }
+        if self.days(words)? {
+            return Ok(());
+        }
+        let zone = if word.contains('/') {
+            "; a time zone goes in parentheses at the end, or in `--time-zone`"
+        } else {
+            ""
+        };
+        Err(words.error(format!("`{}` is not understood{zone}", words.typed())))
     }
 
     /// After `twice`: `a day`, `daily`.
@@ -259,7 +277,10 @@ impl Sentence {
         }
         let is_either = |time: &Time| time.clock == Clock::Either;
         if to.is_some_and(|to| to.second < from.second && (is_either(&to) || is_either(&from))) {
-            return Err(words.error_since(start, "ambiguous window: write `from 09:00 to 17:00`, or `from 9am to 5pm`"));
+            return Err(words.error_since(
+                start,
+                "ambiguous window: write hours with two digits, as in `from 22:00 to 06:00`, or with `am` and `pm`",
+            ));
         }
         self.window = Some((from.second, to.map(|to| to.second)));
         Ok(())
@@ -353,7 +374,8 @@ impl Sentence {
         if let Some(count) = self.count
             && count != self.times.len()
         {
-            return whole(&format!("expected {count} times of day, found {}", self.times.len()));
+            let times = if count == 1 { "time" } else { "times" };
+            return whole(&format!("expected {count} {times} of day, found {}", self.times.len()));
         }
         let frequent = self.every.is_some() || self.hourly;
         if frequent && !self.times.is_empty() {
@@ -369,7 +391,7 @@ impl Sentence {
         let days: Vec<u16> = self.month_days.iter().filter_map(|day| day.parse().ok()).collect();
         let only_plain = !days.is_empty() && days.len() == self.month_days.len();
         if only_plain && !self.months.is_empty() && self.months.iter().all(|m| days.iter().all(|day| *day > longest(m))) {
-            return whole("it never fires: no such month has that day");
+            return whole("it never fires: none of these months has that day");
         }
         Ok(())
     }

@@ -51,36 +51,42 @@ impl<'a> Words<'a> {
         }
     }
 
+    /// The next word as typed, for errors.
+    pub(super) fn typed(&self) -> &str {
+        let span = self.list.get(self.next).map_or(self.end..self.end, |word| word.span.clone());
+        &self.source[span]
+    }
+
     /// The next word.
     pub(super) fn peek(&self) -> Option<&str> {
         self.peek_after(0)
     }
 
-    /// The word after as many others.
+    /// The word `others` positions after the next one.
     pub(super) fn peek_after(&self, others: usize) -> Option<&str> {
         self.list.get(self.next + others).map(|word| word.text.as_str())
     }
 
-    /// Passes a number of words.
+    /// Skips a number of words.
     pub(super) fn skip(&mut self, words: usize) {
         self.next += words;
     }
 
-    /// Passes the next word if it is one of these.
+    /// Skips the next word if it is one of these.
     pub(super) fn take(&mut self, any: &[&str]) -> bool {
         let found = self.peek().is_some_and(|word| any.contains(&word));
         self.next += usize::from(found);
         found
     }
 
-    /// Passes these words if they come next.
+    /// Skips these words if they come next.
     pub(super) fn take_all(&mut self, words: &[&str]) -> bool {
         let found = words.iter().enumerate().all(|(i, word)| self.peek_after(i) == Some(*word));
         self.next += if found { words.len() } else { 0 };
         found
     }
 
-    /// Passes what may stand between two items of a list: a comma, `and`, `or`.
+    /// Skips what may stand between two items of a list: a comma, `and`, `or`.
     pub(super) fn take_separator(&mut self) -> bool {
         let comma = self.take(&[","]);
         self.take(&["and", "or", "&"]) || comma
