@@ -19,6 +19,8 @@ mod migrations;
 mod open;
 mod plan_input;
 mod prune;
+#[cfg(test)]
+mod query_cost;
 mod requests;
 mod restore;
 mod rows;

@@ -168,8 +168,13 @@ impl OpenRun {
 impl Read<'_> {
     /// The runs that match a filter, newest first.
     pub(crate) fn runs(&self, filter: &RunFilter) -> Result<Vec<RunRow>, Error> {
+        // Open runs are few, and have an index of their own.
+        let open = match filter.status {
+            Some(Status::Running) => "INDEXED BY run_open WHERE closed_ms IS NULL AND",
+            _ => "WHERE",
+        };
         let sql = format!(
-            "{RUN} WHERE (:schedule IS NULL OR schedule_id = :schedule) AND (:status IS NULL OR status = :status)
+            "{RUN} {open} (:schedule IS NULL OR schedule_id = :schedule) AND (:status IS NULL OR status = :status)
             AND (:since IS NULL OR started_ms >= :since) ORDER BY key DESC LIMIT :limit"
         );
         let mut statement = self.0.prepare_cached(&sql).context("list the runs")?;
@@ -208,7 +213,7 @@ impl Read<'_> {
 
     /// All open runs, oldest first.
     pub(crate) fn all_running(&self) -> Result<Vec<RunRow>, Error> {
-        let sql = format!("{RUN} WHERE closed_ms IS NULL ORDER BY key");
+        let sql = format!("{RUN} INDEXED BY run_open WHERE closed_ms IS NULL ORDER BY key");
         let mut statement = self.0.prepare_cached(&sql).context("read the open runs")?;
         let rows = statement.query_map([], row);
         rows.context("read the open runs")?
@@ -227,7 +232,8 @@ impl Read<'_> {
 
     /// The open runs with keys above `after`, which may not be queued yet, oldest first.
     pub(crate) fn open_runs_after(&self, after: i64) -> Result<Vec<QueuedRun>, Error> {
-        const SQL: &str = "SELECT key, schedule, origin = 'backfill' AS backfilled FROM run WHERE closed_ms IS NULL AND key > :after ORDER BY key";
+        const SQL: &str = "SELECT key, schedule, origin = 'backfill' AS backfilled FROM run INDEXED BY run_open
+            WHERE closed_ms IS NULL AND key > :after ORDER BY key";
         let mut statement = self.0.prepare_cached(SQL).context("read the open runs")?;
         let rows = statement.query_map(named_params! {":after": after}, |r| {
             Ok(QueuedRun {
@@ -379,7 +385,7 @@ impl Read<'_> {
     pub(crate) fn lost_attempts(&self) -> Result<Vec<LostAttempt>, Error> {
         const PROCESS: &str =
             "SELECT pid, pid_started, boot FROM attempt WHERE run = :run AND position = :position AND number = :number";
-        let sql = format!("{RUN} WHERE closed_ms IS NULL AND phase = 'running' ORDER BY key");
+        let sql = format!("{RUN} INDEXED BY run_open WHERE closed_ms IS NULL AND phase = 'running' ORDER BY key");
         let what = "find lost attempts";
         let mut statement = self.0.prepare_cached(&sql).context(what)?;
         let runs: Vec<OpenRun> = statement

@@ -286,7 +286,7 @@ impl Read<'_> {
 
     /// The open backfills of one schedule or of all, oldest first.
     pub(crate) fn open_backfills(&self, schedule: Option<i64>) -> Result<Vec<BackfillRow>, Error> {
-        const SQL: &str = "SELECT schedule, start_ms, end_ms, taken, spec FROM request
+        const SQL: &str = "SELECT schedule, start_ms, end_ms, taken, spec FROM request INDEXED BY request_open
             WHERE settled_ms IS NULL AND kind = 'backfill' AND (:schedule IS NULL OR schedule = :schedule) ORDER BY key";
         let mut statement = self.0.prepare_cached(SQL).context("list the backfills")?;
         let rows = statement.query_map(named_params! {":schedule": schedule}, |r| {
