@@ -1,4 +1,4 @@
-//! Prunes history in small batches alongside other work, so that no tick waits for it.
+//! Sums statistics and prunes history in small batches alongside other work, so that no tick waits for it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,6 +14,12 @@ use crate::store::{Keep, Missing, Store};
 
 /// How often history is pruned.
 const EVERY: TimeDelta = TimeDelta::minutes(10);
+/// How often statistics are summed: what is not summed yet is read event by event.
+const SUM_EVERY: TimeDelta = TimeDelta::minutes(1);
+/// Maximum number of events summed in one transaction.
+const EVENTS: u64 = 2000;
+/// How long statistics are kept: they are small.
+const KEEP_STATISTICS: TimeDelta = TimeDelta::days(400);
 /// Maximum number of runs deleted in one transaction.
 const BATCH: usize = 50;
 /// The pause after each batch, which leaves the database to others.
@@ -40,12 +46,17 @@ impl Retention {
     }
 }
 
-/// The body of the pruning thread: prunes at intervals until the server drains.
+/// The body of the pruning thread: sums statistics and prunes at intervals until the server drains.
 pub(super) fn keep_pruning(shared: &Arc<Shared>) {
+    let mut next_pruning = shared.started;
     while !shared.draining.load(Ordering::SeqCst) {
         let now = shared.clock.now();
-        open_and_prune(shared, usize::MAX, now);
-        wait(shared, now + EVERY);
+        let max_batches = if now >= next_pruning { usize::MAX } else { 0 };
+        open_and_prune(shared, max_batches, now);
+        if max_batches > 0 {
+            next_pruning = now + EVERY;
+        }
+        wait(shared, now + SUM_EVERY);
     }
 }
 
@@ -54,13 +65,27 @@ pub(super) fn prune_at_exit(shared: &Arc<Shared>) {
     open_and_prune(shared, MAX_BATCHES_AT_EXIT, shared.clock.now());
 }
 
-/// Prunes, and reports an error as an event. Opens a connection just for this, because an idle one would hold memory.
+/// Sums statistics and prunes, and reports an error as an event. Opens a connection just for this, because an idle one would hold memory.
 fn open_and_prune(shared: &Arc<Shared>, max_batches: usize, now: DateTime<Utc>) {
-    let pruned =
-        Store::open(Path::new(&shared.database), Missing::Refuse).and_then(|reader| prune(shared, &reader, max_batches, now));
+    let pruned = Store::open(Path::new(&shared.database), Missing::Refuse).and_then(|reader| {
+        sum(shared, &reader)?;
+        prune(shared, &reader, max_batches, now)
+    });
     if let Err(e) = pruned {
         shared.tell(Event::Trouble(e));
     }
+}
+
+/// Sums the statistics of the steps that have closed, before their events are pruned.
+fn sum(shared: &Arc<Shared>, reader: &Store) -> Result<(), Error> {
+    while prunes_at_exit(shared) || !shared.draining.load(Ordering::SeqCst) {
+        let Some(rollup) = reader.read(|r| r.roll_up(EVENTS))? else {
+            break;
+        };
+        shared.writer.write(move |w| w.add_rollup(&rollup))?;
+        pause(shared);
+    }
+    Ok(())
 }
 
 /// Prunes the whole history once, in at most `max_batches` batches.
@@ -98,7 +123,10 @@ pub(super) fn prune(shared: &Arc<Shared>, reader: &Store, mut max_batches: usize
         max_batches -= 1;
         pause(shared);
     }
-    Ok(())
+    if must_stop(max_batches) {
+        return Ok(());
+    }
+    shared.writer.write(move |w| w.prune_rollups(now - KEEP_STATISTICS))
 }
 
 /// Whether this server prunes only when it exits, so that the drain must not stop it.

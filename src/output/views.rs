@@ -56,6 +56,9 @@ pub(crate) struct ScheduleView {
     pub(crate) next_action_at: Option<Instant>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) next_action_times: Option<Vec<Instant>>,
+    /// Of the last 30 days.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) statistics: Option<Vec<StatisticsView>>,
     pub(crate) created_at: Instant,
     pub(crate) updated_at: Instant,
 }
@@ -187,6 +190,17 @@ pub(crate) struct FieldChangeView {
 pub(crate) struct DeletedView {
     pub(crate) id: String,
     pub(crate) still_running: u64,
+}
+
+/// How often a step succeeded, and how long its last attempts took.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct StatisticsView {
+    pub(crate) step: String,
+    pub(crate) ok: u64,
+    pub(crate) failed: u64,
+    pub(crate) p50_ms: Option<u64>,
+    pub(crate) p95_ms: Option<u64>,
+    pub(crate) slowest_ms: u64,
 }
 
 /// A run; lists leave out `steps`.

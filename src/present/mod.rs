@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::ops::{self, Candidate, Difference, SimulationInput};
 use crate::output::views::{
     ActionView, BackfillView, ChangeView, ComingView, DstNote, FieldChangeView, Instant, NextView, RecentAction, RunningAction,
-    ScheduleView, SimulatedView, StatusView, TimeRangeView,
+    ScheduleView, SimulatedView, StatisticsView, StatusView, TimeRangeView,
 };
 use crate::run::Stop;
 use crate::run::outcome::Status;
@@ -33,6 +33,9 @@ use crate::store::{BackfillRow, Read, RunFilter, ScheduleRow};
 
 /// Maximum number of recent runs and of next times shown for a schedule.
 const SHOWN: usize = 10;
+
+/// The span of the statistics shown for a schedule.
+const STATISTICS_SPAN: chrono::TimeDelta = chrono::TimeDelta::days(30);
 
 /// Returns a schedule in full.
 pub(crate) fn schedule(read: &Read<'_>, zones: &dyn Zones, row: ScheduleRow, now: DateTime<Utc>) -> Result<ScheduleView, Error> {
@@ -56,8 +59,18 @@ pub(crate) fn schedule(read: &Read<'_>, zones: &dyn Zones, row: ScheduleRow, now
         .collect();
     let backfills = read.open_backfills(Some(row.key))?;
     let backfills = views_of(&backfills, &spec, zones)?;
+    let statistics = read.statistics(row.key, now - STATISTICS_SPAN)?;
+    let statistics = statistics.into_iter().map(|(step, sum)| StatisticsView {
+        step,
+        ok: sum.ok,
+        failed: sum.failed,
+        p50_ms: sum.percentile_ms(50),
+        p95_ms: sum.percentile_ms(95),
+        slowest_ms: sum.slowest_ms,
+    });
     let spec_text = row.stored_spec()?;
     Ok(ScheduleView {
+        statistics: Some(statistics.collect()),
         spec: Some(spec_text),
         dst_note: Some(DstNote(spec.transition_ahead(now))),
         action: Some(action),
@@ -138,6 +151,7 @@ fn brief(row: ScheduleRow, running: Vec<RunningAction>, backfills: Vec<BackfillV
         last_action_started_at: row.last_started.map(Instant),
         next_action_at: row.next.map(Instant),
         next_action_times: None,
+        statistics: None,
         created_at: Instant(row.created),
         updated_at: Instant(row.updated),
     }

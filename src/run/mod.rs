@@ -7,6 +7,7 @@ pub mod outcome;
 pub mod probe;
 pub mod retry;
 pub mod sealed;
+pub mod statistics;
 pub mod step;
 pub mod step_text;
 

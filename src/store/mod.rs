@@ -23,6 +23,7 @@ mod prune;
 mod query_cost;
 mod requests;
 mod restore;
+mod rollups;
 mod rows;
 mod runs;
 mod schedules;

@@ -37,3 +37,14 @@ INSERT INTO event (at_ms, kind, schedule, schedule_id, run, position, number, va
         UNION ALL SELECT closed_ms, 7, 'finish', schedule, NULL, key, NULL, nullif(incidents, 0), closed_ms - coalesce(resumed_ms, started_ms),
             CASE WHEN status <> 'Completed' THEN status || coalesce(': ' || reason, '') END FROM run WHERE closed_ms IS NOT NULL
     ) ORDER BY at, rank;
+
+CREATE TABLE rollup (                  -- closed steps, summed by the hour
+    schedule INTEGER NOT NULL REFERENCES schedule ON DELETE CASCADE,
+    step TEXT NOT NULL,
+    hour INTEGER NOT NULL,             -- hours since the epoch
+    ok INTEGER NOT NULL,
+    failed INTEGER NOT NULL,           -- those that recorded a failure in an incident
+    slowest_ms INTEGER NOT NULL,
+    latencies BLOB NOT NULL,           -- a histogram; `run/statistics.rs` tells its form
+    PRIMARY KEY (schedule, step, hour)
+) STRICT, WITHOUT ROWID;

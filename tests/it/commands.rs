@@ -21,7 +21,7 @@ use Writes::{List, One, Raw};
 
 const SCHEDULE: &str = "id note paused paused_since spec spec_text dst_note time_zone jitter overlap_policy catchup_window pause_on_failure \
     remaining_actions action num_actions num_actions_skipped_overlap num_actions_missed_catchup_window num_actions_buffer_dropped buffer_size \
-    running_actions backfills recent_actions last_action_scheduled_at last_action_started_at next_action_at next_action_times created_at updated_at";
+    running_actions backfills recent_actions last_action_scheduled_at last_action_started_at next_action_at next_action_times statistics created_at updated_at";
 const LISTED: &str = "id note paused paused_since spec_text time_zone jitter overlap_policy catchup_window pause_on_failure remaining_actions \
     num_actions num_actions_skipped_overlap num_actions_missed_catchup_window num_actions_buffer_dropped buffer_size running_actions backfills \
     last_action_scheduled_at last_action_started_at next_action_at created_at updated_at";

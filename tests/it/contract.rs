@@ -8,9 +8,16 @@ use crate::harness::{Env, Targets};
 
 const SCHEDULE: &str = "id note paused paused_since spec spec_text dst_note time_zone jitter overlap_policy catchup_window pause_on_failure remaining_actions \
     action num_actions num_actions_skipped_overlap num_actions_missed_catchup_window num_actions_buffer_dropped buffer_size \
-    running_actions backfills recent_actions last_action_scheduled_at last_action_started_at next_action_at next_action_times \
+    running_actions backfills recent_actions last_action_scheduled_at last_action_started_at next_action_at next_action_times statistics \
     created_at updated_at";
-const NOT_LISTED: [&str; 5] = ["spec", "dst_note", "action", "recent_actions", "next_action_times"];
+const NOT_LISTED: [&str; 6] = [
+    "spec",
+    "dst_note",
+    "action",
+    "recent_actions",
+    "next_action_times",
+    "statistics",
+];
 const RUN: &str =
     "workflow_id run_id schedule_id scheduled_at due_at started_at closed_at status reason waiting_for_worker_since result steps";
 const INCIDENT: &str = "id target_name target_url status_code error error_type elapsed_ms detected_at count first_detected_at status \

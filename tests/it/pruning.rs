@@ -146,3 +146,37 @@ fn explain_notes_that_reasons_were_pruned() {
     let ran = explained();
     assert!(ran.stderr.contains("is incomplete"), "{ran:?}");
 }
+
+#[test]
+fn statistics_count_what_is_summed_and_what_is_not_and_outlive_the_runs() {
+    let env = Env::new();
+    env.tempo(&["schedule", "create", "s", "--cron", "0 0 1 1 *", "--shell", "test -e go"])
+        .ok();
+    let of_schedule = || env.json(&["schedule", "describe", "s"])["statistics"][0].clone();
+    let numbers = |statistics: &Value| ["ok", "failed"].map(|key| statistics[key].as_u64().unwrap());
+    env.tempo(&["schedule", "trigger", "s"]).ok();
+    // The server sums at its start and once a minute: what it runs now is counted from the events.
+    let server = env.serve(&[]);
+    env.wait_for_json(&["workflow", "list"], |runs| runs[0]["status"] == "Failed");
+    assert_eq!(numbers(&of_schedule()), [0, 1]);
+    server.kill();
+    std::fs::write(env.path("go"), "").unwrap();
+    for _ in 0..2 {
+        env.tempo(&["schedule", "trigger", "s"]).ok();
+        assert_eq!(
+            env.serve(&["--once", "--keep-for", "0s", "--keep-runs", "0"]).wait().0,
+            Some(0)
+        );
+    }
+    assert_eq!(count(&env, "run"), 1, "the others are pruned");
+    let statistics = of_schedule();
+    assert_eq!((numbers(&statistics), &statistics["step"]), ([2, 1], &json!("command")));
+    assert!(
+        statistics["p50_ms"].as_u64() <= statistics["slowest_ms"].as_u64(),
+        "{statistics}"
+    );
+    let text = env.tempo(&["schedule", "describe", "s"]).ok();
+    assert!(text.contains("last 30 days: 66.66 % of 3 ok, p50 "), "{text}");
+    env.tempo(&["schedule", "delete", "s"]).ok();
+    assert_eq!(count(&env, "rollup"), 0);
+}

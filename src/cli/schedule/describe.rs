@@ -8,9 +8,10 @@ use crate::names::ScheduleId;
 use crate::output::table::{pairs, plain, table};
 use crate::output::times::Times;
 use crate::output::ui::sanitize;
-use crate::output::views::ScheduleView;
+use crate::output::views::{ScheduleView, StatisticsView};
 use crate::output::{Style, counted};
 use crate::run::step_text::StepText;
+use crate::spec::describe::human_duration;
 use crate::spec::zone::Zones as _;
 
 /// Show a schedule in detail
@@ -91,6 +92,10 @@ fn show(context: &Context, v: &ScheduleView) -> Result<(), Error> {
             context
                 .ui
                 .data(&format!("  {}: {}", step.name, sanitize(&summary(step)).replace('\n', " ")))?;
+            let of_step = |s: &&StatisticsView| s.step == step.name;
+            if let Some(statistics) = v.statistics.iter().flatten().find(of_step) {
+                context.ui.data(&format!("    last 30 days: {}", reliability(statistics)))?;
+            }
         }
     }
     let recent = v.recent_actions.as_deref().unwrap_or_default();
@@ -112,6 +117,22 @@ fn show(context: &Context, v: &ScheduleView) -> Result<(), Error> {
         .collect();
     let scheduled = format!("SCHEDULED ({})", times.zone());
     table(&context.ui, &[&scheduled, "STARTED", "STATUS", "RUN"], &rows, "")
+}
+
+/// `99.90 % of 1000 ok, p50 12 ms, p95 80 ms, slowest 1 s`.
+fn reliability(of: &StatisticsView) -> String {
+    let total = of.ok + of.failed;
+    // Rounded down: a single failure in a million must not read as 100 %.
+    let hundredths = (of.ok * 10_000).checked_div(total).unwrap_or(0);
+    let ok = format!("{}.{:02} % of {total} ok", hundredths / 100, hundredths % 100);
+    let duration = |name: &str, ms: Option<u64>| ms.map(|ms| format!("{name} {}", human_duration(u128::from(ms))));
+    let durations = [
+        duration("p50", of.p50_ms),
+        duration("p95", of.p95_ms),
+        of.p50_ms.and_then(|_| duration("slowest", Some(of.slowest_ms))),
+    ];
+    let parts: Vec<String> = std::iter::once(ok).chain(durations.into_iter().flatten()).collect();
+    parts.join(", ")
 }
 
 /// Summarizes a step in one line.
