@@ -12,7 +12,7 @@ use x509_cert::der::Decode as _;
 
 use super::Control;
 use super::shortage::Trouble;
-use super::tcp::{connect, timeout_failure};
+use super::tcp::{DeadlineStream, connect, timeout_failure};
 use super::with_deadline::with_deadline;
 use crate::clock::{Clock as _, SystemClock};
 use crate::run::outcome::{ErrorType, Failure};
@@ -67,8 +67,7 @@ fn expiry_of(host: &str, port: u16, limit: Option<Duration>) -> Result<chrono::D
         .with_no_client_auth();
     let name = ServerName::try_from(host.to_owned()).map_err(|e| failure(&e))?;
     let mut client = ClientConnection::new(Arc::new(config), name).map_err(|e| failure(&e))?;
-    let mut stream = connect(host, port, limit)?;
-    stream.set_read_timeout(limit).map_err(|e| failure(&e))?;
+    let mut stream = DeadlineStream::new(connect(host, port, limit)?, limit);
     while client.is_handshaking() {
         client.complete_io(&mut stream).map_err(|e| failure(&e))?;
     }

@@ -63,7 +63,11 @@ pub(super) fn run(command: &Command, task: &Task<'_>, control: &Control, caller:
             Caller::Server => KEPT,
             Caller::Script => MAX_STDOUT / 2,
         },
-        secrets.masker(),
+        match caller {
+            Caller::Server => secrets.masker(),
+            // The script gets the exact stdout; it is sealed before it is stored.
+            Caller::Script => Secrets::default().masker(),
+        },
     );
     match wait(&mut child, (output, masked), &mut tree, (task, control), handles, watch) {
         Ok(end) => Ok(result(command, end, task, caller, watch)),

@@ -8,7 +8,7 @@ use simple_dns::rdata::RData;
 use simple_dns::{CLASS, Name, Packet, PacketFlag, QTYPE, Question, RCODE, TYPE};
 
 use super::shortage::{Shortage, Trouble};
-use super::tcp::{addresses, connect, timeout_failure};
+use super::tcp::{DeadlineStream, addresses, connect, timeout_failure};
 use super::with_deadline::with_deadline;
 use super::{Control, Task};
 use crate::clock::Stopwatch;
@@ -145,9 +145,8 @@ fn query_server(dns: &Dns, host: &str, port: u16) -> Result<Vec<String>, Trouble
 
 /// Repeats a query over TCP, for an answer that is too long for UDP.
 fn query_over_tcp(query: &[u8], host: &str, port: u16) -> Result<Vec<u8>, Trouble> {
-    let mut stream = connect(host, port, Some(QUERY_TIMEOUT))?;
+    let mut stream = DeadlineStream::new(connect(host, port, Some(QUERY_TIMEOUT))?, Some(QUERY_TIMEOUT));
     let mut exchange = || -> std::io::Result<Vec<u8>> {
-        stream.set_read_timeout(Some(QUERY_TIMEOUT))?;
         let length = u16::try_from(query.len()).unwrap_or(u16::MAX);
         stream.write_all(&length.to_be_bytes())?;
         stream.write_all(query)?;

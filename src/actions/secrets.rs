@@ -11,14 +11,21 @@ use crate::machine;
 use crate::run::outcome::{ErrorType, Failure};
 use crate::run::probe::Http;
 use crate::run::sealed::{self, MASK, Secret};
+use crate::run::step::Command;
 
 /// Minimum length of a base64 fragment that is masked as part of a secret.
 const MIN_ENCODED: usize = 6;
+
+/// Minimum number of hexadecimal digits that are masked as a secret.
+const MIN_HEX: usize = 8;
+/// Minimum length of a line that is masked as part of a secret of several lines.
+const MIN_LINE: usize = 12;
 
 /// The environment variable that lists, separated by commas, the variables of a command that hold secrets; for the steps of its script.
 pub(super) const SECRETS: &str = "TEMPO_SECRETS";
 
 /// The secrets of one attempt, by the references to them: `env:NAME`.
+#[derive(Clone, Default)]
 pub(crate) struct Secrets(BTreeMap<String, String>);
 
 impl fmt::Debug for Secrets {
@@ -90,6 +97,17 @@ impl Secrets {
         Ok(Self(known))
     }
 
+    /// Adds the secrets of a command. One that cannot be read is left out: the attempt fails with the reason.
+    pub(crate) fn and_of(&self, command: &Command) -> Self {
+        let mut all = self.clone();
+        for (name, value) in &command.env {
+            if let Ok(own) = Self::read([(name.as_str(), value.as_str())]) {
+                all.0.extend(own.0);
+            }
+        }
+        all
+    }
+
     /// Whether `text` contains one of the values.
     pub(crate) fn are_in(&self, text: &str) -> bool {
         self.values().iter().any(|value| text.contains(value))
@@ -138,7 +156,16 @@ impl Secrets {
 
     /// Returns a masker for every form of the values.
     pub(super) fn masker(&self) -> Masker {
-        let forms = self.values().into_iter().flat_map(forms);
+        // The lines of a longer text may be indented or end differently.
+        let lines = self
+            .values()
+            .into_iter()
+            .filter(|value| value.contains('\n'))
+            .flat_map(str::lines);
+        let lines = lines
+            .map(|line| line.trim().as_bytes().to_vec())
+            .filter(|line| line.len() >= MIN_LINE);
+        let forms = self.values().into_iter().flat_map(forms).chain(lines);
         let secrets: BTreeSet<Vec<u8>> = forms.filter(|form| !form.is_empty()).collect();
         let secrets: Vec<Vec<u8>> = secrets.into_iter().collect();
         let mut begins = [false; 256];
@@ -182,8 +209,80 @@ fn escaped(value: &str) -> Vec<Vec<u8>> {
         .replace('<', "%3C")
         .replace('>', "%3E");
     let all_escaped = percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC).to_string();
-    let all = [json, value.escape_debug().to_string(), in_query, in_path, all_escaped];
+    // New kinds are added at the end: the index of a kind is stored in sealed output.
+    let ascii: String = json
+        .chars()
+        .map(|c| if c.is_ascii() { c.to_string() } else { unicode_escape(c) })
+        .collect();
+    let in_html = value
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;");
+    let as_python = percent_encoding::utf8_percent_encode(value, PYTHON_QUOTE).to_string();
+    // A short number may occur by chance.
+    let hex = value.bytes().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+    let hex = if hex.len() < MIN_HEX { String::new() } else { hex };
+    let lower = lower_case_escapes(&all_escaped);
+    let all = [
+        json.clone(),
+        value.escape_debug().to_string(),
+        in_query,
+        in_path,
+        all_escaped,
+        ascii.clone(),
+        json.replace('/', "\\/"),
+        ascii.replace('&', "\\u0026").replace('<', "\\u003c").replace('>', "\\u003e"),
+        lower_case_escapes(&as_python),
+        as_python,
+        lower,
+        // As shells and Python quote it.
+        value.replace('\'', "'\\''"),
+        value.replace('\'', "'\"'\"'"),
+        value.replace('\\', "\\\\").replace('\'', "\\'"),
+        in_html.replace('\'', "&#39;"),
+        in_html.replace('\'', "&#x27;"),
+        hex.to_uppercase(),
+        hex,
+        value.replace('\n', "\r\n"),
+        // As command substitution and `base64` give a value that ends in a newline.
+        value.trim_end_matches('\n').to_owned(),
+        STANDARD.encode(value.trim_end_matches('\n')),
+        wrapped(&STANDARD.encode(value), 76),
+        wrapped(&STANDARD.encode(value), 64),
+    ];
     all.into_iter().map(String::into_bytes).collect()
+}
+
+/// The characters that Python's `urllib.parse.quote` escapes.
+const PYTHON_QUOTE: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'-')
+    .remove(b'~')
+    .remove(b'/');
+
+/// `\u00e9`, as JSON that is only ASCII writes a character.
+fn unicode_escape(c: char) -> String {
+    let mut units = [0; 2];
+    let units = c.encode_utf16(&mut units);
+    units.iter().fold(String::new(), |text, unit| format!("{text}\\u{unit:04x}"))
+}
+
+/// A percent-encoded text with its hexadecimal digits in lower case.
+fn lower_case_escapes(text: &str) -> String {
+    let mut parts = text.split('%');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |done, part| {
+        let (digits, rest) = part.split_at_checked(2).unwrap_or((part, ""));
+        format!("{done}%{}{rest}", digits.to_ascii_lowercase())
+    })
+}
+
+/// A text in lines of `width` characters.
+fn wrapped(text: &str, width: usize) -> String {
+    let lines: Vec<&[u8]> = text.as_bytes().chunks(width).collect();
+    String::from_utf8_lossy(&lines.join(&b'\n')).into_owned()
 }
 
 /// Returns the value and every other form in which it may occur. Each kind of form is always at the same index, whatever the value is; it is empty if
@@ -259,6 +358,40 @@ impl Masker {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_is_masked_however_programs_print_it() {
+        let masked = |secret: &str, printed: &str| Secrets::of_values([secret]).masked_text(printed);
+        let long = "0123456789".repeat(9);
+        let encoded = STANDARD.encode(&long);
+        let wrapped = format!("{}\n{}", &encoded[..76], &encoded[76..]);
+        for (secret, printed) in [
+            (long.as_str(), wrapped.as_str()),
+            ("it's here", r"+ echo 'it'\''s here'"),
+            ("it's here", r#"'it'"'"'s here'"#),
+            ("it's here", r"'it\'s here'"),
+            ("a b/c&d-e", "a%20b/c%26d-e"),
+            ("ä=b?c", "%c3%a4%3db%3fc"),
+            ("pässword<&>", r"p\u00e4ssword\u003c\u0026\u003e"),
+            ("one/two/three", r"one\/two\/three"),
+            ("with a newline\n", "with a newline"),
+            ("with a newline\n", "d2l0aCBhIG5ld2xpbmU="),
+            ("the first line\nthe second line", "the first line\r\nthe second line"),
+            ("the first line\nthe second line", "    the first line\n    the second line"),
+            ("secret key", "736563726574206b6579"),
+            ("secret key", "736563726574206B6579"),
+            ("a<b>&\"c\"", "a&lt;b&gt;&amp;&quot;c&quot;"),
+        ] {
+            let shown = masked(secret, &format!("[{printed}]"));
+            let rest = shown.replace("***", "").replace(char::is_whitespace, "");
+            let quotes = rest.trim_start_matches("[+echo").trim_matches(['[', ']', '\'']);
+            assert!(
+                shown.contains("***") && quotes.is_empty(),
+                "{secret:?} as {printed:?}: {shown}"
+            );
+        }
+        assert_eq!(masked("ab", "6162 is a number"), "6162 is a number");
+    }
 
     #[test]
     fn stored_output_returns_a_changed_secret_in_the_form_that_it_had() {

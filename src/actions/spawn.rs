@@ -20,6 +20,17 @@ const PIPE: usize = 64 * 1024;
 /// The environment variable that names the calling step to a step inside a script.
 pub(crate) const PARENT: &str = "TEMPO_SCRIPT_STEP";
 
+/// The variables by which tempo identifies an attempt to its command; a step cannot set them.
+const OWN_VARIABLES: [&str; 7] = [
+    "TEMPO_DB",
+    "TEMPO_SCHEDULE_ID",
+    "TEMPO_WORKFLOW_ID",
+    "TEMPO_RUN_ID",
+    "TEMPO_STEP",
+    "TEMPO_ATTEMPT",
+    "TEMPO_SCHEDULED_AT",
+];
+
 /// The caller of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Caller {
@@ -64,6 +75,8 @@ pub(super) fn spawn(
         };
         failure(format!("program `{program}` not found{hint}"))
     })?;
+    // Without a server, as in `tempo check`, there is no attempt to identify.
+    let is_own = |name: &str| OWN_VARIABLES.contains(&name) && (caller == Caller::Script || !task.environment.is_empty());
     let pipe = |e: std::io::Error| unless_short(e, "cannot create a pipe");
     let (reader, writer) = std::io::pipe().map_err(pipe)?;
     let mut process = std::process::Command::new(found);
@@ -71,7 +84,13 @@ pub(super) fn spawn(
         .arg0(program)
         .args(&command.argv[1..])
         .envs(task.environment.iter().map(|(k, v)| (k, v)))
-        .envs(command.env.iter().map(|(key, value)| (key, secrets.resolve(value))))
+        .envs(
+            command
+                .env
+                .iter()
+                .filter(|(name, _)| !is_own(name))
+                .map(|(key, value)| (key, secrets.resolve(value))),
+        )
         .stdout(writer.try_clone().map_err(pipe)?);
     let secret = command.env.iter().filter(|(_, value)| value.starts_with("env:"));
     let mut secret: Vec<String> = secret.map(|(name, _)| name.clone()).collect();

@@ -1,6 +1,6 @@
 //! TCP probes: a port must accept a connection.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::time::Duration;
 
@@ -65,6 +65,50 @@ pub(super) fn connect(host: &str, port: u16, limit: Option<Duration>) -> Result<
     Err(last.into())
 }
 
+/// A connection on which everything together must be done by a deadline, however slowly the other side sends.
+pub(super) struct DeadlineStream {
+    stream: TcpStream,
+    left: Duration,
+    since: Stopwatch,
+}
+
+impl DeadlineStream {
+    /// Sets a deadline, `left` from now.
+    pub(super) fn new(stream: TcpStream, left: Option<Duration>) -> Self {
+        Self {
+            stream,
+            left: left.unwrap_or(DEFAULT_TIMEOUT),
+            since: Stopwatch::start(),
+        }
+    }
+
+    fn left(&self) -> std::io::Result<Option<Duration>> {
+        let left = self.left.saturating_sub(self.since.elapsed());
+        if left.is_zero() {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        Ok(Some(left))
+    }
+}
+
+impl Read for DeadlineStream {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.stream.set_read_timeout(self.left()?)?;
+        self.stream.read(buffer)
+    }
+}
+
+impl Write for DeadlineStream {
+    fn write(&mut self, buffer: &[u8]) -> std::io::Result<usize> {
+        self.stream.set_write_timeout(self.left()?)?;
+        self.stream.write(buffer)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.stream.flush()
+    }
+}
+
 /// Returns the addresses of a host from the system resolver, which includes `/etc/hosts`; `None` if there is no such host.
 ///
 /// # Errors
@@ -76,5 +120,29 @@ pub(super) fn addresses(host: &str, port: u16) -> Result<Option<Vec<SocketAddr>>
             Some(shortage) => Err(Trouble::Short(shortage)),
             None => Ok(None),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_holds_however_slowly_the_other_side_sends() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        // One byte at a time, each well within the deadline, until the other side hangs up.
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            while stream.write_all(b"x").is_ok() {
+                crate::clock::pause(Duration::from_millis(5));
+            }
+        });
+        let mut stream = DeadlineStream::new(TcpStream::connect(address).unwrap(), Some(Duration::from_millis(100)));
+        let read = stream.read_exact(&mut vec![0; 1_000_000]);
+        assert!(matches!(
+            read.unwrap_err().kind(),
+            ErrorKind::TimedOut | ErrorKind::WouldBlock
+        ));
     }
 }

@@ -246,7 +246,7 @@ fn unparsed(e: &clap::Error) -> ExitCode {
         let text = reworded(&e.render().to_string());
         if let std::borrow::Cow::Owned(tamed) = sanitize(&text) {
             Ui::tell(tamed.trim_end());
-        } else if text != e.render().to_string() {
+        } else if text != e.render().to_string() || arguments.iter().any(|a| a.chars().any(char::is_control)) {
             Ui::tell(text.trim_end());
         } else {
             // A closed pipe is not an error here.

@@ -222,11 +222,12 @@ pub(crate) fn perform(
     on_failure: impl Fn(&AttemptResult, &Failure, Option<Duration>),
 ) -> Result<Vec<u8>, Error> {
     caller.reject_secret_name(&step.name)?;
+    let secrets = caller.secrets.and_of(command);
     let mut progress = Progress::default();
     loop {
         let now = clock.now();
         let (id, number) = match claim(store, caller, step, command, now)? {
-            Claim::Done(stdout) => return caller.secrets.open(&stdout),
+            Claim::Done(stdout) => return secrets.open(&stdout),
             Claim::Attempt { step, number } => (step, number),
             Claim::LeftBehind { step: id, number } => {
                 caller.end_left_behind(&step.name)?;
@@ -244,7 +245,7 @@ pub(crate) fn perform(
             now,
         ));
         if let Ending::Failed(failure) = &mut result.ending {
-            failure.message = caller.secrets.masked_text(&failure.message);
+            failure.message = secrets.masked_text(&failure.message);
         }
         let ended = clock.now();
         store.write(|w| {
@@ -254,7 +255,7 @@ pub(crate) fn perform(
             match &result.ending {
                 Ending::Ok => {
                     w.note_progress_of_script(run.row.key)?;
-                    w.close_script_step(id, &caller.secrets.seal(&result.output), ended)
+                    w.close_script_step(id, &secrets.seal(&result.output), ended)
                 }
                 Ending::Failed(_) | Ending::Canceled | Ending::Terminated | Ending::Lost => Ok(()),
             }

@@ -285,7 +285,7 @@ fn serve(mut ticker: Ticker, lock: &ServerLock) {
     drain(&shared);
     let lost_file = shared.lost_file.load(Ordering::SeqCst);
     if lost_file {
-        match ticker.reader().save() {
+        match ticker.reader().save(lock.is_database_deleted()) {
             Ok(None) => {}
             Ok(Some(copy)) => shared.tell(Event::Saved { copy }),
             Err(e) => shared.tell(Event::Trouble(e)),

@@ -208,9 +208,9 @@ impl Ui {
         Ok(!self.closed.load(Ordering::Relaxed))
     }
 
-    /// Prints a message to stderr, unless quiet.
+    /// Prints a message to stderr, unless quiet or in JSON, where stderr holds nothing but an error.
     pub(crate) fn say(&self, line: &str) {
-        if self.talk >= Verbosity::Normal {
+        if self.talk >= Verbosity::Normal && self.is_text() {
             err(&sanitize_painted(line, self.color_err));
         }
     }

@@ -22,7 +22,7 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(5);
 /// locks that SQLite holds on it in this process (`fcntl(2)`).
 #[derive(Debug)]
 pub(crate) struct ServerLock {
-    _database: File,
+    database: File,
     lock_file: Mutex<File>,
     path: PathBuf,
     /// The contents of the lock file.
@@ -104,11 +104,17 @@ impl ServerLock {
         let text = format!("{pid} {since_ms}{ids}\n");
         write(&lock_file, &text).map_err(failed)?;
         Ok(Self {
-            _database: database_file,
+            database: database_file,
             lock_file: Mutex::new(lock_file),
             path,
             text,
         })
+    }
+
+    /// Whether the database file has no name any more: it was deleted, or another file was renamed over it.
+    pub(crate) fn is_database_deleted(&self) -> bool {
+        use std::os::unix::fs::MetadataExt as _;
+        self.database.metadata().is_ok_and(|file| file.nlink() == 0)
     }
 
     /// Restores the lock file if it was removed or replaced; returns its path if that was necessary.

@@ -62,6 +62,10 @@ impl Store {
                     .hint("Specify a file, for example: `--db /srv/tempo.db`."),
             );
         }
+        if std::fs::metadata(path).is_ok_and(|file| !file.is_file()) {
+            return Err(Error::new(Kind::System, format_args!("`{shown}` is not a regular file"))
+                .hint("Specify a file, for example: `--db /srv/tempo.db`."));
+        }
         // The log and shared memory of a removed database may still exist, and SQLite would use them for a new database at the same path.
         refuse_displaced(path)?;
         if !path.exists() {
@@ -139,23 +143,22 @@ impl Store {
 
     /// Saves the contents of the log after a file of the database was removed or replaced: writes them back into the database file, wherever it is
     /// now, so that no leftover log at the old path is used for another database. If another log exists there by now, that would damage the database;
-    /// if another process is reading the database, it may not be possible. Then writes a copy next to it and returns the path of the copy.
-    pub(crate) fn save(&self) -> Result<Option<PathBuf>, Error> {
-        if self
-            .files
-            .as_ref()
-            .is_some_and(|files| files.has_database() && files.has_another_log())
-        {
+    /// if another process is reading the database, it may not be possible; and if the database `is_deleted`, it does not save anything. Then writes
+    /// a copy next to it and returns the path of the copy.
+    pub(crate) fn save(&self, is_deleted: bool) -> Result<Option<PathBuf>, Error> {
+        let has_another_log = |files: &Files| files.has_database() && files.has_another_log();
+        if self.files.as_ref().is_some_and(has_another_log) {
             return self.save_copy().map(Some);
         }
+        let copy = is_deleted.then(|| self.save_copy()).transpose()?;
         let is_busy: bool = self
             .connection
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |r| r.get("busy"))
             .context("write the log back into the database")?;
-        if is_busy {
+        if is_busy && copy.is_none() {
             return self.save_copy().map(Some);
         }
-        Ok(None)
+        Ok(copy)
     }
 
     fn save_copy(&self) -> Result<PathBuf, Error> {

@@ -1,6 +1,7 @@
 //! Restoring a backup: a checked copy of it takes the place of the database, which is kept under another name.
 
 use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
@@ -25,6 +26,25 @@ pub(crate) fn restore(database: &Path, backup: &Path, now_ms: i64) -> Result<Opt
     let failed = |e: std::io::Error| Error::new(Kind::System, format_args!("cannot restore `{shown}`")).because(e);
     if !backup.exists() {
         return Err(Error::new(Kind::NotFound, format_args!("there is no backup at `{shown}`")));
+    }
+    // A pipe would be waited for, and SQLite takes an empty file for an empty database.
+    let what_it_is = std::fs::metadata(backup).map_err(failed)?;
+    if !what_it_is.is_file() || what_it_is.len() == 0 {
+        let why = if what_it_is.is_file() {
+            "is empty"
+        } else {
+            "is not a regular file"
+        };
+        return Err(
+            Error::new(Kind::System, format_args!("`{shown}` {why}")).hint("Choose a file that `tempo doctor --backup` wrote.")
+        );
+    }
+    if std::fs::metadata(database).is_ok_and(|file| !file.is_file()) {
+        let database = database.display();
+        return Err(Error::new(
+            Kind::System,
+            format_args!("the database `{database}` is not a regular file"),
+        ));
     }
     let absolute = std::path::absolute(backup).map_err(failed)?;
     let what = format!("read the backup `{shown}`");
@@ -63,8 +83,10 @@ pub(crate) fn restore(database: &Path, backup: &Path, now_ms: i64) -> Result<Opt
     Ok(replaced)
 }
 
-/// The files of a database, in the order in which they are renamed: a log must never be left beside another database.
-const LOG_FIRST: [&str; 3] = ["-wal", "-shm", ""];
+/// The beginning of a SQLite database.
+const HEADER: &[u8; 16] = b"SQLite format 3\0";
+/// The log of a database and its index, which are renamed before the database: a log must never be left beside another one.
+const LOGS: [&str; 2] = ["-wal", "-shm"];
 
 /// Puts a copy in the place of a database. Returns the new path of the database that was replaced, if there was one. If this fails, the
 /// database is renamed back; if that fails too, the error gives its new path.
@@ -73,10 +95,21 @@ fn replace(database: &Path, copy: &Path) -> std::io::Result<Option<PathBuf>> {
         return rename_to_new(copy, database).map(|()| None);
     }
     let aside = unused_name(database);
-    let done = rename_files(database, &aside, LOG_FIRST).and_then(|()| rename_to_new(copy, database));
+    write_back_log(database);
+    let done = rename_files(database, &aside, &LOGS).and_then(|()| match exchange(copy, database) {
+        // The old database now has the name of the copy.
+        Ok(true) => rename_to_new(copy, &aside),
+        Ok(false) => rename_to_new(database, &aside).and_then(|()| rename_to_new(copy, database)),
+        Err(e) => Err(e),
+    });
     if let Err(e) = done {
-        let [log, index, file] = LOG_FIRST;
-        return Err(match rename_files(&aside, database, [file, index, log]) {
+        let back = || {
+            if !database.exists() {
+                rename_to_new(&aside, database)?;
+            }
+            rename_files(&aside, database, &LOGS)
+        };
+        return Err(match back() {
             Ok(()) => e,
             Err(_) => std::io::Error::new(e.kind(), format!("{e}; the database is now `{}`", aside.display())),
         });
@@ -84,19 +117,46 @@ fn replace(database: &Path, copy: &Path) -> std::io::Result<Option<PathBuf>> {
     Ok(Some(aside))
 }
 
+/// Writes the log of a database back into it, so that the file alone is complete whenever this process is killed. Not possible if the database is
+/// damaged, which is why it is being replaced.
+fn write_back_log(database: &Path) {
+    // Beside a file that is not a database any more, such as an empty one, SQLite would delete the log.
+    let mut start = [0; HEADER.len()];
+    let is_database = File::open(database).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == *HEADER;
+    if !is_database {
+        return;
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    if let Ok(connection) = Connection::open_with_flags(database, flags) {
+        let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    }
+}
+
+/// Exchanges the names of two files in one step; false if the file system cannot.
+fn exchange(a: &Path, b: &Path) -> std::io::Result<bool> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    use rustix::io::Errno;
+    match renameat_with(CWD, a, CWD, b, RenameFlags::EXCHANGE) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => Ok(false),
+        done => Ok(done.map(|()| true)?),
+    }
+}
+
 /// Returns a name for a replaced database that neither it nor its log would take from another file.
 fn unused_name(database: &Path) -> PathBuf {
     let first = with_suffix(database, &format!(".replaced-{}", machine::pid()));
-    let is_free = |name: &PathBuf| LOG_FIRST.iter().all(|suffix| !with_suffix(name, suffix).exists());
+    let is_free = |name: &PathBuf| !name.exists() && LOGS.iter().all(|suffix| !with_suffix(name, suffix).exists());
     let mut names = std::iter::once(first.clone()).chain((2_u32..).map(|n| with_suffix(&first, &format!("-{n}"))));
     names.find(is_free).unwrap_or(first)
 }
 
 /// Renames those files of a database that exist.
-fn rename_files(from: &Path, to: &Path, suffixes: [&str; 3]) -> std::io::Result<()> {
-    let files = suffixes.map(|suffix| (with_suffix(from, suffix), with_suffix(to, suffix)));
-    let mut existing = files.iter().filter(|(from, _)| from.exists());
-    existing.try_for_each(|(from, to)| rename_to_new(from, to))
+fn rename_files(from: &Path, to: &Path, suffixes: &[&str]) -> std::io::Result<()> {
+    let files = suffixes
+        .iter()
+        .map(|suffix| (with_suffix(from, suffix), with_suffix(to, suffix)));
+    let mut existing = files.filter(|(from, _)| from.exists());
+    existing.try_for_each(|(from, to)| rename_to_new(&from, &to))
 }
 
 #[cfg(test)]
@@ -116,10 +176,31 @@ mod tests {
     }
 
     #[test]
+    fn the_database_alone_is_complete_before_its_files_are_renamed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (live, database) = (folder.path().join("live.db"), folder.path().join("t.db"));
+        let connection = Connection::open(&live).unwrap();
+        connection
+            .execute_batch(
+                "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0; CREATE TABLE t (n); INSERT INTO t VALUES (7);",
+            )
+            .unwrap();
+        // As a server that was killed leaves them.
+        for suffix in ["", "-wal"] {
+            std::fs::copy(with_suffix(&live, suffix), with_suffix(&database, suffix)).unwrap();
+        }
+        write_back_log(&database);
+        let _ = std::fs::remove_file(with_suffix(&database, "-wal"));
+        let alone = Connection::open(&database).unwrap();
+        let found: i64 = alone.query_row("SELECT n FROM t", [], |r| r.get(0)).unwrap();
+        assert_eq!(found, 7);
+    }
+
+    #[test]
     fn a_failed_replacement_puts_the_database_and_its_log_back() {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("t.db");
-        for suffix in LOG_FIRST {
+        for suffix in ["", "-wal", "-shm"] {
             std::fs::write(with_suffix(&database, suffix), suffix).unwrap();
         }
         let before = contents(folder.path());
@@ -134,7 +215,7 @@ mod tests {
         for path in [&database, &with_suffix(&database, "-shm"), &with_suffix(&aside, "-shm")] {
             std::fs::write(path, "").unwrap();
         }
-        rename_files(&database, &aside, LOG_FIRST).unwrap_err();
+        rename_files(&database, &aside, &LOGS).unwrap_err();
         assert!(database.exists() && !aside.exists());
     }
 

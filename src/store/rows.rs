@@ -29,7 +29,12 @@ pub(super) trait Context<T> {
 impl<T> Context<T> for rusqlite::Result<T> {
     fn context(self, what: &str) -> Result<T, Error> {
         self.map_err(|e| {
+            let extended = e.sqlite_error().map(|e| e.extended_code);
             let hint = match e.sqlite_error_code() {
+                // The index of the log cannot grow.
+                _ if extended == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE) => {
+                    Some("The disk is full: free some space. Changes acknowledged before are safe.")
+                }
                 Some(ErrorCode::DiskFull) => Some("The disk is full: free some space. Changes acknowledged before are safe."),
                 Some(ErrorCode::ReadOnly) => {
                     Some("The database is read-only: check the permissions of the file and its directory.")

@@ -181,3 +181,56 @@ fn the_log_of_a_database_that_was_moved_away_is_neither_deleted_nor_applied_to_a
     let note = |database: &str| env.json(&["--db", database, "schedule", "describe", "a"])["note"].clone();
     assert_eq!((note("moved.db"), note("t.db")), ("in the log".into(), "".into()));
 }
+
+#[test]
+fn no_backup_is_written_beside_the_log_of_another_database() {
+    let env = Env::new();
+    env.tempo(&["schedule", "create", "a", "--interval", "1h", "--shell", "true"])
+        .ok();
+    let server = env.serve(&[]);
+    env.tempo(&["schedule", "pause", "a", "--note", "in the log"]).ok();
+    server.kill();
+    std::fs::copy(env.path("t.db-wal"), env.path("b.db-wal")).unwrap();
+    let refused = env.tempo(&["doctor", "--backup", "b.db"]);
+    assert_eq!(refused.code, Some(6), "{refused:?}");
+    assert!(refused.stderr.contains("b.db-wal` of one that was moved"), "{refused:?}");
+    assert!(!env.path("b.db").exists());
+    std::fs::remove_file(env.path("b.db-wal")).unwrap();
+    env.tempo(&["doctor", "--backup", "b.db"]).ok();
+    let backed_up = env.json(&["--db", "b.db", "schedule", "describe", "a"]);
+    assert_eq!(backed_up["note"], "in the log");
+}
+
+#[test]
+fn what_is_not_a_regular_file_is_neither_a_database_nor_a_backup() {
+    let env = Env::new();
+    env.tempo(&["schedule", "create", "a", "--interval", "1h", "--shell", "true"])
+        .ok();
+    env.tempo(&["doctor", "--backup", "b.db"]).ok();
+    std::fs::write(env.path("empty.db"), "").unwrap();
+    std::fs::create_dir(env.path("dir")).unwrap();
+    assert!(
+        std::process::Command::new("mkfifo")
+            .arg(env.path("pipe"))
+            .status()
+            .unwrap()
+            .success()
+    );
+    for (args, message) in [
+        (&["--db", "pipe", "schedule", "list"][..], "`pipe` is not a regular file"),
+        (
+            &["--db", "/dev/null", "schedule", "list"],
+            "`/dev/null` is not a regular file",
+        ),
+        (&["doctor", "--restore", "pipe"], "`pipe` is not a regular file"),
+        (&["doctor", "--restore", "empty.db"], "`empty.db` is empty"),
+        (
+            &["--db", "dir", "doctor", "--restore", "b.db"],
+            "the database `dir` is not a regular file",
+        ),
+    ] {
+        let refused = env.tempo(args);
+        assert_eq!(refused.code, Some(6), "{args:?}: {refused:?}");
+        assert!(refused.stderr.contains(message), "{args:?}: {refused:?}");
+    }
+}

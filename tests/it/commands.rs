@@ -560,6 +560,18 @@ fn output_is_unchanged_in_a_pipe_and_escaped_on_a_terminal() {
     let shown: CommandOutput = command.stdin(Stdio::null()).output().unwrap().into();
     assert!(shown.stdout.contains("a\u{fffd}]0;owned\u{fffd}\u{fffd}[2Jb"), "{shown:?}");
     assert!(!shown.stdout.contains('\u{1b}'), "{shown:?}");
+    // Nor can a mistyped argument.
+    for arguments in ["\u{1b}]0;owned\u{7}", "-o \u{1b}]0;owned\u{7} status"] {
+        let line = format!("{} {arguments}", env!("CARGO_BIN_EXE_tempo")).replace(';', "\\;");
+        let mut command = std::process::Command::new("script");
+        command.args(["-qec", &line, "/dev/null"]).stdin(Stdio::null());
+        let shown: CommandOutput = command.output().unwrap().into();
+        assert!(shown.stdout.contains("error"), "{shown:?}");
+        assert!(
+            !shown.stdout.contains("\u{1b}]") && !shown.stdout.contains('\u{7}'),
+            "{shown:?}"
+        );
+    }
 }
 
 #[test]

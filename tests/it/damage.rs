@@ -83,3 +83,26 @@ fn saves_a_copy_if_a_long_reader_keeps_the_log_from_being_checkpointed() {
     assert_eq!(ids, ["before", "beside"]);
     drop(reader);
 }
+
+#[test]
+fn a_deleted_database_is_saved_with_everything_acknowledged() {
+    for replace in [false, true] {
+        let env = Env::new();
+        every_second(&env, "a");
+        std::fs::write(env.path("other.db"), "").unwrap();
+        let server = env.serve(&["--drain-timeout", "1s"]);
+        let saved = env.path(&format!("t.db.saved-{}", server.pid()));
+        env.tempo(&["schedule", "create", "late", "--interval", "1h", "--shell", "true"])
+            .ok();
+        if replace {
+            std::fs::rename(env.path("other.db"), env.database()).unwrap();
+        } else {
+            std::fs::remove_file(env.database()).unwrap();
+        }
+        let (code, log) = server.wait();
+        assert_eq!(code, Some(6), "{log}");
+        assert!(log.contains("the records of this server were saved"), "{log}");
+        let list = env.json(&["--db", saved.to_str().unwrap(), "schedule", "list"]);
+        assert_eq!((&list[0]["id"], &list[1]["id"]), (&"a".into(), &"late".into()));
+    }
+}

@@ -111,3 +111,25 @@ fn a_rejected_edit_changes_nothing_and_is_kept() {
     assert_eq!(now["spec_text"], "every 3 h");
     assert_eq!(env.json(&["schedule", "list"]).as_array().unwrap().len(), 1);
 }
+
+#[test]
+fn an_edit_is_kept_if_the_editor_fails_after_saving() {
+    let env = Env::new();
+    env.tempo(&["schedule", "create", "s", "--interval", "1h", "--shell", "true"])
+        .ok();
+    let failed = edit(&env, "false");
+    assert_eq!(
+        (failed.code, kept(&env).len()),
+        (Some(1), 0),
+        "nothing was edited: {failed:?}"
+    );
+    let failed = edit(&env, "sh -c 'sed -i s/1h/2h/ \"$1\"; exit 3' sh");
+    assert_eq!(failed.code, Some(1), "{failed:?}");
+    let kept = kept(&env);
+    assert!(failed.stderr.contains(&kept[0]), "{failed:?}");
+    assert!(std::fs::read_to_string(env.path(&kept[0])).unwrap().contains("2h"));
+    // A file that the editor deleted is not said to be kept.
+    let deleted = edit(&env, "rm");
+    assert!(deleted.code != Some(0) && !deleted.stderr.contains("is kept"), "{deleted:?}");
+    assert_eq!(env.json(&["schedule", "describe", "s"])["spec_text"], "every hour");
+}

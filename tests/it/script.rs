@@ -317,6 +317,7 @@ fn script_steps_return_secrets_unchanged_but_neither_store_nor_show_them() {
     let script = "shown=$(tempo step show -- sh -c 'echo \"$TOKEN\"; printf %s \"$TOKEN\" | base64')\n\
         expected=$(echo \"$TOKEN\"; printf %s \"$TOKEN\" | base64)\n\
         test \"$shown\" = \"$expected\" && echo same >> log\n\
+        exact=$(tempo step exact --env X=env:OTHER -- sh -c 'echo \"v-$X\"'); test \"$exact\" = \"v-$OTHER\" && echo exact >> log\n\
         tempo step argument -- echo \"$TOKEN\"\n\
         tempo step fails -- sh -c 'exit 3' \"$TOKEN\"\n\
         tempo step missing -- \"/no/$TOKEN\"\n\
@@ -345,7 +346,7 @@ fn script_steps_return_secrets_unchanged_but_neither_store_nor_show_them() {
     assert_eq!(tempo(&["run", "--once"]).status.code(), Some(1));
     assert!(tempo(&["workflow", "retry", "w"]).status.success());
     assert_eq!(tempo(&["run", "--once"]).status.code(), Some(0));
-    assert_eq!(env.wait_for_lines("log", 2), ["same", "same"]);
+    assert_eq!(env.wait_for_lines("log", 4), ["same", "exact", "same", "exact"]);
     let described = env.tempo(&["-o", "json", "workflow", "describe", "w"]).ok();
     assert!(described.contains("the name of the step contains a secret"), "{described}");
     env.tempo(&["doctor", "--backup", "copy.db"]).ok();

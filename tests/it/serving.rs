@@ -487,3 +487,58 @@ fn a_server_keeps_its_lock_and_steps_when_its_lock_file_is_removed() {
     let second = env.tempo(&["run", "--for", "1s"]);
     assert!(matches!(second.code, Some(4 | 6)), "{second:?}");
 }
+
+#[test]
+fn a_step_cannot_change_what_identifies_its_attempt() {
+    let env = Env::new();
+    let own = [
+        "--env",
+        "TEMPO_RUN_ID=fake",
+        "--env",
+        "TEMPO_STEP=fake",
+        "--env",
+        "TEMPO_DB=fake",
+        "--env",
+        "OTHER=kept",
+    ];
+    let shell = ["--shell", "echo $TEMPO_RUN_ID $TEMPO_STEP $OTHER > log; test -e $TEMPO_DB"];
+    env.tempo(&[&["workflow", "start", "--workflow-id", "w"], &own[..], &shell].concat())
+        .ok();
+    assert_eq!(env.serve(&["--once"]).wait().0, Some(0));
+    let run = env.json(&["workflow", "list"])[0]["run_id"].as_str().unwrap().to_owned();
+    assert_eq!(env.wait_for_lines("log", 1), [format!("{run} command kept")]);
+}
+
+#[test]
+fn ranges_of_skipped_times_hold_no_time_that_started() {
+    let env = Env::new();
+    let create = [
+        "schedule",
+        "create",
+        "s",
+        "--interval",
+        "1s",
+        "--overlap",
+        "buffer-one",
+        "--shell",
+        "sleep 2.4",
+    ];
+    env.tempo(&create).ok();
+    let _ = env.serve(&["--for", "8s", "--drain-timeout", "10s"]).wait();
+    let explained = env.json(&["schedule", "explain", "s"]);
+    let time = |range: &serde_json::Value, key: &str| {
+        let text = range[key].as_str().unwrap();
+        text.parse::<chrono::DateTime<chrono::Utc>>().unwrap()
+    };
+    let skipped: Vec<_> = explained
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|r| r["outcome"] == "skipped")
+        .collect();
+    assert!(skipped.len() > 1, "{explained}");
+    for range in skipped {
+        let seconds = (time(range, "to") - time(range, "from")).num_seconds() + 1;
+        assert_eq!(range["count"], seconds, "{explained:#}");
+    }
+}

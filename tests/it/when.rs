@@ -131,6 +131,7 @@ fn an_ambiguous_time_is_rejected_with_its_meanings() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one row for each text")]
 fn rejects_ambiguous_and_merged_sentences() {
     let env = Env::new();
     let next = |text: &str| {
@@ -181,6 +182,21 @@ fn rejects_ambiguous_and_merged_sentences() {
         ("every month on Monday at 09:00", "no day of the month is given"),
         ("every week on the 15th at 09:00", "no day of the week is given"),
         ("every week on the 2nd Friday at 09:00", "no day of the week is given"),
+        ("on the last Friday and Saturday of the month at 09:00", "ambiguous days"),
+        ("on the second Monday and Tuesday of the month at 09:00", "ambiguous days"),
+        ("every night at 11", "a time at night is needed"),
+        ("nightly at 10", "a time at night is needed"),
+        ("every night at noon", "a time at night is needed"),
+        ("every month on the 1st of March at 09:00", "contradict each other"),
+        ("every week every month on 24 December at 9pm", "only one period"),
+        ("every day at 09:00; only when triggered", "cannot be combined with times"),
+        (
+            "every day twice a day on Monday at 09:00 and 17:00",
+            "separate the sentences with `;`",
+        ),
+        ("every day at 09:00 ()", "the time zone in the parentheses is missing"),
+        ("every day at 09:00, up to 1 0 s later", "expected a duration"),
+        ("every day at 9:5", "write minutes and seconds with two digits"),
     ] {
         let ran = next(text);
         assert_eq!(ran.code, Some(2), "{text}: {ran:?}");

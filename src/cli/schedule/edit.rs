@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap_complete::engine::ArgValueCandidates;
 
-use super::super::{Context, apply, complete};
+use super::super::{Context, apply, complete, interrupt};
 use crate::error::{Error, Kind};
 use crate::files::definition::{self, FileSchedule};
 use crate::files::document::Source;
@@ -43,8 +43,10 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         .tempfile()
         .map_err(failed)?;
     file.write_all(original.as_bytes()).map_err(failed)?;
-    open_editor(file.path())?;
+    let unedited = original.clone().into_bytes();
+    let opened = open_editor(file.path());
     let edit = || {
+        opened?;
         let edited = SourceFile::read(&machine::path_text(file.path())?)?;
         if edited.text == original {
             return Ok(None);
@@ -63,9 +65,10 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         Ok(Some(difference)) => apply::show(context, &[difference], apply::Tense::Did),
         Ok(None) if context.ui.is_text() => context.ui.data(&format!("Schedule {} was not changed", args.id)),
         Ok(None) => apply::show(context, &[], apply::Tense::Did),
+        Err(e) if std::fs::read(file.path()).is_ok_and(|text| text == unedited) => Err(e),
         Err(e) => Err(match file.keep() {
-            Ok((_, path)) => e.hint(format_args!("Your edit is kept in `{}`.", path.display())),
-            Err(_) => e,
+            Ok((_, path)) if path.exists() => e.hint(format_args!("Your edit is kept in `{}`.", path.display())),
+            Ok(_) | Err(_) => e,
         }),
     }
 }
@@ -84,6 +87,8 @@ fn open_editor(path: &Path) -> Result<(), Error> {
         )
         .hint("Set `EDITOR` to the command of your editor.")
     };
+    // Ctrl-C belongs to the editor.
+    let _ignored = interrupt::catch(&[signal_hook::consts::SIGINT])?;
     // The variable may contain arguments, as in `code --wait`.
     let status = std::process::Command::new("/bin/sh")
         .args(["-c", &format!("{editor} \"$1\""), "sh"])

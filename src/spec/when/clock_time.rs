@@ -26,8 +26,8 @@ pub(super) enum Clock {
 /// Whether a time comes next; a number alone counts.
 pub(super) fn time_follows(words: &Words<'_>) -> bool {
     let mut ahead = words.clone();
-    let next_is_unit = words.peek_after(1).is_some_and(|next| month(next).is_some());
-    !next_is_unit && !matches!(time(&mut ahead, true), Ok(None))
+    let month_follows = words.peek_after(1).is_some_and(|next| month(next).is_some());
+    !month_follows && !matches!(time(&mut ahead, true), Ok(None))
 }
 
 /// Reads a time of day. A number alone is one only where a time is expected (`bare`).
@@ -58,6 +58,9 @@ pub(super) fn time(words: &mut Words<'_>, bare: bool) -> Result<Option<Time>, Te
     }
     let parts: Vec<Option<u32>> = digits.split(':').map(number).collect();
     let values: Option<Vec<u32>> = parts.into_iter().collect();
+    if digits.split(':').skip(1).any(|part| part.len() != 2) {
+        return Err(words.error("write minutes and seconds with two digits, as in `09:05`"));
+    }
     let Some(values) = values.filter(|v| (1..=3).contains(&v.len())) else {
         return Ok(None);
     };

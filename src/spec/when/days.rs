@@ -8,18 +8,29 @@ use super::words::Words;
 impl Sentence {
     /// A list of days; false if there is none.
     pub(super) fn days(&mut self, words: &mut Words<'_>) -> Result<bool, TextError> {
-        let mut found = false;
+        let (start, mut found) = (words.position(), false);
+        let known = self.week_days.len();
         loop {
             let before = words.position();
             if found && !words.take_separator() {
-                return Ok(true);
+                break;
             }
             if !self.day(words)? {
                 words.back_to(before);
-                return Ok(found);
+                break;
             }
             found = true;
         }
+        let is_nth = |day: &String| day.contains(['#', 'L']);
+        let days = &self.week_days[known..];
+        if days.first().is_some_and(is_nth) && !days.iter().all(is_nth) {
+            return Err(words.error_since(
+                start,
+                "ambiguous days: write `the last Friday and the last Saturday`, or two sentences, as in \
+                 `on the last Friday at 09:00; and every Saturday at 09:00`",
+            ));
+        }
+        Ok(found)
     }
 
     /// One day, or kind of days; false if there is none.

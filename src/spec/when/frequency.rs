@@ -43,9 +43,14 @@ impl Sentence {
             "day" | "night" => {
                 words.skip(1);
                 self.all_days = true;
+                self.at_night |= word == "night";
             }
             "week" | "month" | "year" => {
                 words.skip(1);
+                self.every_month |= word == "month";
+                if self.period.is_some_and(|period| period != word) {
+                    return Err(words.error_since(start, "only one period can be given: separate two sentences with `;`"));
+                }
                 self.period = [("week", "week"), ("month", "month"), ("year", "year")]
                     .into_iter()
                     .find_map(|(name, period)| (name == word).then_some(period));

@@ -32,6 +32,13 @@ pub fn parse(source: &str) -> Result<SpecText, TextError> {
     let body = ending(source, source.trim_end(), &mut spec)?;
     for sentence in sentences(body) {
         let at = sentence.as_ptr() as usize - source.as_ptr() as usize;
+        if sentence.eq_ignore_ascii_case("only when triggered") && sentence.len() < body.trim().len() {
+            return Err(error(
+                source,
+                at..at + sentence.len(),
+                "`only when triggered` cannot be combined with times",
+            ));
+        }
         read_sentence(source, at, sentence, &mut spec)?;
     }
     Ok(spec)
@@ -84,6 +91,13 @@ fn ending<'a>(source: &str, body: &'a str, spec: &mut SpecText) -> Result<&'a st
     let trimmed = body.trim_end();
     if let Some(open) = trimmed.strip_suffix(')').and_then(|rest| rest.rfind('(')) {
         let zone = &trimmed[open + 1..trimmed.len() - 1];
+        if zone.trim().is_empty() {
+            return Err(error(
+                source,
+                open..trimmed.len(),
+                "the time zone in the parentheses is missing",
+            ));
+        }
         spec.time_zone = Some(zone.to_owned());
         body = &trimmed[..open];
     }
@@ -95,7 +109,17 @@ fn jitter(source: &str, at: usize, duration: &str) -> Option<Duration> {
     let mut words = Words::new(source, at, duration);
     match vocabulary::seconds(&mut words) {
         Ok(Some(seconds)) if words.peek().is_none() => Some(Duration::from_secs(seconds.into())),
-        _ => text::duration(&duration.replace("min", "m").replace(' ', "")).ok(),
+        _ => {
+            // `1 min 500 ms`, but not `1 0 s`.
+            let parts = duration.split_whitespace().collect::<Vec<_>>();
+            let ends_in_digit = |part: &&str| part.ends_with(|c: char| c.is_ascii_digit());
+            let begins_with_digit = |part: &&str| part.starts_with(|c: char| c.is_ascii_digit());
+            let is_split = parts
+                .windows(2)
+                .any(|pair| ends_in_digit(&pair[0]) && begins_with_digit(&pair[1]));
+            let glued = parts.concat().replace("min", "m");
+            text::duration(&glued).ok().filter(|_| !is_split)
+        }
     }
 }
 

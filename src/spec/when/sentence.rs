@@ -9,6 +9,7 @@ use super::vocabulary::{MONTHS, leading_number, month, number, weekday};
 use super::words::Words;
 
 /// What a sentence says.
+#[expect(clippy::struct_excessive_bools, reason = "words that are either there or not")]
 #[derive(Debug, Default)]
 pub(super) struct Sentence {
     /// Seconds between times, and of the offset.
@@ -31,6 +32,9 @@ pub(super) struct Sentence {
     /// `daily`, which without a time is at midnight.
     pub(super) daily: bool,
     pub(super) all_days: bool,
+    pub(super) every_month: bool,
+    /// `every night`, `nightly`.
+    pub(super) at_night: bool,
     /// A period of which the day must be named: `week`, `month`, `year`.
     pub(super) period: Option<&'static str>,
     pub(super) month_days: Vec<String>,
@@ -62,7 +66,7 @@ const TIMES: usize = 2;
 
 impl Sentence {
     fn parts(&self) -> Parts {
-        let all_days = usize::from(self.all_days && self.count.is_none());
+        let all_days = usize::from(self.all_days);
         [
             self.month_days.len() + self.week_days.len() + all_days,
             self.frequencies,
@@ -101,7 +105,7 @@ impl Sentence {
             }
             "daily" | "nightly" => {
                 words.skip(1);
-                (self.all_days, self.daily) = (true, word == "daily");
+                (self.all_days, self.daily, self.at_night) = (true, word == "daily", word == "nightly");
             }
             "hourly" => {
                 words.skip(1);
@@ -215,7 +219,7 @@ impl Sentence {
         if !per_day {
             return Err(words.error_since(start, "name the days and times, as in `twice a day at 06:00 and 18:00`"));
         }
-        (self.all_days, self.count) = (true, Some(count));
+        self.count = Some(count);
         Ok(())
     }
 
@@ -340,6 +344,15 @@ impl Sentence {
         let whole = |message: &str| Err(words.error_since(0, message));
         if self.times.iter().any(|t| t.clock == Clock::Twelve) && self.times.iter().any(|t| t.clock == Clock::Either) {
             return whole("12-hour and 24-hour times are mixed: write `02:30` or `2:30pm`");
+        }
+        let is_day = |time: &Time| (6 * 3600..18 * 3600).contains(&time.second) || time.clock == Clock::Either;
+        if self.at_night && self.times.iter().any(is_day) {
+            return whole(
+                "a time at night is needed, in 24 hours or with `am` or `pm`, as in `every night at 23:00` or `nightly at 2am`",
+            );
+        }
+        if self.every_month && !self.months.is_empty() {
+            return whole("`every month` and the name of a month contradict each other");
         }
         let is_ascending = self.times.is_sorted_by_key(|time| time.second);
         if !is_ascending && self.times.iter().any(|t| t.clock == Clock::Either) {
