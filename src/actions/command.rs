@@ -23,8 +23,8 @@ use crate::spec::describe::human_duration;
 
 /// Time between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
-/// Number of bytes kept from each end of a step's output.
-const KEPT: usize = 32 * 1024;
+/// How often the output of a running command is reported.
+const REPORT_EVERY: Duration = Duration::from_secs(1);
 /// Maximum number of bytes that a script step may write to stdout, all of which are kept.
 const MAX_STDOUT: usize = 1024 * 1024;
 
@@ -60,7 +60,7 @@ pub(super) fn run(command: &Command, task: &Task<'_>, control: &Control, caller:
     };
     let masked = HeadTail::new(
         match caller {
-            Caller::Server => KEPT,
+            Caller::Server => task.output_limit / 2,
             Caller::Script => MAX_STDOUT / 2,
         },
         match caller {
@@ -147,6 +147,8 @@ fn wait(
     });
     rustix::io::ioctl_fionbio(&output, true)?;
     let (mut timed_out, mut term_sent, mut killed, mut pipe_open) = (false, None::<Stopwatch>, None::<Stopwatch>, true);
+    // Since when there is output that has not been reported.
+    let mut unreported = None::<Stopwatch>;
     loop {
         let until_kill = term_sent.map(|sent| GRACE.saturating_sub(sent.elapsed()));
         let until_deadline = time_left.filter(|_| !timed_out).map(|d| d.saturating_sub(watch.elapsed()));
@@ -154,9 +156,16 @@ fn wait(
             Some(_) => Some(GRACE),
             None => until_kill.or(until_deadline),
         };
+        let until_report = unreported.map(|since| REPORT_EVERY.saturating_sub(since.elapsed()));
+        let timeout = timeout.into_iter().chain(until_report).min();
         let ready = wait_for(&exit, &stop_event, pipe_open.then_some(&output), timeout)?;
         if ready.pipe {
             pipe_open = kept.take_turn(&mut output);
+            unreported.get_or_insert_with(Stopwatch::start);
+        }
+        if unreported.is_some_and(|since| since.elapsed() >= REPORT_EVERY) {
+            (task.output)(kept.so_far());
+            unreported = None;
         }
         let survives = killed.is_some_and(|killed: Stopwatch| killed.elapsed() >= GRACE);
         // A server that is stopping does not wait for a process that survives SIGKILL.
@@ -189,6 +198,10 @@ fn wait(
     if pipe_open {
         // Does not wait for a grandchild that keeps the pipe open.
         kept.take_rest(&mut output);
+    }
+    if stopped == Some(StopKind::Abandon) {
+        // The attempt is recorded as lost, without a result.
+        (task.output)(kept.so_far());
     }
     Ok(End {
         status,
@@ -286,6 +299,8 @@ mod tests {
                 environment: &[],
                 marks: &[],
                 spawned: &|_| {},
+                output_limit: crate::actions::OUTPUT_LIMIT,
+                output: &|_| {},
                 notice: &|_| {},
             },
             &Control::default(),
@@ -352,6 +367,8 @@ mod tests {
                 environment: &[],
                 marks: &[],
                 spawned: &|_| {},
+                output_limit: crate::actions::OUTPUT_LIMIT,
+                output: &|_| {},
                 notice: &|_| {},
             },
             &control,

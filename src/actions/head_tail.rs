@@ -73,16 +73,22 @@ impl HeadTail {
         masker.mask(bytes, |clean| kept.add(clean));
     }
 
-    /// The kept output, with a note on the omitted bytes.
+    /// The output so far, without its last bytes if a secret may begin in them.
+    pub(super) fn so_far(&self) -> Vec<u8> {
+        let Kept { head, tail, omitted, .. } = &self.kept;
+        let mut all = head.clone();
+        if *omitted > 0 {
+            all.extend(format!("\n… {omitted} bytes omitted …\n").as_bytes());
+        }
+        all.extend(tail);
+        all
+    }
+
+    /// The whole output, with a note on the omitted bytes.
     pub(super) fn into_bytes(mut self) -> Vec<u8> {
         let Self { masker, kept } = &mut self;
         masker.finish(|clean| kept.add(clean));
-        let mut all = std::mem::take(&mut kept.head);
-        if kept.omitted > 0 {
-            all.extend(format!("\n… {} bytes omitted …\n", kept.omitted).as_bytes());
-        }
-        all.extend(&kept.tail);
-        all
+        self.so_far()
     }
 }
 

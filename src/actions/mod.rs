@@ -42,9 +42,16 @@ pub(crate) struct Task<'a> {
     pub(crate) marks: &'a [String],
     /// Called with the process of a command as soon as it has started.
     pub(crate) spawned: &'a dyn Fn(Process),
+    /// Maximum number of bytes kept of the output of a command.
+    pub(crate) output_limit: usize,
+    /// Called with the output so far while a command runs, at most once a second.
+    pub(crate) output: &'a dyn Fn(Vec<u8>),
     /// Called with the reason when the attempt is delayed.
     pub(crate) notice: &'a dyn Fn(Notice),
 }
+
+/// Maximum number of bytes kept of the output of a command, unless the server is told otherwise.
+pub(crate) const OUTPUT_LIMIT: usize = 64 * 1024;
 
 /// A delay of an attempt that has not failed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -323,7 +323,9 @@ impl Masker {
     /// Adds bytes, and passes on those that can no longer be part of an incomplete secret.
     pub(super) fn mask(&mut self, bytes: &[u8], pass: impl FnMut(&[u8])) {
         self.pending.extend(bytes);
-        let certain = self.pending.len().saturating_sub(self.longest.saturating_sub(1));
+        let before = self.pending.len().saturating_sub(self.longest.saturating_sub(1));
+        let may_begin = |at: &usize| self.secrets.iter().any(|secret| secret.starts_with(&self.pending[*at..]));
+        let certain = (before..self.pending.len()).find(may_begin).unwrap_or(self.pending.len());
         self.pass_on(certain, pass);
     }
 

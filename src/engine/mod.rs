@@ -52,6 +52,8 @@ pub(crate) struct Settings {
     pub(crate) drain_timeout: Duration,
     /// When it stops.
     pub(crate) until: Until,
+    /// Maximum number of bytes kept of the output of a command.
+    pub(crate) output_limit: usize,
     /// How much history is kept.
     pub(crate) retention: Retention,
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::shared::{ATTEMPT, RUN_ID, STEP};
-use crate::actions::{Control, PARENT, Secrets, StopKind, Task, perform_in_script};
+use crate::actions::{Control, OUTPUT_LIMIT, PARENT, Secrets, StopKind, Task, perform_in_script};
 use crate::clock::{Clock, Wakeup};
 use crate::error::{Error, Kind};
 use crate::machine::{self, Process, ProcessTree};
@@ -327,6 +327,8 @@ fn attempt(
         environment: &[],
         marks,
         spawned: &|_| {},
+        output_limit: OUTPUT_LIMIT,
+        output: &|_| {},
         notice: &|_| {},
     };
     perform_in_script(command, &task, control)

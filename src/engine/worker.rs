@@ -1,7 +1,7 @@
 //! The worker's body: takes a run and performs its attempts, each recorded before and after.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, Utc};
 
@@ -120,6 +120,18 @@ fn perform_attempt(shared: &Arc<Shared>, attempt: &Attempt, control: &Control) -
                 .submit(move |write| write.record_process(run, position, number, &process)),
         );
     };
+    // A slow disk is not given the next output before it has taken the last.
+    let is_writing = Arc::new(AtomicBool::new(false));
+    let output = |so_far: Vec<u8>| {
+        if is_writing.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let written = Arc::clone(&is_writing);
+        drop(shared.writer.submit(move |write| {
+            written.store(false, Ordering::SeqCst);
+            write.record_output(run, position, number, &so_far)
+        }));
+    };
     let task = Task {
         step,
         time_left,
@@ -127,6 +139,8 @@ fn perform_attempt(shared: &Arc<Shared>, attempt: &Attempt, control: &Control) -
         environment: &environment,
         marks: &marks,
         spawned: &spawned,
+        output_limit: shared.settings.output_limit,
+        output: &output,
         notice: &notice,
     };
     let result: AttemptResult = match control.requested() {

@@ -145,7 +145,8 @@ impl Write<'_> {
         const SQL: &str =
             "UPDATE attempt SET elapsed_ms = :elapsed, outcome = :outcome, error_type = :error_type, error = :error,
             status_code = :status_code, exit_code = :exit_code WHERE run = :run AND position = :position AND number = :number";
-        const OUTPUT: &str = "INSERT INTO output (run, position, number, bytes) VALUES (:run, :position, :number, :bytes)";
+        const OUTPUT: &str =
+            "INSERT OR REPLACE INTO output (run, position, number, bytes) VALUES (:run, :position, :number, :bytes)";
         let (position, number) = (run.progress.position, run.progress.attempts);
         let failure = result.ending.failure();
         let mut statement = self.0.0.prepare_cached(SQL).context("record the attempt's end")?;
@@ -250,6 +251,16 @@ impl Write<'_> {
             })
             .map(|_| ())
             .context("record the process")
+    }
+
+    /// Records the output so far of an attempt that is still running.
+    pub(crate) fn record_output(&self, run: i64, position: usize, number: u32, bytes: &[u8]) -> Result<(), Error> {
+        const SQL: &str =
+            "INSERT OR REPLACE INTO output (run, position, number, bytes) SELECT run, position, number, :bytes FROM attempt
+            WHERE run = :run AND position = :position AND number = :number AND outcome IS NULL";
+        let mut statement = self.0.0.prepare_cached(SQL).context("record the output")?;
+        let done = statement.execute(named_params! {":run": run, ":position": position, ":number": number, ":bytes": bytes});
+        done.map(|_| ()).context("record the output")
     }
 
     /// Pauses a schedule, given by key and id, after a run of it failed; returns `false` if it was paused already.

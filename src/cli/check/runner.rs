@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::super::{Context, interrupt};
 use super::report::Report;
-use crate::actions::Live;
+use crate::actions::{Live, OUTPUT_LIMIT};
 use crate::clock::SystemClock;
 use crate::engine::{Event, Retention, Server, Settings, Stopper, Until};
 use crate::error::{Error, Kind};
@@ -62,6 +62,7 @@ impl<'a> Runner<'a> {
             context,
             database,
             settings: Settings {
+                output_limit: OUTPUT_LIMIT,
                 workers: usize::from(parallel),
                 drain_timeout: Duration::ZERO,
                 until: Until::Done,

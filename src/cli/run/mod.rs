@@ -50,6 +50,9 @@ pub(super) struct Args {
     /// How many runs and how many failures of each schedule to keep regardless of age
     #[arg(long, default_value_t = 100, value_name = "N")]
     keep_runs: u64,
+    /// How much of the output of each command to keep: its beginning and its end, in bytes, or as `64k` or `4m`
+    #[arg(long, default_value = "64k", value_name = "SIZE", value_parser = output_limit)]
+    keep_output: usize,
     /// Run everything that is due, then exit (with 1 if a run failed or recorded an incident)
     #[arg(long, conflicts_with = "for")]
     once: bool,
@@ -66,6 +69,21 @@ enum LogFormat {
     Json,
 }
 
+/// Parses `--keep-output`: 1 KiB to 64 MiB.
+fn output_limit(text: &str) -> Result<usize, String> {
+    let lower = text.to_ascii_lowercase();
+    let digits = lower.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &lower[digits.len()..] {
+        "" | "b" => 1,
+        "k" | "kb" | "kib" => 1024,
+        "m" | "mb" | "mib" => 1024 * 1024,
+        _ => return Err("expected a number of bytes, or a size such as `64k` or `4m`".to_owned()),
+    };
+    let size = digits.parse::<usize>().ok().and_then(|n| n.checked_mul(unit));
+    size.filter(|size| (1024..=64 * 1024 * 1024).contains(size))
+        .ok_or_else(|| "expected a size from 1k to 64m".to_owned())
+}
+
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     if args.workers == 0 {
         return Err(Error::new(Kind::Usage, "`--workers` must be at least 1").hint("Each worker runs one workflow at a time."));
@@ -79,6 +97,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         workers: args.workers,
         drain_timeout: text::duration(&args.drain_timeout)?,
         until,
+        output_limit: args.keep_output,
         retention: Retention {
             keep_for: text::duration(&args.keep_for)?,
             keep_runs: args.keep_runs,

@@ -10,9 +10,13 @@ use crate::present;
 use crate::run::outcome::Status;
 use crate::store::{Missing, Store};
 
+/// Number of bytes by which the end of what was shown is recognized in a longer output.
+const OVERLAP: usize = 256;
+
 /// Print the output of a run's commands
 ///
-/// Prints the output of every attempt that has ended, in order. Only the beginning and the end of long output are kept.
+/// Prints the output of every attempt, in order, that of a running one as far as it is recorded: about once a second. Only the beginning
+/// and the end of long output are kept (`tempo run --keep-output`).
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Prefix of a run id, or a workflow id (its newest run)
@@ -20,7 +24,7 @@ pub(super) struct Args {
     run: String,
     /// Only the output of this step
     step: Option<String>,
-    /// Keep printing as attempts end, until the run has closed
+    /// Keep printing as the run goes on, until it has closed
     #[arg(short, long)]
     follow: bool,
 }
@@ -47,16 +51,18 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         });
     }
     let positions: Vec<usize> = (0..all.len()).filter(|i| is_selected(&all[*i].name)).collect();
-    let mut shown = 0;
+    let mut shown: Vec<Vec<u8>> = Vec::new();
     // Raw bytes: JSON can only hold text.
     let mut show_more = |store: &Store| -> Result<(), Error> {
         let attempts = store.read(|r| r.attempts_of(row.key))?;
-        let ended = attempts
-            .iter()
-            .filter(|a| positions.contains(&a.position) && a.outcome.is_some());
-        for attempt in ended.skip(shown) {
-            shown += 1;
-            context.ui.output(attempt.output.as_deref().unwrap_or_default())?;
+        let selected = attempts.into_iter().filter(|a| positions.contains(&a.position));
+        for (index, attempt) in selected.enumerate() {
+            if shown.len() == index {
+                shown.push(Vec::new());
+            }
+            let output = attempt.output.unwrap_or_default();
+            context.ui.output(new_part(&shown[index], &output))?;
+            shown[index] = output;
         }
         Ok(())
     };
@@ -74,4 +80,32 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     }
     let selected: Vec<_> = steps(&store)?.into_iter().filter(|s| is_selected(&s.name)).collect();
     context.ui.json_list(&selected)
+}
+
+/// The part of an output that follows what was shown of it. Once the middle of a long output is omitted, its end continues after the last bytes shown.
+fn new_part<'a>(shown: &[u8], output: &'a [u8]) -> &'a [u8] {
+    if let Some(rest) = output.strip_prefix(shown) {
+        return rest;
+    }
+    let last = &shown[shown.len().saturating_sub(OVERLAP)..];
+    let found = output.windows(last.len()).rposition(|window| window == last);
+    found.map_or(output, |at| &output[at + last.len()..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn follows_output_across_omitted_bytes() {
+        let lines = |range: std::ops::Range<u32>| range.fold(String::new(), |text, n| format!("{text}line {n}\n"));
+        let (head, all) = (lines(0..100), lines(0..300));
+        assert_eq!(new_part(b"", all.as_bytes()), all.as_bytes());
+        assert_eq!(new_part(head.as_bytes(), all.as_bytes()), lines(100..300).as_bytes());
+        let cut = format!("{}\n… 9 bytes omitted …\n{}", lines(0..50), lines(200..400));
+        assert_eq!(new_part(all.as_bytes(), cut.as_bytes()), lines(300..400).as_bytes());
+        // So much was written in between that nothing of what was shown is left.
+        let later = format!("{}\n… 99 bytes omitted …\n{}", lines(0..50), lines(900..950));
+        assert_eq!(new_part(cut.as_bytes(), later.as_bytes()), later.as_bytes());
+    }
 }

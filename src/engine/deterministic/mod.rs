@@ -25,7 +25,7 @@ use super::shared::Shared;
 use super::ticker::Ticker;
 use super::zones::ZoneWatch;
 use super::{Event, Retention, Settings, Until, recovery};
-use crate::actions::{Actions, Control, Task};
+use crate::actions::{Actions, Control, OUTPUT_LIMIT, Task};
 use crate::clock::{Clock, SimClock, Wakeup};
 use crate::error::Error;
 use crate::machine;

@@ -147,6 +147,7 @@ impl<'a> Engine<'a> {
                 workers: 0,
                 drain_timeout: Duration::ZERO,
                 until: Until::Told,
+                output_limit: OUTPUT_LIMIT,
                 retention: Retention {
                     keep_for: Duration::MAX,
                     keep_runs: 0,
