@@ -20,6 +20,7 @@ pub(crate) fn run() {
     many_schedules(folder);
     idle(folder);
     under_load(folder);
+    statistics(folder);
     much_history(folder);
 }
 
@@ -152,6 +153,39 @@ fn under_load(folder: &Path) {
 }
 
 /// Measures commands and lateness with a million finished runs of a thousand schedules.
+/// A million runs of one schedule within 30 days: how fast their statistics are summed and read.
+fn statistics(folder: &Path) {
+    let database = folder.join("statistics.db");
+    create_one(&database, &["--probe", "web=http://127.0.0.1:1/"]);
+    quietly(&database, &["schedule", "pause", "--all"]);
+    let connection = rusqlite::Connection::open(&database).expect("the database opens");
+    let first = SystemClock.now().timestamp_millis() - 30 * 86_400_000 + 3_600_000;
+    let sql = format!(
+        "BEGIN;
+        CREATE TEMP TABLE n AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {MILLION}) SELECT i, {first} + i * 2588 AS at FROM n;
+        INSERT INTO run (workflow_id, schedule, schedule_id, origin, workflow, nominal_ms, due_ms, started_ms, closed_ms, status)
+            SELECT 'one-' || at, 1, 'one', 'scheduled', 1, at, at, at, at + 5, 'Completed' FROM n;
+        INSERT INTO attempt (run, position, number, started_ms, elapsed_ms, outcome, status_code)
+            SELECT i, 0, 1, at, 1 + i * 7919 % 200, 'ok', 200 FROM n;
+        INSERT INTO event (at_ms, kind, schedule, run, position) SELECT at + 5, 'step', 1, i, 0 FROM n;
+        COMMIT; PRAGMA wal_checkpoint(TRUNCATE);"
+    );
+    connection.execute_batch(&sql).expect("the statements are valid SQL");
+    drop(connection);
+    row(
+        "statistics of a million runs: sum",
+        &ms(timed(tempo(&database, &["-q", "run", "--once"]))),
+        "",
+    );
+    let list = median(20, || timed(tempo(&database, &["schedule", "list"])));
+    let describe = median(20, || timed(tempo(&database, &["schedule", "describe", "one"])));
+    row(
+        "statistics of a million runs: describe",
+        &ms(describe),
+        &format!("5 ms more than list ({})", ms(list)),
+    );
+}
+
 fn much_history(folder: &Path) {
     let web = web::Web::start();
     let database = folder.join("history.db");
@@ -168,14 +202,32 @@ fn much_history(folder: &Path) {
             SELECT 'copy-' || (i % 1000 + 1) || '-' || at, 2 + i % 1000, 'copy-' || (i % 1000 + 1), 'scheduled', 1, at, at, at, at + 5, 'Completed' FROM n;
         INSERT INTO step (run, position, status, result, closed_ms) SELECT i, 0, 'Completed', 'ok status=200', at + 5 FROM n;
         INSERT INTO attempt (run, position, number, started_ms, elapsed_ms, outcome, status_code) SELECT i, 0, 1, at, 5, 'ok', 200 FROM n;
+        INSERT INTO event (at_ms, kind, schedule, run, position) SELECT at, 'start', 2 + i % 1000, i, NULL FROM n;
+        INSERT INTO event (at_ms, kind, schedule, run, position) SELECT at + 5, 'step', 2 + i % 1000, i, 0 FROM n;
+        INSERT INTO event (at_ms, kind, schedule, run, value) SELECT at + 5, 'finish', 2 + i % 1000, i, 5 FROM n;
         COMMIT; PRAGMA wal_checkpoint(TRUNCATE);"
     );
     connection.execute_batch(&sql).expect("the statements are valid SQL");
     drop(connection);
-    for args in [&["workflow", "list"][..], &["schedule", "describe", "copy-500"]] {
-        let name = format!("{}, a million finished runs", args[..2].join(" "));
-        row(&name, &ms(median(20, || timed(tempo(&database, args)))), "10 ms");
+    // A server sums the statistics first.
+    quietly(&database, &["schedule", "pause", "--all"]);
+    quietly(&database, &["run", "--once", "--keep-for", "3650d"]);
+    let queries: [(&[&str], &str); 6] = [
+        (&["workflow", "list"], "10 ms"),
+        (
+            &["schedule", "describe", "copy-500"],
+            "10 ms; of them statistics of 30 days 5 ms",
+        ),
+        (&["schedule", "list"], "10 ms"),
+        (&["status"], "10 ms"),
+        (&["log"], "10 ms"),
+        (&["log", "copy-500", "--limit", "100"], ""),
+    ];
+    for (args, target) in queries {
+        let name = format!("tempo {}, a million finished runs", args.join(" "));
+        row(&name, &ms(median(20, || timed(tempo(&database, args)))), target);
     }
+    quietly(&database, &["schedule", "unpause", "--all"]);
     // The same load, with nothing to prune and with half a million runs.
     for (keep, pruned) in [("3650d", "nothing to prune"), ("30d", "half a million runs to prune")] {
         let started = SystemClock.now().timestamp_millis();

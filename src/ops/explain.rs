@@ -58,6 +58,9 @@ pub(crate) fn explain(
     });
     let mut decided: Vec<TimeRange> = read.started_between(row.key, window)?.into_iter().map(started).collect();
     decided.extend(read.not_started_between(row.key, window)?.into_iter().map(not_started));
+    // Of times before the creation, only backfills tell.
+    let before = (window.0, window.1.min(row.created));
+    decided.extend(read.backfilled_between(row.key, before)?.into_iter().map(backfilled));
     for start in plan_input.waiting.iter().filter(|w| w.origin == Origin::Scheduled) {
         let reason = match (plan_input.current.paused, plan_input.active.is_empty()) {
             (true, _) => "waiting until the schedule is unpaused",
@@ -87,12 +90,7 @@ fn started(row: StartedRow) -> TimeRange {
     } else {
         format!("{} late", seconds(late))
     };
-    let incidents = match row.incidents {
-        0 => String::new(),
-        1 => ", 1 incident".to_owned(),
-        n => format!(", {n} incidents"),
-    };
-    let reason = format!("{late}: {}{incidents}", row.status.name());
+    let reason = format!("{late}: {}{}", row.status.name(), incidents(row.incidents));
     TimeRange {
         from: row.nominal,
         to: row.nominal,
@@ -100,6 +98,20 @@ fn started(row: StartedRow) -> TimeRange {
         outcome: TimeOutcome::Started,
         reason,
         run: Some(row.run),
+    }
+}
+
+/// The outcome of a time that a backfill started.
+fn backfilled(row: StartedRow) -> TimeRange {
+    let reason = format!("backfilled: {}{}", row.status.name(), incidents(row.incidents));
+    TimeRange { reason, ..started(row) }
+}
+
+fn incidents(count: u64) -> String {
+    match count {
+        0 => String::new(),
+        1 => ", 1 incident".to_owned(),
+        n => format!(", {n} incidents"),
     }
 }
 

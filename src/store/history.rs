@@ -45,8 +45,23 @@ impl Read<'_> {
     ) -> Result<Vec<StartedRow>, Error> {
         const SQL: &str = "SELECT nominal_ms, due_ms, started_ms, run_id, workflow_id, status, incidents FROM run
             WHERE schedule = :schedule AND origin = 'scheduled' AND nominal_ms BETWEEN :from AND :to ORDER BY nominal_ms";
+        self.started(SQL, schedule, (from, to))
+    }
+
+    /// The last runs that a backfill started for each time of a schedule from `from` to `to`, both included.
+    pub(crate) fn backfilled_between(
+        &self,
+        schedule: i64,
+        (from, to): (DateTime<Utc>, DateTime<Utc>),
+    ) -> Result<Vec<StartedRow>, Error> {
+        const SQL: &str = "SELECT nominal_ms, due_ms, started_ms, run_id, workflow_id, status, incidents, max(key) FROM run
+            WHERE schedule = :schedule AND origin = 'backfill' AND nominal_ms BETWEEN :from AND :to GROUP BY nominal_ms ORDER BY nominal_ms";
+        self.started(SQL, schedule, (from, to))
+    }
+
+    fn started(&self, sql: &str, schedule: i64, (from, to): (DateTime<Utc>, DateTime<Utc>)) -> Result<Vec<StartedRow>, Error> {
         let what = "read the times that started";
-        let mut statement = self.0.prepare_cached(SQL).context(what)?;
+        let mut statement = self.0.prepare_cached(sql).context(what)?;
         let rows = statement.query_map(named_params! {":schedule": schedule, ":from": ms(from), ":to": ms(to)}, |r| {
             let row = StartedRow {
                 nominal: at(r.get("nominal_ms")?),

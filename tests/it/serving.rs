@@ -542,3 +542,43 @@ fn ranges_of_skipped_times_hold_no_time_that_started() {
         assert_eq!(range["count"], seconds, "{explained:#}");
     }
 }
+
+#[test]
+fn explain_shows_backfilled_times_from_before_the_creation() {
+    let env = Env::new();
+    env.tempo(&["schedule", "create", "s", "--interval", "1h", "--shell", "true"])
+        .ok();
+    let range = ["--start-time", "2026-01-01T01:00:00Z", "--end-time", "2026-01-01T02:00:00Z"];
+    // Run again, a time is still one time.
+    for _ in 0..2 {
+        env.tempo(&[&["schedule", "backfill", "s", "--overlap", "allow-all"], &range[..]].concat())
+            .ok();
+        assert_eq!(env.serve(&["--once"]).wait().0, Some(0));
+    }
+    let explained = env.json(&["schedule", "explain", "s", "--from", "2026-01-01", "--to", "2026-01-02"]);
+    let told: Vec<_> = explained
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| {
+            (
+                r["from"].as_str().unwrap(),
+                r["count"].as_u64(),
+                r["reason"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    let reason = "backfilled: Completed";
+    assert_eq!(
+        told,
+        [
+            ("2026-01-01T01:00:00Z", Some(1), reason),
+            ("2026-01-01T02:00:00Z", Some(1), reason)
+        ]
+    );
+    let last = env.json(&["workflow", "list", "--limit", "1"])[0]["run_id"].clone();
+    assert!(
+        explained.as_array().unwrap().iter().any(|r| r["run_id"] == last),
+        "the newest run of each time"
+    );
+}
