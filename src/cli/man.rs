@@ -102,7 +102,10 @@ fn command_page(command: clap::Command, name: &str, page: &mut Vec<u8>) -> std::
     }
     end.control("SH", ["EXIT STATUS"]);
     let specific = examples::exits(&path);
-    for (code, meaning) in exit_codes().filter(|(code, _)| !is_leaf || [0, 2, 6].contains(code) || specific.contains(code)) {
+    for (code, meaning) in exit_codes()
+        .into_iter()
+        .filter(|(code, _)| !is_leaf || [0, 2, 6].contains(code) || specific.contains(code))
+    {
         end.control("TP", []).text([bold(code.to_string())]).text([roman(meaning)]);
     }
     end.control("SH", ["SEE ALSO"]);

@@ -74,6 +74,9 @@ struct Global {
     /// When to use colors
     #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
     color: ColorWhen,
+    /// Show times in UTC instead of this machine's time zone
+    #[arg(long, global = true)]
+    utc: bool,
     /// Print only data and errors, no hints or notes
     #[arg(short, long, global = true)]
     quiet: bool,
@@ -108,6 +111,7 @@ enum Command {
 /// The context that every command receives.
 struct Context {
     ui: Ui,
+    utc: bool,
     database: Option<PathBuf>,
     zones: ZoneInfo,
     clock: SystemClock,
@@ -151,8 +155,11 @@ impl Context {
         Ok(())
     }
 
-    /// The machine's time zone, for times shown to people; UTC if it is unknown.
+    /// The time zone for times shown to people: the machine's, or UTC if it is unknown or under `--utc`.
     fn local_zone(&self) -> Zone {
+        if self.utc {
+            return Zone::utc();
+        }
         ZoneInfo::local_name()
             .and_then(|name| self.zones.zone(&name))
             .unwrap_or_else(|_| Zone::utc())
@@ -183,6 +190,7 @@ pub(crate) fn main() -> ExitCode {
     };
     let context = Context {
         ui: Ui::new(cli.global.output, cli.global.color, talk),
+        utc: cli.global.utc,
         database: cli.global.db,
         zones: ZoneInfo::of_machine(),
         clock: SystemClock,

@@ -8,30 +8,44 @@ use super::ui::{Style, Ui, sanitize};
 use crate::error::Error;
 
 /// A cell: its text and its style.
-pub(crate) type Meant = (String, Option<Style>);
+pub(crate) type StyledCell = (String, Option<Style>);
 
 /// Writes a table with a header; without rows, prints the message `if_empty` instead.
-pub(crate) fn table(ui: &Ui, header: &[&str], rows: &[Vec<Meant>], if_empty: &str) -> Result<(), Error> {
+pub(crate) fn table(ui: &Ui, header: &[&str], rows: &[Vec<StyledCell>], if_empty: &str) -> Result<(), Error> {
     if rows.is_empty() {
         ui.say(if_empty);
         return Ok(());
     }
-    let header: Vec<Meant> = header.iter().map(|h| ((*h).to_owned(), Some(Style::Dim))).collect();
+    let header: Vec<StyledCell> = header.iter().map(|h| ((*h).to_owned(), Some(Style::Dim))).collect();
     let all = std::iter::once(header.as_slice()).chain(rows.iter().map(Vec::as_slice));
     ui.raw(fitted(ui, all, terminal_width(), Head::First).as_bytes())
 }
 
+/// Like [`table`], without the columns in which every cell is empty or 0.
+pub(crate) fn short_table(ui: &Ui, header: &[&str], rows: &[Vec<StyledCell>], if_empty: &str) -> Result<(), Error> {
+    let says_something = |column: &usize| rows.iter().any(|row| !matches!(row[*column].0.as_str(), "" | "0"));
+    let columns: Vec<usize> = (0..header.len())
+        .filter(|column| rows.is_empty() || says_something(column))
+        .collect();
+    let header: Vec<&str> = columns.iter().map(|column| header[*column]).collect();
+    let rows: Vec<Vec<StyledCell>> = rows
+        .iter()
+        .map(|row| columns.iter().map(|column| row[*column].clone()).collect())
+        .collect();
+    table(ui, &header, &rows, if_empty)
+}
+
 /// Writes names with their values, without those that are empty.
-pub(crate) fn pairs(ui: &Ui, pairs: &[(&str, Meant)]) -> Result<(), Error> {
+pub(crate) fn pairs(ui: &Ui, pairs: &[(&str, StyledCell)]) -> Result<(), Error> {
     let shown = pairs.iter().filter(|(_, (value, _))| !value.is_empty());
-    let styled: Vec<Vec<Meant>> = shown
+    let styled: Vec<Vec<StyledCell>> = shown
         .map(|(name, value)| vec![((*name).to_owned(), Some(Style::Dim)), value.clone()])
         .collect();
     rows(ui, &styled)
 }
 
 /// Writes rows in columns, without a header.
-pub(crate) fn rows(ui: &Ui, rows: &[Vec<Meant>]) -> Result<(), Error> {
+pub(crate) fn rows(ui: &Ui, rows: &[Vec<StyledCell>]) -> Result<(), Error> {
     ui.raw(fitted(ui, rows.iter().map(Vec::as_slice), terminal_width(), Head::None).as_bytes())
 }
 
@@ -43,7 +57,7 @@ enum Head {
 }
 
 /// Formats rows in columns: unwrapped if they fit or there is no terminal; else wrapped between words; else, with a header, one block per row.
-fn fitted<'a>(ui: &Ui, rows: impl Iterator<Item = &'a [Meant]> + Clone, width: Option<u16>, head: Head) -> String {
+fn fitted<'a>(ui: &Ui, rows: impl Iterator<Item = &'a [StyledCell]> + Clone, width: Option<u16>, head: Head) -> String {
     let Some(width) = width else { return columns(ui, rows) };
     let room = |widths: &[usize]| widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1) <= usize::from(width);
     if room(&widths(rows.clone(), |text| {
@@ -60,7 +74,7 @@ fn fitted<'a>(ui: &Ui, rows: impl Iterator<Item = &'a [Meant]> + Clone, width: O
 }
 
 /// The maximum of `of` over the texts of each column.
-fn widths<'a>(rows: impl Iterator<Item = &'a [Meant]>, of: impl Fn(&str) -> usize) -> Vec<usize> {
+fn widths<'a>(rows: impl Iterator<Item = &'a [StyledCell]>, of: impl Fn(&str) -> usize) -> Vec<usize> {
     let mut widths: Vec<usize> = Vec::new();
     for row in rows {
         widths.resize(widths.len().max(row.len()), 0);
@@ -72,7 +86,7 @@ fn widths<'a>(rows: impl Iterator<Item = &'a [Meant]>, of: impl Fn(&str) -> usiz
 }
 
 /// Formats rows in columns at least as wide as their longest words, fitted to a terminal.
-fn wrapped<'a>(ui: &Ui, rows: impl Iterator<Item = &'a [Meant]>, width: u16, words: &[usize]) -> String {
+fn wrapped<'a>(ui: &Ui, rows: impl Iterator<Item = &'a [StyledCell]>, width: u16, words: &[usize]) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     if ui.is_colored() {
@@ -99,7 +113,7 @@ fn wrapped<'a>(ui: &Ui, rows: impl Iterator<Item = &'a [Meant]>, width: u16, wor
 }
 
 /// Formats each row as a block of names and values, for terminals too narrow for columns.
-fn blocks<'a>(ui: &Ui, mut rows: impl Iterator<Item = &'a [Meant]>) -> String {
+fn blocks<'a>(ui: &Ui, mut rows: impl Iterator<Item = &'a [StyledCell]>) -> String {
     let Some(header) = rows.next() else { return String::new() };
     let widest = header.iter().map(|(name, _)| width_of(name)).max().unwrap_or(0);
     let mut blocks = Vec::new();
@@ -119,7 +133,7 @@ fn blocks<'a>(ui: &Ui, mut rows: impl Iterator<Item = &'a [Meant]>) -> String {
 }
 
 /// Formats rows unwrapped, with two spaces between columns. The table library is not used here: its layout costs as much as everything else.
-fn columns<'a>(ui: &Ui, rows: impl Iterator<Item = &'a [Meant]> + Clone) -> String {
+fn columns<'a>(ui: &Ui, rows: impl Iterator<Item = &'a [StyledCell]> + Clone) -> String {
     let widths = widths(rows.clone(), |text| text.split('\n').map(width_of).max().unwrap_or(0));
     let mut all = String::new();
     for row in rows {
@@ -156,12 +170,12 @@ fn width_of(text: &str) -> usize {
 }
 
 /// A cell without a style.
-pub(crate) fn plain(text: impl Into<String>) -> Meant {
+pub(crate) fn plain(text: impl Into<String>) -> StyledCell {
     (text.into(), None)
 }
 
 /// The width of the terminal on stdout, if stdout is one.
-fn terminal_width() -> Option<u16> {
+pub(crate) fn terminal_width() -> Option<u16> {
     if !std::io::stdout().is_terminal() {
         return None;
     }

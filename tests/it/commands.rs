@@ -259,7 +259,7 @@ fn tables_show_their_header() {
         ),
         (
             &["workflow", "list"],
-            "RUN     WORKFLOW                      STATUS                 STARTED (UTC)  TOOK",
+            "RUN     WORKFLOW                      STATUS                 STARTED (UTC)   TOOK",
         ),
         (&["incident", "list"], "SCHEDULE  TARGET  STATUS  ERROR"),
         (&["incident", "describe", "1"], "Incident        1"),
@@ -643,4 +643,48 @@ fn an_empty_list_says_whether_a_filter_is_the_reason() {
             .stderr
             .starts_with("No schedules. Create one")
     );
+}
+
+#[test]
+fn tables_show_times_in_the_zone_of_the_reader_or_in_utc_and_no_empty_columns() {
+    let env = Env::new();
+    let create = [
+        "schedule",
+        "create",
+        "s",
+        "--cron",
+        "30 2 * * *",
+        "--time-zone",
+        "Asia/Tokyo",
+        "--",
+        "false",
+    ];
+    env.tempo(&create).ok();
+    let shown = |args: &[&str]| -> String {
+        let output: CommandOutput = env.command(args).env("TZ", "America/New_York").output().unwrap().into();
+        output.ok()
+    };
+    let header = |text: &str| {
+        text.lines()
+            .next()
+            .unwrap_or_default()
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let list = shown(&["schedule", "list"]);
+    assert_eq!(
+        header(&list),
+        ["ID", "WHEN", "NEXT", "(America/New_York)"],
+        "no column holds only zeros"
+    );
+    assert!(list.contains("02:30:00 Asia/Tokyo"), "the schedule's own clock: {list}");
+    assert_eq!(header(&shown(&["--utc", "schedule", "list"]))[3], "(UTC)");
+    let explained = ["schedule", "explain", "s", "--from", "-2d", "--to", "now"];
+    assert_eq!(env.tempo(&explained).code, Some(0));
+    env.tempo(&["schedule", "trigger", "s"]).ok();
+    assert_eq!(env.serve(&["--once"]).wait().0, Some(1));
+    let runs = shown(&["workflow", "list"]);
+    assert!(runs.contains("command: exit 3") || runs.contains("command: exit 1"), "{runs}");
+    assert!(header(&shown(&["schedule", "list"])).contains(&"RUNS".to_owned()));
 }

@@ -9,6 +9,10 @@ use clap_complete::engine::ArgValueCandidates;
 use super::{Context, complete};
 use crate::error::{Error, Kind};
 use crate::names::nearest;
+use crate::output::table::terminal_width;
+
+/// Maximum number of columns of a paragraph; longer lines are hard to read.
+const MAX_WIDTH: usize = 78;
 
 /// Show help for a topic or a command
 ///
@@ -31,7 +35,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         return Ok(());
     };
     if let Some(topic) = TOPICS.iter().find(|t| t.name == first) {
-        return context.ui.raw(topic.text.as_bytes());
+        let width = terminal_width().map_or(usize::MAX, usize::from);
+        return context.ui.raw(topic.filled(width.clamp(40, MAX_WIDTH)).as_bytes());
     }
     let root = super::command();
     let mut command = &root;

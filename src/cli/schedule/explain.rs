@@ -9,6 +9,7 @@ use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
 use crate::ops;
 use crate::output::table::{plain, table};
+use crate::output::times::Times;
 use crate::output::views::TimeRangeView;
 use crate::output::{Style, counted};
 use crate::present;
@@ -16,6 +17,7 @@ use crate::spec::describe::human_duration;
 use crate::spec::instant;
 use crate::spec::interval::Interval;
 use crate::spec::spec_text::SpecText;
+use crate::spec::zone::Zone;
 
 /// Show the outcome of each time of a schedule, with the reason
 ///
@@ -56,7 +58,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     if !context.ui.is_text() {
         return context.ui.json_list(&views);
     }
-    let clock = context.times();
+    // As in the spec; under `--utc` it is asked for otherwise.
+    let zone = if context.utc { Zone::utc() } else { spec.zone().clone() };
+    let clock = Times::new(zone, now);
     let apart = spacing(&row.stored_spec()?);
     let rows: Vec<_> = folded(&views)
         .into_iter()

@@ -1,10 +1,14 @@
 //! `tempo schedule list`.
 
+use chrono::{DateTime, Utc};
+
 use super::super::Context;
 use crate::error::Error;
 use crate::output::Style;
-use crate::output::table::{plain, table};
+use crate::output::table::{plain, short_table};
+use crate::output::times::Times;
 use crate::present;
+use crate::spec::zone::Zones as _;
 
 /// List schedules
 #[derive(Debug, clap::Args)]
@@ -37,7 +41,10 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         .map(|v| {
             let next = match v.next_action_at {
                 _ if v.paused => ("paused".to_owned(), Some(Style::Warn)),
-                Some(at) => (format!("{} ({})", times.short(at.0), times.relative(at.0)), None),
+                Some(at) => {
+                    let there = there(context, &v.time_zone, &times, at.0);
+                    (format!("{} ({}{there})", times.short(at.0), times.relative(at.0)), None)
+                }
                 None if v.spec_text.contains("at boot") => ("after the next boot".to_owned(), Some(Style::Dim)),
                 None => ("none".to_owned(), Some(Style::Dim)),
             };
@@ -56,7 +63,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         .collect();
     let next = format!("NEXT ({})", times.zone());
     let header = ["ID", "WHEN", next.as_str(), "RUNS", "SKIPPED", "MISSED", "RUNNING", "NOTE"];
-    table(
+    short_table(
         &context.ui,
         &header,
         &rows,
@@ -66,4 +73,17 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             "No schedules. Create one with `tempo schedule create`."
         },
     )
+}
+
+/// `; 02:30:00 Europe/Berlin`: a time in the zone of its schedule, if the clocks there show another.
+fn there(context: &Context, zone: &str, here: &Times, at: DateTime<Utc>) -> String {
+    let Ok(zone) = context.zones.zone(zone) else {
+        return String::new();
+    };
+    let there = Times::new(zone, context.now());
+    // Without a zone of its own, a spec has no other clock.
+    if there.zone() == "UTC" || there.short(at) == here.short(at) {
+        return String::new();
+    }
+    format!("; {} {}", there.short(at), there.zone())
 }

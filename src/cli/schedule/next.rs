@@ -8,7 +8,7 @@ use super::super::{Context, complete};
 use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
 use crate::ops;
-use crate::output::table::{plain, table};
+use crate::output::table::{plain, short_table};
 use crate::output::views::NextView;
 use crate::present;
 use crate::spec::{Spec, instant};
@@ -113,5 +113,5 @@ fn show(context: &Context, spec: &Spec, times: &[NextView], if_empty: &str) -> R
         })
         .collect();
     let local = format!("TIME ({})", spec.zone().name());
-    table(&context.ui, &[&local, "FROM NOW", "JITTER", "NOTE"], &rows, if_empty)
+    short_table(&context.ui, &[&local, "FROM NOW", "JITTER", "NOTE"], &rows, if_empty)
 }

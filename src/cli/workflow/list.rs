@@ -6,7 +6,7 @@ use super::super::{Context, complete};
 use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
 use crate::output::Style;
-use crate::output::table::{plain, table};
+use crate::output::table::{plain, short_table};
 use crate::output::views::RunView;
 use crate::present;
 use crate::run::outcome::Status;
@@ -77,18 +77,36 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             };
             vec![
                 (short, Some(Style::Strong)),
-                plain(v.workflow_id),
+                plain(&v.workflow_id),
                 status,
-                plain(times.short(v.started_at.0)),
+                plain(format!(
+                    "{} ({})",
+                    times.short(v.started_at.0),
+                    times.relative(v.started_at.0)
+                )),
                 plain(took),
+                plain(failure(&v)),
             ]
         })
         .collect();
     let started = format!("STARTED ({})", times.zone());
-    table(
+    short_table(
         &context.ui,
-        &["RUN", "WORKFLOW", "STATUS", &started, "TOOK"],
+        &["RUN", "WORKFLOW", "STATUS", &started, "TOOK", "FAILURE"],
         &rows,
         "No runs match.",
     )
+}
+
+/// What failed first in a run: `backup: exit 3`, `site: unexpected status 500`.
+fn failure(run: &RunView) -> String {
+    let failed = run
+        .result
+        .0
+        .iter()
+        .find_map(|(step, result)| Some((step, result.strip_prefix("incident: ")?)));
+    let Some((step, why)) = failed else { return String::new() };
+    // The URL is in the definition.
+    let why = why.split(" from http").next().unwrap_or(why);
+    format!("{step}: {why}")
 }

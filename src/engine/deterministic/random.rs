@@ -142,7 +142,8 @@ impl History {
                 | TimeOutcome::Excluded
                 | TimeOutcome::Pending => {}
             }
-            if entry.outcome != TimeOutcome::Excluded {
+            // A backfilled time from before the creation is not one of the schedule's own.
+            if entry.outcome != TimeOutcome::Excluded && entry.to > self.initial.created {
                 outcomes.push((entry.to, entry.count));
             }
         }
