@@ -125,7 +125,7 @@ fn reliability(of: &StatisticsView) -> String {
     // Rounded down: a single failure in a million must not read as 100 %.
     let hundredths = (of.ok * 10_000).checked_div(total).unwrap_or(0);
     let ok = format!("{}.{:02} % of {total} ok", hundredths / 100, hundredths % 100);
-    let duration = |name: &str, ms: Option<u64>| ms.map(|ms| format!("{name} {}", human_duration(u128::from(ms))));
+    let duration = |name: &str, ms: Option<u64>| ms.map(|ms| format!("{name} {}", rounded(ms)));
     let durations = [
         duration("p50", of.p50_ms),
         duration("p95", of.p95_ms),
@@ -133,6 +133,15 @@ fn reliability(of: &StatisticsView) -> String {
     ];
     let parts: Vec<String> = std::iter::once(ok).chain(durations.into_iter().flatten()).collect();
     parts.join(", ")
+}
+
+/// A duration to two digits: the percentiles are no more exact.
+fn rounded(ms: u64) -> String {
+    let unit = 10_u64.pow(ms.max(1).ilog10().saturating_sub(1));
+    match (ms + unit / 2) / unit * unit {
+        0 => "under 1 ms".to_owned(),
+        ms => human_duration(u128::from(ms)),
+    }
 }
 
 /// Summarizes a step in one line.
