@@ -130,7 +130,7 @@ fn close_survivors(shared: &Arc<Shared>, mut survived: Vec<Survived>) {
             match closed {
                 Ok(advanced) => {
                     shared.follow(advanced.effects);
-                    shared.add_again(attempt.run.asked_for());
+                    shared.add_again(attempt.run.not_backfilled());
                     false
                 }
                 Err(e) => {

@@ -151,7 +151,7 @@ impl Ticker {
                     effects.events.push(super::Event::Stopping { run, stop });
                 }
                 RunAsk::Retry => {
-                    reopened.push(open.asked_for());
+                    reopened.push(open.not_backfilled());
                     effects.events.push(super::Event::Retried { run });
                 }
             }

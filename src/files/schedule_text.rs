@@ -78,7 +78,7 @@ pub(crate) struct ScheduleText {
     /// No starts after this time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) end_time: Option<String>,
-    /// Delay each start by a fixed pseudo-random amount up to this.
+    /// Maximum delay added to each start, such as `30s`; the same for the same time and schedule.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) jitter: Option<String>,
     /// When a run is still running: skip (default), buffer-one, buffer-all, cancel-other, terminate-other or allow-all.
@@ -99,7 +99,7 @@ pub(crate) struct ScheduleText {
     /// Base of the workflow ids of its runs (default: the schedule's id).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) workflow_id: Option<String>,
-    /// Maximum duration of a run.
+    /// Maximum duration of a run, such as `1h30m`; default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) run_timeout: Option<String>,
     /// Steps of a run, in order.

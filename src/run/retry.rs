@@ -9,7 +9,7 @@ use super::outcome::ErrorType;
 pub struct RetryPolicy {
     /// Wait after the first attempt.
     pub initial_interval: Duration,
-    /// Factor by which each wait exceeds the previous one; at least 1.
+    /// Factor by which each wait is multiplied to give the next, 1-100.
     pub backoff_coefficient: f64,
     /// Maximum wait.
     pub maximum_interval: Duration,

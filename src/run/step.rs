@@ -124,7 +124,7 @@ impl Step {
         let (work, mut retry, on_failure) = match &written.probe {
             Some(probe) => {
                 let (probe, timeout) = Probe::check(&name, probe)?;
-                let limit = start_to_close.unwrap_or(PROBE_START_TO_CLOSE);
+                let limit = start_to_close.or(timeout).unwrap_or(PROBE_START_TO_CLOSE);
                 start_to_close = Some(timeout.map_or(limit, |t| t.min(limit)));
                 let command_keys = [
                     (written.cwd.is_some(), "cwd"),
@@ -264,4 +264,40 @@ fn command_of(name: &StepName, written: &StepText) -> Result<Command, Error> {
         user: written.user.clone(),
         ok_exit_codes: written.ok_exit_codes.clone().unwrap_or_else(|| vec![0]),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::step_text::{ProbeTable, ProbeText};
+
+    #[test]
+    fn a_probe_has_as_long_as_its_definition_says() {
+        for (timeout, attempt, expected) in [
+            (None, None, 15),
+            (Some("5s"), None, 5),
+            (Some("60s"), None, 60),
+            (Some("60s"), Some("20s"), 20),
+            (Some("5s"), Some("20s"), 5),
+            (None, Some("20s"), 20),
+        ] {
+            let probe = ProbeTable {
+                url: "http://127.0.0.1/".to_owned(),
+                timeout: timeout.map(str::to_owned),
+                ..ProbeTable::default()
+            };
+            let step = StepText {
+                name: "p".to_owned(),
+                probe: Some(ProbeText::Table(Box::new(probe))),
+                start_to_close_timeout: attempt.map(str::to_owned),
+                ..StepText::default()
+            };
+            let workflow = Workflow::check(&Action {
+                steps: vec![step],
+                ..Action::default()
+            });
+            let limit = workflow.unwrap().steps[0].start_to_close;
+            assert_eq!(limit, Some(Duration::from_secs(expected)), "{timeout:?}, {attempt:?}");
+        }
+    }
 }

@@ -14,7 +14,7 @@ pub struct Action {
     /// Base of the workflow ids of its runs; default: the schedule's id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workflow_id: Option<String>,
-    /// Maximum duration of a run.
+    /// Maximum duration of a run, such as `1h30m`; default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run_timeout: Option<String>,
     /// Steps, in order.
@@ -53,19 +53,19 @@ pub struct StepText {
     /// Exit codes that count as success; default: 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ok_exit_codes: Option<Vec<i32>>,
-    /// Maximum duration of one attempt.
+    /// Maximum duration of one attempt, such as `30s`; default: the probe's `timeout`, otherwise 15s for a probe, none for a command.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_to_close_timeout: Option<String>,
-    /// Maximum duration of all attempts, including the waits between them.
+    /// Maximum duration of all attempts, including the waits between them; default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schedule_to_close_timeout: Option<String>,
     /// Retry policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry: Option<RetryText>,
-    /// Effect of a failure on the run.
+    /// Effect of a failure on the run; default: `continue` for a probe, `fail` for a command.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_failure: Option<OnFailure>,
-    /// Action to take if tempo dies during the step.
+    /// Action to take if tempo dies during the step; default: `retry`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_lost: Option<OnLost>,
 }
@@ -149,7 +149,7 @@ pub struct ProbeTable {
     /// Expected status: a code, or a list of codes, ranges and classes like `2xx,301`; default: 200.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<StatusText>,
-    /// Timeout of one request.
+    /// Timeout of one attempt, such as `5s`; at most `start_to_close_timeout` if that is given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<String>,
     /// Request method; default: GET.
@@ -167,7 +167,7 @@ pub struct ProbeTable {
     /// Token for `Authorization: Bearer`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bearer: Option<String>,
-    /// Maximum number of redirects to follow; default: 0.
+    /// Maximum number of redirects to follow, 0-50; default: 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redirects: Option<u32>,
     /// Text that the body must contain.
@@ -182,7 +182,7 @@ pub struct ProbeTable {
     /// Regular expressions that response headers must match, by header name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub header_matches: BTreeMap<String, String>,
-    /// Maximum response time.
+    /// Maximum response time, such as `2s`; less than `timeout`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_elapsed: Option<String>,
     /// Minimum number of days before the certificate expires.
@@ -230,16 +230,16 @@ pub struct DnsTable {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct RetryText {
-    /// Wait after the first attempt.
+    /// Wait after the first attempt, such as `1s`, the default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub initial_interval: Option<String>,
-    /// Factor by which each wait exceeds the previous one.
+    /// Factor by which each wait is multiplied to give the next, 1-100; default: 2.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backoff_coefficient: Option<f64>,
-    /// Maximum wait.
+    /// Maximum wait; default: 10s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub maximum_interval: Option<String>,
-    /// Maximum number of attempts; 0 means no limit.
+    /// Maximum number of attempts; 0 means no limit; default: 3 for a probe, 1 for a command.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub maximum_attempts: Option<u32>,
     /// Error types that are not retried.

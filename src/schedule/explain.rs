@@ -154,7 +154,7 @@ fn within(time_range: TimeRange, periods: &[SpecPeriod<'_>], (from, to): (DateTi
         return None;
     }
     let just_before = |at: DateTime<Utc>| at - TimeDelta::nanoseconds(1);
-    // Nearly always one spec names all of them, though with jitter not only in its own period. Otherwise each spec counts its own part.
+    // Usually one spec has all the times of the range. Otherwise each spec counts those of its own period.
     let of_one = periods.iter().map(|e| e.spec).find(|spec| {
         let all = spec.count_between(just_before(time_range.from), time_range.to);
         all.is_some_and(|t| (t.first, t.last, t.count) == (time_range.from, time_range.to, time_range.count))

@@ -155,8 +155,8 @@ pub(crate) struct QueuedRun {
 }
 
 impl OpenRun {
-    /// Returns the run as one requested by a user, not by a backfill.
-    pub(crate) fn asked_for(&self) -> QueuedRun {
+    /// Returns the run for the queue, with the priority of a run that no backfill started.
+    pub(crate) fn not_backfilled(&self) -> QueuedRun {
         QueuedRun {
             key: self.row.key,
             schedule: self.row.schedule,
