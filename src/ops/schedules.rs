@@ -174,7 +174,7 @@ pub(super) fn change_to(
     replace(write, row, change, (&old, spec), now)
 }
 
-/// Pauses a schedule; `note`, if given, replaces its note.
+/// Pauses a schedule; `note`, if given, replaces its note until it is unpaused.
 ///
 /// # Errors
 /// `NotFound` when there is no such schedule.
@@ -226,6 +226,9 @@ fn set_paused(
     after.state.paused = paused;
     if let Some(note) = note {
         note.clone_into(&mut after.state.note);
+    } else if !paused && let Some(note) = write.note_before_pause(row.key)? {
+        // The note of the pause goes with it.
+        after.state.note = note;
     }
     if after == before {
         return Ok(());

@@ -265,8 +265,7 @@ impl Write<'_> {
 
     /// Pauses a schedule, given by key and id, after a run of it failed; returns `false` if it was paused already.
     pub(crate) fn pause_for_failure(&self, schedule: (i64, &str), note: &str, now: DateTime<Utc>) -> Result<bool, Error> {
-        const SQL: &str =
-            "UPDATE schedule SET paused = 1, paused_ms = :now, note = :note, updated_ms = :now WHERE key = :key AND paused = 0";
+        const SQL: &str = "UPDATE schedule SET paused = 1, paused_ms = :now, note = :note, note_before = note, updated_ms = :now WHERE key = :key AND paused = 0";
         let mut statement = self.0.0.prepare_cached(SQL).context("pause the schedule")?;
         let changed = statement
             .execute(named_params! {":key": schedule.0, ":note": note, ":now": ms(now)})

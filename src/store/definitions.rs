@@ -64,7 +64,7 @@ impl Write<'_> {
         };
         self.insert_event(&event, now)?;
         if new.state.paused {
-            self.insert_pause_event(key, new, now)?;
+            self.insert_pause_event(key, new, true, now)?;
         }
         Ok(key)
     }
@@ -127,15 +127,15 @@ impl Write<'_> {
             .context("record the change")
     }
 
-    /// Records that a schedule was paused or unpaused.
-    fn insert_pause_event(&self, key: i64, new: &NewSchedule<'_>, now: DateTime<Utc>) -> Result<(), Error> {
+    /// Records that a schedule was paused or unpaused; with its note if that tells why.
+    fn insert_pause_event(&self, key: i64, new: &NewSchedule<'_>, with_note: bool, now: DateTime<Utc>) -> Result<(), Error> {
         let kind = if new.state.paused {
             EventKind::Pause
         } else {
             EventKind::Unpause
         };
         let event = NewEvent {
-            detail: Some(&new.state.note),
+            detail: with_note.then_some(new.state.note.as_str()),
             ..NewEvent::of_schedule(kind, key, new.id.as_str())
         };
         self.insert_event(&event, now)
@@ -143,11 +143,13 @@ impl Write<'_> {
 
     /// Replaces the definition and state of a schedule. `fields` are the changed fields as JSON, except `paused`; empty if there are none.
     pub(crate) fn update_schedule(&self, key: i64, new: &NewSchedule<'_>, fields: &str, now: DateTime<Utc>) -> Result<(), Error> {
-        const PAUSED: &str = "SELECT paused FROM schedule WHERE key = :key";
+        const BEFORE: &str =
+            "SELECT paused, note <> :note AND note_before IS NOT :note AS has_new_note FROM schedule WHERE key = :key";
         const SQL: &str =
             "UPDATE schedule SET id = :id, spec = :spec, spec_text = :spec_text, time_zone = :time_zone, jitter = :jitter,
             workflow = :workflow, workflow_id = :workflow_id, overlap = :overlap,
             catchup_window_ms = :catchup, pause_on_failure = :pause_on_failure, note = :note, paused = :paused,
+            note_before = CASE WHEN :paused AND NOT paused AND note <> :note THEN note WHEN :paused AND note = :note THEN note_before END,
             paused_ms = CASE WHEN :paused THEN coalesce(paused_ms, :now) END, updated_ms = :now
             WHERE key = :key";
         const KEEP: &str = "INSERT INTO past_spec (schedule, until_ms, spec)
@@ -158,9 +160,11 @@ impl Write<'_> {
         const PROGRESS: &str = "UPDATE progress SET next_ms = :next, remaining = :remaining WHERE schedule = :key";
         let what = "record the update";
         let spec = to_json("spec", &new.definition.spec)?;
-        let mut statement = self.0.0.prepare_cached(PAUSED).context(what)?;
-        let was_paused: bool = statement
-            .query_row(named_params! {":key": key}, |r| r.get("paused"))
+        let mut statement = self.0.0.prepare_cached(BEFORE).context(what)?;
+        let (was_paused, has_new_note): (bool, bool) = statement
+            .query_row(named_params! {":key": key, ":note": new.state.note}, |r| {
+                Ok((r.get("paused")?, r.get("has_new_note")?))
+            })
             .context(what)?;
         if !fields.is_empty() {
             let event = NewEvent {
@@ -170,7 +174,7 @@ impl Write<'_> {
             self.insert_event(&event, now)?;
         }
         if was_paused != new.state.paused {
-            self.insert_pause_event(key, new, now)?;
+            self.insert_pause_event(key, new, new.state.paused || has_new_note, now)?;
         }
         let mut statement = self.0.0.prepare_cached(KEEP).context(what)?;
         statement

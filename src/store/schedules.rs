@@ -228,6 +228,14 @@ impl Read<'_> {
             .context("count the schedules and runs")
     }
 
+    /// The note that the note of a pause replaced, if it did.
+    pub(crate) fn note_before_pause(&self, key: i64) -> Result<Option<String>, Error> {
+        const SQL: &str = "SELECT note_before FROM schedule WHERE key = :key";
+        let mut statement = self.0.prepare_cached(SQL).context("read the note")?;
+        let found = statement.query_row(named_params! {":key": key}, |r| r.get("note_before"));
+        Ok(found.optional().context("read the note")?.flatten())
+    }
+
     /// All schedule ids, in order.
     pub(crate) fn schedule_ids(&self) -> Result<Vec<String>, Error> {
         const SQL: &str = "SELECT id FROM schedule ORDER BY id";

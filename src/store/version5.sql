@@ -48,3 +48,5 @@ CREATE TABLE rollup (                  -- closed steps, summed by the hour
     latencies BLOB NOT NULL,           -- a histogram; `run/statistics.rs` tells its form
     PRIMARY KEY (schedule, step, hour)
 ) STRICT, WITHOUT ROWID;
+
+ALTER TABLE schedule ADD COLUMN note_before TEXT;                  -- the note that the note of the pause replaced; restored when it is unpaused

@@ -188,7 +188,8 @@ fn schedule_json_has_the_documented_fields() {
     let unpaused = env.json(&["schedule", "unpause", "health"]);
     assert_eq!(
         (unpaused[0]["paused"].as_bool(), unpaused[0]["note"].as_str()),
-        (Some(false), Some("w"))
+        (Some(false), Some("m")),
+        "the note of the pause goes with it"
     );
     assert_eq!(
         env.json(&["schedule", "delete", "health"]),

@@ -582,3 +582,37 @@ fn explain_shows_backfilled_times_from_before_the_creation() {
         "the newest run of each time"
     );
 }
+
+#[test]
+fn the_note_of_a_pause_comes_and_goes_with_it() {
+    let env = Env::new();
+    let shell = ["--pause-on-failure", "--shell", "false"];
+    env.tempo(
+        &[
+            &["schedule", "create", "s", "--interval", "1h", "--note", "what it is"],
+            &shell[..],
+        ]
+        .concat(),
+    )
+    .ok();
+    let note = || env.json(&["schedule", "describe", "s"])["note"].clone();
+    let set = |args: &[&str]| env.tempo(&[&["schedule"], args].concat()).ok();
+    set(&["pause", "s", "--note", "holiday"]);
+    assert_eq!(note(), "holiday");
+    set(&["pause", "s"]);
+    set(&["unpause", "s"]);
+    assert_eq!(note(), "what it is");
+    // A pause without a note leaves it; a note given to `unpause` stays; one set during the pause, too.
+    set(&["pause", "s"]);
+    set(&["unpause", "s", "--note", "again"]);
+    assert_eq!(note(), "again");
+    set(&["pause", "s", "--note", "holiday"]);
+    set(&["update", "s", "--note", "new"]);
+    set(&["unpause", "s"]);
+    assert_eq!(note(), "new");
+    env.tempo(&["schedule", "trigger", "s"]).ok();
+    assert_eq!(env.serve(&["--once"]).wait().0, Some(1));
+    assert!(note().as_str().unwrap().starts_with("paused due to "), "{}", note());
+    set(&["unpause", "s"]);
+    assert_eq!(note(), "new");
+}

@@ -19,7 +19,7 @@ pub(super) struct Args {
     /// Pause all schedules
     #[arg(long)]
     all: bool,
-    /// Reason for the pause; replaces the existing note
+    /// Reason for the pause; replaces the note of the schedule until it is unpaused
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
 }

@@ -21,7 +21,7 @@ pub(super) struct Args {
     /// Unpause all schedules
     #[arg(long)]
     all: bool,
-    /// Reason; replaces the existing note
+    /// New note of the schedule; without one, the note from before the pause is restored
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
 }
