@@ -385,6 +385,12 @@ env = { LANG = "C" }
                 "Did you mean `cron`?",
             ),
             ("{\"schedule\": [\n {\"id\": }]}", "jobs.toml:2:9: expected value", ""),
+            ("{\"schedule\": [", "jobs.toml:1:14: unexpected end of the text", ""),
+            (
+                "[[schedule]]\nid = 'a'\n[[schedule.step]]\nname = 's'\nshell = 'x'\non_failure = 'fale'",
+                "jobs.toml:6:14: `fale` is not a valid value",
+                "Did you mean `fail`?",
+            ),
         ] {
             let e = parsed(text).unwrap_err();
             assert!(e.to_string().starts_with(message), "{text}: {e}");

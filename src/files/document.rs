@@ -78,7 +78,10 @@ impl Source<'_> {
         if is_json {
             let raw: &RawValue = serde_json::from_str(text).map_err(|e| {
                 let message = e.to_string();
-                let message = message.split(" at line ").next().unwrap_or_default();
+                let message = match message.split(" at line ").next().unwrap_or_default() {
+                    _ if e.is_eof() => "unexpected end of the text",
+                    message => message,
+                };
                 let line = text.lines().nth(e.line().saturating_sub(1)).unwrap_or_default();
                 let before = line.floor_char_boundary(e.column().saturating_sub(1));
                 let column = line[..before].chars().count() + 1;

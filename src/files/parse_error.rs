@@ -63,6 +63,24 @@ impl de::Error for ParseError {
         })
     }
 
+    fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
+        // Spellings in other cases are accepted too, but are not worth listing.
+        let plain = |name: &&&str| name.chars().all(|c| c.is_ascii_lowercase() || c == '-');
+        let names: Vec<&str> = expected.iter().filter(plain).copied().collect();
+        let hint = match nearest(variant, names.iter().copied()) {
+            Some(near) => format!("Did you mean `{near}`?"),
+            None => format!("Valid values: {}.", names.join(", ")),
+        };
+        Self {
+            hint: Some(hint),
+            ..Self::custom(format_args!("`{}` is not a valid value", variant.escape_debug()))
+        }
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Self::custom(format_args!("the key `{field}` is missing"))
+    }
+
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
         let hint = match nearest(field, expected.iter().copied()) {
             Some(near) => format!("Did you mean `{near}`?"),
