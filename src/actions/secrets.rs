@@ -250,8 +250,18 @@ fn escaped(value: &str) -> Vec<Vec<u8>> {
         STANDARD.encode(value.trim_end_matches('\n')),
         wrapped(&STANDARD.encode(value), 76),
         wrapped(&STANDARD.encode(value), 64),
+        // In double quotes, and as `printf %q` writes it.
+        backslashed(value, |c| matches!(c, '$' | '"' | '\\' | '`')),
+        backslashed(value, |c| c.is_ascii_punctuation() && !"%+,-./:=@^_".contains(c) || c == ' '),
+        in_html.replace('\'', "&apos;"),
     ];
     all.into_iter().map(String::into_bytes).collect()
+}
+
+/// A text with a backslash before some characters.
+fn backslashed(text: &str, is_special: impl Fn(char) -> bool) -> String {
+    let escaped = |c: char| if is_special(c) { format!("\\{c}") } else { c.to_string() };
+    text.chars().map(escaped).collect()
 }
 
 /// The characters that Python's `urllib.parse.quote` escapes.
@@ -381,6 +391,9 @@ mod tests {
             ("the first line\nthe second line", "the first line\r\nthe second line"),
             ("the first line\nthe second line", "    the first line\n    the second line"),
             ("secret key", "736563726574206b6579"),
+            ("pa$s\"w`d", r#"pa\$s\"w\`d"#),
+            ("it's (here)", r"it\'s\ \(here\)"),
+            ("it's <here>", "it&apos;s &lt;here&gt;"),
             ("secret key", "736563726574206B6579"),
             ("a<b>&\"c\"", "a&lt;b&gt;&amp;&quot;c&quot;"),
         ] {

@@ -24,7 +24,8 @@ const POLL_INTERVAL: TimeDelta = TimeDelta::milliseconds(100);
 ///
 /// Lists the recorded events of all schedules, of one schedule or of one run: starts, retries, failures with the last lines of output,
 /// times that were skipped or missed and why, pauses with their notes, changes, incidents, and the starts, stops and crashes of the
-/// server. Works with and without a server, and also for a schedule that has been deleted.
+/// server. Works with and without a server, and also for a schedule that has been deleted. Consecutive times that did not run for the
+/// same reason are one event, at the first of them.
 ///
 /// Times are accepted as `-2h`, `yesterday`, `yesterday 18:00`, `mon 09:00`, `2026-05-05 09:00` or RFC 3339. Without `--since`,
 /// `--until` or `--limit`, the last 200 events are shown.

@@ -225,11 +225,13 @@ impl Transition<'_> {
                 run::Event::AttemptEnded(AttemptResult {
                     status_code, elapsed_ms, ..
                 }) => (*status_code, *elapsed_ms),
-                run::Event::AttemptStarted
-                | run::Event::WorkerLost
-                | run::Event::Stopped(_)
-                | run::Event::StepTimedOut
-                | run::Event::TimedOut => (None, 0),
+                run::Event::WorkerLost => match self.run.progress.phase {
+                    Phase::Running { since } => (None, (self.now - since).num_milliseconds().max(0)),
+                    Phase::Ready | Phase::Waiting { .. } => (None, 0),
+                },
+                run::Event::AttemptStarted | run::Event::Stopped(_) | run::Event::StepTimedOut | run::Event::TimedOut => {
+                    (None, 0)
+                }
             };
             let target_url = step.target();
             let target = (step.name.as_str(), target_url.as_str());

@@ -113,7 +113,7 @@ impl<'a> EventViews<'a> {
         };
         Ok(match row.kind {
             EventKind::Serving => format!("server started, pid {}", row.number.unwrap_or_default()),
-            EventKind::Stopped => "server stopped".to_owned(),
+            EventKind::Stopped => detail.unwrap_or("server stopped").to_owned(),
             EventKind::Crash => format!(
                 "the server with pid {} did not stop cleanly; the last event before was at {}",
                 row.number.unwrap_or_default(),
@@ -163,7 +163,10 @@ impl<'a> EventViews<'a> {
         let range = row.value.map_or(Ok(None), |key| self.read.refused_range(key))?;
         let times = match range {
             // Deleted with the schedule.
-            None => return Ok(row.detail.clone().unwrap_or_default()),
+            None => match row.number.and_then(DateTime::from_timestamp_millis) {
+                Some(from) => format!("from {}", (self.time)(from)),
+                None => return Ok(row.detail.clone().unwrap_or_default()),
+            },
             Some(range) if range.count == 1 => (self.time)(range.from),
             Some(range) => format!(
                 "{} from {} to {}",
@@ -210,8 +213,7 @@ impl<'a> EventViews<'a> {
         let Some(number) = row.number else {
             return Ok(format!("script step `{name}`: waited {work}"));
         };
-        let end = self.read.script_attempt_end(key, number)?;
-        Ok(match end.and_then(|end| end.error) {
+        Ok(match &row.detail {
             Some(error) => format!("script step `{name}`: attempt {number} failed: {error}"),
             None => format!("script step `{name}`: ok"),
         })

@@ -195,6 +195,7 @@ impl Write<'_> {
                 .and_then(|mut s| s.insert(parameters))
                 .context(what)?;
             let event = NewEvent {
+                number: Some(ms(not_started.from)),
                 value: Some(key),
                 detail: Some(&reason),
                 ..NewEvent::at_schedule(EventKind::of_outcome(outcome), plan_input.schedule)

@@ -14,7 +14,7 @@ use crate::schedule::not_started::Outcome;
 pub(crate) enum EventKind {
     /// A server started. Number: its process id.
     Serving,
-    /// A server stopped after its drain.
+    /// A server stopped after its drain. Detail: what happened instead, for a restored database.
     Stopped,
     /// A server started and found that the one before it had not stopped cleanly. Number: the process id of that server; value: the time of the last
     /// event before.
@@ -37,7 +37,8 @@ pub(crate) enum EventKind {
     CancelBackfill,
     /// A start was buffered. Value: its nominal time.
     Buffer,
-    /// Times were skipped. Value: the key of the row in `refused`, which may cover later times too; detail: the reason. So for the next five.
+    /// Times were skipped. Number: the first of them; value: the key of the row in `refused`, which may cover later times too; detail: the reason.
+    /// So for the next five.
     Skip,
     Miss,
     Drop,
@@ -52,7 +53,8 @@ pub(crate) enum EventKind {
     Lost,
     /// A step closed without an incident. Detail: its result, unless it completed.
     Step,
-    /// A step of a script ended an attempt. Number: the attempt, absent for a sleep; value: the key of the row in `script_step`.
+    /// A step of a script ended an attempt. Number: the attempt, absent for a sleep; value: the key of the row in `script_step`; detail: the
+    /// error, if it failed.
     Script,
     /// A step failed for good. Number: the failure; value: the incident.
     Incident,
@@ -277,15 +279,18 @@ impl Read<'_> {
     /// The events that match a filter, oldest first.
     pub(crate) fn events(&self, filter: &EventFilter) -> Result<Vec<EventRow>, Error> {
         // Newest first in the query, so that a limit keeps the newest.
-        const SQL: &str = "SELECT e.at_ms, e.kind, coalesce(e.schedule_id, r.schedule_id, s.id) AS schedule_id,
+        const SQL: &str = "SELECT e.at_ms, e.kind, coalesce(e.schedule_id, r.schedule_id, s.id,
+                    (SELECT d.schedule_id FROM event d WHERE d.schedule = e.schedule AND d.schedule_id IS NOT NULL LIMIT 1)) AS schedule_id,
                 e.run, r.run_id, r.workflow_id, r.workflow, r.origin, r.nominal_ms, r.due_ms, e.position, e.number, e.value, e.detail
             FROM event e LEFT JOIN run r ON r.key = e.run LEFT JOIN schedule s ON s.key = e.schedule
-            WHERE e.key > :after AND (:since IS NULL OR e.at_ms >= :since) AND (:until IS NULL OR e.at_ms <= :until)
+            WHERE e.key > :after AND (:since IS NULL OR e.at_ms >= :since OR (e.kind IN ('skip', 'miss', 'drop', 'superseded', 'paused', 'exhausted')
+                AND EXISTS (SELECT 1 FROM refused f WHERE f.key = e.value AND f.decided_ms >= :since))) AND (:until IS NULL OR e.at_ms <= :until)
             AND (:schedule IS NULL OR e.schedule IN (SELECT key FROM schedule WHERE id = :schedule
                 UNION SELECT schedule FROM event WHERE schedule_id = :schedule))
             AND (:run IS NULL OR e.run = :run) AND (e.run IS NULL OR r.key IS NOT NULL)
             AND (NOT :failed OR e.kind IN ('crash', 'miss', 'drop', 'retry', 'lost', 'incident')
-                OR (e.kind = 'finish' AND (e.detail IS NOT NULL OR e.number > 0)))
+                OR (e.kind = 'script' AND e.detail IS NOT NULL)
+                OR (e.kind = 'finish' AND (e.number > 0 OR e.detail NOT GLOB 'Canceled*' AND e.detail NOT GLOB 'Terminated*')))
             ORDER BY e.key DESC LIMIT :limit";
         let what = "read the events";
         let mut statement = self.0.prepare_cached(SQL).context(what)?;
@@ -345,12 +350,6 @@ impl Read<'_> {
             LEFT JOIN output o ON o.run = a.run AND o.position = a.position AND o.number = a.number
             WHERE a.run = :run AND a.position = :position AND a.started_ms <= :at ORDER BY a.number DESC LIMIT 1";
         self.end_of_attempt(SQL, named_params! {":run": run, ":position": position, ":at": ms(at)})
-    }
-
-    /// The result of an attempt of a script step.
-    pub(crate) fn script_attempt_end(&self, step: i64, number: i64) -> Result<Option<AttemptEnd>, Error> {
-        const SQL: &str = "SELECT error, NULL AS bytes FROM script_attempt WHERE step = :step AND number = :number";
-        self.end_of_attempt(SQL, named_params! {":step": step, ":number": number})
     }
 
     fn end_of_attempt(&self, sql: &str, parameters: &[(&str, &dyn rusqlite::ToSql)]) -> Result<Option<AttemptEnd>, Error> {
@@ -423,8 +422,14 @@ impl Write<'_> {
     }
 
     /// Records the end of an attempt of a script step.
-    pub(super) fn insert_script_event(&self, step: i64, attempt: u32, now: DateTime<Utc>) -> Result<(), Error> {
-        self.insert_script_step_event("command", step, Some(attempt), now)
+    pub(super) fn insert_script_event(
+        &self,
+        step: i64,
+        attempt: u32,
+        error: Option<&str>,
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        self.insert_script_step_event("command", step, Some((attempt, error)), now)
     }
 
     /// Records the end of a script step if it is a sleep, which has no attempts.
@@ -432,12 +437,20 @@ impl Write<'_> {
         self.insert_script_step_event("sleep", step, None, now)
     }
 
-    fn insert_script_step_event(&self, kind: &str, step: i64, attempt: Option<u32>, now: DateTime<Utc>) -> Result<(), Error> {
-        const SQL: &str = "INSERT INTO event (at_ms, kind, schedule, run, position, number, value)
-            SELECT :now, 'script', r.schedule, r.key, s.position, :number, s.key FROM script_step s JOIN run r ON r.key = s.run
+    fn insert_script_step_event(
+        &self,
+        kind: &str,
+        step: i64,
+        attempt: Option<(u32, Option<&str>)>,
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        const SQL: &str = "INSERT INTO event (at_ms, kind, schedule, run, position, number, value, detail)
+            SELECT :now, 'script', r.schedule, r.key, s.position, :number, s.key, :error FROM script_step s JOIN run r ON r.key = s.run
             WHERE s.key = :step AND s.kind = :kind";
         let mut statement = self.0.0.prepare_cached(SQL).context("record the event")?;
-        let done = statement.execute(named_params! {":now": ms(now), ":kind": kind, ":number": attempt, ":step": step});
+        let done = statement.execute(named_params! {
+            ":now": ms(now), ":kind": kind, ":number": attempt.map(|(number, _)| number), ":error": attempt.and_then(|(_, error)| error), ":step": step,
+        });
         done.map(|_| ()).context("record the event")
     }
 
@@ -458,6 +471,15 @@ impl Write<'_> {
             ..NewEvent::of_server(EventKind::Serving)
         };
         self.insert_event(&serving, now)
+    }
+
+    /// Records that this database was restored from a backup: whatever the server was doing then is over.
+    pub(super) fn record_restore(&self, now: DateTime<Utc>) -> Result<(), Error> {
+        let restored = NewEvent {
+            detail: Some("restored from a backup"),
+            ..NewEvent::of_server(EventKind::Stopped)
+        };
+        self.insert_event(&restored, now)
     }
 
     /// Records that the server has stopped cleanly.

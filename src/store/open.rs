@@ -288,12 +288,15 @@ fn ignore_no_row(e: rusqlite::Error) -> rusqlite::Result<()> {
 /// # Errors
 /// `System`, naming the log.
 pub(super) fn refuse_log_alone(database: &Path) -> Result<(), Error> {
-    let log = with_suffix(&resolved(database), "-wal");
+    // Also the journal of a database that was not in WAL mode.
+    let mut logs = ["-wal", "-journal"]
+        .map(|suffix| with_suffix(&resolved(database), suffix))
+        .into_iter();
     // The log is looked at first: another process may be creating both.
-    let is_alone = std::fs::metadata(&log).is_ok_and(|log| log.len() > 0) && !database.exists();
-    if !is_alone {
+    let found = logs.find(|log| std::fs::metadata(log).is_ok_and(|log| log.len() > 0));
+    let Some(log) = found.filter(|_| !database.exists()) else {
         return Ok(());
-    }
+    };
     let (database, log) = (database.display(), log.display());
     Err(Error::new(
         Kind::System,

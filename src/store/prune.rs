@@ -133,7 +133,7 @@ impl Write<'_> {
         const SQL: &str =
             "DELETE FROM event WHERE key > :after AND key <= :last AND at_ms < :since AND key < (SELECT max(key) FROM event)
             AND (run IS NULL OR NOT EXISTS (SELECT 1 FROM run WHERE run.key = event.run))
-            AND key IS NOT (SELECT max(key) FROM event WHERE schedule IS NULL AND run IS NULL)";
+            AND key IS NOT (SELECT max(key) FROM event WHERE schedule IS NULL AND run IS NULL AND kind IN ('serving', 'stopped'))";
         let what = "prune the history";
         let mut statement = self.0.0.prepare_cached(LAST).context(what)?;
         let last = statement.query_row(

@@ -10,7 +10,7 @@ use super::backup::{DatabaseCopy, rename_to_new};
 use super::identity::{resolved, with_suffix};
 use super::lock::ServerLock;
 use super::open::refuse_log_alone;
-use super::rows::Context as _;
+use super::rows::{Context as _, at};
 use super::{Missing, Store, migrations};
 use crate::error::{Error, Kind};
 use crate::machine;
@@ -66,7 +66,10 @@ pub(crate) fn restore(database: &Path, backup: &Path, now_ms: i64) -> Result<Opt
     };
     let replaced = copy.write(|| {
         // Migrates a backup of an older tempo.
-        Store::open(&unfinished, Missing::Refuse)?;
+        let mut store = Store::open(&unfinished, Missing::Refuse)?;
+        // The server that the backup was taken from may have been running.
+        store.write(|w| w.record_restore(at(now_ms)))?;
+        drop(store);
         replace(&database, &unfinished).map_err(failed)
     })?;
     drop(lock);
@@ -86,7 +89,7 @@ pub(crate) fn restore(database: &Path, backup: &Path, now_ms: i64) -> Result<Opt
 /// The beginning of a SQLite database.
 const HEADER: &[u8; 16] = b"SQLite format 3\0";
 /// The log of a database and its index, which are renamed before the database: a log must never be left beside another one.
-const LOGS: [&str; 2] = ["-wal", "-shm"];
+const LOGS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 /// Puts a copy in the place of a database. Returns the new path of the database that was replaced, if there was one. If this fails, the
 /// database is renamed back; if that fails too, the error gives its new path.

@@ -175,7 +175,7 @@ impl Write<'_> {
                 ":exit_code": result.exit_code,
             })
             .context("record the attempt's end")?;
-        self.insert_script_event(step, number, now)
+        self.insert_script_event(step, number, failure.as_ref().map(|f| f.message.as_str()), now)
     }
 
     /// Records that a script has made progress: earlier lost attempts no longer count as in a row with later ones.

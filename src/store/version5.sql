@@ -13,6 +13,7 @@ CREATE TABLE event (
     detail TEXT
 ) STRICT;
 CREATE INDEX event_schedule ON event (schedule_id) WHERE schedule_id IS NOT NULL;          -- for `events`: the keys of deleted schedules
+CREATE INDEX event_of ON event (schedule, schedule_id) WHERE schedule_id IS NOT NULL;      -- for `events`: the ids of deleted schedules
 CREATE INDEX event_server ON event (key) WHERE schedule IS NULL AND run IS NULL;           -- for `last_server_event`
 
 INSERT INTO event (at_ms, kind, schedule, schedule_id, run, position, number, value, detail)
@@ -22,7 +23,7 @@ INSERT INTO event (at_ms, kind, schedule, schedule_id, run, position, number, va
         UNION ALL SELECT paused_ms, 1, 'pause', key, id, NULL, NULL, NULL, NULL, nullif(note, '')
             FROM schedule WHERE paused_ms IS NOT NULL AND paused_ms > created_ms
         UNION ALL SELECT decided_ms, 2, CASE outcome WHEN 'skipped' THEN 'skip' WHEN 'missed' THEN 'miss' WHEN 'dropped' THEN 'drop' ELSE outcome END,
-            schedule, NULL, NULL, NULL, NULL, key, reason FROM refused
+            schedule, NULL, NULL, NULL, from_ms, key, reason FROM refused
         UNION ALL SELECT started_ms, 3, 'start', schedule, NULL, key, NULL, NULL, NULL, NULL FROM run
         UNION ALL SELECT a.started_ms + a.elapsed_ms, 4, CASE a.outcome WHEN 'lost' THEN 'lost' ELSE 'retry' END,
             r.schedule, NULL, a.run, a.position, a.number, n.started_ms, NULL

@@ -195,7 +195,13 @@ fn no_backup_is_written_beside_the_log_of_another_database() {
     assert_eq!(refused.code, Some(6), "{refused:?}");
     assert!(refused.stderr.contains("b.db-wal` of one that was moved"), "{refused:?}");
     assert!(!env.path("b.db").exists());
-    std::fs::remove_file(env.path("b.db-wal")).unwrap();
+    std::fs::rename(env.path("b.db-wal"), env.path("b.db-journal")).unwrap();
+    assert_eq!(
+        env.tempo(&["doctor", "--backup", "b.db"]).code,
+        Some(6),
+        "nor beside a journal"
+    );
+    std::fs::remove_file(env.path("b.db-journal")).unwrap();
     env.tempo(&["doctor", "--backup", "b.db"]).ok();
     let backed_up = env.json(&["--db", "b.db", "schedule", "describe", "a"]);
     assert_eq!(backed_up["note"], "in the log");

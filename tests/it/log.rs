@@ -89,7 +89,16 @@ fn tells_of_changes_pauses_skips_and_deletion_even_when_the_schedule_is_gone() {
         found.unwrap_or_else(|| panic!("no {kind} in {told:?}")).1.as_str()
     };
     assert_eq!(message("update"), "interval: none → 1s");
-    assert_eq!(message("skip"), "the previous run was still running");
+    assert!(
+        message("skip").starts_with("from 2") && message("skip").ends_with("Z: the previous run was still running"),
+        "{told:?}"
+    );
+    let all = env.json(&["log", "s"]);
+    assert!(all.as_array().unwrap().iter().all(|e| e["schedule_id"] == "s"), "{all:#}");
+    assert!(
+        kinds(&env, &["--failed"]).is_empty(),
+        "a run that was terminated on request did not fail"
+    );
     assert_eq!(message("pause"), "paused: holiday");
     assert_eq!(message("terminate"), "terminate requested: enough");
     assert!(message("finish").starts_with("Terminated in "), "{told:?}");
@@ -140,6 +149,51 @@ fn tells_of_the_steps_of_a_script() {
             "script step `nap`: waited 10ms",
             "script step `two`: attempt 1 failed: exit 4"
         ]
+    );
+    assert_eq!(kinds(&env, &["--failed"]), ["script", "incident", "finish"]);
+}
+
+#[test]
+fn a_restored_backup_of_a_live_server_tells_of_no_crash() {
+    let env = Env::new();
+    create(&env, "s", "true");
+    let server = env.serve(&[]);
+    env.tempo(&["doctor", "--backup", "b.db"]).ok();
+    server.signal("TERM");
+    assert_eq!(server.wait().0, Some(0));
+    env.tempo(&["doctor", "--restore", "b.db"]).ok();
+    assert_eq!(env.serve(&["--once"]).wait().0, Some(0));
+    let told = told(&env, &[]);
+    let kinds: Vec<&str> = told.iter().map(|(kind, _)| kind.as_str()).collect();
+    assert_eq!(kinds, ["create", "serving", "stopped", "serving", "stopped"]);
+    assert_eq!(told[2].1, "restored from a backup");
+}
+
+#[test]
+fn times_that_still_do_not_run_are_told_of_since_any_moment() {
+    let env = Env::new();
+    env.tempo(&["schedule", "create", "s", "--interval", "1s", "--shell", "sleep 300"])
+        .ok();
+    let mut server = env.serve(&["--drain-timeout", "0s"]);
+    server.wait_for_log("skip");
+    let later = tempo::clock::Clock::now(&tempo::clock::SystemClock);
+    let since = later.to_rfc3339();
+    server.wait_for_log("skip");
+    server.wait_for_log("skip");
+    // One event for all of them, from before.
+    let events = env.json(&["log", "s", "--since", &since]);
+    assert_eq!(
+        (events[0]["event"].as_str(), events.as_array().unwrap().len()),
+        (Some("skip"), 1),
+        "{events:#}"
+    );
+    assert!(
+        events[0]["at"]
+            .as_str()
+            .unwrap()
+            .parse::<chrono::DateTime<chrono::Utc>>()
+            .unwrap()
+            < later
     );
 }
 

@@ -148,6 +148,27 @@ fn explain_notes_that_reasons_were_pruned() {
 }
 
 #[test]
+fn a_lost_attempt_counts_with_the_time_that_it_took() {
+    let env = Env::new();
+    let shell = "echo up >> log; sleep 0.3; echo still >> log; exec sleep 300";
+    std::fs::write(
+        env.path("s.toml"),
+        format!("[[step]]\nname = 's'\nshell = '{shell}'\non_lost = 'fail'\n"),
+    )
+    .unwrap();
+    env.tempo(&["schedule", "create", "s", "--cron", "0 0 1 1 *", "--steps", "s.toml"])
+        .ok();
+    env.tempo(&["schedule", "trigger", "s"]).ok();
+    let server = env.serve(&[]);
+    env.wait_for_lines("log", 2);
+    server.kill();
+    assert_eq!(env.serve(&["--once"]).wait().0, Some(1));
+    let took = env.json(&["incident", "list"])[0]["elapsed_ms"].as_u64().unwrap();
+    assert!(took > 0);
+    assert_eq!(env.json(&["schedule", "describe", "s"])["statistics"][0]["slowest_ms"], took);
+}
+
+#[test]
 fn statistics_count_what_is_summed_and_what_is_not_and_outlive_the_runs() {
     let env = Env::new();
     env.tempo(&["schedule", "create", "s", "--cron", "0 0 1 1 *", "--shell", "test -e go"])

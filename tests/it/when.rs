@@ -186,6 +186,7 @@ fn rejects_ambiguous_and_merged_sentences() {
         ("on the second Monday and Tuesday of the month at 09:00", "ambiguous days"),
         ("every night at 11", "a time at night is needed"),
         ("nightly at 10", "a time at night is needed"),
+        ("nightly every minute", "a time at night is needed"),
         ("every night at noon", "a time at night is needed"),
         ("every month on the 1st of March at 09:00", "contradict each other"),
         ("every week every month on 24 December at 9pm", "only one period"),

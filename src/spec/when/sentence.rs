@@ -346,7 +346,8 @@ impl Sentence {
             return whole("12-hour and 24-hour times are mixed: write `02:30` or `2:30pm`");
         }
         let is_day = |time: &Time| (6 * 3600..18 * 3600).contains(&time.second) || time.clock == Clock::Either;
-        if self.at_night && self.times.iter().any(is_day) {
+        let is_frequent = self.every.is_some() || self.hourly;
+        if self.at_night && (is_frequent || self.times.iter().any(is_day)) {
             return whole(
                 "a time at night is needed, in 24 hours or with `am` or `pm`, as in `every night at 23:00` or `nightly at 2am`",
             );
