@@ -137,7 +137,8 @@ impl Secrets {
     fn sealable(&self) -> Vec<Secret> {
         let secret = |(name, value): (&String, &String)| Secret {
             name: name.trim_start_matches("env:").to_owned(),
-            forms: forms(value),
+            // The number of lines depends on the value, so they follow the forms with a fixed index.
+            forms: forms(value).into_iter().chain(lines(value)).collect(),
         };
         self.0.iter().filter(|(_, value)| !value.is_empty()).map(secret).collect()
     }
@@ -156,16 +157,8 @@ impl Secrets {
 
     /// Returns a masker for every form of the values.
     pub(super) fn masker(&self) -> Masker {
-        // The lines of a longer text may be indented or end differently.
-        let lines = self
-            .values()
-            .into_iter()
-            .filter(|value| value.contains('\n'))
-            .flat_map(str::lines);
-        let lines = lines
-            .map(|line| line.trim().as_bytes().to_vec())
-            .filter(|line| line.len() >= MIN_LINE);
-        let forms = self.values().into_iter().flat_map(forms).chain(lines);
+        let values = self.values().into_iter();
+        let forms = values.flat_map(|value| forms(value).into_iter().chain(lines(value)));
         let secrets: BTreeSet<Vec<u8>> = forms.filter(|form| !form.is_empty()).collect();
         let secrets: Vec<Vec<u8>> = secrets.into_iter().collect();
         let mut begins = [false; 256];
@@ -293,6 +286,13 @@ fn lower_case_escapes(text: &str) -> String {
 fn wrapped(text: &str, width: usize) -> String {
     let lines: Vec<&[u8]> = text.as_bytes().chunks(width).collect();
     String::from_utf8_lossy(&lines.join(&b'\n')).into_owned()
+}
+
+/// Returns the lines of a value of several lines, which may be indented or end differently.
+fn lines(value: &str) -> Vec<Vec<u8>> {
+    let lines = value.contains('\n').then(|| value.lines()).into_iter().flatten();
+    let lines = lines.map(|line| line.trim().as_bytes().to_vec());
+    lines.filter(|line| line.len() >= MIN_LINE).collect()
 }
 
 /// Returns the value and every other form in which it may occur. Each kind of form is always at the same index, whatever the value is; it is empty if

@@ -7,10 +7,10 @@ use super::{Context, complete};
 use crate::clock::{Clock as _, Wakeup};
 use crate::error::{Error, Kind};
 use crate::names::nearest;
+use crate::output::Style;
 use crate::output::times::Times;
 use crate::output::ui::{Format, sanitize};
 use crate::output::views::{EventView, rfc3339};
-use crate::output::{Style, counted};
 use crate::present::EventViews;
 use crate::spec::instant;
 use crate::store::{EventFilter, Missing, Read, Store};
@@ -166,10 +166,13 @@ fn show(context: &Context, filter: &EventFilter, events: &[EventView]) -> Result
     }
     print(context, events)?;
     if filter.limit == Some(events.len() as u64) {
-        let shown = counted(events.len() as u64, "event");
-        context.ui.hint(&format!(
-            "These are the last {shown}; `--since yesterday` or `--limit 0` may show more."
-        ));
+        let shown = match events.len() {
+            1 => "This is the last event".to_owned(),
+            n => format!("These are the last {n} events"),
+        };
+        context
+            .ui
+            .hint(&format!("{shown}; `--since yesterday` or `--limit 0` may show more."));
     }
     Ok(())
 }

@@ -237,7 +237,7 @@ impl Transition<'_> {
             let target = (step.name.as_str(), target_url.as_str());
             let (id, count) = self
                 .write
-                .count_incident(&self.run.row, target, failure, measured, self.now)?;
+                .count_incident(&self.run.row, (closed.position, target), failure, measured, self.now)?;
             self.run.row.incidents += 1;
             self.emit(Event::Incident {
                 run,

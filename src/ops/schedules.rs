@@ -235,7 +235,14 @@ fn set_paused(
     }
     let spec = Spec::compile(&after.definition.spec, id.as_str(), zones)?;
     let fields = differences(id, &before, &after);
-    replace(write, &row, (&before, &after, &fields), (&spec, &spec), now)
+    // Another note for the same pause: the note from before the pause stays the one to restore.
+    let kept = if paused && before.state.paused {
+        Some(write.note_before_pause(row.key)?.unwrap_or_else(|| before.state.note.clone()))
+    } else {
+        None
+    };
+    replace(write, &row, (&before, &after, &fields), (&spec, &spec), now)?;
+    kept.map_or(Ok(()), |note| write.set_note_before_pause(row.key, &note))
 }
 
 /// Deletes a schedule; its runs stay recorded. Returns the number of runs that are still running.

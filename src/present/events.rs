@@ -160,7 +160,7 @@ impl<'a> EventViews<'a> {
     }
 
     fn not_started(&self, row: &EventRow) -> Result<String, Error> {
-        let range = row.value.map_or(Ok(None), |key| self.read.refused_range(key))?;
+        let range = row.value.map_or(Ok(None), |key| self.read.refused_range(key, row.number))?;
         let times = match range {
             // Deleted with the schedule.
             None => match row.number.and_then(DateTime::from_timestamp_millis) {

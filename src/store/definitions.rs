@@ -174,7 +174,7 @@ impl Write<'_> {
             self.insert_event(&event, now)?;
         }
         if was_paused != new.state.paused {
-            self.insert_pause_event(key, new, new.state.paused || has_new_note, now)?;
+            self.insert_pause_event(key, new, has_new_note, now)?;
         }
         let mut statement = self.0.0.prepare_cached(KEEP).context(what)?;
         statement
@@ -212,6 +212,14 @@ impl Write<'_> {
             ":now": ms(now),
         });
         done.map(|_| ()).context(what)
+    }
+
+    /// Sets the note that is restored when a paused schedule is unpaused.
+    pub(crate) fn set_note_before_pause(&self, key: i64, note: &str) -> Result<(), Error> {
+        const SQL: &str = "UPDATE schedule SET note_before = :note WHERE key = :key";
+        let mut statement = self.0.0.prepare_cached(SQL).context("record the note")?;
+        let done = statement.execute(named_params! {":key": key, ":note": note});
+        done.map(|_| ()).context("record the note")
     }
 
     /// Records the file that defines a schedule, and the state declared there.

@@ -284,7 +284,7 @@ impl Read<'_> {
                 e.run, r.run_id, r.workflow_id, r.workflow, r.origin, r.nominal_ms, r.due_ms, e.position, e.number, e.value, e.detail
             FROM event e LEFT JOIN run r ON r.key = e.run LEFT JOIN schedule s ON s.key = e.schedule
             WHERE e.key > :after AND (:since IS NULL OR e.at_ms >= :since OR (e.kind IN ('skip', 'miss', 'drop', 'superseded', 'paused', 'exhausted')
-                AND EXISTS (SELECT 1 FROM refused f WHERE f.key = e.value AND f.decided_ms >= :since))) AND (:until IS NULL OR e.at_ms <= :until)
+                AND EXISTS (SELECT 1 FROM refused f WHERE f.key = e.value AND f.from_ms = e.number AND f.decided_ms >= :since))) AND (:until IS NULL OR e.at_ms <= :until)
             AND (:schedule IS NULL OR e.schedule IN (SELECT key FROM schedule WHERE id = :schedule
                 UNION SELECT schedule FROM event WHERE schedule_id = :schedule))
             AND (:run IS NULL OR e.run = :run) AND (e.run IS NULL OR r.key IS NOT NULL)
@@ -330,11 +330,12 @@ impl Read<'_> {
     }
 
     /// The times that an event says did not start, with those that were added to the same range later; `None` if they are no longer stored.
-    pub(crate) fn refused_range(&self, key: i64) -> Result<Option<RefusedRange>, Error> {
-        const SQL: &str = "SELECT from_ms, to_ms, count FROM refused WHERE key = :key";
+    pub(crate) fn refused_range(&self, key: i64, first: Option<i64>) -> Result<Option<RefusedRange>, Error> {
+        // The key of a range that was deleted with its schedule is used again.
+        const SQL: &str = "SELECT from_ms, to_ms, count FROM refused WHERE key = :key AND from_ms = :first";
         let what = "read the times that did not start";
         let mut statement = self.0.prepare_cached(SQL).context(what)?;
-        let found = statement.query_row(named_params! {":key": key}, |r| {
+        let found = statement.query_row(named_params! {":key": key, ":first": first}, |r| {
             Ok(RefusedRange {
                 from: at(r.get("from_ms")?),
                 to: at(r.get("to_ms")?),

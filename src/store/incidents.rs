@@ -184,7 +184,7 @@ impl Write<'_> {
     pub(crate) fn count_incident(
         &self,
         run: &RunRow,
-        target: (&str, &str),
+        (position, target): (usize, (&str, &str)),
         failure: &Failure,
         measured: (Option<u16>, i64),
         now: DateTime<Utc>,
@@ -226,6 +226,7 @@ impl Write<'_> {
             })
             .context(what)?;
         let event = NewEvent {
+            position: Some(position),
             number: Some(number),
             value: Some(id),
             ..NewEvent::of_run(EventKind::Incident, run)

@@ -99,14 +99,21 @@ fn replace(database: &Path, copy: &Path) -> std::io::Result<Option<PathBuf>> {
     }
     let aside = unused_name(database);
     write_back_log(database);
+    let mut is_exchanged = false;
     let done = rename_files(database, &aside, &LOGS).and_then(|()| match exchange(copy, database) {
         // The old database now has the name of the copy.
-        Ok(true) => rename_to_new(copy, &aside),
+        Ok(true) => {
+            is_exchanged = true;
+            rename_to_new(copy, &aside)
+        }
         Ok(false) => rename_to_new(database, &aside).and_then(|()| rename_to_new(copy, database)),
         Err(e) => Err(e),
     });
     if let Err(e) = done {
         let back = || {
+            if is_exchanged {
+                exchange(copy, database)?;
+            }
             if !database.exists() {
                 rename_to_new(&aside, database)?;
             }

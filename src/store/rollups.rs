@@ -75,7 +75,7 @@ impl Read<'_> {
     fn add_closes(&self, hours: &mut Hours, after: i64, schedule: Option<i64>, most: u64) -> Result<Option<i64>, Error> {
         // A step that was canceled or terminated has a detail, and neither succeeded nor failed.
         const SQL: &str = "SELECT e.key, e.at_ms, e.kind, e.schedule, e.position, r.workflow, o.target_name,
-                coalesce(o.elapsed_ms, (SELECT a.elapsed_ms FROM attempt a WHERE a.run = e.run AND a.position = e.position
+                coalesce(nullif(o.elapsed_ms, 0), (SELECT a.elapsed_ms FROM attempt a WHERE a.run = e.run AND a.position = e.position
                     ORDER BY a.number DESC LIMIT 1)) AS elapsed_ms,
                 e.kind IN ('step', 'incident') AND e.detail IS NULL AND s.key IS NOT NULL AND r.key IS NOT NULL AS counts
             FROM event e LEFT JOIN run r ON r.key = e.run LEFT JOIN schedule s ON s.key = e.schedule

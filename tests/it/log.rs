@@ -93,6 +93,23 @@ fn tells_of_changes_pauses_skips_and_deletion_even_when_the_schedule_is_gone() {
         message("skip").starts_with("from 2") && message("skip").ends_with("Z: the previous run was still running"),
         "{told:?}"
     );
+    // The range of another schedule may take the key of the deleted one.
+    env.tempo(&["schedule", "create", "other", "--interval", "1s", "--shell", "sleep 30"])
+        .ok();
+    server.wait_for_log("skip");
+    let again: Vec<_> = env
+        .json(&["log", "s"])
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| e["message"].clone())
+        .collect();
+    assert_eq!(
+        again,
+        told.iter()
+            .map(|(_, message)| Value::from(message.as_str()))
+            .collect::<Vec<_>>()
+    );
     let all = env.json(&["log", "s"]);
     assert!(all.as_array().unwrap().iter().all(|e| e["schedule_id"] == "s"), "{all:#}");
     assert!(

@@ -602,6 +602,10 @@ fn the_note_of_a_pause_comes_and_goes_with_it() {
     set(&["pause", "s"]);
     set(&["unpause", "s"]);
     assert_eq!(note(), "what it is");
+    set(&["pause", "s", "--note", "holiday"]);
+    set(&["pause", "s", "--note", "longer holiday"]);
+    set(&["unpause", "s"]);
+    assert_eq!(note(), "what it is");
     // A pause without a note leaves it; a note given to `unpause` stays; one set during the pause, too.
     set(&["pause", "s"]);
     set(&["unpause", "s", "--note", "again"]);

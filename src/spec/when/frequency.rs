@@ -20,7 +20,9 @@ impl Sentence {
             {
                 let next = words.peek_after(1).unwrap_or_default();
                 let other_meaning = if word != "other" && weekday(next).is_some() {
-                    format!("write `on the {word} {next}` for one day of each month, or `--interval 336h`")
+                    format!(
+                        "write `on the {word} {next}` for one day of each month, or `--interval 336h/OFFSET` for every other week"
+                    )
                 } else {
                     "use an interval such as `every 48 h`, or list the days, as in `every Monday and Thursday at 09:00`"
                         .to_owned()
