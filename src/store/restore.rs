@@ -219,6 +219,18 @@ mod tests {
     }
 
     #[test]
+    fn a_database_that_cannot_be_kept_under_another_name_is_exchanged_back() {
+        let folder = tempfile::tempdir().unwrap();
+        // Long enough that no suffix fits.
+        let (database, copy) = (folder.path().join("t".repeat(250)), folder.path().join("copy"));
+        std::fs::write(&database, "old").unwrap();
+        std::fs::write(&copy, "new").unwrap();
+        let before = contents(folder.path());
+        replace(&database, &copy).unwrap_err();
+        assert_eq!(contents(folder.path()), before);
+    }
+
+    #[test]
     fn a_database_stays_if_its_log_cannot_be_renamed() {
         let folder = tempfile::tempdir().unwrap();
         let (database, aside) = (folder.path().join("t.db"), folder.path().join("aside"));
