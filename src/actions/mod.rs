@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use self::shortage::retry_on_shortage;
 use self::spawn::Caller;
-pub(crate) use self::spawn::PARENT;
+pub(crate) use self::spawn::{OUTPUT_PIPE, PARENT};
 use crate::machine::Process;
 use crate::run::outcome::AttemptResult;
 use crate::run::probe::Probe;

@@ -176,11 +176,16 @@ impl Secrets {
 
     /// Returns a text with the values and their encodings masked.
     pub(crate) fn masked_text(&self, text: &str) -> String {
+        String::from_utf8_lossy(&self.masked(text.as_bytes())).into_owned()
+    }
+
+    /// Returns bytes with the values and their encodings masked.
+    pub(crate) fn masked(&self, bytes: &[u8]) -> Vec<u8> {
         let mut clean = Vec::new();
         let mut masker = self.masker();
-        masker.mask(text.as_bytes(), |bytes| clean.extend(bytes));
+        masker.mask(bytes, |bytes| clean.extend(bytes));
         masker.finish(|bytes| clean.extend(bytes));
-        String::from_utf8_lossy(&clean).into_owned()
+        clean
     }
 
     #[cfg(test)]
@@ -216,6 +221,7 @@ fn escaped(value: &str) -> Vec<Vec<u8>> {
     // A short number may occur by chance.
     let hex = value.bytes().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
     let hex = if hex.len() < MIN_HEX { String::new() } else { hex };
+    let hex_with_newline = if hex.is_empty() { String::new() } else { format!("{hex}0a") };
     let lower = lower_case_escapes(&all_escaped);
     let all = [
         json.clone(),
@@ -236,7 +242,7 @@ fn escaped(value: &str) -> Vec<Vec<u8>> {
         in_html.replace('\'', "&#39;"),
         in_html.replace('\'', "&#x27;"),
         hex.to_uppercase(),
-        hex,
+        hex.clone(),
         value.replace('\n', "\r\n"),
         // As command substitution and `base64` give a value that ends in a newline.
         value.trim_end_matches('\n').to_owned(),
@@ -247,6 +253,10 @@ fn escaped(value: &str) -> Vec<Vec<u8>> {
         backslashed(value, |c| matches!(c, '$' | '"' | '\\' | '`')),
         backslashed(value, |c| c.is_ascii_punctuation() && !"%+,-./:=@^_".contains(c) || c == ' '),
         in_html.replace('\'', "&apos;"),
+        // As `base64` prints the output of `echo`, and `xxd -p` the value.
+        wrapped(&STANDARD.encode(format!("{value}\n")), 76),
+        wrapped(&hex, 60),
+        wrapped(&hex_with_newline, 60),
     ];
     all.into_iter().map(String::into_bytes).collect()
 }
@@ -377,6 +387,10 @@ mod tests {
         let long = "0123456789".repeat(9);
         let encoded = STANDARD.encode(&long);
         let wrapped = format!("{}\n{}", &encoded[..76], &encoded[76..]);
+        let with_newline = STANDARD.encode(format!("{long}\n"));
+        let newline_wrapped = format!("{}\n{}", &with_newline[..76], &with_newline[76..]);
+        let hex = long.bytes().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+        let hex_wrapped = format!("{}\n{}\n{}", &hex[..60], &hex[60..120], &hex[120..]);
         for (secret, printed) in [
             (long.as_str(), wrapped.as_str()),
             ("it's here", r"+ echo 'it'\''s here'"),
@@ -391,6 +405,8 @@ mod tests {
             ("the first line\nthe second line", "the first line\r\nthe second line"),
             ("the first line\nthe second line", "    the first line\n    the second line"),
             ("secret key", "736563726574206b6579"),
+            (long.as_str(), newline_wrapped.as_str()),
+            (long.as_str(), hex_wrapped.as_str()),
             ("pa$s\"w`d", r#"pa\$s\"w\`d"#),
             ("it's (here)", r"it\'s\ \(here\)"),
             ("it's <here>", "it&apos;s &lt;here&gt;"),

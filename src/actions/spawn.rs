@@ -20,6 +20,9 @@ const PIPE: usize = 64 * 1024;
 /// The environment variable that names the calling step to a step inside a script.
 pub(crate) const PARENT: &str = "TEMPO_SCRIPT_STEP";
 
+/// The environment variable that identifies the pipe for the output of an attempt; for the steps of its script.
+pub(crate) const OUTPUT_PIPE: &str = "TEMPO_OUTPUT_PIPE";
+
 /// The variables by which tempo identifies an attempt to its command; a step cannot set them.
 const OWN_VARIABLES: [&str; 7] = [
     "TEMPO_DB",
@@ -108,6 +111,7 @@ pub(super) fn spawn(
         Caller::Server => process
             .process_group(0)
             .stdin(Stdio::null())
+            .env(OUTPUT_PIPE, machine::file_id(&reader).unwrap_or_default())
             .stderr(writer)
             .env_remove(PARENT),
         Caller::Script => process.env(PARENT, task.step.name.as_str()),

@@ -90,10 +90,12 @@ fn filter(context: &Context, args: &Args, store: &Store) -> Result<EventFilter, 
     if let (Some(since), Some(until)) = (since, until)
         && since > until
     {
-        return Err(
-            Error::new(Kind::Usage, format_args!("`--since` {since} is after `--until` {until}"))
-                .hint("The start time must be before the end time."),
-        );
+        let times = context.times();
+        return Err(Error::new(
+            Kind::Usage,
+            format_args!("`--since` {} is after `--until` {}", times.full(since), times.full(until)),
+        )
+        .hint("The start time must be before the end time."));
     }
     let limit = match args.limit {
         Some(limit) => Some(limit).filter(|limit| *limit > 0),

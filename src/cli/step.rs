@@ -63,5 +63,5 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         (&step, command),
         on_failure,
     )?;
-    context.ui.raw(&stdout)
+    context.ui.raw(&caller.printed(command, stdout))
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::shared::{ATTEMPT, RUN_ID, STEP};
-use crate::actions::{Control, OUTPUT_LIMIT, PARENT, Secrets, StopKind, Task, perform_in_script};
+use crate::actions::{Control, OUTPUT_LIMIT, OUTPUT_PIPE, PARENT, Secrets, StopKind, Task, perform_in_script};
 use crate::clock::{Clock, Wakeup};
 use crate::error::{Error, Kind};
 use crate::machine::{self, Process, ProcessTree};
@@ -101,6 +101,20 @@ impl Caller {
             )
             .hint("Call it from a script that a schedule runs, or that you start with `tempo workflow start -- ./script.sh`.")
         })
+    }
+
+    /// Returns the stdout of a step as the command that ran it prints it: unchanged to the script, masked where it goes straight to the recorded output of
+    /// the attempt.
+    pub(crate) fn printed(&self, command: &Command, stdout: Vec<u8>) -> Vec<u8> {
+        let is_recorded = machine::environment(OUTPUT_PIPE)
+            .ok()
+            .flatten()
+            .is_some_and(|pipe| machine::file_id(std::io::stdout()) == Some(pipe));
+        if is_recorded {
+            self.secrets.and_of(command).masked(&stdout)
+        } else {
+            stdout
+        }
     }
 
     /// Returns the run, if the caller's attempt is the current one.

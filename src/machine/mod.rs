@@ -39,6 +39,13 @@ pub fn booted_at() -> Option<chrono::DateTime<chrono::Utc>> {
     chrono::DateTime::from_timestamp(seconds, 0)
 }
 
+/// Identifies an open file or pipe, whichever descriptor refers to it.
+#[must_use]
+pub fn file_id(file: impl std::os::fd::AsFd) -> Option<String> {
+    let stat = rustix::fs::fstat(file).ok()?;
+    Some(format!("{}:{}", stat.st_dev, stat.st_ino))
+}
+
 /// Raises the open-file limit of this process to `target`, or as far as permitted. Returns the number of files it may have open, at most `target`.
 #[must_use]
 pub fn raise_open_files(target: u64) -> u64 {

@@ -124,8 +124,9 @@ impl Write<'_> {
         Ok(deleted as u64)
     }
 
-    /// Deletes old events from a batch of those above the key `after`: all before `since` that belong to no stored run. Returns the key after which
-    /// the next batch begins; `None` at the end.
+    /// Deletes old events from a batch of those above the key `after`: all before `since` that belong to no stored run. Kept are also the event of a range
+    /// of times that still grows, the pause of a schedule that is paused, and the deletion of a schedule whose runs are stored. Returns the key after
+    /// which the next batch begins; `None` at the end.
     pub(crate) fn prune_events(&self, after: i64, since: DateTime<Utc>) -> Result<Option<i64>, Error> {
         const LAST: &str =
             "SELECT key, at_ms < :since AS old FROM event WHERE key > :after ORDER BY key LIMIT 1 OFFSET :most - 1";
@@ -133,6 +134,11 @@ impl Write<'_> {
         const SQL: &str =
             "DELETE FROM event WHERE key > :after AND key <= :last AND at_ms < :since AND key < (SELECT max(key) FROM event)
             AND (run IS NULL OR NOT EXISTS (SELECT 1 FROM run WHERE run.key = event.run))
+            AND NOT (kind IN ('skip', 'miss', 'drop', 'superseded', 'paused', 'exhausted')
+                AND EXISTS (SELECT 1 FROM refused f WHERE f.key = event.value AND f.from_ms = event.number))
+            AND NOT (kind = 'pause' AND EXISTS (SELECT 1 FROM schedule s WHERE s.key = event.schedule AND s.paused_ms IS NOT NULL)
+                AND key = (SELECT max(e.key) FROM event e WHERE e.schedule_id = event.schedule_id AND e.kind = 'pause'))
+            AND NOT (kind = 'delete' AND EXISTS (SELECT 1 FROM run WHERE run.schedule = event.schedule))
             AND key IS NOT (SELECT max(key) FROM event WHERE schedule IS NULL AND run IS NULL AND kind IN ('serving', 'stopped'))";
         let what = "prune the history";
         let mut statement = self.0.0.prepare_cached(LAST).context(what)?;

@@ -86,6 +86,32 @@ fn events_are_pruned_with_their_runs_or_by_age() {
 }
 
 #[test]
+fn events_that_still_hold_outlive_their_age() {
+    let env = Env::new();
+    for id in ["s", "t"] {
+        env.tempo(&["schedule", "create", id, "--interval", "1s", "--shell", "true"])
+            .ok();
+    }
+    env.tempo(&["schedule", "pause", "s", "--note", "first"]).ok();
+    env.tempo(&["schedule", "unpause", "s"]).ok();
+    env.tempo(&["schedule", "pause", "s", "--note", "holiday"]).ok();
+    env.tempo(&["schedule", "trigger", "t"]).ok();
+    env.serve(&["--once"]).wait();
+    env.tempo(&["schedule", "delete", "t"]).ok();
+    env.serve(&["--once", "--keep-for", "0s", "--keep-runs", "1"]).wait();
+    let events = env.json(&["log", "--limit", "0"]);
+    let of = |kind: &str| {
+        let events = events.as_array().unwrap().iter();
+        let messages: Vec<_> = events.filter(|e| e["event"] == kind).map(|e| e["message"].clone()).collect();
+        messages
+    };
+    assert_eq!(of("pause"), ["paused: holiday"], "{events:#}");
+    assert_eq!(of("unpause"), Vec::<Value>::new());
+    assert_eq!(of("delete").len(), 1, "runs of `t` are stored: {events:#}");
+    assert!(env.tempo(&["log", "t"]).ok().contains("deleted"));
+}
+
+#[test]
 fn a_server_prunes_while_running_and_keeps_open_runs() {
     let env = Env::new();
     with_history(&env);

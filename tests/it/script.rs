@@ -318,6 +318,7 @@ fn script_steps_return_secrets_unchanged_but_neither_store_nor_show_them() {
         expected=$(echo \"$TOKEN\"; printf %s \"$TOKEN\" | base64)\n\
         test \"$shown\" = \"$expected\" && echo same >> log\n\
         exact=$(tempo step exact --env X=env:OTHER -- sh -c 'echo \"v-$X\"'); test \"$exact\" = \"v-$OTHER\" && echo exact >> log\n\
+        tempo step direct --env D=env:DIRECT -- sh -c 'echo \"direct $D\"'\n\
         tempo step argument -- echo \"$TOKEN\"\n\
         tempo step fails -- sh -c 'exit 3' \"$TOKEN\"\n\
         tempo step missing -- \"/no/$TOKEN\"\n\
@@ -334,6 +335,7 @@ fn script_steps_return_secrets_unchanged_but_neither_store_nor_show_them() {
         env.command(args)
             .env("SEC", SECRET)
             .env("OTHER", "other-secret")
+            .env("DIRECT", "direct-secret")
             .env("PATH", path)
             .output()
             .unwrap()
@@ -361,7 +363,11 @@ fn script_steps_return_secrets_unchanged_but_neither_store_nor_show_them() {
         let text = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, format!("{before}{SECRET}"));
         text[4..14].to_owned()
     });
-    for leaked in ["TOP-secret", "other-secret"].iter().map(|s| (*s).to_owned()).chain(encoded) {
+    for leaked in ["TOP-secret", "other-secret", "direct-secret"]
+        .iter()
+        .map(|s| (*s).to_owned())
+        .chain(encoded)
+    {
         let found = everything.windows(leaked.len()).any(|w| w == leaked.as_bytes());
         assert!(!found, "{leaked}");
     }
