@@ -15,6 +15,7 @@
 //! - `ops`: one function per verb: create, pause, trigger, apply …
 //! - `output`: the only printer, the JSON views, tables
 //! - `present`: from rows to views
+//! - `web`: the page and the API
 //! - `cli`: one file per command: parse, call `ops`, show
 
 mod actions;
@@ -32,6 +33,7 @@ pub mod run;
 pub mod schedule;
 pub mod spec;
 mod store;
+mod web;
 pub mod zoneinfo;
 
 /// Runs the command line of this process and returns its exit code.

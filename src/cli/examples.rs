@@ -252,6 +252,16 @@ const ALL: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "open",
+        &[
+            ("tempo open", "Open the page of the running server"),
+            (
+                "tempo open --print",
+                "Print an address that signs in once, for a browser elsewhere",
+            ),
+        ],
+    ),
+    (
         "check",
         &[
             (

@@ -16,6 +16,7 @@ mod incident;
 mod interrupt;
 mod log;
 mod man;
+mod open;
 mod run;
 mod schedule;
 mod schema;
@@ -93,6 +94,7 @@ enum Command {
     Run(run::Args),
     Status(status::Args),
     Log(log::Args),
+    Open(open::Args),
     Check(Box<check::Args>),
     Step(step::Args),
     Sleep(sleep::Args),
@@ -213,6 +215,7 @@ fn perform(context: &Context, command: Command) -> Result<(), Error> {
         Command::Run(args) => run::run(context, &args),
         Command::Status(args) => status::run(context, &args),
         Command::Log(args) => log::run(context, &args),
+        Command::Open(args) => open::run(context, &args),
         Command::Check(args) => check::run(context, &args),
         Command::Step(args) => step::run(context, &args),
         Command::Sleep(args) => sleep::run(context, &args),

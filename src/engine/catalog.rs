@@ -16,7 +16,7 @@ const MAX_ENTRIES: usize = 10_000;
 /// Caches compiled specs and checked workflows.
 #[derive(Debug)]
 pub(crate) struct Catalog {
-    zones: ZoneInfo,
+    zones: Arc<ZoneInfo>,
     specs: Mutex<HashMap<String, (String, Arc<Spec>)>>,
     workflows: Mutex<HashMap<i64, Arc<Workflow>>>,
 }
@@ -25,14 +25,14 @@ impl Catalog {
     /// Returns an empty cache that uses these zones.
     pub(crate) fn new(zones: ZoneInfo) -> Self {
         Self {
-            zones,
+            zones: Arc::new(zones),
             specs: Mutex::default(),
             workflows: Mutex::default(),
         }
     }
 
     /// The zones that specs are compiled with.
-    pub(crate) fn zones(&self) -> &ZoneInfo {
+    pub(crate) fn zones(&self) -> &Arc<ZoneInfo> {
         &self.zones
     }
 
@@ -59,7 +59,7 @@ impl Catalog {
             .damage()
         };
         let spec = stored_json(json)
-            .and_then(|text: SpecText| Spec::compile(&text, schedule_id, &self.zones))
+            .and_then(|text: SpecText| Spec::compile(&text, schedule_id, &*self.zones))
             .map_err(invalid)?;
         let spec = Arc::new(spec);
         if cache.len() >= MAX_ENTRIES {

@@ -38,6 +38,10 @@ pub(crate) enum Event {
         schedules: u64,
         open_runs: u64,
     },
+    /// The page of the server is at this address.
+    Page { address: String },
+    /// The server has no page, because its address cannot be used.
+    NoPage { address: String, error: String },
     /// The server has fewer workers than requested, because of the limits on open files and processes.
     FewerWorkers { workers: usize, wanted: usize },
     /// The machine's zone data has changed; next times are computed again.

@@ -8,6 +8,8 @@ mod decide;
 #[cfg(test)]
 mod deterministic;
 mod events;
+mod handle;
+pub(crate) mod metrics;
 mod prune;
 mod queue;
 mod quiet;
@@ -21,6 +23,7 @@ mod worker;
 mod zones;
 
 pub(crate) use events::{Event, RunRef, StepRef};
+pub(crate) use handle::Handle;
 pub(crate) use prune::Retention;
 pub(crate) use server::{Server, Stopper};
 pub(crate) use shared::RUN_ID;

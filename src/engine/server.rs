@@ -10,6 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::catalog::Catalog;
 use super::decide::Effects;
+use super::handle::Handle;
 use super::queue::Queue;
 use super::quiet::Quiet;
 use super::shared::Shared;
@@ -89,6 +90,7 @@ impl Server {
             hurry: AtomicBool::new(false),
             lost_file: AtomicBool::new(false),
             damage: Mutex::default(),
+            metrics: Arc::default(),
             failed_runs: AtomicU64::new(0),
             troubles: AtomicU64::new(0),
             settings,
@@ -132,13 +134,27 @@ impl Server {
         })
     }
 
+    /// Returns a handle for other threads.
+    pub(crate) fn handle(&self) -> Handle {
+        Handle::new(&self.shared)
+    }
+
+    /// Records the address of the server's page in its lock file.
+    ///
+    /// # Errors
+    /// `System` when the lock file cannot be written.
+    pub(crate) fn announce(&self, address: &str) -> Result<(), Error> {
+        self.lock.announce(address)
+    }
+
     /// Returns a handle that stops the server from any thread.
     pub(crate) fn stopper(&self) -> Stopper {
         Stopper(Arc::downgrade(&self.shared))
     }
 
-    /// Waits until all threads have ended and everything is on disk.
-    pub(crate) fn join(self) -> Served {
+    /// Waits until all threads have ended and everything is on disk. `before_close` is called when nothing is served any more, before the database is
+    /// closed: every other connection to it must be closed by then.
+    pub(crate) fn join(self, before_close: impl FnOnce()) -> Served {
         let Self {
             shared,
             ticker_thread,
@@ -148,6 +164,7 @@ impl Server {
         } = self;
         let _ = ticker_thread.join();
         pruning_thread.map(JoinHandle::join);
+        before_close();
         let served = Served {
             failed_runs: shared.failed_runs.load(Ordering::SeqCst),
             troubles: shared.troubles.load(Ordering::SeqCst),
@@ -239,10 +256,12 @@ fn serve(mut ticker: Ticker, lock: &ServerLock) {
             Err(e) => shared.tell(Event::Trouble(e)),
         }
         let now = shared.clock.now();
+        shared.metrics.look(now);
         // Read before the tick, so that a change made during it is seen by the next one.
         let version = ticker.data_version().ok();
         if version != seen || next.is_some_and(|at| at <= now) {
             seen = version;
+            shared.metrics.tick();
             match ticker.tick(now) {
                 Ok(progress) if progress.more && !is_over(&shared, serving, true) => continue,
                 // Times due after the horizon are left to the next server.
@@ -323,6 +342,7 @@ fn drain(shared: &Arc<Shared>) {
     let draining = Stopwatch::start();
     let mut interrupted = false;
     while !shared.queue.has_no_workers() {
+        shared.metrics.look(shared.clock.now());
         let is_late = shared.hurry.load(Ordering::SeqCst) || draining.elapsed() >= shared.settings.drain_timeout;
         if is_late && !interrupted {
             interrupted = true;

@@ -13,6 +13,7 @@ use super::advance::{MayStart, advance};
 use super::catalog::Catalog;
 use super::decide::{Effects, Terms};
 use super::events::Event;
+use super::metrics::Metrics;
 use super::queue::Queue;
 use super::{Settings, Until};
 use crate::actions::Actions;
@@ -36,6 +37,7 @@ pub(super) struct Shared {
     pub(super) lost_file: AtomicBool,
     /// Damage to the database that has been reported; each error is reported once.
     pub(super) damage: Mutex<BTreeSet<String>>,
+    pub(super) metrics: Arc<Metrics>,
     pub(super) failed_runs: AtomicU64,
     pub(super) troubles: AtomicU64,
     pub(super) settings: Settings,
@@ -61,6 +63,7 @@ pub(super) fn marks(run: &OpenRun, step: &str) -> Vec<String> {
 
 impl Shared {
     pub(super) fn tell(&self, event: Event) {
+        self.metrics.count(&event, self.clock.now());
         if let Event::Trouble(e) = &event {
             self.troubles.fetch_add(1, Ordering::SeqCst);
             let mut damage = self.damage.lock().unwrap_or_else(PoisonError::into_inner);

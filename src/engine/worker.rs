@@ -147,6 +147,7 @@ fn perform_attempt(shared: &Arc<Shared>, attempt: &Attempt, control: &Control) -
         Some(kind) => AttemptResult::new(kind.ending(), 0),
         None => shared.actions.perform(&task, control),
     };
+    shared.metrics.attempt(result.ending.name(), result.elapsed_ms);
     match (&result.ending, control.requested()) {
         (Ending::Lost, Some(StopKind::Abandon)) => Event::WorkerLost,
         _ => Event::AttemptEnded(result),

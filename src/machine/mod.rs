@@ -11,6 +11,8 @@ pub use user::User;
 use std::path::Path;
 use std::sync::OnceLock;
 
+use crate::error::{Error, Kind};
+
 /// Whether this process runs as root.
 #[must_use]
 pub fn is_root() -> bool {
@@ -37,6 +39,18 @@ pub fn booted_at() -> Option<chrono::DateTime<chrono::Utc>> {
     let stat = std::fs::read_to_string("/proc/stat").ok()?;
     let seconds = stat.lines().find_map(|l| l.strip_prefix("btime "))?.trim().parse().ok()?;
     chrono::DateTime::from_timestamp(seconds, 0)
+}
+
+/// Random bytes from the kernel, as hexadecimal digits.
+///
+/// # Errors
+/// `System` when the kernel has none.
+pub fn random_hex(bytes: usize) -> Result<String, Error> {
+    let mut random = vec![0_u8; bytes];
+    let failed = |e| Error::new(Kind::System, "cannot get random bytes").because(e);
+    rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())
+        .map_err(|e| failed(std::io::Error::from(e)))
+        .map(|_| random.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}")))
 }
 
 /// Identifies an open file or pipe, whichever descriptor refers to it.

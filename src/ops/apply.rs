@@ -14,7 +14,7 @@ use crate::names::ScheduleId;
 use crate::schedule::{Declared, Definition, State};
 use crate::spec::Spec;
 use crate::spec::zone::Zones;
-use crate::store::{Read, ScheduleRow, Write};
+use crate::store::{Read, SchedulePage, ScheduleRow, Write};
 
 /// The owner recorded for a schedule that was created by hand and is now defined in a file: its declared state is kept, but it is never pruned.
 const BY_HAND: &str = "";
@@ -322,7 +322,7 @@ fn step(
 /// `NotFound` when one of the ids does not exist.
 pub(crate) fn export(read: &Read<'_>, ids: &[ScheduleId]) -> Result<Vec<(ScheduleId, Definition, State)>, Error> {
     let rows = if ids.is_empty() {
-        read.schedules(None, None)?
+        read.schedules(&SchedulePage::default())?
     } else {
         ids.iter().map(|id| super::find(read, id)).collect::<Result<_, _>>()?
     };

@@ -2,6 +2,7 @@
 
 mod apply;
 mod crontab_ids;
+mod edit;
 mod explain;
 mod incidents;
 mod patch;
@@ -11,6 +12,7 @@ mod simulate;
 
 pub(crate) use apply::{Change, DefinitionFile, Difference, Prune, apply, compare, export, redefine};
 pub(crate) use crontab_ids::{Names, name_jobs};
+pub(crate) use edit::{check_edit, definition_text, edit};
 pub(crate) use explain::explain;
 pub(crate) use incidents::{ack, find_incident, resolve};
 pub(crate) use patch::{Clearable, Patch};

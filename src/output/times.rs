@@ -18,6 +18,11 @@ impl Times {
         Self { zone, now }
     }
 
+    /// The zone.
+    pub(crate) fn time_zone(&self) -> Zone {
+        self.zone.clone()
+    }
+
     /// The name of the zone.
     pub(crate) fn zone(&self) -> &str {
         // The name in containers, which people do not use.
@@ -46,6 +51,11 @@ impl Times {
             -6..=6 => format!("{} {}", then.weekday(), clock(then.time())),
             _ => self.full(at),
         }
+    }
+
+    /// `14:00`, the time of day to the minute.
+    pub(crate) fn hour(&self, at: DateTime<Utc>) -> String {
+        clock(self.civil(at).time())[..5].to_owned()
     }
 
     /// `in 2 min`, `3 h ago`, in the two largest units.

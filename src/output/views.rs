@@ -16,6 +16,17 @@ impl Serialize for Instant {
     }
 }
 
+#[cfg(test)]
+impl schemars::JsonSchema for Instant {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Instant".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "string", "format": "date-time", "description": "RFC 3339, in UTC"})
+    }
+}
+
 /// `2026-05-05T23:50:00Z`, with milliseconds only if they are not zero.
 pub(crate) fn rfc3339(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
@@ -23,6 +34,7 @@ pub(crate) fn rfc3339(at: DateTime<Utc>) -> String {
 
 /// A schedule; lists leave out the optional parts.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct ScheduleView {
     pub(crate) id: String,
     pub(crate) note: String,
@@ -65,11 +77,13 @@ pub(crate) struct ScheduleView {
 
 /// The effect of daylight saving on a schedule, if any.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub(crate) struct DstNote(pub(crate) Option<String>);
 
 /// The action of a schedule.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct ActionView {
     pub(crate) workflow_id: String,
     pub(crate) run_timeout: Option<String>,
@@ -90,6 +104,7 @@ impl ActionView {
 
 /// An open run of a schedule.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct RunningAction {
     pub(crate) workflow_id: String,
     pub(crate) run_id: String,
@@ -97,6 +112,7 @@ pub(crate) struct RunningAction {
 
 /// An unfinished backfill.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct BackfillView {
     pub(crate) start_time: Instant,
     pub(crate) end_time: Instant,
@@ -106,6 +122,7 @@ pub(crate) struct BackfillView {
 
 /// A run that a schedule started.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct RecentAction {
     pub(crate) scheduled_at: Instant,
     pub(crate) started_at: Instant,
@@ -116,6 +133,7 @@ pub(crate) struct RecentAction {
 
 /// An upcoming time.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct NextView {
     pub(crate) scheduled_at: Instant,
     pub(crate) due_at: Instant,
@@ -125,6 +143,7 @@ pub(crate) struct NextView {
 
 /// Consecutive times with the same outcome.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct TimeRangeView {
     pub(crate) from: Instant,
     pub(crate) to: Instant,
@@ -137,6 +156,7 @@ pub(crate) struct TimeRangeView {
 
 /// A simulated event.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct SimulatedView {
     pub(crate) scheduled_at: Instant,
     pub(crate) at: Instant,
@@ -146,6 +166,7 @@ pub(crate) struct SimulatedView {
 
 /// The result of a trigger or backfill.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct RequestView {
     pub(crate) schedule_id: String,
     pub(crate) request_id: String,
@@ -160,6 +181,7 @@ pub(crate) struct RequestView {
 
 /// The change to a schedule that a file defines.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct ChangeView {
     pub(crate) id: String,
     pub(crate) change: &'static str,
@@ -170,6 +192,7 @@ pub(crate) struct ChangeView {
 
 /// The result of importing a crontab line.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct ImportView {
     #[serde(flatten)]
     pub(crate) change: ChangeView,
@@ -179,6 +202,7 @@ pub(crate) struct ImportView {
 
 /// A field that differs.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct FieldChangeView {
     pub(crate) name: String,
     pub(crate) old: serde_json::Value,
@@ -187,6 +211,7 @@ pub(crate) struct FieldChangeView {
 
 /// A deleted schedule.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct DeletedView {
     pub(crate) id: String,
     pub(crate) still_running: u64,
@@ -194,6 +219,7 @@ pub(crate) struct DeletedView {
 
 /// How often a step succeeded, and how long its last attempts took.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct StatisticsView {
     pub(crate) step: String,
     pub(crate) ok: u64,
@@ -205,6 +231,7 @@ pub(crate) struct StatisticsView {
 
 /// A run; lists leave out `steps`.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct RunView {
     pub(crate) workflow_id: String,
     pub(crate) run_id: String,
@@ -226,6 +253,17 @@ pub(crate) struct RunView {
 #[derive(Debug, Clone)]
 pub(crate) struct Results(pub(crate) Vec<(String, String)>);
 
+#[cfg(test)]
+impl schemars::JsonSchema for Results {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Results".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "object", "additionalProperties": {"type": "string"}})
+    }
+}
+
 impl Serialize for Results {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.collect_map(self.0.iter().map(|(step, result)| (step, result)))
@@ -234,6 +272,7 @@ impl Serialize for Results {
 
 /// A step of a run.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct StepView {
     pub(crate) name: String,
     pub(crate) kind: &'static str,
@@ -245,6 +284,7 @@ pub(crate) struct StepView {
 
 /// An attempt of a step.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct AttemptView {
     pub(crate) number: u32,
     pub(crate) started_at: Instant,
@@ -259,6 +299,7 @@ pub(crate) struct AttemptView {
 
 /// A failure in an incident.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct OccurrenceView {
     pub(crate) id: i64,
     pub(crate) target_name: String,
@@ -272,6 +313,7 @@ pub(crate) struct OccurrenceView {
 
 /// An incident, with its latest failure.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct IncidentView {
     #[serde(flatten)]
     pub(crate) latest: OccurrenceView,
@@ -288,6 +330,7 @@ pub(crate) struct IncidentView {
 
 /// The status of the server, its runs and incidents.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct StatusView {
     pub(crate) up: bool,
     pub(crate) pid: Option<u32>,
@@ -301,6 +344,7 @@ pub(crate) struct StatusView {
 
 /// The next time of a schedule.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct ComingView {
     pub(crate) schedule_id: String,
     pub(crate) due_at: Instant,
@@ -308,6 +352,7 @@ pub(crate) struct ComingView {
 
 /// An event of the log; absent fields are left out.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct EventView {
     pub(crate) at: Instant,
     pub(crate) event: &'static str,

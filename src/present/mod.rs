@@ -29,7 +29,7 @@ use crate::spec::Spec;
 use crate::spec::describe::human_duration;
 use crate::spec::text::duration_text;
 use crate::spec::zone::Zones;
-use crate::store::{BackfillRow, Read, RunFilter, ScheduleRow};
+use crate::store::{BackfillRow, Read, RunFilter, SchedulePage, ScheduleRow};
 
 /// Maximum number of recent runs and of next times shown for a schedule.
 const SHOWN: usize = 10;
@@ -85,11 +85,10 @@ pub(crate) fn schedule(read: &Read<'_>, zones: &dyn Zones, row: ScheduleRow, now
 pub(crate) fn schedules(
     read: &Read<'_>,
     zones: &dyn Zones,
-    paused: Option<bool>,
-    limit: Option<u64>,
+    page: &SchedulePage,
     now: DateTime<Utc>,
 ) -> Result<Vec<ScheduleView>, Error> {
-    let rows = read.schedules(paused, limit)?;
+    let rows = read.schedules(page)?;
     let mut running: HashMap<i64, Vec<RunningAction>> = HashMap::new();
     for run in read.all_running()? {
         if let Some(schedule) = run.schedule {
@@ -312,7 +311,11 @@ pub(crate) fn status(
     let mut next = read.coming(SHOWN)?;
     if next.first().is_some_and(|(_, due)| *due <= now) {
         // No server has processed the times that have passed, so the next time of every schedule is computed.
-        let all = schedules(read, zones, Some(false), None, now)?;
+        let active = SchedulePage {
+            paused: Some(false),
+            ..SchedulePage::default()
+        };
+        let all = schedules(read, zones, &active, now)?;
         next = all.into_iter().filter_map(|s| Some((s.id, s.next_action_at?.0))).collect();
         next.sort_by(|a, b| (a.1, &a.0).cmp(&(b.1, &b.0)));
         next.truncate(SHOWN);

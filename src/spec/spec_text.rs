@@ -11,6 +11,7 @@ use super::zone::{Gap, Repeat};
 
 /// A spec as written. Each list may have several entries; a spec fires at the union of their times.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct SpecText {
     /// Intervals: `2m`, `1h/15m`.
@@ -42,9 +43,11 @@ pub struct SpecText {
     pub dst_repeat: Repeat,
     /// The earliest time that can fire.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub start_time: Option<DateTime<Utc>>,
     /// The latest time that can fire.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub end_time: Option<DateTime<Utc>>,
     /// The maximum delay added to each start: a duration.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -62,6 +62,7 @@ impl OffsetChange {
 /// The handling of a wall-clock time that a transition skips.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Gap {
     /// Does not fire.
     #[default]
@@ -73,6 +74,7 @@ pub enum Gap {
 /// The handling of a wall-clock time that a transition repeats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Repeat {
     /// Fires in both passes.
     #[default]

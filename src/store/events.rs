@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, Row, named_params};
 
+use super::positions::Growing;
 use super::rows::{Context as _, at, count, ms, named};
 use super::runs::{OpenRun, RunRow};
 use super::{Read, Write};
@@ -193,6 +194,7 @@ impl<'a> NewEvent<'a> {
 /// A recorded event.
 #[derive(Debug, Clone)]
 pub(crate) struct EventRow {
+    pub(crate) key: i64,
     pub(crate) at: DateTime<Utc>,
     pub(crate) kind: EventKind,
     pub(crate) schedule_id: Option<String>,
@@ -263,6 +265,7 @@ fn row(r: &Row<'_>) -> rusqlite::Result<(String, EventRow)> {
         None => None,
     };
     let row = EventRow {
+        key: r.get("key")?,
         at: at(r.get("at_ms")?),
         kind: EventKind::Serving,
         schedule_id: r.get("schedule_id")?,
@@ -279,7 +282,22 @@ impl Read<'_> {
     /// The events that match a filter, oldest first.
     pub(crate) fn events(&self, filter: &EventFilter) -> Result<Vec<EventRow>, Error> {
         // Newest first in the query, so that a limit keeps the newest.
-        const SQL: &str = "SELECT e.at_ms, e.kind, coalesce(e.schedule_id, r.schedule_id, s.id,
+        let mut events = self.ordered_events(filter, "DESC")?;
+        events.reverse();
+        Ok(events)
+    }
+
+    /// The first `most` events that match a filter.
+    pub(crate) fn first_events(&self, filter: &EventFilter, most: u64) -> Result<Vec<EventRow>, Error> {
+        let filter = EventFilter {
+            limit: Some(most),
+            ..filter.clone()
+        };
+        self.ordered_events(&filter, "ASC")
+    }
+
+    fn ordered_events(&self, filter: &EventFilter, order: &str) -> Result<Vec<EventRow>, Error> {
+        const SQL: &str = "SELECT e.key, e.at_ms, e.kind, coalesce(e.schedule_id, r.schedule_id, s.id,
                     (SELECT d.schedule_id FROM event d WHERE d.schedule = e.schedule AND d.schedule_id IS NOT NULL LIMIT 1)) AS schedule_id,
                 e.run, r.run_id, r.workflow_id, r.workflow, r.origin, r.nominal_ms, r.due_ms, e.position, e.number, e.value, e.detail
             FROM event e LEFT JOIN run r ON r.key = e.run LEFT JOIN schedule s ON s.key = e.schedule
@@ -291,12 +309,14 @@ impl Read<'_> {
             AND (NOT :failed OR e.kind IN ('crash', 'miss', 'drop', 'retry', 'lost', 'incident')
                 OR (e.kind = 'script' AND e.detail IS NOT NULL)
                 OR (e.kind = 'finish' AND (e.number > 0 OR e.detail NOT GLOB 'Canceled*' AND e.detail NOT GLOB 'Terminated*')))
-            ORDER BY e.key DESC LIMIT :limit";
+            ORDER BY e.key";
         let what = "read the events";
-        let mut statement = self.0.prepare_cached(SQL).context(what)?;
+        let run = filter.run.map(|run| self.run(run)).transpose()?.flatten();
+        let floor = run.map_or(Ok(0), |run| self.key_before(Growing::Events, run.started))?;
+        let mut statement = self.0.prepare_cached(&format!("{SQL} {order} LIMIT :limit")).context(what)?;
         let rows = statement.query_map(
             named_params! {
-                ":after": filter.after.unwrap_or(0),
+                ":after": filter.after.unwrap_or(0).max(floor),
                 ":schedule": filter.schedule_id,
                 ":run": filter.run,
                 ":since": filter.since.map(ms),
@@ -313,7 +333,7 @@ impl Read<'_> {
                 ..row
             })
         };
-        rows.into_iter().rev().map(checked).collect()
+        rows.into_iter().map(checked).collect()
     }
 
     /// The key of the newest event; 0 if there is none.

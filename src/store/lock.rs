@@ -23,9 +23,15 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub(crate) struct ServerLock {
     database: File,
-    lock_file: Mutex<File>,
+    lock_file: Mutex<LockFile>,
     path: PathBuf,
-    /// The contents of the lock file.
+}
+
+/// The open lock file.
+#[derive(Debug)]
+struct LockFile {
+    file: File,
+    /// Its contents.
     text: String,
 }
 
@@ -105,9 +111,8 @@ impl ServerLock {
         write(&lock_file, &text).map_err(failed)?;
         Ok(Self {
             database: database_file,
-            lock_file: Mutex::new(lock_file),
+            lock_file: Mutex::new(LockFile { file: lock_file, text }),
             path,
-            text,
         })
     }
 
@@ -124,7 +129,7 @@ impl ServerLock {
     pub(crate) fn restore(&self) -> Result<Option<&Path>, Error> {
         use std::os::unix::fs::MetadataExt as _;
         let mut lock_file = self.lock_file.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = lock_file.metadata().ok().map(|m| FileId {
+        let own = lock_file.file.metadata().ok().map(|m| FileId {
             device: m.dev(),
             inode: m.ino(),
         });
@@ -136,9 +141,20 @@ impl ServerLock {
         let new = open(&self.path).map_err(failed)?;
         // At worst, a command holds it briefly; no other server can be running.
         lock(&new);
-        write(&new, &self.text).map_err(failed)?;
-        *lock_file = new;
+        write(&new, &lock_file.text).map_err(failed)?;
+        lock_file.file = new;
         Ok(Some(&self.path))
+    }
+
+    /// Adds the address of the server's page to the lock file.
+    ///
+    /// # Errors
+    /// `System` if the lock file cannot be written.
+    pub(crate) fn announce(&self, address: &str) -> Result<(), Error> {
+        let mut lock_file = self.lock_file.lock().unwrap_or_else(PoisonError::into_inner);
+        lock_file.text = format!("{} {address}\n", lock_file.text.trim_end());
+        write(&lock_file.file, &lock_file.text)
+            .map_err(|e| Error::new(Kind::System, format_args!("cannot write `{}`", self.path.display())).because(e))
     }
 }
 
@@ -148,6 +164,8 @@ struct Holder {
     since_ms: i64,
     /// The files of its database.
     ids: [Option<FileId>; 3],
+    /// The address of its page.
+    page: Option<String>,
 }
 
 fn read_holder(file: &mut File) -> Option<Holder> {
@@ -161,7 +179,13 @@ fn read_holder(file: &mut File) -> Option<Holder> {
         let (device, inode) = (number()?, number()?);
         (inode > 0).then_some(FileId { device, inode })
     });
-    Some(Holder { pid, since_ms, ids })
+    let page = words.next().map(str::to_owned);
+    Some(Holder {
+        pid,
+        since_ms,
+        ids,
+        page,
+    })
 }
 
 fn holder(database: &Path) -> Option<Holder> {
@@ -187,6 +211,7 @@ fn holder_of_database(database: &Path) -> Option<Holder> {
         pid: process.pid,
         since_ms: process.started_at()?.timestamp_millis(),
         ids: files.ids(),
+        page: None,
     })
 }
 
@@ -223,4 +248,24 @@ pub(super) fn refuse_displaced(database: &Path) -> Result<(), Error> {
 /// The pid of the server running on a database, and its start time in milliseconds; `None` if no server is running.
 pub(crate) fn server_pid(database: &Path) -> Option<(u32, i64)> {
     holder(database).map(|server| (server.pid, server.since_ms))
+}
+
+/// The page of the server running on a database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ServedPage {
+    /// No server is running.
+    NoServer,
+    /// The server has no page.
+    None,
+    /// The server has a page at this address.
+    At(String),
+}
+
+/// The page of the server running on a database.
+pub(crate) fn server_page(database: &Path) -> ServedPage {
+    match holder(database).map(|server| server.page) {
+        None => ServedPage::NoServer,
+        Some(None) => ServedPage::None,
+        Some(Some(address)) => ServedPage::At(address),
+    }
 }

@@ -17,7 +17,9 @@ mod incidents;
 mod lock;
 mod migrations;
 mod open;
+mod overview;
 mod plan_input;
+mod positions;
 mod prune;
 #[cfg(test)]
 mod query_cost;
@@ -28,6 +30,7 @@ mod rows;
 mod runs;
 mod schedules;
 mod scripts;
+mod totals;
 mod writer;
 mod zones;
 
@@ -35,14 +38,16 @@ pub(crate) use definitions::NewSchedule;
 pub(crate) use events::{EventFilter, EventKind, EventRow, EventRun};
 pub(crate) use history::{NotStartedRow, StartedRow};
 pub(crate) use incidents::{IncidentRow, OccurrenceRow};
-pub(crate) use lock::{ServerLock, server_pid};
+pub(crate) use lock::{ServedPage, ServerLock, server_page, server_pid};
 pub(crate) use open::{Missing, Store};
+pub(crate) use overview::{Crash, Failures};
 pub(crate) use prune::Keep;
 pub(crate) use requests::{NewRequest, QueuedRequest, RequestState, RunAsk, RunRequest};
 pub(crate) use restore::restore;
 pub(crate) use runs::{AttemptRow, LostAttempt, NewRun, OpenRun, QueuedRun, RunFilter, RunRow, StepRow};
-pub(crate) use schedules::{BackfillRow, ScheduleRow};
+pub(crate) use schedules::{BackfillRow, SchedulePage, ScheduleRow};
 pub(crate) use scripts::{NewScriptStep, ScriptStepRow};
+pub(crate) use totals::Totals;
 pub(crate) use writer::Writer;
 
 use rusqlite::Connection;

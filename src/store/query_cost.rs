@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, Utc};
 
-use super::{EventFilter, Missing, Read, RunFilter, Store};
+use super::{EventFilter, Missing, Read, RunFilter, SchedulePage, Store};
 use crate::error::Error;
 use crate::run::outcome::Status;
 
@@ -85,7 +85,7 @@ fn frequent_queries_cost_the_same_with_more_history() {
             "the number of schedules and runs",
             Box::new(|r| r.count_schedules_and_runs().map(drop)),
         ),
-        ("the schedules", Box::new(|r| r.schedules(None, None).map(drop))),
+        ("the schedules", Box::new(|r| r.schedules(&SchedulePage::default()).map(drop))),
         ("the recent runs of a schedule", Box::new(|r| r.recent_of(1, 10).map(drop))),
         ("the due schedules", Box::new(move |r| r.due(now, 10).map(drop))),
         ("the next due times", Box::new(|r| r.coming(10).map(drop))),

@@ -64,6 +64,52 @@ impl Read<'_> {
         Ok(statistics)
     }
 
+    /// The statistics of the steps of some schedules since each of several times, the latest first, rounded down to the hour. Latencies are those
+    /// since the first time.
+    pub(crate) fn availability(
+        &self,
+        schedules: &[i64],
+        since: [DateTime<Utc>; 3],
+    ) -> Result<BTreeMap<(i64, String), [Statistics; 3]>, Error> {
+        const SQL: &str =
+            "SELECT step, hour, ok, failed, slowest_ms, latencies FROM rollup WHERE schedule = :schedule AND hour >= :since";
+        let what = "read the statistics";
+        let since = since.map(|at| ms(at).div_euclid(HOUR_MS));
+        let mut found: BTreeMap<(i64, String), [Statistics; 3]> = BTreeMap::new();
+        let mut add = |key: (i64, String), hour: i64, closes: &Statistics| {
+            let windows = found.entry(key).or_default().iter_mut().zip(since);
+            windows
+                .filter(|(_, since)| hour >= *since)
+                .for_each(|(sum, _)| sum.merge(closes));
+        };
+        let mut statement = self.0.prepare_cached(SQL).context(what)?;
+        for schedule in schedules {
+            let rows = statement.query_map(named_params! {":schedule": schedule, ":since": since[2]}, |r| {
+                let hour: i64 = r.get("hour")?;
+                // Merging the histograms of a month would take longer than everything else.
+                let latencies = if hour >= since[0] {
+                    r.get_ref("latencies")?.as_blob()?
+                } else {
+                    &[]
+                };
+                let stored = Statistics::stored(r.get("ok")?, r.get("failed")?, r.get("slowest_ms")?, latencies);
+                Ok((r.get::<_, String>("step")?, hour, stored))
+            });
+            for row in rows.context(what)? {
+                let (step, hour, closes) = row.context(what)?;
+                add((*schedule, step), hour, &closes);
+            }
+        }
+        let mut hours = Hours::new();
+        self.add_closes(&mut hours, self.summed()?, None, u64::MAX)?;
+        for ((schedule, step, hour), closes) in hours {
+            if schedules.contains(&schedule) {
+                add((schedule, step), hour, &closes);
+            }
+        }
+        Ok(found)
+    }
+
     /// The key of the last event that is summed.
     fn summed(&self) -> Result<i64, Error> {
         const SQL: &str = "SELECT CAST(value AS INTEGER) AS key FROM meta WHERE name = :name";

@@ -5,6 +5,7 @@ use rusqlite::{OptionalExtension as _, Row, named_params};
 
 use super::Read;
 use super::plan_input::stop_named;
+use super::positions::Growing;
 use super::rows::{Context as _, at, at_opt, count, ms, named};
 use crate::error::{Error, Kind};
 use crate::machine::Process;
@@ -90,6 +91,13 @@ pub(crate) struct RunFilter {
     pub(crate) schedule_id: Option<String>,
     pub(crate) status: Option<Status>,
     pub(crate) since: Option<DateTime<Utc>>,
+    pub(crate) until: Option<DateTime<Utc>>,
+    /// Only runs that did not complete, or recorded an incident.
+    pub(crate) unhappy: bool,
+    /// Only runs older than the one with this key.
+    pub(crate) before: Option<i64>,
+    /// Only runs in whose output this text occurs.
+    pub(crate) output: Option<String>,
     /// Maximum number of runs.
     pub(crate) limit: Option<u64>,
 }
@@ -175,14 +183,23 @@ impl Read<'_> {
         };
         let sql = format!(
             "{RUN} {open} (:schedule IS NULL OR schedule_id = :schedule) AND (:status IS NULL OR status = :status)
-            AND (:since IS NULL OR started_ms >= :since) ORDER BY key DESC LIMIT :limit"
+            AND (:since IS NULL OR started_ms >= :since) AND (:until IS NULL OR started_ms <= :until)
+            AND (NOT :unhappy OR (closed_ms IS NOT NULL AND (status <> 'Completed' OR incidents > 0)))
+            AND (:output IS NULL OR EXISTS (SELECT 1 FROM output o WHERE o.run = run.key AND instr(o.bytes, CAST(:output AS BLOB))))
+            AND key > :floor AND key < :before ORDER BY key DESC LIMIT :limit"
         );
         let mut statement = self.0.prepare_cached(&sql).context("list the runs")?;
+        let floor = filter.since.map_or(Ok(0), |since| self.key_before(Growing::Runs, since))?;
         let rows = statement.query_map(
             named_params! {
                 ":schedule": filter.schedule_id,
                 ":status": filter.status.map(Status::name),
                 ":since": filter.since.map(ms),
+                ":until": filter.until.map(ms),
+                ":unhappy": filter.unhappy,
+                ":output": filter.output,
+                ":floor": floor,
+                ":before": filter.before.unwrap_or(i64::MAX),
                 ":limit": filter.limit.map_or(-1, count),
             },
             row,

@@ -74,6 +74,19 @@ impl ScheduleRow {
     }
 }
 
+/// Selects schedules for a list; `None` in a field means no restriction.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SchedulePage {
+    /// Only paused or only active ones.
+    pub(crate) paused: Option<bool>,
+    /// Only ids after this one.
+    pub(crate) after: Option<String>,
+    /// Only those whose id or note contains this text, in any case.
+    pub(crate) contains: Option<String>,
+    /// Maximum number.
+    pub(crate) limit: Option<u64>,
+}
+
 /// An open backfill.
 #[derive(Debug, Clone)]
 pub(crate) struct BackfillRow {
@@ -193,15 +206,20 @@ impl Read<'_> {
         checked(found, &waiting).map(Some)
     }
 
-    /// At most `limit` schedules, ordered by id; `paused` selects only paused or only active ones.
-    pub(crate) fn schedules(&self, paused: Option<bool>, limit: Option<u64>) -> Result<Vec<ScheduleRow>, Error> {
-        let sql = format!("{SCHEDULE} WHERE :paused IS NULL OR s.paused = :paused ORDER BY s.id LIMIT :limit");
+    /// The schedules of a page, ordered by id.
+    pub(crate) fn schedules(&self, page: &SchedulePage) -> Result<Vec<ScheduleRow>, Error> {
+        let sql = format!(
+            "{SCHEDULE} WHERE s.id > :after AND (:paused IS NULL OR s.paused = :paused)
+            AND (:contains IS NULL OR instr(lower(s.id), lower(:contains)) OR instr(lower(s.note), lower(:contains)))
+            ORDER BY s.id LIMIT :limit"
+        );
         let mut statement = self.0.prepare_cached(&sql).context("list the schedules")?;
-        let limit = limit.map_or(-1, count);
         let waiting = self.waiting_counts(None)?;
-        let rows = statement
-            .query_map(named_params! {":paused": paused, ":limit": limit}, raw)
-            .context("list the schedules")?;
+        let parameters = named_params! {
+            ":paused": page.paused, ":limit": page.limit.map_or(-1, count), ":after": page.after.as_deref().unwrap_or(""),
+            ":contains": page.contains.as_deref().filter(|text| !text.is_empty()),
+        };
+        let rows = statement.query_map(parameters, raw).context("list the schedules")?;
         rows.map(|r| checked(r.context("list the schedules")?, &waiting)).collect()
     }
 

@@ -1,9 +1,11 @@
 //! Group commit: threads submit changes; one thread runs all queued changes in one transaction, each of them all or nothing, and replies after the
 //! commit.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 #[cfg(test)]
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -20,7 +22,10 @@ const LOG_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A handle for writing to the database from any thread.
 #[derive(Clone)]
-pub(crate) struct Writer(Target);
+pub(crate) struct Writer {
+    target: Target,
+    commits: Arc<AtomicU64>,
+}
 
 #[derive(Clone)]
 enum Target {
@@ -80,6 +85,8 @@ impl Writer {
     /// Starts the writer's thread, which ends when all handles are dropped.
     pub(crate) fn start(mut store: Store) -> Result<(Self, JoinHandle<()>), Error> {
         let (sender, jobs) = channel();
+        let commits = Arc::new(AtomicU64::new(0));
+        let committed = Arc::clone(&commits);
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(move || {
@@ -89,6 +96,7 @@ impl Writer {
                     let mut group = vec![first];
                     group.extend(jobs.try_iter().take(MAX_GROUP - 1));
                     commit(&mut store, group);
+                    committed.fetch_add(1, Ordering::Relaxed);
                     if checked.elapsed() > LOG_CHECK_INTERVAL {
                         store.shorten_log();
                         checked = Stopwatch::start();
@@ -104,13 +112,22 @@ impl Writer {
                 }
             })
             .map_err(|e| Error::new(Kind::System, "cannot start the writer").because(e))?;
-        Ok((Self(Target::Thread(sender)), thread))
+        let target = Target::Thread(sender);
+        Ok((Self { target, commits }, thread))
     }
 
     /// Creates a writer that runs each change immediately, on the caller's thread.
     #[cfg(test)]
     pub(crate) fn inline(store: Store) -> Self {
-        Self(Target::Inline(Arc::new(Mutex::new(store))))
+        Self {
+            target: Target::Inline(Arc::new(Mutex::new(store))),
+            commits: Arc::default(),
+        }
+    }
+
+    /// The number of transactions since the start.
+    pub(crate) fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
     }
 
     /// Submits a change and waits until it is on disk.
@@ -132,7 +149,7 @@ impl Writer {
             outcome: None,
             reply,
         });
-        match &self.0 {
+        match &self.target {
             // If the thread has ended, the job is dropped together with `reply`, and `wait` returns an error.
             Target::Thread(sender) => drop(sender.send(job)),
             #[cfg(test)]

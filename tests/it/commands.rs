@@ -111,6 +111,7 @@ const ALL: &[(&str, &[&str], i32, Writes)] = &[
         One("up pid since running next queued incidents_open incidents_acked"),
     ),
     ("log", &["w", "--limit", "1"], 0, List("at event workflow_id run_id message")),
+    ("open", &[], 5, Raw),
     ("check", &["--", "true"], 0, One(RUN)),
     ("doctor", &["--backup", "copy.db"], 0, One("database faults backup findings")),
     ("step", &["x", "--", "true"], 2, Raw),

@@ -106,9 +106,10 @@ impl Env {
         serde_json::from_str(&ran.stdout).unwrap()
     }
 
-    /// Starts `tempo run` on the database.
+    /// Starts `tempo run` on the database; without a page, unless the arguments ask for one.
     pub(crate) fn serve(&self, args: &[&str]) -> Server {
-        Server::start(self.command(&[&["run"], args].concat()))
+        let page: &[&str] = if args.contains(&"--web") { &[] } else { &["--no-web"] };
+        Server::start(self.command(&[&["run"], page, args].concat()))
     }
 
     /// Runs a command with `-o json` until its output satisfies `condition`.

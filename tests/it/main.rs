@@ -28,4 +28,5 @@ mod script;
 mod serving;
 mod versions;
 mod waiting;
+mod web;
 mod when;

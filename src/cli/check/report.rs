@@ -145,6 +145,8 @@ impl<'a> Report<'a> {
             | Event::Started { .. }
             | Event::Lost { .. }
             | Event::Held { .. }
+            | Event::Page { .. }
+            | Event::NoPage { .. }
             | Event::FewerWorkers { .. }
             | Event::Displaced { .. }
             | Event::LockRestored { .. }

@@ -88,7 +88,7 @@ impl<'a> Runner<'a> {
             interrupt.server = Some(server.stopper());
         }
         let late = self.follow(&events, &server.stopper(), report)?;
-        let outcome = server.join();
+        let outcome = server.join(|| ());
         if outcome.troubles > 0 {
             return Err(Error::new(Kind::System, "some steps could not be started"));
         }

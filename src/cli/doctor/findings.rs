@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::machine::{self, DiskSpace};
 use crate::output::counted;
 use crate::spec::describe::human_duration;
-use crate::store::{Read, RunFilter, ScheduleRow, Store};
+use crate::store::{Read, RunFilter, SchedulePage, ScheduleRow, Store};
 
 /// A write-ahead log larger than this, in bytes, has not been checkpointed for a long time.
 const LARGE_LOG: u64 = 64 * 1024 * 1024;
@@ -72,7 +72,11 @@ pub(super) fn all(context: &Context, store: &Store, database: &Path) -> Result<V
             limit: Some(1),
             ..RunFilter::default()
         })?;
-        Ok((r.schedules(None, None)?, newest, r.count_schedules_and_runs()?.1))
+        Ok((
+            r.schedules(&SchedulePage::default())?,
+            newest,
+            r.count_schedules_and_runs()?.1,
+        ))
     })?;
     let recorded = newest.first().map(|run| run.started);
     let mut found = vec![

@@ -39,6 +39,20 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
             let fields = || json!({"database": database, "pid": pid, "schedules": schedules, "open_runs": open_runs});
             of("serving", Some(Style::Strong), "", text, &fields)
         }
+        Event::Page { address } => of(
+            "page",
+            None,
+            "",
+            format!("http://{address}/ (`tempo open` signs in)"),
+            &|| json!({"address": address}),
+        ),
+        Event::NoPage { address, error } => of(
+            "page",
+            Some(Style::Warn),
+            "",
+            format!("no page at {address}: {error}; `--web` chooses another address"),
+            &|| json!({"address": address, "error": error}),
+        ),
         Event::ZoneChanged { name, schedules } => of(
             "zone",
             Some(Style::Warn),

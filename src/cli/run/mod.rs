@@ -18,6 +18,7 @@ use crate::spec::text;
 use crate::spec::zone::Zone;
 
 mod log_lines;
+mod page;
 
 /// Maximum number of log lines written at once.
 const MAX_BATCH: usize = 1024;
@@ -53,6 +54,8 @@ pub(super) struct Args {
     /// How much of the output of each command to keep: its beginning and its end, in bytes, or as `64k` or `4m`
     #[arg(long, default_value = "64k", value_name = "SIZE", value_parser = output_limit)]
     keep_output: usize,
+    #[command(flatten)]
+    page: page::PageArgs,
     /// Run everything that is due, then exit (with 1 if a run failed or recorded an incident)
     #[arg(long, conflicts_with = "for")]
     once: bool,
@@ -105,7 +108,11 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     };
     let (sender, events) = channel();
     let signals = interrupt::catch(&[SIGINT, SIGTERM])?;
+    let page = if args.once { None } else { args.page.settings(context)? };
+    let tell = sender.clone();
     let server = Server::start(&context.database()?, settings, Arc::new(SystemClock), Arc::new(Live), sender)?;
+    let page = page.and_then(|settings| page::start(settings, &server, &tell));
+    drop(tell);
     // Signals reach the server directly, even while the log is blocked.
     let stopper = server.stopper();
     interrupt::on_each(signals, move || stopper.stop())?;
@@ -118,7 +125,11 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         },
         events,
     )?;
-    let outcome = server.join();
+    let outcome = server.join(|| {
+        if let Some(page) = page {
+            page.stop();
+        }
+    });
     // Waits only briefly for the last log lines: a log reader that is stuck must not keep the command from exiting.
     let _ = log_done.recv_timeout(FLUSH_TIMEOUT);
     if outcome.lost_file {

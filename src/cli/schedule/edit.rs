@@ -7,9 +7,7 @@ use clap_complete::engine::ArgValueCandidates;
 
 use super::super::{Context, apply, complete, interrupt};
 use crate::error::{Error, Kind};
-use crate::files::definition::{self, FileSchedule};
 use crate::files::document::Source;
-use crate::files::schedule_text::{self, File, ScheduleText};
 use crate::files::source_file::SourceFile;
 use crate::machine;
 use crate::names::ScheduleId;
@@ -29,13 +27,7 @@ pub(super) struct Args {
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let mut store = super::open_for(context, &args.id)?;
-    let exported = store.read(|r| ops::export(r, std::slice::from_ref(&args.id)))?;
-    let texts = exported
-        .iter()
-        .map(|(id, definition, state)| ScheduleText::of(id, definition, state));
-    let original = schedule_text::toml(&File {
-        schedule: texts.collect(),
-    })?;
+    let original = store.read(|r| ops::definition_text(r, &args.id))?;
     let failed = |e: std::io::Error| Error::new(Kind::System, "cannot write a temporary file").because(e);
     let mut file = tempfile::Builder::new()
         .prefix("tempo-")
@@ -51,14 +43,20 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         if edited.text == original {
             return Ok(None);
         }
-        let after = parse(context, &args.id, &edited)?;
-        let unchanged = SourceFile {
-            text: original,
-            ..edited
+        let source = |text| Source {
+            name: &edited.name,
+            text,
         };
-        let before = parse(context, &args.id, &unchanged)?;
         store
-            .write(|w| ops::redefine(w, &context.zones, &before, after, context.now()))
+            .write(|w| {
+                ops::edit(
+                    w,
+                    &context.zones,
+                    &args.id,
+                    (&source(&original), &source(&edited.text)),
+                    context.now(),
+                )
+            })
             .map(Some)
     };
     match edit() {
@@ -99,22 +97,5 @@ fn open_editor(path: &Path) -> Result<(), Error> {
         Ok(())
     } else {
         Err(failed(status.to_string()))
-    }
-}
-
-/// Parses a file that must define this schedule and no other.
-fn parse(context: &Context, id: &ScheduleId, file: &SourceFile) -> Result<FileSchedule, Error> {
-    let source = Source {
-        name: &file.name,
-        text: &file.text,
-    };
-    let mut schedules = definition::parse(&source, &context.zones)?;
-    match schedules.pop() {
-        Some(one) if schedules.is_empty() && one.id == *id => Ok(one),
-        _ => Err(Error::new(
-            Kind::Usage,
-            format_args!("the file must define the schedule `{id}` and no other"),
-        )
-        .hint("To rename a schedule, create one with the new id and delete the old one.")),
     }
 }

@@ -9,6 +9,7 @@ use crate::output::table::{plain, short_table};
 use crate::output::times::Times;
 use crate::present;
 use crate::spec::zone::Zones as _;
+use crate::store::SchedulePage;
 
 /// List schedules
 #[derive(Debug, clap::Args)]
@@ -31,7 +32,12 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         args.active.then_some(false)
     };
     let store = context.open_to_show()?;
-    let views = store.read(|r| present::schedules(r, &context.zones, paused, args.limit.filter(|n| *n > 0), context.now()))?;
+    let page = SchedulePage {
+        paused,
+        limit: args.limit.filter(|n| *n > 0),
+        ..SchedulePage::default()
+    };
+    let views = store.read(|r| present::schedules(r, &context.zones, &page, context.now()))?;
     if !context.ui.is_text() {
         return context.ui.json_list(&views);
     }

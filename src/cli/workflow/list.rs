@@ -48,6 +48,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             .map(|t| instant::parse(t, &Zone::utc(), context.now()))
             .transpose()?,
         limit: (args.limit > 0).then_some(args.limit),
+        ..RunFilter::default()
     };
     let store = context.open_to_show()?;
     let views: Vec<(RunView, String)> = store.read(|r| {

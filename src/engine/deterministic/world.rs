@@ -140,6 +140,7 @@ impl<'a> Engine<'a> {
             hurry: AtomicBool::new(false),
             lost_file: AtomicBool::new(false),
             damage: std::sync::Mutex::default(),
+            metrics: Arc::default(),
             failed_runs: AtomicU64::new(0),
             troubles: AtomicU64::new(0),
             // No worker thread is ever started: the test takes runs from the queue.
@@ -284,6 +285,8 @@ impl<'a> Engine<'a> {
                 | Event::Paused { .. }
                 | Event::Draining { .. }
                 | Event::Interrupted { .. }
+                | Event::Page { .. }
+                | Event::NoPage { .. }
                 | Event::Ended { .. } => continue,
             };
             self.happened.push(HistoryEvent {

@@ -1,0 +1,77 @@
+//! Edits one schedule as text: its definition in TOML, as files have it.
+
+use chrono::{DateTime, Utc};
+
+use super::{DefinitionFile, Difference, Prune, compare, export, redefine};
+use crate::error::{Error, Kind};
+use crate::files::definition::{self, FileSchedule};
+use crate::files::document::Source;
+use crate::files::schedule_text::{self, File, ScheduleText};
+use crate::names::ScheduleId;
+use crate::spec::Spec;
+use crate::spec::zone::Zones;
+use crate::store::{Read, Write};
+
+/// Returns the definition of a schedule as TOML.
+///
+/// # Errors
+/// `NotFound` when there is no such schedule.
+pub(crate) fn definition_text(read: &Read<'_>, id: &ScheduleId) -> Result<String, Error> {
+    let exported = export(read, std::slice::from_ref(id))?;
+    let texts = exported
+        .iter()
+        .map(|(id, definition, state)| ScheduleText::of(id, definition, state));
+    schedule_text::toml(&File {
+        schedule: texts.collect(),
+    })
+}
+
+/// Replaces the definition of a schedule: `edited` in place of `original`, which must still be its definition.
+///
+/// # Errors
+/// `Usage`, with its place, when the text is invalid or defines another schedule; `Conflict` when the schedule has changed; `NotFound`.
+pub(crate) fn edit(
+    write: &Write<'_>,
+    zones: &dyn Zones,
+    id: &ScheduleId,
+    (original, edited): (&Source<'_>, &Source<'_>),
+    now: DateTime<Utc>,
+) -> Result<Difference, Error> {
+    let after = parse(id, edited, zones)?;
+    redefine(write, zones, &parse(id, original, zones)?, after, now)
+}
+
+/// Checks an edited definition; returns what it would change, and its compiled spec.
+///
+/// # Errors
+/// As [`edit`].
+pub(crate) fn check_edit(
+    read: &Read<'_>,
+    zones: &dyn Zones,
+    id: &ScheduleId,
+    edited: &Source<'_>,
+    now: DateTime<Utc>,
+) -> Result<(Difference, Spec), Error> {
+    let after = parse(id, edited, zones)?;
+    let spec = Spec::compile(&after.definition.spec, id.as_str(), zones)?;
+    let file = DefinitionFile {
+        source: edited.name.to_owned(),
+        defined: vec![after],
+    };
+    let difference = compare(read, zones, vec![file], Prune::No, now)?.pop();
+    let difference = difference.ok_or_else(|| Error::new(Kind::NotFound, "the text defines no schedule"))?;
+    Ok((difference, spec))
+}
+
+/// Parses a text that must define this schedule and no other.
+fn parse(id: &ScheduleId, source: &Source<'_>, zones: &dyn Zones) -> Result<FileSchedule, Error> {
+    let mut schedules = definition::parse(source, zones)?;
+    match schedules.pop() {
+        Some(one) if schedules.is_empty() && one.id == *id => Ok(one),
+        _ => Err(Error::new(
+            Kind::Usage,
+            format_args!("the file must define the schedule `{id}` and no other"),
+        )
+        .hint("To rename a schedule, create one with the new id and delete the old one.")),
+    }
+}

@@ -1,0 +1,175 @@
+//! Incidents: open, acknowledged and resolved; and one incident with its failures.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use http::{HeaderMap, Uri};
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::super::api;
+use super::super::app::{App, Context};
+use super::super::changes::{self, IncidentChange};
+use super::layout::{Section, Shell};
+use super::parts::{self, argument, duration, plain, relative, run_link, time};
+use super::schedules::unknown_change;
+use super::{Page, forms, show};
+use crate::ops;
+use crate::output::counted;
+use crate::output::views::IncidentView;
+use crate::present;
+
+/// Maximum number of incidents on the page, and of failures shown of one.
+const SHOWN: usize = 100;
+
+#[derive(Deserialize, Default)]
+struct Asked {
+    show: Option<String>,
+}
+
+pub(super) async fn page(State(app): State<Arc<App>>, headers: HeaderMap, uri: Uri) -> Page {
+    let asked: Asked = api::query(&uri)?;
+    let shown = match asked.show.as_deref() {
+        Some("resolved") => "resolved",
+        _ => "unresolved",
+    };
+    let (views, open, context) = app
+        .read(move |r, c| {
+            let rows = r.incidents(shown == "resolved", None)?;
+            let rows = rows.iter().filter(|row| (row.status == "resolved") == (shown == "resolved"));
+            let views: Vec<IncidentView> = rows.take(SHOWN).map(present::incident).collect();
+            Ok((views, r.unresolved_incidents()?.0, c.clone()))
+        })
+        .await?;
+    let shell = Shell {
+        title: "Incidents".to_owned(),
+        section: Section::Incidents,
+        zone: context.times.zone().to_owned(),
+        incidents: open,
+    };
+    Ok(show(&app, &headers, &shell, &body(&context, shown, &views)))
+}
+
+/// The class of an incident's status.
+fn class_of(status: &str) -> &'static str {
+    match status {
+        "resolved" => "good",
+        "acked" => "warn",
+        _ => "bad",
+    }
+}
+
+fn body(context: &Context, shown: &str, views: &[IncidentView]) -> Markup {
+    let times = &context.times;
+    html! {
+        h1 { "Incidents" }
+        p { "An incident is a step that has failed for good. It is resolved when the step next succeeds, or by hand." }
+        p.tabs {
+            @for (name, href) in [("unresolved", "/incidents"), ("resolved", "/incidents?show=resolved")] {
+                a href=(href) aria-current=[(name == shown).then_some("true")] { (name) } " "
+            }
+        }
+        section #incidents data-live {
+            @if views.is_empty() { p.box.done { @if shown == "resolved" { "No resolved incidents." } @else { "No open incidents." } } } @else {
+                div.scroll { table {
+                    thead { tr { th { "Incident" } th { "Target" } th { "Error" } th.number { "Failures" } th { "First" } th { "Last" } th {} } }
+                    tbody { @for view in views {
+                        @let path = format!("/incidents/{}", view.latest.id);
+                        tr {
+                            td { a href=(path) { (view.latest.id) } " " span.status.(class_of(&view.status)) { (view.status) } @if !view.note.is_empty() { div.dim { (plain(&view.note)) } } }
+                            td { (parts::target(view.schedule_id.as_deref(), &view.latest.target_name)) }
+                            td { (plain(&view.latest.error)) }
+                            td.number { (view.count) }
+                            td { (time(times, view.first_detected_at.0)) }
+                            td { (relative(times, view.latest.detected_at.0)) }
+                            td {
+                                @if view.status == "open" { (parts::button(&path, ("do", "ack"), "Acknowledge")) " " }
+                                @if view.status != "resolved" { (parts::button(&path, ("do", "resolve"), "Resolve")) }
+                            }
+                        }
+                    } }
+                } }
+                @if views.len() == SHOWN { p.dim { "These are the newest " (SHOWN) "; " code { "tempo incident list --all" } " shows all." } }
+            }
+        }
+    }
+}
+
+pub(super) async fn one(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap) -> Page {
+    let id = api::incident_id(&id)?;
+    let (view, open, context) = app
+        .read(move |r, c| {
+            let view = present::incident_in_full(r, &ops::find_incident(r, id)?)?;
+            Ok((view, r.unresolved_incidents()?.0, c.clone()))
+        })
+        .await?;
+    let shell = Shell {
+        title: format!("Incident {id}"),
+        section: Section::Incidents,
+        zone: context.times.zone().to_owned(),
+        incidents: open,
+    };
+    Ok(show(&app, &headers, &shell, &details(&context, &view)))
+}
+
+fn details(context: &Context, view: &IncidentView) -> Markup {
+    let (times, id) = (&context.times, view.latest.id);
+    let path = format!("/incidents/{id}");
+    let failures = view.occurrences.as_deref().unwrap_or_default();
+    html! {
+        p.crumbs { a href="/incidents" { "Incidents" } " /" }
+        section #head data-live {
+            h1 { "Incident " (id) " " span.status.(class_of(&view.status)) { (view.status) } }
+            p.lead { (parts::target(view.schedule_id.as_deref(), &view.latest.target_name)) ": " (plain(&view.latest.error)) }
+            @if !view.note.is_empty() { p { (plain(&view.note)) } }
+            dl.facts {
+                dt { "Target" } dd { code { (plain(&view.latest.target_url)) } }
+                dt { "Failures" } dd { (view.count) " since " (time(times, view.first_detected_at.0)) }
+                dt { "Last run" } dd { (run_link(&view.run_id, view.run_id.get(..8).unwrap_or(&view.run_id))) }
+                @if let Some(resolved) = view.resolved_at { dt { "Resolved" } dd { (time(times, resolved.0)) } }
+            }
+        }
+        @if view.status != "resolved" {
+            form.actions method="post" action=(path) {
+                label { "Note " input name="note" maxlength="1000"; }
+                @if view.status == "open" { button.primary type="submit" name="do" value="ack" { "Acknowledge" } }
+                button type="submit" name="do" value="resolve" { "Resolve" }
+                (parts::command(&format!("tempo incident ack {id} --note TEXT")))
+            }
+        }
+        section #failures data-live {
+            h2 { (counted(view.count, "failure")) }
+            div.scroll { table {
+                thead { tr { th { "Detected" } th { "Type" } th { "Error" } th.number { "Took" } } }
+                tbody { @for failure in failures.iter().rev().take(SHOWN) {
+                    tr {
+                        td { (time(times, failure.detected_at.0)) }
+                        td { (failure.error_type) }
+                        td { (plain(&failure.error)) }
+                        td.number { (duration(failure.elapsed_ms)) }
+                    }
+                } }
+            } }
+            @if failures.len() > SHOWN { p.dim { "These are the last " (SHOWN) "; " code { "tempo incident describe " (id) } " shows all." } }
+        }
+    }
+}
+
+/// Acknowledges or resolves an incident.
+pub(super) async fn change(State(app): State<Arc<App>>, Path(id): Path<String>, bytes: Bytes) -> Page {
+    let id = api::incident_id(&id)?;
+    let fields = forms::parse(&bytes);
+    let note = forms::text(&fields, "note");
+    let with_note = note
+        .as_deref()
+        .map_or_else(String::new, |note| format!(" --note {}", argument(note)));
+    let (change, done, verb) = match fields.get("do").map(String::as_str) {
+        Some("ack") => (IncidentChange::Ack, "acknowledged", "ack"),
+        Some("resolve") => (IncidentChange::Resolve, "resolved", "resolve"),
+        _ => return Err(unknown_change().into()),
+    };
+    changes::incident(&app, id, change, note).await?;
+    let message = format!("Incident {id} {done}. Same as: tempo incident {verb} {id}{with_note}");
+    Ok(forms::then(&format!("/incidents/{id}"), &message))
+}

@@ -1,0 +1,119 @@
+//! Parts that several pages share: times, statuses, links, and forms with the command that does the same.
+
+use chrono::{DateTime, Utc};
+use maud::{Markup, html};
+
+use super::super::api::encoded;
+use crate::output::times::Times;
+use crate::output::views::{EventView, rfc3339};
+use crate::spec::describe::human_duration;
+
+/// Makes the marks that would reverse or hide text visible.
+pub(super) fn plain(text: &str) -> String {
+    crate::output::ui::sanitize(text).into_owned()
+}
+
+/// A time, with its date unless it is today, and the exact instant for the script and on hover.
+pub(super) fn time(times: &Times, at: DateTime<Utc>) -> Markup {
+    html! { time datetime=(rfc3339(at)) title=(times.full(at)) { (times.short(at)) } }
+}
+
+/// How long ago or how far ahead a time is; the script keeps it up to date.
+pub(super) fn relative(times: &Times, at: DateTime<Utc>) -> Markup {
+    html! { time.dim data-relative datetime=(rfc3339(at)) title=(times.full(at)) { (times.relative(at)) } }
+}
+
+/// A duration in milliseconds.
+pub(super) fn duration(ms: i64) -> String {
+    human_duration(u128::from(ms.unsigned_abs()))
+}
+
+/// The class for a status of a run or step.
+pub(super) fn class_of(status: &str, incidents: bool) -> &'static str {
+    match status {
+        "Completed" if incidents => "warn",
+        "Completed" => "good",
+        "Running" => "now",
+        "Failed" | "TimedOut" => "bad",
+        _ => "off",
+    }
+}
+
+/// A status as text with a mark whose shape also tells it.
+pub(super) fn status(name: &str, incidents: bool) -> Markup {
+    let mark = match class_of(name, incidents) {
+        "good" => "✓",
+        "warn" => "!",
+        "bad" => "✗",
+        "now" => "▶",
+        _ => "–",
+    };
+    let text = if incidents && name == "Completed" {
+        "Completed, with incident"
+    } else {
+        name
+    };
+    html! { span.status.(class_of(name, incidents)) { span aria-hidden="true" { (mark) } " " (text) } }
+}
+
+/// The page of a schedule.
+pub(super) fn schedule_path(id: &str) -> String {
+    format!("/schedules/{}", encoded(id))
+}
+
+pub(super) fn schedule_link(id: &str) -> Markup {
+    html! { a href=(schedule_path(id)) { (id) } }
+}
+
+/// The page of a run.
+pub(super) fn run_link(run_id: &str, text: &str) -> Markup {
+    html! { a href={ "/runs/" (encoded(run_id)) } { (plain(text)) } }
+}
+
+/// A text as an argument on a shell's command line.
+pub(super) fn argument(text: &str) -> String {
+    let is_safe = |c: char| c.is_ascii_alphanumeric() || "._:/@+-=,".contains(c);
+    if !text.is_empty() && text.chars().all(is_safe) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// The command that does the same as a form, to copy.
+pub(super) fn command(line: &str) -> Markup {
+    html! { code.command title="The command that does the same" { (line) } }
+}
+
+/// A button that sends one field, in a form of its own.
+pub(super) fn button(action: &str, (name, value): (&str, &str), label: &str) -> Markup {
+    html! {
+        form.inline method="post" action=(action) {
+            button type="submit" name=(name) value=(value) { (label) }
+        }
+    }
+}
+
+/// Events, newest first.
+pub(super) fn log(times: &Times, events: &[EventView]) -> Markup {
+    html! {
+        @if events.is_empty() { p.dim { "Nothing is recorded." } } @else {
+            ul.log {
+                @for event in events {
+                    li {
+                        (time(times, event.at.0)) " " span.event { (event.event) } " "
+                        @if let Some(step) = &event.step { (plain(step)) ": " }
+                        (plain(&event.message))
+                        @if let Some(run) = &event.run_id { " " (run_link(run, run.get(..8).unwrap_or(run))) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What failed: the schedule, and the step unless it has the name of every only command.
+pub(super) fn target(schedule: Option<&str>, step: &str) -> Markup {
+    html! {
+        @if let Some(id) = schedule { (schedule_link(id)) @if step != "command" { ", " (plain(step)) } } @else { (plain(step)) }
+    }
+}

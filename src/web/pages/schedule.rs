@@ -1,0 +1,594 @@
+//! One schedule: what it does and when, what became of its times, and how to change it.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::response::{Html, IntoResponse as _};
+use chrono::{DateTime, TimeDelta, Utc};
+use http::{HeaderMap, Uri};
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::super::api;
+use super::super::app::{App, Context};
+use super::super::changes::{self, PauseChange};
+use super::layout::{Section, Shell};
+use super::parts::{self, argument, class_of, duration, plain, relative, run_link, status, time};
+use super::schedules::unknown_change;
+use super::{Page, charts, error_box, forms, show};
+use crate::error::{Error, Kind};
+use crate::files::document::Source;
+use crate::names::ScheduleId;
+use crate::ops::{self, Patch, SimulationInput};
+use crate::output::counted;
+use crate::output::views::{NextView, ScheduleView, SimulatedView, TimeRangeView, rfc3339};
+use crate::present::{self, EventViews};
+use crate::schedule::OverlapPolicy;
+use crate::store::{EventFilter, Read, RunRow};
+
+/// Number of runs in the table and of events shown.
+const SHOWN: usize = 20;
+/// Number of runs in the chart of durations.
+const CHARTED: u64 = 120;
+/// Number of next times shown for an edited definition.
+const PREVIEWED: usize = 5;
+/// The name of the edited text in errors.
+const EDITED: &str = "definition";
+
+#[derive(Deserialize, Default)]
+struct Asked {
+    span: Option<String>,
+    policy: Option<String>,
+}
+
+/// The span of the history: its name, and its length.
+const SPANS: [(&str, TimeDelta); 4] = [
+    ("hour", TimeDelta::hours(1)),
+    ("day", TimeDelta::days(1)),
+    ("week", TimeDelta::days(7)),
+    ("month", TimeDelta::days(30)),
+];
+
+struct Found {
+    view: ScheduleView,
+    next: Vec<NextView>,
+    ranges: Result<Vec<TimeRangeView>, Error>,
+    window: (DateTime<Utc>, DateTime<Utc>),
+    runs: Vec<RunRow>,
+    events: Vec<crate::output::views::EventView>,
+    definition: String,
+    simulated: Option<(OverlapPolicy, Result<Vec<SimulatedView>, Error>)>,
+    incidents: u64,
+}
+
+pub(super) async fn page(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap, uri: Uri) -> Page {
+    let (id, asked) = (ScheduleId::parse(&id)?, api::query::<Asked>(&uri)?);
+    let span = asked.span.as_deref().unwrap_or("day");
+    let (span, length) = *SPANS.iter().find(|(name, _)| *name == span).unwrap_or(&SPANS[1]);
+    let policy = asked
+        .policy
+        .as_deref()
+        .filter(|name| !name.is_empty())
+        .map(OverlapPolicy::parse)
+        .transpose()?;
+    let (found, context) = app
+        .read(move |r, c| {
+            let row = ops::find(r, &id)?;
+            let (spec, key) = (row.compiled(&*c.zones)?, row.key);
+            let next = if row.state.paused {
+                Vec::new()
+            } else {
+                present::next(&spec, c.now, 10)
+            };
+            let view = present::schedule(r, &*c.zones, row, c.now)?;
+            let window = (c.now - length, c.now);
+            let ranges =
+                ops::explain(r, &*c.zones, &id, window, c.now).map(|all| all.into_iter().map(present::time_range).collect());
+            let runs = r.recent_of(key, CHARTED)?;
+            let simulated = policy.map(|policy| (policy, simulated(r, c, &id, policy, &runs)));
+            let found = Found {
+                next,
+                ranges,
+                window,
+                events: events(r, c, &id)?,
+                definition: ops::definition_text(r, &id)?,
+                simulated,
+                runs,
+                incidents: r.unresolved_incidents()?.0,
+                view,
+            };
+            Ok((found, c.clone()))
+        })
+        .await?;
+    let shell = Shell {
+        title: found.view.id.clone(),
+        section: Section::Schedules,
+        zone: context.times.zone().to_owned(),
+        incidents: found.incidents,
+    };
+    Ok(show(&app, &headers, &shell, &body(&context, &found, span)))
+}
+
+fn events(read: &Read<'_>, context: &Context, id: &ScheduleId) -> Result<Vec<crate::output::views::EventView>, Error> {
+    let filter = EventFilter {
+        schedule_id: Some(id.to_string()),
+        limit: Some(SHOWN as u64),
+        ..EventFilter::default()
+    };
+    let time = |at: DateTime<Utc>| context.times.short(at);
+    let mut views = EventViews::new(read, &time);
+    let mut events = read
+        .events(&filter)?
+        .iter()
+        .map(|row| views.view(row))
+        .collect::<Result<Vec<_>, Error>>()?;
+    events.reverse();
+    Ok(events)
+}
+
+/// What another policy would have done to the last day, if each run had taken as long as the median of the last ones.
+fn simulated(
+    read: &Read<'_>,
+    context: &Context,
+    id: &ScheduleId,
+    policy: OverlapPolicy,
+    runs: &[RunRow],
+) -> Result<Vec<SimulatedView>, Error> {
+    let mut took: Vec<TimeDelta> = runs.iter().filter_map(|run| Some(run.closed? - run.started)).collect();
+    took.sort_unstable();
+    let patch = Patch {
+        overlap: Some(policy),
+        ..Patch::default()
+    };
+    let schedule = ops::with_patch(read, &*context.zones, id, &patch)?;
+    let input = SimulationInput {
+        takes: took.get(took.len() / 2).copied().unwrap_or(TimeDelta::seconds(1)),
+        from: context.now - TimeDelta::days(1),
+        to: context.now,
+        outages: Vec::new(),
+    };
+    Ok(present::simulated(&schedule, &input, &ops::simulate(&schedule, &input)?))
+}
+
+/// Makes the change that a form on the page asks for.
+pub(super) async fn change(State(app): State<Arc<App>>, Path(id): Path<String>, bytes: Bytes) -> Page {
+    let id = ScheduleId::parse(&id)?;
+    let fields = forms::parse(&bytes);
+    let field = |name: &str| forms::text(&fields, name);
+    let (here, name) = (parts::schedule_path(id.as_str()), argument(id.as_str()));
+    let with =
+        |option: &str, value: Option<&String>| value.map_or_else(String::new, |value| format!(" {option} {}", argument(value)));
+    let message = match fields.get("do").map(String::as_str) {
+        Some("pause") => {
+            let note = field("note");
+            let command = format!("tempo schedule pause {name}{}", with("--note", note.as_ref()));
+            changes::pause(&app, vec![id], PauseChange::Pause, note).await?;
+            format!("Paused. Same as: {command}")
+        }
+        Some("unpause") => {
+            changes::pause(&app, vec![id], PauseChange::Unpause, None).await?;
+            format!("Unpaused. Same as: tempo schedule unpause {name}")
+        }
+        Some("trigger") => {
+            let policy = field("overlap_policy");
+            let command = format!("tempo schedule trigger {name}{}", with("--overlap-policy", policy.as_ref()));
+            changes::trigger(&app, id, api::policy(policy)?).await?;
+            format!("Triggered. Same as: {command}")
+        }
+        Some("backfill") => {
+            let (start, end, policy) = (field("start_time"), field("end_time"), field("overlap_policy"));
+            let start = start.ok_or_else(|| Error::new(Kind::Usage, "the backfill needs a start time"))?;
+            let options = [
+                with("--start-time", Some(&start)),
+                with("--end-time", end.as_ref()),
+                with("--overlap-policy", policy.as_ref()),
+            ];
+            let asked = changes::backfill(&app, id, (start, end), api::policy(policy)?).await?;
+            let times = counted(asked.times.unwrap_or(0), "time");
+            format!(
+                "Backfill of {times} requested. Same as: tempo schedule backfill {name}{}",
+                options.concat()
+            )
+        }
+        Some("delete") if field("sure").as_deref() == Some(id.as_str()) => {
+            changes::delete(&app, vec![id]).await?;
+            return Ok(forms::then(
+                "/schedules",
+                &format!("Deleted; its runs stay readable. Same as: tempo schedule delete {name}"),
+            ));
+        }
+        Some("delete") => "Nothing was deleted: the id that you entered is not the id of this schedule.".to_owned(),
+        Some("save") => {
+            let (original, edited) = (fields.get("original").cloned(), fields.get("definition").cloned());
+            let difference = changes::edit(&app, id, original.unwrap_or_default(), edited.unwrap_or_default()).await?;
+            let warnings: Vec<String> = difference
+                .warnings
+                .iter()
+                .map(|warning| format!(" Note: {warning}."))
+                .collect();
+            match difference.fields.len() {
+                0 => "Nothing has changed.".to_owned(),
+                n => format!(
+                    "Saved {}.{} Same as: tempo schedule edit {name}",
+                    counted(n as u64, "change"),
+                    warnings.concat()
+                ),
+            }
+        }
+        _ => return Err(unknown_change().into()),
+    };
+    Ok(forms::then(&here, &message))
+}
+
+/// Checks an edited definition, and shows what it would change and its next times; a part of the page for the script, or a page without it.
+pub(super) async fn preview(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap, bytes: Bytes) -> Page {
+    let id = ScheduleId::parse(&id)?;
+    let text = forms::parse(&bytes).remove("definition").unwrap_or_default();
+    let (shown, edited) = (id.clone(), text.clone());
+    let checked = app.read(move |r, c| {
+        let source = Source {
+            name: EDITED,
+            text: &edited,
+        };
+        let checked = ops::check_edit(r, &*c.zones, &id, &source, c.now);
+        let checked = checked.map(|(difference, spec)| (present::change(&difference), present::next(&spec, c.now, PREVIEWED)));
+        Ok((checked, ops::definition_text(r, &id)?, c.clone()))
+    });
+    let (checked, original, context) = checked.await?;
+    let part = html! {
+        @match &checked {
+            Err(e) => (error_box(e)),
+            Ok((change, next)) => {
+                @if change.fields.is_empty() { p.dim { "Nothing would change." } } @else {
+                    table {
+                        thead { tr { th { "Would change" } th { "From" } th { "To" } } }
+                        tbody { @for field in &change.fields {
+                            tr { td { (field.name) } td { del { (value(&field.old)) } } td { ins { (value(&field.new)) } } }
+                        } }
+                    }
+                }
+                p { "Next times: " @if next.is_empty() { "none" } @for (index, at) in next.iter().enumerate() { @if index > 0 { ", " } (time(&context.times, at.due_at.0)) } }
+            }
+        }
+    };
+    if headers.contains_key("x-part") {
+        return Ok(Html(part.into_string()).into_response());
+    }
+    let shell = Shell {
+        title: format!("Edit {shown}"),
+        section: Section::Schedules,
+        zone: context.times.zone().to_owned(),
+        incidents: 0,
+    };
+    let body = html! {
+        h1 { "Edit " (shown) }
+        (part)
+        (editor(shown.as_str(), &original, &text))
+    };
+    Ok(show(&app, &headers, &shell, &body))
+}
+
+/// A value of a definition as text.
+fn value(of: &serde_json::Value) -> String {
+    match of {
+        serde_json::Value::Null => "–".to_owned(),
+        serde_json::Value::String(text) => plain(text),
+        serde_json::Value::Bool(_)
+        | serde_json::Value::Number(_)
+        | serde_json::Value::Array(_)
+        | serde_json::Value::Object(_) => plain(&of.to_string()),
+    }
+}
+
+fn editor(id: &str, original: &str, text: &str) -> Markup {
+    let here = parts::schedule_path(id);
+    html! {
+        form method="post" action=(here) data-preview={ (here) "/preview" } {
+            input type="hidden" name="original" value=(original);
+            label for="definition" { "Definition" }
+            textarea #definition name="definition" rows=(text.lines().count().clamp(6, 30) + 1) spellcheck="false" autocapitalize="off" { "\n" (text) }
+            div #preview aria-live="polite" {}
+            div.actions {
+                button type="submit" formaction={ (here) "/preview" } { "Preview" }
+                button.primary type="submit" name="do" value="save" { "Save" }
+                (parts::command(&format!("tempo schedule edit {}", argument(id))))
+            }
+        }
+    }
+}
+
+fn body(context: &Context, found: &Found, span: &str) -> Markup {
+    let (view, times) = (&found.view, &context.times);
+    let here = parts::schedule_path(&view.id);
+    html! {
+        p.crumbs { a href="/schedules" { "Schedules" } " /" }
+        section #head data-live {
+            h1 {
+                (view.id)
+                @if view.paused { " " span.badge { "Paused" } }
+            }
+            p.lead { (view.spec_text) @if !view.spec_text.ends_with(')') { " " span.dim { "(" (view.time_zone) ")" } } }
+            @if !view.note.is_empty() { p { (plain(&view.note)) } }
+            @if let Some(since) = view.paused_since { p { "Paused since " (time(times, since.0)) "; times that pass are recorded and can be run later with a backfill." } }
+            @if let Some(note) = view.dst_note.as_ref().and_then(|note| note.0.as_ref()) { p.dim { (note) } }
+            @for backfill in &view.backfills { p { "Backfill: " (backfill.done) " of " (counted(backfill.times, "time")) " processed." } }
+            (counters(view))
+        }
+        (actions(view, &here))
+        section #upcoming data-live {
+            h2 { "Next times" }
+            @if found.next.is_empty() { p.dim { @if view.paused { "None while it is paused." } @else { "None." } } } @else {
+                div.scroll { table {
+                    thead { tr { th { "Due (" (times.zone()) ")" } th { "In the schedule's zone" } th { "Yours" } th { "In" } th {} } }
+                    tbody { @for next in &found.next {
+                        tr {
+                            td { (time(times, next.due_at.0)) }
+                            td { (next.local.replace('T', " ")) }
+                            td { time data-local datetime=(rfc3339(next.due_at.0)) {} }
+                            td { (relative(times, next.due_at.0)) }
+                            td.dim { @if let Some(note) = &next.note { (note) } }
+                        }
+                    } }
+                } }
+            }
+        }
+        section #history data-live {
+            h2 { "Planned and actual" }
+            p.tabs { @for (name, _) in SPANS { a href={ (here) "?span=" (name) } aria-current=[(name == span).then_some("true")] { (name) } " " } }
+            @match &found.ranges {
+                Err(e) => (error_box(e)),
+                Ok(ranges) if ranges.is_empty() => p.dim { "No times in the last " (span) "." },
+                Ok(ranges) => {
+                    (charts::history(times, found.window, ranges))
+                    (legend())
+                    (not_started(context, ranges))
+                }
+            }
+        }
+        section #runs data-live {
+            h2 { "Runs" }
+            @if found.runs.is_empty() { p.dim { "It has not run yet." } } @else {
+                (durations(context, &found.runs))
+                (runs(context, &found.runs))
+                p { a href={ "/runs?schedule=" (super::super::api::encoded(&view.id)) } { "All runs" } }
+            }
+        }
+        (policies(view))
+        (simulation(context, found, &here))
+        section {
+            h2 { "Definition" }
+            (editor(&view.id, &found.definition, &found.definition))
+        }
+        section #log data-live {
+            h2 { "Log" }
+            (super::parts::log(times, &found.events))
+            (parts::command(&format!("tempo log {}", argument(&view.id))))
+        }
+        section {
+            details {
+                summary { "Delete this schedule" }
+                form method="post" action=(here) {
+                    p { "Runs that are running continue, and past runs stay readable." }
+                    label for="sure" { "Enter its id to confirm:" }
+                    input #sure name="sure" required autocomplete="off";
+                    button.danger type="submit" name="do" value="delete" { "Delete" }
+                    (parts::command(&format!("tempo schedule delete {}", argument(&view.id))))
+                }
+            }
+        }
+    }
+}
+
+fn counters(view: &ScheduleView) -> Markup {
+    html! {
+        p.dim {
+            (counted(view.num_actions, "start")) " · "
+            (view.num_actions_skipped_overlap) " skipped · "
+            (view.num_actions_missed_catchup_window) " missed · "
+            (view.num_actions_buffer_dropped) " dropped · "
+            (view.running_actions.len()) " running · "
+            (view.buffer_size) " buffered"
+            @if let Some(left) = view.remaining_actions { " · " (left) " remaining" }
+        }
+    }
+}
+
+fn actions(view: &ScheduleView, here: &str) -> Markup {
+    let name = argument(&view.id);
+    html! {
+        section.actions-of {
+            form.actions method="post" action=(here) {
+                button.primary type="submit" name="do" value="trigger" { "Trigger" }
+                (overlap_field("trigger-policy"))
+                (parts::command(&format!("tempo schedule trigger {name}")))
+            }
+            @if view.paused {
+                form.actions method="post" action=(here) {
+                    button type="submit" name="do" value="unpause" { "Unpause" }
+                    (parts::command(&format!("tempo schedule unpause {name}")))
+                }
+            } @else {
+                form.actions method="post" action=(here) {
+                    button type="submit" name="do" value="pause" { "Pause" }
+                    label { "Note " input name="note" maxlength="1000"; }
+                    (parts::command(&format!("tempo schedule pause {name} --note TEXT")))
+                }
+            }
+            details {
+                summary { "Backfill: run past times" }
+                form.actions method="post" action=(here) {
+                    label { "From " input name="start_time" required placeholder="2026-05-05 09:00 or -2h"; }
+                    label { "to " input name="end_time" placeholder="now"; }
+                    (overlap_field("backfill-policy"))
+                    button type="submit" name="do" value="backfill" { "Backfill" }
+                    (parts::command(&format!("tempo schedule backfill {name} --start-time TIME --end-time TIME")))
+                }
+            }
+        }
+    }
+}
+
+fn overlap_field(id: &str) -> Markup {
+    html! {
+        label for=(id) { "Overlap " }
+        select id=(id) name="overlap_policy" {
+            option value="" { "the schedule's own" }
+            @for policy in OverlapPolicy::ALL { option { (policy.name()) } }
+        }
+    }
+}
+
+fn legend() -> Markup {
+    html! {
+        p.legend.dim {
+            @for (class, text) in [("good", "ran"), ("now", "pending or buffered"), ("warn", "skipped"), ("bad", "missed or dropped"), ("off", "paused or excluded")] {
+                span.key.(class) {} " " (text) " "
+            }
+        }
+    }
+}
+
+/// The times that did not start, each with its reason.
+fn not_started(context: &Context, ranges: &[TimeRangeView]) -> Markup {
+    let others: Vec<_> = ranges
+        .iter()
+        .rev()
+        .filter(|range| !matches!(range.outcome, "started" | "pending"))
+        .take(SHOWN)
+        .collect();
+    html! {
+        @if !others.is_empty() {
+            details {
+                summary { "Times that did not run, and why" }
+                ul { @for range in others {
+                    li {
+                        span.status.(charts::class_of_outcome(range.outcome)) { (range.outcome) } " "
+                        (time(&context.times, range.from.0))
+                        @if range.count > 1 { " to " (time(&context.times, range.to.0)) ", " (counted(range.count, "time")) }
+                        ": " (plain(&range.reason))
+                    }
+                } }
+            }
+        }
+    }
+}
+
+fn durations(context: &Context, runs: &[RunRow]) -> Markup {
+    let took = runs.iter().rev().filter_map(|run| {
+        Some(charts::Took {
+            started: run.started,
+            ms: (run.closed? - run.started).num_milliseconds(),
+            class: class_of(run.status.name(), run.incidents > 0),
+        })
+    });
+    let took: Vec<_> = took.collect();
+    html! { @if took.len() > 1 { (charts::durations(&context.times, &took)) } }
+}
+
+fn runs(context: &Context, runs: &[RunRow]) -> Markup {
+    let times = &context.times;
+    html! {
+        div.scroll { table {
+            thead { tr { th { "Scheduled" } th { "Started" } th { "Status" } th.number { "Took" } th { "Run" } } }
+            tbody { @for run in runs.iter().take(SHOWN) {
+                tr {
+                    td { (time(times, run.nominal)) }
+                    td { (time(times, run.started)) @if let Some(late) = late(run) { " " span.dim { (late) } } }
+                    td { (status(run.status.name(), run.incidents > 0)) }
+                    td.number { @if let Some(closed) = run.closed { (duration((closed - run.started).num_milliseconds())) } }
+                    td { (run_link(&run.run_id, run.run_id.get(..8).unwrap_or(&run.run_id))) }
+                }
+            } }
+        } }
+    }
+}
+
+/// How late a run started, if that is worth telling.
+fn late(run: &RunRow) -> Option<String> {
+    let late = (run.started - run.due).num_milliseconds();
+    (1000..86_400_000)
+        .contains(&late)
+        .then(|| format!("{} late", duration(late / 1000 * 1000)))
+}
+
+fn policies(view: &ScheduleView) -> Markup {
+    let overlap = match view.overlap_policy {
+        "skip" => "If the previous run is still running, a time is skipped.",
+        "buffer-one" => "If the previous run is still running, one start waits; further times are skipped.",
+        "buffer-all" => "If the previous run is still running, starts wait and follow one another.",
+        "cancel-other" => "A new start cancels the run that is still running.",
+        "terminate-other" => "A new start terminates the run that is still running.",
+        _ => "Runs start even if others are still running.",
+    };
+    html! {
+        section {
+            h2 { "Policies" }
+            ul {
+                li { (overlap) " (" code { (view.overlap_policy) } ")" }
+                li { "After an outage, times up to " (view.catchup_window) " late still start; older ones are recorded as missed." }
+                @if view.pause_on_failure { li { "A failed run pauses the schedule." } }
+                @if let Some(jitter) = &view.jitter { li { "Starts are up to " (jitter) " later than the time, always by the same amount." } }
+            }
+        }
+    }
+}
+
+fn simulation(context: &Context, found: &Found, here: &str) -> Markup {
+    html! {
+        section {
+            h2 { "What another policy would have done" }
+            form.actions method="get" action=(here) {
+                label for="policy" { "Overlap policy " }
+                select #policy name="policy" {
+                    @for policy in OverlapPolicy::ALL {
+                        option selected[found.simulated.as_ref().map_or(policy.name() == found.view.overlap_policy, |(chosen, _)| *chosen == policy)] { (policy.name()) }
+                    }
+                }
+                button type="submit" { "Simulate the last day" }
+            }
+            @match &found.simulated {
+                None => {},
+                Some((_, Err(e))) => (error_box(e)),
+                Some((policy, Ok(events))) => {
+                    @let ranges = simulated_ranges(events);
+                    (charts::history(&context.times, (context.now - TimeDelta::days(1), context.now), &ranges))
+                    p.dim { "With " code { (policy.name()) } " in the last 24 hours: " (outcomes(&ranges)) ". Each run takes as long as the median of the last runs." }
+                }
+            }
+        }
+    }
+}
+
+/// The decisions of a simulation as ranges of one time each.
+fn simulated_ranges(events: &[SimulatedView]) -> Vec<TimeRangeView> {
+    let decisions = events
+        .iter()
+        .filter(|event| !matches!(event.event, "close" | "cancel" | "terminate" | "buffered"));
+    let range = |event: &SimulatedView| TimeRangeView {
+        from: event.scheduled_at,
+        to: event.scheduled_at,
+        count: 1,
+        outcome: if event.event == "start" { "started" } else { event.event },
+        reason: event.reason.clone().unwrap_or_default(),
+        run_id: None,
+        workflow_id: None,
+    };
+    let mut ranges: Vec<_> = decisions.map(range).collect();
+    ranges.sort_by_key(|range| range.from);
+    ranges
+}
+
+/// `12 started, 3 skipped`.
+fn outcomes(ranges: &[TimeRangeView]) -> String {
+    let mut counts = std::collections::BTreeMap::<&str, u64>::new();
+    for range in ranges {
+        *counts.entry(range.outcome).or_default() += range.count;
+    }
+    let parts: Vec<String> = counts.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
+    if parts.is_empty() {
+        "no times".to_owned()
+    } else {
+        parts.join(", ")
+    }
+}

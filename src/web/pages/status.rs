@@ -1,0 +1,195 @@
+//! The status page: each target with its last results, availability and latency. Without notes, commands or URLs: for a wall or a team.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Response};
+use chrono::{DateTime, TimeDelta, Utc};
+use http::{HeaderMap, StatusCode, Uri, header};
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::super::api::{self, encoded};
+use super::super::app::{App, Context};
+use super::layout::{Section, Shell};
+use super::parts::duration;
+use super::{Page, show};
+use crate::error::{Error, Kind};
+use crate::names::ScheduleId;
+use crate::ops;
+use crate::run::statistics::Statistics;
+use crate::store::{Read, SchedulePage, ScheduleRow};
+
+/// Number of schedules on a page.
+const ON_PAGE: u64 = 20;
+/// Number of results shown of a target.
+const MARKS: u64 = 90;
+/// The spans of which availability is shown; latencies are those of the first.
+const SPANS: [(&str, TimeDelta); 3] = [
+    ("24 h", TimeDelta::days(1)),
+    ("7 d", TimeDelta::days(7)),
+    ("30 d", TimeDelta::days(30)),
+];
+
+#[derive(Deserialize, Default)]
+struct Asked {
+    after: Option<String>,
+}
+
+/// A step and its last results.
+struct Target {
+    schedule: String,
+    paused: bool,
+    step: String,
+    /// Oldest first: when the step closed, and whether it succeeded.
+    results: Vec<(DateTime<Utc>, bool)>,
+    spans: [Statistics; 3],
+}
+
+impl Target {
+    /// `up`, `down` or `unknown`, by the last result.
+    fn state(&self) -> &'static str {
+        match self.results.last() {
+            Some((_, true)) => "up",
+            Some((_, false)) => "down",
+            None => "unknown",
+        }
+    }
+
+    fn class(&self) -> &'static str {
+        match self.state() {
+            "up" => "good",
+            "down" => "bad",
+            _ => "off",
+        }
+    }
+}
+
+pub(super) async fn page(State(app): State<Arc<App>>, headers: HeaderMap, uri: Uri) -> Page {
+    let asked: Asked = api::query(&uri)?;
+    let after = asked.after.clone();
+    let (rows, targets, incidents, context) = app
+        .read(move |r, c| {
+            let page = SchedulePage {
+                after,
+                limit: Some(ON_PAGE + 1),
+                ..SchedulePage::default()
+            };
+            let rows = r.schedules(&page)?;
+            let shown = &rows[..rows.len().min(usize::try_from(ON_PAGE).unwrap_or(usize::MAX))];
+            Ok((rows.len(), targets(r, shown, c.now)?, r.unresolved_incidents()?.0, c.clone()))
+        })
+        .await?;
+    let shell = Shell {
+        title: "Status".to_owned(),
+        section: Section::Status,
+        zone: context.times.zone().to_owned(),
+        incidents,
+    };
+    Ok(show(&app, &headers, &shell, &body(&context, &targets, rows as u64 > ON_PAGE)))
+}
+
+fn targets(read: &Read<'_>, rows: &[ScheduleRow], now: DateTime<Utc>) -> Result<Vec<Target>, Error> {
+    let keys: Vec<i64> = rows.iter().map(|row| row.key).collect();
+    let mut availability = read.availability(&keys, SPANS.map(|(_, span)| now - span))?;
+    let mut targets = Vec::new();
+    for row in rows {
+        let mut results = read.step_results(row.key, MARKS)?;
+        for step in read.action(row.workflow)?.steps {
+            targets.push(Target {
+                schedule: row.id.to_string(),
+                paused: row.state.paused,
+                results: results.remove(&step.name).unwrap_or_default(),
+                spans: availability.remove(&(row.key, step.name.clone())).unwrap_or_default(),
+                step: step.name,
+            });
+        }
+    }
+    Ok(targets)
+}
+
+/// `99.95 %`, rounded down: a single failure in a million must not read as 100 %.
+fn percent(of: &Statistics) -> String {
+    let total = of.ok + of.failed;
+    let Some(hundredths) = (of.ok * 10_000).checked_div(total) else {
+        return "–".to_owned();
+    };
+    format!("{}.{:02} %", hundredths / 100, hundredths % 100)
+}
+
+fn body(context: &Context, targets: &[Target], has_more: bool) -> Markup {
+    let down = targets.iter().filter(|target| target.state() == "down").count();
+    html! {
+        h1 { "Status" }
+        section #status data-live {
+            @if targets.is_empty() { p.dim { "There are no schedules." } }
+            @else if down == 0 { p.box.done { "All targets on this page succeeded when they last ran." } }
+            @else { p.box.bad role="alert" { (crate::output::counted(down as u64, "target")) " failing." } }
+            ul.targets {
+                @for target in targets {
+                    li {
+                        div.target {
+                            span.status.(target.class()) { (target.state()) } " "
+                            strong { (target.schedule) }
+                            @if target.step != "command" { " " (target.step) }
+                            @if target.paused { " " span.dim { "(paused)" } }
+                        }
+                        span.strip.long role="img" aria-label={ "The last " (target.results.len()) " results" } {
+                            @for (at, ok) in &target.results { i.(if *ok { "good" } else { "bad" }) title={ (context.times.short(*at)) " " (if *ok { "ok" } else { "failed" }) } {} }
+                        }
+                        span.dim {
+                            @for ((name, _), span) in SPANS.iter().zip(&target.spans) { (name) " " (percent(span)) " · " }
+                            @match (target.spans[0].percentile_ms(50), target.spans[0].percentile_ms(95)) {
+                                (Some(p50), Some(p95)) => { "p50 " (short(p50)) " · p95 " (short(p95)) },
+                                _ => "not run in the last 24 h",
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        nav.pages aria-label="Pages" {
+            @if let (true, Some(last)) = (has_more, targets.last()) { a rel="next" href={ "/status?after=" (encoded(&last.schedule)) } { "Next page" } }
+        }
+    }
+}
+
+fn short(ms: u64) -> String {
+    duration(i64::try_from(ms).unwrap_or(i64::MAX))
+}
+
+/// The state of a target as an image: `/status/SCHEDULE/STEP.svg`.
+pub(super) async fn badge(State(app): State<Arc<App>>, Path((schedule, badge)): Path<(String, String)>) -> Page {
+    let Some(step) = badge.strip_suffix(".svg").map(str::to_owned) else {
+        return Err(Error::new(Kind::NotFound, "a badge has the address `/status/SCHEDULE/STEP.svg`").into());
+    };
+    let id = ScheduleId::parse(&schedule)?;
+    let found = app.read(move |r, c| {
+        let all = targets(r, &[ops::find(r, &id)?], c.now)?;
+        let found = all.into_iter().find(|target| target.step == step);
+        found.ok_or_else(|| Error::new(Kind::NotFound, format_args!("`{id}` has no step `{}`", step.escape_debug())))
+    });
+    Ok(svg(&found.await?))
+}
+
+fn svg(target: &Target) -> Response {
+    let color = match target.state() {
+        "up" => "#1a7f37",
+        "down" => "#c93c37",
+        _ => "#6e7781",
+    };
+    let name: String = target.step.chars().take(40).collect();
+    // About 7 units for a character.
+    let (left, right) = (name.chars().count() * 7 + 16, target.state().len() * 7 + 16);
+    let text = html! {
+        svg xmlns="http://www.w3.org/2000/svg" width=(left + right) height="20" role="img" aria-label={ (name) ": " (target.state()) } {
+            rect width=(left) height="20" fill="#444c56" {}
+            rect x=(left) width=(right) height="20" fill=(color) {}
+            g fill="#fff" text-anchor="middle" font-family="Verdana,DejaVu Sans,sans-serif" font-size="11" {
+                text x=(left / 2) y="14" { (name) }
+                text x=(left + right / 2) y="14" { (target.state()) }
+            }
+        }
+    };
+    (StatusCode::OK, [(header::CONTENT_TYPE, "image/svg+xml")], text.into_string()).into_response()
+}

@@ -1,0 +1,159 @@
+//! Who may use the page: a session token, and one-time codes by which `tempo open` hands it to a browser. Both are kept beside the database, in files
+//! that only its owner can read.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::error::{Error, Kind};
+use crate::machine;
+
+/// Number of random bytes in a token or code.
+const TOKEN_BYTES: usize = 16;
+/// Minimum length of a token from a file.
+const MIN_TOKEN: usize = 16;
+/// How long a one-time code can be used.
+const CODE_LIFE: TimeDelta = TimeDelta::minutes(5);
+
+/// The session token of a server.
+pub(crate) struct Session {
+    token: String,
+    code_file: PathBuf,
+}
+
+impl Session {
+    /// The token kept beside a database, which is created if there is none.
+    ///
+    /// # Errors
+    /// `System` when it can be neither read nor written.
+    pub(crate) fn of(database: &Path) -> Result<Self, Error> {
+        let path = beside(database, ".web-token");
+        let token = if let Some(token) = read(&path)?.filter(|token| token.len() >= MIN_TOKEN) {
+            token
+        } else {
+            let token = machine::random_hex(TOKEN_BYTES)?;
+            write(&path, &token)?;
+            token
+        };
+        Ok(Self {
+            token,
+            code_file: beside(database, ".web-code"),
+        })
+    }
+
+    /// The token in a file, in place of the one beside the database.
+    ///
+    /// # Errors
+    /// `System` when the file cannot be read; `Usage` when the token is too short.
+    pub(crate) fn with_token_file(database: &Path, file: &Path) -> Result<Self, Error> {
+        let token = read(file)?.ok_or_else(|| {
+            Error::new(
+                Kind::System,
+                format_args!("the token file `{}` does not exist", file.display()),
+            )
+            .hint("Create it with a long random text, readable only by you: for example `openssl rand -hex 16`.")
+        })?;
+        if token.len() < MIN_TOKEN
+            || !token
+                .bytes()
+                .all(|b| b.is_ascii_graphic() && !matches!(b, b';' | b',' | b'"' | b'\\'))
+        {
+            return Err(
+                Error::new(Kind::Usage, format_args!("the token in `{}` is not usable", file.display()))
+                    .hint("A token has at least 16 characters: letters, digits and `-._~+/=`."),
+            );
+        }
+        Ok(Self {
+            token,
+            code_file: beside(database, ".web-code"),
+        })
+    }
+
+    /// The token, for the cookie.
+    pub(super) fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Whether a text is the token; takes the same time whatever the text is.
+    pub(super) fn admits(&self, text: &str) -> bool {
+        same(self.token.as_bytes(), text.as_bytes())
+    }
+
+    /// Whether a code is the current one-time code, which is used up by this.
+    pub(super) fn redeem(&self, code: &str, now: DateTime<Utc>) -> bool {
+        let Ok(Some(kept)) = read(&self.code_file) else { return false };
+        let Some((current, until)) = kept.split_once(' ') else {
+            return false;
+        };
+        let is_valid = until.parse::<i64>().is_ok_and(|until| now.timestamp_millis() <= until);
+        // Whoever removes the file has used the code.
+        is_valid && same(current.as_bytes(), code.as_bytes()) && std::fs::remove_file(&self.code_file).is_ok()
+    }
+}
+
+/// Creates a one-time code for the page of the server on a database; an earlier code becomes invalid.
+///
+/// # Errors
+/// `System` when it cannot be written.
+pub(crate) fn one_time_code(database: &Path, now: DateTime<Utc>) -> Result<String, Error> {
+    let code = machine::random_hex(TOKEN_BYTES)?;
+    let until = (now + CODE_LIFE).timestamp_millis();
+    write(&beside(database, ".web-code"), &format!("{code} {until}"))?;
+    Ok(code)
+}
+
+fn beside(database: &Path, suffix: &str) -> PathBuf {
+    let database = std::fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
+    let mut name = database.into_os_string();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+fn read(path: &Path) -> Result<Option<String>, Error> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text.trim().to_owned())),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Error::new(Kind::System, format_args!("cannot read `{}`", path.display())).because(e)),
+    }
+}
+
+/// Replaces a file by one that only its owner can read, in one step.
+fn write(path: &Path, text: &str) -> Result<(), Error> {
+    let failed = |e: std::io::Error| Error::new(Kind::System, format_args!("cannot write `{}`", path.display())).because(e);
+    let folder = path.parent().unwrap_or(Path::new("."));
+    // Created with mode 0600.
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    file.write_all(text.as_bytes()).map_err(failed)?;
+    file.persist(path).map(|_| ()).map_err(|e| failed(e.error))
+}
+
+fn same(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).fold(0, |differences, (a, b)| differences | (a ^ b)) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_admits_once_and_not_after_its_time() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("t.db");
+        let session = Session::of(&database).unwrap();
+        let now = DateTime::from_timestamp(1_000_000, 0).unwrap();
+        let code = one_time_code(&database, now).unwrap();
+        assert!(!session.redeem("0000", now) && !session.redeem("", now));
+        assert!(session.redeem(&code, now));
+        assert!(!session.redeem(&code, now), "a second time");
+        let late = one_time_code(&database, now).unwrap();
+        assert!(!session.redeem(&late, now + TimeDelta::minutes(6)));
+        let again = Session::of(&database).unwrap();
+        assert!(again.admits(session.token()) && !again.admits("") && !again.admits(&session.token()[1..]));
+        for file in ["t.db.web-token", "t.db.web-code"] {
+            let mode = std::fs::metadata(folder.path().join(file)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{file}");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Clients that want to hurt: the server stays on time, and others are answered.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use serde_json::Value;
+
+use super::client::Page;
+use crate::harness::{Env, wait_until};
+
+#[test]
+fn closes_connections_that_send_too_much_or_nothing() {
+    let env = Env::new();
+    let page = Page::start(&env, &[]);
+    let giant = format!(
+        "GET / HTTP/1.1\r\nhost: {}\r\nx: {}\r\n\r\n",
+        page.address,
+        "y".repeat(100_000)
+    );
+    let mut stream = TcpStream::connect(&page.address).unwrap();
+    // The server may close before everything is written.
+    let _ = stream.write_all(giant.as_bytes());
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer);
+    assert!(
+        answer.is_empty() || answer.starts_with("HTTP/1.1 431") || answer.starts_with("HTTP/1.1 400"),
+        "{answer}"
+    );
+    // Half a head, and nothing more: closed by the server, while others are answered.
+    let mut slow = page.send(b"GET / HTTP/1.1\r\nhost: ");
+    assert_eq!(page.get("/").status, 200);
+    let mut rest = Vec::new();
+    let closed = slow.read_to_end(&mut rest);
+    assert!(closed.is_ok(), "{closed:?}");
+}
+
+#[test]
+fn a_server_under_attack_runs_every_time_and_answers_others() {
+    let env = Env::new();
+    env.tempo(&[
+        "schedule",
+        "create",
+        "s",
+        "--interval",
+        "1s",
+        "--overlap",
+        "allow-all",
+        "--shell",
+        "true",
+    ])
+    .ok();
+    let page = Page::start(&env, &[]);
+    // Viewers that never read their stream, half requests, and many connections that do nothing.
+    let stream = format!(
+        "GET /api/v1/events?after=0 HTTP/1.1\r\nhost: {}\r\ncookie: {}\r\n\r\n",
+        page.address,
+        page.cookie()
+    );
+    let mut held: Vec<TcpStream> = (0..70).map(|_| page.send(stream.as_bytes())).collect();
+    held.extend((0..100).map(|_| page.send(b"POST /login HTTP/1.1\r\nhost: ")));
+    held.extend((0..200).map(|_| TcpStream::connect(&page.address).unwrap()));
+    let before = env.json(&["workflow", "list", "--limit", "0"]).as_array().unwrap().len();
+    let runs = env.wait_for_json(&["workflow", "list", "--limit", "0"], |runs| {
+        runs.as_array().unwrap().len() >= before + 4
+    });
+    let time = |run: &Value| {
+        run["scheduled_at"]
+            .as_str()
+            .unwrap()
+            .parse::<chrono::DateTime<chrono::Utc>>()
+            .unwrap()
+    };
+    let times: Vec<_> = runs.as_array().unwrap().iter().map(time).collect();
+    let each_second = times.windows(2).all(|pair| (pair[0] - pair[1]).num_seconds() == 1);
+    assert!(each_second, "every time has run: {times:?}");
+    wait_until("another viewer is answered", || page.get("/schedules").status == 200);
+    let mut over = page.send(stream.as_bytes());
+    let mut status = [0; 12];
+    over.read_exact(&mut status).unwrap();
+    assert_eq!(&status, b"HTTP/1.1 503");
+    drop(held);
+}
