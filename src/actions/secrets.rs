@@ -10,7 +10,7 @@ use crate::error::{Error, Kind};
 use crate::machine;
 use crate::run::outcome::{ErrorType, Failure};
 use crate::run::probe::Http;
-use crate::run::sealed::{self, MASK, Secret};
+use crate::run::sealed::{self, Form, FormMatch, MASK, Secret};
 use crate::run::step::Command;
 
 /// Minimum length of a base64 fragment that is masked as part of a secret.
@@ -20,6 +20,9 @@ const MIN_ENCODED: usize = 6;
 const MIN_HEX: usize = 8;
 /// Minimum length of a line that is masked as part of a secret of several lines.
 const MIN_LINE: usize = 12;
+
+/// The places of hexadecimal digits and base64 among the escaped forms: lines may end within these.
+const WRAPPING: [usize; 3] = [16, 17, 20];
 
 /// The environment variable that lists, separated by commas, the variables of a command that hold secrets; for the steps of its script.
 pub(super) const SECRETS: &str = "TEMPO_SECRETS";
@@ -137,8 +140,7 @@ impl Secrets {
     fn sealable(&self) -> Vec<Secret> {
         let secret = |(name, value): (&String, &String)| Secret {
             name: name.trim_start_matches("env:").to_owned(),
-            // The number of lines depends on the value, so they follow the forms with a fixed index.
-            forms: forms(value).into_iter().chain(lines(value)).collect(),
+            forms: all_forms(value),
         };
         self.0.iter().filter(|(_, value)| !value.is_empty()).map(secret).collect()
     }
@@ -158,15 +160,14 @@ impl Secrets {
     /// Returns a masker for every form of the values.
     pub(super) fn masker(&self) -> Masker {
         let values = self.values().into_iter();
-        let forms = values.flat_map(|value| forms(value).into_iter().chain(lines(value)));
-        let secrets: BTreeSet<Vec<u8>> = forms.filter(|form| !form.is_empty()).collect();
-        let secrets: Vec<Vec<u8>> = secrets.into_iter().collect();
+        let forms: BTreeSet<Form> = values.flat_map(all_forms).filter(|form| !form.bytes.is_empty()).collect();
+        let secrets: Vec<Form> = forms.into_iter().collect();
         let mut begins = [false; 256];
         for secret in &secrets {
-            begins[usize::from(secret[0])] = true;
+            begins[usize::from(secret.bytes[0])] = true;
         }
         Masker {
-            longest: secrets.iter().map(Vec::len).max().unwrap_or_default(),
+            longest: secrets.iter().map(longest_of).max().unwrap_or_default(),
             secrets,
             begins,
             pending: Vec::new(),
@@ -221,7 +222,6 @@ fn escaped(value: &str) -> Vec<Vec<u8>> {
     // A short number may occur by chance.
     let hex = value.bytes().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
     let hex = if hex.len() < MIN_HEX { String::new() } else { hex };
-    let hex_with_newline = if hex.is_empty() { String::new() } else { format!("{hex}0a") };
     let lower = lower_case_escapes(&all_escaped);
     let all = [
         json.clone(),
@@ -242,7 +242,7 @@ fn escaped(value: &str) -> Vec<Vec<u8>> {
         in_html.replace('\'', "&#39;"),
         in_html.replace('\'', "&#x27;"),
         hex.to_uppercase(),
-        hex.clone(),
+        hex,
         value.replace('\n', "\r\n"),
         // As command substitution and `base64` give a value that ends in a newline.
         value.trim_end_matches('\n').to_owned(),
@@ -253,10 +253,6 @@ fn escaped(value: &str) -> Vec<Vec<u8>> {
         backslashed(value, |c| matches!(c, '$' | '"' | '\\' | '`')),
         backslashed(value, |c| c.is_ascii_punctuation() && !"%+,-./:=@^_".contains(c) || c == ' '),
         in_html.replace('\'', "&apos;"),
-        // As `base64` prints the output of `echo`, and `xxd -p` the value.
-        wrapped(&STANDARD.encode(format!("{value}\n")), 76),
-        wrapped(&hex, 60),
-        wrapped(&hex_with_newline, 60),
     ];
     all.into_iter().map(String::into_bytes).collect()
 }
@@ -307,9 +303,21 @@ fn lines(value: &str) -> Vec<Vec<u8>> {
 
 /// Returns the value and every other form in which it may occur. Each kind of form is always at the same index, whatever the value is; it is empty if
 /// a text that short may occur by chance.
-fn forms(value: &str) -> Vec<Vec<u8>> {
+fn forms(value: &str) -> Vec<Form> {
     let plain = std::iter::once(value.as_bytes().to_vec());
-    plain.chain(encodings(value)).chain(escaped(value)).collect()
+    let whole = |bytes| Form { bytes, wraps: false };
+    let wrapping = |bytes| Form { bytes, wraps: true };
+    // Hexadecimal digits and further base64 are among the escaped forms, at places that are stored.
+    let escaped = escaped(value).into_iter();
+    let escaped = escaped.enumerate().map(|(index, bytes)| Form {
+        bytes,
+        wraps: WRAPPING.contains(&index),
+    });
+    plain
+        .map(whole)
+        .chain(encodings(value).into_iter().map(wrapping))
+        .chain(escaped)
+        .collect()
 }
 
 /// Returns the base64 encodings of a value in both alphabets: on its own, and within a longer text, where adjacent bytes change
@@ -327,9 +335,23 @@ fn encodings(value: &str) -> Vec<Vec<u8>> {
     std::iter::once(alone).chain(inside.map(or_empty)).collect()
 }
 
+/// Returns all forms of a value; those of its lines follow the others, because their number depends on the value.
+fn all_forms(value: &str) -> Vec<Form> {
+    forms(value)
+        .into_iter()
+        .chain(lines(value).into_iter().map(|bytes| Form { bytes, wraps: false }))
+        .collect()
+}
+
+/// The maximum length of a form in output: at worst, each of its bytes is a line.
+fn longest_of(form: &Form) -> usize {
+    if form.wraps { form.bytes.len() * 3 } else { form.bytes.len() }
+}
+
 /// Masks secrets in a stream, even if a secret is split between two writes or two secrets overlap.
 pub(super) struct Masker {
-    secrets: Vec<Vec<u8>>,
+    secrets: Vec<Form>,
+    /// The length of the longest, line ends included.
     longest: usize,
     /// For each byte, whether a secret begins with it.
     begins: [bool; 256],
@@ -344,7 +366,11 @@ impl Masker {
     pub(super) fn mask(&mut self, bytes: &[u8], pass: impl FnMut(&[u8])) {
         self.pending.extend(bytes);
         let before = self.pending.len().saturating_sub(self.longest.saturating_sub(1));
-        let may_begin = |at: &usize| self.secrets.iter().any(|secret| secret.starts_with(&self.pending[*at..]));
+        let may_begin = |at: &usize| {
+            self.secrets
+                .iter()
+                .any(|secret| secret.compare(&self.pending[*at..]) == FormMatch::Partial)
+        };
         let certain = (before..self.pending.len()).find(may_begin).unwrap_or(self.pending.len());
         self.pass_on(certain, pass);
     }
@@ -360,10 +386,14 @@ impl Masker {
             if !self.begins[usize::from(self.pending[at])] {
                 continue;
             }
-            let found = self.secrets.iter().filter(|secret| self.pending[at..].starts_with(secret));
-            let Some(end) = found.map(|secret| at + secret.len()).max() else {
-                continue;
-            };
+            let found = self
+                .secrets
+                .iter()
+                .filter_map(|secret| match secret.compare(&self.pending[at..]) {
+                    FormMatch::Whole(length) => Some(at + length),
+                    FormMatch::Partial | FormMatch::No => None,
+                });
+            let Some(end) = found.max() else { continue };
             if at >= covered {
                 pass(&self.pending[from.max(covered)..at]);
                 pass(MASK);
@@ -385,6 +415,8 @@ mod tests {
     fn a_secret_is_masked_however_programs_print_it() {
         let masked = |secret: &str, printed: &str| Secrets::of_values([secret]).masked_text(printed);
         let long = "0123456789".repeat(9);
+        let of_pair = STANDARD.encode(format!("user:{long}"));
+        let of_pair = format!("{}\n{}\r\n{}", &of_pair[7..70], &of_pair[70..100], &of_pair[100..126]);
         let encoded = STANDARD.encode(&long);
         let wrapped = format!("{}\n{}", &encoded[..76], &encoded[76..]);
         let with_newline = STANDARD.encode(format!("{long}\n"));
@@ -405,7 +437,8 @@ mod tests {
             ("the first line\nthe second line", "the first line\r\nthe second line"),
             ("the first line\nthe second line", "    the first line\n    the second line"),
             ("secret key", "736563726574206b6579"),
-            (long.as_str(), newline_wrapped.as_str()),
+            (long.as_str(), of_pair.as_str()),
+            (long.as_str(), &newline_wrapped[..newline_wrapped.len() - 4]),
             (long.as_str(), hex_wrapped.as_str()),
             ("pa$s\"w`d", r#"pa\$s\"w\`d"#),
             ("it's (here)", r"it\'s\ \(here\)"),

@@ -127,8 +127,8 @@ pub(super) fn show(context: &Context, differences: &[Difference], tense: Tense) 
             Change::Delete => ("-", Style::Bad),
             Change::None => continue,
         };
-        let mark = ui.paint(style, &format!("{mark} {}", difference.change.name()));
-        ui.data(&format!("{mark} {}: {}", difference.id, difference.spec_text))?;
+        let mark = format!("{mark} {}", difference.change.name());
+        ui.marked("", (style, &mark), &format!(" {}: {}", difference.id, difference.spec_text))?;
         if difference.change == Change::Update {
             for field in &difference.fields {
                 ui.data(&format!(

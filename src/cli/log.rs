@@ -71,7 +71,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     filter.after = Some(newest);
     let never_raised = Wakeup::default();
     let mut seen = store.data_version()?;
-    loop {
+    while !context.ui.has_no_reader() {
         context.clock.wait(&never_raised, context.now() + POLL_INTERVAL);
         let version = store.data_version()?;
         if version != seen {
@@ -81,6 +81,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             filter.after = Some(newest);
         }
     }
+    Ok(())
 }
 
 fn filter(context: &Context, args: &Args, store: &Store) -> Result<EventFilter, Error> {

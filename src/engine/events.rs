@@ -131,5 +131,7 @@ pub(crate) enum Event {
     Ended {
         /// Whether the database was deleted, moved or replaced.
         lost_file: bool,
+        /// Number of attempts whose end could not be recorded.
+        unrecorded: u64,
     },
 }

@@ -92,6 +92,7 @@ impl Server {
             damage: Mutex::default(),
             metrics: Arc::default(),
             failed_runs: AtomicU64::new(0),
+            unrecorded: AtomicU64::new(0),
             troubles: AtomicU64::new(0),
             settings,
             max_buffer: MAX_BUFFER,
@@ -168,6 +169,7 @@ impl Server {
         let served = Served {
             failed_runs: shared.failed_runs.load(Ordering::SeqCst),
             troubles: shared.troubles.load(Ordering::SeqCst),
+            unrecorded: shared.unrecorded.load(Ordering::SeqCst),
             lost_file: shared.lost_file.load(Ordering::SeqCst),
             damaged: !shared.damage.lock().unwrap_or_else(PoisonError::into_inner).is_empty(),
         };
@@ -213,6 +215,8 @@ pub(crate) struct Served {
     pub(crate) failed_runs: u64,
     /// Number of errors in the server itself.
     pub(crate) troubles: u64,
+    /// Number of attempts whose end could not be recorded: they run again.
+    pub(crate) unrecorded: u64,
     /// Whether the database was deleted, moved or replaced while serving.
     pub(crate) lost_file: bool,
     /// Whether the database was found damaged.
@@ -318,7 +322,8 @@ fn serve(mut ticker: Ticker, lock: &ServerLock) {
             shared.tell(Event::Trouble(e));
         }
     }
-    shared.tell(Event::Ended { lost_file });
+    let unrecorded = shared.unrecorded.load(Ordering::SeqCst);
+    shared.tell(Event::Ended { lost_file, unrecorded });
 }
 
 /// Whether the server has reached its end; never, if it serves until it is asked to stop.

@@ -39,6 +39,8 @@ pub(super) struct Shared {
     pub(super) damage: Mutex<BTreeSet<String>>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) failed_runs: AtomicU64,
+    /// Number of attempts whose end could not be recorded before the server stopped.
+    pub(super) unrecorded: AtomicU64,
     pub(super) troubles: AtomicU64,
     pub(super) settings: Settings,
     pub(super) max_buffer: usize,

@@ -43,6 +43,9 @@ pub(super) fn perform(shared: &Arc<Shared>, run: i64, control: &Control) {
                     return;
                 }
                 if shared.draining.load(Ordering::SeqCst) && shared.hurry.load(Ordering::SeqCst) {
+                    if let Some(Event::AttemptEnded(_)) = &event {
+                        shared.unrecorded.fetch_add(1, Ordering::SeqCst);
+                    }
                     shared.queue.forget(run);
                     return;
                 }

@@ -27,6 +27,12 @@ pub struct Process {
     pub boot: String,
 }
 
+/// A file as `/proc/locks` names it.
+fn file_in_locks(device: u64, inode: u64) -> String {
+    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+    format!("{major:02x}:{minor:02x}:{inode}")
+}
+
 impl Process {
     /// This process.
     ///
@@ -39,14 +45,23 @@ impl Process {
     /// The process that holds an exclusive `flock` lock on the file with this device and inode. `None` if there is none, or `/proc/locks` does not list it.
     #[must_use]
     pub fn locking(device: u64, inode: u64) -> Option<Self> {
-        let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
-        let file = format!("{major:02x}:{minor:02x}:{inode}");
+        let file = file_in_locks(device, inode);
         let locks = std::fs::read_to_string("/proc/locks").ok()?;
         // `1: FLOCK  ADVISORY  WRITE 4711 fd:01:1048 0 EOF`
         let fields = locks.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
         let mut held = fields.filter(|f| f.get(1) == Some(&"FLOCK") && f.get(3) == Some(&"WRITE"));
         let held = held.find(|f| f.get(5) == Some(&file.as_str()))?;
         Self::lookup(held.get(4)?.parse().ok()?)
+    }
+
+    /// Whether it holds a record lock (`fcntl`) on the file with this device and inode. `None` if `/proc/locks` cannot be read.
+    #[must_use]
+    pub fn has_record_lock(&self, device: u64, inode: u64) -> Option<bool> {
+        let (file, pid) = (file_in_locks(device, inode), self.pid.to_string());
+        let locks = std::fs::read_to_string("/proc/locks").ok()?;
+        let mut fields = locks.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        // `2: POSIX  ADVISORY  READ 4711 fd:01:1050 128 128`
+        Some(fields.any(|f| f.get(1) == Some(&"POSIX") && f.get(4) == Some(&pid.as_str()) && f.get(5) == Some(&file.as_str())))
     }
 
     /// The time at which it started, to a hundredth of a second.

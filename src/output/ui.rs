@@ -50,8 +50,6 @@ pub(crate) enum Style {
 }
 
 impl Style {
-    const ALL: [Self; 5] = [Self::Good, Self::Warn, Self::Bad, Self::Dim, Self::Strong];
-
     fn code(self) -> &'static str {
         match self {
             Self::Good => "32",
@@ -122,7 +120,7 @@ impl Ui {
         self.color_out
     }
 
-    /// Colors a text for stdout by its meaning.
+    /// Colors a text for stdout by its meaning. The text must not contain control characters, and the result is written unchanged.
     pub(crate) fn paint(&self, style: Style, text: &str) -> String {
         painted(self.color_out, style, text)
     }
@@ -133,9 +131,18 @@ impl Ui {
     /// `System` when writing to stdout fails; a broken pipe is not an error.
     pub(crate) fn data(&self, line: &str) -> Result<(), Error> {
         if self.is_text() {
-            return self.write(&format!("{}\n", sanitize_painted(line, self.color_out)));
+            return self.write(&format!("{}\n", sanitize(line)));
         }
         self.write(&format!("{line}\n"))
+    }
+
+    /// Writes a line of which only `mark` is colored.
+    ///
+    /// # Errors
+    /// As [`Ui::data`].
+    pub(crate) fn marked(&self, before: &str, (style, mark): (Style, &str), after: &str) -> Result<(), Error> {
+        let mark = self.paint(style, &sanitize(mark));
+        self.write(&format!("{}{mark}{}\n", sanitize(before), sanitize(after)))
     }
 
     /// Writes the output of a step: unchanged to a pipe or a file, without control characters to a terminal.
@@ -208,10 +215,20 @@ impl Ui {
         Ok(!self.closed.load(Ordering::Relaxed))
     }
 
+    /// Whether whoever read stdout has gone: nothing that is written can arrive.
+    pub(crate) fn has_no_reader(&self) -> bool {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let stdout = std::io::stdout();
+        let mut fds = [PollFd::new(&stdout, PollFlags::empty())];
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let polled = poll(&mut fds, Some(&at_once)).is_ok();
+        self.closed.load(Ordering::Relaxed) || (polled && fds[0].revents().intersects(PollFlags::ERR | PollFlags::HUP))
+    }
+
     /// Prints a message to stderr, unless quiet or in JSON, where stderr holds nothing but an error.
     pub(crate) fn say(&self, line: &str) {
         if self.talk >= Verbosity::Normal && self.is_text() {
-            err(&sanitize_painted(line, self.color_err));
+            err(&sanitize(line));
         }
     }
 
@@ -261,9 +278,6 @@ fn err(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
-/// Ends a color.
-const RESET: &str = "\x1b[0m";
-
 fn painted(color: bool, style: Style, text: &str) -> String {
     if color {
         format!("\x1b[{}m{text}\x1b[0m", style.code())
@@ -276,31 +290,6 @@ fn painted(color: bool, style: Style, text: &str) -> String {
 fn controls(c: char) -> bool {
     (c.is_control() && c != '\n' && c != '\t')
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// A line as this program builds it: where there is color, this program's color codes stay, and everything else that controls the terminal is replaced.
-/// Text from outside may contain the same codes: no color outlives the line.
-fn sanitize_painted(line: &str, color: bool) -> Cow<'_, str> {
-    if !color || !line.contains('\x1b') {
-        return sanitize(line);
-    }
-    let mut clean = String::with_capacity(line.len());
-    let mut rest = line;
-    while let Some(at) = rest.find('\x1b') {
-        clean += &sanitize(&rest[..at]);
-        let mut codes = Style::ALL.iter().map(|style| style.code()).chain(["0"]);
-        let own = codes.find_map(|code| {
-            let sequence = format!("\x1b[{code}m");
-            rest[at..].starts_with(&sequence).then_some(sequence)
-        });
-        clean += own.as_deref().unwrap_or("\u{fffd}");
-        rest = &rest[at + own.map_or(1, |sequence| sequence.len())..];
-    }
-    clean += &sanitize(rest);
-    if !clean.ends_with(RESET) {
-        clean += RESET;
-    }
-    clean.into()
 }
 
 /// JSON in which the characters that control a terminal are escaped: they only occur in strings, and mean the same there.

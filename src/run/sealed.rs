@@ -1,6 +1,7 @@
 //! Replaces the secrets in stored output by their names, and restores the output exactly. Pure.
 //!
-//! Output with secrets begins with [`MARK`]. In it a secret is NUL, a reference (`NAME#FORM+OFFSET`), NUL; a NUL of the output itself is doubled.
+//! Output with secrets begins with [`MARK`]. In it a secret is NUL, a reference (`NAME#FORM+OFFSET`), NUL; a NUL of the output itself is doubled. If
+//! lines end within the secret, their ends follow: `/76,152`, with an `r` after one that is CRLF.
 
 /// The beginning of sealed output; other output is stored as it is.
 const MARK: &[u8] = b"\0sealed\0";
@@ -13,7 +14,70 @@ pub struct Secret {
     /// The name, without NUL.
     pub name: String,
     /// The forms; one that is empty does not occur. If the value changes, each form must keep its index.
-    pub forms: Vec<Vec<u8>>,
+    pub forms: Vec<Form>,
+}
+
+/// A form in which a secret may occur.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Form {
+    /// The form itself.
+    pub bytes: Vec<u8>,
+    /// Whether lines may end anywhere in it, as in base64.
+    pub wraps: bool,
+}
+
+/// Whether output begins with a form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FormMatch {
+    /// It does; the form has this many bytes there, line ends included.
+    Whole(usize),
+    /// The output ends within it.
+    Partial,
+    /// It does not.
+    No,
+}
+
+impl Form {
+    /// Compares the beginning of `output` with the form.
+    #[must_use]
+    pub fn compare(&self, output: &[u8]) -> FormMatch {
+        self.compare_lines(output, |_, _| ())
+    }
+
+    /// Compares, and passes on each line end within the form: the number of bytes of the form before it, and whether it is CRLF.
+    fn compare_lines(&self, output: &[u8], mut line_end: impl FnMut(usize, bool)) -> FormMatch {
+        let mut at = 0;
+        for (index, byte) in self.bytes.iter().enumerate() {
+            if self.wraps && index > 0 {
+                let is_crlf = output[at..].starts_with(b"\r\n");
+                if is_crlf || output.get(at) == Some(&b'\n') {
+                    line_end(index, is_crlf);
+                    at += if is_crlf { 2 } else { 1 };
+                }
+                if output[at..] == *b"\r" {
+                    return FormMatch::Partial;
+                }
+            }
+            match output.get(at) {
+                None => return FormMatch::Partial,
+                Some(found) if found == byte => at += 1,
+                Some(_) => return FormMatch::No,
+            }
+        }
+        FormMatch::Whole(at)
+    }
+
+    /// The form with lines that end after these numbers of its bytes.
+    fn wrapped(&self, ends: &[(usize, bool)]) -> Vec<u8> {
+        let mut wrapped = Vec::with_capacity(self.bytes.len() + ends.len());
+        for (index, byte) in self.bytes.iter().enumerate() {
+            if let Some((_, is_crlf)) = ends.iter().find(|(end, _)| *end == index) {
+                wrapped.extend_from_slice(if *is_crlf { b"\r\n" } else { b"\n" });
+            }
+            wrapped.push(*byte);
+        }
+        wrapped
+    }
 }
 
 /// One form of a secret found in output.
@@ -23,6 +87,25 @@ struct Found<'a> {
     /// Where it begins and ends in the output.
     start: usize,
     end: usize,
+    /// The line ends within it.
+    line_ends: Vec<(usize, bool)>,
+}
+
+impl Found<'_> {
+    /// The reference to the part of it from `from` on.
+    fn reference(&self, from: usize) -> String {
+        let ends: Vec<String> = self
+            .line_ends
+            .iter()
+            .map(|(end, is_crlf)| format!("{end}{}", if *is_crlf { "r" } else { "" }))
+            .collect();
+        let ends = if ends.is_empty() {
+            String::new()
+        } else {
+            format!("/{}", ends.join(","))
+        };
+        format!("{}#{}+{}{ends}", self.secret.name, self.form, from - self.start)
+    }
 }
 
 /// Replaces every form of every secret. Returns output without secrets unchanged.
@@ -43,7 +126,7 @@ pub fn seal(output: &[u8], secrets: &[Secret]) -> Vec<u8> {
         let mut from = at;
         // A secret that overlaps the end of this one follows from where this one ends.
         loop {
-            let reference = format!("{}#{}+{}", found.secret.name, found.form, from - found.start);
+            let reference = found.reference(from);
             sealed.push(0);
             sealed.extend(reference.as_bytes());
             sealed.push(0);
@@ -67,15 +150,21 @@ fn longest_at<'a>(output: &[u8], start: usize, secrets: &'a [Secret]) -> Option<
             .enumerate()
             .map(move |(form, value)| (secret, form, value))
     });
-    let matching = forms.filter(|(_, _, value)| !value.is_empty() && output[start..].starts_with(value));
+    let matching = forms.filter_map(|(secret, form, value)| {
+        let mut line_ends = Vec::new();
+        match value.compare_lines(&output[start..], |end, is_crlf| line_ends.push((end, is_crlf))) {
+            FormMatch::Whole(length) if length > 0 => Some(Found {
+                secret,
+                form,
+                start,
+                end: start + length,
+                line_ends,
+            }),
+            FormMatch::Whole(_) | FormMatch::Partial | FormMatch::No => None,
+        }
+    });
     // The first of equally long forms: the value itself rather than an escaped form that is the same.
-    let (secret, form, value) = matching.min_by_key(|(_, _, value)| std::cmp::Reverse(value.len()))?;
-    Some(Found {
-        secret,
-        form,
-        start,
-        end: start + value.len(),
-    })
+    matching.min_by_key(|found| std::cmp::Reverse(found.end))
 }
 
 /// Restores the output.
@@ -84,15 +173,22 @@ fn longest_at<'a>(output: &[u8], start: usize, secrets: &'a [Secret]) -> Option<
 /// The name of the first secret that is not known.
 pub fn open(sealed: &[u8], secrets: &[Secret]) -> Result<Vec<u8>, String> {
     replace(sealed, |reference| {
-        let parsed = reference.rsplit_once('+').and_then(|(rest, offset)| {
+        let parsed = reference.rsplit_once('+').and_then(|(rest, place)| {
             let (name, form) = rest.rsplit_once('#')?;
-            Some((name, form.parse::<usize>().ok()?, offset.parse::<usize>().ok()?))
+            let (offset, ends) = place.split_once('/').unwrap_or((place, ""));
+            let end = |text: &str| Some((text.trim_end_matches('r').parse::<usize>().ok()?, text.ends_with('r')));
+            let ends = ends
+                .split(',')
+                .filter(|text| !text.is_empty())
+                .map(end)
+                .collect::<Option<Vec<_>>>()?;
+            Some((name, form.parse::<usize>().ok()?, offset.parse::<usize>().ok()?, ends))
         });
-        let (name, form, offset) = parsed.ok_or_else(|| reference.to_owned())?;
+        let (name, form, offset, ends) = parsed.ok_or_else(|| reference.to_owned())?;
         let secret = secrets.iter().find(|secret| secret.name == name);
-        let form = secret.and_then(|secret| secret.forms.get(form).filter(|form| !form.is_empty()));
-        let value = form.and_then(|form| form.get(offset..));
-        value.map(<[u8]>::to_vec).ok_or_else(|| name.to_owned())
+        let form = secret.and_then(|secret| secret.forms.get(form).filter(|form| !form.bytes.is_empty()));
+        let value = form.and_then(|form| form.wrapped(&ends).get(offset..).map(<[u8]>::to_vec));
+        value.ok_or_else(|| name.to_owned())
     })
 }
 
@@ -100,11 +196,16 @@ pub fn open(sealed: &[u8], secrets: &[Secret]) -> Result<Vec<u8>, String> {
 #[must_use]
 pub fn hide(sealed: &[u8]) -> Vec<u8> {
     let masked = |reference: &str| -> Result<Vec<u8>, std::convert::Infallible> {
-        Ok(if reference.ends_with("+0") {
-            MASK.to_vec()
-        } else {
-            Vec::new()
-        })
+        Ok(
+            if reference
+                .rsplit_once('+')
+                .is_some_and(|(_, place)| place == "0" || place.starts_with("0/"))
+            {
+                MASK.to_vec()
+            } else {
+                Vec::new()
+            },
+        )
     };
     replace(sealed, masked).unwrap_or_else(|never| match never {})
 }
@@ -136,7 +237,13 @@ mod tests {
     fn secret(name: &str, forms: &[&[u8]]) -> Secret {
         Secret {
             name: name.to_owned(),
-            forms: forms.iter().map(|form| form.to_vec()).collect(),
+            forms: forms
+                .iter()
+                .map(|form| Form {
+                    bytes: form.to_vec(),
+                    wraps: form.starts_with(b"Y"),
+                })
+                .collect(),
         }
     }
 
@@ -153,6 +260,9 @@ mod tests {
             (b"an alphabetic list", b"an *** list"),
             (b"alphabeticalpha", b"******"),
             (b"YWxwaGE=", b"***="),
+            (b"x YWx\nwa\r\nGE=", b"x ***="),
+            (b"al\npha", b"al\npha"),
+            (b"YWx\r", b"YWx\r"),
             (b"\0alpha\0\0", b"\0***\0\0"),
             (b"", b""),
             (b"\0\0\0binary\xff", b"\0\0\0binary\xff"),
@@ -171,6 +281,7 @@ mod tests {
         assert_eq!(seal(b"ba", std::slice::from_ref(&short)), b"\0sealed\0b\0A#0+0\0");
         assert_eq!(open(&seal(b"alpha, YWxwaGE", &secrets), &[changed]).unwrap(), b"beta, YmV0YQ");
         assert_eq!(open(&seal(b"YWxwaGE", &secrets), &[short]).unwrap_err(), "A");
+        assert_eq!(open(b"\0sealed\0\0A#1+2/3,5r\0", &secrets).unwrap(), b"x\nwa\r\nGE");
         assert_eq!(open(b"\0A#0+0\0", &[]).unwrap(), b"\0A#0+0\0");
     }
 }

@@ -16,10 +16,11 @@ pub(super) struct FileId {
 }
 
 impl FileId {
-    /// Returns the identity of the file at `path`, if it exists.
+    /// Returns the identity of the file at `path`, if it exists. A symbolic link is a file of its own: paths are resolved when the database is opened,
+    /// so that a link has taken the place of a file if it leads to the same.
     pub(super) fn at(path: &Path) -> Option<Self> {
         use std::os::unix::fs::MetadataExt as _;
-        let metadata = std::fs::metadata(path).ok()?;
+        let metadata = std::fs::symlink_metadata(path).ok()?;
         Some(Self {
             device: metadata.dev(),
             inode: metadata.ino(),

@@ -166,6 +166,8 @@ struct Holder {
     ids: [Option<FileId>; 3],
     /// The address of its page.
     page: Option<String>,
+    /// Whether it uses the database by another name, and so has another log.
+    has_other_name: bool,
 }
 
 fn read_holder(file: &mut File) -> Option<Holder> {
@@ -185,6 +187,7 @@ fn read_holder(file: &mut File) -> Option<Holder> {
         since_ms,
         ids,
         page,
+        has_other_name: false,
     })
 }
 
@@ -196,7 +199,9 @@ fn holder(database: &Path) -> Option<Holder> {
         return holder_of_database(database);
     };
     if rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared).is_ok() {
-        return None;
+        // Left by a server that has ended; one that uses another name for the database has another lock file.
+        drop(file);
+        return holder_of_database(database);
     }
     read_holder(&mut file)
 }
@@ -207,10 +212,14 @@ fn holder_of_database(database: &Path) -> Option<Holder> {
     let files = Files::at(database);
     let id = files.ids()[0]?;
     let process = machine::Process::locking(id.device, id.inode)?;
+    // SQLite keeps a lock on the index of the log as long as a connection is open.
+    let index = files.ids()[2];
+    let uses_index = index.map_or(Some(false), |index| process.has_record_lock(index.device, index.inode));
     Some(Holder {
         pid: process.pid,
         since_ms: process.started_at()?.timestamp_millis(),
         ids: files.ids(),
+        has_other_name: uses_index == Some(false),
         page: None,
     })
 }
@@ -222,6 +231,14 @@ fn holder_of_database(database: &Path) -> Option<Holder> {
 /// `Conflict` if it is the database itself, `System` if it is the log.
 pub(super) fn refuse_displaced(database: &Path) -> Result<(), Error> {
     let Some(server) = holder(database) else { return Ok(()) };
+    if server.has_other_name {
+        let (database, pid) = (database.display(), server.pid);
+        return Err(Error::new(
+            Kind::Conflict,
+            format_args!("the database `{database}` is in use by `tempo run` (pid {pid}) by another name, with another log"),
+        )
+        .hint("Use the path that the server was started with. A hard link, a bind mount or a move while it runs gives a database a second name."));
+    }
     let files = Files::seen(database, server.ids);
     let Some(displaced) = files.displaced() else { return Ok(()) };
     let pid = server.pid;

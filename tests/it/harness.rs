@@ -112,6 +112,11 @@ impl Env {
         Server::start(self.command(&[&["run"], page, args].concat()))
     }
 
+    /// Starts `tempo run` through the shell: `line` is what precedes it, such as a limit.
+    pub(crate) fn serve_after(&self, line: &str, args: &str) -> Server {
+        Server::start(self.shell(&format!("{line}; exec {} run --no-web {args}", env!("CARGO_BIN_EXE_tempo"))))
+    }
+
     /// Runs a command with `-o json` until its output satisfies `condition`.
     #[track_caller]
     pub(crate) fn wait_for_json(&self, args: &[&str], condition: impl Fn(&Value) -> bool) -> Value {
@@ -185,8 +190,9 @@ impl Server {
     /// Waits for a log line that contains `part`, and returns it.
     #[track_caller]
     pub(crate) fn wait_for_log(&mut self, part: &str) -> String {
+        let waiting = tempo::clock::Stopwatch::start();
         loop {
-            match self.log.recv_timeout(DEADLINE) {
+            match self.log.recv_timeout(DEADLINE.saturating_sub(waiting.elapsed())) {
                 Ok(line) => {
                     self.seen.push(line.clone());
                     if line.contains(part) {

@@ -25,6 +25,7 @@ mod properties;
 mod pruning;
 mod retry;
 mod script;
+mod second_names;
 mod serving;
 mod versions;
 mod waiting;

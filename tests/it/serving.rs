@@ -620,3 +620,21 @@ fn the_note_of_a_pause_comes_and_goes_with_it() {
     set(&["unpause", "s"]);
     assert_eq!(note(), "new");
 }
+
+#[test]
+fn a_server_that_cannot_record_a_result_says_so_when_it_stops_and_runs_the_step_again() {
+    let env = Env::new();
+    let shell = "echo ran >> ran; head -c 3000000 /dev/zero | tr '\\0' x";
+    env.tempo(&["workflow", "start", "--workflow-id", "w", "--shell", shell]).ok();
+    // The log of the database reaches the limit on the size of files, in blocks of 512 bytes, as on a full disk.
+    let arguments = "--log-format json --keep-output 8m --drain-timeout 0s";
+    let mut server = env.serve_after("trap '' XFSZ; ulimit -f 2000", arguments);
+    server.wait_for_log("\"event\":\"error\"");
+    server.signal("TERM");
+    let line = server.wait_for_log("stopped");
+    assert!(line.contains("\"unrecorded\":1"), "{line}");
+    assert_eq!(server.wait().0, Some(6));
+    assert_eq!(env.serve(&["--once"]).wait().0, Some(0));
+    assert_eq!(env.wait_for_lines("ran", 2).len(), 2);
+    assert_eq!(env.json(&["workflow", "describe", "w"])["status"], "Completed");
+}

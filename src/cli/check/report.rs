@@ -214,12 +214,7 @@ impl<'a> Report<'a> {
         } else {
             format!(" in {}", spoken_ms(elapsed_ms(step)))
         };
-        ui.data(&format!(
-            "{} {}: {}{attempts}{took}",
-            ui.paint(style, mark),
-            step.name,
-            sanitize(text)
-        ))?;
+        ui.marked("", (style, mark), &format!(" {}: {text}{attempts}{took}", step.name))?;
         if came(step) == StepOutcome::Failed {
             for line in last_lines(step) {
                 ui.data(&format!("      | {}", sanitize(line)))?;

@@ -271,12 +271,8 @@ impl Demo<'_> {
     fn verdict(&self, claims: &[(String, bool)]) -> Result<(), Error> {
         let ui = &self.context.ui;
         for (claim, holds) in claims {
-            let mark = if *holds {
-                ui.paint(Style::Good, "yes")
-            } else {
-                ui.paint(Style::Bad, "NO")
-            };
-            self.narrate(&format!("{mark}  {claim}"))?;
+            let mark = if *holds { (Style::Good, "yes") } else { (Style::Bad, "NO") };
+            self.marked("  ", mark, &format!("  {claim}"))?;
         }
         if !ui.is_text() {
             let list: Vec<_> = claims
@@ -314,15 +310,22 @@ impl Demo<'_> {
 
     fn part(&self, title: &str) -> Result<(), Error> {
         self.line("")?;
-        self.line(&self.context.ui.paint(Style::Strong, title))
+        self.marked("", (Style::Strong, title), "")
     }
 
     fn say(&self, text: &str) -> Result<(), Error> {
-        self.narrate(&self.context.ui.paint(Style::Warn, text))
+        self.marked("  ", (Style::Warn, text), "")
     }
 
     fn narrate(&self, text: &str) -> Result<(), Error> {
         self.line(&format!("  {text}"))
+    }
+
+    fn marked(&self, before: &str, (style, mark): (Style, &str), after: &str) -> Result<(), Error> {
+        if self.context.ui.is_text() {
+            return self.context.ui.marked(before, (style, mark), after);
+        }
+        self.line(&format!("{before}{mark}{after}"))
     }
 
     fn line(&self, text: &str) -> Result<(), Error> {

@@ -244,9 +244,8 @@ fn show(context: &Context, args: &Args, imported: &[Imported]) -> Result<(), Err
             Change::Update => ("~", Style::Warn),
             Change::Delete | Change::None => ("=", Style::Dim),
         };
-        let id = ui.paint(Style::Strong, difference.id.as_str());
-        let mark = ui.paint(style, mark);
-        ui.data(&format!("{mark} {}: {id}: {}", one.place, difference.spec_text))?;
+        let after = format!(" {}: {}: {}", one.place, difference.id, difference.spec_text);
+        ui.marked("", (style, mark), &after)?;
         if args.dry_run {
             let times = crate::output::times::Times::new(one.spec.zone().clone(), context.now());
             let next: Vec<String> = next_times(one).into_iter().map(|t| times.short(t)).collect();

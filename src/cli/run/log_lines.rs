@@ -323,13 +323,19 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
             e.to_string(),
             &|| json!({"error": e.to_string(), "hints": e.hints()}),
         ),
-        Event::Ended { lost_file } => {
-            let text = if *lost_file {
-                "because the database file was deleted, moved or replaced"
-            } else {
-                "all results are recorded"
+        Event::Ended { lost_file, unrecorded } => {
+            let text = match (*lost_file, *unrecorded) {
+                (true, _) => "because the database file was deleted, moved or replaced".to_owned(),
+                (false, 0) => "all results are recorded".to_owned(),
+                (false, n) => format!("{} could not be recorded; these steps will run again", counted(n, "result")),
             };
-            of("stopped", Some(Style::Strong), "", text.to_owned(), &|| json!({}))
+            of(
+                "stopped",
+                Some(Style::Strong),
+                "",
+                text,
+                &|| json!({"unrecorded": unrecorded}),
+            )
         }
     }
 }

@@ -145,6 +145,14 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             "Running steps were stopped because their results could not be recorded. Restore the file or a backup, then start the server again.",
         ));
     }
+    if outcome.unrecorded > 0 {
+        let results = counted(outcome.unrecorded, "result");
+        return Err(Error::new(
+            Kind::System,
+            format_args!("{results} could not be recorded before the server stopped"),
+        )
+        .hint("The log says why the database could not be written. When the server starts again, it runs these steps again."));
+    }
     if outcome.damaged {
         let message = format_args!(
             "the database `{}` is damaged; the server ran only what it could read",

@@ -63,14 +63,11 @@ fn show(context: &Context, v: &RunView) -> Result<(), Error> {
 
 /// Prints a step after `mark`, and its attempts and nested steps indented by the width of `mark`.
 fn show_step(context: &Context, mark: &str, step: &StepView, times: &crate::output::times::Times) -> Result<(), Error> {
-    let status = context.ui.paint(super::style_of(step.status), step.status);
-    let result = step
-        .result
-        .as_deref()
-        .map_or_else(String::new, |r| format!(": {}", sanitize(r)));
+    let result = step.result.as_deref().map_or_else(String::new, |r| format!(": {r}"));
+    let status = (super::style_of(step.status), step.status);
     context
         .ui
-        .data(&format!("{mark}{} ({}) {status}{result}", step.name, step.kind))?;
+        .marked(&format!("{mark}{} ({}) ", step.name, step.kind), status, &result)?;
     let indent = " ".repeat(mark.len());
     for attempt in &step.attempts {
         context.ui.data(&format!(
@@ -80,7 +77,7 @@ fn show_step(context: &Context, mark: &str, step: &StepView, times: &crate::outp
             summary(attempt)
         ))?;
         for line in attempt.output.iter().flat_map(|o| o.lines()) {
-            context.ui.data(&format!("{indent}| {}", sanitize(line)))?;
+            context.ui.data(&format!("{indent}| {line}"))?;
         }
     }
     for nested in &step.steps {

@@ -72,7 +72,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             if context.ui.is_text() {
                 show_more(store)?;
             }
-            Ok((status != Some(Status::Running)).then_some(()))
+            Ok((status != Some(Status::Running) || context.ui.has_no_reader()).then_some(()))
         })?;
     }
     if context.ui.is_text() {

@@ -142,6 +142,7 @@ impl<'a> Engine<'a> {
             damage: std::sync::Mutex::default(),
             metrics: Arc::default(),
             failed_runs: AtomicU64::new(0),
+            unrecorded: AtomicU64::new(0),
             troubles: AtomicU64::new(0),
             // No worker thread is ever started: the test takes runs from the queue.
             settings: Settings {
