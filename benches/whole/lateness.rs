@@ -27,7 +27,9 @@ fn create(database: &Path, count: usize, action: &[&str]) {
 }
 
 fn serve(database: &Path, span: &str) {
-    let status = tempo(database, &["-q", "run", "--for", span]).stdout(Stdio::null()).status();
+    let status = tempo(database, &["-q", "run", "--no-web", "--for", span])
+        .stdout(Stdio::null())
+        .status();
     assert!(status.expect("the server starts").success());
 }
 

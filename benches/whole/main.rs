@@ -4,6 +4,7 @@
 
 mod bare;
 mod lateness;
+mod page;
 mod processes;
 mod scale;
 mod support;
@@ -21,6 +22,7 @@ fn main() {
         ("throughput", throughput::run),
         ("lateness", lateness::run),
         ("scale", scale::run),
+        ("web", page::run),
     ] {
         if names.is_empty() || names.iter().any(|a| a == name) {
             support::title(name);

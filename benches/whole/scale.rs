@@ -7,7 +7,8 @@ use std::time::Duration;
 use tempo::clock::{Clock as _, Stopwatch, SystemClock};
 
 use crate::support::{
-    backfilled, end, folder, median, ms, numbers, percentile, quietly, resident_kib, row, serve_until, tempo, timed, wait_a_while,
+    backfilled, create_one, end, folder, median, ms, multiply, numbers, percentile, quietly, resident_kib, row, serve_until,
+    tempo, timed, wait_a_while,
 };
 use crate::web;
 
@@ -22,33 +23,6 @@ pub(crate) fn run() {
     under_load(folder);
     statistics(folder);
     much_history(folder);
-}
-
-/// Copies the schedule `one` `count` times, with due times spread over the seconds of an interval of `apart_s`, from `first_in_s` seconds from now.
-fn multiply(database: &Path, count: usize, apart_s: usize, first_in_s: i64) {
-    let connection = rusqlite::Connection::open(database).expect("the database opens");
-    let now = SystemClock.now().timestamp();
-    let sql = format!(
-        "BEGIN;
-        CREATE TEMP TABLE n AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) SELECT i FROM n;
-        INSERT INTO schedule (id, spec, spec_text, time_zone, workflow, workflow_id, overlap, catchup_window_ms, pause_on_failure, note, paused,
-                created_ms, updated_ms)
-            SELECT 'copy-' || i, '{{\"interval\":[\"{apart_s}s/' || (i % {apart_s}) || 's\"]}}', 'every so often', 'UTC', workflow, 'copy-' || i,
-                'skip', 600000, 0, '', 0, {now}000, {now}000 FROM n, schedule WHERE id = 'one';
-        INSERT INTO progress (schedule, cursor_ms, floor_ms, next_ms, attention_ms)
-            SELECT key, {from}000, {from}000, at, at FROM (SELECT s.key,
-                1000 * ({from} + 1 + (substr(s.id, 6) % {apart_s} - ({from} + 1) % {apart_s} + {apart_s}) % {apart_s}) AS at
-                FROM schedule s WHERE s.id <> 'one');
-        INSERT INTO due (at_ms, schedule) SELECT attention_ms, schedule FROM progress WHERE attention_ms IS NOT NULL ON CONFLICT DO NOTHING;
-        COMMIT; PRAGMA wal_checkpoint(TRUNCATE);",
-        from = now + first_in_s,
-    );
-    connection.execute_batch(&sql).expect("the statements are valid SQL");
-}
-
-fn create_one(database: &Path, action: &[&str]) {
-    let create = ["schedule", "create", "one", "--cron", "0 0 1 1 *"];
-    quietly(database, &[&create, action].concat());
 }
 
 /// Applies ten thousand schedules from one file: first all new, then all unchanged.
@@ -152,7 +126,6 @@ fn under_load(folder: &Path) {
     end(child);
 }
 
-/// Measures commands and lateness with a million finished runs of a thousand schedules.
 /// A million runs of one schedule within 30 days: how fast their statistics are summed and read.
 fn statistics(folder: &Path) {
     let database = folder.join("statistics.db");
@@ -186,6 +159,7 @@ fn statistics(folder: &Path) {
     );
 }
 
+/// Measures commands and lateness with a million finished runs of a thousand schedules.
 fn much_history(folder: &Path) {
     let web = web::Web::start();
     let database = folder.join("history.db");
@@ -232,7 +206,7 @@ fn much_history(folder: &Path) {
     for (keep, pruned) in [("3650d", "nothing to prune"), ("30d", "half a million runs to prune")] {
         let started = SystemClock.now().timestamp_millis();
         let span = if keep == "30d" { "120s" } else { "30s" };
-        let status = tempo(&database, &["-q", "run", "--for", span, "--keep-for", keep])
+        let status = tempo(&database, &["-q", "run", "--no-web", "--for", span, "--keep-for", keep])
             .stdout(Stdio::null())
             .status();
         assert!(status.expect("the server starts").success());

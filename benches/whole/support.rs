@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use tempo::clock::Stopwatch;
+use tempo::clock::{Clock as _, Stopwatch, SystemClock};
 
 pub(crate) const TEMPO: &str = env!("CARGO_BIN_EXE_tempo");
 
@@ -43,10 +43,10 @@ pub(crate) fn timed(mut command: Command) -> Duration {
     took
 }
 
-/// Starts a server, and returns it with the time until `word` appeared in its log.
+/// Starts a server without a page, and returns it with the time until `word` appeared in its log.
 pub(crate) fn serve_until(database: &Path, word: &str) -> (Child, Duration) {
     let watch = Stopwatch::start();
-    let mut child = tempo(database, &["run"])
+    let mut child = tempo(database, &["run", "--no-web"])
         .stdout(Stdio::piped())
         .spawn()
         .expect("the server starts");
@@ -126,4 +126,31 @@ pub(crate) fn folder() -> tempfile::TempDir {
 
 pub(crate) fn title(name: &str) {
     row(&format!("\n{name}"), "measured", "target");
+}
+
+/// Copies the schedule `one` `count` times, with due times spread over the seconds of an interval of `apart_s`, from `first_in_s` seconds from now.
+pub(crate) fn multiply(database: &Path, count: usize, apart_s: usize, first_in_s: i64) {
+    let connection = rusqlite::Connection::open(database).expect("the database opens");
+    let now = SystemClock.now().timestamp();
+    let sql = format!(
+        "BEGIN;
+        CREATE TEMP TABLE n AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) SELECT i FROM n;
+        INSERT INTO schedule (id, spec, spec_text, time_zone, workflow, workflow_id, overlap, catchup_window_ms, pause_on_failure, note, paused,
+                created_ms, updated_ms)
+            SELECT 'copy-' || i, '{{\"interval\":[\"{apart_s}s/' || (i % {apart_s}) || 's\"]}}', 'every so often', 'UTC', workflow, 'copy-' || i,
+                'skip', 600000, 0, '', 0, {now}000, {now}000 FROM n, schedule WHERE id = 'one';
+        INSERT INTO progress (schedule, cursor_ms, floor_ms, next_ms, attention_ms)
+            SELECT key, {from}000, {from}000, at, at FROM (SELECT s.key,
+                1000 * ({from} + 1 + (substr(s.id, 6) % {apart_s} - ({from} + 1) % {apart_s} + {apart_s}) % {apart_s}) AS at
+                FROM schedule s WHERE s.id <> 'one');
+        INSERT INTO due (at_ms, schedule) SELECT attention_ms, schedule FROM progress WHERE attention_ms IS NOT NULL ON CONFLICT DO NOTHING;
+        COMMIT; PRAGMA wal_checkpoint(TRUNCATE);",
+        from = now + first_in_s,
+    );
+    connection.execute_batch(&sql).expect("the statements are valid SQL");
+}
+
+pub(crate) fn create_one(database: &Path, action: &[&str]) {
+    let create = ["schedule", "create", "one", "--cron", "0 0 1 1 *"];
+    quietly(database, &[&create, action].concat());
 }

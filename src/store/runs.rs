@@ -9,6 +9,7 @@ use super::positions::Growing;
 use super::rows::{Context as _, at, at_opt, count, ms, named};
 use crate::error::{Error, Kind};
 use crate::machine::Process;
+use crate::names::ScheduleId;
 use crate::run::outcome::Status;
 use crate::run::{Phase, Progress, Stop};
 
@@ -177,12 +178,25 @@ impl Read<'_> {
     /// The runs that match a filter, newest first.
     pub(crate) fn runs(&self, filter: &RunFilter) -> Result<Vec<RunRow>, Error> {
         // Open runs are few, and have an index of their own.
-        let open = match filter.status {
-            Some(Status::Running) => "INDEXED BY run_open WHERE closed_ms IS NULL AND",
-            _ => "WHERE",
-        };
+        if filter.status == Some(Status::Running) {
+            return self.runs_by("INDEXED BY run_open WHERE closed_ms IS NULL", None, filter);
+        }
+        // The runs of a deleted schedule with this id are older than all of the one that has it now.
+        if let (Some(id), Some(limit)) = (&filter.schedule_id, filter.limit)
+            && let Some(key) = ScheduleId::parse(id).map_or(Ok(None), |id| self.schedule_key(&id))?
+        {
+            let newest = self.runs_by("INDEXED BY run_schedule WHERE schedule = :key", Some(key), filter)?;
+            if newest.len() as u64 == limit {
+                return Ok(newest);
+            }
+        }
+        self.runs_by("WHERE true", None, filter)
+    }
+
+    /// The runs that match a filter, from a part of the table; `key` is that of a schedule.
+    fn runs_by(&self, part: &str, key: Option<i64>, filter: &RunFilter) -> Result<Vec<RunRow>, Error> {
         let sql = format!(
-            "{RUN} {open} (:schedule IS NULL OR schedule_id = :schedule) AND (:status IS NULL OR status = :status)
+            "{RUN} {part} AND (:schedule IS NULL OR schedule_id = :schedule) AND (:status IS NULL OR status = :status)
             AND (:since IS NULL OR started_ms >= :since) AND (:until IS NULL OR started_ms <= :until)
             AND (NOT :unhappy OR (closed_ms IS NOT NULL AND (status <> 'Completed' OR incidents > 0)))
             AND (:output IS NULL OR EXISTS (SELECT 1 FROM output o WHERE o.run = run.key AND instr(o.bytes, CAST(:output AS BLOB))))
@@ -190,20 +204,21 @@ impl Read<'_> {
         );
         let mut statement = self.0.prepare_cached(&sql).context("list the runs")?;
         let floor = filter.since.map_or(Ok(0), |since| self.key_before(Growing::Runs, since))?;
-        let rows = statement.query_map(
-            named_params! {
-                ":schedule": filter.schedule_id,
-                ":status": filter.status.map(Status::name),
-                ":since": filter.since.map(ms),
-                ":until": filter.until.map(ms),
-                ":unhappy": filter.unhappy,
-                ":output": filter.output,
-                ":floor": floor,
-                ":before": filter.before.unwrap_or(i64::MAX),
-                ":limit": filter.limit.map_or(-1, count),
-            },
-            row,
-        );
+        let shared = named_params! {
+            ":schedule": filter.schedule_id,
+            ":status": filter.status.map(Status::name),
+            ":since": filter.since.map(ms),
+            ":until": filter.until.map(ms),
+            ":unhappy": filter.unhappy,
+            ":output": filter.output,
+            ":floor": floor,
+            ":before": filter.before.unwrap_or(i64::MAX),
+            ":limit": filter.limit.map_or(-1, count),
+        };
+        let rows = match key {
+            Some(key) => statement.query_map(&[shared, named_params! {":key": key}].concat()[..], row),
+            None => statement.query_map(shared, row),
+        };
         rows.context("list the runs")?
             .collect::<rusqlite::Result<_>>()
             .context("list the runs")

@@ -24,7 +24,7 @@ impl Axis {
     }
 }
 
-/// How many starts are due in each part of the next 24 hours.
+/// How many schedules start in each part of the next 24 hours.
 pub(super) fn coming(times: &Times, now: DateTime<Utc>, counts: &[u32]) -> Markup {
     let most = counts.iter().copied().max().unwrap_or(0).max(1);
     let width = WIDTH / i64::try_from(counts.len().max(1)).unwrap_or(1);
@@ -42,11 +42,11 @@ pub(super) fn coming(times: &Times, now: DateTime<Utc>, counts: &[u32]) -> Marku
         })
         .collect();
     html! {
-        svg.chart viewBox={ "0 0 " (WIDTH) " 78" } role="img" aria-label="Starts due in the next 24 hours" {
+        svg.chart viewBox={ "0 0 " (WIDTH) " 78" } role="img" aria-label="How many schedules start in each quarter of an hour of the next 24 hours" {
             @for (x, height, count, at) in &bars {
                 @if *count > 0 {
                     rect.bar x=(x) y=(60 - height) width=(width - 1) height=(height) {
-                        title { (times.short(*at)) ": " (crate::output::counted(u64::from(*count), "start")) }
+                        title { (times.short(*at)) ": " (crate::output::counted(u64::from(*count), "schedule")) }
                     }
                 }
             }

@@ -106,7 +106,7 @@ fn running(read: &Read<'_>) -> Result<Vec<(RunRow, String)>, Error> {
     .collect()
 }
 
-/// Counts the starts that are due in each part of the next 24 hours.
+/// Counts the schedules that start in each part of the next 24 hours.
 fn coming(read: &Read<'_>, context: &Context) -> Result<Vec<u32>, Error> {
     let mut counts = vec![0; PARTS];
     let end = context.now + TimeDelta::days(1);
@@ -186,7 +186,7 @@ fn body(context: &Context, home: &Home) -> Markup {
                 }
                 @if home.paused.len() > MOST { li { a href="/schedules?paused=true" { "and more paused schedules" } } }
             }
-            @if !home.failures.is_empty() || !home.crashes.is_empty() {
+            @if home.failures.iter().any(|(failures, _)| !has_incident(failures)) || !home.crashes.is_empty() {
                 form.inline method="post" action="/seen" { button type="submit" { "Hide failures and restarts seen so far" } }
             }
         }

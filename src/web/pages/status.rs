@@ -155,7 +155,10 @@ fn body(context: &Context, targets: &[Target], has_more: bool) -> Markup {
 }
 
 fn short(ms: u64) -> String {
-    duration(i64::try_from(ms).unwrap_or(i64::MAX))
+    match ms {
+        0 => "under 1 ms".to_owned(),
+        ms => duration(i64::try_from(ms).unwrap_or(i64::MAX)),
+    }
 }
 
 /// The state of a target as an image: `/status/SCHEDULE/STEP.svg`.

@@ -12,14 +12,14 @@ const CHROMIUM: &str = "/usr/bin/chromium";
 const DRIVER: &str = "/usr/bin/chromedriver";
 
 /// A browser with one window; closed when dropped.
-struct Browser {
+pub(super) struct Browser {
     driver: Child,
-    session: String,
+    pub(super) session: String,
 }
 
 impl Browser {
     /// Starts a browser; `None` where there is none.
-    fn start(scripts: bool) -> Option<Self> {
+    pub(super) fn start(scripts: bool) -> Option<Self> {
         if ![CHROMIUM, DRIVER]
             .iter()
             .all(|program| std::path::Path::new(program).exists())
@@ -72,12 +72,12 @@ impl Browser {
         })
     }
 
-    fn open(&self, url: &str) {
+    pub(super) fn open(&self, url: &str) {
         call("POST", &format!("{}/url", self.session), &json!({"url": url}));
     }
 
     /// Signs in with the address that `tempo open` prints.
-    fn sign_in(&self, env: &Env) {
+    pub(super) fn sign_in(&self, env: &Env) {
         self.open(env.tempo(&["open"]).ok().trim());
     }
 
@@ -134,7 +134,7 @@ impl Browser {
     }
 
     #[track_caller]
-    fn wait_for_text(&self, part: &str) {
+    pub(super) fn wait_for_text(&self, part: &str) {
         wait_until(&format!("`{part}` on the page"), || self.text().contains(part));
     }
 
@@ -154,7 +154,7 @@ impl Drop for Browser {
     }
 }
 
-fn call(method: &str, url: &str, body: &Value) -> Value {
+pub(super) fn call(method: &str, url: &str, body: &Value) -> Value {
     let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
     let text = body.to_string();
     let answer = match method {

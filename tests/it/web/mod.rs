@@ -6,3 +6,4 @@ mod attacks;
 mod browser;
 mod client;
 mod pages;
+mod screenshots;
