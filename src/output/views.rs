@@ -209,6 +209,14 @@ pub(crate) struct FieldChangeView {
     pub(crate) new: serde_json::Value,
 }
 
+/// The definition of a schedule as a file has it.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct DefinitionView {
+    /// TOML.
+    pub(crate) definition: String,
+}
+
 /// A deleted schedule.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

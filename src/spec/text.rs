@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
 use crate::error::{Error, Kind};
 
 /// Maximum length of a text in a spec, in characters.
@@ -121,7 +123,21 @@ pub(super) fn words(body: &str, at: usize) -> Vec<(usize, &str)> {
         .collect()
 }
 
+/// The longest duration that is added to a time.
+const LONGEST: TimeDelta = TimeDelta::days(36_500);
+
 const UNITS: [(&str, f64); 5] = [("ms", 1.0), ("s", 1e3), ("m", 60e3), ("h", 3600e3), ("d", 86400e3)];
+
+/// Parses a duration that is added to or subtracted from a time: at most a hundred years, so that the result is a time.
+///
+/// # Errors
+/// As [`duration`], and when it is longer.
+pub fn time_delta(text: &str) -> Result<TimeDelta, Error> {
+    let delta = TimeDelta::from_std(duration(text)?).ok();
+    delta.filter(|delta| *delta <= LONGEST).ok_or_else(|| {
+        Error::new(Kind::Usage, format_args!("duration `{text}` is too long")).hint("The longest is a hundred years, `36500d`.")
+    })
+}
 
 /// Parses a duration: `250ms`, `10s`, `2m`, `1h`, `7d`, `1h30m`, `1.5h`; in whole milliseconds.
 ///

@@ -45,7 +45,7 @@ pub(crate) use prune::Keep;
 pub(crate) use requests::{NewRequest, QueuedRequest, RequestState, RunAsk, RunRequest};
 pub(crate) use restore::restore;
 pub(crate) use runs::{AttemptRow, LostAttempt, NewRun, OpenRun, QueuedRun, RunFilter, RunRow, StepRow};
-pub(crate) use schedules::{BackfillRow, SchedulePage, ScheduleRow};
+pub(crate) use schedules::{BackfillRow, ScheduleOrder, SchedulePage, ScheduleRow};
 pub(crate) use scripts::{NewScriptStep, ScriptStepRow};
 pub(crate) use totals::Totals;
 pub(crate) use writer::Writer;

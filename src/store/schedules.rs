@@ -83,8 +83,23 @@ pub(crate) struct SchedulePage {
     pub(crate) after: Option<String>,
     /// Only those whose id or note contains this text, in any case.
     pub(crate) contains: Option<String>,
+    /// The order; ids continue a list only in the order of ids.
+    pub(crate) order: ScheduleOrder,
+    /// Number of schedules to leave out at the beginning.
+    pub(crate) skip: u64,
     /// Maximum number.
     pub(crate) limit: Option<u64>,
+}
+
+/// The order of a list of schedules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum ScheduleOrder {
+    #[default]
+    Id,
+    /// By their next times; those without one come last.
+    Next,
+    /// Those with the newest start first.
+    LastStart,
 }
 
 /// An open backfill.
@@ -211,12 +226,17 @@ impl Read<'_> {
         let sql = format!(
             "{SCHEDULE} WHERE s.id > :after AND (:paused IS NULL OR s.paused = :paused)
             AND (:contains IS NULL OR instr(lower(s.id), lower(:contains)) OR instr(lower(s.note), lower(:contains)))
-            ORDER BY s.id LIMIT :limit"
+            ORDER BY {} LIMIT :limit OFFSET :skip",
+            match page.order {
+                ScheduleOrder::Id => "s.id",
+                ScheduleOrder::Next => "p.next_ms IS NULL, p.next_ms, s.id",
+                ScheduleOrder::LastStart => "p.last_started_ms DESC, s.id",
+            }
         );
         let mut statement = self.0.prepare_cached(&sql).context("list the schedules")?;
         let waiting = self.waiting_counts(None)?;
         let parameters = named_params! {
-            ":paused": page.paused, ":limit": page.limit.map_or(-1, count), ":after": page.after.as_deref().unwrap_or(""),
+            ":paused": page.paused, ":limit": page.limit.map_or(-1, count), ":skip": count(page.skip), ":after": page.after.as_deref().unwrap_or(""),
             ":contains": page.contains.as_deref().filter(|text| !text.is_empty()),
         };
         let rows = statement.query_map(parameters, raw).context("list the schedules")?;

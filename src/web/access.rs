@@ -2,6 +2,7 @@
 //! headers that tell browsers what a page may do.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -23,6 +24,9 @@ const OPEN: [&str; 7] = [
     "/assets/page.js",
     "/assets/icon.svg",
 ];
+
+/// How long a request may take, with the time in which the client sends its body.
+const MAX_TIME: Duration = Duration::from_secs(20);
 
 /// Maximum number of bytes of the body of a request.
 const MAX_BODY: usize = 256 * 1024;
@@ -46,7 +50,11 @@ const HEADERS: [(HeaderName, &str); 6] = [
 pub(super) async fn check(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
     let mut response = match admit(&app, &request) {
-        Ok(()) => next.run(request).await,
+        // A stream of events has its head at once.
+        Ok(()) => match tokio::time::timeout(MAX_TIME, next.run(request)).await {
+            Ok(response) => response,
+            Err(_) => (StatusCode::REQUEST_TIMEOUT, "the request took too long\n").into_response(),
+        },
         Err(Refusal(status, error)) if path.starts_with("/api/") => api::refusal(status, &error),
         Err(Refusal(StatusCode::UNAUTHORIZED, _)) if request.method() == Method::GET => {
             pages::sign_in(StatusCode::UNAUTHORIZED, None)

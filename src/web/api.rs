@@ -6,7 +6,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, delete, get, post};
+use axum::routing::{MethodRouter, delete, get, post, put};
 use http::{HeaderValue, StatusCode, Uri, header};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -16,12 +16,12 @@ use super::changes::{self, IncidentChange, PauseChange};
 use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
 use crate::ops;
-use crate::output::views::rfc3339;
+use crate::output::views::{DefinitionView, rfc3339};
 use crate::present::{self, EventViews};
 use crate::run::Stop;
 use crate::run::outcome::Status;
 use crate::schedule::OverlapPolicy;
-use crate::spec::instant;
+use crate::spec::{instant, text};
 use crate::store::{EventFilter, RunFilter};
 
 /// Number of schedules, runs or events in an answer unless the request says otherwise.
@@ -52,7 +52,7 @@ const LIMIT: (&str, &str) = ("limit", "Maximum number, 1 to 1000; the default is
 
 /// All routes.
 #[rustfmt::skip]
-pub(super) const ROUTES: [Route; 20] = [
+pub(super) const ROUTES: [Route; 23] = [
     Route { method: "get", path: "/status", summary: "Show the server, running workflows, next times and open incidents",
         query: &[], body: &[], answer: "Status", handler: || get(status) },
     Route { method: "get", path: "/schedules", summary: "List schedules, ordered by id",
@@ -75,9 +75,19 @@ pub(super) const ROUTES: [Route; 20] = [
         query: &[("count", "Number of times; the default is 10")], body: &[], answer: "[]Next", handler: || get(next) },
     Route { method: "get", path: "/schedules/{id}/explain", summary: "Show what became of each time of a schedule, and why",
         query: &[("from", "Start; defaults to a day ago"), ("to", "End; defaults to now")], body: &[], answer: "[]TimeRange", handler: || get(explain) },
+    Route { method: "get", path: "/schedules/{id}/definition", summary: "Show the definition of a schedule, in TOML",
+        query: &[], body: &[], answer: "Definition", handler: || get(definition) },
+    Route { method: "put", path: "/schedules/{id}/definition", summary: "Replace the definition of a schedule, unless it has changed",
+        query: &[("dry_run", "true shows what would change and changes nothing")],
+        body: &[("original", "The definition that is replaced"), ("definition", "The new definition, in TOML")], answer: "Change", handler: || put(edit) },
+    Route { method: "get", path: "/schedules/{id}/simulate", summary: "Show what a schedule would do with another policy",
+        query: &[("takes", "How long each run takes; the default is 1s"), ("overlap_policy", "Overlap policy instead of the schedule's own"),
+            ("from", "Start; defaults to now"), ("for", "Length; the default is 1h")],
+        body: &[], answer: "[]Simulated", handler: || get(simulate) },
     Route { method: "get", path: "/runs", summary: "List runs, newest first",
         query: &[LIMIT, ("schedule", "Only runs of this schedule"), ("status", "Only runs with this status"), ("since", "Only runs started since this time"),
-            ("before", "Only runs older than the one with this run id: the last of the page before")],
+            ("until", "Only runs started until this time"), ("failed", "true: only runs that failed or recorded an incident"),
+            ("output", "Only runs in whose output this text occurs"), ("before", "Only runs older than the one with this run id: the last of the page before")],
         body: &[], answer: "[]Run", handler: || get(runs) },
     Route { method: "get", path: "/runs/{id}", summary: "Show a run with its steps and attempts; a prefix of the run id, or a workflow id",
         query: &[], body: &[], answer: "Run", handler: || get(run) },
@@ -233,6 +243,7 @@ async fn schedules(State(app): State<Arc<App>>, uri: Uri) -> Answer {
         after: asked.after,
         contains: asked.q,
         limit: Some(limit),
+        ..crate::store::SchedulePage::default()
     };
     let views = app.read(move |r, c| present::schedules(r, &*c.zones, &page, c.now)).await?;
     let next = views
@@ -339,6 +350,72 @@ async fn explain(State(app): State<Arc<App>>, Path(id): Path<String>, uri: Uri) 
     json(&ranges.await?)
 }
 
+async fn definition(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer {
+    let id = ScheduleId::parse(&id)?;
+    json(
+        &app.read(move |r, _| {
+            Ok(DefinitionView {
+                definition: ops::definition_text(r, &id)?,
+            })
+        })
+        .await?,
+    )
+}
+
+async fn edit(State(app): State<Arc<App>>, Path(id): Path<String>, uri: Uri, bytes: Bytes) -> Answer {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Edit {
+        original: String,
+        definition: String,
+    }
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct DryRun {
+        dry_run: Option<bool>,
+    }
+    let (id, asked, Edit { original, definition }) = (ScheduleId::parse(&id)?, query::<DryRun>(&uri)?, body(&bytes)?);
+    let difference = if asked.dry_run == Some(true) {
+        changes::check_edit(&app, id, definition).await?.0
+    } else {
+        changes::edit(&app, id, original, definition).await?
+    };
+    json(&present::change(&difference))
+}
+
+async fn simulate(State(app): State<Arc<App>>, Path(id): Path<String>, uri: Uri) -> Answer {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Simulate {
+        takes: Option<String>,
+        overlap_policy: Option<String>,
+        from: Option<String>,
+        r#for: Option<String>,
+    }
+    let (id, asked) = (ScheduleId::parse(&id)?, query::<Simulate>(&uri)?);
+    let overlap = policy(asked.overlap_policy)?;
+    let span = |text: Option<String>, default: &str| text::time_delta(text.as_deref().unwrap_or(default));
+    let (takes, length) = (span(asked.takes, "1s")?, span(asked.r#for, "1h")?);
+    let simulated = app.read(move |r, c| {
+        let patch = ops::Patch {
+            overlap,
+            ..ops::Patch::default()
+        };
+        let schedule = ops::with_patch(r, &*c.zones, &id, &patch)?;
+        let from = asked
+            .from
+            .map_or(Ok(c.now), |text| instant::parse(&text, schedule.spec.zone(), c.now))?;
+        let input = ops::SimulationInput {
+            takes,
+            from,
+            to: from + length,
+            outages: Vec::new(),
+        };
+        Ok(present::simulated(&schedule, &input, &ops::simulate(&schedule, &input)?))
+    });
+    json(&simulated.await?)
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Runs {
@@ -346,6 +423,9 @@ struct Runs {
     schedule: Option<String>,
     status: Option<String>,
     since: Option<String>,
+    until: Option<String>,
+    failed: Option<bool>,
+    output: Option<String>,
     before: Option<String>,
 }
 
@@ -365,18 +445,18 @@ async fn runs(State(app): State<Arc<App>>, uri: Uri) -> Answer {
     let limit = limit(asked.limit);
     let status = run_status(asked.status)?;
     let views = app.read(move |r, c| {
-        let since = asked
-            .since
-            .map(|text| instant::parse_past(&text, &c.times.time_zone(), c.now))
-            .transpose()?;
+        let zone = c.times.time_zone();
+        let time = |text: Option<String>| text.map(|text| instant::parse_past(&text, &zone, c.now)).transpose();
         let before = asked.before.map(|run| r.run_named(&run)).transpose()?;
         let filter = RunFilter {
             schedule_id: asked.schedule,
             status,
-            since,
+            unhappy: asked.failed.unwrap_or(false),
+            since: time(asked.since)?,
+            until: time(asked.until)?,
+            output: asked.output,
             before: before.map(|run| run.key),
             limit: Some(limit),
-            ..RunFilter::default()
         };
         r.runs(&filter)?
             .iter()

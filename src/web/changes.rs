@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::files::document::Source;
 use crate::names::ScheduleId;
 use crate::ops::{self, Difference, RunStop};
-use crate::output::views::{DeletedView, IncidentView, Instant, RequestView, RunView, ScheduleView};
+use crate::output::views::{DeletedView, IncidentView, Instant, NextView, RequestView, RunView, ScheduleView};
 use crate::present;
 use crate::run::Stop;
 use crate::schedule::OverlapPolicy;
@@ -17,6 +17,11 @@ use crate::spec::instant;
 
 /// A backfill of more times than this is refused; the command takes more with `--yes`.
 const MAX_TIMES: u64 = 1_000_000;
+
+/// Number of next times shown for an edited definition.
+const PREVIEWED: usize = 5;
+/// The name of the edited text in errors.
+const EDITED: &str = "definition";
 
 /// The change of a pause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,12 +176,23 @@ pub(super) async fn edit(app: &Arc<App>, id: ScheduleId, original: String, edite
         // Browsers send the lines of a text area with CRLF.
         let (original, edited) = (original.replace("\r\n", "\n"), edited.replace("\r\n", "\n"));
         server.write(move |write, now| {
-            let source = |text| Source {
-                name: "definition",
-                text,
-            };
+            let source = |text| Source { name: EDITED, text };
             ops::edit(write, &*zones, &id, (&source(&original), &source(&edited)), now)
         })
+    })
+    .await
+}
+
+/// Checks an edited definition; returns what it would change, and its next times.
+pub(super) async fn check_edit(app: &Arc<App>, id: ScheduleId, edited: String) -> Changed<(Difference, Vec<NextView>)> {
+    app.read(move |r, c| {
+        let edited = edited.replace("\r\n", "\n");
+        let source = Source {
+            name: EDITED,
+            text: &edited,
+        };
+        let (difference, spec) = ops::check_edit(r, &*c.zones, &id, &source, c.now)?;
+        Ok((difference, present::next(&spec, c.now, PREVIEWED)))
     })
     .await
 }

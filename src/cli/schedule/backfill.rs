@@ -2,7 +2,7 @@
 
 use clap_complete::engine::ArgValueCandidates;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::super::{Context, complete};
 use super::super::{definition, wait};
@@ -132,11 +132,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
 
 fn range(args: &Args, zone: &Zone, now: DateTime<Utc>) -> Result<(DateTime<Utc>, DateTime<Utc>), Error> {
     if let Some(last) = &args.last {
-        let start = TimeDelta::from_std(text::duration(last)?)
-            .ok()
-            .and_then(|span| now.checked_sub_signed(span));
-        let start = start.ok_or_else(|| Error::new(Kind::Usage, format_args!("duration `{last}` is too long")))?;
-        return Ok((start, now));
+        return Ok((now - text::time_delta(last)?, now));
     }
     let start = args.start_time.as_deref().ok_or_else(|| {
         Error::new(Kind::Usage, "`--start-time` or `--last` is required")

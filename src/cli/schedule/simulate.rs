@@ -2,7 +2,7 @@
 
 use clap_complete::engine::ArgValueCandidates;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::super::definition::{self, PolicyArgs, WhatArgs, WhenArgs};
 use super::super::{Context, complete};
@@ -14,7 +14,7 @@ use crate::output::views::SimulatedView;
 use crate::output::{Style, counted, grouped};
 use crate::present;
 use crate::spec::instant;
-use crate::spec::text::duration;
+use crate::spec::text::time_delta;
 use crate::spec::zone::Zone;
 
 /// Simulate a schedule, without running anything
@@ -60,9 +60,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let zone = schedule.spec.zone();
     let from = args.from.as_deref().map_or(Ok(now), |t| instant::parse(t, zone, now))?;
     let input = SimulationInput {
-        takes: delta(&args.takes)?,
+        takes: time_delta(&args.takes)?,
         from,
-        to: from + delta(&args.span)?,
+        to: from + time_delta(&args.span)?,
         outages: outages(&args.down, zone, from)?,
     };
     if schedule.paused {
@@ -78,11 +78,6 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         return context.ui.json_list(&views);
     }
     show(context, &views)
-}
-
-fn delta(written: &str) -> Result<TimeDelta, Error> {
-    let too_long = || Error::new(Kind::Usage, format_args!("the duration `{written}` is too long"));
-    TimeDelta::from_std(duration(written)?).map_err(|_| too_long())
 }
 
 fn outages(written: &[String], zone: &Zone, now: DateTime<Utc>) -> Result<Vec<Outage>, Error> {

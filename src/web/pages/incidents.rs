@@ -14,11 +14,15 @@ use super::super::changes::{self, IncidentChange};
 use super::layout::{Section, Shell};
 use super::parts::{self, argument, duration, plain, relative, run_link, time};
 use super::schedules::unknown_change;
+use super::status::{self, Target, targets};
 use super::{Page, forms, show};
+use crate::error::Error;
+use crate::names::ScheduleId;
 use crate::ops;
 use crate::output::counted;
 use crate::output::views::IncidentView;
 use crate::present;
+use crate::store::Read;
 
 /// Maximum number of incidents on the page, and of failures shown of one.
 const SHOWN: usize = 100;
@@ -98,10 +102,10 @@ fn body(context: &Context, shown: &str, views: &[IncidentView]) -> Markup {
 
 pub(super) async fn one(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap) -> Page {
     let id = api::incident_id(&id)?;
-    let (view, open, context) = app
+    let (target, open, context, view) = app
         .read(move |r, c| {
             let view = present::incident_in_full(r, &ops::find_incident(r, id)?)?;
-            Ok((view, r.unresolved_incidents()?.0, c.clone()))
+            Ok((target(r, c, &view)?, r.unresolved_incidents()?.0, c.clone(), view))
         })
         .await?;
     let shell = Shell {
@@ -110,10 +114,18 @@ pub(super) async fn one(State(app): State<Arc<App>>, Path(id): Path<String>, hea
         zone: context.times.zone().to_owned(),
         incidents: open,
     };
-    Ok(show(&app, &headers, &shell, &details(&context, &view)))
+    Ok(show(&app, &headers, &shell, &details(&context, &view, target.as_ref())))
 }
 
-fn details(context: &Context, view: &IncidentView) -> Markup {
+/// The target of an incident, if it is still a step of its schedule.
+fn target(read: &Read<'_>, context: &Context, view: &IncidentView) -> Result<Option<Target>, Error> {
+    let id = view.schedule_id.as_deref().map(ScheduleId::parse).transpose()?;
+    let row = id.map(|id| read.schedule(&id)).transpose()?.flatten();
+    let targets = row.map_or(Ok(Vec::new()), |row| targets(read, &[row], context.now))?;
+    Ok(targets.into_iter().find(|target| target.step == view.latest.target_name))
+}
+
+fn details(context: &Context, view: &IncidentView, target: Option<&Target>) -> Markup {
     let (times, id) = (&context.times, view.latest.id);
     let path = format!("/incidents/{id}");
     let failures = view.occurrences.as_deref().unwrap_or_default();
@@ -136,6 +148,12 @@ fn details(context: &Context, view: &IncidentView) -> Markup {
                 @if view.status == "open" { button.primary type="submit" name="do" value="ack" { "Acknowledge" } }
                 button type="submit" name="do" value="resolve" { "Resolve" }
                 (parts::command(&format!("tempo incident ack {id} --note TEXT")))
+            }
+        }
+        @if let Some(target) = target {
+            section #target data-live {
+                h2 { "Target" }
+                ul.targets { li { (status::part(context, target)) } }
             }
         }
         section #failures data-live {

@@ -18,7 +18,6 @@ use super::parts::{self, argument, class_of, duration, plain, relative, run_link
 use super::schedules::unknown_change;
 use super::{Page, charts, error_box, forms, show};
 use crate::error::{Error, Kind};
-use crate::files::document::Source;
 use crate::names::ScheduleId;
 use crate::ops::{self, Patch, SimulationInput};
 use crate::output::counted;
@@ -31,10 +30,6 @@ use crate::store::{EventFilter, Read, RunRow};
 const SHOWN: usize = 20;
 /// Number of runs in the chart of durations.
 const CHARTED: u64 = 120;
-/// Number of next times shown for an edited definition.
-const PREVIEWED: usize = 5;
-/// The name of the edited text in errors.
-const EDITED: &str = "definition";
 
 #[derive(Deserialize, Default)]
 struct Asked {
@@ -225,17 +220,10 @@ pub(super) async fn change(State(app): State<Arc<App>>, Path(id): Path<String>, 
 pub(super) async fn preview(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap, bytes: Bytes) -> Page {
     let id = ScheduleId::parse(&id)?;
     let text = forms::parse(&bytes).remove("definition").unwrap_or_default();
-    let (shown, edited) = (id.clone(), text.clone());
-    let checked = app.read(move |r, c| {
-        let source = Source {
-            name: EDITED,
-            text: &edited,
-        };
-        let checked = ops::check_edit(r, &*c.zones, &id, &source, c.now);
-        let checked = checked.map(|(difference, spec)| (present::change(&difference), present::next(&spec, c.now, PREVIEWED)));
-        Ok((checked, ops::definition_text(r, &id)?, c.clone()))
-    });
-    let (checked, original, context) = checked.await?;
+    let shown = id.clone();
+    let checked = changes::check_edit(&app, id.clone(), text.clone()).await;
+    let checked = checked.map(|(difference, next)| (present::change(&difference), next));
+    let (original, context) = app.read(move |r, c| Ok((ops::definition_text(r, &id)?, c.clone()))).await?;
     let part = html! {
         @match &checked {
             Err(e) => (error_box(e)),

@@ -19,7 +19,7 @@ use crate::names::ScheduleId;
 use crate::output::counted;
 use crate::output::views::ScheduleView;
 use crate::present;
-use crate::store::{RunRow, SchedulePage};
+use crate::store::{RunRow, ScheduleOrder, SchedulePage};
 
 /// Number of schedules on a page.
 const ON_PAGE: u64 = 40;
@@ -30,7 +30,31 @@ const STRIP: u64 = 20;
 pub(super) struct Asked {
     q: Option<String>,
     paused: Option<String>,
+    sort: Option<String>,
     after: Option<String>,
+    /// Number of schedules on the pages before, in an order other than that of ids.
+    skip: Option<u64>,
+}
+
+impl Asked {
+    fn order(&self) -> ScheduleOrder {
+        match self.sort.as_deref() {
+            Some("next") => ScheduleOrder::Next,
+            Some("last") => ScheduleOrder::LastStart,
+            _ => ScheduleOrder::Id,
+        }
+    }
+
+    /// The address of this list, up to where it begins.
+    fn path(&self) -> String {
+        let value = |text: &Option<String>| encoded(text.as_deref().unwrap_or_default());
+        format!(
+            "/schedules?q={}&paused={}&sort={}",
+            value(&self.q),
+            value(&self.paused),
+            value(&self.sort)
+        )
+    }
 }
 
 pub(super) async fn page(State(app): State<Arc<App>>, headers: HeaderMap, uri: Uri) -> Page {
@@ -43,6 +67,8 @@ pub(super) async fn page(State(app): State<Arc<App>>, headers: HeaderMap, uri: U
         },
         after: asked.after.clone(),
         contains: asked.q.clone(),
+        order: asked.order(),
+        skip: asked.skip.unwrap_or(0),
         limit: Some(ON_PAGE + 1),
     };
     let (views, incidents, context) = app
@@ -125,6 +151,12 @@ fn body(context: &Context, asked: &Asked, views: &[(ScheduleView, Vec<RunRow>)])
                     option value=(value) selected[asked.paused.as_deref().unwrap_or_default() == value] { (name) }
                 }
             }
+            label for="sort" { "Order" }
+            select #sort name="sort" {
+                @for (value, name) in [("", "id"), ("next", "next time"), ("last", "last start")] {
+                    option value=(value) selected[asked.sort.as_deref().unwrap_or_default() == value] { (name) }
+                }
+            }
             button type="submit" { "Show" }
         }
         form method="post" action="/schedules" {
@@ -150,9 +182,13 @@ fn body(context: &Context, asked: &Asked, views: &[(ScheduleView, Vec<RunRow>)])
             }
         }
         nav.pages aria-label="Pages" {
-            @if asked.after.is_some() { a href={ "/schedules?q=" (encoded(q)) "&paused=" (encoded(asked.paused.as_deref().unwrap_or_default())) } { "First page" } }
+            @if asked.after.is_some() || asked.skip.is_some() { a href=(asked.path()) { "First page" } " " }
             @if let (true, Some((last, _))) = (has_more, shown.last()) {
-                " " a rel="next" href={ "/schedules?q=" (encoded(q)) "&paused=" (encoded(asked.paused.as_deref().unwrap_or_default())) "&after=" (encoded(&last.id)) } { "Next page" }
+                @let next = match asked.order() {
+                    ScheduleOrder::Id => format!("after={}", encoded(&last.id)),
+                    ScheduleOrder::Next | ScheduleOrder::LastStart => format!("skip={}", asked.skip.unwrap_or(0) + ON_PAGE),
+                };
+                a rel="next" href={ (asked.path()) "&" (next) } { "Next page" }
             }
         }
     }

@@ -37,10 +37,10 @@ struct Asked {
 }
 
 /// A step and its last results.
-struct Target {
+pub(super) struct Target {
     schedule: String,
     paused: bool,
-    step: String,
+    pub(super) step: String,
     /// Oldest first: when the step closed, and whether it succeeded.
     results: Vec<(DateTime<Utc>, bool)>,
     spans: [Statistics; 3],
@@ -89,7 +89,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, headers: HeaderMap, uri: U
     Ok(show(&app, &headers, &shell, &body(&context, &targets, rows as u64 > ON_PAGE)))
 }
 
-fn targets(read: &Read<'_>, rows: &[ScheduleRow], now: DateTime<Utc>) -> Result<Vec<Target>, Error> {
+pub(super) fn targets(read: &Read<'_>, rows: &[ScheduleRow], now: DateTime<Utc>) -> Result<Vec<Target>, Error> {
     let keys: Vec<i64> = rows.iter().map(|row| row.key).collect();
     let mut availability = read.availability(&keys, SPANS.map(|(_, span)| now - span))?;
     let mut targets = Vec::new();
@@ -127,29 +127,34 @@ fn body(context: &Context, targets: &[Target], has_more: bool) -> Markup {
             @else { p.box.bad role="alert" { (crate::output::counted(down as u64, "target")) " failing." } }
             ul.targets {
                 @for target in targets {
-                    li {
-                        div.target {
-                            span.status.(target.class()) { (target.state()) } " "
-                            strong { (target.schedule) }
-                            @if target.step != "command" { " " (target.step) }
-                            @if target.paused { " " span.dim { "(paused)" } }
-                        }
-                        span.strip.long role="img" aria-label={ "The last " (target.results.len()) " results" } {
-                            @for (at, ok) in &target.results { i.(if *ok { "good" } else { "bad" }) title={ (context.times.short(*at)) " " (if *ok { "ok" } else { "failed" }) } {} }
-                        }
-                        span.dim {
-                            @for ((name, _), span) in SPANS.iter().zip(&target.spans) { (name) " " (percent(span)) " · " }
-                            @match (target.spans[0].percentile_ms(50), target.spans[0].percentile_ms(95)) {
-                                (Some(p50), Some(p95)) => { "p50 " (short(p50)) " · p95 " (short(p95)) },
-                                _ => "not run in the last 24 h",
-                            }
-                        }
-                    }
+                    li { (part(context, target)) }
                 }
             }
         }
         nav.pages aria-label="Pages" {
             @if let (true, Some(last)) = (has_more, targets.last()) { a rel="next" href={ "/status?after=" (encoded(&last.schedule)) } { "Next page" } }
+        }
+    }
+}
+
+/// A target with its last results, availability and latency.
+pub(super) fn part(context: &Context, target: &Target) -> Markup {
+    html! {
+        div.target {
+            span.status.(target.class()) { (target.state()) } " "
+            strong { (target.schedule) }
+            @if target.step != "command" { " " (target.step) }
+            @if target.paused { " " span.dim { "(paused)" } }
+        }
+        span.strip.long role="img" aria-label={ "The last " (target.results.len()) " results" } {
+            @for (at, ok) in &target.results { i.(if *ok { "good" } else { "bad" }) title={ (context.times.short(*at)) " " (if *ok { "ok" } else { "failed" }) } {} }
+        }
+        span.dim {
+            @for ((name, _), span) in SPANS.iter().zip(&target.spans) { (name) " " (percent(span)) " · " }
+            @match (target.spans[0].percentile_ms(50), target.spans[0].percentile_ms(95)) {
+                (Some(p50), Some(p95)) => { "p50 " (short(p50)) " · p95 " (short(p95)) },
+                _ => "not run in the last 24 h",
+            }
         }
     }
 }

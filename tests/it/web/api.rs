@@ -148,6 +148,53 @@ fn errors_have_a_status_and_the_form_of_the_commands() {
 }
 
 #[test]
+fn definitions_are_edited_and_policies_are_simulated() {
+    let env = Env::new();
+    env.tempo(&["schedule", "create", "s", "--interval", "1m", "--shell", "true"])
+        .ok();
+    let page = Page::start(&env, &[]);
+    let path = "/api/v1/schedules/s/definition";
+    let original = page.get(path).json()["definition"].as_str().unwrap().to_owned();
+    assert_eq!(original, env.tempo(&["export", "s"]).ok());
+    let edit = json!({"original": original, "definition": original.replace("1m", "2m")}).to_string();
+    for (query, interval) in [("?dry_run=true", "every minute"), ("", "every 2 min")] {
+        let answer = page.ask("PUT", &format!("{path}{query}"), &edit);
+        let change = answer.json();
+        assert_eq!(
+            (answer.status, &change["fields"][0]["name"], &change["fields"][0]["new"]),
+            (200, &json!("interval"), &json!(["2m"])),
+            "{change}"
+        );
+        assert_eq!(env.json(&["schedule", "describe", "s"])["spec_text"], interval);
+    }
+    assert_eq!(page.ask("PUT", path, &edit).status, 409, "it is no longer the original");
+    let simulate = "simulate?takes=3m&overlap_policy=skip&from=2026-05-05T00:00:00Z&for=10m";
+    let command = [
+        "schedule",
+        "simulate",
+        "s",
+        "--takes",
+        "3m",
+        "--overlap-policy",
+        "skip",
+        "--from",
+        "2026-05-05T00:00:00Z",
+        "--for",
+        "10m",
+    ];
+    assert_eq!(
+        page.get(&format!("/api/v1/schedules/s/{simulate}")).json(),
+        env.json(&command)
+    );
+    for (query, part) in [("takes=x", "x"), ("for=5000000d", "too long"), ("from=never", "never")] {
+        let answer = page.get(&format!("/api/v1/schedules/s/simulate?{query}"));
+        assert!(answer.status == 400 && answer.body.contains(part), "{query}: {answer:?}");
+    }
+    let refused = env.tempo(&["schedule", "simulate", "s", "--takes", "1s", "--for", "5000000d"]);
+    assert!(refused.code == Some(2) && refused.stderr.contains("too long"), "{refused:?}");
+}
+
+#[test]
 fn lists_come_in_pages() {
     let env = Env::new();
     (1..=5).for_each(|n| create(&env, &format!("job-{n}"), "true"));

@@ -26,12 +26,23 @@ fn closes_connections_that_send_too_much_or_nothing() {
         answer.is_empty() || answer.starts_with("HTTP/1.1 431") || answer.starts_with("HTTP/1.1 400"),
         "{answer}"
     );
+    // The head of a form without its body.
+    let mut bodiless = page.send(
+        format!(
+            "POST /login HTTP/1.1\r\nhost: {}\r\ncontent-length: 1000\r\n\r\ntok",
+            page.address
+        )
+        .as_bytes(),
+    );
     // Half a head, and nothing more: closed by the server, while others are answered.
     let mut slow = page.send(b"GET / HTTP/1.1\r\nhost: ");
     assert_eq!(page.get("/").status, 200);
     let mut rest = Vec::new();
     let closed = slow.read_to_end(&mut rest);
     assert!(closed.is_ok(), "{closed:?}");
+    let mut answer = String::new();
+    bodiless.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
 }
 
 #[test]

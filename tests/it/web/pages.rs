@@ -125,6 +125,54 @@ fn forms_change_schedules_and_name_the_command_that_does_the_same() {
 }
 
 #[test]
+fn the_list_of_schedules_is_filtered_ordered_and_comes_in_pages() {
+    let env = Env::new();
+    let (mut toml, mut ids) = (String::new(), Vec::new());
+    for n in 10..100 {
+        toml += &format!(
+            "[[schedule]]\nid = \"job-{n}\"\ninterval = \"{}h\"\nstep = [{{ name = \"x\", command = [\"true\"] }}]\n",
+            200 - n
+        );
+        ids.push(format!("job-{n}"));
+    }
+    std::fs::write(env.path("jobs.toml"), toml).unwrap();
+    env.tempo(&["apply", "-f", "jobs.toml"]).ok();
+    let page = Page::start(&env, &[]);
+    let by_next = {
+        let mut all: Vec<_> = env.json(&["schedule", "list"]).as_array().unwrap().clone();
+        all.sort_by_key(|s| {
+            (
+                s["next_action_at"].as_str().unwrap().to_owned(),
+                s["id"].as_str().unwrap().to_owned(),
+            )
+        });
+        all.iter().map(|s| s["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    for (first, expected) in [
+        ("/schedules", ids.clone()),
+        ("/schedules?sort=next", by_next),
+        ("/schedules?q=job-5&sort=last", ids[40..50].to_vec()),
+    ] {
+        let (mut path, mut found) = (Some(first.to_owned()), Vec::new());
+        while let Some(next) = path {
+            let body = page.get(&next).body;
+            found.extend(
+                body.split("aria-label=\"Select ")
+                    .skip(1)
+                    .map(|rest| rest.split('"').next().unwrap().to_owned()),
+            );
+            let link = body
+                .split("rel=\"next\" href=\"")
+                .nth(1)
+                .map(|rest| rest.split('"').next().unwrap().replace("&amp;", "&"));
+            path = link;
+        }
+        assert_eq!(found, expected, "{first}");
+    }
+    assert!(page.get("/schedules?q=nothing").body.contains("No schedules match."));
+}
+
+#[test]
 fn the_editor_shows_what_would_change_and_saves_it() {
     let env = Env::new();
     env.tempo(&["schedule", "create", "s", "--interval", "1h", "--shell", "true"])
