@@ -95,6 +95,9 @@ pub(super) fn spawn(
                 .map(|(key, value)| (key, secrets.resolve(value))),
         )
         .stdout(writer.try_clone().map_err(pipe)?);
+    for name in machine::SUPERVISOR_VARIABLES {
+        process.env_remove(name);
+    }
     let secret = command.env.iter().filter(|(_, value)| value.starts_with("env:"));
     let mut secret: Vec<String> = secret.map(|(name, _)| name.clone()).collect();
     if caller == Caller::Script {

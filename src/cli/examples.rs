@@ -262,6 +262,24 @@ const ALL: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "service install",
+        &[
+            ("tempo service install", "Keep `tempo run` running, now and after a reboot"),
+            (
+                "tempo service install --system --print -- --workers 8",
+                "Show the unit for the machine, with an option of `tempo run`",
+            ),
+        ],
+    ),
+    (
+        "service uninstall",
+        &[("tempo service uninstall", "Stop the service and remove it")],
+    ),
+    (
+        "service status",
+        &[("tempo service status", "Show whether the service is running")],
+    ),
+    (
         "check",
         &[
             (

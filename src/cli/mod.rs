@@ -20,6 +20,7 @@ mod open;
 mod run;
 mod schedule;
 mod schema;
+mod service;
 mod sleep;
 mod status;
 mod step;
@@ -95,6 +96,7 @@ enum Command {
     Status(status::Args),
     Log(log::Args),
     Open(open::Args),
+    Service(service::Args),
     Check(Box<check::Args>),
     Step(step::Args),
     Sleep(sleep::Args),
@@ -216,6 +218,7 @@ fn perform(context: &Context, command: Command) -> Result<(), Error> {
         Command::Status(args) => status::run(context, &args),
         Command::Log(args) => log::run(context, &args),
         Command::Open(args) => open::run(context, &args),
+        Command::Service(args) => service::run(context, &args),
         Command::Check(args) => check::run(context, &args),
         Command::Step(args) => step::run(context, &args),
         Command::Sleep(args) => sleep::run(context, &args),

@@ -26,6 +26,7 @@ mod pruning;
 mod retry;
 mod script;
 mod second_names;
+mod service;
 mod serving;
 mod versions;
 mod waiting;

@@ -19,6 +19,7 @@ use crate::spec::zone::Zone;
 
 mod log_lines;
 mod page;
+mod supervision;
 
 /// Maximum number of log lines written at once.
 const MAX_BATCH: usize = 1024;
@@ -113,6 +114,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let server = Server::start(&context.database()?, settings, Arc::new(SystemClock), Arc::new(Live), sender)?;
     let page = page.and_then(|settings| page::start(settings, &server, &tell));
     drop(tell);
+    supervision::start(server.handle(), format!("serving {}", context.database()?.display()))?;
     // Signals reach the server directly, even while the log is blocked.
     let stopper = server.stopper();
     interrupt::on_each(signals, move || stopper.stop())?;

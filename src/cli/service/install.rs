@@ -1,0 +1,83 @@
+//! `tempo service install`.
+
+use std::path::{Path, PathBuf};
+
+use super::super::Context;
+use super::systemd::{self, Manager, Scope, Service, UNIT};
+use crate::error::{Error, Kind};
+
+/// Install a service that keeps `tempo run` running, and start it
+///
+/// Writes a systemd unit for this program and the current database, enables it at boot and starts it. If the server crashes or hangs, systemd
+/// starts it again. A service of a user also runs while that user is not logged in. Running the command again replaces the unit and
+/// restarts the service.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    scope: Scope,
+    /// Print the unit and change nothing
+    #[arg(long)]
+    print: bool,
+    /// Further arguments for `tempo run`
+    #[arg(last = true, value_name = "ARGUMENT")]
+    arguments: Vec<String>,
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
+    let manager = args.scope.manager();
+    let program =
+        std::env::current_exe().map_err(|e| Error::new(Kind::System, "cannot find the path of this program").because(e))?;
+    let database = std::path::absolute(context.database()?)
+        .map_err(|e| Error::new(Kind::System, "cannot find the path of the database").because(e))?;
+    let service = Service {
+        program: &program,
+        database: &database,
+        arguments: &args.arguments,
+    };
+    let text = manager.text(&service)?;
+    if args.print {
+        return context.ui.raw(text.as_bytes());
+    }
+    let unit = manager.unit()?;
+    if systemd::existing(&unit)?.is_some_and(|text| !systemd::is_own(&text)) {
+        return Err(systemd::foreign(&unit));
+    }
+    if let Some((pid, _)) = context.server()?.filter(|_| !is_active(manager)) {
+        return Err(Error::new(
+            Kind::Conflict,
+            format_args!("`tempo run` is already running on `{}` (pid {pid})", database.display()),
+        )
+        .hint("Stop that server first, so that the service can start."));
+    }
+    write(&unit, &text)?;
+    manager.systemctl(&["daemon-reload"])?;
+    manager.systemctl(&["enable", UNIT])?;
+    manager.systemctl(&["restart", UNIT])?;
+    if manager == Manager::User {
+        systemd::call("loginctl", &["enable-linger"])?;
+    }
+    context.ui.data(&format!("Installed {}", unit.display()))?;
+    context.ui.data(&format!("Started {UNIT}; it also starts at boot"))?;
+    let user = if manager == Manager::User { "--user " } else { "" };
+    context.ui.hint(&format!(
+        "`tempo status` shows the server, and `journalctl {user}-u {UNIT}` its log."
+    ));
+    Ok(())
+}
+
+fn is_active(manager: Manager) -> bool {
+    manager.systemctl(&["is-active", UNIT]).is_ok()
+}
+
+/// Replaces a file in one step.
+fn write(path: &Path, text: &str) -> Result<(), Error> {
+    let failed = |e: std::io::Error| Error::new(Kind::System, format_args!("cannot write `{}`", path.display())).because(e);
+    let folder: PathBuf = path.parent().unwrap_or(Path::new(".")).to_owned();
+    std::fs::create_dir_all(&folder).map_err(failed)?;
+    let mut file = tempfile::Builder::new()
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .tempfile_in(&folder)
+        .map_err(failed)?;
+    std::io::Write::write_all(&mut file, text.as_bytes()).map_err(failed)?;
+    file.persist(path).map(|_| ()).map_err(|e| failed(e.error))
+}

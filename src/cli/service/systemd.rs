@@ -1,0 +1,213 @@
+//! The unit of `tempo run`, and the calls of `systemctl`.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use crate::error::{Error, Kind};
+use crate::machine;
+
+/// The name of the unit.
+pub(super) const UNIT: &str = "tempo.service";
+/// The first line of a unit that tempo wrote; others are not replaced.
+const MARK: &str = "# Written by `tempo service install`; changes are lost when it runs again.";
+
+/// Whose service it is.
+#[derive(Debug, clap::Args)]
+pub(super) struct Scope {
+    /// Service of this user (default, unless run as root)
+    #[arg(long, conflicts_with = "system")]
+    user: bool,
+    /// Service of the machine (default for root)
+    #[arg(long)]
+    system: bool,
+}
+
+/// One of the two managers of systemd.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manager {
+    System,
+    User,
+}
+
+impl Scope {
+    /// The manager that these options select.
+    pub(super) fn manager(&self) -> Manager {
+        if self.system || (!self.user && machine::is_root()) {
+            Manager::System
+        } else {
+            Manager::User
+        }
+    }
+}
+
+/// What `tempo run` is started with.
+pub(super) struct Service<'a> {
+    pub(super) program: &'a Path,
+    pub(super) database: &'a Path,
+    /// Further arguments of `tempo run`.
+    pub(super) arguments: &'a [String],
+}
+
+impl Manager {
+    /// The path of the unit.
+    ///
+    /// # Errors
+    /// `Usage` when the folder of the user's units is unknown.
+    pub(super) fn unit(self) -> Result<PathBuf, Error> {
+        match self {
+            Self::System => Ok(Path::new("/etc/systemd/system").join(UNIT)),
+            Self::User => {
+                let set = |name| machine::variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+                let config = set("XDG_CONFIG_HOME").or_else(|| set("HOME").map(|home| home.join(".config")));
+                let config = config.ok_or_else(|| {
+                    Error::new(
+                        Kind::Usage,
+                        "`HOME` is not set, so the folder of this user's services is unknown",
+                    )
+                    .hint("Set `HOME`, or use `--system` as root.")
+                })?;
+                Ok(config.join("systemd/user").join(UNIT))
+            }
+        }
+    }
+
+    /// The text of the unit.
+    ///
+    /// # Errors
+    /// `Usage` when a path or argument cannot be written in a unit.
+    pub(super) fn text(self, service: &Service<'_>) -> Result<String, Error> {
+        let paths = [service.program, service.database].map(machine::path_text);
+        let [program, database] = paths;
+        let mut words = vec![program?, "--db".to_owned(), database?, "run".to_owned()];
+        words.extend(service.arguments.iter().cloned());
+        let command: Vec<String> = words.iter().map(|word| quoted(word)).collect::<Result<_, _>>()?;
+        let (after, protection, target) = match self {
+            // Commands run as they would under cron, so nothing that a command may need is taken away.
+            Self::System => (
+                "After=network-online.target\nWants=network-online.target\n",
+                "StateDirectory=tempo\nStateDirectoryMode=0700\nProtectKernelTunables=true\nProtectKernelModules=true\nProtectKernelLogs=true\nProtectControlGroups=true\n",
+                "multi-user.target",
+            ),
+            Self::User => ("", "", "default.target"),
+        };
+        Ok(format!(
+            "{MARK}\n[Unit]\nDescription=tempo: durable scheduling\nDocumentation=man:tempo(1)\n{after}\n[Service]\nType=notify\nExecStart={}\n\
+             Restart=on-failure\nRestartSec=1\nWatchdogSec=60\n# Running steps get the drain timeout of `tempo run` to finish.\nKillMode=mixed\nTimeoutStopSec=45\n{protection}\n\
+             [Install]\nWantedBy={target}\n",
+            command.join(" ")
+        ))
+    }
+
+    /// What `systemctl` prints for a question such as `is-active`, whose answer may be no.
+    ///
+    /// # Errors
+    /// `System` when it is missing.
+    pub(super) fn state(self, question: &str) -> Result<String, Error> {
+        let (_, output) = output_of("systemctl", &[self.scope(), &[question, UNIT]].concat())?;
+        let text = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).trim().to_owned());
+        Ok(text.into_iter().find(|text| !text.is_empty()).unwrap_or_default())
+    }
+
+    fn scope(self) -> &'static [&'static str] {
+        match self {
+            Self::System => &[],
+            Self::User => &["--user"],
+        }
+    }
+
+    /// Runs `systemctl`, and returns what it printed.
+    ///
+    /// # Errors
+    /// `System` when it is missing or fails.
+    pub(super) fn systemctl(self, arguments: &[&str]) -> Result<String, Error> {
+        call("systemctl", &[self.scope(), arguments].concat())
+    }
+}
+
+/// Runs a program of systemd, and returns what it printed.
+pub(super) fn call(program: &str, arguments: &[&str]) -> Result<String, Error> {
+    let (line, output) = output_of(program, arguments)?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    if output.status.success() {
+        return Ok(text(&output.stdout));
+    }
+    let why = [text(&output.stderr), text(&output.stdout)]
+        .into_iter()
+        .find(|text| !text.is_empty());
+    Err(Error::new(
+        Kind::System,
+        format_args!("`{line}` failed: {}", why.unwrap_or_else(|| output.status.to_string())),
+    ))
+}
+
+fn output_of(program: &str, arguments: &[&str]) -> Result<(String, Output), Error> {
+    let line = format!("{program} {}", arguments.join(" "));
+    let output = Command::new(program).args(arguments).output().map_err(|e| {
+        Error::new(Kind::System, format_args!("cannot run `{line}`"))
+            .because(e)
+            .hint("Without systemd, start `tempo run` by your init system; `tempo service install --print` shows the unit.")
+    })?;
+    Ok((line, output))
+}
+
+/// A word of a command line as a unit has it (systemd.syntax(7), systemd.service(5)).
+fn quoted(word: &str) -> Result<String, Error> {
+    if word.contains(['\n', '\r', '\0']) {
+        return Err(Error::new(
+            Kind::Usage,
+            format_args!("`{}` cannot be written in a unit: it has several lines", word.escape_debug()),
+        ));
+    }
+    // `%` and `$` have a meaning in units.
+    let escaped = word
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('%', "%%")
+        .replace('$', "$$");
+    let is_plain = !word.is_empty() && !word.contains(|c: char| c.is_whitespace() || "\"'\\;".contains(c));
+    Ok(if is_plain { escaped } else { format!("\"{escaped}\"") })
+}
+
+/// Whether tempo wrote a unit.
+pub(super) fn is_own(text: &str) -> bool {
+    text.starts_with(MARK)
+}
+
+/// The unit that exists, if there is one.
+///
+/// # Errors
+/// `System` when it cannot be read.
+pub(super) fn existing(unit: &Path) -> Result<Option<String>, Error> {
+    match std::fs::read_to_string(unit) {
+        Ok(text) => Ok(Some(text)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Error::new(Kind::System, format_args!("cannot read `{}`", unit.display())).because(e)),
+    }
+}
+
+/// The error for a unit that tempo did not write.
+pub(super) fn foreign(unit: &Path) -> Error {
+    Error::new(Kind::Conflict, format_args!("`{}` was not written by tempo", unit.display()))
+        .hint("Move it away first, or compare it with `tempo service install --print`.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_a_command_line_are_quoted_as_units_need_it() {
+        for (word, expected) in [
+            ("/usr/bin/tempo", "/usr/bin/tempo"),
+            ("/home/a b/t.db", "\"/home/a b/t.db\""),
+            ("100%", "100%%"),
+            ("$HOME", "$$HOME"),
+            ("a\"b\\", "\"a\\\"b\\\\\""),
+            ("", "\"\""),
+            ("a;b", "\"a;b\""),
+        ] {
+            assert_eq!(quoted(word).unwrap(), expected);
+        }
+        assert!(quoted("a\nb").is_err());
+    }
+}

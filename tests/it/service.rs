@@ -1,0 +1,141 @@
+//! `tempo service` and systemd's notification protocol; `systemctl` is a script that records its calls.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixDatagram;
+use std::time::Duration;
+
+use crate::harness::{CommandOutput, Env, ended};
+
+/// Puts a `systemctl` and a `loginctl` on the path that record their calls, and answer as for a unit that is enabled and running.
+fn with_systemd(env: &Env) {
+    let script = "#!/bin/sh\necho \"$(basename \"$0\") $*\" >> \"$HOME/calls\"\ncase \"$*\" in *is-enabled*) echo enabled;; *is-active*) echo active;; esac\n";
+    std::fs::create_dir_all(env.path("bin")).unwrap();
+    for name in ["systemctl", "loginctl"] {
+        let path = env.path("bin").join(name);
+        std::fs::write(&path, script).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+}
+
+fn tempo(env: &Env, args: &[&str]) -> CommandOutput {
+    let path = format!("{}:/usr/bin:/bin", env.path("bin").display());
+    let mut command = env.command(args);
+    command.env("PATH", path).output().unwrap().into()
+}
+
+fn calls(env: &Env) -> Vec<String> {
+    let text = std::fs::read_to_string(env.path("calls")).unwrap_or_default();
+    let _ = std::fs::remove_file(env.path("calls"));
+    text.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn installs_shows_and_removes_the_service_of_a_user() {
+    let env = Env::new();
+    with_systemd(&env);
+    let unit = env.path(".config/systemd/user/tempo.service");
+    assert_eq!(tempo(&env, &["service", "uninstall", "--user"]).code, Some(3));
+    let none = tempo(&env, &["-o", "json", "service", "status", "--user"]).ok();
+    assert!(none.contains("\"installed\": false"), "{none}");
+    let printed = tempo(&env, &["service", "install", "--user", "--print", "--", "--workers", "8"]).ok();
+    assert!(!unit.exists() && calls(&env).is_empty());
+    let done = tempo(&env, &["service", "install", "--user", "--", "--workers", "8"]).ok();
+    assert!(done.contains(unit.to_str().unwrap()), "{done}");
+    let text = std::fs::read_to_string(&unit).unwrap();
+    assert_eq!(text, printed);
+    let start = format!(
+        "ExecStart={} --db {} run --workers 8\n",
+        env!("CARGO_BIN_EXE_tempo"),
+        env.database().display()
+    );
+    for line in [
+        "Type=notify\n",
+        "Restart=on-failure\n",
+        "KillMode=mixed\n",
+        "WantedBy=default.target\n",
+        &start,
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    let user = ["daemon-reload", "enable tempo.service", "restart tempo.service"].map(|call| format!("systemctl --user {call}"));
+    let mut expected = user.to_vec();
+    expected.push("loginctl enable-linger".to_owned());
+    assert_eq!(calls(&env), expected);
+    let shown = tempo(&env, &["service", "status", "--user"]).ok();
+    assert!(shown.contains("enabled") && shown.contains("active"), "{shown}");
+    calls(&env);
+    tempo(&env, &["service", "uninstall", "--user"]).ok();
+    assert!(!unit.exists());
+    assert_eq!(
+        calls(&env),
+        [
+            "systemctl --user disable --now tempo.service",
+            "systemctl --user daemon-reload"
+        ]
+    );
+}
+
+#[test]
+fn leaves_a_foreign_unit_alone_and_says_what_is_missing() {
+    let env = Env::new();
+    let unit = env.path(".config/systemd/user/tempo.service");
+    let without = env
+        .command(&["service", "install", "--user"])
+        .env("PATH", env.path("bin"))
+        .output()
+        .unwrap();
+    let without = CommandOutput::from(without);
+    assert!(
+        without.code == Some(6) && without.stderr.contains("Without systemd"),
+        "{without:?}"
+    );
+    with_systemd(&env);
+    std::fs::write(&unit, "[Service]\nExecStart=/usr/bin/other\n").unwrap();
+    for verb in ["install", "uninstall"] {
+        let refused = tempo(&env, &["service", verb, "--user"]);
+        assert!(
+            refused.code == Some(4) && refused.stderr.contains("was not written by tempo"),
+            "{refused:?}"
+        );
+    }
+    assert!(std::fs::read_to_string(&unit).unwrap().contains("other"));
+    let system = tempo(&env, &["service", "install", "--system", "--print"]).ok();
+    assert!(
+        system.contains("WantedBy=multi-user.target\n") && system.contains("StateDirectory=tempo\n"),
+        "{system}"
+    );
+}
+
+#[test]
+fn tells_systemd_when_it_is_ready_alive_and_stopping_and_hides_the_socket_from_commands() {
+    let env = Env::new();
+    let socket = UnixDatagram::bind(env.path("notify")).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let shell = "env > seen; while ! test -e stop; do sleep 0.05; done";
+    env.tempo(&["workflow", "start", "--workflow-id", "w", "--shell", shell]).ok();
+    let mut command = env.command(&["run", "--no-web"]);
+    let child = command
+        .env("NOTIFY_SOCKET", env.path("notify"))
+        .env("WATCHDOG_USEC", "400000")
+        .spawn()
+        .unwrap();
+    let next = || {
+        let mut buffer = [0; 4096];
+        let length = socket.recv(&mut buffer).unwrap();
+        String::from_utf8_lossy(&buffer[..length]).into_owned()
+    };
+    let wait_for = |part: &str| while !next().contains(part) {};
+    let ready = next();
+    assert!(ready.contains("READY=1") && ready.contains("STATUS=serving "), "{ready}");
+    wait_for("WATCHDOG=1");
+    let seen = env.wait_for_lines("seen", 3).join("\n");
+    assert!(!seen.contains("NOTIFY_SOCKET") && !seen.contains("WATCHDOG"), "{seen}");
+    let _ = std::process::Command::new("kill")
+        .arg(child.id().to_string())
+        .status()
+        .unwrap();
+    wait_for("STOPPING=1");
+    wait_for("WATCHDOG=1");
+    std::fs::write(env.path("stop"), "").unwrap();
+    assert_eq!(ended(child).status.code(), Some(0));
+}
