@@ -186,7 +186,16 @@ fn rejects_ambiguous_and_merged_sentences() {
         ("on the second Monday and Tuesday of the month at 09:00", "ambiguous days"),
         ("every night at 11", "a time at night is needed"),
         ("nightly at 10", "a time at night is needed"),
-        ("nightly every minute", "a time at night is needed"),
+        ("nightly every minute", "a frequency needs a window at night"),
+        (
+            "every night every 15 min from 09:00 to 11:00",
+            "a frequency needs a window at night",
+        ),
+        ("every evening at 7", "a time in the evening"),
+        ("every morning at 13:00", "a time in the morning"),
+        ("every afternoon at 3", "a time in the afternoon"),
+        ("every Sunday night at 01:00", "name the day on which it is"),
+        ("on the 1st morning at 09:00", "morning"),
         ("every night at noon", "a time at night is needed"),
         ("every month on the 1st of March at 09:00", "contradict each other"),
         ("every week every month on 24 December at 9pm", "only one period"),
@@ -264,4 +273,43 @@ fn rejected_texts_say_what_to_write_instead() {
         assert_eq!(ran.code, Some(2), "{text}: {ran:?}");
         assert!(ran.stderr.contains(message), "{text}: {}", ran.stderr);
     }
+}
+
+#[test]
+fn parts_of_the_day_agree_with_the_times_that_follow() {
+    let env = Env::new();
+    for (number, (text, cron)) in [
+        ("every morning at 7", json!(["0 7 * * *"])),
+        ("every Friday afternoon at 3pm", json!(["0 15 * * 5"])),
+        ("on Monday and Friday evenings at 20:30", json!(["30 20 * * 1,5"])),
+        ("every Sunday night at 23:00", json!(["0 23 * * 0"])),
+        ("weekday mornings at 09:00", json!(["0 9 * * 1-5"])),
+        ("every night at 2am", json!(["0 2 * * *"])),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let id = format!("s{number}");
+        let created = env.json(&["schedule", "create", &id, "--when", text, "--shell", "true"]);
+        assert_eq!(created["spec"]["cron"], cron, "{text}");
+    }
+    let window = [
+        "schedule",
+        "create",
+        "w",
+        "--when",
+        "every 15 min from 22:00 to 04:00 every night",
+        "--shell",
+        "true",
+    ];
+    let plain = [
+        "schedule",
+        "create",
+        "p",
+        "--when",
+        "every 15 min from 22:00 to 04:00",
+        "--shell",
+        "true",
+    ];
+    assert_eq!(env.json(&window)["spec"], env.json(&plain)["spec"]);
 }

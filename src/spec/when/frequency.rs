@@ -2,6 +2,7 @@
 
 use super::super::text::TextError;
 use super::clock_time::time;
+use super::part_of_day::PartOfDay;
 use super::sentence::Sentence;
 use super::vocabulary::{DAY, ORDINALS, is_day_or_period, leading_number, month, number, ordinal, seconds, unit, weekday};
 use super::words::Words;
@@ -42,10 +43,10 @@ impl Sentence {
                 self.hourly = true;
                 self.frequencies += 1;
             }
-            "day" | "night" => {
+            "day" | "morning" | "afternoon" | "evening" | "night" => {
                 words.skip(1);
                 self.all_days = true;
-                self.at_night |= word == "night";
+                self.part_of_day = self.part_of_day.or(PartOfDay::named(&word));
             }
             "week" | "month" | "year" => {
                 words.skip(1);

@@ -5,6 +5,7 @@ mod clock_time;
 mod cron_text;
 mod days;
 mod frequency;
+mod part_of_day;
 mod sentence;
 mod vocabulary;
 mod words;

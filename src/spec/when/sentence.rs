@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::super::spec_text::SpecText;
 use super::super::text::TextError;
 use super::clock_time::{Clock, Time, time, time_follows};
+use super::part_of_day::PartOfDay;
 use super::vocabulary::{MONTHS, leading_number, month, number, weekday};
 use super::words::Words;
 
@@ -33,8 +34,8 @@ pub(super) struct Sentence {
     pub(super) daily: bool,
     pub(super) all_days: bool,
     pub(super) every_month: bool,
-    /// `every night`, `nightly`.
-    pub(super) at_night: bool,
+    /// `every night`, `nightly`, `every Monday morning`.
+    pub(super) part_of_day: Option<PartOfDay>,
     /// A period of which the day must be named: `week`, `month`, `year`.
     pub(super) period: Option<&'static str>,
     pub(super) month_days: Vec<String>,
@@ -105,7 +106,15 @@ impl Sentence {
             }
             "daily" | "nightly" => {
                 words.skip(1);
-                (self.all_days, self.daily, self.at_night) = (true, word == "daily", word == "nightly");
+                (self.all_days, self.daily) = (true, word == "daily");
+                self.part_of_day = self.part_of_day.or(PartOfDay::named(word));
+            }
+            // After a day: `every Monday morning`.
+            "morning" | "mornings" | "afternoon" | "afternoons" | "evening" | "evenings" | "night" | "nights"
+                if self.part_of_day.is_none() && !self.week_days.is_empty() =>
+            {
+                words.skip(1);
+                self.part_of_day = PartOfDay::named(word);
             }
             "hourly" => {
                 words.skip(1);
@@ -345,12 +354,12 @@ impl Sentence {
         if self.times.iter().any(|t| t.clock == Clock::Twelve) && self.times.iter().any(|t| t.clock == Clock::Either) {
             return whole("12-hour and 24-hour times are mixed: write `02:30` or `2:30pm`");
         }
-        let is_day = |time: &Time| (6 * 3600..18 * 3600).contains(&time.second) || time.clock == Clock::Either;
         let is_frequent = self.every.is_some() || self.hourly;
-        if self.at_night && (is_frequent || self.times.iter().any(is_day)) {
-            return whole(
-                "a time at night is needed, in 24 hours or with `am` or `pm`, as in `every night at 23:00` or `nightly at 2am`",
-            );
+        let fault = self
+            .part_of_day
+            .and_then(|part| part.fault(&self.times, self.window, is_frequent, self.names_days()));
+        if let Some(fault) = fault {
+            return whole(&fault);
         }
         if self.every_month && !self.months.is_empty() {
             return whole("`every month` and the name of a month contradict each other");

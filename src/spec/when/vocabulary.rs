@@ -64,7 +64,19 @@ pub(super) fn unit(word: &str) -> Option<u32> {
 /// Whether a word names a day or a period, as in `every second Monday`.
 pub(super) fn is_day_or_period(word: &str) -> bool {
     let others = [
-        "night", "weekday", "weekdays", "workday", "workdays", "weekend", "weekends", "week", "month", "year",
+        "morning",
+        "afternoon",
+        "evening",
+        "night",
+        "weekday",
+        "weekdays",
+        "workday",
+        "workdays",
+        "weekend",
+        "weekends",
+        "week",
+        "month",
+        "year",
     ];
     unit(word).is_some() || weekday(word).is_some() || others.contains(&word)
 }
