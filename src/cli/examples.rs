@@ -234,6 +234,10 @@ const ALL: &[(&str, &[Example])] = &[
                 "tempo run --log-format json --keep-for 90d",
                 "Log as JSON, and keep 90 days of history",
             ),
+            (
+                "tempo run -f /etc/tempo/jobs --prune",
+                "Keep the schedules as the files of a directory define them",
+            ),
         ],
     ),
     (

@@ -42,6 +42,8 @@ pub(crate) enum Event {
     Page { address: String },
     /// The server has no page, because its address cannot be used.
     NoPage { address: String, error: String },
+    /// Definition files were applied.
+    Applied { created: u64, updated: u64, deleted: u64 },
     /// The server has fewer workers than requested, because of the limits on open files and processes.
     FewerWorkers { workers: usize, wanted: usize },
     /// The machine's zone data has changed; next times are computed again.

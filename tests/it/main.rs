@@ -30,5 +30,6 @@ mod service;
 mod serving;
 mod versions;
 mod waiting;
+mod watched_files;
 mod web;
 mod when;

@@ -147,6 +147,7 @@ impl<'a> Report<'a> {
             | Event::Held { .. }
             | Event::Page { .. }
             | Event::NoPage { .. }
+            | Event::Applied { .. }
             | Event::FewerWorkers { .. }
             | Event::Displaced { .. }
             | Event::LockRestored { .. }

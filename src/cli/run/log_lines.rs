@@ -53,6 +53,17 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
             format!("no page at {address}: {error}; `--web` chooses another address"),
             &|| json!({"address": address, "error": error}),
         ),
+        Event::Applied {
+            created,
+            updated,
+            deleted,
+        } => of(
+            "apply",
+            Some(Style::Strong),
+            "",
+            format!("the definition files: {created} created, {updated} updated, {deleted} deleted"),
+            &|| json!({"created": created, "updated": updated, "deleted": deleted}),
+        ),
         Event::ZoneChanged { name, schedules } => of(
             "zone",
             Some(Style::Warn),

@@ -17,6 +17,7 @@ use crate::output::{Format, counted};
 use crate::spec::text;
 use crate::spec::zone::Zone;
 
+mod definitions;
 mod log_lines;
 mod page;
 mod supervision;
@@ -55,6 +56,8 @@ pub(super) struct Args {
     /// How much of the output of each command to keep: its beginning and its end, in bytes, or as `64k` or `4m`
     #[arg(long, default_value = "64k", value_name = "SIZE", value_parser = output_limit)]
     keep_output: usize,
+    #[command(flatten)]
+    definitions: definitions::DefinitionArgs,
     #[command(flatten)]
     page: page::PageArgs,
     /// Run everything that is due, then exit (with 1 if a run failed or recorded an incident)
@@ -109,10 +112,12 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     };
     let (sender, events) = channel();
     let signals = interrupt::catch(&[SIGINT, SIGTERM])?;
+    args.definitions.check()?;
     let page = if args.once { None } else { args.page.settings(context)? };
     let tell = sender.clone();
     let server = Server::start(&context.database()?, settings, Arc::new(SystemClock), Arc::new(Live), sender)?;
     let page = page.and_then(|settings| page::start(settings, &server, &tell));
+    args.definitions.watch(server.handle(), &tell)?;
     drop(tell);
     supervision::start(server.handle(), format!("serving {}", context.database()?.display()))?;
     // Signals reach the server directly, even while the log is blocked.

@@ -288,6 +288,7 @@ impl<'a> Engine<'a> {
                 | Event::Interrupted { .. }
                 | Event::Page { .. }
                 | Event::NoPage { .. }
+                | Event::Applied { .. }
                 | Event::Ended { .. } => continue,
             };
             self.happened.push(HistoryEvent {

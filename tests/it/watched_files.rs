@@ -1,0 +1,70 @@
+//! `tempo run -f`: definition files are applied at the start and whenever they change.
+
+use crate::harness::{Env, wait_until};
+
+fn schedule(id: &str, interval: &str) -> String {
+    format!("[[schedule]]\nid = \"{id}\"\ninterval = \"{interval}\"\nstep = [{{ name = \"x\", command = [\"true\"] }}]\n")
+}
+
+fn ids(env: &Env) -> Vec<String> {
+    let all = env.json(&["schedule", "list"]);
+    let text = |s: &serde_json::Value| format!("{} {}", s["id"].as_str().unwrap(), s["spec_text"].as_str().unwrap());
+    all.as_array().unwrap().iter().map(text).collect()
+}
+
+#[test]
+fn applies_a_directory_at_the_start_and_after_every_kind_of_change() {
+    let env = Env::new();
+    let file = |name: &str| env.path("jobs").join(name);
+    std::fs::create_dir(env.path("jobs")).unwrap();
+    std::fs::write(file("a.toml"), schedule("a", "1h")).unwrap();
+    env.tempo(&["schedule", "create", "by-hand", "--interval", "1h", "--shell", "true"])
+        .ok();
+    let mut server = env.serve(&["-f", "jobs", "--prune", "--log-format", "json"]);
+    let line = server.wait_for_log("\"event\":\"apply\"");
+    assert!(line.contains("\"created\":1"), "{line}");
+    assert_eq!(ids(&env), ["a every hour", "by-hand every hour"]);
+    // A new file, a file that is replaced as editors do, and one that is written in place.
+    std::fs::write(file("b.toml"), schedule("b", "1h")).unwrap();
+    wait_until("the new file", || ids(&env).len() == 3);
+    std::fs::write(file("b.tmp"), schedule("b", "2h")).unwrap();
+    std::fs::rename(file("b.tmp"), file("b.toml")).unwrap();
+    wait_until("the replaced file", || ids(&env).contains(&"b every 2 h".to_owned()));
+    std::fs::write(file("b.toml"), schedule("b", "3h")).unwrap();
+    wait_until("the changed file", || ids(&env).contains(&"b every 3 h".to_owned()));
+    // A broken file changes nothing, also in the others.
+    std::fs::write(file("a.toml"), schedule("a", "5h")).unwrap();
+    std::fs::write(file("b.toml"), schedule("b", "3x")).unwrap();
+    server.wait_for_log("\"event\":\"error\"");
+    assert_eq!(ids(&env), ["a every hour", "b every 3 h", "by-hand every hour"]);
+    std::fs::write(file("b.toml"), schedule("b", "4h")).unwrap();
+    wait_until("the mended file", || {
+        ids(&env) == ["a every 5 h", "b every 4 h", "by-hand every hour"]
+    });
+    std::fs::remove_file(file("a.toml")).unwrap();
+    wait_until("the deleted file", || ids(&env) == ["b every 4 h", "by-hand every hour"]);
+    server.signal("TERM");
+    assert_eq!(server.wait().0, Some(0));
+}
+
+#[test]
+fn a_broken_file_at_the_start_is_logged_and_the_schedules_stay() {
+    let env = Env::new();
+    std::fs::write(env.path("jobs.toml"), schedule("a", "1h")).unwrap();
+    env.tempo(&["apply", "-f", "jobs.toml"]).ok();
+    std::fs::write(env.path("jobs.toml"), schedule("a", "1x")).unwrap();
+    let mut server = env.serve(&["-f", "jobs.toml", "--prune", "--log-format", "json"]);
+    let line = server.wait_for_log("\"event\":\"error\"");
+    assert!(line.contains("jobs.toml:3") && line.contains("1x"), "{line}");
+    assert_eq!(ids(&env), ["a every hour"]);
+    std::fs::write(env.path("jobs.toml"), schedule("a", "2h")).unwrap();
+    server.wait_for_log("\"event\":\"apply\"");
+    assert_eq!(ids(&env), ["a every 2 h"]);
+    for args in [
+        &["run", "-f", "-"][..],
+        &["run", "--prune"],
+        &["run", "--once", "-f", "jobs.toml"],
+    ] {
+        assert_eq!(env.tempo(args).code, Some(2), "{args:?}");
+    }
+}
