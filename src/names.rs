@@ -23,6 +23,10 @@ fn check(what: &str, text: &str) -> Result<(), Error> {
                 .hint("A name has at most 200 characters."),
         );
     }
+    // As a path of the page, it would lead elsewhere.
+    if [".", ".."].contains(&text) {
+        return invalid("is not a name");
+    }
     if text.starts_with('-') {
         return invalid("starts with `-`");
     }

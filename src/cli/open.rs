@@ -1,6 +1,6 @@
 //! `tempo open`.
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 
 use serde::Serialize;
 
@@ -45,6 +45,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         }
     };
     let code = web::one_time_code(&database, context.now())?;
+    // A server that listens on all addresses is reached by the local one.
+    let address = address.replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:");
     let url = format!("http://{address}/login?code={code}");
     if !context.ui.is_text() {
         return context.ui.json(&AddressView { url });
@@ -62,7 +64,17 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
 /// Opens an address. If that is not possible, the printed address remains.
 fn open(url: &str) {
     let path = machine::variable("PATH");
-    if let Some(program) = machine::find_program(OPENER, path.as_deref()) {
-        let _ = std::process::Command::new(program).arg(url).spawn();
+    let Some(program) = machine::find_program(OPENER, path.as_deref()) else {
+        return;
+    };
+    // Every user of the machine can read the arguments of a process, so the code goes through a file that only this one can read.
+    let page = format!("<!DOCTYPE html><meta http-equiv=\"refresh\" content=\"0;url={url}\"><a href=\"{url}\">tempo</a>\n");
+    let written = (|| {
+        let mut file = tempfile::Builder::new().prefix("tempo-").suffix(".html").tempfile()?;
+        file.write_all(page.as_bytes())?;
+        file.keep().map_err(|e| e.error)
+    })();
+    if let Ok((_, path)) = written {
+        let _ = std::process::Command::new(program).arg(path).spawn();
     }
 }

@@ -21,6 +21,12 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
+/// The id of the user that this process runs as.
+#[must_use]
+pub fn user_id() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
 /// The id of this process.
 #[must_use]
 pub fn pid() -> u32 {

@@ -16,6 +16,18 @@ use crate::spec::describe::human_duration;
 use crate::spec::zone::Zones;
 use crate::store::{NotStartedRow, Read, StartedRow};
 
+/// Maximum number of times that are explained at once to a page: more take too long.
+const MAX_EXPLAINED: u64 = 20_000;
+
+/// Shortens a window at its beginning so that it holds few enough times of a spec to be explained at once.
+pub(crate) fn shortened(spec: &Spec, (from, to): (DateTime<Utc>, DateTime<Utc>)) -> (DateTime<Utc>, DateTime<Utc>) {
+    let mut from = from;
+    while spec.count_between(from, to).is_some_and(|times| times.count > MAX_EXPLAINED) {
+        from += (to - from) / 2;
+    }
+    (from, to)
+}
+
 /// Returns the outcome of every nominal time of a schedule within `window`, both ends included.
 ///
 /// # Errors

@@ -17,7 +17,7 @@ use crate::spec::{CountedTimes, Spec};
 use crate::store::Read;
 
 /// Maximum number of times simulated; longer output is of no use.
-const MAX_TIMES: usize = 100_000;
+pub(crate) const MAX_SIMULATED: usize = 100_000;
 
 /// A period in which the server is down: its start and end.
 pub(crate) type Outage = (DateTime<Utc>, DateTime<Utc>);
@@ -31,6 +31,8 @@ pub(crate) struct SimulationInput {
     pub(crate) to: DateTime<Utc>,
     /// The periods in which the server is down.
     pub(crate) outages: Vec<Outage>,
+    /// Maximum number of times: with `allow-all`, the work grows with its square.
+    pub(crate) at_most: usize,
 }
 
 /// A schedule to simulate.
@@ -91,19 +93,19 @@ pub(crate) struct Simulated {
 /// Simulates a schedule.
 ///
 /// # Errors
-/// `Usage` when there are more than 100,000 times.
+/// `Usage` when there are more times than the input allows.
 pub(crate) fn simulate(schedule: &Candidate, input: &SimulationInput) -> Result<Simulated, Error> {
     // Excluded times are shown too.
     let all = schedule.spec.without_exclusions();
     if all
         .times_after(input.from)
         .take_while(|t| *t <= input.to)
-        .nth(MAX_TIMES)
+        .nth(input.at_most)
         .is_some()
     {
         return Err(Error::new(
             Kind::Usage,
-            format_args!("the simulated period contains more than {MAX_TIMES} times"),
+            format_args!("the simulated period contains more than {} times", input.at_most),
         )
         .hint("Simulate a shorter period, for example: `--for 1h`."));
     }

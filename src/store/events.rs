@@ -282,7 +282,14 @@ impl Read<'_> {
     /// The events that match a filter, oldest first.
     pub(crate) fn events(&self, filter: &EventFilter) -> Result<Vec<EventRow>, Error> {
         // Newest first in the query, so that a limit keeps the newest.
-        let mut events = self.ordered_events(filter, "DESC")?;
+        let run = filter.run.map(|run| self.run(run)).transpose()?.flatten();
+        let floor = run.map_or(Ok(0), |run| self.key_before(Growing::Events, run.started))?;
+        let mut events = self.ordered_events(filter, floor, "DESC")?;
+        // Without its start, the clock was set back by more than the margin.
+        let has_start = events.iter().any(|event| event.kind == EventKind::Start);
+        if floor > 0 && !has_start && filter.limit.is_none_or(|limit| limit > events.len() as u64) {
+            events = self.ordered_events(filter, 0, "DESC")?;
+        }
         events.reverse();
         Ok(events)
     }
@@ -293,10 +300,10 @@ impl Read<'_> {
             limit: Some(most),
             ..filter.clone()
         };
-        self.ordered_events(&filter, "ASC")
+        self.ordered_events(&filter, 0, "ASC")
     }
 
-    fn ordered_events(&self, filter: &EventFilter, order: &str) -> Result<Vec<EventRow>, Error> {
+    fn ordered_events(&self, filter: &EventFilter, floor: i64, order: &str) -> Result<Vec<EventRow>, Error> {
         const SQL: &str = "SELECT e.key, e.at_ms, e.kind, coalesce(e.schedule_id, r.schedule_id, s.id,
                     (SELECT d.schedule_id FROM event d WHERE d.schedule = e.schedule AND d.schedule_id IS NOT NULL LIMIT 1)) AS schedule_id,
                 e.run, r.run_id, r.workflow_id, r.workflow, r.origin, r.nominal_ms, r.due_ms, e.position, e.number, e.value, e.detail
@@ -311,8 +318,6 @@ impl Read<'_> {
                 OR (e.kind = 'finish' AND (e.number > 0 OR e.detail NOT GLOB 'Canceled*' AND e.detail NOT GLOB 'Terminated*')))
             ORDER BY e.key";
         let what = "read the events";
-        let run = filter.run.map(|run| self.run(run)).transpose()?.flatten();
-        let floor = run.map_or(Ok(0), |run| self.key_before(Growing::Events, run.started))?;
         let mut statement = self.0.prepare_cached(&format!("{SQL} {order} LIMIT :limit")).context(what)?;
         let rows = statement.query_map(
             named_params! {

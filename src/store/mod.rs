@@ -40,7 +40,7 @@ pub(crate) use history::{NotStartedRow, StartedRow};
 pub(crate) use incidents::{IncidentRow, OccurrenceRow};
 pub(crate) use lock::{ServedPage, ServerLock, server_page, server_pid};
 pub(crate) use open::{Missing, Store};
-pub(crate) use overview::{Crash, Failures};
+pub(crate) use overview::{Crash, Failures, Missed};
 pub(crate) use prune::Keep;
 pub(crate) use requests::{NewRequest, QueuedRequest, RequestState, RunAsk, RunRequest};
 pub(crate) use restore::restore;

@@ -9,6 +9,7 @@ use rusqlite::named_params;
 use super::Read;
 use super::positions::Growing;
 use super::rows::{Context as _, at, count, ms};
+use super::runs::UNHAPPY;
 use crate::error::Error;
 
 /// The failed runs of a schedule since a time.
@@ -26,6 +27,15 @@ pub(crate) struct Failures {
 /// The results of steps by their names, oldest first: when the step closed, and whether it succeeded.
 pub(crate) type StepResults = BTreeMap<String, Vec<(DateTime<Utc>, bool)>>;
 
+/// Times of a schedule that were missed or dropped.
+#[derive(Debug, Clone)]
+pub(crate) struct Missed {
+    pub(crate) schedule_id: String,
+    pub(crate) count: u64,
+    pub(crate) first: DateTime<Utc>,
+    pub(crate) last: DateTime<Utc>,
+}
+
 /// A server that did not stop cleanly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Crash {
@@ -38,12 +48,13 @@ pub(crate) struct Crash {
 impl Read<'_> {
     /// Runs that failed or recorded an incident, started since a time, by schedule; those with the newest failure first.
     pub(crate) fn failures_since(&self, since: DateTime<Utc>, most: u64) -> Result<Vec<Failures>, Error> {
-        const SQL: &str = "SELECT max(schedule_id) AS id, count(*) AS n, min(started_ms) AS first, max(key) AS newest FROM run INDEXED BY run_unhappy
-            WHERE closed_ms IS NOT NULL AND (status <> 'Completed' OR incidents > 0) AND key > :floor AND started_ms >= :since
-            AND (incidents > 0 OR status IN ('Failed', 'TimedOut')) GROUP BY schedule ORDER BY newest DESC LIMIT :most";
+        let sql = format!(
+            "SELECT max(schedule_id) AS id, count(*) AS n, min(started_ms) AS first, max(key) AS newest FROM run INDEXED BY run_unhappy
+            WHERE {UNHAPPY} AND key > :floor AND started_ms >= :since GROUP BY schedule ORDER BY newest DESC LIMIT :most"
+        );
         let what = "read the failed runs";
         let floor = self.key_before(Growing::Runs, since)?;
-        let mut statement = self.0.prepare_cached(SQL).context(what)?;
+        let mut statement = self.0.prepare_cached(&sql).context(what)?;
         let rows = statement.query_map(
             named_params! {":floor": floor, ":since": ms(since), ":most": count(most)},
             |r| {
@@ -68,6 +79,24 @@ impl Read<'_> {
             Ok(Crash {
                 at: at(r.get("at_ms")?),
                 last: r.get::<_, Option<i64>>("value")?.map(at),
+            })
+        });
+        rows.context(what)?.collect::<rusqlite::Result<_>>().context(what)
+    }
+
+    /// Times that were missed or dropped, decided since a time, by schedule; the latest first.
+    pub(crate) fn missed_since(&self, since: DateTime<Utc>, most: u64) -> Result<Vec<Missed>, Error> {
+        const SQL: &str = "SELECT s.id, sum(f.count) AS n, min(f.from_ms) AS first, max(f.to_ms) AS last FROM refused f INDEXED BY refused_decided
+            JOIN schedule s ON s.key = f.schedule WHERE f.decided_ms >= :since AND f.outcome IN ('missed', 'dropped') AND f.origin = 'scheduled'
+            GROUP BY s.key ORDER BY last DESC LIMIT :most";
+        let what = "read the missed times";
+        let mut statement = self.0.prepare_cached(SQL).context(what)?;
+        let rows = statement.query_map(named_params! {":since": ms(since), ":most": count(most)}, |r| {
+            Ok(Missed {
+                schedule_id: r.get("id")?,
+                count: r.get("n")?,
+                first: at(r.get("first")?),
+                last: at(r.get("last")?),
             })
         });
         rows.context(what)?.collect::<rusqlite::Result<_>>().context(what)

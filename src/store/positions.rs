@@ -8,7 +8,7 @@ use super::rows::{Context as _, ms};
 use crate::error::Error;
 
 /// Rows may be out of order by as much as this, because the clock was set back.
-const MARGIN: TimeDelta = TimeDelta::hours(1);
+const MARGIN: TimeDelta = TimeDelta::days(1);
 
 /// A table whose keys grow with time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

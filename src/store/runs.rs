@@ -33,6 +33,8 @@ pub(crate) struct RunRow {
     pub(crate) position: usize,
     /// Whether a worker has started on it.
     pub(crate) begun: bool,
+    /// Whether a due time started it, not a request.
+    pub(crate) scheduled: bool,
 }
 
 /// An open run and its progress.
@@ -93,7 +95,7 @@ pub(crate) struct RunFilter {
     pub(crate) status: Option<Status>,
     pub(crate) since: Option<DateTime<Utc>>,
     pub(crate) until: Option<DateTime<Utc>>,
-    /// Only runs that did not complete, or recorded an incident.
+    /// Only runs that failed, timed out, or recorded an incident.
     pub(crate) unhappy: bool,
     /// Only runs older than the one with this key.
     pub(crate) before: Option<i64>,
@@ -106,7 +108,10 @@ pub(crate) struct RunFilter {
 // Read by column position in `row` and `open`: looking up names would cost a tenth of the writer's work for a run.
 const RUN: &str =
     "SELECT key, run_id, workflow_id, schedule, schedule_id, workflow, nominal_ms, due_ms, started_ms, closed_ms, status,
-    reason, incidents, position, attempts, lost, lost_in_a_row, step_started_ms, phase, phase_ms, stop, stop_reason, resumed_ms FROM run";
+    reason, incidents, position, attempts, lost, lost_in_a_row, step_started_ms, phase, phase_ms, stop, stop_reason, resumed_ms, origin = 'scheduled' FROM run";
+
+/// Whether a run failed or recorded an incident. The first part is that of the index.
+pub(super) const UNHAPPY: &str = "(closed_ms IS NOT NULL AND (status <> 'Completed' OR incidents > 0) AND (incidents > 0 OR status IN ('Failed', 'TimedOut')))";
 
 fn row(r: &Row<'_>) -> rusqlite::Result<RunRow> {
     let status: String = r.get(10)?;
@@ -127,6 +132,7 @@ fn row(r: &Row<'_>) -> rusqlite::Result<RunRow> {
         incidents: r.get::<_, i64>(12)?.unsigned_abs(),
         position: r.get(13)?,
         begun: r.get::<_, i64>(13)? > 0 || r.get::<_, i64>(14)? > 0,
+        scheduled: r.get(23)?,
     })
 }
 
@@ -181,6 +187,9 @@ impl Read<'_> {
         if filter.status == Some(Status::Running) {
             return self.runs_by("INDEXED BY run_open WHERE closed_ms IS NULL", None, filter);
         }
+        if filter.unhappy && filter.schedule_id.is_none() {
+            return self.runs_by(&format!("INDEXED BY run_unhappy WHERE {UNHAPPY}"), None, filter);
+        }
         // The runs of a deleted schedule with this id are older than all of the one that has it now.
         if let (Some(id), Some(limit)) = (&filter.schedule_id, filter.limit)
             && let Some(key) = ScheduleId::parse(id).map_or(Ok(None), |id| self.schedule_key(&id))?
@@ -198,7 +207,7 @@ impl Read<'_> {
         let sql = format!(
             "{RUN} {part} AND (:schedule IS NULL OR schedule_id = :schedule) AND (:status IS NULL OR status = :status)
             AND (:since IS NULL OR started_ms >= :since) AND (:until IS NULL OR started_ms <= :until)
-            AND (NOT :unhappy OR (closed_ms IS NOT NULL AND (status <> 'Completed' OR incidents > 0)))
+            AND (NOT :unhappy OR {UNHAPPY})
             AND (:output IS NULL OR EXISTS (SELECT 1 FROM output o WHERE o.run = run.key AND instr(o.bytes, CAST(:output AS BLOB))))
             AND key > :floor AND key < :before ORDER BY key DESC LIMIT :limit"
         );

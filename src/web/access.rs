@@ -29,7 +29,7 @@ const OPEN: [&str; 7] = [
 const MAX_TIME: Duration = Duration::from_secs(20);
 
 /// Maximum number of bytes of the body of a request.
-const MAX_BODY: usize = 256 * 1024;
+pub(super) const MAX_BODY: usize = 256 * 1024;
 
 /// Headers of every response.
 const HEADERS: [(HeaderName, &str); 6] = [
@@ -59,10 +59,10 @@ pub(super) async fn check(State(app): State<Arc<App>>, request: Request, next: N
         Err(Refusal(StatusCode::UNAUTHORIZED, _)) if request.method() == Method::GET => {
             pages::sign_in(StatusCode::UNAUTHORIZED, None)
         }
-        Err(Refusal(status, error)) => (status, format!("{error}\n")).into_response(),
+        Err(Refusal(status, error)) => pages::refusal(status, &error),
     };
     for (name, value) in HEADERS {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
         .headers_mut()
@@ -119,7 +119,9 @@ fn is_own_host(app: &App, host: &str) -> bool {
     let port = app.settings.address.port();
     let local = ["127.0.0.1", "localhost", "[::1]"].map(|name| format!("{name}:{port}"));
     let is_listed = |name: &String| host.eq_ignore_ascii_case(name) || host.eq_ignore_ascii_case(&format!("{name}:{port}"));
-    local.iter().any(|own| own.eq_ignore_ascii_case(host))
+    let is_implied = port == 80 && ["127.0.0.1", "localhost", "[::1]"].contains(&host);
+    is_implied
+        || local.iter().any(|own| own.eq_ignore_ascii_case(host))
         || app.settings.hosts.iter().any(is_listed)
         || host == app.settings.address.to_string()
 }
@@ -135,13 +137,15 @@ fn is_own_origin(headers: &HeaderMap, host: &str) -> bool {
     is_same_site && is_own
 }
 
-fn has_session(app: &App, headers: &HeaderMap) -> bool {
+/// Whether a request has the session.
+pub(super) fn has_session(app: &App, headers: &HeaderMap) -> bool {
     let session = &app.settings.session;
     let bearer = text(headers, &header::AUTHORIZATION);
     let bearer = bearer
         .as_deref()
-        .and_then(|value| value.strip_prefix("Bearer "))
-        .map(str::trim);
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim());
     let cookie = cookie(headers, &cookie_name(app));
     bearer.is_some_and(|token| session.admits(token)) || cookie.is_some_and(|token| session.admits(&token))
 }

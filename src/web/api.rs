@@ -199,6 +199,15 @@ fn body<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, Error> {
     })
 }
 
+/// The address of the next page of a list: the same query, continued after an item.
+fn continued(uri: &Uri, list: &str, cursor: &str, item: &str) -> String {
+    let is_cursor = |pair: &&str| pair.split('=').next() == Some(cursor);
+    let query = uri.query().unwrap_or_default().split('&');
+    let kept: Vec<&str> = query.filter(|pair| !pair.is_empty() && !is_cursor(pair)).collect();
+    let cursor = format!("{cursor}={}", encoded(item));
+    format!("{BASE}/{list}?{}", [kept, vec![cursor.as_str()]].concat().join("&"))
+}
+
 fn limit(wanted: Option<u64>) -> u64 {
     wanted.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT)
 }
@@ -246,9 +255,7 @@ async fn schedules(State(app): State<Arc<App>>, uri: Uri) -> Answer {
         ..crate::store::SchedulePage::default()
     };
     let views = app.read(move |r, c| present::schedules(r, &*c.zones, &page, c.now)).await?;
-    let next = views
-        .last()
-        .map(|last| format!("{BASE}/schedules?limit={limit}&after={}", encoded(&last.id)));
+    let next = views.last().map(|last| continued(&uri, "schedules", "after", &last.id));
     json_page(&views, limit, next)
 }
 
@@ -303,7 +310,8 @@ async fn trigger(State(app): State<Arc<App>>, Path(id): Path<String>, bytes: Byt
         overlap_policy: Option<String>,
     }
     let asked: Trigger = body(&bytes)?;
-    json(&changes::trigger(&app, ScheduleId::parse(&id)?, policy(asked.overlap_policy)?).await?)
+    let requested = changes::trigger(&app, vec![ScheduleId::parse(&id)?], policy(asked.overlap_policy)?).await?;
+    json(&requested.first())
 }
 
 async fn backfill(State(app): State<Arc<App>>, Path(id): Path<String>, bytes: Bytes) -> Answer {
@@ -316,7 +324,16 @@ async fn backfill(State(app): State<Arc<App>>, Path(id): Path<String>, bytes: By
     }
     let asked: Backfill = body(&bytes)?;
     let range = (asked.start_time, asked.end_time);
-    json(&changes::backfill(&app, ScheduleId::parse(&id)?, range, policy(asked.overlap_policy)?).await?)
+    json(
+        &changes::backfill(
+            &app,
+            ScheduleId::parse(&id)?,
+            range,
+            policy(asked.overlap_policy)?,
+            changes::MAX_TIMES,
+        )
+        .await?,
+    )
 }
 
 async fn next(State(app): State<Arc<App>>, Path(id): Path<String>, uri: Uri) -> Answer {
@@ -344,6 +361,11 @@ async fn explain(State(app): State<Arc<App>>, Path(id): Path<String>, uri: Uri) 
         let time =
             |text: Option<String>, default| text.map_or(Ok(default), |text| instant::parse_past(&text, spec.zone(), c.now));
         let window = (time(asked.from, c.now - chrono::TimeDelta::days(1))?, time(asked.to, c.now)?);
+        if ops::shortened(&spec, window) != window {
+            return Err(
+                Error::new(Kind::Usage, "the range holds too many times to explain at once").hint("Ask for a shorter range.")
+            );
+        }
         let ranges = ops::explain(r, &*c.zones, &id, window, c.now)?;
         Ok(ranges.into_iter().map(present::time_range).collect::<Vec<_>>())
     });
@@ -410,6 +432,7 @@ async fn simulate(State(app): State<Arc<App>>, Path(id): Path<String>, uri: Uri)
             from,
             to: from + length,
             outages: Vec::new(),
+            at_most: changes::MAX_SIMULATED,
         };
         Ok(present::simulated(&schedule, &input, &ops::simulate(&schedule, &input)?))
     });
@@ -464,17 +487,7 @@ async fn runs(State(app): State<Arc<App>>, uri: Uri) -> Answer {
             .collect::<Result<Vec<_>, Error>>()
     });
     let views = views.await?;
-    let next = views.last().map(|last| {
-        let query = uri.query().unwrap_or_default();
-        let kept: Vec<&str> = query
-            .split('&')
-            .filter(|p| !p.is_empty() && !p.starts_with("before="))
-            .collect();
-        format!(
-            "{BASE}/runs?{}",
-            [kept, vec![&format!("before={}", last.run_id)]].concat().join("&")
-        )
-    });
+    let next = views.last().map(|last| continued(&uri, "runs", "before", &last.run_id));
     json_page(&views, limit, next)
 }
 

@@ -20,6 +20,9 @@ pub(super) const MAX_STREAMS: usize = 64;
 /// How long the count of coming starts is shown again: it takes longer than everything else on the page.
 const KEEP_COMING: chrono::TimeDelta = chrono::TimeDelta::seconds(30);
 
+/// When health was checked, and the answer.
+type Health = (DateTime<Utc>, Result<(), String>);
+
 /// The starts of the next 24 hours, and when they were counted.
 type Coming = (DateTime<Utc>, Arc<Vec<u32>>);
 
@@ -30,9 +33,13 @@ pub(super) struct App {
     readers: Mutex<Vec<Store>>,
     /// A connection of its own for noticing changes.
     watcher: Mutex<Option<Store>>,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
     /// The starts of the next 24 hours, when they were counted.
     coming: Mutex<Option<Coming>>,
+    /// When health was last checked, and the answer.
+    pub(super) health: tokio::sync::Mutex<Option<Health>>,
+    /// Taken while a check writes.
+    pub(super) health_check: Arc<Semaphore>,
     /// Limits the open event streams.
     pub(super) streams: Arc<Semaphore>,
     /// The state of the database, for event streams: a number that changes whenever the database does.
@@ -55,7 +62,9 @@ impl App {
             readers: Mutex::default(),
             watcher: Mutex::default(),
             coming: Mutex::default(),
-            permits: Semaphore::new(READERS),
+            health: tokio::sync::Mutex::default(),
+            health_check: Arc::new(Semaphore::new(1)),
+            permits: Arc::new(Semaphore::new(READERS)),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             changed: watch::channel(0).0,
         }
@@ -70,9 +79,15 @@ impl App {
         ask: impl FnOnce(&Read<'_>, &Context) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let context = self.context()?;
-        let _permit = self.permits.acquire().await;
+        let permit = Arc::clone(&self.permits).acquire_owned().await;
         let here = Arc::clone(self);
-        blocking(move || here.with_reader(|store| store.read(|read| ask(read, &context)))).await
+        // The place is taken until the work has ended, also when the client does not wait for it.
+        blocking(move || {
+            let answer = here.with_reader(|store| store.read(|read| ask(read, &context)));
+            drop(permit);
+            answer
+        })
+        .await
     }
 
     /// Makes a change on a thread for blocking work.

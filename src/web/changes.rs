@@ -16,8 +16,10 @@ use crate::schedule::OverlapPolicy;
 use crate::spec::instant;
 
 /// A backfill of more times than this is refused; the command takes more with `--yes`.
-const MAX_TIMES: u64 = 1_000_000;
+pub(super) const MAX_TIMES: u64 = 1_000_000;
 
+/// Maximum number of times that the page and the API simulate.
+pub(super) const MAX_SIMULATED: usize = 5000;
 /// Number of next times shown for an edited definition.
 const PREVIEWED: usize = 5;
 /// The name of the edited text in errors.
@@ -55,19 +57,22 @@ pub(super) async fn pause(
     .await
 }
 
-/// Requests a start now.
-pub(super) async fn trigger(app: &Arc<App>, id: ScheduleId, overlap: Option<OverlapPolicy>) -> Changed<RequestView> {
+/// Requests a start of each schedule now.
+pub(super) async fn trigger(app: &Arc<App>, ids: Vec<ScheduleId>, overlap: Option<OverlapPolicy>) -> Changed<Vec<RequestView>> {
     app.change(move |server, _| {
         server.write(move |write, now| {
-            let queued = ops::trigger(write, &id, overlap, now)?;
-            Ok(RequestView {
-                schedule_id: id.to_string(),
-                request_id: queued.request_id,
-                runs: Vec::new(),
-                start_time: None,
-                end_time: None,
-                times: None,
-            })
+            let one = |id: &ScheduleId| {
+                let queued = ops::trigger(write, id, overlap, now)?;
+                Ok(RequestView {
+                    schedule_id: id.to_string(),
+                    request_id: queued.request_id,
+                    runs: Vec::new(),
+                    start_time: None,
+                    end_time: None,
+                    times: None,
+                })
+            };
+            ids.iter().map(one).collect()
         })
     })
     .await
@@ -79,6 +84,7 @@ pub(super) async fn backfill(
     id: ScheduleId,
     (start, end): (String, Option<String>),
     overlap: Option<OverlapPolicy>,
+    at_most: u64,
 ) -> Changed<RequestView> {
     app.change(move |server, zones| {
         let zones = Arc::clone(zones);
@@ -90,7 +96,7 @@ pub(super) async fn backfill(
             let backfill = ops::Backfill {
                 range,
                 overlap,
-                at_most: Some(MAX_TIMES),
+                at_most: Some(at_most),
             };
             let (queued, times) = ops::backfill(write, &*zones, &id, backfill, now)?;
             Ok(RequestView {
@@ -104,6 +110,12 @@ pub(super) async fn backfill(
         })
     })
     .await
+}
+
+/// Cancels the backfills of a schedule.
+pub(super) async fn cancel_backfill(app: &Arc<App>, id: ScheduleId) -> Changed<u64> {
+    app.change(move |server, _| server.write(move |write, now| ops::cancel_backfill(write, &id, now)))
+        .await
 }
 
 /// Deletes schedules.

@@ -35,6 +35,7 @@ pub(super) async fn serve(listener: std::net::TcpListener, app: Arc<App>, mut st
         .merge(events::routes())
         .merge(pages::routes())
         .fallback(pages::not_found)
+        .layer(axum::extract::DefaultBodyLimit::max(access::MAX_BODY))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), access::check))
         .with_state(app);
     let service = TowerToHyperService::new(router);
@@ -44,14 +45,15 @@ pub(super) async fn serve(listener: std::net::TcpListener, app: Arc<App>, mut st
         .max_buf_size(MAX_HEAD);
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-            return;
+        let accept = async {
+            let place = Arc::clone(&places).acquire_owned().await;
+            (place, listener.accept().await)
         };
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = accept => accepted,
             _ = stopped.wait_for(|stopped| *stopped) => return,
         };
-        let Ok((stream, _)) = accepted else {
+        let (Ok(place), Ok((stream, _))) = accepted else {
             tokio::time::sleep(AFTER_TROUBLE).await;
             continue;
         };

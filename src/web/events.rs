@@ -66,15 +66,15 @@ async fn stream(State(app): State<Arc<App>>, headers: HeaderMap, uri: Uri) -> Re
         );
         return Ok(api::refusal(StatusCode::SERVICE_UNAVAILABLE, &error));
     };
-    let after = match last.or(asked.after) {
-        Some(after) => after,
-        None => app.read(|r, _| r.newest_event()).await?,
-    };
+    let newest = app.read(|r, _| r.newest_event()).await?;
+    // A later event than the newest is one of a database that was replaced since.
+    let after = last.or(asked.after).filter(|after| *after <= newest).unwrap_or(newest);
     let viewer = Viewer {
         changes: app.changed.subscribe(),
         app,
         after,
         pending: VecDeque::new(),
+        is_behind: true,
         _place: place,
     };
     Ok(Sse::new(viewer.events())
@@ -89,6 +89,8 @@ struct Viewer {
     /// The key of the last event sent.
     after: i64,
     pending: VecDeque<Event>,
+    /// Whether there may be events that have not been read.
+    is_behind: bool,
     _place: tokio::sync::OwnedSemaphorePermit,
 }
 
@@ -106,7 +108,10 @@ impl Viewer {
             if let Some(event) = self.pending.pop_front() {
                 return Some(event);
             }
-            self.changes.changed().await.ok()?;
+            // What is there already comes first, also if it takes several batches.
+            if !self.is_behind {
+                self.changes.changed().await.ok()?;
+            }
             // When the server has ended, so does the stream.
             self.read().await.ok()?;
         }
@@ -124,7 +129,9 @@ impl Viewer {
             let events = events.iter().map(|row| Ok((row.key, views.view(row)?)));
             events.collect::<Result<Vec<_>, Error>>()
         });
-        for (key, view) in found.await? {
+        let found = found.await?;
+        self.is_behind = found.len() as u64 == BATCH;
+        for (key, view) in found {
             self.after = key;
             let json = serde_json::to_string(&view).map_err(|e| Error::new(Kind::System, "cannot write JSON").because(e))?;
             self.pending.push_back(Event::default().id(key.to_string()).data(json));

@@ -18,6 +18,10 @@ use crate::store::Totals;
 
 /// How long the ticker may go without a sign of life; it looks every 75 ms.
 const MAX_SILENCE: TimeDelta = TimeDelta::seconds(10);
+/// How long an answer holds: each check writes.
+const CHECK_EVERY: TimeDelta = TimeDelta::seconds(2);
+/// How long a check may take.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
@@ -32,7 +36,36 @@ fn plain(status: StatusCode, text: String) -> Response {
 
 /// Fails when the ticker has stopped, or the database cannot be written.
 async fn health(State(app): State<Arc<App>>) -> Response {
-    let checked = app.change(|server, _| {
+    // One check at a time: others get its answer.
+    let mut last = app.health.lock().await;
+    let now = app.server.now().ok();
+    if let (Some((at, answer)), Some(now)) = (&*last, now)
+        && (TimeDelta::zero()..CHECK_EVERY).contains(&(now - *at))
+    {
+        return health_answer(answer);
+    }
+    let answer = match tokio::time::timeout(PATIENCE, check(&app)).await {
+        Ok(answer) => answer,
+        Err(_) => Err(format!("the database could not be written within {} s", PATIENCE.as_secs())),
+    };
+    let response = health_answer(&answer);
+    *last = now.map(|now| (now, answer));
+    response
+}
+
+fn health_answer(answer: &Result<(), String>) -> Response {
+    match answer {
+        Ok(()) => plain(StatusCode::OK, "ok\n".to_owned()),
+        Err(why) => plain(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
+    }
+}
+
+async fn check(app: &Arc<App>) -> Result<(), String> {
+    let Ok(place) = Arc::clone(&app.health_check).try_acquire_owned() else {
+        return Err("the database could not be written since the last check".to_owned());
+    };
+    let checked = app.change(move |server, _| {
+        let _place = place;
         let metrics = server
             .metrics()
             .ok_or_else(|| Error::new(Kind::ServerDown, "the server has stopped"))?;
@@ -43,10 +76,7 @@ async fn health(State(app): State<Arc<App>>) -> Response {
         }
         server.write(|write, now| write.note_health(now))
     });
-    match checked.await {
-        Ok(()) => plain(StatusCode::OK, "ok\n".to_owned()),
-        Err(e) => plain(StatusCode::SERVICE_UNAVAILABLE, format!("{e}\n")),
-    }
+    checked.await.map_err(|e| e.to_string())
 }
 
 /// Fails while the server starts nothing.

@@ -21,6 +21,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -31,6 +32,8 @@ use crate::spec::zone::Zone;
 /// The default address of the page.
 pub(crate) const DEFAULT_ADDRESS: &str = "127.0.0.1:8233";
 
+/// How long the requests in progress may take to end when the server stops.
+const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 /// Maximum number of threads that use the database for requests.
 const BLOCKING_THREADS: usize = 4;
 
@@ -76,6 +79,8 @@ impl Web {
         let app = Arc::new(app::App::new(Settings { address, ..settings }, server));
         let serve = move || {
             runtime.block_on(connections::serve(listener, app, stopped));
+            // A request that is still at work must not keep the server from ending.
+            runtime.shutdown_timeout(STOP_TIMEOUT);
         };
         let thread = std::thread::Builder::new()
             .name("web".to_owned())

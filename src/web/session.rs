@@ -1,7 +1,8 @@
 //! Who may use the page: a session token, and one-time codes by which `tempo open` hands it to a browser. Both are kept beside the database, in files
 //! that only its owner can read.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -29,7 +30,7 @@ impl Session {
     /// `System` when it can be neither read nor written.
     pub(crate) fn of(database: &Path) -> Result<Self, Error> {
         let path = beside(database, ".web-token");
-        let token = if let Some(token) = read(&path)?.filter(|token| token.len() >= MIN_TOKEN) {
+        let token = if let Some(token) = read(&path)?.filter(|token| is_usable(token)) {
             token
         } else {
             let token = machine::random_hex(TOKEN_BYTES)?;
@@ -54,11 +55,7 @@ impl Session {
             )
             .hint("Create it with a long random text, readable only by you: for example `openssl rand -hex 16`.")
         })?;
-        if token.len() < MIN_TOKEN
-            || !token
-                .bytes()
-                .all(|b| b.is_ascii_graphic() && !matches!(b, b';' | b',' | b'"' | b'\\'))
-        {
+        if !is_usable(&token) {
             return Err(
                 Error::new(Kind::Usage, format_args!("the token in `{}` is not usable", file.display()))
                     .hint("A token has at least 16 characters: letters, digits and `-._~+/=`."),
@@ -92,6 +89,14 @@ impl Session {
     }
 }
 
+/// Whether a text can be a token: long enough, and fit for a cookie.
+fn is_usable(token: &str) -> bool {
+    token.len() >= MIN_TOKEN
+        && token
+            .bytes()
+            .all(|b| b.is_ascii_graphic() && !matches!(b, b';' | b',' | b'"' | b'\\'))
+}
+
 /// Creates a one-time code for the page of the server on a database; an earlier code becomes invalid.
 ///
 /// # Errors
@@ -110,12 +115,35 @@ fn beside(database: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// Reads a file that only its owner can read, and that this user or root owns; `None` if there is none. Nobody else may choose a token.
+///
+/// # Errors
+/// `System` when it cannot be read, or others could have written it or can read it.
 fn read(path: &Path) -> Result<Option<String>, Error> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text.trim().to_owned())),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(Error::new(Kind::System, format_args!("cannot read `{}`", path.display())).because(e)),
+    let failed = |e: std::io::Error| Error::new(Kind::System, format_args!("cannot read `{}`", path.display())).because(e);
+    let opened = std::fs::File::options()
+        .read(true)
+        .custom_flags((rustix::fs::OFlags::NOFOLLOW.bits() | rustix::fs::OFlags::NONBLOCK.bits()).cast_signed())
+        .open(path);
+    let mut file = match opened {
+        Ok(file) => file,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(failed(e)),
+    };
+    let metadata = file.metadata().map_err(failed)?;
+    if !metadata.is_file() || ![machine::user_id(), 0].contains(&metadata.uid()) || metadata.mode() & 0o077 != 0 {
+        return Err(Error::new(
+            Kind::System,
+            format_args!("`{}` is not a file of this user that nobody else can read", path.display()),
+        )
+        .hint(format_args!(
+            "Check who wrote it, then run `chmod 600 {0}`, or delete it.",
+            path.display()
+        )));
     }
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(failed)?;
+    Ok(Some(text.trim().to_owned()))
 }
 
 /// Replaces a file by one that only its owner can read, in one step.

@@ -56,16 +56,16 @@ pub(super) struct Args {
     /// How much of the output of each command to keep: its beginning and its end, in bytes, or as `64k` or `4m`
     #[arg(long, default_value = "64k", value_name = "SIZE", value_parser = output_limit)]
     keep_output: usize,
-    #[command(flatten)]
-    definitions: definitions::DefinitionArgs,
-    #[command(flatten)]
-    page: page::PageArgs,
     /// Run everything that is due, then exit (with 1 if a run failed or recorded an incident)
     #[arg(long, conflicts_with = "for")]
     once: bool,
     /// Serve for this long, then drain and exit
     #[arg(long, value_name = "DURATION")]
     r#for: Option<String>,
+    #[command(flatten)]
+    definitions: definitions::DefinitionArgs,
+    #[command(flatten)]
+    page: page::PageArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

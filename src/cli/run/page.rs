@@ -15,7 +15,7 @@ use crate::web::{self, Session, Web};
 #[command(next_help_heading = "Page")]
 pub(super) struct PageArgs {
     /// Address of the page and the API; port 0 chooses a free one
-    #[arg(long, value_name = "ADDRESS", default_value = web::DEFAULT_ADDRESS)]
+    #[arg(long, value_name = "ADDRESS", default_value = web::DEFAULT_ADDRESS, value_parser = address)]
     web: SocketAddr,
     /// Serve no page
     #[arg(long, conflicts_with_all = ["web", "web_token_file", "web_host", "web_read_only", "web_open_status"])]
@@ -32,6 +32,18 @@ pub(super) struct PageArgs {
     /// Show `/status`, the names of steps and whether they succeed, to anyone who can reach the page
     #[arg(long)]
     web_open_status: bool,
+}
+
+/// Parses `127.0.0.1:8233`, `localhost:8233` or `8233`.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let port = text
+        .strip_prefix("localhost:")
+        .or_else(|| text.strip_prefix(':'))
+        .unwrap_or(text);
+    let local = port.parse::<u16>().map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    text.parse()
+        .or(local)
+        .map_err(|_| "expected an address and a port, such as `127.0.0.1:8233`".to_owned())
 }
 
 impl PageArgs {
@@ -74,9 +86,12 @@ impl PageArgs {
 /// Starts the page; if it cannot be served, logs why, and the server runs without it.
 pub(super) fn start(settings: web::Settings, server: &Server, tell: &Sender<Event>) -> Option<Web> {
     let address = settings.address.to_string();
-    let started = Web::start(settings, server.handle()).and_then(|web| {
-        server.announce(&web.address().to_string())?;
-        Ok(web)
+    let started = Web::start(settings, server.handle()).and_then(|web| match server.announce(&web.address().to_string()) {
+        Ok(()) => Ok(web),
+        Err(e) => {
+            web.stop();
+            Err(e)
+        }
     });
     // At the very end, the logger may have stopped listening.
     match started {

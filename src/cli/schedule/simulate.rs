@@ -64,6 +64,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         from,
         to: from + time_delta(&args.span)?,
         outages: outages(&args.down, zone, from)?,
+        at_most: ops::MAX_SIMULATED,
     };
     if schedule.paused {
         context.ui.hint("The schedule is paused; it is simulated as if active.");

@@ -11,11 +11,16 @@ function tell(text) {
   if (live && live.textContent !== text) live.textContent = text;
 }
 
-// The parts that the reader is using stay as they are: an open menu, a field with the focus, selected rows.
+// The parts that the reader is using stay as they are: a field with the focus or with something entered, selected rows, selected text.
 function isInUse(part) {
   const active = document.activeElement;
-  return (active && active !== document.body && part.contains(active) && active.matches("input, textarea, select")) ||
-    part.querySelector("input[type=checkbox]:checked") !== null || !document.getSelection().isCollapsed;
+  const isEntered = (field) => field.type === "checkbox" ? field.checked !== field.defaultChecked
+    : field.options ? [...field.options].some((option) => option.selected !== option.defaultSelected) && field.selectedIndex > 0
+    : field.value !== field.defaultValue;
+  const selection = document.getSelection();
+  return (active && part.contains(active) && active.matches("input, textarea, select")) ||
+    [...part.querySelectorAll("input, textarea, select")].some(isEntered) ||
+    (!selection.isCollapsed && selection.anchorNode && part.contains(selection.anchorNode));
 }
 
 function renewParts(text) {
@@ -33,8 +38,7 @@ function renewParts(text) {
     [...part.querySelectorAll("pre")].forEach((p, i) => { p.scrollTop = scrolled[i] === undefined || scrolled[i] < 0 ? p.scrollHeight : scrolled[i]; });
     if (focused) focusable(part)[focused]?.focus();
   }
-  const count = fresh.querySelector("nav .count"), shown = document.querySelector("nav .count");
-  if (count && shown) shown.textContent = count.textContent;
+  document.title = fresh.title;
   localTimes();
   relativeTimes();
 }
@@ -54,7 +58,9 @@ async function renew() {
   if (wait > 0) await new Promise((done) => setTimeout(done, wait));
   last = Date.now();
   try {
-    const answer = await fetch(location.href, { headers: { accept: "text/html" } });
+    const address = new URL(location.href);
+    address.searchParams.delete("policy"); // a simulation is not repeated
+    const answer = await fetch(address, { headers: { accept: "text/html" } });
     if (answer.status === 401) { location.reload(); return; }
     if (answer.ok) renewParts(await answer.text());
   } catch {
@@ -112,7 +118,16 @@ function selection() {
   const ids = [...document.querySelectorAll("input[name=id]:checked")].map((input) => quoted(input.value));
   const code = box.querySelector("code");
   code.hidden = ids.length === 0;
-  code.textContent = `tempo schedule pause ${ids.join(" ")}`;
+  code.textContent = `tempo schedule pause|unpause|delete ${ids.join(" ")}`;
+}
+
+function commandOf(form) {
+  const code = form.querySelector("code[data-command]");
+  if (!code) return;
+  const options = [...form.querySelectorAll("input[name]:not([type=checkbox]):not([type=hidden]), select[name]")]
+    .filter((field) => field.value.trim() !== "" && !["sure", "schedule"].includes(field.name))
+    .map((field) => ` --${field.name.replaceAll("_", "-")} ${quoted(field.value.trim())}`);
+  code.textContent = code.dataset.command + options.join("");
 }
 
 let typing;
@@ -149,6 +164,7 @@ function previewAsTyped(form) {
 document.querySelectorAll("[data-filter]").forEach(filterAsTyped);
 document.querySelectorAll("[data-preview]").forEach(previewAsTyped);
 document.addEventListener("change", selection);
+document.addEventListener("input", (event) => { if (event.target.form?.method === "post") commandOf(event.target.form); });
 localTimes();
 relativeTimes();
 setInterval(relativeTimes, 1000);

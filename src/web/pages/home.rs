@@ -18,7 +18,7 @@ use crate::ops;
 use crate::output::counted;
 use crate::output::views::StatusView;
 use crate::present;
-use crate::store::{Crash, Failures, IncidentRow, Read, RunRow, SchedulePage, ScheduleRow};
+use crate::store::{Crash, Failures, IncidentRow, Missed, Read, RunRow, SchedulePage, ScheduleRow};
 
 /// Maximum number of lines of one kind.
 const MOST: usize = 20;
@@ -34,6 +34,7 @@ const SEEN: &str = "tempo-seen";
 struct Home {
     failures: Vec<(Failures, Option<RunRow>)>,
     crashes: Vec<Crash>,
+    missed: Vec<Missed>,
     incidents: Vec<IncidentRow>,
     paused: Vec<ScheduleRow>,
     without_next: Vec<String>,
@@ -53,6 +54,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, headers: HeaderMap) -> Pag
             let home = Home {
                 failures: failures(r, since)?,
                 crashes: r.crashes_since(since, MOST as u64)?,
+                missed: r.missed_since(since, MOST as u64)?,
                 incidents: r.incidents(false, None)?,
                 paused: r.schedules(&SchedulePage {
                     paused: Some(true),
@@ -132,16 +134,22 @@ fn body(context: &Context, home: &Home) -> Markup {
     let times = &context.times;
     let hidden_incidents = home.incidents.len().saturating_sub(MOST);
     // The line of an incident stands for the runs that failed with it.
+    let newest_of = |key: i64| {
+        home.failures
+            .iter()
+            .filter_map(|(_, run)| run.as_ref())
+            .find(|run| run.key == key)
+    };
     let has_incident = |failures: &Failures| {
-        failures.schedule_id.is_some()
-            && home
-                .incidents
-                .iter()
-                .any(|incident| incident.schedule_id == failures.schedule_id)
+        home.incidents.iter().any(|incident| match &failures.schedule_id {
+            Some(_) => incident.schedule_id == failures.schedule_id,
+            None => failures.count == 1 && newest_of(failures.newest).is_some_and(|run| run.run_id == incident.latest.run_id),
+        })
     };
     let is_calm = home.incidents.is_empty()
         && home.failures.is_empty()
         && home.crashes.is_empty()
+        && home.missed.is_empty()
         && home.paused.is_empty()
         && home.without_next.is_empty();
     html! {
@@ -155,19 +163,32 @@ fn body(context: &Context, home: &Home) -> Markup {
                 @for (failures, newest) in home.failures.iter().filter(|(failures, _)| !has_incident(failures)) {
                     li.bad {
                         span {
-                            strong { (counted(failures.count, "run")) " failed" }
-                            @if let Some(id) = &failures.schedule_id { " of " (schedule_link(id)) }
+                            strong { (counted(failures.count, "run")) }
+                            @if let Some(id) = &failures.schedule_id { " of " (schedule_link(id)) } @else { " without a schedule" }
+                            strong { (if failures.count == 1 { " has failed" } else { " have failed" }) }
                             " since " (time(times, failures.first))
-                            @if let Some(run) = newest { "; the last: " (run_link(&run.run_id, &run.workflow_id)) " " (relative(times, run.started)) }
+                            @if let Some(run) = newest { ", most recently " (run_link(&run.run_id, &run.workflow_id)) " " (relative(times, run.started)) }
+                        }
+                    }
+                }
+                @for missed in &home.missed {
+                    li.bad {
+                        span {
+                            strong { (counted(missed.count, "time")) }
+                            " of " (schedule_link(&missed.schedule_id))
+                            strong { (if missed.count == 1 { " was missed" } else { " were missed" }) }
+                            " from " (time(times, missed.first)) " to " (time(times, missed.last))
+                            ": " a href={ (parts::schedule_path(&missed.schedule_id)) "?span=week#history" } { "why" }
                         }
                     }
                 }
                 @for crash in &home.crashes {
                     li.warn {
                         span {
-                            strong { "The server did not stop cleanly" }
-                            "; it was started again " (time(times, crash.at))
-                            @if let Some(last) = crash.last { ", after nothing was recorded since " (time(times, last)) }
+                            strong { "The server stopped unexpectedly" }
+                            @if let Some(last) = crash.last { " after " (time(times, last)) }
+                            " and started again at " (time(times, crash.at))
+                            @if let Some(last) = crash.last { ", " (parts::duration((crash.at - last).num_milliseconds() / 1000 * 1000)) " later" }
                         }
                     }
                 }
@@ -177,7 +198,7 @@ fn body(context: &Context, home: &Home) -> Markup {
                 @for row in home.paused.iter().take(MOST) {
                     li.off {
                         span {
-                            (schedule_link(row.id.as_str())) " is paused"
+                            (schedule_link(row.id.as_str())) " has been paused"
                             @if let Some(since) = row.paused_since { " since " (time(times, since)) }
                             @if !row.state.note.is_empty() { ": " (plain(&row.state.note)) }
                         }
@@ -186,13 +207,23 @@ fn body(context: &Context, home: &Home) -> Markup {
                 }
                 @if home.paused.len() > MOST { li { a href="/schedules?paused=true" { "and more paused schedules" } } }
             }
-            @if home.failures.iter().any(|(failures, _)| !has_incident(failures)) || !home.crashes.is_empty() {
-                form.inline method="post" action="/seen" { button type="submit" { "Hide failures and restarts seen so far" } }
+            @if home.failures.iter().any(|(failures, _)| !has_incident(failures)) || !home.crashes.is_empty() || !home.missed.is_empty() {
+                form.inline method="post" action="/seen" { button type="submit" { "Hide what has happened so far, in this browser" } }
             }
         }
+        (now_part(context, home))
+        (next_part(context, home))
+    }
+}
+
+/// What runs now.
+fn now_part(context: &Context, home: &Home) -> Markup {
+    let times = &context.times;
+    html! {
         section #now data-live {
             h2 { "Running now" }
             (server_line(context, &home.status))
+            @if home.running.len() == MOST { p.dim { "The first " (MOST) " of them; " a href="/runs?status=Running" { "all" } "." } }
             @if home.running.is_empty() { p.dim { "No workflow is running." } } @else {
                 div.scroll { table {
                     thead { tr { th { "Run" } th { "Schedule" } th { "Step" } th { "Started" } th {} } }
@@ -210,9 +241,17 @@ fn body(context: &Context, home: &Home) -> Markup {
                 } }
             }
         }
+    }
+}
+
+/// What is next.
+fn next_part(context: &Context, home: &Home) -> Markup {
+    let times = &context.times;
+    html! {
         section #next data-live {
             h2 { "Next" }
-            @if home.status.next.is_empty() { p.dim { "No schedule has a next time." } } @else {
+            @if home.status.next.is_empty() { p.dim { "No schedule has a next time. Create one with " code { "tempo schedule create" } "." } } @else {
+                p.dim { "Schedules that start in each quarter of an hour of the next 24 hours:" }
                 (charts::coming(times, context.now, &home.coming))
                 ol.next {
                     @for coming in &home.status.next {
@@ -234,6 +273,7 @@ fn incident_line(context: &Context, incident: &IncidentRow) -> Markup {
                 strong { a href=(path) { "Incident " (incident.id) } }
                 @if is_acked { " (acknowledged)" }
                 ": "
+                @if incident.schedule_id.is_none() { (run_link(&incident.latest.run_id, "a run")) ", " }
                 (parts::target(incident.schedule_id.as_deref(), &incident.latest.target_name))
                 ": " (plain(&incident.latest.error)) ", "
                 (counted(incident.count, "time")) " since " (time(times, incident.first_detected))
@@ -250,7 +290,7 @@ fn server_line(context: &Context, status: &StatusView) -> Markup {
             @if let (Some(pid), Some(since)) = (status.pid, status.since) {
                 "The server has been running since " (time(&context.times, since.0)) " (pid " (pid) ")."
             }
-            @if status.queued > 0 { " " (counted(status.queued, "start or request")) " waiting." }
+            @if status.queued > 0 { " Waiting starts and requests: " (status.queued) "." }
         }
     }
 }

@@ -64,6 +64,14 @@ fn class_of(status: &str) -> &'static str {
     }
 }
 
+/// The status of an incident in words.
+fn name_of(status: &str) -> &str {
+    match status {
+        "acked" => "acknowledged",
+        other => other,
+    }
+}
+
 fn body(context: &Context, shown: &str, views: &[IncidentView]) -> Markup {
     let times = &context.times;
     html! {
@@ -81,7 +89,7 @@ fn body(context: &Context, shown: &str, views: &[IncidentView]) -> Markup {
                     tbody { @for view in views {
                         @let path = format!("/incidents/{}", view.latest.id);
                         tr {
-                            td { a href=(path) { (view.latest.id) } " " span.status.(class_of(&view.status)) { (view.status) } @if !view.note.is_empty() { div.dim { (plain(&view.note)) } } }
+                            td { a href=(path) { (view.latest.id) } " " span.status.(class_of(&view.status)) { (name_of(&view.status)) } @if !view.note.is_empty() { div.dim { (plain(&view.note)) } } }
                             td { (parts::target(view.schedule_id.as_deref(), &view.latest.target_name)) }
                             td { (plain(&view.latest.error)) }
                             td.number { (view.count) }
@@ -132,7 +140,7 @@ fn details(context: &Context, view: &IncidentView, target: Option<&Target>) -> M
     html! {
         p.crumbs { a href="/incidents" { "Incidents" } " /" }
         section #head data-live {
-            h1 { "Incident " (id) " " span.status.(class_of(&view.status)) { (view.status) } }
+            h1 { "Incident " (id) " " span.status.(class_of(&view.status)) { (name_of(&view.status)) } }
             p.lead { (parts::target(view.schedule_id.as_deref(), &view.latest.target_name)) ": " (plain(&view.latest.error)) }
             @if !view.note.is_empty() { p { (plain(&view.note)) } }
             dl.facts {
@@ -142,18 +150,20 @@ fn details(context: &Context, view: &IncidentView, target: Option<&Target>) -> M
                 @if let Some(resolved) = view.resolved_at { dt { "Resolved" } dd { (time(times, resolved.0)) } }
             }
         }
-        @if view.status != "resolved" {
-            form.actions method="post" action=(path) {
-                label { "Note " input name="note" maxlength="1000"; }
-                @if view.status == "open" { button.primary type="submit" name="do" value="ack" { "Acknowledge" } }
-                button type="submit" name="do" value="resolve" { "Resolve" }
-                (parts::command(&format!("tempo incident ack {id} --note TEXT")))
+        section #settle data-live {
+            @if view.status != "resolved" {
+                form.actions method="post" action=(path) {
+                    label { "Note " input name="note" maxlength="1000"; }
+                    @if view.status == "open" { button.primary type="submit" name="do" value="ack" { "Acknowledge" } }
+                    button type="submit" name="do" value="resolve" { "Resolve" }
+                    (parts::command(&format!("tempo incident {} {id}", if view.status == "open" { "ack" } else { "resolve" })))
+                }
             }
         }
         @if let Some(target) = target {
             section #target data-live {
                 h2 { "Target" }
-                ul.targets { li { (status::part(context, target)) } }
+                ul.targets { li { (status::part(context, target, true)) } }
             }
         }
         section #failures data-live {

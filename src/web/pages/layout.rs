@@ -11,14 +11,16 @@ pub(super) enum Section {
     Schedules,
     Runs,
     Incidents,
+    Log,
     Status,
 }
 
-const NAVIGATION: [(Section, &str, &str); 5] = [
+const NAVIGATION: [(Section, &str, &str); 6] = [
     (Section::Home, "/", "Home"),
     (Section::Schedules, "/schedules", "Schedules"),
     (Section::Runs, "/runs", "Runs"),
     (Section::Incidents, "/incidents", "Incidents"),
+    (Section::Log, "/log", "Log"),
     (Section::Status, "/status", "Status"),
 ];
 
@@ -37,21 +39,12 @@ pub(super) fn page(app: &App, shell: &Shell, message: Option<&str>, body: &Marku
     html! {
         (DOCTYPE)
         html lang="en" {
-            (head(&shell.title))
-            body {
+            (head(&title_with(shell.incidents, &shell.title)))
+            body.read-only[app.settings.read_only] {
                 a.skip href="#main" { "Skip to content" }
                 header {
                     a.brand href="/" { "tempo" }
-                    nav aria-label="Main" {
-                        @for (section, href, name) in NAVIGATION {
-                            a href=(href) aria-current=[(section == shell.section).then_some("page")] {
-                                (name)
-                                @if section == Section::Incidents && shell.incidents > 0 {
-                                    " " span.count title="open incidents" { (shell.incidents) }
-                                }
-                            }
-                        }
-                    }
+                    (navigation(Some(shell.section), shell.incidents))
                     span #live.dim role="status" {}
                 }
                 main #main {
@@ -70,7 +63,65 @@ pub(super) fn page(app: &App, shell: &Shell, message: Option<&str>, body: &Marku
     }
 }
 
-/// A page without navigation, for errors and visitors without a session.
+/// The title of a page, which shows the number of open incidents also in a tab.
+fn title_with(incidents: u64, title: &str) -> String {
+    if incidents == 0 {
+        title.to_owned()
+    } else {
+        format!("({incidents}) {title}")
+    }
+}
+
+fn navigation(current: Option<Section>, incidents: u64) -> Markup {
+    html! {
+        nav #navigation aria-label="Main" data-live {
+            @for (section, href, name) in NAVIGATION {
+                a href=(href) aria-current=[(Some(section) == current).then_some("page")] {
+                    (name)
+                    @if section == Section::Incidents && incidents > 0 {
+                        " " span.count title="open incidents" { (incidents) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A page that says that something went wrong.
+pub(super) fn error(body: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            (head("Error"))
+            body {
+                header {
+                    a.brand href="/" { "tempo" }
+                    (navigation(None, 0))
+                }
+                main #main { h1 { "Error" } (body) }
+            }
+        }
+    }
+}
+
+/// The page that leads on to the home page after signing in.
+pub(super) fn signed_in() -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="refresh" content="0;url=/";
+                title { "Signed in · tempo" }
+                link rel="icon" href="/assets/icon.svg" type="image/svg+xml";
+                link rel="stylesheet" href="/assets/style.css";
+            }
+            body { main { p { a href="/" { "Signed in; continue to the page" } } } }
+        }
+    }
+}
+
+/// A page for visitors without a session: no navigation, and no stream of events.
 pub(super) fn bare(title: &str, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)

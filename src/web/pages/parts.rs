@@ -25,7 +25,23 @@ pub(super) fn relative(times: &Times, at: DateTime<Utc>) -> Markup {
 
 /// A duration in milliseconds.
 pub(super) fn duration(ms: i64) -> String {
-    human_duration(u128::from(ms.unsigned_abs()))
+    match ms.unsigned_abs() {
+        0 => "under 1 ms".to_owned(),
+        ms => human_duration(u128::from(ms)),
+    }
+}
+
+/// A text of tempo, in which names are in backticks.
+pub(super) fn prose(text: &str) -> Markup {
+    let text = plain(text);
+    let pieces: Vec<&str> = text.split('`').collect();
+    // An odd number of pieces has its backticks in pairs.
+    let is_paired = pieces.len() % 2 == 1;
+    html! {
+        @if is_paired {
+            @for (index, piece) in pieces.iter().enumerate() { @if index % 2 == 1 { code { (piece) } } @else { (piece) } }
+        } @else { (text) }
+    }
 }
 
 /// The class for a status of a run or step.
@@ -79,9 +95,9 @@ pub(super) fn argument(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// The command that does the same as a form, to copy.
+/// The command that does the same as a form, to copy. The script adds what is entered as options.
 pub(super) fn command(line: &str) -> Markup {
-    html! { code.command title="The command that does the same" { (line) } }
+    html! { code.command title="The command that does the same" data-command=(line) { (line) } }
 }
 
 /// A button that sends one field, in a form of its own.
@@ -93,8 +109,17 @@ pub(super) fn button(action: &str, (name, value): (&str, &str), label: &str) -> 
     }
 }
 
-/// Events, newest first.
-pub(super) fn log(times: &Times, events: &[EventView]) -> Markup {
+/// What each line of a log names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Subjects {
+    /// Its schedule and run.
+    All,
+    /// Its run.
+    Runs,
+}
+
+/// Events in the order given; `subjects` is `None` in the log of one run.
+pub(super) fn log(times: &Times, events: &[EventView], subjects: Option<Subjects>) -> Markup {
     html! {
         @if events.is_empty() { p.dim { "Nothing is recorded." } } @else {
             ul.log {
@@ -102,8 +127,9 @@ pub(super) fn log(times: &Times, events: &[EventView]) -> Markup {
                     li {
                         (time(times, event.at.0)) " " span.event { (event.event) } " "
                         @if let Some(step) = &event.step { (plain(step)) ": " }
-                        (plain(&event.message))
-                        @if let Some(run) = &event.run_id { " " (run_link(run, run.get(..8).unwrap_or(run))) }
+                        @if let (Some(of), Some(id)) = (subjects, &event.schedule_id) { @if of == Subjects::All { (schedule_link(id)) ": " } }
+                        (prose(&event.message))
+                        @if let (Some(_), Some(run)) = (subjects, &event.run_id) { " " (run_link(run, run.get(..8).unwrap_or(run))) }
                     }
                 }
             }

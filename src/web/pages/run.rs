@@ -110,8 +110,8 @@ fn body(context: &Context, run: &RunView, events: &[EventView], limit: usize) ->
             h1 { (plain(&run.workflow_id)) }
             p.lead {
                 (status(run.status, has_incident))
-                @if let Some(reason) = &run.reason { ": " (plain(reason)) }
-                " " span.dim { (if run.closed_at.is_some() { "after " } else { "for " }) (duration((end - run.started_at.0).num_milliseconds())) }
+                @if let Some(reason) = &run.reason { ": " (parts::prose(reason)) }
+                span.dim { (if run.closed_at.is_some() { ", after " } else { " for " }) (duration((end - run.started_at.0).num_milliseconds())) }
             }
             @if let Some(since) = run.waiting_for_worker_since { p { "Waiting for a worker since " (time(times, since.0)) "." } }
             dl.facts {
@@ -129,7 +129,7 @@ fn body(context: &Context, run: &RunView, events: &[EventView], limit: usize) ->
         }
         section #log data-live {
             h2 { "Log" }
-            (parts::log(times, events))
+            (parts::log(times, events, None))
             (parts::command(&format!("tempo log {}", run.run_id.get(..8).unwrap_or(&run.run_id))))
         }
     }
@@ -143,15 +143,16 @@ fn actions(run: &RunView, here: &str, has_incident: bool) -> Markup {
                 label { "Reason " input name="reason" maxlength="1000"; }
                 button type="submit" name="do" value="cancel" { "Cancel" }
                 button.danger type="submit" name="do" value="terminate" { "Terminate" }
-                (parts::command(&format!("tempo workflow cancel {name} --reason TEXT")))
+                (parts::command(&format!("tempo workflow cancel {name}")))
+                span.dim { "Cancel lets the step end within 5 s; terminate kills it at once." }
             }
         } @else if run.status != "Completed" {
             form.actions method="post" action=(here) {
-                button.primary type="submit" name="do" value="retry" { "Retry from the step that failed" }
+                button.primary type="submit" name="do" value="retry" { "Retry from the step where it ended" }
                 (parts::command(&format!("tempo workflow retry {name}")))
             }
         }
-        @if has_incident { p { a href="/incidents" { "Incidents" } } }
+        @if has_incident { p { a href="/incidents" { "Open incidents" } } }
     }
 }
 
@@ -214,7 +215,7 @@ fn step_part(context: &Context, step: &StepView, limit: usize, here: &str, level
     html! {
         div.step.nested[level > 3] {
             @if level == 3 { h3 { (heading) } } @else { h4 { (heading) } }
-            @if !result.is_empty() { p { (plain(result)) } }
+            @if !result.is_empty() { p { (parts::prose(result)) } }
             @if !step.attempts.is_empty() {
                 ol.attempts {
                     @for attempt in &step.attempts {

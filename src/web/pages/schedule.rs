@@ -26,6 +26,8 @@ use crate::present::{self, EventViews};
 use crate::schedule::OverlapPolicy;
 use crate::store::{EventFilter, Read, RunRow};
 
+/// A backfill of more times needs a tick.
+const MAX_UNCONFIRMED: u64 = 1000;
 /// Number of runs in the table and of events shown.
 const SHOWN: usize = 20;
 /// Number of runs in the chart of durations.
@@ -77,7 +79,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, Path(id): Path<String>, he
                 present::next(&spec, c.now, 10)
             };
             let view = present::schedule(r, &*c.zones, row, c.now)?;
-            let window = (c.now - length, c.now);
+            let window = ops::shortened(&spec, (c.now - length, c.now));
             let ranges =
                 ops::explain(r, &*c.zones, &id, window, c.now).map(|all| all.into_iter().map(present::time_range).collect());
             let runs = r.recent_of(key, CHARTED)?;
@@ -142,12 +144,13 @@ fn simulated(
         from: context.now - TimeDelta::days(1),
         to: context.now,
         outages: Vec::new(),
+        at_most: changes::MAX_SIMULATED,
     };
     Ok(present::simulated(&schedule, &input, &ops::simulate(&schedule, &input)?))
 }
 
 /// Makes the change that a form on the page asks for.
-pub(super) async fn change(State(app): State<Arc<App>>, Path(id): Path<String>, bytes: Bytes) -> Page {
+pub(super) async fn change(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap, bytes: Bytes) -> Page {
     let id = ScheduleId::parse(&id)?;
     let fields = forms::parse(&bytes);
     let field = |name: &str| forms::text(&fields, name);
@@ -168,7 +171,7 @@ pub(super) async fn change(State(app): State<Arc<App>>, Path(id): Path<String>, 
         Some("trigger") => {
             let policy = field("overlap_policy");
             let command = format!("tempo schedule trigger {name}{}", with("--overlap-policy", policy.as_ref()));
-            changes::trigger(&app, id, api::policy(policy)?).await?;
+            changes::trigger(&app, vec![id], api::policy(policy)?).await?;
             format!("Triggered. Same as: {command}")
         }
         Some("backfill") => {
@@ -179,12 +182,21 @@ pub(super) async fn change(State(app): State<Arc<App>>, Path(id): Path<String>, 
                 with("--end-time", end.as_ref()),
                 with("--overlap-policy", policy.as_ref()),
             ];
-            let asked = changes::backfill(&app, id, (start, end), api::policy(policy)?).await?;
+            let most = if fields.contains_key("many") {
+                changes::MAX_TIMES
+            } else {
+                MAX_UNCONFIRMED
+            };
+            let asked = changes::backfill(&app, id, (start, end), api::policy(policy)?, most).await?;
             let times = counted(asked.times.unwrap_or(0), "time");
             format!(
                 "Backfill of {times} requested. Same as: tempo schedule backfill {name}{}",
                 options.concat()
             )
+        }
+        Some("cancel-backfill") => {
+            changes::cancel_backfill(&app, id).await?;
+            format!("Canceled the backfill. Same as: tempo schedule backfill {name} --cancel")
         }
         Some("delete") if field("sure").as_deref() == Some(id.as_str()) => {
             changes::delete(&app, vec![id]).await?;
@@ -195,8 +207,12 @@ pub(super) async fn change(State(app): State<Arc<App>>, Path(id): Path<String>, 
         }
         Some("delete") => "Nothing was deleted: the id that you entered is not the id of this schedule.".to_owned(),
         Some("save") => {
-            let (original, edited) = (fields.get("original").cloned(), fields.get("definition").cloned());
-            let difference = changes::edit(&app, id, original.unwrap_or_default(), edited.unwrap_or_default()).await?;
+            let text = |name: &str| fields.get(name).cloned().unwrap_or_default();
+            let difference = match changes::edit(&app, id.clone(), text("original"), text("definition")).await {
+                Ok(difference) => difference,
+                // What was entered stays, below the reason.
+                Err(e) => return edit_again(&app, &headers, id, &e, text("definition")).await,
+            };
             let warnings: Vec<String> = difference
                 .warnings
                 .iter()
@@ -257,6 +273,30 @@ pub(super) async fn preview(State(app): State<Arc<App>>, Path(id): Path<String>,
     Ok(show(&app, &headers, &shell, &body))
 }
 
+/// The editor with a text that could not be saved, and why. Saving it again replaces the definition as it is now.
+async fn edit_again(app: &Arc<App>, headers: &HeaderMap, id: ScheduleId, why: &Error, text: String) -> Page {
+    let shown = id.clone();
+    let (original, context) = app.read(move |r, c| Ok((ops::definition_text(r, &id)?, c.clone()))).await?;
+    let shell = Shell {
+        title: format!("Edit {shown}"),
+        section: Section::Schedules,
+        zone: context.times.zone().to_owned(),
+        incidents: 0,
+    };
+    let body = html! {
+        h1 { "Edit " (shown) }
+        (error_box(why))
+        (editor(shown.as_str(), &original, &text))
+        @if why.kind() == Kind::Conflict {
+            h2 { "The definition as it is now" }
+            pre { (original) }
+        }
+    };
+    let mut response = show(app, headers, &shell, &body);
+    *response.status_mut() = api::status_of(why.kind());
+    Ok(response)
+}
+
 /// A value of a definition as text.
 fn value(of: &serde_json::Value) -> String {
     match of {
@@ -274,7 +314,7 @@ fn editor(id: &str, original: &str, text: &str) -> Markup {
     html! {
         form method="post" action=(here) data-preview={ (here) "/preview" } {
             input type="hidden" name="original" value=(original);
-            label for="definition" { "Definition" }
+            label.hidden for="definition" { "Definition" }
             textarea #definition name="definition" rows=(text.lines().count().clamp(6, 30) + 1) spellcheck="false" autocapitalize="off" { "\n" (text) }
             div #preview aria-live="polite" {}
             div.actions {
@@ -306,7 +346,7 @@ fn body(context: &Context, found: &Found, span: &str) -> Markup {
         (actions(view, &here))
         section #upcoming data-live {
             h2 { "Next times" }
-            @if found.next.is_empty() { p.dim { @if view.paused { "None while it is paused." } @else { "None." } } } @else {
+            @if found.next.is_empty() { p.dim { @if view.paused { "None while it is paused." } @else { "It has no next time." } } } @else {
                 div.scroll { table {
                     thead { tr { th { "Due (" (times.zone()) ")" } th { "In the schedule's zone" } th { "Yours" } th { "In" } th {} } }
                     tbody { @for next in &found.next {
@@ -350,7 +390,7 @@ fn body(context: &Context, found: &Found, span: &str) -> Markup {
         }
         section #log data-live {
             h2 { "Log" }
-            (super::parts::log(times, &found.events))
+            (parts::log(times, &found.events, Some(parts::Subjects::Runs)))
             (parts::command(&format!("tempo log {}", argument(&view.id))))
         }
         section {
@@ -385,7 +425,7 @@ fn counters(view: &ScheduleView) -> Markup {
 fn actions(view: &ScheduleView, here: &str) -> Markup {
     let name = argument(&view.id);
     html! {
-        section.actions-of {
+        section #actions data-live {
             form.actions method="post" action=(here) {
                 button.primary type="submit" name="do" value="trigger" { "Trigger" }
                 (overlap_field("trigger-policy"))
@@ -400,7 +440,13 @@ fn actions(view: &ScheduleView, here: &str) -> Markup {
                 form.actions method="post" action=(here) {
                     button type="submit" name="do" value="pause" { "Pause" }
                     label { "Note " input name="note" maxlength="1000"; }
-                    (parts::command(&format!("tempo schedule pause {name} --note TEXT")))
+                    (parts::command(&format!("tempo schedule pause {name}")))
+                }
+            }
+            @if !view.backfills.is_empty() {
+                form.actions method="post" action=(here) {
+                    button type="submit" name="do" value="cancel-backfill" { "Cancel the backfill" }
+                    (parts::command(&format!("tempo schedule backfill {name} --cancel")))
                 }
             }
             details {
@@ -409,8 +455,9 @@ fn actions(view: &ScheduleView, here: &str) -> Markup {
                     label { "From " input name="start_time" required placeholder="2026-05-05 09:00 or -2h"; }
                     label { "to " input name="end_time" placeholder="now"; }
                     (overlap_field("backfill-policy"))
+                    label { input type="checkbox" name="many" value="yes"; " also more than 1,000 times" }
                     button type="submit" name="do" value="backfill" { "Backfill" }
-                    (parts::command(&format!("tempo schedule backfill {name} --start-time TIME --end-time TIME")))
+                    (parts::command(&format!("tempo schedule backfill {name}")))
                 }
             }
         }
@@ -495,9 +542,7 @@ fn runs(context: &Context, runs: &[RunRow]) -> Markup {
 /// How late a run started, if that is worth telling.
 fn late(run: &RunRow) -> Option<String> {
     let late = (run.started - run.due).num_milliseconds();
-    (1000..86_400_000)
-        .contains(&late)
-        .then(|| format!("{} late", duration(late / 1000 * 1000)))
+    (run.scheduled && (1000..86_400_000).contains(&late)).then(|| format!("{} late", duration(late / 1000 * 1000)))
 }
 
 fn policies(view: &ScheduleView) -> Markup {
@@ -516,7 +561,7 @@ fn policies(view: &ScheduleView) -> Markup {
                 li { (overlap) " (" code { (view.overlap_policy) } ")" }
                 li { "After an outage, times up to " (view.catchup_window) " late still start; older ones are recorded as missed." }
                 @if view.pause_on_failure { li { "A failed run pauses the schedule." } }
-                @if let Some(jitter) = &view.jitter { li { "Starts are up to " (jitter) " later than the time, always by the same amount." } }
+                @if let Some(jitter) = &view.jitter { li { "Starts are up to " (jitter) " later than the time; each time always has the same delay." } }
             }
         }
     }

@@ -116,16 +116,18 @@ pub(super) async fn change(State(app): State<Arc<App>>, bytes: Bytes) -> Page {
             format!("Unpaused {schedules}. Same as: tempo schedule unpause {names}")
         }
         Some("trigger") => {
-            for id in ids {
-                changes::trigger(&app, id, None).await?;
-            }
-            format!("Triggered {schedules}. Same as: tempo schedule trigger ID, for each of {names}")
+            changes::trigger(&app, ids, None).await?;
+            let commands: Vec<String> = names
+                .split(' ')
+                .map(|name| format!("tempo schedule trigger {name}"))
+                .collect();
+            format!("Triggered {schedules}. Same as: {}", commands.join("; "))
         }
         Some("delete") if fields.contains_key("sure") => {
             changes::delete(&app, ids).await?;
             format!("Deleted {schedules}. Same as: tempo schedule delete {names}")
         }
-        Some("delete") => format!("Nothing was deleted: tick \"yes, delete\" to delete {schedules}."),
+        Some("delete") => format!("Nothing was deleted: tick \"Yes, delete\" to delete {schedules}."),
         _ => return Err(unknown_change().into()),
     };
     Ok(forms::then("/schedules", &done))
@@ -165,7 +167,7 @@ fn body(context: &Context, asked: &Asked, views: &[(ScheduleView, Vec<RunRow>)])
                     p.dim { @if q.is_empty() { "There are no schedules. Create one with " code { "tempo schedule create" } "." } @else { "No schedules match." } }
                 } @else {
                     div.scroll { table {
-                        thead { tr { th { span.hidden { "Select" } } th { "Schedule" } th { "Last runs" } th { "Next" } th { "When" } th.number { "Runs" } th.number { "Not run" } } }
+                        thead { tr { th { span.hidden { "Select" } } th { "Schedule" } th { "Last runs" } th { "Next" } th { "When" } th.number { "Runs" } th.number { "Skipped" } } }
                         tbody { @for (view, runs) in shown { (row(context, view, runs)) } }
                     } }
                 }
@@ -176,7 +178,7 @@ fn body(context: &Context, asked: &Asked, views: &[(ScheduleView, Vec<RunRow>)])
                 button type="submit" name="do" value="unpause" { "Unpause" }
                 label { "Note " input name="note" maxlength="1000"; }
                 button type="submit" name="do" value="pause" { "Pause" }
-                label { input type="checkbox" name="sure" value="yes"; " yes, delete" }
+                label { input type="checkbox" name="sure" value="yes"; " Yes, delete" }
                 button.danger type="submit" name="do" value="delete" { "Delete" }
                 code.command hidden {}
             }

@@ -3,17 +3,18 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{Html, IntoResponse as _, Response};
 use chrono::{DateTime, TimeDelta, Utc};
-use http::{HeaderMap, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderName, StatusCode, Uri, header};
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::super::access;
 use super::super::api::{self, encoded};
 use super::super::app::{App, Context};
 use super::layout::{Section, Shell};
-use super::parts::duration;
-use super::{Page, show};
+use super::parts::{self, duration};
+use super::{Page, layout, show};
 use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
 use crate::ops;
@@ -56,6 +57,14 @@ impl Target {
         }
     }
 
+    /// The schedule, and the step unless it has the name of every only command.
+    fn name(&self) -> String {
+        match self.step.as_str() {
+            "command" => self.schedule.clone(),
+            step => format!("{} {step}", self.schedule),
+        }
+    }
+
     fn class(&self) -> &'static str {
         match self.state() {
             "up" => "good",
@@ -68,7 +77,7 @@ impl Target {
 pub(super) async fn page(State(app): State<Arc<App>>, headers: HeaderMap, uri: Uri) -> Page {
     let asked: Asked = api::query(&uri)?;
     let after = asked.after.clone();
-    let (rows, targets, incidents, context) = app
+    let (next, mut targets, incidents, context) = app
         .read(move |r, c| {
             let page = SchedulePage {
                 after,
@@ -77,7 +86,11 @@ pub(super) async fn page(State(app): State<Arc<App>>, headers: HeaderMap, uri: U
             };
             let rows = r.schedules(&page)?;
             let shown = &rows[..rows.len().min(usize::try_from(ON_PAGE).unwrap_or(usize::MAX))];
-            Ok((rows.len(), targets(r, shown, c.now)?, r.unresolved_incidents()?.0, c.clone()))
+            let next = shown
+                .last()
+                .filter(|_| rows.len() > shown.len())
+                .map(|row| row.id.to_string());
+            Ok((next, targets(r, shown, c.now)?, r.unresolved_incidents()?.0, c.clone()))
         })
         .await?;
     let shell = Shell {
@@ -86,7 +99,13 @@ pub(super) async fn page(State(app): State<Arc<App>>, headers: HeaderMap, uri: U
         zone: context.times.zone().to_owned(),
         incidents,
     };
-    Ok(show(&app, &headers, &shell, &body(&context, &targets, rows as u64 > ON_PAGE)))
+    targets.sort_by_key(|target| target.state() != "down");
+    if access::has_session(&app, &headers) {
+        return Ok(show(&app, &headers, &shell, &body(&context, &targets, next.as_deref(), true)));
+    }
+    // Whoever has no session gets no links to what needs one, and no stream of events.
+    let page = layout::bare("Status", &body(&context, &targets, next.as_deref(), false));
+    Ok(Html(page.into_string()).into_response())
 }
 
 pub(super) fn targets(read: &Read<'_>, rows: &[ScheduleRow], now: DateTime<Utc>) -> Result<Vec<Target>, Error> {
@@ -117,32 +136,36 @@ fn percent(of: &Statistics) -> String {
     format!("{}.{:02} %", hundredths / 100, hundredths % 100)
 }
 
-fn body(context: &Context, targets: &[Target], has_more: bool) -> Markup {
-    let down = targets.iter().filter(|target| target.state() == "down").count();
+fn body(context: &Context, targets: &[Target], next: Option<&str>, with_links: bool) -> Markup {
+    let down: Vec<String> = targets
+        .iter()
+        .filter(|target| target.state() == "down")
+        .map(Target::name)
+        .collect();
     html! {
         h1 { "Status" }
         section #status data-live {
             @if targets.is_empty() { p.dim { "There are no schedules." } }
-            @else if down == 0 { p.box.done { "All targets on this page succeeded when they last ran." } }
-            @else { p.box.bad role="alert" { (crate::output::counted(down as u64, "target")) " failing." } }
+            @else if down.is_empty() { p.box.done { @if targets.iter().all(|target| target.state() == "up") { "All targets on this page succeeded when they last ran." } @else { "No target on this page failed when it last ran; some have not run." } } }
+            @else { p.box.bad role="alert" { "Failing on this page: " (down.join(", ")) "." } }
             ul.targets {
                 @for target in targets {
-                    li { (part(context, target)) }
+                    li { (part(context, target, with_links)) }
                 }
             }
         }
         nav.pages aria-label="Pages" {
-            @if let (true, Some(last)) = (has_more, targets.last()) { a rel="next" href={ "/status?after=" (encoded(&last.schedule)) } { "Next page" } }
+            @if let Some(last) = next { a rel="next" href={ "/status?after=" (encoded(last)) } { "Next page" } }
         }
     }
 }
 
 /// A target with its last results, availability and latency.
-pub(super) fn part(context: &Context, target: &Target) -> Markup {
+pub(super) fn part(context: &Context, target: &Target, with_link: bool) -> Markup {
     html! {
         div.target {
             span.status.(target.class()) { (target.state()) } " "
-            strong { (target.schedule) }
+            strong { @if with_link { (parts::schedule_link(&target.schedule)) } @else { (target.schedule) } }
             @if target.step != "command" { " " (target.step) }
             @if target.paused { " " span.dim { "(paused)" } }
         }
@@ -199,5 +222,13 @@ fn svg(target: &Target) -> Response {
             }
         }
     };
-    (StatusCode::OK, [(header::CONTENT_TYPE, "image/svg+xml")], text.into_string()).into_response()
+    (
+        StatusCode::OK,
+        [
+            (header::CONTENT_TYPE, "image/svg+xml"),
+            (HeaderName::from_static("cross-origin-resource-policy"), "cross-origin"),
+        ],
+        text.into_string(),
+    )
+        .into_response()
 }

@@ -222,6 +222,9 @@ fn lists_come_in_pages() {
         let expected: Vec<Value> = all.as_array().unwrap().iter().map(|item| item[key].clone()).collect();
         assert_eq!((found, pages), (expected, 3), "{first}");
     }
+    let filtered = page.get("/api/v1/schedules?limit=1&q=ob&paused=false");
+    let link = filtered.header("link").unwrap();
+    assert!(link.contains("q=ob&paused=false&after=job-1"), "{link}");
     let found = page.get("/api/v1/schedules?q=OB-3").json();
     assert_eq!((found.as_array().unwrap().len(), &found[0]["id"]), (1, &json!("job-3")));
 }
@@ -312,4 +315,52 @@ fn the_openapi_document_names_every_path_and_health_and_metrics_answer() {
         "{}",
         metrics.body
     );
+}
+
+#[test]
+fn a_stream_begins_with_everything_that_is_recorded_already() {
+    let env = Env::new();
+    create(&env, "s", "true");
+    for _ in 0..110 {
+        env.tempo(&["schedule", "pause", "s"]).ok();
+        env.tempo(&["schedule", "unpause", "s"]).ok();
+    }
+    let page = Page::start(&env, &[]);
+    let newest = env.json(&["log", "--limit", "0"]).as_array().unwrap().len();
+    // Nothing changes meanwhile; and an id from another database is not waited for.
+    for (after, expected) in [("?after=0", newest), ("?after=3", newest - 3)] {
+        let request = format!(
+            "GET /api/v1/events{after} HTTP/1.1\r\nhost: {}\r\ncookie: {}\r\n\r\n",
+            page.address,
+            page.cookie()
+        );
+        let lines = BufReader::new(page.send(request.as_bytes())).lines().map(Result::unwrap);
+        let events = lines.filter(|line| line.starts_with("data: {")).take(expected);
+        assert_eq!(events.count(), expected, "{after}");
+    }
+    let request = format!(
+        "GET /api/v1/events HTTP/1.1\r\nhost: {}\r\ncookie: {}\r\nlast-event-id: 99999\r\n\r\n",
+        page.address,
+        page.cookie()
+    );
+    let mut lines = BufReader::new(page.send(request.as_bytes())).lines().map(Result::unwrap);
+    lines.by_ref().find(|line| line == "event: change").unwrap();
+    env.tempo(&["schedule", "pause", "s", "--note", "seen"]).ok();
+    let event = lines.find(|line| line.starts_with("data: {")).unwrap();
+    assert!(event.contains("paused: seen"), "{event}");
+}
+
+#[test]
+fn health_fails_within_seconds_while_the_database_cannot_be_written() {
+    let env = Env::new();
+    create(&env, "s", "true");
+    let page = Page::start(&env, &[]);
+    let health = || page.bare("GET", "/healthz", &[("host", page.address.as_str())], "").status;
+    assert_eq!(health(), 200);
+    let other = rusqlite::Connection::open(env.database()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    crate::harness::wait_until("health to fail", || health() == 503);
+    assert_eq!(page.get("/schedules").status, 200, "others are still answered");
+    other.execute_batch("ROLLBACK").unwrap();
+    crate::harness::wait_until("health again", || health() == 200);
 }

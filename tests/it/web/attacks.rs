@@ -91,3 +91,34 @@ fn a_server_under_attack_runs_every_time_and_answers_others() {
     assert_eq!(&status, b"HTTP/1.1 503");
     drop(held);
 }
+
+#[test]
+fn bodies_of_unknown_length_are_limited_and_open_connections_do_not_keep_the_server_from_stopping() {
+    let env = Env::new();
+    let page = Page::start(&env, &[]);
+    let head = |path: &str, cookie: &str| {
+        format!(
+            "POST {path} HTTP/1.1\r\nhost: {}\r\n{cookie}transfer-encoding: chunked\r\n\r\n",
+            page.address
+        )
+    };
+    let chunk = format!("{:x}\r\n{}\r\n", 4096, "x".repeat(4096));
+    for (path, cookie, most) in [
+        ("/login", String::new(), 1),
+        ("/schedules", format!("cookie: {}\r\n", page.cookie()), 100),
+    ] {
+        let mut stream = page.send(head(path, &cookie).as_bytes());
+        let sent = (0..=most).try_for_each(|_| stream.write_all(chunk.as_bytes()));
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer);
+        assert!(sent.is_err() || answer.starts_with("HTTP/1.1 413"), "{path}: {answer}");
+    }
+    let idle: Vec<TcpStream> = (0..600).map_while(|_| TcpStream::connect(&page.address).ok()).collect();
+    assert!(idle.len() > 500);
+    for mut stream in &idle {
+        let _ = stream.write_all(head("/login", "").as_bytes());
+    }
+    page.server.signal("TERM");
+    assert_eq!(page.server.wait().0, Some(0));
+    drop(idle);
+}

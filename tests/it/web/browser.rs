@@ -210,7 +210,7 @@ fn every_page_opens_renews_itself_and_takes_clicks() {
         ),
         ("/runs".to_owned(), "Failed"),
         (format!("/runs/{run}"), "broken"),
-        ("/incidents".to_owned(), "acked"),
+        ("/incidents".to_owned(), "acknowledged"),
         ("/incidents/1".to_owned(), "exit 3"),
         ("/status".to_owned(), "down"),
     ] {
@@ -224,7 +224,8 @@ fn every_page_opens_renews_itself_and_takes_clicks() {
             .unwrap();
         assert!(wide <= 0, "{path} is {wide} pixels too wide");
     }
-    assert!(browser.errors().is_empty(), "{:?}", browser.errors());
+    let errors = browser.errors();
+    assert!(errors.is_empty(), "{errors:?}");
     browser.open(&format!("http://{}/schedules/good", page.address));
     browser.click("button[value=trigger]");
     browser.wait_for_text("Triggered. Same as: tempo schedule trigger good");

@@ -96,7 +96,7 @@ fn forms_change_schedules_and_name_the_command_that_does_the_same() {
         (&true.into(), &"it's off".into())
     );
     let home = page.get("/").body;
-    assert!(home.contains("is paused since") && home.contains("it's off"), "{home}");
+    assert!(home.contains("has been paused since") && home.contains("it's off"), "{home}");
     submit(&page, "/schedules/a", "do=unpause");
     submit(&page, "/schedules/a", "do=trigger&overlap_policy=allow-all");
     env.wait_for_json(&["workflow", "list", "--schedule", "a"], |runs| {
@@ -195,7 +195,7 @@ fn the_editor_shows_what_would_change_and_saves_it() {
     );
     let invalid = page.ask("POST", "/schedules/s/preview", &form(&original.replace("1h", "1x"), ""));
     assert!(
-        invalid.status == 200 && invalid.body.contains("Error: ") && invalid.body.contains("1x"),
+        invalid.status == 200 && invalid.body.contains("role=\"alert\"") && invalid.body.contains("1x"),
         "{invalid:?}"
     );
     assert_eq!(
