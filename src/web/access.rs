@@ -11,7 +11,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 
 use super::app::App;
-use super::{api, pages};
+use super::{answers, pages};
 use crate::error::{Error, Kind};
 
 /// Paths that need no session: they reveal nothing of what is stored.
@@ -55,7 +55,7 @@ pub(super) async fn check(State(app): State<Arc<App>>, request: Request, next: N
             Ok(response) => response,
             Err(_) => (StatusCode::REQUEST_TIMEOUT, "the request took too long\n").into_response(),
         },
-        Err(Refusal(status, error)) if path.starts_with("/api/") => api::refusal(status, &error),
+        Err(Refusal(status, error)) if path.starts_with("/api/") => answers::refusal(status, &error),
         Err(Refusal(StatusCode::UNAUTHORIZED, _)) if request.method() == Method::GET => {
             pages::sign_in(StatusCode::UNAUTHORIZED, None)
         }

@@ -8,7 +8,8 @@ use axum::routing::get;
 use http::header;
 use serde_json::{Map, Value, json};
 
-use super::api::{BASE, ROUTES, Route};
+use super::answers::BASE;
+use super::api::{ROUTES, Route};
 use super::app::App;
 
 /// The schemas of the answers; a test compares them with the types.

@@ -15,7 +15,7 @@ use http::{HeaderMap, StatusCode, Uri};
 use serde::Deserialize;
 use tokio::sync::watch;
 
-use super::api::{self, ApiError};
+use super::answers::{self, ApiError};
 use super::app::App;
 use crate::error::{Error, Kind};
 use crate::output::views::rfc3339;
@@ -30,7 +30,7 @@ const BATCH: u64 = 200;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 pub(super) fn routes() -> Router<Arc<App>> {
-    Router::new().route(&format!("{}/events", api::BASE), get(stream))
+    Router::new().route(&format!("{}/events", answers::BASE), get(stream))
 }
 
 /// Watches the database for the streams; costs nothing while there are none.
@@ -57,14 +57,14 @@ struct From {
 
 /// Answers with the stream. It begins after the event that the header `Last-Event-ID` or the parameter `after` names, otherwise now.
 async fn stream(State(app): State<Arc<App>>, headers: HeaderMap, uri: Uri) -> Result<Response, ApiError> {
-    let asked: From = api::query(&uri)?;
+    let asked: From = answers::query(&uri)?;
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
     let Ok(place) = Arc::clone(&app.streams).try_acquire_owned() else {
         let error = Error::new(
             Kind::Conflict,
             format_args!("{} event streams are open already", super::app::MAX_STREAMS),
         );
-        return Ok(api::refusal(StatusCode::SERVICE_UNAVAILABLE, &error));
+        return Ok(answers::refusal(StatusCode::SERVICE_UNAVAILABLE, &error));
     };
     let newest = app.read(|r, _| r.newest_event()).await?;
     // A later event than the newest is one of a database that was replaced since.

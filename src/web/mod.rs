@@ -5,6 +5,7 @@
 //! is used on a few blocking threads only ([`app`]).
 
 mod access;
+mod answers;
 mod api;
 mod app;
 mod changes;

@@ -8,7 +8,7 @@ use http::{HeaderMap, Uri};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::super::api;
+use super::super::answers;
 use super::super::app::{App, Context};
 use super::super::changes::{self, IncidentChange};
 use super::layout::{Section, Shell};
@@ -33,7 +33,7 @@ struct Asked {
 }
 
 pub(super) async fn page(State(app): State<Arc<App>>, headers: HeaderMap, uri: Uri) -> Page {
-    let asked: Asked = api::query(&uri)?;
+    let asked: Asked = answers::query(&uri)?;
     let shown = match asked.show.as_deref() {
         Some("resolved") => "resolved",
         _ => "unresolved",
@@ -109,7 +109,7 @@ fn body(context: &Context, shown: &str, views: &[IncidentView]) -> Markup {
 }
 
 pub(super) async fn one(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap) -> Page {
-    let id = api::incident_id(&id)?;
+    let id = answers::incident_id(&id)?;
     let (target, open, context, view) = app
         .read(move |r, c| {
             let view = present::incident_in_full(r, &ops::find_incident(r, id)?)?;
@@ -186,7 +186,7 @@ fn details(context: &Context, view: &IncidentView, target: Option<&Target>) -> M
 
 /// Acknowledges or resolves an incident.
 pub(super) async fn change(State(app): State<Arc<App>>, Path(id): Path<String>, bytes: Bytes) -> Page {
-    let id = api::incident_id(&id)?;
+    let id = answers::incident_id(&id)?;
     let fields = forms::parse(&bytes);
     let note = forms::text(&fields, "note");
     let with_note = note

@@ -8,7 +8,7 @@ use http::{HeaderMap, Uri};
 use maud::html;
 use serde::Deserialize;
 
-use super::super::api;
+use super::super::answers;
 use super::super::app::App;
 use super::layout::{Section, Shell};
 use super::parts::{self, Subjects, argument};
@@ -30,7 +30,7 @@ struct Asked {
 }
 
 pub(super) async fn page(State(app): State<Arc<App>>, headers: HeaderMap, uri: Uri) -> Page {
-    let asked: Asked = api::query(&uri)?;
+    let asked: Asked = answers::query(&uri)?;
     let filled = |text: &Option<String>| {
         text.clone()
             .map(|text| text.trim().to_owned())

@@ -25,6 +25,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::access;
+use super::answers;
 use super::api;
 use super::app::App;
 use crate::error::{Error, Kind};
@@ -88,7 +89,7 @@ impl From<Error> for PageError {
 
 impl IntoResponse for PageError {
     fn into_response(self) -> Response {
-        refusal(api::status_of(self.0.kind()), &self.0)
+        refusal(answers::status_of(self.0.kind()), &self.0)
     }
 }
 
@@ -127,7 +128,7 @@ struct Login {
 
 /// Signs in with the one-time code of `tempo open`, or shows the form for a token.
 async fn login(State(app): State<Arc<App>>, uri: Uri) -> Page {
-    let asked: Login = api::query(&uri)?;
+    let asked: Login = answers::query(&uri)?;
     let Some(code) = asked.code else {
         return Ok(sign_in(StatusCode::OK, None));
     };

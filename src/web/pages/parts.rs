@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
-use super::super::api::encoded;
+use super::super::answers::encoded;
 use crate::output::times::Times;
 use crate::output::views::{EventView, rfc3339};
 use crate::spec::describe::human_duration;

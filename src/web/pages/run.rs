@@ -9,7 +9,7 @@ use http::{HeaderMap, Uri};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::super::api;
+use super::super::answers;
 use super::super::app::{App, Context};
 use super::super::changes;
 use super::ansi::html_of;
@@ -35,7 +35,7 @@ struct Asked {
 }
 
 pub(super) async fn page(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap, uri: Uri) -> Page {
-    let asked: Asked = api::query(&uri)?;
+    let asked: Asked = answers::query(&uri)?;
     let (view, events, incidents, context) = app
         .read(move |r, c| {
             let row = r.run_named(&id)?;
@@ -76,7 +76,7 @@ pub(super) async fn change(State(app): State<Arc<App>>, Path(id): Path<String>, 
     let with_reason = reason
         .as_deref()
         .map_or_else(String::new, |reason| format!(" --reason {}", argument(reason)));
-    let (here, name) = (format!("/runs/{}", api::encoded(&id)), argument(&id));
+    let (here, name) = (format!("/runs/{}", answers::encoded(&id)), argument(&id));
     let message = match fields.get("do").map(String::as_str) {
         Some("cancel") => {
             changes::stop(&app, id, Stop::Cancel, reason).await?;
@@ -97,7 +97,7 @@ pub(super) async fn change(State(app): State<Arc<App>>, Path(id): Path<String>, 
 
 fn body(context: &Context, run: &RunView, events: &[EventView], limit: usize) -> Markup {
     let times = &context.times;
-    let here = format!("/runs/{}", api::encoded(&run.run_id));
+    let here = format!("/runs/{}", answers::encoded(&run.run_id));
     let has_incident = run.result.0.iter().any(|(_, result)| result.starts_with("incident"));
     let end = run.closed_at.map_or(context.now, |closed| closed.0);
     let steps = run.steps.as_deref().unwrap_or_default();

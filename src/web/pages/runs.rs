@@ -8,7 +8,7 @@ use http::{HeaderMap, Uri};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::super::api::{self, encoded};
+use super::super::answers::{self, encoded};
 use super::super::app::{App, Context};
 use super::layout::{Section, Shell};
 use super::parts::{class_of, duration, run_link, schedule_link, status, time};
@@ -32,7 +32,7 @@ struct Asked {
 }
 
 pub(super) async fn page(State(app): State<Arc<App>>, headers: HeaderMap, uri: Uri) -> Page {
-    let asked: Asked = api::query(&uri)?;
+    let asked: Asked = answers::query(&uri)?;
     let filled = |text: &Option<String>| {
         text.clone()
             .map(|text| text.trim().to_owned())
@@ -42,7 +42,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, headers: HeaderMap, uri: U
     let status = if unhappy {
         None
     } else {
-        api::run_status(asked.status.clone())?
+        answers::run_status(asked.status.clone())?
     };
     let (given, filters) = (asked.clone(), asked);
     let (runs, incidents, context) = app

@@ -8,7 +8,7 @@ use http::{HeaderMap, Uri};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::super::api::{self, encoded};
+use super::super::answers::{self, encoded};
 use super::super::app::{App, Context};
 use super::super::changes::{self, PauseChange};
 use super::layout::{Section, Shell};
@@ -58,7 +58,7 @@ impl Asked {
 }
 
 pub(super) async fn page(State(app): State<Arc<App>>, headers: HeaderMap, uri: Uri) -> Page {
-    let asked: Asked = api::query(&uri)?;
+    let asked: Asked = answers::query(&uri)?;
     let filter = SchedulePage {
         paused: match asked.paused.as_deref() {
             Some("true") => Some(true),

@@ -10,7 +10,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::super::access;
-use super::super::api::{self, encoded};
+use super::super::answers::{self, encoded};
 use super::super::app::{App, Context};
 use super::layout::{Section, Shell};
 use super::parts::{self, duration};
@@ -75,7 +75,7 @@ impl Target {
 }
 
 pub(super) async fn page(State(app): State<Arc<App>>, headers: HeaderMap, uri: Uri) -> Page {
-    let asked: Asked = api::query(&uri)?;
+    let asked: Asked = answers::query(&uri)?;
     let after = asked.after.clone();
     let (next, mut targets, incidents, context) = app
         .read(move |r, c| {

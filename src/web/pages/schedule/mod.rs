@@ -1,35 +1,42 @@
 //! One schedule: what it does and when, what became of its times, and how to change it.
 
+mod editor;
+mod history;
+mod simulation;
+
 use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::response::{Html, IntoResponse as _};
 use chrono::{DateTime, TimeDelta, Utc};
 use http::{HeaderMap, Uri};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::super::api;
+use super::super::answers;
 use super::super::app::{App, Context};
 use super::super::changes::{self, PauseChange};
 use super::layout::{Section, Shell};
-use super::parts::{self, argument, class_of, duration, plain, relative, run_link, status, time};
+use super::parts::{self, argument, plain, relative, time};
 use super::schedules::unknown_change;
 use super::{Page, charts, error_box, forms, show};
 use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
-use crate::ops::{self, Patch, SimulationInput};
+use crate::ops;
 use crate::output::counted;
-use crate::output::views::{NextView, ScheduleView, SimulatedView, TimeRangeView, rfc3339};
+use crate::output::views::{EventView, NextView, ScheduleView, SimulatedView, TimeRangeView, rfc3339};
 use crate::present::{self, EventViews};
 use crate::schedule::OverlapPolicy;
 use crate::store::{EventFilter, Read, RunRow};
 
+pub(super) use editor::preview;
+
 /// A backfill of more times needs a tick.
 const MAX_UNCONFIRMED: u64 = 1000;
+
 /// Number of runs in the table and of events shown.
 const SHOWN: usize = 20;
+
 /// Number of runs in the chart of durations.
 const CHARTED: u64 = 120;
 
@@ -53,14 +60,14 @@ struct Found {
     ranges: Result<Vec<TimeRangeView>, Error>,
     window: (DateTime<Utc>, DateTime<Utc>),
     runs: Vec<RunRow>,
-    events: Vec<crate::output::views::EventView>,
+    events: Vec<EventView>,
     definition: String,
     simulated: Option<(OverlapPolicy, Result<Vec<SimulatedView>, Error>)>,
     incidents: u64,
 }
 
 pub(super) async fn page(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap, uri: Uri) -> Page {
-    let (id, asked) = (ScheduleId::parse(&id)?, api::query::<Asked>(&uri)?);
+    let (id, asked) = (ScheduleId::parse(&id)?, answers::query::<Asked>(&uri)?);
     let span = asked.span.as_deref().unwrap_or("day");
     let (span, length) = *SPANS.iter().find(|(name, _)| *name == span).unwrap_or(&SPANS[1]);
     let policy = asked
@@ -83,7 +90,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, Path(id): Path<String>, he
             let ranges =
                 ops::explain(r, &*c.zones, &id, window, c.now).map(|all| all.into_iter().map(present::time_range).collect());
             let runs = r.recent_of(key, CHARTED)?;
-            let simulated = policy.map(|policy| (policy, simulated(r, c, &id, policy, &runs)));
+            let simulated = policy.map(|policy| (policy, simulation::simulated(r, c, &id, policy, &runs)));
             let found = Found {
                 next,
                 ranges,
@@ -107,7 +114,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, Path(id): Path<String>, he
     Ok(show(&app, &headers, &shell, &body(&context, &found, span)))
 }
 
-fn events(read: &Read<'_>, context: &Context, id: &ScheduleId) -> Result<Vec<crate::output::views::EventView>, Error> {
+fn events(read: &Read<'_>, context: &Context, id: &ScheduleId) -> Result<Vec<EventView>, Error> {
     let filter = EventFilter {
         schedule_id: Some(id.to_string()),
         limit: Some(SHOWN as u64),
@@ -122,31 +129,6 @@ fn events(read: &Read<'_>, context: &Context, id: &ScheduleId) -> Result<Vec<cra
         .collect::<Result<Vec<_>, Error>>()?;
     events.reverse();
     Ok(events)
-}
-
-/// What another policy would have done to the last day, if each run had taken as long as the median of the last ones.
-fn simulated(
-    read: &Read<'_>,
-    context: &Context,
-    id: &ScheduleId,
-    policy: OverlapPolicy,
-    runs: &[RunRow],
-) -> Result<Vec<SimulatedView>, Error> {
-    let mut took: Vec<TimeDelta> = runs.iter().filter_map(|run| Some(run.closed? - run.started)).collect();
-    took.sort_unstable();
-    let patch = Patch {
-        overlap: Some(policy),
-        ..Patch::default()
-    };
-    let schedule = ops::with_patch(read, &*context.zones, id, &patch)?;
-    let input = SimulationInput {
-        takes: took.get(took.len() / 2).copied().unwrap_or(TimeDelta::seconds(1)),
-        from: context.now - TimeDelta::days(1),
-        to: context.now,
-        outages: Vec::new(),
-        at_most: changes::MAX_SIMULATED,
-    };
-    Ok(present::simulated(&schedule, &input, &ops::simulate(&schedule, &input)?))
 }
 
 /// Makes the change that a form on the page asks for.
@@ -171,7 +153,7 @@ pub(super) async fn change(State(app): State<Arc<App>>, Path(id): Path<String>, 
         Some("trigger") => {
             let policy = field("overlap_policy");
             let command = format!("tempo schedule trigger {name}{}", with("--overlap-policy", policy.as_ref()));
-            changes::trigger(&app, vec![id], api::policy(policy)?).await?;
+            changes::trigger(&app, vec![id], answers::policy(policy)?).await?;
             format!("Triggered. Same as: {command}")
         }
         Some("backfill") => {
@@ -187,7 +169,7 @@ pub(super) async fn change(State(app): State<Arc<App>>, Path(id): Path<String>, 
             } else {
                 MAX_UNCONFIRMED
             };
-            let asked = changes::backfill(&app, id, (start, end), api::policy(policy)?, most).await?;
+            let asked = changes::backfill(&app, id, (start, end), answers::policy(policy)?, most).await?;
             let times = counted(asked.times.unwrap_or(0), "time");
             format!(
                 "Backfill of {times} requested. Same as: tempo schedule backfill {name}{}",
@@ -211,7 +193,7 @@ pub(super) async fn change(State(app): State<Arc<App>>, Path(id): Path<String>, 
             let difference = match changes::edit(&app, id.clone(), text("original"), text("definition")).await {
                 Ok(difference) => difference,
                 // What was entered stays, below the reason.
-                Err(e) => return edit_again(&app, &headers, id, &e, text("definition")).await,
+                Err(e) => return editor::edit_again(&app, &headers, id, &e, text("definition")).await,
             };
             let warnings: Vec<String> = difference
                 .warnings
@@ -230,100 +212,6 @@ pub(super) async fn change(State(app): State<Arc<App>>, Path(id): Path<String>, 
         _ => return Err(unknown_change().into()),
     };
     Ok(forms::then(&here, &message))
-}
-
-/// Checks an edited definition, and shows what it would change and its next times; a part of the page for the script, or a page without it.
-pub(super) async fn preview(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap, bytes: Bytes) -> Page {
-    let id = ScheduleId::parse(&id)?;
-    let text = forms::parse(&bytes).remove("definition").unwrap_or_default();
-    let shown = id.clone();
-    let checked = changes::check_edit(&app, id.clone(), text.clone()).await;
-    let checked = checked.map(|(difference, next)| (present::change(&difference), next));
-    let (original, context) = app.read(move |r, c| Ok((ops::definition_text(r, &id)?, c.clone()))).await?;
-    let part = html! {
-        @match &checked {
-            Err(e) => (error_box(e)),
-            Ok((change, next)) => {
-                @if change.fields.is_empty() { p.dim { "Nothing would change." } } @else {
-                    table {
-                        thead { tr { th { "Would change" } th { "From" } th { "To" } } }
-                        tbody { @for field in &change.fields {
-                            tr { td { (field.name) } td { del { (value(&field.old)) } } td { ins { (value(&field.new)) } } }
-                        } }
-                    }
-                }
-                p { "Next times: " @if next.is_empty() { "none" } @for (index, at) in next.iter().enumerate() { @if index > 0 { ", " } (time(&context.times, at.due_at.0)) } }
-            }
-        }
-    };
-    if headers.contains_key("x-part") {
-        return Ok(Html(part.into_string()).into_response());
-    }
-    let shell = Shell {
-        title: format!("Edit {shown}"),
-        section: Section::Schedules,
-        zone: context.times.zone().to_owned(),
-        incidents: 0,
-    };
-    let body = html! {
-        h1 { "Edit " (shown) }
-        (part)
-        (editor(shown.as_str(), &original, &text))
-    };
-    Ok(show(&app, &headers, &shell, &body))
-}
-
-/// The editor with a text that could not be saved, and why. Saving it again replaces the definition as it is now.
-async fn edit_again(app: &Arc<App>, headers: &HeaderMap, id: ScheduleId, why: &Error, text: String) -> Page {
-    let shown = id.clone();
-    let (original, context) = app.read(move |r, c| Ok((ops::definition_text(r, &id)?, c.clone()))).await?;
-    let shell = Shell {
-        title: format!("Edit {shown}"),
-        section: Section::Schedules,
-        zone: context.times.zone().to_owned(),
-        incidents: 0,
-    };
-    let body = html! {
-        h1 { "Edit " (shown) }
-        (error_box(why))
-        (editor(shown.as_str(), &original, &text))
-        @if why.kind() == Kind::Conflict {
-            h2 { "The definition as it is now" }
-            pre { (original) }
-        }
-    };
-    let mut response = show(app, headers, &shell, &body);
-    *response.status_mut() = api::status_of(why.kind());
-    Ok(response)
-}
-
-/// A value of a definition as text.
-fn value(of: &serde_json::Value) -> String {
-    match of {
-        serde_json::Value::Null => "–".to_owned(),
-        serde_json::Value::String(text) => plain(text),
-        serde_json::Value::Bool(_)
-        | serde_json::Value::Number(_)
-        | serde_json::Value::Array(_)
-        | serde_json::Value::Object(_) => plain(&of.to_string()),
-    }
-}
-
-fn editor(id: &str, original: &str, text: &str) -> Markup {
-    let here = parts::schedule_path(id);
-    html! {
-        form method="post" action=(here) data-preview={ (here) "/preview" } {
-            input type="hidden" name="original" value=(original);
-            label.hidden for="definition" { "Definition" }
-            textarea #definition name="definition" rows=(text.lines().count().clamp(6, 30) + 1) spellcheck="false" autocapitalize="off" { "\n" (text) }
-            div #preview aria-live="polite" {}
-            div.actions {
-                button type="submit" formaction={ (here) "/preview" } { "Preview" }
-                button.primary type="submit" name="do" value="save" { "Save" }
-                (parts::command(&format!("tempo schedule edit {}", argument(id))))
-            }
-        }
-    }
 }
 
 fn body(context: &Context, found: &Found, span: &str) -> Markup {
@@ -369,24 +257,24 @@ fn body(context: &Context, found: &Found, span: &str) -> Markup {
                 Ok(ranges) if ranges.is_empty() => p.dim { "No times in the last " (span) "." },
                 Ok(ranges) => {
                     (charts::history(times, found.window, ranges))
-                    (legend())
-                    (not_started(context, ranges))
+                    (history::legend())
+                    (history::not_started(context, ranges))
                 }
             }
         }
         section #runs data-live {
             h2 { "Runs" }
             @if found.runs.is_empty() { p.dim { "It has not run yet." } } @else {
-                (durations(context, &found.runs))
-                (runs(context, &found.runs))
-                p { a href={ "/runs?schedule=" (super::super::api::encoded(&view.id)) } { "All runs" } }
+                (history::durations(context, &found.runs))
+                (history::runs(context, &found.runs))
+                p { a href={ "/runs?schedule=" (super::super::answers::encoded(&view.id)) } { "All runs" } }
             }
         }
         (policies(view))
-        (simulation(context, found, &here))
+        (simulation::part(context, found, &here))
         section {
             h2 { "Definition" }
-            (editor(&view.id, &found.definition, &found.definition))
+            (editor::editor(&view.id, &found.definition, &found.definition))
         }
         section #log data-live {
             h2 { "Log" }
@@ -474,77 +362,6 @@ fn overlap_field(id: &str) -> Markup {
     }
 }
 
-fn legend() -> Markup {
-    html! {
-        p.legend.dim {
-            @for (class, text) in [("good", "ran"), ("now", "pending or buffered"), ("warn", "skipped"), ("bad", "missed or dropped"), ("off", "paused or excluded")] {
-                span.key.(class) {} " " (text) " "
-            }
-        }
-    }
-}
-
-/// The times that did not start, each with its reason.
-fn not_started(context: &Context, ranges: &[TimeRangeView]) -> Markup {
-    let others: Vec<_> = ranges
-        .iter()
-        .rev()
-        .filter(|range| !matches!(range.outcome, "started" | "pending"))
-        .take(SHOWN)
-        .collect();
-    html! {
-        @if !others.is_empty() {
-            details {
-                summary { "Times that did not run, and why" }
-                ul { @for range in others {
-                    li {
-                        span.status.(charts::class_of_outcome(range.outcome)) { (range.outcome) } " "
-                        (time(&context.times, range.from.0))
-                        @if range.count > 1 { " to " (time(&context.times, range.to.0)) ", " (counted(range.count, "time")) }
-                        ": " (plain(&range.reason))
-                    }
-                } }
-            }
-        }
-    }
-}
-
-fn durations(context: &Context, runs: &[RunRow]) -> Markup {
-    let took = runs.iter().rev().filter_map(|run| {
-        Some(charts::Took {
-            started: run.started,
-            ms: (run.closed? - run.started).num_milliseconds(),
-            class: class_of(run.status.name(), run.incidents > 0),
-        })
-    });
-    let took: Vec<_> = took.collect();
-    html! { @if took.len() > 1 { (charts::durations(&context.times, &took)) } }
-}
-
-fn runs(context: &Context, runs: &[RunRow]) -> Markup {
-    let times = &context.times;
-    html! {
-        div.scroll { table {
-            thead { tr { th { "Scheduled" } th { "Started" } th { "Status" } th.number { "Took" } th { "Run" } } }
-            tbody { @for run in runs.iter().take(SHOWN) {
-                tr {
-                    td { (time(times, run.nominal)) }
-                    td { (time(times, run.started)) @if let Some(late) = late(run) { " " span.dim { (late) } } }
-                    td { (status(run.status.name(), run.incidents > 0)) }
-                    td.number { @if let Some(closed) = run.closed { (duration((closed - run.started).num_milliseconds())) } }
-                    td { (run_link(&run.run_id, run.run_id.get(..8).unwrap_or(&run.run_id))) }
-                }
-            } }
-        } }
-    }
-}
-
-/// How late a run started, if that is worth telling.
-fn late(run: &RunRow) -> Option<String> {
-    let late = (run.started - run.due).num_milliseconds();
-    (run.scheduled && (1000..86_400_000).contains(&late)).then(|| format!("{} late", duration(late / 1000 * 1000)))
-}
-
 fn policies(view: &ScheduleView) -> Markup {
     let overlap = match view.overlap_policy {
         "skip" => "If the previous run is still running, a time is skipped.",
@@ -564,64 +381,5 @@ fn policies(view: &ScheduleView) -> Markup {
                 @if let Some(jitter) = &view.jitter { li { "Starts are up to " (jitter) " later than the time; each time always has the same delay." } }
             }
         }
-    }
-}
-
-fn simulation(context: &Context, found: &Found, here: &str) -> Markup {
-    html! {
-        section {
-            h2 { "What another policy would have done" }
-            form.actions method="get" action=(here) {
-                label for="policy" { "Overlap policy " }
-                select #policy name="policy" {
-                    @for policy in OverlapPolicy::ALL {
-                        option selected[found.simulated.as_ref().map_or(policy.name() == found.view.overlap_policy, |(chosen, _)| *chosen == policy)] { (policy.name()) }
-                    }
-                }
-                button type="submit" { "Simulate the last day" }
-            }
-            @match &found.simulated {
-                None => {},
-                Some((_, Err(e))) => (error_box(e)),
-                Some((policy, Ok(events))) => {
-                    @let ranges = simulated_ranges(events);
-                    (charts::history(&context.times, (context.now - TimeDelta::days(1), context.now), &ranges))
-                    p.dim { "With " code { (policy.name()) } " in the last 24 hours: " (outcomes(&ranges)) ". Each run takes as long as the median of the last runs." }
-                }
-            }
-        }
-    }
-}
-
-/// The decisions of a simulation as ranges of one time each.
-fn simulated_ranges(events: &[SimulatedView]) -> Vec<TimeRangeView> {
-    let decisions = events
-        .iter()
-        .filter(|event| !matches!(event.event, "close" | "cancel" | "terminate" | "buffered"));
-    let range = |event: &SimulatedView| TimeRangeView {
-        from: event.scheduled_at,
-        to: event.scheduled_at,
-        count: 1,
-        outcome: if event.event == "start" { "started" } else { event.event },
-        reason: event.reason.clone().unwrap_or_default(),
-        run_id: None,
-        workflow_id: None,
-    };
-    let mut ranges: Vec<_> = decisions.map(range).collect();
-    ranges.sort_by_key(|range| range.from);
-    ranges
-}
-
-/// `12 started, 3 skipped`.
-fn outcomes(ranges: &[TimeRangeView]) -> String {
-    let mut counts = std::collections::BTreeMap::<&str, u64>::new();
-    for range in ranges {
-        *counts.entry(range.outcome).or_default() += range.count;
-    }
-    let parts: Vec<String> = counts.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
-    if parts.is_empty() {
-        "no times".to_owned()
-    } else {
-        parts.join(", ")
     }
 }
