@@ -338,7 +338,7 @@ fn output_follow_ends_when_the_run_closes() {
 #[test]
 fn help_covers_topics_and_commands() {
     let env = Env::new();
-    for topic in ["cron", "policies", "durability", "exit-codes"] {
+    for topic in ["cron", "policies", "durability", "page", "exit-codes"] {
         let text = env.tempo(&["help", topic]).ok();
         assert!(
             text.lines().count() > 10 && text.lines().all(|l| l.chars().count() <= 142),

@@ -7,7 +7,7 @@ pub(in crate::cli) struct Topic {
 }
 
 /// All help topics.
-pub(in crate::cli) const TOPICS: [Topic; 4] = [
+pub(in crate::cli) const TOPICS: [Topic; 5] = [
     Topic {
         name: "cron",
         text: include_str!("cron.txt"),
@@ -19,6 +19,10 @@ pub(in crate::cli) const TOPICS: [Topic; 4] = [
     Topic {
         name: "durability",
         text: include_str!("durability.txt"),
+    },
+    Topic {
+        name: "page",
+        text: include_str!("page.txt"),
     },
     Topic {
         name: "exit-codes",
