@@ -7,6 +7,16 @@ const RENEW_EVERY = 1000; // at most once in this many milliseconds
 const RETRY_AFTER = 2000;
 let renewing = false, again = false, last = 0;
 
+// Each part as the server sent it last, without the times that this script keeps up to date.
+const shapes = new WeakMap();
+const shapeOf = (part) => part.outerHTML.replace(/(<time[^>]*data-(?:relative|local)[^>]*>)[^<]*/g, "$1");
+for (const part of document.querySelectorAll("[data-live]")) shapes.set(part, shapeOf(part));
+
+// What the reader is pressing: a button must not be replaced between press and release.
+let pressed = null;
+document.addEventListener("pointerdown", (event) => { pressed = event.target; });
+document.addEventListener("pointerup", () => setTimeout(() => { pressed = null; }, 300));
+
 function tell(text) {
   if (live && live.textContent !== text) live.textContent = text;
 }
@@ -18,7 +28,8 @@ function isInUse(part) {
     : field.options ? [...field.options].some((option) => option.selected !== option.defaultSelected) && field.selectedIndex > 0
     : field.value !== field.defaultValue;
   const selection = document.getSelection();
-  return (active && part.contains(active) && active.matches("input, textarea, select")) ||
+  return (pressed && part.contains(pressed)) ||
+    (active && part.contains(active) && active.matches("input, textarea, select")) ||
     [...part.querySelectorAll("input, textarea, select")].some(isEntered) ||
     (!selection.isCollapsed && selection.anchorNode && part.contains(selection.anchorNode));
 }
@@ -27,13 +38,13 @@ function renewParts(text) {
   const fresh = parser.parseFromString(text, "text/html");
   for (const part of document.querySelectorAll("[data-live]")) {
     const next = fresh.getElementById(part.id);
-    if (!next || next.outerHTML === part.dataset.seen || isInUse(part)) continue;
-    const seen = next.outerHTML;
+    if (!next || shapeOf(next) === shapes.get(part) || isInUse(part)) continue;
+    const shape = shapeOf(next);
     const focused = part.contains(document.activeElement) ? focusPath(part) : null;
     const open = [...part.querySelectorAll("details")].map((d) => d.open);
     const scrolled = [...part.querySelectorAll("pre")].map((p) => p.scrollHeight - p.scrollTop - p.clientHeight < 8 ? -1 : p.scrollTop);
     part.replaceChildren(...next.childNodes);
-    part.dataset.seen = seen;
+    shapes.set(part, shape);
     [...part.querySelectorAll("details")].forEach((d, i) => { if (open[i]) d.open = true; });
     [...part.querySelectorAll("pre")].forEach((p, i) => { p.scrollTop = scrolled[i] === undefined || scrolled[i] < 0 ? p.scrollHeight : scrolled[i]; });
     if (focused) focusable(part)[focused]?.focus();

@@ -102,20 +102,23 @@ impl Browser {
             .to_owned()
     }
 
+    /// Clicks an element, again if it is replaced meanwhile.
     fn click(&self, selector: &str) {
-        call(
-            "POST",
-            &format!("{}/element/{}/click", self.session, self.element(selector)),
-            &json!({}),
-        );
+        wait_until(&format!("a click on {selector}"), || {
+            let clicked = call(
+                "POST",
+                &format!("{}/element/{}/click", self.session, self.element(selector)),
+                &json!({}),
+            );
+            clicked.is_null()
+        });
     }
 
     fn enter(&self, selector: &str, text: &str) {
-        call(
-            "POST",
-            &format!("{}/element/{}/value", self.session, self.element(selector)),
-            &json!({"text": text}),
-        );
+        wait_until(&format!("{text} in {selector}"), || {
+            let url = format!("{}/element/{}/value", self.session, self.element(selector));
+            call("POST", &url, &json!({"text": text})).is_null()
+        });
     }
 
     /// Presses keys, as a reader without a mouse does.
