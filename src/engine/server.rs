@@ -99,6 +99,8 @@ impl Server {
             started,
             database: absolute.clone(),
         });
+        // The ticker is about to start.
+        shared.metrics.look(started);
         shared.tell(Event::Serving {
             pid: machine::pid(),
             database: absolute.display().to_string(),
