@@ -99,9 +99,10 @@ fn pages(folder: &Path) {
             'Completed', i % 50 = 0 FROM n;
         INSERT INTO step (run, position, status, result, closed_ms) SELECT i, 0, 'Completed', 'ok status=200', at + 5 FROM n;
         INSERT INTO attempt (run, position, number, started_ms, elapsed_ms, outcome, status_code) SELECT i, 0, 1, at, 5 + i % 300, 'ok', 200 FROM n;
-        INSERT INTO event (at_ms, kind, schedule, run, position) SELECT at, 'start', 2 + i % {SCHEDULES}, i, NULL FROM n;
-        INSERT INTO event (at_ms, kind, schedule, run, position) SELECT at + 5, 'step', 2 + i % {SCHEDULES}, i, 0 FROM n;
-        INSERT INTO event (at_ms, kind, schedule, run, value) SELECT at + 5, 'finish', 2 + i % {SCHEDULES}, i, 5 FROM n;
+        INSERT INTO event (at_ms, kind, schedule, run, position, value)
+            SELECT at + later, kind, 2 + i % {SCHEDULES}, i, position, value FROM n,
+                (SELECT 0 AS later, 'start' AS kind, NULL AS position, NULL AS value
+                UNION ALL SELECT 5, 'step', 0, NULL UNION ALL SELECT 5, 'finish', NULL, 5) ORDER BY i, later;
         COMMIT; PRAGMA wal_checkpoint(TRUNCATE);"
     );
     connection.execute_batch(&sql).expect("the statements are valid SQL");

@@ -3,7 +3,6 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, Row, named_params};
 
-use super::positions::Growing;
 use super::rows::{Context as _, at, count, ms, named};
 use super::runs::{OpenRun, RunRow};
 use super::{Read, Write};
@@ -282,14 +281,7 @@ impl Read<'_> {
     /// The events that match a filter, oldest first.
     pub(crate) fn events(&self, filter: &EventFilter) -> Result<Vec<EventRow>, Error> {
         // Newest first in the query, so that a limit keeps the newest.
-        let run = filter.run.map(|run| self.run(run)).transpose()?.flatten();
-        let floor = run.map_or(Ok(0), |run| self.key_before(Growing::Events, run.started))?;
-        let mut events = self.ordered_events(filter, floor, "DESC")?;
-        // Without its start, the clock was set back by more than the margin.
-        let has_start = events.iter().any(|event| event.kind == EventKind::Start);
-        if floor > 0 && !has_start && filter.limit.is_none_or(|limit| limit > events.len() as u64) {
-            events = self.ordered_events(filter, 0, "DESC")?;
-        }
+        let mut events = self.ordered_events(filter, "DESC")?;
         events.reverse();
         Ok(events)
     }
@@ -300,10 +292,10 @@ impl Read<'_> {
             limit: Some(most),
             ..filter.clone()
         };
-        self.ordered_events(&filter, 0, "ASC")
+        self.ordered_events(&filter, "ASC")
     }
 
-    fn ordered_events(&self, filter: &EventFilter, floor: i64, order: &str) -> Result<Vec<EventRow>, Error> {
+    fn ordered_events(&self, filter: &EventFilter, order: &str) -> Result<Vec<EventRow>, Error> {
         const SQL: &str = "SELECT e.key, e.at_ms, e.kind, coalesce(e.schedule_id, r.schedule_id, s.id,
                     (SELECT d.schedule_id FROM event d WHERE d.schedule = e.schedule AND d.schedule_id IS NOT NULL LIMIT 1)) AS schedule_id,
                 e.run, r.run_id, r.workflow_id, r.workflow, r.origin, r.nominal_ms, r.due_ms, e.position, e.number, e.value, e.detail
@@ -312,16 +304,24 @@ impl Read<'_> {
                 AND EXISTS (SELECT 1 FROM refused f WHERE f.key = e.value AND f.from_ms = e.number AND f.decided_ms >= :since))) AND (:until IS NULL OR e.at_ms <= :until)
             AND (:schedule IS NULL OR e.schedule IN (SELECT key FROM schedule WHERE id = :schedule
                 UNION SELECT schedule FROM event WHERE schedule_id = :schedule))
-            AND (:run IS NULL OR e.run = :run) AND (e.run IS NULL OR r.key IS NOT NULL)
+            AND (e.run IS NULL OR r.key IS NOT NULL)
             AND (NOT :failed OR e.kind IN ('crash', 'miss', 'drop', 'retry', 'lost', 'incident')
                 OR (e.kind = 'script' AND e.detail IS NOT NULL)
-                OR (e.kind = 'finish' AND (e.number > 0 OR e.detail NOT GLOB 'Canceled*' AND e.detail NOT GLOB 'Terminated*')))
-            ORDER BY e.key";
+                OR (e.kind = 'finish' AND (e.number > 0 OR e.detail NOT GLOB 'Canceled*' AND e.detail NOT GLOB 'Terminated*')))";
         let what = "read the events";
-        let mut statement = self.0.prepare_cached(&format!("{SQL} {order} LIMIT :limit")).context(what)?;
+        // A run has its own index, which a comparison with a parameter that may be absent would not use.
+        let of_run = if filter.run.is_some() {
+            "AND e.run = :run"
+        } else {
+            "AND :run IS NULL"
+        };
+        let mut statement = self
+            .0
+            .prepare_cached(&format!("{SQL} {of_run} ORDER BY e.key {order} LIMIT :limit"))
+            .context(what)?;
         let rows = statement.query_map(
             named_params! {
-                ":after": filter.after.unwrap_or(0).max(floor),
+                ":after": filter.after.unwrap_or(0),
                 ":schedule": filter.schedule_id,
                 ":run": filter.run,
                 ":since": filter.since.map(ms),

@@ -7,7 +7,6 @@ use chrono::{DateTime, Utc};
 use rusqlite::named_params;
 
 use super::Read;
-use super::positions::Growing;
 use super::rows::{Context as _, at, count, ms};
 use super::runs::UNHAPPY;
 use crate::error::Error;
@@ -53,7 +52,7 @@ impl Read<'_> {
             WHERE {UNHAPPY} AND key > :floor AND started_ms >= :since GROUP BY schedule ORDER BY newest DESC LIMIT :most"
         );
         let what = "read the failed runs";
-        let floor = self.key_before(Growing::Runs, since)?;
+        let floor = self.run_before(since)?;
         let mut statement = self.0.prepare_cached(&sql).context(what)?;
         let rows = statement.query_map(
             named_params! {":floor": floor, ":since": ms(since), ":most": count(most)},

@@ -73,7 +73,7 @@ fn frequent_queries_cost_the_same_with_more_history() {
         after: Some(i64::MAX),
         ..EventFilter::default()
     };
-    let queries: [(&str, Query); 17] = [
+    let queries: [(&str, Query); 21] = [
         ("the running runs", Box::new(move |r| r.runs(&running).map(drop))),
         ("the last runs", Box::new(move |r| r.runs(&last_runs).map(drop))),
         ("all open runs", Box::new(|r| r.all_running().map(drop))),
@@ -94,6 +94,28 @@ fn frequent_queries_cost_the_same_with_more_history() {
         ("the unresolved incidents", Box::new(|r| r.unresolved_incidents().map(drop))),
         ("the last events", Box::new(move |r| r.events(&last_events).map(drop))),
         ("new events", Box::new(move |r| r.events(&new_events).map(drop))),
+        (
+            "the events of a run",
+            Box::new(|r| {
+                let filter = EventFilter {
+                    run: Some(7),
+                    ..EventFilter::default()
+                };
+                r.events(&filter).map(drop)
+            }),
+        ),
+        (
+            "the crashes of the server",
+            Box::new(move |r| r.crashes_since(now, 10).map(drop)),
+        ),
+        (
+            "the schedules without a next time",
+            Box::new(|r| r.schedules_without_next(10).map(drop)),
+        ),
+        (
+            "the results of a schedule's steps",
+            Box::new(|r| r.step_results(1, 90).map(drop)),
+        ),
     ];
     let folder = tempfile::tempdir().unwrap();
     let [mut small, mut large] = HISTORY.map(|history| with_history(folder.path(), history));

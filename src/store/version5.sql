@@ -14,6 +14,7 @@ CREATE TABLE event (
 ) STRICT;
 CREATE INDEX event_schedule ON event (schedule_id) WHERE schedule_id IS NOT NULL;          -- for `events`: the keys of deleted schedules
 CREATE INDEX event_of ON event (schedule, schedule_id) WHERE schedule_id IS NOT NULL;      -- for `events`: the ids of deleted schedules
+CREATE INDEX event_run ON event (run) WHERE run IS NOT NULL;                                -- for `events` of a run
 CREATE INDEX event_server ON event (key) WHERE schedule IS NULL AND run IS NULL;           -- for `last_server_event`
 
 INSERT INTO event (at_ms, kind, schedule, schedule_id, run, position, number, value, detail)
