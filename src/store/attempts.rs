@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 use rusqlite::named_params;
 
 use super::Write;
-use super::events::{EventKind, NewEvent};
+use super::event_kind::EventKind;
+use super::events::NewEvent;
 use super::rows::{Context as _, count, ms};
 use super::runs::{NewRun, OpenRun};
 use crate::error::Error;

@@ -3,7 +3,8 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, Row, named_params};
 
-use super::events::{EventKind, NewEvent};
+use super::event_kind::EventKind;
+use super::events::NewEvent;
 use super::rows::{Context as _, at, at_opt, ms};
 use super::runs::RunRow;
 use super::{Read, Write};

@@ -8,6 +8,7 @@ mod attempts;
 mod backup;
 mod boot;
 mod definitions;
+mod event_kind;
 mod events;
 #[cfg(test)]
 pub(crate) mod failing_vfs;
@@ -30,12 +31,14 @@ mod rows;
 mod runs;
 mod schedules;
 mod scripts;
+mod server_events;
 mod totals;
 mod writer;
 mod zones;
 
 pub(crate) use definitions::NewSchedule;
-pub(crate) use events::{EventFilter, EventKind, EventRow, EventRun};
+pub(crate) use event_kind::EventKind;
+pub(crate) use events::{EventFilter, EventRow, EventRun};
 pub(crate) use history::{NotStartedRow, StartedRow};
 pub(crate) use incidents::{IncidentRow, OccurrenceRow};
 pub(crate) use lock::{ServedPage, ServerLock, server_page, server_pid};

@@ -4,7 +4,8 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, named_params};
 
-use super::events::{EventKind, NewEvent};
+use super::event_kind::EventKind;
+use super::events::NewEvent;
 use super::rows::{Context as _, at, count, ms, named};
 use super::runs::RunRow;
 use super::{Read, Write};

@@ -9,7 +9,7 @@ CREATE TABLE event (
     run INTEGER,                       -- deleted together with the run
     position INTEGER,                  -- of the step
     number INTEGER,                    -- of the attempt or of the failure
-    value INTEGER,                     -- a key, time, duration or count; `store/events.rs` tells which
+    value INTEGER,                     -- a key, time, duration or count; `store/event_kind.rs` tells which
     detail TEXT
 ) STRICT;
 CREATE INDEX event_schedule ON event (schedule_id) WHERE schedule_id IS NOT NULL;          -- for `events`: the keys of deleted schedules

@@ -9,6 +9,7 @@ use super::Settings;
 use crate::engine::Handle;
 use crate::error::{Error, Kind};
 use crate::output::times::Times;
+use crate::spec::instant;
 use crate::store::{Missing, Read, Store};
 use crate::zoneinfo::ZoneInfo;
 
@@ -52,6 +53,17 @@ pub(super) struct Context {
     pub(super) now: DateTime<Utc>,
     pub(super) zones: Arc<ZoneInfo>,
     pub(super) times: Times,
+}
+
+impl Context {
+    /// Parses a time, mostly a past one, in the zone in which times are shown.
+    ///
+    /// # Errors
+    /// `Usage` when it is not a time.
+    pub(super) fn past(&self, text: Option<String>) -> Result<Option<DateTime<Utc>>, Error> {
+        let zone = self.times.time_zone();
+        text.map(|text| instant::parse_past(&text, &zone, self.now)).transpose()
+    }
 }
 
 impl App {

@@ -17,7 +17,6 @@ use super::app::App;
 use crate::error::{Error, Kind};
 use crate::output::views::rfc3339;
 use crate::present::{self, EventViews};
-use crate::spec::instant;
 use crate::store::EventFilter;
 
 /// A route of the API.
@@ -137,12 +136,10 @@ async fn log(State(app): State<Arc<App>>, uri: Uri) -> Answer {
     let asked: Log = query(&uri)?;
     let limit = limit(asked.limit);
     let found = app.read(move |r, c| {
-        let zone = c.times.time_zone();
-        let time = |text: Option<String>| text.map(|text| instant::parse_past(&text, &zone, c.now)).transpose();
         let filter = EventFilter {
             schedule_id: asked.schedule,
-            since: time(asked.since)?,
-            until: time(asked.until)?,
+            since: c.past(asked.since)?,
+            until: c.past(asked.until)?,
             failed: asked.failed.unwrap_or(false),
             limit: Some(limit),
             ..EventFilter::default()

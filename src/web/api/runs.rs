@@ -13,7 +13,6 @@ use super::super::changes;
 use crate::error::Error;
 use crate::present;
 use crate::run::Stop;
-use crate::spec::instant;
 use crate::store::RunFilter;
 
 #[derive(Deserialize)]
@@ -40,15 +39,13 @@ pub(super) async fn runs(State(app): State<Arc<App>>, uri: Uri) -> Answer {
     let limit = limit(asked.limit);
     let status = run_status(asked.status)?;
     let views = app.read(move |r, c| {
-        let zone = c.times.time_zone();
-        let time = |text: Option<String>| text.map(|text| instant::parse_past(&text, &zone, c.now)).transpose();
         let before = asked.before.map(|run| r.run_named(&run)).transpose()?;
         let filter = RunFilter {
             schedule_id: asked.schedule,
             status,
             unhappy: asked.failed.unwrap_or(false),
-            since: time(asked.since)?,
-            until: time(asked.until)?,
+            since: c.past(asked.since)?,
+            until: c.past(asked.until)?,
             output: asked.output,
             before: before.map(|run| run.key),
             limit: Some(limit),

@@ -31,6 +31,14 @@ pub(super) fn text(fields: &BTreeMap<String, String>, name: &str) -> Option<Stri
         .filter(|text| !text.is_empty())
 }
 
+/// A parameter of a query that is not blank.
+pub(super) fn filled(text: Option<&String>) -> Option<String> {
+    text.map(|text| text.as_str())
+        .map(str::trim)
+        .filter(|text| !text.is_empty())
+        .map(str::to_owned)
+}
+
 /// Sends the browser to a page, which shows the message once.
 pub(super) fn then(location: &str, message: &str) -> Response {
     let mut end = message.len().min(MAX_MESSAGE);

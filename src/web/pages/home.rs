@@ -70,12 +70,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, headers: HeaderMap) -> Pag
         })
         .await?;
     app.keep_coming(context.now, &home.coming);
-    let shell = Shell {
-        title: "Home".to_owned(),
-        section: Section::Home,
-        zone: context.times.zone().to_owned(),
-        incidents: home.status.incidents_open,
-    };
+    let shell = Shell::new("Home".to_owned(), Section::Home, &context, home.status.incidents_open);
     Ok(show(&app, &headers, &shell, &body(&context, &home)))
 }
 

@@ -46,12 +46,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, headers: HeaderMap, uri: U
             Ok((views, r.unresolved_incidents()?.0, c.clone()))
         })
         .await?;
-    let shell = Shell {
-        title: "Incidents".to_owned(),
-        section: Section::Incidents,
-        zone: context.times.zone().to_owned(),
-        incidents: open,
-    };
+    let shell = Shell::new("Incidents".to_owned(), Section::Incidents, &context, open);
     Ok(show(&app, &headers, &shell, &body(&context, shown, &views)))
 }
 
@@ -116,12 +111,7 @@ pub(super) async fn one(State(app): State<Arc<App>>, Path(id): Path<String>, hea
             Ok((target(r, c, &view)?, r.unresolved_incidents()?.0, c.clone(), view))
         })
         .await?;
-    let shell = Shell {
-        title: format!("Incident {id}"),
-        section: Section::Incidents,
-        zone: context.times.zone().to_owned(),
-        incidents: open,
-    };
+    let shell = Shell::new(format!("Incident {id}"), Section::Incidents, &context, open);
     Ok(show(&app, &headers, &shell, &details(&context, &view, target.as_ref())))
 }
 

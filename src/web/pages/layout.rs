@@ -2,7 +2,7 @@
 
 use maud::{DOCTYPE, Markup, html};
 
-use super::super::app::App;
+use super::super::app::{App, Context};
 
 /// The part of the navigation that a page belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +32,18 @@ pub(super) struct Shell {
     pub(super) zone: String,
     /// Number of open incidents.
     pub(super) incidents: u64,
+}
+
+impl Shell {
+    /// The frame of a page with times in the zone of the context.
+    pub(super) fn new(title: impl Into<String>, section: Section, context: &Context, incidents: u64) -> Self {
+        Self {
+            title: title.into(),
+            section,
+            zone: context.times.zone().to_owned(),
+            incidents,
+        }
+    }
 }
 
 /// A whole page.

@@ -9,14 +9,15 @@ use maud::html;
 use serde::Deserialize;
 
 use super::super::answers;
-use super::super::app::App;
+use super::super::app::{App, Context};
+use super::forms::filled;
 use super::layout::{Section, Shell};
 use super::parts::{self, Subjects, argument};
 use super::{Page, show};
 use crate::error::Error;
+use crate::output::views::EventView;
 use crate::present::EventViews;
-use crate::spec::instant;
-use crate::store::EventFilter;
+use crate::store::{EventFilter, Read};
 
 /// Maximum number of events shown.
 const SHOWN: usize = 200;
@@ -29,51 +30,37 @@ struct Asked {
     failed: Option<String>,
 }
 
+/// The events that match a filter, newest first.
+pub(super) fn newest_first(read: &Read<'_>, context: &Context, filter: &EventFilter) -> Result<Vec<EventView>, Error> {
+    let short = |at: DateTime<Utc>| context.times.short(at);
+    let mut views = EventViews::new(read, &short);
+    let events = read.events(filter)?;
+    events.iter().rev().map(|row| views.view(row)).collect()
+}
+
 pub(super) async fn page(State(app): State<Arc<App>>, headers: HeaderMap, uri: Uri) -> Page {
     let asked: Asked = answers::query(&uri)?;
-    let filled = |text: &Option<String>| {
-        text.clone()
-            .map(|text| text.trim().to_owned())
-            .filter(|text| !text.is_empty())
-    };
     let given = asked.clone();
     let (events, incidents, context) = app
         .read(move |r, c| {
-            let zone = c.times.time_zone();
-            let time = |text: Option<String>| -> Result<Option<DateTime<Utc>>, Error> {
-                text.map(|text| instant::parse_past(&text, &zone, c.now)).transpose()
-            };
             let filter = EventFilter {
-                schedule_id: filled(&given.schedule),
-                since: time(filled(&given.since))?,
-                until: time(filled(&given.until))?,
+                schedule_id: filled(given.schedule.as_ref()),
+                since: c.past(filled(given.since.as_ref()))?,
+                until: c.past(filled(given.until.as_ref()))?,
                 failed: given.failed.is_some(),
                 limit: Some(SHOWN as u64),
                 ..EventFilter::default()
             };
-            let short = |at: DateTime<Utc>| c.times.short(at);
-            let mut views = EventViews::new(r, &short);
-            let mut events = r
-                .events(&filter)?
-                .iter()
-                .map(|row| views.view(row))
-                .collect::<Result<Vec<_>, Error>>()?;
-            events.reverse();
-            Ok((events, r.unresolved_incidents()?.0, c.clone()))
+            Ok((newest_first(r, c, &filter)?, r.unresolved_incidents()?.0, c.clone()))
         })
         .await?;
-    let shell = Shell {
-        title: "Log".to_owned(),
-        section: Section::Log,
-        zone: context.times.zone().to_owned(),
-        incidents,
-    };
+    let shell = Shell::new("Log".to_owned(), Section::Log, &context, incidents);
     let option = |name: &str, text: &Option<String>| {
-        filled(text).map_or_else(String::new, |text| format!(" --{name} {}", argument(&text)))
+        filled(text.as_ref()).map_or_else(String::new, |text| format!(" --{name} {}", argument(&text)))
     };
     let command = format!(
         "tempo log{}{}{}{}",
-        filled(&asked.schedule).map_or_else(String::new, |id| format!(" {}", argument(&id))),
+        filled(asked.schedule.as_ref()).map_or_else(String::new, |id| format!(" {}", argument(&id))),
         option("since", &asked.since),
         option("until", &asked.until),
         if asked.failed.is_some() { " --failed" } else { "" }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use http::{HeaderMap, Uri};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -15,12 +15,12 @@ use super::super::changes;
 use super::ansi::html_of;
 use super::charts::{self, Piece};
 use super::layout::{Section, Shell};
+use super::log::newest_first;
 use super::parts::{self, argument, duration, plain, schedule_link, status, time};
 use super::schedules::unknown_change;
 use super::{Page, forms, show};
-use crate::error::Error;
 use crate::output::views::{AttemptView, EventView, RunView, StepView};
-use crate::present::{self, EventViews};
+use crate::present;
 use crate::run::Stop;
 use crate::store::EventFilter;
 
@@ -44,23 +44,15 @@ pub(super) async fn page(State(app): State<Arc<App>>, Path(id): Path<String>, he
                 limit: Some(MAX_EVENTS),
                 ..EventFilter::default()
             };
-            let short = |at: DateTime<Utc>| c.times.short(at);
-            let mut views = EventViews::new(r, &short);
-            let mut events = r
-                .events(&filter)?
-                .iter()
-                .map(|row| views.view(row))
-                .collect::<Result<Vec<_>, Error>>()?;
-            events.reverse();
-            Ok((present::run_in_full(r, &row)?, events, r.unresolved_incidents()?.0, c.clone()))
+            Ok((
+                present::run_in_full(r, &row)?,
+                newest_first(r, c, &filter)?,
+                r.unresolved_incidents()?.0,
+                c.clone(),
+            ))
         })
         .await?;
-    let shell = Shell {
-        title: view.workflow_id.clone(),
-        section: Section::Runs,
-        zone: context.times.zone().to_owned(),
-        incidents,
-    };
+    let shell = Shell::new(view.workflow_id.clone(), Section::Runs, &context, incidents);
     let limit = if asked.output.as_deref() == Some("all") {
         usize::MAX
     } else {

@@ -3,19 +3,17 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use chrono::{DateTime, Utc};
 use http::{HeaderMap, Uri};
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::super::answers::{self, encoded};
 use super::super::app::{App, Context};
+use super::forms::filled;
 use super::layout::{Section, Shell};
 use super::parts::{class_of, duration, run_link, schedule_link, status, time};
 use super::{Page, show};
-use crate::error::Error;
 use crate::run::outcome::Status;
-use crate::spec::instant;
 use crate::store::{RunFilter, RunRow};
 
 /// Number of runs on a page.
@@ -33,11 +31,6 @@ struct Asked {
 
 pub(super) async fn page(State(app): State<Arc<App>>, headers: HeaderMap, uri: Uri) -> Page {
     let asked: Asked = answers::query(&uri)?;
-    let filled = |text: &Option<String>| {
-        text.clone()
-            .map(|text| text.trim().to_owned())
-            .filter(|text| !text.is_empty())
-    };
     let unhappy = asked.status.as_deref() == Some("failures");
     let status = if unhappy {
         None
@@ -47,30 +40,21 @@ pub(super) async fn page(State(app): State<Arc<App>>, headers: HeaderMap, uri: U
     let (given, filters) = (asked.clone(), asked);
     let (runs, incidents, context) = app
         .read(move |r, c| {
-            let zone = c.times.time_zone();
-            let time = |text: Option<String>| -> Result<Option<DateTime<Utc>>, Error> {
-                text.map(|text| instant::parse_past(&text, &zone, c.now)).transpose()
-            };
-            let before = filled(&given.before).map(|run| r.run_named(&run)).transpose()?;
+            let before = filled(given.before.as_ref()).map(|run| r.run_named(&run)).transpose()?;
             let filter = RunFilter {
-                schedule_id: filled(&given.schedule),
+                schedule_id: filled(given.schedule.as_ref()),
                 status,
                 unhappy,
-                since: time(filled(&given.since))?,
-                until: time(filled(&given.until))?,
-                output: filled(&given.output),
+                since: c.past(filled(given.since.as_ref()))?,
+                until: c.past(filled(given.until.as_ref()))?,
+                output: filled(given.output.as_ref()),
                 before: before.map(|run| run.key),
                 limit: Some(ON_PAGE + 1),
             };
             Ok((r.runs(&filter)?, r.unresolved_incidents()?.0, c.clone()))
         })
         .await?;
-    let shell = Shell {
-        title: "Runs".to_owned(),
-        section: Section::Runs,
-        zone: context.times.zone().to_owned(),
-        incidents,
-    };
+    let shell = Shell::new("Runs".to_owned(), Section::Runs, &context, incidents);
     Ok(show(&app, &headers, &shell, &body(&context, &filters, &runs)))
 }
 

@@ -83,12 +83,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, headers: HeaderMap, uri: U
             Ok((with_runs, r.unresolved_incidents()?.0, c.clone()))
         })
         .await?;
-    let shell = Shell {
-        title: "Schedules".to_owned(),
-        section: Section::Schedules,
-        zone: context.times.zone().to_owned(),
-        incidents,
-    };
+    let shell = Shell::new("Schedules".to_owned(), Section::Schedules, &context, incidents);
     Ok(show(&app, &headers, &shell, &body(&context, &asked, &views)))
 }
 

@@ -93,12 +93,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, headers: HeaderMap, uri: U
             Ok((next, targets(r, shown, c.now)?, r.unresolved_incidents()?.0, c.clone()))
         })
         .await?;
-    let shell = Shell {
-        title: "Status".to_owned(),
-        section: Section::Status,
-        zone: context.times.zone().to_owned(),
-        incidents,
-    };
+    let shell = Shell::new("Status".to_owned(), Section::Status, &context, incidents);
     targets.sort_by_key(|target| target.state() != "down");
     if access::has_session(&app, &headers) {
         return Ok(show(&app, &headers, &shell, &body(&context, &targets, next.as_deref(), true)));

@@ -255,3 +255,45 @@ fn pages_show_failures_attempts_and_incidents_and_settle_them() {
     let seen = page.ask("POST", "/seen", "");
     assert!(seen.head.contains("tempo-seen="), "{seen:?}");
 }
+
+#[test]
+fn a_bulk_trigger_is_one_change_and_a_stopped_run_is_no_failure() {
+    let env = Env::new();
+    env.tempo(&["schedule", "create", "s", "--cron", "0 0 1 1 *", "--shell", "sleep 300"])
+        .ok();
+    let page = Page::start(&env, &[]);
+    let status = page.get("/status").body;
+    assert!(
+        status.contains("some have not run") && !status.contains("All targets"),
+        "{status}"
+    );
+    assert_eq!(page.ask("POST", "/schedules", "do=trigger&id=s&id=gone").status, 404);
+    assert_eq!(env.json(&["workflow", "list"]), serde_json::json!([]), "nothing was started");
+    env.tempo(&["schedule", "trigger", "s"]).ok();
+    let running = env.wait_for_json(&["workflow", "list"], |runs| runs[0]["status"] == "Running");
+    let run = running[0]["run_id"].as_str().unwrap();
+    assert!(submit(&page, &format!("/runs/{run}"), "do=terminate&reason=enough").starts_with("Termination requested."));
+    env.wait_for_json(&["workflow", "list"], |runs| runs[0]["status"] == "Terminated");
+    assert!(page.get("/runs?status=failures").body.contains("No runs match."));
+    assert_eq!(page.get("/api/v1/runs?failed=true").json(), serde_json::json!([]));
+    assert!(!page.get("/").body.contains("has failed"));
+}
+
+#[test]
+fn a_definition_that_cannot_be_saved_stays_in_the_editor() {
+    let env = Env::new();
+    env.tempo(&["schedule", "create", "s", "--interval", "1h", "--shell", "true"])
+        .ok();
+    let page = Page::start(&env, &[]);
+    let form = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("do", "save")
+        .append_pair("original", &env.tempo(&["export", "s"]).ok())
+        .append_pair("definition", "# what I typed")
+        .finish();
+    let answer = page.ask("POST", "/schedules/s", &form);
+    assert!(
+        answer.status == 400 && answer.body.contains("# what I typed</textarea>"),
+        "{answer:?}"
+    );
+    assert!(answer.body.contains("must define the schedule <code>s</code>"), "{answer:?}");
+}

@@ -9,7 +9,7 @@ use http::HeaderMap;
 use maud::{Markup, html};
 
 use super::super::super::answers;
-use super::super::super::app::App;
+use super::super::super::app::{App, Context};
 use super::super::super::changes;
 use super::super::layout::{Section, Shell};
 use super::super::parts::{self, argument, plain, time};
@@ -31,7 +31,7 @@ pub(in crate::web::pages) async fn preview(
     let shown = id.clone();
     let checked = changes::check_edit(&app, id.clone(), text.clone()).await;
     let checked = checked.map(|(difference, next)| (present::change(&difference), next));
-    let (original, context) = app.read(move |r, c| Ok((ops::definition_text(r, &id)?, c.clone()))).await?;
+    let (original, incidents, context) = now(&app, id).await?;
     let part = html! {
         @match &checked {
             Err(e) => (error_box(e)),
@@ -51,12 +51,7 @@ pub(in crate::web::pages) async fn preview(
     if headers.contains_key("x-part") {
         return Ok(Html(part.into_string()).into_response());
     }
-    let shell = Shell {
-        title: format!("Edit {shown}"),
-        section: Section::Schedules,
-        zone: context.times.zone().to_owned(),
-        incidents: 0,
-    };
+    let shell = Shell::new(format!("Edit {shown}"), Section::Schedules, &context, incidents);
     let body = html! {
         h1 { "Edit " (shown) }
         (part)
@@ -65,16 +60,17 @@ pub(in crate::web::pages) async fn preview(
     Ok(show(&app, &headers, &shell, &body))
 }
 
+/// The definition as it is now, the number of open incidents, and the context.
+async fn now(app: &Arc<App>, id: ScheduleId) -> Result<(String, u64, Context), Error> {
+    app.read(move |r, c| Ok((ops::definition_text(r, &id)?, r.unresolved_incidents()?.0, c.clone())))
+        .await
+}
+
 /// The editor with a text that could not be saved, and why. Saving it again replaces the definition as it is now.
 pub(super) async fn edit_again(app: &Arc<App>, headers: &HeaderMap, id: ScheduleId, why: &Error, text: String) -> Page {
     let shown = id.clone();
-    let (original, context) = app.read(move |r, c| Ok((ops::definition_text(r, &id)?, c.clone()))).await?;
-    let shell = Shell {
-        title: format!("Edit {shown}"),
-        section: Section::Schedules,
-        zone: context.times.zone().to_owned(),
-        incidents: 0,
-    };
+    let (original, incidents, context) = now(app, id).await?;
+    let shell = Shell::new(format!("Edit {shown}"), Section::Schedules, &context, incidents);
     let body = html! {
         h1 { "Edit " (shown) }
         (error_box(why))

@@ -17,6 +17,7 @@ use super::super::answers;
 use super::super::app::{App, Context};
 use super::super::changes::{self, PauseChange};
 use super::layout::{Section, Shell};
+use super::log::newest_first;
 use super::parts::{self, argument, plain, relative, time};
 use super::schedules::unknown_change;
 use super::{Page, charts, error_box, forms, show};
@@ -25,7 +26,7 @@ use crate::names::ScheduleId;
 use crate::ops;
 use crate::output::counted;
 use crate::output::views::{EventView, NextView, ScheduleView, SimulatedView, TimeRangeView, rfc3339};
-use crate::present::{self, EventViews};
+use crate::present;
 use crate::schedule::OverlapPolicy;
 use crate::store::{EventFilter, Read, RunRow};
 
@@ -105,12 +106,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, Path(id): Path<String>, he
             Ok((found, c.clone()))
         })
         .await?;
-    let shell = Shell {
-        title: found.view.id.clone(),
-        section: Section::Schedules,
-        zone: context.times.zone().to_owned(),
-        incidents: found.incidents,
-    };
+    let shell = Shell::new(found.view.id.clone(), Section::Schedules, &context, found.incidents);
     Ok(show(&app, &headers, &shell, &body(&context, &found, span)))
 }
 
@@ -120,15 +116,7 @@ fn events(read: &Read<'_>, context: &Context, id: &ScheduleId) -> Result<Vec<Eve
         limit: Some(SHOWN as u64),
         ..EventFilter::default()
     };
-    let time = |at: DateTime<Utc>| context.times.short(at);
-    let mut views = EventViews::new(read, &time);
-    let mut events = read
-        .events(&filter)?
-        .iter()
-        .map(|row| views.view(row))
-        .collect::<Result<Vec<_>, Error>>()?;
-    events.reverse();
-    Ok(events)
+    newest_first(read, context, &filter)
 }
 
 /// Makes the change that a form on the page asks for.

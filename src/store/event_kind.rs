@@ -1,0 +1,121 @@
+//! The kinds of events, and what the columns of each hold.
+
+use crate::schedule::not_started::Outcome;
+
+/// The kind of an event. The comments name the contents of the columns `number`, `value` and `detail`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EventKind {
+    /// A server started. Number: its process id.
+    Serving,
+    /// A server stopped after its drain. Detail: what happened instead, for a restored database.
+    Stopped,
+    /// A server started and found that the one before it had not stopped cleanly. Number: the process id of that server; value: the time of the last
+    /// event before.
+    Crash,
+    /// A schedule was created. Detail: its spec in English.
+    Create,
+    /// The definition of a schedule changed. Detail: the changed fields, as JSON.
+    Update,
+    /// Detail: the note.
+    Pause,
+    /// Detail: the note.
+    Unpause,
+    /// Number: how many of its runs were still running.
+    Delete,
+    /// A start was requested.
+    Trigger,
+    /// The starts of past times were requested. Number and value: the first and the last time.
+    Backfill,
+    /// Number: how many backfills were canceled.
+    CancelBackfill,
+    /// A start was buffered. Value: its nominal time.
+    Buffer,
+    /// Times were skipped. Number: the first of them; value: the key of the row in `refused`, which may cover later times too; detail: the reason.
+    /// So for the next five.
+    Skip,
+    Miss,
+    Drop,
+    Superseded,
+    Paused,
+    Exhausted,
+    /// A run started.
+    Start,
+    /// An attempt failed and will be retried. Number: the attempt; value: when it is retried.
+    Retry,
+    /// The server died during an attempt. Number: the attempt.
+    Lost,
+    /// A step closed without an incident. Detail: its result, unless it completed.
+    Step,
+    /// A step of a script ended an attempt. Number: the attempt, absent for a sleep; value: the key of the row in `script_step`; detail: the
+    /// error, if it failed.
+    Script,
+    /// A step failed for good. Number: the failure; value: the incident.
+    Incident,
+    /// An incident was acknowledged. Value: the incident; detail: the note.
+    Ack,
+    /// An incident was resolved, by its step or by hand. Value: the incident; detail: the note.
+    Resolved,
+    /// A run was asked to stop. Detail: the reason.
+    Cancel,
+    Terminate,
+    /// A closed run was reopened by a retry request.
+    Reopen,
+    /// A run closed. Number: its incidents; value: how long it took, in milliseconds; detail: its status and reason, unless it completed.
+    Finish,
+}
+
+impl EventKind {
+    const ALL: [(Self, &'static str); 30] = [
+        (Self::Serving, "serving"),
+        (Self::Stopped, "stopped"),
+        (Self::Crash, "crash"),
+        (Self::Create, "create"),
+        (Self::Update, "update"),
+        (Self::Pause, "pause"),
+        (Self::Unpause, "unpause"),
+        (Self::Delete, "delete"),
+        (Self::Trigger, "trigger"),
+        (Self::Backfill, "backfill"),
+        (Self::CancelBackfill, "cancel-backfill"),
+        (Self::Buffer, "buffer"),
+        (Self::Skip, "skip"),
+        (Self::Miss, "miss"),
+        (Self::Drop, "drop"),
+        (Self::Superseded, "superseded"),
+        (Self::Paused, "paused"),
+        (Self::Exhausted, "exhausted"),
+        (Self::Start, "start"),
+        (Self::Retry, "retry"),
+        (Self::Lost, "lost"),
+        (Self::Step, "step"),
+        (Self::Script, "script"),
+        (Self::Incident, "incident"),
+        (Self::Ack, "ack"),
+        (Self::Resolved, "resolved"),
+        (Self::Cancel, "cancel"),
+        (Self::Terminate, "terminate"),
+        (Self::Reopen, "reopen"),
+        (Self::Finish, "finish"),
+    ];
+
+    /// The name, as in the database and in JSON.
+    pub(crate) fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(kind, _)| *kind == self).map_or("", |(_, name)| name)
+    }
+
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, n)| *n == name).map(|(kind, _)| *kind)
+    }
+
+    /// The event of times that did not start.
+    pub(super) fn of_outcome(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Skipped => Self::Skip,
+            Outcome::Missed => Self::Miss,
+            Outcome::Dropped => Self::Drop,
+            Outcome::Superseded => Self::Superseded,
+            Outcome::Paused => Self::Paused,
+            Outcome::Exhausted => Self::Exhausted,
+        }
+    }
+}
