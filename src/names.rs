@@ -111,6 +111,12 @@ name!(
     "the workflow id"
 );
 
+name!(
+    /// The name of a receiver of notifications.
+    ReceiverName,
+    "the receiver name"
+);
+
 impl From<&ScheduleId> for WorkflowId {
     fn from(id: &ScheduleId) -> Self {
         Self(id.0.clone())

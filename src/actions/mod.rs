@@ -1,4 +1,4 @@
-//! Actions: network requests and processes, the only external effects. Has no access to the database.
+//! Actions: network requests, processes and notifications, the only external effects. Has no access to the database.
 
 mod certificate;
 mod command;
@@ -6,6 +6,8 @@ mod control;
 mod dns;
 mod head_tail;
 mod http;
+mod mail;
+mod notify;
 mod redirect;
 mod response_check;
 mod secrets;
@@ -15,6 +17,7 @@ mod tcp;
 mod with_deadline;
 
 pub(crate) use control::{Control, StopKind};
+pub(crate) use notify::TIMEOUT as DELIVERY_TIMEOUT;
 pub(crate) use secrets::Secrets;
 
 use std::ffi::OsString;
@@ -24,6 +27,7 @@ use self::shortage::retry_on_shortage;
 use self::spawn::Caller;
 pub(crate) use self::spawn::{OUTPUT_PIPE, PARENT};
 use crate::machine::Process;
+use crate::notify::Delivery;
 use crate::run::outcome::AttemptResult;
 use crate::run::probe::Probe;
 use crate::run::step::{Command, Step, Work};
@@ -66,6 +70,12 @@ pub(crate) enum Notice {
 pub(crate) trait Actions: Send + Sync {
     /// Makes the attempt and returns its result; stops when `control` requests it.
     fn perform(&self, task: &Task<'_>, control: &Control) -> AttemptResult;
+
+    /// Delivers a message to a receiver; stops when `control` requests it.
+    ///
+    /// # Errors
+    /// The reason why the receiver has not acknowledged it, without secrets.
+    fn deliver(&self, delivery: &Delivery, control: &Control) -> Result<(), String>;
 }
 
 /// The implementation with real requests and processes.
@@ -83,6 +93,10 @@ impl Actions for Live {
                 Work::Command(command) => command::run(command, task, control, Caller::Server),
             }
         })
+    }
+
+    fn deliver(&self, delivery: &Delivery, control: &Control) -> Result<(), String> {
+        notify::deliver(delivery, control)
     }
 }
 

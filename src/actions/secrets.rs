@@ -64,6 +64,26 @@ impl Secrets {
         Ok(Self(known))
     }
 
+    /// Reads as [`Secrets::read`], and from a file for every text `file:PATH`; the end of its last line is not part of the secret.
+    ///
+    /// # Errors
+    /// As [`Secrets::read`]; also for a file that cannot be read.
+    pub(super) fn read_any<'a>(texts: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, Failure> {
+        let texts: Vec<_> = texts.into_iter().collect();
+        let mut secrets = Self::read(texts.iter().copied())?;
+        for (purpose, text) in texts {
+            let Some(path) = text.strip_prefix("file:") else { continue };
+            let secret = std::fs::read_to_string(path).map_err(|e| Failure {
+                error_type: ErrorType::Spawn,
+                message: format!("cannot read `{path}` (needed for `{purpose}`): {e}"),
+            })?;
+            secrets
+                .0
+                .insert(text.to_owned(), secret.trim_end_matches(['\n', '\r']).to_owned());
+        }
+        Ok(secrets)
+    }
+
     /// Reads the secrets of a request.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use crate::error::{Error, Kind};
 use crate::files::definition;
 use crate::files::document::Source;
 use crate::files::source_file::{SourceFile, source_of};
-use crate::ops::{self, Change, DefinitionFile, Difference, Prune};
+use crate::ops::{self, Change, DefinedKind, DefinitionFile, Difference, Prune};
 use crate::output::{Style, counted};
 use crate::present;
 use crate::store::Missing;
@@ -15,7 +15,7 @@ use crate::store::Missing;
 /// Maximum number of warnings printed.
 const MAX_WARNINGS: usize = 20;
 
-/// Create and update schedules from definition files
+/// Create and update schedules, and receivers of notifications, from definition files
 ///
 /// Makes all changes or none. Applying the same files again changes nothing. A definition replaces the whole schedule, except that `note`,
 /// `paused` and `remaining_actions` keep their current values if the file omits them. Times due before a change are decided by the
@@ -32,10 +32,10 @@ pub(super) struct Args {
 /// Options that select definition files.
 #[derive(Debug, clap::Args)]
 pub(super) struct FileArgs {
-    /// Files of `[[schedule]]` tables in TOML, or the same as JSON; directories of such files; `-` is stdin
+    /// Files of `[[schedule]]` and `[[notify]]` tables in TOML, or the same as JSON; directories of such files; `-` is stdin
     #[arg(short, long = "file", value_name = "FILE", required = true, num_args = 1.., value_hint = ValueHint::AnyPath)]
     file: Vec<String>,
-    /// Delete schedules that an earlier apply of the same files created and that they no longer define; no others
+    /// Delete schedules and receivers that an earlier apply of the same files created and that they no longer define; no others
     #[arg(long)]
     prune: bool,
 }
@@ -50,8 +50,10 @@ impl FileArgs {
                     name: &source_file.name,
                     text: &source_file.text,
                 };
+                let defined = definition::parse(&source, &context.zones)?;
                 Ok(DefinitionFile {
-                    defined: definition::parse(&source, &context.zones)?,
+                    defined: defined.schedules,
+                    receivers: defined.receivers,
                     source: source_file.source,
                 })
             })
@@ -166,7 +168,13 @@ pub(super) fn show(context: &Context, differences: &[Difference], tense: Tense) 
     } else {
         parts.join(", ")
     };
-    ui.data(&format!("{}: {changed}", counted(differences.len() as u64, "schedule")))
+    let of = |kind| differences.iter().filter(|d| d.kind == kind).count() as u64;
+    let (schedules, receivers) = (of(DefinedKind::Schedule), of(DefinedKind::Receiver));
+    let defined = match receivers {
+        0 => counted(schedules, "schedule"),
+        receivers => format!("{}, {}", counted(schedules, "schedule"), counted(receivers, "receiver")),
+    };
+    ui.data(&format!("{defined}: {changed}"))
 }
 
 /// Formats a value for people: strings without quotes.

@@ -96,6 +96,14 @@ pub(super) fn incidents() -> Vec<CompletionCandidate> {
     })
 }
 
+/// Candidates: the receivers of notifications.
+pub(super) fn receivers() -> Vec<CompletionCandidate> {
+    from_database(|r| {
+        let found = r.receivers()?;
+        Ok(found.into_iter().map(|row| CompletionCandidate::new(row.name)).collect())
+    })
+}
+
 /// Candidates: the targets of all incidents.
 pub(super) fn targets() -> Vec<CompletionCandidate> {
     from_database(|r| {

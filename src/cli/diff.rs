@@ -26,7 +26,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         0 => Ok(()),
         n => Err(Error::new(
             Kind::Failed,
-            format_args!("the files would change {}", counted(n, "schedule")),
+            format_args!("the files would change {}", counted(n, "definition")),
         )
         .hint(args.files.makes_it_so())),
     }

@@ -16,15 +16,15 @@ pub(super) fn exits(path: &str) -> &'static [u8] {
         "workflow start" => &[1, 5],
         "workflow retry" => &[1, 3, 4, 5],
         "workflow cancel" | "workflow terminate" | "incident ack" | "incident resolve" | "doctor" | "sleep" => &[3, 4],
-        "schedule create" => &[4],
+        "schedule create" | "notify add" => &[4],
         "schedule edit" | "workflow result" => &[1, 3, 4],
         "run" => &[1, 4],
-        "schedule next" => &[1, 3],
+        "schedule next" | "notify test" => &[1, 3],
         "check" => &[1, 3, 124, 130],
         "diff" | "demo" => &[1],
         "step" => &[1, 4, 124],
-        "import crontab" | "apply" | "schedule list" | "workflow list" | "incident list" | "status" | "schema"
-        | "completions" | "man" => &[],
+        "import crontab" | "apply" | "schedule list" | "workflow list" | "incident list" | "notify list" | "status"
+        | "schema" | "completions" | "man" => &[],
         _ => &[3],
     }
 }
@@ -221,6 +221,39 @@ const ALL: &[(&str, &[Example])] = &[
             "Acknowledge an incident",
         )],
     ),
+    (
+        "notify add",
+        &[
+            (
+                "tempo notify add chat --webhook env:SLACK_URL --template slack",
+                "Tell a channel of Slack about every incident",
+            ),
+            (
+                "tempo notify add ops --email ops@example.org --schedule 'db-*' --quiet-hours 22:00-07:00 --tz Europe/Berlin",
+                "Mail about some schedules, through this machine's sendmail, and not at night",
+            ),
+            (
+                "tempo notify add log -- /usr/local/bin/on-event",
+                "Run a command for every message",
+            ),
+        ],
+    ),
+    (
+        "notify list",
+        &[
+            ("tempo notify list", "List the receivers and what is still to be sent to each"),
+            ("tempo notify list --failed", "List the messages that were given up"),
+        ],
+    ),
+    (
+        "notify test",
+        &[("tempo notify test chat", "Check that a receiver can be reached")],
+    ),
+    (
+        "notify retry",
+        &[("tempo notify retry chat", "Send what could not be delivered again")],
+    ),
+    ("notify remove", &[("tempo notify remove chat", "Remove a receiver")]),
     ("incident resolve", &[("tempo incident resolve 1", "Resolve an incident")]),
     (
         "run",

@@ -5,13 +5,14 @@ use clap_complete::engine::ArgValueCandidates;
 use super::{Context, complete};
 use crate::error::Error;
 use crate::files::crontab::export;
+use crate::files::notify_text::NotifyText;
 use crate::files::schedule_text::{self, File, ScheduleText};
 use crate::machine;
 use crate::names::ScheduleId;
 use crate::ops;
 use crate::store::Missing;
 
-/// Print schedules as a definition file
+/// Print schedules, and receivers of notifications, as a definition file
 ///
 /// Applying the output changes nothing: `tempo export > jobs.toml; tempo apply -f jobs.toml`. With `-o json`, prints the same file as JSON.
 #[derive(Debug, clap::Args)]
@@ -44,8 +45,15 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let texts = schedules
         .iter()
         .map(|(id, definition, state)| ScheduleText::of(id, definition, state));
+    let receivers = if args.id.is_empty() {
+        store.read(|r| r.receivers())?
+    } else {
+        Vec::new()
+    };
+    let receivers = receivers.iter().map(|row| NotifyText::of_json(&row.definition));
     let file = File {
         schedule: texts.collect(),
+        notify: receivers.collect::<Result<_, _>>()?,
     };
     if context.ui.is_text() {
         context.ui.output(schedule_text::toml(&file)?.as_bytes())

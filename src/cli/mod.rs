@@ -16,6 +16,7 @@ mod incident;
 mod interrupt;
 mod log;
 mod man;
+mod notify;
 mod open;
 mod run;
 mod schedule;
@@ -92,6 +93,7 @@ enum Command {
     Schedule(Box<schedule::Args>),
     Workflow(Box<workflow::Args>),
     Incident(incident::Args),
+    Notify(notify::Args),
     Run(run::Args),
     Status(status::Args),
     Log(log::Args),
@@ -214,6 +216,7 @@ fn perform(context: &Context, command: Command) -> Result<(), Error> {
         Command::Schedule(args) => schedule::run(context, *args),
         Command::Workflow(args) => workflow::run(context, *args),
         Command::Incident(args) => incident::run(context, args),
+        Command::Notify(args) => notify::run(context, args),
         Command::Run(args) => run::run(context, &args),
         Command::Status(args) => status::run(context, &args),
         Command::Log(args) => log::run(context, &args),

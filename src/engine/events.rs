@@ -117,6 +117,13 @@ pub(crate) enum Event {
     },
     /// A failed run paused its schedule.
     Paused { schedule_id: String, note: String },
+    /// A receiver has not acknowledged a notification: at the first attempt, or when it was given up.
+    NotDelivered {
+        receiver: String,
+        error: String,
+        /// When it is sent again; `None` if it was given up.
+        retry_at: Option<DateTime<Utc>>,
+    },
     /// The server starts nothing more, and waits for running runs.
     Draining { running: usize },
     /// Attempts were interrupted at the end of the drain.

@@ -10,6 +10,8 @@ mod deterministic;
 mod events;
 mod handle;
 pub(crate) mod metrics;
+mod notices;
+mod outbox;
 mod prune;
 mod queue;
 mod quiet;

@@ -16,7 +16,7 @@ use super::quiet::Quiet;
 use super::shared::Shared;
 use super::ticker::Ticker;
 use super::zones::ZoneWatch;
-use super::{AFTER_TROUBLE, Event, Settings, Until, prune, recovery, zones};
+use super::{AFTER_TROUBLE, Event, Settings, Until, outbox, prune, recovery, zones};
 use crate::actions::Actions;
 use crate::clock::{Clock, Stopwatch, Wakeup};
 use crate::error::{Error, Kind};
@@ -43,6 +43,7 @@ pub(crate) struct Server {
     shared: Arc<Shared>,
     ticker_thread: JoinHandle<()>,
     pruning_thread: Option<JoinHandle<()>>,
+    outbox_thread: Option<JoinHandle<()>>,
     writer_thread: JoinHandle<()>,
     lock: Arc<ServerLock>,
 }
@@ -85,6 +86,8 @@ impl Server {
             queue: Queue::new(settings.workers),
             signal: Wakeup::default(),
             pruning: Wakeup::default(),
+            outbox: Wakeup::default(),
+            has_receivers: AtomicBool::new(false),
             events,
             draining: AtomicBool::new(false),
             hurry: AtomicBool::new(false),
@@ -119,6 +122,10 @@ impl Server {
         });
         recovery::wait_for_survivors(&shared, survived)?;
         let pruning_thread = start_pruning(&shared)?;
+        let outbox_thread = match settings.until {
+            Until::Done => None,
+            Until::Told | Until::For(_) => Some(outbox::start(&shared)?),
+        };
         if let Err(e) = reader.read(|r| r.check_due_times()) {
             shared.tell(Event::Trouble(e));
         }
@@ -132,6 +139,7 @@ impl Server {
             shared,
             ticker_thread,
             pruning_thread,
+            outbox_thread,
             writer_thread,
             lock,
         })
@@ -162,11 +170,13 @@ impl Server {
             shared,
             ticker_thread,
             pruning_thread,
+            outbox_thread,
             writer_thread,
             lock,
         } = self;
         let _ = ticker_thread.join();
         pruning_thread.map(JoinHandle::join);
+        outbox_thread.map(JoinHandle::join);
         before_close();
         let served = Served {
             failed_runs: shared.failed_runs.load(Ordering::SeqCst),
@@ -272,6 +282,10 @@ fn serve(mut ticker: Ticker, lock: &ServerLock) {
                 Ok(progress) if progress.more && !is_over(&shared, serving, true) => continue,
                 // Times due after the horizon are left to the next server.
                 Ok(progress) => {
+                    shared.has_receivers.store(progress.has_receivers, Ordering::SeqCst);
+                    if progress.has_receivers {
+                        shared.outbox.raise();
+                    }
                     next = progress.next.filter(|at| *at <= shared.horizon());
                     upcoming = progress.coming;
                 }
@@ -317,6 +331,7 @@ fn serve(mut ticker: Ticker, lock: &ServerLock) {
         }
     } else {
         if shared.settings.until == Until::Done {
+            outbox::flush(&shared);
             prune::prune_at_exit(&shared);
         }
         let here = Arc::clone(&shared);
@@ -342,6 +357,7 @@ fn is_over(shared: &Shared, serving: Stopwatch, is_behind: bool) -> bool {
 fn drain(shared: &Arc<Shared>) {
     shared.draining.store(true, Ordering::SeqCst);
     shared.pruning.raise();
+    shared.outbox.raise();
     let running = shared.queue.drain();
     if running > 0 {
         shared.tell(Event::Draining { running });

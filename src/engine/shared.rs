@@ -31,6 +31,10 @@ pub(super) struct Shared {
     pub(super) signal: Wakeup,
     /// Wakes the pruning thread.
     pub(super) pruning: Wakeup,
+    /// Wakes the outbox.
+    pub(super) outbox: Wakeup,
+    /// Whether there are receivers of notifications.
+    pub(super) has_receivers: AtomicBool,
     pub(super) events: Sender<Event>,
     pub(super) draining: AtomicBool,
     pub(super) hurry: AtomicBool,

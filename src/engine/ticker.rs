@@ -31,6 +31,8 @@ pub(super) struct TickResult {
     pub(super) next: Option<DateTime<Utc>>,
     /// The first time after now at which a schedule needs attention.
     pub(super) coming: Option<DateTime<Utc>>,
+    /// Whether there are receivers of notifications.
+    pub(super) has_receivers: bool,
     /// Whether there is more to do immediately.
     pub(super) more: bool,
 }
@@ -92,7 +94,9 @@ impl Ticker {
         }
         self.carry_out_requests(now)?;
         self.add_new_runs()?;
-        let (next, coming) = self.reader.read(|r| Ok((r.next_attention()?, r.attention_after(now)?)))?;
+        let (next, coming, has_receivers) = self
+            .reader
+            .read(|r| Ok((r.next_attention()?, r.attention_after(now)?, r.has_receivers()?)))?;
         // The earliest stored time may belong to a schedule that is not retried yet.
         let next = match self.failed.values().min() {
             Some(retry_at) => coming.into_iter().chain([*retry_at]).min(),
@@ -101,6 +105,7 @@ impl Ticker {
         Ok(TickResult {
             next,
             coming,
+            has_receivers,
             more: due.len() == BATCH,
         })
     }

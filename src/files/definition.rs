@@ -6,6 +6,7 @@ use std::ops::Range;
 use chrono::{DateTime, Utc};
 
 use super::document::{Node, Places, Source};
+use super::notify_text::NotifyText;
 use super::schedule_text::{File, RemainingText, ScheduleText};
 use crate::error::{Error, Kind};
 use crate::names::{ScheduleId, WorkflowId};
@@ -34,31 +35,71 @@ pub(crate) struct FileSchedule {
     pub(crate) warnings: Vec<String>,
 }
 
-/// Reads the schedules of a file.
+/// A receiver of notifications as a file defines it; checked.
+#[derive(Debug, Clone)]
+pub(crate) struct FileReceiver {
+    pub(crate) text: NotifyText,
+    /// Place of its table, as compilers write it: `jobs.toml:7`.
+    pub(crate) place: String,
+    /// Line of its table, counted from 1.
+    pub(crate) line: usize,
+}
+
+/// The definitions of a file.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Defined {
+    pub(crate) schedules: Vec<FileSchedule>,
+    pub(crate) receivers: Vec<FileReceiver>,
+}
+
+/// Reads the definitions of a file.
 ///
 /// # Errors
 /// `Usage` with line and column: invalid TOML or JSON, unknown keys, invalid values, duplicate ids.
-pub(crate) fn parse(source: &Source<'_>, zones: &dyn Zones) -> Result<Vec<FileSchedule>, Error> {
+pub(crate) fn parse(source: &Source<'_>, zones: &dyn Zones) -> Result<Defined, Error> {
     // One at a time: a file may define hundreds of thousands of schedules.
     if let Some(parts) = source.parts("schedule")
         && let Some(schedules) = Definitions::new(source, zones).read_parts(parts)?
     {
-        return Ok(schedules);
+        return Ok(Defined {
+            schedules,
+            receivers: Vec::new(),
+        });
     }
     parse_whole(source, zones)
 }
 
-fn parse_whole(source: &Source<'_>, zones: &dyn Zones) -> Result<Vec<FileSchedule>, Error> {
+fn parse_whole(source: &Source<'_>, zones: &dyn Zones) -> Result<Defined, Error> {
     let mut tree = source.tree()?;
     let is_list = tree.is_list();
     let nodes = tree.take_items("schedule");
+    let receivers = if is_list { Vec::new() } else { tree.take_items("notify") };
     if !is_list {
         // Rejects unknown keys beside the schedules.
         source.read::<File>(&tree)?;
     }
     let mut definitions = Definitions::new(source, zones);
     nodes.into_iter().try_for_each(|node| definitions.add(&node))?;
-    Ok(definitions.schedules)
+    Ok(Defined {
+        schedules: definitions.schedules,
+        receivers: receivers_of(source, &receivers, zones)?,
+    })
+}
+
+fn receivers_of(source: &Source<'_>, nodes: &[Node], zones: &dyn Zones) -> Result<Vec<FileReceiver>, Error> {
+    let mut receivers: Vec<FileReceiver> = Vec::new();
+    for node in nodes {
+        let text = source.read::<NotifyText>(node)?;
+        let (line, _) = source.place(node.at);
+        let place = format!("{}:{line}", source.name);
+        text.check(zones).map_err(|e| e.within(&place))?;
+        if let Some(other) = receivers.iter().find(|other| other.text.name == text.name) {
+            let twice = format_args!("receiver `{}` is already defined on line {}", text.name, other.line);
+            return Err(Error::new(Kind::Usage, twice).within(&place));
+        }
+        receivers.push(FileReceiver { text, place, line });
+    }
+    Ok(receivers)
 }
 
 /// The schedules of one file, read in order.
@@ -251,7 +292,7 @@ mod tests {
     use crate::schedule::State;
 
     fn parsed(text: &str) -> Result<Vec<FileSchedule>, Error> {
-        parse(&Source { name: "jobs.toml", text }, &ZoneInfo::compiled_in())
+        parse(&Source { name: "jobs.toml", text }, &ZoneInfo::compiled_in()).map(|defined| defined.schedules)
     }
 
     const EVERY_KEY: &str = r#"
@@ -289,7 +330,10 @@ env = { LANG = "C" }
         assert_eq!((one.line, one.id.as_str()), (2, "health"));
         let state = one.declared.over(&State::default(), None);
         let text = ScheduleText::of(&one.id, &one.definition, &state);
-        let file = File { schedule: vec![text] };
+        let file = File {
+            schedule: vec![text],
+            notify: Vec::new(),
+        };
         let json = serde_json::to_string(&file).unwrap();
         for again in [toml(&file).unwrap(), json] {
             let again = parsed(&again).unwrap_or_else(|e| panic!("{again}: {e}")).remove(0);

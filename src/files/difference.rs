@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::notify_text::NotifyText;
 use super::schedule_text::ScheduleText;
 
 /// A field that differs; null where it is absent.
@@ -18,14 +19,29 @@ pub(crate) struct FieldChange {
 
 /// Returns the fields in which two definitions differ.
 pub(crate) fn between(old: Option<&ScheduleText>, new: Option<&ScheduleText>) -> Vec<FieldChange> {
-    let (old, new) = (fields(old), fields(new));
+    between_fields(&fields(old), &fields(new))
+}
+
+/// Returns the fields in which two receivers differ.
+pub(crate) fn between_receivers(old: Option<&NotifyText>, new: Option<&NotifyText>) -> Vec<FieldChange> {
+    let fields = |text: Option<&NotifyText>| match text.map(serde_json::to_value) {
+        Some(Ok(Value::Object(mut fields))) => {
+            fields.remove("name");
+            fields
+        }
+        _ => Map::new(),
+    };
+    between_fields(&fields(old), &fields(new))
+}
+
+fn between_fields(old: &Map<String, Value>, new: &Map<String, Value>) -> Vec<FieldChange> {
     let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
     let value = |fields: &Map<String, Value>, name: &str| fields.get(name).cloned().unwrap_or(Value::Null);
     names
         .into_iter()
         .map(|name| FieldChange {
-            old: value(&old, name),
-            new: value(&new, name),
+            old: value(old, name),
+            new: value(new, name),
             name: name.clone(),
         })
         .filter(|change| change.old != change.new)

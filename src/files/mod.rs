@@ -5,6 +5,8 @@ pub(crate) mod definition;
 mod deserialize;
 pub(crate) mod difference;
 pub(crate) mod document;
+pub(crate) mod notify_text;
+mod one_or_many;
 mod parse_error;
 pub(crate) mod schedule_text;
 pub(crate) mod shell_words;

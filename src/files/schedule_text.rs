@@ -1,14 +1,12 @@
 //! The text form of a definition file: its tables and their keys, and schedules converted to it.
 
-use std::fmt;
-use std::marker::PhantomData;
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{self, IntoDeserializer as _, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
+use super::notify_text::NotifyText;
+use super::one_or_many::one_or_many;
 use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
 use crate::run::step_text::StepText;
@@ -38,27 +36,27 @@ pub(crate) struct ScheduleText {
     pub(super) note: Option<String>,
     /// Times in English: `every weekday at 02:30`, `every 15 min`.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
-    #[cfg_attr(test, schemars(with = "OneOrMany<String>"))]
+    #[cfg_attr(test, schemars(with = "super::one_or_many::OneOrMany<String>"))]
     pub(super) when: Vec<String>,
     /// Intervals, with an optional offset: `2m`, `1h/15m`.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
-    #[cfg_attr(test, schemars(with = "OneOrMany<String>"))]
+    #[cfg_attr(test, schemars(with = "super::one_or_many::OneOrMany<String>"))]
     pub(super) interval: Vec<String>,
     /// Cron strings: 5 fields, 6 with the year last, 7 with seconds first, or a macro such as `@daily`.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
-    #[cfg_attr(test, schemars(with = "OneOrMany<String>"))]
+    #[cfg_attr(test, schemars(with = "super::one_or_many::OneOrMany<String>"))]
     pub(super) cron: Vec<String>,
     /// Calendars: `{ hour = 9, day_of_week = "Mon-Fri" }`; second, minute and hour default to 0, the other fields to any.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
-    #[cfg_attr(test, schemars(with = "OneOrMany<CalendarText>"))]
+    #[cfg_attr(test, schemars(with = "super::one_or_many::OneOrMany<CalendarText>"))]
     pub(super) calendar: Vec<CalendarText>,
     /// Quartz expressions: seconds first, Sunday is 1.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
-    #[cfg_attr(test, schemars(with = "OneOrMany<String>"))]
+    #[cfg_attr(test, schemars(with = "super::one_or_many::OneOrMany<String>"))]
     pub(super) quartz: Vec<String>,
     /// Times to exclude: dates, or calendars whose omitted time fields match any value.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
-    #[cfg_attr(test, schemars(with = "OneOrMany<Exclusion>"))]
+    #[cfg_attr(test, schemars(with = "super::one_or_many::OneOrMany<Exclusion>"))]
     pub(super) exclude_calendar: Vec<Exclusion>,
     /// Start once after each boot of the machine.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -114,6 +112,9 @@ pub(crate) struct File {
     /// The schedules, each with a unique id.
     #[serde(default)]
     pub(crate) schedule: Vec<ScheduleText>,
+    /// Receivers of notifications, each with a unique name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) notify: Vec<NotifyText>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -122,42 +123,6 @@ pub(crate) struct File {
 pub(super) enum RemainingText {
     Number(u64),
     Text(String),
-}
-
-/// One value, or a list of them.
-#[cfg(test)]
-#[derive(schemars::JsonSchema)]
-#[schemars(untagged)]
-#[expect(dead_code, reason = "used only to generate the schema")]
-enum OneOrMany<T> {
-    One(T),
-    Many(Vec<T>),
-}
-
-fn one_or_many<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Vec<T>, D::Error> {
-    struct Visit<T>(PhantomData<T>);
-
-    impl<'de, T: Deserialize<'de>> Visitor<'de> for Visit<T> {
-        type Value = Vec<T>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a string, a table, or a list of them")
-        }
-
-        fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<T>, E> {
-            T::deserialize(text.into_deserializer()).map(|one| vec![one])
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Vec<T>, A::Error> {
-            T::deserialize(MapAccessDeserializer::new(map)).map(|one| vec![one])
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Vec<T>, A::Error> {
-            Vec::deserialize(SeqAccessDeserializer::new(list))
-        }
-    }
-
-    from.deserialize_any(Visit(PhantomData))
 }
 
 impl RemainingText {

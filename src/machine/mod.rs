@@ -68,6 +68,13 @@ pub fn file_id(file: impl std::os::fd::AsFd) -> Option<String> {
     Some(format!("{}:{}", stat.st_dev, stat.st_ino))
 }
 
+/// The name of this machine.
+#[must_use]
+pub fn host_name() -> String {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    if name.is_empty() { "localhost".to_owned() } else { name }
+}
+
 /// Raises the open-file limit of this process to `target`, or as far as permitted. Returns the number of files it may have open, at most `target`.
 #[must_use]
 pub fn raise_open_files(target: u64) -> u64 {

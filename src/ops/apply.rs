@@ -4,6 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
+use super::defined::{Change, DefinedKind, DefinitionFile, Difference, Prune};
+use super::notify::{change_receiver, compare_receivers};
 use super::patch::Settings;
 use super::schedules::{NO_TIME, Never, change_to, check, insert, settings_of};
 use crate::error::{Error, Kind};
@@ -18,59 +20,6 @@ use crate::store::{Read, SchedulePage, ScheduleRow, Write};
 
 /// The owner recorded for a schedule that was created by hand and is now defined in a file: its declared state is kept, but it is never pruned.
 const BY_HAND: &str = "";
-
-/// The kind of change to a schedule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Change {
-    Create,
-    Update,
-    Delete,
-    None,
-}
-
-impl Change {
-    /// The name in JSON.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Create => "create",
-            Self::Update => "update",
-            Self::Delete => "delete",
-            Self::None => "none",
-        }
-    }
-}
-
-/// The difference between a definition and the stored schedule.
-#[derive(Debug, Clone)]
-pub(crate) struct Difference {
-    pub(crate) id: ScheduleId,
-    pub(crate) change: Change,
-    pub(crate) fields: Vec<FieldChange>,
-    /// The line where its definition begins; `None` if it is no longer defined.
-    pub(crate) line: Option<usize>,
-    pub(crate) warnings: Vec<String>,
-    /// Whether it is paused, or will be deleted.
-    pub(crate) paused: bool,
-    /// When it fires, in English.
-    pub(crate) spec_text: String,
-}
-
-/// The definitions of one file.
-#[derive(Debug, Clone)]
-pub(crate) struct DefinitionFile {
-    /// The path of the file.
-    pub(crate) source: String,
-    pub(crate) defined: Vec<FileSchedule>,
-}
-
-/// Whether to delete schedules that the files no longer define.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Prune<'a> {
-    /// Keep them.
-    No,
-    /// Delete those that an earlier apply of these files, or of files in these folders, created.
-    Of(&'a [String]),
-}
 
 /// The step that applies one definition.
 enum Step {
@@ -103,7 +52,10 @@ pub(crate) fn compare(
     prune: Prune<'_>,
     now: DateTime<Utc>,
 ) -> Result<Vec<Difference>, Error> {
-    walk(read, zones, files, prune, now, |_, _, _| Ok(()))
+    let receivers = compare_receivers(read, &files, prune)?;
+    let mut differences = walk(read, zones, files, prune, now, |_, _, _| Ok(()))?;
+    differences.extend(receivers.into_iter().map(|(difference, _)| difference));
+    Ok(differences)
 }
 
 /// Creates, updates and deletes schedules so that they match the files; returns what changed.
@@ -117,7 +69,8 @@ pub(crate) fn apply(
     prune: Prune<'_>,
     now: DateTime<Utc>,
 ) -> Result<Vec<Difference>, Error> {
-    walk(write, zones, files, prune, now, |id, step, owner| {
+    let receivers = compare_receivers(write, &files, prune)?;
+    let mut differences = walk(write, zones, files, prune, now, |id, step, owner| {
         let key = match &step {
             Step::Create { after, spec } => insert(write, id, after, spec, now)?,
             Step::Update(update) => {
@@ -135,7 +88,12 @@ pub(crate) fn apply(
             Step::Delete { row } => return write.delete_schedule(row.key, now).map(|_| ()),
         };
         owner.map_or(Ok(()), |(source, declared)| write.record_source(key, source, declared))
-    })
+    })?;
+    for (difference, change) in receivers {
+        change_receiver(write, &change)?;
+        differences.push(difference);
+    }
+    Ok(differences)
 }
 
 /// Replaces the definition of one schedule, and the parts of its state that `before` and `after` declare differently.
@@ -181,7 +139,8 @@ pub(crate) fn redefine(
         warnings,
         paused: settings.state.paused,
         spec_text: crate::spec::describe::spec(&settings.definition.spec),
-        id: after.id,
+        kind: DefinedKind::Schedule,
+        id: after.id.into(),
     })
 }
 
@@ -196,28 +155,23 @@ fn walk(
 ) -> Result<Vec<Difference>, Error> {
     reject_duplicates(&files)?;
     let mut differences = Vec::with_capacity(files.iter().map(|file| file.defined.len()).sum());
-    for DefinitionFile { source, defined } in files {
+    let mut walked: HashSet<ScheduleId> = HashSet::new();
+    for DefinitionFile { source, defined, .. } in files {
         for one in defined {
-            let declared = one.declared.clone();
+            let (id, declared) = (one.id.clone(), one.declared.clone());
             let (difference, step, is_by_hand) = step(read, zones, &source, one, now)?;
             let owner = if is_by_hand { BY_HAND } else { &source };
-            perform(&difference.id, step, Some((owner, &declared)))?;
+            perform(&id, step, Some((owner, &declared)))?;
             differences.push(difference);
+            walked.insert(id);
         }
     }
-    let Prune::Of(scopes) = prune else { return Ok(differences) };
-    let in_scope = |source: &str| {
-        // Subfolders are not read, so a schedule from one of their files is not missing.
-        let in_folder = |scope: &String| {
-            let rest = source.strip_prefix(scope.as_str()).and_then(|rest| rest.strip_prefix('/'));
-            rest.is_some_and(|file| !file.contains('/'))
-        };
-        scopes.iter().any(|scope| scope == source || in_folder(scope))
-    };
-    let defined: HashSet<ScheduleId> = differences.iter().map(|difference| difference.id.clone()).collect();
+    if let Prune::No = prune {
+        return Ok(differences);
+    }
     for (id, source) in read.sources()? {
-        if in_scope(&source)
-            && !defined.contains(&id)
+        if prune.covers(&source)
+            && !walked.contains(&id)
             && let Some(row) = read.schedule(&id)?
         {
             let difference = Difference {
@@ -227,9 +181,10 @@ fn walk(
                 warnings: Vec::new(),
                 paused: true,
                 spec_text: row.shown.spec_text.clone(),
-                id,
+                kind: DefinedKind::Schedule,
+                id: id.to_string(),
             };
-            perform(&difference.id, Step::Delete { row }, None)?;
+            perform(&id, Step::Delete { row }, None)?;
             differences.push(difference);
         }
     }
@@ -305,7 +260,8 @@ fn step(
         (Some(_) | None, None) | (None, Some(_)) => (Change::Create, Step::Create { after, spec }),
     };
     let difference = Difference {
-        id: one.id,
+        id: one.id.into(),
+        kind: DefinedKind::Schedule,
         change,
         fields,
         line: Some(one.line),

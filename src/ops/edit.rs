@@ -23,6 +23,7 @@ pub(crate) fn definition_text(read: &Read<'_>, id: &ScheduleId) -> Result<String
         .map(|(id, definition, state)| ScheduleText::of(id, definition, state));
     schedule_text::toml(&File {
         schedule: texts.collect(),
+        notify: Vec::new(),
     })
 }
 
@@ -57,6 +58,7 @@ pub(crate) fn check_edit(
     let file = DefinitionFile {
         source: edited.name.to_owned(),
         defined: vec![after],
+        receivers: Vec::new(),
     };
     let difference = compare(read, zones, vec![file], Prune::No, now)?.pop();
     let difference = difference.ok_or_else(|| Error::new(Kind::NotFound, "the text defines no schedule"))?;
@@ -65,9 +67,9 @@ pub(crate) fn check_edit(
 
 /// Parses a text that must define this schedule and no other.
 fn parse(id: &ScheduleId, source: &Source<'_>, zones: &dyn Zones) -> Result<FileSchedule, Error> {
-    let mut schedules = definition::parse(source, zones)?;
-    match schedules.pop() {
-        Some(one) if schedules.is_empty() && one.id == *id => Ok(one),
+    let mut defined = definition::parse(source, zones)?;
+    match defined.schedules.pop() {
+        Some(one) if defined.schedules.is_empty() && defined.receivers.is_empty() && one.id == *id => Ok(one),
         _ => Err(Error::new(
             Kind::Usage,
             format_args!("the file must define the schedule `{id}` and no other"),

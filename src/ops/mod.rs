@@ -2,19 +2,23 @@
 
 mod apply;
 mod crontab_ids;
+mod defined;
 mod edit;
 mod explain;
 mod incidents;
+mod notify;
 mod patch;
 mod requests;
 mod schedules;
 mod simulate;
 
-pub(crate) use apply::{Change, DefinitionFile, Difference, Prune, apply, compare, export, redefine};
+pub(crate) use apply::{apply, compare, export, redefine};
 pub(crate) use crontab_ids::{Names, name_jobs};
+pub(crate) use defined::{Change, DefinedKind, DefinitionFile, Difference, Prune};
 pub(crate) use edit::{check_edit, definition_text, edit};
 pub(crate) use explain::{explain, shortened};
 pub(crate) use incidents::{ack, find_incident, resolve};
+pub(crate) use notify::{add_receiver, find_receiver, remove_receiver, retry_messages};
 pub(crate) use patch::{Clearable, Patch};
 pub(crate) use requests::{Backfill, RunStop, backfill, cancel_backfill, retry_run, start_workflow, stop_run, trigger};
 pub(crate) use schedules::{Created, IfExists, Never, check_new, create, delete, find, next_times, pause, unpause, update};

@@ -184,6 +184,9 @@ pub(crate) struct RequestView {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct ChangeView {
     pub(crate) id: String,
+    /// `notify` for a receiver of notifications; absent for a schedule.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) kind: Option<&'static str>,
     pub(crate) change: &'static str,
     pub(crate) fields: Vec<FieldChangeView>,
     pub(crate) line: Option<usize>,
@@ -334,6 +337,44 @@ pub(crate) struct IncidentView {
     pub(crate) run_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) occurrences: Option<Vec<OccurrenceView>>,
+}
+
+/// A receiver of notifications, with its messages summed.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct ReceiverView {
+    pub(crate) name: String,
+    /// `webhook`, `email` or `command`.
+    pub(crate) kind: &'static str,
+    /// Where messages go, without anything secret.
+    pub(crate) target: String,
+    pub(crate) events: Vec<&'static str>,
+    pub(crate) schedules: Vec<String>,
+    /// The file that defines it.
+    pub(crate) source: Option<String>,
+    pub(crate) pending: u64,
+    /// Number of messages that were given up.
+    pub(crate) failed: u64,
+    pub(crate) last_delivered_at: Option<Instant>,
+    /// Why the last attempt failed of a message that is not delivered.
+    pub(crate) last_error: Option<String>,
+}
+
+/// A message of the outbox.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct MessageView {
+    pub(crate) id: String,
+    pub(crate) receiver: String,
+    pub(crate) event: String,
+    pub(crate) message: String,
+    /// `pending`, `delivered` or `failed`.
+    pub(crate) status: String,
+    pub(crate) created_at: Instant,
+    pub(crate) attempts: u32,
+    pub(crate) last_attempt_at: Option<Instant>,
+    pub(crate) next_attempt_at: Option<Instant>,
+    pub(crate) error: Option<String>,
 }
 
 /// The status of the server, its runs and incidents.

@@ -148,8 +148,10 @@ impl<'a> EventViews<'a> {
             EventKind::Script => self.script(row)?,
             EventKind::Incident => match (row.value.unwrap_or_default(), row.number.unwrap_or_default()) {
                 (id, 1) => format!("incident {id} opened"),
+                (id, number) if detail == Some("opened") => format!("incident {id} opened after {number} failures"),
                 (id, number) => format!("incident {id}, failure {number}"),
             },
+            EventKind::Remind => format!("incident {} is still open", row.value.unwrap_or_default()),
             EventKind::Ack => with_detail(&format!("incident {} acknowledged", row.value.unwrap_or_default()), detail),
             EventKind::Resolved => with_detail(&format!("incident {} resolved", row.value.unwrap_or_default()), detail),
             EventKind::Cancel => with_detail("cancel requested", detail),

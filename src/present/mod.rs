@@ -3,11 +3,13 @@
 mod attempts;
 mod events;
 mod incidents;
+mod notify;
 mod runs;
 mod scripts;
 
 pub(crate) use events::EventViews;
 pub(crate) use incidents::{incident, incident_in_full};
+pub(crate) use notify::{message, receiver};
 pub(crate) use runs::{run, run_in_full};
 
 use std::collections::HashMap;
@@ -15,7 +17,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 
 use crate::error::Error;
-use crate::ops::{self, Candidate, Difference, SimulationInput};
+use crate::ops::{self, Candidate, DefinedKind, Difference, SimulationInput};
 use crate::output::views::{
     ActionView, BackfillView, ChangeView, ComingView, DstNote, FieldChangeView, Instant, NextView, RecentAction, RunningAction,
     ScheduleView, SimulatedView, StatisticsView, StatusView, TimeRangeView,
@@ -276,7 +278,8 @@ pub(crate) fn change(difference: &Difference) -> ChangeView {
         new: f.new.clone(),
     });
     ChangeView {
-        id: difference.id.to_string(),
+        id: difference.id.clone(),
+        kind: (difference.kind == DefinedKind::Receiver).then_some("notify"),
         change: difference.change.name(),
         fields: fields.collect(),
         line: difference.line,

@@ -69,6 +69,9 @@ pub struct Command {
 }
 
 impl Workflow {
+    /// The name of the step of a command that was not given a name.
+    pub const UNNAMED: &str = "command";
+
     /// Validates a workflow definition.
     ///
     /// # Errors

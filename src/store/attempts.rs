@@ -275,6 +275,7 @@ impl Write<'_> {
             return Ok(false);
         }
         let event = NewEvent {
+            number: Some(1),
             detail: Some(note),
             ..NewEvent::of_schedule(EventKind::Pause, schedule.0, schedule.1)
         };

@@ -16,7 +16,7 @@ pub(crate) enum EventKind {
     Create,
     /// The definition of a schedule changed. Detail: the changed fields, as JSON.
     Update,
-    /// Detail: the note.
+    /// Detail: the note. Number: 1 if a failed run paused it.
     Pause,
     /// Detail: the note.
     Unpause,
@@ -49,8 +49,10 @@ pub(crate) enum EventKind {
     /// A step of a script ended an attempt. Number: the attempt, absent for a sleep; value: the key of the row in `script_step`; detail: the
     /// error, if it failed.
     Script,
-    /// A step failed for good. Number: the failure; value: the incident.
+    /// A step failed for good. Number: the failure; value: the incident; detail: `opened` if this failure opened it.
     Incident,
+    /// An incident is still open. Value: the incident.
+    Remind,
     /// An incident was acknowledged. Value: the incident; detail: the note.
     Ack,
     /// An incident was resolved, by its step or by hand. Value: the incident; detail: the note.
@@ -65,7 +67,7 @@ pub(crate) enum EventKind {
 }
 
 impl EventKind {
-    const ALL: [(Self, &'static str); 30] = [
+    const ALL: [(Self, &'static str); 31] = [
         (Self::Serving, "serving"),
         (Self::Stopped, "stopped"),
         (Self::Crash, "crash"),
@@ -90,6 +92,7 @@ impl EventKind {
         (Self::Step, "step"),
         (Self::Script, "script"),
         (Self::Incident, "incident"),
+        (Self::Remind, "remind"),
         (Self::Ack, "ack"),
         (Self::Resolved, "resolved"),
         (Self::Cancel, "cancel"),

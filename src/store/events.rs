@@ -113,6 +113,8 @@ pub(crate) struct EventFilter {
     pub(crate) until: Option<DateTime<Utc>>,
     /// Whether to select failures only.
     pub(crate) failed: bool,
+    /// Whether to select only events that receivers may be notified of.
+    pub(crate) notable: bool,
     /// Maximum number of events: the newest.
     pub(crate) limit: Option<u64>,
 }
@@ -189,7 +191,10 @@ impl Read<'_> {
             AND (e.run IS NULL OR r.key IS NOT NULL)
             AND (NOT :failed OR e.kind IN ('crash', 'miss', 'drop', 'retry', 'lost', 'incident')
                 OR (e.kind = 'script' AND e.detail IS NOT NULL)
-                OR (e.kind = 'finish' AND (e.number > 0 OR e.detail NOT GLOB 'Canceled*' AND e.detail NOT GLOB 'Terminated*')))";
+                OR (e.kind = 'finish' AND (e.number > 0 OR e.detail NOT GLOB 'Canceled*' AND e.detail NOT GLOB 'Terminated*')))
+            AND (NOT :notable OR e.kind IN ('crash', 'miss', 'incident', 'remind', 'resolved')
+                OR (e.kind = 'pause' AND e.number IS NOT NULL)
+                OR (e.kind = 'finish' AND (e.detail GLOB 'Failed*' OR e.detail GLOB 'TimedOut*')))";
         let what = "read the events";
         // A run has its own index, which a comparison with a parameter that may be absent would not use.
         let of_run = if filter.run.is_some() {
@@ -209,6 +214,7 @@ impl Read<'_> {
                 ":since": filter.since.map(ms),
                 ":until": filter.until.map(ms),
                 ":failed": filter.failed,
+                ":notable": filter.notable,
                 ":limit": filter.limit.map_or(-1, count),
             },
             row,

@@ -230,6 +230,7 @@ impl Write<'_> {
             position: Some(position),
             number: Some(number),
             value: Some(id),
+            detail: (number == 1).then_some("opened"),
             ..NewEvent::of_run(EventKind::Incident, run)
         };
         self.insert_event(&event, now)?;

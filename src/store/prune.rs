@@ -78,7 +78,8 @@ impl Write<'_> {
     /// Deletes a run that closed before `since`, with its steps, attempts and output, unless a request about it is open by now.
     pub(crate) fn prune_run(&self, key: i64, since: DateTime<Utc>) -> Result<(), Error> {
         const IS_PRUNABLE: &str = "SELECT EXISTS (SELECT 1 FROM run WHERE key = :key AND closed_ms < :since
-            AND NOT EXISTS (SELECT 1 FROM request WHERE run = :key AND settled_ms IS NULL)) AS may_go";
+            AND NOT EXISTS (SELECT 1 FROM request WHERE run = :key AND settled_ms IS NULL)
+            AND NOT EXISTS (SELECT 1 FROM event WHERE run = :key AND event.key > (SELECT min(cursor) FROM receiver))) AS may_go";
         const NOTE: &str = "UPDATE progress SET pruned_ms = max(coalesce(pruned_ms, 0), r.nominal_ms) FROM run r
             WHERE r.key = :key AND r.origin = 'scheduled' AND progress.schedule = r.schedule";
         const SQL: &str = "DELETE FROM run WHERE key = :key";
@@ -104,6 +105,8 @@ impl Write<'_> {
             JOIN occurrence o ON o.incident = i.id WHERE i.resolved_ms < :since ORDER BY i.resolved_ms LIMIT :most)";
         const INCIDENTS: &str = "DELETE FROM incident WHERE id IN (SELECT i.id FROM incident i WHERE i.resolved_ms < :since
             AND NOT EXISTS (SELECT 1 FROM occurrence o WHERE o.incident = i.id) ORDER BY i.resolved_ms LIMIT :most)";
+        const MESSAGES: &str =
+            "DELETE FROM message WHERE key IN (SELECT key FROM message WHERE closed_ms < :since ORDER BY closed_ms LIMIT :most)";
         let what = "prune the history";
         let parameters = named_params! {":since": ms(since), ":most": count(most)};
         let mut statement = self.0.0.prepare_cached(OLD_REASONS).context(what)?;
@@ -113,7 +116,7 @@ impl Write<'_> {
             self.execute_for(&[NOTE, REASON], *key)?;
         }
         let mut deleted = reasons.len();
-        for sql in [REQUESTS, OCCURRENCES, INCIDENTS] {
+        for sql in [REQUESTS, OCCURRENCES, INCIDENTS, MESSAGES] {
             deleted += self
                 .0
                 .0
@@ -139,6 +142,7 @@ impl Write<'_> {
             AND NOT (kind = 'pause' AND EXISTS (SELECT 1 FROM schedule s WHERE s.key = event.schedule AND s.paused_ms IS NOT NULL)
                 AND key = (SELECT max(e.key) FROM event e WHERE e.schedule_id = event.schedule_id AND e.kind = 'pause'))
             AND NOT (kind = 'delete' AND EXISTS (SELECT 1 FROM run WHERE run.schedule = event.schedule))
+            AND key <= coalesce((SELECT min(cursor) FROM receiver), key)
             AND key IS NOT (SELECT max(key) FROM event WHERE schedule IS NULL AND run IS NULL AND kind IN ('serving', 'stopped'))";
         let what = "prune the history";
         let mut statement = self.0.0.prepare_cached(LAST).context(what)?;

@@ -52,3 +52,32 @@ CREATE TABLE rollup (                  -- closed steps, summed by the hour
 ) STRICT, WITHOUT ROWID;
 
 ALTER TABLE schedule ADD COLUMN note_before TEXT;                  -- the note that the note of the pause replaced; restored when it is unpaused
+
+CREATE TABLE receiver (                -- who is notified of events: the `[[notify]]` tables
+    key INTEGER PRIMARY KEY AUTOINCREMENT,   -- never used again: a message belongs to one receiver
+    name TEXT NOT NULL UNIQUE,
+    definition TEXT NOT NULL,          -- as JSON
+    source TEXT,                       -- the file whose `apply` made it
+    cursor INTEGER NOT NULL            -- messages about events up to this key have been written
+) STRICT;
+
+CREATE TABLE message (                 -- the outbox
+    key INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE DEFAULT (lower(hex(randomblob(16)))),   -- by which a receiver recognizes a message that it has already got
+    receiver INTEGER NOT NULL REFERENCES receiver ON DELETE CASCADE,
+    topic TEXT NOT NULL,
+    events TEXT NOT NULL,              -- as JSON; fixed from the first attempt on
+    created_ms INTEGER NOT NULL,
+    due_ms INTEGER NOT NULL,           -- when it is sent, or sent again
+    attempts INTEGER NOT NULL DEFAULT 0,
+    attempted_ms INTEGER,              -- when it was last sent
+    error TEXT,                        -- why the last attempt failed
+    status TEXT NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'delivered', 'failed')),
+    closed_ms INTEGER,
+    CHECK ((status = 'pending') = (closed_ms IS NULL)),
+    CHECK ((attempts = 0) = (attempted_ms IS NULL))
+) STRICT;
+CREATE INDEX message_open ON message (receiver, due_ms) WHERE status = 'pending';       -- for `due_messages` and `collecting`
+CREATE INDEX message_of ON message (receiver, status, key);                             -- for `receiver_state` and the cascade
+CREATE INDEX message_attempted ON message (receiver, attempted_ms) WHERE attempted_ms IS NOT NULL;   -- for the limit of a receiver
+CREATE INDEX message_closed ON message (closed_ms) WHERE closed_ms IS NOT NULL;         -- for `prune`

@@ -3,16 +3,17 @@
 use std::path::{Path, PathBuf};
 
 /// The layers in order; a layer may use only itself and those before it.
-const LAYERS: [&str; 17] = [
-    "error", "names", "clock", "machine", "spec", "zoneinfo", "run", "schedule", "store", "actions", "files", "engine", "ops",
-    "output", "present", "web", "cli",
+const LAYERS: [&str; 18] = [
+    "error", "names", "clock", "machine", "spec", "zoneinfo", "run", "schedule", "notify", "store", "actions", "files", "engine",
+    "ops", "output", "present", "web", "cli",
 ];
 
 /// Layers that a layer must not use although they come before it.
-const FORBIDDEN: [(&str, &[&str]); 10] = [
+const FORBIDDEN: [(&str, &[&str]); 11] = [
     ("spec", &["clock", "machine", "names"]),
     ("run", &["clock", "machine", "zoneinfo"]),
     ("schedule", &["clock", "machine", "zoneinfo"]),
+    ("notify", &["clock", "machine", "zoneinfo"]),
     ("store", &["zoneinfo"]),
     ("actions", &["store"]),
     ("files", &["store"]),
@@ -24,10 +25,11 @@ const FORBIDDEN: [(&str, &[&str]); 10] = [
 
 /// Text that may appear only in the given places. `.clippy.toml` bans clocks, sleeps and the environment; `disallowed_methods` here lists
 /// the files that may override it.
-const ONLY_IN: [(&str, &[&str]); 10] = [
+const ONLY_IN: [(&str, &[&str]); 11] = [
     ("disallowed_methods", &["src/clock.rs"]),
     ("rusqlite", &["src/store/"]),
     ("ureq::", &["src/actions/http.rs"]),
+    ("lettre::", &["src/actions/mail.rs"]),
     ("rustls::", &["src/actions/certificate.rs"]),
     ("simple_dns::", &["src/actions/dns.rs"]),
     ("toml::", &["src/files/"]),

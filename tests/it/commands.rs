@@ -31,6 +31,7 @@ const LISTED_RUN: &str =
     "workflow_id run_id schedule_id scheduled_at due_at started_at closed_at status reason waiting_for_worker_since result";
 const INCIDENT: &str = "id target_name target_url status_code error error_type elapsed_ms detected_at count first_detected_at status note \
     resolved_at schedule_id run_id";
+const RECEIVER: &str = "name kind target events schedules source pending failed last_delivered_at last_error";
 const CHANGE: &str = "id change fields line warnings";
 
 /// Every command, ordered so that each finds what it needs: the command, its arguments, its exit code, its output.
@@ -92,6 +93,11 @@ const ALL: &[(&str, &[&str], i32, Writes)] = &[
     ("run", &["--once"], 1, Raw),
     ("workflow result", &["w"], 1, Raw),
     ("workflow retry", &["w"], 0, One(LISTED_RUN)),
+    ("notify add", &["r", "--", "true"], 0, One(RECEIVER)),
+    ("notify list", &[], 0, List(RECEIVER)),
+    ("notify test", &["r"], 0, One("name delivered")),
+    ("notify retry", &["r"], 0, One("retried")),
+    ("notify remove", &["r"], 0, One(RECEIVER)),
     ("incident list", &[], 0, List(INCIDENT)),
     (
         "incident describe",

@@ -19,6 +19,7 @@ mod harness;
 mod kills;
 mod log;
 mod machine;
+mod notify;
 mod output;
 mod probes;
 mod properties;

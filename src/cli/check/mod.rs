@@ -136,7 +136,7 @@ fn of_files(context: &Context, paths: &[String]) -> Result<Vec<Suite>, Error> {
             });
             continue;
         }
-        for one in files::definition::parse(&source, &context.zones)? {
+        for one in files::definition::parse(&source, &context.zones)?.schedules {
             suites.push(Suite {
                 place: Some(one.place),
                 ..Suite::of_schedule(&one.id, one.definition.action)

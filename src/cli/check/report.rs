@@ -159,6 +159,7 @@ impl<'a> Report<'a> {
             | Event::Retried { .. }
             | Event::Closed { .. }
             | Event::Paused { .. }
+            | Event::NotDelivered { .. }
             | Event::Draining { .. }
             | Event::Interrupted { .. }
             | Event::Ended { .. } => Ok(()),

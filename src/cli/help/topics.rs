@@ -7,7 +7,7 @@ pub(in crate::cli) struct Topic {
 }
 
 /// All help topics.
-pub(in crate::cli) const TOPICS: [Topic; 5] = [
+pub(in crate::cli) const TOPICS: [Topic; 6] = [
     Topic {
         name: "cron",
         text: include_str!("cron.txt"),
@@ -19,6 +19,10 @@ pub(in crate::cli) const TOPICS: [Topic; 5] = [
     Topic {
         name: "durability",
         text: include_str!("durability.txt"),
+    },
+    Topic {
+        name: "notifications",
+        text: include_str!("notifications.txt"),
     },
     Topic {
         name: "page",

@@ -189,6 +189,7 @@ fn definitions(
         files.push(DefinitionFile {
             defined: ops::name_jobs(read, source, jobs, host, &mut names)?,
             source: source.clone(),
+            receivers: Vec::new(),
         });
     }
     // Schedules from files that have been removed from the directory.

@@ -8,6 +8,7 @@ use crate::output::Style;
 use crate::output::table::{plain, table};
 use crate::output::views::IncidentView;
 use crate::present;
+use crate::run::step::Workflow;
 
 /// List incidents, newest first
 ///
@@ -53,7 +54,7 @@ pub(super) fn style_of(status: &str) -> Style {
 /// The target of an incident as it is shown: the name of its step, or the command line of a step that was not given a name.
 fn target(view: &IncidentView) -> &str {
     match view.latest.target_name.as_str() {
-        "command" => &view.latest.target_url,
+        Workflow::UNNAMED => &view.latest.target_url,
         name => name,
     }
 }

@@ -142,8 +142,10 @@ impl Applied {
                 name: &file.name,
                 text: &file.text,
             };
+            let defined = definition::parse(&source, &*zones)?;
             Ok(DefinitionFile {
-                defined: definition::parse(&source, &*zones)?,
+                defined: defined.schedules,
+                receivers: defined.receivers,
                 source: file.source,
             })
         };

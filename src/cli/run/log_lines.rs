@@ -312,6 +312,23 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
             note.clone(),
             &|| json!({"schedule_id": schedule_id, "note": note}),
         ),
+        Event::NotDelivered {
+            receiver,
+            error,
+            retry_at,
+        } => {
+            let text = match retry_at {
+                Some(_) => format!("{error}; it will be sent again"),
+                None => format!("{error}; given up: `tempo notify retry {receiver}` sends it again"),
+            };
+            of(
+                "notify",
+                Some(Style::Bad),
+                receiver,
+                text,
+                &|| json!({"receiver": receiver, "error": error, "retry_at": retry_at.map(rfc3339)}),
+            )
+        }
         Event::Draining { running } => {
             let text = format!(
                 "waiting for {} to finish (press Ctrl-C to stop now)",

@@ -2,11 +2,16 @@
 //!
 //! With `TEMPO_LONG=1` the disk fails at every operation of many histories in turn; `TEMPO_SEED` sets the first history.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use super::random::History;
 use super::*;
+use crate::engine::notices::notice;
 use crate::engine::prune::prune;
+use crate::error::Kind;
+use crate::files::notify_text::NotifyText;
+use crate::notify::{Delivery, Topic};
 use crate::store::failing_vfs::{self, Failure};
 use crate::store::{EventFilter, EventKind, RunRow};
 
@@ -46,11 +51,18 @@ fn play(history: &History, failure: Option<(u64, Failure)>) -> Result<u64, Strin
     let mut engine = Engine::down(&history.initial, &script);
     surviving(&mut engine, Engine::start)?;
     surviving(&mut engine, |e| e.create(&history.initial))?;
+    surviving(&mut engine, add_receiver)?;
+    let told_after = engine.read(|r| r.receivers())[0].cursor;
     for (now, operation) in history.operations.iter().chain([&(history.end, Operation::Refresh)]) {
         surviving(&mut engine, |e| e.advance(*now))?;
         surviving(&mut engine, |e| e.operation(operation, *now))?;
     }
     check(&engine, history)?;
+    let end = history.end;
+    surviving(&mut engine, |e| {
+        e.deliver(end);
+    })?;
+    check_messages(&engine, told_after)?;
     // Prunes finished runs, and then deletes the schedule.
     let (id, end) = (engine.id.clone(), history.end);
     surviving(&mut engine, |e| {
@@ -72,6 +84,61 @@ fn play(history: &History, failure: Option<(u64, Failure)>) -> Result<u64, Strin
     }
     check_database(&engine)?;
     Ok(failing_vfs::operations())
+}
+
+/// Adds a receiver that is told of everything at once.
+fn add_receiver(engine: &mut Engine<'_>) {
+    let receiver = NotifyText {
+        name: "r".to_owned(),
+        webhook: Some("http://127.0.0.1/".to_owned()),
+        events: Topic::ALL.map(|topic| topic.name().to_owned()).to_vec(),
+        group_wait: Some("0s".to_owned()),
+        ..NotifyText::default()
+    };
+    // A failed disk may have told nobody that it was added.
+    engine.write(move |w| match ops::add_receiver(w, &receiver) {
+        Err(e) if e.kind() == Kind::Conflict => Ok(()),
+        added => added,
+    });
+}
+
+/// Checks that the receiver was told of every event exactly once: a message that it got again has the id that it had before.
+fn check_messages(engine: &Engine<'_>, told_after: i64) -> Result<(), String> {
+    let delivered = engine.delivered.lock().unwrap();
+    let mut told: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for delivery in delivered.iter() {
+        let Delivery::Webhook(webhook) = delivery else { continue };
+        let body: serde_json::Value = serde_json::from_str(&webhook.body).map_err(|e| e.to_string())?;
+        let events = body["events"].as_array().cloned().unwrap_or_else(|| vec![body.clone()]);
+        for event in events {
+            let content = format!("{} {} {}", event["event"], event["at"], event["message"]);
+            told.entry(content).or_default().insert(body["id"].to_string());
+        }
+    }
+    if let Some((event, ids)) = told.iter().find(|(_, ids)| ids.len() > 1) {
+        return Err(format!("told in several messages: {event}: {ids:?}"));
+    }
+    let filter = EventFilter {
+        notable: true,
+        ..EventFilter::default()
+    };
+    let happened = engine.read(|r| {
+        let mut happened = BTreeSet::new();
+        for event in r.events(&filter)? {
+            if let Some((topic, notice)) = notice(r, &event)? {
+                happened.insert((format!("\"{}\" \"{}\"", topic.name(), notice.at), event.key));
+            }
+        }
+        Ok(happened)
+    });
+    for (event, key) in happened {
+        let is_told = told.keys().any(|content| content.starts_with(&event));
+        // It is not told of what happened before it was added.
+        if !is_told && key > told_after {
+            return Err(format!("not told: {event} (event {key})"));
+        }
+    }
+    Ok(())
 }
 
 /// Repeats an operation until it succeeds: when the disk fails, the server dies, the next one starts, and the operation is repeated.

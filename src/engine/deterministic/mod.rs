@@ -2,6 +2,7 @@
 
 mod crashes;
 mod histories;
+mod outbox_tests;
 mod random;
 mod timelines;
 mod world;
@@ -20,6 +21,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::advance::{Attempt, MayStart, Next, advance};
 use super::catalog::Catalog;
 use super::decide::Effects;
+use super::outbox::{self, Outbox, Pass};
 use super::queue::Queue;
 use super::shared::Shared;
 use super::ticker::Ticker;

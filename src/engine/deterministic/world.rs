@@ -2,13 +2,26 @@
 //! simulated clock.
 
 use super::*;
+use crate::notify::Delivery;
 
-/// Actions that are never performed: the test scripts the runs.
-pub(super) struct NoActions;
+/// Actions that are never performed: the test scripts the runs. A receiver acknowledges each message, unless it is down.
+#[derive(Default)]
+pub(super) struct NoActions {
+    pub(super) delivered: Arc<std::sync::Mutex<Vec<Delivery>>>,
+    pub(super) is_down: Arc<AtomicBool>,
+}
 
 impl Actions for NoActions {
     fn perform(&self, _: &Task<'_>, _: &Control) -> AttemptResult {
         AttemptResult::new(Ending::Ok, 0)
+    }
+
+    fn deliver(&self, delivery: &Delivery, _: &Control) -> Result<(), String> {
+        if self.is_down.load(std::sync::atomic::Ordering::SeqCst) {
+            return Err("it is down".to_owned());
+        }
+        self.delivered.lock().unwrap().push(delivery.clone());
+        Ok(())
     }
 }
 
@@ -27,6 +40,7 @@ pub(super) struct ActiveRun {
 pub(super) struct Stepped {
     pub(super) shared: Arc<Shared>,
     pub(super) ticker: Ticker,
+    pub(super) outbox: Outbox,
     pub(super) events: Receiver<Event>,
 }
 
@@ -46,6 +60,10 @@ pub(super) struct Engine<'a> {
     pub(super) server: Option<Stepped>,
     pub(super) active: Vec<ActiveRun>,
     pub(super) happened: Vec<HistoryEvent>,
+    /// The messages that the receiver has acknowledged.
+    pub(super) delivered: Arc<std::sync::Mutex<Vec<Delivery>>>,
+    /// Whether the receiver acknowledges nothing.
+    pub(super) receiver_down: Arc<AtomicBool>,
 }
 
 /// The panic payload for an error of the failing disk, which ends the server in histories that use one; elsewhere the test fails.
@@ -84,6 +102,8 @@ impl<'a> Engine<'a> {
             server: None,
             active: Vec::new(),
             happened: Vec::new(),
+            delivered: Arc::default(),
+            receiver_down: Arc::default(),
         }
     }
 
@@ -131,10 +151,15 @@ impl<'a> Engine<'a> {
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             writer: Writer::inline(store),
             catalog,
-            actions: Arc::new(NoActions),
+            actions: Arc::new(NoActions {
+                delivered: Arc::clone(&self.delivered),
+                is_down: Arc::clone(&self.receiver_down),
+            }),
             queue: Queue::new(0),
             signal: Wakeup::default(),
             pruning: Wakeup::default(),
+            outbox: Wakeup::default(),
+            has_receivers: AtomicBool::new(false),
             events: sender,
             draining: AtomicBool::new(false),
             hurry: AtomicBool::new(false),
@@ -163,8 +188,14 @@ impl<'a> Engine<'a> {
             events: recovered,
             ..Effects::default()
         });
+        let outbox = Outbox::new(&shared, done(reader.reopen()));
         let ticker = Ticker::new(reader, Arc::clone(&shared));
-        self.server = Some(Stepped { shared, ticker, events });
+        self.server = Some(Stepped {
+            shared,
+            ticker,
+            outbox,
+            events,
+        });
     }
 
     /// Writes as a command in another process does, whether or not the server is up.
@@ -191,6 +222,25 @@ impl<'a> Engine<'a> {
             if !progress.more && progress.next.is_none_or(|at| at > now) {
                 break;
             }
+        }
+        if done(self.up().ticker.reader().read(|r| r.has_receivers())) {
+            self.deliver(now);
+        }
+    }
+
+    /// Makes all due deliveries. Returns when the next message is due.
+    pub(super) fn deliver(&mut self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        loop {
+            let up = self.server.as_mut().expect("the server is up");
+            let (begun, next) = done(up.outbox.pass(Pass::Due, now));
+            if begun.is_empty() {
+                return next;
+            }
+            for one in &begun {
+                outbox::deliver(&up.shared, one);
+            }
+            up.outbox.ended();
+            self.hear(now);
         }
     }
 
@@ -284,6 +334,7 @@ impl<'a> Engine<'a> {
                 | Event::Resolved { .. }
                 | Event::Retried { .. }
                 | Event::Paused { .. }
+                | Event::NotDelivered { .. }
                 | Event::Draining { .. }
                 | Event::Interrupted { .. }
                 | Event::Page { .. }

@@ -1,0 +1,142 @@
+//! `tempo notify add`.
+
+use clap::ValueHint;
+
+use super::super::Context;
+use crate::error::{Error, Kind};
+use crate::files::notify_text::{CommandText, NotifyText};
+use crate::names::ReceiverName;
+use crate::ops;
+use crate::present;
+use crate::store::Missing;
+
+/// Add a receiver of notifications
+///
+/// It is told of what happens from now on. Values `env:NAME` and `file:PATH` are read when a message is sent, so that no secret is stored.
+/// The same options are the keys of a `[[notify]]` table in a definition file.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Name of the receiver
+    name: ReceiverName,
+    /// Post messages to this URL, as JSON
+    #[arg(long, value_name = "URL", help_heading = "Where to (choose one form)")]
+    webhook: Option<String>,
+    /// Mail messages to this address; may be repeated
+    #[arg(long, value_name = "ADDRESS", help_heading = "Where to (choose one form)")]
+    email: Vec<String>,
+    /// Run a command that gets each message as JSON on its standard input
+    #[arg(last = true, value_name = "COMMAND", value_hint = ValueHint::AnyPath, help_heading = "Where to (choose one form)")]
+    command: Vec<String>,
+    /// Form of the webhook's body: json, slack, mattermost, discord, ntfy, pagerduty, opsgenie or alertmanager
+    #[arg(long, value_name = "NAME")]
+    template: Option<String>,
+    /// Header of the webhook's request; may be repeated
+    #[arg(long, value_name = "NAME: VALUE")]
+    header: Vec<String>,
+    /// Token for `Authorization: Bearer` of the webhook
+    #[arg(long, value_name = "TOKEN")]
+    bearer: Option<String>,
+    /// Key of the team, for the templates pagerduty and opsgenie
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+    /// Sender of the mails
+    #[arg(long, value_name = "ADDRESS")]
+    from: Option<String>,
+    /// Mail server; defaults to this machine's `sendmail`
+    #[arg(long, value_name = "HOST[:PORT]")]
+    smtp: Option<String>,
+    /// Encryption of the connection to the mail server: starttls (the default), tls or none
+    #[arg(long, value_name = "CHOICE")]
+    smtp_encryption: Option<String>,
+    /// User name at the mail server
+    #[arg(long, value_name = "NAME")]
+    smtp_user: Option<String>,
+    /// Password at the mail server
+    #[arg(long, value_name = "PASSWORD")]
+    smtp_password: Option<String>,
+    /// Event to be told of; may be repeated: opened, resolved, reminded, run-failed, missed, paused-on-failure, server-recovered
+    #[arg(
+        long = "event",
+        visible_alias = "events",
+        value_name = "EVENT",
+        value_delimiter = ',',
+        help_heading = "What about and when"
+    )]
+    events: Vec<String>,
+    /// Schedule to be told of; may be repeated; `*` stands for any characters
+    #[arg(
+        long = "schedule",
+        visible_alias = "schedules",
+        value_name = "ID",
+        value_delimiter = ',',
+        help_heading = "What about and when"
+    )]
+    schedules: Vec<String>,
+    /// How long a message waits for further events of its kind; defaults to 2s
+    #[arg(long, value_name = "DURATION", help_heading = "What about and when")]
+    group_wait: Option<String>,
+    /// Maximum number of messages in a period, such as `10/1h`; later ones wait, and are told together
+    #[arg(long, value_name = "N/PERIOD", help_heading = "What about and when")]
+    rate_limit: Option<String>,
+    /// When nothing is sent, such as `22:00-07:00`; what happens then is told in one message afterwards
+    #[arg(long, value_name = "FROM-TO", help_heading = "What about and when")]
+    quiet_hours: Option<String>,
+    /// Time zone of the quiet hours; defaults to UTC
+    #[arg(
+        long,
+        visible_alias = "tz",
+        value_name = "TZ",
+        requires = "quiet_hours",
+        help_heading = "What about and when"
+    )]
+    time_zone: Option<String>,
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
+    let text = text(args)?;
+    text.check(&context.zones)?;
+    let mut store = context.open(Missing::Create)?;
+    store.write(|w| ops::add_receiver(w, &text))?;
+    let view = store.read(|r| present::receiver(r, &context.zones, &ops::find_receiver(r, &args.name)?))?;
+    if !context.ui.is_text() {
+        return context.ui.json(&view);
+    }
+    context
+        .ui
+        .data(&format!("Added {} {}: {}", view.kind, view.name, view.target))?;
+    context
+        .ui
+        .hint(&format!("Run `tempo notify test {}` to send it a test message.", view.name));
+    context.hint_when_down("messages are sent when you run `tempo run`.")
+}
+
+fn text(args: &Args) -> Result<NotifyText, Error> {
+    let headers = args.header.iter().map(|header| {
+        let (name, value) = header.split_once(':').ok_or_else(|| {
+            Error::new(Kind::Usage, format_args!("invalid header `{}`", header.escape_debug())).hint("Write `NAME: VALUE`.")
+        })?;
+        Ok((name.trim().to_owned(), value.trim().to_owned()))
+    });
+    Ok(NotifyText {
+        name: args.name.to_string(),
+        webhook: args.webhook.clone(),
+        template: args.template.clone(),
+        headers: headers.collect::<Result<_, Error>>()?,
+        bearer: args.bearer.clone(),
+        key: args.key.clone(),
+        email: args.email.clone(),
+        from: args.from.clone(),
+        smtp: args.smtp.clone(),
+        smtp_encryption: args.smtp_encryption.clone(),
+        smtp_user: args.smtp_user.clone(),
+        smtp_password: args.smtp_password.clone(),
+        command: (!args.command.is_empty()).then(|| CommandText::Argv(args.command.clone())),
+        env: std::collections::BTreeMap::new(),
+        events: args.events.clone(),
+        schedules: args.schedules.clone(),
+        group_wait: args.group_wait.clone(),
+        rate_limit: args.rate_limit.clone(),
+        quiet_hours: args.quiet_hours.clone(),
+        time_zone: args.time_zone.clone(),
+    })
+}

@@ -1,0 +1,104 @@
+//! `tempo notify list`.
+
+use super::super::Context;
+use crate::error::Error;
+use crate::output::Style;
+use crate::output::table::{plain, table};
+use crate::output::views::{MessageView, ReceiverView};
+use crate::present;
+
+/// List receivers of notifications, or messages that could not be delivered
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// List the messages that were given up instead
+    #[arg(long, conflicts_with = "pending")]
+    failed: bool,
+    /// List the messages that are not delivered yet instead, including those that were given up
+    #[arg(long)]
+    pending: bool,
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
+    let store = context.open_to_show()?;
+    if args.failed || args.pending {
+        let rows = store.read(|r| r.messages(None, args.failed))?;
+        let views: Vec<_> = rows.iter().map(present::message).collect();
+        return if context.ui.is_text() {
+            show_messages(context, &views)
+        } else {
+            context.ui.json_list(&views)
+        };
+    }
+    let views = store.read(|r| {
+        let rows = r.receivers()?;
+        rows.iter()
+            .map(|row| present::receiver(r, &context.zones, row))
+            .collect::<Result<Vec<_>, Error>>()
+    })?;
+    if context.ui.is_text() {
+        show_receivers(context, &views)
+    } else {
+        context.ui.json_list(&views)
+    }
+}
+
+fn show_receivers(context: &Context, views: &[ReceiverView]) -> Result<(), Error> {
+    let times = context.times();
+    let rows: Vec<_> = views
+        .iter()
+        .map(|v| {
+            let delivered = v.last_delivered_at.map_or_else(|| "-".to_owned(), |at| times.relative(at.0));
+            let style = (v.failed > 0).then_some(Style::Bad);
+            let schedules = if v.schedules.is_empty() {
+                "all".to_owned()
+            } else {
+                v.schedules.join(", ")
+            };
+            vec![
+                (v.name.clone(), Some(Style::Strong)),
+                plain(v.kind),
+                plain(&v.target),
+                plain(schedules),
+                plain(v.pending.to_string()),
+                (v.failed.to_string(), style),
+                plain(delivered),
+            ]
+        })
+        .collect();
+    let header = ["NAME", "KIND", "TARGET", "SCHEDULES", "PENDING", "FAILED", "DELIVERED"];
+    table(
+        &context.ui,
+        &header,
+        &rows,
+        "There are no receivers. Add one with `tempo notify add`.",
+    )?;
+    for view in views {
+        if let Some(error) = &view.last_error {
+            context.ui.say(&format!("{}: {error}", view.name));
+        }
+    }
+    Ok(())
+}
+
+fn show_messages(context: &Context, views: &[MessageView]) -> Result<(), Error> {
+    let times = context.times();
+    let rows: Vec<_> = views
+        .iter()
+        .map(|v| {
+            let style = if v.status == "failed" { Style::Bad } else { Style::Warn };
+            vec![
+                plain(&v.id[..8.min(v.id.len())]),
+                plain(&v.receiver),
+                plain(&v.event),
+                plain(&v.message),
+                (v.status.clone(), Some(style)),
+                plain(v.attempts.to_string()),
+                plain(v.last_attempt_at.map_or_else(|| "-".to_owned(), |at| times.short(at.0))),
+                plain(v.error.as_deref().unwrap_or("-")),
+            ]
+        })
+        .collect();
+    let last = format!("LAST ({})", times.zone());
+    let header = ["ID", "RECEIVER", "EVENT", "MESSAGE", "STATUS", "ATTEMPTS", &last, "ERROR"];
+    table(&context.ui, &header, &rows, "No messages match.")
+}

@@ -1,0 +1,45 @@
+//! `tempo notify`: who is told when something fails.
+
+mod add;
+mod list;
+mod remove;
+mod retry;
+mod test;
+
+use clap::Subcommand;
+
+use super::{Context, complete};
+use crate::error::Error;
+
+/// Manage who is notified of incidents and failures
+///
+/// A receiver is a webhook, a mail address or a command. It is told when an incident is opened, resolved, or still open; when times were
+/// missed; when a failure paused a schedule; and when the server recovered from a crash. Messages are stored in the transaction of the
+/// event, and sent by `tempo run` until the receiver acknowledges them, for 24 hours at most.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    #[command(alias = "create")]
+    Add(Box<add::Args>),
+    #[command(visible_alias = "ls")]
+    List(list::Args),
+    Test(test::Args),
+    Retry(retry::Args),
+    #[command(visible_alias = "rm", alias = "delete")]
+    Remove(remove::Args),
+}
+
+pub(super) fn run(context: &Context, args: Args) -> Result<(), Error> {
+    match args.command {
+        Command::Add(args) => add::run(context, &args),
+        Command::List(args) => list::run(context, &args),
+        Command::Test(args) => test::run(context, &args),
+        Command::Retry(args) => retry::run(context, &args),
+        Command::Remove(args) => remove::run(context, &args),
+    }
+}

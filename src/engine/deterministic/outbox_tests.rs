@@ -1,0 +1,179 @@
+//! The outbox under a simulated clock: receivers that are down, limits and quiet hours.
+
+use super::*;
+use crate::files::notify_text::NotifyText;
+use crate::notify::Delivery;
+
+/// A history of one schedule that misses a time, so that its receiver is told.
+fn engine(receiver: NotifyText) -> Engine<'static> {
+    let initial = InitialState {
+        id: "s".to_owned(),
+        spec: SpecText {
+            interval: vec!["1h".to_owned()],
+            ..SpecText::default()
+        },
+        policies: Policies::default(),
+        state: State::default(),
+        max_buffer: 10,
+        created: start(),
+        run_timeout: None,
+        steps: 1,
+    };
+    let script: Script<'static> = &|_, now| RunScript {
+        ends_at: now + TimeDelta::seconds(1),
+        status: Status::Completed,
+        on_cancel: TimeDelta::zero(),
+        on_terminate: TimeDelta::zero(),
+    };
+    let engine = Engine::new(&initial, script);
+    add(&engine, receiver);
+    engine
+}
+
+fn add(engine: &Engine<'_>, receiver: NotifyText) {
+    engine.write(move |w| ops::add_receiver(w, &receiver));
+}
+
+fn start() -> DateTime<Utc> {
+    "2026-05-05T00:30:00Z".parse().unwrap()
+}
+
+fn receiver() -> NotifyText {
+    NotifyText {
+        name: "r".to_owned(),
+        webhook: Some("http://127.0.0.1/".to_owned()),
+        ..NotifyText::default()
+    }
+}
+
+/// Has the schedule miss the next time: the server is down meanwhile.
+fn miss(engine: &mut Engine<'_>) {
+    let now = engine.clock.now();
+    engine.server = None;
+    engine.clock.set(now + TimeDelta::minutes(75));
+    engine.start();
+    let now = engine.clock.now();
+    engine.tick(now);
+}
+
+/// Moves the clock and delivers what is due, until `until`. Returns the times of the passes.
+fn pass_time(engine: &mut Engine<'_>, until: DateTime<Utc>) -> Vec<DateTime<Utc>> {
+    let mut passes = Vec::new();
+    loop {
+        let now = engine.clock.now();
+        passes.push(now);
+        match engine.deliver(now) {
+            Some(next) if next <= until => engine.clock.set(next.max(now + TimeDelta::milliseconds(1))),
+            _ => break,
+        }
+    }
+    engine.clock.set(until);
+    passes
+}
+
+fn bodies(engine: &Engine<'_>) -> Vec<serde_json::Value> {
+    let delivered = engine.delivered.lock().unwrap();
+    let body = |delivery: &Delivery| match delivery {
+        Delivery::Webhook(webhook) => serde_json::from_str(&webhook.body).unwrap(),
+        other @ (Delivery::Mail(_) | Delivery::Command { .. }) => panic!("{other:?}"),
+    };
+    delivered.iter().map(body).collect()
+}
+
+#[test]
+fn a_receiver_that_is_down_for_an_hour_gets_each_message_once() {
+    let mut engine = engine(receiver());
+    engine.receiver_down.store(true, std::sync::atomic::Ordering::SeqCst);
+    miss(&mut engine);
+    let hour = engine.clock.now() + TimeDelta::hours(1);
+    let passes = pass_time(&mut engine, hour);
+    // 2 s, 4 s, 8 s … up to ten minutes apart.
+    assert!((10..=20).contains(&passes.len()), "{passes:?}");
+    let pending = engine.read(|r| r.messages(None, false));
+    assert_eq!(
+        pending.iter().map(|m| m.topic.as_str()).collect::<Vec<_>>(),
+        ["server-recovered", "missed"]
+    );
+    assert!(
+        pending.iter().all(|m| m.error.as_deref() == Some("it is down")),
+        "{pending:?}"
+    );
+    engine.receiver_down.store(false, std::sync::atomic::Ordering::SeqCst);
+    let later = hour + TimeDelta::hours(1);
+    pass_time(&mut engine, later);
+    let mut ids: Vec<_> = bodies(&engine).iter().map(|body| body["id"].to_string()).collect();
+    ids.sort();
+    let mut expected: Vec<_> = pending.iter().map(|m| format!("\"{}\"", m.id)).collect();
+    expected.sort();
+    assert_eq!(ids, expected);
+    assert!(engine.read(|r| r.messages(None, false)).is_empty());
+}
+
+#[test]
+fn a_message_is_given_up_after_a_day_and_can_be_retried() {
+    let mut engine = engine(NotifyText {
+        events: vec!["missed".to_owned()],
+        ..receiver()
+    });
+    engine.receiver_down.store(true, std::sync::atomic::Ordering::SeqCst);
+    miss(&mut engine);
+    let later = engine.clock.now() + TimeDelta::hours(30);
+    pass_time(&mut engine, later);
+    let failed = engine.read(|r| r.messages(None, true));
+    assert_eq!(failed.len(), 1);
+    let lived = failed[0].attempted.unwrap() - failed[0].created;
+    assert!(lived > TimeDelta::hours(23) && lived < TimeDelta::hours(24), "{lived}");
+    engine.receiver_down.store(false, std::sync::atomic::Ordering::SeqCst);
+    let retried = engine.write(move |w| ops::retry_messages(w, &[], later));
+    assert_eq!(retried, 1);
+    pass_time(&mut engine, later + TimeDelta::minutes(1));
+    assert_eq!(bodies(&engine)[0]["id"], failed[0].id.as_str());
+}
+
+#[test]
+fn a_limit_holds_messages_back_and_tells_them_together() {
+    let mut engine = engine(NotifyText {
+        events: vec!["server-recovered".to_owned()],
+        rate_limit: Some("1/4h".to_owned()),
+        ..receiver()
+    });
+    for _ in 0..3 {
+        miss(&mut engine);
+        let soon = engine.clock.now() + TimeDelta::minutes(1);
+        pass_time(&mut engine, soon);
+        engine.tick(soon);
+    }
+    assert_eq!(bodies(&engine).len(), 1);
+    let later = engine.clock.now() + TimeDelta::hours(4);
+    pass_time(&mut engine, later);
+    let bodies = bodies(&engine);
+    assert_eq!(
+        (bodies.len(), bodies[1]["events"].as_array().map(Vec::len)),
+        (2, Some(2)),
+        "{bodies:?}"
+    );
+}
+
+#[test]
+fn quiet_hours_end_with_a_digest() {
+    let mut engine = engine(NotifyText {
+        quiet_hours: Some("00:00-12:00".to_owned()),
+        ..receiver()
+    });
+    miss(&mut engine);
+    let noon: DateTime<Utc> = "2026-05-05T12:00:00Z".parse().unwrap();
+    pass_time(&mut engine, noon - TimeDelta::seconds(1));
+    assert!(bodies(&engine).is_empty());
+    pass_time(&mut engine, noon + TimeDelta::seconds(1));
+    let bodies = bodies(&engine);
+    let topics = |body: &serde_json::Value| -> Vec<String> {
+        body["events"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|e| e["event"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!((bodies.len(), bodies[0]["event"].as_str()), (1, Some("digest")), "{bodies:?}");
+    assert_eq!(topics(&bodies[0]), ["server-recovered", "missed"]);
+}

@@ -1,0 +1,146 @@
+//! Events as receivers are told of them: the topic, the details of the incident, and a sentence.
+
+use chrono::{DateTime, Utc};
+
+use crate::error::Error;
+use crate::notify::{IncidentDetails, Notice, Topic};
+use crate::run::step::Workflow;
+use crate::spec::describe::human_duration;
+use crate::store::{EventKind, EventRow, IncidentRow, Read};
+
+/// Returns what receivers are told of an event; `None` if they are not, or what it is about is no longer stored.
+pub(super) fn notice(read: &Read<'_>, event: &EventRow) -> Result<Option<(Topic, Notice)>, Error> {
+    let Some(topic) = topic(event) else { return Ok(None) };
+    let incident = match topic {
+        Topic::Opened | Topic::Resolved | Topic::Reminded => match event.value.map(|id| read.incident(id)).transpose()?.flatten()
+        {
+            Some(incident) => Some(incident),
+            None => return Ok(None),
+        },
+        Topic::RunFailed | Topic::Missed | Topic::PausedOnFailure | Topic::ServerRecovered | Topic::Test => None,
+    };
+    let schedule_id = event.schedule_id.clone();
+    let schedule_id = schedule_id.or_else(|| incident.as_ref().and_then(|incident| incident.schedule_id.clone()));
+    let message = message(read, topic, event, incident.as_ref())?;
+    let run = event.run.as_ref();
+    let run_of_incident = incident.as_ref().map(|incident| incident.latest.run_id.clone());
+    let notice = Notice {
+        topic: topic.name().to_owned(),
+        at: Notice::instant(event.at),
+        run_id: run
+            .map(|run| run.run_id.clone())
+            .or(run_of_incident)
+            .filter(|id| !id.is_empty()),
+        workflow_id: run.map(|run| run.workflow_id.clone()),
+        incident: incident.as_ref().map(details),
+        message: with_subject(schedule_id.as_deref(), &message),
+        schedule_id,
+    };
+    Ok(Some((topic, notice)))
+}
+
+fn topic(event: &EventRow) -> Option<Topic> {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "most kinds of events are of no interest to receivers"
+    )]
+    match event.kind {
+        EventKind::Incident if event.detail.as_deref() == Some("opened") => Some(Topic::Opened),
+        EventKind::Remind => Some(Topic::Reminded),
+        EventKind::Resolved => Some(Topic::Resolved),
+        EventKind::Finish => Some(Topic::RunFailed),
+        EventKind::Miss => Some(Topic::Missed),
+        EventKind::Pause => Some(Topic::PausedOnFailure),
+        EventKind::Crash => Some(Topic::ServerRecovered),
+        _ => None,
+    }
+}
+
+fn with_subject(schedule_id: Option<&str>, message: &str) -> String {
+    schedule_id.map_or_else(|| message.to_owned(), |id| format!("{id}: {message}"))
+}
+
+fn message(read: &Read<'_>, topic: Topic, event: &EventRow, incident: Option<&IncidentRow>) -> Result<String, Error> {
+    let detail = event.detail.as_deref().unwrap_or_default();
+    let time = |at: DateTime<Utc>| Notice::instant(at);
+    Ok(match (topic, incident) {
+        (Topic::Opened, Some(incident)) => format!("{} failed: {}", target(incident), incident.latest.error),
+        (Topic::Reminded, Some(incident)) => format!(
+            "{} has been failing for {}: {}",
+            target(incident),
+            span(event.at - incident.first_detected),
+            incident.latest.error
+        ),
+        (Topic::Resolved, Some(incident)) => {
+            let after = span(event.at - incident.first_detected);
+            let note = if incident.note.is_empty() {
+                String::new()
+            } else {
+                format!(" ({})", incident.note)
+            };
+            format!("{} is resolved after {after}{note}", target(incident))
+        }
+        (Topic::Missed, _) => {
+            let range = event.value.map_or(Ok(None), |key| read.refused_range(key, event.number))?;
+            match range {
+                Some(range) if range.count > 1 => {
+                    format!(
+                        "missed {} times from {} to {}: {detail}",
+                        range.count,
+                        time(range.from),
+                        time(range.to)
+                    )
+                }
+                Some(range) => format!("missed {}: {detail}", time(range.from)),
+                None => format!("missed times: {detail}"),
+            }
+        }
+        (Topic::RunFailed, _) => {
+            let run = event.run.as_ref().map_or("a run", |run| run.workflow_id.as_str());
+            format!("{run}: {detail}")
+        }
+        (Topic::PausedOnFailure, _) => format!("paused after a failure: {detail}"),
+        (Topic::ServerRecovered, _) => {
+            let last = event.value.and_then(DateTime::from_timestamp_millis);
+            let last = last.map_or_else(String::new, |at| format!("; its last event was at {}", time(at)));
+            format!("the server had not stopped cleanly{last}; it is running again")
+        }
+        (Topic::Opened | Topic::Reminded | Topic::Resolved | Topic::Test, _) => detail.to_owned(),
+    })
+}
+
+/// The step of an incident; its command line, if the step was not given a name.
+fn target(incident: &IncidentRow) -> &str {
+    if incident.latest.target_name == Workflow::UNNAMED {
+        &incident.latest.target_url
+    } else {
+        &incident.latest.target_name
+    }
+}
+
+/// A span in words, to the second.
+fn span(span: chrono::TimeDelta) -> String {
+    let seconds = span.num_seconds().max(0).unsigned_abs();
+    human_duration(u128::from(seconds) * 1000)
+}
+
+fn details(incident: &IncidentRow) -> IncidentDetails {
+    let latest = &incident.latest;
+    IncidentDetails {
+        id: incident.id,
+        target_name: latest.target_name.clone(),
+        target_url: latest.target_url.clone(),
+        status_code: latest.status_code,
+        error: latest.error.clone(),
+        error_type: latest.error_type.clone(),
+        elapsed_ms: latest.elapsed_ms,
+        detected_at: Notice::instant(latest.detected),
+        count: incident.count,
+        first_detected_at: Notice::instant(incident.first_detected),
+        status: incident.status.clone(),
+        note: incident.note.clone(),
+        resolved_at: incident.resolved.map(Notice::instant),
+        schedule_id: incident.schedule_id.clone(),
+        run_id: latest.run_id.clone(),
+    }
+}

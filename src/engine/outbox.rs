@@ -1,0 +1,383 @@
+//! The outbox: writes messages about new events, and delivers due messages, each in a thread of its own, so that no receiver delays a tick or
+//! another receiver. An event and its place after the cursor of a receiver are one transaction, so no event is without its message.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver as Channel, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::events::Event;
+use super::notices::notice;
+use super::shared::Shared;
+use crate::actions::{Control, DELIVERY_TIMEOUT, StopKind};
+use crate::clock::Stopwatch;
+use crate::error::{Error, Kind};
+use crate::files::notify_text::NotifyText;
+use crate::machine;
+use crate::notify::timing::retry_at;
+use crate::notify::{Message, Notice, Receiver, delivery};
+use crate::store::{AttemptOutcome, EventFilter, MessageRow, Missing, ReceiverRow, Store};
+
+/// Maximum number of messages being delivered at once.
+const MAX_DELIVERIES: usize = 16;
+/// How far the recorded cursor of a receiver that is told of nothing may lag behind.
+const CURSOR_LAG: i64 = 1000;
+/// How long deliveries may go on after the server was asked to stop.
+const DRAIN: Duration = Duration::from_secs(2);
+/// How long a server that exits when everything is done waits for its deliveries.
+const FLUSH: Duration = Duration::from_secs(20);
+/// How often the end of a delivery is looked for while draining.
+const POLL: TimeDelta = TimeDelta::milliseconds(20);
+
+/// Writes and delivers messages.
+pub(super) struct Outbox {
+    shared: Arc<Shared>,
+    reader: Store,
+    /// The receivers as last read, with their definitions, by key.
+    known: HashMap<i64, (String, Arc<Receiver>)>,
+    /// The newest event seen.
+    seen: i64,
+    /// The deliveries going on, by the key of the receiver.
+    going: BTreeMap<i64, Arc<Control>>,
+    ended: (Sender<i64>, Channel<i64>),
+}
+
+/// Starts the thread of the outbox.
+pub(super) fn start(shared: &Arc<Shared>) -> Result<JoinHandle<()>, Error> {
+    let here = Arc::clone(shared);
+    std::thread::Builder::new()
+        .name("outbox".to_owned())
+        .spawn(move || keep_delivering(&here))
+        .map_err(|e| Error::new(Kind::System, "cannot start the thread that sends notifications").because(e))
+}
+
+/// The body of the thread: delivers until the server drains.
+fn keep_delivering(shared: &Arc<Shared>) {
+    let mut outbox: Option<Outbox> = None;
+    let mut next = DateTime::<Utc>::MAX_UTC;
+    while !shared.draining.load(Ordering::SeqCst) {
+        // Without receivers there is no connection, which would hold memory.
+        if shared.has_receivers.load(Ordering::SeqCst) || outbox.is_some() {
+            let now = shared.clock.now();
+            let passed = match &mut outbox {
+                Some(outbox) => outbox.send_in_threads(Pass::Due, now),
+                None => Outbox::open(shared).and_then(|opened| outbox.insert(opened).send_in_threads(Pass::Due, now)),
+            };
+            next = passed
+                .unwrap_or_else(|e| {
+                    shared.tell(Event::Trouble(e));
+                    Some(now + super::AFTER_TROUBLE)
+                })
+                .unwrap_or(DateTime::<Utc>::MAX_UTC);
+        }
+        shared
+            .clock
+            .wait(&shared.outbox, next.min(shared.clock.now() + TimeDelta::minutes(1)));
+    }
+    if let Some(mut outbox) = outbox {
+        outbox.drain(DRAIN);
+    }
+}
+
+/// Writes and delivers the messages about everything that has happened, for a server that is about to exit. Those that cannot be delivered stay
+/// in the outbox.
+pub(super) fn flush(shared: &Arc<Shared>) {
+    if !shared.has_receivers.load(Ordering::SeqCst) {
+        return;
+    }
+    let watch = Stopwatch::start();
+    let flushed = Outbox::open(shared).and_then(|mut outbox| {
+        // A receiver gets its messages one after the other.
+        while watch.elapsed() < FLUSH {
+            outbox.send_in_threads(Pass::AllOnce, shared.clock.now())?;
+            if outbox.going.is_empty() {
+                break;
+            }
+            shared.clock.wait(&shared.outbox, shared.clock.now() + POLL);
+        }
+        outbox.drain(Duration::ZERO);
+        Ok(())
+    });
+    if let Err(e) = flushed {
+        shared.tell(Event::Trouble(e));
+    }
+}
+
+/// Which messages a pass sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pass {
+    /// Those that are due.
+    Due,
+    /// Those that were never sent, without waiting for further events; quiet hours and limits hold.
+    AllOnce,
+}
+
+/// A delivery whose attempt is recorded as begun.
+pub(super) struct Begun {
+    receiver: Arc<Receiver>,
+    message: MessageRow,
+    /// The events as JSON.
+    events: String,
+    control: Arc<Control>,
+}
+
+impl Outbox {
+    pub(super) fn new(shared: &Arc<Shared>, reader: Store) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            reader,
+            known: HashMap::new(),
+            seen: 0,
+            going: BTreeMap::new(),
+            ended: channel(),
+        }
+    }
+
+    fn open(shared: &Arc<Shared>) -> Result<Self, Error> {
+        let reader = Store::open(Path::new(&shared.database), Missing::Refuse)?;
+        Ok(Self::new(shared, reader))
+    }
+
+    /// Writes the messages about new events and starts due deliveries. Returns when the next message is due.
+    fn send_in_threads(&mut self, which: Pass, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, Error> {
+        let (begun, next) = self.pass(which, now)?;
+        for one in begun {
+            self.start_thread(one)?;
+        }
+        // A delivery that ends raises the signal.
+        Ok(next.map(|next| next.max(now + POLL)))
+    }
+
+    fn start_thread(&mut self, begun: Begun) -> Result<(), Error> {
+        let receiver = begun.message.receiver;
+        let (here, ended) = (Arc::clone(&self.shared), self.ended.0.clone());
+        let started = std::thread::Builder::new().name("delivery".to_owned()).spawn(move || {
+            deliver(&here, &begun);
+            // The outbox has ended before, if the server stopped.
+            let _ = ended.send(receiver);
+            here.outbox.raise();
+        });
+        if let Err(e) = started {
+            self.going.remove(&receiver);
+            return Err(Error::new(Kind::System, "cannot start a thread that sends a notification").because(e));
+        }
+        Ok(())
+    }
+
+    /// Writes the messages about new events. Returns the deliveries to make, which are recorded as begun, and when the next message is due.
+    pub(super) fn pass(&mut self, which: Pass, now: DateTime<Utc>) -> Result<(Vec<Begun>, Option<DateTime<Utc>>), Error> {
+        while let Ok(receiver) = self.ended.1.try_recv() {
+            self.going.remove(&receiver);
+        }
+        let receivers = self.reader.read(|r| r.receivers())?;
+        self.write_messages(&receivers, now)?;
+        let until = match which {
+            Pass::Due => now,
+            Pass::AllOnce => DateTime::<Utc>::MAX_UTC,
+        };
+        let mut begun = Vec::new();
+        for message in self.reader.read(|r| r.due_messages(until))? {
+            let may_go = message.attempts == 0 || message.due <= now;
+            if may_go && self.going.len() < MAX_DELIVERIES && !self.going.contains_key(&message.receiver) {
+                begun.extend(self.begin(&receivers, message, now)?);
+            }
+        }
+        Ok((begun, self.reader.read(|r| r.next_message())?))
+    }
+
+    /// The receiver of a row; `None`, reported once, if its definition is not valid.
+    fn receiver(&mut self, row: &ReceiverRow) -> Option<Arc<Receiver>> {
+        if let Some((definition, receiver)) = self.known.get(&row.key)
+            && *definition == row.definition
+        {
+            return Some(Arc::clone(receiver));
+        }
+        match NotifyText::stored(&row.definition, &**self.shared.catalog.zones()) {
+            Ok(receiver) => {
+                let receiver = Arc::new(receiver);
+                self.known.insert(row.key, (row.definition.clone(), Arc::clone(&receiver)));
+                Some(receiver)
+            }
+            Err(e) => {
+                self.shared.tell(Event::Trouble(e));
+                None
+            }
+        }
+    }
+
+    /// Writes the messages about the events after the cursor of each receiver.
+    fn write_messages(&mut self, receivers: &[ReceiverRow], now: DateTime<Utc>) -> Result<(), Error> {
+        let Some(cursor) = receivers.iter().map(|row| row.cursor).min() else {
+            return Ok(());
+        };
+        let filter = EventFilter {
+            after: Some(cursor.max(self.seen)),
+            notable: true,
+            ..EventFilter::default()
+        };
+        let (newest, notices) = self.reader.read(|read| {
+            let newest = read.newest_event()?;
+            let mut notices = Vec::new();
+            for event in read.events(&filter)? {
+                if let Some((topic, notice)) = notice(read, &event)? {
+                    notices.push((event.key, topic, notice));
+                }
+            }
+            Ok((newest, notices))
+        })?;
+        let mut changes = Vec::new();
+        for row in receivers {
+            let Some(receiver) = self.receiver(row) else { continue };
+            let due = receiver.timing.due(now);
+            let is_quiet = receiver.timing.quiet_until(now).is_some();
+            let told: Vec<(&'static str, String)> = notices
+                .iter()
+                .filter(|(key, topic, notice)| *key > row.cursor && receiver.wants(*topic, notice.schedule_id.as_deref()))
+                .map(|(_, topic, notice)| {
+                    // What happens in quiet hours is told in one message at their end.
+                    let joined = if is_quiet && receiver.takes_groups() {
+                        "digest"
+                    } else {
+                        topic.name()
+                    };
+                    (joined, serde_json::to_string(notice).unwrap_or_default())
+                })
+                .collect();
+            if !told.is_empty() || newest - row.cursor > CURSOR_LAG {
+                changes.push((row.key, told, receiver.takes_groups(), due));
+            }
+        }
+        if !changes.is_empty() {
+            self.shared.writer.write(move |write| {
+                for (receiver, told, joins, due) in &changes {
+                    for (topic, event) in told {
+                        write.add_notice(*receiver, topic, (event, *joins), *due, now)?;
+                    }
+                    write.move_cursor(*receiver, newest)?;
+                }
+                Ok(())
+            })?;
+        }
+        self.seen = self.seen.max(newest);
+        Ok(())
+    }
+
+    /// Records a delivery as begun, unless its receiver gets nothing now.
+    fn begin(&mut self, receivers: &[ReceiverRow], message: MessageRow, now: DateTime<Utc>) -> Result<Option<Begun>, Error> {
+        let row = receivers.iter().find(|row| row.key == message.receiver);
+        let Some(receiver) = row.and_then(|row| self.receiver(row)) else {
+            return Ok(None);
+        };
+        let key = message.key;
+        if let Some(until) = self.held_until(&receiver, &message, now)? {
+            self.shared.writer.write(move |write| write.postpone_message(key, until))?;
+            return Ok(None);
+        }
+        let again = now + TimeDelta::from_std(DELIVERY_TIMEOUT).unwrap_or_default() * 2;
+        let Some(events) = self.shared.writer.write(move |write| write.begin_delivery(key, again, now))? else {
+            return Ok(None);
+        };
+        let control = Arc::new(Control::default());
+        self.going.insert(message.receiver, Arc::clone(&control));
+        Ok(Some(Begun {
+            receiver,
+            message,
+            events,
+            control,
+        }))
+    }
+
+    /// Records that a delivery made by the caller has ended.
+    #[cfg(test)]
+    pub(super) fn ended(&mut self) {
+        self.going.clear();
+    }
+
+    /// Until when a message is held: until the end of quiet hours, or until the limit of its receiver allows another.
+    fn held_until(&self, receiver: &Receiver, message: &MessageRow, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, Error> {
+        if let Some(until) = receiver.timing.quiet_until(now) {
+            return Ok(Some(until));
+        }
+        // A retry is not another message.
+        let Some((most, period)) = receiver.timing.limit.filter(|_| message.attempts == 0) else {
+            return Ok(None);
+        };
+        let period = TimeDelta::from_std(period).unwrap_or(TimeDelta::MAX);
+        let oldest = self.reader.read(|r| r.sent_since(message.receiver, most, now - period))?;
+        Ok(oldest.map(|oldest| oldest + period + TimeDelta::milliseconds(1)))
+    }
+
+    /// Waits for the deliveries going on, and stops those that take longer.
+    fn drain(&mut self, limit: Duration) {
+        let watch = Stopwatch::start();
+        let mut stopped = false;
+        while !self.going.is_empty() {
+            while let Ok(receiver) = self.ended.1.try_recv() {
+                self.going.remove(&receiver);
+            }
+            if watch.elapsed() >= limit && !stopped {
+                stopped = true;
+                self.going.values().for_each(|control| control.stop(StopKind::Abandon));
+            }
+            if watch.elapsed() >= limit + DRAIN {
+                // Not waited for any longer: the message is sent again when the server is next up.
+                return;
+            }
+            self.shared.clock.wait(&self.shared.outbox, self.shared.clock.now() + POLL);
+        }
+    }
+}
+
+/// Makes a delivery, and records its end.
+pub(super) fn deliver(
+    shared: &Arc<Shared>,
+    Begun {
+        receiver,
+        message: row,
+        events,
+        control,
+    }: &Begun,
+) {
+    let outcome = match serde_json::from_str::<Vec<Notice>>(events) {
+        Ok(notices) if !notices.is_empty() => {
+            let message = Message {
+                id: row.id.clone(),
+                host: machine::host_name(),
+                notices,
+            };
+            shared.actions.deliver(&delivery(receiver, &message), control)
+        }
+        Ok(_) | Err(_) => Err("the stored message is not valid".to_owned()),
+    };
+    let now = shared.clock.now();
+    let attempts = row.attempts + 1;
+    let outcome = match outcome {
+        Ok(()) => AttemptOutcome::Delivered,
+        Err(_) if control.requested().is_some() => AttemptOutcome::Failed {
+            error: "the server stopped while it was sent".to_owned(),
+            retry_at: Some(now),
+        },
+        Err(error) => AttemptOutcome::Failed {
+            retry_at: retry_at(row.created, attempts, now),
+            error,
+        },
+    };
+    if let AttemptOutcome::Failed { error, retry_at } = &outcome
+        && (attempts == 1 || retry_at.is_none())
+    {
+        shared.tell(Event::NotDelivered {
+            receiver: row.receiver_name.clone(),
+            error: error.clone(),
+            retry_at: *retry_at,
+        });
+    }
+    let key = row.key;
+    if let Err(e) = shared.writer.write(move |write| write.end_delivery(key, &outcome, now)) {
+        shared.tell(Event::Trouble(e));
+    }
+}

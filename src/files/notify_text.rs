@@ -1,0 +1,287 @@
+//! A `[[notify]]` table of a definition file: a receiver of notifications as users write it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::one_or_many::one_or_many;
+use crate::error::{Error, Kind};
+use crate::names::ReceiverName;
+use crate::notify::delivery::Encryption;
+use crate::notify::timing::{GROUP_WAIT, QuietHours};
+use crate::notify::{Channel, Receiver, Smtp, Template, Timing, Topic};
+use crate::spec::text;
+use crate::spec::zone::Zones;
+
+/// A `[[notify]]` table. The values `env:NAME` and `file:PATH` of `webhook`, `headers`, `bearer`, `key`, `smtp_user` and `smtp_password` are read
+/// when a message is sent.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct NotifyText {
+    /// Unique name of the receiver.
+    #[cfg_attr(test, schemars(required, length(min = 1, max = 200)))]
+    pub(crate) name: String,
+    /// URL to which messages are posted. Exactly one of `webhook`, `email` and `command` is required.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) webhook: Option<String>,
+    /// Form of the body: `json` (default), `slack`, `mattermost`, `discord`, `ntfy`, `pagerduty`, `opsgenie` or `alertmanager`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) template: Option<String>,
+    /// Request headers of the webhook.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) headers: BTreeMap<String, String>,
+    /// Token for `Authorization: Bearer` of the webhook.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) bearer: Option<String>,
+    /// Key of the team, for the templates `pagerduty` and `opsgenie`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<String>,
+    /// Mail addresses.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
+    #[cfg_attr(test, schemars(with = "super::one_or_many::OneOrMany<String>"))]
+    pub(crate) email: Vec<String>,
+    /// Sender of the mails; default: `tempo@` and the name of the machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) from: Option<String>,
+    /// Mail server, `host` or `host:port`; default: the machine's `sendmail`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) smtp: Option<String>,
+    /// Encryption of the connection to the mail server: `starttls` (default), `tls` or `none`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) smtp_encryption: Option<String>,
+    /// User name at the mail server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) smtp_user: Option<String>,
+    /// Password at the mail server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) smtp_password: Option<String>,
+    /// Command that gets each message as JSON on its standard input: program and arguments, or a line for `/bin/sh -c`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) command: Option<CommandText>,
+    /// Environment variables of the command.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) env: BTreeMap<String, String>,
+    /// Events to be told of: `opened`, `resolved`, `reminded`, `run-failed`, `missed`, `paused-on-failure`, `server-recovered`; default: all but `run-failed`.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
+    #[cfg_attr(test, schemars(with = "super::one_or_many::OneOrMany<String>"))]
+    pub(crate) events: Vec<String>,
+    /// Schedules to be told of, by id; `*` stands for any characters; default: all.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
+    #[cfg_attr(test, schemars(with = "super::one_or_many::OneOrMany<String>"))]
+    pub(crate) schedules: Vec<String>,
+    /// How long a message waits for further events of its kind, such as `10s`; default: 2s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) group_wait: Option<String>,
+    /// Maximum number of messages in a period, such as `10/1h`; later ones wait, and are told together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) rate_limit: Option<String>,
+    /// When nothing is sent, such as `22:00-07:00`; what happens then is told in one message afterwards.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) quiet_hours: Option<String>,
+    /// Time zone of the quiet hours (default: UTC).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) time_zone: Option<String>,
+}
+
+/// A command: a line for the shell, or program and arguments.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(untagged, expecting = "expected a command line, or a list of program and arguments")]
+pub(crate) enum CommandText {
+    /// A line for `/bin/sh -c`.
+    Line(String),
+    /// Program and arguments.
+    Argv(Vec<String>),
+}
+
+impl NotifyText {
+    /// Parses a stored definition.
+    ///
+    /// # Errors
+    /// `System` when it is not valid.
+    pub(crate) fn stored(json: &str, zones: &dyn Zones) -> Result<Receiver, Error> {
+        let invalid = |e: Error| Error::new(Kind::System, "a stored receiver of notifications is not valid").because(e);
+        Self::of_json(json).and_then(|text| text.check(zones)).map_err(invalid)
+    }
+
+    /// Parses a stored definition without checking it.
+    ///
+    /// # Errors
+    /// `System` when it is not valid JSON.
+    pub(crate) fn of_json(json: &str) -> Result<Self, Error> {
+        serde_json::from_str(json).map_err(|e| Error::new(Kind::System, "cannot parse the receiver as JSON").because(e))
+    }
+
+    /// The definition as it is stored.
+    pub(crate) fn json(&self) -> String {
+        serde_json::to_string(self).expect("text is valid JSON")
+    }
+
+    /// Checks the definition.
+    ///
+    /// # Errors
+    /// `Usage`, naming the key and the rule.
+    pub(crate) fn check(&self, zones: &dyn Zones) -> Result<Receiver, Error> {
+        let name = ReceiverName::parse(&self.name)?;
+        self.reject_foreign_keys(&name)?;
+        let channel = if let Some(url) = &self.webhook {
+            self.webhook(url)?
+        } else if let Some(command) = &self.command {
+            let argv = match command {
+                CommandText::Line(line) => vec!["/bin/sh".to_owned(), "-c".to_owned(), line.clone()],
+                CommandText::Argv(argv) => argv.clone(),
+            };
+            if argv.iter().all(|word| word.trim().is_empty()) || argv.iter().any(|word| word.contains('\0')) {
+                return Err(usage(format_args!(
+                    "the command of the receiver `{name}` is empty or invalid"
+                )));
+            }
+            Channel::Command {
+                argv,
+                env: self.env.clone(),
+            }
+        } else {
+            self.mail()?
+        };
+        let topics = if self.events.is_empty() {
+            Topic::DEFAULT.into()
+        } else {
+            self.events
+                .iter()
+                .map(|event| Topic::parse(event))
+                .collect::<Result<_, _>>()?
+        };
+        let zone = self.time_zone.as_deref();
+        let quiet = self.quiet_hours.as_deref().map(|hours| QuietHours::parse(hours, zone, zones));
+        Ok(Receiver {
+            name,
+            channel,
+            topics,
+            schedules: self.schedules.clone(),
+            timing: Timing {
+                group_wait: self.group_wait.as_deref().map_or(Ok(GROUP_WAIT), text::duration)?,
+                limit: self.rate_limit.as_deref().map(Timing::parse_limit).transpose()?,
+                quiet: quiet.transpose()?,
+            },
+        })
+    }
+
+    /// Rejects a receiver with no channel or several, and keys of a channel that it does not have.
+    fn reject_foreign_keys(&self, name: &ReceiverName) -> Result<(), Error> {
+        let channels = [
+            ("webhook", self.webhook.is_some()),
+            ("email", !self.email.is_empty()),
+            ("command", self.command.is_some()),
+        ];
+        let chosen: Vec<&str> = channels
+            .iter()
+            .filter(|(_, is_set)| *is_set)
+            .map(|(channel, _)| *channel)
+            .collect();
+        let [chosen] = chosen[..] else {
+            let number = if chosen.is_empty() { "none" } else { "more than one" };
+            return Err(usage(format_args!(
+                "the receiver `{name}` has {number} of `webhook`, `email` and `command`"
+            ))
+            .hint("Set exactly one of them."));
+        };
+        let keys = [
+            ("webhook", "template", self.template.is_some()),
+            ("webhook", "headers", !self.headers.is_empty()),
+            ("webhook", "bearer", self.bearer.is_some()),
+            ("webhook", "key", self.key.is_some()),
+            ("email", "from", self.from.is_some()),
+            ("email", "smtp", self.smtp.is_some()),
+            ("email", "smtp_encryption", self.smtp_encryption.is_some()),
+            ("email", "smtp_user", self.smtp_user.is_some()),
+            ("email", "smtp_password", self.smtp_password.is_some()),
+            ("command", "env", !self.env.is_empty()),
+        ];
+        match keys.iter().find(|(channel, _, is_set)| *is_set && *channel != chosen) {
+            Some((channel, key, _)) => Err(usage(format_args!(
+                "the receiver `{name}` has `{chosen}`, but `{key}` applies only to `{channel}`"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    fn webhook(&self, url: &str) -> Result<Channel, Error> {
+        let is_reference = url.starts_with("env:") || url.starts_with("file:");
+        if !(is_reference || url.starts_with("http://") || url.starts_with("https://")) {
+            return Err(usage(format_args!(
+                "the webhook `{}` is not an http or https URL",
+                url.escape_debug()
+            ))
+            .hint("Write an absolute URL, or `env:NAME` or `file:PATH` to keep it out of the definition."));
+        }
+        let template = self.template.as_deref().map_or(Ok(Template::Json), Template::parse)?;
+        if template.needs_key() && self.key.as_deref().unwrap_or_default().is_empty() {
+            return Err(usage(format_args!("the template `{}` needs a `key`", template.name()))
+                .hint("Set `key = \"env:NAME\"`, the key of the integration."));
+        }
+        Ok(Channel::Webhook {
+            url: url.to_owned(),
+            headers: self.headers.clone(),
+            bearer: self.bearer.clone(),
+            key: self.key.clone(),
+            template,
+        })
+    }
+
+    fn mail(&self) -> Result<Channel, Error> {
+        for address in self.email.iter().chain(&self.from) {
+            let inner = address
+                .rsplit_once('<')
+                .map_or(address.as_str(), |(_, rest)| rest.trim_end_matches('>'));
+            // A local name is an address on this machine.
+            if inner.trim().is_empty() || address.contains(['\n', '\r', '\0']) {
+                return Err(usage(format_args!("`{}` is not a mail address", address.escape_debug())));
+            }
+        }
+        let encryption = self
+            .smtp_encryption
+            .as_deref()
+            .map_or(Ok(Encryption::StartTls), Encryption::parse)?;
+        let login = match (&self.smtp_user, &self.smtp_password) {
+            (Some(user), Some(password)) => Some((user.clone(), password.clone())),
+            (None, None) => None,
+            _ => {
+                return Err(usage(format_args!("`smtp_user` and `smtp_password` belong together")));
+            }
+        };
+        let smtp = match &self.smtp {
+            Some(server) => {
+                let (host, port) = match server.rsplit_once(':') {
+                    Some((host, port)) => {
+                        let port = port.parse().ok().filter(|port| *port > 0);
+                        let invalid = || usage(format_args!("invalid port in the mail server `{server}`"));
+                        (host, port.ok_or_else(invalid)?)
+                    }
+                    None => (server.as_str(), encryption.port()),
+                };
+                Some(Smtp {
+                    host: host.to_owned(),
+                    port,
+                    encryption,
+                    login,
+                })
+            }
+            None if login.is_some() || self.smtp_encryption.is_some() => {
+                return Err(usage(format_args!(
+                    "`smtp_user`, `smtp_password` and `smtp_encryption` need `smtp`, the mail server"
+                )));
+            }
+            None => None,
+        };
+        Ok(Channel::Email {
+            to: self.email.clone(),
+            from: self.from.clone(),
+            smtp,
+        })
+    }
+}
+
+fn usage(message: std::fmt::Arguments<'_>) -> Error {
+    Error::new(Kind::Usage, message)
+}

@@ -1,0 +1,80 @@
+//! Definitions in files, compared with what is stored.
+
+use crate::files::definition::{FileReceiver, FileSchedule};
+use crate::files::difference::FieldChange;
+
+/// The kind of change to a schedule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change {
+    Create,
+    Update,
+    Delete,
+    None,
+}
+
+impl Change {
+    /// The name in JSON.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Delete => "delete",
+            Self::None => "none",
+        }
+    }
+}
+
+/// The difference between a definition and the stored schedule.
+#[derive(Debug, Clone)]
+pub(crate) struct Difference {
+    pub(crate) id: String,
+    pub(crate) kind: DefinedKind,
+    pub(crate) change: Change,
+    pub(crate) fields: Vec<FieldChange>,
+    /// The line where its definition begins; `None` if it is no longer defined.
+    pub(crate) line: Option<usize>,
+    pub(crate) warnings: Vec<String>,
+    /// Whether it is paused, or will be deleted.
+    pub(crate) paused: bool,
+    /// When it fires, in English.
+    pub(crate) spec_text: String,
+}
+
+/// What a definition defines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DefinedKind {
+    Schedule,
+    /// A receiver of notifications.
+    Receiver,
+}
+
+/// The definitions of one file.
+#[derive(Debug, Clone)]
+pub(crate) struct DefinitionFile {
+    /// The path of the file.
+    pub(crate) source: String,
+    pub(crate) defined: Vec<FileSchedule>,
+    pub(crate) receivers: Vec<FileReceiver>,
+}
+
+/// Whether to delete schedules that the files no longer define.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Prune<'a> {
+    /// Keep them.
+    No,
+    /// Delete those that an earlier apply of these files, or of files in these folders, created.
+    Of(&'a [String]),
+}
+
+impl Prune<'_> {
+    /// Whether definitions from this file are deleted when they are no longer defined.
+    pub(super) fn covers(&self, source: &str) -> bool {
+        let Self::Of(scopes) = self else { return false };
+        // Subfolders are not read, so a schedule from one of their files is not missing.
+        let in_folder = |scope: &String| {
+            let rest = source.strip_prefix(scope.as_str()).and_then(|rest| rest.strip_prefix('/'));
+            rest.is_some_and(|file| !file.contains('/'))
+        };
+        scopes.iter().any(|scope| scope == source || in_folder(scope))
+    }
+}

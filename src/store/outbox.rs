@@ -1,0 +1,196 @@
+//! The outbox: messages to receivers, kept until each is delivered or given up.
+
+use chrono::{DateTime, Utc};
+use rusqlite::{OptionalExtension as _, Row, named_params};
+
+use super::rows::{Context as _, at, at_opt, count, ms};
+use super::{Read, Write};
+use crate::error::Error;
+
+/// Maximum number of events in one message.
+const MAX_EVENTS: u64 = 500;
+
+/// A message.
+#[derive(Debug, Clone)]
+pub(crate) struct MessageRow {
+    pub(crate) key: i64,
+    pub(crate) id: String,
+    /// The key of its receiver.
+    pub(crate) receiver: i64,
+    /// The name of its receiver.
+    pub(crate) receiver_name: String,
+    pub(crate) topic: String,
+    /// The events as JSON.
+    pub(crate) events: String,
+    pub(crate) created: DateTime<Utc>,
+    /// When it is sent, or sent again, while it is pending.
+    pub(crate) due: DateTime<Utc>,
+    pub(crate) attempts: u32,
+    pub(crate) attempted: Option<DateTime<Utc>>,
+    pub(crate) error: Option<String>,
+    pub(crate) status: String,
+    pub(crate) closed: Option<DateTime<Utc>>,
+}
+
+const MESSAGE: &str = "SELECT m.key, m.id, m.receiver, r.name, m.topic, m.events, m.created_ms, m.due_ms, m.attempts, m.attempted_ms, m.error, m.status, m.closed_ms
+    FROM message m JOIN receiver r ON r.key = m.receiver";
+
+fn row(r: &Row<'_>) -> rusqlite::Result<MessageRow> {
+    Ok(MessageRow {
+        key: r.get("key")?,
+        id: r.get("id")?,
+        receiver: r.get("receiver")?,
+        receiver_name: r.get("name")?,
+        topic: r.get("topic")?,
+        events: r.get("events")?,
+        created: at(r.get("created_ms")?),
+        due: at(r.get("due_ms")?),
+        attempts: r.get("attempts")?,
+        attempted: at_opt(r.get("attempted_ms")?),
+        error: r.get("error")?,
+        status: r.get("status")?,
+        closed: at_opt(r.get("closed_ms")?),
+    })
+}
+
+/// The end of an attempt to deliver a message.
+#[derive(Debug, Clone)]
+pub(crate) enum AttemptOutcome {
+    /// The receiver acknowledged it.
+    Delivered,
+    /// It did not; the message is sent again at a time, or given up.
+    Failed { error: String, retry_at: Option<DateTime<Utc>> },
+}
+
+impl Read<'_> {
+    /// The first due message of each receiver, oldest first: a receiver gets its messages one after the other.
+    pub(crate) fn due_messages(&self, now: DateTime<Utc>) -> Result<Vec<MessageRow>, Error> {
+        let what = "read the due messages";
+        let sql = format!(
+            "{MESSAGE} WHERE m.key IN (SELECT (SELECT d.key FROM message d WHERE d.receiver = r.key AND d.status = 'pending' AND d.due_ms <= :now
+                ORDER BY d.due_ms, d.key LIMIT 1) FROM receiver r) ORDER BY m.due_ms, m.key"
+        );
+        let mut statement = self.0.prepare_cached(&sql).context(what)?;
+        let rows = statement.query_map(named_params! {":now": ms(now)}, row).context(what)?;
+        rows.collect::<rusqlite::Result<_>>().context(what)
+    }
+
+    /// When the next pending message is due, if there is one.
+    pub(crate) fn next_message(&self) -> Result<Option<DateTime<Utc>>, Error> {
+        const SQL: &str = "SELECT min((SELECT min(due_ms) FROM message m WHERE m.receiver = r.key AND m.status = 'pending')) AS due FROM receiver r";
+        let mut statement = self.0.prepare_cached(SQL).context("read the due messages")?;
+        let found = statement.query_row([], |r| r.get("due"));
+        found.map(at_opt).context("read the due messages")
+    }
+
+    /// When the oldest of the last `most` messages to a receiver was sent; `None` if fewer have been sent since `since`.
+    pub(crate) fn sent_since(&self, receiver: i64, most: u32, since: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, Error> {
+        const SQL: &str = "SELECT attempted_ms FROM message WHERE receiver = :receiver AND attempted_ms > :since
+            ORDER BY attempted_ms DESC LIMIT 1 OFFSET :most - 1";
+        let mut statement = self.0.prepare_cached(SQL).context("read the sent messages")?;
+        let found = statement.query_row(
+            named_params! {":receiver": receiver, ":most": most, ":since": ms(since)},
+            |r| Ok(at(r.get("attempted_ms")?)),
+        );
+        found.optional().context("read the sent messages")
+    }
+
+    /// Messages, oldest first: those that were given up, or all that are not delivered; of one receiver, or of all.
+    pub(crate) fn messages(&self, receiver: Option<&str>, failed: bool) -> Result<Vec<MessageRow>, Error> {
+        let what = "list the messages";
+        let sql = format!(
+            "{MESSAGE} WHERE m.status <> 'delivered' AND (NOT :failed OR m.status = 'failed') AND (:receiver IS NULL OR r.name = :receiver) ORDER BY m.key"
+        );
+        let mut statement = self.0.prepare_cached(&sql).context(what)?;
+        let rows = statement
+            .query_map(named_params! {":receiver": receiver, ":failed": failed}, row)
+            .context(what)?;
+        rows.collect::<rusqlite::Result<_>>().context(what)
+    }
+
+    /// The events of a message as they are now: others may have joined it since it was read.
+    pub(crate) fn message_events(&self, key: i64) -> Result<Option<String>, Error> {
+        const SQL: &str = "SELECT events FROM message WHERE key = :key AND status = 'pending'";
+        let mut statement = self.0.prepare_cached(SQL).context("read the message")?;
+        let found = statement.query_row(named_params! {":key": key}, |r| r.get("events"));
+        found.optional().context("read the message")
+    }
+}
+
+impl Write<'_> {
+    /// Adds an event, as JSON, to the message of this topic that a receiver has not been sent yet, or to a new one that is due at `due`.
+    pub(crate) fn add_notice(
+        &self,
+        receiver: i64,
+        topic: &str,
+        (event, joins): (&str, bool),
+        due: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        const JOIN: &str = "UPDATE message SET events = json_insert(events, '$[#]', json(:event)) WHERE key = (
+            SELECT key FROM message WHERE receiver = :receiver AND status = 'pending' AND attempts = 0 AND topic = :topic
+                AND json_array_length(events) < :most ORDER BY key DESC LIMIT 1)";
+        const INSERT: &str = "INSERT INTO message (receiver, topic, events, created_ms, due_ms)
+            VALUES (:receiver, :topic, json_array(json(:event)), :now, :due)";
+        let what = "record the message";
+        let mut joined = 0;
+        if joins {
+            let mut statement = self.0.0.prepare_cached(JOIN).context(what)?;
+            let parameters = named_params! {":receiver": receiver, ":topic": topic, ":event": event, ":most": count(MAX_EVENTS)};
+            joined = statement.execute(parameters).context(what)?;
+        }
+        if joined == 0 {
+            let mut statement = self.0.0.prepare_cached(INSERT).context(what)?;
+            let parameters =
+                named_params! {":receiver": receiver, ":topic": topic, ":event": event, ":now": ms(now), ":due": ms(due)};
+            statement.execute(parameters).context(what)?;
+        }
+        Ok(())
+    }
+
+    /// Postpones a pending message.
+    pub(crate) fn postpone_message(&self, key: i64, due: DateTime<Utc>) -> Result<(), Error> {
+        const SQL: &str = "UPDATE message SET due_ms = :due WHERE key = :key AND status = 'pending'";
+        let mut statement = self.0.0.prepare_cached(SQL).context("postpone the message")?;
+        let done = statement.execute(named_params! {":key": key, ":due": ms(due)});
+        done.map(|_| ()).context("postpone the message")
+    }
+
+    /// Records that a message is being sent; if that is never recorded as over, it is sent again at `again`. Returns its events, which are fixed
+    /// from now on; `None` if it is no longer pending.
+    pub(crate) fn begin_delivery(&self, key: i64, again: DateTime<Utc>, now: DateTime<Utc>) -> Result<Option<String>, Error> {
+        const SQL: &str = "UPDATE message SET attempts = attempts + 1, attempted_ms = :now, due_ms = :again WHERE key = :key AND status = 'pending'";
+        let mut statement = self.0.0.prepare_cached(SQL).context("record the attempt")?;
+        statement
+            .execute(named_params! {":key": key, ":again": ms(again), ":now": ms(now)})
+            .context("record the attempt")?;
+        self.message_events(key)
+    }
+
+    /// Records the end of an attempt to deliver a message.
+    pub(crate) fn end_delivery(&self, key: i64, outcome: &AttemptOutcome, now: DateTime<Utc>) -> Result<(), Error> {
+        const SQL: &str = "UPDATE message SET status = :status, error = :error, due_ms = coalesce(:due, due_ms),
+            closed_ms = CASE WHEN :status <> 'pending' THEN :now END WHERE key = :key AND status = 'pending'";
+        let (status, error, due) = match outcome {
+            AttemptOutcome::Delivered => ("delivered", None, None),
+            AttemptOutcome::Failed {
+                error,
+                retry_at: Some(at),
+            } => ("pending", Some(error), Some(ms(*at))),
+            AttemptOutcome::Failed { error, retry_at: None } => ("failed", Some(error), None),
+        };
+        let mut statement = self.0.0.prepare_cached(SQL).context("record the attempt")?;
+        let done =
+            statement.execute(named_params! {":key": key, ":status": status, ":error": error, ":due": due, ":now": ms(now)});
+        done.map(|_| ()).context("record the attempt")
+    }
+
+    /// Sends a message again that was given up or waits to be retried; its time to be given up begins anew.
+    pub(crate) fn retry_message(&self, key: i64, now: DateTime<Utc>) -> Result<(), Error> {
+        const SQL: &str = "UPDATE message SET status = 'pending', closed_ms = NULL, created_ms = :now, due_ms = :now
+            WHERE key = :key AND status <> 'delivered'";
+        let mut statement = self.0.0.prepare_cached(SQL).context("send the message again")?;
+        let done = statement.execute(named_params! {":key": key, ":now": ms(now)});
+        done.map(|_| ()).context("send the message again")
+    }
+}

@@ -1,0 +1,115 @@
+//! Receivers of notifications, and up to which event each has been told.
+
+use chrono::{DateTime, Utc};
+use rusqlite::{OptionalExtension as _, Row, named_params};
+
+use super::rows::{Context as _, at_opt};
+use super::{Read, Write};
+use crate::error::Error;
+
+/// A stored receiver.
+#[derive(Debug, Clone)]
+pub(crate) struct ReceiverRow {
+    pub(crate) key: i64,
+    pub(crate) name: String,
+    /// The definition as JSON.
+    pub(crate) definition: String,
+    /// The file that defines it, if one does.
+    pub(crate) source: Option<String>,
+    /// Messages about events up to this key have been written.
+    pub(crate) cursor: i64,
+}
+
+/// The messages of a receiver, summed.
+#[derive(Debug, Clone)]
+pub(crate) struct ReceiverState {
+    pub(crate) pending: u64,
+    pub(crate) failed: u64,
+    pub(crate) last_delivered: Option<DateTime<Utc>>,
+    /// Why the last attempt of a message that is not delivered failed.
+    pub(crate) last_error: Option<String>,
+}
+
+const RECEIVER: &str = "SELECT key, name, definition, source, cursor FROM receiver";
+
+fn row(r: &Row<'_>) -> rusqlite::Result<ReceiverRow> {
+    Ok(ReceiverRow {
+        key: r.get("key")?,
+        name: r.get("name")?,
+        definition: r.get("definition")?,
+        source: r.get("source")?,
+        cursor: r.get("cursor")?,
+    })
+}
+
+impl Read<'_> {
+    /// All receivers, ordered by name.
+    pub(crate) fn receivers(&self) -> Result<Vec<ReceiverRow>, Error> {
+        let what = "list the receivers";
+        let sql = format!("{RECEIVER} ORDER BY name");
+        let mut statement = self.0.prepare_cached(&sql).context(what)?;
+        let rows = statement.query_map([], row).context(what)?;
+        rows.collect::<rusqlite::Result<_>>().context(what)
+    }
+
+    /// The receiver with a name.
+    pub(crate) fn receiver(&self, name: &str) -> Result<Option<ReceiverRow>, Error> {
+        let sql = format!("{RECEIVER} WHERE name = :name");
+        let mut statement = self.0.prepare_cached(&sql).context("find the receiver")?;
+        let found = statement.query_row(named_params! {":name": name}, row).optional();
+        found.context("find the receiver")
+    }
+
+    /// Whether there is a receiver.
+    pub(crate) fn has_receivers(&self) -> Result<bool, Error> {
+        const SQL: &str = "SELECT EXISTS (SELECT 1 FROM receiver) AS found";
+        let mut statement = self.0.prepare_cached(SQL).context("look for receivers")?;
+        statement.query_row([], |r| r.get("found")).context("look for receivers")
+    }
+
+    /// The state of the messages of a receiver.
+    pub(crate) fn receiver_state(&self, receiver: i64) -> Result<ReceiverState, Error> {
+        const SQL: &str = "SELECT (SELECT count(*) FROM message WHERE receiver = :key AND status = 'pending') AS pending,
+                (SELECT count(*) FROM message WHERE receiver = :key AND status = 'failed') AS failed,
+                (SELECT max(closed_ms) FROM message WHERE receiver = :key AND status = 'delivered') AS delivered_ms,
+                (SELECT error FROM message WHERE receiver = :key AND status <> 'delivered' AND error IS NOT NULL ORDER BY attempted_ms DESC LIMIT 1) AS error";
+        let mut statement = self.0.prepare_cached(SQL).context("read the messages")?;
+        let state = statement.query_row(named_params! {":key": receiver}, |r| {
+            Ok(ReceiverState {
+                pending: r.get::<_, i64>("pending")?.unsigned_abs(),
+                failed: r.get::<_, i64>("failed")?.unsigned_abs(),
+                last_delivered: at_opt(r.get("delivered_ms")?),
+                last_error: r.get("error")?,
+            })
+        });
+        state.context("read the messages")
+    }
+}
+
+impl Write<'_> {
+    /// Inserts a receiver, which is told of events from now on, or replaces the definition of the one with its name.
+    pub(crate) fn put_receiver(&self, name: &str, definition: &str, source: Option<&str>) -> Result<(), Error> {
+        const SQL: &str = "INSERT INTO receiver (name, definition, source, cursor)
+            VALUES (:name, :definition, :source, (SELECT coalesce(max(key), 0) FROM event))
+            ON CONFLICT (name) DO UPDATE SET definition = excluded.definition, source = excluded.source";
+        let mut statement = self.0.0.prepare_cached(SQL).context("record the receiver")?;
+        let done = statement.execute(named_params! {":name": name, ":definition": definition, ":source": source});
+        done.map(|_| ()).context("record the receiver")
+    }
+
+    /// Deletes a receiver with its messages.
+    pub(crate) fn delete_receiver(&self, key: i64) -> Result<(), Error> {
+        const SQL: &str = "DELETE FROM receiver WHERE key = :key";
+        let mut statement = self.0.0.prepare_cached(SQL).context("delete the receiver")?;
+        let done = statement.execute(named_params! {":key": key});
+        done.map(|_| ()).context("delete the receiver")
+    }
+
+    /// Records that messages about all events up to `cursor` have been written for a receiver.
+    pub(crate) fn move_cursor(&self, receiver: i64, cursor: i64) -> Result<(), Error> {
+        const SQL: &str = "UPDATE receiver SET cursor = max(cursor, :cursor) WHERE key = :key";
+        let mut statement = self.0.0.prepare_cached(SQL).context("record the events told")?;
+        let done = statement.execute(named_params! {":key": receiver, ":cursor": cursor});
+        done.map(|_| ()).context("record the events told")
+    }
+}

@@ -1,0 +1,589 @@
+//! Notifications: real receivers on loopback that answer, fail, hang and come back; mail over SMTP; commands; servers that are killed.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+use mailin::{Action, AuthMechanism, Response, SessionBuilder, response};
+use serde_json::Value;
+
+use crate::harness::{Env, Targets, wait_until};
+
+/// A request that a receiver got.
+#[derive(Debug, Clone)]
+struct Request {
+    path: String,
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
+impl Request {
+    fn header(&self, name: &str) -> &str {
+        let found = self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
+        found.map_or("", |(_, value)| value)
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+}
+
+/// An HTTP server that records requests; `answer` gives the status of each, by its number from 1, or `None` to hang.
+struct Webhook {
+    port: u16,
+    got: Arc<Mutex<Vec<Request>>>,
+}
+
+impl Webhook {
+    fn start(answer: impl Fn(usize) -> Option<u16> + Send + 'static) -> Self {
+        Self::on(TcpListener::bind("127.0.0.1:0").unwrap(), answer)
+    }
+
+    fn on(listener: TcpListener, answer: impl Fn(usize) -> Option<u16> + Send + 'static) -> Self {
+        let (port, got) = (listener.local_addr().unwrap().port(), Arc::<Mutex<Vec<Request>>>::default());
+        let record = Arc::clone(&got);
+        std::thread::spawn(move || {
+            let mut hanging = Vec::new();
+            for stream in listener.incoming().map_while(Result::ok) {
+                let request = read_request(&stream);
+                let number = {
+                    let mut got = record.lock().unwrap();
+                    got.push(request);
+                    got.len()
+                };
+                match answer(number) {
+                    Some(status) => {
+                        let _ = write!(
+                            &stream,
+                            "HTTP/1.1 {status} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+                        );
+                    }
+                    None => hanging.push(stream),
+                }
+            }
+        });
+        Self { port, got }
+    }
+
+    fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/hook/secret-path", self.port)
+    }
+
+    fn got(&self) -> Vec<Request> {
+        self.got.lock().unwrap().clone()
+    }
+
+    #[track_caller]
+    fn wait_for(&self, at_least: usize) -> Vec<Request> {
+        wait_until(&format!("{at_least} requests"), || self.got().len() >= at_least);
+        self.got()
+    }
+}
+
+fn read_request(stream: &TcpStream) -> Request {
+    let mut reader = BufReader::new(stream);
+    let mut line = || {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    };
+    let path = line().split(' ').nth(1).unwrap().to_owned();
+    let mut headers = Vec::new();
+    loop {
+        let line = line();
+        let Some((name, value)) = line.split_once(": ") else { break };
+        headers.push((name.to_owned(), value.to_owned()));
+    }
+    let length = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    let mut body = vec![0; length.unwrap().1.parse().unwrap()];
+    reader.read_exact(&mut body).unwrap();
+    Request {
+        path,
+        headers,
+        body: String::from_utf8(body).unwrap(),
+    }
+}
+
+/// A schedule whose step fails while the file `broken` exists, and a trigger of it.
+fn failing_schedule(env: &Env, id: &str) {
+    std::fs::write(env.path("broken"), "").unwrap();
+    let broken = env.path("broken");
+    let line = format!("if test -e '{}'; then echo out of order; exit 3; fi", broken.display());
+    env.tempo(&["schedule", "create", id, "--allow-never", "--shell", &line]).ok();
+}
+
+fn run_of(env: &Env, id: &str) {
+    let code = env.tempo(&["schedule", "trigger", id, "--wait"]).code;
+    assert!(matches!(code, Some(0 | 1)), "{code:?}");
+}
+
+#[test]
+fn a_webhook_is_told_of_an_incident_and_of_its_end_and_a_retry_has_the_same_key() {
+    let env = Env::new();
+    // The first answer is an error; the message is sent again.
+    let hook = Webhook::start(|number| Some(if number == 1 { 503 } else { 204 }));
+    failing_schedule(&env, "backup");
+    env.tempo(&["notify", "add", "chat", "--webhook", &hook.url(), "--group-wait", "0s"])
+        .ok();
+    let mut server = env.serve(&[]);
+    run_of(&env, "backup");
+    let got = hook.wait_for(2);
+    server.wait_for_log("unexpected status 503");
+    let opened = got[1].json();
+    assert_eq!(got[0].body, got[1].body);
+    assert_eq!(got[1].header("idempotency-key"), opened["id"].as_str().unwrap());
+    assert_eq!(got[1].path, "/hook/secret-path");
+    for (pointer, value) in [
+        ("/event", "opened"),
+        ("/schedule_id", "backup"),
+        ("/incident/target_name", "command"),
+        ("/incident/error", "exit 3"),
+        ("/incident/status", "open"),
+    ] {
+        assert_eq!(
+            opened.pointer(pointer).and_then(Value::as_str),
+            Some(value),
+            "{pointer} of {opened}"
+        );
+    }
+    let incident = env.json(&["incident", "describe", "1"]);
+    for (field, value) in opened["incident"].as_object().unwrap() {
+        assert_eq!(incident.get(field), Some(value), "{field}");
+    }
+    assert_eq!(opened["run_id"], incident["run_id"]);
+    // A second failure of the same incident is not told.
+    run_of(&env, "backup");
+    std::fs::remove_file(env.path("broken")).unwrap();
+    run_of(&env, "backup");
+    let got = hook.wait_for(3);
+    let resolved = got[2].json();
+    assert_eq!(
+        (resolved["event"].as_str(), resolved["incident"]["count"].as_u64()),
+        (Some("resolved"), Some(2))
+    );
+    let listed = env.wait_for_json(&["notify", "list"], |list| list[0]["pending"] == 0);
+    assert_eq!(
+        (listed[0]["failed"].as_u64(), listed[0]["last_error"].as_str()),
+        (Some(0), None)
+    );
+    assert_eq!(listed[0]["target"], format!("http://127.0.0.1:{}/…", hook.port));
+}
+
+#[test]
+fn a_receiver_that_hangs_delays_neither_the_others_nor_a_start_nor_the_stop() {
+    let env = Env::new();
+    let (hanging, hook) = (Webhook::start(|_| None), Webhook::start(|_| Some(200)));
+    failing_schedule(&env, "a");
+    env.tempo(&["schedule", "create", "b", "--interval", "1s", "--shell", "echo x >> ticks"])
+        .ok();
+    for (name, receiver) in [("bad", &hanging), ("good", &hook)] {
+        env.tempo(&["notify", "add", name, "--webhook", &receiver.url(), "--group-wait", "0s"])
+            .ok();
+    }
+    let server = env.serve(&[]);
+    run_of(&env, "a");
+    hanging.wait_for(1);
+    std::fs::remove_file(env.path("broken")).unwrap();
+    run_of(&env, "a");
+    assert_eq!(hook.wait_for(2)[1].json()["event"], "resolved");
+    env.wait_for_lines("ticks", 2);
+    // The hanging receiver gets its second message only after the first.
+    assert_eq!(hanging.got().len(), 1);
+    server.signal("TERM");
+    assert_eq!(server.wait().0, Some(0));
+    let pending = env.json(&["notify", "list", "--pending"]);
+    let events: Vec<_> = pending
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|m| m["event"].as_str().unwrap())
+        .collect();
+    assert_eq!(events, ["opened", "resolved"]);
+}
+
+#[test]
+fn a_message_survives_a_killed_server_and_a_receiver_that_was_down() {
+    let env = Env::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    failing_schedule(&env, "a");
+    let url = format!("http://127.0.0.1:{port}/");
+    env.tempo(&[
+        "notify",
+        "add",
+        "r",
+        "--webhook",
+        &url,
+        "--group-wait",
+        "0s",
+        "--events",
+        "opened,server-recovered",
+    ])
+    .ok();
+    let mut server = env.serve(&[]);
+    run_of(&env, "a");
+    server.wait_for_log("connection refused");
+    server.kill();
+    let pending = env.json(&["notify", "list", "--pending"]);
+    let hook = Webhook::on(TcpListener::bind(("127.0.0.1", port)).unwrap(), |_| Some(200));
+    let _server = env.serve(&[]);
+    env.tempo(&["notify", "retry", "r"]).ok();
+    let mut events: Vec<_> = hook.wait_for(2).iter().map(|r| r.json()["event"].to_string()).collect();
+    events.sort();
+    assert_eq!(events, ["\"opened\"", "\"server-recovered\""]);
+    let id = pending[0]["id"].as_str().unwrap();
+    assert!(hook.got().iter().any(|r| r.header("idempotency-key") == id));
+}
+
+#[test]
+fn targets_that_fail_together_are_told_in_one_message() {
+    let env = Env::new();
+    let targets = Targets::start(&env);
+    let hook = Webhook::start(|_| Some(200));
+    let url = targets.url("/status/500");
+    let probe = |n: i32| format!("[[schedule.step]]\nname = \"t{n}\"\nprobe = \"{url}\"\nretry = {{ maximum_attempts = 1 }}\n");
+    let probes = (1..=40).map(probe).collect::<Vec<_>>().concat();
+    let jobs = format!(
+        "[[notify]]\nname = \"chat\"\nwebhook = \"{}\"\n[[schedule]]\nid = \"all\"\ninterval = \"1h\"\n{probes}",
+        hook.url()
+    );
+    std::fs::write(env.path("jobs.toml"), jobs).unwrap();
+    env.tempo(&["apply", "-f", "jobs.toml"]).ok();
+    let _server = env.serve(&[]);
+    run_of(&env, "all");
+    let message = hook.wait_for(1)[0].json();
+    assert_eq!(message["events"].as_array().map(Vec::len), Some(40));
+    let text = message["message"].as_str().unwrap();
+    assert!(
+        text.starts_with("40 incidents opened:\n- all: t1 failed: ") && text.ends_with("… and 20 more"),
+        "{text}"
+    );
+    assert_eq!(hook.got().len(), 1);
+}
+
+#[test]
+fn run_once_delivers_before_it_exits_and_a_command_gets_the_message_on_its_input() {
+    let env = Env::new();
+    failing_schedule(&env, "a");
+    let script = "cat > got.json; printf '%s %s' \"$TEMPO_EVENT\" \"$TEMPO_SCHEDULE_ID\" > got.env";
+    env.tempo(&["notify", "add", "file", "--", "/bin/sh", "-c", script]).ok();
+    env.tempo(&[
+        "notify",
+        "add",
+        "broken",
+        "--",
+        "/bin/sh",
+        "-c",
+        "echo no space left >&2; exit 1",
+    ])
+    .ok();
+    env.tempo(&["schedule", "trigger", "a"]).ok();
+    let ran = env.tempo(&["run", "--once"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.stdout.contains("exit 1: no space left; it will be sent again"), "{ran:?}");
+    let got: Value = serde_json::from_str(&std::fs::read_to_string(env.path("got.json")).unwrap()).unwrap();
+    assert_eq!(
+        (got["event"].as_str(), got["incident"]["id"].as_i64()),
+        (Some("opened"), Some(1))
+    );
+    assert_eq!(std::fs::read_to_string(env.path("got.env")).unwrap(), "opened a");
+    let state = env.json(&["notify", "list"]);
+    let pending: Vec<_> = state
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| (r["name"].as_str(), r["pending"].as_u64()))
+        .collect();
+    assert_eq!(pending, [(Some("broken"), Some(1)), (Some("file"), Some(0))]);
+}
+
+#[test]
+fn receivers_are_routed_by_schedule_and_event() {
+    let env = Env::new();
+    let hook = Webhook::start(|_| Some(200));
+    for id in ["db-main", "web"] {
+        failing_schedule(&env, id);
+    }
+    let add = |name: &str, args: &[&str]| {
+        let (url, wait) = (hook.url().replace("hook", name), ["--group-wait", "0s"]);
+        env.tempo(&[&["notify", "add", name, "--webhook", &url], &wait[..], args].concat())
+            .ok();
+    };
+    add("db", &["--schedule", "db-*"]);
+    add("failed", &["--event", "run_failed"]);
+    add("other", &["--schedule", "nothing"]);
+    let _server = env.serve(&[]);
+    run_of(&env, "db-main");
+    run_of(&env, "web");
+    let got = hook.wait_for(3);
+    let mut told: Vec<_> = got
+        .iter()
+        .map(|r| {
+            format!(
+                "{} {}",
+                r.path.split('/').nth(1).unwrap(),
+                r.json()["message"].as_str().unwrap()
+            )
+        })
+        .map(|text| text.split("Z:").next().unwrap().split("-20").next().unwrap().to_owned())
+        .collect();
+    told.sort();
+    assert!(told[0].starts_with("db db-main: if test"), "{told:?}");
+    assert_eq!(told[1..], ["failed db-main: db-main", "failed web: web"]);
+}
+
+#[test]
+fn secrets_of_receivers_are_read_when_a_message_is_sent_and_never_shown() {
+    let env = Env::new();
+    let hook = Webhook::start(|number| Some(if number == 2 { 200 } else { 400 }));
+    std::fs::write(env.path("token"), "tok-en-77\n").unwrap();
+    let token = format!("file:{}", env.path("token").display());
+    env.tempo(&[
+        "notify",
+        "add",
+        "chat",
+        "--webhook",
+        "env:HOOK_URL",
+        "--bearer",
+        &token,
+        "--header",
+        "X-Team: env:TEAM",
+    ])
+    .ok();
+    let test = |url: &str| {
+        let mut command = env.command(&["notify", "test", "chat"]);
+        command.env("HOOK_URL", url).env("TEAM", "team-42").output().unwrap()
+    };
+    let refused = test(&hook.url());
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        said.contains("unexpected status 400") && !said.contains("secret-path"),
+        "{said}"
+    );
+    let sent = test(&hook.url());
+    assert_eq!(sent.status.code(), Some(0), "{sent:?}");
+    let got = hook.got();
+    assert_eq!(got[1].header("authorization"), "Bearer tok-en-77");
+    assert_eq!(got[1].header("x-team"), "team-42");
+    assert_eq!(got[1].json()["event"], "test");
+    // Without the variable: an error that names it.
+    let missing = env.tempo(&["notify", "test", "chat"]);
+    assert_eq!(missing.code, Some(1));
+    assert!(
+        missing.stderr.contains("`TEAM` is not set") || missing.stderr.contains("`HOOK_URL` is not set"),
+        "{missing:?}"
+    );
+    let database = std::fs::read(env.database()).unwrap();
+    for secret in ["tok-en-77", "team-42", "secret-path"] {
+        assert!(!database.windows(secret.len()).any(|w| w == secret.as_bytes()), "{secret}");
+    }
+}
+
+/// A mail that a mail server got: sender, receivers, text.
+type Mail = (String, Vec<String>, String);
+
+/// User name and password.
+type Login = (String, String);
+
+type Received = (Mail, Option<Login>);
+
+#[derive(Clone, Default)]
+struct MailHandler {
+    current: Mail,
+    login: Option<Login>,
+    got: Arc<Mutex<Vec<Received>>>,
+}
+
+impl mailin::Handler for MailHandler {
+    fn mail(&mut self, _: std::net::IpAddr, _: &str, from: &str) -> Response {
+        from.clone_into(&mut self.current.0);
+        response::OK
+    }
+
+    fn rcpt(&mut self, to: &str) -> Response {
+        self.current.1.push(to.to_owned());
+        response::OK
+    }
+
+    fn data(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.current.2.push_str(&String::from_utf8_lossy(bytes));
+        Ok(())
+    }
+
+    fn data_end(&mut self) -> Response {
+        self.got
+            .lock()
+            .unwrap()
+            .push((std::mem::take(&mut self.current), self.login.clone()));
+        response::OK
+    }
+
+    fn auth_plain(&mut self, _: &str, user: &str, password: &str) -> Response {
+        self.login = Some((user.to_owned(), password.to_owned()));
+        response::AUTH_OK
+    }
+}
+
+/// A mail server without encryption.
+fn mail_server() -> (u16, MailHandler) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (port, handler) = (listener.local_addr().unwrap().port(), MailHandler::default());
+    let shared = handler.clone();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let mut builder = SessionBuilder::new("test");
+            builder.enable_auth(AuthMechanism::Plain).insecure_enable_plaintext_auth();
+            let mut session = builder.build(stream.peer_addr().unwrap().ip(), shared.clone());
+            session.greeting().write_to(&mut &stream).unwrap();
+            let mut reader = BufReader::new(&stream);
+            let mut line = Vec::new();
+            while reader.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
+                let answer = session.process(&line);
+                line.clear();
+                if answer.action != Action::NoReply {
+                    answer.write_to(&mut &stream).unwrap();
+                }
+                if answer.action == Action::Close {
+                    break;
+                }
+            }
+        }
+    });
+    (port, handler)
+}
+
+#[test]
+fn mails_go_to_a_mail_server() {
+    let env = Env::new();
+    let (port, handler) = mail_server();
+    failing_schedule(&env, "sicherung");
+    let jobs = format!(
+        "[[notify]]\nname = \"ops\"\nemail = [\"ops@example.org\", \"Büro <office@example.org>\"]\nfrom = \"tempo@example.org\"\nsmtp = \"127.0.0.1:{port}\"\n\
+        smtp_encryption = \"none\"\nsmtp_user = \"me\"\nsmtp_password = \"env:SMTP_PASSWORD\"\n"
+    );
+    std::fs::write(env.path("jobs.toml"), jobs).unwrap();
+    env.tempo(&["apply", "-f", "jobs.toml"]).ok();
+    env.tempo(&["schedule", "trigger", "sicherung"]).ok();
+    let ran = env
+        .command(&["run", "--once"])
+        .env("SMTP_PASSWORD", "pass-word")
+        .output()
+        .unwrap();
+    assert_eq!(ran.status.code(), Some(1));
+    let got = handler.got.lock().unwrap().clone();
+    let [((from, to, text), login)] = &got[..] else {
+        panic!("{got:?}")
+    };
+    assert_eq!(
+        (from.as_str(), to.join(" ").as_str()),
+        ("tempo@example.org", "ops@example.org office@example.org")
+    );
+    assert_eq!(
+        login.as_ref().map(|(user, password)| (user.as_str(), password.as_str())),
+        Some(("me", "pass-word"))
+    );
+    for part in [
+        "Subject: [tempo on ",
+        "sicherung: ",
+        "error: exit 3",
+        "tempo incident describe 1",
+        "Message-ID: <",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+}
+
+#[test]
+fn mails_go_through_sendmail_if_there_is_no_mail_server() {
+    let env = Env::new();
+    std::fs::create_dir(env.path("bin")).unwrap();
+    let sendmail = env.path("bin").join("sendmail");
+    std::fs::write(&sendmail, "#!/bin/sh\necho \"$@\" > args; cat > mail\n").unwrap();
+    std::fs::set_permissions(&sendmail, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    env.tempo(&["notify", "add", "root", "--email", "root"]).ok();
+    let path = format!("{}:/usr/bin:/bin", env.path("bin").display());
+    let sent = env.command(&["notify", "test", "root"]).env("PATH", path).output().unwrap();
+    assert_eq!(sent.status.code(), Some(0), "{sent:?}");
+    assert_eq!(std::fs::read_to_string(env.path("args")).unwrap(), "-i -t\n");
+    let mail = std::fs::read_to_string(env.path("mail")).unwrap();
+    assert!(
+        mail.contains("\nTo: root@") && mail.contains("this is a test of the receiver `root`"),
+        "{mail}"
+    );
+    assert!(!mail.contains('\r'), "{mail:?}");
+}
+
+#[test]
+fn receivers_of_files_are_compared_applied_exported_and_pruned() {
+    let env = Env::new();
+    let file = |text: &str| std::fs::write(env.path("jobs.toml"), text).unwrap();
+    file("[[notify]]\nname = \"a\"\ncommand = [\"true\"]\n[[notify]]\nname = \"b\"\nemail = \"x@example.org\"\n");
+    let changes = |args: &[&str]| -> Vec<String> {
+        let list: Value = serde_json::from_str(&env.tempo(&[&["-o", "json"], args].concat()).stdout).unwrap();
+        let text = |c: &Value| {
+            format!(
+                "{} {} {}",
+                c["kind"].as_str().unwrap_or("schedule"),
+                c["id"].as_str().unwrap(),
+                c["change"].as_str().unwrap()
+            )
+        };
+        list.as_array().unwrap().iter().map(text).collect()
+    };
+    assert_eq!(changes(&["diff", "-f", "jobs.toml"]), ["notify a create", "notify b create"]);
+    assert_eq!(changes(&["apply", "-f", "jobs.toml"]), ["notify a create", "notify b create"]);
+    assert_eq!(changes(&["apply", "-f", "jobs.toml"]), ["notify a none", "notify b none"]);
+    let exported = env.tempo(&["export"]).ok();
+    std::fs::write(env.path("exported.toml"), exported).unwrap();
+    assert_eq!(changes(&["diff", "-f", "exported.toml"]), ["notify a none", "notify b none"]);
+    env.tempo(&["notify", "add", "by-hand", "--", "true"]).ok();
+    file("[[notify]]\nname = \"a\"\ncommand = \"true\"\nevents = \"opened\"\n");
+    assert_eq!(
+        changes(&["apply", "-f", "jobs.toml", "--prune"]),
+        ["notify a update", "notify b delete"]
+    );
+    let names: Vec<_> = env
+        .json(&["notify", "list"])
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| r["name"].to_string())
+        .collect();
+    assert_eq!(names, ["\"a\"", "\"by-hand\""]);
+    for (text, message) in [
+        (
+            "[[notify]]\nname = \"x\"\n",
+            "jobs.toml:1: the receiver `x` has none of `webhook`, `email` and `command`",
+        ),
+        (
+            "[[notify]]\nname = \"x\"\nemail = \"a@b\"\nbearer = \"t\"\n",
+            "`bearer` applies only to `webhook`",
+        ),
+        (
+            "[[notify]]\nname = \"x\"\nwebhok = \"http://x/\"\n",
+            "jobs.toml:3:1: unknown key `webhok`",
+        ),
+        (
+            "[[notify]]\nname = \"x\"\nwebhook = \"ftp://x/\"\n",
+            "is not an http or https URL",
+        ),
+        (
+            "[[notify]]\nname = \"x\"\ncommand = \"true\"\nevents = [\"resolve\"]\n",
+            "no event is named `resolve`",
+        ),
+        (
+            "[[notify]]\nname = \"x\"\ncommand = \"true\"\n[[notify]]\nname = \"x\"\ncommand = \"true\"\n",
+            "already defined on line 1",
+        ),
+    ] {
+        file(text);
+        let ran = env.tempo(&["apply", "-f", "jobs.toml"]);
+        assert_eq!(ran.code, Some(2), "{text}: {ran:?}");
+        assert!(ran.stderr.contains(message), "{text}: {ran:?}");
+    }
+    assert_eq!(env.tempo(&["notify", "test", "c"]).code, Some(3));
+    assert_eq!(env.tempo(&["notify", "remove", "nobody"]).code, Some(3));
+    assert_eq!(env.tempo(&["notify", "add", "a", "--", "true"]).code, Some(4));
+}
