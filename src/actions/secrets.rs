@@ -24,8 +24,11 @@ const MIN_LINE: usize = 12;
 /// The places of hexadecimal digits and base64 among the escaped forms: lines may end within these.
 const WRAPPING: [usize; 3] = [16, 17, 20];
 
-/// The environment variable that lists, separated by commas, the variables of a command that hold secrets; for the steps of its script.
+/// The environment variable that lists the variables of a command that hold secrets; for the steps of its script.
 pub(super) const SECRETS: &str = "TEMPO_SECRETS";
+
+/// Separates the names in that list; no name of a variable contains it.
+pub(super) const SEPARATOR: &str = "=";
 
 /// The secrets of one attempt, by the references to them: `env:NAME`.
 #[derive(Clone, Default)]
@@ -112,7 +115,7 @@ impl Secrets {
     pub(crate) fn of_script() -> Result<Self, Error> {
         let mut known = BTreeMap::new();
         let names = machine::environment(SECRETS)?.unwrap_or_default();
-        for name in names.split(',').filter(|name| !name.is_empty()) {
+        for name in names.split(SEPARATOR).filter(|name| !name.is_empty()) {
             if let Some(value) = machine::environment(name)? {
                 known.insert(format!("env:{name}"), value);
             }
@@ -187,7 +190,11 @@ impl Secrets {
             begins[usize::from(secret.bytes[0])] = true;
         }
         Masker {
-            longest: secrets.iter().map(longest_of).max().unwrap_or_default(),
+            longest: secrets
+                .iter()
+                .map(|form| longest_of(form) + sealed::MAX_ESCAPES)
+                .max()
+                .unwrap_or_default(),
             secrets,
             begins,
             pending: Vec::new(),
@@ -465,6 +472,8 @@ mod tests {
             ("it's <here>", "it&apos;s &lt;here&gt;"),
             ("secret key", "736563726574206B6579"),
             ("a<b>&\"c\"", "a&lt;b&gt;&amp;&quot;c&quot;"),
+            ("s3cr3t-t0ken-value", "s3cr3t-\x1b[01;31m\x1b[Kt0ken\x1b[m\x1b[K-value"),
+            ("s3cr3t-t0ken-value", "s3cr3t-\x1b]8;;http://x\x07t0ken-\x1b]8;;\x1b\\value"),
         ] {
             let shown = masked(secret, &format!("[{printed}]"));
             let rest = shown.replace("***", "").replace(char::is_whitespace, "");

@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdin, Stdio};
 use std::sync::mpsc::{Sender, channel};
 
 use super::Task;
-use super::secrets::{SECRETS, Secrets};
+use super::secrets::{SECRETS, SEPARATOR, Secrets};
 use super::shortage::{Shortage, Trouble};
 use crate::machine::{self, User};
 use crate::run::outcome::{ErrorType, Failure};
@@ -107,7 +107,7 @@ pub(super) fn spawn(
     if secret.is_empty() {
         process.env_remove(SECRETS);
     } else {
-        process.env(SECRETS, secret.join(","));
+        process.env(SECRETS, secret.join(SEPARATOR));
     }
     match caller {
         // A script may have started this server; the command's steps do not belong to that script.

@@ -73,6 +73,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let mut seen = store.data_version()?;
     while !context.ui.has_no_reader() {
         context.clock.wait(&never_raised, context.now() + POLL_INTERVAL);
+        store.refuse_displaced()?;
         let version = store.data_version()?;
         if version != seen {
             seen = version;

@@ -22,7 +22,10 @@ const MAX_EXPLAINED: u64 = 20_000;
 /// Shortens a window at its beginning so that it holds few enough times of a spec to be explained at once.
 pub(crate) fn shortened(spec: &Spec, (from, to): (DateTime<Utc>, DateTime<Utc>)) -> (DateTime<Utc>, DateTime<Utc>) {
     let mut from = from;
-    while spec.count_between(from, to).is_some_and(|times| times.count > MAX_EXPLAINED) {
+    while spec
+        .count_at_most(from, to, MAX_EXPLAINED)
+        .is_some_and(|times| times.count > MAX_EXPLAINED)
+    {
         from += (to - from) / 2;
     }
     (from, to)

@@ -14,6 +14,9 @@ use crate::schedule::start::workflow_id_at;
 use crate::spec::zone::Zones;
 use crate::store::{NewRequest, NewRun, QueuedRequest, RunAsk, RunRow, Write};
 
+/// Maximum number of times of a backfill that are counted one by one: counting more would delay the writer.
+const MAX_COUNTED: u64 = 1_000_000;
+
 /// A request to stop a run.
 #[derive(Debug, Clone)]
 pub(crate) struct RunStop<'a> {
@@ -85,8 +88,16 @@ pub(crate) fn backfill(
     }
     let spec = row.compiled(zones)?;
     let times = spec
-        .count_between(start - chrono::TimeDelta::nanoseconds(1), end)
+        .count_at_most(start - chrono::TimeDelta::nanoseconds(1), end, MAX_COUNTED)
         .map_or(0, |t| t.count);
+    // Only the times of a single interval are counted by arithmetic, however many they are.
+    if times == MAX_COUNTED + 1 {
+        return Err(Error::new(
+            Kind::Usage,
+            format_args!("this backfill would run more than {MAX_COUNTED} times"),
+        )
+        .hint("Choose a later start time, and run the range in parts."));
+    }
     if at_most.is_some_and(|most| times > most) {
         return Err(Error::new(Kind::Usage, format_args!("this backfill would run {times} times"))
             .hint("Choose a later start time, or add `--yes` to run all of them."));

@@ -38,10 +38,35 @@ pub enum FormMatch {
 }
 
 impl Form {
-    /// Compares the beginning of `output` with the form.
+    /// Compares the beginning of `output` with the form. Escape sequences of terminals within the form, such as the colors of a found word, are
+    /// skipped, up to [`MAX_ESCAPES`] bytes of them.
     #[must_use]
     pub fn compare(&self, output: &[u8]) -> FormMatch {
-        self.compare_lines(output, |_, _| ())
+        if !output.contains(&0x1b) {
+            return self.compare_lines(output, |_, _| ());
+        }
+        // The output without the sequences after its first byte, and where each remaining byte is.
+        let (mut plain, mut places) = (Vec::new(), Vec::new());
+        let (mut at, mut skipped) = (0, 0);
+        // Twice the length allows for line ends.
+        while at < output.len() && plain.len() <= self.bytes.len() * 3 {
+            match escape_sequence(&output[at..]) {
+                Escape::Whole(length) if at > 0 && skipped < MAX_ESCAPES => {
+                    at += length;
+                    skipped += length;
+                }
+                Escape::Partial if at > 0 && skipped < MAX_ESCAPES => break,
+                Escape::Whole(_) | Escape::Partial | Escape::No => {
+                    plain.push(output[at]);
+                    places.push(at);
+                    at += 1;
+                }
+            }
+        }
+        match self.compare_lines(&plain, |_, _| ()) {
+            FormMatch::Whole(length) => FormMatch::Whole(places[length - 1] + 1),
+            other @ (FormMatch::Partial | FormMatch::No) => other,
+        }
     }
 
     /// Compares, and passes on each line end within the form: the number of bytes of the form before it, and whether it is CRLF.
@@ -77,6 +102,45 @@ impl Form {
             wrapped.push(*byte);
         }
         wrapped
+    }
+}
+
+/// Maximum number of bytes of escape sequences within a secret.
+pub const MAX_ESCAPES: usize = 256;
+
+/// What output begins with.
+enum Escape {
+    /// An escape sequence of this length.
+    Whole(usize),
+    /// An escape sequence that is not complete.
+    Partial,
+    /// None.
+    No,
+}
+
+/// Looks for a control sequence (ECMA-48, CSI) or an operating system command (OSC) at the beginning of `output`.
+fn escape_sequence(output: &[u8]) -> Escape {
+    let Some(rest) = output.strip_prefix(b"\x1b") else {
+        return Escape::No;
+    };
+    match rest.first() {
+        None => Escape::Partial,
+        Some(b'[') => match rest[1..].iter().position(|byte| !(0x20..0x40).contains(byte)) {
+            None => Escape::Partial,
+            Some(end) if (0x40..0x7f).contains(&rest[1 + end]) => Escape::Whole(end + 3),
+            Some(_) => Escape::No,
+        },
+        Some(b']') => match rest.iter().position(|byte| matches!(byte, 0x07 | 0x1b)) {
+            None if rest.len() < MAX_ESCAPES => Escape::Partial,
+            None => Escape::No,
+            Some(end) if rest[end] == 0x07 => Escape::Whole(end + 2),
+            Some(end) => match rest.get(end + 1) {
+                None => Escape::Partial,
+                Some(b'\\') => Escape::Whole(end + 3),
+                Some(_) => Escape::No,
+            },
+        },
+        Some(_) => Escape::No,
     }
 }
 

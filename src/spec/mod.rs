@@ -166,6 +166,12 @@ impl Spec {
     /// A single interval is counted by arithmetic, any other spec by enumeration.
     #[must_use]
     pub fn count_between(&self, after: DateTime<Utc>, until: DateTime<Utc>) -> Option<CountedTimes> {
+        self.count_at_most(after, until, u64::MAX)
+    }
+
+    /// As [`Self::count_between`], but stops counting by enumeration once there are more than `most`.
+    #[must_use]
+    pub fn count_at_most(&self, after: DateTime<Utc>, until: DateTime<Utc>, most: u64) -> Option<CountedTimes> {
         let until = self.end.map_or(until, |end| until.min(end));
         let first = self.next_after(after).filter(|at| *at <= until)?;
         if let ([interval], true, true) = (
@@ -182,7 +188,9 @@ impl Spec {
             });
         }
         let (mut last, mut count) = (first, 1);
-        while let Some(next) = self.next_after(last).filter(|at| *at <= until) {
+        while count <= most
+            && let Some(next) = self.next_after(last).filter(|at| *at <= until)
+        {
             (last, count) = (next, count + 1);
         }
         Some(CountedTimes { first, last, count })

@@ -185,7 +185,10 @@ impl Store {
     }
 
     /// Fails if a file was displaced, so that changes written to it are not acknowledged.
-    fn refuse_displaced(&self) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// `System`, naming the file.
+    pub(crate) fn refuse_displaced(&self) -> Result<(), Error> {
         let Some(displaced) = self.displaced() else { return Ok(()) };
         Err(Error::new(
             Kind::System,

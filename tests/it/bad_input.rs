@@ -544,3 +544,17 @@ fn aliases_run_their_commands() {
     env.tempo(&["schedule", "rm", "s"]).ok();
     assert_eq!(env.json(&["schedule", "list"]), serde_json::json!([]));
 }
+
+#[test]
+fn a_backfill_of_too_many_times_is_rejected_without_counting_them_all() {
+    let env = Env::new();
+    let seconds = r#"{"second":"*","minute":"*","hour":"*"}"#;
+    env.tempo(&["schedule", "create", "s", "--calendar", seconds, "--", "true"])
+        .ok();
+    let range = ["--start-time", "0001-01-01", "--end-time", "2026-01-01"];
+    for yes in [&[][..], &["--yes"]] {
+        let ran = env.tempo(&[&["schedule", "backfill", "s"], &range[..], yes].concat());
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(ran.stderr.contains("more than 1000000 times"), "{ran:?}");
+    }
+}

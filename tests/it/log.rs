@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::harness::{Env, wait_until};
+use crate::harness::{Env, ended, wait_until};
 
 /// The events, each as its kind and message.
 fn told(env: &Env, args: &[&str]) -> Vec<(String, String)> {
@@ -254,4 +254,24 @@ fn follows_events_as_they_are_committed_by_other_processes() {
     assert_eq!(next()["message"], "paused: why");
     follower.kill().unwrap();
     follower.wait().unwrap();
+}
+
+#[test]
+fn following_ends_with_an_error_when_the_database_is_moved_away() {
+    let env = Env::new();
+    env.tempo(&["schedule", "create", "s", "--interval", "1h", "--", "true"]).ok();
+    let mut follower = env.command(&["log", "--follow"]);
+    let mut follower = follower.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut first = String::new();
+    BufReader::new(follower.stdout.as_mut().unwrap())
+        .read_line(&mut first)
+        .unwrap();
+    assert!(first.contains("create"), "{first}");
+    std::fs::rename(env.database(), env.path("moved.db")).unwrap();
+    let output = ended(follower);
+    assert_eq!(output.status.code(), Some(6));
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("was deleted, moved or replaced"),
+        "{output:?}"
+    );
 }

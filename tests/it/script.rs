@@ -372,3 +372,26 @@ fn script_steps_return_secrets_unchanged_but_neither_store_nor_show_them() {
         assert!(!found, "{leaked}");
     }
 }
+
+#[test]
+fn a_secret_is_sealed_whatever_the_name_of_its_variable() {
+    let env = Env::new();
+    let program = env!("CARGO_BIN_EXE_tempo");
+    let steps = format!(
+        "[[step]]\nname = \"x\"\ncommand = [\"{program}\", \"step\", \"one\", \"--\", \"env\"]\nenv = {{ \"A,B\" = \"env:TOKEN\" }}\n"
+    );
+    std::fs::write(env.path("steps.toml"), steps).unwrap();
+    env.tempo(&["workflow", "start", "--workflow-id", "w", "--steps", "steps.toml"])
+        .ok();
+    let ran = env
+        .command(&["run", "--once"])
+        .env("TOKEN", "s3cr3t-t0ken-value")
+        .output()
+        .unwrap();
+    assert_eq!(ran.status.code(), Some(0), "{ran:?}");
+    let database = std::fs::read(env.database()).unwrap();
+    let secret = b"s3cr3t-t0ken-value";
+    assert!(!database.windows(secret.len()).any(|window| window == secret));
+    let described = env.tempo(&["workflow", "describe", "w"]).ok();
+    assert!(described.contains("A,B=***"), "{described}");
+}

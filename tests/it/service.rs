@@ -107,6 +107,44 @@ fn leaves_a_foreign_unit_alone_and_says_what_is_missing() {
 }
 
 #[test]
+fn the_arguments_of_the_server_are_checked_and_their_paths_made_absolute() {
+    let env = Env::new();
+    std::fs::write(env.path("jobs.toml"), "").unwrap();
+    let print = |arguments: &[&str]| env.tempo(&[&["service", "install", "--system", "--print", "--"], arguments].concat());
+    let unit = print(&["-f", "jobs.toml", "--web-token-file=token", "--drain-timeout", "10m"]).ok();
+    let folder = env.path("jobs.toml");
+    let folder = folder.parent().unwrap().display();
+    let arguments = format!("run -f {folder}/jobs.toml --web-token-file={folder}/token --drain-timeout 10m\n");
+    assert!(unit.contains(&arguments) && unit.contains("TimeoutStopSec=615\n"), "{unit}");
+    for (arguments, message) in [
+        (&["--bogus"][..], "unexpected argument '--bogus'"),
+        (&["--once"], "a service does not end by itself"),
+        (&["--for", "1h"], "a service does not end by itself"),
+        (&["--db", "other.db"], "`--db` cannot be given after `--`"),
+        (&["--drain-timeout", "x"], "`x`"),
+    ] {
+        let refused = print(arguments);
+        assert!(
+            refused.code == Some(2) && refused.stderr.contains(message),
+            "{arguments:?}: {refused:?}"
+        );
+    }
+    // A path that systemd would read in a special way.
+    std::fs::create_dir(env.path("a;b")).unwrap();
+    let program = env.path("a;b").join("tempo");
+    std::fs::copy(env!("CARGO_BIN_EXE_tempo"), &program).unwrap();
+    let mut command = std::process::Command::new(&program);
+    command
+        .args(["service", "install", "--system", "--print"])
+        .env("TEMPO_DB", env.database());
+    let refused = CommandOutput::from(command.output().unwrap());
+    assert!(
+        refused.code == Some(2) && refused.stderr.contains("its path contains `;`"),
+        "{refused:?}"
+    );
+}
+
+#[test]
 fn tells_systemd_when_it_is_ready_alive_and_stopping_and_hides_the_socket_from_commands() {
     let env = Env::new();
     let socket = UnixDatagram::bind(env.path("notify")).unwrap();

@@ -48,6 +48,35 @@ fn applies_a_directory_at_the_start_and_after_every_kind_of_change() {
 }
 
 #[test]
+fn a_pipe_is_refused_and_a_failure_that_ends_is_followed_by_another_try() {
+    let env = Env::new();
+    assert!(env.shell("mkfifo pipe").status().unwrap().success());
+    let refused = env.tempo(&["run", "--no-web", "-f", "pipe"]);
+    assert!(
+        refused.code == Some(2) && refused.stderr.contains("neither a file nor a directory"),
+        "{refused:?}"
+    );
+    std::fs::write(env.path("jobs.toml"), schedule("a", "1h")).unwrap();
+    let mut server = env.serve(&["-f", "jobs.toml", "--log-format", "json"]);
+    server.wait_for_log("\"event\":\"apply\"");
+    // Replaced by a pipe, and then by a file again.
+    std::fs::rename(env.path("pipe"), env.path("jobs.toml")).unwrap();
+    server.wait_for_log("neither a file nor a directory");
+    std::fs::write(env.path("new"), schedule("a", "2h")).unwrap();
+    std::fs::rename(env.path("new"), env.path("jobs.toml")).unwrap();
+    wait_until("the file", || ids(&env) == ["a every 2 h"]);
+    // Another program holds the database for longer than a change waits, and then lets it go.
+    let other = rusqlite::Connection::open(env.database()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    std::fs::write(env.path("jobs.toml"), schedule("a", "3h")).unwrap();
+    server.wait_for_log("locked");
+    other.execute_batch("ROLLBACK").unwrap();
+    wait_until("another try", || ids(&env) == ["a every 3 h"]);
+    server.signal("TERM");
+    assert_eq!(server.wait().0, Some(0));
+}
+
+#[test]
 fn a_broken_file_at_the_start_is_logged_and_the_schedules_stay() {
     let env = Env::new();
     std::fs::write(env.path("jobs.toml"), schedule("a", "1h")).unwrap();

@@ -19,6 +19,9 @@ use crate::zoneinfo::ZoneInfo;
 /// How often the files are looked at. Looking finds every way of replacing a file, also on file systems that report no changes.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// Number of looks after which files that could not be applied are applied again.
+const RETRY_LOOKS: u32 = 5;
+
 /// The options that select definition files.
 #[derive(Debug, clap::Args)]
 pub(super) struct DefinitionArgs {
@@ -30,20 +33,38 @@ pub(super) struct DefinitionArgs {
     prune: bool,
 }
 
-/// What identifies the contents of the files: path, inode, size, and time of the last change of each.
-type Fingerprint = Vec<(String, u64, u64, i64, i64)>;
+/// What identifies the contents of the files: path, inode, size, and the times of the last change of each and of its attributes.
+type Fingerprint = Vec<(String, [u64; 2], [i64; 4])>;
+
+/// Rejects a pipe or a device: reading it could take forever. A file that does not exist is reported when it is read.
+fn check_files(files: &[String]) -> Result<(), Error> {
+    let is_other = |file: &&String| std::fs::metadata(file).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
+    match files.iter().find(is_other) {
+        Some(file) => Err(Error::new(
+            Kind::Usage,
+            format_args!("`{}` is neither a file nor a directory", file.escape_debug()),
+        )
+        .hint("`tempo run -f` needs files that it can read again; use `tempo apply -f` for a pipe.")),
+        None => Ok(()),
+    }
+}
 
 impl DefinitionArgs {
+    /// The files and directories.
+    pub(super) fn paths(&self) -> impl Iterator<Item = String> + '_ {
+        self.file.iter().cloned()
+    }
+
     /// Checks the options.
     ///
     /// # Errors
-    /// `Usage` for stdin, which cannot change.
+    /// `Usage` for stdin, which cannot change, and for anything else that is neither a file nor a directory.
     pub(super) fn check(&self) -> Result<(), Error> {
         if self.file.iter().any(|file| file == "-") {
             return Err(Error::new(Kind::Usage, "`tempo run -f` cannot read stdin")
                 .hint("Write the definitions to a file, or use `tempo apply -f -`."));
         }
-        Ok(())
+        check_files(&self.file)
     }
 
     /// Applies the files and starts the thread that applies them again when they change. If they are invalid, the schedules stay as they are,
@@ -62,8 +83,8 @@ impl DefinitionArgs {
             tell: tell.clone(),
         };
         let seen = applied.fingerprint();
-        applied.apply();
-        let watch = move || applied.watch(seen);
+        let failed = applied.apply(None);
+        let watch = move || applied.watch(seen, failed);
         let started = std::thread::Builder::new().name("definitions".to_owned()).spawn(watch);
         started
             .map(|_| ())
@@ -87,14 +108,21 @@ struct Applied {
 impl Applied {
     /// Applies the files whenever they have changed, until the server has ended. A change counts when the next look finds the same: whoever writes a
     /// file may not have finished.
-    fn watch(&self, mut applied: Fingerprint) {
+    ///
+    /// After a failure they are applied again every few seconds: its cause, such as a full disk, may end without a change of the files.
+    fn watch(&self, mut applied: Fingerprint, mut failed: Option<String>) {
         let mut before = applied.clone();
+        let mut looks = 0;
         while self.server.metrics().is_some() {
             pause(LOOK_EVERY);
+            looks += 1;
             let now = self.fingerprint();
-            if now == before && now != applied {
+            if now == before && (now != applied || failed.is_some() && looks % RETRY_LOOKS == 0) {
+                if now != applied {
+                    failed = None;
+                }
                 applied.clone_from(&now);
-                self.apply();
+                failed = self.apply(failed.as_deref());
             }
             before = now;
         }
@@ -109,14 +137,16 @@ impl Applied {
         });
         let identify = |file: String| {
             let metadata = std::fs::metadata(&file).ok();
-            let of = |field: fn(&std::fs::Metadata) -> i64| metadata.as_ref().map_or(0, field);
-            let (inode, size) = metadata.as_ref().map_or((0, 0), |m| (m.ino(), m.size()));
-            (file, inode, size, of(|m| m.mtime()), of(|m| m.mtime_nsec()))
+            let (numbers, times) = metadata.map_or_else(Default::default, |m| {
+                ([m.ino(), m.size()], [m.mtime(), m.mtime_nsec(), m.ctime(), m.ctime_nsec()])
+            });
+            (file, numbers, times)
         };
         all.map(identify).collect()
     }
 
-    fn apply(&self) {
+    /// Applies the files, and reports what changed or why it failed, unless it failed for the same reason `before`. Returns that reason.
+    fn apply(&self, before: Option<&str>) -> Option<String> {
         // At the very end, the logger may have stopped listening.
         match self.try_apply() {
             Ok([0, 0, 0]) => {}
@@ -129,13 +159,19 @@ impl Applied {
             }
             Err(e) if e.kind() == Kind::ServerDown => {}
             Err(e) => {
-                let _ = self.tell.send(Event::Trouble(e));
+                let reason = format!("{e:?}");
+                if before != Some(&reason) {
+                    let _ = self.tell.send(Event::Trouble(e));
+                }
+                return Some(reason);
             }
         }
+        None
     }
 
     /// The numbers of schedules created, updated and deleted.
     fn try_apply(&self) -> Result<[u64; 3], Error> {
+        check_files(&self.files)?;
         let zones: Arc<ZoneInfo> = self.server.zones()?;
         let defining = |file: SourceFile| {
             let source = Source {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use clap::FromArgMatches as _;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::{Context, interrupt};
@@ -91,6 +92,67 @@ fn output_limit(text: &str) -> Result<usize, String> {
         .ok_or_else(|| "expected a size from 1k to 64m".to_owned())
 }
 
+impl Args {
+    /// The arguments `words` of `tempo run` for a service: checked, and with absolute paths.
+    ///
+    /// # Errors
+    /// `Usage` when they are invalid, or the server would end by itself.
+    pub(super) fn for_service(words: &[String]) -> Result<(Self, Vec<String>), Error> {
+        let line = ["tempo", "run"].into_iter().chain(words.iter().map(String::as_str));
+        let invalid = |e: &clap::Error| {
+            let message = e.to_string();
+            let first = message
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .trim_start_matches("error: ")
+                .to_owned();
+            Error::new(Kind::Usage, format_args!("invalid arguments for `tempo run`: {first}"))
+        };
+        let matches = super::command().try_get_matches_from(line).map_err(|e| invalid(&e))?;
+        let is_global = |name: &str| matches.value_source(name) == Some(clap::parser::ValueSource::CommandLine);
+        let args = matches.subcommand_matches("run").map(Self::from_arg_matches);
+        let args = args.ok_or_else(|| Error::new(Kind::Usage, "these are not arguments of `tempo run`"))?;
+        let args = args.map_err(|e| invalid(&e))?;
+        if is_global("db") {
+            return Err(Error::new(Kind::Usage, "`--db` cannot be given after `--`")
+                .hint("Write it before: `tempo --db FILE service install`."));
+        }
+        if args.once || args.r#for.is_some() {
+            return Err(Error::new(
+                Kind::Usage,
+                "a service does not end by itself: `--once` and `--for` cannot be used",
+            ));
+        }
+        args.definitions.check()?;
+        let mut absolute = Vec::with_capacity(words.len());
+        let paths = args.definitions.paths().chain(args.page.token_file());
+        let paths: Vec<String> = paths.collect();
+        for word in words {
+            let (option, value) = match word.split_once('=') {
+                Some((option, value)) if option.starts_with('-') => (format!("{option}="), value),
+                _ => (String::new(), word.as_str()),
+            };
+            if !paths.iter().any(|path| path == value) {
+                absolute.push(word.clone());
+                continue;
+            }
+            let path = std::path::absolute(value)
+                .map_err(|e| Error::new(Kind::System, format_args!("cannot find the path of `{value}`")).because(e))?;
+            absolute.push(format!("{option}{}", crate::machine::path_text(&path)?));
+        }
+        Ok((args, absolute))
+    }
+
+    /// How long running steps may take to finish when the server stops.
+    ///
+    /// # Errors
+    /// `Usage` when it is not a duration.
+    pub(super) fn drain_timeout(&self) -> Result<Duration, Error> {
+        Ok(text::duration(&self.drain_timeout)?)
+    }
+}
+
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     if args.workers == 0 {
         return Err(Error::new(Kind::Usage, "`--workers` must be at least 1").hint("Each worker runs one workflow at a time."));
@@ -102,7 +164,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     };
     let settings = Settings {
         workers: args.workers,
-        drain_timeout: text::duration(&args.drain_timeout)?,
+        drain_timeout: args.drain_timeout()?,
         until,
         output_limit: args.keep_output,
         retention: Retention {

@@ -47,6 +47,11 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 }
 
 impl PageArgs {
+    /// The file with the token, if it is given.
+    pub(super) fn token_file(&self) -> Option<String> {
+        self.web_token_file.as_ref().and_then(|path| path.to_str()).map(str::to_owned)
+    }
+
     /// The settings of the page; `None` if there is to be none.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use super::super::definition::{PolicyArgs, WhatArgs, WhenArgs, patch};
 use crate::error::Error;
 use crate::names::ScheduleId;
 use crate::ops::{self, Created, IfExists, Never};
+use crate::present;
 use crate::store::Missing;
 
 /// Create a schedule
@@ -41,8 +42,12 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     );
     ops::check_new(&context.zones, &args.id, &patch, how.1, context.now())?;
     let mut store = context.open(Missing::Create)?;
-    let created = store.write(|w| ops::create(w, &context.zones, &args.id, &patch, how, context.now()))?;
-    let view = super::view(context, &store, &args.id)?;
+    // Read in the same transaction: another process may delete it at once.
+    let (created, view) = store.write(|w| {
+        let created = ops::create(w, &context.zones, &args.id, &patch, how, context.now())?;
+        let row = ops::find(w, &args.id)?;
+        Ok((created, present::schedule(w, &context.zones, row, context.now())?))
+    })?;
     if !context.ui.is_text() {
         context.ui.json(&view)?;
     } else if created == Created::Kept {

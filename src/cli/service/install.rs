@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::Context;
+use super::super::{Context, run};
 use super::systemd::{self, Manager, Scope, Service, UNIT};
 use crate::error::{Error, Kind};
 
@@ -29,10 +29,12 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         std::env::current_exe().map_err(|e| Error::new(Kind::System, "cannot find the path of this program").because(e))?;
     let database = std::path::absolute(context.database()?)
         .map_err(|e| Error::new(Kind::System, "cannot find the path of the database").because(e))?;
+    let (server, arguments) = run::Args::for_service(&args.arguments)?;
     let service = Service {
         program: &program,
         database: &database,
-        arguments: &args.arguments,
+        arguments: &arguments,
+        drain_timeout: server.drain_timeout()?,
     };
     let text = manager.text(&service)?;
     if args.print {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use crate::error::{Error, Kind};
 use crate::machine;
@@ -46,7 +47,12 @@ pub(super) struct Service<'a> {
     pub(super) database: &'a Path,
     /// Further arguments of `tempo run`.
     pub(super) arguments: &'a [String],
+    /// How long running steps may take to finish when it stops.
+    pub(super) drain_timeout: Duration,
 }
+
+/// How much longer than the drain timeout systemd waits before it kills the server.
+const STOP_MARGIN: Duration = Duration::from_secs(15);
 
 impl Manager {
     /// The path of the unit.
@@ -78,7 +84,10 @@ impl Manager {
     pub(super) fn text(self, service: &Service<'_>) -> Result<String, Error> {
         let paths = [service.program, service.database].map(machine::path_text);
         let [program, database] = paths;
-        let mut words = vec![program?, "--db".to_owned(), database?, "run".to_owned()];
+        let program = program?;
+        check_program(&program)?;
+        let stop = (service.drain_timeout + STOP_MARGIN).as_secs();
+        let mut words = vec![program, "--db".to_owned(), database?, "run".to_owned()];
         words.extend(service.arguments.iter().cloned());
         let command: Vec<String> = words.iter().map(|word| quoted(word)).collect::<Result<_, _>>()?;
         let (after, protection, target) = match self {
@@ -92,7 +101,7 @@ impl Manager {
         };
         Ok(format!(
             "{MARK}\n[Unit]\nDescription=tempo: durable scheduling\nDocumentation=man:tempo(1)\n{after}\n[Service]\nType=notify\nExecStart={}\n\
-             Restart=on-failure\nRestartSec=1\nWatchdogSec=60\n# Running steps get the drain timeout of `tempo run` to finish.\nKillMode=mixed\nTimeoutStopSec=45\n{protection}\n\
+             Restart=on-failure\nRestartSec=1\nWatchdogSec=60\n# Running steps get the drain timeout of `tempo run` to finish.\nKillMode=mixed\nTimeoutStopSec={stop}\n{protection}\n\
              [Install]\nWantedBy={target}\n",
             command.join(" ")
         ))
@@ -150,12 +159,38 @@ fn output_of(program: &str, arguments: &[&str]) -> Result<(String, Output), Erro
     Ok((line, output))
 }
 
+/// Rejects a program that systemd cannot start: it reads some characters of its path in a special way, whether or not they are quoted.
+fn check_program(program: &str) -> Result<(), Error> {
+    if program.ends_with(" (deleted)") {
+        return Err(
+            Error::new(Kind::System, "this program was replaced or deleted while it was running")
+                .hint("Run the installed program again."),
+        );
+    }
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._+-@ ".contains(c) || !c.is_ascii();
+    match program.chars().find(|c| !is_plain(*c)) {
+        Some(c) => Err(Error::new(
+            Kind::Usage,
+            format_args!(
+                "systemd cannot start `{}`: its path contains `{}`",
+                program.escape_debug(),
+                c.escape_debug()
+            ),
+        )
+        .hint("Install tempo in another folder, such as /usr/local/bin, and run that.")),
+        None => Ok(()),
+    }
+}
+
 /// A word of a command line as a unit has it (systemd.syntax(7), systemd.service(5)).
 fn quoted(word: &str) -> Result<String, Error> {
-    if word.contains(['\n', '\r', '\0']) {
+    if word.contains(char::is_control) {
         return Err(Error::new(
             Kind::Usage,
-            format_args!("`{}` cannot be written in a unit: it has several lines", word.escape_debug()),
+            format_args!(
+                "`{}` cannot be written in a unit: it has control characters",
+                word.escape_debug()
+            ),
         ));
     }
     // `%` and `$` have a meaning in units.

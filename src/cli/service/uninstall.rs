@@ -26,9 +26,14 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     if !systemd::is_own(&text) {
         return Err(systemd::foreign(&unit));
     }
-    manager.systemctl(&["disable", "--now", UNIT])?;
+    // Without its manager, as in another session or a container, nothing runs; the unit can still be removed.
+    let stopped = manager.systemctl(&["disable", "--now", UNIT]);
     std::fs::remove_file(&unit)
         .map_err(|e| Error::new(Kind::System, format_args!("cannot delete `{}`", unit.display())).because(e))?;
+    if let Err(e) = stopped {
+        context.ui.data(&format!("Deleted {}", unit.display()))?;
+        return Err(e.hint(format_args!("{UNIT} may still be running.")));
+    }
     manager.systemctl(&["daemon-reload"])?;
     context.ui.data(&format!("Stopped {UNIT} and deleted {}", unit.display()))
 }
