@@ -103,6 +103,8 @@ fn perform(work: Work, control: &Control) -> Result<(), String> {
         retry: RetryPolicy::of_commands(),
         on_failure: OnFailure::Fail,
         on_lost: OnLost::Retry,
+        open_after: None,
+        resolve_after: None,
     };
     let task = Task {
         step: &step,

@@ -14,7 +14,8 @@ use crate::files::document::Source;
 use crate::files::source_file::SourceFile;
 use crate::ops::{Clearable, Patch};
 use crate::run::step_text::{Action, ProbeTable, ProbeText, StatusText, StepText};
-use crate::schedule::{OverlapPolicy, Policies, Remaining};
+use crate::run::threshold::ThresholdText;
+use crate::schedule::{Alerts, OverlapPolicy, Policies, Remaining};
 use crate::spec::calendar_text::CalendarText;
 use crate::spec::exclusion::Exclusion;
 use crate::spec::instant;
@@ -115,6 +116,41 @@ pub(super) struct PolicyArgs {
     /// Number of scheduled starts left, or `unlimited`
     #[arg(long, value_name = "N")]
     remaining_actions: Option<String>,
+    #[command(flatten)]
+    alerts: AlertArgs,
+}
+
+/// Options for incidents and notifications.
+#[derive(Debug, Default, clap::Args)]
+#[command(next_help_heading = "Incidents and notifications")]
+struct AlertArgs {
+    /// Open an incident only after this many failures in a row, or after this long a time of failing: `3`, `5m`
+    #[arg(long, value_name = "N|DURATION")]
+    open_after: Option<String>,
+    /// Resolve an incident only after this many successes in a row
+    #[arg(long, value_name = "N")]
+    resolve_after: Option<u32>,
+    /// Remind receivers of notifications of an open incident this often
+    #[arg(long, value_name = "DURATION")]
+    remind: Option<String>,
+    /// Open an incident when the schedule has not succeeded for this long, for whatever reason
+    #[arg(long, value_name = "DURATION")]
+    expect_within: Option<String>,
+    /// Label, by which receivers of notifications choose schedules; may be repeated
+    #[arg(long, value_name = "LABEL")]
+    label: Vec<String>,
+}
+
+impl AlertArgs {
+    fn alerts(&self) -> Alerts {
+        Alerts {
+            labels: self.label.clone(),
+            open_after: self.open_after.as_deref().map(ThresholdText::of),
+            resolve_after: self.resolve_after,
+            remind: self.remind.clone(),
+            expect_within: self.expect_within.clone(),
+        }
+    }
 }
 
 impl WhenArgs {
@@ -360,6 +396,7 @@ pub(super) fn patch(
         note: policies.note.clone(),
         paused: policies.paused,
         remaining_actions,
+        alerts: policies.alerts.alerts(),
         clear,
     })
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::decide::{Effects, Terms, decide};
 use super::events::{Event, RunRef, StepRef};
@@ -11,8 +11,9 @@ use crate::error::Error;
 use crate::run::outcome::{AttemptResult, Ending, Status};
 use crate::run::step::{Work, Workflow};
 use crate::run::{self, Change, Phase, RunClosed, StepClosed};
+use crate::schedule::Alerts;
 use crate::schedule::pause::failure_note;
-use crate::store::{OpenRun, Write};
+use crate::store::{Counted, IncidentTerms, OpenRun, Write};
 
 /// What to do next with a run.
 #[derive(Debug)]
@@ -235,22 +236,33 @@ impl Transition<'_> {
             };
             let target_url = step.target();
             let target = (step.name.as_str(), target_url.as_str());
-            let (id, count) = self
+            let terms = self.incident_terms(closed.position)?;
+            let place = (closed.position, target);
+            let counted = self
                 .write
-                .count_incident(&self.run.row, (closed.position, target), failure, measured, self.now)?;
+                .count_failure(&self.run.row, place, failure, measured, &terms, self.now)?;
             self.run.row.incidents += 1;
-            self.emit(Event::Incident {
-                run,
-                step: name,
-                id,
-                count,
-                target_url,
-                failure: failure.clone(),
+            self.emit(match counted {
+                Counted::InIncident { id, count } => Event::Incident {
+                    run,
+                    step: name,
+                    id,
+                    count,
+                    target_url,
+                    failure: failure.clone(),
+                },
+                Counted::Early { failures } => Event::Failing {
+                    run,
+                    step: name,
+                    failures,
+                    failure: failure.clone(),
+                },
             });
             return Ok(());
         }
         if closed.status == Status::Completed
-            && let Some(id) = self.write.resolve_incident(&self.run.row, step.name.as_str(), self.now)?
+            && let Some(id) = self.write.incident_of_success(&self.run.row, step.name.as_str())?
+            && self.count_success(closed.position, id)?
         {
             self.emit(Event::Resolved {
                 run: run.clone(),
@@ -266,6 +278,32 @@ impl Transition<'_> {
         Ok(())
     }
 
+    /// The alert settings of the schedule; the defaults for a run without one.
+    fn alerts(&self) -> Result<Alerts, Error> {
+        let schedule = self.run.row.schedule;
+        schedule.map_or_else(|| Ok(Alerts::default()), |schedule| self.write.alerts(schedule))
+    }
+
+    /// When a failure of a step opens an incident.
+    fn incident_terms(&self, position: usize) -> Result<IncidentTerms, Error> {
+        let alerts = self.alerts()?;
+        let of_schedule = || alerts.open_after.as_ref().and_then(|threshold| threshold.check().ok());
+        let remind_every = alerts.remind_every().and_then(|every| TimeDelta::from_std(every).ok());
+        Ok(IncidentTerms {
+            open_after: self.workflow.steps[position].open_after.or_else(of_schedule),
+            remind_every,
+        })
+    }
+
+    /// Counts a success of a step against its open incident. Returns whether that resolves it.
+    fn count_success(&self, position: usize, id: i64) -> Result<bool, Error> {
+        let enough = match self.workflow.steps[position].resolve_after {
+            Some(enough) => enough,
+            None => self.alerts()?.resolve_after.unwrap_or(1),
+        };
+        self.write.count_success(&self.run.row, id, enough, self.now)
+    }
+
     fn closed(&mut self, closed: &RunClosed) -> Result<(), Error> {
         self.write.close_run(&self.run, &self.run.progress, closed, self.now)?;
         self.emit(Event::Closed {
@@ -278,6 +316,13 @@ impl Transition<'_> {
         let Some(schedule) = self.run.row.schedule else {
             return Ok(());
         };
+        if closed.status == Status::Completed
+            && self.run.row.incidents == 0
+            && let Some(id) = self.write.expectation_met(schedule, self.now)?
+        {
+            let schedule_id = self.run.row.schedule_id.clone().unwrap_or_default();
+            self.emit(Event::SucceededAgain { schedule_id, id });
+        }
         if let Some(note) = failure_note(&self.run.row.workflow_id, closed.status) {
             self.pause_on_failure(schedule, &note)?;
         }

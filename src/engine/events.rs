@@ -101,6 +101,20 @@ pub(crate) enum Event {
         target_url: String,
         failure: Failure,
     },
+    /// A step has failed for good, but too rarely for an incident.
+    Failing {
+        run: RunRef,
+        step: StepRef,
+        /// Failures in a row.
+        failures: u64,
+        failure: Failure,
+    },
+    /// A schedule has not succeeded within the time expected, which opened an incident.
+    NoSuccess { schedule_id: String, id: i64, error: String },
+    /// A schedule has succeeded again, which resolved that incident.
+    SucceededAgain { schedule_id: String, id: i64 },
+    /// Receivers are reminded of an incident that is still open.
+    Reminded { id: i64 },
     /// A step has succeeded, which resolved its open incident.
     Resolved { run: RunRef, step: StepRef, id: i64 },
     /// A run was asked to stop.

@@ -107,7 +107,7 @@ impl Metrics {
             Event::Buffered { .. } => self.times.add("buffered", 1),
             Event::NotStarted { not_started, .. } => self.times.add(not_started.outcome.name(), not_started.count),
             Event::Closed { status, .. } => self.runs.add(status.name(), 1),
-            Event::Incident { .. } => {
+            Event::Incident { .. } | Event::NoSuccess { .. } => {
                 self.incidents.fetch_add(1, Ordering::Relaxed);
             }
             _ => {}

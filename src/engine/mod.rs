@@ -3,6 +3,7 @@
 //! [`Server::start`] takes the lock, recovers what a dead server left open, and starts the threads. All events go to one channel.
 
 mod advance;
+mod alerts;
 mod catalog;
 mod decide;
 #[cfg(test)]

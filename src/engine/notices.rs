@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use crate::error::Error;
 use crate::notify::{IncidentDetails, Notice, Topic};
 use crate::run::step::Workflow;
+use crate::schedule::alerts::NO_SUCCESS;
 use crate::spec::describe::human_duration;
 use crate::store::{EventKind, EventRow, IncidentRow, Read};
 
@@ -27,6 +28,7 @@ pub(super) fn notice(read: &Read<'_>, event: &EventRow) -> Result<Option<(Topic,
     let notice = Notice {
         topic: topic.name().to_owned(),
         at: Notice::instant(event.at),
+        labels: schedule_id.as_deref().map_or(Ok(Vec::new()), |id| read.labels(id))?,
         run_id: run
             .map(|run| run.run_id.clone())
             .or(run_of_incident)
@@ -64,6 +66,17 @@ fn message(read: &Read<'_>, topic: Topic, event: &EventRow, incident: Option<&In
     let detail = event.detail.as_deref().unwrap_or_default();
     let time = |at: DateTime<Utc>| Notice::instant(at);
     Ok(match (topic, incident) {
+        (Topic::Opened, Some(incident)) if incident.latest.target_name == NO_SUCCESS => incident.latest.error.clone(),
+        (Topic::Reminded, Some(incident)) if incident.latest.target_name == NO_SUCCESS => {
+            let since = incident.latest.detected - chrono::TimeDelta::milliseconds(incident.latest.elapsed_ms);
+            format!("has still not succeeded, for {}", span(event.at - since))
+        }
+        (Topic::Resolved, Some(incident)) if incident.latest.target_name == NO_SUCCESS => {
+            format!(
+                "has succeeded again, {} after the incident",
+                span(event.at - incident.first_detected)
+            )
+        }
         (Topic::Opened, Some(incident)) => format!("{} failed: {}", target(incident), incident.latest.error),
         (Topic::Reminded, Some(incident)) => format!(
             "{} has been failing for {}: {}",

@@ -237,7 +237,9 @@ impl Outbox {
             let is_quiet = receiver.timing.quiet_until(now).is_some();
             let told: Vec<(&'static str, String)> = notices
                 .iter()
-                .filter(|(key, topic, notice)| *key > row.cursor && receiver.wants(*topic, notice.schedule_id.as_deref()))
+                .filter(|(key, topic, notice)| {
+                    *key > row.cursor && receiver.wants(*topic, notice.schedule_id.as_deref(), &notice.labels)
+                })
                 .map(|(_, topic, notice)| {
                     // What happens in quiet hours is told in one message at their end.
                     let joined = if is_quiet && receiver.takes_groups() {

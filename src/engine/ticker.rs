@@ -94,16 +94,23 @@ impl Ticker {
         }
         self.carry_out_requests(now)?;
         self.add_new_runs()?;
-        let (next, coming, has_receivers) = self
-            .reader
-            .read(|r| Ok((r.next_attention()?, r.attention_after(now)?, r.has_receivers()?)))?;
+        super::alerts::alert(&self.shared, &self.reader, now)?;
+        let (next, coming, has_receivers, next_alert) = self.reader.read(|r| {
+            Ok((
+                r.next_attention()?,
+                r.attention_after(now)?,
+                r.has_receivers()?,
+                r.next_alert()?,
+            ))
+        })?;
         // The earliest stored time may belong to a schedule that is not retried yet.
         let next = match self.failed.values().min() {
             Some(retry_at) => coming.into_iter().chain([*retry_at]).min(),
             None => next,
         };
         Ok(TickResult {
-            next,
+            // An alert that was just recorded is not due any more.
+            next: next.into_iter().chain(next_alert.filter(|at| *at > now)).min(),
             coming,
             has_receivers,
             more: due.len() == BATCH,

@@ -12,7 +12,7 @@ use crate::error::{Error, Kind};
 use crate::names::{ScheduleId, WorkflowId};
 use crate::run::step::{Step, Workflow};
 use crate::run::step_text::{Action, StepText};
-use crate::schedule::{Declared, Definition, OverlapPolicy, Policies};
+use crate::schedule::{Alerts, Declared, Definition, OverlapPolicy, Policies};
 use crate::spec::calendar_text::CalendarText;
 use crate::spec::exclusion::Exclusion;
 use crate::spec::interval::Interval;
@@ -207,6 +207,14 @@ impl TableReader<'_> {
             catchup_window_ms: self.at("catchup_window", 0, catchup)?.unwrap_or(defaults.catchup_window_ms),
             pause_on_failure: text.pause_on_failure,
         };
+        let alerts = Alerts {
+            labels: text.labels,
+            open_after: text.open_after,
+            resolve_after: text.resolve_after,
+            remind: text.remind,
+            expect_within: text.expect_within,
+        };
+        alerts.check().map_err(|e| e.within(&place))?;
         let remaining = text.remaining_actions.as_ref().map(RemainingText::read).transpose();
         let declared = Declared {
             note: text.note,
@@ -218,7 +226,12 @@ impl TableReader<'_> {
             id,
             place,
             line,
-            definition: Definition { spec, action, policies },
+            definition: Definition {
+                spec,
+                action,
+                policies,
+                alerts,
+            },
             declared,
             warnings,
         })
@@ -313,11 +326,17 @@ catchup_window = "1h"
 pause_on_failure = true
 paused = true
 remaining_actions = 3
+labels = ["prod", "db"]
+open_after = 3
+resolve_after = 2
+remind = "4h"
+expect_within = "25h"
 run_timeout = "1h"
 [[schedule.step]]
 name = "site"
 probe = { url = "http://127.0.0.1/", status = 204 }
 retry = { maximum_attempts = 2 }
+open_after = "5m"
 [[schedule.step]]
 name = "report"
 command = ["./report.sh"]

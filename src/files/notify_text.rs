@@ -70,6 +70,10 @@ pub(crate) struct NotifyText {
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
     #[cfg_attr(test, schemars(with = "super::one_or_many::OneOrMany<String>"))]
     pub(crate) schedules: Vec<String>,
+    /// Labels of schedules to be told of; default: all schedules. With `schedules`, either may match.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
+    #[cfg_attr(test, schemars(with = "super::one_or_many::OneOrMany<String>"))]
+    pub(crate) labels: Vec<String>,
     /// How long a message waits for further events of its kind, such as `10s`; default: 2s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) group_wait: Option<String>,
@@ -159,6 +163,7 @@ impl NotifyText {
             channel,
             topics,
             schedules: self.schedules.clone(),
+            labels: self.labels.clone(),
             timing: Timing {
                 group_wait: self.group_wait.as_deref().map_or(Ok(GROUP_WAIT), text::duration)?,
                 limit: self.rate_limit.as_deref().map(Timing::parse_limit).transpose()?,

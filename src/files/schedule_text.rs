@@ -10,6 +10,7 @@ use super::one_or_many::one_or_many;
 use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
 use crate::run::step_text::StepText;
+use crate::run::threshold::ThresholdText;
 use crate::schedule::{Definition, Policies, Remaining, State};
 use crate::spec::calendar_text::CalendarText;
 use crate::spec::exclusion::Exclusion;
@@ -100,6 +101,22 @@ pub(crate) struct ScheduleText {
     /// Maximum duration of a run, such as `1h30m`; default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) run_timeout: Option<String>,
+    /// Labels, by which receivers of notifications choose schedules.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
+    #[cfg_attr(test, schemars(with = "super::one_or_many::OneOrMany<String>"))]
+    pub(super) labels: Vec<String>,
+    /// When failures open an incident: a number of failures in a row, or a duration such as `5m`; default: the first failure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) open_after: Option<ThresholdText>,
+    /// Number of successes in a row that resolve an incident (default: 1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) resolve_after: Option<u32>,
+    /// How often receivers of notifications are reminded of an open incident, such as `4h`; default: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) remind: Option<String>,
+    /// How long the schedule may go without a success, for whatever reason, before an incident is opened, such as `25h`; default: forever.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) expect_within: Option<String>,
     /// Steps of a run, in order.
     pub(super) step: Vec<StepText>,
 }
@@ -137,7 +154,12 @@ impl RemainingText {
 impl ScheduleText {
     /// Converts a schedule to its text form; defaults are omitted.
     pub(crate) fn of(id: &ScheduleId, definition: &Definition, state: &State) -> Self {
-        let Definition { spec, action, policies } = definition.clone();
+        let Definition {
+            spec,
+            action,
+            policies,
+            alerts,
+        } = definition.clone();
         let defaults = Policies::default();
         let rfc3339 = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::AutoSi, true);
         Self {
@@ -164,6 +186,11 @@ impl ScheduleText {
             remaining_actions: state.remaining_actions.map(RemainingText::Number),
             workflow_id: action.workflow_id,
             run_timeout: action.run_timeout,
+            labels: alerts.labels,
+            open_after: alerts.open_after,
+            resolve_after: alerts.resolve_after,
+            remind: alerts.remind,
+            expect_within: alerts.expect_within,
             step: action.steps,
         }
     }

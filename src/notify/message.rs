@@ -18,6 +18,9 @@ pub struct Notice {
     pub at: String,
     /// The schedule that it is about, if it is about one.
     pub schedule_id: Option<String>,
+    /// The labels of that schedule.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
     /// The run that it is about, if it is about one.
     pub run_id: Option<String>,
     /// The workflow id of that run.
@@ -157,6 +160,7 @@ pub(super) mod tests {
             topic: topic.name().to_owned(),
             at: "2026-05-05T23:50:00Z".to_owned(),
             schedule_id: Some("health".to_owned()),
+            labels: Vec::new(),
             run_id: Some("ab12".to_owned()),
             workflow_id: None,
             incident: None,

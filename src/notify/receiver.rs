@@ -16,6 +16,8 @@ pub struct Receiver {
     pub topics: BTreeSet<Topic>,
     /// Patterns of the schedules that it wants; empty for all.
     pub schedules: Vec<String>,
+    /// Labels of the schedules that it wants; empty for all.
+    pub labels: Vec<String>,
     /// When messages are sent.
     pub timing: Timing,
 }
@@ -55,13 +57,14 @@ pub enum Channel {
 }
 
 impl Receiver {
-    /// Whether an event of this topic about this schedule is told to the receiver. Events without a schedule are told to receivers of all schedules.
+    /// Whether an event of this topic, about the schedule with this id and these labels, is told to the receiver. Events without a schedule are told
+    /// to receivers of all schedules; a receiver that chooses by id and by label is told if either matches.
     #[must_use]
-    pub fn wants(&self, topic: Topic, schedule_id: Option<&str>) -> bool {
-        topic == Topic::Test
-            || self.topics.contains(&topic)
-                && (self.schedules.is_empty()
-                    || schedule_id.is_some_and(|id| self.schedules.iter().any(|pattern| matches(pattern, id))))
+    pub fn wants(&self, topic: Topic, schedule_id: Option<&str>, labels: &[String]) -> bool {
+        let is_chosen = self.schedules.is_empty() && self.labels.is_empty()
+            || schedule_id.is_some_and(|id| self.schedules.iter().any(|pattern| matches(pattern, id)))
+            || self.labels.iter().any(|label| labels.contains(label));
+        topic == Topic::Test || self.topics.contains(&topic) && is_chosen
     }
 
     /// Whether one message may tell of several events.
@@ -111,6 +114,7 @@ impl Receiver {
             topic: Topic::Test.name().to_owned(),
             at: Notice::instant(at),
             schedule_id: None,
+            labels: Vec::new(),
             run_id: None,
             workflow_id: None,
             incident: None,

@@ -90,7 +90,9 @@ fn twin(read: &Read<'_>, job: &Job, id: &ScheduleId) -> Result<Option<ScheduleId
 
 /// Merges a line into the schedule imported from it before: settings that a crontab cannot express are kept.
 fn over(before: Settings, mut one: FileSchedule) -> FileSchedule {
-    let Definition { spec, action, policies } = &mut one.definition;
+    let Definition {
+        spec, action, policies, ..
+    } = &mut one.definition;
     *policies = before.definition.policies;
     action.workflow_id = before.definition.action.workflow_id;
     action.run_timeout = before.definition.action.run_timeout;

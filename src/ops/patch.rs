@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Kind};
 use crate::names::nearest;
-use crate::schedule::{Definition, OverlapPolicy, Remaining, State};
+use crate::schedule::{Alerts, Definition, OverlapPolicy, Remaining, State};
 use crate::spec::spec_text::SpecText;
 
 /// The fields to change; fields that are not set stay as they are.
@@ -26,6 +26,8 @@ pub(crate) struct Patch {
     pub(crate) note: Option<String>,
     pub(crate) paused: Option<bool>,
     pub(crate) remaining_actions: Option<Remaining>,
+    /// The alert settings to change; an empty list and `None` leave them as they are.
+    pub(crate) alerts: Alerts,
     /// Fields to clear before the others are set.
     pub(crate) clear: Vec<Clearable>,
 }
@@ -47,9 +49,14 @@ pub(crate) enum Clearable {
     WorkflowId,
     RunTimeout,
     RemainingActions,
+    Label,
+    OpenAfter,
+    ResolveAfter,
+    Remind,
+    ExpectWithin,
 }
 
-const CLEARABLE: [(&str, Clearable); 14] = [
+const CLEARABLE: [(&str, Clearable); 19] = [
     ("at-boot", Clearable::AtBoot),
     ("interval", Clearable::Interval),
     ("cron", Clearable::Cron),
@@ -64,6 +71,11 @@ const CLEARABLE: [(&str, Clearable); 14] = [
     ("workflow-id", Clearable::WorkflowId),
     ("run-timeout", Clearable::RunTimeout),
     ("remaining-actions", Clearable::RemainingActions),
+    ("label", Clearable::Label),
+    ("open-after", Clearable::OpenAfter),
+    ("resolve-after", Clearable::ResolveAfter),
+    ("remind", Clearable::Remind),
+    ("expect-within", Clearable::ExpectWithin),
 ];
 
 impl Clearable {
@@ -120,6 +132,12 @@ impl Patch {
         set(&mut definition.policies.overlap, self.overlap);
         set(&mut definition.policies.catchup_window_ms, self.catchup_window_ms);
         set(&mut definition.policies.pause_on_failure, self.pause_on_failure);
+        let (alerts, new) = (&mut definition.alerts, &self.alerts);
+        replace(&mut alerts.labels, &new.labels);
+        set_some(&mut alerts.open_after, new.open_after.as_ref());
+        set_some(&mut alerts.resolve_after, new.resolve_after.as_ref());
+        set_some(&mut alerts.remind, new.remind.as_ref());
+        set_some(&mut alerts.expect_within, new.expect_within.as_ref());
         set(&mut state.note, self.note.clone());
         set(&mut state.paused, self.paused);
         set(&mut state.remaining_actions, self.remaining_actions.map(Remaining::limit));
@@ -161,5 +179,10 @@ fn clear(definition: &mut Definition, state: &mut State, field: Clearable) {
         Clearable::WorkflowId => definition.action.workflow_id = None,
         Clearable::RunTimeout => definition.action.run_timeout = None,
         Clearable::RemainingActions => state.remaining_actions = None,
+        Clearable::Label => definition.alerts.labels.clear(),
+        Clearable::OpenAfter => definition.alerts.open_after = None,
+        Clearable::ResolveAfter => definition.alerts.resolve_after = None,
+        Clearable::Remind => definition.alerts.remind = None,
+        Clearable::ExpectWithin => definition.alerts.expect_within = None,
     }
 }

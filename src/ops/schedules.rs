@@ -10,7 +10,7 @@ use crate::names::{ScheduleId, nearest};
 use crate::run::step::Workflow;
 use crate::schedule::pending::{coming, leaves_pending};
 use crate::schedule::plan_input::Epoch;
-use crate::schedule::{Definition, State};
+use crate::schedule::{Alerts, Definition, State};
 use crate::spec::text::{duration, duration_text};
 use crate::spec::zone::Zones;
 use crate::spec::{CountedTimes, Spec};
@@ -272,6 +272,7 @@ pub(super) fn settings_of(read: &Read<'_>, row: &ScheduleRow) -> Result<Settings
             spec: row.stored_spec()?,
             action: read.action(row.workflow)?,
             policies: row.policies,
+            alerts: row.alerts.clone(),
         },
         state: row.state.clone(),
     })
@@ -296,6 +297,7 @@ pub(super) fn check(
 ) -> Result<Spec, Error> {
     let spec = Spec::compile(&settings.definition.spec, id.as_str(), zones)?;
     Workflow::check(&settings.definition.action)?;
+    settings.definition.alerts.check()?;
     if let (Some(start), Some(end)) = (settings.definition.spec.start_time, settings.definition.spec.end_time)
         && start > end
     {
@@ -353,13 +355,16 @@ fn replace(
     (old, spec): (&Spec, &Spec),
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    // The note has no effect on decisions.
+    // The note and the alert settings have no effect on decisions.
     let without_note = |settings: &Settings| Settings {
+        definition: Definition {
+            alerts: Alerts::default(),
+            ..settings.definition.clone()
+        },
         state: State {
             note: String::new(),
             ..settings.state.clone()
         },
-        ..settings.clone()
     };
     let next = next_of(spec, &after.state, row.cursor, row.floor.max(now));
     let fields = event_detail(before, after, fields)?;

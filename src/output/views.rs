@@ -4,6 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Serialize, Serializer};
 
 use crate::run::step_text::{Action, StepText};
+use crate::schedule::Alerts;
 use crate::spec::spec_text::SpecText;
 
 /// An instant, with milliseconds only if they are not zero.
@@ -52,6 +53,9 @@ pub(crate) struct ScheduleView {
     pub(crate) catchup_window: String,
     pub(crate) pause_on_failure: bool,
     pub(crate) remaining_actions: Option<u64>,
+    /// The alert settings that are not the defaults.
+    #[serde(flatten)]
+    pub(crate) alerts: Alerts,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) action: Option<ActionView>,
     pub(crate) num_actions: u64,
@@ -334,7 +338,8 @@ pub(crate) struct IncidentView {
     pub(crate) note: String,
     pub(crate) resolved_at: Option<Instant>,
     pub(crate) schedule_id: Option<String>,
-    pub(crate) run_id: String,
+    /// Null for an incident that no run caused.
+    pub(crate) run_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) occurrences: Option<Vec<OccurrenceView>>,
 }
@@ -350,6 +355,7 @@ pub(crate) struct ReceiverView {
     pub(crate) target: String,
     pub(crate) events: Vec<&'static str>,
     pub(crate) schedules: Vec<String>,
+    pub(crate) labels: Vec<String>,
     /// The file that defines it.
     pub(crate) source: Option<String>,
     pub(crate) pending: u64,

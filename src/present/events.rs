@@ -146,6 +146,10 @@ impl<'a> EventViews<'a> {
                 _ => String::new(),
             },
             EventKind::Script => self.script(row)?,
+            EventKind::Failing => match row.number.unwrap_or_default().unsigned_abs() {
+                1 => with_detail("failed; no incident yet", detail),
+                failures => with_detail(&format!("failed {failures} times in a row; no incident yet"), detail),
+            },
             EventKind::Incident => match (row.value.unwrap_or_default(), row.number.unwrap_or_default()) {
                 (id, 1) => format!("incident {id} opened"),
                 (id, number) if detail == Some("opened") => format!("incident {id} opened after {number} failures"),

@@ -14,7 +14,7 @@ pub(crate) fn incident(row: &IncidentRow) -> IncidentView {
         note: row.note.clone(),
         resolved_at: row.resolved.map(Instant),
         schedule_id: row.schedule_id.clone(),
-        run_id: row.latest.run_id.clone(),
+        run_id: Some(row.latest.run_id.clone()).filter(|id| !id.is_empty()),
         occurrences: None,
     }
 }

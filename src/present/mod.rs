@@ -139,6 +139,7 @@ fn brief(row: ScheduleRow, running: Vec<RunningAction>, backfills: Vec<BackfillV
         catchup_window: duration_text(std::time::Duration::from_millis(row.policies.catchup_window_ms)),
         pause_on_failure: row.policies.pause_on_failure,
         remaining_actions: row.state.remaining_actions,
+        alerts: row.alerts,
         action: None,
         num_actions: row.counters.actions,
         num_actions_skipped_overlap: row.counters.skipped,

@@ -17,6 +17,7 @@ pub(crate) fn receiver(read: &Read<'_>, zones: &dyn Zones, row: &ReceiverRow) ->
         target: receiver.target(),
         events: receiver.topics.iter().map(|topic| topic.name()).collect(),
         schedules: receiver.schedules.clone(),
+        labels: receiver.labels.clone(),
         source: row.source.clone(),
         pending: state.pending,
         failed: state.failed,

@@ -10,6 +10,7 @@ pub mod sealed;
 pub mod statistics;
 pub mod step;
 pub mod step_text;
+pub mod threshold;
 
 pub use change::{Change, Event, RunClosed, StepClosed, Stop};
 

@@ -7,6 +7,7 @@ use super::outcome::ErrorType;
 use super::probe::Probe;
 use super::retry::RetryPolicy;
 use super::step_text::{Action, OnFailure, OnLost, StepText};
+use super::threshold::{Threshold, ThresholdText, check_resolve_after};
 use crate::error::{Error, Kind};
 use crate::names::{StepName, WorkflowId, nearest};
 use crate::spec::text;
@@ -40,6 +41,10 @@ pub struct Step {
     pub on_failure: OnFailure,
     /// Action to take if tempo dies during the step.
     pub on_lost: OnLost,
+    /// When its failures open an incident, if the step says so.
+    pub open_after: Option<Threshold>,
+    /// How many successes in a row resolve its incident, if the step says so.
+    pub resolve_after: Option<u32>,
 }
 
 /// The work of a step.
@@ -185,6 +190,8 @@ impl Step {
             retry,
             on_failure: written.on_failure.unwrap_or(on_failure),
             on_lost: written.on_lost.unwrap_or(OnLost::Retry),
+            open_after: written.open_after.as_ref().map(ThresholdText::check).transpose()?,
+            resolve_after: check_resolve_after(written.resolve_after)?,
             name,
         })
     }

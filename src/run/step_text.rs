@@ -7,6 +7,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::threshold::ThresholdText;
+
 /// The action of a schedule: a workflow.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -68,6 +70,12 @@ pub struct StepText {
     /// Action to take if tempo dies during the step; default: `retry`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_lost: Option<OnLost>,
+    /// When failures open an incident: a number of failures in a row, or a duration such as `5m`; default: that of the schedule, or the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open_after: Option<ThresholdText>,
+    /// Number of successes in a row that resolve an incident; default: that of the schedule, or 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resolve_after: Option<u32>,
 }
 
 /// A probe: a URL, or a table.

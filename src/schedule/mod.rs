@@ -2,6 +2,7 @@
 //!
 //! [`plan::plan`] makes every decision; [`simulate`] applies it over a period, and the engine is tested against it.
 
+pub mod alerts;
 pub mod backfill;
 pub mod counters;
 pub mod explain;
@@ -25,6 +26,7 @@ use crate::run::step_text::Action;
 use crate::spec::spec_text::SpecText;
 use crate::spec::text;
 
+pub use alerts::Alerts;
 pub use policy::OverlapPolicy;
 
 /// Maximum number of buffered starts of a schedule; a start that begins at once does not count.
@@ -44,6 +46,8 @@ pub struct Definition {
     pub action: Action,
     /// The policies: what happens to each time.
     pub policies: Policies,
+    /// How failures become incidents.
+    pub alerts: Alerts,
 }
 
 /// The policies of a schedule.

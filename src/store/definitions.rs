@@ -11,7 +11,7 @@ use super::schedules::SpecSummary;
 use crate::error::Error;
 use crate::names::ScheduleId;
 use crate::run::step_text::Action;
-use crate::schedule::{Declared, Definition, State};
+use crate::schedule::{Alerts, Declared, Definition, State};
 
 /// A schedule to be inserted or updated.
 #[derive(Debug, Clone, Copy)]
@@ -43,9 +43,9 @@ impl Write<'_> {
     /// Inserts a schedule; its times up to `now` are ignored.
     pub(crate) fn insert_schedule(&self, new: &NewSchedule<'_>, now: DateTime<Utc>) -> Result<i64, Error> {
         const SQL: &str = "INSERT INTO schedule
-            (key, id, spec, spec_text, time_zone, jitter, workflow, workflow_id, overlap, catchup_window_ms, pause_on_failure, note, paused,
+            (key, id, spec, spec_text, time_zone, jitter, workflow, workflow_id, overlap, catchup_window_ms, pause_on_failure, alerts, note, paused,
                 paused_ms, created_ms, updated_ms)
-            VALUES (:key, :id, :spec, :spec_text, :time_zone, :jitter, :workflow, :workflow_id, :overlap, :catchup, :pause_on_failure, :note, :paused,
+            VALUES (:key, :id, :spec, :spec_text, :time_zone, :jitter, :workflow, :workflow_id, :overlap, :catchup, :pause_on_failure, :alerts, :note, :paused,
                 CASE WHEN :paused THEN :now END, :now, :now)";
         const PROGRESS: &str = "INSERT INTO progress (schedule, cursor_ms, floor_ms, next_ms, remaining, attention_ms)
             VALUES (:schedule, :now, :now, :next, :remaining, :next)";
@@ -58,6 +58,7 @@ impl Write<'_> {
             })
             .context("record the schedule")?;
         self.insert_due(key, new.next)?;
+        self.expect_success(key, new.definition.alerts.expected_within(), now)?;
         let spec_text = SpecSummary::of(&new.definition.spec).spec_text;
         let event = NewEvent {
             detail: Some(&spec_text),
@@ -149,7 +150,7 @@ impl Write<'_> {
         const SQL: &str =
             "UPDATE schedule SET id = :id, spec = :spec, spec_text = :spec_text, time_zone = :time_zone, jitter = :jitter,
             workflow = :workflow, workflow_id = :workflow_id, overlap = :overlap,
-            catchup_window_ms = :catchup, pause_on_failure = :pause_on_failure, note = :note, paused = :paused,
+            catchup_window_ms = :catchup, pause_on_failure = :pause_on_failure, alerts = :alerts, note = :note, paused = :paused,
             note_before = CASE WHEN :paused AND NOT paused AND note <> :note THEN note WHEN :paused AND note = :note THEN note_before END,
             paused_ms = CASE WHEN :paused THEN coalesce(paused_ms, :now) END, updated_ms = :now
             WHERE key = :key";
@@ -184,6 +185,7 @@ impl Write<'_> {
         let mut statement = self.0.0.prepare_cached(KEEP_FOR_BACKFILLS).context(what)?;
         statement.execute(named_params! {":key": key, ":spec": spec}).context(what)?;
         self.define(SQL, Some(key), new, now)?;
+        self.expect_success(key, new.definition.alerts.expected_within(), now)?;
         let mut statement = self.0.0.prepare_cached(PROGRESS).context(what)?;
         let remaining = new.state.remaining_actions.map(count);
         let done = statement.execute(named_params! {":key": key, ":next": new.next.map(ms), ":remaining": remaining});
@@ -195,9 +197,12 @@ impl Write<'_> {
         let what = "record the definition";
         let workflow = self.workflow(&new.definition.action)?;
         let shown = SpecSummary::of(&new.definition.spec);
+        let alerts = &new.definition.alerts;
+        let alerts = (*alerts != Alerts::default()).then(|| to_json("alert settings", alerts));
         let mut statement = self.0.0.prepare_cached(sql).context(what)?;
         let done = statement.execute(named_params! {
             ":key": key,
+            ":alerts": alerts.transpose()?,
             ":id": new.id.as_str(),
             ":spec": to_json("spec", &new.definition.spec)?,
             ":spec_text": shown.spec_text,

@@ -49,6 +49,8 @@ pub(crate) enum EventKind {
     /// A step of a script ended an attempt. Number: the attempt, absent for a sleep; value: the key of the row in `script_step`; detail: the
     /// error, if it failed.
     Script,
+    /// A step failed for good, too rarely for an incident. Number: the failures in a row; detail: the error.
+    Failing,
     /// A step failed for good. Number: the failure; value: the incident; detail: `opened` if this failure opened it.
     Incident,
     /// An incident is still open. Value: the incident.
@@ -67,7 +69,7 @@ pub(crate) enum EventKind {
 }
 
 impl EventKind {
-    const ALL: [(Self, &'static str); 31] = [
+    const ALL: [(Self, &'static str); 32] = [
         (Self::Serving, "serving"),
         (Self::Stopped, "stopped"),
         (Self::Crash, "crash"),
@@ -91,6 +93,7 @@ impl EventKind {
         (Self::Lost, "lost"),
         (Self::Step, "step"),
         (Self::Script, "script"),
+        (Self::Failing, "failing"),
         (Self::Incident, "incident"),
         (Self::Remind, "remind"),
         (Self::Ack, "ack"),

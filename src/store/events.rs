@@ -189,7 +189,7 @@ impl Read<'_> {
             AND (:schedule IS NULL OR e.schedule IN (SELECT key FROM schedule WHERE id = :schedule
                 UNION SELECT schedule FROM event WHERE schedule_id = :schedule))
             AND (e.run IS NULL OR r.key IS NOT NULL)
-            AND (NOT :failed OR e.kind IN ('crash', 'miss', 'drop', 'retry', 'lost', 'incident')
+            AND (NOT :failed OR e.kind IN ('crash', 'miss', 'drop', 'retry', 'lost', 'failing', 'incident', 'remind')
                 OR (e.kind = 'script' AND e.detail IS NOT NULL)
                 OR (e.kind = 'finish' AND (e.number > 0 OR e.detail NOT GLOB 'Canceled*' AND e.detail NOT GLOB 'Terminated*')))
             AND (NOT :notable OR e.kind IN ('crash', 'miss', 'incident', 'remind', 'resolved')

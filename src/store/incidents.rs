@@ -1,15 +1,16 @@
 //! Incidents: one per schedule and step, open until that step next succeeds. Every failure is kept.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{OptionalExtension as _, Row, named_params};
 
 use super::event_kind::EventKind;
 use super::events::NewEvent;
-use super::rows::{Context as _, at, at_opt, ms};
+use super::rows::{Context as _, at, at_opt, count, ms};
 use super::runs::RunRow;
 use super::{Read, Write};
 use crate::error::Error;
 use crate::run::outcome::Failure;
+use crate::run::threshold::Threshold;
 
 /// An incident with its latest failure.
 #[derive(Debug, Clone)]
@@ -110,6 +111,15 @@ impl Read<'_> {
         found.optional().context("read the incident")
     }
 
+    /// The incidents of which receivers are to be reminded by `now`.
+    pub(crate) fn due_reminders(&self, now: DateTime<Utc>) -> Result<Vec<i64>, Error> {
+        const SQL: &str = "SELECT id FROM incident WHERE remind_ms <= :now ORDER BY remind_ms LIMIT 1000";
+        let mut statement = self.0.prepare_cached(SQL).context("read the reminders")?;
+        let rows = statement.query_map(named_params! {":now": ms(now)}, |r| r.get("id"));
+        let rows = rows.context("read the reminders")?;
+        rows.collect::<rusqlite::Result<_>>().context("read the reminders")
+    }
+
     /// The numbers of incidents that are open, and that are acknowledged.
     pub(crate) fn unresolved_incidents(&self) -> Result<(u64, u64), Error> {
         const SQL: &str =
@@ -127,6 +137,36 @@ impl Read<'_> {
     }
 }
 
+/// When failures open an incident, and how often receivers are reminded of it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct IncidentTerms {
+    /// At the first failure if not set.
+    pub(crate) open_after: Option<Threshold>,
+    pub(crate) remind_every: Option<TimeDelta>,
+}
+
+/// Where a failure was counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Counted {
+    /// In this incident, which has so many failures now.
+    InIncident { id: i64, count: u64 },
+    /// So many failures in a row are too few for an incident.
+    Early { failures: u64 },
+}
+
+/// A failure to be recorded.
+pub(super) struct NewOccurrence<'a> {
+    pub(super) owner: String,
+    /// The name of the step, which is that of the target.
+    pub(super) step: &'a str,
+    /// The key and the id of the run, if a run failed.
+    pub(super) run: Option<(i64, &'a String)>,
+    pub(super) target_url: &'a str,
+    pub(super) status_code: Option<u16>,
+    pub(super) failure: &'a Failure,
+    pub(super) elapsed_ms: i64,
+}
+
 /// The owner of the incidents of a run: its schedule, or its workflow id if it has none.
 fn owner(run: &RunRow) -> String {
     run.schedule
@@ -140,8 +180,7 @@ fn owner_of_schedule(key: i64) -> String {
 impl Write<'_> {
     /// Acknowledges an incident, unless it is resolved.
     pub(crate) fn ack_incident(&self, id: i64, note: Option<&str>, now: DateTime<Utc>) -> Result<(), Error> {
-        const SQL: &str =
-            "UPDATE incident SET status = 'acked', note = coalesce(:note, note) WHERE id = :id AND status <> 'resolved'";
+        const SQL: &str = "UPDATE incident SET status = 'acked', remind_ms = NULL, note = coalesce(:note, note) WHERE id = :id AND status <> 'resolved'";
         let done = self.0.0.execute(SQL, named_params! {":id": id, ":note": note});
         done.context("acknowledge the incident")?;
         self.insert_incident_event(EventKind::Ack, id, note, now)
@@ -149,7 +188,8 @@ impl Write<'_> {
 
     /// Resolves an incident, unless it is resolved already.
     pub(crate) fn close_incident(&self, id: i64, note: Option<&str>, now: DateTime<Utc>) -> Result<(), Error> {
-        const SQL: &str = "UPDATE incident SET status = 'resolved', resolved_ms = :now, note = coalesce(:note, note)
+        const SQL: &str =
+            "UPDATE incident SET status = 'resolved', resolved_ms = :now, remind_ms = NULL, note = coalesce(:note, note)
             WHERE id = :id AND status <> 'resolved'";
         let done = self
             .0
@@ -181,89 +221,237 @@ impl Write<'_> {
         self.insert_event(&event, now)
     }
 
-    /// Adds a failure to the open incident of its schedule and step, or to a new one. Returns the id and failure count of the incident.
-    pub(crate) fn count_incident(
+    /// Counts a failure: in the open incident of its schedule and step, or in a new one if `terms` allow one.
+    pub(crate) fn count_failure(
         &self,
         run: &RunRow,
         (position, target): (usize, (&str, &str)),
         failure: &Failure,
         measured: (Option<u16>, i64),
+        terms: &IncidentTerms,
+        now: DateTime<Utc>,
+    ) -> Result<Counted, Error> {
+        let (name, url) = target;
+        let occurrence = NewOccurrence {
+            owner: owner(run),
+            step: name,
+            run: Some((run.key, &run.run_id)),
+            target_url: url,
+            status_code: measured.0,
+            failure,
+            elapsed_ms: measured.1,
+        };
+        let open = self.open_incident(&occurrence.owner, name)?;
+        if let (None, Some(threshold)) = (open, terms.open_after) {
+            let (failures, since) = self.add_early_failure(&occurrence, now)?;
+            let span = (now - since).to_std().unwrap_or_default();
+            if !threshold.is_reached(failures, span) {
+                let event = NewEvent {
+                    position: Some(position),
+                    number: Some(count(failures)),
+                    detail: Some(&failure.message),
+                    ..NewEvent::of_run(EventKind::Failing, run)
+                };
+                self.insert_event(&event, now)?;
+                return Ok(Counted::Early { failures });
+            }
+            let id = self.open_with_early_failures(&occurrence, run.schedule_id.as_deref(), failures)?;
+            return self.counted((id, failures), (run, position), true, terms, now);
+        }
+        let (id, number) = self.add_occurrence(open, &occurrence, run.schedule_id.as_deref(), now)?;
+        self.counted((id, number), (run, position), open.is_none(), terms, now)
+    }
+
+    /// Records the event of a failure in an incident, and when receivers are next reminded of it.
+    fn counted(
+        &self,
+        (id, number): (i64, u64),
+        (run, position): (&RunRow, usize),
+        opened: bool,
+        terms: &IncidentTerms,
+        now: DateTime<Utc>,
+    ) -> Result<Counted, Error> {
+        self.set_reminder(id, terms.remind_every, now)?;
+        let event = NewEvent {
+            position: Some(position),
+            number: Some(count(number)),
+            value: Some(id),
+            detail: opened.then_some("opened"),
+            ..NewEvent::of_run(EventKind::Incident, run)
+        };
+        self.insert_event(&event, now)?;
+        Ok(Counted::InIncident { id, count: number })
+    }
+
+    /// Opens an incident of a schedule that no run caused.
+    pub(crate) fn open_schedule_incident(
+        &self,
+        (schedule, schedule_id): (i64, &str),
+        step: &str,
+        failure: &Failure,
+        (elapsed_ms, remind_every): (i64, Option<TimeDelta>),
+        now: DateTime<Utc>,
+    ) -> Result<i64, Error> {
+        let occurrence = NewOccurrence {
+            owner: owner_of_schedule(schedule),
+            step,
+            run: None,
+            target_url: schedule_id,
+            status_code: None,
+            failure,
+            elapsed_ms,
+        };
+        let open = self.open_incident(&occurrence.owner, step)?;
+        let (id, number) = self.add_occurrence(open, &occurrence, Some(schedule_id), now)?;
+        self.set_reminder(id, remind_every, now)?;
+        let event = NewEvent {
+            number: Some(count(number)),
+            value: Some(id),
+            detail: open.is_none().then_some("opened"),
+            ..NewEvent::at_schedule(EventKind::Incident, schedule)
+        };
+        self.insert_event(&event, now)?;
+        Ok(id)
+    }
+
+    /// The open incident of an owner and a step.
+    pub(super) fn open_incident(&self, owner: &str, step: &str) -> Result<Option<i64>, Error> {
+        const SQL: &str = "SELECT id FROM incident WHERE owner = :owner AND step = :step AND status <> 'resolved'";
+        let mut statement = self.0.0.prepare_cached(SQL).context("find the incident")?;
+        let found = statement.query_row(named_params! {":owner": owner, ":step": step}, |r| r.get("id"));
+        found.optional().context("find the incident")
+    }
+
+    /// Adds a failure to an open incident, or to a new one. Returns the id and failure count of the incident.
+    fn add_occurrence(
+        &self,
+        open: Option<i64>,
+        occurrence: &NewOccurrence<'_>,
+        schedule_id: Option<&str>,
         now: DateTime<Utc>,
     ) -> Result<(i64, u64), Error> {
-        const OPEN: &str = "INSERT INTO incident (owner, step, schedule_id) SELECT :owner, :step, :schedule_id
-            WHERE NOT EXISTS (SELECT 1 FROM incident WHERE owner = :owner AND step = :step AND status <> 'resolved')";
-        const COUNT: &str = "UPDATE incident SET count = count + 1 WHERE owner = :owner AND step = :step AND status <> 'resolved'
-            RETURNING id, count";
+        const OPEN: &str = "INSERT INTO incident (owner, step, schedule_id) VALUES (:owner, :step, :schedule_id)";
+        const COUNT: &str = "UPDATE incident SET count = count + 1, successes = 0 WHERE id = :id RETURNING count";
         const OCCURRENCE: &str = "INSERT INTO occurrence
             (incident, number, run, run_id, target_name, target_url, status_code, error, error_type, elapsed_ms, detected_ms)
             VALUES (:incident, :number, :run, :run_id, :name, :url, :status_code, :error, :error_type, :elapsed, :now)";
-        let owner = owner(run);
-        let (name, url) = target;
         let what = "record the incident";
-        let mut statement = self.0.0.prepare_cached(OPEN).context(what)?;
-        statement
-            .execute(named_params! {":owner": owner, ":step": name, ":schedule_id": run.schedule_id})
-            .context(what)?;
+        let id = if let Some(id) = open {
+            id
+        } else {
+            let mut statement = self.0.0.prepare_cached(OPEN).context(what)?;
+            let parameters = named_params! {":owner": occurrence.owner, ":step": occurrence.step, ":schedule_id": schedule_id};
+            statement.insert(parameters).context(what)?
+        };
         let mut statement = self.0.0.prepare_cached(COUNT).context(what)?;
-        let (id, number): (i64, i64) = statement
-            .query_row(named_params! {":owner": owner, ":step": name}, |r| {
-                Ok((r.get("id")?, r.get("count")?))
-            })
+        let number: i64 = statement
+            .query_row(named_params! {":id": id}, |r| r.get("count"))
             .context(what)?;
+        let (run, run_id) = occurrence.run.unzip();
         let mut statement = self.0.0.prepare_cached(OCCURRENCE).context(what)?;
         statement
             .execute(named_params! {
                 ":incident": id,
                 ":number": number,
-                ":run": run.key,
-                ":run_id": run.run_id,
-                ":name": name,
-                ":url": url,
-                ":status_code": measured.0,
-                ":error": failure.message,
-                ":error_type": failure.error_type.name(),
-                ":elapsed": measured.1,
+                ":run": run,
+                ":run_id": run_id.map_or("", String::as_str),
+                ":name": occurrence.step,
+                ":url": occurrence.target_url,
+                ":status_code": occurrence.status_code,
+                ":error": occurrence.failure.message,
+                ":error_type": occurrence.failure.error_type.name(),
+                ":elapsed": occurrence.elapsed_ms,
                 ":now": ms(now),
             })
             .context(what)?;
-        let event = NewEvent {
-            position: Some(position),
-            number: Some(number),
-            value: Some(id),
-            detail: (number == 1).then_some("opened"),
-            ..NewEvent::of_run(EventKind::Incident, run)
-        };
-        self.insert_event(&event, now)?;
         Ok((id, number.unsigned_abs()))
+    }
+
+    /// Sets how often receivers are reminded of an incident; `None` for never. Acknowledged incidents need no reminder.
+    fn set_reminder(&self, id: i64, every: Option<TimeDelta>, now: DateTime<Utc>) -> Result<(), Error> {
+        const SQL: &str = "UPDATE incident SET remind_every_ms = :every,
+            remind_ms = CASE WHEN :every IS NOT NULL AND status = 'open' THEN coalesce(remind_ms, :now + :every) END
+            WHERE id = :id AND (remind_every_ms IS NOT :every OR remind_ms IS NULL AND :every IS NOT NULL)";
+        let mut statement = self.0.0.prepare_cached(SQL).context("record the reminder")?;
+        let every = every.map(|every| every.num_milliseconds());
+        let done = statement.execute(named_params! {":id": id, ":every": every, ":now": ms(now)});
+        done.map(|_| ()).context("record the reminder")
+    }
+
+    /// Records that receivers are reminded of an incident now, unless it is not open any more. Returns whether it is.
+    pub(crate) fn remind(&self, id: i64, now: DateTime<Utc>) -> Result<bool, Error> {
+        const SQL: &str = "UPDATE incident SET remind_ms = CASE WHEN status = 'open' THEN :now + remind_every_ms END WHERE id = :id AND remind_ms <= :now
+            RETURNING status = 'open' AS open";
+        let mut statement = self.0.0.prepare_cached(SQL).context("record the reminder")?;
+        let found = statement.query_row(named_params! {":id": id, ":now": ms(now)}, |r| r.get("open"));
+        let is_open = found.optional().context("record the reminder")?.unwrap_or(false);
+        if is_open {
+            self.insert_incident_event(EventKind::Remind, id, None, now)?;
+        }
+        Ok(is_open)
     }
 
     /// Resolves the open incidents of a schedule that is being deleted: its steps will not succeed again.
     pub(super) fn resolve_incidents_of(&self, schedule: i64, now: DateTime<Utc>) -> Result<(), Error> {
-        const SQL: &str =
-            "UPDATE incident SET status = 'resolved', resolved_ms = :now WHERE owner = :owner AND status <> 'resolved'";
+        const SQL: &str = "SELECT id FROM incident WHERE owner = :owner AND status <> 'resolved'";
+        let owner = owner_of_schedule(schedule);
         let mut statement = self.0.0.prepare_cached(SQL).context("resolve the incidents")?;
-        let done = statement.execute(named_params! {":owner": owner_of_schedule(schedule), ":now": ms(now)});
-        done.map(|_| ()).context("resolve the incidents")
+        let rows = statement.query_map(named_params! {":owner": owner}, |r| r.get("id"));
+        let rows = rows.context("resolve the incidents")?;
+        let open: Vec<i64> = rows.collect::<rusqlite::Result<_>>().context("resolve the incidents")?;
+        for id in open {
+            let event = NewEvent {
+                detail: Some("the schedule was deleted"),
+                ..NewEvent::at_schedule(EventKind::Resolved, schedule)
+            };
+            self.resolve(id, &event, now)?;
+        }
+        self.forget_early_failures_of(&owner)
     }
 
-    /// Resolves the open incident of a step that has succeeded; returns its id, if there was one.
-    pub(crate) fn resolve_incident(&self, run: &RunRow, step: &str, now: DateTime<Utc>) -> Result<Option<i64>, Error> {
+    /// The open incident of a step that has succeeded, if there is one. Failures that were too few for an incident are forgotten.
+    pub(crate) fn incident_of_success(&self, run: &RunRow, step: &str) -> Result<Option<i64>, Error> {
         // A query first: there is rarely an open incident, and an UPDATE with RETURNING takes several times as long.
-        const OPEN: &str = "SELECT id FROM incident WHERE owner = :owner AND step = :step AND status <> 'resolved'";
-        const SQL: &str = "UPDATE incident SET status = 'resolved', resolved_ms = :now WHERE id = :id";
+        let owner = owner(run);
+        self.forget_early_failures(&owner, step)?;
+        self.open_incident(&owner, step)
+    }
+
+    /// Counts a success against an incident, and resolves it after `enough` in a row. Returns whether it is resolved.
+    pub(crate) fn count_success(&self, run: &RunRow, id: i64, enough: u32, now: DateTime<Utc>) -> Result<bool, Error> {
+        const COUNT: &str = "UPDATE incident SET successes = successes + 1 WHERE id = :id RETURNING successes";
+        if enough > 1 {
+            let mut statement = self.0.0.prepare_cached(COUNT).context("record the success")?;
+            let successes: i64 = statement
+                .query_row(named_params! {":id": id}, |r| r.get("successes"))
+                .context("record the success")?;
+            if successes < i64::from(enough) {
+                return Ok(false);
+            }
+        }
+        self.resolve(id, &NewEvent::of_run(EventKind::Resolved, run), now)?;
+        Ok(true)
+    }
+
+    /// Resolves an incident; `event` is what resolved it.
+    fn resolve(&self, id: i64, event: &NewEvent<'_>, now: DateTime<Utc>) -> Result<(), Error> {
+        const SQL: &str = "UPDATE incident SET status = 'resolved', resolved_ms = :now, remind_ms = NULL WHERE id = :id";
         let what = "resolve the incident";
-        let mut statement = self.0.0.prepare_cached(OPEN).context(what)?;
-        let found = statement.query_row(named_params! {":owner": owner(run), ":step": step}, |r| r.get("id"));
-        let Some(id) = found.optional().context(what)? else {
-            return Ok(None);
-        };
         let mut statement = self.0.0.prepare_cached(SQL).context(what)?;
         statement.execute(named_params! {":id": id, ":now": ms(now)}).context(what)?;
         let event = NewEvent {
             value: Some(id),
-            ..NewEvent::of_run(EventKind::Resolved, run)
+            ..*event
         };
-        self.insert_event(&event, now)?;
-        Ok(Some(id))
+        self.insert_event(&event, now)
+    }
+
+    /// Resolves the open incident of a schedule that no run caused, if there is one; returns its id.
+    pub(super) fn resolve_schedule_incident(&self, schedule: i64, step: &str, now: DateTime<Utc>) -> Result<Option<i64>, Error> {
+        let open = self.open_incident(&owner_of_schedule(schedule), step)?;
+        if let Some(id) = open {
+            self.resolve(id, &NewEvent::at_schedule(EventKind::Resolved, schedule), now)?;
+        }
+        Ok(open)
     }
 }

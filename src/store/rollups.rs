@@ -123,7 +123,7 @@ impl Read<'_> {
         const SQL: &str = "SELECT e.key, e.at_ms, e.kind, e.schedule, e.position, r.workflow, o.target_name,
                 coalesce(nullif(o.elapsed_ms, 0), (SELECT a.elapsed_ms FROM attempt a WHERE a.run = e.run AND a.position = e.position
                     ORDER BY a.number DESC LIMIT 1)) AS elapsed_ms,
-                (e.kind = 'incident' OR e.kind = 'step' AND e.detail IS NULL) AND s.key IS NOT NULL AND r.key IS NOT NULL AS counts
+                (e.kind IN ('incident', 'failing') OR e.kind = 'step' AND e.detail IS NULL) AND s.key IS NOT NULL AND r.key IS NOT NULL AS counts
             FROM event e LEFT JOIN run r ON r.key = e.run LEFT JOIN schedule s ON s.key = e.schedule
                 LEFT JOIN occurrence o ON e.kind = 'incident' AND o.incident = e.value AND o.number = e.number
             WHERE e.key > :after AND (:schedule IS NULL OR e.schedule = :schedule) ORDER BY e.key LIMIT :most";

@@ -11,7 +11,7 @@ use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
 use crate::run::step_text::Action;
 use crate::schedule::counters::Counters;
-use crate::schedule::{Declared, OverlapPolicy, Policies, State};
+use crate::schedule::{Alerts, Declared, OverlapPolicy, Policies, State};
 use crate::spec::spec_text::SpecText;
 use crate::spec::zone::Zones;
 use crate::spec::{Spec, describe};
@@ -27,6 +27,7 @@ pub(crate) struct ScheduleRow {
     /// The key of its action.
     pub(crate) workflow: i64,
     pub(crate) policies: Policies,
+    pub(crate) alerts: Alerts,
     pub(crate) state: State,
     /// When it was paused, if it is paused.
     pub(crate) paused_since: Option<DateTime<Utc>>,
@@ -124,7 +125,7 @@ impl BackfillRow {
 const SCHEDULE: &str = "SELECT s.key, s.workflow, s.catchup_window_ms, s.pause_on_failure, s.note, s.paused, p.remaining,
         p.actions, p.skipped, p.missed, p.dropped, p.cursor_ms, p.floor_ms, s.created_ms, s.updated_ms, p.next_ms, p.last_nominal_ms,
         p.last_started_ms, s.paused_ms, s.spec_text, s.time_zone, s.jitter,
-        s.id, s.spec, s.overlap
+        s.id, s.spec, s.overlap, s.alerts
     FROM schedule s JOIN progress p ON p.schedule = s.key";
 
 /// The columns before they are checked: the row, the id, the spec, and the overlap policy, or its text if unknown.
@@ -136,6 +137,8 @@ struct UncheckedRow {
     policies: Policies,
     state: State,
     counters: Counters,
+    /// The alert settings as JSON, if they are not the defaults.
+    alerts: Option<String>,
     times: [i64; 4],
     optional_times: [Option<i64>; 4],
     shown: SpecSummary,
@@ -162,6 +165,7 @@ fn raw(r: &Row<'_>) -> rusqlite::Result<Raw> {
             missed: r.get(9)?,
             dropped: r.get(10)?,
         },
+        alerts: r.get(25)?,
         times: [r.get(11)?, r.get(12)?, r.get(13)?, r.get(14)?],
         optional_times: [r.get(15)?, r.get(16)?, r.get(17)?, r.get(18)?],
         shown: SpecSummary {
@@ -193,6 +197,10 @@ fn checked((row, id, spec, overlap): Raw, waiting: &HashMap<i64, u64>) -> Result
             overlap: overlap.or_else(|unknown| named("overlap policy", &unknown, None))?,
             ..row.policies
         },
+        alerts: row
+            .alerts
+            .as_deref()
+            .map_or_else(|| Ok(Alerts::default()), |text| json("alert settings", text))?,
         state: row.state,
         paused_since,
         counters: row.counters,
@@ -280,6 +288,23 @@ impl Read<'_> {
         let mut statement = self.0.prepare_cached(SQL).context("list the schedules")?;
         let rows = statement.query_map([], |r| r.get("id")).context("list the schedules")?;
         rows.collect::<rusqlite::Result<_>>().context("list the schedules")
+    }
+
+    /// The alert settings of a schedule; the defaults if it does not exist.
+    pub(crate) fn alerts(&self, key: i64) -> Result<Alerts, Error> {
+        const SQL: &str = "SELECT alerts FROM schedule WHERE key = :key";
+        let mut statement = self.0.prepare_cached(SQL).context("read the alert settings")?;
+        let found = statement.query_row(named_params! {":key": key}, |r| r.get::<_, Option<String>>("alerts"));
+        let found = found.optional().context("read the alert settings")?.flatten();
+        found.map_or_else(|| Ok(Alerts::default()), |text| json("alert settings", &text))
+    }
+
+    /// The labels of the schedule with an id; none if it does not exist.
+    pub(crate) fn labels(&self, id: &str) -> Result<Vec<String>, Error> {
+        match ScheduleId::parse(id).map_or(Ok(None), |id| self.schedule_key(&id))? {
+            Some(key) => Ok(self.alerts(key)?.labels),
+            None => Ok(Vec::new()),
+        }
     }
 
     /// The file that defines a schedule, if any, and the state that it last declared.

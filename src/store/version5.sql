@@ -81,3 +81,33 @@ CREATE INDEX message_open ON message (receiver, due_ms) WHERE status = 'pending'
 CREATE INDEX message_of ON message (receiver, status, key);                             -- for `receiver_state` and the cascade
 CREATE INDEX message_attempted ON message (receiver, attempted_ms) WHERE attempted_ms IS NOT NULL;   -- for the limit of a receiver
 CREATE INDEX message_closed ON message (closed_ms) WHERE closed_ms IS NOT NULL;         -- for `prune`
+
+ALTER TABLE schedule ADD COLUMN alerts TEXT;                       -- the alert settings as JSON; null: the defaults
+ALTER TABLE incident ADD COLUMN successes INTEGER NOT NULL DEFAULT 0;   -- in a row, since its last failure
+ALTER TABLE incident ADD COLUMN remind_every_ms INTEGER;
+ALTER TABLE incident ADD COLUMN remind_ms INTEGER;                 -- when receivers are reminded of it
+CREATE INDEX incident_remind ON incident (remind_ms) WHERE remind_ms IS NOT NULL;   -- for `due_reminders`
+
+CREATE TABLE failing (                 -- failures in a row that are too few for an incident; they become its first ones
+    owner TEXT NOT NULL,               -- as in `incident`
+    step TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    run INTEGER,
+    run_id TEXT NOT NULL,
+    target_name TEXT NOT NULL,
+    target_url TEXT NOT NULL,
+    status_code INTEGER,
+    error TEXT NOT NULL,
+    error_type TEXT NOT NULL,
+    elapsed_ms INTEGER NOT NULL,
+    detected_ms INTEGER NOT NULL,
+    PRIMARY KEY (owner, step, number)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE expectation (             -- schedules that must succeed within a time
+    schedule INTEGER PRIMARY KEY REFERENCES schedule ON DELETE CASCADE,
+    within_ms INTEGER NOT NULL CHECK (within_ms > 0),
+    since_ms INTEGER NOT NULL,         -- the last success, or when the setting was made
+    due_ms INTEGER                     -- null: an incident is open
+) STRICT;
+CREATE INDEX expectation_due ON expectation (due_ms) WHERE due_ms IS NOT NULL;   -- for `overdue_expectations`

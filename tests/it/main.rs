@@ -1,6 +1,7 @@
 //! The integration tests, as one binary: tests that go through the public API or the command line.
 #![expect(clippy::unwrap_used, reason = "a test that cannot continue should panic")]
 
+mod alerts;
 mod apply;
 mod architecture;
 mod backup;

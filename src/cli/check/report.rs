@@ -122,7 +122,9 @@ impl<'a> Report<'a> {
     /// Prints an event, if a step has ended or is retried, or if there is an error.
     pub(super) fn hear(&mut self, event: &Event) -> Result<(), Error> {
         match event {
-            Event::StepClosed { run, step, .. } | Event::Incident { run, step, .. } => self.step_ended(run, step.number - 1),
+            Event::StepClosed { run, step, .. } | Event::Incident { run, step, .. } | Event::Failing { run, step, .. } => {
+                self.step_ended(run, step.number - 1)
+            }
             Event::Retry {
                 step, attempt, failure, ..
             } => {
@@ -159,6 +161,9 @@ impl<'a> Report<'a> {
             | Event::Retried { .. }
             | Event::Closed { .. }
             | Event::Paused { .. }
+            | Event::NoSuccess { .. }
+            | Event::SucceededAgain { .. }
+            | Event::Reminded { .. }
             | Event::NotDelivered { .. }
             | Event::Draining { .. }
             | Event::Interrupted { .. }

@@ -72,6 +72,15 @@ pub(super) struct Args {
         help_heading = "What about and when"
     )]
     schedules: Vec<String>,
+    /// Label of schedules to be told of; may be repeated; with `--schedule`, either may match
+    #[arg(
+        long = "label",
+        visible_alias = "labels",
+        value_name = "LABEL",
+        value_delimiter = ',',
+        help_heading = "What about and when"
+    )]
+    labels: Vec<String>,
     /// How long a message waits for further events of its kind; defaults to 2s
     #[arg(long, value_name = "DURATION", help_heading = "What about and when")]
     group_wait: Option<String>,
@@ -134,6 +143,7 @@ fn text(args: &Args) -> Result<NotifyText, Error> {
         env: std::collections::BTreeMap::new(),
         events: args.events.clone(),
         schedules: args.schedules.clone(),
+        labels: args.labels.clone(),
         group_wait: args.group_wait.clone(),
         rate_limit: args.rate_limit.clone(),
         quiet_hours: args.quiet_hours.clone(),

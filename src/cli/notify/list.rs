@@ -49,10 +49,12 @@ fn show_receivers(context: &Context, views: &[ReceiverView]) -> Result<(), Error
         .map(|v| {
             let delivered = v.last_delivered_at.map_or_else(|| "-".to_owned(), |at| times.relative(at.0));
             let style = (v.failed > 0).then_some(Style::Bad);
-            let schedules = if v.schedules.is_empty() {
+            let labels = v.labels.iter().map(|label| format!("label {label}"));
+            let chosen: Vec<String> = v.schedules.iter().cloned().chain(labels).collect();
+            let schedules = if chosen.is_empty() {
                 "all".to_owned()
             } else {
-                v.schedules.join(", ")
+                chosen.join(", ")
             };
             vec![
                 (v.name.clone(), Some(Style::Strong)),

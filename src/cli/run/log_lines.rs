@@ -254,6 +254,19 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
                 with_step(run, step, fields())
             })
         }
+        Event::Failing {
+            run,
+            step,
+            failures,
+            failure,
+        } => {
+            let times = counted(*failures, "failure");
+            let text = format!("{}: {times} in a row, no incident yet: {}", place(step), failure.message);
+            let fields = || json!({"failures": failures, "error_type": failure.error_type.name(), "error": failure.message});
+            of("failing", Some(Style::Warn), subject(run), text, &|| {
+                with_step(run, step, fields())
+            })
+        }
         Event::Resolved { run, step, id } => of(
             "resolved",
             Some(Style::Good),
@@ -311,6 +324,27 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
             schedule_id,
             note.clone(),
             &|| json!({"schedule_id": schedule_id, "note": note}),
+        ),
+        Event::NoSuccess { schedule_id, id, error } => of(
+            "incident",
+            Some(Style::Bad),
+            schedule_id,
+            format!("#{id}: {error}"),
+            &|| json!({"schedule_id": schedule_id, "incident": id, "error": error}),
+        ),
+        Event::SucceededAgain { schedule_id, id } => of(
+            "resolved",
+            Some(Style::Good),
+            schedule_id,
+            format!("#{id}: the schedule has succeeded again"),
+            &|| json!({"schedule_id": schedule_id, "incident": id}),
+        ),
+        Event::Reminded { id } => of(
+            "remind",
+            Some(Style::Warn),
+            "",
+            format!("incident #{id} is still open"),
+            &|| json!({"incident": id}),
         ),
         Event::NotDelivered {
             receiver,

@@ -11,6 +11,8 @@ use crate::output::ui::sanitize;
 use crate::output::views::{ScheduleView, StatisticsView};
 use crate::output::{Style, counted};
 use crate::run::step_text::StepText;
+use crate::run::threshold::ThresholdText;
+use crate::schedule::Alerts;
 use crate::spec::describe::human_duration;
 use crate::spec::zone::Zones as _;
 
@@ -79,6 +81,8 @@ fn show(context: &Context, v: &ScheduleView) -> Result<(), Error> {
                 "Policies",
                 plain(format!("{}, catch-up {}{failure}", v.overlap_policy, v.catchup_window)),
             ),
+            ("Alerts", plain(alerts(&v.alerts))),
+            ("Labels", plain(v.alerts.labels.join(", "))),
             ("Remaining", plain(remaining)),
             ("Totals", plain(counts)),
             ("Backfills", plain(backfills.join(", "))),
@@ -117,6 +121,24 @@ fn show(context: &Context, v: &ScheduleView) -> Result<(), Error> {
         .collect();
     let scheduled = format!("SCHEDULED ({})", times.zone());
     table(&context.ui, &[&scheduled, "STARTED", "STATUS", "RUN"], &rows, "")
+}
+
+/// The alert settings that are not the defaults, in one line.
+fn alerts(of: &Alerts) -> String {
+    let open_after = of.open_after.as_ref().map(|threshold| match threshold {
+        ThresholdText::Number(n) => format!("incident after {}", counted(u64::from(*n), "failure")),
+        ThresholdText::Text(text) => format!("incident after {text} of failing"),
+    });
+    let parts = [
+        of.expect_within
+            .as_ref()
+            .map(|within| format!("must succeed within {within}")),
+        open_after,
+        of.resolve_after
+            .map(|n| format!("resolved after {}", counted(u64::from(n), "success"))),
+        of.remind.as_ref().map(|every| format!("reminder every {every}")),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// `99.90 % of 1000 ok, p50 12 ms, p95 80 ms, slowest 1 s`.

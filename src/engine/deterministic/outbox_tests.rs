@@ -1,8 +1,9 @@
-//! The outbox under a simulated clock: receivers that are down, limits and quiet hours.
+//! Alerts under a simulated clock: receivers that are down, limits, quiet hours, reminders, and schedules that do not succeed.
 
 use super::*;
 use crate::files::notify_text::NotifyText;
 use crate::notify::Delivery;
+use crate::schedule::Alerts;
 
 /// A history of one schedule that misses a time, so that its receiver is told.
 fn engine(receiver: NotifyText) -> Engine<'static> {
@@ -176,4 +177,71 @@ fn quiet_hours_end_with_a_digest() {
     };
     assert_eq!((bodies.len(), bodies[0]["event"].as_str()), (1, Some("digest")), "{bodies:?}");
     assert_eq!(topics(&bodies[0]), ["server-recovered", "missed"]);
+}
+
+#[test]
+fn a_schedule_that_does_not_succeed_in_time_opens_an_incident_whatever_the_reason_and_reminds_of_it() {
+    let mut engine = engine(NotifyText {
+        group_wait: Some("0s".to_owned()),
+        ..receiver()
+    });
+    let alerts = Alerts {
+        expect_within: Some("25h".to_owned()),
+        remind: Some("4h".to_owned()),
+        ..Alerts::default()
+    };
+    let patch = Patch {
+        alerts,
+        paused: Some(true),
+        ..Patch::default()
+    };
+    let (id, now) = (engine.id.clone(), engine.clock.now());
+    engine.write(move |w| ops::update(w, &ZoneInfo::of_machine(), &id, &patch, Never::Allow, now));
+    let tick_at = |engine: &mut Engine<'_>, hours: i64| {
+        let at = start() + TimeDelta::hours(hours);
+        engine.clock.set(at);
+        engine.tick(at);
+    };
+    tick_at(&mut engine, 24);
+    assert!(engine.read(|r| r.incidents(true, None)).is_empty());
+    // The server is down when the time passes: the incident is opened at its next start.
+    engine.server = None;
+    engine.clock.set(start() + TimeDelta::hours(26));
+    engine.start();
+    tick_at(&mut engine, 26);
+    let incidents = engine.read(|r| r.incidents(false, None));
+    assert_eq!(
+        incidents[0].latest.error,
+        "has not succeeded for 1 d 2 h (expected within 1 d 1 h); it is paused"
+    );
+    // It is opened once, and recalled every four hours.
+    for hours in 27..=31 {
+        tick_at(&mut engine, hours);
+    }
+    let (id, now) = (engine.id.clone(), engine.clock.now());
+    engine.write(move |w| {
+        ops::unpause(w, &ZoneInfo::of_machine(), &id, None, now)?;
+        ops::trigger(w, &id, None, now).map(|_| ())
+    });
+    engine.tick(now);
+    World::advance(&mut engine, now + TimeDelta::minutes(1));
+    let now = now + TimeDelta::minutes(1);
+    engine.clock.set(now);
+    engine.tick(now);
+    let told: Vec<_> = bodies(&engine)
+        .iter()
+        .map(|b| b["message"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "the server had not stopped cleanly; its last event was at 2026-05-05T00:30:00Z; it is running again",
+            "s: has not succeeded for 1 d 2 h (expected within 1 d 1 h); it is paused",
+            "s: has still not succeeded, for 1 d 6 h",
+            "s: has succeeded again, 5 h 1 s after the incident",
+        ]
+    );
+    // From here on, it has 25 hours again.
+    tick_at(&mut engine, 55);
+    assert!(engine.read(|r| r.incidents(false, None)).is_empty());
 }

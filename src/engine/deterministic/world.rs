@@ -331,6 +331,10 @@ impl<'a> Engine<'a> {
                 | Event::Retry { .. }
                 | Event::StepClosed { .. }
                 | Event::Incident { .. }
+                | Event::Failing { .. }
+                | Event::NoSuccess { .. }
+                | Event::SucceededAgain { .. }
+                | Event::Reminded { .. }
                 | Event::Resolved { .. }
                 | Event::Retried { .. }
                 | Event::Paused { .. }

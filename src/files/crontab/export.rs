@@ -232,7 +232,9 @@ fn command(definition: &Definition, home: Option<&str>) -> Result<String, String
 /// Lists the properties of a schedule that a crontab cannot express.
 fn lost(definition: &Definition, state: &State) -> Vec<String> {
     let defaults = Policies::default();
-    let Definition { spec, action, policies } = definition;
+    let Definition {
+        spec, action, policies, ..
+    } = definition;
     let fixed = |cron: &String| {
         let mut words = without_zone(cron).split_whitespace();
         let mut next = || words.next().is_some_and(|w| !w.starts_with('*'));

@@ -15,7 +15,7 @@ use super::document::Source;
 use crate::error::Error;
 use crate::names::ScheduleId;
 use crate::run::step_text::{Action, StepText};
-use crate::schedule::{Declared, Definition, Policies};
+use crate::schedule::{Alerts, Declared, Definition, Policies};
 use crate::spec::spec_text::SpecText;
 use crate::spec::zone::{Gap, Repeat, Zones};
 
@@ -178,6 +178,7 @@ impl Job {
             place: self.place.clone(),
             line: self.line,
             definition: Definition {
+                alerts: Alerts::default(),
                 spec,
                 action: Action {
                     steps: vec![self.step()],

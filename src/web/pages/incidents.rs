@@ -136,7 +136,7 @@ fn details(context: &Context, view: &IncidentView, target: Option<&Target>) -> M
             dl.facts {
                 dt { "Target" } dd { code { (plain(&view.latest.target_url)) } }
                 dt { "Failures" } dd { (view.count) " since " (time(times, view.first_detected_at.0)) }
-                dt { "Last run" } dd { (run_link(&view.run_id, view.run_id.get(..8).unwrap_or(&view.run_id))) }
+                @if let Some(run) = &view.run_id { dt { "Last run" } dd { (run_link(run, run.get(..8).unwrap_or(run))) } }
                 @if let Some(resolved) = view.resolved_at { dt { "Resolved" } dd { (time(times, resolved.0)) } }
             }
         }

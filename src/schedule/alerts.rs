@@ -1,0 +1,84 @@
+//! How failures of a schedule become incidents, and who is told of them. Pure.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Kind};
+use crate::run::threshold::{ThresholdText, check_resolve_after};
+use crate::spec::text;
+
+/// The name of the target of the incident of a schedule that has not succeeded for too long. No step can have it.
+pub const NO_SUCCESS: &str = "(no success)";
+
+/// Maximum length of a label, in characters.
+const MAX_LABEL: usize = 200;
+
+/// The alert settings of a schedule.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default)]
+pub struct Alerts {
+    /// Labels, by which receivers choose schedules.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
+    /// When failures open an incident, for steps that do not say; at the first failure if not set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open_after: Option<ThresholdText>,
+    /// How many successes in a row resolve an incident, for steps that do not say; one if not set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resolve_after: Option<u32>,
+    /// How often receivers are reminded of an open incident, such as `4h`; never if not set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remind: Option<String>,
+    /// How long the schedule may go without a success before an incident is opened, such as `25h`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expect_within: Option<String>,
+}
+
+impl Alerts {
+    /// Checks all settings.
+    ///
+    /// # Errors
+    /// `Usage`, naming the setting.
+    pub fn check(&self) -> Result<(), Error> {
+        for label in &self.labels {
+            if label.trim().is_empty() || label.chars().count() > MAX_LABEL || label.contains(char::is_control) {
+                return Err(
+                    Error::new(Kind::Usage, format_args!("invalid label `{}`", label.escape_debug()))
+                        .hint("A label is a text of 1 to 200 characters in one line."),
+                );
+            }
+        }
+        self.open_after.as_ref().map(ThresholdText::check).transpose()?;
+        check_resolve_after(self.resolve_after)?;
+        positive("remind", self.remind.as_deref())?;
+        positive("expect_within", self.expect_within.as_deref())?;
+        Ok(())
+    }
+
+    /// How often receivers are reminded; `None` for never.
+    #[must_use]
+    pub fn remind_every(&self) -> Option<Duration> {
+        positive("remind", self.remind.as_deref()).ok().flatten()
+    }
+
+    /// How long the schedule may go without a success; `None` for ever.
+    #[must_use]
+    pub fn expected_within(&self) -> Option<Duration> {
+        positive("expect_within", self.expect_within.as_deref()).ok().flatten()
+    }
+}
+
+/// Parses a duration of at least a second.
+fn positive(name: &str, written: Option<&str>) -> Result<Option<Duration>, Error> {
+    let Some(written) = written else { return Ok(None) };
+    let span = text::duration(written)?;
+    if span < Duration::from_secs(1) {
+        return Err(Error::new(
+            Kind::Usage,
+            format_args!("`{name}` is `{}`; it must be at least a second", written.escape_debug()),
+        ));
+    }
+    Ok(Some(span))
+}

@@ -1,0 +1,170 @@
+//! Incidents that open after several failures, close after several successes, and are recalled; schedules that do not succeed.
+
+use serde_json::Value;
+
+use crate::harness::{Env, wait_until};
+
+/// Runs the schedule `s` once; its step fails while the file `broken` exists.
+fn run_once(env: &Env, broken: bool) {
+    if broken {
+        std::fs::write(env.path("broken"), "").unwrap();
+    } else {
+        let _ = std::fs::remove_file(env.path("broken"));
+    }
+    env.tempo(&["schedule", "trigger", "s"]).ok();
+    let code = env.tempo(&["run", "--once"]).code;
+    assert_eq!(code, Some(i32::from(broken)));
+}
+
+fn open_incidents(env: &Env) -> Value {
+    env.json(&["incident", "list"])
+}
+
+#[test]
+fn an_incident_opens_after_several_failures_and_is_resolved_after_several_successes() {
+    let env = Env::new();
+    let steps = "[[step]]\nname = \"a\"\nshell = \"test ! -e broken\"\nresolve_after = 2\n";
+    std::fs::write(env.path("steps.toml"), steps).unwrap();
+    let cwd = env.path(".").display().to_string();
+    env.tempo(&[
+        "schedule",
+        "create",
+        "s",
+        "--allow-never",
+        "--steps",
+        "steps.toml",
+        "--cwd",
+        &cwd,
+        "--open-after",
+        "3",
+    ])
+    .ok();
+    env.tempo(&[
+        "notify",
+        "add",
+        "log",
+        "--event",
+        "opened,resolved",
+        "--",
+        "/bin/sh",
+        "-c",
+        "cat >> told",
+    ])
+    .ok();
+    // A success in between begins anew.
+    for broken in [true, true, false, true, true] {
+        run_once(&env, broken);
+        assert_eq!(open_incidents(&env), Value::Array(Vec::new()));
+    }
+    let log = env.json(&["log", "s", "--failed"]);
+    let last = log
+        .as_array()
+        .unwrap()
+        .iter()
+        .rev()
+        .find(|e| e["event"] == "failing")
+        .unwrap();
+    assert_eq!(last["message"], "failed 2 times in a row; no incident yet: exit 1");
+    run_once(&env, true);
+    let incident = env.json(&["incident", "describe", "1"]);
+    assert_eq!(
+        (incident["count"].as_u64(), incident["occurrences"].as_array().map(Vec::len)),
+        (Some(3), Some(3))
+    );
+    assert_eq!(incident["first_detected_at"], incident["occurrences"][0]["detected_at"]);
+    // One success is too few, and a failure begins anew.
+    for broken in [false, true, false] {
+        run_once(&env, broken);
+        assert_eq!(open_incidents(&env)[0]["status"], "open");
+    }
+    run_once(&env, false);
+    assert_eq!(open_incidents(&env), Value::Array(Vec::new()));
+    let told = std::fs::read_to_string(env.path("told")).unwrap();
+    let events: Vec<Value> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let events: Vec<_> = events
+        .iter()
+        .map(|e| (e["event"].as_str().unwrap(), e["incident"]["count"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(events, [("opened", 3), ("resolved", 4)]);
+}
+
+#[test]
+fn a_schedule_that_never_fires_is_found_and_reminders_end_with_an_acknowledgement() {
+    let env = Env::new();
+    let create = [
+        "schedule",
+        "create",
+        "s",
+        "--allow-never",
+        "--expect-within",
+        "1s",
+        "--remind",
+        "1s",
+        "--label",
+        "prod",
+        "--shell",
+        "true",
+    ];
+    env.tempo(&create).ok();
+    let add = |name: &str, label: &str| {
+        let line = format!("cat >> {name}");
+        env.tempo(&[
+            "notify",
+            "add",
+            name,
+            "--label",
+            label,
+            "--group-wait",
+            "0s",
+            "--",
+            "/bin/sh",
+            "-c",
+            &line,
+        ])
+        .ok();
+    };
+    add("prod", "prod");
+    add("test", "test");
+    let mut server = env.serve(&[]);
+    server.wait_for_log("has not succeeded for");
+    let told = || std::fs::read_to_string(env.path("prod")).unwrap_or_default();
+    wait_until("two reminders", || told().matches("\"event\":\"reminded\"").count() >= 2);
+    let incident = env.json(&["incident", "list"])[0].clone();
+    assert_eq!(
+        (incident["target_name"].as_str(), incident["schedule_id"].as_str()),
+        (Some("(no success)"), Some("s"))
+    );
+    assert!(
+        incident["run_id"].is_null() && incident["error"].as_str().unwrap().contains("expected within 1 s"),
+        "{incident}"
+    );
+    env.tempo(&["incident", "ack", "1"]).ok();
+    env.tempo(&["schedule", "trigger", "s", "--wait"]).ok();
+    server.wait_for_log("the schedule has succeeded again");
+    wait_until("the end", || told().contains("\"event\":\"resolved\""));
+    assert!(
+        told().lines().all(|line| line.contains("\"labels\":[\"prod\"]")),
+        "{}",
+        told()
+    );
+    assert!(!env.path("test").exists());
+    let described = env.json(&["schedule", "describe", "s"]);
+    assert_eq!(
+        (described["expect_within"].as_str(), described["labels"][0].as_str()),
+        (Some("1s"), Some("prod"))
+    );
+    env.tempo(&["schedule", "update", "s", "--clear", "expect-within", "--clear", "label"])
+        .ok();
+    assert!(env.json(&["schedule", "describe", "s"]).get("expect_within").is_none());
+    for (flag, value, part) in [
+        ("--open-after", "0", "`open_after` must be greater than zero"),
+        ("--open-after", "soon", "soon"),
+        ("--resolve-after", "0", "`resolve_after` must be at least 1"),
+        ("--remind", "1ms", "must be at least a second"),
+        ("--expect-within", "x", "`x`"),
+        ("--label", " ", "invalid label"),
+    ] {
+        let ran = env.tempo(&["schedule", "update", "s", flag, value]);
+        assert!(ran.code == Some(2) && ran.stderr.contains(part), "{flag} {value}: {ran:?}");
+    }
+}
