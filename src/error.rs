@@ -63,6 +63,8 @@ pub struct Error {
     excerpt: Option<String>,
     hints: Vec<String>,
     is_damage: bool,
+    /// The exit code, if it is not that of the kind.
+    exit_code: Option<u8>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -76,6 +78,7 @@ impl Error {
             excerpt: None,
             hints: Vec::new(),
             is_damage: false,
+            exit_code: None,
             source: None,
         }
     }
@@ -124,6 +127,7 @@ impl Error {
             excerpt: None,
             hints: self.hints.clone(),
             is_damage: self.is_damage,
+            exit_code: self.exit_code,
             source: None,
         }
     }
@@ -132,6 +136,19 @@ impl Error {
     #[must_use]
     pub fn is_damage(&self) -> bool {
         self.is_damage
+    }
+
+    /// Sets the exit code, for a command that passes on that of another program.
+    #[must_use]
+    pub fn exit_with(mut self, code: u8) -> Self {
+        self.exit_code = Some(code);
+        self
+    }
+
+    /// The exit code of the process.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        self.exit_code.unwrap_or_else(|| self.kind.exit_code())
     }
 
     /// The kind of this error.

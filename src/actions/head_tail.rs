@@ -68,7 +68,8 @@ impl HeadTail {
         true
     }
 
-    fn keep(&mut self, bytes: &[u8]) {
+    /// Adds bytes.
+    pub(super) fn keep(&mut self, bytes: &[u8]) {
         let Self { masker, kept } = self;
         masker.mask(bytes, |clean| kept.add(clean));
     }

@@ -15,10 +15,12 @@ mod shortage;
 mod spawn;
 mod tcp;
 mod with_deadline;
+mod wrap;
 
 pub(crate) use control::{Control, StopKind};
 pub(crate) use notify::TIMEOUT as DELIVERY_TIMEOUT;
 pub(crate) use secrets::Secrets;
+pub(crate) use wrap::{Stream, wrap};
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -28,7 +30,7 @@ use self::spawn::Caller;
 pub(crate) use self::spawn::{OUTPUT_PIPE, PARENT};
 use crate::machine::Process;
 use crate::notify::Delivery;
-use crate::run::outcome::AttemptResult;
+use crate::run::outcome::{AttemptResult, Ending};
 use crate::run::probe::Probe;
 use crate::run::step::{Command, Step, Work};
 
@@ -91,6 +93,8 @@ impl Actions for Live {
                 Work::Probe(Probe::Tcp { host, port }) => tcp::probe((host, *port), task, control),
                 Work::Probe(Probe::Dns(dns)) => dns::probe(dns, task, control),
                 Work::Command(command) => command::run(command, task, control, Caller::Server),
+                // The engine waits for it; no attempt is ever made.
+                Work::Beat(_) => Ok(AttemptResult::new(Ending::Lost, 0)),
             }
         })
     }

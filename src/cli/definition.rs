@@ -81,6 +81,9 @@ pub(super) struct WhatArgs {
     /// Read the steps from a file of `[[step]]` tables, or the same as JSON; `-` is stdin
     #[arg(long, value_name = "FILE", conflicts_with_all = ["probe", "shell"], value_hint = ValueHint::FilePath)]
     steps: Option<String>,
+    /// Run nothing, but wait this long after each time for `tempo beat` from a job that something else runs
+    #[arg(long, value_name = "DURATION", conflicts_with_all = ["probe", "shell", "steps", "command"])]
+    grace: Option<String>,
     /// Run a program with its arguments, without a shell
     #[arg(last = true, value_name = "COMMAND", value_hint = ValueHint::AnyPath, conflicts_with_all = ["probe", "shell", "steps"])]
     command: Vec<String>,
@@ -239,6 +242,8 @@ impl WhatArgs {
                 command: Some(self.command.clone()),
                 ..StepText::default()
             }]
+        } else if let Some(grace) = &self.grace {
+            vec![StepText::waiting_for_beat(grace.clone())]
         } else {
             return Ok(None);
         };

@@ -222,6 +222,16 @@ const ALL: &[(&str, &[Example])] = &[
         )],
     ),
     (
+        "beat",
+        &[
+            ("tempo beat backup", "Report that a job of another scheduler has succeeded"),
+            (
+                "tempo beat backup -- /srv/backup.sh",
+                "Run a job and report how it ended, in a crontab for example",
+            ),
+        ],
+    ),
+    (
         "notify add",
         &[
             (

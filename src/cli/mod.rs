@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand, a folder per family. Each parses its arguments, calls `ops` or the engine, and prints the result.
 
 mod apply;
+mod beat;
 mod check;
 mod complete;
 mod completions;
@@ -94,6 +95,7 @@ enum Command {
     Workflow(Box<workflow::Args>),
     Incident(incident::Args),
     Notify(notify::Args),
+    Beat(beat::Args),
     Run(run::Args),
     Status(status::Args),
     Log(log::Args),
@@ -206,7 +208,7 @@ pub(crate) fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
             context.ui.error(&e);
-            ExitCode::from(e.kind().exit_code())
+            ExitCode::from(e.exit_code())
         }
     }
 }
@@ -217,6 +219,7 @@ fn perform(context: &Context, command: Command) -> Result<(), Error> {
         Command::Workflow(args) => workflow::run(context, *args),
         Command::Incident(args) => incident::run(context, args),
         Command::Notify(args) => notify::run(context, args),
+        Command::Beat(args) => beat::run(context, &args),
         Command::Run(args) => run::run(context, &args),
         Command::Status(args) => status::run(context, &args),
         Command::Log(args) => log::run(context, &args),

@@ -8,11 +8,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::decide::{Effects, Terms, decide};
 use super::events::{Event, RunRef, StepRef};
 use crate::error::Error;
-use crate::run::outcome::{AttemptResult, Ending, Status};
+use crate::run::outcome::{AttemptResult, Ending, ErrorType, Failure, Status};
 use crate::run::step::{Work, Workflow};
 use crate::run::{self, Change, Phase, RunClosed, StepClosed};
 use crate::schedule::Alerts;
 use crate::schedule::pause::failure_note;
+use crate::spec::describe::human_duration;
 use crate::store::{Counted, IncidentTerms, OpenRun, Write};
 
 /// What to do next with a run.
@@ -22,6 +23,8 @@ pub(crate) enum Next {
     Perform(Box<Attempt>),
     /// Check again at this time.
     Wait(DateTime<Utc>),
+    /// Check again at this time, or when a beat arrives.
+    AwaitBeat(DateTime<Utc>),
     /// Nothing: the run has closed, or no attempt may start now.
     Nothing,
 }
@@ -138,6 +141,9 @@ impl Transition<'_> {
                 Ok(Next::Nothing)
             };
         }
+        if let Work::Beat(grace) = self.workflow.steps[self.run.progress.position].work {
+            return self.await_beat(TimeDelta::from_std(grace).unwrap_or(TimeDelta::MAX), deadline, may_start);
+        }
         if let Some(until) = wait_until {
             return Ok(Next::Wait(deadline.map_or(until, |d| d.min(until))));
         }
@@ -162,6 +168,52 @@ impl Transition<'_> {
             workflow: Arc::clone(&self.workflow),
             deadline,
         })))
+    }
+
+    /// Closes a step that waits for a beat, if one has arrived or the grace time is over.
+    fn await_beat(&mut self, grace: TimeDelta, deadline: Option<DateTime<Utc>>, may_start: MayStart) -> Result<Next, Error> {
+        let is_first = self.run.progress.position == 0;
+        let until = match self.run.progress.phase {
+            Phase::Waiting { until } => until,
+            // The grace time of a schedule's time begins at that time, however late the server takes it up.
+            Phase::Ready | Phase::Running { .. } => {
+                let begin = if is_first { self.run.row.due } else { self.now };
+                begin.checked_add_signed(grace).unwrap_or(DateTime::<Utc>::MAX_UTC)
+            }
+        };
+        let since = if is_first { self.run.row.nominal } else { until - grace };
+        let beat = match self.run.row.schedule {
+            Some(schedule) => self.write.beat_since(schedule, since)?,
+            None => None,
+        };
+        let result = match beat {
+            Some(beat) => beat.result(),
+            None if self.now >= until => {
+                let message = format!(
+                    "no beat within {}",
+                    human_duration(grace.num_milliseconds().max(0).unsigned_abs().into())
+                );
+                let failure = Failure {
+                    error_type: ErrorType::Timeout,
+                    message,
+                };
+                AttemptResult::new(Ending::Failed(failure), 0)
+            }
+            None => {
+                if self.run.progress.phase != (Phase::Waiting { until }) {
+                    self.run.progress.phase = Phase::Waiting { until };
+                    self.changed = true;
+                }
+                return Ok(Next::AwaitBeat(deadline.map_or(until, |d| d.min(until))));
+            }
+        };
+        self.apply(&run::Event::AttemptStarted)?;
+        self.apply(&run::Event::AttemptEnded(result))?;
+        if self.open {
+            self.proceed(may_start)
+        } else {
+            Ok(Next::Nothing)
+        }
     }
 
     fn apply(&mut self, event: &run::Event) -> Result<(), Error> {
@@ -205,7 +257,7 @@ impl Transition<'_> {
         };
         match &self.workflow.steps[self.run.progress.position].work {
             Work::Command(_) => self.write.end_script_attempts(&self.run, ending, self.now),
-            Work::Probe(_) => Ok(()),
+            Work::Probe(_) | Work::Beat(_) => Ok(()),
         }
     }
 

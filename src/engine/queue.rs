@@ -193,6 +193,18 @@ impl Queue {
         }
     }
 
+    /// Makes a run ready that waits for a time. Returns whether one more worker is needed, which then counts as started.
+    pub(crate) fn wake_run(&self, run: i64) -> bool {
+        let mut inner = self.lock();
+        let before = inner.later.len();
+        inner.later.retain(|(_, waiting)| *waiting != run);
+        if inner.later.len() == before {
+            return false;
+        }
+        inner.push(run);
+        self.needs_worker(inner)
+    }
+
     /// Asks the worker that has a run to stop it. Returns whether a worker has it; if none has, the caller closes the run.
     pub(crate) fn stop(&self, run: i64, kind: StopKind) -> bool {
         let control = self.lock().taken.get(&run).cloned();

@@ -20,6 +20,8 @@ pub(super) struct Ticker {
     shared: Arc<Shared>,
     /// The key of the newest run that has been handed to the workers.
     seen_run: i64,
+    /// The key of the newest beat that has been passed on to waiting runs.
+    seen_beat: i64,
     /// Schedules that could not be decided, and when each is retried. They do not delay other schedules.
     failed: HashMap<i64, DateTime<Utc>>,
 }
@@ -43,6 +45,7 @@ impl Ticker {
             reader,
             shared,
             seen_run: 0,
+            seen_beat: 0,
             failed: HashMap::new(),
         }
     }
@@ -94,6 +97,7 @@ impl Ticker {
         }
         self.carry_out_requests(now)?;
         self.add_new_runs()?;
+        self.pass_on_beats()?;
         super::alerts::alert(&self.shared, &self.reader, now)?;
         let (next, coming, has_receivers, next_alert) = self.reader.read(|r| {
             Ok((
@@ -123,6 +127,19 @@ impl Ticker {
         for run in self.reader.read(|r| r.open_runs_after(after))? {
             self.shared.add(run);
             self.seen_run = self.seen_run.max(run.key);
+        }
+        Ok(())
+    }
+
+    /// Wakes the runs that wait for beats which have arrived.
+    fn pass_on_beats(&mut self) -> Result<(), Error> {
+        let after = self.seen_beat;
+        let (newest, runs) = self.reader.read(|r| r.runs_with_beats_after(after))?;
+        self.seen_beat = newest.max(after);
+        for run in runs {
+            if self.shared.queue.wake_run(run) {
+                self.shared.start_worker();
+            }
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, Utc};
 
+use super::Until;
 use super::advance::{AdvanceResult, Attempt, MayStart, Next, advance, run_ref, step_name};
 use super::shared::{Shared, marks};
 use crate::actions::{Control, Notice, StopKind, Task};
@@ -57,7 +58,13 @@ pub(super) fn perform(shared: &Arc<Shared>, run: i64, control: &Control) {
         shared.follow(advanced.effects);
         match next {
             Next::Perform(attempt) => event = Some(perform_attempt(shared, &attempt, control)),
-            Next::Wait(until) => {
+            // A server that exits when everything is done leaves the wait to the next one.
+            Next::AwaitBeat(_) if shared.settings.until == Until::Done => {
+                shared.queue.forget(run);
+                shared.signal.raise();
+                return;
+            }
+            Next::Wait(until) | Next::AwaitBeat(until) => {
                 if shared.queue.release_until(run, until) {
                     shared.signal.raise();
                 }
@@ -99,7 +106,7 @@ fn perform_attempt(shared: &Arc<Shared>, attempt: &Attempt, control: &Control) -
             shared.environment(&attempt.run, step.name.as_str()),
             marks(&attempt.run, step.name.as_str()),
         ),
-        Work::Probe(_) => Default::default(),
+        Work::Probe(_) | Work::Beat(_) => Default::default(),
     };
     let notice = |notice| {
         let (run, step) = (run_ref(&attempt.run), step_name(&attempt.workflow, position));

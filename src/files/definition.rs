@@ -191,6 +191,17 @@ impl TableReader<'_> {
             0,
             text.workflow_id.as_deref().map(WorkflowId::parse).transpose(),
         )?;
+        if let Some(grace) = text
+            .grace
+            .take()
+            .or_else(|| text.expect_within.clone().filter(|_| text.step.is_empty()))
+        {
+            if !text.step.is_empty() {
+                let both = Error::new(Kind::Usage, "a schedule with `grace` has no steps: it waits for beats");
+                return self.at("grace", 0, Err(both));
+            }
+            text.step = vec![StepText::waiting_for_beat(grace)];
+        }
         self.each("step", &text.step, Step::check)?;
         text.step.shrink_to_fit();
         let action = Action {

@@ -117,7 +117,11 @@ pub(crate) struct ScheduleText {
     /// How long the schedule may go without a success, for whatever reason, before an incident is opened, such as `25h`; default: forever.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) expect_within: Option<String>,
+    /// Instead of steps: how long after each time a beat (`tempo beat`) must have arrived from a job that something else runs, such as `30m`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) grace: Option<String>,
     /// Steps of a run, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) step: Vec<StepText>,
 }
 
@@ -161,6 +165,7 @@ impl ScheduleText {
             alerts,
         } = definition.clone();
         let defaults = Policies::default();
+        let beat_only = action.is_beat_only();
         let rfc3339 = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::AutoSi, true);
         Self {
             when: Vec::new(),
@@ -191,7 +196,8 @@ impl ScheduleText {
             resolve_after: alerts.resolve_after,
             remind: alerts.remind,
             expect_within: alerts.expect_within,
-            step: action.steps,
+            grace: beat_only.then(|| action.steps[0].beat.clone()).flatten(),
+            step: if beat_only { Vec::new() } else { action.steps },
         }
     }
 }

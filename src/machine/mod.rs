@@ -68,6 +68,15 @@ pub fn file_id(file: impl std::os::fd::AsFd) -> Option<String> {
     Some(format!("{}:{}", stat.st_dev, stat.st_ino))
 }
 
+/// Sends SIGTERM to a process; 0 is none.
+pub fn terminate(pid: u32) {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    if let Some(pid) = pid {
+        // It may have ended.
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+    }
+}
+
 /// The name of this machine.
 #[must_use]
 pub fn host_name() -> String {

@@ -1,6 +1,7 @@
 //! Operations: one function for each action, whatever the interface. Each works in the caller's transaction and prints nothing.
 
 mod apply;
+mod beats;
 mod crontab_ids;
 mod defined;
 mod edit;
@@ -13,6 +14,7 @@ mod schedules;
 mod simulate;
 
 pub(crate) use apply::{apply, compare, export, redefine};
+pub(crate) use beats::beat;
 pub(crate) use crontab_ids::{Names, name_jobs};
 pub(crate) use defined::{Change, DefinedKind, DefinitionFile, Difference, Prune};
 pub(crate) use edit::{check_edit, definition_text, edit};

@@ -7,7 +7,7 @@ use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
 use crate::run::Stop;
 use crate::run::outcome::Status;
-use crate::run::step::Workflow;
+use crate::run::step::{Work, Workflow};
 use crate::run::step_text::Action;
 use crate::schedule::OverlapPolicy;
 use crate::schedule::start::workflow_id_at;
@@ -128,7 +128,13 @@ pub(crate) fn cancel_backfill(write: &Write<'_>, id: &ScheduleId, now: DateTime<
 /// # Errors
 /// `Usage` when a step is invalid.
 pub(crate) fn start_workflow(write: &Write<'_>, action: &Action, now: DateTime<Utc>) -> Result<i64, Error> {
-    Workflow::check(action)?;
+    let workflow = Workflow::check(action)?;
+    if let Some(step) = workflow.steps.iter().find(|step| matches!(step.work, Work::Beat(_))) {
+        return Err(Error::new(
+            Kind::Usage,
+            format_args!("step `{}` waits for a beat, which only a step of a schedule can", step.name),
+        ));
+    }
     let workflow_id = action.workflow_id.clone().unwrap_or_else(|| workflow_id_at("workflow", now));
     let (key, _) = write.insert_run(
         &NewRun {

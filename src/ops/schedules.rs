@@ -8,6 +8,7 @@ use crate::files::difference::{self, FieldChange};
 use crate::files::schedule_text::ScheduleText;
 use crate::names::{ScheduleId, nearest};
 use crate::run::step::Workflow;
+use crate::run::step_text::StepText;
 use crate::schedule::pending::{coming, leaves_pending};
 use crate::schedule::plan_input::Epoch;
 use crate::schedule::{Alerts, Definition, State};
@@ -79,7 +80,14 @@ pub(crate) fn check_new(
 }
 
 pub(super) fn new_settings(patch: &Patch) -> Result<Settings, Error> {
-    normal(patch.apply(&Settings::default()))
+    let mut settings = patch.apply(&Settings::default());
+    // A schedule without steps that must succeed within a time waits for beats.
+    if settings.definition.action.steps.is_empty()
+        && let Some(within) = &settings.definition.alerts.expect_within
+    {
+        settings.definition.action.steps = vec![StepText::waiting_for_beat(within.clone())];
+    }
+    normal(settings)
 }
 
 /// Creates a schedule from a patch. Its first time is after `now`.
@@ -307,12 +315,18 @@ pub(super) fn check(
         )
         .hint("The start time must be before the end time."));
     }
-    if never == Never::Refuse && settings.definition.spec.is_empty() {
+    // Beats may come at any time.
+    let needs_times = !settings.definition.action.is_beat_only() || settings.definition.alerts.expect_within.is_none();
+    if never == Never::Refuse && needs_times && settings.definition.spec.is_empty() {
         return Err(Error::new(Kind::Usage, "no times are given").hint(
             "Add `--when 'every weekday at 09:00'`, `--interval 2m`, `--cron '0 9 * * MON-FRI'` or `--calendar …`, or `--allow-never` for a schedule that starts only when triggered.",
         ));
     }
-    if never == Never::Refuse && !settings.definition.spec.at_boot && spec.next_after(now).is_none() {
+    if never == Never::Refuse
+        && !settings.definition.spec.is_empty()
+        && !settings.definition.spec.at_boot
+        && spec.next_after(now).is_none()
+    {
         return Err(Error::new(Kind::Usage, format_args!("this spec never fires: {NO_TIME}"))
             .hint("Check the day of month, the years, the exclusions and the end time, or add `--allow-never` to allow this."));
     }

@@ -176,6 +176,12 @@ impl Ui {
         }
     }
 
+    /// Writes bytes to stderr as they are: the output of a command that passes through.
+    pub(crate) fn raw_stderr(bytes: &[u8]) {
+        // Whoever reads it may have gone.
+        let _ = std::io::stderr().lock().write_all(bytes);
+    }
+
     fn write(&self, text: &str) -> Result<(), Error> {
         self.raw(text.as_bytes())
     }

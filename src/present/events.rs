@@ -127,6 +127,16 @@ impl<'a> EventViews<'a> {
                 0 => "deleted".to_owned(),
                 running => format!("deleted; {} still running", counted(running, "run")),
             },
+            EventKind::Beat => {
+                let took = row
+                    .value
+                    .map(|ms| format!(" after {}", human_duration(ms.max(0).unsigned_abs().into())));
+                let took = took.unwrap_or_default();
+                match detail {
+                    Some(error) => format!("failed{took}: {error}"),
+                    None => format!("alive{took}"),
+                }
+            }
             EventKind::Trigger => "start requested".to_owned(),
             EventKind::Backfill => format!("backfill requested from {} to {}", time(row.number), time(row.value)),
             EventKind::CancelBackfill => "backfill canceled".to_owned(),

@@ -54,6 +54,8 @@ pub enum Work {
     Probe(Probe),
     /// A process.
     Command(Command),
+    /// A wait for a sign of life from a job that something else runs, at most this long.
+    Beat(Duration),
 }
 
 /// A process to run and the exit codes that count as success.
@@ -115,43 +117,45 @@ impl Step {
             );
         }
         let name = StepName::parse(&written.name)?;
-        let forms =
-            usize::from(written.probe.is_some()) + usize::from(written.command.is_some()) + usize::from(written.shell.is_some());
+        let forms = [
+            written.probe.is_some(),
+            written.command.is_some(),
+            written.shell.is_some(),
+            written.beat.is_some(),
+        ];
+        let forms = forms.into_iter().filter(|is_set| *is_set).count();
         if forms != 1 {
             return Err(Error::new(
                 Kind::Usage,
                 match forms {
-                    0 => format!("step `{name}` has no `probe`, `command` or `shell`"),
-                    _ => format!("step `{name}` has more than one of `probe`, `command` and `shell`"),
+                    0 => format!("step `{name}` has no `probe`, `command`, `shell` or `beat`"),
+                    _ => format!("step `{name}` has more than one of `probe`, `command`, `shell` and `beat`"),
                 },
             )
             .hint("Set exactly one of them."));
         }
         let in_step = |what: &str| format!("{what} of step `{name}`");
         let mut start_to_close = duration_of(&in_step("start-to-close timeout"), written.start_to_close_timeout.as_deref())?;
-        let (work, mut retry, on_failure) = match &written.probe {
-            Some(probe) => {
+        let (work, mut retry, on_failure) = match (&written.probe, duration_of(&in_step("grace time"), written.beat.as_deref())?)
+        {
+            (Some(probe), _) => {
                 let (probe, timeout) = Probe::check(&name, probe)?;
                 let limit = start_to_close.or(timeout).unwrap_or(PROBE_START_TO_CLOSE);
                 start_to_close = Some(timeout.map_or(limit, |t| t.min(limit)));
-                let command_keys = [
-                    (written.cwd.is_some(), "cwd"),
-                    (written.stdin.is_some(), "stdin"),
-                    (written.user.is_some(), "user"),
-                    (!written.env.is_empty(), "env"),
-                    (written.ok_exit_codes.is_some(), "ok_exit_codes"),
-                ];
-                for (is_set, key) in command_keys {
-                    if is_set {
-                        return Err(Error::new(
-                            Kind::Usage,
-                            format_args!("step `{name}` is a probe, but `{key}` applies only to commands"),
-                        ));
-                    }
-                }
+                reject_command_keys(&name, written, "is a probe")?;
                 (Work::Probe(probe), RetryPolicy::of_probes(), OnFailure::Continue)
             }
-            None => (
+            (None, Some(grace)) => {
+                reject_command_keys(&name, written, "waits for a beat")?;
+                if written.retry.is_some() || start_to_close.is_some() || written.schedule_to_close_timeout.is_some() {
+                    return Err(Error::new(
+                        Kind::Usage,
+                        format_args!("step `{name}` waits for a beat, which has no timeouts and no retries"),
+                    ));
+                }
+                (Work::Beat(grace), RetryPolicy::of_commands(), OnFailure::Fail)
+            }
+            (None, None) => (
                 Work::Command(command_of(&name, written)?),
                 RetryPolicy::of_commands(),
                 OnFailure::Fail,
@@ -202,6 +206,7 @@ impl Step {
         match self.work {
             Work::Probe(_) => "probe",
             Work::Command(_) => "command",
+            Work::Beat(_) => "beat",
         }
     }
 
@@ -214,7 +219,26 @@ impl Step {
                 [shell, flag, line] if shell == "/bin/sh" && flag == "-c" => line.clone(),
                 argv => argv.join(" "),
             },
+            Work::Beat(grace) => format!("a beat within {}", text::duration_text(*grace)),
         }
+    }
+}
+
+/// Rejects keys that apply only to commands.
+fn reject_command_keys(name: &StepName, written: &StepText, what: &str) -> Result<(), Error> {
+    let command_keys = [
+        (written.cwd.is_some(), "cwd"),
+        (written.stdin.is_some(), "stdin"),
+        (written.user.is_some(), "user"),
+        (!written.env.is_empty(), "env"),
+        (written.ok_exit_codes.is_some(), "ok_exit_codes"),
+    ];
+    match command_keys.iter().find(|(is_set, _)| *is_set) {
+        Some((_, key)) => Err(Error::new(
+            Kind::Usage,
+            format_args!("step `{name}` {what}, but `{key}` applies only to commands"),
+        )),
+        None => Ok(()),
     }
 }
 

@@ -31,7 +31,7 @@ pub struct StepText {
     /// Name, unique within the workflow.
     #[cfg_attr(test, schemars(required))]
     pub name: String,
-    /// Check over the network. Exactly one of `probe`, `command` and `shell` is required.
+    /// Check over the network. Exactly one of `probe`, `command`, `shell` and `beat` is required.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub probe: Option<ProbeText>,
     /// Program and arguments, run without a shell.
@@ -40,6 +40,9 @@ pub struct StepText {
     /// Command line for `/bin/sh -c`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shell: Option<String>,
+    /// How long to wait for a sign of life from a job that something else runs (`tempo beat`), such as `30m`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beat: Option<String>,
     /// Working directory of the command.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cwd: Option<String>,
@@ -108,6 +111,30 @@ impl<'de> Deserialize<'de> for ProbeText {
             }
         }
         from.deserialize_any(UrlOrTable)
+    }
+}
+
+impl Action {
+    /// Whether the only step is the one that waits for a beat, as of a schedule with a grace time.
+    #[must_use]
+    pub fn is_beat_only(&self) -> bool {
+        let [step] = self.steps.as_slice() else { return false };
+        step.beat.is_some() && *step == StepText::waiting_for_beat(step.beat.clone().unwrap_or_default())
+    }
+}
+
+impl StepText {
+    /// The name of the step of a schedule that has no other than to wait for a beat.
+    pub const BEAT: &str = "beat";
+
+    /// The step of a schedule that has no other than to wait for a beat.
+    #[must_use]
+    pub fn waiting_for_beat(grace: String) -> Self {
+        Self {
+            name: Self::BEAT.to_owned(),
+            beat: Some(grace),
+            ..Self::default()
+        }
     }
 }
 

@@ -22,6 +22,8 @@ pub(crate) enum EventKind {
     Unpause,
     /// Number: how many of its runs were still running.
     Delete,
+    /// A sign of life arrived. Number: the exit code, if a command was wrapped; value: how long it took, in milliseconds; detail: the error, if it failed.
+    Beat,
     /// A start was requested.
     Trigger,
     /// The starts of past times were requested. Number and value: the first and the last time.
@@ -69,7 +71,7 @@ pub(crate) enum EventKind {
 }
 
 impl EventKind {
-    const ALL: [(Self, &'static str); 32] = [
+    const ALL: [(Self, &'static str); 33] = [
         (Self::Serving, "serving"),
         (Self::Stopped, "stopped"),
         (Self::Crash, "crash"),
@@ -78,6 +80,7 @@ impl EventKind {
         (Self::Pause, "pause"),
         (Self::Unpause, "unpause"),
         (Self::Delete, "delete"),
+        (Self::Beat, "beat"),
         (Self::Trigger, "trigger"),
         (Self::Backfill, "backfill"),
         (Self::CancelBackfill, "cancel-backfill"),

@@ -447,7 +447,7 @@ impl Write<'_> {
     }
 
     /// Resolves the open incident of a schedule that no run caused, if there is one; returns its id.
-    pub(super) fn resolve_schedule_incident(&self, schedule: i64, step: &str, now: DateTime<Utc>) -> Result<Option<i64>, Error> {
+    pub(crate) fn resolve_schedule_incident(&self, schedule: i64, step: &str, now: DateTime<Utc>) -> Result<Option<i64>, Error> {
         let open = self.open_incident(&owner_of_schedule(schedule), step)?;
         if let Some(id) = open {
             self.resolve(id, &NewEvent::at_schedule(EventKind::Resolved, schedule), now)?;

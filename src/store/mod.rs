@@ -6,6 +6,7 @@
 mod apply_plan;
 mod attempts;
 mod backup;
+mod beats;
 mod boot;
 mod definitions;
 mod event_kind;
@@ -40,6 +41,7 @@ mod totals;
 mod writer;
 mod zones;
 
+pub(crate) use beats::Beat;
 pub(crate) use definitions::NewSchedule;
 pub(crate) use event_kind::EventKind;
 pub(crate) use events::{EventFilter, EventRow, EventRun};

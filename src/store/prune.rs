@@ -107,6 +107,9 @@ impl Write<'_> {
             AND NOT EXISTS (SELECT 1 FROM occurrence o WHERE o.incident = i.id) ORDER BY i.resolved_ms LIMIT :most)";
         const MESSAGES: &str =
             "DELETE FROM message WHERE key IN (SELECT key FROM message WHERE closed_ms < :since ORDER BY closed_ms LIMIT :most)";
+        // The last of each schedule stays.
+        const BEATS: &str = "DELETE FROM beat WHERE key IN (SELECT key FROM beat b WHERE at_ms < :since
+            AND key < (SELECT max(key) FROM beat n WHERE n.schedule = b.schedule) ORDER BY at_ms LIMIT :most)";
         let what = "prune the history";
         let parameters = named_params! {":since": ms(since), ":most": count(most)};
         let mut statement = self.0.0.prepare_cached(OLD_REASONS).context(what)?;
@@ -116,7 +119,7 @@ impl Write<'_> {
             self.execute_for(&[NOTE, REASON], *key)?;
         }
         let mut deleted = reasons.len();
-        for sql in [REQUESTS, OCCURRENCES, INCIDENTS, MESSAGES] {
+        for sql in [REQUESTS, OCCURRENCES, INCIDENTS, MESSAGES, BEATS] {
             deleted += self
                 .0
                 .0

@@ -111,3 +111,15 @@ CREATE TABLE expectation (             -- schedules that must succeed within a t
     due_ms INTEGER                     -- null: an incident is open
 ) STRICT;
 CREATE INDEX expectation_due ON expectation (due_ms) WHERE due_ms IS NOT NULL;   -- for `overdue_expectations`
+
+CREATE TABLE beat (                    -- signs of life from jobs that something else runs
+    key INTEGER PRIMARY KEY AUTOINCREMENT,   -- never used again: the server remembers the newest that it has seen
+    schedule INTEGER NOT NULL REFERENCES schedule ON DELETE CASCADE,
+    at_ms INTEGER NOT NULL,
+    elapsed_ms INTEGER,                -- of a command that was wrapped
+    exit_code INTEGER,
+    error TEXT,                        -- why it failed
+    output BLOB
+) STRICT;
+CREATE INDEX beat_schedule ON beat (schedule, at_ms);   -- for `beat_since` and the cascade
+CREATE INDEX beat_at ON beat (at_ms);                   -- for `prune`

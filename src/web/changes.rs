@@ -14,6 +14,7 @@ use crate::present;
 use crate::run::Stop;
 use crate::schedule::OverlapPolicy;
 use crate::spec::instant;
+use crate::store::Beat;
 
 /// A backfill of more times than this is refused; the command takes more with `--yes`.
 pub(super) const MAX_TIMES: u64 = 1_000_000;
@@ -176,6 +177,29 @@ pub(super) async fn incident(app: &Arc<App>, id: i64, change: IncidentChange, no
                 IncidentChange::Resolve => ops::resolve(write, id, note.as_deref(), now)?,
             }
             Ok(present::incident(&ops::find_incident(write, id)?))
+        })
+    })
+    .await
+}
+
+/// Records a beat of a schedule: its error, its exit code and how long the job took. Returns the schedule.
+pub(super) async fn beat(
+    app: &Arc<App>,
+    id: ScheduleId,
+    (error, exit_code, elapsed_ms): (Option<String>, Option<i32>, Option<i64>),
+) -> Changed<ScheduleView> {
+    app.change(move |server, zones| {
+        let zones = Arc::clone(zones);
+        server.write(move |write, now| {
+            let beat = Beat {
+                at: now,
+                elapsed_ms,
+                exit_code,
+                error: error.clone(),
+                output: Vec::new(),
+            };
+            ops::beat(write, &id, &beat, now)?;
+            present::schedule(write, &*zones, ops::find(write, &id)?, now)
         })
     })
     .await

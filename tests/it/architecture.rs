@@ -39,6 +39,7 @@ const ONLY_IN: [(&str, &[&str]); 11] = [
         "process::Command",
         &[
             "src/actions/spawn.rs",
+            "src/actions/wrap.rs",
             "src/cli/demo/",
             "src/cli/schedule/edit.rs",
             "src/cli/open.rs",

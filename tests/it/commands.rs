@@ -93,6 +93,7 @@ const ALL: &[(&str, &[&str], i32, Writes)] = &[
     ("run", &["--once"], 1, Raw),
     ("workflow result", &["w"], 1, Raw),
     ("workflow retry", &["w"], 0, One(LISTED_RUN)),
+    ("beat", &["made"], 0, One("schedule_id at ok exit_code elapsed_ms")),
     ("notify add", &["r", "--", "true"], 0, One(RECEIVER)),
     ("notify list", &[], 0, List(RECEIVER)),
     ("notify test", &["r"], 0, One("name delivered")),

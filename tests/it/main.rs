@@ -6,6 +6,7 @@ mod apply;
 mod architecture;
 mod backup;
 mod bad_input;
+mod beats;
 mod check;
 mod commands;
 mod conformance;

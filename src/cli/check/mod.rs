@@ -137,6 +137,10 @@ fn of_files(context: &Context, paths: &[String]) -> Result<Vec<Suite>, Error> {
             continue;
         }
         for one in files::definition::parse(&source, &context.zones)?.schedules {
+            // What something else runs cannot be checked now.
+            if one.definition.action.steps.iter().any(|step| step.beat.is_some()) {
+                continue;
+            }
             suites.push(Suite {
                 place: Some(one.place),
                 ..Suite::of_schedule(&one.id, one.definition.action)

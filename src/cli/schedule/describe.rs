@@ -172,7 +172,10 @@ fn summary(step: &StepText) -> String {
         (Some(probe), ..) => probe.said(),
         (None, Some(argv), _) => argv.join(" "),
         (None, None, Some(line)) => line.clone(),
-        (None, None, None) => String::new(),
+        (None, None, None) => step
+            .beat
+            .as_ref()
+            .map_or_else(String::new, |grace| format!("wait {grace} for a beat (`tempo beat`)")),
     };
     let names: Vec<&str> = step.env.keys().map(String::as_str).collect();
     let attempts = step.retry.as_ref().and_then(|r| r.maximum_attempts);

@@ -395,7 +395,7 @@ impl<'a> Engine<'a> {
         let succeeded = matches!(result.ending, Ending::Ok);
         match self.step(run.run, Some(run::Event::AttemptEnded(result)), by) {
             Next::Perform(next) => self.perform(&next, by),
-            Next::Nothing | Next::Wait(_) => self.up().shared.queue.forget(run.run),
+            Next::Nothing | Next::Wait(_) | Next::AwaitBeat(_) => self.up().shared.queue.forget(run.run),
         }
         if succeeded {
             self.completed.insert((run.run, run.position));

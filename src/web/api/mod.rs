@@ -43,7 +43,7 @@ const LIMIT: (&str, &str) = ("limit", "Maximum number, 1 to 1000; the default is
 
 /// All routes.
 #[rustfmt::skip]
-pub(super) const ROUTES: [Route; 23] = [
+pub(super) const ROUTES: [Route; 24] = [
     Route { method: "get", path: "/status", summary: "Show the server, running workflows, next times and open incidents",
         query: &[], body: &[], answer: "Status", handler: || get(status) },
     Route { method: "get", path: "/schedules", summary: "List schedules, ordered by id",
@@ -75,6 +75,9 @@ pub(super) const ROUTES: [Route; 23] = [
         query: &[("takes", "How long each run takes; the default is 1s"), ("overlap_policy", "Overlap policy instead of the schedule's own"),
             ("from", "Start; defaults to now"), ("for", "Length; the default is 1h")],
         body: &[], answer: "[]Simulated", handler: || get(schedules::simulate) },
+    Route { method: "post", path: "/beat/{id}", summary: "Send a sign of life from a job that something else runs",
+        query: &[], body: &[("error", "Why the job failed, if it did"), ("exit_code", "Exit code of the job"), ("elapsed_ms", "How long the job took, in milliseconds")],
+        answer: "Schedule", handler: || post(schedules::beat) },
     Route { method: "get", path: "/runs", summary: "List runs, newest first",
         query: &[LIMIT, ("schedule", "Only runs of this schedule"), ("status", "Only runs with this status"), ("since", "Only runs started since this time"),
             ("until", "Only runs started until this time"), ("failed", "true: only runs that failed or recorded an incident"),

@@ -54,6 +54,26 @@ pub(super) async fn schedule(State(app): State<Arc<App>>, Path(id): Path<String>
     )
 }
 
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct BeatBody {
+    error: Option<String>,
+    exit_code: Option<i32>,
+    elapsed_ms: Option<i64>,
+}
+
+pub(super) async fn beat(State(app): State<Arc<App>>, Path(id): Path<String>, bytes: Bytes) -> Answer {
+    let id = ScheduleId::parse(&id)?;
+    let BeatBody {
+        error,
+        exit_code,
+        elapsed_ms,
+    } = body(&bytes)?;
+    // A code other than 0 is a failure, whether or not it is explained.
+    let error = error.or_else(|| exit_code.filter(|code| *code != 0).map(|code| format!("exit {code}")));
+    json(&changes::beat(&app, id, (error, exit_code, elapsed_ms)).await?)
+}
+
 pub(super) async fn delete_schedule(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer {
     json(&changes::delete(&app, vec![ScheduleId::parse(&id)?]).await?)
 }

@@ -1,0 +1,128 @@
+//! `tempo beat`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use clap_complete::engine::ArgValueCandidates;
+use serde::Serialize;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use super::{Context, complete, interrupt};
+use crate::actions::{Stream, wrap};
+use crate::error::{Error, Kind};
+use crate::machine;
+use crate::names::ScheduleId;
+use crate::ops;
+use crate::output::ui::Ui;
+use crate::output::views::Instant;
+use crate::store::{Beat, Missing};
+
+/// Send a sign of life from a job that something else runs
+///
+/// A schedule with `--grace` waits for a beat after each of its times, and opens an incident when none arrives; one with `--expect-within`
+/// opens one when it gets none for that long. With a command, runs it, passes its output on, and reports whether it succeeded; the exit code
+/// is that of the command, which runs even if the beat cannot be recorded. Works whether or not the server is running.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Id of the schedule
+    #[arg(add = ArgValueCandidates::new(complete::schedules))]
+    id: ScheduleId,
+    /// Command to run
+    #[arg(last = true, value_name = "COMMAND", value_hint = clap::ValueHint::AnyPath)]
+    command: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct BeatView<'a> {
+    schedule_id: &'a str,
+    at: Instant,
+    ok: bool,
+    exit_code: Option<i32>,
+    elapsed_ms: Option<i64>,
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
+    if args.command.is_empty() {
+        let beat = Beat {
+            at: context.now(),
+            elapsed_ms: None,
+            exit_code: None,
+            error: None,
+            output: Vec::new(),
+        };
+        record(context, &args.id, &beat)?;
+        return show(context, &args.id, &beat);
+    }
+    // Only a wrong name keeps the command from running.
+    if let Err(e) = context
+        .open(Missing::Refuse)
+        .and_then(|store| store.read(|r| ops::find(r, &args.id).map(|_| ())))
+    {
+        if e.kind() == Kind::NotFound {
+            return Err(e);
+        }
+        context.ui.error(&e);
+    }
+    let beat = perform(context, &args.command)?;
+    if let Err(e) = record(context, &args.id, &beat) {
+        context.ui.error(&e);
+    }
+    let Some(error) = &beat.error else { return Ok(()) };
+    let code = beat
+        .exit_code
+        .and_then(|code| u8::try_from(code).ok())
+        .unwrap_or(Kind::Failed.exit_code());
+    Err(Error::new(Kind::Failed, error).exit_with(code))
+}
+
+/// Runs the command; signals of this process reach it.
+fn perform(context: &Context, argv: &[String]) -> Result<Beat, Error> {
+    let pid = Arc::new(AtomicU32::new(0));
+    let target = Arc::clone(&pid);
+    let signals = interrupt::catch(&[SIGHUP, SIGINT, SIGTERM])?;
+    interrupt::on_each(signals, move || machine::terminate(target.load(Ordering::SeqCst)))?;
+    let ended = wrap(argv, &pid, |stream, bytes| match stream {
+        // Whoever reads the output may have gone; the command goes on.
+        Stream::Stdout => drop(context.ui.raw(bytes)),
+        Stream::Stderr => Ui::raw_stderr(bytes),
+    });
+    let at = context.now();
+    Ok(match ended {
+        Ok(ended) => Beat {
+            at,
+            elapsed_ms: Some(ended.elapsed_ms),
+            error: match (ended.exit_code, ended.signal) {
+                (Some(0), _) => None,
+                (Some(code), _) => Some(format!("exit {code}")),
+                (None, signal) => Some(format!("killed by signal {}", signal.unwrap_or_default())),
+            },
+            exit_code: ended.exit_code,
+            output: ended.output,
+        },
+        Err(e) => Beat {
+            at,
+            elapsed_ms: None,
+            exit_code: Some(127),
+            error: Some(format!("cannot start `{}`: {e}", argv[0])),
+            output: Vec::new(),
+        },
+    })
+}
+
+fn record(context: &Context, id: &ScheduleId, beat: &Beat) -> Result<(), Error> {
+    let mut store = context.open(Missing::Refuse)?;
+    store.write(|w| ops::beat(w, id, beat, beat.at))
+}
+
+fn show(context: &Context, id: &ScheduleId, beat: &Beat) -> Result<(), Error> {
+    if context.ui.is_text() {
+        return context.ui.data(&format!("{id}: alive"));
+    }
+    context.ui.json(&BeatView {
+        schedule_id: id.as_str(),
+        at: Instant(beat.at),
+        ok: beat.error.is_none(),
+        exit_code: beat.exit_code,
+        elapsed_ms: beat.elapsed_ms,
+    })
+}

@@ -1,0 +1,40 @@
+//! Signs of life from jobs that something else runs.
+
+use chrono::DateTime;
+use chrono::Utc;
+
+use super::schedules::{find, settings_of};
+use crate::error::Error;
+use crate::names::ScheduleId;
+use crate::run::step_text::StepText;
+use crate::store::{Beat, Write};
+
+/// Records a beat of a schedule: it meets the time that waits for it, and counts as a success or a failure of the schedule.
+///
+/// # Errors
+/// `NotFound` when there is no such schedule.
+pub(crate) fn beat(write: &Write<'_>, id: &ScheduleId, beat: &Beat, now: DateTime<Utc>) -> Result<(), Error> {
+    let row = find(write, id)?;
+    let place = (row.key, id.as_str());
+    write.insert_beat(place, beat)?;
+    let settings = settings_of(write, &row)?;
+    let waits = settings.definition.action.steps.iter().find(|step| step.beat.is_some());
+    let step = waits.map_or(StepText::BEAT, |step| step.name.as_str());
+    // A run that waits closes its step by the beat, and with it the incident.
+    let is_awaited = waits.is_some() && write.count_running(row.key)? > 0;
+    match beat.failure() {
+        None => {
+            write.expectation_met(row.key, now)?;
+            if !is_awaited {
+                write.resolve_schedule_incident(row.key, step, now)?;
+            }
+        }
+        Some(failure) if !is_awaited => {
+            let remind = settings.definition.alerts.remind_every();
+            let remind = remind.and_then(|every| chrono::TimeDelta::from_std(every).ok());
+            write.open_schedule_incident(place, step, &failure, (beat.elapsed_ms.unwrap_or(0), remind), now)?;
+        }
+        Some(_) => {}
+    }
+    Ok(())
+}
