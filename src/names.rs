@@ -112,6 +112,11 @@ name!(
 );
 
 name!(
+    /// The name of a task queue or of a lock.
+    QueueName,
+    "the name"
+);
+name!(
     /// The name of a receiver of notifications.
     ReceiverName,
     "the receiver name"

@@ -9,9 +9,7 @@ use crate::names::StepName;
 use crate::notify::{Delivery, Webhook};
 use crate::run::outcome::Ending;
 use crate::run::probe::{Expectation, Http, Probe};
-use crate::run::retry::RetryPolicy;
 use crate::run::step::{Command, Step, Work};
-use crate::run::step_text::{OnFailure, OnLost};
 
 /// How long a delivery may take.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(15);
@@ -95,17 +93,7 @@ pub(super) fn run(argv: Vec<String>, env: BTreeMap<String, String>, stdin: Strin
 
 /// Makes one attempt, as for a step.
 fn perform(work: Work, control: &Control) -> Result<(), String> {
-    let step = Step {
-        name: StepName::parse("notify").expect("it is a name"),
-        work,
-        start_to_close: Some(TIMEOUT),
-        schedule_to_close: None,
-        retry: RetryPolicy::of_commands(),
-        on_failure: OnFailure::Fail,
-        on_lost: OnLost::Retry,
-        open_after: None,
-        resolve_after: None,
-    };
+    let step = Step::once(StepName::parse("notify").expect("it is a name"), work);
     let task = Task {
         step: &step,
         time_left: Some(TIMEOUT),

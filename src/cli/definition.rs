@@ -107,6 +107,21 @@ pub(super) struct PolicyArgs {
     /// How late a run may start after an outage; at least 10s, defaults to 10m
     #[arg(long, visible_alias = "catchup", value_name = "DURATION")]
     catchup_window: Option<String>,
+    /// Under allow-all, start at most this many runs at once; further ones wait
+    #[arg(long, value_name = "N")]
+    max_running: Option<u32>,
+    /// Start after each run of another schedule that completes, or that fails: `backup`, `backup:failed`; may be repeated
+    #[arg(long, value_name = "SCHEDULE[:failed]", value_delimiter = ',')]
+    after: Vec<String>,
+    /// Run a command line with `/bin/sh -c` before each run; if it fails, the run is skipped
+    #[arg(long = "if", value_name = "LINE")]
+    condition: Option<String>,
+    /// Task queue of its runs, whose limit `tempo run --queue` sets
+    #[arg(long, visible_alias = "queue", value_name = "NAME")]
+    task_queue: Option<String>,
+    /// Lock that its runs hold: one run at a time among all schedules that name it
+    #[arg(long, value_name = "NAME")]
+    lock: Option<String>,
     /// Pause the schedule when a run fails
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
     pause_on_failure: Option<bool>,
@@ -266,6 +281,7 @@ impl WhatArgs {
             workflow_id: self.workflow_id.clone(),
             run_timeout: self.run_timeout.clone(),
             steps: self.steps()?.unwrap_or_default(),
+            ..Action::default()
         })
     }
 
@@ -401,6 +417,11 @@ pub(super) fn patch(
         note: policies.note.clone(),
         paused: policies.paused,
         remaining_actions,
+        task_queue: policies.task_queue.clone(),
+        lock: policies.lock.clone(),
+        condition: policies.condition.clone(),
+        max_running: policies.max_running,
+        after: policies.after.clone(),
         alerts: policies.alerts.alerts(),
         clear,
     })

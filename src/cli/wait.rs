@@ -125,6 +125,9 @@ pub(super) fn for_retried_run(context: &Context, store: &Store, key: i64, reques
 
 /// Returns an error if any of the runs failed or recorded an incident.
 pub(super) fn verdict(runs: &[RunRow]) -> Result<(), Error> {
+    if let Some(reason) = runs.iter().find_map(RunRow::skipped) {
+        return Err(Error::new(Kind::Conflict, format_args!("the run was skipped: {reason}")));
+    }
     let failed = runs
         .iter()
         .filter(|r| r.status != Status::Completed || r.incidents > 0)

@@ -12,9 +12,11 @@ use crate::run::outcome::{AttemptResult, Ending, ErrorType, Failure, Status};
 use crate::run::step::{Work, Workflow};
 use crate::run::{self, Change, Phase, RunClosed, StepClosed};
 use crate::schedule::Alerts;
+use crate::schedule::after::After;
+use crate::schedule::not_started::{Outcome, Reason};
 use crate::schedule::pause::failure_note;
 use crate::spec::describe::human_duration;
-use crate::store::{Counted, IncidentTerms, OpenRun, Write};
+use crate::store::{Counted, IncidentTerms, NewRequest, OpenRun, Write};
 
 /// What to do next with a run.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub(crate) enum Next {
     Wait(DateTime<Utc>),
     /// Check again at this time, or when a beat arrives.
     AwaitBeat(DateTime<Utc>),
+    /// Run the condition of this run, which must succeed before it begins; see [`advance_checked`].
+    Check(Box<Attempt>),
     /// Nothing: the run has closed, or no attempt may start now.
     Nothing,
 }
@@ -64,6 +68,41 @@ pub(crate) fn advance(
     may_start: MayStart,
     now: DateTime<Utc>,
 ) -> Result<AdvanceResult, Error> {
+    with_transition(write, terms, key, may_start, now, |transition| {
+        if let Some(event) = event {
+            transition.apply(event)?;
+        }
+        transition.proceed(may_start)
+    })
+}
+
+/// Advances a run whose condition has been run: it begins, or is skipped for the reason that the condition failed.
+pub(crate) fn advance_checked(
+    write: &Write<'_>,
+    terms: Terms<'_>,
+    key: i64,
+    (condition, may_start): (&Result<(), String>, MayStart),
+    now: DateTime<Utc>,
+) -> Result<AdvanceResult, Error> {
+    with_transition(write, terms, key, may_start, now, |transition| {
+        transition.condition_met = condition.is_ok();
+        if let Err(reason) = condition
+            && transition.needs_condition()
+        {
+            return transition.skip(reason);
+        }
+        transition.proceed(may_start)
+    })
+}
+
+fn with_transition(
+    write: &Write<'_>,
+    terms: Terms<'_>,
+    key: i64,
+    may_start: MayStart,
+    now: DateTime<Utc>,
+    change: impl FnOnce(&mut Transition<'_>) -> Result<Next, Error>,
+) -> Result<AdvanceResult, Error> {
     let Some(run) = write.open_run(key)? else {
         return Ok(AdvanceResult {
             next: Next::Nothing,
@@ -79,13 +118,11 @@ pub(crate) fn advance(
         now,
         open: true,
         changed: false,
-        draining: may_start == MayStart::Draining,
+        may_start,
+        condition_met: false,
         effects: Effects::default(),
     };
-    if let Some(event) = event {
-        transition.apply(event)?;
-    }
-    let next = transition.proceed(may_start)?;
+    let next = change(&mut transition)?;
     if transition.open && transition.changed {
         // Written once, however many events were applied: the end of a step and the start of the next are one change of the row.
         write.put_progress(key, &transition.run.progress)?;
@@ -105,7 +142,9 @@ struct Transition<'a> {
     open: bool,
     /// Whether the progress differs from the recorded one.
     changed: bool,
-    draining: bool,
+    may_start: MayStart,
+    /// Whether the condition of the run has just succeeded.
+    condition_met: bool,
     effects: Effects,
 }
 
@@ -141,6 +180,13 @@ impl Transition<'_> {
                 Ok(Next::Nothing)
             };
         }
+        if may_start == MayStart::Yes && self.needs_condition() && !self.condition_met {
+            return Ok(Next::Check(Box::new(Attempt {
+                run: self.run.clone(),
+                workflow: Arc::clone(&self.workflow),
+                deadline,
+            })));
+        }
         if let Work::Beat(grace) = self.workflow.steps[self.run.progress.position].work {
             return self.await_beat(TimeDelta::from_std(grace).unwrap_or(TimeDelta::MAX), deadline, may_start);
         }
@@ -168,6 +214,22 @@ impl Transition<'_> {
             workflow: Arc::clone(&self.workflow),
             deadline,
         })))
+    }
+
+    /// Whether the run has not begun, and has a condition.
+    fn needs_condition(&self) -> bool {
+        let progress = &self.run.progress;
+        self.workflow.condition.is_some() && progress.position == 0 && progress.attempts == 0 && progress.phase == Phase::Ready
+    }
+
+    /// Closes a run whose condition was not met.
+    fn skip(&mut self, reason: &str) -> Result<Next, Error> {
+        self.open = false;
+        self.closed(&run::skipped(reason))?;
+        if let Some(schedule) = self.run.row.schedule {
+            self.write.count_as_skipped(schedule)?;
+        }
+        Ok(Next::Nothing)
     }
 
     /// Closes a step that waits for a beat, if one has arrived or the grace time is over.
@@ -375,10 +437,11 @@ impl Transition<'_> {
             let schedule_id = self.run.row.schedule_id.clone().unwrap_or_default();
             self.emit(Event::SucceededAgain { schedule_id, id });
         }
+        self.start_followers(closed.status)?;
         if let Some(note) = failure_note(&self.run.row.workflow_id, closed.status) {
             self.pause_on_failure(schedule, &note)?;
         }
-        if self.draining {
+        if self.may_start == MayStart::Draining {
             return self.write.attend_by(schedule, self.now);
         }
         if !self.write.needs_decision(schedule, self.now)? {
@@ -388,6 +451,33 @@ impl Transition<'_> {
         self.effects.begun.extend(effects.begun);
         self.effects.stopped.extend(effects.stopped);
         self.effects.events.extend(effects.events);
+        Ok(())
+    }
+
+    /// Requests a start of each schedule that starts after this run.
+    fn start_followers(&self, status: Status) -> Result<(), Error> {
+        let (Some(outcome), Some(id)) = (After::of(status), &self.run.row.schedule_id) else {
+            return Ok(());
+        };
+        for follower in self.write.followers(id, outcome)? {
+            let cause = format!("after {} {}", self.run.row.workflow_id, outcome.name());
+            let refused = match (follower.paused, follower.exhausted) {
+                (true, _) => Some((Outcome::Paused, Reason::SchedulePaused)),
+                (false, true) => Some((Outcome::Exhausted, Reason::NoActionsLeft)),
+                (false, false) => None,
+            };
+            if let Some((outcome, reason)) = refused {
+                let reason = format!("{cause}: {}", reason.text());
+                self.write.refuse_start(follower.schedule, outcome, &reason, self.now)?;
+                continue;
+            }
+            let request = NewRequest::Trigger {
+                schedule: follower.schedule,
+                overlap: None,
+                cause: Some(cause),
+            };
+            self.write.place(&request, self.now)?;
+        }
         Ok(())
     }
 

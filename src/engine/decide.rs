@@ -59,7 +59,7 @@ pub(crate) fn decide(write: &Write<'_>, terms: Terms<'_>, schedule: i64, now: Da
             not_started,
         });
     }
-    for (key, run_id, workflow_id, start) in applied.begun {
+    for (key, run_id, workflow_id, definition, start) in applied.begun {
         let run = RunRef {
             run_id,
             workflow_id,
@@ -71,10 +71,14 @@ pub(crate) fn decide(write: &Write<'_>, terms: Terms<'_>, schedule: i64, now: Da
             due: start.due,
             origin: start.origin,
         });
+        let workflow = terms.catalog.workflow(write, definition)?;
         effects.begun.push(QueuedRun {
             key,
             schedule: Some(schedule),
             backfilled: matches!(start.origin, Origin::Backfill(_)),
+            task_queue: workflow.task_queue.clone(),
+            lock: workflow.lock.clone(),
+            begun: false,
         });
     }
     for start in plan.waiting.iter().filter(|w| w.waiting_as.is_none()) {

@@ -50,10 +50,12 @@ pub(crate) enum Until {
 }
 
 /// The settings of a server.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Settings {
-    /// Maximum number of runs performed at once.
+    /// Maximum number of runs of the default task queue performed at once.
     pub(crate) workers: usize,
+    /// Task queues with a limit of their own.
+    pub(crate) queues: Vec<(String, usize)>,
     /// How long running steps may take to finish after the server is asked to stop.
     pub(crate) drain_timeout: Duration,
     /// When it stops.

@@ -1,6 +1,6 @@
 //! Runs that need a worker, now or later, and the workers for them.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
@@ -9,7 +9,7 @@ use super::ready::Ready;
 use crate::actions::{Control, StopKind};
 use crate::store::QueuedRun;
 
-/// The queue. Every open run that this server knows of is in it exactly once: ready, waiting for a time, or with a worker.
+/// The queue. Every open run that this server knows of is in it exactly once: ready, waiting for a time or for a lock, or with a worker.
 pub(crate) struct Queue {
     inner: Mutex<Inner>,
     changed: Condvar,
@@ -17,63 +17,182 @@ pub(crate) struct Queue {
     workers: usize,
 }
 
-#[derive(Default)]
-struct Inner {
+/// The runs of one task queue.
+struct Lane {
     ready: Ready,
+    /// Maximum number of its runs that are with a worker at once.
+    limit: usize,
+    taken: usize,
+    /// Number of backfilled runs that are with a worker.
+    backfilled: usize,
+}
+
+impl Lane {
+    fn new(limit: usize) -> Self {
+        Self {
+            ready: Ready::default(),
+            limit,
+            taken: 0,
+            backfilled: 0,
+        }
+    }
+
+    /// Maximum number of workers that perform backfilled runs at once; the others are kept free for runs that come due.
+    fn max_backfilled(&self) -> usize {
+        (self.limit * 3 / 4).max(1)
+    }
+
+    /// Takes the next run, if one may be taken; a backfilled one only if it is not quiet.
+    fn pop(&mut self, quiet: bool) -> Option<QueuedRun> {
+        if self.taken >= self.limit {
+            return None;
+        }
+        self.ready.pop(!quiet && self.backfilled < self.max_backfilled())
+    }
+
+    /// The number of runs that can be taken.
+    fn takeable(&self, quiet: bool) -> usize {
+        let backfilled = if quiet { 0 } else { self.max_backfilled() };
+        let ready = self.ready.takeable(backfilled.saturating_sub(self.backfilled));
+        ready.min(self.limit.saturating_sub(self.taken))
+    }
+}
+
+struct Inner {
+    /// The default task queue, and the others that have a limit of their own.
+    lanes: Vec<Lane>,
+    by_name: HashMap<Arc<str>, usize>,
+    /// The lane that is asked first for the next run.
+    turn: usize,
     later: BTreeSet<(DateTime<Utc>, i64)>,
     known: HashMap<i64, QueuedRun>,
     /// Runs that were reopened before their worker released them.
     reopened: HashSet<i64>,
     taken: HashMap<i64, Arc<Control>>,
+    /// The run that holds each lock, from its first step until it closes.
+    locks: HashMap<Arc<str>, i64>,
+    /// Runs that wait for a lock, in the order in which they get it.
+    blocked: HashMap<Arc<str>, VecDeque<i64>>,
     /// Whether backfilled runs are held back for the moment.
     quiet: bool,
-    /// Number of backfilled runs that are with a worker.
-    backfilled: usize,
     workers: usize,
     idle: usize,
     draining: bool,
 }
 
 impl Inner {
-    fn take(&mut self, max_backfilled: usize) -> Option<(i64, Arc<Control>)> {
-        let run = self.ready.pop(!self.quiet && self.backfilled < max_backfilled)?;
-        self.backfilled += usize::from(run.backfilled);
-        let control = Arc::new(Control::default());
-        self.taken.insert(run.key, Arc::clone(&control));
-        Some((run.key, control))
+    /// Takes the next run; task queues take turns. `all` ignores the limits.
+    fn take(&mut self, all: bool) -> Option<(i64, Arc<Control>)> {
+        for offset in 0..self.lanes.len() {
+            let index = (self.turn + offset) % self.lanes.len();
+            loop {
+                let lane = &mut self.lanes[index];
+                let next = if all { lane.ready.pop(true) } else { lane.pop(self.quiet) };
+                let Some(run) = next else { break };
+                if let Some(lock) = &run.lock
+                    && *self.locks.entry(Arc::clone(lock)).or_insert(run.key) != run.key
+                {
+                    self.blocked.entry(Arc::clone(lock)).or_default().push_back(run.key);
+                    continue;
+                }
+                lane.taken += 1;
+                lane.backfilled += usize::from(run.backfilled);
+                self.turn = (index + 1) % self.lanes.len();
+                let control = Arc::new(Control::default());
+                self.taken.insert(run.key, Arc::clone(&control));
+                return Some((run.key, control));
+            }
+        }
+        None
+    }
+
+    fn lane_of(&mut self, run: &QueuedRun) -> &mut Lane {
+        let index = run.task_queue.as_ref().and_then(|name| self.by_name.get(name)).copied();
+        &mut self.lanes[index.unwrap_or(0)]
     }
 
     /// Releases a run from its worker.
     fn release(&mut self, run: i64) -> Option<Arc<Control>> {
         let control = self.taken.remove(&run)?;
-        self.backfilled -= usize::from(self.known.get(&run).is_some_and(|run| run.backfilled));
+        if let Some(known) = self.known.get(&run).cloned() {
+            let lane = self.lane_of(&known);
+            lane.taken -= 1;
+            lane.backfilled -= usize::from(known.backfilled);
+        }
         Some(control)
     }
 
     fn push(&mut self, run: i64) {
-        if let Some(run) = self.known.get(&run) {
-            self.ready.push(*run);
+        if let Some(run) = self.known.get(&run).cloned() {
+            self.lane_of(&run).ready.push(run);
+        }
+    }
+
+    /// Gives the lock of a run that has closed to the next that waits for it.
+    fn unlock(&mut self, run: &QueuedRun) {
+        let Some(lock) = &run.lock else { return };
+        if self.locks.get(lock) != Some(&run.key) {
+            if let Some(waiting) = self.blocked.get_mut(lock) {
+                waiting.retain(|key| *key != run.key);
+            }
+            return;
+        }
+        self.locks.remove(lock);
+        let next = self.blocked.get_mut(lock).and_then(VecDeque::pop_front);
+        match next {
+            Some(next) => self.push(next),
+            None => drop(self.blocked.remove(lock)),
+        }
+    }
+
+    /// Removes a run that has closed.
+    fn remove(&mut self, run: i64) {
+        if let Some(known) = self.known.remove(&run) {
+            self.unlock(&known);
+            self.lane_of(&known).ready.remove(&known);
         }
     }
 }
 
 impl Queue {
-    /// Returns an empty queue for at most `workers` workers.
-    pub(crate) fn new(workers: usize) -> Self {
-        Self {
-            inner: Mutex::default(),
-            changed: Condvar::new(),
-            workers,
+    /// Returns an empty queue: `workers` is the limit of the default task queue, `others` those of task queues with a limit of their own.
+    pub(crate) fn new(workers: usize, others: &[(String, usize)]) -> Self {
+        let mut lanes = vec![Lane::new(workers)];
+        let mut by_name = HashMap::new();
+        for (name, limit) in others {
+            by_name.insert(Arc::from(name.as_str()), lanes.len());
+            lanes.push(Lane::new(*limit));
         }
-    }
-
-    /// Maximum number of workers that perform backfilled runs at once; the others are kept free for runs that come due.
-    fn max_backfilled(&self) -> usize {
-        (self.workers * 3 / 4).max(1)
+        Self {
+            workers: lanes.iter().map(|lane| lane.limit).sum(),
+            inner: Mutex::new(Inner {
+                lanes,
+                by_name,
+                turn: 0,
+                later: BTreeSet::new(),
+                known: HashMap::new(),
+                reopened: HashSet::new(),
+                taken: HashMap::new(),
+                locks: HashMap::new(),
+                blocked: HashMap::new(),
+                quiet: false,
+                workers: 0,
+                idle: 0,
+                draining: false,
+            }),
+            changed: Condvar::new(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives a run the lock that it needs, unless another has it: a worker of an earlier server had started on it.
+    pub(crate) fn hold_lock(&self, run: &QueuedRun) {
+        if let Some(lock) = &run.lock {
+            self.lock().locks.entry(Arc::clone(lock)).or_insert(run.key);
+        }
     }
 
     /// Adds a run unless it is already known. Returns whether one more worker is needed, which then counts as started.
@@ -82,8 +201,9 @@ impl Queue {
         if inner.known.contains_key(&run.key) {
             return false;
         }
-        inner.known.insert(run.key, run);
-        inner.push(run.key);
+        let key = run.key;
+        inner.known.insert(key, run);
+        inner.push(key);
         self.needs_worker(inner)
     }
 
@@ -104,8 +224,8 @@ impl Queue {
     }
 
     fn needs_worker(&self, mut inner: MutexGuard<'_, Inner>) -> bool {
-        let backfilled = if inner.quiet { 0 } else { self.max_backfilled() };
-        let takeable = inner.ready.takeable(backfilled.saturating_sub(inner.backfilled));
+        let quiet = inner.quiet;
+        let takeable: usize = inner.lanes.iter().map(|lane| lane.takeable(quiet)).sum();
         if inner.idle < takeable && inner.workers < self.workers && !inner.draining {
             inner.workers += 1;
             return true;
@@ -119,7 +239,10 @@ impl Queue {
     /// Whether any backfilled run is ready or with a worker.
     pub(crate) fn has_backfilled(&self) -> bool {
         let inner = self.lock();
-        inner.backfilled > 0 || inner.ready.has_backfilled()
+        inner
+            .lanes
+            .iter()
+            .any(|lane| lane.backfilled > 0 || lane.ready.has_backfilled())
     }
 
     /// Holds backfilled runs back, or lets them be taken again.
@@ -138,7 +261,7 @@ impl Queue {
             if inner.draining {
                 return None;
             }
-            if let Some(taken) = inner.take(self.max_backfilled()) {
+            if let Some(taken) = inner.take(false) {
                 return Some(taken);
             }
             inner.idle += 1;
@@ -147,10 +270,16 @@ impl Queue {
         }
     }
 
-    /// Takes a run if one is ready; for tests that step the engine.
+    /// Takes a run if one may be taken now.
+    #[cfg(test)]
+    fn take_ready(&self) -> Option<(i64, Arc<Control>)> {
+        self.lock().take(false)
+    }
+
+    /// Takes a run if one is ready, whatever the limits; for tests that step the engine.
     #[cfg(test)]
     pub(crate) fn take_now(&self) -> Option<(i64, Arc<Control>)> {
-        self.lock().take(usize::MAX)
+        self.lock().take(true)
     }
 
     /// Releases a run that waits until a time. Returns whether it is the first of all waiting runs.
@@ -173,7 +302,7 @@ impl Queue {
             // The worker that releases it takes it again at once.
             inner.push(run);
         } else {
-            inner.known.remove(&run);
+            inner.remove(run);
         }
     }
 
@@ -217,10 +346,11 @@ impl Queue {
         if inner.taken.contains_key(&run) {
             return;
         }
-        if let Some(known) = inner.known.remove(&run) {
-            inner.ready.remove(known);
-        }
+        inner.remove(run);
         inner.later.retain(|(_, r)| *r != run);
+        drop(inner);
+        // The next run that waits for its lock, if any.
+        self.changed.notify_one();
     }
 
     /// Lets workers end after their current run. Returns how many runs are with a worker.
@@ -265,12 +395,15 @@ mod tests {
             key,
             schedule: Some(1),
             backfilled,
+            task_queue: None,
+            lock: None,
+            begun: false,
         }
     }
 
     #[test]
     fn takes_a_run_again_that_was_reopened_before_its_worker_released_it() {
-        let queue = Queue::new(0);
+        let queue = Queue::new(1, &[]);
         queue.add(run(1, false));
         assert!(queue.take_now().is_some());
         // Seen again but not reopened.
@@ -286,7 +419,7 @@ mod tests {
 
     #[test]
     fn backfilled_runs_leave_workers_free_for_due_runs() {
-        let queue = Queue::new(4);
+        let queue = Queue::new(4, &[]);
         for key in 1..=6 {
             queue.add(run(key, true));
         }
@@ -296,5 +429,61 @@ mod tests {
         assert_eq!(queue.take().unwrap().0, 7, "the due run before the fourth backfilled one");
         queue.forget(1);
         assert_eq!(queue.take().unwrap().0, 4);
+    }
+
+    #[test]
+    fn a_full_task_queue_leaves_the_workers_of_the_others() {
+        let queue = Queue::new(2, &[("heavy".to_owned(), 1)]);
+        let heavy = |key| QueuedRun {
+            task_queue: Some(Arc::from("heavy")),
+            ..run(key, false)
+        };
+        for key in 1..=3 {
+            queue.add(heavy(key));
+        }
+        // A task queue without a limit of its own shares the default one.
+        queue.add(QueuedRun {
+            task_queue: Some(Arc::from("unknown")),
+            ..run(4, false)
+        });
+        queue.add(run(5, false));
+        queue.add(run(6, false));
+        let mut taken: Vec<i64> = std::iter::from_fn(|| queue.take_ready()).map(|(key, _)| key).collect();
+        taken.sort_unstable();
+        assert_eq!(taken, [1, 4, 5]);
+        queue.forget(1);
+        assert_eq!(queue.take_ready().map(|(key, _)| key), Some(2));
+        queue.forget(4);
+        assert_eq!(queue.take_ready().map(|(key, _)| key), Some(6));
+    }
+
+    #[test]
+    fn a_lock_is_held_from_the_first_step_until_the_run_closes() {
+        let queue = Queue::new(8, &[]);
+        let locked = |key| QueuedRun {
+            lock: Some(Arc::from("db")),
+            schedule: Some(key),
+            ..run(key, false)
+        };
+        // A run that an earlier server had begun goes first.
+        queue.hold_lock(&locked(3));
+        for key in 1..=4 {
+            queue.add(locked(key));
+        }
+        let next = || queue.take_ready().map(|(key, _)| key);
+        assert_eq!((next(), next()), (Some(3), None));
+        // It keeps its lock while it waits for a retry.
+        queue.release_until(3, DateTime::<Utc>::MIN_UTC);
+        assert_eq!(next(), None);
+        queue.wake(DateTime::<Utc>::MAX_UTC);
+        assert_eq!(next(), Some(3));
+        queue.forget(3);
+        assert_eq!((next(), next()), (Some(1), None));
+        // One that is closed while it waits for the lock does not get it.
+        queue.closed_waiting(2);
+        queue.forget(1);
+        assert_eq!((next(), next()), (Some(4), None));
+        queue.forget(4);
+        assert!(queue.is_empty());
     }
 }

@@ -14,7 +14,7 @@ pub(super) struct Ready {
 impl Ready {
     /// Adds a run behind the others of its schedule.
     pub(super) fn push(&mut self, run: QueuedRun) {
-        self.turns(run).push(run);
+        self.turns(run.backfilled).push(run);
     }
 
     /// Takes the next run; a backfilled one only if `may_backfill` is set and no other run is ready.
@@ -29,8 +29,8 @@ impl Ready {
     }
 
     /// Removes a run.
-    pub(super) fn remove(&mut self, run: QueuedRun) {
-        self.turns(run).remove(run);
+    pub(super) fn remove(&mut self, run: &QueuedRun) {
+        self.turns(run.backfilled).remove(run);
     }
 
     /// The number of runs that can be taken, counting at most `backfilled` backfilled ones.
@@ -38,8 +38,8 @@ impl Ready {
         self.ordinary.len + self.backfilled.len.min(backfilled)
     }
 
-    fn turns(&mut self, run: QueuedRun) -> &mut Turns {
-        if run.backfilled {
+    fn turns(&mut self, backfilled: bool) -> &mut Turns {
+        if backfilled {
             &mut self.backfilled
         } else {
             &mut self.ordinary
@@ -78,7 +78,7 @@ impl Turns {
         Some(run)
     }
 
-    fn remove(&mut self, run: QueuedRun) {
+    fn remove(&mut self, run: &QueuedRun) {
         let Some(runs) = self.by_schedule.get_mut(&run.schedule) else {
             return;
         };
@@ -101,6 +101,9 @@ mod tests {
             key,
             schedule: Some(schedule),
             backfilled,
+            task_queue: None,
+            lock: None,
+            begun: false,
         }
     }
 
@@ -117,7 +120,7 @@ mod tests {
         ] {
             ready.push(run(key, schedule, backfilled));
         }
-        ready.remove(run(2, 7, true));
+        ready.remove(&run(2, 7, true));
         assert_eq!((ready.takeable(0), ready.takeable(9)), (3, 5));
         let mut taken = Vec::new();
         while let Some(next) = ready.pop(true) {

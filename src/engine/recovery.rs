@@ -125,12 +125,15 @@ fn close_survivors(shared: &Arc<Shared>, mut survived: Vec<Survived>) {
             let (here, run) = (Arc::clone(shared), attempt.run.row.key);
             let closed = shared.writer.write(move |write| {
                 let event = run::Event::WorkerLost;
-                advance(write, here.terms(), run, Some(&event), MayStart::No, here.clock.now())
+                let advanced = advance(write, here.terms(), run, Some(&event), MayStart::No, here.clock.now())?;
+                Ok((advanced, write.queued_run(run)?))
             });
             match closed {
-                Ok(advanced) => {
+                Ok((advanced, open)) => {
                     shared.follow(advanced.effects);
-                    shared.add_again(attempt.run.not_backfilled());
+                    if let Some(open) = open {
+                        shared.add_again(open);
+                    }
                     false
                 }
                 Err(e) => {

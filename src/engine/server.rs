@@ -60,9 +60,11 @@ impl Server {
         actions: Arc<dyn Actions>,
         events: Sender<Event>,
     ) -> Result<Self, Error> {
+        let others: usize = settings.queues.iter().map(|(_, limit)| limit).sum();
         let requested = settings.workers;
         let settings = Settings {
-            workers: affordable(requested),
+            // The other task queues keep their limits; the default one has what is left.
+            workers: affordable(requested + others).saturating_sub(others).max(1),
             ..settings
         };
         let mut store = Store::open(database, Missing::Create)?;
@@ -83,7 +85,7 @@ impl Server {
             writer,
             catalog,
             actions,
-            queue: Queue::new(settings.workers),
+            queue: Queue::new(settings.workers, &settings.queues),
             signal: Wakeup::default(),
             pruning: Wakeup::default(),
             outbox: Wakeup::default(),
@@ -97,7 +99,7 @@ impl Server {
             failed_runs: AtomicU64::new(0),
             unrecorded: AtomicU64::new(0),
             troubles: AtomicU64::new(0),
-            settings,
+            settings: settings.clone(),
             max_buffer: MAX_BUFFER,
             started,
             database: absolute.clone(),

@@ -101,8 +101,14 @@ impl Shared {
     /// Carries out the effects of a decision: reports events, starts runs and stops runs.
     pub(super) fn follow(self: &Arc<Self>, effects: Effects) {
         for event in effects.events {
-            if let Event::Closed { status, incidents, .. } = &event
+            if let Event::Closed {
+                status,
+                incidents,
+                reason,
+                ..
+            } = &event
                 && (*status != crate::run::outcome::Status::Completed || *incidents > 0)
+                && crate::run::skip_reason(*status, reason.as_deref()).is_none()
             {
                 self.failed_runs.fetch_add(1, Ordering::SeqCst);
             }

@@ -124,9 +124,14 @@ impl Ticker {
     /// Hands to the workers the runs that commands have recorded or an earlier server left open.
     fn add_new_runs(&mut self) -> Result<(), Error> {
         let after = self.seen_run;
-        for run in self.reader.read(|r| r.open_runs_after(after))? {
-            self.shared.add(run);
+        let open = self.reader.read(|r| r.open_runs_after(after))?;
+        // Those that a worker of an earlier server had started on hold their locks before any other run is taken.
+        for run in open.iter().filter(|run| run.begun) {
+            self.shared.queue.hold_lock(run);
+        }
+        for run in open {
             self.seen_run = self.seen_run.max(run.key);
+            self.shared.add(run);
         }
         Ok(())
     }
@@ -180,14 +185,16 @@ impl Ticker {
                     effects.events.push(super::Event::Stopping { run, stop });
                 }
                 RunAsk::Retry => {
-                    reopened.push(open.not_backfilled());
+                    reopened.push(open.row.key);
                     effects.events.push(super::Event::Retried { run });
                 }
             }
         }
         self.shared.follow(effects);
         for run in reopened {
-            self.shared.add_again(run);
+            if let Some(run) = self.reader.read(|r| r.queued_run(run))? {
+                self.shared.add_again(run);
+            }
         }
         error.map_or(Ok(()), Err)
     }

@@ -6,17 +6,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use chrono::{DateTime, Utc};
 
 use super::Until;
-use super::advance::{AdvanceResult, Attempt, MayStart, Next, advance, run_ref, step_name};
+use super::advance::{AdvanceResult, Attempt, MayStart, Next, advance, advance_checked, run_ref, step_name};
 use super::shared::{Shared, marks};
 use crate::actions::{Control, Notice, StopKind, Task};
 use crate::clock::pause;
 use crate::error::{Error, Kind};
+use crate::names::StepName;
 use crate::run::outcome::{AttemptResult, Ending};
-use crate::run::step::Work;
+use crate::run::step::{Step, Work};
 use crate::run::{Event, Phase};
 
 /// How long a worker waits after a failed write before it tries again.
 const AFTER_TROUBLE: std::time::Duration = std::time::Duration::from_millis(250);
+
+/// How long a condition may take.
+const CONDITION_TIMEOUT: std::time::Duration = std::time::Duration::from_mins(1);
 
 /// The body of a worker thread: performs runs until the server drains.
 pub(super) fn work(shared: &Arc<Shared>) {
@@ -29,9 +33,9 @@ pub(super) fn work(shared: &Arc<Shared>) {
 
 /// Performs a run until it closes, has to wait, or is interrupted.
 pub(super) fn perform(shared: &Arc<Shared>, run: i64, control: &Control) {
-    let mut event: Option<Event> = None;
+    let (mut event, mut condition) = (None, None);
     loop {
-        let advanced = match record(shared, run, event.clone()) {
+        let advanced = match record(shared, run, event.clone(), condition.clone()) {
             Ok(advanced) => advanced,
             Err(e) => {
                 // Fail closed: nothing is done that is not recorded. The event is kept, and recorded once writing works again.
@@ -57,7 +61,11 @@ pub(super) fn perform(shared: &Arc<Shared>, run: i64, control: &Control) {
         let next = advanced.next;
         shared.follow(advanced.effects);
         match next {
-            Next::Perform(attempt) => event = Some(perform_attempt(shared, &attempt, control)),
+            Next::Perform(attempt) => {
+                condition = None;
+                event = Some(perform_attempt(shared, &attempt, control));
+            }
+            Next::Check(attempt) => condition = Some(check_condition(shared, &attempt, control)),
             // A server that exits when everything is done leaves the wait to the next one.
             Next::AwaitBeat(_) if shared.settings.until == Until::Done => {
                 shared.queue.forget(run);
@@ -81,7 +89,12 @@ pub(super) fn perform(shared: &Arc<Shared>, run: i64, control: &Control) {
     }
 }
 
-fn record(shared: &Arc<Shared>, run: i64, event: Option<Event>) -> Result<AdvanceResult, Error> {
+fn record(
+    shared: &Arc<Shared>,
+    run: i64,
+    event: Option<Event>,
+    condition: Option<Result<(), String>>,
+) -> Result<AdvanceResult, Error> {
     let here = Arc::clone(shared);
     shared.writer.write(move |write| {
         let may_start = if here.draining.load(Ordering::SeqCst) {
@@ -89,8 +102,36 @@ fn record(shared: &Arc<Shared>, run: i64, event: Option<Event>) -> Result<Advanc
         } else {
             MayStart::Yes
         };
-        advance(write, here.terms(), run, event.as_ref(), may_start, here.clock.now())
+        match &condition {
+            Some(condition) => advance_checked(write, here.terms(), run, (condition, may_start), here.clock.now()),
+            None => advance(write, here.terms(), run, event.as_ref(), may_start, here.clock.now()),
+        }
     })
+}
+
+/// Runs the condition of a run. Returns why it failed, if it did.
+fn check_condition(shared: &Arc<Shared>, attempt: &Attempt, control: &Control) -> Result<(), String> {
+    let Some(command) = attempt.workflow.condition.clone() else {
+        return Ok(());
+    };
+    let line = command.argv.last().cloned().unwrap_or_default();
+    let step = Step::once(StepName::parse("if").expect("it is a name"), Work::Command(command));
+    let task = Task {
+        step: &step,
+        time_left: Some(CONDITION_TIMEOUT),
+        limit: Some(CONDITION_TIMEOUT),
+        environment: &shared.environment(&attempt.run, "if"),
+        marks: &marks(&attempt.run, "if"),
+        spawned: &|_| {},
+        output_limit: shared.settings.output_limit,
+        output: &|_| {},
+        notice: &|_| {},
+    };
+    match shared.actions.perform(&task, control).ending {
+        Ending::Failed(failure) => Err(format!("the condition `{line}` failed: {}", failure.message)),
+        // A stop request is found next, or the condition is run again by the next server.
+        Ending::Ok | Ending::Canceled | Ending::Terminated | Ending::Lost => Ok(()),
+    }
 }
 
 /// Performs an attempt that is recorded as started, and returns the event of its end.

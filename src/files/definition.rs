@@ -12,6 +12,7 @@ use crate::error::{Error, Kind};
 use crate::names::{ScheduleId, WorkflowId};
 use crate::run::step::{Step, Workflow};
 use crate::run::step_text::{Action, StepText};
+use crate::schedule::after::{self, After};
 use crate::schedule::{Alerts, Declared, Definition, OverlapPolicy, Policies};
 use crate::spec::calendar_text::CalendarText;
 use crate::spec::exclusion::Exclusion;
@@ -207,6 +208,9 @@ impl TableReader<'_> {
         let action = Action {
             workflow_id: text.workflow_id,
             run_timeout: text.run_timeout,
+            task_queue: text.task_queue,
+            lock: text.lock,
+            condition: text.condition,
             steps: text.step,
         };
         Workflow::check(&action).map_err(|e| e.within(&place))?;
@@ -217,7 +221,9 @@ impl TableReader<'_> {
             overlap: self.at("overlap_policy", 0, overlap)?.unwrap_or(defaults.overlap),
             catchup_window_ms: self.at("catchup_window", 0, catchup)?.unwrap_or(defaults.catchup_window_ms),
             pause_on_failure: text.pause_on_failure,
+            max_running: self.at("max_running", 0, Policies::check_max_running(text.max_running))?,
         };
+        self.each("after", &text.after, |after| After::parse(after))?;
         let alerts = Alerts {
             labels: text.labels,
             open_after: text.open_after,
@@ -242,6 +248,7 @@ impl TableReader<'_> {
                 action,
                 policies,
                 alerts,
+                after: after::normal(&text.after)?,
             },
             declared,
             warnings,
@@ -337,6 +344,11 @@ catchup_window = "1h"
 pause_on_failure = true
 paused = true
 remaining_actions = 3
+task_queue = "heavy"
+lock = "db"
+if = "test -e /mnt/backup"
+after = ["a", "b:failed"]
+max_running = 3
 labels = ["prod", "db"]
 open_after = 3
 resolve_after = 2

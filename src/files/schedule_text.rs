@@ -101,6 +101,22 @@ pub(crate) struct ScheduleText {
     /// Maximum duration of a run, such as `1h30m`; default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) run_timeout: Option<String>,
+    /// Task queue of its runs, whose limit `tempo run --queue` sets (default: `default`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) task_queue: Option<String>,
+    /// Lock that its runs hold: one run at a time among all schedules that name it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) lock: Option<String>,
+    /// Command line for `/bin/sh -c` that is run before a run begins; if it fails, the run is skipped.
+    #[serde(rename = "if", skip_serializing_if = "Option::is_none")]
+    pub(super) condition: Option<String>,
+    /// Schedules after whose runs it starts: `ID` when one has completed, `ID:failed` when one has failed.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
+    #[cfg_attr(test, schemars(with = "super::one_or_many::OneOrMany<String>"))]
+    pub(super) after: Vec<String>,
+    /// Maximum number of open runs under `allow-all`, 1-1000; further starts wait (default: no limit).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) max_running: Option<u32>,
     /// Labels, by which receivers of notifications choose schedules.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
     #[cfg_attr(test, schemars(with = "super::one_or_many::OneOrMany<String>"))]
@@ -163,6 +179,7 @@ impl ScheduleText {
             action,
             policies,
             alerts,
+            after,
         } = definition.clone();
         let defaults = Policies::default();
         let beat_only = action.is_beat_only();
@@ -191,6 +208,11 @@ impl ScheduleText {
             remaining_actions: state.remaining_actions.map(RemainingText::Number),
             workflow_id: action.workflow_id,
             run_timeout: action.run_timeout,
+            task_queue: action.task_queue,
+            lock: action.lock,
+            condition: action.condition,
+            after,
+            max_running: policies.max_running,
             labels: alerts.labels,
             open_after: alerts.open_after,
             resolve_after: alerts.resolve_after,

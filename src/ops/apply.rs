@@ -13,6 +13,7 @@ use crate::files::definition::FileSchedule;
 use crate::files::difference::{self, FieldChange};
 use crate::files::schedule_text::ScheduleText;
 use crate::names::ScheduleId;
+use crate::schedule::after::{After, reject_cycle};
 use crate::schedule::{Declared, Definition, State};
 use crate::spec::Spec;
 use crate::spec::zone::Zones;
@@ -23,7 +24,7 @@ const BY_HAND: &str = "";
 
 /// The step that applies one definition.
 enum Step {
-    Create { after: Settings, spec: Spec },
+    Create(Box<(Settings, Spec)>),
     Update(Box<Update>),
     Keep { row: ScheduleRow },
     Delete { row: ScheduleRow },
@@ -72,7 +73,7 @@ pub(crate) fn apply(
     let receivers = compare_receivers(write, &files, prune)?;
     let mut differences = walk(write, zones, files, prune, now, |id, step, owner| {
         let key = match &step {
-            Step::Create { after, spec } => insert(write, id, after, spec, now)?,
+            Step::Create(new) => insert(write, id, &new.0, &new.1, now)?,
             Step::Update(update) => {
                 let Update {
                     row,
@@ -154,6 +155,7 @@ fn walk(
     perform: impl Fn(&ScheduleId, Step, Owner<'_>) -> Result<(), Error>,
 ) -> Result<Vec<Difference>, Error> {
     reject_duplicates(&files)?;
+    reject_cycles(read, &files)?;
     let mut differences = Vec::with_capacity(files.iter().map(|file| file.defined.len()).sum());
     let mut walked: HashSet<ScheduleId> = HashSet::new();
     for DefinitionFile { source, defined, .. } in files {
@@ -191,6 +193,20 @@ fn walk(
     Ok(differences)
 }
 
+/// Rejects schedules that start after themselves once the files are applied.
+fn reject_cycles(read: &Read<'_>, files: &[DefinitionFile]) -> Result<(), Error> {
+    let defined = || files.iter().flat_map(|file| &file.defined);
+    if defined().all(|one| one.definition.after.is_empty()) {
+        return Ok(());
+    }
+    let mut edges = read.all_followed()?;
+    for one in defined() {
+        let targets = one.definition.after.iter().map(|after| Ok(After::parse(after)?.0.into()));
+        edges.insert(one.id.to_string(), targets.collect::<Result<_, Error>>()?);
+    }
+    defined().try_for_each(|one| reject_cycle(one.id.as_str(), &edges).map_err(|e| e.within(&one.place)))
+}
+
 fn reject_duplicates(files: &[DefinitionFile]) -> Result<(), Error> {
     let mut places: HashMap<&ScheduleId, &str> = HashMap::new();
     for one in files.iter().flat_map(|file| &file.defined) {
@@ -208,6 +224,9 @@ fn reject_duplicates(files: &[DefinitionFile]) -> Result<(), Error> {
 /// The warning for a schedule that the clock never starts.
 fn never_fires(settings: &Settings, spec: &Spec, now: DateTime<Utc>) -> Option<String> {
     let times = &settings.definition.spec;
+    if times.is_empty() && !settings.definition.after.is_empty() {
+        return None;
+    }
     if times.is_empty() {
         return Some("it has no times; it starts only when triggered".to_owned());
     }
@@ -257,7 +276,7 @@ fn step(
             };
             (Change::Update, Step::Update(Box::new(update)))
         }
-        (Some(_) | None, None) | (None, Some(_)) => (Change::Create, Step::Create { after, spec }),
+        (Some(_) | None, None) | (None, Some(_)) => (Change::Create, Step::Create(Box::new((after, spec)))),
     };
     let difference = Difference {
         id: one.id.into(),

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use super::schedules::find;
 use crate::error::Error;
 use crate::names::ScheduleId;
+use crate::run::skip_reason;
 use crate::schedule::MAX_BUFFER;
 use crate::schedule::explain::{SpecPeriod, TimeOutcome, TimeRange, explain as explain_times};
 use crate::schedule::not_started::Outcome;
@@ -99,6 +100,16 @@ pub(crate) fn explain(
 }
 
 fn started(row: StartedRow) -> TimeRange {
+    if let Some(reason) = skip_reason(row.status, row.reason.as_deref()) {
+        return TimeRange {
+            from: row.nominal,
+            to: row.nominal,
+            count: 1,
+            outcome: TimeOutcome::NotStarted(Outcome::Skipped),
+            reason: reason.to_owned(),
+            run: Some(row.run),
+        };
+    }
     let late = (row.started - row.due).num_seconds();
     let late = if late < 1 {
         "on time".to_owned()

@@ -26,6 +26,12 @@ pub(crate) struct Patch {
     pub(crate) note: Option<String>,
     pub(crate) paused: Option<bool>,
     pub(crate) remaining_actions: Option<Remaining>,
+    pub(crate) task_queue: Option<String>,
+    pub(crate) lock: Option<String>,
+    pub(crate) condition: Option<String>,
+    pub(crate) max_running: Option<u32>,
+    /// The schedules to start after; an empty list leaves them as they are.
+    pub(crate) after: Vec<String>,
     /// The alert settings to change; an empty list and `None` leave them as they are.
     pub(crate) alerts: Alerts,
     /// Fields to clear before the others are set.
@@ -54,9 +60,14 @@ pub(crate) enum Clearable {
     ResolveAfter,
     Remind,
     ExpectWithin,
+    TaskQueue,
+    Lock,
+    If,
+    After,
+    MaxRunning,
 }
 
-const CLEARABLE: [(&str, Clearable); 19] = [
+const CLEARABLE: [(&str, Clearable); 24] = [
     ("at-boot", Clearable::AtBoot),
     ("interval", Clearable::Interval),
     ("cron", Clearable::Cron),
@@ -76,6 +87,11 @@ const CLEARABLE: [(&str, Clearable); 19] = [
     ("resolve-after", Clearable::ResolveAfter),
     ("remind", Clearable::Remind),
     ("expect-within", Clearable::ExpectWithin),
+    ("task-queue", Clearable::TaskQueue),
+    ("lock", Clearable::Lock),
+    ("if", Clearable::If),
+    ("after", Clearable::After),
+    ("max-running", Clearable::MaxRunning),
 ];
 
 impl Clearable {
@@ -132,6 +148,11 @@ impl Patch {
         set(&mut definition.policies.overlap, self.overlap);
         set(&mut definition.policies.catchup_window_ms, self.catchup_window_ms);
         set(&mut definition.policies.pause_on_failure, self.pause_on_failure);
+        set_some(&mut definition.action.task_queue, self.task_queue.as_ref());
+        set_some(&mut definition.action.lock, self.lock.as_ref());
+        set_some(&mut definition.action.condition, self.condition.as_ref());
+        set_some(&mut definition.policies.max_running, self.max_running.as_ref());
+        replace(&mut definition.after, &self.after);
         let (alerts, new) = (&mut definition.alerts, &self.alerts);
         replace(&mut alerts.labels, &new.labels);
         set_some(&mut alerts.open_after, new.open_after.as_ref());
@@ -184,5 +205,10 @@ fn clear(definition: &mut Definition, state: &mut State, field: Clearable) {
         Clearable::ResolveAfter => definition.alerts.resolve_after = None,
         Clearable::Remind => definition.alerts.remind = None,
         Clearable::ExpectWithin => definition.alerts.expect_within = None,
+        Clearable::TaskQueue => definition.action.task_queue = None,
+        Clearable::Lock => definition.action.lock = None,
+        Clearable::If => definition.action.condition = None,
+        Clearable::After => definition.after.clear(),
+        Clearable::MaxRunning => definition.policies.max_running = None,
     }
 }

@@ -43,6 +43,7 @@ pub(crate) fn trigger(
         &NewRequest::Trigger {
             schedule: row.key,
             overlap,
+            cause: None,
         },
         now,
     )

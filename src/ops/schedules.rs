@@ -9,9 +9,10 @@ use crate::files::schedule_text::ScheduleText;
 use crate::names::{ScheduleId, nearest};
 use crate::run::step::Workflow;
 use crate::run::step_text::StepText;
+use crate::schedule::after::{self, After, reject_cycle};
 use crate::schedule::pending::{coming, leaves_pending};
 use crate::schedule::plan_input::Epoch;
-use crate::schedule::{Alerts, Definition, State};
+use crate::schedule::{Alerts, Definition, Policies, State};
 use crate::spec::text::{duration, duration_text};
 use crate::spec::zone::Zones;
 use crate::spec::{CountedTimes, Spec};
@@ -114,6 +115,7 @@ pub(crate) fn create(
             ),
         };
     }
+    check_after(write, id, &settings.definition.after)?;
     insert(write, id, &settings, &spec, now)?;
     Ok(Created::New)
 }
@@ -155,6 +157,9 @@ pub(crate) fn update(
         never
     };
     let spec = check(id, &after, zones, never, now)?;
+    if after.definition.after != before.definition.after {
+        check_after(write, id, &after.definition.after)?;
+    }
     let fields = differences(id, &before, &after);
     change_to(write, zones, &row, (&before, &after, &fields), &spec, now)
 }
@@ -281,6 +286,7 @@ pub(super) fn settings_of(read: &Read<'_>, row: &ScheduleRow) -> Result<Settings
             action: read.action(row.workflow)?,
             policies: row.policies,
             alerts: row.alerts.clone(),
+            after: read.after_of(row.key)?,
         },
         state: row.state.clone(),
     })
@@ -288,11 +294,31 @@ pub(super) fn settings_of(read: &Read<'_>, row: &ScheduleRow) -> Result<Settings
 
 /// Normalizes durations, so that a schedule reads the same however they were written.
 fn normal(mut settings: Settings) -> Result<Settings, Error> {
+    settings.definition.after = after::normal(&settings.definition.after)?;
+    Policies::check_max_running(settings.definition.policies.max_running)?;
     if let Some(jitter) = &settings.definition.spec.jitter {
         let jitter = duration(jitter)?;
         settings.definition.spec.jitter = (!jitter.is_zero()).then(|| duration_text(jitter));
     }
     Ok(settings)
+}
+
+/// Checks the schedules after whose runs a schedule is to start: they exist, and it does not start after itself.
+fn check_after(read: &Read<'_>, id: &ScheduleId, after: &[String]) -> Result<(), Error> {
+    let mut targets = Vec::new();
+    for one in after {
+        let (target, _) = After::parse(one)?;
+        if target != *id {
+            find(read, &target)?;
+        }
+        targets.push(target.into());
+    }
+    if targets.is_empty() {
+        return Ok(());
+    }
+    let mut edges = read.all_followed()?;
+    edges.insert(id.to_string(), targets);
+    reject_cycle(id.as_str(), &edges)
 }
 
 /// Checks all parts of a schedule and returns the compiled spec.
@@ -316,7 +342,8 @@ pub(super) fn check(
         .hint("The start time must be before the end time."));
     }
     // Beats may come at any time.
-    let needs_times = !settings.definition.action.is_beat_only() || settings.definition.alerts.expect_within.is_none();
+    let needs_times = settings.definition.after.is_empty()
+        && (!settings.definition.action.is_beat_only() || settings.definition.alerts.expect_within.is_none());
     if never == Never::Refuse && needs_times && settings.definition.spec.is_empty() {
         return Err(Error::new(Kind::Usage, "no times are given").hint(
             "Add `--when 'every weekday at 09:00'`, `--interval 2m`, `--cron '0 9 * * MON-FRI'` or `--calendar …`, or `--allow-never` for a schedule that starts only when triggered.",

@@ -53,6 +53,12 @@ pub(crate) struct ScheduleView {
     pub(crate) catchup_window: String,
     pub(crate) pause_on_failure: bool,
     pub(crate) remaining_actions: Option<u64>,
+    /// Maximum number of open runs under `allow-all`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) max_running: Option<u32>,
+    /// The schedules after whose runs it starts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) after: Vec<String>,
     /// The alert settings that are not the defaults.
     #[serde(flatten)]
     pub(crate) alerts: Alerts,
@@ -91,6 +97,12 @@ pub(crate) struct DstNote(pub(crate) Option<String>);
 pub(crate) struct ActionView {
     pub(crate) workflow_id: String,
     pub(crate) run_timeout: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) task_queue: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) lock: Option<String>,
+    #[serde(rename = "if", skip_serializing_if = "Option::is_none")]
+    pub(crate) condition: Option<String>,
     pub(crate) steps: Vec<StepText>,
 }
 
@@ -101,6 +113,9 @@ impl ActionView {
         Self {
             workflow_id,
             run_timeout: action.run_timeout,
+            task_queue: action.task_queue,
+            lock: action.lock,
+            condition: action.condition,
             steps: action.steps,
         }
     }

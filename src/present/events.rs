@@ -137,7 +137,7 @@ impl<'a> EventViews<'a> {
                     None => format!("alive{took}"),
                 }
             }
-            EventKind::Trigger => "start requested".to_owned(),
+            EventKind::Trigger => with_detail("start requested", detail),
             EventKind::Backfill => format!("backfill requested from {} to {}", time(row.number), time(row.value)),
             EventKind::CancelBackfill => "backfill canceled".to_owned(),
             EventKind::Buffer => format!("{} buffered", time(row.value)),

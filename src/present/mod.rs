@@ -71,7 +71,9 @@ pub(crate) fn schedule(read: &Read<'_>, zones: &dyn Zones, row: ScheduleRow, now
         slowest_ms: sum.slowest_ms,
     });
     let spec_text = row.stored_spec()?;
+    let after = read.after_of(row.key)?;
     Ok(ScheduleView {
+        after,
         statistics: Some(statistics.collect()),
         spec: Some(spec_text),
         dst_note: Some(DstNote(spec.transition_ahead(now))),
@@ -139,6 +141,8 @@ fn brief(row: ScheduleRow, running: Vec<RunningAction>, backfills: Vec<BackfillV
         catchup_window: duration_text(std::time::Duration::from_millis(row.policies.catchup_window_ms)),
         pause_on_failure: row.policies.pause_on_failure,
         remaining_actions: row.state.remaining_actions,
+        max_running: row.policies.max_running,
+        after: Vec::new(),
         alerts: row.alerts,
         action: None,
         num_actions: row.counters.actions,

@@ -311,6 +311,24 @@ impl Progress {
     }
 }
 
+/// What the reason of a run begins with that its condition kept from running.
+const SKIPPED: &str = "skipped: ";
+
+/// The closing of a run whose condition was not met, for `reason`.
+#[must_use]
+pub fn skipped(reason: &str) -> RunClosed {
+    RunClosed {
+        status: Status::Canceled,
+        reason: Some(format!("{SKIPPED}{reason}")),
+    }
+}
+
+/// Why the condition of a closed run kept it from running, if it did.
+#[must_use]
+pub fn skip_reason(status: Status, reason: Option<&str>) -> Option<&str> {
+    reason.filter(|_| status == Status::Canceled)?.strip_prefix(SKIPPED)
+}
+
 /// The deadline of a run that started at `run_started`, if it has a timeout.
 #[must_use]
 pub fn run_deadline(workflow: &Workflow, run_started: DateTime<Utc>) -> Option<DateTime<Utc>> {

@@ -1,6 +1,7 @@
 //! Steps: a probe or a command, with its timeouts and retry policy. Pure.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::outcome::ErrorType;
@@ -9,7 +10,7 @@ use super::retry::RetryPolicy;
 use super::step_text::{Action, OnFailure, OnLost, StepText};
 use super::threshold::{Threshold, ThresholdText, check_resolve_after};
 use crate::error::{Error, Kind};
-use crate::names::{StepName, WorkflowId, nearest};
+use crate::names::{QueueName, StepName, WorkflowId, nearest};
 use crate::spec::text;
 
 /// Default timeout of one attempt of a probe.
@@ -20,6 +21,12 @@ const PROBE_START_TO_CLOSE: Duration = Duration::from_secs(15);
 pub struct Workflow {
     /// Maximum duration of a run.
     pub run_timeout: Option<Duration>,
+    /// Task queue of its runs, if it is not the default one.
+    pub task_queue: Option<Arc<str>>,
+    /// Lock that a run holds.
+    pub lock: Option<Arc<str>>,
+    /// Command that must succeed for a run to begin.
+    pub condition: Option<Command>,
     /// The steps: at least one, with unique names.
     pub steps: Vec<Step>,
 }
@@ -56,6 +63,24 @@ pub enum Work {
     Command(Command),
     /// A wait for a sign of life from a job that something else runs, at most this long.
     Beat(Duration),
+}
+
+/// The name of the task queue of runs that name no other.
+pub const DEFAULT_QUEUE: &str = "default";
+
+/// The command of a condition.
+fn condition(line: &str) -> Result<Command, Error> {
+    if line.trim().is_empty() || line.contains('\0') {
+        return Err(Error::new(Kind::Usage, "the command of `if` is empty or invalid"));
+    }
+    Ok(Command {
+        argv: vec!["/bin/sh".to_owned(), "-c".to_owned(), line.to_owned()],
+        cwd: None,
+        env: BTreeMap::new(),
+        stdin: None,
+        user: None,
+        ok_exit_codes: vec![0],
+    })
 }
 
 /// A process to run and the exit codes that count as success.
@@ -101,7 +126,18 @@ impl Workflow {
             steps.push(step);
         }
         let run_timeout = duration_of("run timeout", action.run_timeout.as_deref())?;
-        Ok(Self { run_timeout, steps })
+        let name = |what: &str, name: Option<&str>| {
+            let checked = name.map(|name| QueueName::parse(name).map_err(|e| e.within(what)));
+            checked.map(|name| Ok::<_, Error>(Arc::from(name?.as_str()))).transpose()
+        };
+        let task_queue = name("task_queue", action.task_queue.as_deref())?;
+        Ok(Self {
+            run_timeout,
+            task_queue: task_queue.filter(|queue: &Arc<str>| &**queue != DEFAULT_QUEUE),
+            lock: name("lock", action.lock.as_deref())?,
+            condition: action.condition.as_deref().map(condition).transpose()?,
+            steps,
+        })
     }
 }
 
@@ -200,7 +236,23 @@ impl Step {
         })
     }
 
-    /// `probe` or `command`.
+    /// A step of one attempt without a time limit of its own.
+    #[must_use]
+    pub fn once(name: StepName, work: Work) -> Self {
+        Self {
+            name,
+            work,
+            start_to_close: None,
+            schedule_to_close: None,
+            retry: RetryPolicy::of_commands(),
+            on_failure: OnFailure::Fail,
+            on_lost: OnLost::Retry,
+            open_after: None,
+            resolve_after: None,
+        }
+    }
+
+    /// `probe`, `command` or `beat`.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self.work {

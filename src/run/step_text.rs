@@ -19,6 +19,15 @@ pub struct Action {
     /// Maximum duration of a run, such as `1h30m`; default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run_timeout: Option<String>,
+    /// Task queue of its runs; default: `default`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task_queue: Option<String>,
+    /// Lock of this machine that a run holds: one run at a time among all that name it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lock: Option<String>,
+    /// Command line for `/bin/sh -c` that is run before a run begins; if it fails, the run is skipped.
+    #[serde(rename = "if", skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
     /// Steps, in order.
     pub steps: Vec<StepText>,
 }

@@ -15,7 +15,7 @@ const BACKFILL_BATCH: usize = 32;
 pub const BACKFILL_OPEN: u16 = 500;
 
 impl Planner {
-    /// Processes triggers and backfills, except `buffer-all` backfills, which [`Self::feed_backfills`] processes.
+    /// Processes triggers and backfills, except those that fill the buffer, which [`Self::feed_backfills`] processes.
     pub(super) fn requests(&mut self, input: &PlanInput<'_>, now: DateTime<Utc>) {
         for request in &input.requests {
             match request.kind {
@@ -42,6 +42,7 @@ impl Planner {
                     let progress = match policy {
                         // Processed afterwards, as room appears in the buffer.
                         OverlapPolicy::BufferAll => continue,
+                        OverlapPolicy::AllowAll if input.current.policies.max_running.is_some() => continue,
                         OverlapPolicy::AllowAll => {
                             let times = spec.times_after(after).take_while(|t| *t <= end);
                             let room = usize::from(BACKFILL_OPEN).saturating_sub(input.open_runs + self.queue.len());
@@ -142,13 +143,15 @@ impl Planner {
         });
     }
 
-    /// Processes as many times of `buffer-all` backfills as the buffer has room for. No time is dropped.
+    /// Processes as many times of backfills under `buffer-all`, or under `allow-all` with a limit, as the buffer has room for. No time is dropped.
     pub(super) fn feed_backfills(&mut self, input: &PlanInput<'_>, now: DateTime<Utc>) {
         for request in &input.requests {
             let RequestKind::Backfill { start, end, done_to } = request.kind else {
                 continue;
             };
-            if request.overlap.unwrap_or(input.current.policies.overlap) != OverlapPolicy::BufferAll {
+            let policy = request.overlap.unwrap_or(input.current.policies.overlap);
+            let is_limited = policy == OverlapPolicy::AllowAll && input.current.policies.max_running.is_some();
+            if policy != OverlapPolicy::BufferAll && !is_limited {
                 continue;
             }
             let end = end.min(now);

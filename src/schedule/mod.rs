@@ -2,6 +2,7 @@
 //!
 //! [`plan::plan`] makes every decision; [`simulate`] applies it over a period, and the engine is tested against it.
 
+pub mod after;
 pub mod alerts;
 pub mod backfill;
 pub mod counters;
@@ -31,6 +32,8 @@ pub use policy::OverlapPolicy;
 
 /// Maximum number of buffered starts of a schedule; a start that begins at once does not count.
 pub const MAX_BUFFER: usize = 1000;
+/// Largest limit of open runs: more of them are not considered in a decision.
+pub const MAX_RUNNING: u32 = 1000;
 /// Default catch-up window.
 pub const DEFAULT_CATCHUP: Duration = Duration::from_mins(10);
 /// Minimum catch-up window: with a shorter one, an ordinary restart would miss times.
@@ -48,6 +51,8 @@ pub struct Definition {
     pub policies: Policies,
     /// How failures become incidents.
     pub alerts: Alerts,
+    /// The schedules after whose runs it starts: `ID`, or `ID:failed`.
+    pub after: Vec<String>,
 }
 
 /// The policies of a schedule.
@@ -60,6 +65,8 @@ pub struct Policies {
     pub catchup_window_ms: u64,
     /// Whether a failed run pauses the schedule.
     pub pause_on_failure: bool,
+    /// Maximum number of open runs under `allow-all`, 1 to [`MAX_RUNNING`]; further starts are buffered. `None` means no limit.
+    pub max_running: Option<u32>,
 }
 
 impl Default for Policies {
@@ -68,11 +75,26 @@ impl Default for Policies {
             overlap: OverlapPolicy::Skip,
             catchup_window_ms: u64::try_from(DEFAULT_CATCHUP.as_millis()).unwrap_or(u64::MAX),
             pause_on_failure: false,
+            max_running: None,
         }
     }
 }
 
 impl Policies {
+    /// Checks a limit of open runs.
+    ///
+    /// # Errors
+    /// `Usage` if it is out of range.
+    pub fn check_max_running(limit: Option<u32>) -> Result<Option<u32>, Error> {
+        match limit {
+            Some(limit) if !(1..=MAX_RUNNING).contains(&limit) => Err(Error::new(
+                Kind::Usage,
+                format_args!("`max_running` is `{limit}`; it must be 1 to {MAX_RUNNING}"),
+            )),
+            limit => Ok(limit),
+        }
+    }
+
     /// Parses a catch-up window; returns milliseconds.
     ///
     /// # Errors

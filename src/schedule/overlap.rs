@@ -24,6 +24,8 @@ pub struct Rules {
     pub paused: bool,
     /// Maximum number of buffered starts.
     pub max_buffer: usize,
+    /// Maximum number of open runs under `allow-all`; `None` means no limit.
+    pub max_running: Option<u32>,
 }
 
 /// The decision on a queue of starts.
@@ -83,8 +85,15 @@ pub fn settle(
             }
         }
         if policy == OverlapPolicy::AllowAll {
-            decision.start.push(start);
-            busy = true;
+            let open = running.len() + decision.start.len() + usize::from(chosen.is_some());
+            if rules.max_running.is_none_or(|most| open < most as usize) {
+                decision.start.push(start);
+                busy = true;
+            } else if decision.wait.len() < rules.max_buffer {
+                decision.wait.push(start);
+            } else {
+                decision.refuse(&start, Outcome::Dropped, Reason::BufferFull);
+            }
             continue;
         }
         if !busy && chosen.is_none() {
@@ -204,6 +213,7 @@ mod tests {
                 overlap: policy,
                 paused: false,
                 max_buffer: 1000,
+                max_running: None,
             };
             let s = settle(Vec::new(), (1..=5).map(start).collect(), &open, rules, &mut None);
             assert_eq!(
@@ -237,6 +247,7 @@ mod tests {
             overlap,
             paused: false,
             max_buffer: 1000,
+            max_running: None,
         };
         let seconds = |starts: &[Start]| starts.iter().map(|s| s.nominal.timestamp()).collect::<Vec<_>>();
         let queue = vec![start(1), manual(2, P::AllowAll), manual(3, P::AllowAll)];
@@ -270,6 +281,7 @@ mod tests {
                 overlap,
                 paused: false,
                 max_buffer: 1000,
+                max_running: None,
             };
             let s = settle(vec![start(1)], vec![start(2)], &[], rules, &mut None);
             assert_eq!((s.start.len(), s.wait.len()), (begun, waiting), "{overlap:?}");
@@ -288,9 +300,28 @@ mod tests {
             overlap: OverlapPolicy::BufferAll,
             paused: false,
             max_buffer: 2,
+            max_running: None,
         };
         let s = settle(Vec::new(), (1..=5).map(start).collect(), &open, rules, &mut None);
         assert_eq!((s.wait.len(), s.not_started.len()), (2, 3));
         assert!(s.not_started.iter().all(|r| r.outcome == Outcome::Dropped));
+    }
+
+    #[test]
+    fn starts_beyond_the_limit_of_open_runs_are_buffered() {
+        let open = [Running {
+            run: 1,
+            begun: true,
+            stopping: None,
+        }];
+        let rules = Rules {
+            overlap: OverlapPolicy::AllowAll,
+            paused: false,
+            max_buffer: 2,
+            max_running: Some(3),
+        };
+        let s = settle(Vec::new(), (1..=6).map(start).collect(), &open, rules, &mut None);
+        assert_eq!((s.start.len(), s.wait.len(), s.not_started.len()), (2, 2, 2));
+        assert_eq!(s.wait[0].nominal.timestamp(), 3);
     }
 }

@@ -218,6 +218,7 @@ impl Planner {
             overlap: epoch.policies.overlap,
             paused: epoch.paused,
             max_buffer: self.max_buffer,
+            max_running: epoch.policies.max_running,
         };
         let held = std::mem::take(&mut self.held);
         let queue = std::mem::take(&mut self.queue);

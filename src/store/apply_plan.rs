@@ -20,8 +20,8 @@ use crate::schedule::start::{Origin, Start};
 /// The runs that an applied plan has started and stopped.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Applied {
-    /// The started runs: key, run id, workflow id, and the start.
-    pub(crate) begun: Vec<(i64, String, String, Start)>,
+    /// The started runs: key, run id, workflow id, the key of the action, and the start.
+    pub(crate) begun: Vec<(i64, String, String, i64, Start)>,
     /// The runs that were asked to stop.
     pub(crate) stopped: Vec<(i64, Stop)>,
 }
@@ -37,6 +37,7 @@ impl Write<'_> {
                 key,
                 run,
                 workflow_id_at(&definition.workflow_id, start.nominal),
+                definition.workflow,
                 start.clone(),
             ));
         }
@@ -204,6 +205,32 @@ impl Write<'_> {
             self.insert_event(&event, now)?;
         }
         Ok(())
+    }
+
+    /// Records that a start which another run set off does not happen.
+    pub(crate) fn refuse_start(&self, schedule: i64, outcome: Outcome, reason: &str, now: DateTime<Utc>) -> Result<(), Error> {
+        const SQL: &str = "INSERT INTO refused (schedule, from_ms, to_ms, count, outcome, reason, origin, decided_ms)
+            VALUES (:schedule, :now, :now, 1, :outcome, :reason, 'trigger', :now)";
+        let what = "record why a run did not start";
+        let mut statement = self.0.0.prepare_cached(SQL).context(what)?;
+        let key = statement
+            .insert(named_params! {":schedule": schedule, ":outcome": outcome.name(), ":reason": reason, ":now": ms(now)})
+            .context(what)?;
+        let event = NewEvent {
+            number: Some(ms(now)),
+            value: Some(key),
+            detail: Some(reason),
+            ..NewEvent::at_schedule(EventKind::of_outcome(outcome), schedule)
+        };
+        self.insert_event(&event, now)
+    }
+
+    /// Counts a run whose condition was not met as skipped instead of started.
+    pub(crate) fn count_as_skipped(&self, schedule: i64) -> Result<(), Error> {
+        const SQL: &str = "UPDATE progress SET actions = max(actions - 1, 0), skipped = skipped + 1 WHERE schedule = :schedule";
+        let mut statement = self.0.0.prepare_cached(SQL).context("count the skipped run")?;
+        let done = statement.execute(named_params! {":schedule": schedule});
+        done.map(|_| ()).context("count the skipped run")
     }
 
     fn settle_requests(&self, plan: &Plan, now: DateTime<Utc>) -> Result<(), Error> {

@@ -43,9 +43,9 @@ impl Write<'_> {
     /// Inserts a schedule; its times up to `now` are ignored.
     pub(crate) fn insert_schedule(&self, new: &NewSchedule<'_>, now: DateTime<Utc>) -> Result<i64, Error> {
         const SQL: &str = "INSERT INTO schedule
-            (key, id, spec, spec_text, time_zone, jitter, workflow, workflow_id, overlap, catchup_window_ms, pause_on_failure, alerts, note, paused,
+            (key, id, spec, spec_text, time_zone, jitter, workflow, workflow_id, overlap, catchup_window_ms, pause_on_failure, max_running, alerts, note, paused,
                 paused_ms, created_ms, updated_ms)
-            VALUES (:key, :id, :spec, :spec_text, :time_zone, :jitter, :workflow, :workflow_id, :overlap, :catchup, :pause_on_failure, :alerts, :note, :paused,
+            VALUES (:key, :id, :spec, :spec_text, :time_zone, :jitter, :workflow, :workflow_id, :overlap, :catchup, :pause_on_failure, :max_running, :alerts, :note, :paused,
                 CASE WHEN :paused THEN :now END, :now, :now)";
         const PROGRESS: &str = "INSERT INTO progress (schedule, cursor_ms, floor_ms, next_ms, remaining, attention_ms)
             VALUES (:schedule, :now, :now, :next, :remaining, :next)";
@@ -59,6 +59,7 @@ impl Write<'_> {
             .context("record the schedule")?;
         self.insert_due(key, new.next)?;
         self.expect_success(key, new.definition.alerts.expected_within(), now)?;
+        self.follow(key, &new.definition.after)?;
         let spec_text = SpecSummary::of(&new.definition.spec).spec_text;
         let event = NewEvent {
             detail: Some(&spec_text),
@@ -111,8 +112,8 @@ impl Write<'_> {
     /// Keeps the definition that was in force up to `until` for those of its times that are still pending.
     pub(crate) fn keep_epoch(&self, schedule: i64, until: DateTime<Utc>) -> Result<(), Error> {
         const SQL: &str =
-            "INSERT INTO epoch (schedule, until_ms, spec, workflow, workflow_id, overlap, catchup_window_ms, paused, paused_ms, note, remaining)
-            SELECT s.key, :until, s.spec, s.workflow, s.workflow_id, s.overlap, s.catchup_window_ms, s.paused, s.paused_ms, s.note, p.remaining
+            "INSERT INTO epoch (schedule, until_ms, spec, workflow, workflow_id, overlap, catchup_window_ms, max_running, paused, paused_ms, note, remaining)
+            SELECT s.key, :until, s.spec, s.workflow, s.workflow_id, s.overlap, s.catchup_window_ms, s.max_running, s.paused, s.paused_ms, s.note, p.remaining
             FROM schedule s JOIN progress p ON p.schedule = s.key WHERE s.key = :key";
         let mut statement = self.0.0.prepare_cached(SQL).context("record the earlier definition")?;
         let done = statement.execute(named_params! {":key": schedule, ":until": ms(until)});
@@ -150,7 +151,7 @@ impl Write<'_> {
         const SQL: &str =
             "UPDATE schedule SET id = :id, spec = :spec, spec_text = :spec_text, time_zone = :time_zone, jitter = :jitter,
             workflow = :workflow, workflow_id = :workflow_id, overlap = :overlap,
-            catchup_window_ms = :catchup, pause_on_failure = :pause_on_failure, alerts = :alerts, note = :note, paused = :paused,
+            catchup_window_ms = :catchup, pause_on_failure = :pause_on_failure, max_running = :max_running, alerts = :alerts, note = :note, paused = :paused,
             note_before = CASE WHEN :paused AND NOT paused AND note <> :note THEN note WHEN :paused AND note = :note THEN note_before END,
             paused_ms = CASE WHEN :paused THEN coalesce(paused_ms, :now) END, updated_ms = :now
             WHERE key = :key";
@@ -186,6 +187,7 @@ impl Write<'_> {
         statement.execute(named_params! {":key": key, ":spec": spec}).context(what)?;
         self.define(SQL, Some(key), new, now)?;
         self.expect_success(key, new.definition.alerts.expected_within(), now)?;
+        self.follow(key, &new.definition.after)?;
         let mut statement = self.0.0.prepare_cached(PROGRESS).context(what)?;
         let remaining = new.state.remaining_actions.map(count);
         let done = statement.execute(named_params! {":key": key, ":next": new.next.map(ms), ":remaining": remaining});
@@ -213,6 +215,7 @@ impl Write<'_> {
             ":overlap": new.definition.policies.overlap.name(),
             ":catchup": count(new.definition.policies.catchup_window_ms),
             ":pause_on_failure": new.definition.policies.pause_on_failure,
+            ":max_running": new.definition.policies.max_running,
             ":note": new.state.note,
             ":paused": new.state.paused,
             ":now": ms(now),

@@ -24,7 +24,7 @@ pub(crate) enum EventKind {
     Delete,
     /// A sign of life arrived. Number: the exit code, if a command was wrapped; value: how long it took, in milliseconds; detail: the error, if it failed.
     Beat,
-    /// A start was requested.
+    /// A start was requested. Detail: what set it off, if no person did.
     Trigger,
     /// The starts of past times were requested. Number and value: the first and the last time.
     Backfill,

@@ -18,6 +18,7 @@ pub(crate) struct StartedRow {
     pub(crate) started: DateTime<Utc>,
     pub(crate) run: (String, String),
     pub(crate) status: Status,
+    pub(crate) reason: Option<String>,
     pub(crate) incidents: u64,
 }
 
@@ -43,7 +44,7 @@ impl Read<'_> {
         schedule: i64,
         (from, to): (DateTime<Utc>, DateTime<Utc>),
     ) -> Result<Vec<StartedRow>, Error> {
-        const SQL: &str = "SELECT nominal_ms, due_ms, started_ms, run_id, workflow_id, status, incidents FROM run
+        const SQL: &str = "SELECT nominal_ms, due_ms, started_ms, run_id, workflow_id, status, reason, incidents FROM run
             WHERE schedule = :schedule AND origin = 'scheduled' AND nominal_ms BETWEEN :from AND :to ORDER BY nominal_ms";
         self.started(SQL, schedule, (from, to))
     }
@@ -54,7 +55,7 @@ impl Read<'_> {
         schedule: i64,
         (from, to): (DateTime<Utc>, DateTime<Utc>),
     ) -> Result<Vec<StartedRow>, Error> {
-        const SQL: &str = "SELECT nominal_ms, due_ms, started_ms, run_id, workflow_id, status, incidents, max(key) FROM run
+        const SQL: &str = "SELECT nominal_ms, due_ms, started_ms, run_id, workflow_id, status, reason, incidents, max(key) FROM run
             WHERE schedule = :schedule AND origin = 'backfill' AND nominal_ms BETWEEN :from AND :to GROUP BY nominal_ms ORDER BY nominal_ms";
         self.started(SQL, schedule, (from, to))
     }
@@ -69,6 +70,7 @@ impl Read<'_> {
                 started: at(r.get("started_ms")?),
                 run: (r.get("run_id")?, r.get("workflow_id")?),
                 status: Status::Running,
+                reason: r.get("reason")?,
                 incidents: r.get("incidents")?,
             };
             Ok((row, r.get::<_, String>("status")?))

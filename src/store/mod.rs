@@ -15,6 +15,7 @@ mod expectations;
 mod failing;
 #[cfg(test)]
 pub(crate) mod failing_vfs;
+mod followers;
 mod history;
 mod identity;
 mod incidents;

@@ -138,7 +138,7 @@ impl Read<'_> {
     /// Reads the input of a plan for a schedule, with due times up to `until`; `None` if the schedule does not exist any more.
     pub(crate) fn plan_input(&self, schedule: i64, until: DateTime<Utc>) -> Result<Option<PlanInputRow>, Error> {
         const SQL: &str =
-            "SELECT s.id, s.spec, s.workflow, s.workflow_id, s.overlap, s.catchup_window_ms, s.pause_on_failure, s.paused, s.paused_ms, s.note,
+            "SELECT s.id, s.spec, s.workflow, s.workflow_id, s.overlap, s.catchup_window_ms, s.pause_on_failure, s.max_running, s.paused, s.paused_ms, s.note,
                 p.remaining, p.cursor_ms, p.floor_ms
             FROM schedule s JOIN progress p ON p.schedule = s.key WHERE s.key = :key";
         let mut statement = self.0.prepare_cached(SQL).context("read the schedule")?;
@@ -152,6 +152,7 @@ impl Read<'_> {
                         overlap: OverlapPolicy::Skip,
                         catchup_window_ms: r.get::<_, i64>("catchup_window_ms")?.unsigned_abs(),
                         pause_on_failure: r.get("pause_on_failure")?,
+                        max_running: r.get("max_running")?,
                     },
                     paused: r.get("paused")?,
                     paused_since: at_opt(r.get("paused_ms")?),
@@ -230,7 +231,7 @@ impl Read<'_> {
 
     fn epochs(&self, schedule: i64) -> Result<Vec<EpochRow>, Error> {
         const SQL: &str =
-            "SELECT until_ms, spec, workflow, workflow_id, overlap, catchup_window_ms, paused, paused_ms, note, remaining
+            "SELECT until_ms, spec, workflow, workflow_id, overlap, catchup_window_ms, max_running, paused, paused_ms, note, remaining
             FROM epoch WHERE schedule = :key ORDER BY key";
         let mut statement = self.0.prepare_cached(SQL).context("read earlier definitions")?;
         let rows = statement.query_map(named_params! {":key": schedule}, |r| {
@@ -240,6 +241,7 @@ impl Read<'_> {
                 workflow_id: r.get("workflow_id")?,
                 policies: Policies {
                     catchup_window_ms: r.get::<_, i64>("catchup_window_ms")?.unsigned_abs(),
+                    max_running: r.get("max_running")?,
                     ..Policies::default()
                 },
                 paused: r.get("paused")?,
@@ -328,6 +330,10 @@ impl Read<'_> {
 impl PlanInputRow {
     /// Whether the plan depends on the open runs: not if everything starts at once.
     fn depends_on_runs(&self) -> bool {
+        let mut definitions = std::iter::once(&self.current).chain(&self.past);
+        if definitions.any(|e| e.policies.max_running.is_some()) {
+            return true;
+        }
         let policies = std::iter::once(&self.current).chain(&self.past).map(|e| e.policies.overlap);
         let requested = self.requests.iter().filter_map(|r| r.overlap);
         let waiting = self.waiting.iter().filter_map(|w| w.overlap);

@@ -22,6 +22,8 @@ pub(crate) enum NewRequest {
         schedule: i64,
         /// The overlap policy; `None` for the schedule's own.
         overlap: Option<OverlapPolicy>,
+        /// What set it off, if no person did.
+        cause: Option<String>,
     },
     /// Starts the times of a range, both ends included.
     Backfill {
@@ -154,7 +156,11 @@ impl Write<'_> {
         const SQL: &str = "INSERT INTO request (kind, schedule, run, overlap, start_ms, end_ms, reason, created_ms)
             VALUES (:kind, :schedule, :run, :overlap, :start, :end, :reason, :now) RETURNING key, request_id";
         let (kind, schedule, run, overlap, range, reason) = match request {
-            NewRequest::Trigger { schedule, overlap } => ("trigger", Some(*schedule), None, *overlap, None, None),
+            NewRequest::Trigger {
+                schedule,
+                overlap,
+                cause,
+            } => ("trigger", Some(*schedule), None, *overlap, None, cause.clone()),
             NewRequest::Backfill {
                 schedule,
                 overlap,
@@ -194,6 +200,7 @@ impl Write<'_> {
             let event = NewEvent {
                 number: range.map(|(start, _)| ms(start)),
                 value: range.map(|(_, end)| ms(end)),
+                detail: reason.as_deref(),
                 ..NewEvent::at_schedule(kind, schedule)
             };
             self.insert_event(&event, now)?;

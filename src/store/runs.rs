@@ -1,5 +1,7 @@
 //! Queries for runs, their steps and attempts.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, Row, named_params};
 
@@ -10,7 +12,7 @@ use crate::error::{Error, Kind};
 use crate::machine::Process;
 use crate::names::ScheduleId;
 use crate::run::outcome::Status;
-use crate::run::{Phase, Progress, Stop};
+use crate::run::{self, Phase, Progress, Stop};
 
 /// A recorded run.
 #[derive(Debug, Clone)]
@@ -34,6 +36,13 @@ pub(crate) struct RunRow {
     pub(crate) begun: bool,
     /// Whether a due time started it, not a request.
     pub(crate) scheduled: bool,
+}
+
+impl RunRow {
+    /// Why its condition kept it from running, if it did.
+    pub(crate) fn skipped(&self) -> Option<&str> {
+        run::skip_reason(self.status, self.reason.as_deref())
+    }
 }
 
 /// An open run and its progress.
@@ -160,23 +169,33 @@ fn open(r: &Row<'_>) -> rusqlite::Result<OpenRun> {
 }
 
 /// The parts of an open run that its place in the queue depends on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct QueuedRun {
     pub(crate) key: i64,
     pub(crate) schedule: Option<i64>,
     /// Whether a backfill started it.
     pub(crate) backfilled: bool,
+    /// Its task queue, if it is not the default one.
+    pub(crate) task_queue: Option<Arc<str>>,
+    /// The lock that it needs, if any.
+    pub(crate) lock: Option<Arc<str>>,
+    /// Whether a worker has started on it, so that it holds its lock.
+    pub(crate) begun: bool,
 }
 
-impl OpenRun {
-    /// Returns the run for the queue, with the priority of a run that no backfill started.
-    pub(crate) fn not_backfilled(&self) -> QueuedRun {
-        QueuedRun {
-            key: self.row.key,
-            schedule: self.row.schedule,
-            backfilled: false,
-        }
-    }
+const QUEUED: &str = "SELECT r.key, r.schedule, r.origin = 'backfill' AS backfilled, r.position > 0 OR r.attempts > 0 AS begun,
+        json_extract(w.json, '$.task_queue') AS task_queue, json_extract(w.json, '$.lock') AS lock FROM run r";
+
+fn queued(r: &Row<'_>) -> rusqlite::Result<QueuedRun> {
+    let name = |text: Option<String>| text.map(Arc::from);
+    Ok(QueuedRun {
+        key: r.get("key")?,
+        schedule: r.get("schedule")?,
+        backfilled: r.get("backfilled")?,
+        task_queue: name(r.get("task_queue")?),
+        lock: name(r.get("lock")?),
+        begun: r.get("begun")?,
+    })
 }
 
 impl Read<'_> {
@@ -277,19 +296,26 @@ impl Read<'_> {
 
     /// The open runs with keys above `after`, which may not be queued yet, oldest first.
     pub(crate) fn open_runs_after(&self, after: i64) -> Result<Vec<QueuedRun>, Error> {
-        const SQL: &str = "SELECT key, schedule, origin = 'backfill' AS backfilled FROM run INDEXED BY run_open
-            WHERE closed_ms IS NULL AND key > :after ORDER BY key";
-        let mut statement = self.0.prepare_cached(SQL).context("read the open runs")?;
-        let rows = statement.query_map(named_params! {":after": after}, |r| {
-            Ok(QueuedRun {
-                key: r.get("key")?,
-                schedule: r.get("schedule")?,
-                backfilled: r.get("backfilled")?,
-            })
-        });
+        let sql = format!(
+            "{QUEUED} INDEXED BY run_open JOIN workflow w ON w.key = r.workflow WHERE r.closed_ms IS NULL AND r.key > :after ORDER BY r.key"
+        );
+        let mut statement = self.0.prepare_cached(&sql).context("read the open runs")?;
+        let rows = statement.query_map(named_params! {":after": after}, queued);
         rows.context("read the open runs")?
             .collect::<rusqlite::Result<_>>()
             .context("read the open runs")
+    }
+
+    /// An open run for the queue, with the priority of one that no backfill started.
+    pub(crate) fn queued_run(&self, key: i64) -> Result<Option<QueuedRun>, Error> {
+        let sql = format!("{QUEUED} JOIN workflow w ON w.key = r.workflow WHERE r.closed_ms IS NULL AND r.key = :key");
+        let mut statement = self.0.prepare_cached(&sql).context("read the open run")?;
+        let found = statement.query_row(named_params! {":key": key}, queued).optional();
+        let found = found.context("read the open run")?;
+        Ok(found.map(|run| QueuedRun {
+            backfilled: false,
+            ..run
+        }))
     }
 
     /// The run with a key.

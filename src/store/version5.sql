@@ -123,3 +123,14 @@ CREATE TABLE beat (                    -- signs of life from jobs that something
 ) STRICT;
 CREATE INDEX beat_schedule ON beat (schedule, at_ms);   -- for `beat_since` and the cascade
 CREATE INDEX beat_at ON beat (at_ms);                   -- for `prune`
+
+ALTER TABLE schedule ADD COLUMN max_running INTEGER CHECK (max_running > 0);
+ALTER TABLE epoch ADD COLUMN max_running INTEGER CHECK (max_running > 0);
+
+CREATE TABLE follower (                -- schedules that start after the runs of others
+    target TEXT NOT NULL,              -- the id of the other; it need not exist
+    outcome TEXT NOT NULL CHECK (outcome IN ('completed', 'failed')),
+    schedule INTEGER NOT NULL REFERENCES schedule ON DELETE CASCADE,
+    PRIMARY KEY (target, outcome, schedule)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX follower_schedule ON follower (schedule);   -- for `after_of` and the cascade

@@ -19,6 +19,7 @@ mod edit;
 mod generated;
 mod harness;
 mod kills;
+mod limits;
 mod log;
 mod machine;
 mod notify;

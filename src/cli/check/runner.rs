@@ -64,6 +64,7 @@ impl<'a> Runner<'a> {
             settings: Settings {
                 output_limit: OUTPUT_LIMIT,
                 workers: usize::from(parallel),
+                queues: Vec::new(),
                 drain_timeout: Duration::ZERO,
                 until: Until::Done,
                 retention: Retention {
@@ -79,7 +80,13 @@ impl<'a> Runner<'a> {
     /// Executes the runs recorded so far, and reports each step as it ends.
     pub(super) fn of(&mut self, report: &mut Report<'_>) -> Result<Ended, Error> {
         let (sender, events) = channel();
-        let server = Server::start(self.database, self.settings, Arc::new(SystemClock), Arc::new(Live), sender)?;
+        let server = Server::start(
+            self.database,
+            self.settings.clone(),
+            Arc::new(SystemClock),
+            Arc::new(Live),
+            sender,
+        )?;
         {
             let mut interrupt = lock(&self.interrupt);
             if interrupt.received {

@@ -12,9 +12,11 @@ use crate::actions::Live;
 use crate::clock::{Clock as _, SystemClock, pause};
 use crate::engine::{Event, Retention, Server, Settings, Until};
 use crate::error::{Error, Kind};
+use crate::names::QueueName;
 use crate::output::times::Times;
 use crate::output::ui::Ui;
 use crate::output::{Format, counted};
+use crate::run::step::DEFAULT_QUEUE;
 use crate::spec::text;
 use crate::spec::zone::Zone;
 
@@ -42,6 +44,9 @@ pub(super) struct Args {
     /// Maximum number of workflows to run at once
     #[arg(long, default_value_t = 64, value_name = "N")]
     workers: usize,
+    /// Limits of task queues, such as `default=64,heavy=1`: how many of their workflows run at once. Others share the default one
+    #[arg(long = "queue", value_name = "NAME=N", value_delimiter = ',', value_parser = queue_limit)]
+    queues: Vec<(String, usize)>,
     /// How long to let running steps finish when stopping
     #[arg(long, default_value = "30s", value_name = "DURATION")]
     drain_timeout: String,
@@ -75,6 +80,15 @@ enum LogFormat {
     Text,
     /// JSON, one object per line.
     Json,
+}
+
+/// Parses a limit of `--queue`.
+fn queue_limit(text: &str) -> Result<(String, usize), String> {
+    let (name, limit) = text.split_once('=').ok_or_else(|| "expected `NAME=N`".to_owned())?;
+    let name = QueueName::parse(name).map_err(|e| e.to_string())?;
+    let limit = limit.parse().ok().filter(|limit| (1..=10_000).contains(limit));
+    let limit = limit.ok_or_else(|| "the limit must be a number from 1 to 10000".to_owned())?;
+    Ok((name.into(), limit))
 }
 
 /// Parses `--keep-output`: 1 KiB to 64 MiB.
@@ -144,6 +158,27 @@ impl Args {
         Ok((args, absolute))
     }
 
+    /// The limit of the default task queue, and those of the others.
+    ///
+    /// # Errors
+    /// `Usage` when one is given twice.
+    fn limits(&self) -> Result<(usize, Vec<(String, usize)>), Error> {
+        let (mut workers, mut queues) = (self.workers, Vec::<(String, usize)>::new());
+        let mut has_default = false;
+        for (name, limit) in &self.queues {
+            let is_default = name == DEFAULT_QUEUE;
+            if is_default && has_default || queues.iter().any(|(other, _)| other == name) {
+                return Err(Error::new(Kind::Usage, format_args!("`--queue` has two limits for `{name}`")));
+            }
+            if is_default {
+                (workers, has_default) = (*limit, true);
+            } else {
+                queues.push((name.clone(), *limit));
+            }
+        }
+        Ok((workers, queues))
+    }
+
     /// How long running steps may take to finish when the server stops.
     ///
     /// # Errors
@@ -157,13 +192,15 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     if args.workers == 0 {
         return Err(Error::new(Kind::Usage, "`--workers` must be at least 1").hint("Each worker runs one workflow at a time."));
     }
+    let (workers, queues) = args.limits()?;
     let until = match (&args.r#for, args.once) {
         (Some(span), _) => Until::For(text::duration(span)?),
         (None, true) => Until::Done,
         (None, false) => Until::Told,
     };
     let settings = Settings {
-        workers: args.workers,
+        workers,
+        queues,
         drain_timeout: args.drain_timeout()?,
         until,
         output_limit: args.keep_output,

@@ -8,7 +8,7 @@ use crate::names::ScheduleId;
 use crate::output::table::{pairs, plain, table};
 use crate::output::times::Times;
 use crate::output::ui::sanitize;
-use crate::output::views::{ScheduleView, StatisticsView};
+use crate::output::views::{ActionView, ScheduleView, StatisticsView};
 use crate::output::{Style, counted};
 use crate::run::step_text::StepText;
 use crate::run::threshold::ThresholdText;
@@ -81,6 +81,8 @@ fn show(context: &Context, v: &ScheduleView) -> Result<(), Error> {
                 "Policies",
                 plain(format!("{}, catch-up {}{failure}", v.overlap_policy, v.catchup_window)),
             ),
+            ("After", plain(v.after.join(", "))),
+            ("Limits", plain(limits(v))),
             ("Alerts", plain(alerts(&v.alerts))),
             ("Labels", plain(v.alerts.labels.join(", "))),
             ("Remaining", plain(remaining)),
@@ -121,6 +123,21 @@ fn show(context: &Context, v: &ScheduleView) -> Result<(), Error> {
         .collect();
     let scheduled = format!("SCHEDULED ({})", times.zone());
     table(&context.ui, &[&scheduled, "STARTED", "STATUS", "RUN"], &rows, "")
+}
+
+/// What limits the runs of a schedule, in one line.
+fn limits(view: &ScheduleView) -> String {
+    let action = view.action.as_ref();
+    let of =
+        |field: fn(&ActionView) -> Option<&String>, what: &str| action.and_then(field).map(|value| format!("{what} {value}"));
+    let parts = [
+        view.max_running
+            .map(|n| format!("at most {} at once", counted(u64::from(n), "run"))),
+        of(|a| a.task_queue.as_ref(), "task queue"),
+        of(|a| a.lock.as_ref(), "lock"),
+        of(|a| a.condition.as_ref(), "only if"),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// The alert settings that are not the defaults, in one line.

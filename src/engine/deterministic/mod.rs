@@ -32,7 +32,7 @@ use crate::clock::{Clock, SimClock, Wakeup};
 use crate::error::Error;
 use crate::machine;
 use crate::names::ScheduleId;
-use crate::ops::{self, IfExists, Never, Patch};
+use crate::ops::{self, Clearable, IfExists, Never, Patch};
 use crate::run;
 use crate::run::outcome::{AttemptResult, Ending, ErrorType, Failure, Status};
 use crate::run::step_text::StepText;

@@ -288,6 +288,7 @@ fn random_policies(rng: &mut Rng) -> Policies {
         overlap: random_overlap(rng),
         catchup_window_ms: *rng.choice(&[10_000, 60_000, 600_000, 86_400_000]).unwrap_or(&60_000),
         pause_on_failure: rng.u8(..4) == 0,
+        max_running: *rng.choice(&[None, None, Some(1), Some(2)]).unwrap_or(&None),
     }
 }
 

@@ -155,7 +155,7 @@ impl<'a> Engine<'a> {
                 delivered: Arc::clone(&self.delivered),
                 is_down: Arc::clone(&self.receiver_down),
             }),
-            queue: Queue::new(0),
+            queue: Queue::new(0, &[]),
             signal: Wakeup::default(),
             pruning: Wakeup::default(),
             outbox: Wakeup::default(),
@@ -172,6 +172,7 @@ impl<'a> Engine<'a> {
             // No worker thread is ever started: the test takes runs from the queue.
             settings: Settings {
                 workers: 0,
+                queues: Vec::new(),
                 drain_timeout: Duration::ZERO,
                 until: Until::Told,
                 output_limit: OUTPUT_LIMIT,
@@ -395,7 +396,7 @@ impl<'a> Engine<'a> {
         let succeeded = matches!(result.ending, Ending::Ok);
         match self.step(run.run, Some(run::Event::AttemptEnded(result)), by) {
             Next::Perform(next) => self.perform(&next, by),
-            Next::Nothing | Next::Wait(_) | Next::AwaitBeat(_) => self.up().shared.queue.forget(run.run),
+            Next::Nothing | Next::Wait(_) | Next::AwaitBeat(_) | Next::Check(_) => self.up().shared.queue.forget(run.run),
         }
         if succeeded {
             self.completed.insert((run.run, run.position));
@@ -418,6 +419,12 @@ pub(super) fn patch(spec: &SpecText, policies: Policies, workflow_id: &str) -> P
         overlap: Some(policies.overlap),
         catchup_window_ms: Some(policies.catchup_window_ms),
         pause_on_failure: Some(policies.pause_on_failure),
+        max_running: policies.max_running,
+        clear: if policies.max_running.is_none() {
+            vec![Clearable::MaxRunning]
+        } else {
+            Vec::new()
+        },
         workflow_id: Some(workflow_id.to_owned()),
         ..Patch::default()
     }
@@ -464,7 +471,7 @@ impl World for Engine<'_> {
             }
             Operation::Update(spec, policies, workflow_id) => {
                 let mut patch = patch(&spec, policies, &workflow_id);
-                patch.clear = vec![
+                patch.clear.extend([
                     ops::Clearable::Interval,
                     ops::Clearable::Cron,
                     ops::Clearable::Calendar,
@@ -473,7 +480,7 @@ impl World for Engine<'_> {
                     ops::Clearable::TimeZone,
                     ops::Clearable::StartTime,
                     ops::Clearable::EndTime,
-                ];
+                ]);
                 self.write(move |w| ops::update(w, &zones, &id, &patch, Never::Allow, now));
             }
             Operation::Refresh => {}

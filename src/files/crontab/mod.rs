@@ -179,6 +179,7 @@ impl Job {
             line: self.line,
             definition: Definition {
                 alerts: Alerts::default(),
+                after: Vec::new(),
                 spec,
                 action: Action {
                     steps: vec![self.step()],

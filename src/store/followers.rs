@@ -1,0 +1,86 @@
+//! Schedules that start after the runs of others.
+
+use std::collections::BTreeMap;
+
+use rusqlite::named_params;
+
+use super::rows::{Context as _, named};
+use super::{Read, Write};
+use crate::error::Error;
+use crate::schedule::after::After;
+
+/// A schedule that starts after the runs of another.
+#[derive(Debug, Clone)]
+pub(crate) struct Follower {
+    pub(crate) schedule: i64,
+    pub(crate) paused: bool,
+    /// Whether it has no actions left.
+    pub(crate) exhausted: bool,
+}
+
+impl Read<'_> {
+    /// The schedules that start after a run of `target` with this outcome.
+    pub(crate) fn followers(&self, target: &str, outcome: After) -> Result<Vec<Follower>, Error> {
+        const SQL: &str = "SELECT f.schedule, s.paused, p.remaining IS 0 AS exhausted FROM follower f
+            JOIN schedule s ON s.key = f.schedule JOIN progress p ON p.schedule = f.schedule
+            WHERE f.target = :target AND f.outcome = :outcome ORDER BY f.schedule";
+        let what = "read the schedules that follow";
+        let mut statement = self.0.prepare_cached(SQL).context(what)?;
+        let rows = statement.query_map(named_params! {":target": target, ":outcome": outcome.name()}, |r| {
+            Ok(Follower {
+                schedule: r.get("schedule")?,
+                paused: r.get("paused")?,
+                exhausted: r.get("exhausted")?,
+            })
+        });
+        rows.context(what)?.collect::<rusqlite::Result<_>>().context(what)
+    }
+
+    /// The schedules after whose runs a schedule starts, as written.
+    pub(crate) fn after_of(&self, schedule: i64) -> Result<Vec<String>, Error> {
+        const SQL: &str = "SELECT target, outcome FROM follower WHERE schedule = :schedule ORDER BY target, outcome";
+        let what = "read the schedules that are followed";
+        let mut statement = self.0.prepare_cached(SQL).context(what)?;
+        let rows = statement.query_map(named_params! {":schedule": schedule}, |r| {
+            Ok((r.get::<_, String>("target")?, r.get::<_, String>("outcome")?))
+        });
+        let rows = rows.context(what)?.collect::<rusqlite::Result<Vec<_>>>().context(what)?;
+        let written = |(target, outcome): (String, String)| {
+            let outcome = named("outcome", &outcome, After::named(&outcome))?;
+            Ok(outcome.written(&target))
+        };
+        rows.into_iter().map(written).collect()
+    }
+
+    /// The ids that each schedule follows, by its id.
+    pub(crate) fn all_followed(&self) -> Result<BTreeMap<String, Vec<String>>, Error> {
+        const SQL: &str = "SELECT s.id, f.target FROM follower f JOIN schedule s ON s.key = f.schedule ORDER BY s.id, f.target";
+        let what = "read the schedules that are followed";
+        let mut statement = self.0.prepare_cached(SQL).context(what)?;
+        let rows = statement.query_map([], |r| Ok((r.get::<_, String>("id")?, r.get::<_, String>("target")?)));
+        let mut edges: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for row in rows.context(what)? {
+            let (id, target) = row.context(what)?;
+            edges.entry(id).or_default().push(target);
+        }
+        Ok(edges)
+    }
+}
+
+impl Write<'_> {
+    /// Replaces the schedules after whose runs a schedule starts. They have been checked.
+    pub(super) fn follow(&self, schedule: i64, after: &[String]) -> Result<(), Error> {
+        const DELETE: &str = "DELETE FROM follower WHERE schedule = :schedule";
+        const INSERT: &str = "INSERT OR IGNORE INTO follower (target, outcome, schedule) VALUES (:target, :outcome, :schedule)";
+        let what = "record the schedules that are followed";
+        let mut statement = self.0.0.prepare_cached(DELETE).context(what)?;
+        statement.execute(named_params! {":schedule": schedule}).context(what)?;
+        for one in after {
+            let (target, outcome) = After::parse(one)?;
+            let mut statement = self.0.0.prepare_cached(INSERT).context(what)?;
+            let parameters = named_params! {":target": target.as_str(), ":outcome": outcome.name(), ":schedule": schedule};
+            statement.execute(parameters).context(what)?;
+        }
+        Ok(())
+    }
+}
