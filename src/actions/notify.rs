@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::secrets::Secrets;
 use super::{Actions as _, Control, Live, Task, mail};
 use crate::names::StepName;
+use crate::notify::receiver::shown_url;
 use crate::notify::{Delivery, Webhook};
 use crate::run::outcome::Ending;
 use crate::run::probe::{Expectation, Http, Probe};
@@ -71,7 +72,8 @@ fn request(webhook: &Webhook, control: &Control) -> Result<(), String> {
             min_certificate_days: None,
         },
     };
-    perform(Work::Probe(Probe::Http(Box::new(http))), control).map_err(|error| secrets.masked_text(&error))
+    let (full, shown) = (http.url.clone(), shown_url(&http.url));
+    perform(Work::Probe(Probe::Http(Box::new(http))), control).map_err(|error| secrets.masked_text(&error.replace(&full, &shown)))
 }
 
 fn json_string(text: &str) -> String {

@@ -1,10 +1,11 @@
 //! Runs a command that something else has started through tempo: its output goes where it went before, and is recorded.
 
 use std::io::Read;
+use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
 
 use super::OUTPUT_LIMIT;
@@ -15,6 +16,9 @@ use crate::machine;
 
 /// How long output is waited for that processes write which the command has left behind.
 const AFTER_EXIT: Duration = Duration::from_millis(200);
+
+/// How long they may go on writing.
+const LONGEST_AFTER_EXIT: Duration = Duration::from_secs(2);
 
 /// A stream of the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +37,7 @@ pub(crate) struct Wrapped {
     pub(crate) output: Vec<u8>,
 }
 
-/// Runs a command with the stdin and in the process group of this process; `pass` gets its output at once, and `pid` its process id, 0 when it has
+/// Runs a command with the stdin of this process, in a process group of its own; `pass` gets its output at once, and `pid` its process id, 0 when it has
 /// ended.
 ///
 /// # Errors
@@ -44,10 +48,15 @@ pub(crate) fn wrap(argv: &[String], pid: &Arc<AtomicU32>, mut pass: impl FnMut(S
     let program = machine::find_program(&argv[0], path.as_deref())
         .ok_or_else(|| std::io::Error::new(std::io::ErrorKind::NotFound, "program not found"))?;
     let mut command = Command::new(program);
-    command.args(&argv[1..]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .args(&argv[1..])
+        .process_group(0)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command.spawn()?;
     pid.store(child.id(), Ordering::SeqCst);
-    let (sender, parts) = channel();
+    // Bounded: the command waits for whoever reads its output, as it would without tempo.
+    let (sender, parts) = sync_channel(16);
     let readers = [
         child
             .stdout
@@ -76,7 +85,10 @@ pub(crate) fn wrap(argv: &[String], pid: &Arc<AtomicU32>, mut pass: impl FnMut(S
     while let Ok(Some(part)) = parts.recv() {
         keep(part);
     }
-    while let Ok(Some(part)) = parts.recv_timeout(AFTER_EXIT) {
+    let ended = Stopwatch::start();
+    while ended.elapsed() < LONGEST_AFTER_EXIT
+        && let Ok(Some(part)) = parts.recv_timeout(AFTER_EXIT)
+    {
         keep(part);
     }
     pid.store(0, Ordering::SeqCst);
@@ -91,7 +103,7 @@ pub(crate) fn wrap(argv: &[String], pid: &Arc<AtomicU32>, mut pass: impl FnMut(S
     })
 }
 
-fn read(stream: Stream, mut pipe: Box<dyn Read + Send>, sender: &Sender<Option<(Stream, Vec<u8>)>>) {
+fn read(stream: Stream, mut pipe: Box<dyn Read + Send>, sender: &SyncSender<Option<(Stream, Vec<u8>)>>) {
     let mut buffer = [0_u8; 16 * 1024];
     while let Ok(length @ 1..) = pipe.read(&mut buffer) {
         if sender.send(Some((stream, buffer[..length].to_vec()))).is_err() {

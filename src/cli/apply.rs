@@ -130,7 +130,11 @@ pub(super) fn show(context: &Context, differences: &[Difference], tense: Tense) 
             Change::None => continue,
         };
         let mark = format!("{mark} {}", difference.change.name());
-        ui.marked("", (style, &mark), &format!(" {}: {}", difference.id, difference.spec_text))?;
+        let what = match difference.kind {
+            DefinedKind::Schedule => format!(" {}: {}", difference.id, difference.spec_text),
+            DefinedKind::Receiver => format!(" receiver {}", difference.id),
+        };
+        ui.marked("", (style, &mark), &what)?;
         if difference.change == Change::Update {
             for field in &difference.fields {
                 ui.data(&format!(

@@ -17,11 +17,12 @@ use crate::output::ui::Ui;
 use crate::output::views::Instant;
 use crate::store::{Beat, Missing};
 
-/// Send a sign of life from a job that something else runs
+/// Send a heartbeat for a job that another scheduler runs
 ///
-/// A schedule with `--grace` waits for a beat after each of its times, and opens an incident when none arrives; one with `--expect-within`
-/// opens one when it gets none for that long. With a command, runs it, passes its output on, and reports whether it succeeded; the exit code
-/// is that of the command, which runs even if the beat cannot be recorded. Works whether or not the server is running.
+/// A schedule with `--grace` expects a heartbeat within that time after each of its times, and opens an incident if none arrives; one with
+/// `--expect-within` opens an incident if none arrives for that long. With a command, runs it and passes its output and exit code on: the
+/// heartbeat says whether it succeeded. The command runs even if the database is missing or cannot be written; only an unknown schedule
+/// keeps it from running. Works whether or not the server is running.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Id of the schedule
@@ -53,34 +54,37 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         record(context, &args.id, &beat)?;
         return show(context, &args.id, &beat);
     }
-    // Only a wrong name keeps the command from running.
-    if let Err(e) = context
-        .open(Missing::Refuse)
-        .and_then(|store| store.read(|r| ops::find(r, &args.id).map(|_| ())))
-    {
-        if e.kind() == Kind::NotFound {
-            return Err(e);
-        }
-        context.ui.error(&e);
+    // Only a wrong name keeps the command from running, not a database that is missing or cannot be read.
+    match context.open(Missing::Refuse) {
+        Ok(store) => match store.read(|r| ops::find(r, &args.id).map(|_| ())) {
+            Err(e) if e.kind() == Kind::NotFound => return Err(e),
+            Err(e) => context.ui.error(&e),
+            Ok(()) => {}
+        },
+        Err(e) => context.ui.error(&e),
     }
-    let beat = perform(context, &args.command)?;
+    let (beat, code) = perform(context, &args.command)?;
     if let Err(e) = record(context, &args.id, &beat) {
         context.ui.error(&e);
     }
     let Some(error) = &beat.error else { return Ok(()) };
-    let code = beat
-        .exit_code
-        .and_then(|code| u8::try_from(code).ok())
-        .unwrap_or(Kind::Failed.exit_code());
+    let code = u8::try_from(code).unwrap_or(Kind::Failed.exit_code());
     Err(Error::new(Kind::Failed, error).exit_with(code))
 }
 
-/// Runs the command; signals of this process reach it.
-fn perform(context: &Context, argv: &[String]) -> Result<Beat, Error> {
+/// Runs the command; signals of this process reach it. Returns the exit code to pass on, as a shell would.
+fn perform(context: &Context, argv: &[String]) -> Result<(Beat, i32), Error> {
     let pid = Arc::new(AtomicU32::new(0));
     let target = Arc::clone(&pid);
-    let signals = interrupt::catch(&[SIGHUP, SIGINT, SIGTERM])?;
-    interrupt::on_each(signals, move || machine::terminate(target.load(Ordering::SeqCst)))?;
+    // Those that are ignored, as under `nohup`, are ignored by the command as well.
+    let signals: Vec<i32> = [SIGHUP, SIGINT, SIGTERM]
+        .into_iter()
+        .filter(|signal| !machine::ignores(*signal))
+        .collect();
+    let signals = interrupt::catch(&signals)?;
+    interrupt::pass_each(signals, move |signal| {
+        machine::signal_group(target.load(Ordering::SeqCst), signal);
+    })?;
     let ended = wrap(argv, &pid, |stream, bytes| match stream {
         // Whoever reads the output may have gone; the command goes on.
         Stream::Stdout => drop(context.ui.raw(bytes)),
@@ -88,24 +92,32 @@ fn perform(context: &Context, argv: &[String]) -> Result<Beat, Error> {
     });
     let at = context.now();
     Ok(match ended {
-        Ok(ended) => Beat {
-            at,
-            elapsed_ms: Some(ended.elapsed_ms),
-            error: match (ended.exit_code, ended.signal) {
-                (Some(0), _) => None,
-                (Some(code), _) => Some(format!("exit {code}")),
-                (None, signal) => Some(format!("killed by signal {}", signal.unwrap_or_default())),
-            },
-            exit_code: ended.exit_code,
-            output: ended.output,
-        },
-        Err(e) => Beat {
-            at,
-            elapsed_ms: None,
-            exit_code: Some(127),
-            error: Some(format!("cannot start `{}`: {e}", argv[0])),
-            output: Vec::new(),
-        },
+        Ok(ended) => {
+            let code = ended.exit_code.unwrap_or(128 + ended.signal.unwrap_or_default());
+            let beat = Beat {
+                at,
+                elapsed_ms: Some(ended.elapsed_ms),
+                error: match (ended.exit_code, ended.signal) {
+                    (Some(0), _) => None,
+                    (Some(code), _) => Some(format!("exit {code}")),
+                    (None, signal) => Some(format!("killed by signal {}", signal.unwrap_or_default())),
+                },
+                exit_code: ended.exit_code,
+                output: ended.output,
+            };
+            (beat, code)
+        }
+        Err(e) => {
+            let code = if e.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 };
+            let beat = Beat {
+                at,
+                elapsed_ms: None,
+                exit_code: Some(code),
+                error: Some(format!("cannot start `{}`: {e}", argv[0])),
+                output: Vec::new(),
+            };
+            (beat, code)
+        }
     })
 }
 
@@ -116,7 +128,7 @@ fn record(context: &Context, id: &ScheduleId, beat: &Beat) -> Result<(), Error> 
 
 fn show(context: &Context, id: &ScheduleId, beat: &Beat) -> Result<(), Error> {
     if context.ui.is_text() {
-        return context.ui.data(&format!("{id}: alive"));
+        return context.ui.data(&format!("Recorded a heartbeat for {id}"));
     }
     context.ui.json(&BeatView {
         schedule_id: id.as_str(),

@@ -81,7 +81,7 @@ pub(super) struct WhatArgs {
     /// Read the steps from a file of `[[step]]` tables, or the same as JSON; `-` is stdin
     #[arg(long, value_name = "FILE", conflicts_with_all = ["probe", "shell"], value_hint = ValueHint::FilePath)]
     steps: Option<String>,
-    /// Run nothing, but wait this long after each time for `tempo beat` from a job that something else runs
+    /// Run no steps; expect `tempo beat` within this long after each time, which should be shorter than the time between two of them
     #[arg(long, value_name = "DURATION", conflicts_with_all = ["probe", "shell", "steps", "command"])]
     grace: Option<String>,
     /// Run a program with its arguments, without a shell
@@ -142,19 +142,19 @@ pub(super) struct PolicyArgs {
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Incidents and notifications")]
 struct AlertArgs {
-    /// Open an incident only after this many failures in a row, or after this long a time of failing: `3`, `5m`
+    /// Open an incident only after this many failures in a row, or after failing for this long: `3`, `5m`
     #[arg(long, value_name = "N|DURATION")]
     open_after: Option<String>,
     /// Resolve an incident only after this many successes in a row
     #[arg(long, value_name = "N")]
     resolve_after: Option<u32>,
-    /// Remind receivers of notifications of an open incident this often
+    /// Send a reminder of an open incident this often
     #[arg(long, value_name = "DURATION")]
     remind: Option<String>,
-    /// Open an incident when the schedule has not succeeded for this long, for whatever reason
+    /// Open an incident when the schedule has not succeeded for this long, whatever the reason
     #[arg(long, value_name = "DURATION")]
     expect_within: Option<String>,
-    /// Label, by which receivers of notifications choose schedules; may be repeated
+    /// Label for selecting schedules in notification receivers; may be repeated
     #[arg(long, value_name = "LABEL")]
     label: Vec<String>,
 }

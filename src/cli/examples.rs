@@ -236,7 +236,7 @@ const ALL: &[(&str, &[Example])] = &[
         &[
             (
                 "tempo notify add chat --webhook env:SLACK_URL --template slack",
-                "Tell a channel of Slack about every incident",
+                "Notify a Slack channel of every incident",
             ),
             (
                 "tempo notify add ops --email ops@example.org --schedule 'db-*' --quiet-hours 22:00-07:00 --tz Europe/Berlin",
@@ -251,8 +251,11 @@ const ALL: &[(&str, &[Example])] = &[
     (
         "notify list",
         &[
-            ("tempo notify list", "List the receivers and what is still to be sent to each"),
-            ("tempo notify list --failed", "List the messages that were given up"),
+            (
+                "tempo notify list",
+                "List the receivers and the number of messages that each waits for",
+            ),
+            ("tempo notify list --failed", "List the messages that failed"),
         ],
     ),
     (
@@ -261,7 +264,7 @@ const ALL: &[(&str, &[Example])] = &[
     ),
     (
         "notify retry",
-        &[("tempo notify retry chat", "Send what could not be delivered again")],
+        &[("tempo notify retry chat", "Retry the messages that failed")],
     ),
     ("notify remove", &[("tempo notify remove chat", "Remove a receiver")]),
     ("incident resolve", &[("tempo incident resolve 1", "Resolve an incident")]),

@@ -39,6 +39,16 @@ pub(super) fn on_each(mut signals: Signals, mut act: impl FnMut() + Send + 'stat
     started.map(|_| ()).map_err(failed)
 }
 
+/// Starts a thread that calls `act` with each signal received.
+///
+/// # Errors
+/// `System` if the thread cannot be started.
+pub(super) fn pass_each(mut signals: Signals, mut act: impl FnMut(i32) + Send + 'static) -> Result<(), Error> {
+    let watch = move || signals.forever().for_each(&mut act);
+    let started = std::thread::Builder::new().name("signals".to_owned()).spawn(watch);
+    started.map(|_| ()).map_err(failed)
+}
+
 /// Returns an interrupt that the signals of this process raise from now on. It ends the processes that a script step has started.
 ///
 /// # Errors

@@ -245,7 +245,7 @@ impl Transition<'_> {
         };
         let since = if is_first { self.run.row.nominal } else { until - grace };
         let beat = match self.run.row.schedule {
-            Some(schedule) => self.write.beat_since(schedule, since)?,
+            Some(schedule) => self.write.beat_between(schedule, (since, until))?,
             None => None,
         };
         let result = match beat {

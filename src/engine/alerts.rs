@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::run::outcome::{ErrorType, Failure};
 use crate::schedule::alerts::NO_SUCCESS;
 use crate::spec::describe::human_duration;
-use crate::store::{Overdue, Store};
+use crate::store::{IncidentTerms, Overdue, Store};
 
 /// Records everything that is due at `now`.
 pub(super) fn alert(shared: &Arc<Shared>, reader: &Store, now: DateTime<Utc>) -> Result<(), Error> {
@@ -37,9 +37,13 @@ pub(super) fn alert(shared: &Arc<Shared>, reader: &Store, now: DateTime<Utc>) ->
             let remind = remind.and_then(|every| TimeDelta::from_std(every).ok());
             let elapsed = (now - one.since).num_milliseconds().max(0);
             let place = (one.schedule, one.id.as_str());
-            let id = write.open_schedule_incident(place, NO_SUCCESS, &failure, (elapsed, remind), now)?;
+            let terms = IncidentTerms {
+                open_after: None,
+                remind_every: remind,
+            };
+            let id = write.open_schedule_incident(place, NO_SUCCESS, (&failure, elapsed), &terms, now)?;
             write.expectation_reported(one.schedule)?;
-            Ok(Some(id))
+            Ok(id)
         })?;
         if let Some(id) = opened {
             shared.tell(Event::NoSuccess { schedule_id, id, error });

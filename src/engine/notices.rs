@@ -7,7 +7,7 @@ use crate::notify::{IncidentDetails, Notice, Topic};
 use crate::run::step::Workflow;
 use crate::schedule::alerts::NO_SUCCESS;
 use crate::spec::describe::human_duration;
-use crate::store::{EventKind, EventRow, IncidentRow, Read};
+use crate::store::{EventKind, EventRow, IncidentRow, Read, SUCCEEDED};
 
 /// Returns what receivers are told of an event; `None` if they are not, or what it is about is no longer stored.
 pub(super) fn notice(read: &Read<'_>, event: &EventRow) -> Result<Option<(Topic, Notice)>, Error> {
@@ -59,7 +59,12 @@ fn topic(event: &EventRow) -> Option<Topic> {
 }
 
 fn with_subject(schedule_id: Option<&str>, message: &str) -> String {
-    schedule_id.map_or_else(|| message.to_owned(), |id| format!("{id}: {message}"))
+    match schedule_id {
+        None => message.to_owned(),
+        // A sentence whose subject is the schedule.
+        Some(id) if message.starts_with("has ") => format!("{id} {message}"),
+        Some(id) => format!("{id}: {message}"),
+    }
 }
 
 fn message(read: &Read<'_>, topic: Topic, event: &EventRow, incident: Option<&IncidentRow>) -> Result<String, Error> {
@@ -69,9 +74,9 @@ fn message(read: &Read<'_>, topic: Topic, event: &EventRow, incident: Option<&In
         (Topic::Opened, Some(incident)) if incident.latest.target_name == NO_SUCCESS => incident.latest.error.clone(),
         (Topic::Reminded, Some(incident)) if incident.latest.target_name == NO_SUCCESS => {
             let since = incident.latest.detected - chrono::TimeDelta::milliseconds(incident.latest.elapsed_ms);
-            format!("has still not succeeded, for {}", span(event.at - since))
+            format!("has not succeeded for {}", span(event.at - since))
         }
-        (Topic::Resolved, Some(incident)) if incident.latest.target_name == NO_SUCCESS => {
+        (Topic::Resolved, Some(incident)) if incident.latest.target_name == NO_SUCCESS && detail == SUCCEEDED => {
             format!(
                 "has succeeded again, {} after the incident",
                 span(event.at - incident.first_detected)
@@ -91,7 +96,12 @@ fn message(read: &Read<'_>, topic: Topic, event: &EventRow, incident: Option<&In
             } else {
                 format!(" ({})", incident.note)
             };
-            format!("{} is resolved after {after}{note}", target(incident))
+            let why = if detail.is_empty() || detail == incident.note {
+                String::new()
+            } else {
+                format!(", {detail}")
+            };
+            format!("incident resolved after {after}{why}: {}{note}", target(incident))
         }
         (Topic::Missed, _) => {
             let range = event.value.map_or(Ok(None), |key| read.refused_range(key, event.number))?;

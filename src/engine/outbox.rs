@@ -24,9 +24,11 @@ use crate::notify::{Message, Notice, Receiver, delivery};
 use crate::store::{AttemptOutcome, EventFilter, MessageRow, Missing, ReceiverRow, Store};
 
 /// Maximum number of messages being delivered at once.
-const MAX_DELIVERIES: usize = 16;
+const MAX_DELIVERIES: usize = 64;
+/// How often a message is tried before later ones of its receiver are sent.
+const PATIENCE: u32 = 6;
 /// How far the recorded cursor of a receiver that is told of nothing may lag behind.
-const CURSOR_LAG: i64 = 1000;
+const CURSOR_LAG: i64 = 200;
 /// How long deliveries may go on after the server was asked to stop.
 const DRAIN: Duration = Duration::from_secs(2);
 /// How long a server that exits when everything is done waits for its deliveries.
@@ -117,6 +119,20 @@ pub(super) enum Pass {
     AllOnce,
 }
 
+/// What became of a message that was due.
+enum Delivering {
+    Begun(Box<Begun>),
+    /// It is due later.
+    Held(DateTime<Utc>),
+    /// It is no longer pending.
+    Gone,
+}
+
+/// When a delivery is made again whose end is never recorded, after its begin.
+fn retry_of_unended() -> TimeDelta {
+    TimeDelta::from_std(DELIVERY_TIMEOUT).unwrap_or_default() * 2
+}
+
 /// A delivery whose attempt is recorded as begun.
 pub(super) struct Begun {
     receiver: Arc<Receiver>,
@@ -140,6 +156,11 @@ impl Outbox {
 
     fn open(shared: &Arc<Shared>) -> Result<Self, Error> {
         let reader = Store::open(Path::new(&shared.database), Missing::Refuse)?;
+        let here = Arc::clone(shared);
+        // What an earlier server was sending when it died.
+        shared
+            .writer
+            .write(move |write| write.resume_deliveries(retry_of_unended(), here.clock.now()))?;
         Ok(Self::new(shared, reader))
     }
 
@@ -176,18 +197,34 @@ impl Outbox {
         }
         let receivers = self.reader.read(|r| r.receivers())?;
         self.write_messages(&receivers, now)?;
-        let until = match which {
-            Pass::Due => now,
-            Pass::AllOnce => DateTime::<Utc>::MAX_UTC,
-        };
-        let mut begun = Vec::new();
-        for message in self.reader.read(|r| r.due_messages(until))? {
-            let may_go = message.attempts == 0 || message.due <= now;
-            if may_go && self.going.len() < MAX_DELIVERIES && !self.going.contains_key(&message.receiver) {
-                begun.extend(self.begin(&receivers, message, now)?);
+        let (mut begun, mut next) = (Vec::new(), None);
+        let mut waiting = Vec::new();
+        for row in &receivers {
+            if self.going.contains_key(&row.key) {
+                continue;
+            }
+            let Some(receiver) = self.receiver(row) else { continue };
+            // A service that follows incidents must not get the end of one before its begin.
+            let patience = if receiver.takes_groups() { PATIENCE } else { u32::MAX };
+            if let Some(message) = self.reader.read(|r| r.next_message_of(row.key, patience, now))? {
+                waiting.push((message, receiver));
             }
         }
-        Ok((begun, self.reader.read(|r| r.next_message())?))
+        // First attempts go before retries, so that receivers that are down take no turn from the others.
+        waiting.sort_by_key(|(message, _)| (message.attempts > 0, message.due, message.key));
+        for (message, receiver) in waiting {
+            let is_due = message.due <= now || which == Pass::AllOnce && message.attempts == 0;
+            if !is_due {
+                next = next.into_iter().chain([message.due]).min();
+            } else if self.going.len() < MAX_DELIVERIES {
+                match self.begin(&receiver, message, now)? {
+                    Delivering::Begun(one) => begun.push(*one),
+                    Delivering::Held(until) => next = next.into_iter().chain([until]).min(),
+                    Delivering::Gone => {}
+                }
+            }
+        }
+        Ok((begun, next))
     }
 
     /// The receiver of a row; `None`, reported once, if its definition is not valid.
@@ -270,28 +307,24 @@ impl Outbox {
     }
 
     /// Records a delivery as begun, unless its receiver gets nothing now.
-    fn begin(&mut self, receivers: &[ReceiverRow], message: MessageRow, now: DateTime<Utc>) -> Result<Option<Begun>, Error> {
-        let row = receivers.iter().find(|row| row.key == message.receiver);
-        let Some(receiver) = row.and_then(|row| self.receiver(row)) else {
-            return Ok(None);
-        };
+    fn begin(&mut self, receiver: &Arc<Receiver>, message: MessageRow, now: DateTime<Utc>) -> Result<Delivering, Error> {
         let key = message.key;
-        if let Some(until) = self.held_until(&receiver, &message, now)? {
+        if let Some(until) = self.held_until(receiver, &message, now)? {
             self.shared.writer.write(move |write| write.postpone_message(key, until))?;
-            return Ok(None);
+            return Ok(Delivering::Held(until));
         }
-        let again = now + TimeDelta::from_std(DELIVERY_TIMEOUT).unwrap_or_default() * 2;
+        let again = now + retry_of_unended();
         let Some(events) = self.shared.writer.write(move |write| write.begin_delivery(key, again, now))? else {
-            return Ok(None);
+            return Ok(Delivering::Gone);
         };
         let control = Arc::new(Control::default());
         self.going.insert(message.receiver, Arc::clone(&control));
-        Ok(Some(Begun {
-            receiver,
+        Ok(Delivering::Begun(Box::new(Begun {
+            receiver: Arc::clone(receiver),
             message,
             events,
             control,
-        }))
+        })))
     }
 
     /// Records that a delivery made by the caller has ended.
@@ -316,6 +349,17 @@ impl Outbox {
 
     /// Waits for the deliveries going on, and stops those that take longer.
     fn drain(&mut self, limit: Duration) {
+        // So that a receiver which is changed before the next start is not told of what it did not want until now.
+        let seen = self.seen;
+        let moved = self.reader.read(|r| r.receivers()).and_then(|receivers| {
+            let keys: Vec<i64> = receivers.iter().filter(|row| row.cursor < seen).map(|row| row.key).collect();
+            self.shared
+                .writer
+                .write(move |write| keys.iter().try_for_each(|key| write.move_cursor(*key, seen)))
+        });
+        if let Err(e) = moved {
+            self.shared.tell(Event::Trouble(e));
+        }
         let watch = Stopwatch::start();
         let mut stopped = false;
         while !self.going.is_empty() {

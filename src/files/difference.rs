@@ -27,11 +27,29 @@ pub(crate) fn between_receivers(old: Option<&NotifyText>, new: Option<&NotifyTex
     let fields = |text: Option<&NotifyText>| match text.map(serde_json::to_value) {
         Some(Ok(Value::Object(mut fields))) => {
             fields.remove("name");
+            for key in SECRET_KEYS {
+                fields.entry(key).and_modify(hide);
+            }
             fields
         }
         _ => Map::new(),
     };
     between_fields(&fields(old), &fields(new))
+}
+
+/// The keys of a receiver that may hold secrets.
+const SECRET_KEYS: [&str; 5] = ["webhook", "headers", "bearer", "key", "smtp_password"];
+
+/// Replaces a value that is not a reference to a secret by a digest, by which a change of it is still seen.
+fn hide(value: &mut Value) {
+    match value {
+        Value::String(text) if !text.starts_with("env:") && !text.starts_with("file:") => {
+            let digest = farmhash::hash64(text.as_bytes()) & 0xffff;
+            *text = format!("*** ({digest:04x})");
+        }
+        Value::Object(values) => values.values_mut().for_each(hide),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {}
+    }
 }
 
 fn between_fields(old: &Map<String, Value>, new: &Map<String, Value>) -> Vec<FieldChange> {

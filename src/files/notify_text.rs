@@ -25,16 +25,16 @@ pub(crate) struct NotifyText {
     /// URL to which messages are posted. Exactly one of `webhook`, `email` and `command` is required.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) webhook: Option<String>,
-    /// Form of the body: `json` (default), `slack`, `mattermost`, `discord`, `ntfy`, `pagerduty`, `opsgenie` or `alertmanager`.
+    /// Format of the body: `json` (default), `slack`, `mattermost`, `discord`, `ntfy`, `pagerduty`, `opsgenie` or `alertmanager`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) template: Option<String>,
     /// Request headers of the webhook.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) headers: BTreeMap<String, String>,
-    /// Token for `Authorization: Bearer` of the webhook.
+    /// Bearer token for the webhook.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) bearer: Option<String>,
-    /// Key of the team, for the templates `pagerduty` and `opsgenie`.
+    /// Integration key, for the templates `pagerduty` and `opsgenie`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) key: Option<String>,
     /// Mail addresses.
@@ -62,25 +62,25 @@ pub(crate) struct NotifyText {
     /// Environment variables of the command.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) env: BTreeMap<String, String>,
-    /// Events to be told of: `opened`, `resolved`, `reminded`, `run-failed`, `missed`, `paused-on-failure`, `server-recovered`; default: all but `run-failed`.
+    /// Events to send: `opened`, `resolved`, `reminded`, `run-failed`, `missed`, `paused-on-failure`, `server-recovered`; default: all but `run-failed`.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
     #[cfg_attr(test, schemars(with = "super::one_or_many::OneOrMany<String>"))]
     pub(crate) events: Vec<String>,
-    /// Schedules to be told of, by id; `*` stands for any characters; default: all.
+    /// Schedules whose events to send, by id; `*` stands for any characters; default: all.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
     #[cfg_attr(test, schemars(with = "super::one_or_many::OneOrMany<String>"))]
     pub(crate) schedules: Vec<String>,
-    /// Labels of schedules to be told of; default: all schedules. With `schedules`, either may match.
+    /// Labels of schedules whose events to send; default: all schedules. With `schedules`, either may match.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
     #[cfg_attr(test, schemars(with = "super::one_or_many::OneOrMany<String>"))]
     pub(crate) labels: Vec<String>,
     /// How long a message waits for further events of its kind, such as `10s`; default: 2s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) group_wait: Option<String>,
-    /// Maximum number of messages in a period, such as `10/1h`; later ones wait, and are told together.
+    /// Maximum number of messages in a period, such as `10/1h`; later ones wait, and are sent together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) rate_limit: Option<String>,
-    /// When nothing is sent, such as `22:00-07:00`; what happens then is told in one message afterwards.
+    /// When nothing is sent, such as `22:00-07:00`; events in that time are sent as one message afterwards.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) quiet_hours: Option<String>,
     /// Time zone of the quiet hours (default: UTC).
@@ -127,6 +127,9 @@ impl NotifyText {
     /// # Errors
     /// `Usage`, naming the key and the rule.
     pub(crate) fn check(&self, zones: &dyn Zones) -> Result<Receiver, Error> {
+        if self.name.is_empty() {
+            return Err(usage(format_args!("the receiver has no `name`")));
+        }
         let name = ReceiverName::parse(&self.name)?;
         self.reject_foreign_keys(&name)?;
         let channel = if let Some(url) = &self.webhook {
@@ -140,6 +143,13 @@ impl NotifyText {
                 return Err(usage(format_args!(
                     "the command of the receiver `{name}` is empty or invalid"
                 )));
+            }
+            if let Some((key, _)) = self.env.iter().find(|(_, value)| value.starts_with("file:")) {
+                return Err(usage(format_args!(
+                    "the variable `{}` of the receiver `{name}` cannot be read from a file",
+                    key.escape_debug()
+                ))
+                .hint("Use `env:NAME`, or let the command read the file."));
             }
             Channel::Command {
                 argv,
@@ -157,6 +167,7 @@ impl NotifyText {
                 .collect::<Result<_, _>>()?
         };
         let zone = self.time_zone.as_deref();
+        zone.map(|zone| zones.zone(zone)).transpose()?;
         let quiet = self.quiet_hours.as_deref().map(|hours| QuietHours::parse(hours, zone, zones));
         Ok(Receiver {
             name,
@@ -212,13 +223,24 @@ impl NotifyText {
     }
 
     fn webhook(&self, url: &str) -> Result<Channel, Error> {
-        let is_reference = url.starts_with("env:") || url.starts_with("file:");
-        if !(is_reference || url.starts_with("http://") || url.starts_with("https://")) {
+        let is_reference = ["env:", "file:"]
+            .iter()
+            .any(|kind| url.strip_prefix(kind).is_some_and(|name| !name.trim().is_empty()));
+        let has_host = url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        if !(is_reference || has_host) {
             return Err(usage(format_args!(
                 "the webhook `{}` is not an http or https URL",
                 url.escape_debug()
             ))
             .hint("Write an absolute URL, or `env:NAME` or `file:PATH` to keep it out of the definition."));
+        }
+        for (name, value) in &self.headers {
+            if name.is_empty()
+                || !name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
+                || value.contains(char::is_control)
+            {
+                return Err(usage(format_args!("invalid header `{}`", name.escape_debug())));
+            }
         }
         let template = self.template.as_deref().map_or(Ok(Template::Json), Template::parse)?;
         if template.needs_key() && self.key.as_deref().unwrap_or_default().is_empty() {
@@ -240,7 +262,7 @@ impl NotifyText {
                 .rsplit_once('<')
                 .map_or(address.as_str(), |(_, rest)| rest.trim_end_matches('>'));
             // A local name is an address on this machine.
-            if inner.trim().is_empty() || address.contains(['\n', '\r', '\0']) {
+            if inner.trim().is_empty() || inner.trim().contains(char::is_whitespace) || address.contains(char::is_control) {
                 return Err(usage(format_args!("`{}` is not a mail address", address.escape_debug())));
             }
         }

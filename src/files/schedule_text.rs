@@ -133,7 +133,7 @@ pub(crate) struct ScheduleText {
     /// How long the schedule may go without a success, for whatever reason, before an incident is opened, such as `25h`; default: forever.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) expect_within: Option<String>,
-    /// Instead of steps: how long after each time a beat (`tempo beat`) must have arrived from a job that something else runs, such as `30m`.
+    /// Instead of steps: how long after each time a heartbeat (`tempo beat`) of a job that another scheduler runs must have arrived, such as `30m`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) grace: Option<String>,
     /// Steps of a run, in order.

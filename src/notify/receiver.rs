@@ -90,15 +90,7 @@ impl Receiver {
     #[must_use]
     pub fn target(&self) -> String {
         match &self.channel {
-            Channel::Webhook { url, .. } => match url.split_once("://") {
-                Some((scheme, rest)) => {
-                    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
-                    let host = host.rsplit('@').next().unwrap_or_default();
-                    let path = if rest.len() > host.len() { "/…" } else { "" };
-                    format!("{scheme}://{host}{path}")
-                }
-                None => url.clone(),
-            },
+            Channel::Webhook { url, .. } => shown_url(url),
             Channel::Email { to, .. } => to.join(", "),
             Channel::Command { argv, .. } => match argv.as_slice() {
                 [shell, flag, line] if shell == "/bin/sh" && flag == "-c" => line.clone(),
@@ -126,6 +118,18 @@ impl Receiver {
             notices: vec![notice],
         }
     }
+}
+
+/// A URL without its path, query and password, which are often secret.
+#[must_use]
+pub fn shown_url(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let path = if rest.len() > authority.len() + 1 { "/…" } else { "" };
+    format!("{scheme}://{host}{path}")
 }
 
 /// Whether an id matches a pattern, in which `*` stands for any characters.

@@ -93,7 +93,7 @@ impl Timing {
         };
         let (number, period) = written.split_once('/').ok_or_else(invalid)?;
         let number = number.trim().parse().ok().filter(|n| *n > 0).ok_or_else(invalid)?;
-        let period = text::duration(period.trim())?;
+        let period = text::duration(period.trim()).map_err(|_| invalid())?;
         if period.is_zero() {
             return Err(invalid());
         }

@@ -7,7 +7,8 @@ use super::schedules::{find, settings_of};
 use crate::error::Error;
 use crate::names::ScheduleId;
 use crate::run::step_text::StepText;
-use crate::store::{Beat, Write};
+use crate::run::threshold::ThresholdText;
+use crate::store::{Beat, IncidentTerms, Write};
 
 /// Records a beat of a schedule: it meets the time that waits for it, and counts as a success or a failure of the schedule.
 ///
@@ -26,13 +27,20 @@ pub(crate) fn beat(write: &Write<'_>, id: &ScheduleId, beat: &Beat, now: DateTim
         None => {
             write.expectation_met(row.key, now)?;
             if !is_awaited {
-                write.resolve_schedule_incident(row.key, step, now)?;
+                let alerts = &settings.definition.alerts;
+                let enough = waits.and_then(|step| step.resolve_after).or(alerts.resolve_after);
+                write.count_schedule_success(row.key, step, enough.unwrap_or(1), now)?;
             }
         }
         Some(failure) if !is_awaited => {
-            let remind = settings.definition.alerts.remind_every();
-            let remind = remind.and_then(|every| chrono::TimeDelta::from_std(every).ok());
-            write.open_schedule_incident(place, step, &failure, (beat.elapsed_ms.unwrap_or(0), remind), now)?;
+            let alerts = &settings.definition.alerts;
+            let remind = alerts.remind_every();
+            let open_after = waits.and_then(|step| step.open_after.as_ref()).or(alerts.open_after.as_ref());
+            let terms = IncidentTerms {
+                open_after: open_after.map(ThresholdText::check).transpose()?,
+                remind_every: remind.and_then(|every| chrono::TimeDelta::from_std(every).ok()),
+            };
+            write.open_schedule_incident(place, step, (&failure, beat.elapsed_ms.unwrap_or(0)), &terms, now)?;
         }
         Some(_) => {}
     }

@@ -11,6 +11,9 @@ use crate::files::notify_text::NotifyText;
 use crate::names::{ReceiverName, nearest};
 use crate::store::{MessageRow, Read, ReceiverRow, Write};
 
+/// Minimum length of a prefix that names a message.
+const MIN_PREFIX: usize = 6;
+
 /// A change to a receiver.
 pub(super) enum ReceiverChange {
     Put { text: Box<NotifyText>, source: String },
@@ -79,7 +82,7 @@ pub(crate) fn retry_messages(write: &Write<'_>, names: &[String], now: DateTime<
         let all = write.messages(None, false)?;
         let found: Vec<MessageRow> = all
             .into_iter()
-            .filter(|message| message.id.starts_with(name.as_str()))
+            .filter(|message| name.len() >= MIN_PREFIX && message.id.starts_with(name.as_str()))
             .collect();
         if found.is_empty() {
             return Err(Error::new(
@@ -165,6 +168,6 @@ fn difference_of(name: &str, change: Change) -> Difference {
         line: None,
         warnings: Vec::new(),
         paused: true,
-        spec_text: "receiver of notifications".to_owned(),
+        spec_text: String::new(),
     }
 }

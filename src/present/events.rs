@@ -134,7 +134,7 @@ impl<'a> EventViews<'a> {
                 let took = took.unwrap_or_default();
                 match detail {
                     Some(error) => format!("failed{took}: {error}"),
-                    None => format!("alive{took}"),
+                    None => format!("succeeded{took}"),
                 }
             }
             EventKind::Trigger => with_detail("start requested", detail),

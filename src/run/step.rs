@@ -186,7 +186,7 @@ impl Step {
                 if written.retry.is_some() || start_to_close.is_some() || written.schedule_to_close_timeout.is_some() {
                     return Err(Error::new(
                         Kind::Usage,
-                        format_args!("step `{name}` waits for a beat, which has no timeouts and no retries"),
+                        format_args!("step `{name}` waits for a beat: it cannot have timeouts or retries"),
                     ));
                 }
                 (Work::Beat(grace), RetryPolicy::of_commands(), OnFailure::Fail)

@@ -49,7 +49,7 @@ pub struct StepText {
     /// Command line for `/bin/sh -c`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shell: Option<String>,
-    /// How long to wait for a sign of life from a job that something else runs (`tempo beat`), such as `30m`.
+    /// How long to wait for a heartbeat (`tempo beat`) of a job that another scheduler runs, such as `30m`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub beat: Option<String>,
     /// Working directory of the command.

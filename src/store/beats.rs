@@ -48,20 +48,27 @@ impl Beat {
 }
 
 impl Read<'_> {
-    /// The first beat of a schedule at or after `since`.
-    pub(crate) fn beat_since(&self, schedule: i64, since: DateTime<Utc>) -> Result<Option<Beat>, Error> {
+    /// The first beat of a schedule from `since` to `until`, both included.
+    pub(crate) fn beat_between(
+        &self,
+        schedule: i64,
+        (since, until): (DateTime<Utc>, DateTime<Utc>),
+    ) -> Result<Option<Beat>, Error> {
         const SQL: &str = "SELECT at_ms, elapsed_ms, exit_code, error, output FROM beat
-            WHERE schedule = :schedule AND at_ms >= :since ORDER BY at_ms, key LIMIT 1";
+            WHERE schedule = :schedule AND at_ms >= :since AND at_ms <= :until ORDER BY at_ms, key LIMIT 1";
         let mut statement = self.0.prepare_cached(SQL).context("read the beats")?;
-        let found = statement.query_row(named_params! {":schedule": schedule, ":since": ms(since)}, |r| {
-            Ok(Beat {
-                at: at(r.get("at_ms")?),
-                elapsed_ms: r.get("elapsed_ms")?,
-                exit_code: r.get("exit_code")?,
-                error: r.get("error")?,
-                output: r.get::<_, Option<Vec<u8>>>("output")?.unwrap_or_default(),
-            })
-        });
+        let found = statement.query_row(
+            named_params! {":schedule": schedule, ":since": ms(since), ":until": ms(until)},
+            |r| {
+                Ok(Beat {
+                    at: at(r.get("at_ms")?),
+                    elapsed_ms: r.get("elapsed_ms")?,
+                    exit_code: r.get("exit_code")?,
+                    error: r.get("error")?,
+                    output: r.get::<_, Option<Vec<u8>>>("output")?.unwrap_or_default(),
+                })
+            },
+        );
         found.optional().context("read the beats")
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, named_params};
 
+use super::incidents::SUCCEEDED;
 use super::rows::{Context as _, at, at_opt, ms};
 use super::{Read, Write};
 use crate::error::Error;
@@ -57,13 +58,15 @@ impl Write<'_> {
         const SET: &str = "INSERT INTO expectation (schedule, within_ms, since_ms, due_ms) VALUES (:schedule, :within, :now, :now + :within)
             ON CONFLICT (schedule) DO UPDATE SET within_ms = :within, due_ms = CASE WHEN due_ms IS NOT NULL THEN since_ms + :within END
             WHERE within_ms <> :within";
+        const LONGER: &str = "UPDATE expectation SET due_ms = since_ms + within_ms
+            WHERE schedule = :schedule AND due_ms IS NULL AND since_ms + within_ms > :now";
         const DELETE: &str = "DELETE FROM expectation WHERE schedule = :schedule";
         let what = "record the time in which the schedule must succeed";
         let Some(within) = within else {
             let mut statement = self.0.0.prepare_cached(DELETE).context(what)?;
             let deleted = statement.execute(named_params! {":schedule": schedule}).context(what)?;
             if deleted > 0 {
-                self.resolve_schedule_incident(schedule, NO_SUCCESS, now)?;
+                self.resolve_schedule_incident(schedule, NO_SUCCESS, "no success is expected any more", now)?;
             }
             return Ok(());
         };
@@ -71,8 +74,26 @@ impl Write<'_> {
         let mut statement = self.0.0.prepare_cached(SET).context(what)?;
         statement
             .execute(named_params! {":schedule": schedule, ":within": within, ":now": ms(now)})
-            .map(|_| ())
-            .context(what)
+            .context(what)?;
+        // A longer time may not have passed yet.
+        let mut statement = self.0.0.prepare_cached(LONGER).context(what)?;
+        let is_met_again = statement
+            .execute(named_params! {":schedule": schedule, ":now": ms(now)})
+            .context(what)?;
+        if is_met_again > 0 {
+            self.resolve_schedule_incident(schedule, NO_SUCCESS, "the time was extended", now)?;
+        }
+        Ok(())
+    }
+
+    /// Begins the time anew within which a schedule must succeed, if the incident with this id says that it did not: a person has resolved it.
+    pub(super) fn expect_again(&self, incident: i64, now: DateTime<Utc>) -> Result<(), Error> {
+        const SQL: &str = "UPDATE expectation SET since_ms = :now, due_ms = :now + within_ms WHERE due_ms IS NULL AND schedule = (
+            SELECT CAST(substr(owner, 10) AS INTEGER) FROM incident WHERE id = :incident AND step = :step AND owner LIKE 'schedule %')";
+        let what = "record the time in which the schedule must succeed";
+        let mut statement = self.0.0.prepare_cached(SQL).context(what)?;
+        let done = statement.execute(named_params! {":incident": incident, ":step": NO_SUCCESS, ":now": ms(now)});
+        done.map(|_| ()).context(what)
     }
 
     /// Records that an incident was opened because a schedule is overdue, so that it is not opened again.
@@ -98,7 +119,7 @@ impl Write<'_> {
             .execute(named_params! {":schedule": schedule, ":now": ms(now)})
             .context(what)?;
         if reported {
-            self.resolve_schedule_incident(schedule, NO_SUCCESS, now)
+            self.resolve_schedule_incident(schedule, NO_SUCCESS, SUCCEEDED, now)
         } else {
             Ok(None)
         }

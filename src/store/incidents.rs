@@ -167,6 +167,9 @@ pub(super) struct NewOccurrence<'a> {
     pub(super) elapsed_ms: i64,
 }
 
+/// The detail of the event of an incident that ended because its schedule succeeded, without a run that tells so.
+pub(crate) const SUCCEEDED: &str = "the schedule has succeeded";
+
 /// The owner of the incidents of a run: its schedule, or its workflow id if it has none.
 fn owner(run: &RunRow) -> String {
     run.schedule
@@ -196,13 +199,14 @@ impl Write<'_> {
             .0
             .execute(SQL, named_params! {":id": id, ":note": note, ":now": ms(now)});
         done.context("resolve the incident")?;
+        self.expect_again(id, now)?;
         self.insert_incident_event(EventKind::Resolved, id, note, now)
     }
 
     /// Records an event of an incident that no run caused.
     fn insert_incident_event(&self, kind: EventKind, id: i64, note: Option<&str>, now: DateTime<Utc>) -> Result<(), Error> {
         // The incidents of a run without a schedule have no other owner than the run that failed last.
-        const OWNER: &str = "SELECT r.schedule, i.schedule_id, CASE WHEN i.schedule_id IS NULL THEN r.key END AS run
+        const OWNER: &str = "SELECT coalesce(r.schedule, CASE WHEN i.owner LIKE 'schedule %' THEN CAST(substr(i.owner, 10) AS INTEGER) END) AS schedule, i.schedule_id, CASE WHEN i.schedule_id IS NULL THEN r.key END AS run
             FROM incident i JOIN occurrence o ON o.incident = i.id AND o.number = i.count LEFT JOIN run r ON r.key = o.run WHERE i.id = :id";
         let mut statement = self.0.0.prepare_cached(OWNER).context("record the event")?;
         let (schedule, schedule_id, run): (Option<i64>, Option<String>, Option<i64>) = statement
@@ -283,15 +287,15 @@ impl Write<'_> {
         Ok(Counted::InIncident { id, count: number })
     }
 
-    /// Opens an incident of a schedule that no run caused.
+    /// Counts a failure of a schedule that no run caused, in its open incident or in a new one if `terms` allow one; returns its id.
     pub(crate) fn open_schedule_incident(
         &self,
         (schedule, schedule_id): (i64, &str),
         step: &str,
-        failure: &Failure,
-        (elapsed_ms, remind_every): (i64, Option<TimeDelta>),
+        (failure, elapsed_ms): (&Failure, i64),
+        terms: &IncidentTerms,
         now: DateTime<Utc>,
-    ) -> Result<i64, Error> {
+    ) -> Result<Option<i64>, Error> {
         let occurrence = NewOccurrence {
             owner: owner_of_schedule(schedule),
             step,
@@ -302,8 +306,25 @@ impl Write<'_> {
             elapsed_ms,
         };
         let open = self.open_incident(&occurrence.owner, step)?;
-        let (id, number) = self.add_occurrence(open, &occurrence, Some(schedule_id), now)?;
-        self.set_reminder(id, remind_every, now)?;
+        let (id, number) = if let (None, Some(threshold)) = (open, terms.open_after) {
+            let (failures, since) = self.add_early_failure(&occurrence, now)?;
+            if !threshold.is_reached(failures, (now - since).to_std().unwrap_or_default()) {
+                let event = NewEvent {
+                    number: Some(count(failures)),
+                    detail: Some(&failure.message),
+                    ..NewEvent::at_schedule(EventKind::Failing, schedule)
+                };
+                self.insert_event(&event, now)?;
+                return Ok(None);
+            }
+            (
+                self.open_with_early_failures(&occurrence, Some(schedule_id), failures)?,
+                failures,
+            )
+        } else {
+            self.add_occurrence(open, &occurrence, Some(schedule_id), now)?
+        };
+        self.set_reminder(id, terms.remind_every, now)?;
         let event = NewEvent {
             number: Some(count(number)),
             value: Some(id),
@@ -311,7 +332,7 @@ impl Write<'_> {
             ..NewEvent::at_schedule(EventKind::Incident, schedule)
         };
         self.insert_event(&event, now)?;
-        Ok(id)
+        Ok(Some(id))
     }
 
     /// The open incident of an owner and a step.
@@ -446,11 +467,40 @@ impl Write<'_> {
         self.insert_event(&event, now)
     }
 
-    /// Resolves the open incident of a schedule that no run caused, if there is one; returns its id.
-    pub(crate) fn resolve_schedule_incident(&self, schedule: i64, step: &str, now: DateTime<Utc>) -> Result<Option<i64>, Error> {
+    /// Counts a success of a schedule that no run tells of, against the open incident of a step, which `enough` in a row resolve.
+    pub(crate) fn count_schedule_success(&self, schedule: i64, step: &str, enough: u32, now: DateTime<Utc>) -> Result<(), Error> {
+        const COUNT: &str =
+            "UPDATE incident SET successes = successes + 1 WHERE id = :id RETURNING successes >= :enough AS enough";
+        let owner = owner_of_schedule(schedule);
+        self.forget_early_failures(&owner, step)?;
+        let Some(id) = self.open_incident(&owner, step)? else {
+            return Ok(());
+        };
+        let mut statement = self.0.0.prepare_cached(COUNT).context("record the success")?;
+        let is_enough: bool = statement
+            .query_row(named_params! {":id": id, ":enough": enough}, |r| r.get("enough"))
+            .context("record the success")?;
+        if is_enough {
+            self.resolve_schedule_incident(schedule, step, SUCCEEDED, now)?;
+        }
+        Ok(())
+    }
+
+    /// Resolves the open incident of a schedule that no run resolves, if there is one, for a reason; returns its id.
+    pub(crate) fn resolve_schedule_incident(
+        &self,
+        schedule: i64,
+        step: &str,
+        reason: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Option<i64>, Error> {
         let open = self.open_incident(&owner_of_schedule(schedule), step)?;
         if let Some(id) = open {
-            self.resolve(id, &NewEvent::at_schedule(EventKind::Resolved, schedule), now)?;
+            let event = NewEvent {
+                detail: Some(reason),
+                ..NewEvent::at_schedule(EventKind::Resolved, schedule)
+            };
+            self.resolve(id, &event, now)?;
         }
         Ok(open)
     }

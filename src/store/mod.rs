@@ -48,7 +48,7 @@ pub(crate) use event_kind::EventKind;
 pub(crate) use events::{EventFilter, EventRow, EventRun};
 pub(crate) use expectations::Overdue;
 pub(crate) use history::{NotStartedRow, StartedRow};
-pub(crate) use incidents::{Counted, IncidentRow, IncidentTerms, OccurrenceRow};
+pub(crate) use incidents::{Counted, IncidentRow, IncidentTerms, OccurrenceRow, SUCCEEDED};
 pub(crate) use lock::{ServedPage, ServerLock, server_page, server_pid};
 pub(crate) use open::{Missing, Store};
 pub(crate) use outbox::{AttemptOutcome, MessageRow};

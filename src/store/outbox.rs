@@ -1,6 +1,6 @@
 //! The outbox: messages to receivers, kept until each is delivered or given up.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{OptionalExtension as _, Row, named_params};
 
 use super::rows::{Context as _, at, at_opt, count, ms};
@@ -63,24 +63,22 @@ pub(crate) enum AttemptOutcome {
 }
 
 impl Read<'_> {
-    /// The first due message of each receiver, oldest first: a receiver gets its messages one after the other.
-    pub(crate) fn due_messages(&self, now: DateTime<Utc>) -> Result<Vec<MessageRow>, Error> {
-        let what = "read the due messages";
-        let sql = format!(
-            "{MESSAGE} WHERE m.key IN (SELECT (SELECT d.key FROM message d WHERE d.receiver = r.key AND d.status = 'pending' AND d.due_ms <= :now
-                ORDER BY d.due_ms, d.key LIMIT 1) FROM receiver r) ORDER BY m.due_ms, m.key"
-        );
-        let mut statement = self.0.prepare_cached(&sql).context(what)?;
-        let rows = statement.query_map(named_params! {":now": ms(now)}, row).context(what)?;
-        rows.collect::<rusqlite::Result<_>>().context(what)
-    }
-
-    /// When the next pending message is due, if there is one.
-    pub(crate) fn next_message(&self) -> Result<Option<DateTime<Utc>>, Error> {
-        const SQL: &str = "SELECT min((SELECT min(due_ms) FROM message m WHERE m.receiver = r.key AND m.status = 'pending')) AS due FROM receiver r";
-        let mut statement = self.0.prepare_cached(SQL).context("read the due messages")?;
-        let found = statement.query_row([], |r| r.get("due"));
-        found.map(at_opt).context("read the due messages")
+    /// The message that a receiver gets next, due or not. A message holds the later ones back, until it has been tried `patience` times; from then on
+    /// it is sent between them, when it is due.
+    pub(crate) fn next_message_of(&self, receiver: i64, patience: u32, now: DateTime<Utc>) -> Result<Option<MessageRow>, Error> {
+        let what = "read the pending messages";
+        let one = |condition: &str| {
+            let sql = format!("{MESSAGE} WHERE m.receiver = :receiver AND m.status = 'pending' AND {condition} LIMIT 1");
+            let mut statement = self.0.prepare_cached(&sql).context(what)?;
+            let parameters = named_params! {":receiver": receiver, ":patience": patience};
+            statement.query_row(parameters, row).optional().context(what)
+        };
+        let first = one("m.attempts < :patience ORDER BY m.key")?;
+        if first.as_ref().is_some_and(|first| first.due <= now) {
+            return Ok(first);
+        }
+        let tried = one("m.attempts >= :patience ORDER BY m.due_ms, m.key")?;
+        Ok(first.into_iter().chain(tried).min_by_key(|message| message.due))
     }
 
     /// When the oldest of the last `most` messages to a receiver was sent; `None` if fewer have been sent since `since`.
@@ -118,7 +116,7 @@ impl Read<'_> {
 }
 
 impl Write<'_> {
-    /// Adds an event, as JSON, to the message of this topic that a receiver has not been sent yet, or to a new one that is due at `due`.
+    /// Adds an event, as JSON, to the newest message of a receiver, if that has this topic and was not sent yet, or to a new one that is due at `due`.
     pub(crate) fn add_notice(
         &self,
         receiver: i64,
@@ -128,8 +126,8 @@ impl Write<'_> {
         now: DateTime<Utc>,
     ) -> Result<(), Error> {
         const JOIN: &str = "UPDATE message SET events = json_insert(events, '$[#]', json(:event)) WHERE key = (
-            SELECT key FROM message WHERE receiver = :receiver AND status = 'pending' AND attempts = 0 AND topic = :topic
-                AND json_array_length(events) < :most ORDER BY key DESC LIMIT 1)";
+            SELECT key FROM message WHERE receiver = :receiver ORDER BY key DESC LIMIT 1)
+            AND status = 'pending' AND attempts = 0 AND topic = :topic AND json_array_length(events) < :most";
         const INSERT: &str = "INSERT INTO message (receiver, topic, events, created_ms, due_ms)
             VALUES (:receiver, :topic, json_array(json(:event)), :now, :due)";
         let what = "record the message";
@@ -146,6 +144,15 @@ impl Write<'_> {
             statement.execute(parameters).context(what)?;
         }
         Ok(())
+    }
+
+    /// Makes the messages due whose delivery an earlier server began and did not end: `again` is how long after its begin each would be due.
+    pub(crate) fn resume_deliveries(&self, again: TimeDelta, now: DateTime<Utc>) -> Result<(), Error> {
+        const SQL: &str =
+            "UPDATE message SET due_ms = :now WHERE status = 'pending' AND due_ms > :now AND due_ms = attempted_ms + :again";
+        let mut statement = self.0.0.prepare_cached(SQL).context("resume the deliveries")?;
+        let done = statement.execute(named_params! {":now": ms(now), ":again": again.num_milliseconds()});
+        done.map(|_| ()).context("resume the deliveries")
     }
 
     /// Postpones a pending message.

@@ -119,7 +119,7 @@ impl Read<'_> {
     }
 
     fn oldest_running_of(&self, schedule: i64, most: u64) -> Result<Vec<ActiveRun>, Error> {
-        const SQL: &str = "SELECT key, run_id, workflow_id, position > 0 OR attempts > 0 AS begun, stop FROM run WHERE schedule = :schedule AND closed_ms IS NULL ORDER BY key LIMIT :most";
+        const SQL: &str = "SELECT key, run_id, workflow_id, position > 0 OR attempts > 0 OR phase = 'waiting' AS begun, stop FROM run WHERE schedule = :schedule AND closed_ms IS NULL ORDER BY key LIMIT :most";
         let mut statement = self.0.prepare_cached(SQL).context("read the open runs")?;
         let rows = statement.query_map(named_params! {":schedule": schedule, ":most": count(most)}, |r| {
             Ok(ActiveRun {

@@ -62,7 +62,7 @@ CREATE TABLE receiver (                -- who is notified of events: the `[[noti
 ) STRICT;
 
 CREATE TABLE message (                 -- the outbox
-    key INTEGER PRIMARY KEY,
+    key INTEGER PRIMARY KEY AUTOINCREMENT,   -- never used again: the end of a delivery names its message by it
     id TEXT NOT NULL UNIQUE DEFAULT (lower(hex(randomblob(16)))),   -- by which a receiver recognizes a message that it has already got
     receiver INTEGER NOT NULL REFERENCES receiver ON DELETE CASCADE,
     topic TEXT NOT NULL,
@@ -77,7 +77,7 @@ CREATE TABLE message (                 -- the outbox
     CHECK ((status = 'pending') = (closed_ms IS NULL)),
     CHECK ((attempts = 0) = (attempted_ms IS NULL))
 ) STRICT;
-CREATE INDEX message_open ON message (receiver, due_ms) WHERE status = 'pending';       -- for `due_messages` and `collecting`
+CREATE INDEX message_open ON message (receiver, due_ms) WHERE status = 'pending';       -- for `next_message_of`
 CREATE INDEX message_of ON message (receiver, status, key);                             -- for `receiver_state` and the cascade
 CREATE INDEX message_attempted ON message (receiver, attempted_ms) WHERE attempted_ms IS NOT NULL;   -- for the limit of a receiver
 CREATE INDEX message_closed ON message (closed_ms) WHERE closed_ms IS NOT NULL;         -- for `prune`
@@ -121,7 +121,7 @@ CREATE TABLE beat (                    -- signs of life from jobs that something
     error TEXT,                        -- why it failed
     output BLOB
 ) STRICT;
-CREATE INDEX beat_schedule ON beat (schedule, at_ms);   -- for `beat_since` and the cascade
+CREATE INDEX beat_schedule ON beat (schedule, at_ms);   -- for `beat_between` and the cascade
 CREATE INDEX beat_at ON beat (at_ms);                   -- for `prune`
 
 ALTER TABLE schedule ADD COLUMN max_running INTEGER CHECK (max_running > 0);

@@ -81,7 +81,15 @@ fn operation(route: &Route) -> Value {
         },
     });
     if !route.body.is_empty() {
-        let field = |(name, what): &(&str, &str)| ((*name).to_owned(), json!({"type": "string", "description": what}));
+        // Codes and milliseconds are numbers, as in the answers.
+        let kind = |name: &str| {
+            if name.ends_with("_code") || name.ends_with("_ms") {
+                "integer"
+            } else {
+                "string"
+            }
+        };
+        let field = |(name, what): &(&str, &str)| ((*name).to_owned(), json!({"type": kind(name), "description": what}));
         let fields: Map<String, Value> = route.body.iter().map(field).collect();
         let schema = json!({"type": "object", "properties": fields, "additionalProperties": false});
         operation["requestBody"] = json!({"content": {"application/json": {"schema": schema}}});

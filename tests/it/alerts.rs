@@ -168,3 +168,59 @@ fn a_schedule_that_never_fires_is_found_and_reminders_end_with_an_acknowledgemen
         assert!(ran.code == Some(2) && ran.stderr.contains(part), "{flag} {value}: {ran:?}");
     }
 }
+
+#[test]
+fn resolving_the_incident_of_a_silent_schedule_begins_its_time_anew() {
+    let env = Env::new();
+    env.tempo(&[
+        "schedule",
+        "create",
+        "s",
+        "--allow-never",
+        "--expect-within",
+        "1s",
+        "--shell",
+        "true",
+    ])
+    .ok();
+    env.tempo(&[
+        "notify",
+        "add",
+        "log",
+        "--group-wait",
+        "0s",
+        "--",
+        "/bin/sh",
+        "-c",
+        "cat >> told",
+    ])
+    .ok();
+    let mut server = env.serve(&[]);
+    server.wait_for_log("has not succeeded for");
+    env.tempo(&["incident", "resolve", "1"]).ok();
+    server.wait_for_log("has not succeeded for");
+    wait_until("three messages", || {
+        std::fs::read_to_string(env.path("told")).unwrap_or_default().lines().count() >= 3
+    });
+    let told = std::fs::read_to_string(env.path("told")).unwrap();
+    let message = |line: &str| {
+        serde_json::from_str::<Value>(line).unwrap()["message"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let told: Vec<String> = told.lines().map(message).collect();
+    assert!(
+        told[0].starts_with("s has not succeeded for") && told[1].contains("incident resolved after"),
+        "{told:?}"
+    );
+    // The log of the schedule has all of it.
+    let events = env.json(&["log", "s"]);
+    assert!(
+        events.as_array().unwrap().iter().any(|e| e["event"] == "resolved"),
+        "{events}"
+    );
+    // A longer time that has not passed yet resolves it.
+    env.tempo(&["schedule", "update", "s", "--expect-within", "1h"]).ok();
+    assert_eq!(open_incidents(&env), Value::Array(Vec::new()));
+}

@@ -22,7 +22,7 @@ fn a_time_is_met_by_a_beat_within_the_grace_time_and_missed_without_one() {
     let mut server = env.serve(&[]);
     env.tempo(&["schedule", "trigger", "b"]).ok();
     env.wait_for_json(&["status"], |status| status["running"][0]["schedule_id"] == "b");
-    assert_eq!(env.tempo(&["beat", "b"]).ok(), "b: alive\n");
+    assert_eq!(env.tempo(&["beat", "b"]).ok(), "Recorded a heartbeat for b\n");
     server.wait_for_log("ok beat");
     assert_eq!(runs(&env), [("Completed".to_owned(), "ok beat".to_owned())]);
     // Without a beat: an incident, which the next beat resolves, though nothing waits for it.
@@ -77,7 +77,13 @@ fn a_wrapped_command_passes_its_output_on_and_its_exit_code_is_recorded() {
         .iter()
         .filter(|e| e["event"] == "beat")
         .map(|e| e["message"].as_str().unwrap().split(" after ").next().unwrap());
-    assert_eq!(beats.collect::<Vec<_>>(), ["failed", "failed", "alive"]);
+    assert_eq!(beats.collect::<Vec<_>>(), ["failed", "failed", "succeeded"]);
+    assert_eq!(env.tempo(&["beat", "b", "--", "sh", "-c", "kill -9 $$"]).code, Some(137));
+    std::fs::write(env.path("text"), "").unwrap();
+    assert_eq!(env.tempo(&["beat", "b", "--", "./text"]).code, Some(126));
+    // A process that it leaves behind, and that writes on, does not keep it.
+    let left = env.tempo(&["beat", "b", "--", "sh", "-c", "(while sleep 0.05; do echo x; done) & exit 0"]);
+    assert_eq!(left.code, Some(0));
     let missing = env.tempo(&["beat", "b", "--", "/no/such/program"]);
     assert!(
         missing.code == Some(127) && missing.stderr.contains("cannot start `/no/such/program`"),
@@ -127,6 +133,18 @@ fn beats_satisfy_a_schedule_that_must_succeed_and_wrong_names_are_refused() {
     let broken = broken.output().unwrap();
     assert_eq!(broken.status.code(), Some(0), "{broken:?}");
     assert!(env.path("ran").exists() && !broken.stderr.is_empty());
+    std::fs::remove_file(env.path("ran")).unwrap();
+    let mut missing = env.command(&["beat", "any", "--", "touch", "ran"]);
+    assert_eq!(
+        missing
+            .env("TEMPO_DB", env.path("no/such/t.db"))
+            .output()
+            .unwrap()
+            .status
+            .code(),
+        Some(0)
+    );
+    assert!(env.path("ran").exists());
     for (args, part) in [
         (&["schedule", "create", "x", "--interval", "1h"][..], "nothing to run"),
         (
@@ -181,4 +199,44 @@ fn a_file_defines_a_schedule_with_a_grace_time_and_exports_it_unchanged() {
     env.tempo(&["schedule", "trigger", "b"]).ok();
     assert_eq!(env.tempo(&["run", "--once"]).code, Some(0));
     assert_eq!(runs(&env)[0].0, "Running");
+}
+
+#[test]
+fn thresholds_hold_for_beats_that_nothing_waits_for_and_a_late_beat_does_not_meet_its_time() {
+    let env = Env::new();
+    let args = [
+        "schedule",
+        "create",
+        "b",
+        "--interval",
+        "1h",
+        "--grace",
+        "5m",
+        "--open-after",
+        "2",
+        "--resolve-after",
+        "2",
+    ];
+    env.tempo(&args).ok();
+    let counts = || {
+        let list = env.json(&["incident", "list"]);
+        list.as_array()
+            .unwrap()
+            .iter()
+            .map(|i| i["count"].as_u64().unwrap())
+            .collect::<Vec<_>>()
+    };
+    for (command, expected) in [("false", vec![]), ("false", vec![2]), ("true", vec![2]), ("true", vec![])] {
+        let _ = env.tempo(&["beat", "b", "--", command]).code;
+        assert_eq!(counts(), expected, "{command}");
+    }
+    // The server is down when the grace time ends; the beat comes after it.
+    env.tempo(&["schedule", "create", "late", "--interval", "1h", "--grace", "1s"])
+        .ok();
+    env.tempo(&["schedule", "trigger", "late"]).ok();
+    let before = tempo::clock::Stopwatch::start();
+    wait_until("the end of the grace time", || before.elapsed().as_millis() > 1200);
+    env.tempo(&["beat", "late"]).ok();
+    assert_eq!(env.tempo(&["run", "--no-web", "--once"]).code, Some(1));
+    assert_eq!(env.json(&["incident", "list"])[0]["error"], "no beat within 1 s");
 }

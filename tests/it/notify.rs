@@ -281,7 +281,7 @@ fn run_once_delivers_before_it_exits_and_a_command_gets_the_message_on_its_input
     env.tempo(&["schedule", "trigger", "a"]).ok();
     let ran = env.tempo(&["run", "--once"]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
-    assert!(ran.stdout.contains("exit 1: no space left; it will be sent again"), "{ran:?}");
+    assert!(ran.stdout.contains("exit 1: no space left; retrying"), "{ran:?}");
     let got: Value = serde_json::from_str(&std::fs::read_to_string(env.path("got.json")).unwrap()).unwrap();
     assert_eq!(
         (got["event"].as_str(), got["incident"]["id"].as_i64()),
@@ -586,4 +586,116 @@ fn receivers_of_files_are_compared_applied_exported_and_pruned() {
     assert_eq!(env.tempo(&["notify", "test", "c"]).code, Some(3));
     assert_eq!(env.tempo(&["notify", "remove", "nobody"]).code, Some(3));
     assert_eq!(env.tempo(&["notify", "add", "a", "--", "true"]).code, Some(4));
+}
+
+#[test]
+fn an_alerting_service_never_gets_the_end_of_an_incident_before_its_beginning() {
+    let env = Env::new();
+    let hook = Webhook::start(|number| Some(if number < 3 { 500 } else { 202 }));
+    failing_schedule(&env, "a");
+    let url = hook.url();
+    env.tempo(&[
+        "notify",
+        "add",
+        "pd",
+        "--webhook",
+        &url,
+        "--template",
+        "pagerduty",
+        "--key",
+        "K",
+        "--group-wait",
+        "0s",
+    ])
+    .ok();
+    let _server = env.serve(&[]);
+    run_of(&env, "a");
+    hook.wait_for(1);
+    std::fs::remove_file(env.path("broken")).unwrap();
+    run_of(&env, "a");
+    let actions: Vec<_> = hook
+        .wait_for(4)
+        .iter()
+        .map(|r| r.json()["event_action"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(actions, ["trigger", "trigger", "trigger", "resolve"]);
+}
+
+#[test]
+fn a_receiver_that_is_removed_during_a_delivery_takes_no_message_of_another_with_it() {
+    let env = Env::new();
+    let hook = Webhook::start(|_| Some(200));
+    for id in ["a", "b"] {
+        failing_schedule(&env, id);
+    }
+    let wait = format!(
+        "cat > /dev/null; touch {0}/begun; while ! test -e {0}/go; do sleep 0.05; done",
+        env.path("").display()
+    );
+    env.tempo(&[
+        "notify",
+        "add",
+        "slow",
+        "--schedule",
+        "a",
+        "--group-wait",
+        "0s",
+        "--",
+        "/bin/sh",
+        "-c",
+        &wait,
+    ])
+    .ok();
+    let url = hook.url();
+    env.tempo(&[
+        "notify",
+        "add",
+        "good",
+        "--schedule",
+        "b",
+        "--group-wait",
+        "3s",
+        "--webhook",
+        &url,
+    ])
+    .ok();
+    let _server = env.serve(&[]);
+    run_of(&env, "a");
+    wait_until("the delivery", || env.path("begun").exists());
+    assert!(
+        env.tempo(&["notify", "remove", "slow"])
+            .ok()
+            .contains("1 undelivered message")
+    );
+    run_of(&env, "b");
+    env.wait_for_json(&["notify", "list"], |list| list[0]["pending"] == 1);
+    std::fs::write(env.path("go"), "").unwrap();
+    assert_eq!(hook.wait_for(1)[0].json()["schedule_id"], "b");
+}
+
+#[test]
+fn a_literal_url_and_token_appear_in_no_error_and_no_difference() {
+    let env = Env::new();
+    let file = |token: &str| {
+        let text = format!(
+            "[[notify]]\nname = \"x\"\nwebhook = \"http://user:pw@127.0.0.1:1/services/T0/TOKEN\"\nbearer = \"{token}\"\n"
+        );
+        std::fs::write(env.path("jobs.toml"), text).unwrap();
+    };
+    file("one-secret");
+    env.tempo(&["apply", "-f", "jobs.toml"]).ok();
+    let failed = env.tempo(&["notify", "test", "x"]);
+    assert!(
+        failed.stderr.contains("connection refused by http://127.0.0.1:1/…"),
+        "{failed:?}"
+    );
+    file("two-secret");
+    let changed = env.tempo(&["apply", "-f", "jobs.toml"]);
+    assert!(changed.stdout.contains("bearer: *** ("), "{changed:?}");
+    for text in [failed.stderr, changed.stdout] {
+        assert!(
+            !text.contains("TOKEN") && !text.contains("secret") && !text.contains("pw"),
+            "{text}"
+        );
+    }
 }

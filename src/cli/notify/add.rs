@@ -12,8 +12,8 @@ use crate::store::Missing;
 
 /// Add a receiver of notifications
 ///
-/// It is told of what happens from now on. Values `env:NAME` and `file:PATH` are read when a message is sent, so that no secret is stored.
-/// The same options are the keys of a `[[notify]]` table in a definition file.
+/// It receives events from now on. Values `env:NAME` and `file:PATH` are read when a message is sent, so that no secret is stored. The
+/// options are also the keys of a `[[notify]]` table in a definition file.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Name of the receiver
@@ -27,16 +27,16 @@ pub(super) struct Args {
     /// Run a command that gets each message as JSON on its standard input
     #[arg(last = true, value_name = "COMMAND", value_hint = ValueHint::AnyPath, help_heading = "Where to (choose one form)")]
     command: Vec<String>,
-    /// Form of the webhook's body: json, slack, mattermost, discord, ntfy, pagerduty, opsgenie or alertmanager
+    /// Format of the webhook's body: json, slack, mattermost, discord, ntfy, pagerduty, opsgenie or alertmanager
     #[arg(long, value_name = "NAME")]
     template: Option<String>,
     /// Header of the webhook's request; may be repeated
     #[arg(long, value_name = "NAME: VALUE")]
     header: Vec<String>,
-    /// Token for `Authorization: Bearer` of the webhook
+    /// Bearer token for the webhook
     #[arg(long, value_name = "TOKEN")]
     bearer: Option<String>,
-    /// Key of the team, for the templates pagerduty and opsgenie
+    /// Integration key, for the templates pagerduty and opsgenie
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
     /// Sender of the mails
@@ -54,41 +54,41 @@ pub(super) struct Args {
     /// Password at the mail server
     #[arg(long, value_name = "PASSWORD")]
     smtp_password: Option<String>,
-    /// Event to be told of; may be repeated: opened, resolved, reminded, run-failed, missed, paused-on-failure, server-recovered
+    /// Event to send; may be repeated: opened, resolved, reminded, run-failed, missed, paused-on-failure, server-recovered
     #[arg(
         long = "event",
         visible_alias = "events",
         value_name = "EVENT",
         value_delimiter = ',',
-        help_heading = "What about and when"
+        help_heading = "Which events, and when"
     )]
     events: Vec<String>,
-    /// Schedule to be told of; may be repeated; `*` stands for any characters
+    /// Schedule whose events to send; may be repeated; `*` stands for any characters
     #[arg(
         long = "schedule",
         visible_alias = "schedules",
         value_name = "ID",
         value_delimiter = ',',
-        help_heading = "What about and when"
+        help_heading = "Which events, and when"
     )]
     schedules: Vec<String>,
-    /// Label of schedules to be told of; may be repeated; with `--schedule`, either may match
+    /// Label of schedules whose events to send; may be repeated; with `--schedule`, either may match
     #[arg(
         long = "label",
         visible_alias = "labels",
         value_name = "LABEL",
         value_delimiter = ',',
-        help_heading = "What about and when"
+        help_heading = "Which events, and when"
     )]
     labels: Vec<String>,
     /// How long a message waits for further events of its kind; defaults to 2s
-    #[arg(long, value_name = "DURATION", help_heading = "What about and when")]
+    #[arg(long, value_name = "DURATION", help_heading = "Which events, and when")]
     group_wait: Option<String>,
-    /// Maximum number of messages in a period, such as `10/1h`; later ones wait, and are told together
-    #[arg(long, value_name = "N/PERIOD", help_heading = "What about and when")]
+    /// Maximum number of messages in a period, such as `10/1h`; later ones wait, and are sent together
+    #[arg(long, value_name = "N/PERIOD", help_heading = "Which events, and when")]
     rate_limit: Option<String>,
-    /// When nothing is sent, such as `22:00-07:00`; what happens then is told in one message afterwards
-    #[arg(long, value_name = "FROM-TO", help_heading = "What about and when")]
+    /// When nothing is sent, such as `22:00-07:00`; events in that time are sent as one message afterwards
+    #[arg(long, value_name = "FROM-TO", help_heading = "Which events, and when")]
     quiet_hours: Option<String>,
     /// Time zone of the quiet hours; defaults to UTC
     #[arg(
@@ -96,7 +96,7 @@ pub(super) struct Args {
         visible_alias = "tz",
         value_name = "TZ",
         requires = "quiet_hours",
-        help_heading = "What about and when"
+        help_heading = "Which events, and when"
     )]
     time_zone: Option<String>,
 }

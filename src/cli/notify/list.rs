@@ -7,13 +7,13 @@ use crate::output::table::{plain, table};
 use crate::output::views::{MessageView, ReceiverView};
 use crate::present;
 
-/// List receivers of notifications, or messages that could not be delivered
+/// List receivers of notifications, or undelivered messages
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// List the messages that were given up instead
+    /// List the messages that failed instead
     #[arg(long, conflicts_with = "pending")]
     failed: bool,
-    /// List the messages that are not delivered yet instead, including those that were given up
+    /// List undelivered messages instead, including those that failed
     #[arg(long)]
     pending: bool,
 }

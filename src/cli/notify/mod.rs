@@ -13,9 +13,9 @@ use crate::error::Error;
 
 /// Manage who is notified of incidents and failures
 ///
-/// A receiver is a webhook, a mail address or a command. It is told when an incident is opened, resolved, or still open; when times were
-/// missed; when a failure paused a schedule; and when the server recovered from a crash. Messages are stored in the transaction of the
-/// event, and sent by `tempo run` until the receiver acknowledges them, for 24 hours at most.
+/// A receiver is a webhook, a mail address or a command. It is notified when an incident is opened, resolved, or still open; when times
+/// were missed; when a failure paused a schedule; and when the server recovered from a crash. `tempo run` sends the messages, and retries
+/// each until the receiver acknowledges it, for up to 24 hours. `tempo help notifications` describes them.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]

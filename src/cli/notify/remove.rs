@@ -7,10 +7,11 @@ use super::complete;
 use crate::error::Error;
 use crate::names::ReceiverName;
 use crate::ops;
+use crate::output::counted;
 use crate::present;
 use crate::store::Missing;
 
-/// Remove a receiver, and its messages that are not delivered
+/// Remove a receiver and its undelivered messages
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Name of the receiver
@@ -25,5 +26,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     if !context.ui.is_text() {
         return context.ui.json(&view);
     }
-    context.ui.data(&format!("Removed {} {}", view.kind, view.name))
+    let undelivered = match view.pending + view.failed {
+        0 => String::new(),
+        n => format!(", with {}", counted(n, "undelivered message")),
+    };
+    context.ui.data(&format!("Removed {} {}{undelivered}", view.kind, view.name))
 }

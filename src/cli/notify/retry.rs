@@ -8,12 +8,12 @@ use crate::ops;
 use crate::output::counted;
 use crate::store::Missing;
 
-/// Send messages again that could not be delivered
+/// Retry failed messages
 ///
-/// Their 24 hours begin anew. A receiver recognizes a message that it has got before by its `Idempotency-Key`.
+/// The limit of 24 hours starts again. A receiver recognizes a message that it has got before by its `Idempotency-Key`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Receivers, or ids of messages; defaults to all messages that were given up
+    /// Receivers, whose pending messages are retried too, or ids of messages; defaults to all failed messages
     name: Vec<String>,
 }
 
@@ -29,9 +29,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     if !context.ui.is_text() {
         return context.ui.json(&Retried { retried });
     }
-    context
-        .ui
-        .data(&format!("{} to be sent again", counted(retried, "message")))?;
+    context.ui.data(&format!("{} queued", counted(retried, "message")))?;
     if retried == 0 {
         return Ok(());
     }

@@ -37,7 +37,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let receiver = NotifyText::stored(&row.definition, &context.zones)?;
     let message = receiver.test_message(machine::random_hex(16)?, machine::host_name(), context.now());
     Live.deliver(&delivery(&receiver, &message), &Control::default())
-        .map_err(|error| Error::new(Kind::Failed, format_args!("`{}` was not notified: {error}", args.name)))?;
+        .map_err(|error| Error::new(Kind::Failed, format_args!("test message to `{}` failed: {error}", args.name)))?;
     if !context.ui.is_text() {
         return context.ui.json(&Tested {
             name: args.name.as_str(),

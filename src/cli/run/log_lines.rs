@@ -352,8 +352,8 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
             retry_at,
         } => {
             let text = match retry_at {
-                Some(_) => format!("{error}; it will be sent again"),
-                None => format!("{error}; given up: `tempo notify retry {receiver}` sends it again"),
+                Some(_) => format!("{error}; retrying"),
+                None => format!("{error}; giving up (`tempo notify retry {receiver}` retries it)"),
             };
             of(
                 "notify",

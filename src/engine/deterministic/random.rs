@@ -80,6 +80,10 @@ impl History {
         if !up {
             operations.push((created + span, Operation::Up));
         }
+        let mut initial = initial;
+        if rng.u8(..4) == 0 {
+            limit_runs(&mut initial, &mut operations, rng.u32(1..4));
+        }
         Self {
             seed,
             end: created + span + TimeDelta::minutes(1),
@@ -288,7 +292,23 @@ fn random_policies(rng: &mut Rng) -> Policies {
         overlap: random_overlap(rng),
         catchup_window_ms: *rng.choice(&[10_000, 60_000, 600_000, 86_400_000]).unwrap_or(&60_000),
         pause_on_failure: rng.u8(..4) == 0,
-        max_running: *rng.choice(&[None, None, Some(1), Some(2)]).unwrap_or(&None),
+        max_running: None,
+    }
+}
+
+/// Gives all definitions a limit of open runs. Requests have no policies of their own: several of them in one queue with such a limit are decided in
+/// an order within the instant that only the engine knows.
+fn limit_runs(initial: &mut InitialState, operations: &mut [(DateTime<Utc>, Operation)], limit: u32) {
+    let limited = |policies: &mut Policies| {
+        (policies.overlap, policies.max_running) = (OverlapPolicy::AllowAll, Some(limit));
+    };
+    limited(&mut initial.policies);
+    for (_, operation) in operations {
+        match operation {
+            Operation::Update(_, policies, _) => limited(policies),
+            Operation::Trigger(overlap) | Operation::Backfill(_, _, overlap) => *overlap = None,
+            Operation::Pause(_) | Operation::Unpause(_) | Operation::Refresh | Operation::Down | Operation::Up => {}
+        }
     }
 }
 

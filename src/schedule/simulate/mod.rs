@@ -299,15 +299,20 @@ impl<'a> Simulation<'a> {
     }
 
     fn close(&mut self, at: DateTime<Utc>) -> bool {
-        let (closed, active) = std::mem::take(&mut self.active)
-            .into_iter()
-            .partition(|run: &ActiveRun| run.script.ends_at <= at);
-        self.active = active;
-        let closed: Vec<ActiveRun> = closed;
-        for run in &closed {
-            self.closed(run, at);
+        let ended = self.active.iter().filter(|run| run.script.ends_at <= at);
+        let ended: Vec<i64> = ended.map(|run| run.key).collect();
+        for key in &ended {
+            let Some(place) = self.active.iter().position(|run| run.key == *key) else {
+                continue;
+            };
+            let run = self.active.remove(place);
+            self.closed(&run, at);
+            // Under a limit, each of several runs that close at once makes room for one start, before a worker takes it.
+            if self.policies.max_running.is_some() && !(self.waiting.is_empty() && self.requests.is_empty()) {
+                self.decide(at);
+            }
         }
-        !closed.is_empty()
+        !ended.is_empty()
     }
 
     fn closed(&mut self, run: &ActiveRun, at: DateTime<Utc>) {
