@@ -3,7 +3,7 @@
 use super::Context;
 use super::apply::{FileArgs, Tense, prune, show};
 use crate::error::{Error, Kind};
-use crate::ops::{self, Change};
+use crate::ops::{self, Change, DefinedKind};
 use crate::output::counted;
 use crate::store::Missing;
 
@@ -24,10 +24,15 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     show(context, &differences, Tense::Would)?;
     match differences.iter().filter(|d| d.change != Change::None).count() as u64 {
         0 => Ok(()),
-        n => Err(Error::new(
-            Kind::Failed,
-            format_args!("the files would change {}", counted(n, "definition")),
-        )
-        .hint(args.files.makes_it_so())),
+        n => {
+            let changes_receivers = differences
+                .iter()
+                .any(|d| d.change != Change::None && d.kind == DefinedKind::Receiver);
+            let what = if changes_receivers { "definition" } else { "schedule" };
+            Err(
+                Error::new(Kind::Failed, format_args!("the files would change {}", counted(n, what)))
+                    .hint(args.files.makes_it_so()),
+            )
+        }
     }
 }
