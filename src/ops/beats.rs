@@ -1,4 +1,4 @@
-//! Signs of life from jobs that something else runs.
+//! Heartbeats of jobs that another scheduler runs.
 
 use chrono::DateTime;
 use chrono::Utc;

@@ -61,7 +61,7 @@ pub enum Work {
     Probe(Probe),
     /// A process.
     Command(Command),
-    /// A wait for a sign of life from a job that something else runs, at most this long.
+    /// A wait for a heartbeat of a job that another scheduler runs, at most this long.
     Beat(Duration),
 }
 

@@ -1,4 +1,4 @@
-//! Beats: signs of life from jobs that something else runs.
+//! Beats: heartbeats of jobs that another scheduler runs.
 
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, named_params};

@@ -22,7 +22,7 @@ pub(crate) enum EventKind {
     Unpause,
     /// Number: how many of its runs were still running.
     Delete,
-    /// A sign of life arrived. Number: the exit code, if a command was wrapped; value: how long it took, in milliseconds; detail: the error, if it failed.
+    /// A heartbeat arrived. Number: the exit code, if a command was wrapped; value: how long it took, in milliseconds; detail: the error, if it failed.
     Beat,
     /// A start was requested. Detail: what set it off, if no person did.
     Trigger,

@@ -112,7 +112,7 @@ CREATE TABLE expectation (             -- schedules that must succeed within a t
 ) STRICT;
 CREATE INDEX expectation_due ON expectation (due_ms) WHERE due_ms IS NOT NULL;   -- for `overdue_expectations`
 
-CREATE TABLE beat (                    -- signs of life from jobs that something else runs
+CREATE TABLE beat (                    -- heartbeats of jobs that another scheduler runs
     key INTEGER PRIMARY KEY AUTOINCREMENT,   -- never used again: the server remembers the newest that it has seen
     schedule INTEGER NOT NULL REFERENCES schedule ON DELETE CASCADE,
     at_ms INTEGER NOT NULL,
