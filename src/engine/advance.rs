@@ -5,18 +5,13 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::decide::{Effects, Terms, decide};
+use super::decide::{Effects, Terms};
 use super::events::{Event, RunRef, StepRef};
 use crate::error::Error;
-use crate::run::outcome::{AttemptResult, Ending, ErrorType, Failure, Status};
+use crate::run::outcome::{Ending, Status};
 use crate::run::step::{Work, Workflow};
-use crate::run::{self, Change, Phase, RunClosed, StepClosed};
-use crate::schedule::Alerts;
-use crate::schedule::after::After;
-use crate::schedule::not_started::{Outcome, Reason};
-use crate::schedule::pause::failure_note;
-use crate::spec::describe::human_duration;
-use crate::store::{Counted, IncidentTerms, NewRequest, OpenRun, Write};
+use crate::run::{self, Change, Phase};
+use crate::store::{OpenRun, Write};
 
 /// What to do next with a run.
 #[derive(Debug)]
@@ -27,7 +22,7 @@ pub(crate) enum Next {
     Wait(DateTime<Utc>),
     /// Check again at this time, or when a beat arrives.
     AwaitBeat(DateTime<Utc>),
-    /// Run the condition of this run, which must succeed before it begins; see [`advance_checked`].
+    /// Run the condition of this run, which must succeed before it begins; see `conditions.rs`.
     Check(Box<Attempt>),
     /// Nothing: the run has closed, or no attempt may start now.
     Nothing,
@@ -76,26 +71,7 @@ pub(crate) fn advance(
     })
 }
 
-/// Advances a run whose condition has been run: it begins, or is skipped for the reason that the condition failed.
-pub(crate) fn advance_checked(
-    write: &Write<'_>,
-    terms: Terms<'_>,
-    key: i64,
-    (condition, may_start): (&Result<(), String>, MayStart),
-    now: DateTime<Utc>,
-) -> Result<AdvanceResult, Error> {
-    with_transition(write, terms, key, may_start, now, |transition| {
-        transition.condition_met = condition.is_ok();
-        if let Err(reason) = condition
-            && transition.needs_condition()
-        {
-            return transition.skip(reason);
-        }
-        transition.proceed(may_start)
-    })
-}
-
-fn with_transition(
+pub(super) fn with_transition(
     write: &Write<'_>,
     terms: Terms<'_>,
     key: i64,
@@ -133,23 +109,24 @@ fn with_transition(
     })
 }
 
-struct Transition<'a> {
-    write: &'a Write<'a>,
-    terms: Terms<'a>,
-    run: OpenRun,
-    workflow: Arc<Workflow>,
-    now: DateTime<Utc>,
-    open: bool,
+/// A run that is being advanced, in a transaction.
+pub(super) struct Transition<'a> {
+    pub(super) write: &'a Write<'a>,
+    pub(super) terms: Terms<'a>,
+    pub(super) run: OpenRun,
+    pub(super) workflow: Arc<Workflow>,
+    pub(super) now: DateTime<Utc>,
+    pub(super) open: bool,
     /// Whether the progress differs from the recorded one.
-    changed: bool,
-    may_start: MayStart,
+    pub(super) changed: bool,
+    pub(super) may_start: MayStart,
     /// Whether the condition of the run has just succeeded.
-    condition_met: bool,
-    effects: Effects,
+    pub(super) condition_met: bool,
+    pub(super) effects: Effects,
 }
 
 impl Transition<'_> {
-    fn proceed(&mut self, may_start: MayStart) -> Result<Next, Error> {
+    pub(super) fn proceed(&mut self, may_start: MayStart) -> Result<Next, Error> {
         if !self.open {
             return Ok(Next::Nothing);
         }
@@ -216,69 +193,7 @@ impl Transition<'_> {
         })))
     }
 
-    /// Whether the run has not begun, and has a condition.
-    fn needs_condition(&self) -> bool {
-        let progress = &self.run.progress;
-        self.workflow.condition.is_some() && progress.position == 0 && progress.attempts == 0 && progress.phase == Phase::Ready
-    }
-
-    /// Closes a run whose condition was not met.
-    fn skip(&mut self, reason: &str) -> Result<Next, Error> {
-        self.open = false;
-        self.closed(&run::skipped(reason))?;
-        if let Some(schedule) = self.run.row.schedule {
-            self.write.count_as_skipped(schedule)?;
-        }
-        Ok(Next::Nothing)
-    }
-
-    /// Closes a step that waits for a beat, if one has arrived or the grace time is over.
-    fn await_beat(&mut self, grace: TimeDelta, deadline: Option<DateTime<Utc>>, may_start: MayStart) -> Result<Next, Error> {
-        let is_first = self.run.progress.position == 0;
-        let until = match self.run.progress.phase {
-            Phase::Waiting { until } => until,
-            // The grace time of a schedule's time begins at that time, however late the server takes it up.
-            Phase::Ready | Phase::Running { .. } => {
-                let begin = if is_first { self.run.row.due } else { self.now };
-                begin.checked_add_signed(grace).unwrap_or(DateTime::<Utc>::MAX_UTC)
-            }
-        };
-        let since = if is_first { self.run.row.nominal } else { until - grace };
-        let beat = match self.run.row.schedule {
-            Some(schedule) => self.write.beat_between(schedule, (since, until))?,
-            None => None,
-        };
-        let result = match beat {
-            Some(beat) => beat.result(),
-            None if self.now >= until => {
-                let message = format!(
-                    "no beat within {}",
-                    human_duration(grace.num_milliseconds().max(0).unsigned_abs().into())
-                );
-                let failure = Failure {
-                    error_type: ErrorType::Timeout,
-                    message,
-                };
-                AttemptResult::new(Ending::Failed(failure), 0)
-            }
-            None => {
-                if self.run.progress.phase != (Phase::Waiting { until }) {
-                    self.run.progress.phase = Phase::Waiting { until };
-                    self.changed = true;
-                }
-                return Ok(Next::AwaitBeat(deadline.map_or(until, |d| d.min(until))));
-            }
-        };
-        self.apply(&run::Event::AttemptStarted)?;
-        self.apply(&run::Event::AttemptEnded(result))?;
-        if self.open {
-            self.proceed(may_start)
-        } else {
-            Ok(Next::Nothing)
-        }
-    }
-
-    fn apply(&mut self, event: &run::Event) -> Result<(), Error> {
+    pub(super) fn apply(&mut self, event: &run::Event) -> Result<(), Error> {
         let mut change = self.run.progress.on(event, &self.workflow, self.run.since, self.now)?;
         self.add_stop_reason(&mut change);
         self.write.record(&self.run, event, &change, self.now)?;
@@ -332,182 +247,15 @@ impl Transition<'_> {
         }
     }
 
-    fn step_closed(&mut self, closed: &StepClosed, event: &run::Event) -> Result<(), Error> {
-        let (run, name) = (self.run_ref(), self.step_name(closed.position));
-        let step = &self.workflow.steps[closed.position];
-        if let Some(failure) = &closed.incident {
-            let measured = match event {
-                run::Event::AttemptEnded(AttemptResult {
-                    status_code, elapsed_ms, ..
-                }) => (*status_code, *elapsed_ms),
-                run::Event::WorkerLost => match self.run.progress.phase {
-                    Phase::Running { since } => (None, (self.now - since).num_milliseconds().max(0)),
-                    Phase::Ready | Phase::Waiting { .. } => (None, 0),
-                },
-                run::Event::AttemptStarted | run::Event::Stopped(_) | run::Event::StepTimedOut | run::Event::TimedOut => {
-                    (None, 0)
-                }
-            };
-            let target_url = step.target();
-            let target = (step.name.as_str(), target_url.as_str());
-            let terms = self.incident_terms(closed.position)?;
-            let place = (closed.position, target);
-            let counted = self
-                .write
-                .count_failure(&self.run.row, place, failure, measured, &terms, self.now)?;
-            self.run.row.incidents += 1;
-            self.emit(match counted {
-                Counted::InIncident { id, count } => Event::Incident {
-                    run,
-                    step: name,
-                    id,
-                    count,
-                    target_url,
-                    failure: failure.clone(),
-                },
-                Counted::Early { failures } => Event::Failing {
-                    run,
-                    step: name,
-                    failures,
-                    failure: failure.clone(),
-                },
-            });
-            return Ok(());
-        }
-        if closed.status == Status::Completed
-            && let Some(id) = self.write.incident_of_success(&self.run.row, step.name.as_str())?
-            && self.count_success(closed.position, id)?
-        {
-            self.emit(Event::Resolved {
-                run: run.clone(),
-                step: name.clone(),
-                id,
-            });
-        }
-        self.emit(Event::StepClosed {
-            run,
-            step: name,
-            result: closed.result.clone(),
-        });
-        Ok(())
-    }
-
-    /// The alert settings of the schedule; the defaults for a run without one.
-    fn alerts(&self) -> Result<Alerts, Error> {
-        let schedule = self.run.row.schedule;
-        schedule.map_or_else(|| Ok(Alerts::default()), |schedule| self.write.alerts(schedule))
-    }
-
-    /// When a failure of a step opens an incident.
-    fn incident_terms(&self, position: usize) -> Result<IncidentTerms, Error> {
-        let alerts = self.alerts()?;
-        let of_schedule = || alerts.open_after.as_ref().and_then(|threshold| threshold.check().ok());
-        let remind_every = alerts.remind_every().and_then(|every| TimeDelta::from_std(every).ok());
-        Ok(IncidentTerms {
-            open_after: self.workflow.steps[position].open_after.or_else(of_schedule),
-            remind_every,
-        })
-    }
-
-    /// Counts a success of a step against its open incident. Returns whether that resolves it.
-    fn count_success(&self, position: usize, id: i64) -> Result<bool, Error> {
-        let enough = match self.workflow.steps[position].resolve_after {
-            Some(enough) => enough,
-            None => self.alerts()?.resolve_after.unwrap_or(1),
-        };
-        self.write.count_success(&self.run.row, id, enough, self.now)
-    }
-
-    fn closed(&mut self, closed: &RunClosed) -> Result<(), Error> {
-        self.write.close_run(&self.run, &self.run.progress, closed, self.now)?;
-        self.emit(Event::Closed {
-            run: self.run_ref(),
-            status: closed.status,
-            incidents: self.run.row.incidents,
-            elapsed_ms: (self.now - self.run.since).num_milliseconds(),
-            reason: closed.reason.clone(),
-        });
-        let Some(schedule) = self.run.row.schedule else {
-            return Ok(());
-        };
-        if closed.status == Status::Completed
-            && self.run.row.incidents == 0
-            && let Some(id) = self.write.expectation_met(schedule, self.now)?
-        {
-            let schedule_id = self.run.row.schedule_id.clone().unwrap_or_default();
-            self.emit(Event::SucceededAgain { schedule_id, id });
-        }
-        self.start_followers(closed.status)?;
-        if let Some(note) = failure_note(&self.run.row.workflow_id, closed.status) {
-            self.pause_on_failure(schedule, &note)?;
-        }
-        if self.may_start == MayStart::Draining {
-            return self.write.attend_by(schedule, self.now);
-        }
-        if !self.write.needs_decision(schedule, self.now)? {
-            return Ok(());
-        }
-        let effects = decide(self.write, self.terms, schedule, self.now)?;
-        self.effects.begun.extend(effects.begun);
-        self.effects.stopped.extend(effects.stopped);
-        self.effects.events.extend(effects.events);
-        Ok(())
-    }
-
-    /// Requests a start of each schedule that starts after this run.
-    fn start_followers(&self, status: Status) -> Result<(), Error> {
-        let (Some(outcome), Some(id)) = (After::of(status), &self.run.row.schedule_id) else {
-            return Ok(());
-        };
-        for follower in self.write.followers(id, outcome)? {
-            let cause = format!("after {} {}", self.run.row.workflow_id, outcome.name());
-            let refused = match (follower.paused, follower.exhausted) {
-                (true, _) => Some((Outcome::Paused, Reason::SchedulePaused)),
-                (false, true) => Some((Outcome::Exhausted, Reason::NoActionsLeft)),
-                (false, false) => None,
-            };
-            if let Some((outcome, reason)) = refused {
-                let reason = format!("{cause}: {}", reason.text());
-                self.write.refuse_start(follower.schedule, outcome, &reason, self.now)?;
-                continue;
-            }
-            let request = NewRequest::Trigger {
-                schedule: follower.schedule,
-                overlap: None,
-                cause: Some(cause),
-            };
-            self.write.place(&request, self.now)?;
-        }
-        Ok(())
-    }
-
-    fn pause_on_failure(&mut self, schedule: i64, note: &str) -> Result<(), Error> {
-        let Some(plan_input) = self.write.plan_input(schedule, self.now)? else {
-            return Ok(());
-        };
-        if !plan_input.current.policies.pause_on_failure || plan_input.current.paused {
-            return Ok(());
-        }
-        // Times due until now are decided by the schedule as it was before the pause.
-        self.write.keep_epoch(schedule, self.now)?;
-        if self.write.pause_for_failure((schedule, &plan_input.id), note, self.now)? {
-            self.emit(Event::Paused {
-                schedule_id: plan_input.id,
-                note: note.to_owned(),
-            });
-        }
-        Ok(())
-    }
-
-    fn emit(&mut self, event: Event) {
+    pub(super) fn emit(&mut self, event: Event) {
         self.effects.events.push(event);
     }
 
-    fn run_ref(&self) -> RunRef {
+    pub(super) fn run_ref(&self) -> RunRef {
         run_ref(&self.run)
     }
 
-    fn step_name(&self, position: usize) -> StepRef {
+    pub(super) fn step_name(&self, position: usize) -> StepRef {
         step_name(&self.workflow, position)
     }
 }

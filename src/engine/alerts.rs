@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::run::outcome::{ErrorType, Failure};
 use crate::schedule::alerts::NO_SUCCESS;
 use crate::spec::describe::human_duration;
-use crate::store::{IncidentTerms, Overdue, Store};
+use crate::store::{Counted, IncidentTerms, NewFailure, Overdue, Store, Subject};
 
 /// Records everything that is due at `now`.
 pub(super) fn alert(shared: &Arc<Shared>, reader: &Store, now: DateTime<Utc>) -> Result<(), Error> {
@@ -24,7 +24,7 @@ pub(super) fn alert(shared: &Arc<Shared>, reader: &Store, now: DateTime<Utc>) ->
         let failure = failure(&one, now);
         let error = failure.message.clone();
         let schedule_id = one.id.clone();
-        let opened = shared.writer.write(move |write| {
+        let counted = shared.writer.write(move |write| {
             // It may have succeeded, or been deleted, in the meantime.
             let still = write
                 .overdue_expectations(now)?
@@ -35,17 +35,26 @@ pub(super) fn alert(shared: &Arc<Shared>, reader: &Store, now: DateTime<Utc>) ->
             }
             let remind = write.alerts(one.schedule)?.remind_every();
             let remind = remind.and_then(|every| TimeDelta::from_std(every).ok());
-            let elapsed = (now - one.since).num_milliseconds().max(0);
-            let place = (one.schedule, one.id.as_str());
+            let new = NewFailure {
+                subject: Subject::Schedule {
+                    key: one.schedule,
+                    id: &one.id,
+                    name: NO_SUCCESS,
+                },
+                target_url: &one.id,
+                status_code: None,
+                failure: &failure,
+                elapsed_ms: (now - one.since).num_milliseconds().max(0),
+            };
             let terms = IncidentTerms {
                 open_after: None,
                 remind_every: remind,
             };
-            let id = write.open_schedule_incident(place, NO_SUCCESS, (&failure, elapsed), &terms, now)?;
+            let counted = write.count_failure(&new, &terms, now)?;
             write.expectation_reported(one.schedule)?;
-            Ok(id)
+            Ok(Some(counted))
         })?;
-        if let Some(id) = opened {
+        if let Some(Counted::InIncident { id, .. }) = counted {
             shared.tell(Event::NoSuccess { schedule_id, id, error });
         }
     }

@@ -4,7 +4,9 @@
 
 mod advance;
 mod alerts;
+mod beats;
 mod catalog;
+mod conditions;
 mod decide;
 #[cfg(test)]
 mod deterministic;
@@ -18,9 +20,11 @@ mod queue;
 mod quiet;
 mod ready;
 mod recovery;
+mod run_closed;
 pub(crate) mod script;
 mod server;
 mod shared;
+mod step_closed;
 mod ticker;
 mod worker;
 mod zones;

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use chrono::{DateTime, Utc};
 
 use super::Until;
-use super::advance::{AdvanceResult, Attempt, MayStart, Next, advance, advance_checked, run_ref, step_name};
+use super::advance::{AdvanceResult, Attempt, MayStart, Next, advance, run_ref, step_name};
+use super::conditions::advance_checked;
 use super::shared::{Shared, marks};
 use crate::actions::{Control, Notice, StopKind, Task};
 use crate::clock::pause;

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::names::ScheduleId;
 use crate::run::step_text::StepText;
 use crate::run::threshold::ThresholdText;
-use crate::store::{Beat, IncidentTerms, Write};
+use crate::store::{Beat, IncidentTerms, NewFailure, Subject, Write};
 
 /// Records a beat of a schedule: it meets the time that waits for it, and counts as a success or a failure of the schedule.
 ///
@@ -16,11 +16,15 @@ use crate::store::{Beat, IncidentTerms, Write};
 /// `NotFound` when there is no such schedule.
 pub(crate) fn beat(write: &Write<'_>, id: &ScheduleId, beat: &Beat, now: DateTime<Utc>) -> Result<(), Error> {
     let row = find(write, id)?;
-    let place = (row.key, id.as_str());
-    write.insert_beat(place, beat)?;
+    write.insert_beat((row.key, id.as_str()), beat)?;
     let settings = settings_of(write, &row)?;
     let waits = settings.definition.action.steps.iter().find(|step| step.beat.is_some());
     let step = waits.map_or(StepText::BEAT, |step| step.name.as_str());
+    let subject = Subject::Schedule {
+        key: row.key,
+        id: id.as_str(),
+        name: step,
+    };
     // A run that waits closes its step by the beat, and with it the incident.
     let is_awaited = waits.is_some() && write.count_running(row.key)? > 0;
     match beat.failure() {
@@ -29,7 +33,9 @@ pub(crate) fn beat(write: &Write<'_>, id: &ScheduleId, beat: &Beat, now: DateTim
             if !is_awaited {
                 let alerts = &settings.definition.alerts;
                 let enough = waits.and_then(|step| step.resolve_after).or(alerts.resolve_after);
-                write.count_schedule_success(row.key, step, enough.unwrap_or(1), now)?;
+                if let Some(incident) = write.incident_of_success(subject)? {
+                    write.count_success(subject, incident, enough.unwrap_or(1), now)?;
+                }
             }
         }
         Some(failure) if !is_awaited => {
@@ -40,7 +46,14 @@ pub(crate) fn beat(write: &Write<'_>, id: &ScheduleId, beat: &Beat, now: DateTim
                 open_after: open_after.map(ThresholdText::check).transpose()?,
                 remind_every: remind.and_then(|every| chrono::TimeDelta::from_std(every).ok()),
             };
-            write.open_schedule_incident(place, step, (&failure, beat.elapsed_ms.unwrap_or(0)), &terms, now)?;
+            let new = NewFailure {
+                subject,
+                target_url: id.as_str(),
+                status_code: None,
+                failure: &failure,
+                elapsed_ms: beat.elapsed_ms.unwrap_or(0),
+            };
+            write.count_failure(&new, &terms, now)?;
         }
         Some(_) => {}
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, named_params};
 
-use super::incidents::SUCCEEDED;
+use super::failures::SUCCEEDED;
 use super::rows::{Context as _, at, at_opt, ms};
 use super::{Read, Write};
 use crate::error::Error;

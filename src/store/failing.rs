@@ -4,13 +4,13 @@ use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, named_params};
 
 use super::Write;
-use super::incidents::NewOccurrence;
+use super::failures::{NewFailure, Subject};
 use super::rows::{Context as _, at, count, ms};
 use crate::error::Error;
 
 impl Write<'_> {
     /// Adds a failure. Returns how many there are in a row, and when the first of them was detected.
-    pub(super) fn add_early_failure(&self, new: &NewOccurrence<'_>, now: DateTime<Utc>) -> Result<(u64, DateTime<Utc>), Error> {
+    pub(super) fn add_early_failure(&self, new: &NewFailure<'_>, now: DateTime<Utc>) -> Result<(u64, DateTime<Utc>), Error> {
         const SQL: &str = "INSERT INTO failing
             (owner, step, number, run, run_id, target_name, target_url, status_code, error, error_type, elapsed_ms, detected_ms)
             VALUES (:owner, :step, (SELECT count(*) FROM failing WHERE owner = :owner AND step = :step) + 1,
@@ -18,14 +18,16 @@ impl Write<'_> {
         const STATE: &str =
             "SELECT count(*) AS failures, min(detected_ms) AS first_ms FROM failing WHERE owner = :owner AND step = :step";
         let what = "record the failure";
-        let (run, run_id) = new.run.unzip();
+        let subject = new.subject;
+        let owner = subject.owner();
+        let (run, run_id) = subject.run();
         let mut statement = self.0.0.prepare_cached(SQL).context(what)?;
         statement
             .execute(named_params! {
-                ":owner": new.owner,
-                ":step": new.step,
+                ":owner": owner,
+                ":step": subject.name(),
                 ":run": run,
-                ":run_id": run_id.map_or("", String::as_str),
+                ":run_id": run_id,
                 ":url": new.target_url,
                 ":status_code": new.status_code,
                 ":error": new.failure.message,
@@ -35,36 +37,32 @@ impl Write<'_> {
             })
             .context(what)?;
         let mut statement = self.0.0.prepare_cached(STATE).context(what)?;
-        let state = statement.query_row(named_params! {":owner": new.owner, ":step": new.step}, |r| {
+        let state = statement.query_row(named_params! {":owner": owner, ":step": subject.name()}, |r| {
             Ok((r.get::<_, i64>("failures")?.unsigned_abs(), at(r.get("first_ms")?)))
         });
         state.context(what)
     }
 
-    /// Opens an incident with the failures in a row so far, the last of which is `new`. Returns its id.
-    pub(super) fn open_with_early_failures(
-        &self,
-        new: &NewOccurrence<'_>,
-        schedule_id: Option<&str>,
-        failures: u64,
-    ) -> Result<i64, Error> {
+    /// Opens an incident with the failures in a row of a subject. Returns its id.
+    pub(super) fn open_with_early_failures(&self, subject: Subject<'_>, failures: u64) -> Result<i64, Error> {
         const OPEN: &str = "INSERT INTO incident (owner, step, schedule_id, count) VALUES (:owner, :step, :schedule_id, :count)";
         const MOVE: &str = "INSERT INTO occurrence
             (incident, number, run, run_id, target_name, target_url, status_code, error, error_type, elapsed_ms, detected_ms)
             SELECT :incident, number, run, run_id, target_name, target_url, status_code, error, error_type, elapsed_ms, detected_ms
             FROM failing WHERE owner = :owner AND step = :step";
         let what = "record the incident";
+        let owner = subject.owner();
         let mut statement = self.0.0.prepare_cached(OPEN).context(what)?;
         let id = statement
             .insert(named_params! {
-                ":owner": new.owner, ":step": new.step, ":schedule_id": schedule_id, ":count": count(failures),
+                ":owner": owner, ":step": subject.name(), ":schedule_id": subject.schedule_id(), ":count": count(failures),
             })
             .context(what)?;
         let mut statement = self.0.0.prepare_cached(MOVE).context(what)?;
         statement
-            .execute(named_params! {":incident": id, ":owner": new.owner, ":step": new.step})
+            .execute(named_params! {":incident": id, ":owner": owner, ":step": subject.name()})
             .context(what)?;
-        self.forget_early_failures(&new.owner, new.step)?;
+        self.forget_early_failures(&owner, subject.name())?;
         Ok(id)
     }
 

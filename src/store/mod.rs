@@ -15,6 +15,7 @@ mod expectations;
 mod failing;
 #[cfg(test)]
 pub(crate) mod failing_vfs;
+mod failures;
 mod followers;
 mod history;
 mod identity;
@@ -47,8 +48,9 @@ pub(crate) use definitions::NewSchedule;
 pub(crate) use event_kind::EventKind;
 pub(crate) use events::{EventFilter, EventRow, EventRun};
 pub(crate) use expectations::Overdue;
+pub(crate) use failures::{Counted, IncidentTerms, NewFailure, SUCCEEDED, Subject};
 pub(crate) use history::{NotStartedRow, StartedRow};
-pub(crate) use incidents::{Counted, IncidentRow, IncidentTerms, OccurrenceRow, SUCCEEDED};
+pub(crate) use incidents::{IncidentRow, OccurrenceRow};
 pub(crate) use lock::{ServedPage, ServerLock, server_page, server_pid};
 pub(crate) use open::{Missing, Store};
 pub(crate) use outbox::{AttemptOutcome, MessageRow};

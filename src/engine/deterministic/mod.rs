@@ -2,12 +2,14 @@
 
 mod crashes;
 mod histories;
+mod operations;
 mod outbox_tests;
 mod random;
 mod timelines;
 mod world;
 
-use self::world::{DiskFailed, Engine, done, patch};
+use self::operations::{patch, step};
+use self::world::{DiskFailed, Engine, done};
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
