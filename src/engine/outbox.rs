@@ -40,10 +40,10 @@ const POLL: TimeDelta = TimeDelta::milliseconds(20);
 pub(super) struct Outbox {
     shared: Arc<Shared>,
     reader: Store,
-    /// The receivers as last read, with their definitions, by key.
-    known: HashMap<i64, (String, Arc<Receiver>)>,
-    /// The newest event seen.
-    seen: i64,
+    /// The receivers as last read, with their definitions, by key; `None` if the definition is not valid.
+    known: HashMap<i64, (String, Option<Arc<Receiver>>)>,
+    /// The newest event for which messages have been written, by the key of the receiver.
+    seen: HashMap<i64, i64>,
     /// The deliveries going on, by the key of the receiver.
     going: BTreeMap<i64, Arc<Control>>,
     ended: (Sender<i64>, Channel<i64>),
@@ -148,7 +148,7 @@ impl Outbox {
             shared: Arc::clone(shared),
             reader,
             known: HashMap::new(),
-            seen: 0,
+            seen: HashMap::new(),
             going: BTreeMap::new(),
             ended: channel(),
         }
@@ -229,31 +229,42 @@ impl Outbox {
 
     /// The receiver of a row; `None`, reported once, if its definition is not valid.
     fn receiver(&mut self, row: &ReceiverRow) -> Option<Arc<Receiver>> {
-        if let Some((definition, receiver)) = self.known.get(&row.key)
-            && *definition == row.definition
-        {
+        let known = self
+            .known
+            .get(&row.key)
+            .filter(|(definition, _)| *definition == row.definition);
+        if let Some((_, Some(receiver))) = known {
             return Some(Arc::clone(receiver));
         }
-        match NotifyText::stored(&row.definition, &**self.shared.catalog.zones()) {
-            Ok(receiver) => {
-                let receiver = Arc::new(receiver);
-                self.known.insert(row.key, (row.definition.clone(), Arc::clone(&receiver)));
-                Some(receiver)
-            }
+        let is_reported = known.is_some();
+        let receiver = match NotifyText::stored((&row.name, &row.definition), &**self.shared.catalog.zones()) {
+            Ok(receiver) => Some(Arc::new(receiver)),
             Err(e) => {
-                self.shared.tell(Event::Trouble(e));
+                if !is_reported {
+                    self.shared.tell(Event::Trouble(e));
+                }
                 None
             }
-        }
+        };
+        self.known.insert(row.key, (row.definition.clone(), receiver.clone()));
+        receiver
     }
 
-    /// Writes the messages about the events after the cursor of each receiver.
-    fn write_messages(&mut self, receivers: &[ReceiverRow], now: DateTime<Utc>) -> Result<(), Error> {
-        let Some(cursor) = receivers.iter().map(|row| row.cursor).min() else {
+    /// The newest event for which messages have been written for a receiver.
+    fn seen(&self, row: &ReceiverRow) -> i64 {
+        row.cursor.max(self.seen.get(&row.key).copied().unwrap_or(0))
+    }
+
+    /// Writes the messages about the events after the cursor of each receiver. A receiver whose definition is not valid keeps its cursor, so it is
+    /// told of them once it is mended.
+    fn write_messages(&mut self, rows: &[ReceiverRow], now: DateTime<Utc>) -> Result<(), Error> {
+        let receivers: Vec<(&ReceiverRow, Arc<Receiver>)> =
+            rows.iter().filter_map(|row| Some((row, self.receiver(row)?))).collect();
+        let Some(after) = receivers.iter().map(|(row, _)| self.seen(row)).min() else {
             return Ok(());
         };
         let filter = EventFilter {
-            after: Some(cursor.max(self.seen)),
+            after: Some(after),
             notable: true,
             ..EventFilter::default()
         };
@@ -268,14 +279,14 @@ impl Outbox {
             Ok((newest, notices))
         })?;
         let mut changes = Vec::new();
-        for row in receivers {
-            let Some(receiver) = self.receiver(row) else { continue };
+        for (row, receiver) in &receivers {
+            let seen = self.seen(row);
             let due = receiver.timing.due(now);
             let is_quiet = receiver.timing.quiet_until(now).is_some();
             let told: Vec<(&'static str, String)> = notices
                 .iter()
                 .filter(|(key, topic, notice)| {
-                    *key > row.cursor && receiver.wants(*topic, notice.schedule_id.as_deref(), &notice.labels)
+                    *key > seen && receiver.wants(*topic, notice.schedule_id.as_deref(), &notice.labels)
                 })
                 .map(|(_, topic, notice)| {
                     // What happens in quiet hours is told in one message at their end.
@@ -302,7 +313,7 @@ impl Outbox {
                 Ok(())
             })?;
         }
-        self.seen = self.seen.max(newest);
+        self.seen.extend(receivers.iter().map(|(row, _)| (row.key, newest)));
         Ok(())
     }
 
@@ -350,12 +361,11 @@ impl Outbox {
     /// Waits for the deliveries going on, and stops those that take longer.
     fn drain(&mut self, limit: Duration) {
         // So that a receiver which is changed before the next start is not told of what it did not want until now.
-        let seen = self.seen;
-        let moved = self.reader.read(|r| r.receivers()).and_then(|receivers| {
-            let keys: Vec<i64> = receivers.iter().filter(|row| row.cursor < seen).map(|row| row.key).collect();
+        let moved = self.reader.read(|r| r.receivers()).and_then(|rows| {
+            let cursors: Vec<(i64, i64)> = rows.iter().map(|row| (row.key, self.seen(row))).collect();
             self.shared
                 .writer
-                .write(move |write| keys.iter().try_for_each(|key| write.move_cursor(*key, seen)))
+                .write(move |write| cursors.iter().try_for_each(|(key, seen)| write.move_cursor(*key, *seen)))
         });
         if let Err(e) = moved {
             self.shared.tell(Event::Trouble(e));

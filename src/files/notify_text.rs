@@ -100,12 +100,13 @@ pub(crate) enum CommandText {
 }
 
 impl NotifyText {
-    /// Parses a stored definition.
+    /// Parses the stored definition of a receiver.
     ///
     /// # Errors
     /// `System` when it is not valid.
-    pub(crate) fn stored(json: &str, zones: &dyn Zones) -> Result<Receiver, Error> {
-        let invalid = |e: Error| Error::new(Kind::System, "a stored receiver of notifications is not valid").because(e);
+    pub(crate) fn stored((name, json): (&str, &str), zones: &dyn Zones) -> Result<Receiver, Error> {
+        let what = format_args!("receiver `{name}`: the stored definition is not valid");
+        let invalid = |e: Error| Error::new(Kind::System, what).because(e);
         Self::of_json(json).and_then(|text| text.check(zones)).map_err(invalid)
     }
 

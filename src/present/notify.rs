@@ -9,7 +9,7 @@ use crate::store::{MessageRow, Read, ReceiverRow};
 
 /// Returns a receiver.
 pub(crate) fn receiver(read: &Read<'_>, zones: &dyn Zones, row: &ReceiverRow) -> Result<ReceiverView, Error> {
-    let receiver = NotifyText::stored(&row.definition, zones)?;
+    let receiver = NotifyText::stored((&row.name, &row.definition), zones)?;
     let state = read.receiver_state(row.key)?;
     Ok(ReceiverView {
         name: row.name.clone(),

@@ -237,6 +237,46 @@ fn a_message_survives_a_killed_server_and_a_receiver_that_was_down() {
 }
 
 #[test]
+fn a_receiver_whose_definition_was_not_valid_is_told_later_of_what_happened() {
+    let env = Env::new();
+    failing_schedule(&env, "a");
+    let (chat, other) = (Webhook::start(|_| Some(200)), Webhook::start(|_| Some(200)));
+    for (name, hook) in [("chat", &chat), ("other", &other)] {
+        env.tempo(&["notify", "add", name, "--webhook", &hook.url(), "--group-wait", "0s"])
+            .ok();
+    }
+    // As if the zone of its quiet hours were gone.
+    let sql = "UPDATE receiver SET definition = json_set(definition, '$.quiet_hours', '22:00-07:00', '$.time_zone', 'Mars/Olympus') WHERE name = 'chat'";
+    rusqlite::Connection::open(env.database()).unwrap().execute(sql, []).unwrap();
+    let out = env.tempo(&["notify", "list"]);
+    assert_eq!(out.code, Some(6));
+    assert!(out.stdout.contains("other"), "{}", out.stdout);
+    assert!(
+        out.stderr.contains("receiver `chat`: the stored definition is not valid"),
+        "{}",
+        out.stderr
+    );
+    let server = env.serve_after(&format!("exec 2>'{}'", env.path("errors").display()), "");
+    run_of(&env, "a");
+    other.wait_for(1);
+    std::fs::remove_file(env.path("broken")).unwrap();
+    run_of(&env, "a");
+    other.wait_for(2);
+    server.signal("TERM");
+    server.wait();
+    let errors = std::fs::read_to_string(env.path("errors")).unwrap();
+    assert_eq!(errors.matches("receiver `chat`").count(), 1, "{errors}");
+    assert!(chat.got().is_empty());
+    let sql = "UPDATE receiver SET definition = json_remove(definition, '$.quiet_hours', '$.time_zone') WHERE name = 'chat'";
+    rusqlite::Connection::open(env.database()).unwrap().execute(sql, []).unwrap();
+    let _server = env.serve(&[]);
+    let got = chat.wait_for(2);
+    let events: Vec<_> = got.iter().map(|request| request.json()["event"].to_string()).collect();
+    assert_eq!(events, ["\"opened\"", "\"resolved\""]);
+    assert_eq!(other.got().len(), 2, "the other receiver is told once");
+}
+
+#[test]
 fn targets_that_fail_together_are_told_in_one_message() {
     let env = Env::new();
     let targets = Targets::start(&env);

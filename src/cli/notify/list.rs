@@ -29,17 +29,26 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             context.ui.json_list(&views)
         };
     }
-    let views = store.read(|r| {
+    let receivers = store.read(|r| {
         let rows = r.receivers()?;
-        rows.iter()
+        Ok(rows
+            .iter()
             .map(|row| present::receiver(r, &context.zones, row))
-            .collect::<Result<Vec<_>, Error>>()
+            .collect::<Vec<_>>())
     })?;
-    if context.ui.is_text() {
-        show_receivers(context, &views)
-    } else {
-        context.ui.json_list(&views)
+    let (mut views, mut invalid) = (Vec::new(), Ok(()));
+    for receiver in receivers {
+        match receiver {
+            Ok(view) => views.push(view),
+            Err(e) => invalid = invalid.and(Err(e)),
+        }
     }
+    if context.ui.is_text() {
+        show_receivers(context, &views)?;
+    } else {
+        context.ui.json_list(&views)?;
+    }
+    invalid
 }
 
 fn show_receivers(context: &Context, views: &[ReceiverView]) -> Result<(), Error> {

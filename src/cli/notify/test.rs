@@ -34,7 +34,7 @@ struct Tested<'a> {
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let store = context.open(Missing::Refuse)?;
     let row = store.read(|r| ops::find_receiver(r, &args.name))?;
-    let receiver = NotifyText::stored(&row.definition, &context.zones)?;
+    let receiver = NotifyText::stored((&row.name, &row.definition), &context.zones)?;
     let message = receiver.test_message(machine::random_hex(16)?, machine::host_name(), context.now());
     Live.deliver(&delivery(&receiver, &message), &Control::default())
         .map_err(|error| Error::new(Kind::Failed, format_args!("test message to `{}` failed: {error}", args.name)))?;
