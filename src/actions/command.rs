@@ -46,7 +46,7 @@ pub(super) fn run(command: &Command, task: &Task<'_>, control: &Control, caller:
             return Shortage::of(&e).map_or_else(|| failed(cannot_wait(&e)), Err);
         }
     };
-    let (mut child, output) = match spawn(command, task, &secrets, caller) {
+    let (mut child, pipes) = match spawn(command, task, &secrets, caller) {
         Ok(spawned) => spawned,
         Err(Trouble::Failed(failure)) => return failed(failure),
         Err(Trouble::Short(shortage)) => return Err(shortage),
@@ -58,18 +58,19 @@ pub(super) fn run(command: &Command, task: &Task<'_>, control: &Control, caller:
         Caller::Server => ProcessTree::of_group(child.id(), task.marks.to_vec()),
         Caller::Script => ProcessTree::of_child(child.id(), task.marks.to_vec()),
     };
-    let masked = HeadTail::new(
-        match caller {
-            Caller::Server => task.output_limit / 2,
-            Caller::Script => MAX_STDOUT / 2,
-        },
-        match caller {
-            Caller::Server => secrets.masker(),
+    let capture = |pipe| {
+        let kept = match caller {
+            Caller::Server => HeadTail::new(task.output_limit / 2, secrets.masker()),
             // The script gets the exact stdout; it is sealed before it is stored.
-            Caller::Script => Secrets::default().masker(),
-        },
-    );
-    match wait(&mut child, (output, masked), &mut tree, (task, control), handles, watch) {
+            Caller::Script => HeadTail::new(MAX_STDOUT / 2, Secrets::default().masker()),
+        };
+        Capture { pipe: Some(pipe), kept }
+    };
+    let captured = Captured {
+        stdout: capture(pipes.stdout),
+        stderr: pipes.stderr.map(capture),
+    };
+    match wait(&mut child, captured, &mut tree, (task, control), handles, watch) {
         Ok(end) => Ok(result(command, end, task, caller, watch)),
         Err(e) => {
             // A retry must not run alongside it.
@@ -121,10 +122,51 @@ fn kill_all(tree: &mut ProcessTree, task: &Task<'_>, control: &Control) {
     }
 }
 
+/// A pipe from a process, and what is kept of the bytes that came through it.
+struct Capture {
+    /// `None` once the last process has closed its end.
+    pipe: Option<PipeReader>,
+    kept: HeadTail,
+}
+
+impl Capture {
+    fn take_turn(&mut self) {
+        self.pipe.take_if(|pipe| !self.kept.take_turn(pipe));
+    }
+
+    fn take_rest(&mut self) {
+        if let Some(mut pipe) = self.pipe.take() {
+            self.kept.take_rest(&mut pipe);
+        }
+    }
+}
+
+/// The captured output of a process.
+struct Captured {
+    /// Includes stderr, in the order of the writes, unless that is captured separately.
+    stdout: Capture,
+    stderr: Option<Capture>,
+}
+
+impl Captured {
+    fn all(&mut self) -> impl Iterator<Item = &mut Capture> {
+        std::iter::once(&mut self.stdout).chain(&mut self.stderr)
+    }
+
+    /// Stdout and stderr so far.
+    fn so_far(&self) -> (Vec<u8>, Vec<u8>) {
+        let stderr = self.stderr.as_ref();
+        (
+            self.stdout.kept.so_far(),
+            stderr.map(|stderr| stderr.kept.so_far()).unwrap_or_default(),
+        )
+    }
+}
+
 /// The end of a process.
 struct End {
     status: ExitStatus,
-    output: HeadTail,
+    output: Captured,
     stopped: Option<StopKind>,
     timed_out: bool,
 }
@@ -132,7 +174,7 @@ struct End {
 /// Reads the output and waits until the process ends, after stopping it at the deadline or on request.
 fn wait(
     child: &mut Child,
-    (mut output, mut kept): (PipeReader, HeadTail),
+    mut output: Captured,
     tree: &mut ProcessTree,
     (task, control): (&Task<'_>, &Control),
     Handles { stop_event, spare }: Handles,
@@ -145,8 +187,13 @@ fn wait(
     let _hooked = control.while_hooked(move || {
         let _ = rustix::io::write(&*notifier, &1_u64.to_ne_bytes());
     });
-    rustix::io::ioctl_fionbio(&output, true)?;
-    let (mut timed_out, mut term_sent, mut killed, mut pipe_open) = (false, None::<Stopwatch>, None::<Stopwatch>, true);
+    for capture in output.all() {
+        capture
+            .pipe
+            .as_ref()
+            .map_or(Ok(()), |pipe| rustix::io::ioctl_fionbio(pipe, true))?;
+    }
+    let (mut timed_out, mut term_sent, mut killed) = (false, None::<Stopwatch>, None::<Stopwatch>);
     // Since when there is output that has not been reported.
     let mut unreported = None::<Stopwatch>;
     loop {
@@ -158,13 +205,14 @@ fn wait(
         };
         let until_report = unreported.map(|since| REPORT_EVERY.saturating_sub(since.elapsed()));
         let timeout = timeout.into_iter().chain(until_report).min();
-        let ready = wait_for(&exit, &stop_event, pipe_open.then_some(&output), timeout)?;
-        if ready.pipe {
-            pipe_open = kept.take_turn(&mut output);
+        let ready = wait_for(&exit, &stop_event, &mut output, timeout)?;
+        if ready.output {
+            // What is not ready takes no time.
+            output.all().for_each(Capture::take_turn);
             unreported.get_or_insert_with(Stopwatch::start);
         }
         if unreported.is_some_and(|since| since.elapsed() >= REPORT_EVERY) {
-            (task.output)(kept.so_far());
+            (task.output)(output.so_far());
             unreported = None;
         }
         let survives = killed.is_some_and(|killed: Stopwatch| killed.elapsed() >= GRACE);
@@ -195,17 +243,15 @@ fn wait(
         Some(StopKind::Abandon) => child.try_wait()?.unwrap_or(ExitStatus::from_raw(Signal::KILL.as_raw())),
         Some(StopKind::Cancel | StopKind::Terminate) | None => child.wait()?,
     };
-    if pipe_open {
-        // Does not wait for a grandchild that keeps the pipe open.
-        kept.take_rest(&mut output);
-    }
+    // Does not wait for a grandchild that keeps a pipe open.
+    output.all().for_each(Capture::take_rest);
     if stopped == Some(StopKind::Abandon) {
         // The attempt is recorded as lost, without a result.
-        (task.output)(kept.so_far());
+        (task.output)(output.so_far());
     }
     Ok(End {
         status,
-        output: kept,
+        output,
         stopped,
         timed_out,
     })
@@ -213,19 +259,18 @@ fn wait(
 
 struct Ready {
     exit: bool,
-    pipe: bool,
+    output: bool,
 }
 
 fn wait_for(
     exit: &impl std::os::fd::AsFd,
     stop_event: &Arc<OwnedFd>,
-    pipe: Option<&PipeReader>,
+    output: &mut Captured,
     timeout: Option<Duration>,
 ) -> std::io::Result<Ready> {
     let mut fds = vec![PollFd::new(exit, PollFlags::IN), PollFd::new(&**stop_event, PollFlags::IN)];
-    if let Some(pipe) = pipe {
-        fds.push(PollFd::new(pipe, PollFlags::IN));
-    }
+    let pipes = output.all().filter_map(|capture| capture.pipe.as_ref());
+    fds.extend(pipes.map(|pipe| PollFd::new(pipe, PollFlags::IN)));
     // One millisecond more, so that the deadline has passed when poll returns.
     let timeout = timeout
         .map(|d| d + Duration::from_millis(1))
@@ -234,10 +279,10 @@ fn wait_for(
         Ok(_) | Err(rustix::io::Errno::INTR) => {}
         Err(e) => return Err(e.into()),
     }
-    let is_ready = |i: usize| fds.get(i).is_some_and(|fd| !fd.revents().is_empty());
+    let is_ready = |fd: &PollFd<'_>| !fd.revents().is_empty();
     Ok(Ready {
-        exit: is_ready(0),
-        pipe: is_ready(2),
+        exit: is_ready(&fds[0]),
+        output: fds[2..].iter().any(is_ready),
     })
 }
 
@@ -251,7 +296,7 @@ fn result(command: &Command, end: End, task: &Task<'_>, caller: Caller, watch: S
             failed(ErrorType::Timeout, format!("did not finish within {}", human_duration(limit)))
         }
         (None, false, Some(code), _) if command.ok_exit_codes.contains(&code) => match caller {
-            Caller::Script if end.output.is_cut() => failed(
+            Caller::Script if end.output.stdout.kept.is_cut() => failed(
                 ErrorType::UnexpectedBody,
                 "wrote more than 1 MiB to stdout, the most that can be recorded; write it to a file instead".to_owned(),
             ),
@@ -262,7 +307,8 @@ fn result(command: &Command, end: End, task: &Task<'_>, caller: Caller, watch: S
     };
     AttemptResult {
         exit_code,
-        output: end.output.into_bytes(),
+        output: end.output.stdout.kept.into_bytes(),
+        stderr: end.output.stderr.map(|stderr| stderr.kept.into_bytes()).unwrap_or_default(),
         ..AttemptResult::new(ending, watch.elapsed_ms())
     }
 }
@@ -374,6 +420,18 @@ mod tests {
             &control,
         );
         assert_eq!(result.ending, Ending::Terminated);
+    }
+
+    #[test]
+    fn captures_stderr_separately_only_if_the_step_says_so() {
+        let shell = "echo a; echo b >&2; echo c; head -c 1000000 /dev/zero >&2; echo d >/dev/stderr";
+        let merged = perform(&step(shell, |_| {}), None);
+        assert!(merged.output.starts_with(b"a\nb\nc\n\0") && merged.output.ends_with(b"\0d\n"));
+        assert_eq!(merged.stderr, b"");
+        let apart = perform(&step(shell, |t| t.separate_stderr = Some(true)), None);
+        assert_eq!(apart.output, b"a\nc\n");
+        assert!(apart.stderr.starts_with(b"b\n\0") && apart.stderr.ends_with(b"\0d\n"));
+        assert!(String::from_utf8_lossy(&apart.stderr).contains("bytes omitted"));
     }
 
     #[test]

@@ -48,10 +48,10 @@ pub(crate) struct Task<'a> {
     pub(crate) marks: &'a [String],
     /// Called with the process of a command as soon as it has started.
     pub(crate) spawned: &'a dyn Fn(Process),
-    /// Maximum number of bytes kept of the output of a command.
+    /// Maximum number of bytes kept of the output of a command; of stdout and stderr each, if they are separate.
     pub(crate) output_limit: usize,
-    /// Called with the output so far while a command runs, at most once a second.
-    pub(crate) output: &'a dyn Fn(Vec<u8>),
+    /// Called with the output and the separate stderr so far while a command runs, at most once a second.
+    pub(crate) output: &'a dyn Fn((Vec<u8>, Vec<u8>)),
     /// Called with the reason when the attempt is delayed.
     pub(crate) notice: &'a dyn Fn(Notice),
 }

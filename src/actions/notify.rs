@@ -87,6 +87,7 @@ pub(super) fn run(argv: Vec<String>, env: BTreeMap<String, String>, stdin: Strin
         cwd: None,
         env,
         stdin: Some(stdin),
+        separate_stderr: false,
         user: None,
         ok_exit_codes: vec![0],
     };

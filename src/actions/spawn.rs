@@ -37,19 +37,21 @@ const OWN_VARIABLES: [&str; 7] = [
 /// The caller of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Caller {
-    /// The server: the command runs in its own process group, and its stdout and stderr are captured.
+    /// The server: the command runs in its own process group, and its stdout and stderr are captured, through one pipe unless the step separates them.
     Server,
     /// A script that tempo runs: the command runs in the script's process group, and its stdout is captured and kept in full.
     Script,
 }
 
+/// The ends of the pipes that a command writes to.
+pub(super) struct Pipes {
+    /// Also carries stderr, if that has no pipe of its own and is captured.
+    pub(super) stdout: PipeReader,
+    pub(super) stderr: Option<PipeReader>,
+}
+
 /// Starts a command.
-pub(super) fn spawn(
-    command: &Command,
-    task: &Task<'_>,
-    secrets: &Secrets,
-    caller: Caller,
-) -> Result<(Child, PipeReader), Trouble> {
+pub(super) fn spawn(command: &Command, task: &Task<'_>, secrets: &Secrets, caller: Caller) -> Result<(Child, Pipes), Trouble> {
     let failure = |message: String| Failure {
         error_type: ErrorType::Spawn,
         message,
@@ -81,7 +83,8 @@ pub(super) fn spawn(
     // Without a server, as in `tempo check`, there is no attempt to identify.
     let is_own = |name: &str| OWN_VARIABLES.contains(&name) && (caller == Caller::Script || !task.environment.is_empty());
     let pipe = |e: std::io::Error| unless_short(e, "cannot create a pipe");
-    let (reader, writer) = std::io::pipe().map_err(pipe)?;
+    let (stdout, writer) = std::io::pipe().map_err(pipe)?;
+    let mut stderr = None;
     let mut process = std::process::Command::new(found);
     process
         .arg0(program)
@@ -98,25 +101,22 @@ pub(super) fn spawn(
     for name in machine::SUPERVISOR_VARIABLES {
         process.env_remove(name);
     }
-    let secret = command.env.iter().filter(|(_, value)| value.starts_with("env:"));
-    let mut secret: Vec<String> = secret.map(|(name, _)| name.clone()).collect();
-    if caller == Caller::Script {
-        // The command inherits the secrets of the script.
-        secret.extend(machine::environment(SECRETS).ok().flatten());
-    }
-    if secret.is_empty() {
-        process.env_remove(SECRETS);
-    } else {
-        process.env(SECRETS, secret.join(SEPARATOR));
-    }
+    name_secrets(&mut process, command, caller);
     match caller {
         // A script may have started this server; the command's steps do not belong to that script.
-        Caller::Server => process
-            .process_group(0)
-            .stdin(Stdio::null())
-            .env(OUTPUT_PIPE, machine::file_id(&reader).unwrap_or_default())
-            .stderr(writer)
-            .env_remove(PARENT),
+        Caller::Server => {
+            let mut stderr_writer = writer;
+            if command.separate_stderr {
+                let (reader, writer) = std::io::pipe().map_err(pipe)?;
+                (stderr, stderr_writer) = (Some(reader), writer);
+            }
+            process
+                .process_group(0)
+                .stdin(Stdio::null())
+                .env(OUTPUT_PIPE, machine::file_id(&stdout).unwrap_or_default())
+                .stderr(stderr_writer)
+                .env_remove(PARENT)
+        }
         Caller::Script => process.env(PARENT, task.step.name.as_str()),
     };
     if command.stdin.is_some() {
@@ -156,7 +156,22 @@ pub(super) fn spawn(
             None => drop(stdin.write_all(text.as_bytes())),
         }
     }
-    Ok((child, reader))
+    Ok((child, Pipes { stdout, stderr }))
+}
+
+/// Tells the steps of a script which of its variables are secrets.
+fn name_secrets(process: &mut std::process::Command, command: &Command, caller: Caller) {
+    let secret = command.env.iter().filter(|(_, value)| value.starts_with("env:"));
+    let mut secret: Vec<String> = secret.map(|(name, _)| name.clone()).collect();
+    if caller == Caller::Script {
+        // The command inherits the secrets of the script.
+        secret.extend(machine::environment(SECRETS).ok().flatten());
+    }
+    if secret.is_empty() {
+        process.env_remove(SECRETS);
+    } else {
+        process.env(SECRETS, secret.join(SEPARATOR));
+    }
 }
 
 /// Starts a thread that writes a text to a pipe once it receives the pipe. It is started before the command, which must not start without it.

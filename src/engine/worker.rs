@@ -174,14 +174,14 @@ fn perform_attempt(shared: &Arc<Shared>, attempt: &Attempt, control: &Control) -
     };
     // A slow disk is not given the next output before it has taken the last.
     let is_writing = Arc::new(AtomicBool::new(false));
-    let output = |so_far: Vec<u8>| {
+    let output = |(so_far, stderr): (Vec<u8>, Vec<u8>)| {
         if is_writing.swap(true, Ordering::SeqCst) {
             return;
         }
         let written = Arc::clone(&is_writing);
         drop(shared.writer.submit(move |write| {
             written.store(false, Ordering::SeqCst);
-            write.record_output(run, position, number, &so_far)
+            write.record_output(run, (position, number), (&so_far, &stderr))
         }));
     };
     let task = Task {

@@ -153,8 +153,17 @@ impl Ui {
         if !std::io::stdout().is_terminal() {
             return self.raw(bytes);
         }
-        let text = String::from_utf8_lossy(bytes).replace("\r\n", "\n").replace('\r', "\n");
-        self.write(&sanitize(&text))
+        self.write(&for_terminal(bytes))
+    }
+
+    /// Writes the stderr of a step to stderr, likewise. An error has nowhere to be reported, and is ignored.
+    pub(crate) fn stderr_of_step(bytes: &[u8]) {
+        let mut err = std::io::stderr().lock();
+        let _ = if err.is_terminal() {
+            err.write_all(for_terminal(bytes).as_bytes())
+        } else {
+            err.write_all(bytes)
+        };
     }
 
     /// Writes bytes unchanged.
@@ -282,6 +291,12 @@ impl Ui {
 fn err(line: &str) {
     // If stderr is closed, there is no place to report it.
     let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+/// The output of a step without control characters.
+fn for_terminal(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes).replace("\r\n", "\n").replace('\r', "\n");
+    sanitize(&text).into_owned()
 }
 
 fn painted(color: bool, style: Style, text: &str) -> String {

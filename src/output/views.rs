@@ -325,6 +325,8 @@ pub(crate) struct AttemptView {
     pub(crate) status_code: Option<u16>,
     pub(crate) exit_code: Option<i32>,
     pub(crate) output: Option<String>,
+    /// If the step keeps it separate from its output.
+    pub(crate) stderr: Option<String>,
 }
 
 /// A failure in an incident.

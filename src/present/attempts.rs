@@ -13,6 +13,11 @@ pub(super) fn attempt(row: &AttemptRow) -> AttemptView {
         error: row.error.clone(),
         status_code: row.status_code,
         exit_code: row.exit_code,
-        output: row.output.as_ref().map(|o| String::from_utf8_lossy(o).into_owned()),
+        output: row.output.as_deref().map(text),
+        stderr: row.stderr.as_deref().map(text),
     }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }

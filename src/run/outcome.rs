@@ -147,6 +147,8 @@ pub struct AttemptResult {
     pub exit_code: Option<i32>,
     /// The captured output of a command, truncated in the middle if it is too long.
     pub output: Vec<u8>,
+    /// The captured stderr of a command, likewise, if its step keeps it separate from the output.
+    pub stderr: Vec<u8>,
 }
 
 impl AttemptResult {
@@ -159,6 +161,7 @@ impl AttemptResult {
             status_code: None,
             exit_code: None,
             output: Vec::new(),
+            stderr: Vec::new(),
         }
     }
 }

@@ -78,6 +78,7 @@ fn condition(line: &str) -> Result<Command, Error> {
         cwd: None,
         env: BTreeMap::new(),
         stdin: None,
+        separate_stderr: false,
         user: None,
         ok_exit_codes: vec![0],
     })
@@ -94,6 +95,8 @@ pub struct Command {
     pub env: BTreeMap<String, String>,
     /// Text for standard input.
     pub stdin: Option<String>,
+    /// Whether stderr is captured through a pipe of its own; the order of writes to stdout and stderr is then not known.
+    pub separate_stderr: bool,
     /// User to run as.
     pub user: Option<String>,
     /// Exit codes that count as success.
@@ -281,6 +284,7 @@ fn reject_command_keys(name: &StepName, written: &StepText, what: &str) -> Resul
     let command_keys = [
         (written.cwd.is_some(), "cwd"),
         (written.stdin.is_some(), "stdin"),
+        (written.separate_stderr.is_some(), "separate_stderr"),
         (written.user.is_some(), "user"),
         (!written.env.is_empty(), "env"),
         (written.ok_exit_codes.is_some(), "ok_exit_codes"),
@@ -347,6 +351,7 @@ fn command_of(name: &StepName, written: &StepText) -> Result<Command, Error> {
         cwd: written.cwd.clone(),
         env: written.env.clone(),
         stdin: written.stdin.clone(),
+        separate_stderr: written.separate_stderr.unwrap_or(false),
         user: written.user.clone(),
         ok_exit_codes: written.ok_exit_codes.clone().unwrap_or_else(|| vec![0]),
     })

@@ -61,6 +61,9 @@ pub struct StepText {
     /// Text for the command's standard input.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stdin: Option<String>,
+    /// Whether stderr is recorded apart from stdout; default: false, one output in the order of the writes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub separate_stderr: Option<bool>,
     /// User to run the command as; only if tempo runs as root.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,

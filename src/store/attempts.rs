@@ -13,6 +13,10 @@ use crate::machine::Process;
 use crate::run::outcome::{AttemptResult, Ending, Status};
 use crate::run::{Change, Event, Phase, Progress, RunClosed, Stop};
 
+fn unless_empty(bytes: &[u8]) -> Option<&[u8]> {
+    Some(bytes).filter(|bytes| !bytes.is_empty())
+}
+
 impl Write<'_> {
     /// Inserts a run without a schedule; returns its key and run id.
     pub(crate) fn insert_run(&self, new: &NewRun, now: DateTime<Utc>) -> Result<(i64, String), Error> {
@@ -146,8 +150,7 @@ impl Write<'_> {
         const SQL: &str =
             "UPDATE attempt SET elapsed_ms = :elapsed, outcome = :outcome, error_type = :error_type, error = :error,
             status_code = :status_code, exit_code = :exit_code WHERE run = :run AND position = :position AND number = :number";
-        const OUTPUT: &str =
-            "INSERT OR REPLACE INTO output (run, position, number, bytes) VALUES (:run, :position, :number, :bytes)";
+        const OUTPUT: &str = "INSERT OR REPLACE INTO output (run, position, number, bytes, stderr) VALUES (:run, :position, :number, :bytes, :stderr)";
         let (position, number) = (run.progress.position, run.progress.attempts);
         let failure = result.ending.failure();
         let mut statement = self.0.0.prepare_cached(SQL).context("record the attempt's end")?;
@@ -164,10 +167,13 @@ impl Write<'_> {
                 ":exit_code": result.exit_code,
             })
             .context("record the attempt's end")?;
-        if !result.output.is_empty() {
+        if !(result.output.is_empty() && result.stderr.is_empty()) {
             let mut statement = self.0.0.prepare_cached(OUTPUT).context("record the output")?;
             statement
-                .execute(named_params! {":run": run.row.key, ":position": position, ":number": number, ":bytes": result.output})
+                .execute(named_params! {
+                    ":run": run.row.key, ":position": position, ":number": number,
+                    ":bytes": result.output, ":stderr": unless_empty(&result.stderr),
+                })
                 .context("record the output")?;
         }
         Ok(())
@@ -254,13 +260,20 @@ impl Write<'_> {
             .context("record the process")
     }
 
-    /// Records the output so far of an attempt that is still running.
-    pub(crate) fn record_output(&self, run: i64, position: usize, number: u32, bytes: &[u8]) -> Result<(), Error> {
+    /// Records the output and the separate stderr so far of an attempt that is still running.
+    pub(crate) fn record_output(
+        &self,
+        run: i64,
+        (position, number): (usize, u32),
+        (bytes, stderr): (&[u8], &[u8]),
+    ) -> Result<(), Error> {
         const SQL: &str =
-            "INSERT OR REPLACE INTO output (run, position, number, bytes) SELECT run, position, number, :bytes FROM attempt
+            "INSERT OR REPLACE INTO output (run, position, number, bytes, stderr) SELECT run, position, number, :bytes, :stderr FROM attempt
             WHERE run = :run AND position = :position AND number = :number AND outcome IS NULL";
         let mut statement = self.0.0.prepare_cached(SQL).context("record the output")?;
-        let done = statement.execute(named_params! {":run": run, ":position": position, ":number": number, ":bytes": bytes});
+        let done = statement.execute(named_params! {
+            ":run": run, ":position": position, ":number": number, ":bytes": bytes, ":stderr": unless_empty(stderr),
+        });
         done.map(|_| ()).context("record the output")
     }
 

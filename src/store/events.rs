@@ -260,7 +260,7 @@ impl Read<'_> {
 
     /// The result and the output of the last attempt of a step that started by `at`.
     pub(crate) fn attempt_end(&self, run: i64, position: usize, at: DateTime<Utc>) -> Result<Option<AttemptEnd>, Error> {
-        const SQL: &str = "SELECT a.error, o.bytes FROM attempt a
+        const SQL: &str = "SELECT a.error, coalesce(o.stderr, o.bytes) AS bytes FROM attempt a
             LEFT JOIN output o ON o.run = a.run AND o.position = a.position AND o.number = a.number
             WHERE a.run = :run AND a.position = :position AND a.started_ms <= :at ORDER BY a.number DESC LIMIT 1";
         self.end_of_attempt(SQL, named_params! {":run": run, ":position": position, ":at": ms(at)})

@@ -78,6 +78,8 @@ pub(crate) struct AttemptRow {
     pub(crate) status_code: Option<u16>,
     pub(crate) exit_code: Option<i32>,
     pub(crate) output: Option<Vec<u8>>,
+    /// If the step keeps it separate from its output.
+    pub(crate) stderr: Option<Vec<u8>>,
 }
 
 /// An attempt that was running when its server died.
@@ -231,7 +233,7 @@ impl Read<'_> {
             "{RUN} {part} AND (:schedule IS NULL OR schedule_id = :schedule) AND (:status IS NULL OR status = :status)
             AND (:since IS NULL OR started_ms >= :since) AND (:until IS NULL OR started_ms <= :until)
             AND (NOT :unhappy OR {UNHAPPY})
-            AND (:output IS NULL OR EXISTS (SELECT 1 FROM output o WHERE o.run = run.key AND instr(o.bytes, CAST(:output AS BLOB))))
+            AND (:output IS NULL OR EXISTS (SELECT 1 FROM output o WHERE o.run = run.key AND (instr(o.bytes, CAST(:output AS BLOB)) OR instr(o.stderr, CAST(:output AS BLOB)))))
             AND key > :floor AND key < :before ORDER BY key DESC LIMIT :limit"
         );
         let mut statement = self.0.prepare_cached(&sql).context("list the runs")?;
@@ -419,7 +421,7 @@ impl Read<'_> {
 
     /// The attempts of a run, in order.
     pub(crate) fn attempts_of(&self, run: i64) -> Result<Vec<AttemptRow>, Error> {
-        const SQL: &str = "SELECT a.position, a.number, a.started_ms, a.elapsed_ms, a.outcome, a.error_type, a.error, a.status_code, a.exit_code, o.bytes
+        const SQL: &str = "SELECT a.position, a.number, a.started_ms, a.elapsed_ms, a.outcome, a.error_type, a.error, a.status_code, a.exit_code, o.bytes, o.stderr
             FROM attempt a LEFT JOIN output o ON o.run = a.run AND o.position = a.position AND o.number = a.number
             WHERE a.run = :run ORDER BY a.position, a.number";
         let mut statement = self.0.prepare_cached(SQL).context("read the attempts")?;
@@ -435,6 +437,7 @@ impl Read<'_> {
                 status_code: r.get("status_code")?,
                 exit_code: r.get("exit_code")?,
                 output: r.get("bytes")?,
+                stderr: r.get("stderr")?,
             })
         });
         rows.context("read the attempts")?

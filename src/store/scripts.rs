@@ -101,6 +101,7 @@ impl Read<'_> {
                 status_code: None,
                 exit_code: r.get("exit_code")?,
                 output,
+                stderr: None,
             })
         });
         rows.context("read the attempts")?

@@ -66,3 +66,40 @@ fn the_limit_of_output_can_be_set() {
         assert_eq!(refused.code, Some(2), "{size}: {refused:?}");
     }
 }
+
+#[test]
+fn stderr_is_recorded_apart_if_the_step_says_so_while_it_runs_and_when_it_is_killed() {
+    let env = Env::new();
+    let step = r#"
+        [[step]]
+        name = "x"
+        shell = "echo one; echo two >&2; test -e go || { touch up; exec sleep 300; }; echo $KEY >&2; exit 3"
+        env = { KEY = "env:TEMPO_TEST_KEY" }
+        separate_stderr = true
+    "#;
+    std::fs::write(env.path("steps.toml"), step).unwrap();
+    env.tempo(&["workflow", "start", "--workflow-id", "w", "--steps", "steps.toml"])
+        .ok();
+    let server = env.serve_after("export TEMPO_TEST_KEY=sesame-open-up", "");
+    let shown = || env.tempo(&["workflow", "output", "w"]);
+    crate::harness::wait_until("the output", || !shown().stderr.is_empty());
+    assert_eq!((shown().stdout.as_str(), shown().stderr.as_str()), ("one\n", "two\n"));
+    server.kill();
+    std::fs::write(env.path("go"), "").unwrap();
+    let _server = env.serve_after("export TEMPO_TEST_KEY=sesame-open-up", "");
+    let all = env.tempo(&["workflow", "output", "w", "--follow"]);
+    assert_eq!((all.stdout.as_str(), all.stderr.as_str()), ("one\none\n", "two\ntwo\n***\n"));
+    let run = env.json(&["workflow", "describe", "w"]);
+    let attempt = &run["steps"][0]["attempts"][1];
+    assert_eq!(
+        (&attempt["output"], &attempt["stderr"]),
+        (&"one\n".into(), &"two\n***\n".into())
+    );
+    let described = env.tempo(&["workflow", "describe", "w"]).ok();
+    assert!(described.contains("| one\n") && described.contains("! ***\n"), "{described}");
+    let log = env.tempo(&["log", "--failed"]).ok();
+    assert!(
+        log.contains("two") && !log.contains("| one"),
+        "the log shows why it failed: {log}"
+    );
+}

@@ -52,6 +52,9 @@ fn case(step: &StepView, view: &RunView) -> TestCase {
     if let Some(output) = step.attempts.last().and_then(|a| a.output.as_deref()) {
         case.set_system_out(xml_text(output));
     }
+    if let Some(stderr) = step.attempts.last().and_then(|a| a.stderr.as_deref()) {
+        case.set_system_err(xml_text(stderr));
+    }
     case
 }
 

@@ -340,7 +340,10 @@ fn merge(a: RunView, b: RunView) -> RunView {
 
 /// The last lines of a step's output.
 fn last_lines(step: &StepView) -> impl Iterator<Item = &str> {
-    let output = step.attempts.last().and_then(|a| a.output.as_deref()).unwrap_or_default();
+    let last = step.attempts.last();
+    let output = last
+        .and_then(|a| a.stderr.as_deref().or(a.output.as_deref()))
+        .unwrap_or_default();
     let count = output.lines().count();
     output.lines().skip(count.saturating_sub(SHOWN_LINES))
 }
@@ -379,6 +382,7 @@ mod tests {
             status_code: None,
             exit_code: None,
             output: None,
+            stderr: None,
         };
         let step = |attempts| StepView {
             name: "a".to_owned(),

@@ -79,6 +79,9 @@ fn show_step(context: &Context, mark: &str, step: &StepView, times: &crate::outp
         for line in attempt.output.iter().flat_map(|o| o.lines()) {
             context.ui.data(&format!("{indent}| {line}"))?;
         }
+        for line in attempt.stderr.iter().flat_map(|o| o.lines()) {
+            context.ui.data(&format!("{indent}! {line}"))?;
+        }
     }
     for nested in &step.steps {
         show_step(context, &format!("{indent}- "), nested, times)?;

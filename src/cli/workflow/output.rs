@@ -5,6 +5,7 @@ use clap_complete::engine::ArgValueCandidates;
 use super::super::{Context, complete, wait};
 use crate::error::{Error, Kind};
 use crate::names::nearest;
+use crate::output::ui::Ui;
 use crate::output::views::StepView;
 use crate::present;
 use crate::run::outcome::Status;
@@ -15,8 +16,9 @@ const OVERLAP: usize = 256;
 
 /// Print the output of a run's commands
 ///
-/// Prints the output of every attempt, in order, that of a running one as far as it is recorded: about once a second. Only the beginning
-/// and the end of long output are kept (`tempo run --keep-output`).
+/// Prints the output of every attempt, in order. The output of a running attempt is recorded about once a second. Only the beginning and the
+/// end of long output are kept (`tempo run --keep-output`). If a step keeps stderr separate (`separate_stderr` in a definition file), its
+/// stderr is printed to stderr.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Prefix of a run id, or a workflow id (its newest run)
@@ -51,18 +53,19 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         });
     }
     let positions: Vec<usize> = (0..all.len()).filter(|i| is_selected(&all[*i].name)).collect();
-    let mut shown: Vec<Vec<u8>> = Vec::new();
+    let mut shown: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
     // Raw bytes: JSON can only hold text.
     let mut show_more = |store: &Store| -> Result<(), Error> {
         let attempts = store.read(|r| r.attempts_of(row.key))?;
         let selected = attempts.into_iter().filter(|a| positions.contains(&a.position));
         for (index, attempt) in selected.enumerate() {
             if shown.len() == index {
-                shown.push(Vec::new());
+                shown.push(Default::default());
             }
-            let output = attempt.output.unwrap_or_default();
-            context.ui.output(new_part(&shown[index], &output))?;
-            shown[index] = output;
+            let (output, stderr) = (attempt.output.unwrap_or_default(), attempt.stderr.unwrap_or_default());
+            context.ui.output(new_part(&shown[index].0, &output))?;
+            Ui::stderr_of_step(new_part(&shown[index].1, &stderr));
+            shown[index] = (output, stderr);
         }
         Ok(())
     };

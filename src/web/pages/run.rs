@@ -222,25 +222,28 @@ fn step_part(context: &Context, step: &StepView, limit: usize, here: &str, level
                     }
                 }
             }
-            @if let Some(attempt) = step.attempts.iter().rev().find(|attempt| attempt.output.as_deref().is_some_and(|output| !output.is_empty())) {
-                (output(step, attempt, limit, here))
+            @if let Some(attempt) = step.attempts.iter().rev().find(|attempt| [&attempt.output, &attempt.stderr].into_iter().flatten().any(|output| !output.is_empty())) {
+                @for (name, all) in [("Output", &attempt.output), ("Stderr", &attempt.stderr)] {
+                    @if let Some(all) = all.as_deref().filter(|all| !all.is_empty()) {
+                        (output((name, all), step, attempt, limit, here))
+                    }
+                }
             }
             @for inner in &step.steps { (step_part(context, inner, limit, here, 4)) }
         }
     }
 }
 
-fn output(step: &StepView, attempt: &AttemptView, limit: usize, here: &str) -> Markup {
-    let all = attempt.output.as_deref().unwrap_or_default();
+fn output((name, all): (&str, &str), step: &StepView, attempt: &AttemptView, limit: usize, here: &str) -> Markup {
     let mut from = all.len().saturating_sub(limit);
     while !all.is_char_boundary(from) {
         from += 1;
     }
     html! {
         p.dim {
-            "Output of attempt " (attempt.number)
+            (name) " of attempt " (attempt.number)
             @if from > 0 { ", its end (" a href={ (here) "?output=all" } { "show all of it" } ")" }
         }
-        pre.output tabindex="0" aria-label={ "Output of " (step.name) } { (html_of(&all[from..])) }
+        pre.output tabindex="0" aria-label={ (name) " of " (step.name) } { (html_of(&all[from..])) }
     }
 }
