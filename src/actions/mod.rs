@@ -9,6 +9,7 @@ mod http;
 mod mail;
 mod notify;
 mod redirect;
+mod relay;
 mod response_check;
 mod secrets;
 mod shortage;

@@ -1,4 +1,4 @@
-//! Runs a command that something else has started through tempo: its output goes where it went before, and is recorded.
+//! Runs a command for `tempo beat`: its output goes where it went before, and is recorded.
 
 use std::io::Read;
 use std::os::unix::process::CommandExt as _;

@@ -15,7 +15,7 @@ use crate::store::Missing;
 /// Maximum number of warnings printed.
 const MAX_WARNINGS: usize = 20;
 
-/// Create and update schedules, and receivers of notifications, from definition files
+/// Create and update schedules and notification receivers from definition files
 ///
 /// Makes all changes or none. Applying the same files again changes nothing. A definition replaces the whole schedule, except that `note`,
 /// `paused` and `remaining_actions` keep their current values if the file omits them. Times due before a change are decided by the

@@ -81,7 +81,7 @@ pub(super) struct WhatArgs {
     /// Read the steps from a file of `[[step]]` tables, or the same as JSON; `-` is stdin
     #[arg(long, value_name = "FILE", conflicts_with_all = ["probe", "shell"], value_hint = ValueHint::FilePath)]
     steps: Option<String>,
-    /// Run no steps; expect `tempo beat` within this long after each time, which should be shorter than the time between two of them
+    /// Instead of steps: expect a heartbeat (`tempo beat`) within this long after each time; should be shorter than the interval between them
     #[arg(long, value_name = "DURATION", conflicts_with_all = ["probe", "shell", "steps", "command"])]
     grace: Option<String>,
     /// Run a program with its arguments, without a shell
@@ -107,7 +107,7 @@ pub(super) struct PolicyArgs {
     /// How late a run may start after an outage; at least 10s, defaults to 10m
     #[arg(long, visible_alias = "catchup", value_name = "DURATION")]
     catchup_window: Option<String>,
-    /// Under allow-all, start at most this many runs at once; further ones wait
+    /// Under allow-all, have at most this many runs open; further starts wait
     #[arg(long, value_name = "N")]
     max_running: Option<u32>,
     /// Start after each run of another schedule that completes, or that fails: `backup`, `backup:failed`; may be repeated

@@ -12,7 +12,7 @@ use crate::names::ScheduleId;
 use crate::ops;
 use crate::store::Missing;
 
-/// Print schedules, and receivers of notifications, as a definition file
+/// Print schedules and notification receivers as a definition file
 ///
 /// Applying the output changes nothing: `tempo export > jobs.toml; tempo apply -f jobs.toml`. With `-o json`, prints the same file as JSON.
 #[derive(Debug, clap::Args)]
@@ -36,9 +36,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         let exported = export::crontab(&schedules, machine::environment("HOME")?.as_deref());
         context.ui.output(exported.text.as_bytes())?;
         for (id, what) in &exported.lost {
-            context
-                .ui
-                .say(&format!("note: {id}: cannot be expressed in a crontab: {what}"));
+            context.ui.say(&format!("note: {id}: {what}"));
         }
         return Ok(());
     }

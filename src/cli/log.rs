@@ -40,7 +40,7 @@ pub(super) struct Args {
     /// Only events until this time
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     until: Option<String>,
-    /// Only failures: attempts, incidents, runs that failed, missed times, crashes of the server
+    /// Only failures: failed attempts, incidents, failed runs, missed times and crashes of the server
     #[arg(long)]
     failed: bool,
     /// Keep printing new events until Ctrl-C

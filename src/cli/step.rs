@@ -16,7 +16,7 @@ use crate::store::Missing;
 /// Run a script step until it succeeds, then not again, even if the script is restarted
 ///
 /// For scripts that tempo runs. When NAME first succeeds, its stdout is recorded. If the script runs again, after a crash or for a retry,
-/// the step prints the recorded stdout at once and does not run the command. A failed step is run again. Its stdout is limited to 1 MiB.
+/// the step prints the recorded stdout at once and does not run the command. A failed step is run again. The recorded stdout is limited to 1 MiB.
 ///
 /// The same name must always be given the same command: number the steps of a loop. The command shares the script's stdin: in a
 /// `while read` loop, add `</dev/null`. Exits with 1 if the step failed.

@@ -1,8 +1,8 @@
-//! Alerts that time brings about: reminders of open incidents, and schedules that have not succeeded for too long.
+//! Alerts that become due: reminders of open incidents, and schedules that have not succeeded for too long.
 
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::events::Event;
 use super::shared::Shared;
@@ -33,8 +33,6 @@ pub(super) fn alert(shared: &Arc<Shared>, reader: &Store, now: DateTime<Utc>) ->
             if !still {
                 return Ok(None);
             }
-            let remind = write.alerts(one.schedule)?.remind_every();
-            let remind = remind.and_then(|every| TimeDelta::from_std(every).ok());
             let new = NewFailure {
                 subject: Subject::Schedule {
                     key: one.schedule,
@@ -46,10 +44,7 @@ pub(super) fn alert(shared: &Arc<Shared>, reader: &Store, now: DateTime<Utc>) ->
                 failure: &failure,
                 elapsed_ms: (now - one.since).num_milliseconds().max(0),
             };
-            let terms = IncidentTerms {
-                open_after: None,
-                remind_every: remind,
-            };
+            let terms = IncidentTerms::without_threshold(&write.alerts(one.schedule)?);
             let counted = write.count_failure(&new, &terms, now)?;
             write.expectation_reported(one.schedule)?;
             Ok(Some(counted))

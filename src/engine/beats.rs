@@ -34,7 +34,7 @@ impl Transition<'_> {
             Some(beat) => beat.result(),
             None if self.now >= until => {
                 let message = format!(
-                    "no beat within {}",
+                    "no heartbeat within {}",
                     human_duration(grace.num_milliseconds().max(0).unsigned_abs().into())
                 );
                 let failure = Failure {

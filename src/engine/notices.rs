@@ -1,4 +1,4 @@
-//! Events as receivers are told of them: the topic, the details of the incident, and a sentence.
+//! Converts events to notices: the topic, the details of the incident, and a sentence.
 
 use chrono::{DateTime, Utc};
 
@@ -9,7 +9,7 @@ use crate::schedule::alerts::NO_SUCCESS;
 use crate::spec::describe::human_duration;
 use crate::store::{EventKind, EventRow, IncidentRow, Read, SUCCEEDED};
 
-/// Returns what receivers are told of an event; `None` if they are not, or what it is about is no longer stored.
+/// Returns the notice of an event; `None` if receivers are not notified of it, or its incident is no longer stored.
 pub(super) fn notice(read: &Read<'_>, event: &EventRow) -> Result<Option<(Topic, Notice)>, Error> {
     let Some(topic) = topic(event) else { return Ok(None) };
     let incident = match topic {

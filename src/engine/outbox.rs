@@ -119,7 +119,7 @@ pub(super) enum Pass {
     AllOnce,
 }
 
-/// What became of a message that was due.
+/// The outcome of trying to start a delivery.
 enum Delivering {
     Begun(Box<Begun>),
     /// It is due later.
@@ -256,7 +256,7 @@ impl Outbox {
     }
 
     /// Writes the messages about the events after the cursor of each receiver. A receiver whose definition is not valid keeps its cursor, so it is
-    /// told of them once it is mended.
+    /// told of them once it is valid.
     fn write_messages(&mut self, rows: &[ReceiverRow], now: DateTime<Utc>) -> Result<(), Error> {
         let receivers: Vec<(&ReceiverRow, Arc<Receiver>)> =
             rows.iter().filter_map(|row| Some((row, self.receiver(row)?))).collect();

@@ -1,4 +1,4 @@
-//! What follows when a run closes: schedules that start after it, a pause on failure, and the next decision of its schedule.
+//! Handles the close of a run: schedules that start after it, a pause on failure, and the next decision of its schedule.
 
 use super::advance::{MayStart, Transition};
 use super::decide::decide;

@@ -1,6 +1,4 @@
-//! What follows when a step closes: its failure or success is counted in an incident.
-
-use chrono::TimeDelta;
+//! Handles the close of a step: its failure or success is counted in an incident.
 
 use super::advance::Transition;
 use super::events::Event;
@@ -90,13 +88,7 @@ impl Transition<'_> {
 
     /// When a failure of a step opens an incident.
     fn incident_terms(&self, position: usize) -> Result<IncidentTerms, Error> {
-        let alerts = self.alerts()?;
-        let of_schedule = || alerts.open_after.as_ref().and_then(|threshold| threshold.check().ok());
-        let remind_every = alerts.remind_every().and_then(|every| TimeDelta::from_std(every).ok());
-        Ok(IncidentTerms {
-            open_after: self.workflow.steps[position].open_after.or_else(of_schedule),
-            remind_every,
-        })
+        Ok(IncidentTerms::of(&self.alerts()?, self.workflow.steps[position].open_after))
     }
 
     /// Counts a success of a step against its open incident. Returns whether that resolves it.

@@ -198,7 +198,10 @@ impl TableReader<'_> {
             .or_else(|| text.expect_within.clone().filter(|_| text.step.is_empty()))
         {
             if !text.step.is_empty() {
-                let both = Error::new(Kind::Usage, "a schedule with `grace` has no steps: it waits for beats");
+                let both = Error::new(
+                    Kind::Usage,
+                    "`grace` and `step` cannot be used together: a schedule with `grace` expects heartbeats",
+                );
                 return self.at("grace", 0, Err(both));
             }
             text.step = vec![StepText::waiting_for_beat(grace)];

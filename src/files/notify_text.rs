@@ -244,6 +244,14 @@ impl NotifyText {
             }
         }
         let template = self.template.as_deref().map_or(Ok(Template::Json), Template::parse)?;
+        if !template.needs_key() && self.key.is_some() {
+            return Err(usage(format_args!(
+                "the receiver `{}` has a `key`, but the template `{}` does not use one",
+                self.name,
+                template.name()
+            ))
+            .hint("Set `template = \"pagerduty\"` or `\"opsgenie\"`, or remove `key`."));
+        }
         if template.needs_key() && self.key.as_deref().unwrap_or_default().is_empty() {
             return Err(usage(format_args!("the template `{}` needs a `key`", template.name()))
                 .hint("Set `key = \"env:NAME\"`, the key of the integration."));
@@ -275,7 +283,7 @@ impl NotifyText {
             (Some(user), Some(password)) => Some((user.clone(), password.clone())),
             (None, None) => None,
             _ => {
-                return Err(usage(format_args!("`smtp_user` and `smtp_password` belong together")));
+                return Err(usage(format_args!("`smtp_user` and `smtp_password` must be given together")));
             }
         };
         let smtp = match &self.smtp {

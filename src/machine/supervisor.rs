@@ -1,4 +1,4 @@
-//! The supervisor that started this process, if it wants to be told how it is: systemd's protocol, `sd_notify(3)`.
+//! The supervisor that started this process, if it wants to know: systemd's protocol, `sd_notify(3)`.
 
 use std::time::Duration;
 

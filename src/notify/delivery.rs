@@ -93,7 +93,7 @@ impl Encryption {
             "none" => Ok(Self::None),
             _ => Err(
                 Error::new(Kind::Usage, format_args!("invalid encryption `{}`", name.escape_debug()))
-                    .hint("It is `starttls`, `tls` or `none`."),
+                    .hint("Expected `starttls`, `tls` or `none`."),
             ),
         }
     }

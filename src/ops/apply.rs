@@ -7,13 +7,13 @@ use chrono::{DateTime, Utc};
 use super::defined::{Change, DefinedKind, DefinitionFile, Difference, Prune};
 use super::notify::{change_receiver, compare_receivers};
 use super::patch::Settings;
-use super::schedules::{NO_TIME, Never, change_to, check, insert, settings_of};
+use super::schedules::{NO_TIME, Never, change_to, check, find, insert, settings_of};
 use crate::error::{Error, Kind};
 use crate::files::definition::FileSchedule;
 use crate::files::difference::{self, FieldChange};
 use crate::files::schedule_text::ScheduleText;
 use crate::names::ScheduleId;
-use crate::schedule::after::{After, reject_cycle};
+use crate::schedule::after::{After, reject_cycle, times_text};
 use crate::schedule::{Declared, Definition, State};
 use crate::spec::Spec;
 use crate::spec::zone::Zones;
@@ -139,7 +139,7 @@ pub(crate) fn redefine(
         line: None,
         warnings,
         paused: settings.state.paused,
-        spec_text: crate::spec::describe::spec(&settings.definition.spec),
+        spec_text: times_text(&settings.definition.spec, &settings.definition.after),
         kind: DefinedKind::Schedule,
         id: after.id.into(),
     })
@@ -155,7 +155,7 @@ fn walk(
     perform: impl Fn(&ScheduleId, Step, Owner<'_>) -> Result<(), Error>,
 ) -> Result<Vec<Difference>, Error> {
     reject_duplicates(&files)?;
-    reject_cycles(read, &files)?;
+    check_after(read, &files)?;
     let mut differences = Vec::with_capacity(files.iter().map(|file| file.defined.len()).sum());
     let mut walked: HashSet<ScheduleId> = HashSet::new();
     for DefinitionFile { source, defined, .. } in files {
@@ -193,16 +193,24 @@ fn walk(
     Ok(differences)
 }
 
-/// Rejects schedules that start after themselves once the files are applied.
-fn reject_cycles(read: &Read<'_>, files: &[DefinitionFile]) -> Result<(), Error> {
+/// Rejects schedules that start after one that does not exist, or after themselves, once the files are applied.
+fn check_after(read: &Read<'_>, files: &[DefinitionFile]) -> Result<(), Error> {
     let defined = || files.iter().flat_map(|file| &file.defined);
     if defined().all(|one| one.definition.after.is_empty()) {
         return Ok(());
     }
+    let ids: HashSet<&ScheduleId> = defined().map(|one| &one.id).collect();
     let mut edges = read.all_followed()?;
     for one in defined() {
-        let targets = one.definition.after.iter().map(|after| Ok(After::parse(after)?.0.into()));
-        edges.insert(one.id.to_string(), targets.collect::<Result<_, Error>>()?);
+        let mut targets = Vec::new();
+        for after in &one.definition.after {
+            let (target, _) = After::parse(after)?;
+            if !ids.contains(&target) {
+                find(read, &target).map_err(|e| e.within(&one.place))?;
+            }
+            targets.push(target.into());
+        }
+        edges.insert(one.id.to_string(), targets);
     }
     defined().try_for_each(|one| reject_cycle(one.id.as_str(), &edges).map_err(|e| e.within(&one.place)))
 }

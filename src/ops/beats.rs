@@ -39,13 +39,11 @@ pub(crate) fn beat(write: &Write<'_>, id: &ScheduleId, beat: &Beat, now: DateTim
             }
         }
         Some(failure) if !is_awaited => {
-            let alerts = &settings.definition.alerts;
-            let remind = alerts.remind_every();
-            let open_after = waits.and_then(|step| step.open_after.as_ref()).or(alerts.open_after.as_ref());
-            let terms = IncidentTerms {
-                open_after: open_after.map(ThresholdText::check).transpose()?,
-                remind_every: remind.and_then(|every| chrono::TimeDelta::from_std(every).ok()),
-            };
+            let own = waits
+                .and_then(|step| step.open_after.as_ref())
+                .map(ThresholdText::check)
+                .transpose()?;
+            let terms = IncidentTerms::of(&settings.definition.alerts, own);
             let new = NewFailure {
                 subject,
                 target_url: id.as_str(),

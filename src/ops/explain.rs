@@ -78,10 +78,11 @@ pub(crate) fn explain(
     let before = (window.0, window.1.min(row.created));
     decided.extend(read.backfilled_between(row.key, before)?.into_iter().map(backfilled));
     for start in plan_input.waiting.iter().filter(|w| w.origin == Origin::Scheduled) {
-        let reason = match (plan_input.current.paused, plan_input.active.is_empty()) {
+        let reason = match (plan_input.current.paused, plan_input.active.len()) {
             (true, _) => "waiting until the schedule is unpaused",
-            (false, false) => "waiting for the current run to finish",
-            (false, true) => "waiting for `tempo run`",
+            (false, 0) => "waiting for `tempo run`",
+            (false, 1) => "waiting for the current run to finish",
+            (false, _) => "waiting for one of the open runs to finish",
         };
         decided.push(TimeRange {
             from: start.nominal,

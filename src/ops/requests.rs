@@ -7,6 +7,7 @@ use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
 use crate::run::Stop;
 use crate::run::outcome::Status;
+use crate::run::skip_reason;
 use crate::run::step::{Work, Workflow};
 use crate::run::step_text::Action;
 use crate::schedule::OverlapPolicy;
@@ -133,7 +134,7 @@ pub(crate) fn start_workflow(write: &Write<'_>, action: &Action, now: DateTime<U
     if let Some(step) = workflow.steps.iter().find(|step| matches!(step.work, Work::Beat(_))) {
         return Err(Error::new(
             Kind::Usage,
-            format_args!("step `{}` waits for a beat, which only a step of a schedule can", step.name),
+            format_args!("step `{}` expects a heartbeat, which only a schedule can", step.name),
         ));
     }
     let workflow_id = action.workflow_id.clone().unwrap_or_else(|| workflow_id_at("workflow", now));
@@ -174,7 +175,7 @@ pub(crate) fn stop_run(write: &Write<'_>, stop: &RunStop<'_>, now: DateTime<Utc>
 /// Requests that a run that failed, timed out or was stopped resume at the step where it ended. Returns the run and the request.
 ///
 /// # Errors
-/// `NotFound`; `Conflict` when it is still running or has completed.
+/// `NotFound`; `Conflict` when it is still running, has completed or was skipped.
 pub(crate) fn retry_run(write: &Write<'_>, named: &str, now: DateTime<Utc>) -> Result<(RunRow, QueuedRequest), Error> {
     let run = write.run_named(named)?;
     let conflict = |why: &str| Error::new(Kind::Conflict, format_args!("run `{named}` {why}"));
@@ -185,6 +186,10 @@ pub(crate) fn retry_run(write: &Write<'_>, named: &str, now: DateTime<Utc>) -> R
                 .hint("`tempo schedule trigger` and `tempo workflow start` start a new run."));
         }
         Status::Failed | Status::Canceled | Status::Terminated | Status::TimedOut => {}
+    }
+    if skip_reason(run.status, run.reason.as_deref()).is_some() {
+        return Err(conflict("was skipped by its condition, so there is no step to retry")
+            .hint("`tempo schedule trigger` checks the condition again, and starts a new run."));
     }
     let (ask, reason) = (RunAsk::Retry, None);
     let queued = write.place(

@@ -326,6 +326,7 @@ pub(crate) struct AttemptView {
     pub(crate) exit_code: Option<i32>,
     pub(crate) output: Option<String>,
     /// If the step keeps it separate from its output.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) stderr: Option<String>,
 }
 

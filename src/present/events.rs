@@ -205,7 +205,7 @@ impl<'a> EventViews<'a> {
             "scheduled" => format!("due {}", (self.time)(run.due)),
             "trigger" => "triggered".to_owned(),
             "backfill" => format!("backfill of {}", (self.time)(run.nominal)),
-            _ => "started by hand".to_owned(),
+            _ => "started with `tempo workflow start`".to_owned(),
         }
     }
 
@@ -240,7 +240,7 @@ fn with_detail(text: &str, detail: Option<&str>) -> String {
     detail.map_or_else(|| text.to_owned(), |detail| format!("{text}: {detail}"))
 }
 
-/// `Completed in 2 s`, `Failed with 1 incident in 17 ms: step `x` failed`.
+/// `Completed in 2 s`, `Failed with 1 failed step in 17 ms: step `x` failed`.
 fn finished(row: &EventRow) -> String {
     let detail = row.detail.as_deref().unwrap_or(Status::Completed.name());
     let (status, reason) = detail
@@ -248,7 +248,7 @@ fn finished(row: &EventRow) -> String {
         .map_or((detail, None), |(status, reason)| (status, Some(reason)));
     let incidents = row
         .number
-        .map_or_else(String::new, |n| format!(" with {}", counted(n.unsigned_abs(), "incident")));
+        .map_or_else(String::new, |n| format!(" with {}", counted(n.unsigned_abs(), "failed step")));
     let took = human_duration(u128::from(row.value.unwrap_or_default().unsigned_abs()));
     with_detail(&format!("{status}{incidents} in {took}"), reason)
 }

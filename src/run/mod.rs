@@ -172,7 +172,7 @@ impl Progress {
                     Work::Command(_) => format!("ok exit={}", result.exit_code.unwrap_or_default()),
                     Work::Beat(_) => match result.exit_code {
                         Some(code) => format!("ok exit={code}"),
-                        None => "ok beat".to_owned(),
+                        None => "ok heartbeat".to_owned(),
                     },
                 };
                 self.step_closed(workflow, Status::Completed, text, None)

@@ -274,7 +274,7 @@ impl Step {
                 [shell, flag, line] if shell == "/bin/sh" && flag == "-c" => line.clone(),
                 argv => argv.join(" "),
             },
-            Work::Beat(grace) => format!("a beat within {}", text::duration_text(*grace)),
+            Work::Beat(grace) => format!("a heartbeat within {}", text::duration_text(*grace)),
         }
     }
 }

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
 use crate::run::outcome::Status;
+use crate::spec::describe;
+use crate::spec::spec_text::SpecText;
 
 /// How a run must have closed for another to start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +46,7 @@ impl After {
             .find(|outcome| outcome.name() == name)
     }
 
-    /// What a run that closed with this status sets off.
+    /// The outcome of a run that closed with this status.
     #[must_use]
     pub fn of(status: Status) -> Option<Self> {
         match status {
@@ -68,6 +70,20 @@ impl After {
     }
 }
 
+/// When a schedule starts, in English: the times of `spec`, and the runs that it follows.
+#[must_use]
+pub fn times_text(spec: &SpecText, after: &[String]) -> String {
+    let runs = after.iter().filter_map(|one| After::parse(one).ok());
+    let runs: Vec<String> = runs
+        .map(|(id, outcome)| format!("each {} run of {id}", outcome.name()))
+        .collect();
+    match (spec.is_empty(), runs.is_empty()) {
+        (_, true) => describe::spec(spec),
+        (true, false) => format!("after {}", runs.join(" and ")),
+        (false, false) => format!("{}; and after {}", describe::spec(spec), runs.join(" and ")),
+    }
+}
+
 /// Checks and sorts the schedules that are followed.
 ///
 /// # Errors
@@ -88,8 +104,8 @@ pub fn reject_cycle(from: &str, edges: &BTreeMap<String, Vec<String>>) -> Result
     let mut seen = BTreeSet::new();
     if let Some(cycle) = search(from, &mut path, &mut seen, edges) {
         return Err(
-            Error::new(Kind::Usage, format_args!("`after` makes a cycle: {}", cycle.join(" after ")))
-                .hint("A schedule cannot start after itself, also not through others."),
+            Error::new(Kind::Usage, format_args!("`after` forms a cycle: {}", cycle.join(" after ")))
+                .hint("A schedule cannot start after itself, directly or through other schedules."),
         );
     }
     Ok(())
@@ -132,7 +148,7 @@ mod tests {
         };
         assert!(reject_cycle("a", &edges(&[("a", "b"), ("b", "c"), ("a", "c")])).is_ok());
         let e = reject_cycle("a", &edges(&[("a", "b"), ("b", "c"), ("c", "a")])).unwrap_err();
-        assert_eq!(e.to_string(), "`after` makes a cycle: a after b after c after a");
+        assert_eq!(e.to_string(), "`after` forms a cycle: a after b after c after a");
         assert!(reject_cycle("a", &edges(&[("a", "a")])).is_err());
         // A cycle of others.
         assert!(reject_cycle("a", &edges(&[("a", "b"), ("b", "c"), ("c", "b")])).is_ok());

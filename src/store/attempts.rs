@@ -53,13 +53,13 @@ impl Write<'_> {
         self.insert_run_event(kind, run, reason, now)
     }
 
-    /// Reopens a run at the step where it ended, with its attempts and timeout reset. Returns `false` if the run is open or completed.
+    /// Reopens a run at the step where it ended, with its attempts and timeout reset. Returns `false` if the run is open or completed, or never began a step.
     pub(crate) fn retry_run(&self, run: i64, now: DateTime<Utc>) -> Result<bool, Error> {
         const REOPEN: &str =
             "UPDATE run SET status = 'Running', closed_ms = NULL, reason = NULL, stop = NULL, stop_reason = NULL,
             phase = 'ready', phase_ms = NULL, lost_in_a_row = 0, step_started_ms = NULL, resumed_ms = :now,
             position = (SELECT max(position) FROM step WHERE run = :key)
-            WHERE key = :key AND status NOT IN ('Running', 'Completed')";
+            WHERE key = :key AND status NOT IN ('Running', 'Completed') AND EXISTS (SELECT 1 FROM step WHERE run = :key)";
         const DELETE_LAST_STEP: &str =
             "DELETE FROM step WHERE run = :key AND position = (SELECT position FROM run WHERE key = :key)";
         // Earlier attempts no longer count, like lost ones.

@@ -60,7 +60,7 @@ impl Write<'_> {
         self.insert_due(key, new.next)?;
         self.expect_success(key, new.definition.alerts.expected_within(), now)?;
         self.follow(key, &new.definition.after)?;
-        let spec_text = SpecSummary::of(&new.definition.spec).spec_text;
+        let spec_text = SpecSummary::of(&new.definition.spec, &new.definition.after).spec_text;
         let event = NewEvent {
             detail: Some(&spec_text),
             ..NewEvent::of_schedule(EventKind::Create, key, new.id.as_str())
@@ -198,7 +198,7 @@ impl Write<'_> {
     fn define(&self, sql: &str, key: Option<i64>, new: &NewSchedule<'_>, now: DateTime<Utc>) -> Result<(), Error> {
         let what = "record the definition";
         let workflow = self.workflow(&new.definition.action)?;
-        let shown = SpecSummary::of(&new.definition.spec);
+        let shown = SpecSummary::of(&new.definition.spec, &new.definition.after);
         let alerts = &new.definition.alerts;
         let alerts = (*alerts != Alerts::default()).then(|| to_json("alert settings", alerts));
         let mut statement = self.0.0.prepare_cached(sql).context(what)?;

@@ -33,7 +33,7 @@ pub(crate) enum EventKind {
     /// A start was buffered. Value: its nominal time.
     Buffer,
     /// Times were skipped. Number: the first of them; value: the key of the row in `refused`, which may cover later times too; detail: the reason.
-    /// So for the next five.
+    /// The same holds for the next five.
     Skip,
     Miss,
     Drop,

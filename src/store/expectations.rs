@@ -66,7 +66,7 @@ impl Write<'_> {
             let mut statement = self.0.0.prepare_cached(DELETE).context(what)?;
             let deleted = statement.execute(named_params! {":schedule": schedule}).context(what)?;
             if deleted > 0 {
-                self.resolve_schedule_incident(schedule, NO_SUCCESS, "no success is expected any more", now)?;
+                self.resolve_schedule_incident(schedule, NO_SUCCESS, "`expect_within` was removed", now)?;
             }
             return Ok(());
         };
@@ -81,7 +81,7 @@ impl Write<'_> {
             .execute(named_params! {":schedule": schedule, ":now": ms(now)})
             .context(what)?;
         if is_met_again > 0 {
-            self.resolve_schedule_incident(schedule, NO_SUCCESS, "the time was extended", now)?;
+            self.resolve_schedule_incident(schedule, NO_SUCCESS, "`expect_within` was extended", now)?;
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ use super::runs::RunRow;
 use crate::error::Error;
 use crate::run::outcome::Failure;
 use crate::run::threshold::Threshold;
+use crate::schedule::Alerts;
 
 /// When failures open an incident, and how often receivers are reminded of it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -19,6 +20,25 @@ pub(crate) struct IncidentTerms {
     /// At the first failure if not set.
     pub(crate) open_after: Option<Threshold>,
     pub(crate) remind_every: Option<TimeDelta>,
+}
+
+impl IncidentTerms {
+    /// The terms of a schedule, and of a step that may have its own threshold.
+    pub(crate) fn of(alerts: &Alerts, own: Option<Threshold>) -> Self {
+        let of_schedule = || alerts.open_after.as_ref().and_then(|threshold| threshold.check().ok());
+        Self {
+            open_after: own.or_else(of_schedule),
+            ..Self::without_threshold(alerts)
+        }
+    }
+
+    /// The terms for failures of which the first opens an incident.
+    pub(crate) fn without_threshold(alerts: &Alerts) -> Self {
+        Self {
+            open_after: None,
+            remind_every: alerts.remind_every().and_then(|every| TimeDelta::from_std(every).ok()),
+        }
+    }
 }
 
 /// Where a failure was counted.

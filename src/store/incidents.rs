@@ -1,4 +1,4 @@
-//! Incidents: one per schedule and step, open until that step next succeeds. Every failure is kept.
+//! Incidents: one per schedule and step, open until that step succeeds. Every failure is kept.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{OptionalExtension as _, Row, named_params};

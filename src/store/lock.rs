@@ -228,7 +228,7 @@ fn holder_of_database(database: &Path) -> Option<Holder> {
 /// database.
 ///
 /// # Errors
-/// `Conflict` if it is the database itself, `System` if it is the log.
+/// `System`, naming the file; `Conflict` if the server uses the database by another name.
 pub(super) fn refuse_displaced(database: &Path) -> Result<(), Error> {
     let Some(server) = holder(database) else { return Ok(()) };
     if server.has_other_name {
@@ -244,7 +244,7 @@ pub(super) fn refuse_displaced(database: &Path) -> Result<(), Error> {
     let pid = server.pid;
     if !files.has_database() {
         return Err(Error::new(
-            Kind::Conflict,
+            Kind::System,
             format_args!(
                 "the database `{}` was deleted, moved or replaced while `tempo run` (pid {pid}) was using it",
                 database.display()

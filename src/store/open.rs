@@ -134,10 +134,13 @@ impl Store {
         connection
             .pragma_query_value(None, "schema_version", |_| Ok(()))
             .context(&format!("read `{shown}`"))?;
+        let files = Files::at(path);
+        // A file that was displaced since the first check would not be one that the server uses: a change would be acknowledged and lost.
+        refuse_displaced(path)?;
         Ok(Self {
             connection,
             path: path.to_owned(),
-            files: Some(Files::at(path)),
+            files: Some(files),
         })
     }
 

@@ -10,11 +10,12 @@ use super::rows::{Context as _, at, at_opt, count, json, ms, named};
 use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
 use crate::run::step_text::Action;
+use crate::schedule::after::times_text;
 use crate::schedule::counters::Counters;
 use crate::schedule::{Alerts, Declared, OverlapPolicy, Policies, State};
+use crate::spec::Spec;
 use crate::spec::spec_text::SpecText;
 use crate::spec::zone::Zones;
-use crate::spec::{Spec, describe};
 
 /// A recorded schedule.
 #[derive(Debug, Clone)]
@@ -54,9 +55,9 @@ pub(crate) struct SpecSummary {
 }
 
 impl SpecSummary {
-    pub(super) fn of(spec: &SpecText) -> Self {
+    pub(super) fn of(spec: &SpecText, after: &[String]) -> Self {
         Self {
-            spec_text: describe::spec(spec),
+            spec_text: times_text(spec, after),
             time_zone: spec.zone_name(),
             jitter: spec.jitter.clone(),
         }
@@ -184,7 +185,7 @@ fn checked((row, id, spec, overlap): Raw, waiting: &HashMap<i64, u64>) -> Result
     let [cursor, floor, created, updated] = row.times.map(at);
     let [next, last_nominal, last_started, paused_since] = row.optional_times.map(at_opt);
     let shown = if row.shown.spec_text.is_empty() {
-        SpecSummary::of(&json("spec", &spec)?)
+        SpecSummary::of(&json("spec", &spec)?, &[])
     } else {
         row.shown
     };

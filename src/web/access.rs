@@ -1,4 +1,4 @@
-//! What a request must satisfy before it is answered: a known `Host` (against DNS rebinding), a session, and for changes an own `Origin`. Adds the
+//! What a request must satisfy before it is answered: a known `Host` (against DNS rebinding), a session, and for changes its own `Origin`. Adds the
 //! headers that tell browsers what a page may do.
 
 use std::sync::Arc;
@@ -77,8 +77,12 @@ struct Refusal(StatusCode, Error);
 fn admit(app: &App, request: &Request) -> Result<(), Refusal> {
     let refused = |status, error| Err(Refusal(status, error));
     let headers = request.headers();
-    let host = text(headers, &header::HOST).or_else(|| request.uri().authority().map(ToString::to_string));
-    if !host.as_deref().is_some_and(|host| is_own_host(app, host)) {
+    // The target of a request may name the host as well, and it takes precedence over the header.
+    let in_target = request.uri().authority().map(ToString::to_string);
+    let mut hosts = headers.get_all(header::HOST).iter().map(|host| host.to_str().ok());
+    let host = hosts.next().map_or(in_target.as_deref(), |host| host);
+    let is_own = |host: Option<&str>| host.is_some_and(|host| is_own_host(app, host));
+    if !is_own(host) || hosts.next().is_some() || (in_target.is_some() && !is_own(in_target.as_deref())) {
         let error = Error::new(Kind::Usage, "this server does not answer for that `Host`")
             .hint("Behind a reverse proxy, name its host with `tempo run --web-host NAME`.");
         return refused(StatusCode::MISDIRECTED_REQUEST, error);
@@ -86,7 +90,7 @@ fn admit(app: &App, request: &Request) -> Result<(), Refusal> {
     let path = request.uri().path();
     let is_open = OPEN.contains(&path) || (app.settings.open_status && (path == "/status" || path.starts_with("/status/")));
     let changes = ![Method::GET, Method::HEAD].contains(request.method());
-    if changes && !is_own_origin(headers, host.as_deref().unwrap_or_default()) {
+    if changes && !is_own_origin(headers, host.unwrap_or_default()) {
         let error = Error::new(Kind::Usage, "a change must come from a page of this server");
         return refused(StatusCode::FORBIDDEN, error);
     }

@@ -1,4 +1,4 @@
-//! Incidents that open after several failures, close after several successes, and are recalled; schedules that do not succeed.
+//! Incidents that open after several failures, close after several successes, and reminders of them; schedules that do not succeed.
 
 use serde_json::Value;
 
@@ -170,7 +170,7 @@ fn a_schedule_that_never_fires_is_found_and_reminders_end_with_an_acknowledgemen
 }
 
 #[test]
-fn resolving_the_incident_of_a_silent_schedule_begins_its_time_anew() {
+fn resolving_an_overdue_incident_restarts_expect_within() {
     let env = Env::new();
     env.tempo(&[
         "schedule",

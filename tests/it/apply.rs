@@ -1,4 +1,4 @@
-//! Definitions files: apply, diff, prune, export.
+//! Definition files: apply, diff, prune, export.
 
 use serde_json::{Value, json};
 

@@ -23,15 +23,15 @@ fn a_time_is_met_by_a_beat_within_the_grace_time_and_missed_without_one() {
     env.tempo(&["schedule", "trigger", "b"]).ok();
     env.wait_for_json(&["status"], |status| status["running"][0]["schedule_id"] == "b");
     assert_eq!(env.tempo(&["beat", "b"]).ok(), "Recorded a heartbeat for b\n");
-    server.wait_for_log("ok beat");
-    assert_eq!(runs(&env), [("Completed".to_owned(), "ok beat".to_owned())]);
+    server.wait_for_log("ok heartbeat");
+    assert_eq!(runs(&env), [("Completed".to_owned(), "ok heartbeat".to_owned())]);
     // Without a beat: an incident, which the next beat resolves, though nothing waits for it.
     let trigger = env.tempo(&["schedule", "trigger", "short", "--wait"]);
     assert_eq!(trigger.code, Some(1), "{trigger:?}");
     let incident = env.json(&["incident", "list"])[0].clone();
     assert_eq!(
         (incident["error"].as_str(), incident["error_type"].as_str()),
-        (Some("no beat within 1 s"), Some("Timeout"))
+        (Some("no heartbeat within 1 s"), Some("Timeout"))
     );
     env.tempo(&["beat", "short"]).ok();
     assert_eq!(env.json(&["incident", "list"]), Value::Array(Vec::new()));
@@ -41,9 +41,11 @@ fn a_time_is_met_by_a_beat_within_the_grace_time_and_missed_without_one() {
     server.kill();
     env.tempo(&["beat", "b"]).ok();
     let _server = env.serve(&[]);
-    wait_until("the run", || runs(&env)[0] == ("Completed".to_owned(), "ok beat".to_owned()));
+    wait_until("the run", || {
+        runs(&env)[0] == ("Completed".to_owned(), "ok heartbeat".to_owned())
+    });
     let described = env.tempo(&["schedule", "describe", "b"]).ok();
-    assert!(described.contains("wait 30m for a beat"), "{described}");
+    assert!(described.contains("expects a heartbeat (`tempo beat`) within 30m"), "{described}");
 }
 
 #[test]
@@ -192,7 +194,10 @@ fn a_file_defines_a_schedule_with_a_grace_time_and_exports_it_unchanged() {
     std::fs::write(env.path("jobs.toml"), with_steps).unwrap();
     let ran = env.tempo(&["apply", "-f", "jobs.toml"]);
     assert!(
-        ran.code == Some(2) && ran.stderr.contains("jobs.toml:3:9: a schedule with `grace` has no steps"),
+        ran.code == Some(2)
+            && ran
+                .stderr
+                .contains("jobs.toml:3:9: `grace` and `step` cannot be used together"),
         "{ran:?}"
     );
     // `run --once` leaves a run that waits to the next server.
@@ -238,5 +243,5 @@ fn thresholds_hold_for_beats_that_nothing_waits_for_and_a_late_beat_does_not_mee
     wait_until("the end of the grace time", || before.elapsed().as_millis() > 1200);
     env.tempo(&["beat", "late"]).ok();
     assert_eq!(env.tempo(&["run", "--no-web", "--once"]).code, Some(1));
-    assert_eq!(env.json(&["incident", "list"])[0]["error"], "no beat within 1 s");
+    assert_eq!(env.json(&["incident", "list"])[0]["error"], "no heartbeat within 1 s");
 }

@@ -279,7 +279,7 @@ fn tables_show_their_header() {
             &["status"],
             "Server      not running; nothing starts until you run `tempo run`",
         ),
-        (&["help"], "cron        When a schedule fires"),
+        (&["help"], "cron           When a schedule fires"),
     ] {
         let ran = env.tempo(args);
         let text = if header == "error: " { &ran.stderr } else { &ran.stdout };

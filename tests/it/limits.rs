@@ -126,6 +126,10 @@ fn a_run_is_skipped_when_its_condition_fails() {
         "{skipped:?}"
     );
     assert!(!env.path("ran").exists());
+    let run = env.json(&["workflow", "list"])[0]["run_id"].as_str().unwrap().to_owned();
+    let retried = env.tempo(&["workflow", "retry", &run]);
+    assert_eq!(retried.code, Some(4), "{retried:?}");
+    assert!(retried.stderr.contains("was skipped by its condition"), "{retried:?}");
     let view = env.json(&["schedule", "describe", "s"]);
     assert_eq!(
         (view["num_actions"].as_u64(), view["num_actions_skipped_overlap"].as_u64()),
@@ -144,7 +148,7 @@ fn a_run_is_skipped_when_its_condition_fails() {
 }
 
 #[test]
-fn a_skipped_time_is_explained() {
+fn explain_shows_why_a_condition_skipped_a_time() {
     let env = Env::new();
     env.tempo(&[
         "schedule",
@@ -239,11 +243,21 @@ fn schedules_start_after_the_runs_of_others() {
         env.json(&["schedule", "describe", "alarm"])["after"],
         serde_json::json!(["first:failed"])
     );
+    let listed = env.tempo(&["schedule", "list"]).ok();
+    assert!(
+        listed.contains("after each failed run of first") && listed.contains("after another run"),
+        "{listed}"
+    );
+    let next = env.tempo(&["schedule", "next", "alarm"]);
+    assert!(
+        next.code == Some(1) && next.stderr.contains("it starts after each failed run of first"),
+        "{next:?}"
+    );
     for (args, code, part) in [
         (
             &["schedule", "update", "first", "--after", "last"][..],
             2,
-            "`after` makes a cycle: first after last after then after first",
+            "`after` forms a cycle: first after last after then after first",
         ),
         (&["schedule", "update", "first", "--after", "first"], 2, "first after first"),
         (&["schedule", "update", "first", "--after", "thn"], 3, "Did you mean `then`?"),
@@ -251,7 +265,13 @@ fn schedules_start_after_the_runs_of_others() {
         let ran = env.tempo(args);
         assert!(ran.code == Some(code) && ran.stderr.contains(part), "{args:?}: {ran:?}");
     }
-    // A file that would make a cycle changes nothing.
+}
+
+#[test]
+fn a_file_whose_schedules_start_after_themselves_or_a_missing_one_changes_nothing() {
+    let env = Env::new();
+    env.tempo(&["schedule", "create", "last", "--allow-never", "--shell", "true"])
+        .ok();
     let file = "[[schedule]]\nid = \"x\"\nafter = [\"y\"]\nstep = [{ name = \"s\", shell = \"true\" }]\n[[schedule]]\nid = \"y\"\nafter = \"x:failed\"\nstep = [{ name = \"s\", shell = \"true\" }]\n";
     std::fs::write(env.path("jobs.toml"), file).unwrap();
     let refused = env.tempo(&["apply", "-f", "jobs.toml"]);
@@ -259,7 +279,13 @@ fn schedules_start_after_the_runs_of_others() {
         refused.code == Some(2)
             && refused
                 .stderr
-                .contains("jobs.toml:1: `after` makes a cycle: x after y after x"),
+                .contains("jobs.toml:1: `after` forms a cycle: x after y after x"),
+        "{refused:?}"
+    );
+    std::fs::write(env.path("jobs.toml"), file.replace("x:failed", "lst")).unwrap();
+    let refused = env.tempo(&["apply", "-f", "jobs.toml"]);
+    assert!(
+        refused.code == Some(3) && refused.stderr.contains("no schedule is named `lst`"),
         "{refused:?}"
     );
     std::fs::write(env.path("jobs.toml"), file.replace("x:failed", "last")).unwrap();

@@ -118,7 +118,7 @@ fn run_of(env: &Env, id: &str) {
 }
 
 #[test]
-fn a_webhook_is_told_of_an_incident_and_of_its_end_and_a_retry_has_the_same_key() {
+fn a_webhook_gets_opened_and_resolved_and_a_retry_keeps_its_idempotency_key() {
     let env = Env::new();
     // The first answer is an error; the message is sent again.
     let hook = Webhook::start(|number| Some(if number == 1 { 503 } else { 204 }));
@@ -277,7 +277,7 @@ fn a_receiver_whose_definition_was_not_valid_is_told_later_of_what_happened() {
 }
 
 #[test]
-fn targets_that_fail_together_are_told_in_one_message() {
+fn simultaneous_failures_are_sent_as_one_message() {
     let env = Env::new();
     let targets = Targets::start(&env);
     let hook = Webhook::start(|_| Some(200));

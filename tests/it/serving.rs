@@ -316,7 +316,7 @@ fn a_server_exits_with_an_error_when_its_database_is_moved_or_replaced() {
             let create = ["schedule", "create", "s", "--interval", "1h", "--shell", "true"];
             wait_until("a new file", || match env.tempo(&create).code {
                 Some(0) => true,
-                Some(4) => false,
+                Some(6) => false,
                 other => panic!("{other:?}"),
             });
         }
@@ -376,7 +376,7 @@ fn rejects_a_new_file_in_place_of_one_that_is_still_served() {
             "true",
         ];
         let ran = env.tempo(&create);
-        assert_eq!(ran.code, Some(4), "{name}: {ran:?}");
+        assert_eq!(ran.code, Some(6), "{name}: {ran:?}");
         assert!(
             ran.stderr
                 .contains(&format!("moved or replaced while `tempo run` (pid {})", server.pid())),
@@ -397,7 +397,7 @@ fn rejects_a_new_file_in_place_of_one_that_is_still_served() {
         std::fs::rename(env.path("other.db"), env.database()).unwrap();
         assert_eq!(
             env.tempo(&["--db", name, "schedule", "list"]).code,
-            Some(4),
+            Some(6),
             "{name}: another file is in its place"
         );
         server.signal("CONT");

@@ -127,7 +127,7 @@ fn opens_a_version_4_database_with_its_history_as_events() {
             (
                 "finish",
                 "nightly",
-                "Failed with 1 incident in 17 ms: step `command` failed: exit 3"
+                "Failed with 1 failed step in 17 ms: step `command` failed: exit 3"
             ),
             ("start", "often", "due 2026-11-25T19:18:47Z"),
             (

@@ -49,7 +49,8 @@ pub(super) struct Args {
     /// Number of steps to run in parallel; by default, steps run one after another and stop after a failed command
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     parallel: u16,
-    /// Write the results to this file as `JUnit` XML, for CI
+    #[expect(clippy::doc_markdown, reason = "this is help, where backticks would be shown")]
+    /// Write the results to this file as JUnit XML, for CI
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     junit: Option<PathBuf>,
 }

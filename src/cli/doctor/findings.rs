@@ -147,7 +147,7 @@ fn server(running: Option<(u32, i64)>, open: u64, now: DateTime<Utc>) -> Finding
         None => warning(
             "server",
             "the server is not running",
-            "Nothing starts until you run `tempo run`, for example as a service of your init system.",
+            "Nothing starts until you run `tempo run`, for example with `tempo service install`.",
         ),
     }
 }

@@ -27,7 +27,7 @@ pub(super) struct Args {
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let Some(first) = args.topic.first() else {
         for topic in &TOPICS {
-            context.ui.data(&format!("{:<12}{}", topic.name, topic.title()))?;
+            context.ui.data(&format!("{:<15}{}", topic.name, topic.title()))?;
         }
         context
             .ui

@@ -6,7 +6,7 @@ use crate::ops;
 
 /// Acknowledge an incident
 ///
-/// The incident stays open and counts further failures until its step next succeeds.
+/// The incident is not resolved: it counts further failures until its step, or its schedule, succeeds. No more reminders of it are sent.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]

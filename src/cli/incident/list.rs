@@ -12,7 +12,8 @@ use crate::run::step::Workflow;
 
 /// List incidents, newest first
 ///
-/// An incident is open until its step next succeeds. Each failure is counted and recorded.
+/// An incident is open until its step, or its schedule, has succeeded `--resolve-after` times in a row (once by default). Each failure is
+/// counted and recorded.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Only incidents that are not resolved; the default

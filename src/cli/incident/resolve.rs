@@ -6,8 +6,8 @@ use crate::ops;
 
 /// Resolve an incident
 ///
-/// An incident is resolved automatically when its step next succeeds. After you resolve it, the next failure of the step opens a new
-/// incident.
+/// An incident is resolved automatically when its step, or its schedule, has succeeded `--resolve-after` times in a row (once by default).
+/// After you resolve it, the next failure opens a new incident.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]

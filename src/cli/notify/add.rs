@@ -48,13 +48,14 @@ pub(super) struct Args {
     /// Encryption of the connection to the mail server: starttls (the default), tls or none
     #[arg(long, value_name = "CHOICE")]
     smtp_encryption: Option<String>,
-    /// User name at the mail server
+    /// User name for the mail server
     #[arg(long, value_name = "NAME")]
     smtp_user: Option<String>,
-    /// Password at the mail server
+    /// Password for the mail server
     #[arg(long, value_name = "PASSWORD")]
     smtp_password: Option<String>,
-    /// Event to send; may be repeated: opened, resolved, reminded, run-failed, missed, paused-on-failure, server-recovered
+    /// Event to send; may be repeated: opened, resolved, reminded, run-failed, missed, paused-on-failure or server-recovered; defaults
+    /// to all but run-failed
     #[arg(
         long = "event",
         visible_alias = "events",
@@ -87,7 +88,8 @@ pub(super) struct Args {
     /// Maximum number of messages in a period, such as `10/1h`; later ones wait, and are sent together
     #[arg(long, value_name = "N/PERIOD", help_heading = "Which events, and when")]
     rate_limit: Option<String>,
-    /// When nothing is sent, such as `22:00-07:00`; events in that time are sent as one message afterwards
+    /// When nothing is sent, such as `22:00-07:00`; events in that time are sent as one message afterwards (as one for
+    /// each with pagerduty and opsgenie)
     #[arg(long, value_name = "FROM-TO", help_heading = "Which events, and when")]
     quiet_hours: Option<String>,
     /// Time zone of the quiet hours; defaults to UTC

@@ -10,10 +10,10 @@ use crate::store::Missing;
 
 /// Retry failed messages
 ///
-/// The limit of 24 hours starts again. A receiver recognizes a message that it has got before by its `Idempotency-Key`.
+/// The limit of 24 hours starts again. A receiver recognizes a message that it has already received by its `Idempotency-Key`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Receivers, whose pending messages are retried too, or ids of messages; defaults to all failed messages
+    /// Receivers (all their undelivered messages) or ids of messages; defaults to all failed messages
     name: Vec<String>,
 }
 
@@ -29,9 +29,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     if !context.ui.is_text() {
         return context.ui.json(&Retried { retried });
     }
-    context.ui.data(&format!("{} queued", counted(retried, "message")))?;
     if retried == 0 {
-        return Ok(());
+        return context.ui.data("No failed messages.");
     }
+    context.ui.data(&format!("{} queued", counted(retried, "message")))?;
     context.hint_when_down("messages are sent when you run `tempo run`.")
 }

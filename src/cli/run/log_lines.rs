@@ -305,7 +305,7 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
                 Style::Bad
             };
             let with = if *incidents > 0 {
-                format!(" with {}", counted(*incidents, "incident"))
+                format!(" with {}", counted(*incidents, "failed step"))
             } else {
                 String::new()
             };

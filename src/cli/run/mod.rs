@@ -41,10 +41,10 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 /// open, and the next `tempo run` resumes them.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Maximum number of workflows to run at once
+    /// Maximum number of runs at once
     #[arg(long, default_value_t = 64, value_name = "N")]
     workers: usize,
-    /// Limits of task queues, such as `default=64,heavy=1`: how many of their workflows run at once. Others share the default one
+    /// Limits of task queues, such as `default=64,heavy=1`: how many of their runs may run at once. Runs of other queues count towards `default`
     #[arg(long = "queue", value_name = "NAME=N", value_delimiter = ',', value_parser = queue_limit)]
     queues: Vec<(String, usize)>,
     /// How long to let running steps finish when stopping

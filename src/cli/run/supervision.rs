@@ -25,7 +25,7 @@ pub(super) fn start(server: Handle, status: String) -> Result<(), Error> {
         .spawn(move || supervise(&server, &status));
     started
         .map(|_| ())
-        .map_err(|e| Error::new(Kind::System, "cannot start the thread that tells systemd").because(e))
+        .map_err(|e| Error::new(Kind::System, "cannot start the thread that notifies systemd").because(e))
 }
 
 fn supervise(server: &Handle, status: &str) {

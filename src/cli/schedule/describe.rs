@@ -81,7 +81,6 @@ fn show(context: &Context, v: &ScheduleView) -> Result<(), Error> {
                 "Policies",
                 plain(format!("{}, catch-up {}{failure}", v.overlap_policy, v.catchup_window)),
             ),
-            ("After", plain(v.after.join(", "))),
             ("Limits", plain(limits(v))),
             ("Alerts", plain(alerts(&v.alerts))),
             ("Labels", plain(v.alerts.labels.join(", "))),
@@ -132,10 +131,12 @@ fn limits(view: &ScheduleView) -> String {
         |field: fn(&ActionView) -> Option<&String>, what: &str| action.and_then(field).map(|value| format!("{what} {value}"));
     let parts = [
         view.max_running
-            .map(|n| format!("at most {} at once", counted(u64::from(n), "run"))),
+            .map(|n| format!("at most {} under allow-all", counted(u64::from(n), "open run"))),
         of(|a| a.task_queue.as_ref(), "task queue"),
         of(|a| a.lock.as_ref(), "lock"),
-        of(|a| a.condition.as_ref(), "only if"),
+        action
+            .and_then(|a| a.condition.as_ref())
+            .map(|condition| format!("only if `{condition}` succeeds")),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
@@ -149,7 +150,7 @@ fn alerts(of: &Alerts) -> String {
     let parts = [
         of.expect_within
             .as_ref()
-            .map(|within| format!("must succeed within {within}")),
+            .map(|within| format!("must succeed at least every {within}")),
         open_after,
         of.resolve_after
             .map(|n| format!("resolved after {}", counted(u64::from(n), "success"))),
@@ -189,10 +190,9 @@ fn summary(step: &StepText) -> String {
         (Some(probe), ..) => probe.said(),
         (None, Some(argv), _) => argv.join(" "),
         (None, None, Some(line)) => line.clone(),
-        (None, None, None) => step
-            .beat
-            .as_ref()
-            .map_or_else(String::new, |grace| format!("wait {grace} for a beat (`tempo beat`)")),
+        (None, None, None) => step.beat.as_ref().map_or_else(String::new, |grace| {
+            format!("expects a heartbeat (`tempo beat`) within {grace}")
+        }),
     };
     let names: Vec<&str> = step.env.keys().map(String::as_str).collect();
     let attempts = step.retry.as_ref().and_then(|r| r.maximum_attempts);

@@ -52,6 +52,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
                     (format!("{} ({}{there})", times.short(at.0), times.relative(at.0)), None)
                 }
                 None if v.spec_text.contains("at boot") => ("after the next boot".to_owned(), Some(Style::Dim)),
+                None if v.spec_text.contains("after each ") => ("after another run".to_owned(), Some(Style::Dim)),
                 None => ("none".to_owned(), Some(Style::Dim)),
             };
             let missed = v.num_actions_missed_catchup_window;

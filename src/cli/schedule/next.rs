@@ -37,6 +37,12 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         (Some(id), true) => {
             let store = super::open_for(context, id)?;
             let row = store.read(|r| ops::find(r, id))?;
+            if row.stored_spec()?.is_empty() && !store.read(|r| r.after_of(row.key))?.is_empty() {
+                return Err(Error::new(
+                    Kind::Failed,
+                    format_args!("`{id}` has no times: it starts {}", row.shown.spec_text),
+                ));
+            }
             (row.compiled(&context.zones)?, row.stored_spec()?.at_boot)
         }
         (None, false) => {

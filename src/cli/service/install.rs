@@ -9,7 +9,7 @@ use crate::error::{Error, Kind};
 /// Install a service that keeps `tempo run` running, and start it
 ///
 /// Writes a systemd unit for this program and the current database, enables it at boot and starts it. If the server crashes or hangs, systemd
-/// starts it again. A service of a user also runs while that user is not logged in. Running the command again replaces the unit and
+/// starts it again. The service of a user keeps running after that user logs out. Running the command again replaces the unit and
 /// restarts the service.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

@@ -21,7 +21,8 @@ pub(super) struct Args {
     /// Only runs of this schedule
     #[arg(add = ArgValueCandidates::new(complete::schedules), long, value_name = "ID")]
     schedule: Option<ScheduleId>,
-    /// Only runs with this status: Running, Completed, Failed, Canceled, Terminated or `TimedOut`
+    #[expect(clippy::doc_markdown, reason = "this is help, where backticks would be shown")]
+    /// Only runs with this status: Running, Completed, Failed, Canceled, Terminated or TimedOut
     #[arg(long)]
     status: Option<String>,
     /// Only runs started since this time

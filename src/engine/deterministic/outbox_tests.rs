@@ -132,7 +132,7 @@ fn a_message_is_given_up_after_a_day_and_can_be_retried() {
 }
 
 #[test]
-fn a_limit_holds_messages_back_and_tells_them_together() {
+fn a_rate_limit_delays_messages_and_merges_them() {
     let mut engine = engine(NotifyText {
         events: vec!["server-recovered".to_owned()],
         rate_limit: Some("1/4h".to_owned()),

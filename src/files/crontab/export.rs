@@ -4,7 +4,7 @@ use super::times::LineTimes;
 use crate::files::shell_words::quoted;
 use crate::names::ScheduleId;
 use crate::run::step_text::StepText;
-use crate::schedule::{Definition, OverlapPolicy, Policies, State};
+use crate::schedule::{Alerts, Definition, OverlapPolicy, Policies, State};
 use crate::spec::calendar_text::CalendarText;
 use crate::spec::interval::Interval;
 use crate::spec::spec_text::SpecText;
@@ -41,7 +41,7 @@ pub(crate) fn crontab(schedules: &[(ScheduleId, Definition, State)], home: Optio
                 exported
                     .text
                     .push_str(&format!("# cannot be expressed in a crontab: {why}\n"));
-                exported.lost.push((id.clone(), format!("left out because {why}")));
+                exported.lost.push((id.clone(), format!("left out, because {why}")));
                 continue;
             }
         };
@@ -54,7 +54,9 @@ pub(crate) fn crontab(schedules: &[(ScheduleId, Definition, State)], home: Optio
             exported.text.push_str(&format!("{prefix}{time} {command}\n"));
         }
         for what in lost(definition, state) {
-            exported.lost.push((id.clone(), what));
+            exported
+                .lost
+                .push((id.clone(), format!("cannot be expressed in a crontab: {what}")));
         }
     }
     exported
@@ -194,6 +196,7 @@ fn command(definition: &Definition, home: Option<&str>) -> Result<String, String
     let line = match (&step.shell, &step.command) {
         (Some(line), _) => line.clone(),
         (None, Some(argv)) => argv.iter().map(|a| quoted(a)).collect::<Vec<_>>().join(" "),
+        (None, None) if step.beat.is_some() => return Err("it expects heartbeats".to_owned()),
         (None, None) => return Err("its step is a probe".to_owned()),
     };
     let folder = step
@@ -233,7 +236,11 @@ fn command(definition: &Definition, home: Option<&str>) -> Result<String, String
 fn lost(definition: &Definition, state: &State) -> Vec<String> {
     let defaults = Policies::default();
     let Definition {
-        spec, action, policies, ..
+        spec,
+        action,
+        policies,
+        alerts,
+        ..
     } = definition;
     let fixed = |cron: &String| {
         let mut words = without_zone(cron).split_whitespace();
@@ -271,6 +278,12 @@ fn lost(definition: &Definition, state: &State) -> Vec<String> {
         ),
         (of_steps(&|s| s.ok_exit_codes.is_some()), "the accepted exit codes".to_owned()),
         (of_steps(&|s| s.user.is_some()), "the user".to_owned()),
+        (policies.max_running.is_some(), "the limit of open runs".to_owned()),
+        (action.task_queue.is_some(), "the task queue".to_owned()),
+        (action.lock.is_some(), "the lock".to_owned()),
+        (action.condition.is_some(), "the condition".to_owned()),
+        (!definition.after.is_empty(), "starts after other runs".to_owned()),
+        (*alerts != Alerts::default(), "alerts and labels".to_owned()),
     ];
     named
         .into_iter()

@@ -64,7 +64,7 @@ pub(super) const ROUTES: [Route; 24] = [
         answer: "Request", handler: || post(schedules::backfill) },
     Route { method: "get", path: "/schedules/{id}/next", summary: "Show the next times of a schedule",
         query: &[("count", "Number of times; the default is 10")], body: &[], answer: "[]Next", handler: || get(schedules::next) },
-    Route { method: "get", path: "/schedules/{id}/explain", summary: "Show what became of each time of a schedule, and why",
+    Route { method: "get", path: "/schedules/{id}/explain", summary: "Show the outcome of each time of a schedule, with the reason",
         query: &[("from", "Start; defaults to a day ago"), ("to", "End; defaults to now")], body: &[], answer: "[]TimeRange", handler: || get(schedules::explain) },
     Route { method: "get", path: "/schedules/{id}/definition", summary: "Show the definition of a schedule, in TOML",
         query: &[], body: &[], answer: "Definition", handler: || get(schedules::definition) },

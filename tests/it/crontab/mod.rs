@@ -222,9 +222,7 @@ fn an_exported_crontab_imports_with_the_same_times_and_reports_what_it_omits() {
         exported.stderr
     );
     assert!(
-        exported
-            .stderr
-            .contains("probing: cannot be expressed in a crontab: left out because its step is a probe"),
+        exported.stderr.contains("probing: left out, because its step is a probe"),
         "{}",
         exported.stderr
     );

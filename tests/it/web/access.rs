@@ -80,6 +80,18 @@ fn refuses_a_foreign_host_origin_and_site_and_a_missing_token() {
     for (method, path, headers, expected) in [
         ("GET", "/healthz", vec![("host", "evil.example")], 421),
         ("GET", "/schedules", vec![("host", "evil.example"), ("cookie", &cookie)], 421),
+        (
+            "GET",
+            "/schedules",
+            vec![("host", &address), ("host", "evil.example"), ("cookie", &cookie)],
+            421,
+        ),
+        (
+            "GET",
+            "http://evil.example/schedules",
+            vec![("host", &address), ("cookie", &cookie)],
+            421,
+        ),
         ("GET", "/schedules", vec![("host", "127.0.0.1:1"), ("cookie", &cookie)], 421),
         ("GET", "/schedules", vec![("cookie", &cookie)], 421),
         ("GET", "/schedules", vec![("host", &local), ("cookie", &cookie)], 200),
