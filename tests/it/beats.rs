@@ -45,7 +45,10 @@ fn a_time_is_met_by_a_beat_within_the_grace_time_and_missed_without_one() {
         runs(&env)[0] == ("Completed".to_owned(), "ok heartbeat".to_owned())
     });
     let described = env.tempo(&["schedule", "describe", "b"]).ok();
-    assert!(described.contains("expects a heartbeat (`tempo beat`) within 30m"), "{described}");
+    assert!(
+        described.contains("expects a heartbeat (`tempo beat`) within 30m"),
+        "{described}"
+    );
 }
 
 #[test]
