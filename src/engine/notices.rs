@@ -9,17 +9,34 @@ use crate::schedule::alerts::NO_SUCCESS;
 use crate::spec::describe::human_duration;
 use crate::store::{EventKind, EventRow, IncidentRow, Read, SUCCEEDED};
 
-/// Returns the notice of an event; `None` if receivers are not notified of it, or its incident is no longer stored.
-pub(super) fn notice(read: &Read<'_>, event: &EventRow) -> Result<Option<(Topic, Notice)>, Error> {
-    let Some(topic) = topic(event) else { return Ok(None) };
+/// Maximum number of bytes of the output of a run in a notice.
+const MAX_OUTPUT: usize = 32 * 1024;
+
+/// Returns the notices of an event; none if receivers are not notified of it, or its incident is no longer stored.
+pub(super) fn notices(read: &Read<'_>, event: &EventRow) -> Result<Vec<(Topic, Notice)>, Error> {
+    let mut notices = Vec::new();
+    for topic in topics(event) {
+        notices.extend(notice(read, event, topic)?.map(|notice| (topic, notice)));
+    }
+    Ok(notices)
+}
+
+fn notice(read: &Read<'_>, event: &EventRow, topic: Topic) -> Result<Option<Notice>, Error> {
     let incident = match topic {
         Topic::Opened | Topic::Resolved | Topic::Reminded => match event.value.map(|id| read.incident(id)).transpose()?.flatten()
         {
             Some(incident) => Some(incident),
             None => return Ok(None),
         },
-        Topic::RunFailed | Topic::Missed | Topic::PausedOnFailure | Topic::ServerRecovered | Topic::Test => None,
+        Topic::RunFailed | Topic::Output | Topic::Missed | Topic::PausedOnFailure | Topic::ServerRecovered | Topic::Test => None,
     };
+    let output = match (&event.run, topic) {
+        (Some(run), Topic::Output) => Some(output(read, run.key)?),
+        _ => None,
+    };
+    if output.as_ref().is_some_and(|output| output.trim().is_empty()) && !has_failed(event) {
+        return Ok(None);
+    }
     let schedule_id = event.schedule_id.clone();
     let schedule_id = schedule_id.or_else(|| incident.as_ref().and_then(|incident| incident.schedule_id.clone()));
     let message = message(read, topic, event, incident.as_ref())?;
@@ -37,24 +54,42 @@ pub(super) fn notice(read: &Read<'_>, event: &EventRow) -> Result<Option<(Topic,
         incident: incident.as_ref().map(details),
         message: with_subject(schedule_id.as_deref(), &message),
         schedule_id,
+        output,
     };
-    Ok(Some((topic, notice)))
+    Ok(Some(notice))
 }
 
-fn topic(event: &EventRow) -> Option<Topic> {
+/// Whether an event is the end of a run that failed or timed out.
+fn has_failed(event: &EventRow) -> bool {
+    let detail = event.detail.as_deref().unwrap_or_default();
+    event.kind == EventKind::Finish && (detail.starts_with("Failed") || detail.starts_with("TimedOut"))
+}
+
+/// What the attempts of a run printed, in order; the end of it if it is long.
+fn output(read: &Read<'_>, run: i64) -> Result<String, Error> {
+    let attempts = read.attempts_of(run)?;
+    let printed = attempts.into_iter().flat_map(|attempt| [attempt.output, attempt.stderr]);
+    let bytes: Vec<u8> = printed.flatten().flatten().collect();
+    let end = &bytes[bytes.len().saturating_sub(MAX_OUTPUT)..];
+    let cut = if end.len() < bytes.len() { "…" } else { "" };
+    Ok(format!("{cut}{}", String::from_utf8_lossy(end)))
+}
+
+fn topics(event: &EventRow) -> Vec<Topic> {
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "most kinds of events are of no interest to receivers"
     )]
     match event.kind {
-        EventKind::Incident if event.detail.as_deref() == Some("opened") => Some(Topic::Opened),
-        EventKind::Remind => Some(Topic::Reminded),
-        EventKind::Resolved => Some(Topic::Resolved),
-        EventKind::Finish => Some(Topic::RunFailed),
-        EventKind::Miss => Some(Topic::Missed),
-        EventKind::Pause => Some(Topic::PausedOnFailure),
-        EventKind::Crash => Some(Topic::ServerRecovered),
-        _ => None,
+        EventKind::Incident if event.detail.as_deref() == Some("opened") => vec![Topic::Opened],
+        EventKind::Remind => vec![Topic::Reminded],
+        EventKind::Resolved => vec![Topic::Resolved],
+        EventKind::Finish if has_failed(event) => vec![Topic::RunFailed, Topic::Output],
+        EventKind::Finish => vec![Topic::Output],
+        EventKind::Miss => vec![Topic::Missed],
+        EventKind::Pause => vec![Topic::PausedOnFailure],
+        EventKind::Crash => vec![Topic::ServerRecovered],
+        _ => Vec::new(),
     }
 }
 
@@ -118,9 +153,10 @@ fn message(read: &Read<'_>, topic: Topic, event: &EventRow, incident: Option<&In
                 None => format!("missed times: {detail}"),
             }
         }
-        (Topic::RunFailed, _) => {
+        (Topic::RunFailed | Topic::Output, _) => {
             let run = event.run.as_ref().map_or("a run", |run| run.workflow_id.as_str());
-            format!("{run}: {detail}")
+            let ended = if detail.is_empty() { "Completed" } else { detail };
+            format!("{run}: {ended}")
         }
         (Topic::PausedOnFailure, _) => format!("paused after a failure: {detail}"),
         (Topic::ServerRecovered, _) => {

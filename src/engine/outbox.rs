@@ -12,7 +12,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::events::Event;
-use super::notices::notice;
+use super::notices::notices;
 use super::shared::Shared;
 use crate::actions::{Control, DELIVERY_TIMEOUT, StopKind};
 use crate::clock::Stopwatch;
@@ -20,7 +20,7 @@ use crate::error::{Error, Kind};
 use crate::files::notify_text::NotifyText;
 use crate::machine;
 use crate::notify::timing::retry_at;
-use crate::notify::{Message, Notice, Receiver, delivery};
+use crate::notify::{Message, Notice, Receiver, Topic, delivery};
 use crate::store::{AttemptOutcome, EventFilter, MessageRow, Missing, ReceiverRow, Store};
 
 /// Maximum number of messages being delivered at once.
@@ -126,6 +126,16 @@ enum Delivering {
     Held(DateTime<Utc>),
     /// It is no longer pending.
     Gone,
+}
+
+/// An event of which a receiver is notified.
+struct Told {
+    /// The topic of its message.
+    topic: &'static str,
+    /// Whether it may share a message with others of the same topic.
+    joins: bool,
+    /// The notice as JSON.
+    event: String,
 }
 
 /// When a delivery is made again whose end is never recorded, after its begin.
@@ -266,47 +276,47 @@ impl Outbox {
         let filter = EventFilter {
             after: Some(after),
             notable: true,
+            finishes: receivers.iter().any(|(_, receiver)| receiver.topics.contains(&Topic::Output)),
             ..EventFilter::default()
         };
-        let (newest, notices) = self.reader.read(|read| {
+        let (newest, all) = self.reader.read(|read| {
             let newest = read.newest_event()?;
-            let mut notices = Vec::new();
+            let mut all = Vec::new();
             for event in read.events(&filter)? {
-                if let Some((topic, notice)) = notice(read, &event)? {
-                    notices.push((event.key, topic, notice));
-                }
+                let of_event = notices(read, &event)?;
+                all.extend(of_event.into_iter().map(|(topic, notice)| (event.key, topic, notice)));
             }
-            Ok((newest, notices))
+            Ok((newest, all))
         })?;
         let mut changes = Vec::new();
         for (row, receiver) in &receivers {
             let seen = self.seen(row);
             let due = receiver.timing.due(now);
             let is_quiet = receiver.timing.quiet_until(now).is_some();
-            let told: Vec<(&'static str, String)> = notices
-                .iter()
-                .filter(|(key, topic, notice)| {
-                    *key > seen && receiver.wants(*topic, notice.schedule_id.as_deref(), &notice.labels)
-                })
+            let wanted = all.iter().filter(|(key, topic, notice)| {
+                *key > seen && receiver.wants(*topic, notice.schedule_id.as_deref(), &notice.labels)
+            });
+            let told: Vec<Told> = wanted
                 .map(|(_, topic, notice)| {
-                    // What happens in quiet hours is told in one message at their end.
-                    let joined = if is_quiet && receiver.takes_groups() {
-                        "digest"
-                    } else {
-                        topic.name()
-                    };
-                    (joined, serde_json::to_string(notice).unwrap_or_default())
+                    // The output of a run is a message of its own, as with cron.
+                    let joins = receiver.takes_groups() && *topic != Topic::Output;
+                    Told {
+                        // What happens in quiet hours is told in one message at their end.
+                        topic: if is_quiet && joins { "digest" } else { topic.name() },
+                        joins,
+                        event: serde_json::to_string(notice).unwrap_or_default(),
+                    }
                 })
                 .collect();
             if !told.is_empty() || newest - row.cursor > CURSOR_LAG {
-                changes.push((row.key, told, receiver.takes_groups(), due));
+                changes.push((row.key, told, due));
             }
         }
         if !changes.is_empty() {
             self.shared.writer.write(move |write| {
-                for (receiver, told, joins, due) in &changes {
-                    for (topic, event) in told {
-                        write.add_notice(*receiver, topic, (event, *joins), *due, now)?;
+                for (receiver, told, due) in &changes {
+                    for one in told {
+                        write.add_notice(*receiver, one.topic, (&one.event, one.joins), *due, now)?;
                     }
                     write.move_cursor(*receiver, newest)?;
                 }

@@ -62,7 +62,7 @@ pub(crate) struct NotifyText {
     /// Environment variables of the command.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) env: BTreeMap<String, String>,
-    /// Events to send: `opened`, `resolved`, `reminded`, `run-failed`, `missed`, `paused-on-failure`, `server-recovered`; default: all but `run-failed`.
+    /// Events to send: `opened`, `resolved`, `reminded`, `run-failed`, `output`, `missed`, `paused-on-failure`, `server-recovered`; default: all but `run-failed` and `output`.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
     #[cfg_attr(test, schemars(with = "super::one_or_many::OneOrMany<String>"))]
     pub(crate) events: Vec<String>,

@@ -203,6 +203,10 @@ fn mail_body(message: &Message) -> String {
         }
         body += &lines.join("\n");
         body += "\n\n";
+        if let Some(output) = &notice.output {
+            body += output.trim_end();
+            body += "\n\n";
+        }
     }
     body.trim_end().to_owned() + "\n"
 }

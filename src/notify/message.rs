@@ -29,6 +29,9 @@ pub struct Notice {
     pub incident: Option<IncidentDetails>,
     /// What happened, in one sentence.
     pub message: String,
+    /// What the run printed, if that is what the event is about; its end, if it is long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
 }
 
 /// An incident with its latest failure, as in the JSON of `tempo incident describe`.
@@ -165,6 +168,7 @@ pub(super) mod tests {
             workflow_id: None,
             incident: None,
             message: message.to_owned(),
+            output: None,
         }
     }
 

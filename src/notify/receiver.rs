@@ -103,6 +103,7 @@ impl Receiver {
     #[must_use]
     pub fn test_message(&self, id: String, host: String, at: chrono::DateTime<chrono::Utc>) -> Message {
         let notice = Notice {
+            output: None,
             topic: Topic::Test.name().to_owned(),
             at: Notice::instant(at),
             schedule_id: None,

@@ -14,6 +14,8 @@ pub enum Topic {
     Reminded,
     /// A run failed or timed out.
     RunFailed,
+    /// A run failed, or printed something: what cron mails.
+    Output,
     /// Times were missed: later than the catch-up window.
     Missed,
     /// A failed run paused its schedule.
@@ -26,17 +28,18 @@ pub enum Topic {
 
 impl Topic {
     /// Every topic that a receiver can choose.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Opened,
         Self::Resolved,
         Self::Reminded,
         Self::RunFailed,
+        Self::Output,
         Self::Missed,
         Self::PausedOnFailure,
         Self::ServerRecovered,
     ];
 
-    /// The topics of a receiver that does not choose. Without failed runs: the failure of a step has opened an incident already.
+    /// The topics of a receiver that does not choose. Without failed runs and output: the failure of a step has opened an incident already.
     pub const DEFAULT: [Self; 6] = [
         Self::Opened,
         Self::Resolved,
@@ -54,6 +57,7 @@ impl Topic {
             Self::Resolved => "resolved",
             Self::Reminded => "reminded",
             Self::RunFailed => "run-failed",
+            Self::Output => "output",
             Self::Missed => "missed",
             Self::PausedOnFailure => "paused-on-failure",
             Self::ServerRecovered => "server-recovered",
@@ -93,6 +97,7 @@ impl Topic {
             Self::Resolved => format!("{count} incidents resolved"),
             Self::Reminded => format!("{count} incidents are still open"),
             Self::RunFailed => format!("{count} runs failed"),
+            Self::Output => format!("{count} runs printed something or failed"),
             Self::Missed => format!("{count} schedules missed times"),
             Self::PausedOnFailure => format!("{count} schedules were paused by a failure"),
             Self::ServerRecovered => format!("the server recovered {count} times"),

@@ -115,6 +115,8 @@ pub(crate) struct EventFilter {
     pub(crate) failed: bool,
     /// Whether to select only events that receivers may be notified of.
     pub(crate) notable: bool,
+    /// Whether the ends of all runs are notable, not only of those that failed.
+    pub(crate) finishes: bool,
     /// Maximum number of events: the newest.
     pub(crate) limit: Option<u64>,
 }
@@ -194,7 +196,7 @@ impl Read<'_> {
                 OR (e.kind = 'finish' AND (e.number > 0 OR e.detail NOT GLOB 'Canceled*' AND e.detail NOT GLOB 'Terminated*')))
             AND (NOT :notable OR e.kind IN ('crash', 'miss', 'incident', 'remind', 'resolved')
                 OR (e.kind = 'pause' AND e.number IS NOT NULL)
-                OR (e.kind = 'finish' AND (e.detail GLOB 'Failed*' OR e.detail GLOB 'TimedOut*')))";
+                OR (e.kind = 'finish' AND (:finishes OR e.detail GLOB 'Failed*' OR e.detail GLOB 'TimedOut*')))";
         let what = "read the events";
         // A run has its own index, which a comparison with a parameter that may be absent would not use.
         let of_run = if filter.run.is_some() {
@@ -215,6 +217,7 @@ impl Read<'_> {
                 ":until": filter.until.map(ms),
                 ":failed": filter.failed,
                 ":notable": filter.notable,
+                ":finishes": filter.finishes,
                 ":limit": filter.limit.map_or(-1, count),
             },
             row,

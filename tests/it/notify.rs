@@ -536,6 +536,47 @@ fn mails_go_to_a_mail_server() {
 }
 
 #[test]
+fn the_output_of_runs_that_print_something_or_fail_is_sent() {
+    let env = Env::new();
+    let (port, handler) = mail_server();
+    for (id, line) in [
+        ("prints", "echo hello; echo world >&2"),
+        ("quiet", "true"),
+        ("fails", "exit 3"),
+    ] {
+        env.tempo(&["schedule", "create", id, "--allow-never", "--shell", line]).ok();
+    }
+    let server = format!("127.0.0.1:{port}");
+    let to_server = [
+        "--smtp",
+        &server,
+        "--smtp-encryption",
+        "none",
+        "--smtp-user",
+        "me",
+        "--smtp-password",
+        "pass-word",
+        "--event",
+        "output",
+    ];
+    env.tempo(&[&["notify", "add", "mail", "--email", "ops@example.org"], &to_server[..]].concat())
+        .ok();
+    for id in ["prints", "quiet", "fails"] {
+        env.tempo(&["schedule", "trigger", id]).ok();
+    }
+    assert_eq!(env.tempo(&["run", "--no-web", "--once"]).code, Some(1));
+    let got = handler.got.lock().unwrap().clone();
+    let mut mails: Vec<&str> = got.iter().map(|((.., text), _)| text.as_str()).collect();
+    mails.sort_by_key(|text| !text.contains("prints"));
+    let [printed, failed] = mails[..] else { panic!("{got:?}") };
+    assert!(
+        printed.contains("Completed") && printed.contains("hello") && printed.contains("world"),
+        "{printed}"
+    );
+    assert!(failed.contains("fails") && failed.contains("exit 3"), "{failed}");
+}
+
+#[test]
 fn mails_go_through_sendmail_if_there_is_no_mail_server() {
     let env = Env::new();
     std::fs::create_dir(env.path("bin")).unwrap();

@@ -54,8 +54,8 @@ pub(super) struct Args {
     /// Password for the mail server
     #[arg(long, value_name = "PASSWORD")]
     smtp_password: Option<String>,
-    /// Event to send; may be repeated: opened, resolved, reminded, run-failed, missed, paused-on-failure or server-recovered; defaults
-    /// to all but run-failed
+    /// Event to send; may be repeated: opened, resolved, reminded, run-failed, output, missed, paused-on-failure or server-recovered;
+    /// defaults to all but run-failed and output
     #[arg(
         long = "event",
         visible_alias = "events",

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use super::random::History;
 use super::*;
-use crate::engine::notices::notice;
+use crate::engine::notices::notices;
 use crate::engine::prune::prune;
 use crate::error::Kind;
 use crate::files::notify_text::NotifyText;
@@ -111,7 +111,7 @@ fn check_messages(engine: &Engine<'_>, told_after: i64) -> Result<(), String> {
         let body: serde_json::Value = serde_json::from_str(&webhook.body).map_err(|e| e.to_string())?;
         let events = body["events"].as_array().cloned().unwrap_or_else(|| vec![body.clone()]);
         for event in events {
-            let content = format!("{} {} {}", event["event"], event["at"], event["message"]);
+            let content = format!("{} {} {} {}", event["event"], event["at"], event["message"], event["run_id"]);
             told.entry(content).or_default().insert(body["id"].to_string());
         }
     }
@@ -120,12 +120,13 @@ fn check_messages(engine: &Engine<'_>, told_after: i64) -> Result<(), String> {
     }
     let filter = EventFilter {
         notable: true,
+        finishes: true,
         ..EventFilter::default()
     };
     let happened = engine.read(|r| {
         let mut happened = BTreeSet::new();
         for event in r.events(&filter)? {
-            if let Some((topic, notice)) = notice(r, &event)? {
+            for (topic, notice) in notices(r, &event)? {
                 happened.insert((format!("\"{}\" \"{}\"", topic.name(), notice.at), event.key));
             }
         }
