@@ -5,11 +5,12 @@ use std::collections::{HashMap, HashSet};
 use super::patch::Settings;
 use super::schedules::settings_of;
 use crate::error::Error;
+use crate::files::crontab::mail::with_imported;
 use crate::files::crontab::{Host, Job};
 use crate::files::definition::FileSchedule;
 use crate::names::ScheduleId;
 use crate::run::step_text::StepText;
-use crate::schedule::Definition;
+use crate::schedule::{Alerts, Definition};
 use crate::spec::spec_text::SpecText;
 use crate::store::Read;
 
@@ -91,9 +92,22 @@ fn twin(read: &Read<'_>, job: &Job, id: &ScheduleId) -> Result<Option<ScheduleId
 /// Merges a line into the schedule imported from it before: settings that a crontab cannot express are kept.
 fn over(before: Settings, mut one: FileSchedule) -> FileSchedule {
     let Definition {
-        spec, action, policies, ..
+        spec,
+        action,
+        policies,
+        alerts,
+        after,
     } = &mut one.definition;
     *policies = before.definition.policies;
+    *after = before.definition.after;
+    let labels = with_imported(before.definition.alerts.labels.clone(), std::mem::take(&mut alerts.labels));
+    *alerts = Alerts {
+        labels,
+        ..before.definition.alerts
+    };
+    action.task_queue = before.definition.action.task_queue;
+    action.lock = before.definition.action.lock;
+    action.condition = before.definition.action.condition;
     action.workflow_id = before.definition.action.workflow_id;
     action.run_timeout = before.definition.action.run_timeout;
     spec.exclude_calendar = before.definition.spec.exclude_calendar;

@@ -12,7 +12,7 @@ use crate::files::document::Source;
 use crate::files::source_file::{SourceFile, files_in, source_of};
 use crate::machine::{self, User};
 use crate::names::ScheduleId;
-use crate::ops::{self, Change, DefinitionFile, Difference, Prune};
+use crate::ops::{self, Change, DefinedKind, DefinitionFile, Difference, Prune};
 use crate::output::views::{ImportView, Instant};
 use crate::output::{Style, counted};
 use crate::present;
@@ -185,11 +185,14 @@ fn definitions(
 ) -> Result<(Vec<DefinitionFile>, Vec<ScheduleId>), Error> {
     let mut names = ops::Names::default();
     let mut files = Vec::with_capacity(crontabs.len());
+    // One receiver for each `MAILTO`, whichever files have it.
+    let mut receivers = HashSet::new();
     for (source, jobs) in crontabs {
+        let of_file = jobs.iter().filter_map(Job::receiver);
         files.push(DefinitionFile {
             defined: ops::name_jobs(read, source, jobs, host, &mut names)?,
             source: source.clone(),
-            receivers: Vec::new(),
+            receivers: of_file.filter(|one| receivers.insert(one.text.name.clone())).collect(),
         });
     }
     // Schedules from files that have been removed from the directory.
@@ -205,8 +208,9 @@ fn definitions(
 
 fn with_specs(context: &Context, files: &[DefinitionFile], differences: Vec<Difference>) -> Result<Vec<Imported>, Error> {
     let defined = files.iter().flat_map(|d| &d.defined);
+    let of_schedules = differences.into_iter().filter(|one| one.kind == DefinedKind::Schedule);
     defined
-        .zip(differences)
+        .zip(of_schedules)
         .map(|(defined, difference)| {
             let spec = Spec::compile(&defined.definition.spec, defined.id.as_str(), &context.zones)?;
             Ok(Imported {

@@ -1,5 +1,6 @@
 //! Writes schedules as a crontab, and lists what a crontab cannot express.
 
+use super::mail;
 use super::times::LineTimes;
 use crate::files::shell_words::quoted;
 use crate::names::ScheduleId;
@@ -26,7 +27,7 @@ pub(crate) fn crontab(schedules: &[(ScheduleId, Definition, State)], home: Optio
         text: HEAD.to_owned(),
         ..Exported::default()
     };
-    let mut zone = String::new();
+    let (mut zone, mut mail_to) = (String::new(), "");
     for (id, definition, state) in schedules {
         let note = if state.note.is_empty() {
             id.to_string()
@@ -45,6 +46,11 @@ pub(crate) fn crontab(schedules: &[(ScheduleId, Definition, State)], home: Optio
                 continue;
             }
         };
+        let mail = mail::of_labels(&definition.alerts.labels).unwrap_or_default();
+        if mail != mail_to {
+            exported.text.push_str(&format!("MAILTO={}\n", quoted_value(mail)));
+            mail_to = mail;
+        }
         for (line_zone, time) in times {
             if line_zone != zone {
                 exported.text.push_str(&format!("CRON_TZ={line_zone}\n"));
@@ -232,6 +238,11 @@ fn command(definition: &Definition, home: Option<&str>) -> Result<String, String
     Ok(format!("{}{stdin}", escaped(&whole)))
 }
 
+/// The value of a variable; quoted where cron would read nothing.
+fn quoted_value(value: &str) -> &str {
+    if value.is_empty() { "\"\"" } else { value }
+}
+
 /// Lists the properties of a schedule that a crontab cannot express.
 fn lost(definition: &Definition, state: &State) -> Vec<String> {
     let defaults = Policies::default();
@@ -283,7 +294,17 @@ fn lost(definition: &Definition, state: &State) -> Vec<String> {
         (action.lock.is_some(), "the lock".to_owned()),
         (action.condition.is_some(), "the condition".to_owned()),
         (!definition.after.is_empty(), "starts after other runs".to_owned()),
-        (*alerts != Alerts::default(), "alerts and labels".to_owned()),
+        (
+            *alerts
+                != Alerts {
+                    labels: mail::of_labels(&alerts.labels)
+                        .map(|_| alerts.labels[0].clone())
+                        .into_iter()
+                        .collect(),
+                    ..Alerts::default()
+                },
+            "alerts and labels".to_owned(),
+        ),
     ];
     named
         .into_iter()

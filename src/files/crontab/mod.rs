@@ -1,6 +1,7 @@
 //! Reads crontabs by cron's rules, one schedule with notes per line, and writes schedules as a crontab.
 
 pub(crate) mod export;
+pub(crate) mod mail;
 mod name;
 mod notes;
 mod parser;
@@ -10,7 +11,7 @@ use std::collections::BTreeMap;
 
 use self::parser::CrontabParser;
 use self::times::LineTimes;
-use super::definition::FileSchedule;
+use super::definition::{FileReceiver, FileSchedule};
 use super::document::Source;
 use crate::error::Error;
 use crate::names::ScheduleId;
@@ -161,6 +162,16 @@ impl Job {
         }
     }
 
+    /// The receiver that mails what the command prints, if `MAILTO` names somebody.
+    pub(crate) fn receiver(&self) -> Option<FileReceiver> {
+        let label = self.mail_label()?;
+        Some(mail::receiver(&label, &self.place, self.line))
+    }
+
+    fn mail_label(&self) -> Option<String> {
+        self.settings.mail_to.as_deref().and_then(mail::label)
+    }
+
     /// Converts the line to a schedule.
     pub(crate) fn defined(&self, id: ScheduleId, host: &Host<'_>) -> FileSchedule {
         let time_zone = self.settings.time_zone.clone().unwrap_or_else(|| host.time_zone.to_owned());
@@ -178,7 +189,10 @@ impl Job {
             place: self.place.clone(),
             line: self.line,
             definition: Definition {
-                alerts: Alerts::default(),
+                alerts: Alerts {
+                    labels: self.mail_label().into_iter().collect(),
+                    ..Alerts::default()
+                },
                 after: Vec::new(),
                 spec,
                 action: Action {
@@ -264,7 +278,7 @@ mod tests {
             (step.env["PATH"].as_str(), step.cwd.as_deref()),
             ("/opt/bin:/bin", Some("/home/me"))
         );
-        assert!(first.warnings[0].contains("no mail is sent"), "{:?}", first.warnings);
+        assert!(first.warnings[0].contains("mails what it prints"), "{:?}", first.warnings);
         let spec = &second.definition.spec;
         assert_eq!(
             (spec.cron[0].as_str(), spec.time_zone.as_deref(), spec.dst_gap),

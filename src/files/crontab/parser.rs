@@ -1,7 +1,7 @@
 //! Parses the lines of a crontab: variables, comments, and jobs with their fields, user, command and stdin.
 
 use super::times::LineTimes;
-use super::{Host, Job, LineSettings, Sort, not_kept, notes, unknown};
+use super::{Host, Job, LineSettings, Sort, mail, not_kept, notes, unknown};
 use crate::error::{Error, Kind};
 use crate::files::document::Source;
 
@@ -188,12 +188,13 @@ impl<'a> CrontabParser<'a> {
             ));
         }
         if let Some(to) = &self.settings.mail_to {
-            let mail = if to.is_empty() {
-                "as before"
-            } else {
-                "and `tempo incident list` shows failures"
-            };
-            notes.push(format!("`MAILTO={to}`: output is kept with the run, no mail is sent, {mail}"));
+            notes.push(match mail::label(to) {
+                Some(label) => format!(
+                    "`MAILTO={to}`: the receiver `{}` mails what it prints, through this machine's `sendmail`",
+                    mail::name(&label)
+                ),
+                None => format!("`MAILTO={to}`: output is kept with the run, no mail is sent, as before"),
+            });
         }
         if let Some(user) = user.filter(|u| *u != self.host.user && !self.host.is_root) {
             notes.push(not_kept(user, self.host));

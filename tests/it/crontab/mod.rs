@@ -154,6 +154,85 @@ fn a_crontab_under_another_name_warns_about_duplicate_lines() {
 }
 
 #[test]
+fn mailto_becomes_a_receiver_of_what_its_lines_print() {
+    let env = Env::new();
+    std::fs::create_dir(env.path("bin")).unwrap();
+    let sendmail = format!("#!/bin/sh\ncat >> '{}'\n", env.path("mails").display());
+    std::fs::write(env.path("bin/sendmail"), sendmail).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(env.path("bin/sendmail"), mode).unwrap();
+    let crontab = "0 4 * * * echo nobody reads this\nMAILTO=ops@example.org, root\n0 5 * * * echo hello\n0 6 * * * true\nMAILTO=\n0 7 * * * echo not mailed\n";
+    std::fs::write(env.path("crontab"), crontab).unwrap();
+    let imported = env.tempo(&["import", "crontab", "crontab"]).ok();
+    assert!(
+        imported.contains("the receiver `mailto:ops@example.org+root` mails"),
+        "{imported}"
+    );
+    let receivers = env.json(&["notify", "list"]);
+    assert_eq!(receivers.as_array().unwrap().len(), 1);
+    assert_eq!(receivers[0]["labels"], json!(["mailto:ops@example.org,root"]));
+    for schedule in env.json(&["schedule", "list"]).as_array().unwrap() {
+        env.tempo(&["schedule", "trigger", schedule["id"].as_str().unwrap()]).ok();
+    }
+    let path = format!("{}:/usr/bin:/bin", env.path("bin").display());
+    let ran = env
+        .command(&["run", "--no-web", "--once"])
+        .env("PATH", path)
+        .output()
+        .unwrap();
+    assert!(ran.status.success(), "{ran:?}");
+    let mails = std::fs::read_to_string(env.path("mails")).unwrap();
+    assert_eq!(mails.matches("Subject: ").count(), 1, "{mails}");
+    assert!(
+        mails.contains("To: ops@example.org, root@") && mails.contains("\nhello\n"),
+        "{mails}"
+    );
+    // What a crontab cannot express is kept when it is imported again.
+    let id = schedule_of(&env, "echo hello");
+    let settings = [
+        "--lock",
+        "disk",
+        "--label",
+        "prod",
+        "--label",
+        "mailto:ops",
+        "--expect-within",
+        "25h",
+    ];
+    env.tempo(&[&["schedule", "update", &id], &settings[..]].concat()).ok();
+    env.tempo(&["import", "crontab", "crontab"]).ok();
+    let view = env.json(&["schedule", "describe", &id]);
+    assert_eq!(view["action"]["lock"], "disk", "{view}");
+    assert_eq!(view["expect_within"], "25h", "{view}");
+    assert_eq!(view["labels"], json!(["prod", "mailto:ops@example.org,root"]), "{view}");
+    env.tempo(&["schedule", "delete", "--all"]).ok();
+    env.tempo(&["import", "crontab", "crontab"]).ok();
+    let exported = env.tempo(&["export", "--crontab"]);
+    assert!(!exported.stderr.contains("labels"), "{}", exported.stderr);
+    let lines: Vec<&str> = exported
+        .stdout
+        .lines()
+        .filter(|l| !l.starts_with('#') && !l.is_empty())
+        .collect();
+    let other = Env::new();
+    import(&other, &exported.stdout, &[]);
+    let labels = |env: &Env| -> Vec<Value> {
+        let all = env.json(&["export"]);
+        let of = |s: &Value| json!([s["id"], s["labels"]]);
+        all["schedule"].as_array().unwrap().iter().map(of).collect()
+    };
+    assert_eq!(labels(&env), labels(&other), "{lines:?}");
+}
+
+/// The id of the schedule that runs this line.
+fn schedule_of(env: &Env, line: &str) -> String {
+    let all = env.json(&["export"]);
+    let mut schedules = all["schedule"].as_array().unwrap().iter();
+    let found = schedules.find(|s| s["step"][0]["shell"] == line).unwrap();
+    found["id"].as_str().unwrap().to_owned()
+}
+
+#[test]
 fn a_dry_run_shows_each_schedule_and_changes_nothing() {
     let env = Env::new();
     let text = "MAILTO=ops\n# Every weekday\n30 2 * * 1-5 /srv/backup.sh >/dev/null 2>&1\n0 0 1 * 1 /srv/either\n";
@@ -170,7 +249,7 @@ fn a_dry_run_shows_each_schedule_and_changes_nothing() {
         lines
             .next()
             .unwrap()
-            .starts_with("    note: `MAILTO=ops`: output is kept with the run, no mail is sent")
+            .starts_with("    note: `MAILTO=ops`: the receiver `mailto:ops` mails what it prints")
     );
     assert!(stdout.contains("it fires when either matches, as in cron"), "{stdout}");
     let last = format!(
