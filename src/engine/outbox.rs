@@ -21,12 +21,12 @@ use crate::files::notify_text::NotifyText;
 use crate::machine;
 use crate::notify::timing::retry_at;
 use crate::notify::{Message, Notice, Receiver, Topic, delivery};
-use crate::store::{AttemptOutcome, EventFilter, MessageRow, Missing, ReceiverRow, Store};
+use crate::store::{DeliveryOutcome, EventFilter, MessageRow, Missing, ReceiverRow, Store};
 
 /// Maximum number of messages being delivered at once.
 const MAX_DELIVERIES: usize = 64;
 /// How often a message is tried before later ones of its receiver are sent.
-const PATIENCE: u32 = 6;
+const ATTEMPTS_BEFORE_OTHERS: u32 = 6;
 /// How far the recorded cursor of a receiver that is told of nothing may lag behind.
 const CURSOR_LAG: i64 = 200;
 /// How long deliveries may go on after the server was asked to stop.
@@ -41,12 +41,12 @@ pub(super) struct Outbox {
     shared: Arc<Shared>,
     reader: Store,
     /// The receivers as last read, with their definitions, by key; `None` if the definition is not valid.
-    known: HashMap<i64, (String, Option<Arc<Receiver>>)>,
+    receivers: HashMap<i64, (String, Option<Arc<Receiver>>)>,
     /// The newest event for which messages have been written, by the key of the receiver.
-    seen: HashMap<i64, i64>,
-    /// The deliveries going on, by the key of the receiver.
-    going: BTreeMap<i64, Arc<Control>>,
-    ended: (Sender<i64>, Channel<i64>),
+    written_up_to: HashMap<i64, i64>,
+    /// The deliveries that are running, by the key of the receiver.
+    running: BTreeMap<i64, Arc<Control>>,
+    finished: (Sender<i64>, Channel<i64>),
 }
 
 /// Starts the thread of the outbox.
@@ -96,8 +96,8 @@ pub(super) fn flush(shared: &Arc<Shared>) {
     let flushed = Outbox::open(shared).and_then(|mut outbox| {
         // A receiver gets its messages one after the other.
         while watch.elapsed() < FLUSH {
-            outbox.send_in_threads(Pass::AllOnce, shared.clock.now())?;
-            if outbox.going.is_empty() {
+            outbox.send_in_threads(Pass::Unsent, shared.clock.now())?;
+            if outbox.running.is_empty() {
                 break;
             }
             shared.clock.wait(&shared.outbox, shared.clock.now() + POLL);
@@ -116,7 +116,7 @@ pub(super) enum Pass {
     /// Those that are due.
     Due,
     /// Those that were never sent, without waiting for further events; quiet hours and limits hold.
-    AllOnce,
+    Unsent,
 }
 
 /// The outcome of trying to start a delivery.
@@ -139,7 +139,7 @@ struct Told {
 }
 
 /// When a delivery is made again whose end is never recorded, after its begin.
-fn retry_of_unended() -> TimeDelta {
+fn lost_delivery_timeout() -> TimeDelta {
     TimeDelta::from_std(DELIVERY_TIMEOUT).unwrap_or_default() * 2
 }
 
@@ -157,10 +157,10 @@ impl Outbox {
         Self {
             shared: Arc::clone(shared),
             reader,
-            known: HashMap::new(),
-            seen: HashMap::new(),
-            going: BTreeMap::new(),
-            ended: channel(),
+            receivers: HashMap::new(),
+            written_up_to: HashMap::new(),
+            running: BTreeMap::new(),
+            finished: channel(),
         }
     }
 
@@ -170,7 +170,7 @@ impl Outbox {
         // What an earlier server was sending when it died.
         shared
             .writer
-            .write(move |write| write.resume_deliveries(retry_of_unended(), here.clock.now()))?;
+            .write(move |write| write.resume_deliveries(lost_delivery_timeout(), here.clock.now()))?;
         Ok(Self::new(shared, reader))
     }
 
@@ -186,7 +186,7 @@ impl Outbox {
 
     fn start_thread(&mut self, begun: Begun) -> Result<(), Error> {
         let receiver = begun.message.receiver;
-        let (here, ended) = (Arc::clone(&self.shared), self.ended.0.clone());
+        let (here, ended) = (Arc::clone(&self.shared), self.finished.0.clone());
         let started = std::thread::Builder::new().name("delivery".to_owned()).spawn(move || {
             deliver(&here, &begun);
             // The outbox has ended before, if the server stopped.
@@ -194,7 +194,7 @@ impl Outbox {
             here.outbox.raise();
         });
         if let Err(e) = started {
-            self.going.remove(&receiver);
+            self.running.remove(&receiver);
             return Err(Error::new(Kind::System, "cannot start a thread that sends a notification").because(e));
         }
         Ok(())
@@ -202,31 +202,38 @@ impl Outbox {
 
     /// Writes the messages about new events. Returns the deliveries to make, which are recorded as begun, and when the next message is due.
     pub(super) fn pass(&mut self, which: Pass, now: DateTime<Utc>) -> Result<(Vec<Begun>, Option<DateTime<Utc>>), Error> {
-        while let Ok(receiver) = self.ended.1.try_recv() {
-            self.going.remove(&receiver);
+        while let Ok(receiver) = self.finished.1.try_recv() {
+            self.running.remove(&receiver);
         }
         let receivers = self.reader.read(|r| r.receivers())?;
         self.write_messages(&receivers, now)?;
         let (mut begun, mut next) = (Vec::new(), None);
         let mut waiting = Vec::new();
         for row in &receivers {
-            if self.going.contains_key(&row.key) {
+            if self.running.contains_key(&row.key) {
                 continue;
             }
             let Some(receiver) = self.receiver(row) else { continue };
             // A service that follows incidents must not get the end of one before its begin.
-            let patience = if receiver.takes_groups() { PATIENCE } else { u32::MAX };
-            if let Some(message) = self.reader.read(|r| r.next_message_of(row.key, patience, now))? {
+            let attempts_before_others = if receiver.takes_groups() {
+                ATTEMPTS_BEFORE_OTHERS
+            } else {
+                u32::MAX
+            };
+            if let Some(message) = self
+                .reader
+                .read(|r| r.next_message_of(row.key, attempts_before_others, now))?
+            {
                 waiting.push((message, receiver));
             }
         }
         // First attempts go before retries, so that receivers that are down take no turn from the others.
         waiting.sort_by_key(|(message, _)| (message.attempts > 0, message.due, message.key));
         for (message, receiver) in waiting {
-            let is_due = message.due <= now || which == Pass::AllOnce && message.attempts == 0;
+            let is_due = message.due <= now || which == Pass::Unsent && message.attempts == 0;
             if !is_due {
                 next = next.into_iter().chain([message.due]).min();
-            } else if self.going.len() < MAX_DELIVERIES {
+            } else if self.running.len() < MAX_DELIVERIES {
                 match self.begin(&receiver, message, now)? {
                     Delivering::Begun(one) => begun.push(*one),
                     Delivering::Held(until) => next = next.into_iter().chain([until]).min(),
@@ -240,7 +247,7 @@ impl Outbox {
     /// The receiver of a row; `None`, reported once, if its definition is not valid.
     fn receiver(&mut self, row: &ReceiverRow) -> Option<Arc<Receiver>> {
         let known = self
-            .known
+            .receivers
             .get(&row.key)
             .filter(|(definition, _)| *definition == row.definition);
         if let Some((_, Some(receiver))) = known {
@@ -256,13 +263,13 @@ impl Outbox {
                 None
             }
         };
-        self.known.insert(row.key, (row.definition.clone(), receiver.clone()));
+        self.receivers.insert(row.key, (row.definition.clone(), receiver.clone()));
         receiver
     }
 
     /// The newest event for which messages have been written for a receiver.
-    fn seen(&self, row: &ReceiverRow) -> i64 {
-        row.cursor.max(self.seen.get(&row.key).copied().unwrap_or(0))
+    fn written_up_to(&self, row: &ReceiverRow) -> i64 {
+        row.cursor.max(self.written_up_to.get(&row.key).copied().unwrap_or(0))
     }
 
     /// Writes the messages about the events after the cursor of each receiver. A receiver whose definition is not valid keeps its cursor, so it is
@@ -270,7 +277,7 @@ impl Outbox {
     fn write_messages(&mut self, rows: &[ReceiverRow], now: DateTime<Utc>) -> Result<(), Error> {
         let receivers: Vec<(&ReceiverRow, Arc<Receiver>)> =
             rows.iter().filter_map(|row| Some((row, self.receiver(row)?))).collect();
-        let Some(after) = receivers.iter().map(|(row, _)| self.seen(row)).min() else {
+        let Some(after) = receivers.iter().map(|(row, _)| self.written_up_to(row)).min() else {
             return Ok(());
         };
         let filter = EventFilter {
@@ -290,7 +297,7 @@ impl Outbox {
         })?;
         let mut changes = Vec::new();
         for (row, receiver) in &receivers {
-            let seen = self.seen(row);
+            let seen = self.written_up_to(row);
             let due = receiver.timing.due(now);
             let is_quiet = receiver.timing.quiet_until(now).is_some();
             let wanted = all.iter().filter(|(key, topic, notice)| {
@@ -323,7 +330,7 @@ impl Outbox {
                 Ok(())
             })?;
         }
-        self.seen.extend(receivers.iter().map(|(row, _)| (row.key, newest)));
+        self.written_up_to.extend(receivers.iter().map(|(row, _)| (row.key, newest)));
         Ok(())
     }
 
@@ -334,12 +341,12 @@ impl Outbox {
             self.shared.writer.write(move |write| write.postpone_message(key, until))?;
             return Ok(Delivering::Held(until));
         }
-        let again = now + retry_of_unended();
+        let again = now + lost_delivery_timeout();
         let Some(events) = self.shared.writer.write(move |write| write.begin_delivery(key, again, now))? else {
             return Ok(Delivering::Gone);
         };
         let control = Arc::new(Control::default());
-        self.going.insert(message.receiver, Arc::clone(&control));
+        self.running.insert(message.receiver, Arc::clone(&control));
         Ok(Delivering::Begun(Box::new(Begun {
             receiver: Arc::clone(receiver),
             message,
@@ -351,7 +358,7 @@ impl Outbox {
     /// Records that a delivery made by the caller has ended.
     #[cfg(test)]
     pub(super) fn ended(&mut self) {
-        self.going.clear();
+        self.running.clear();
     }
 
     /// Until when a message is held: until the end of quiet hours, or until the limit of its receiver allows another.
@@ -364,15 +371,17 @@ impl Outbox {
             return Ok(None);
         };
         let period = TimeDelta::from_std(period).unwrap_or(TimeDelta::MAX);
-        let oldest = self.reader.read(|r| r.sent_since(message.receiver, most, now - period))?;
+        let oldest = self
+            .reader
+            .read(|r| r.oldest_of_last_sends(message.receiver, most, now - period))?;
         Ok(oldest.map(|oldest| oldest + period + TimeDelta::milliseconds(1)))
     }
 
-    /// Waits for the deliveries going on, and stops those that take longer.
+    /// Waits for the running deliveries, and stops those that take longer.
     fn drain(&mut self, limit: Duration) {
         // So that a receiver which is changed before the next start is not told of what it did not want until now.
         let moved = self.reader.read(|r| r.receivers()).and_then(|rows| {
-            let cursors: Vec<(i64, i64)> = rows.iter().map(|row| (row.key, self.seen(row))).collect();
+            let cursors: Vec<(i64, i64)> = rows.iter().map(|row| (row.key, self.written_up_to(row))).collect();
             self.shared
                 .writer
                 .write(move |write| cursors.iter().try_for_each(|(key, seen)| write.move_cursor(*key, *seen)))
@@ -382,13 +391,13 @@ impl Outbox {
         }
         let watch = Stopwatch::start();
         let mut stopped = false;
-        while !self.going.is_empty() {
-            while let Ok(receiver) = self.ended.1.try_recv() {
-                self.going.remove(&receiver);
+        while !self.running.is_empty() {
+            while let Ok(receiver) = self.finished.1.try_recv() {
+                self.running.remove(&receiver);
             }
             if watch.elapsed() >= limit && !stopped {
                 stopped = true;
-                self.going.values().for_each(|control| control.stop(StopKind::Abandon));
+                self.running.values().for_each(|control| control.stop(StopKind::Abandon));
             }
             if watch.elapsed() >= limit + DRAIN {
                 // Not waited for any longer: the message is sent again when the server is next up.
@@ -423,17 +432,17 @@ pub(super) fn deliver(
     let now = shared.clock.now();
     let attempts = row.attempts + 1;
     let outcome = match outcome {
-        Ok(()) => AttemptOutcome::Delivered,
-        Err(_) if control.requested().is_some() => AttemptOutcome::Failed {
+        Ok(()) => DeliveryOutcome::Delivered,
+        Err(_) if control.requested().is_some() => DeliveryOutcome::Failed {
             error: "the server stopped while it was sent".to_owned(),
             retry_at: Some(now),
         },
-        Err(error) => AttemptOutcome::Failed {
+        Err(error) => DeliveryOutcome::Failed {
             retry_at: retry_at(row.created, attempts, now),
             error,
         },
     };
-    if let AttemptOutcome::Failed { error, retry_at } = &outcome
+    if let DeliveryOutcome::Failed { error, retry_at } = &outcome
         && (attempts == 1 || retry_at.is_none())
     {
         shared.tell(Event::NotDelivered {

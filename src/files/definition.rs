@@ -251,7 +251,7 @@ impl TableReader<'_> {
                 action,
                 policies,
                 alerts,
-                after: after::normal(&text.after)?,
+                after: after::normalized(&text.after)?,
             },
             declared,
             warnings,

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
-use super::defined::{Change, DefinedKind, DefinitionFile, Difference, Prune};
+use super::comparison::{Change, DefinedKind, DefinitionFile, Difference, Prune};
 use super::notify::{change_receiver, compare_receivers};
 use super::patch::Settings;
 use super::schedules::{NO_TIME, Never, change_to, check, find, insert, settings_of};

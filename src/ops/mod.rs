@@ -2,8 +2,8 @@
 
 mod apply;
 mod beats;
+mod comparison;
 mod crontab_ids;
-mod defined;
 mod edit;
 mod explain;
 mod incidents;
@@ -15,8 +15,8 @@ mod simulate;
 
 pub(crate) use apply::{apply, compare, export, redefine};
 pub(crate) use beats::beat;
+pub(crate) use comparison::{Change, DefinedKind, DefinitionFile, Difference, Prune};
 pub(crate) use crontab_ids::{Names, name_jobs};
-pub(crate) use defined::{Change, DefinedKind, DefinitionFile, Difference, Prune};
 pub(crate) use edit::{check_edit, definition_text, edit};
 pub(crate) use explain::{explain, shortened};
 pub(crate) use incidents::{ack, find_incident, resolve};

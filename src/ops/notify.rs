@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 
-use super::defined::{Change, DefinedKind, DefinitionFile, Difference, Prune};
+use super::comparison::{Change, DefinedKind, DefinitionFile, Difference, Prune};
 use crate::error::{Error, Kind};
 use crate::files::difference;
 use crate::files::notify_text::NotifyText;

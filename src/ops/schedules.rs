@@ -294,7 +294,7 @@ pub(super) fn settings_of(read: &Read<'_>, row: &ScheduleRow) -> Result<Settings
 
 /// Normalizes durations, so that a schedule reads the same however they were written.
 fn normal(mut settings: Settings) -> Result<Settings, Error> {
-    settings.definition.after = after::normal(&settings.definition.after)?;
+    settings.definition.after = after::normalized(&settings.definition.after)?;
     Policies::check_max_running(settings.definition.policies.max_running)?;
     if let Some(jitter) = &settings.definition.spec.jitter {
         let jitter = duration(jitter)?;

@@ -66,7 +66,7 @@ impl Threshold {
     #[must_use]
     pub fn is_reached(self, failures: u64, span: Duration) -> bool {
         match self {
-            Self::Failures(most) => failures >= u64::from(most),
+            Self::Failures(count) => failures >= u64::from(count),
             Self::Span(limit) => span >= limit,
         }
     }

@@ -88,7 +88,7 @@ pub fn times_text(spec: &SpecText, after: &[String]) -> String {
 ///
 /// # Errors
 /// As [`After::parse`].
-pub fn normal(after: &[String]) -> Result<Vec<String>, Error> {
+pub fn normalized(after: &[String]) -> Result<Vec<String>, Error> {
     let mut parsed = after.iter().map(|one| After::parse(one)).collect::<Result<Vec<_>, _>>()?;
     parsed.sort_by(|(a, x), (b, y)| (a, x.name()).cmp(&(b, y.name())));
     parsed.dedup();

@@ -22,10 +22,10 @@ pub struct Alerts {
     /// Labels, by which receivers choose schedules.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
-    /// When failures open an incident, for steps that do not say; at the first failure if not set.
+    /// When failures open an incident, for steps without their own setting; at the first failure if not set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub open_after: Option<ThresholdText>,
-    /// How many successes in a row resolve an incident, for steps that do not say; one if not set.
+    /// How many successes in a row resolve an incident, for steps without their own setting; one if not set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resolve_after: Option<u32>,
     /// How often receivers are reminded of an open incident, such as `4h`; never if not set.
@@ -52,32 +52,34 @@ impl Alerts {
         }
         self.open_after.as_ref().map(ThresholdText::check).transpose()?;
         check_resolve_after(self.resolve_after)?;
-        positive("remind", self.remind.as_deref())?;
-        positive("expect_within", self.expect_within.as_deref())?;
+        at_least_a_second("remind", self.remind.as_deref())?;
+        at_least_a_second("expect_within", self.expect_within.as_deref())?;
         Ok(())
     }
 
     /// How often receivers are reminded; `None` for never.
     #[must_use]
     pub fn remind_every(&self) -> Option<Duration> {
-        positive("remind", self.remind.as_deref()).ok().flatten()
+        at_least_a_second("remind", self.remind.as_deref()).ok().flatten()
     }
 
     /// How long the schedule may go without a success; `None` for ever.
     #[must_use]
     pub fn expected_within(&self) -> Option<Duration> {
-        positive("expect_within", self.expect_within.as_deref()).ok().flatten()
+        at_least_a_second("expect_within", self.expect_within.as_deref())
+            .ok()
+            .flatten()
     }
 }
 
 /// Parses a duration of at least a second.
-fn positive(name: &str, written: Option<&str>) -> Result<Option<Duration>, Error> {
+fn at_least_a_second(name: &str, written: Option<&str>) -> Result<Option<Duration>, Error> {
     let Some(written) = written else { return Ok(None) };
     let span = text::duration(written)?;
     if span < Duration::from_secs(1) {
         return Err(Error::new(
             Kind::Usage,
-            format_args!("`{name}` is `{}`; it must be at least a second", written.escape_debug()),
+            format_args!("`{name}` is `{}`; it must be at least 1s", written.escape_debug()),
         ));
     }
     Ok(Some(span))

@@ -55,7 +55,7 @@ fn row(r: &Row<'_>) -> rusqlite::Result<MessageRow> {
 
 /// The end of an attempt to deliver a message.
 #[derive(Debug, Clone)]
-pub(crate) enum AttemptOutcome {
+pub(crate) enum DeliveryOutcome {
     /// The receiver acknowledged it.
     Delivered,
     /// It did not; the message is sent again at a time, or given up.
@@ -63,26 +63,36 @@ pub(crate) enum AttemptOutcome {
 }
 
 impl Read<'_> {
-    /// The message that a receiver gets next, due or not. A message holds the later ones back, until it has been tried `patience` times; from then on
+    /// The message that a receiver gets next, due or not. A message holds the later ones back, until it has been tried `attempts_before_others` times; from then on
     /// it is sent between them, when it is due.
-    pub(crate) fn next_message_of(&self, receiver: i64, patience: u32, now: DateTime<Utc>) -> Result<Option<MessageRow>, Error> {
+    pub(crate) fn next_message_of(
+        &self,
+        receiver: i64,
+        attempts_before_others: u32,
+        now: DateTime<Utc>,
+    ) -> Result<Option<MessageRow>, Error> {
         let what = "read the pending messages";
         let one = |condition: &str| {
             let sql = format!("{MESSAGE} WHERE m.receiver = :receiver AND m.status = 'pending' AND {condition} LIMIT 1");
             let mut statement = self.0.prepare_cached(&sql).context(what)?;
-            let parameters = named_params! {":receiver": receiver, ":patience": patience};
+            let parameters = named_params! {":receiver": receiver, ":attempts_before_others": attempts_before_others};
             statement.query_row(parameters, row).optional().context(what)
         };
-        let first = one("m.attempts < :patience ORDER BY m.key")?;
+        let first = one("m.attempts < :attempts_before_others ORDER BY m.key")?;
         if first.as_ref().is_some_and(|first| first.due <= now) {
             return Ok(first);
         }
-        let tried = one("m.attempts >= :patience ORDER BY m.due_ms, m.key")?;
+        let tried = one("m.attempts >= :attempts_before_others ORDER BY m.due_ms, m.key")?;
         Ok(first.into_iter().chain(tried).min_by_key(|message| message.due))
     }
 
     /// When the oldest of the last `most` messages to a receiver was sent; `None` if fewer have been sent since `since`.
-    pub(crate) fn sent_since(&self, receiver: i64, most: u32, since: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, Error> {
+    pub(crate) fn oldest_of_last_sends(
+        &self,
+        receiver: i64,
+        most: u32,
+        since: DateTime<Utc>,
+    ) -> Result<Option<DateTime<Utc>>, Error> {
         const SQL: &str = "SELECT attempted_ms FROM message WHERE receiver = :receiver AND attempted_ms > :since
             ORDER BY attempted_ms DESC LIMIT 1 OFFSET :most - 1";
         let mut statement = self.0.prepare_cached(SQL).context("read the sent messages")?;
@@ -175,16 +185,16 @@ impl Write<'_> {
     }
 
     /// Records the end of an attempt to deliver a message.
-    pub(crate) fn end_delivery(&self, key: i64, outcome: &AttemptOutcome, now: DateTime<Utc>) -> Result<(), Error> {
+    pub(crate) fn end_delivery(&self, key: i64, outcome: &DeliveryOutcome, now: DateTime<Utc>) -> Result<(), Error> {
         const SQL: &str = "UPDATE message SET status = :status, error = :error, due_ms = coalesce(:due, due_ms),
             closed_ms = CASE WHEN :status <> 'pending' THEN :now END WHERE key = :key AND status = 'pending'";
         let (status, error, due) = match outcome {
-            AttemptOutcome::Delivered => ("delivered", None, None),
-            AttemptOutcome::Failed {
+            DeliveryOutcome::Delivered => ("delivered", None, None),
+            DeliveryOutcome::Failed {
                 error,
                 retry_at: Some(at),
             } => ("pending", Some(error), Some(ms(*at))),
-            AttemptOutcome::Failed { error, retry_at: None } => ("failed", Some(error), None),
+            DeliveryOutcome::Failed { error, retry_at: None } => ("failed", Some(error), None),
         };
         let mut statement = self.0.0.prepare_cached(SQL).context("record the attempt")?;
         let done =

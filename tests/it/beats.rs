@@ -13,7 +13,7 @@ fn runs(env: &Env) -> Vec<(String, String)> {
 }
 
 #[test]
-fn a_time_is_met_by_a_beat_within_the_grace_time_and_missed_without_one() {
+fn a_heartbeat_within_the_grace_time_completes_the_run() {
     let env = Env::new();
     env.tempo(&["schedule", "create", "b", "--interval", "1h", "--grace", "30m"])
         .ok();
@@ -210,7 +210,7 @@ fn a_file_defines_a_schedule_with_a_grace_time_and_exports_it_unchanged() {
 }
 
 #[test]
-fn thresholds_hold_for_beats_that_nothing_waits_for_and_a_late_beat_does_not_meet_its_time() {
+fn open_after_applies_to_unexpected_heartbeats_and_a_late_one_does_not_complete_the_run() {
     let env = Env::new();
     let args = [
         "schedule",

@@ -54,7 +54,7 @@ fn a_slow_task_queue_does_not_delay_another() {
 }
 
 #[test]
-fn a_lock_is_held_by_one_run_of_all_schedules_also_after_a_crash() {
+fn a_lock_is_held_by_one_run_of_all_schedules_even_after_a_crash() {
     let env = Env::new();
     create(&env, "a", &["--lock", "db"]);
     create(&env, "b", &["--lock", "db"]);

@@ -1,9 +1,9 @@
-//! Definitions in files, compared with what is stored.
+//! The comparison of definition files with what is stored: changes of schedules and receivers.
 
 use crate::files::definition::{FileReceiver, FileSchedule};
 use crate::files::difference::FieldChange;
 
-/// The kind of change to a schedule.
+/// The kind of change to a schedule or a receiver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Change {
     Create,
