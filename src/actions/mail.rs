@@ -1,24 +1,19 @@
 //! Sends mails: over SMTP, or through the machine's `sendmail`.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use lettre::address::Envelope;
 use lettre::message::header::ContentType;
 use lettre::message::{Mailbox, MessageBuilder};
-use lettre::transport::smtp::SmtpTransportBuilder;
-use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Tls, TlsParameters};
-use lettre::{Address, Message, SmtpTransport, Transport as _};
+use lettre::{Address, Message};
 
-use super::relay::Relay;
 use super::secrets::Secrets;
 use super::shortage::Trouble;
+use super::smtp::{self, Letter, Server};
 use super::with_deadline::with_deadline;
-use super::{Control, notify, tcp};
+use super::{Control, notify};
 use crate::machine;
-use crate::notify::delivery::Encryption;
-use crate::notify::{Mail, Smtp};
+use crate::notify::Mail;
 
 /// Where `sendmail` is looked for: its usual folders are not in every user's `PATH`.
 const SENDMAIL_PATH: &str = "/usr/sbin:/usr/lib:/usr/local/sbin:/usr/local/bin:/usr/bin:/sbin:/bin";
@@ -43,41 +38,31 @@ pub(super) fn send(mail: &Mail, timeout: Duration, control: &Control) -> Result<
         .iter()
         .flat_map(|(user, password)| [("smtp_user", user.as_str()), ("smtp_password", password.as_str())]);
     let secrets = Secrets::read_any(texts).map_err(|failure| failure.message)?;
-    let transport = transport(smtp, &secrets, timeout)?;
-    let (host, port) = (smtp.host.clone(), smtp.port);
-    let relay = Relay::new();
-    let here = Arc::clone(&relay);
-    let sent = with_deadline(Some(timeout), control, move || {
-        let server = tcp::connect(&host, port, Some(timeout))?;
-        Ok(here
-            .start(server, timeout)
-            .map_err(|e| e.to_string())
-            .and_then(|port| transport.port(port).build().send(&message).map_err(|e| full_text(&e))))
-    });
-    relay.close();
+    let server = Server {
+        host: smtp.host.clone(),
+        port: smtp.port,
+        encryption: smtp.encryption,
+        login: smtp
+            .login
+            .as_ref()
+            .map(|(user, password)| (secrets.resolve(user).to_owned(), secrets.resolve(password).to_owned())),
+    };
+    let envelope = message.envelope();
+    let letter = Letter {
+        from: envelope.from().map(ToString::to_string).unwrap_or_default(),
+        to: envelope.to().iter().map(ToString::to_string).collect(),
+        text: message.formatted(),
+    };
+    // A name may take long to resolve.
+    let sent = with_deadline(Some(timeout), control, move || smtp::send(&server, &letter, timeout));
     let server = format!("{}:{}", smtp.host, smtp.port);
     match sent {
-        Ok(Some(Ok(_))) => Ok(()),
-        Ok(Some(Err(_))) if relay.is_flooded() => Err(format!("{server} answers without end")),
+        Ok(Some(Ok(()))) => Ok(()),
         Ok(Some(Err(e))) => Err(format!("{server}: {}", secrets.masked_text(&e))),
-        Ok(None) => Err(format!("{server} did not accept the mail in time")),
+        Ok(None) => Err(format!("{server}: it did not answer in time")),
         Err(Trouble::Failed(failure)) => Err(failure.message),
         Err(Trouble::Short(_)) => Err("this machine is short of threads or open files".to_owned()),
     }
-}
-
-/// An error with its causes.
-fn full_text(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        let more = next.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = next.source();
-    }
-    text
 }
 
 fn message(mail: &Mail) -> Result<Message, String> {
@@ -120,24 +105,6 @@ fn default_sender(host: &str) -> Result<Mailbox, String> {
     Ok(Mailbox::new(Some("tempo".to_owned()), address))
 }
 
-/// A client that connects to a port of this machine, where the relay listens.
-fn transport(smtp: &Smtp, secrets: &Secrets, timeout: Duration) -> Result<SmtpTransportBuilder, String> {
-    let parameters = || TlsParameters::new(smtp.host.clone()).map_err(|e| format!("cannot use TLS: {e}"));
-    let tls = match smtp.encryption {
-        Encryption::StartTls => Tls::Required(parameters()?),
-        Encryption::Tls => Tls::Wrapper(parameters()?),
-        Encryption::None => Tls::None,
-    };
-    let builder = SmtpTransport::builder_dangerous("127.0.0.1").timeout(Some(timeout)).tls(tls);
-    Ok(match &smtp.login {
-        Some((user, password)) => {
-            let credentials = Credentials::new(secrets.resolve(user).to_owned(), secrets.resolve(password).to_owned());
-            builder.credentials(credentials)
-        }
-        None => builder,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::{Read as _, Write as _};
@@ -145,9 +112,22 @@ mod tests {
     use std::sync::mpsc::channel;
 
     use super::*;
+    use crate::notify::Smtp;
+    use crate::notify::delivery::Encryption;
 
-    /// Sends a mail to a server that behaves so; returns the error, after the server has seen the end of its connection.
-    fn sent_to(timeout: Duration, behave: impl FnOnce(&TcpStream) + Send + 'static) -> String {
+    fn mail(to: &[&str]) -> Mail {
+        Mail {
+            id: "1".to_owned(),
+            to: to.iter().map(|&to| to.to_owned()).collect(),
+            from: None,
+            subject: "s".to_owned(),
+            body: "b".to_owned(),
+            smtp: None,
+        }
+    }
+
+    /// Sends a mail to a server that behaves so, and waits until that has seen the end of its connection.
+    fn deliver(mail: Mail, timeout: Duration, behave: impl FnOnce(&TcpStream) + Send + 'static) -> Result<(), String> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let (ended, end) = channel();
@@ -156,37 +136,119 @@ mod tests {
             behave(&stream);
             ended.send(()).unwrap();
         });
-        let mail = Mail {
-            to: vec!["a@example.org".to_owned()],
-            smtp: Some(Smtp {
-                host: "127.0.0.1".to_owned(),
-                port,
-                encryption: Encryption::None,
-                login: None,
-            }),
-            id: "1".to_owned(),
-            from: None,
-            subject: "s".to_owned(),
-            body: "b".to_owned(),
+        let smtp = Smtp {
+            host: "127.0.0.1".to_owned(),
+            port,
+            encryption: Encryption::None,
+            login: None,
         };
-        let error = send(&mail, timeout, &Control::default()).unwrap_err();
+        let mail = Mail {
+            smtp: Some(smtp),
+            ..mail
+        };
+        let sent = send(&mail, timeout, &Control::default());
         end.recv_timeout(Duration::from_secs(20)).unwrap();
-        error
+        sent
+    }
+
+    fn send_to(to: &[&str], timeout: Duration, behave: impl FnOnce(&TcpStream) + Send + 'static) -> Result<(), String> {
+        deliver(mail(to), timeout, behave)
+    }
+
+    /// Answers each line of a client; `answer` gives the reply to one. Returns the mails that were accepted.
+    fn serve(stream: &TcpStream, mut answer: impl FnMut(&str) -> Option<Vec<u8>>) -> Vec<String> {
+        let mut mails = Vec::new();
+        let mut lines = std::io::BufRead::lines(std::io::BufReader::new(stream));
+        let write = |bytes: &[u8]| drop((&*stream).write_all(bytes));
+        write(b"220-hello\r\n220 there\r\n");
+        while let Some(Ok(line)) = lines.next() {
+            if let Some(reply) = answer(&line) {
+                write(&reply);
+            }
+            if line == "DATA" {
+                let text: Vec<String> = lines.by_ref().map_while(Result::ok).take_while(|line| line != ".").collect();
+                mails.push(text.join("\n"));
+                if let Some(reply) = answer("the mail") {
+                    write(&reply);
+                }
+            }
+        }
+        mails
+    }
+
+    #[test]
+    fn a_mail_is_accepted_by_the_code_of_the_reply_for_every_address_that_is_and_without_an_answer_to_quit() {
+        for (accepted, refused, error) in [
+            (&b"250 ok\r\n"[..], "none", ""),
+            (b"250\r\n", "none", ""),
+            (b"250 \xfcbergeben\n", "none", ""),
+            (b"250-one\r\n250 two\r\n", "none", ""),
+            (&[b"250 ".as_slice(), &[b'x'; 5000], b"\r\n"].concat(), "none", ""),
+            (b"250 ok\r\n", "gone", ""),
+            (b"250 ok\r\n", "@", "it answered 550 to RCPT TO:<gone@example.org>: nobody"),
+            (b"554 \xfc no\r\n", "none", "it answered 554 to the mail: \u{fffd} no"),
+            (b"what?\r\n", "none", "it does not speak SMTP: `what?`"),
+        ] {
+            let accepted = accepted.to_vec();
+            let (sender, mails) = channel();
+            let sent = send_to(
+                &["gone@example.org", "ops@example.org"],
+                Duration::from_secs(10),
+                move |stream| {
+                    let got = serve(stream, |line| match line {
+                        "QUIT" => None,
+                        "DATA" => Some(b"354 go on\r\n".to_vec()),
+                        "the mail" => Some(accepted.clone()),
+                        rcpt if rcpt.starts_with("RCPT") && rcpt.contains(refused) => Some(b"550 nobody\r\n".to_vec()),
+                        _ => Some(b"250 ok\r\n".to_vec()),
+                    });
+                    sender.send(got).unwrap();
+                },
+            );
+            let got = mails.recv_timeout(Duration::from_secs(20)).unwrap();
+            match sent {
+                Ok(()) => assert_eq!((got.len(), error), (1, "")),
+                Err(e) => assert!(e.contains(error) && !error.is_empty(), "{e}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_with_a_dot_does_not_end_a_mail() {
+        let (sender, mails) = channel();
+        let mail = Mail {
+            body: ".\nRCPT TO:<other@example.org>\n.hidden".to_owned(),
+            ..mail(&["a@example.org"])
+        };
+        let sent = deliver(mail, Duration::from_secs(10), move |stream| {
+            let got = serve(stream, |line| match line {
+                "DATA" => Some(b"354 go on\r\n".to_vec()),
+                _ => Some(b"250 ok\r\n".to_vec()),
+            });
+            sender.send(got).unwrap();
+        });
+        assert_eq!(sent, Ok(()));
+        let got = mails.recv_timeout(Duration::from_secs(20)).unwrap();
+        assert!(
+            got.len() == 1 && got[0].contains("\n..\nRCPT TO:<other@example.org>\n..hidden"),
+            "{got:?}"
+        );
     }
 
     #[test]
     fn a_server_that_answers_without_end_is_cut_off() {
-        let error = sent_to(Duration::from_secs(10), |mut stream| {
+        let error = send_to(&["a@example.org"], Duration::from_secs(10), |mut stream| {
             stream.write_all(b"220 ").unwrap();
             while stream.write_all(&[b'x'; 4096]).is_ok() {}
-        });
+        })
+        .unwrap_err();
         assert!(error.ends_with("answers without end"), "{error}");
     }
 
     #[test]
     fn the_connection_of_a_slow_server_ends_at_the_deadline() {
         for greeting in [&b""[..], b"220 hello\r\n"] {
-            let error = sent_to(Duration::from_millis(200), move |mut stream| {
+            let error = send_to(&["a@example.org"], Duration::from_millis(200), move |mut stream| {
                 stream.write_all(greeting).unwrap();
                 stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
                 // One byte at a time, until the other side ends the connection.
@@ -197,8 +259,9 @@ mod tests {
                         Err(_) => drop(stream.write_all(b"2")),
                     }
                 }
-            });
-            assert!(error.ends_with("did not accept the mail in time"), "{error}");
+            })
+            .unwrap_err();
+            assert!(error.ends_with("it did not answer in time"), "{error}");
         }
     }
 }

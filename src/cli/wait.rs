@@ -55,6 +55,7 @@ pub(super) fn until<T>(
             return Err(Error::new(Kind::Timeout, "timed out waiting; the request is still active"));
         }
         if context.server()?.is_none() {
+            store.refuse_displaced()?;
             return Err(Error::new(
                 Kind::ServerDown,
                 "the server stopped while waiting; the request continues when you run `tempo run`",

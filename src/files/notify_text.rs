@@ -288,7 +288,9 @@ impl NotifyText {
         };
         let smtp = match &self.smtp {
             Some(server) => {
-                let (host, port) = match server.rsplit_once(':') {
+                // The colons of an IPv6 address without brackets are not followed by a port.
+                let is_address = server.parse::<std::net::Ipv6Addr>().is_ok() || server.ends_with(']');
+                let (host, port) = match server.rsplit_once(':').filter(|_| !is_address) {
                     Some((host, port)) => {
                         let port = port.parse().ok().filter(|port| *port > 0);
                         let invalid = || usage(format_args!("invalid port in the mail server `{server}`"));
@@ -296,6 +298,11 @@ impl NotifyText {
                     }
                     None => (server.as_str(), encryption.port()),
                 };
+                let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+                if host.is_empty() || host.contains(|c: char| c.is_whitespace() || c.is_control() || c == '@') {
+                    return Err(usage(format_args!("invalid mail server `{}`", server.escape_debug()))
+                        .hint("Expected `HOST` or `HOST:PORT`, such as `mail.example.org:587`."));
+                }
                 Some(Smtp {
                     host: host.to_owned(),
                     port,
@@ -320,4 +327,44 @@ impl NotifyText {
 
 fn usage(message: std::fmt::Arguments<'_>) -> Error {
     Error::new(Kind::Usage, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::zoneinfo::ZoneInfo;
+
+    #[test]
+    fn a_mail_server_is_a_host_or_an_address_and_perhaps_a_port() {
+        for (written, expected) in [
+            ("mail.example.org", Some(("mail.example.org", 587))),
+            ("mail.example.org:25", Some(("mail.example.org", 25))),
+            ("[::1]:25", Some(("::1", 25))),
+            ("[::1]", Some(("::1", 587))),
+            ("::1", Some(("::1", 587))),
+            ("", None),
+            (":25", None),
+            ("exa mple:25", None),
+            ("me@host:25", None),
+            ("host:0", None),
+            ("host:99999", None),
+        ] {
+            let text = NotifyText {
+                name: "m".to_owned(),
+                email: vec!["a@example.org".to_owned()],
+                smtp: Some(written.to_owned()),
+                ..NotifyText::default()
+            };
+            let checked = text.check(&ZoneInfo::compiled_in()).ok().map(|receiver| receiver.channel);
+            let found = checked.and_then(|channel| match channel {
+                Channel::Email { smtp, .. } => smtp.map(|smtp| (smtp.host, smtp.port)),
+                Channel::Webhook { .. } | Channel::Command { .. } => None,
+            });
+            assert_eq!(
+                found.as_ref().map(|(host, port)| (host.as_str(), *port)),
+                expected,
+                "{written}"
+            );
+        }
+    }
 }

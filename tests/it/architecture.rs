@@ -30,7 +30,7 @@ const ONLY_IN: [(&str, &[&str]); 11] = [
     ("rusqlite", &["src/store/"]),
     ("ureq::", &["src/actions/http.rs"]),
     ("lettre::", &["src/actions/mail.rs"]),
-    ("rustls::", &["src/actions/certificate.rs"]),
+    ("rustls::", &["src/actions/certificate.rs", "src/actions/smtp.rs"]),
     ("simple_dns::", &["src/actions/dns.rs"]),
     ("toml::", &["src/files/"]),
     ("quick_junit::", &["src/cli/check/junit.rs"]),

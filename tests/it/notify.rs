@@ -466,32 +466,112 @@ impl mailin::Handler for MailHandler {
     }
 }
 
+/// How a mail server encrypts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Encrypts {
+    Never,
+    AfterStartTls,
+    FromTheBeginning,
+}
+
 /// A mail server without encryption.
 fn mail_server() -> (u16, MailHandler) {
+    mail_server_with(Encrypts::Never, &crate::probes::tls(1).0)
+}
+
+fn mail_server_with(encrypts: Encrypts, config: &Arc<rustls::ServerConfig>) -> (u16, MailHandler) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let (port, handler) = (listener.local_addr().unwrap().port(), MailHandler::default());
-    let shared = handler.clone();
+    let (shared, config) = (handler.clone(), Arc::clone(config));
     std::thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
             let mut builder = SessionBuilder::new("test");
-            builder.enable_auth(AuthMechanism::Plain).insecure_enable_plaintext_auth();
+            builder.enable_auth(AuthMechanism::Plain);
+            match encrypts {
+                Encrypts::AfterStartTls => drop(builder.enable_start_tls()),
+                Encrypts::Never | Encrypts::FromTheBeginning => drop(builder.insecure_enable_plaintext_auth()),
+            }
             let mut session = builder.build(stream.peer_addr().unwrap().ip(), shared.clone());
-            session.greeting().write_to(&mut &stream).unwrap();
-            let mut reader = BufReader::new(&stream);
-            let mut line = Vec::new();
-            while reader.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
-                let answer = session.process(&line);
-                line.clear();
-                if answer.action != Action::NoReply {
-                    answer.write_to(&mut &stream).unwrap();
-                }
-                if answer.action == Action::Close {
-                    break;
-                }
+            let tls = || rustls::StreamOwned::new(rustls::ServerConnection::new(Arc::clone(&config)).unwrap(), &stream);
+            if encrypts == Encrypts::FromTheBeginning {
+                converse(&mut session, BufReader::new(tls()), true);
+            } else if converse(&mut session, BufReader::new(&stream), true) {
+                session.tls_active();
+                converse(&mut session, BufReader::new(tls()), false);
             }
         }
     });
     (port, handler)
+}
+
+/// Answers a mail client, which may be gone; returns whether TLS is to begin.
+fn converse<S: std::io::Read + std::io::Write>(
+    session: &mut mailin::Session<MailHandler>,
+    mut stream: BufReader<S>,
+    greets: bool,
+) -> bool {
+    if greets {
+        let _ = session.greeting().write_to(stream.get_mut());
+    }
+    let mut line = Vec::new();
+    while stream.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
+        let answer = session.process(&line);
+        line.clear();
+        if answer.action != Action::NoReply {
+            let _ = answer.write_to(stream.get_mut());
+        }
+        match answer.action {
+            Action::Close => break,
+            Action::UpgradeTls => return true,
+            Action::Reply | Action::NoReply => {}
+        }
+    }
+    false
+}
+
+#[test]
+fn mails_are_encrypted_and_only_for_a_server_that_is_trusted() {
+    let (config, pem) = crate::probes::tls(20);
+    for (encrypts, encryption) in [(Encrypts::AfterStartTls, "starttls"), (Encrypts::FromTheBeginning, "tls")] {
+        let env = Env::new();
+        std::fs::write(env.path("ca.pem"), &pem).unwrap();
+        let (port, handler) = mail_server_with(encrypts, &config);
+        let server = format!("localhost:{port}");
+        let add = ["notify", "add", "m", "--email", "ops@example.org", "--smtp", &server];
+        let login = [
+            "--smtp-user",
+            "me",
+            "--smtp-password",
+            "pass-word",
+            "--smtp-encryption",
+            encryption,
+        ];
+        env.tempo(&[&add[..], &login[..]].concat()).ok();
+        let refused = env.tempo(&["notify", "test", "m"]);
+        assert!(
+            refused.code == Some(1) && refused.stderr.contains("TLS: ") && handler.got.lock().unwrap().is_empty(),
+            "{refused:?}"
+        );
+        let mut test = env.command(&["notify", "test", "m"]);
+        let sent = test.env("SSL_CERT_FILE", env.path("ca.pem")).output().unwrap();
+        assert!(
+            sent.status.success(),
+            "{encryption}: {}",
+            String::from_utf8_lossy(&sent.stderr)
+        );
+        let got = handler.got.lock().unwrap().clone();
+        assert_eq!(got.len(), 1, "{encryption}");
+        assert_eq!(got[0].1, Some(("me".to_owned(), "pass-word".to_owned())), "{encryption}");
+    }
+    // A server without encryption gets nothing.
+    let env = Env::new();
+    let (port, handler) = mail_server();
+    let server = format!("localhost:{port}");
+    env.tempo(&["notify", "add", "m", "--email", "ops@example.org", "--smtp", &server])
+        .ok();
+    let refused = env.tempo(&["notify", "test", "m"]);
+    assert!(refused.stderr.contains("it does not offer STARTTLS"), "{refused:?}");
+    assert!(handler.got.lock().unwrap().is_empty());
 }
 
 #[test]

@@ -218,8 +218,8 @@ fn a_request_is_sent_as_configured_and_secrets_are_not_stored() {
     }
 }
 
-/// Starts a TLS server whose certificate expires in `days` days; returns its port and the certificate in PEM.
-fn serve_tls(days: i64) -> (u16, String) {
+/// Returns the settings of a TLS server on this machine, whose certificate expires in `days` days, and the certificate in PEM.
+pub(crate) fn tls(days: i64) -> (Arc<rustls::ServerConfig>, String) {
     let key = rcgen::KeyPair::generate().unwrap();
     let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
     let now = chrono::DateTime::from_timestamp(i64::try_from(now_s()).unwrap(), 0).unwrap();
@@ -238,7 +238,12 @@ fn serve_tls(days: i64) -> (u16, String) {
         .with_no_client_auth()
         .with_single_cert(vec![certificate.der().clone()], der)
         .unwrap();
-    let config = Arc::new(config);
+    (Arc::new(config), pem)
+}
+
+/// Starts a TLS server whose certificate expires in `days` days; returns its port and the certificate in PEM.
+fn serve_tls(days: i64) -> (u16, String) {
+    let (config, pem) = tls(days);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {

@@ -347,3 +347,22 @@ fn waiting_for_a_worker_is_shown_for_the_run_and_the_times_it_skips() {
     let done = env.wait_for_json(&["workflow", "describe", run], |run| run["status"] == "Completed");
     assert_eq!(done["waiting_for_worker_since"], serde_json::Value::Null);
 }
+
+#[test]
+fn a_command_that_waits_while_the_database_is_moved_fails_as_the_server_does() {
+    let env = env_with(&["--shell", "touch up; sleep 300"]);
+    let server = env.serve(&[]);
+    let mut waiting = env.command(&["schedule", "trigger", "s", "--wait"]);
+    let waiting = waiting
+        .stderr(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_until("the run", || env.path("up").exists());
+    std::fs::rename(env.database(), env.path("away.db")).unwrap();
+    assert_eq!(server.wait().0, Some(6));
+    let ended = waiting.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(6), "{stderr}");
+    assert!(stderr.contains("was deleted, moved or replaced"), "{stderr}");
+}
