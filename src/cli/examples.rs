@@ -202,7 +202,7 @@ const ALL: &[(&str, &[Example])] = &[
             ("tempo workflow output 7d5a60 command", "Print the output of a step"),
             (
                 "tempo workflow output -f 7d5a60",
-                "Print output as it is recorded, until the run has closed, until the run has closed",
+                "Print output as it is recorded, until the run has closed",
             ),
         ],
     ),

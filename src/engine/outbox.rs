@@ -25,6 +25,8 @@ use crate::store::{DeliveryOutcome, EventFilter, MessageRow, Missing, ReceiverRo
 
 /// Maximum number of messages being delivered at once.
 const MAX_DELIVERIES: usize = 64;
+/// Maximum number of events read at once: the output of each may be long.
+const BATCH: u64 = 200;
 /// How often a message is tried before later ones of its receiver are sent.
 const ATTEMPTS_BEFORE_OTHERS: u32 = 6;
 /// How far the recorded cursor of a receiver that is told of nothing may lag behind.
@@ -275,10 +277,16 @@ impl Outbox {
     /// Writes the messages about the events after the cursor of each receiver. A receiver whose definition is not valid keeps its cursor, so it is
     /// told of them once it is valid.
     fn write_messages(&mut self, rows: &[ReceiverRow], now: DateTime<Utc>) -> Result<(), Error> {
+        while self.write_batch(rows, now)? {}
+        Ok(())
+    }
+
+    /// Writes the messages about the next events; returns whether there may be more.
+    fn write_batch(&mut self, rows: &[ReceiverRow], now: DateTime<Utc>) -> Result<bool, Error> {
         let receivers: Vec<(&ReceiverRow, Arc<Receiver>)> =
             rows.iter().filter_map(|row| Some((row, self.receiver(row)?))).collect();
         let Some(after) = receivers.iter().map(|(row, _)| self.written_up_to(row)).min() else {
-            return Ok(());
+            return Ok(false);
         };
         let filter = EventFilter {
             after: Some(after),
@@ -286,14 +294,19 @@ impl Outbox {
             finishes: receivers.iter().any(|(_, receiver)| receiver.topics.contains(&Topic::Output)),
             ..EventFilter::default()
         };
-        let (newest, all) = self.reader.read(|read| {
-            let newest = read.newest_event()?;
+        let (newest, all, is_full) = self.reader.read(|read| {
+            let events = read.first_events(&filter, BATCH)?;
+            let is_full = events.len() as u64 == BATCH;
+            let newest = match events.last() {
+                Some(last) if is_full => last.key,
+                _ => read.newest_event()?,
+            };
             let mut all = Vec::new();
-            for event in read.events(&filter)? {
+            for event in events {
                 let of_event = notices(read, &event)?;
                 all.extend(of_event.into_iter().map(|(topic, notice)| (event.key, topic, notice)));
             }
-            Ok((newest, all))
+            Ok((newest, all, is_full))
         })?;
         let mut changes = Vec::new();
         for (row, receiver) in &receivers {
@@ -330,8 +343,12 @@ impl Outbox {
                 Ok(())
             })?;
         }
-        self.written_up_to.extend(receivers.iter().map(|(row, _)| (row.key, newest)));
-        Ok(())
+        for (row, _) in &receivers {
+            // Another receiver may be further behind.
+            let written = self.written_up_to(row).max(newest);
+            self.written_up_to.insert(row.key, written);
+        }
+        Ok(is_full)
     }
 
     /// Records a delivery as begun, unless its receiver gets nothing now.

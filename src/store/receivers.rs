@@ -112,4 +112,12 @@ impl Write<'_> {
         let done = statement.execute(named_params! {":key": receiver, ":cursor": cursor});
         done.map(|_| ()).context("record the events told")
     }
+
+    /// Has a receiver be told again of all events after `cursor`.
+    #[cfg(test)]
+    pub(crate) fn set_cursor(&self, name: &str, cursor: i64) -> Result<(), Error> {
+        const SQL: &str = "UPDATE receiver SET cursor = :cursor WHERE name = :name";
+        let done = self.0.0.execute(SQL, named_params! {":name": name, ":cursor": cursor});
+        done.map(|_| ()).context("set the cursor")
+    }
 }

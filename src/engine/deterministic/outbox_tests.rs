@@ -245,3 +245,34 @@ fn a_schedule_that_does_not_succeed_in_time_opens_an_incident_whatever_the_reaso
     tick_at(&mut engine, 55);
     assert!(engine.read(|r| r.incidents(false, None)).is_empty());
 }
+
+#[test]
+fn a_receiver_that_is_far_behind_is_told_of_everything_once_and_another_of_nothing_again() {
+    let mut engine = engine(NotifyText {
+        events: vec!["server-recovered".to_owned()],
+        group_wait: Some("0s".to_owned()),
+        ..receiver()
+    });
+    let definition = engine.read(|r| r.receiver("r")).unwrap().definition;
+    // More events than are read at once.
+    for _ in 0..210 {
+        let now = engine.clock.now() + TimeDelta::seconds(1);
+        engine.clock.set(now);
+        engine.server = None;
+        engine.start();
+        engine.tick(now);
+    }
+    let told = bodies(&engine).len();
+    assert_eq!(told, 210);
+    engine.write(move |w| w.put_receiver("behind", &definition.replace("\"r\"", "\"behind\""), None));
+    engine.write(|w| w.set_cursor("behind", 0));
+    let now = engine.clock.now() + TimeDelta::seconds(1);
+    engine.tick(now);
+    engine.deliver(now);
+    let ids: BTreeSet<String> = bodies(&engine).iter().map(|body| body["id"].to_string()).collect();
+    let events: usize = bodies(&engine)
+        .iter()
+        .map(|body| body["events"].as_array().map_or(1, Vec::len))
+        .sum();
+    assert_eq!((ids.len(), events), (bodies(&engine).len(), 2 * told));
+}
