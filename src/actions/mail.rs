@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lettre::address::Envelope;
-use lettre::message::header::ContentType;
+use lettre::message::header::{ContentType, MIME_VERSION_1_0};
 use lettre::message::{Mailbox, MessageBuilder};
 use lettre::{Address, Message};
 
@@ -13,10 +13,13 @@ use super::smtp::{self, Letter, Server};
 use super::with_deadline::with_deadline;
 use super::{Control, notify};
 use crate::machine;
-use crate::notify::Mail;
+use crate::notify::{Mail, plain_text};
 
 /// Where `sendmail` is looked for: its usual folders are not in every user's `PATH`.
 const SENDMAIL_PATH: &str = "/usr/sbin:/usr/lib:/usr/local/sbin:/usr/local/bin:/usr/bin:/sbin:/bin";
+
+/// Maximum number of characters shown of what a mail server answered.
+const MAX_SHOWN: usize = 300;
 
 /// Sends a mail.
 ///
@@ -47,6 +50,9 @@ pub(super) fn send(mail: &Mail, timeout: Duration, control: &Control) -> Result<
             .as_ref()
             .map(|(user, password)| (secrets.resolve(user).to_owned(), secrets.resolve(password).to_owned())),
     };
+    // A password that stands in the definition itself is not shown either.
+    let password = server.login.as_ref().map(|(_, password)| password.as_str());
+    let password = Secrets::of_values(password.filter(|password| !password.is_empty()));
     let envelope = message.envelope();
     let letter = Letter {
         from: envelope.from().map(ToString::to_string).unwrap_or_default(),
@@ -58,11 +64,24 @@ pub(super) fn send(mail: &Mail, timeout: Duration, control: &Control) -> Result<
     let server = format!("{}:{}", smtp.host, smtp.port);
     match sent {
         Ok(Some(Ok(()))) => Ok(()),
-        Ok(Some(Err(e))) => Err(format!("{server}: {}", secrets.masked_text(&e))),
+        // Masked as a whole, before it is cut.
+        Ok(Some(Err(e))) => Err(format!(
+            "{server}: {}",
+            one_line(&password.masked_text(&secrets.masked_text(&e)))
+        )),
         Ok(None) => Err(format!("{server}: it did not answer in time")),
         Err(Trouble::Failed(failure)) => Err(failure.message),
         Err(Trouble::Short(_)) => Err("this machine is short of threads or open files".to_owned()),
     }
+}
+
+fn one_line(text: &str) -> String {
+    let line = text
+        .split(char::is_control)
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ");
+    line.chars().take(MAX_SHOWN).collect()
 }
 
 fn message(mail: &Mail) -> Result<Message, String> {
@@ -86,6 +105,7 @@ fn message(mail: &Mail) -> Result<Message, String> {
         .from(from.clone())
         .subject(mail.subject.as_str())
         .message_id(Some(format!("<{}@{host}>", mail.id)))
+        .header(MIME_VERSION_1_0)
         .header(ContentType::TEXT_PLAIN);
     for mailbox in &to {
         builder = builder.to(mailbox.clone());
@@ -94,7 +114,7 @@ fn message(mail: &Mail) -> Result<Message, String> {
         .map_err(|e| format!("cannot address the mail: {e}"))?;
     builder
         .envelope(envelope)
-        .body(mail.body.clone())
+        .body(plain_text(&mail.body))
         .map_err(|e| format!("cannot write the mail: {e}"))
 }
 
@@ -114,6 +134,8 @@ mod tests {
     use super::*;
     use crate::notify::Smtp;
     use crate::notify::delivery::Encryption;
+
+    const PASSWORD: &str = "s3cretPassw0rd-XYZ";
 
     fn mail(to: &[&str]) -> Mail {
         Mail {
@@ -140,7 +162,7 @@ mod tests {
             host: "127.0.0.1".to_owned(),
             port,
             encryption: Encryption::None,
-            login: None,
+            login: Some(("me".to_owned(), PASSWORD.to_owned())),
         };
         let mail = Mail {
             smtp: Some(smtp),
@@ -162,7 +184,9 @@ mod tests {
         let write = |bytes: &[u8]| drop((&*stream).write_all(bytes));
         write(b"220-hello\r\n220 there\r\n");
         while let Some(Ok(line)) = lines.next() {
-            if let Some(reply) = answer(&line) {
+            if line.starts_with("EHLO") {
+                write(b"250-hello\r\n250 AUTH PLAIN\r\n");
+            } else if let Some(reply) = answer(&line) {
                 write(&reply);
             }
             if line == "DATA" {
@@ -188,6 +212,11 @@ mod tests {
             (b"250 ok\r\n", "@", "it answered 550 to RCPT TO:<gone@example.org>: nobody"),
             (b"554 \xfc no\r\n", "none", "it answered 554 to the mail: \u{fffd} no"),
             (b"what?\r\n", "none", "it does not speak SMTP: `what?`"),
+            (
+                &[b"550-".as_slice(), &[b'x'; 5000], b"\r\n550 no\r\n"].concat(),
+                "none",
+                "it answered 550 to the mail: xxx",
+            ),
         ] {
             let accepted = accepted.to_vec();
             let (sender, mails) = channel();
@@ -208,8 +237,22 @@ mod tests {
             let got = mails.recv_timeout(Duration::from_secs(20)).unwrap();
             match sent {
                 Ok(()) => assert_eq!((got.len(), error), (1, "")),
-                Err(e) => assert!(e.contains(error) && !error.is_empty(), "{e}"),
+                Err(e) => assert!(e.contains(error) && !error.is_empty() && e.len() < 400, "{e}"),
             }
+        }
+    }
+
+    #[test]
+    fn an_answer_that_repeats_the_password_is_not_shown() {
+        for (to, shown) in [("AUTH", "it answered 535 to the login"), ("MAIL", "xxx")] {
+            let error = send_to(&["a@example.org"], Duration::from_secs(10), move |stream| {
+                serve(stream, |line| {
+                    let reply = format!("535 {}{PASSWORD}\r\n", "x".repeat(230)).into_bytes();
+                    Some(if line.starts_with(to) { reply } else { b"250 ok\r\n".to_vec() })
+                });
+            })
+            .unwrap_err();
+            assert!(error.contains(shown) && !error.contains("s3cret"), "{error}");
         }
     }
 
@@ -217,7 +260,7 @@ mod tests {
     fn a_line_with_a_dot_does_not_end_a_mail() {
         let (sender, mails) = channel();
         let mail = Mail {
-            body: ".\nRCPT TO:<other@example.org>\n.hidden".to_owned(),
+            body: ".\nRCPT TO:<other@example.org>\n.hidden\0\r.\rMAIL FROM:<boss@example.org>".to_owned(),
             ..mail(&["a@example.org"])
         };
         let sent = deliver(mail, Duration::from_secs(10), move |stream| {
@@ -230,7 +273,9 @@ mod tests {
         assert_eq!(sent, Ok(()));
         let got = mails.recv_timeout(Duration::from_secs(20)).unwrap();
         assert!(
-            got.len() == 1 && got[0].contains("\n..\nRCPT TO:<other@example.org>\n..hidden"),
+            got.len() == 1
+                && got[0].contains("MIME-Version: 1.0")
+                && got[0].contains("\n..\nRCPT TO:<other@example.org>\n..hidden"),
             "{got:?}"
         );
     }

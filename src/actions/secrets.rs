@@ -216,7 +216,7 @@ impl Secrets {
         clean
     }
 
-    #[cfg(test)]
+    /// The secrets with these values.
     pub(super) fn of_values<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
         Self(values.into_iter().map(|v| (v.to_owned(), v.to_owned())).collect())
     }

@@ -1,4 +1,4 @@
-//! Sends a mail over SMTP (RFC 5321). Replies are judged by their code; their text, which may be in any encoding and of any length, is only shown.
+//! Sends a mail over SMTP (RFC 5321). Replies are judged by their code: their text may be in any encoding and of any length.
 
 use std::io::{ErrorKind, Read, Write};
 use std::sync::Arc;
@@ -18,8 +18,6 @@ use crate::notify::delivery::Encryption;
 
 /// Maximum number of bytes that a server may send in one dialog.
 const MAX_RECEIVED: usize = 1024 * 1024;
-/// Maximum number of characters shown of a reply.
-const MAX_SHOWN: usize = 200;
 
 /// A mail server, and how to use it.
 #[derive(Debug)]
@@ -43,7 +41,8 @@ pub(super) struct Letter {
 /// Sends a mail to all addresses that the server accepts.
 ///
 /// # Errors
-/// Trouble if no connection can be made. The inner error is the reason why the server has not accepted the mail.
+/// Trouble if no connection can be made. The inner error is the reason why the server has not accepted the mail; it may quote the server, at any
+/// length.
 pub(super) fn send(server: &Server, letter: &Letter, timeout: Duration) -> Result<Result<(), String>, Trouble> {
     let stream = DeadlineStream::new(connect(&server.host, server.port, Some(timeout))?, Some(timeout));
     let mut dialog = Dialog {
@@ -194,7 +193,13 @@ impl Dialog {
     /// Sends a line that no error may show.
     fn secret_command(&mut self, line: &str, class: u16) -> Result<(), String> {
         self.write(format!("{line}\r\n").as_bytes())?;
-        self.reply()?.expect(class, "the login").map(|_| ())
+        // The text of the reply may quote the line in any form.
+        let code = self.reply()?.code;
+        if code / 100 == class {
+            Ok(())
+        } else {
+            Err(format!("it answered {code} to the login"))
+        }
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), String> {
@@ -209,9 +214,9 @@ impl Dialog {
             let code = line.get(..3).filter(|code| code.iter().all(u8::is_ascii_digit));
             let code = code.and_then(|code| std::str::from_utf8(code).ok()?.parse().ok());
             let Some(code) = code else {
-                return Err(format!("it does not speak SMTP: `{}`", shown(&line)));
+                return Err(format!("it does not speak SMTP: `{}`", String::from_utf8_lossy(&line)));
             };
-            lines.push(shown(line.get(4..).unwrap_or_default()));
+            lines.push(String::from_utf8_lossy(line.get(4..).unwrap_or_default()).into_owned());
             if line.get(3) != Some(&b'-') {
                 return Ok(Reply { code, lines });
             }
@@ -252,7 +257,7 @@ impl Reply {
         if self.code / 100 == class {
             return Ok(self);
         }
-        let text = self.lines.join(" ");
+        let text = self.lines.join("\n");
         Err(format!("it answered {} to {what}: {}", self.code, text.trim()))
     }
 }
@@ -269,11 +274,6 @@ fn io_text(error: &std::io::Error) -> String {
     } else {
         error.to_string()
     }
-}
-
-fn shown(text: &[u8]) -> String {
-    let text = String::from_utf8_lossy(text);
-    text.chars().filter(|c| !c.is_control()).take(MAX_SHOWN).collect()
 }
 
 /// The text of a mail as it is sent: a dot at the beginning of a line is doubled, and a line with a dot ends it.

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::error::Error;
-use crate::notify::{IncidentDetails, Notice, Topic};
+use crate::notify::{IncidentDetails, Notice, Topic, plain_text};
 use crate::run::step::Workflow;
 use crate::schedule::alerts::NO_SUCCESS;
 use crate::spec::describe::human_duration;
@@ -72,7 +72,7 @@ fn output(read: &Read<'_>, run: i64) -> Result<String, Error> {
     let bytes: Vec<u8> = printed.flatten().flatten().collect();
     let end = &bytes[bytes.len().saturating_sub(MAX_OUTPUT)..];
     let cut = if end.len() < bytes.len() { "…" } else { "" };
-    Ok(format!("{cut}{}", String::from_utf8_lossy(end)))
+    Ok(format!("{cut}{}", plain_text(&String::from_utf8_lossy(end))))
 }
 
 fn topics(event: &EventRow) -> Vec<Topic> {

@@ -68,6 +68,16 @@ impl Notice {
     }
 }
 
+/// Returns a text without control characters, in lines that end in `\n`: what a command printed may contain anything.
+#[must_use]
+pub fn plain_text(text: &str) -> String {
+    let lines = text.replace("\r\n", "\n").replace('\r', "\n");
+    lines
+        .chars()
+        .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
+        .collect()
+}
+
 /// A message of the outbox.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Message {

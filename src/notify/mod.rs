@@ -11,7 +11,7 @@ pub mod timing;
 pub mod topic;
 
 pub use delivery::{Delivery, Mail, Smtp, Webhook, delivery};
-pub use message::{IncidentDetails, Message, Notice};
+pub use message::{IncidentDetails, Message, Notice, plain_text};
 pub use receiver::{Channel, Receiver};
 pub use template::Template;
 pub use timing::Timing;

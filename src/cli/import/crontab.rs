@@ -188,11 +188,18 @@ fn definitions(
     // One receiver for each `MAILTO`, whichever files have it.
     let mut receivers = HashSet::new();
     for (source, jobs) in crontabs {
-        let of_file = jobs.iter().filter_map(Job::receiver);
+        // One that exists is kept: it may have been given a mail server since.
+        let mut of_file = Vec::new();
+        for receiver in jobs.iter().filter_map(Job::receiver) {
+            let name = receiver.text.name.clone();
+            if read.receiver(&name)?.is_none() && receivers.insert(name) {
+                of_file.push(receiver);
+            }
+        }
         files.push(DefinitionFile {
             defined: ops::name_jobs(read, source, jobs, host, &mut names)?,
             source: source.clone(),
-            receivers: of_file.filter(|one| receivers.insert(one.text.name.clone())).collect(),
+            receivers: of_file,
         });
     }
     // Schedules from files that have been removed from the directory.

@@ -21,11 +21,16 @@ pub(super) struct Args {
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let mut store = context.open(Missing::Refuse)?;
-    let view = store.read(|r| present::receiver(r, &context.zones, &ops::find_receiver(r, &args.name)?))?;
+    let row = store.read(|r| ops::find_receiver(r, &args.name))?;
+    let view = store.read(|r| present::receiver(r, &context.zones, &row));
     store.write(|w| ops::remove_receiver(w, &args.name))?;
-    if !context.ui.is_text() {
-        return context.ui.json(&view);
-    }
+    let view = match view {
+        Ok(view) if context.ui.is_text() => view,
+        Ok(view) => return context.ui.json(&view),
+        // Its definition was not valid.
+        Err(_) if context.ui.is_text() => return context.ui.data(&format!("Removed {}", row.name)),
+        Err(_) => return context.ui.json(&serde_json::json!({"name": row.name})),
+    };
     let undelivered = match view.pending + view.failed {
         0 => String::new(),
         n => format!(", with {}", counted(n, "undelivered message")),

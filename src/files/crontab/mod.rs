@@ -169,7 +169,7 @@ impl Job {
     }
 
     fn mail_label(&self) -> Option<String> {
-        self.settings.mail_to.as_deref().and_then(mail::label)
+        mail::label(self.settings.mail_to.as_deref()?).ok().flatten()
     }
 
     /// Converts the line to a schedule.

@@ -189,11 +189,12 @@ impl<'a> CrontabParser<'a> {
         }
         if let Some(to) = &self.settings.mail_to {
             notes.push(match mail::label(to) {
-                Some(label) => format!(
+                Ok(Some(label)) => format!(
                     "`MAILTO={to}`: the receiver `{}` mails what it prints, through this machine's `sendmail`",
                     mail::name(&label)
                 ),
-                None => format!("`MAILTO={to}`: output is kept with the run, no mail is sent, as before"),
+                Ok(None) => format!("`MAILTO={to}`: output is kept with the run, no mail is sent, as before"),
+                Err(why) => format!("`MAILTO={to}`: no mail is sent, because {why}; see `tempo notify add`"),
             });
         }
         if let Some(user) = user.filter(|u| *u != self.host.user && !self.host.is_root) {
