@@ -210,6 +210,7 @@ mod tests {
             (&[b"250 ".as_slice(), &[b'x'; 5000], b"\r\n"].concat(), "none", ""),
             (b"250 ok\r\n", "gone", ""),
             (b"250 ok\r\n", "@", "it answered 550 to RCPT TO:<gone@example.org>: nobody"),
+            (b"250 ok\r\n", "ops@", "it answered 450 to RCPT TO:<ops@example.org>: later"),
             (b"554 \xfc no\r\n", "none", "it answered 554 to the mail: \u{fffd} no"),
             (b"what?\r\n", "none", "it does not speak SMTP: `what?`"),
             (
@@ -228,7 +229,14 @@ mod tests {
                         "QUIT" => None,
                         "DATA" => Some(b"354 go on\r\n".to_vec()),
                         "the mail" => Some(accepted.clone()),
-                        rcpt if rcpt.starts_with("RCPT") && rcpt.contains(refused) => Some(b"550 nobody\r\n".to_vec()),
+                        rcpt if rcpt.starts_with("RCPT") && rcpt.contains(refused) => Some(
+                            if refused == "ops@" {
+                                &b"450 later\r\n"[..]
+                            } else {
+                                b"550 nobody\r\n"
+                            }
+                            .to_vec(),
+                        ),
                         _ => Some(b"250 ok\r\n".to_vec()),
                     });
                     sender.send(got).unwrap();
@@ -244,15 +252,25 @@ mod tests {
 
     #[test]
     fn an_answer_that_repeats_the_password_is_not_shown() {
-        for (to, shown) in [("AUTH", "it answered 535 to the login"), ("MAIL", "xxx")] {
+        for (to, shown) in [
+            ("AUTH", "it answered 535 to the login"),
+            ("AUTH ", "it does not speak SMTP"),
+            ("MAIL", "xxx"),
+        ] {
             let error = send_to(&["a@example.org"], Duration::from_secs(10), move |stream| {
                 serve(stream, |line| {
+                    if to == "AUTH " && line.starts_with(to) {
+                        return Some(format!("{line}\r\n").into_bytes());
+                    }
                     let reply = format!("535 {}{PASSWORD}\r\n", "x".repeat(230)).into_bytes();
                     Some(if line.starts_with(to) { reply } else { b"250 ok\r\n".to_vec() })
                 });
             })
             .unwrap_err();
-            assert!(error.contains(shown) && !error.contains("s3cret"), "{error}");
+            assert!(
+                error.contains(shown) && !error.contains("s3cret") && !error.contains("AUTH PLAIN"),
+                "{error}"
+            );
         }
     }
 
@@ -275,6 +293,7 @@ mod tests {
         assert!(
             got.len() == 1
                 && got[0].contains("MIME-Version: 1.0")
+                && !got[0].contains(['\r', '\0'])
                 && got[0].contains("\n..\nRCPT TO:<other@example.org>\n..hidden"),
             "{got:?}"
         );

@@ -13,11 +13,15 @@ use rustls_platform_verifier::BuilderVerifierExt as _;
 
 use super::shortage::Trouble;
 use super::tcp::{DeadlineStream, connect};
+use crate::clock::Stopwatch;
 use crate::machine;
 use crate::notify::delivery::Encryption;
 
 /// Maximum number of bytes that a server may send in one dialog.
 const MAX_RECEIVED: usize = 1024 * 1024;
+
+/// The error for a reply without a code.
+const NOT_SMTP: &str = "it does not speak SMTP";
 
 /// A mail server, and how to use it.
 #[derive(Debug)]
@@ -44,7 +48,9 @@ pub(super) struct Letter {
 /// Trouble if no connection can be made. The inner error is the reason why the server has not accepted the mail; it may quote the server, at any
 /// length.
 pub(super) fn send(server: &Server, letter: &Letter, timeout: Duration) -> Result<Result<(), String>, Trouble> {
-    let stream = DeadlineStream::new(connect(&server.host, server.port, Some(timeout))?, Some(timeout));
+    let watch = Stopwatch::start();
+    let stream = connect(&server.host, server.port, Some(timeout))?;
+    let stream = DeadlineStream::new(stream, Some(timeout.saturating_sub(watch.elapsed())));
     let mut dialog = Dialog {
         link: Some(Link::Plain(stream)),
         received: 0,
@@ -118,8 +124,15 @@ impl Dialog {
         // An address that is refused does not keep the mail from the others.
         let mut refused = Vec::new();
         for to in &letter.to {
-            if let Err(e) = self.command(&format!("RCPT TO:<{to}>"), 2) {
-                refused.push(e);
+            let line = format!("RCPT TO:<{to}>");
+            self.write(format!("{line}\r\n").as_bytes())?;
+            let reply = self.reply()?;
+            // One that is refused for now is tried again, with the others.
+            let is_temporary = reply.code / 100 == 4;
+            match reply.expect(2, &line) {
+                Err(e) if is_temporary => return Err(e),
+                Err(e) => refused.push(e),
+                Ok(_) => {}
             }
         }
         if refused.len() == letter.to.len() {
@@ -194,7 +207,11 @@ impl Dialog {
     fn secret_command(&mut self, line: &str, class: u16) -> Result<(), String> {
         self.write(format!("{line}\r\n").as_bytes())?;
         // The text of the reply may quote the line in any form.
-        let code = self.reply()?.code;
+        let reply = self.reply();
+        let code = match reply {
+            Err(e) if e.starts_with(NOT_SMTP) => return Err(NOT_SMTP.to_owned()),
+            reply => reply?.code,
+        };
         if code / 100 == class {
             Ok(())
         } else {
@@ -214,7 +231,7 @@ impl Dialog {
             let code = line.get(..3).filter(|code| code.iter().all(u8::is_ascii_digit));
             let code = code.and_then(|code| std::str::from_utf8(code).ok()?.parse().ok());
             let Some(code) = code else {
-                return Err(format!("it does not speak SMTP: `{}`", String::from_utf8_lossy(&line)));
+                return Err(format!("{NOT_SMTP}: `{}`", String::from_utf8_lossy(&line)));
             };
             lines.push(String::from_utf8_lossy(line.get(4..).unwrap_or_default()).into_owned());
             if line.get(3) != Some(&b'-') {

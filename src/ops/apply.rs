@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use super::comparison::{Change, DefinedKind, DefinitionFile, Difference, Prune};
 use super::notify::{change_receiver, compare_receivers};
 use super::patch::Settings;
-use super::schedules::{NO_TIME, Never, change_to, check, find, insert, settings_of};
+use super::schedules::{NO_TIME, Never, change_to, check, check_targets, find, insert, settings_of};
 use crate::error::{Error, Kind};
 use crate::files::definition::FileSchedule;
 use crate::files::difference::{self, FieldChange};
@@ -129,6 +129,9 @@ pub(crate) fn redefine(
     };
     let spec = check(&after.id, &settings, zones, Never::Allow, now).map_err(|e| e.within(&after.place))?;
     let fields = difference::between(Some(&expected), Some(&text(&settings.definition, &settings.state)));
+    if settings.definition.after != stored.definition.after {
+        check_targets(write, &after.id, &settings.definition.after).map_err(|e| e.within(&after.place))?;
+    }
     change_to(write, zones, &row, (&stored, &settings, &fields), &spec, now)?;
     let mut warnings = after.warnings;
     warnings.extend(never_fires(&settings, &spec, now));
@@ -205,7 +208,9 @@ fn check_after(read: &Read<'_>, files: &[DefinitionFile]) -> Result<(), Error> {
         let mut targets = Vec::new();
         for after in &one.definition.after {
             let (target, _) = After::parse(after)?;
-            if !ids.contains(&target) {
+            // A schedule that already starts after one that has been deleted may still be changed.
+            let is_stored = |stored: &Vec<String>| stored.iter().any(|one| *one == target.as_str());
+            if !ids.contains(&target) && !edges.get(one.id.as_str()).is_some_and(is_stored) {
                 find(read, &target).map_err(|e| e.within(&one.place))?;
             }
             targets.push(target.into());
@@ -268,7 +273,10 @@ fn step(
         warnings.push(format!("it was previously defined in {other}"));
     }
     let is_by_hand = row.is_some() && maker.is_none_or(|maker| maker == BY_HAND);
-    let (paused, spec_text) = (after.state.paused, crate::spec::describe::spec(&after.definition.spec));
+    let (paused, spec_text) = (
+        after.state.paused,
+        times_text(&after.definition.spec, &after.definition.after),
+    );
     let (change, step) = match (row, before) {
         (Some(row), Some(before)) if before == after => (Change::None, Step::Keep { row }),
         (Some(row), Some(before)) => {

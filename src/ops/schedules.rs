@@ -115,7 +115,7 @@ pub(crate) fn create(
             ),
         };
     }
-    check_after(write, id, &settings.definition.after)?;
+    check_targets(write, id, &settings.definition.after)?;
     insert(write, id, &settings, &spec, now)?;
     Ok(Created::New)
 }
@@ -158,7 +158,7 @@ pub(crate) fn update(
     };
     let spec = check(id, &after, zones, never, now)?;
     if after.definition.after != before.definition.after {
-        check_after(write, id, &after.definition.after)?;
+        check_targets(write, id, &after.definition.after)?;
     }
     let fields = differences(id, &before, &after);
     change_to(write, zones, &row, (&before, &after, &fields), &spec, now)
@@ -304,7 +304,7 @@ fn normal(mut settings: Settings) -> Result<Settings, Error> {
 }
 
 /// Checks the schedules after whose runs a schedule is to start: they exist, and it does not start after itself.
-fn check_after(read: &Read<'_>, id: &ScheduleId, after: &[String]) -> Result<(), Error> {
+pub(super) fn check_targets(read: &Read<'_>, id: &ScheduleId, after: &[String]) -> Result<(), Error> {
     let mut targets = Vec::new();
     for one in after {
         let (target, _) = After::parse(one)?;

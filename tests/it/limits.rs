@@ -289,6 +289,10 @@ fn a_file_whose_schedules_start_after_themselves_or_a_missing_one_changes_nothin
         "{refused:?}"
     );
     std::fs::write(env.path("jobs.toml"), file.replace("x:failed", "last")).unwrap();
-    env.tempo(&["apply", "-f", "jobs.toml"]).ok();
+    let applied = env.tempo(&["apply", "-f", "jobs.toml"]).ok();
+    assert!(applied.contains("x: after each completed run of y"), "{applied}");
+    env.tempo(&["diff", "-f", "jobs.toml"]).ok();
+    // One that starts after a deleted schedule can still be changed.
+    env.tempo(&["schedule", "delete", "last"]).ok();
     env.tempo(&["diff", "-f", "jobs.toml"]).ok();
 }

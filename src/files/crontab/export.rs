@@ -27,7 +27,12 @@ pub(crate) fn crontab(schedules: &[(ScheduleId, Definition, State)], home: Optio
         text: HEAD.to_owned(),
         ..Exported::default()
     };
-    let (mut zone, mut mail_to) = (String::new(), "");
+    let mut zone = String::new();
+    // Without a `MAILTO`, cron mails the owner.
+    let mails = schedules
+        .iter()
+        .any(|(_, definition, _)| mail::of_labels(&definition.alerts.labels).is_some());
+    let mut mail_to = (!mails).then_some("");
     for (id, definition, state) in schedules {
         let note = if state.note.is_empty() {
             id.to_string()
@@ -47,9 +52,9 @@ pub(crate) fn crontab(schedules: &[(ScheduleId, Definition, State)], home: Optio
             }
         };
         let mail = mail::of_labels(&definition.alerts.labels).unwrap_or_default();
-        if mail != mail_to {
+        if mail_to != Some(mail) {
             exported.text.push_str(&format!("MAILTO={}\n", quoted_value(mail)));
-            mail_to = mail;
+            mail_to = Some(mail);
         }
         for (line_zone, time) in times {
             if line_zone != zone {
