@@ -120,7 +120,7 @@ impl Read<'_> {
     /// Adds the steps that closed in the next events, of one schedule or of all. Returns the key of the last event that was read, if there was one.
     fn add_closes(&self, hours: &mut Hours, after: i64, schedule: Option<i64>, most: u64) -> Result<Option<i64>, Error> {
         // A step that was canceled or terminated has a detail, and neither succeeded nor failed.
-        const SQL: &str = "SELECT e.key, e.at_ms, e.kind, e.schedule, e.position, r.workflow, o.target_name,
+        const SQL: &str = "SELECT e.key, e.at_ms, e.kind = 'step' AS ok, e.schedule, e.position, r.workflow, o.target_name,
                 coalesce(nullif(o.elapsed_ms, 0), (SELECT a.elapsed_ms FROM attempt a WHERE a.run = e.run AND a.position = e.position
                     ORDER BY a.number DESC LIMIT 1)) AS elapsed_ms,
                 (e.kind IN ('incident', 'failing') OR e.kind = 'step' AND e.detail IS NULL) AND s.key IS NOT NULL AND r.key IS NOT NULL AS counts
@@ -138,10 +138,10 @@ impl Read<'_> {
             if !r.get::<_, bool>("counts").context(what)? {
                 continue;
             }
-            let (failed, workflow): (Option<String>, i64) =
+            let (target, workflow): (Option<String>, i64) =
                 (r.get("target_name").context(what)?, r.get("workflow").context(what)?);
-            let ok = failed.is_none();
-            let step = match (failed, r.get::<_, Option<usize>>("position").context(what)?) {
+            let ok: bool = r.get("ok").context(what)?;
+            let step = match (target, r.get::<_, Option<usize>>("position").context(what)?) {
                 (Some(name), _) => name,
                 (None, Some(position)) => {
                     let names = match names.entry(workflow) {

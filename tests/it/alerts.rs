@@ -224,3 +224,29 @@ fn resolving_an_overdue_incident_restarts_expect_within() {
     env.tempo(&["schedule", "update", "s", "--expect-within", "1h"]).ok();
     assert_eq!(open_incidents(&env), Value::Array(Vec::new()));
 }
+
+#[test]
+fn a_failure_that_opens_no_incident_yet_is_not_counted_as_a_success() {
+    let env = Env::new();
+    let create = [
+        "schedule",
+        "create",
+        "s",
+        "--allow-never",
+        "--shell",
+        "exit 1",
+        "--open-after",
+        "3",
+    ];
+    env.tempo(&create).ok();
+    let _server = env.serve(&[]);
+    for number in 1..=4 {
+        assert_eq!(env.tempo(&["schedule", "trigger", "s", "--wait"]).code, Some(1));
+        let statistics = &env.json(&["schedule", "describe", "s"])["statistics"][0];
+        assert_eq!(
+            (&statistics["ok"], &statistics["failed"]),
+            (&0.into(), &number.into()),
+            "{statistics}"
+        );
+    }
+}
