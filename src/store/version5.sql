@@ -51,7 +51,6 @@ CREATE TABLE rollup (                  -- closed steps, summed by the hour
     PRIMARY KEY (schedule, step, hour)
 ) STRICT, WITHOUT ROWID;
 
-ALTER TABLE output ADD COLUMN stderr BLOB;                         -- of a step that keeps it separate
 ALTER TABLE schedule ADD COLUMN note_before TEXT;                  -- the note that the note of the pause replaced; restored when it is unpaused
 
 CREATE TABLE receiver (                -- who is notified of events: the `[[notify]]` tables
