@@ -258,6 +258,11 @@ fn lost(definition: &Definition, state: &State) -> Vec<String> {
         alerts,
         ..
     } = definition;
+    // The label for `MAILTO` is expressed.
+    let own_alerts = Alerts {
+        labels: mail::with_imported(alerts.labels.clone(), Vec::new()),
+        ..alerts.clone()
+    };
     let fixed = |cron: &String| {
         let mut words = without_zone(cron).split_whitespace();
         let mut next = || words.next().is_some_and(|w| !w.starts_with('*'));
@@ -299,17 +304,7 @@ fn lost(definition: &Definition, state: &State) -> Vec<String> {
         (action.lock.is_some(), "the lock".to_owned()),
         (action.condition.is_some(), "the condition".to_owned()),
         (!definition.after.is_empty(), "starts after other runs".to_owned()),
-        (
-            *alerts
-                != Alerts {
-                    labels: mail::of_labels(&alerts.labels)
-                        .map(|_| alerts.labels[0].clone())
-                        .into_iter()
-                        .collect(),
-                    ..Alerts::default()
-                },
-            "alerts and labels".to_owned(),
-        ),
+        (own_alerts != Alerts::default(), "alerts and labels".to_owned()),
     ];
     named
         .into_iter()
