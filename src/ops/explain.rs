@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::schedules::find;
 use crate::error::Error;
@@ -11,7 +11,8 @@ use crate::run::skip_reason;
 use crate::schedule::MAX_BUFFER;
 use crate::schedule::explain::{SpecPeriod, TimeOutcome, TimeRange, explain as explain_times};
 use crate::schedule::not_started::Outcome;
-use crate::schedule::start::Origin;
+use crate::schedule::plan_input::RequestKind;
+use crate::schedule::start::{Origin, Start};
 use crate::spec::Spec;
 use crate::spec::describe::human_duration;
 use crate::spec::zone::Zones;
@@ -74,10 +75,11 @@ pub(crate) fn explain(
     });
     let mut decided: Vec<TimeRange> = read.started_between(row.key, window)?.into_iter().map(started).collect();
     decided.extend(read.not_started_between(row.key, window)?.into_iter().map(not_started));
-    // Of times before the creation, only backfills tell.
+    // Times before the creation are known from backfills only.
     let before = (window.0, window.1.min(row.created));
     decided.extend(read.backfilled_between(row.key, before)?.into_iter().map(backfilled));
-    for start in plan_input.waiting.iter().filter(|w| w.origin == Origin::Scheduled) {
+    let is_told = |start: &&Start| start.origin == Origin::Scheduled || is_backfill(start.origin) && start.nominal < row.created;
+    for start in plan_input.waiting.iter().filter(is_told) {
         let reason = match (plan_input.current.paused, plan_input.active.len()) {
             (true, _) => "waiting until the schedule is unpaused",
             (false, 0) => "waiting for `tempo run`",
@@ -93,11 +95,31 @@ pub(crate) fn explain(
             run: None,
         });
     }
+    for request in &plan_input.requests {
+        let RequestKind::Backfill { start, end, done_to } = request.kind else {
+            continue;
+        };
+        let of_request = request.stored_spec()?.map(|text| compiled(&text)).transpose()?;
+        let after = done_to
+            .unwrap_or(start - TimeDelta::nanoseconds(1))
+            .max(before.0 - TimeDelta::nanoseconds(1));
+        let times = of_request
+            .as_ref()
+            .unwrap_or(&current)
+            .count_between(after, end.min(before.1));
+        decided.extend(
+            times.map(|times| TimeRange::of(times, TimeOutcome::Pending, "the backfill has not reached it yet".to_owned())),
+        );
+    }
     let text_of =
         |epoch, reason: crate::schedule::not_started::Reason| reason.text_with(&plan_input.definition(epoch).circumstances());
     // Manual starts are not explained.
     let plan_of = plan_input.plan_input((&current, &past), Vec::new(), MAX_BUFFER);
     Ok(explain_times(decided, &plan_of, &periods, window, now, text_of))
+}
+
+fn is_backfill(origin: Origin) -> bool {
+    matches!(origin, Origin::Backfill(_))
 }
 
 fn started(row: StartedRow) -> TimeRange {

@@ -16,7 +16,7 @@ use crate::schedule::{Alerts, Definition, Policies, State};
 use crate::spec::text::{duration, duration_text};
 use crate::spec::zone::Zones;
 use crate::spec::{CountedTimes, Spec};
-use crate::store::{NewSchedule, Read, ScheduleRow, Write};
+use crate::store::{DeletedSchedule, NewSchedule, Read, ScheduleRow, Write};
 
 /// Why a spec never fires.
 pub(super) const NO_TIME: &str = "no time between now and the end of 2100 matches";
@@ -248,8 +248,8 @@ fn set_paused(
     }
     let spec = Spec::compile(&after.definition.spec, id.as_str(), zones)?;
     let fields = differences(id, &before, &after);
-    // Another note for the same pause: the note from before the pause stays the one to restore.
-    let kept = if paused && before.state.paused {
+    // The note from before the pause is restored, whatever notes the pause gets, even the same one.
+    let kept = if paused && note.is_some() {
         Some(write.note_before_pause(row.key)?.unwrap_or_else(|| before.state.note.clone()))
     } else {
         None
@@ -258,11 +258,11 @@ fn set_paused(
     kept.map_or(Ok(()), |note| write.set_note_before_pause(row.key, &note))
 }
 
-/// Deletes a schedule; its runs stay recorded. Returns the number of runs that are still running.
+/// Deletes a schedule; its runs stay recorded.
 ///
 /// # Errors
 /// `NotFound` when there is no such schedule.
-pub(crate) fn delete(write: &Write<'_>, id: &ScheduleId, now: DateTime<Utc>) -> Result<u64, Error> {
+pub(crate) fn delete(write: &Write<'_>, id: &ScheduleId, now: DateTime<Utc>) -> Result<DeletedSchedule, Error> {
     let row = find(write, id)?;
     write.delete_schedule(row.key, now)
 }

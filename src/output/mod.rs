@@ -18,6 +18,18 @@ pub(crate) fn counted(n: u64, one: &str) -> String {
     }
 }
 
+/// Adds counts to a text, except those of 0: `deleted; 2 runs still running, 1 start dropped`. Each count has its noun and what follows it.
+pub(crate) fn with_counts(text: &str, counts: &[(u64, &str, &str)]) -> String {
+    let counts = counts.iter().filter(|(n, ..)| *n > 0);
+    let counts: Vec<String> = counts
+        .map(|(n, noun, what)| format!("{} {what}", counted(*n, noun)))
+        .collect();
+    if counts.is_empty() {
+        return text.to_owned();
+    }
+    format!("{text}; {}", counts.join(", "))
+}
+
 /// A number with thousands separators, from five digits on: `2000`, `31,536,000`.
 pub(crate) fn grouped(n: u64) -> String {
     let digits = n.to_string();

@@ -245,6 +245,11 @@ pub(crate) struct DefinitionView {
 pub(crate) struct DeletedView {
     pub(crate) id: String,
     pub(crate) still_running: u64,
+    /// Buffered and requested starts that had not begun.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) starts_dropped: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) backfills_canceled: Option<u64>,
 }
 
 /// How often a step succeeded, and how long its last attempts took.

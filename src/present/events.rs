@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::error::Error;
 use crate::files::difference::FieldChange;
-use crate::output::counted;
 use crate::output::views::{EventView, Instant};
+use crate::output::{counted, with_counts};
 use crate::run::outcome::Status;
 use crate::spec::describe::human_duration;
 use crate::store::{EventKind, EventRow, EventRun, Read};
@@ -123,10 +123,14 @@ impl<'a> EventViews<'a> {
             EventKind::Update => changes(detail.unwrap_or_default()),
             EventKind::Pause => with_detail("paused", detail),
             EventKind::Unpause => with_detail("unpaused", detail),
-            EventKind::Delete => match row.number.unwrap_or_default().unsigned_abs() {
-                0 => "deleted".to_owned(),
-                running => format!("deleted; {} still running", counted(running, "run")),
-            },
+            EventKind::Delete => {
+                let count = |column: Option<i64>| column.unwrap_or_default().unsigned_abs();
+                let left = [
+                    (count(row.number), "run", "still running"),
+                    (count(row.value), "start", "dropped"),
+                ];
+                with_counts("deleted", &left)
+            }
             EventKind::Beat => {
                 let took = row
                     .value

@@ -17,10 +17,11 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 
 use crate::error::Error;
+use crate::names::ScheduleId;
 use crate::ops::{self, Candidate, DefinedKind, Difference, SimulationInput};
 use crate::output::views::{
-    ActionView, BackfillView, ChangeView, ComingView, DstNote, FieldChangeView, Instant, NextView, RecentAction, RunningAction,
-    ScheduleView, SimulatedView, StatisticsView, StatusView, TimeRangeView,
+    ActionView, BackfillView, ChangeView, ComingView, DeletedView, DstNote, FieldChangeView, Instant, NextView, RecentAction,
+    RunningAction, ScheduleView, SimulatedView, StatisticsView, StatusView, TimeRangeView,
 };
 use crate::run::Stop;
 use crate::run::outcome::Status;
@@ -31,7 +32,7 @@ use crate::spec::Spec;
 use crate::spec::describe::human_duration;
 use crate::spec::text::duration_text;
 use crate::spec::zone::Zones;
-use crate::store::{BackfillRow, Read, RunFilter, SchedulePage, ScheduleRow};
+use crate::store::{BackfillRow, DeletedSchedule, Read, RunFilter, SchedulePage, ScheduleRow};
 
 /// Maximum number of recent runs and of next times shown for a schedule.
 const SHOWN: usize = 10;
@@ -83,6 +84,17 @@ pub(crate) fn schedule(read: &Read<'_>, zones: &dyn Zones, row: ScheduleRow, now
         next_action_times: Some(next),
         ..brief(row, running, backfills)
     })
+}
+
+/// Returns a deleted schedule.
+pub(crate) fn deleted(id: &ScheduleId, deleted: DeletedSchedule) -> DeletedView {
+    let unless_zero = |n: u64| (n > 0).then_some(n);
+    DeletedView {
+        id: id.to_string(),
+        still_running: deleted.still_running,
+        starts_dropped: unless_zero(deleted.starts_dropped),
+        backfills_canceled: unless_zero(deleted.backfills_canceled),
+    }
 }
 
 /// Returns schedules as shown in a list.

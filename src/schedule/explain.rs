@@ -57,7 +57,9 @@ pub struct TimeRange {
 }
 
 impl TimeRange {
-    fn of(times: CountedTimes, outcome: TimeOutcome, reason: String) -> Self {
+    /// The times that a spec counted, with their outcome.
+    #[must_use]
+    pub fn of(times: CountedTimes, outcome: TimeOutcome, reason: String) -> Self {
         Self {
             from: times.first,
             to: times.last,

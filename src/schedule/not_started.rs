@@ -124,7 +124,7 @@ pub struct Circumstances<'a> {
     pub catchup_window_ms: u64,
     /// When the schedule was paused, if known.
     pub paused_since: Option<DateTime<Utc>>,
-    /// The note of the schedule.
+    /// The note of the pause; empty if it has none.
     pub note: &'a str,
 }
 

@@ -23,6 +23,17 @@ pub(crate) struct NewSchedule<'a> {
     pub(crate) next: Option<DateTime<Utc>>,
 }
 
+/// What was left of a schedule when it was deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct DeletedSchedule {
+    /// Number of its runs that go on.
+    pub(crate) still_running: u64,
+    /// Number of buffered and requested starts that had not begun.
+    pub(crate) starts_dropped: u64,
+    /// Number of backfills that were not complete.
+    pub(crate) backfills_canceled: u64,
+}
+
 impl Write<'_> {
     /// Returns the key of an action; equal actions share one row.
     pub(crate) fn workflow(&self, action: &Action) -> Result<i64, Error> {
@@ -44,9 +55,9 @@ impl Write<'_> {
     pub(crate) fn insert_schedule(&self, new: &NewSchedule<'_>, now: DateTime<Utc>) -> Result<i64, Error> {
         const SQL: &str = "INSERT INTO schedule
             (key, id, spec, spec_text, time_zone, jitter, workflow, workflow_id, overlap, catchup_window_ms, pause_on_failure, max_running, alerts, note, paused,
-                paused_ms, created_ms, updated_ms)
+                paused_ms, note_before, created_ms, updated_ms)
             VALUES (:key, :id, :spec, :spec_text, :time_zone, :jitter, :workflow, :workflow_id, :overlap, :catchup, :pause_on_failure, :max_running, :alerts, :note, :paused,
-                CASE WHEN :paused THEN :now END, :now, :now)";
+                CASE WHEN :paused THEN :now END, CASE WHEN :paused AND :note <> '' THEN :note END, :now, :now)";
         const PROGRESS: &str = "INSERT INTO progress (schedule, cursor_ms, floor_ms, next_ms, remaining, attention_ms)
             VALUES (:schedule, :now, :now, :next, :remaining, :next)";
         self.define(SQL, None, new, now)?;
@@ -113,7 +124,8 @@ impl Write<'_> {
     pub(crate) fn keep_epoch(&self, schedule: i64, until: DateTime<Utc>) -> Result<(), Error> {
         const SQL: &str =
             "INSERT INTO epoch (schedule, until_ms, spec, workflow, workflow_id, overlap, catchup_window_ms, max_running, paused, paused_ms, note, remaining)
-            SELECT s.key, :until, s.spec, s.workflow, s.workflow_id, s.overlap, s.catchup_window_ms, s.max_running, s.paused, s.paused_ms, s.note, p.remaining
+            SELECT s.key, :until, s.spec, s.workflow, s.workflow_id, s.overlap, s.catchup_window_ms, s.max_running, s.paused, s.paused_ms,
+                CASE WHEN s.note_before IS NULL THEN '' ELSE s.note END, p.remaining
             FROM schedule s JOIN progress p ON p.schedule = s.key WHERE s.key = :key";
         let mut statement = self.0.0.prepare_cached(SQL).context("record the earlier definition")?;
         let done = statement.execute(named_params! {":key": schedule, ":until": ms(until)});
@@ -242,18 +254,25 @@ impl Write<'_> {
         done.map(|_| ()).context(what)
     }
 
-    /// Deletes a schedule; its runs stay, its incidents are resolved. Returns the number of runs that are still open.
-    pub(crate) fn delete_schedule(&self, key: i64, now: DateTime<Utc>) -> Result<u64, Error> {
-        const ID: &str = "SELECT id FROM schedule WHERE key = :key";
+    /// Deletes a schedule; its runs stay, its incidents are resolved, its starts that have not begun are dropped.
+    pub(crate) fn delete_schedule(&self, key: i64, now: DateTime<Utc>) -> Result<DeletedSchedule, Error> {
+        const SELECT: &str = "SELECT id, (SELECT count(*) FROM waiting WHERE schedule = :key)
+                + (SELECT count(*) FROM request WHERE schedule = :key AND kind = 'trigger' AND settled_ms IS NULL) AS dropped
+            FROM schedule WHERE key = :key";
         const SQL: &str = "DELETE FROM schedule WHERE key = :key";
         self.resolve_incidents_of(key, now)?;
-        let open = self.count_running(key)?;
-        let mut statement = self.0.0.prepare_cached(ID).context("delete the schedule")?;
-        let id: String = statement
-            .query_row(named_params! {":key": key}, |r| r.get("id"))
+        let mut statement = self.0.0.prepare_cached(SELECT).context("delete the schedule")?;
+        let (id, starts_dropped): (String, u64) = statement
+            .query_row(named_params! {":key": key}, |r| Ok((r.get("id")?, r.get("dropped")?)))
             .context("delete the schedule")?;
+        let deleted = DeletedSchedule {
+            still_running: self.count_running(key)?,
+            starts_dropped,
+            backfills_canceled: self.cancel_backfills(key, now)?,
+        };
         let event = NewEvent {
-            number: Some(count(open)),
+            number: Some(count(deleted.still_running)),
+            value: Some(count(starts_dropped)),
             ..NewEvent::of_schedule(EventKind::Delete, key, &id)
         };
         self.insert_event(&event, now)?;
@@ -261,6 +280,6 @@ impl Write<'_> {
         statement
             .execute(named_params! {":key": key})
             .context("delete the schedule")?;
-        Ok(open)
+        Ok(deleted)
     }
 }

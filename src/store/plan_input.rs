@@ -28,6 +28,7 @@ pub(crate) struct EpochRow {
     pub(crate) policies: Policies,
     pub(crate) paused: bool,
     pub(crate) paused_since: Option<DateTime<Utc>>,
+    /// The note of the pause; empty if it has none.
     pub(crate) note: String,
     pub(crate) remaining: Option<u64>,
     pub(crate) until: DateTime<Utc>,
@@ -75,10 +76,17 @@ pub(crate) struct ActiveRun {
 #[derive(Debug, Clone)]
 pub(crate) struct OpenRequest {
     key: i64,
-    kind: RequestKind,
+    pub(crate) kind: RequestKind,
     overlap: Option<OverlapPolicy>,
     /// The spec of a backfill as JSON, if the spec of the schedule has changed since.
     pub(crate) spec: Option<String>,
+}
+
+impl OpenRequest {
+    /// The spec of a backfill as written, if the spec of the schedule has changed since.
+    pub(crate) fn stored_spec(&self) -> Result<Option<SpecText>, Error> {
+        self.spec.as_ref().map(|text| json("spec", text)).transpose()
+    }
 }
 
 /// The input of a plan, as stored.
@@ -138,8 +146,8 @@ impl Read<'_> {
     /// Reads the input of a plan for a schedule, with due times up to `until`; `None` if the schedule does not exist any more.
     pub(crate) fn plan_input(&self, schedule: i64, until: DateTime<Utc>) -> Result<Option<PlanInputRow>, Error> {
         const SQL: &str =
-            "SELECT s.id, s.spec, s.workflow, s.workflow_id, s.overlap, s.catchup_window_ms, s.pause_on_failure, s.max_running, s.paused, s.paused_ms, s.note,
-                p.remaining, p.cursor_ms, p.floor_ms
+            "SELECT s.id, s.spec, s.workflow, s.workflow_id, s.overlap, s.catchup_window_ms, s.pause_on_failure, s.max_running, s.paused, s.paused_ms,
+                CASE WHEN s.note_before IS NULL THEN '' ELSE s.note END AS note, p.remaining, p.cursor_ms, p.floor_ms
             FROM schedule s JOIN progress p ON p.schedule = s.key WHERE s.key = :key";
         let mut statement = self.0.prepare_cached(SQL).context("read the schedule")?;
         let found = statement

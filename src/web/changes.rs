@@ -123,12 +123,7 @@ pub(super) async fn cancel_backfill(app: &Arc<App>, id: ScheduleId) -> Changed<u
 pub(super) async fn delete(app: &Arc<App>, ids: Vec<ScheduleId>) -> Changed<Vec<DeletedView>> {
     app.change(move |server, _| {
         server.write(move |write, now| {
-            let one = |id: &ScheduleId| {
-                Ok(DeletedView {
-                    id: id.to_string(),
-                    still_running: ops::delete(write, id, now)?,
-                })
-            };
+            let one = |id: &ScheduleId| Ok(present::deleted(id, ops::delete(write, id, now)?));
             ids.iter().map(one).collect()
         })
     })

@@ -71,6 +71,40 @@ fn tells_of_a_failure_with_its_retry_its_output_and_its_incident() {
 }
 
 #[test]
+fn a_deletion_reports_the_starts_and_backfills_that_it_drops() {
+    let env = Env::new();
+    let create = ["schedule", "create", "s", "--cron", "0 0 1 1 *", "--overlap", "buffer-all"];
+    env.tempo(&[&create[..], &["--shell", "until [ -e stop ]; do sleep 0.05; done"]].concat())
+        .ok();
+    let server = env.serve(&[]);
+    env.tempo(&["schedule", "trigger", "s"]).ok();
+    env.wait_for_json(&["status"], |status| status["running"].as_array().unwrap().len() == 1);
+    env.tempo(&["schedule", "trigger", "s"]).ok();
+    env.wait_for_json(&["schedule", "describe", "s"], |s| s["buffer_size"] == 1);
+    server.kill();
+    env.tempo(&["schedule", "trigger", "s"]).ok();
+    env.tempo(&[
+        "schedule",
+        "backfill",
+        "s",
+        "--start-time",
+        "2020-01-01",
+        "--end-time",
+        "2024-01-01",
+    ])
+    .ok();
+    std::fs::write(env.path("stop"), "").unwrap();
+    let deleted = env.tempo(&["schedule", "delete", "s"]).ok();
+    assert_eq!(
+        deleted,
+        "Deleted schedule s; 1 run still running, 2 starts dropped, 1 backfill canceled\n"
+    );
+    let told = told(&env, &["s"]);
+    assert_eq!(told[told.len() - 2].1, "backfill canceled");
+    assert_eq!(told[told.len() - 1].1, "deleted; 1 run still running, 2 starts dropped");
+}
+
+#[test]
 fn tells_of_changes_pauses_skips_and_deletion_even_when_the_schedule_is_gone() {
     let env = Env::new();
     create(&env, "s", "sleep 30");

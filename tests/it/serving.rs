@@ -1,5 +1,7 @@
 //! `tempo run`: one server per database, reacts to changes, drains, and exits correctly.
 
+use serde_json::Value;
+
 use crate::harness::{Env, Targets, is_alive, wait_until};
 
 #[test]
@@ -584,6 +586,65 @@ fn explain_shows_backfilled_times_from_before_the_creation() {
 }
 
 #[test]
+fn explain_and_backfill_show_times_that_wait_to_start() {
+    let env = Env::new();
+    let shell = "until [ -e stop ]; do sleep 0.05; done";
+    env.tempo(&[
+        "schedule",
+        "create",
+        "s",
+        "--interval",
+        "1h",
+        "--overlap",
+        "buffer-all",
+        "--shell",
+        shell,
+    ])
+    .ok();
+    let _server = env.serve(&[]);
+    let range = ["--start-time", "2025-06-01T00:00:00Z", "--end-time", "2025-08-01T00:00:00Z"];
+    let text = env.tempo(&[&["schedule", "backfill", "s"], &range[..]].concat()).ok();
+    assert!(
+        text.contains("\n1464 times waiting to start\n") && text.contains("1 run: 0 completed, 1 running"),
+        "{text}"
+    );
+    let explain = ["schedule", "explain", "s", "--from", "2025-06-01", "--to", "2025-09-01"];
+    let explained = env.wait_for_json(&explain, |all| {
+        all.as_array().unwrap().iter().filter(|r| r["outcome"] == "buffered").count() == 500
+    });
+    let explained = explained.as_array().unwrap();
+    assert_eq!(explained[0]["outcome"], "started");
+    assert_eq!(explained[1]["reason"], "waiting for the current run to finish");
+    let last = explained.last().unwrap();
+    assert_eq!(
+        (last["outcome"].as_str(), last["count"].as_u64()),
+        (Some("pending"), Some(964)),
+        "{last}"
+    );
+    assert_eq!(last["reason"], "the backfill has not reached it yet");
+    // Only what lies in the window is counted.
+    let later = env.json(&[
+        "schedule",
+        "explain",
+        "s",
+        "--from",
+        "2025-07-31T23:00:00Z",
+        "--to",
+        "2025-09-01",
+    ]);
+    assert_eq!(
+        later
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|r| r["count"].as_u64())
+            .collect::<Vec<_>>(),
+        [Some(2)]
+    );
+    std::fs::write(env.path("stop"), "").unwrap();
+}
+
+#[test]
 fn the_note_of_a_pause_comes_and_goes_with_it() {
     let env = Env::new();
     let shell = ["--pause-on-failure", "--shell", "false"];
@@ -619,6 +680,50 @@ fn the_note_of_a_pause_comes_and_goes_with_it() {
     assert!(note().as_str().unwrap().starts_with("paused due to "), "{}", note());
     set(&["unpause", "s"]);
     assert_eq!(note(), "new");
+}
+
+#[test]
+fn the_reason_of_paused_times_has_the_note_of_the_pause_only() {
+    let env = Env::new();
+    let create = |id: &str, rest: &[&str]| {
+        let always = [
+            "schedule",
+            "create",
+            id,
+            "--interval",
+            "1s",
+            "--note",
+            "own note",
+            "--shell",
+            "true",
+        ];
+        env.tempo(&[&always[..], rest].concat()).ok();
+    };
+    create("without", &[]);
+    create("with", &[]);
+    create("same", &[]);
+    create("from-the-start", &["--paused"]);
+    env.tempo(&["schedule", "pause", "without"]).ok();
+    env.tempo(&["schedule", "pause", "with", "--note", "holiday"]).ok();
+    env.tempo(&["schedule", "pause", "same", "--note", "own note"]).ok();
+    let _server = env.serve(&[]);
+    for (id, end) in [
+        ("without", "Z"),
+        ("with", "Z: holiday"),
+        ("same", "Z: own note"),
+        ("from-the-start", "Z: own note"),
+    ] {
+        let is_paused = |range: &Value| range["outcome"] == "paused";
+        let explained = env.wait_for_json(&["schedule", "explain", id, "--from", "-1m"], |all| {
+            all.as_array().unwrap().iter().any(is_paused)
+        });
+        let paused = explained.as_array().unwrap().iter().find(|range| is_paused(range)).unwrap();
+        let reason = paused["reason"].as_str().unwrap();
+        assert!(
+            reason.starts_with("the schedule had been paused since ") && reason.ends_with(end),
+            "{id}: {reason}"
+        );
+    }
 }
 
 #[test]

@@ -114,6 +114,12 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
                 .ui
                 .data(&format!("{all}: {done} completed, {running} running, {failed} failed{with}"))?;
         }
+        let decided = view.runs.len() as u64 + state.as_ref().map_or(0, |s| s.not_started);
+        if state.is_some() && decided < times {
+            context
+                .ui
+                .data(&format!("{} waiting to start", counted(times - decided, "time")))?;
+        }
         if let Some(state) = state.as_ref().filter(|s| s.not_started > 0) {
             let why = state.reason.as_deref().unwrap_or("the overlap policy did not allow them");
             context

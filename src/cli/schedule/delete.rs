@@ -6,8 +6,8 @@ use super::super::{Context, complete};
 use crate::error::Error;
 use crate::names::ScheduleId;
 use crate::ops;
-use crate::output::counted;
-use crate::output::views::DeletedView;
+use crate::output::with_counts;
+use crate::present;
 
 /// Delete schedules
 ///
@@ -26,24 +26,19 @@ pub(super) struct Args {
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let (mut store, ids) = super::open_for_each(context, &args.id, args.all)?;
     let deleted = store.write(|w| {
-        let delete = |id: &ScheduleId| {
-            Ok(DeletedView {
-                id: id.to_string(),
-                still_running: ops::delete(w, id, context.now())?,
-            })
-        };
+        let delete = |id: &ScheduleId| Ok(present::deleted(id, ops::delete(w, id, context.now())?));
         ids.iter().map(delete).collect::<Result<Vec<_>, Error>>()
     })?;
     if !context.ui.is_text() {
         return context.ui.json_list(&deleted);
     }
     for d in deleted {
-        let running = if d.still_running == 0 {
-            String::new()
-        } else {
-            format!("; {} still running", counted(d.still_running, "run"))
-        };
-        context.ui.data(&format!("Deleted schedule {}{running}", d.id))?;
+        let left = [
+            (d.still_running, "run", "still running"),
+            (d.starts_dropped.unwrap_or(0), "start", "dropped"),
+            (d.backfills_canceled.unwrap_or(0), "backfill", "canceled"),
+        ];
+        context.ui.data(&with_counts(&format!("Deleted schedule {}", d.id), &left))?;
     }
     Ok(())
 }
