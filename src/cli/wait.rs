@@ -58,7 +58,7 @@ pub(super) fn until<T>(
             store.refuse_displaced()?;
             return Err(Error::new(
                 Kind::ServerDown,
-                "the server stopped while waiting; the request continues when you run `tempo run`",
+                "the server stopped while waiting; the work continues when you run `tempo run`",
             ));
         }
         context.clock.wait(&never_raised, context.now() + POLL_INTERVAL);

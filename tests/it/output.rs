@@ -1,6 +1,6 @@
 //! The output of commands: shown while they run, kept when they are killed, and limited.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::Stdio;
 
 use crate::harness::Env;
@@ -40,6 +40,61 @@ fn a_killed_attempt_keeps_what_it_wrote() {
     let shown = |i: usize| (attempts[i]["outcome"].clone(), attempts[i]["output"].clone());
     let text = serde_json::json!("before the crash\n");
     assert_eq!((shown(0), shown(1)), (("lost".into(), text.clone()), ("ok".into(), text)));
+}
+
+#[test]
+fn output_is_followed_across_a_restart_and_each_attempt_begins_on_a_line_of_its_own() {
+    let env = Env::new();
+    start(&env, "printf one; test -e go || exec sleep 300; echo two");
+    let server = env.serve(&[]);
+    let mut command = env.command(&["workflow", "output", "w", "--follow"]);
+    let mut follower = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut out = follower.stdout.take().unwrap();
+    let mut first = [0; 3];
+    out.read_exact(&mut first).unwrap();
+    server.kill();
+    let mut hint = String::new();
+    BufReader::new(follower.stderr.take().unwrap()).read_line(&mut hint).unwrap();
+    assert_eq!(
+        hint,
+        "hint: The server is not running; the run continues when you run `tempo run`.\n"
+    );
+    std::fs::write(env.path("go"), "").unwrap();
+    assert_eq!(env.serve(&["--once"]).wait().0, Some(0));
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).unwrap();
+    assert_eq!((&first, rest.as_str()), (b"one", "\nonetwo\n"));
+    assert!(follower.wait().unwrap().success());
+    assert_eq!(env.tempo(&["workflow", "output", "w"]).ok(), "one\nonetwo\n");
+}
+
+#[test]
+fn a_followed_step_is_printed_as_json_when_it_closes() {
+    let env = Env::new();
+    let steps = r#"
+        [[step]]
+        name = "a"
+        shell = "echo first"
+        [[step]]
+        name = "b"
+        shell = "until test -e go; do sleep 0.05; done; exit 3"
+        [[step]]
+        name = "c"
+        shell = "echo never"
+    "#;
+    std::fs::write(env.path("steps.toml"), steps).unwrap();
+    env.tempo(&["workflow", "start", "--workflow-id", "w", "--steps", "steps.toml"])
+        .ok();
+    let _server = env.serve(&[]);
+    let mut command = env.command(&["workflow", "output", "w", "--follow", "-o", "jsonl"]);
+    let mut follower = command.stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(follower.stdout.take().unwrap()).lines();
+    let mut steps = lines.map(|line| serde_json::from_str::<serde_json::Value>(&line.unwrap()).unwrap());
+    assert_eq!(steps.next().unwrap()["attempts"][0]["output"], "first\n");
+    std::fs::write(env.path("go"), "").unwrap();
+    let rest: Vec<_> = steps.map(|step| step["status"].clone()).collect();
+    assert_eq!(rest, ["Failed", "Pending"]);
+    assert!(follower.wait().unwrap().success());
 }
 
 #[test]

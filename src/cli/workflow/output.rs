@@ -1,16 +1,20 @@
 //! `tempo workflow output`.
 
+use chrono::TimeDelta;
 use clap_complete::engine::ArgValueCandidates;
 
-use super::super::{Context, complete, wait};
+use super::super::{Context, complete};
+use crate::clock::{Clock as _, Wakeup};
 use crate::error::{Error, Kind};
 use crate::names::nearest;
-use crate::output::ui::Ui;
+use crate::output::ui::{Format, Ui};
 use crate::output::views::StepView;
 use crate::present;
 use crate::run::outcome::Status;
 use crate::store::{Missing, Store};
 
+/// How often `--follow` looks for new output.
+const POLL_INTERVAL: TimeDelta = TimeDelta::milliseconds(20);
 /// Number of bytes by which the end of what was shown is recognized in a longer output.
 const OVERLAP: usize = 256;
 
@@ -26,7 +30,7 @@ pub(super) struct Args {
     run: String,
     /// Only the output of this step
     step: Option<String>,
-    /// Keep printing as the run goes on, until it has closed
+    /// Keep printing as the run goes on, until it has closed; with `-o jsonl`, each step when it closes
     #[arg(short, long)]
     follow: bool,
 }
@@ -52,37 +56,106 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             None => error,
         });
     }
-    let positions: Vec<usize> = (0..all.len()).filter(|i| is_selected(&all[*i].name)).collect();
-    let mut shown: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
-    // Raw bytes: JSON can only hold text.
-    let mut show_more = |store: &Store| -> Result<(), Error> {
-        let attempts = store.read(|r| r.attempts_of(row.key))?;
-        let selected = attempts.into_iter().filter(|a| positions.contains(&a.position));
-        for (index, attempt) in selected.enumerate() {
-            if shown.len() == index {
-                shown.push(Default::default());
-            }
-            let (output, stderr) = (attempt.output.unwrap_or_default(), attempt.stderr.unwrap_or_default());
-            context.ui.output(new_part(&shown[index].0, &output))?;
-            Ui::stderr_of_step(new_part(&shown[index].1, &stderr));
-            shown[index] = (output, stderr);
-        }
-        Ok(())
+    let mut printer = Printer {
+        context,
+        run: row.key,
+        positions: (0..all.len()).filter(|i| is_selected(&all[*i].name)).collect(),
+        printed: Vec::new(),
     };
     if args.follow {
-        wait::until(context, &store, None, |store| {
-            let status = store.read(|r| r.run(row.key))?.map(|r| r.status);
-            if context.ui.is_text() {
-                show_more(store)?;
+        follow(context, &store, row.key, |store| match context.ui.format() {
+            Format::Text => printer.print_new(store),
+            Format::Jsonl => {
+                let steps = steps(store)?;
+                printer.print_steps(&steps, |step| step.result.is_some())
             }
-            Ok((status != Some(Status::Running) || context.ui.has_no_reader()).then_some(()))
+            Format::Json => Ok(()),
         })?;
     }
-    if context.ui.is_text() {
-        return show_more(&store);
+    match context.ui.format() {
+        Format::Text => printer.print_new(&store),
+        Format::Jsonl => {
+            let steps = steps(&store)?;
+            printer.print_steps(&steps, |_| true)
+        }
+        Format::Json => {
+            let selected: Vec<_> = steps(&store)?.into_iter().filter(|s| is_selected(&s.name)).collect();
+            context.ui.json(&selected)
+        }
     }
-    let selected: Vec<_> = steps(&store)?.into_iter().filter(|s| is_selected(&s.name)).collect();
-    context.ui.json_list(&selected)
+}
+
+/// Calls `print` until the run has closed, also across a restart of the server, or until nobody reads stdout.
+fn follow(context: &Context, store: &Store, run: i64, mut print: impl FnMut(&Store) -> Result<(), Error>) -> Result<(), Error> {
+    let never_raised = Wakeup::default();
+    let mut is_down = false;
+    loop {
+        let status = store.read(|r| r.run(run))?.map(|r| r.status);
+        print(store)?;
+        if status != Some(Status::Running) || context.ui.has_no_reader() {
+            return Ok(());
+        }
+        let was_down = std::mem::replace(&mut is_down, context.server()?.is_none());
+        if is_down && !was_down {
+            store.refuse_displaced()?;
+            context.hint_when_down("the run continues when you run `tempo run`.")?;
+        }
+        context.clock.wait(&never_raised, context.now() + POLL_INTERVAL);
+    }
+}
+
+/// Prints the output of the selected steps of a run, each part once.
+struct Printer<'a> {
+    context: &'a Context,
+    run: i64,
+    /// The positions of the selected steps.
+    positions: Vec<usize>,
+    /// What was printed of each attempt: its output, and its stderr if it is separate. For JSON, one entry for each step.
+    printed: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Printer<'_> {
+    /// Prints what was written since the last call, as raw bytes: JSON can only hold text.
+    fn print_new(&mut self, store: &Store) -> Result<(), Error> {
+        let attempts = store.read(|r| r.attempts_of(self.run))?;
+        let selected = attempts.into_iter().filter(|a| self.positions.contains(&a.position));
+        for (index, attempt) in selected.enumerate() {
+            if self.printed.len() == index {
+                self.printed.push(Default::default());
+            }
+            let (output, stderr) = (attempt.output.unwrap_or_default(), attempt.stderr.unwrap_or_default());
+            let (before, rest) = self.printed.split_at_mut(index);
+            let [printed, ..] = rest else { continue };
+            if starts_within_line(before.iter().map(|(out, _)| out), &printed.0, &output) {
+                self.context.ui.output(b"\n")?;
+            }
+            self.context.ui.output(new_part(&printed.0, &output))?;
+            if starts_within_line(before.iter().map(|(_, err)| err), &printed.1, &stderr) {
+                Ui::stderr_of_step(b"\n");
+            }
+            Ui::stderr_of_step(new_part(&printed.1, &stderr));
+            *printed = (output, stderr);
+        }
+        Ok(())
+    }
+
+    /// Prints the selected steps as JSON, from the first that was not printed to the first that is not ready.
+    fn print_steps(&mut self, steps: &[StepView], is_ready: impl Fn(&StepView) -> bool) -> Result<(), Error> {
+        for position in self.positions.iter().skip(self.printed.len()) {
+            let Some(step) = steps.get(*position).filter(|step| is_ready(step)) else {
+                break;
+            };
+            self.context.ui.json(step)?;
+            self.printed.push(Default::default());
+        }
+        Ok(())
+    }
+}
+
+/// Whether the output of an attempt begins after one that ended within a line.
+fn starts_within_line<'a>(before: impl DoubleEndedIterator<Item = &'a Vec<u8>>, printed: &[u8], output: &[u8]) -> bool {
+    let last = before.rev().find(|out| !out.is_empty());
+    printed.is_empty() && !output.is_empty() && last.is_some_and(|out| !out.ends_with(b"\n"))
 }
 
 /// The part of an output that follows what was shown of it. Once the middle of a long output is omitted, its end continues after the last bytes shown.
