@@ -124,7 +124,7 @@ pub(super) fn for_retried_run(context: &Context, store: &Store, key: i64, reques
     for_run(context, store, key)
 }
 
-/// Returns an error if any of the runs failed or recorded an incident.
+/// Returns an error if any of the runs failed or had a failed step.
 pub(super) fn verdict(runs: &[RunRow]) -> Result<(), Error> {
     if let Some(reason) = runs.iter().find_map(RunRow::skipped) {
         return Err(Error::new(Kind::Conflict, format_args!("the run was skipped: {reason}")));
@@ -137,9 +137,8 @@ pub(super) fn verdict(runs: &[RunRow]) -> Result<(), Error> {
         return Ok(());
     }
     let total = counted(runs.len() as u64, "run");
-    Err(Error::new(
-        Kind::Failed,
-        format_args!("{failed} of {total} failed or recorded an incident"),
+    Err(
+        Error::new(Kind::Failed, format_args!("{failed} of {total} failed or had a failed step"))
+            .hint("Run `tempo workflow describe RUN` to see each attempt, and `tempo incident list` to see the incidents."),
     )
-    .hint("Run `tempo workflow describe RUN` to see each attempt, and `tempo incident list` to see the incidents."))
 }

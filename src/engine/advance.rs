@@ -182,6 +182,7 @@ impl Transition<'_> {
         if first {
             self.emit(Event::Started { run, step });
         } else if after_loss || retried {
+            self.write.record_resumption(&self.run, self.now)?;
             self.emit(Event::Resumed { run, step });
         }
         let step = &self.workflow.steps[self.run.progress.position];

@@ -225,7 +225,7 @@ fn start_pruning(shared: &Arc<Shared>) -> Result<Option<JoinHandle<()>>, Error> 
 /// The outcome of serving.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Served {
-    /// Number of runs that did not complete or recorded an incident.
+    /// Number of runs that did not complete or had a failed step.
     pub(crate) failed_runs: u64,
     /// Number of errors in the server itself.
     pub(crate) troubles: u64,

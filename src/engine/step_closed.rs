@@ -3,7 +3,7 @@
 use super::advance::Transition;
 use super::events::Event;
 use crate::error::Error;
-use crate::run::outcome::{AttemptResult, Status};
+use crate::run::outcome::{AttemptResult, Status, early_failed_result};
 use crate::run::{self, Phase, StepClosed};
 use crate::schedule::Alerts;
 use crate::store::{Counted, IncidentTerms, NewFailure, Subject};
@@ -35,6 +35,10 @@ impl Transition<'_> {
                 elapsed_ms: measured.1,
             };
             let counted = self.write.count_failure(&new, &terms, self.now)?;
+            if let Counted::Early { .. } = counted {
+                let result = early_failed_result(failure);
+                self.write.set_step_result(self.run.row.key, closed.position, &result)?;
+            }
             self.run.row.incidents += 1;
             self.emit(match counted {
                 Counted::InIncident { id, count } => Event::Incident {

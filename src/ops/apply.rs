@@ -91,7 +91,7 @@ pub(crate) fn apply(
         owner.map_or(Ok(()), |(source, declared)| write.record_source(key, source, declared))
     })?;
     for (difference, change) in receivers {
-        change_receiver(write, &change)?;
+        change_receiver(write, &change, now)?;
         differences.push(difference);
     }
     Ok(differences)

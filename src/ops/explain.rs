@@ -139,7 +139,7 @@ fn started(row: StartedRow) -> TimeRange {
     } else {
         format!("{} late", seconds(late))
     };
-    let reason = format!("{late}: {}{}", row.status.name(), incidents(row.incidents));
+    let reason = format!("{late}: {}{}", row.status.name(), failed_steps(row.incidents));
     TimeRange {
         from: row.nominal,
         to: row.nominal,
@@ -152,15 +152,15 @@ fn started(row: StartedRow) -> TimeRange {
 
 /// The outcome of a time that a backfill started.
 fn backfilled(row: StartedRow) -> TimeRange {
-    let reason = format!("backfilled: {}{}", row.status.name(), incidents(row.incidents));
+    let reason = format!("backfilled: {}{}", row.status.name(), failed_steps(row.incidents));
     TimeRange { reason, ..started(row) }
 }
 
-fn incidents(count: u64) -> String {
+fn failed_steps(count: u64) -> String {
     match count {
         0 => String::new(),
-        1 => ", 1 incident".to_owned(),
-        n => format!(", {n} incidents"),
+        1 => ", 1 failed step".to_owned(),
+        n => format!(", {n} failed steps"),
     }
 }
 

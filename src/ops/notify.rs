@@ -6,18 +6,23 @@ use chrono::{DateTime, Utc};
 
 use super::comparison::{Change, DefinedKind, DefinitionFile, Difference, Prune};
 use crate::error::{Error, Kind};
-use crate::files::difference;
+use crate::files::difference::{self, FieldChange};
 use crate::files::notify_text::NotifyText;
 use crate::names::{ReceiverName, nearest};
-use crate::store::{MessageRow, Read, ReceiverRow, Write};
+use crate::store::{EventKind, MessageRow, Read, ReceiverRow, Write};
 
 /// Minimum length of a prefix that names a message.
 const MIN_PREFIX: usize = 6;
 
 /// A change to a receiver.
 pub(super) enum ReceiverChange {
-    Put { text: Box<NotifyText>, source: String },
-    Delete { key: i64 },
+    Put {
+        text: Box<NotifyText>,
+        source: String,
+        /// The event of the change, if the definition itself changes.
+        event: Option<(EventKind, String)>,
+    },
+    Delete(Box<ReceiverRow>),
     None,
 }
 
@@ -44,7 +49,7 @@ pub(crate) fn find_receiver(read: &Read<'_>, name: &ReceiverName) -> Result<Rece
 ///
 /// # Errors
 /// `Conflict` when the name is taken.
-pub(crate) fn add_receiver(write: &Write<'_>, text: &NotifyText) -> Result<(), Error> {
+pub(crate) fn add_receiver(write: &Write<'_>, text: &NotifyText, now: DateTime<Utc>) -> Result<(), Error> {
     if write.receiver(&text.name)?.is_some() {
         return Err(Error::new(
             Kind::Conflict,
@@ -52,16 +57,17 @@ pub(crate) fn add_receiver(write: &Write<'_>, text: &NotifyText) -> Result<(), E
         )
         .hint(format_args!("Remove it first with `tempo notify remove {}`.", text.name)));
     }
-    write.put_receiver(&text.name, &text.json(), None)
+    let event = (EventKind::NotifyAdd, text.name.as_str());
+    write.put_receiver(&text.name, (&text.json(), None), Some(event), now)
 }
 
 /// Removes a receiver with its messages.
 ///
 /// # Errors
 /// `NotFound` when there is no such receiver.
-pub(crate) fn remove_receiver(write: &Write<'_>, name: &ReceiverName) -> Result<(), Error> {
+pub(crate) fn remove_receiver(write: &Write<'_>, name: &ReceiverName, now: DateTime<Utc>) -> Result<(), Error> {
     let row = find_receiver(write, name)?;
-    write.delete_receiver(row.key)
+    write.delete_receiver(&row, now)
 }
 
 /// Sends messages again that are not delivered: those of a receiver, the one with an id or a prefix of it, or all that were given up if `names` is
@@ -132,6 +138,7 @@ pub(super) fn compare_receivers(
                 ReceiverChange::Put {
                     text: Box::new(one.text.clone()),
                     source: file.source.clone(),
+                    event: event_of(name, change, &fields),
                 }
             };
             let mut difference = difference_of(name, change);
@@ -143,7 +150,7 @@ pub(super) fn compare_receivers(
         if row.source.as_deref().is_some_and(|source| prune.covers(source)) && !places.contains_key(row.name.as_str()) {
             changes.push((
                 difference_of(&row.name, Change::Delete),
-                ReceiverChange::Delete { key: row.key },
+                ReceiverChange::Delete(Box::new(row)),
             ));
         }
     }
@@ -151,11 +158,25 @@ pub(super) fn compare_receivers(
 }
 
 /// Makes a change that [`compare_receivers`] found.
-pub(super) fn change_receiver(write: &Write<'_>, change: &ReceiverChange) -> Result<(), Error> {
+pub(super) fn change_receiver(write: &Write<'_>, change: &ReceiverChange, now: DateTime<Utc>) -> Result<(), Error> {
     match change {
-        ReceiverChange::Put { text, source } => write.put_receiver(&text.name, &text.json(), Some(source)),
-        ReceiverChange::Delete { key } => write.delete_receiver(*key),
+        ReceiverChange::Put { text, source, event } => {
+            let event = event.as_ref().map(|(kind, detail)| (*kind, detail.as_str()));
+            write.put_receiver(&text.name, (&text.json(), Some(source)), event, now)
+        }
+        ReceiverChange::Delete(row) => write.delete_receiver(row, now),
         ReceiverChange::None => Ok(()),
+    }
+}
+
+fn event_of(name: &str, change: Change, fields: &[FieldChange]) -> Option<(EventKind, String)> {
+    match change {
+        Change::Create => Some((EventKind::NotifyAdd, name.to_owned())),
+        Change::Update => {
+            let fields: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
+            Some((EventKind::NotifyUpdate, format!("{name}: {}", fields.join(", "))))
+        }
+        Change::Delete | Change::None => None,
     }
 }
 

@@ -148,6 +148,9 @@ pub(crate) struct RecentAction {
     pub(crate) workflow_id: String,
     pub(crate) run_id: String,
     pub(crate) status: &'static str,
+    /// Steps that failed in it, if any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) failed_steps: Option<u64>,
 }
 
 /// An upcoming time.

@@ -119,6 +119,12 @@ impl<'a> EventViews<'a> {
                 row.number.unwrap_or_default(),
                 time(row.value)
             ),
+            EventKind::NotifyAdd => format!("receiver {} added", detail.unwrap_or_default()),
+            EventKind::NotifyUpdate => match detail.unwrap_or_default().split_once(": ") {
+                Some((name, fields)) => format!("receiver {name} changed: {fields}"),
+                None => "receiver changed".to_owned(),
+            },
+            EventKind::NotifyRemove => format!("receiver {} removed", detail.unwrap_or_default()),
             EventKind::Create => with_detail("created", detail),
             EventKind::Update => changes(detail.unwrap_or_default()),
             EventKind::Pause => with_detail("paused", detail),
@@ -152,6 +158,7 @@ impl<'a> EventViews<'a> {
             | EventKind::Paused
             | EventKind::Exhausted => self.not_started(row)?,
             EventKind::Start => row.run.as_ref().map_or_else(String::new, |run| self.started(run, row.at)),
+            EventKind::Resume => format!("resumed with attempt {}", row.number.unwrap_or_default()),
             EventKind::Retry => self.retry(row)?,
             EventKind::Lost => format!("the server stopped during attempt {}", row.number.unwrap_or_default()),
             EventKind::Step => match (detail, &row.run, row.position) {

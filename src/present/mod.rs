@@ -50,6 +50,7 @@ pub(crate) fn schedule(read: &Read<'_>, zones: &dyn Zones, row: ScheduleRow, now
         workflow_id: r.workflow_id,
         run_id: r.run_id,
         status: r.status.name(),
+        failed_steps: (r.incidents > 0).then_some(r.incidents),
     });
     let next: Vec<_> = ops::next_times(&row, &spec, SHOWN, now).into_iter().map(Instant).collect();
     let next_action_at = next.first().copied();

@@ -16,7 +16,7 @@ pub use change::{Change, Event, RunClosed, StepClosed, Stop};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use self::outcome::{AttemptResult, Ending, ErrorType, Failure, Status};
+use self::outcome::{AttemptResult, Ending, ErrorType, Failure, Status, failed_result};
 use self::probe::Probe;
 use self::step::{Step, Work, Workflow};
 use self::step_text::{OnFailure, OnLost};
@@ -231,7 +231,7 @@ impl Progress {
     }
 
     fn failed(&self, workflow: &Workflow, step: &Step, failure: &Failure) -> Change {
-        let result = format!("incident: {}", failure.message);
+        let result = failed_result(&failure.message);
         let mut change = self.step_closed(workflow, Status::Failed, result, Some(failure.clone()));
         if step.on_failure == OnFailure::Fail {
             let reason = format!("step `{}` failed: {}", step.name, failure.message);
@@ -300,7 +300,7 @@ impl Progress {
             step: Some(StepClosed {
                 position: self.position,
                 status: Status::TimedOut,
-                result: format!("incident: {reason}"),
+                result: failed_result(&reason),
                 incident: Some(failure),
             }),
             run: Some(RunClosed {

@@ -178,6 +178,23 @@ pub enum Status {
     TimedOut,
 }
 
+/// The result of a step that failed: `incident: exit 3`.
+pub(super) fn failed_result(failure: &str) -> String {
+    format!("incident: {failure}")
+}
+
+/// The result of a step that failed, but too rarely for an incident: `failed: exit 3`.
+#[must_use]
+pub fn early_failed_result(failure: &Failure) -> String {
+    format!("failed: {}", failure.message)
+}
+
+/// The failure in the result of a step; `None` if it did not fail.
+#[must_use]
+pub fn failure_of(result: &str) -> Option<&str> {
+    result.strip_prefix("incident: ").or_else(|| result.strip_prefix("failed: "))
+}
+
 impl Status {
     /// Every status.
     pub const ALL: [Self; 6] = [

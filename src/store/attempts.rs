@@ -139,6 +139,14 @@ impl Write<'_> {
         Ok(())
     }
 
+    /// Replaces the result of a closed step.
+    pub(crate) fn set_step_result(&self, run: i64, position: usize, result: &str) -> Result<(), Error> {
+        const SQL: &str = "UPDATE step SET result = :result WHERE run = :run AND position = :position";
+        let mut statement = self.0.0.prepare_cached(SQL).context("record the step")?;
+        let done = statement.execute(named_params! {":run": run, ":position": position, ":result": result});
+        done.map(|_| ()).context("record the step")
+    }
+
     fn insert_attempt(&self, run: i64, position: usize, number: u32, now: DateTime<Utc>) -> Result<(), Error> {
         const SQL: &str = "INSERT INTO attempt (run, position, number, started_ms) VALUES (:run, :position, :number, :now)";
         let mut statement = self.0.0.prepare_cached(SQL).context("record the attempt")?;
@@ -275,6 +283,11 @@ impl Write<'_> {
             ":run": run, ":position": position, ":number": number, ":bytes": bytes, ":stderr": unless_empty(stderr),
         });
         done.map(|_| ()).context("record the output")
+    }
+
+    /// Records that a run resumes with its current attempt.
+    pub(crate) fn record_resumption(&self, run: &OpenRun, now: DateTime<Utc>) -> Result<(), Error> {
+        self.insert_event(&NewEvent::of_attempt(EventKind::Resume, run), now)
     }
 
     /// Pauses a schedule, given by key and id, after a run of it failed; returns `false` if it was paused already.

@@ -12,6 +12,11 @@ pub(crate) enum EventKind {
     /// A server started and found that the one before it had not stopped cleanly. Number: the process id of that server; value: the time of the last
     /// event before.
     Crash,
+    /// A receiver of notifications was added, changed or removed. Detail: its name; for a change, also the names of the changed fields, whose values
+    /// may be secret.
+    NotifyAdd,
+    NotifyUpdate,
+    NotifyRemove,
     /// A schedule was created. Detail: its spec in English.
     Create,
     /// The definition of a schedule changed. Detail: the changed fields, as JSON.
@@ -42,6 +47,8 @@ pub(crate) enum EventKind {
     Exhausted,
     /// A run started.
     Start,
+    /// An attempt started after one that was lost, or after a retry request. Number: the attempt.
+    Resume,
     /// An attempt failed and will be retried. Number: the attempt; value: when it is retried.
     Retry,
     /// The server died during an attempt. Number: the attempt.
@@ -71,10 +78,13 @@ pub(crate) enum EventKind {
 }
 
 impl EventKind {
-    const ALL: [(Self, &'static str); 33] = [
+    const ALL: [(Self, &'static str); 37] = [
         (Self::Serving, "serving"),
         (Self::Stopped, "stopped"),
         (Self::Crash, "crash"),
+        (Self::NotifyAdd, "notify-add"),
+        (Self::NotifyUpdate, "notify-update"),
+        (Self::NotifyRemove, "notify-remove"),
         (Self::Create, "create"),
         (Self::Update, "update"),
         (Self::Pause, "pause"),
@@ -92,6 +102,7 @@ impl EventKind {
         (Self::Paused, "paused"),
         (Self::Exhausted, "exhausted"),
         (Self::Start, "start"),
+        (Self::Resume, "resume"),
         (Self::Retry, "retry"),
         (Self::Lost, "lost"),
         (Self::Step, "step"),

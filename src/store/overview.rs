@@ -45,7 +45,7 @@ pub(crate) struct Crash {
 }
 
 impl Read<'_> {
-    /// Runs that failed or recorded an incident, started since a time, by schedule; those with the newest failure first.
+    /// Runs that failed or had a failed step, started since a time, by schedule; those with the newest failure first.
     pub(crate) fn failures_since(&self, since: DateTime<Utc>, most: u64) -> Result<Vec<Failures>, Error> {
         let sql = format!(
             "SELECT max(schedule_id) AS id, count(*) AS n, min(started_ms) AS first, max(key) AS newest FROM run INDEXED BY run_unhappy

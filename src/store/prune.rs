@@ -15,7 +15,7 @@ const BATCH: u64 = 500;
 pub(crate) struct Keep {
     /// Everything that closed after this is kept.
     pub(crate) since: DateTime<Utc>,
-    /// Number of most recent runs kept per schedule, and of most recent runs that failed or recorded an incident.
+    /// Number of most recent runs kept per schedule, and of most recent runs that failed or had a failed step.
     pub(crate) runs: u64,
 }
 

@@ -3,6 +3,8 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, Row, named_params};
 
+use super::event_kind::EventKind;
+use super::events::NewEvent;
 use super::rows::{Context as _, at_opt};
 use super::{Read, Write};
 use crate::error::Error;
@@ -87,22 +89,42 @@ impl Read<'_> {
 }
 
 impl Write<'_> {
-    /// Inserts a receiver, which is told of events from now on, or replaces the definition of the one with its name.
-    pub(crate) fn put_receiver(&self, name: &str, definition: &str, source: Option<&str>) -> Result<(), Error> {
+    /// Inserts a receiver, which is told of events from now on, or replaces the definition of the one with its name. `change`, if given, is recorded
+    /// as an event.
+    pub(crate) fn put_receiver(
+        &self,
+        name: &str,
+        (definition, source): (&str, Option<&str>),
+        change: Option<(EventKind, &str)>,
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
         const SQL: &str = "INSERT INTO receiver (name, definition, source, cursor)
             VALUES (:name, :definition, :source, (SELECT coalesce(max(key), 0) FROM event))
             ON CONFLICT (name) DO UPDATE SET definition = excluded.definition, source = excluded.source";
+        if let Some((kind, detail)) = change {
+            self.insert_receiver_event(kind, detail, now)?;
+        }
         let mut statement = self.0.0.prepare_cached(SQL).context("record the receiver")?;
         let done = statement.execute(named_params! {":name": name, ":definition": definition, ":source": source});
         done.map(|_| ()).context("record the receiver")
     }
 
+    fn insert_receiver_event(&self, kind: EventKind, detail: &str, now: DateTime<Utc>) -> Result<(), Error> {
+        let event = NewEvent {
+            detail: Some(detail),
+            ..NewEvent::of_server(kind)
+        };
+        self.insert_event(&event, now)
+    }
+
     /// Deletes a receiver with its messages.
-    pub(crate) fn delete_receiver(&self, key: i64) -> Result<(), Error> {
+    pub(crate) fn delete_receiver(&self, row: &ReceiverRow, now: DateTime<Utc>) -> Result<(), Error> {
         const SQL: &str = "DELETE FROM receiver WHERE key = :key";
         let mut statement = self.0.0.prepare_cached(SQL).context("delete the receiver")?;
-        let done = statement.execute(named_params! {":key": key});
-        done.map(|_| ()).context("delete the receiver")
+        statement
+            .execute(named_params! {":key": row.key})
+            .context("delete the receiver")?;
+        self.insert_receiver_event(EventKind::NotifyRemove, &row.name, now)
     }
 
     /// Records that messages about all events up to `cursor` have been written for a receiver.

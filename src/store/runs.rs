@@ -105,7 +105,7 @@ pub(crate) struct RunFilter {
     pub(crate) status: Option<Status>,
     pub(crate) since: Option<DateTime<Utc>>,
     pub(crate) until: Option<DateTime<Utc>>,
-    /// Only runs that failed, timed out, or recorded an incident.
+    /// Only runs that failed, timed out, or had a failed step.
     pub(crate) unhappy: bool,
     /// Only runs older than the one with this key.
     pub(crate) before: Option<i64>,
@@ -120,7 +120,7 @@ const RUN: &str =
     "SELECT key, run_id, workflow_id, schedule, schedule_id, workflow, nominal_ms, due_ms, started_ms, closed_ms, status,
     reason, incidents, position, attempts, lost, lost_in_a_row, step_started_ms, phase, phase_ms, stop, stop_reason, resumed_ms, origin = 'scheduled' FROM run";
 
-/// Whether a run failed or recorded an incident. The first part is that of the index.
+/// Whether a run failed or had a failed step. The first part is that of the index.
 pub(super) const UNHAPPY: &str = "(closed_ms IS NOT NULL AND (status <> 'Completed' OR incidents > 0) AND (incidents > 0 OR status IN ('Failed', 'TimedOut')))";
 
 fn row(r: &Row<'_>) -> rusqlite::Result<RunRow> {

@@ -250,3 +250,41 @@ fn a_failure_that_opens_no_incident_yet_is_not_counted_as_a_success() {
         );
     }
 }
+
+#[test]
+fn a_failed_step_without_an_incident_is_not_called_one() {
+    let env = Env::new();
+    let steps = "[[step]]\nname = \"a\"\nshell = \"test ! -e broken\"\non_failure = \"continue\"\n";
+    std::fs::write(env.path("steps.toml"), steps).unwrap();
+    let cwd = env.path(".").display().to_string();
+    let create = [
+        "schedule",
+        "create",
+        "s",
+        "--allow-never",
+        "--steps",
+        "steps.toml",
+        "--cwd",
+        &cwd,
+        "--open-after",
+        "2",
+    ];
+    env.tempo(&create).ok();
+    for result in ["failed: exit 1", "incident: exit 1"] {
+        run_once(&env, true);
+        let run = &env.json(&["workflow", "list"])[0];
+        assert_eq!(run["result"]["a"], result);
+        let status = "  Completed, 1 failed step  ";
+        let list = env.tempo(&["workflow", "list"]).ok();
+        assert!(
+            list.lines().nth(1).unwrap().contains(status) && list.contains("  a: exit 1"),
+            "{list}"
+        );
+        let described = env.tempo(&["schedule", "describe", "s"]).ok();
+        assert!(described.contains(status), "{described}");
+    }
+    assert_eq!(
+        env.json(&["schedule", "describe", "s"])["recent_actions"][0]["failed_steps"],
+        1
+    );
+}

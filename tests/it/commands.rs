@@ -270,7 +270,7 @@ fn tables_show_their_header() {
         ),
         (
             &["workflow", "list"],
-            "RUN     WORKFLOW                      STATUS                 STARTED (UTC)   TOOK",
+            "RUN     WORKFLOW                      STATUS                    STARTED (UTC)   TOOK",
         ),
         (&["incident", "list"], "SCHEDULE  TARGET  STATUS  ERROR"),
         (&["incident", "describe", "1"], "Incident        1"),

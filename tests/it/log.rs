@@ -71,6 +71,33 @@ fn tells_of_a_failure_with_its_retry_its_output_and_its_incident() {
 }
 
 #[test]
+fn tells_of_changes_of_receivers_without_their_values() {
+    let env = Env::new();
+    let file = |url: &str| {
+        let text = format!("[[notify]]\nname = \"ops\"\nwebhook = \"http://127.0.0.1/{url}\"\n");
+        std::fs::write(env.path("f.toml"), text).unwrap();
+        env.tempo(&["apply", "-f", "f.toml"]).ok();
+    };
+    file("token-1");
+    file("token-1");
+    file("token-2");
+    env.tempo(&["notify", "add", "mine", "--webhook", "http://127.0.0.1/token-3"])
+        .ok();
+    env.tempo(&["notify", "remove", "mine"]).ok();
+    std::fs::write(env.path("f.toml"), "").unwrap();
+    env.tempo(&["apply", "-f", "f.toml", "--prune"]).ok();
+    let expected = [
+        ("notify-add", "receiver ops added"),
+        ("notify-update", "receiver ops changed: webhook"),
+        ("notify-add", "receiver mine added"),
+        ("notify-remove", "receiver mine removed"),
+        ("notify-remove", "receiver ops removed"),
+    ]
+    .map(|(kind, message)| (kind.to_owned(), message.to_owned()));
+    assert_eq!(told(&env, &[]), expected);
+}
+
+#[test]
 fn a_deletion_reports_the_starts_and_backfills_that_it_drops() {
     let env = Env::new();
     let create = ["schedule", "create", "s", "--cron", "0 0 1 1 *", "--overlap", "buffer-all"];
@@ -175,12 +202,13 @@ fn tells_how_each_server_ended_and_what_it_left() {
     assert_eq!(
         kinds,
         [
-            "create", "trigger", "serving", "start", "crash", "serving", "lost", "step", "finish", "stopped"
+            "create", "trigger", "serving", "start", "crash", "serving", "lost", "resume", "step", "finish", "stopped"
         ]
     );
     let crash = format!("the server with pid {pid} did not stop cleanly; the last event before was at ");
     assert!(told[4].1.starts_with(&crash), "{}", told[4].1);
     assert_eq!(told[6].1, "the server stopped during attempt 1");
+    assert_eq!(told[7].1, "resumed with attempt 2");
 }
 
 #[test]

@@ -107,7 +107,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let text = text(args)?;
     text.check(&context.zones)?;
     let mut store = context.open(Missing::Create)?;
-    store.write(|w| ops::add_receiver(w, &text))?;
+    store.write(|w| ops::add_receiver(w, &text, context.now()))?;
     let view = store.read(|r| present::receiver(r, &context.zones, &ops::find_receiver(r, &args.name)?))?;
     if !context.ui.is_text() {
         return context.ui.json(&view);

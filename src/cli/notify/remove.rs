@@ -23,7 +23,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let mut store = context.open(Missing::Refuse)?;
     let row = store.read(|r| ops::find_receiver(r, &args.name))?;
     let view = store.read(|r| present::receiver(r, &context.zones, &row));
-    store.write(|w| ops::remove_receiver(w, &args.name))?;
+    store.write(|w| ops::remove_receiver(w, &args.name, context.now()))?;
     let view = match view {
         Ok(view) if context.ui.is_text() => view,
         Ok(view) => return context.ui.json(&view),

@@ -62,7 +62,7 @@ pub(super) struct Args {
     /// How much of the output of each command to keep: its beginning and its end, in bytes, or as `64k` or `4m`
     #[arg(long, default_value = "64k", value_name = "SIZE", value_parser = output_limit)]
     keep_output: usize,
-    /// Run everything that is due, then exit (with 1 if a run failed or recorded an incident)
+    /// Run everything that is due, then exit (with 1 if a run failed or had a failed step)
     #[arg(long, conflicts_with = "for")]
     once: bool,
     /// Serve for this long, then drain and exit
@@ -273,10 +273,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     }
     if args.once && outcome.failed_runs > 0 {
         let runs = counted(outcome.failed_runs, "run");
-        return Err(Error::new(
-            Kind::Failed,
-            format_args!("{runs} failed or recorded an incident"),
-        ));
+        return Err(Error::new(Kind::Failed, format_args!("{runs} failed or had a failed step")));
     }
     Ok(())
 }

@@ -105,7 +105,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             let failed = view.runs.len() as u64 - done - running;
             let incidents = runs.iter().filter(|r| r.incidents > 0).count();
             let with = if incidents > 0 {
-                format!(", {incidents} with an incident")
+                format!(", {incidents} with a failed step")
             } else {
                 String::new()
             };

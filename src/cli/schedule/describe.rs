@@ -2,6 +2,7 @@
 
 use clap_complete::engine::ArgValueCandidates;
 
+use super::super::workflow::status_with;
 use super::super::{Context, complete};
 use crate::error::Error;
 use crate::names::ScheduleId;
@@ -111,11 +112,10 @@ fn show(context: &Context, v: &ScheduleView) -> Result<(), Error> {
     let rows: Vec<_> = recent
         .iter()
         .map(|r| {
-            let status = (r.status.to_owned(), Some(super::super::workflow::style_of(r.status)));
             vec![
                 plain(times.full(r.scheduled_at.0)),
                 plain(times.full(r.started_at.0)),
-                status,
+                status_with(r.status, r.failed_steps.unwrap_or(0)),
                 plain(&r.run_id),
             ]
         })

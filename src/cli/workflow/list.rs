@@ -9,7 +9,7 @@ use crate::output::Style;
 use crate::output::table::{plain, short_table};
 use crate::output::views::RunView;
 use crate::present;
-use crate::run::outcome::Status;
+use crate::run::outcome::{Status, failure_of};
 use crate::spec::describe::human_duration;
 use crate::spec::instant;
 use crate::spec::zone::Zone;
@@ -68,15 +68,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             let took = v.closed_at.map_or_else(String::new, |c| {
                 human_duration(u128::from((c.0 - v.started_at.0).num_milliseconds().unsigned_abs()))
             });
-            let incidents = v.result.0.iter().filter(|(_, r)| r.starts_with("incident")).count();
-            let status = if incidents > 0 && v.status == "Completed" {
-                (
-                    format!("Completed, {}", crate::output::counted(incidents as u64, "incident")),
-                    Some(Style::Warn),
-                )
-            } else {
-                (v.status.to_owned(), Some(super::style_of(v.status)))
-            };
+            let failed_steps = v.result.0.iter().filter(|(_, r)| failure_of(r).is_some()).count() as u64;
+            let status = super::status_with(v.status, failed_steps);
             vec![
                 (short, Some(Style::Strong)),
                 plain(&v.workflow_id),
@@ -106,7 +99,7 @@ fn failure(run: &RunView) -> String {
         .result
         .0
         .iter()
-        .find_map(|(step, result)| Some((step, result.strip_prefix("incident: ")?)));
+        .find_map(|(step, result)| Some((step, failure_of(result)?)));
     let Some((step, why)) = failed else { return String::new() };
     // The URL is in the definition.
     let why = why.split(" from http").next().unwrap_or(why);

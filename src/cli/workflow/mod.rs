@@ -12,8 +12,10 @@ use clap::Subcommand;
 
 use super::Context;
 use crate::error::Error;
-use crate::output::Style;
+use crate::output::table::StyledCell;
+use crate::output::{Style, counted};
 use crate::run::Stop;
+use crate::run::outcome::Status;
 
 /// List, inspect, start and stop runs
 #[derive(Debug, clap::Args)]
@@ -54,6 +56,17 @@ pub(super) fn run(context: &Context, args: Args) -> Result<(), Error> {
         Command::Retry(args) => retry::run(context, &args),
         Command::Terminate(args) => stop::run(context, &args, Stop::Terminate),
     }
+}
+
+/// The status of a run as shown in tables, with the number of its failed steps if it completed nevertheless.
+pub(super) fn status_with(status: &str, failed_steps: u64) -> StyledCell {
+    if failed_steps > 0 && status == Status::Completed.name() {
+        return (
+            format!("Completed, {}", counted(failed_steps, "failed step")),
+            Some(Style::Warn),
+        );
+    }
+    (status.to_owned(), Some(style_of(status)))
 }
 
 /// The style in which the status of a run or a step is shown.

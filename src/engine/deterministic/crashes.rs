@@ -96,7 +96,8 @@ fn add_receiver(engine: &mut Engine<'_>) {
         ..NotifyText::default()
     };
     // A failed disk may have told nobody that it was added.
-    engine.write(move |w| match ops::add_receiver(w, &receiver) {
+    let now = engine.clock.now();
+    engine.write(move |w| match ops::add_receiver(w, &receiver, now) {
         Err(e) if e.kind() == Kind::Conflict => Ok(()),
         added => added,
     });

@@ -32,7 +32,8 @@ fn engine(receiver: NotifyText) -> Engine<'static> {
 }
 
 fn add(engine: &Engine<'_>, receiver: NotifyText) {
-    engine.write(move |w| ops::add_receiver(w, &receiver));
+    let now = engine.clock.now();
+    engine.write(move |w| ops::add_receiver(w, &receiver, now));
 }
 
 fn start() -> DateTime<Utc> {
@@ -264,9 +265,10 @@ fn a_receiver_that_is_far_behind_is_told_of_everything_once_and_another_of_nothi
     }
     let told = bodies(&engine).len();
     assert_eq!(told, 210);
-    engine.write(move |w| w.put_receiver("behind", &definition.replace("\"r\"", "\"behind\""), None));
-    engine.write(|w| w.set_cursor("behind", 0));
     let now = engine.clock.now() + TimeDelta::seconds(1);
+    let definition = definition.replace("\"r\"", "\"behind\"");
+    engine.write(move |w| w.put_receiver("behind", (&definition, None), None, now));
+    engine.write(|w| w.set_cursor("behind", 0));
     engine.tick(now);
     engine.deliver(now);
     let ids: BTreeSet<String> = bodies(&engine).iter().map(|body| body["id"].to_string()).collect();

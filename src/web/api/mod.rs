@@ -80,7 +80,7 @@ pub(super) const ROUTES: [Route; 24] = [
         answer: "Schedule", handler: || post(schedules::beat) },
     Route { method: "get", path: "/runs", summary: "List runs, newest first",
         query: &[LIMIT, ("schedule", "Only runs of this schedule"), ("status", "Only runs with this status"), ("since", "Only runs started since this time"),
-            ("until", "Only runs started until this time"), ("failed", "true: only runs that failed or recorded an incident"),
+            ("until", "Only runs started until this time"), ("failed", "true: only runs that failed or have a failed step"),
             ("output", "Only runs in whose output this text occurs"), ("before", "Only runs older than the one with this run id: the last of the page before")],
         body: &[], answer: "[]Run", handler: || get(runs::runs) },
     Route { method: "get", path: "/runs/{id}", summary: "Show a run with its steps and attempts; a prefix of the run id, or a workflow id",

@@ -45,9 +45,9 @@ pub(super) fn prose(text: &str) -> Markup {
 }
 
 /// The class for a status of a run or step.
-pub(super) fn class_of(status: &str, incidents: bool) -> &'static str {
+pub(super) fn class_of(status: &str, has_failed_step: bool) -> &'static str {
     match status {
-        "Completed" if incidents => "warn",
+        "Completed" if has_failed_step => "warn",
         "Completed" => "good",
         "Running" => "now",
         "Failed" | "TimedOut" => "bad",
@@ -56,20 +56,20 @@ pub(super) fn class_of(status: &str, incidents: bool) -> &'static str {
 }
 
 /// A status as text with a mark whose shape also tells it.
-pub(super) fn status(name: &str, incidents: bool) -> Markup {
-    let mark = match class_of(name, incidents) {
+pub(super) fn status(name: &str, has_failed_step: bool) -> Markup {
+    let mark = match class_of(name, has_failed_step) {
         "good" => "✓",
         "warn" => "!",
         "bad" => "✗",
         "now" => "▶",
         _ => "–",
     };
-    let text = if incidents && name == "Completed" {
-        "Completed, with incident"
+    let text = if has_failed_step && name == "Completed" {
+        "Completed, with a failed step"
     } else {
         name
     };
-    html! { span.status.(class_of(name, incidents)) { span aria-hidden="true" { (mark) } " " (text) } }
+    html! { span.status.(class_of(name, has_failed_step)) { span aria-hidden="true" { (mark) } " " (text) } }
 }
 
 /// The page of a schedule.

@@ -22,6 +22,7 @@ use super::{Page, forms, show};
 use crate::output::views::{AttemptView, EventView, RunView, StepView};
 use crate::present;
 use crate::run::Stop;
+use crate::run::outcome::failure_of;
 use crate::store::EventFilter;
 
 /// Maximum number of bytes shown of an attempt's output, unless all of it is asked for.
@@ -90,7 +91,14 @@ pub(super) async fn change(State(app): State<Arc<App>>, Path(id): Path<String>, 
 fn body(context: &Context, run: &RunView, events: &[EventView], limit: usize) -> Markup {
     let times = &context.times;
     let here = format!("/runs/{}", answers::encoded(&run.run_id));
-    let has_incident = run.result.0.iter().any(|(_, result)| result.starts_with("incident"));
+    let failed: Vec<&String> = run
+        .result
+        .0
+        .iter()
+        .map(|(_, result)| result)
+        .filter(|r| failure_of(r).is_some())
+        .collect();
+    let has_incident = failed.iter().any(|result| result.starts_with("incident"));
     let end = run.closed_at.map_or(context.now, |closed| closed.0);
     let steps = run.steps.as_deref().unwrap_or_default();
     html! {
@@ -101,7 +109,7 @@ fn body(context: &Context, run: &RunView, events: &[EventView], limit: usize) ->
         section #head data-live {
             h1 { (plain(&run.workflow_id)) }
             p.lead {
-                (status(run.status, has_incident))
+                (status(run.status, !failed.is_empty()))
                 @if let Some(reason) = &run.reason { ": " (parts::prose(reason)) }
                 span.dim { (if run.closed_at.is_some() { ", after " } else { " for " }) (duration((end - run.started_at.0).num_milliseconds())) }
             }
@@ -202,8 +210,8 @@ fn collect(context: &Context, steps: &[StepView], depth: usize, rows: &mut Vec<(
 
 fn step_part(context: &Context, step: &StepView, limit: usize, here: &str, level: u8) -> Markup {
     let result = step.result.as_deref().unwrap_or_default();
-    let is_incident = result.starts_with("incident");
-    let heading = html! { (step.name) " " (status(step.status, is_incident)) };
+    let has_failed = failure_of(result).is_some();
+    let heading = html! { (step.name) " " (status(step.status, has_failed)) };
     html! {
         div.step.nested[level > 3] {
             @if level == 3 { h3 { (heading) } } @else { h4 { (heading) } }

@@ -81,7 +81,7 @@ fn body(context: &Context, asked: &Asked, runs: &[RunRow]) -> Markup {
             label { "Status "
                 select name="status" {
                     option value="" { "any" }
-                    option value="failures" selected[asked.status.as_deref() == Some("failures")] { "failed or with incident" }
+                    option value="failures" selected[asked.status.as_deref() == Some("failures")] { "failed or with a failed step" }
                     @for name in Status::ALL.map(Status::name) { option selected[asked.status.as_deref() == Some(name)] { (name) } }
                 }
             }
