@@ -125,6 +125,9 @@ pub(super) struct PolicyArgs {
     /// Pause the schedule when a run fails
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
     pause_on_failure: Option<bool>,
+    /// Pause the schedule after this many failed runs in a row
+    #[arg(long, value_name = "N")]
+    pause_after: Option<u32>,
     /// Note for people
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
@@ -266,7 +269,7 @@ impl WhatArgs {
         if only_probes && self.defaults.is_for_commands() {
             return Err(Error::new(
                 Kind::Usage,
-                "`--cwd` and `--env` apply to commands, but every step is a probe",
+                "`--cwd`, `--env` and `--retry-exit-code` apply to commands, but every step is a probe",
             ));
         }
         for step in &mut steps {
@@ -414,6 +417,7 @@ pub(super) fn patch(
             .map(Policies::parse_catchup_window)
             .transpose()?,
         pause_on_failure: policies.pause_on_failure,
+        pause_after: policies.pause_after,
         note: policies.note.clone(),
         paused: policies.paused,
         remaining_actions,

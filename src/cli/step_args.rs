@@ -30,6 +30,9 @@ pub(super) struct StepArgs {
     /// Error type that is not retried; may be repeated
     #[arg(long, value_name = "TYPE")]
     non_retryable: Vec<String>,
+    /// Exit code of a command that is retried, instead of all failures; may be repeated
+    #[arg(long, value_name = "CODE", value_delimiter = ',')]
+    retry_exit_code: Vec<i32>,
     /// Working directory of commands
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     cwd: Option<String>,
@@ -46,9 +49,9 @@ impl StepArgs {
             || self.retry().is_some()
     }
 
-    /// Whether an option that applies only to commands is given: working directory or environment.
+    /// Whether an option that applies only to commands is given: working directory, environment or exit codes.
     pub(super) fn is_for_commands(&self) -> bool {
-        self.cwd.is_some() || !self.env.is_empty()
+        self.cwd.is_some() || !self.env.is_empty() || !self.retry_exit_code.is_empty()
     }
 
     fn retry(&self) -> Option<RetryText> {
@@ -58,6 +61,7 @@ impl StepArgs {
             maximum_interval: self.retry_maximum_interval.clone(),
             maximum_attempts: self.retry_maximum_attempts,
             non_retryable: (!self.non_retryable.is_empty()).then(|| self.non_retryable.clone()),
+            exit_codes: (!self.retry_exit_code.is_empty()).then(|| self.retry_exit_code.clone()),
         };
         (retry != RetryText::default()).then_some(retry)
     }
@@ -81,13 +85,10 @@ impl StepArgs {
         fill(&mut step.schedule_to_close_timeout, &self.schedule_to_close_timeout);
         if let Some(flags) = self.retry() {
             let own = step.retry.take().unwrap_or_default();
-            step.retry = Some(RetryText {
-                initial_interval: own.initial_interval.or(flags.initial_interval),
-                backoff_coefficient: own.backoff_coefficient.or(flags.backoff_coefficient),
-                maximum_interval: own.maximum_interval.or(flags.maximum_interval),
-                maximum_attempts: own.maximum_attempts.or(flags.maximum_attempts),
-                non_retryable: own.non_retryable.or(flags.non_retryable),
-            });
+            step.retry = Some(own.or(RetryText {
+                exit_codes: flags.exit_codes.filter(|_| step.probe.is_none()),
+                ..flags
+            }));
         }
         if step.probe.is_none() {
             fill(&mut step.cwd, &self.absolute_cwd()?);
@@ -111,13 +112,7 @@ impl StepArgs {
         self.complete(&mut flags_first)?;
         let given = flags_first.retry.clone().unwrap_or_default();
         let own = step.retry.clone().unwrap_or_default();
-        let retry = RetryText {
-            initial_interval: given.initial_interval.or(own.initial_interval),
-            backoff_coefficient: given.backoff_coefficient.or(own.backoff_coefficient),
-            maximum_interval: given.maximum_interval.or(own.maximum_interval),
-            maximum_attempts: given.maximum_attempts.or(own.maximum_attempts),
-            non_retryable: given.non_retryable.or(own.non_retryable),
-        };
+        let retry = given.or(own);
         let mut env = step.env.clone();
         env.extend(flags_first.env);
         Ok(StepText {

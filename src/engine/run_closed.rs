@@ -8,7 +8,7 @@ use crate::run::RunClosed;
 use crate::run::outcome::Status;
 use crate::schedule::after::After;
 use crate::schedule::not_started::{Outcome, Reason};
-use crate::schedule::pause::failure_note;
+use crate::schedule::pause::{has_failed, note_of_pause};
 use crate::store::NewRequest;
 
 impl Transition<'_> {
@@ -32,8 +32,9 @@ impl Transition<'_> {
             self.emit(Event::SucceededAgain { schedule_id, id });
         }
         self.start_followers(closed.status)?;
-        if let Some(note) = failure_note(&self.run.row.workflow_id, closed.status) {
-            self.pause_on_failure(schedule, &note)?;
+        let failures = self.write.count_failed_runs(schedule, closed.status)?;
+        if has_failed(closed.status) {
+            self.pause_on_failure(schedule, closed.status, failures)?;
         }
         if self.may_start == MayStart::Draining {
             return self.write.attend_by(schedule, self.now);
@@ -75,19 +76,20 @@ impl Transition<'_> {
         Ok(())
     }
 
-    fn pause_on_failure(&mut self, schedule: i64, note: &str) -> Result<(), Error> {
+    fn pause_on_failure(&mut self, schedule: i64, status: Status, failures: u32) -> Result<(), Error> {
         let Some(plan_input) = self.write.plan_input(schedule, self.now)? else {
             return Ok(());
         };
-        if !plan_input.current.policies.pause_on_failure || plan_input.current.paused {
+        let note = note_of_pause(&plan_input.current.policies, &self.run.row.workflow_id, status, failures);
+        let Some(note) = note.filter(|_| !plan_input.current.paused) else {
             return Ok(());
-        }
+        };
         // Times due until now are decided by the schedule as it was before the pause.
         self.write.keep_epoch(schedule, self.now)?;
-        if self.write.pause_for_failure((schedule, &plan_input.id), note, self.now)? {
+        if self.write.pause_for_failure((schedule, &plan_input.id), &note, self.now)? {
             self.emit(Event::Paused {
                 schedule_id: plan_input.id,
-                note: note.to_owned(),
+                note,
             });
         }
         Ok(())

@@ -278,7 +278,7 @@ pub(crate) fn perform(
             return Ok(result.output);
         };
         interrupt.check()?;
-        let wait = step.retry.wait_after(progress.attempts, failure.error_type);
+        let wait = step.retry.wait_after(progress.attempts, failure.error_type, result.exit_code);
         let is_late =
             |wait: &Duration| progress.is_out_of_time(step, ended + TimeDelta::from_std(*wait).unwrap_or(TimeDelta::MAX));
         let wait = wait.filter(|wait| !is_late(wait));

@@ -224,6 +224,7 @@ impl TableReader<'_> {
             overlap: self.at("overlap_policy", 0, overlap)?.unwrap_or(defaults.overlap),
             catchup_window_ms: self.at("catchup_window", 0, catchup)?.unwrap_or(defaults.catchup_window_ms),
             pause_on_failure: text.pause_on_failure,
+            pause_after: self.at("pause_after", 0, Policies::check_pause_after(text.pause_after))?,
             max_running: self.at("max_running", 0, Policies::check_max_running(text.max_running))?,
         };
         self.each("after", &text.after, |after| After::parse(after))?;
@@ -345,6 +346,7 @@ jitter = "90s"
 overlap_policy = "BUFFER_ONE"
 catchup_window = "1h"
 pause_on_failure = true
+pause_after = 3
 paused = true
 remaining_actions = 3
 task_queue = "heavy"

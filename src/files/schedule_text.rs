@@ -89,6 +89,9 @@ pub(crate) struct ScheduleText {
     /// Pause the schedule when a run fails.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) pause_on_failure: bool,
+    /// Pause the schedule after this many failed runs in a row.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) pause_after: Option<u32>,
     /// Whether the schedule is paused; omit to leave its current state unchanged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) paused: Option<bool>,
@@ -204,6 +207,7 @@ impl ScheduleText {
             catchup_window: (policies.catchup_window_ms != defaults.catchup_window_ms)
                 .then(|| text::duration_text(Duration::from_millis(policies.catchup_window_ms))),
             pause_on_failure: policies.pause_on_failure,
+            pause_after: policies.pause_after,
             paused: state.paused.then_some(true),
             remaining_actions: state.remaining_actions.map(RemainingText::Number),
             workflow_id: action.workflow_id,

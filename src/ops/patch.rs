@@ -23,6 +23,7 @@ pub(crate) struct Patch {
     pub(crate) overlap: Option<OverlapPolicy>,
     pub(crate) catchup_window_ms: Option<u64>,
     pub(crate) pause_on_failure: Option<bool>,
+    pub(crate) pause_after: Option<u32>,
     pub(crate) note: Option<String>,
     pub(crate) paused: Option<bool>,
     pub(crate) remaining_actions: Option<Remaining>,
@@ -65,9 +66,10 @@ pub(crate) enum Clearable {
     If,
     After,
     MaxRunning,
+    PauseAfter,
 }
 
-const CLEARABLE: [(&str, Clearable); 24] = [
+const CLEARABLE: [(&str, Clearable); 25] = [
     ("at-boot", Clearable::AtBoot),
     ("interval", Clearable::Interval),
     ("cron", Clearable::Cron),
@@ -92,6 +94,7 @@ const CLEARABLE: [(&str, Clearable); 24] = [
     ("if", Clearable::If),
     ("after", Clearable::After),
     ("max-running", Clearable::MaxRunning),
+    ("pause-after", Clearable::PauseAfter),
 ];
 
 impl Clearable {
@@ -148,6 +151,7 @@ impl Patch {
         set(&mut definition.policies.overlap, self.overlap);
         set(&mut definition.policies.catchup_window_ms, self.catchup_window_ms);
         set(&mut definition.policies.pause_on_failure, self.pause_on_failure);
+        set_some(&mut definition.policies.pause_after, self.pause_after.as_ref());
         set_some(&mut definition.action.task_queue, self.task_queue.as_ref());
         set_some(&mut definition.action.lock, self.lock.as_ref());
         set_some(&mut definition.action.condition, self.condition.as_ref());
@@ -210,5 +214,6 @@ fn clear(definition: &mut Definition, state: &mut State, field: Clearable) {
         Clearable::If => definition.action.condition = None,
         Clearable::After => definition.after.clear(),
         Clearable::MaxRunning => definition.policies.max_running = None,
+        Clearable::PauseAfter => definition.policies.pause_after = None,
     }
 }

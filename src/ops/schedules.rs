@@ -296,6 +296,7 @@ pub(super) fn settings_of(read: &Read<'_>, row: &ScheduleRow) -> Result<Settings
 fn normal(mut settings: Settings) -> Result<Settings, Error> {
     settings.definition.after = after::normalized(&settings.definition.after)?;
     Policies::check_max_running(settings.definition.policies.max_running)?;
+    Policies::check_pause_after(settings.definition.policies.pause_after)?;
     if let Some(jitter) = &settings.definition.spec.jitter {
         let jitter = duration(jitter)?;
         settings.definition.spec.jitter = (!jitter.is_zero()).then(|| duration_text(jitter));

@@ -52,6 +52,9 @@ pub(crate) struct ScheduleView {
     pub(crate) overlap_policy: &'static str,
     pub(crate) catchup_window: String,
     pub(crate) pause_on_failure: bool,
+    /// Failed runs in a row after which it is paused, if not after the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) pause_after: Option<u32>,
     pub(crate) remaining_actions: Option<u64>,
     /// Maximum number of open runs under `allow-all`.
     #[serde(skip_serializing_if = "Option::is_none")]

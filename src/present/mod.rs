@@ -153,6 +153,7 @@ fn brief(row: ScheduleRow, running: Vec<RunningAction>, backfills: Vec<BackfillV
         overlap_policy: row.policies.overlap.name(),
         catchup_window: duration_text(std::time::Duration::from_millis(row.policies.catchup_window_ms)),
         pause_on_failure: row.policies.pause_on_failure,
+        pause_after: row.policies.pause_after,
         remaining_actions: row.state.remaining_actions,
         max_running: row.policies.max_running,
         after: Vec::new(),

@@ -187,7 +187,7 @@ impl Progress {
                 let counted = self.attempts - self.lost;
                 let wait = step
                     .retry
-                    .wait_after(counted, failure.error_type)
+                    .wait_after(counted, failure.error_type, result.exit_code)
                     .and_then(|w| TimeDelta::from_std(w).ok());
                 let until = wait.map(|w| now + w);
                 let step_deadline = step

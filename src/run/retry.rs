@@ -17,6 +17,8 @@ pub struct RetryPolicy {
     pub maximum_attempts: u32,
     /// Error types that are not retried.
     pub non_retryable: Vec<ErrorType>,
+    /// Exit codes of a command that are retried; `None` means all that are failures.
+    pub exit_codes: Option<Vec<i32>>,
 }
 
 impl RetryPolicy {
@@ -29,6 +31,7 @@ impl RetryPolicy {
             maximum_interval: Duration::from_secs(10),
             maximum_attempts: 3,
             non_retryable: vec![ErrorType::UnexpectedStatus],
+            exit_codes: None,
         }
     }
 
@@ -42,10 +45,15 @@ impl RetryPolicy {
         }
     }
 
-    /// The wait after `attempts` counted attempts, the last of which failed with `error`; `None` if there are no more retries.
+    /// The wait after `attempts` counted attempts, the last of which failed with `error` and, if it is a command that exited, `exit_code`; `None` if
+    /// there are no more retries.
     #[must_use]
-    pub fn wait_after(&self, attempts: u32, error: ErrorType) -> Option<Duration> {
-        if self.non_retryable.contains(&error) || (self.maximum_attempts > 0 && attempts >= self.maximum_attempts) {
+    pub fn wait_after(&self, attempts: u32, error: ErrorType, exit_code: Option<i32>) -> Option<Duration> {
+        let is_final = match (&self.exit_codes, exit_code) {
+            (Some(retried), Some(code)) if error == ErrorType::NonZeroExit => !retried.contains(&code),
+            _ => self.non_retryable.contains(&error),
+        };
+        if is_final || (self.maximum_attempts > 0 && attempts >= self.maximum_attempts) {
             return None;
         }
         let growth = self
@@ -68,17 +76,37 @@ mod tests {
             ..RetryPolicy::of_probes()
         };
         let waits: Vec<_> = (1..=7)
-            .map(|n| policy.wait_after(n, ErrorType::Timeout).map(|d| d.as_secs()))
+            .map(|n| policy.wait_after(n, ErrorType::Timeout, None).map(|d| d.as_secs()))
             .collect();
         assert_eq!(waits, [Some(1), Some(2), Some(4), Some(8), Some(10), Some(10), None]);
-        assert_eq!(policy.wait_after(1, ErrorType::UnexpectedStatus), None);
+        assert_eq!(policy.wait_after(1, ErrorType::UnexpectedStatus, None), None);
         let unlimited = RetryPolicy {
             maximum_attempts: 0,
             ..policy
         };
         assert_eq!(
-            unlimited.wait_after(u32::MAX, ErrorType::Timeout),
+            unlimited.wait_after(u32::MAX, ErrorType::Timeout, None),
             Some(Duration::from_secs(10))
         );
+    }
+
+    #[test]
+    fn retries_only_the_exit_codes_that_are_named() {
+        let policy = RetryPolicy {
+            maximum_attempts: 3,
+            exit_codes: Some(vec![75, 111]),
+            ..RetryPolicy::of_commands()
+        };
+        for (error, exit_code, retried) in [
+            (ErrorType::NonZeroExit, Some(75), true),
+            (ErrorType::NonZeroExit, Some(111), true),
+            (ErrorType::NonZeroExit, Some(1), false),
+            (ErrorType::Signal, None, true),
+            (ErrorType::Timeout, None, true),
+        ] {
+            let wait = policy.wait_after(1, error, exit_code);
+            assert_eq!(wait.is_some(), retried, "{error:?} {exit_code:?}");
+        }
+        assert_eq!(policy.wait_after(3, ErrorType::NonZeroExit, Some(75)), None);
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::outcome::ErrorType;
 use super::probe::Probe;
 use super::retry::RetryPolicy;
-use super::step_text::{Action, OnFailure, OnLost, StepText};
+use super::step_text::{Action, OnFailure, OnLost, RetryText, StepText};
 use super::threshold::{Threshold, ThresholdText, check_resolve_after};
 use crate::error::{Error, Kind};
 use crate::names::{QueueName, StepName, WorkflowId, nearest};
@@ -220,6 +220,7 @@ impl Step {
             if let Some(types) = &r.non_retryable {
                 retry.non_retryable = types.iter().map(|t| error_type(t)).collect::<Result<_, _>>()?;
             }
+            retry.exit_codes = exit_codes_of(&name, r, &work, retry.maximum_attempts)?;
         }
         retry.maximum_interval = retry.maximum_interval.max(retry.initial_interval);
         let schedule_to_close = duration_of(
@@ -277,6 +278,20 @@ impl Step {
             Work::Beat(grace) => format!("a heartbeat within {}", text::duration_text(*grace)),
         }
     }
+}
+
+/// The exit codes that are retried: of a command, with more than one attempt.
+fn exit_codes_of(name: &StepName, retry: &RetryText, work: &Work, attempts: u32) -> Result<Option<Vec<i32>>, Error> {
+    let Some(codes) = &retry.exit_codes else { return Ok(None) };
+    let rule = match work {
+        Work::Probe(_) | Work::Beat(_) => "is not a command",
+        Work::Command(_) if attempts == 1 => "has a single attempt: set `maximum_attempts` (`--attempts`)",
+        Work::Command(_) => return Ok(Some(codes.clone())),
+    };
+    Err(Error::new(
+        Kind::Usage,
+        format_args!("exit codes to retry are given for step `{name}`, which {rule}"),
+    ))
 }
 
 /// Rejects keys that apply only to commands.

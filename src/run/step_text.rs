@@ -292,6 +292,24 @@ pub struct RetryText {
     /// Error types that are not retried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub non_retryable: Option<Vec<String>>,
+    /// Exit codes of a command that are retried, for example `[75]`; default: all that are not `ok_exit_codes`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exit_codes: Option<Vec<i32>>,
+}
+
+impl RetryText {
+    /// Fills in fields from another policy.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            initial_interval: self.initial_interval.or(other.initial_interval),
+            backoff_coefficient: self.backoff_coefficient.or(other.backoff_coefficient),
+            maximum_interval: self.maximum_interval.or(other.maximum_interval),
+            maximum_attempts: self.maximum_attempts.or(other.maximum_attempts),
+            non_retryable: self.non_retryable.or(other.non_retryable),
+            exit_codes: self.exit_codes.or(other.exit_codes),
+        }
+    }
 }
 
 /// Effect of a step's failure on the run.

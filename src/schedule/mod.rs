@@ -34,6 +34,8 @@ pub use policy::OverlapPolicy;
 pub const MAX_BUFFER: usize = 1000;
 /// Largest limit of open runs: more of them are not considered in a decision.
 pub const MAX_RUNNING: u32 = 1000;
+/// Largest number of failed runs in a row after which a schedule is paused.
+pub const MAX_PAUSE_AFTER: u32 = 1000;
 /// Default catch-up window.
 pub const DEFAULT_CATCHUP: Duration = Duration::from_mins(10);
 /// Minimum catch-up window: with a shorter one, an ordinary restart would miss times.
@@ -65,6 +67,8 @@ pub struct Policies {
     pub catchup_window_ms: u64,
     /// Whether a failed run pauses the schedule.
     pub pause_on_failure: bool,
+    /// After how many failed runs in a row the schedule is paused, 1 to [`MAX_PAUSE_AFTER`]; `None` means after the first, if at all.
+    pub pause_after: Option<u32>,
     /// Maximum number of open runs under `allow-all`, 1 to [`MAX_RUNNING`]; further starts are buffered. `None` means no limit.
     pub max_running: Option<u32>,
 }
@@ -75,6 +79,7 @@ impl Default for Policies {
             overlap: OverlapPolicy::Skip,
             catchup_window_ms: u64::try_from(DEFAULT_CATCHUP.as_millis()).unwrap_or(u64::MAX),
             pause_on_failure: false,
+            pause_after: None,
             max_running: None,
         }
     }
@@ -93,6 +98,26 @@ impl Policies {
             )),
             limit => Ok(limit),
         }
+    }
+
+    /// Checks a number of failed runs in a row.
+    ///
+    /// # Errors
+    /// `Usage` if it is out of range.
+    pub fn check_pause_after(failures: Option<u32>) -> Result<Option<u32>, Error> {
+        match failures {
+            Some(failures) if !(1..=MAX_PAUSE_AFTER).contains(&failures) => Err(Error::new(
+                Kind::Usage,
+                format_args!("`pause_after` is `{failures}`; it must be 1 to {MAX_PAUSE_AFTER}"),
+            )),
+            failures => Ok(failures),
+        }
+    }
+
+    /// After how many failed runs in a row the schedule is paused; `None` for never.
+    #[must_use]
+    pub fn failures_to_pause(&self) -> Option<u32> {
+        self.pause_after.or(self.pause_on_failure.then_some(1))
     }
 
     /// Parses a catch-up window; returns milliseconds.

@@ -54,9 +54,9 @@ impl Write<'_> {
     /// Inserts a schedule; its times up to `now` are ignored.
     pub(crate) fn insert_schedule(&self, new: &NewSchedule<'_>, now: DateTime<Utc>) -> Result<i64, Error> {
         const SQL: &str = "INSERT INTO schedule
-            (key, id, spec, spec_text, time_zone, jitter, workflow, workflow_id, overlap, catchup_window_ms, pause_on_failure, max_running, alerts, note, paused,
+            (key, id, spec, spec_text, time_zone, jitter, workflow, workflow_id, overlap, catchup_window_ms, pause_on_failure, pause_after, max_running, alerts, note, paused,
                 paused_ms, note_before, created_ms, updated_ms)
-            VALUES (:key, :id, :spec, :spec_text, :time_zone, :jitter, :workflow, :workflow_id, :overlap, :catchup, :pause_on_failure, :max_running, :alerts, :note, :paused,
+            VALUES (:key, :id, :spec, :spec_text, :time_zone, :jitter, :workflow, :workflow_id, :overlap, :catchup, :pause_on_failure, :pause_after, :max_running, :alerts, :note, :paused,
                 CASE WHEN :paused THEN :now END, CASE WHEN :paused AND :note <> '' THEN :note END, :now, :now)";
         const PROGRESS: &str = "INSERT INTO progress (schedule, cursor_ms, floor_ms, next_ms, remaining, attention_ms)
             VALUES (:schedule, :now, :now, :next, :remaining, :next)";
@@ -163,7 +163,7 @@ impl Write<'_> {
         const SQL: &str =
             "UPDATE schedule SET id = :id, spec = :spec, spec_text = :spec_text, time_zone = :time_zone, jitter = :jitter,
             workflow = :workflow, workflow_id = :workflow_id, overlap = :overlap,
-            catchup_window_ms = :catchup, pause_on_failure = :pause_on_failure, max_running = :max_running, alerts = :alerts, note = :note, paused = :paused,
+            catchup_window_ms = :catchup, pause_on_failure = :pause_on_failure, pause_after = :pause_after, max_running = :max_running, alerts = :alerts, note = :note, paused = :paused,
             note_before = CASE WHEN :paused AND NOT paused AND note <> :note THEN note WHEN :paused AND note = :note THEN note_before END,
             paused_ms = CASE WHEN :paused THEN coalesce(paused_ms, :now) END, updated_ms = :now
             WHERE key = :key";
@@ -172,7 +172,8 @@ impl Write<'_> {
         const KEEP_FOR_BACKFILLS: &str = "UPDATE request SET spec = s.spec FROM schedule s
             WHERE request.schedule = :key AND request.kind = 'backfill' AND request.settled_ms IS NULL AND request.spec IS NULL
                 AND s.key = :key AND s.spec <> :spec";
-        const PROGRESS: &str = "UPDATE progress SET next_ms = :next, remaining = :remaining WHERE schedule = :key";
+        const PROGRESS: &str = "UPDATE progress SET next_ms = :next, remaining = :remaining, failed_runs = CASE WHEN :unpaused THEN 0 ELSE failed_runs END
+            WHERE schedule = :key";
         let what = "record the update";
         let spec = to_json("spec", &new.definition.spec)?;
         let mut statement = self.0.0.prepare_cached(BEFORE).context(what)?;
@@ -202,7 +203,9 @@ impl Write<'_> {
         self.follow(key, &new.definition.after)?;
         let mut statement = self.0.0.prepare_cached(PROGRESS).context(what)?;
         let remaining = new.state.remaining_actions.map(count);
-        let done = statement.execute(named_params! {":key": key, ":next": new.next.map(ms), ":remaining": remaining});
+        let done = statement.execute(named_params! {
+            ":key": key, ":next": new.next.map(ms), ":remaining": remaining, ":unpaused": was_paused && !new.state.paused,
+        });
         done.map(|_| ()).context(what)
     }
 
@@ -227,6 +230,7 @@ impl Write<'_> {
             ":overlap": new.definition.policies.overlap.name(),
             ":catchup": count(new.definition.policies.catchup_window_ms),
             ":pause_on_failure": new.definition.policies.pause_on_failure,
+            ":pause_after": new.definition.policies.pause_after,
             ":max_running": new.definition.policies.max_running,
             ":note": new.state.note,
             ":paused": new.state.paused,

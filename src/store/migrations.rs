@@ -16,6 +16,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("version4.sql"),
     include_str!("version5.sql"),
     include_str!("version6.sql"),
+    include_str!("version7.sql"),
 ];
 
 /// Migrates the database to the newest version.

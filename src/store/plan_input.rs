@@ -146,7 +146,7 @@ impl Read<'_> {
     /// Reads the input of a plan for a schedule, with due times up to `until`; `None` if the schedule does not exist any more.
     pub(crate) fn plan_input(&self, schedule: i64, until: DateTime<Utc>) -> Result<Option<PlanInputRow>, Error> {
         const SQL: &str =
-            "SELECT s.id, s.spec, s.workflow, s.workflow_id, s.overlap, s.catchup_window_ms, s.pause_on_failure, s.max_running, s.paused, s.paused_ms,
+            "SELECT s.id, s.spec, s.workflow, s.workflow_id, s.overlap, s.catchup_window_ms, s.pause_on_failure, s.pause_after, s.max_running, s.paused, s.paused_ms,
                 CASE WHEN s.note_before IS NULL THEN '' ELSE s.note END AS note, p.remaining, p.cursor_ms, p.floor_ms
             FROM schedule s JOIN progress p ON p.schedule = s.key WHERE s.key = :key";
         let mut statement = self.0.prepare_cached(SQL).context("read the schedule")?;
@@ -160,6 +160,7 @@ impl Read<'_> {
                         overlap: OverlapPolicy::Skip,
                         catchup_window_ms: r.get::<_, i64>("catchup_window_ms")?.unsigned_abs(),
                         pause_on_failure: r.get("pause_on_failure")?,
+                        pause_after: r.get("pause_after")?,
                         max_running: r.get("max_running")?,
                     },
                     paused: r.get("paused")?,

@@ -126,7 +126,7 @@ impl BackfillRow {
 const SCHEDULE: &str = "SELECT s.key, s.workflow, s.catchup_window_ms, s.pause_on_failure, s.note, s.paused, p.remaining,
         p.actions, p.skipped, p.missed, p.dropped, p.cursor_ms, p.floor_ms, s.created_ms, s.updated_ms, p.next_ms, p.last_nominal_ms,
         p.last_started_ms, s.paused_ms, s.spec_text, s.time_zone, s.jitter,
-        s.id, s.spec, s.overlap, s.alerts, s.max_running
+        s.id, s.spec, s.overlap, s.alerts, s.max_running, s.pause_after
     FROM schedule s JOIN progress p ON p.schedule = s.key";
 
 /// The columns before they are checked: the row, the id, the spec, and the overlap policy, or its text if unknown.
@@ -155,6 +155,7 @@ fn raw(r: &Row<'_>) -> rusqlite::Result<Raw> {
             catchup_window_ms: r.get(2)?,
             pause_on_failure: r.get(3)?,
             max_running: r.get(26)?,
+            pause_after: r.get(27)?,
         },
         state: State {
             note: r.get(4)?,

@@ -288,3 +288,45 @@ fn a_failed_step_without_an_incident_is_not_called_one() {
         1
     );
 }
+
+#[test]
+fn a_schedule_is_paused_after_several_failed_runs_in_a_row() {
+    let env = Env::new();
+    let shell = format!("test ! -e {}", env.path("broken").display());
+    let create = [
+        "schedule",
+        "create",
+        "s",
+        "--allow-never",
+        "--note",
+        "own",
+        "--pause-after",
+        "2",
+        "--shell",
+        &shell,
+    ];
+    env.tempo(&create).ok();
+    let paused = || env.json(&["schedule", "describe", "s"])["paused"] == true;
+    // A success in between begins anew, and so does unpausing.
+    for broken in [true, false, true] {
+        run_once(&env, broken);
+        assert!(!paused());
+    }
+    run_once(&env, true);
+    assert!(paused());
+    let described = env.json(&["schedule", "describe", "s"]);
+    let note = described["note"].as_str().unwrap();
+    assert!(note.starts_with("paused after 2 failed runs in a row: s-"), "{note}");
+    env.tempo(&["schedule", "unpause", "s"]).ok();
+    run_once(&env, true);
+    assert!(!paused());
+    assert_eq!(env.json(&["schedule", "describe", "s"])["note"], "own");
+    env.tempo(&["schedule", "update", "s", "--clear", "pause-after"]).ok();
+    run_once(&env, true);
+    assert!(!paused());
+    let refused = env.tempo(&["schedule", "update", "s", "--pause-after", "0"]);
+    assert!(
+        refused.code == Some(2) && refused.stderr.contains("must be 1 to 1000"),
+        "{refused:?}"
+    );
+}

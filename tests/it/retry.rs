@@ -122,3 +122,42 @@ fn rejects_retrying_a_running_or_completed_run() {
     let down = env.tempo(&["workflow", "retry", "w", "--wait"]);
     assert_eq!(down.code, Some(5));
 }
+
+#[test]
+fn only_the_exit_codes_that_are_named_are_retried() {
+    let env = Env::new();
+    let start = |id: &str, code: &str| {
+        let retry = [
+            "--attempts",
+            "3",
+            "--retry-initial-interval",
+            "10ms",
+            "--retry-exit-code",
+            "75",
+        ];
+        env.tempo(
+            &[
+                &["workflow", "start", "--workflow-id", id, "--shell", &format!("exit {code}")],
+                &retry[..],
+            ]
+            .concat(),
+        )
+        .ok();
+    };
+    start("busy", "75");
+    start("wrong", "1");
+    assert_eq!(env.serve(&["--once"]).wait().0, Some(1));
+    let attempts_of = |id: &str| attempts(&env.json(&["workflow", "describe", id]))[0].len();
+    assert_eq!((attempts_of("busy"), attempts_of("wrong")), (3, 1));
+    for (args, said) in [
+        (&["--shell", "exit 1"][..], "step `command`, which has a single attempt"),
+        (
+            &["--attempts", "2", "--probe", "a=http://127.0.0.1/"],
+            "every step is a probe",
+        ),
+    ] {
+        let refused = env.tempo(&[&["workflow", "start", "--retry-exit-code", "75"], args].concat());
+        assert_eq!(refused.code, Some(2));
+        assert!(refused.stderr.contains(said), "{refused:?}");
+    }
+}

@@ -59,7 +59,11 @@ fn show(context: &Context, v: &ScheduleView) -> Result<(), Error> {
         v.num_actions_buffer_dropped,
         v.buffer_size
     );
-    let failure = if v.pause_on_failure { ", pauses on failure" } else { "" };
+    let failure = match v.pause_after {
+        Some(n) if n > 1 => format!(", pauses after {n} failed runs in a row"),
+        None if !v.pause_on_failure => String::new(),
+        _ => ", pauses on failure".to_owned(),
+    };
     let remaining = v.remaining_actions.map_or_else(String::new, |n| n.to_string());
     let backfills: Vec<String> = v
         .backfills

@@ -17,6 +17,7 @@ pub(super) fn patch(spec: &SpecText, policies: Policies, workflow_id: &str) -> P
         catchup_window_ms: Some(policies.catchup_window_ms),
         pause_on_failure: Some(policies.pause_on_failure),
         max_running: policies.max_running,
+        pause_after: policies.pause_after,
         clear: if policies.max_running.is_none() {
             vec![Clearable::MaxRunning]
         } else {

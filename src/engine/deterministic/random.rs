@@ -292,6 +292,7 @@ fn random_policies(rng: &mut Rng) -> Policies {
         overlap: random_overlap(rng),
         catchup_window_ms: *rng.choice(&[10_000, 60_000, 600_000, 86_400_000]).unwrap_or(&60_000),
         pause_on_failure: rng.u8(..4) == 0,
+        pause_after: (rng.u8(..4) == 0).then(|| rng.u32(1..4)),
         max_running: None,
     }
 }

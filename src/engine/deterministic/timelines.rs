@@ -74,6 +74,7 @@ fn running_at_start(row: &Value) -> impl Iterator<Item = &Value> {
 fn policies(v: &Value) -> Policies {
     Policies {
         overlap: OverlapPolicy::parse(v["overlap"].as_str().unwrap()).unwrap(),
+        pause_after: None,
         max_running: None,
         catchup_window_ms: v["catchup_window_s"].as_u64().unwrap() * 1000,
         pause_on_failure: v["pause_on_failure"].as_bool().unwrap_or(false),

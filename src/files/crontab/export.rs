@@ -280,7 +280,7 @@ fn lost(definition: &Definition, state: &State) -> Vec<String> {
             policies.catchup_window_ms != defaults.catchup_window_ms,
             "the catch-up window".to_owned(),
         ),
-        (policies.pause_on_failure, "pausing on failure".to_owned()),
+        (policies.failures_to_pause().is_some(), "pausing on failure".to_owned()),
         (spec.jitter.is_some(), "jitter".to_owned()),
         (
             literal && spec.zone_name() != "UTC",

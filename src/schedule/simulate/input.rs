@@ -61,6 +61,9 @@ impl Simulation<'_> {
         if (&spec, policies, &workflow_id, paused) == before {
             return;
         }
+        if self.state.paused && !paused {
+            self.failed_runs = 0;
+        }
         let in_force = Epoch {
             spec: &self.spec,
             policies: self.policies,

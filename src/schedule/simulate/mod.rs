@@ -11,7 +11,7 @@ use crate::run::outcome::Status;
 use crate::schedule::counters::Counters;
 use crate::schedule::history::{HistoryEvent, RunScript, What};
 use crate::schedule::overlap::Running;
-use crate::schedule::pause::failure_note;
+use crate::schedule::pause::{failures_in_a_row, note_of_pause};
 use crate::schedule::pending::coming;
 use crate::schedule::plan::{Begin, Plan, plan};
 use crate::schedule::plan_input::{Epoch, PlanInput, Request, RequestKind};
@@ -63,6 +63,7 @@ pub struct Simulation<'a> {
     active: Vec<ActiveRun>,
     requests: Vec<Request>,
     counters: Counters,
+    failed_runs: u32,
     events: Vec<HistoryEvent>,
     keys: i64,
     unsettled: bool,
@@ -95,6 +96,7 @@ impl<'a> Simulation<'a> {
             active: Vec::new(),
             requests: Vec::new(),
             counters: Counters::default(),
+            failed_runs: 0,
             events: Vec::new(),
             keys: 0,
             unsettled: true,
@@ -318,9 +320,9 @@ impl<'a> Simulation<'a> {
     fn closed(&mut self, run: &ActiveRun, at: DateTime<Utc>) {
         let status = run.script.status;
         self.record(at, run.nominal, run.workflow_id.clone(), What::Close(status));
-        if self.policies.pause_on_failure
-            && !self.state.paused
-            && let Some(note) = failure_note(&run.workflow_id, status)
+        self.failed_runs = failures_in_a_row(self.failed_runs, status);
+        if !self.state.paused
+            && let Some(note) = note_of_pause(&self.policies, &run.workflow_id, status, self.failed_runs)
         {
             self.set_paused(true, note, at);
         }

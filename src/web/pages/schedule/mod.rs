@@ -365,7 +365,8 @@ fn policies(view: &ScheduleView) -> Markup {
             ul {
                 li { (overlap) " (" code { (view.overlap_policy) } ")" }
                 li { "After an outage, times up to " (view.catchup_window) " late still start; older ones are recorded as missed." }
-                @if view.pause_on_failure { li { "A failed run pauses the schedule." } }
+                @if let Some(failures) = view.pause_after.filter(|n| *n > 1) { li { "The schedule is paused after " (failures) " failed runs in a row." } }
+                @else if view.pause_on_failure || view.pause_after.is_some() { li { "A failed run pauses the schedule." } }
                 @if let Some(jitter) = &view.jitter { li { "Starts are up to " (jitter) " later than the time; each time always has the same delay." } }
             }
         }
