@@ -15,6 +15,7 @@ use crate::files::source_file::SourceFile;
 use crate::ops::{Clearable, Patch};
 use crate::run::step_text::{Action, ProbeTable, ProbeText, StatusText, StepText};
 use crate::run::threshold::ThresholdText;
+use crate::schedule::alerts::Severity;
 use crate::schedule::{Alerts, OverlapPolicy, Policies, Remaining};
 use crate::spec::calendar_text::CalendarText;
 use crate::spec::exclusion::Exclusion;
@@ -160,12 +161,16 @@ struct AlertArgs {
     /// Label for selecting schedules in notification receivers; may be repeated
     #[arg(long, value_name = "LABEL")]
     label: Vec<String>,
+    /// How much its failures matter to notification receivers: info, warning, error or critical; defaults to error
+    #[arg(long, value_name = "SEVERITY", value_parser = Severity::parse)]
+    severity: Option<Severity>,
 }
 
 impl AlertArgs {
     fn alerts(&self) -> Alerts {
         Alerts {
             labels: self.label.clone(),
+            severity: self.severity,
             open_after: self.open_after.as_deref().map(ThresholdText::of),
             resolve_after: self.resolve_after,
             remind: self.remind.clone(),

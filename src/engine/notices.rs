@@ -5,7 +5,8 @@ use chrono::{DateTime, Utc};
 use crate::error::Error;
 use crate::notify::{IncidentDetails, Notice, Topic, plain_text};
 use crate::run::step::Workflow;
-use crate::schedule::alerts::NO_SUCCESS;
+use crate::schedule::Alerts;
+use crate::schedule::alerts::{NO_SUCCESS, Severity};
 use crate::spec::describe::human_duration;
 use crate::store::{EventKind, EventRow, IncidentRow, Read, SUCCEEDED};
 
@@ -40,12 +41,20 @@ fn notice(read: &Read<'_>, event: &EventRow, topic: Topic) -> Result<Option<Noti
     let schedule_id = event.schedule_id.clone();
     let schedule_id = schedule_id.or_else(|| incident.as_ref().and_then(|incident| incident.schedule_id.clone()));
     let message = message(read, topic, event, incident.as_ref())?;
+    let alerts = match schedule_id.as_deref() {
+        Some(id) => read.alerts_of(id)?,
+        None => Alerts {
+            severity: Some(Severity::Warning),
+            ..Alerts::default()
+        },
+    };
     let run = event.run.as_ref();
     let run_of_incident = incident.as_ref().map(|incident| incident.latest.run_id.clone());
     let notice = Notice {
         topic: topic.name().to_owned(),
         at: Notice::instant(event.at),
-        labels: schedule_id.as_deref().map_or(Ok(Vec::new()), |id| read.labels(id))?,
+        labels: alerts.labels,
+        severity: alerts.severity.unwrap_or_default(),
         run_id: run
             .map(|run| run.run_id.clone())
             .or(run_of_incident)

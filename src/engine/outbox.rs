@@ -313,9 +313,9 @@ impl Outbox {
             let seen = self.written_up_to(row);
             let due = receiver.timing.due(now);
             let is_quiet = receiver.timing.quiet_until(now).is_some();
-            let wanted = all.iter().filter(|(key, topic, notice)| {
-                *key > seen && receiver.wants(*topic, notice.schedule_id.as_deref(), &notice.labels)
-            });
+            let wanted = all
+                .iter()
+                .filter(|(key, topic, notice)| *key > seen && receiver.wants(*topic, notice));
             let told: Vec<Told> = wanted
                 .map(|(_, topic, notice)| {
                     // The output of a run is a message of its own, as with cron.

@@ -13,6 +13,7 @@ use crate::names::{ScheduleId, WorkflowId};
 use crate::run::step::{Step, Workflow};
 use crate::run::step_text::{Action, StepText};
 use crate::schedule::after::{self, After};
+use crate::schedule::alerts::Severity;
 use crate::schedule::{Alerts, Declared, Definition, OverlapPolicy, Policies};
 use crate::spec::calendar_text::CalendarText;
 use crate::spec::exclusion::Exclusion;
@@ -230,6 +231,7 @@ impl TableReader<'_> {
         self.each("after", &text.after, |after| After::parse(after))?;
         let alerts = Alerts {
             labels: text.labels,
+            severity: self.at("severity", 0, text.severity.as_deref().map(Severity::parse).transpose())?,
             open_after: text.open_after,
             resolve_after: text.resolve_after,
             remind: text.remind,
@@ -355,6 +357,7 @@ if = "test -e /mnt/backup"
 after = ["a", "b:failed"]
 max_running = 3
 labels = ["prod", "db"]
+severity = "critical"
 open_after = 3
 resolve_after = 2
 remind = "4h"

@@ -10,6 +10,7 @@ use crate::names::ReceiverName;
 use crate::notify::delivery::Encryption;
 use crate::notify::timing::{GROUP_WAIT, QuietHours};
 use crate::notify::{Channel, Receiver, Smtp, Template, Timing, Topic};
+use crate::schedule::alerts::Severity;
 use crate::spec::text;
 use crate::spec::zone::Zones;
 
@@ -74,6 +75,9 @@ pub(crate) struct NotifyText {
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
     #[cfg_attr(test, schemars(with = "super::one_or_many::OneOrMany<String>"))]
     pub(crate) labels: Vec<String>,
+    /// Least severity of the schedules whose events to send: `info`, `warning`, `error` or `critical`; default: all. Events of the server are `warning`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) min_severity: Option<String>,
     /// How long a message waits for further events of its kind, such as `10s`; default: 2s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) group_wait: Option<String>,
@@ -176,6 +180,7 @@ impl NotifyText {
             topics,
             schedules: self.schedules.clone(),
             labels: self.labels.clone(),
+            min_severity: self.min_severity.as_deref().map_or(Ok(Severity::Info), Severity::parse)?,
             timing: Timing {
                 group_wait: self.group_wait.as_deref().map_or(Ok(GROUP_WAIT), text::duration)?,
                 limit: self.rate_limit.as_deref().map(Timing::parse_limit).transpose()?,

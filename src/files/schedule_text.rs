@@ -124,6 +124,9 @@ pub(crate) struct ScheduleText {
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
     #[cfg_attr(test, schemars(with = "super::one_or_many::OneOrMany<String>"))]
     pub(super) labels: Vec<String>,
+    /// How much its failures matter to receivers of notifications: `info`, `warning`, `error` (default) or `critical`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) severity: Option<String>,
     /// When failures open an incident: a number of failures in a row, or a duration such as `5m`; default: the first failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) open_after: Option<ThresholdText>,
@@ -218,6 +221,7 @@ impl ScheduleText {
             after,
             max_running: policies.max_running,
             labels: alerts.labels,
+            severity: alerts.severity.map(|severity| severity.name().to_owned()),
             open_after: alerts.open_after,
             resolve_after: alerts.resolve_after,
             remind: alerts.remind,

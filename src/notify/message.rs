@@ -4,6 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::Topic;
+use crate::schedule::alerts::Severity;
 
 /// Maximum number of events that the text of a message lists.
 const MAX_LINES: usize = 20;
@@ -21,6 +22,9 @@ pub struct Notice {
     /// The labels of that schedule.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
+    /// The severity of that schedule; `warning` for an event of the server.
+    #[serde(default)]
+    pub severity: Severity,
     /// The run that it is about, if it is about one.
     pub run_id: Option<String>,
     /// The workflow id of that run.
@@ -174,6 +178,7 @@ pub(super) mod tests {
             at: "2026-05-05T23:50:00Z".to_owned(),
             schedule_id: Some("health".to_owned()),
             labels: Vec::new(),
+            severity: Severity::Error,
             run_id: Some("ab12".to_owned()),
             workflow_id: None,
             incident: None,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Message, Notice, Smtp, Template, Timing, Topic};
 use crate::names::ReceiverName;
+use crate::schedule::alerts::Severity;
 
 /// A receiver of notifications.
 #[derive(Debug, Clone)]
@@ -18,6 +19,8 @@ pub struct Receiver {
     pub schedules: Vec<String>,
     /// Labels of the schedules that it wants; empty for all.
     pub labels: Vec<String>,
+    /// The least severity of the events that it wants.
+    pub min_severity: Severity,
     /// When messages are sent.
     pub timing: Timing,
 }
@@ -57,14 +60,15 @@ pub enum Channel {
 }
 
 impl Receiver {
-    /// Whether an event of this topic, about the schedule with this id and these labels, is told to the receiver. Events without a schedule are told
-    /// to receivers of all schedules; a receiver that chooses by id and by label is told if either matches.
+    /// Whether a notice of this topic is told to the receiver. Events without a schedule are told to receivers of all schedules; a receiver that
+    /// chooses by id and by label is told if either matches.
     #[must_use]
-    pub fn wants(&self, topic: Topic, schedule_id: Option<&str>, labels: &[String]) -> bool {
+    pub fn wants(&self, topic: Topic, notice: &Notice) -> bool {
+        let id = notice.schedule_id.as_deref();
         let is_chosen = self.schedules.is_empty() && self.labels.is_empty()
-            || schedule_id.is_some_and(|id| self.schedules.iter().any(|pattern| matches(pattern, id)))
-            || self.labels.iter().any(|label| labels.contains(label));
-        topic == Topic::Test || self.topics.contains(&topic) && is_chosen
+            || id.is_some_and(|id| self.schedules.iter().any(|pattern| matches(pattern, id)))
+            || self.labels.iter().any(|label| notice.labels.contains(label));
+        topic == Topic::Test || self.topics.contains(&topic) && is_chosen && notice.severity >= self.min_severity
     }
 
     /// Whether one message may tell of several events.
@@ -108,6 +112,7 @@ impl Receiver {
             at: Notice::instant(at),
             schedule_id: None,
             labels: Vec::new(),
+            severity: Severity::Info,
             run_id: None,
             workflow_id: None,
             incident: None,

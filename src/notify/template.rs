@@ -6,6 +6,7 @@ use super::message::IncidentDetails;
 use super::{Message, Notice, Topic};
 use crate::error::{Error, Kind};
 use crate::names::nearest;
+use crate::schedule::alerts::Severity;
 
 /// The form of the body of a webhook's request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -146,8 +147,10 @@ impl Template {
                     }
                 } else {
                     let headline: String = message.headline().chars().take(130).collect();
-                    let body =
-                        json!({"message": headline, "alias": alias, "description": message.text(), "source": message.host});
+                    let body = json!({
+                        "message": headline, "alias": alias, "description": message.text(), "source": message.host,
+                        "priority": opsgenie_priority(message.first().severity),
+                    });
                     Rendered {
                         path: String::new(),
                         headers,
@@ -177,6 +180,15 @@ fn alias(notice: &Notice, message: &Message) -> String {
     }
 }
 
+fn opsgenie_priority(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Critical => "P1",
+        Severity::Error => "P3",
+        Severity::Warning => "P4",
+        Severity::Info => "P5",
+    }
+}
+
 fn pagerduty(message: &Message, key: &str) -> Value {
     let notice = message.first();
     let action = if is_good(message) { "resolve" } else { "trigger" };
@@ -188,7 +200,7 @@ fn pagerduty(message: &Message, key: &str) -> Value {
         "payload": {
             "summary": summary,
             "source": message.host,
-            "severity": "error",
+            "severity": notice.severity,
             "timestamp": notice.at,
             "component": notice.schedule_id,
             "custom_details": notice,
@@ -205,7 +217,7 @@ fn alert(notice: &Notice, message: &Message) -> Value {
             "schedule": name,
             "step": target(|i| &i.target_name),
             "instance": message.host,
-            "severity": "critical",
+            "severity": notice.severity,
         },
         "annotations": {"summary": notice.message, "target": target(|i| &i.target_url)},
         "startsAt": notice.incident.as_ref().map_or(&notice.at, |i| &i.first_detected_at),

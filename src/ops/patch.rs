@@ -57,6 +57,7 @@ pub(crate) enum Clearable {
     RunTimeout,
     RemainingActions,
     Label,
+    Severity,
     OpenAfter,
     ResolveAfter,
     Remind,
@@ -69,7 +70,7 @@ pub(crate) enum Clearable {
     PauseAfter,
 }
 
-const CLEARABLE: [(&str, Clearable); 25] = [
+const CLEARABLE: [(&str, Clearable); 26] = [
     ("at-boot", Clearable::AtBoot),
     ("interval", Clearable::Interval),
     ("cron", Clearable::Cron),
@@ -85,6 +86,7 @@ const CLEARABLE: [(&str, Clearable); 25] = [
     ("run-timeout", Clearable::RunTimeout),
     ("remaining-actions", Clearable::RemainingActions),
     ("label", Clearable::Label),
+    ("severity", Clearable::Severity),
     ("open-after", Clearable::OpenAfter),
     ("resolve-after", Clearable::ResolveAfter),
     ("remind", Clearable::Remind),
@@ -159,6 +161,7 @@ impl Patch {
         replace(&mut definition.after, &self.after);
         let (alerts, new) = (&mut definition.alerts, &self.alerts);
         replace(&mut alerts.labels, &new.labels);
+        set_some(&mut alerts.severity, new.severity.as_ref());
         set_some(&mut alerts.open_after, new.open_after.as_ref());
         set_some(&mut alerts.resolve_after, new.resolve_after.as_ref());
         set_some(&mut alerts.remind, new.remind.as_ref());
@@ -205,6 +208,7 @@ fn clear(definition: &mut Definition, state: &mut State, field: Clearable) {
         Clearable::RunTimeout => definition.action.run_timeout = None,
         Clearable::RemainingActions => state.remaining_actions = None,
         Clearable::Label => definition.alerts.labels.clear(),
+        Clearable::Severity => definition.alerts.severity = None,
         Clearable::OpenAfter => definition.alerts.open_after = None,
         Clearable::ResolveAfter => definition.alerts.resolve_after = None,
         Clearable::Remind => definition.alerts.remind = None,

@@ -385,6 +385,7 @@ pub(crate) struct ReceiverView {
     pub(crate) events: Vec<&'static str>,
     pub(crate) schedules: Vec<String>,
     pub(crate) labels: Vec<String>,
+    pub(crate) min_severity: &'static str,
     /// The file that defines it.
     pub(crate) source: Option<String>,
     pub(crate) pending: u64,

@@ -18,6 +18,7 @@ pub(crate) fn receiver(read: &Read<'_>, zones: &dyn Zones, row: &ReceiverRow) ->
         events: receiver.topics.iter().map(|topic| topic.name()).collect(),
         schedules: receiver.schedules.clone(),
         labels: receiver.labels.clone(),
+        min_severity: receiver.min_severity.name(),
         source: row.source.clone(),
         pending: state.pending,
         failed: state.failed,

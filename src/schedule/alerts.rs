@@ -14,6 +14,50 @@ pub const NO_SUCCESS: &str = "(no success)";
 /// Maximum length of a label, in characters.
 const MAX_LABEL: usize = 200;
 
+/// How much the failures of a schedule matter, from the least to the most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Good to know.
+    Info,
+    /// To be looked at some day.
+    Warning,
+    /// To be looked at today; the default.
+    #[default]
+    Error,
+    /// To be looked at now.
+    Critical,
+}
+
+impl Severity {
+    /// Every severity, from the least to the most.
+    pub const ALL: [Self; 4] = [Self::Info, Self::Warning, Self::Error, Self::Critical];
+
+    /// The name, as in definition files and JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+            Self::Critical => "critical",
+        }
+    }
+
+    /// Parses a name, in any case.
+    ///
+    /// # Errors
+    /// `Usage`, with the names.
+    pub fn parse(name: &str) -> Result<Self, Error> {
+        let found = Self::ALL.into_iter().find(|s| s.name().eq_ignore_ascii_case(name));
+        found.ok_or_else(|| {
+            Error::new(Kind::Usage, format_args!("no severity is named `{}`", name.escape_debug()))
+                .hint(format_args!("The severities are {}.", Self::ALL.map(Self::name).join(", ")))
+        })
+    }
+}
+
 /// The alert settings of a schedule.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -22,6 +66,9 @@ pub struct Alerts {
     /// Labels, by which receivers choose schedules.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
+    /// How much its failures matter; `error` if not set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub severity: Option<Severity>,
     /// When failures open an incident, for steps without their own setting; at the first failure if not set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub open_after: Option<ThresholdText>,

@@ -260,14 +260,16 @@ impl Write<'_> {
 
     /// Deletes a schedule; its runs stay, its incidents are resolved, its starts that have not begun are dropped.
     pub(crate) fn delete_schedule(&self, key: i64, now: DateTime<Utc>) -> Result<DeletedSchedule, Error> {
-        const SELECT: &str = "SELECT id, (SELECT count(*) FROM waiting WHERE schedule = :key)
+        const SELECT: &str = "SELECT id, alerts, (SELECT count(*) FROM waiting WHERE schedule = :key)
                 + (SELECT count(*) FROM request WHERE schedule = :key AND kind = 'trigger' AND settled_ms IS NULL) AS dropped
             FROM schedule WHERE key = :key";
         const SQL: &str = "DELETE FROM schedule WHERE key = :key";
         self.resolve_incidents_of(key, now)?;
         let mut statement = self.0.0.prepare_cached(SELECT).context("delete the schedule")?;
-        let (id, starts_dropped): (String, u64) = statement
-            .query_row(named_params! {":key": key}, |r| Ok((r.get("id")?, r.get("dropped")?)))
+        let (id, alerts, starts_dropped): (String, Option<String>, u64) = statement
+            .query_row(named_params! {":key": key}, |r| {
+                Ok((r.get("id")?, r.get("alerts")?, r.get("dropped")?))
+            })
             .context("delete the schedule")?;
         let deleted = DeletedSchedule {
             still_running: self.count_running(key)?,
@@ -277,6 +279,7 @@ impl Write<'_> {
         let event = NewEvent {
             number: Some(count(deleted.still_running)),
             value: Some(count(starts_dropped)),
+            detail: alerts.as_deref(),
             ..NewEvent::of_schedule(EventKind::Delete, key, &id)
         };
         self.insert_event(&event, now)?;

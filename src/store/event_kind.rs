@@ -25,7 +25,8 @@ pub(crate) enum EventKind {
     Pause,
     /// Detail: the note.
     Unpause,
-    /// Number: how many of its runs were still running; value: how many of its starts had not begun, and were dropped.
+    /// Number: how many of its runs were still running; value: how many of its starts had not begun, and were dropped; detail:
+    /// its alert settings as JSON, for messages about it.
     Delete,
     /// A heartbeat arrived. Number: the exit code, if a command was wrapped; value: how long it took, in milliseconds; detail: the error, if it failed.
     Beat,

@@ -302,12 +302,16 @@ impl Read<'_> {
         found.map_or_else(|| Ok(Alerts::default()), |text| json("alert settings", &text))
     }
 
-    /// The labels of the schedule with an id; none if it does not exist.
-    pub(crate) fn labels(&self, id: &str) -> Result<Vec<String>, Error> {
-        match ScheduleId::parse(id).map_or(Ok(None), |id| self.schedule_key(&id))? {
-            Some(key) => Ok(self.alerts(key)?.labels),
-            None => Ok(Vec::new()),
+    /// The alert settings of the schedule with an id, or those that it had when it was deleted.
+    pub(crate) fn alerts_of(&self, id: &str) -> Result<Alerts, Error> {
+        const DELETED: &str = "SELECT detail FROM event WHERE schedule_id = :id AND kind = 'delete' ORDER BY key DESC LIMIT 1";
+        if let Some(key) = ScheduleId::parse(id).map_or(Ok(None), |id| self.schedule_key(&id))? {
+            return self.alerts(key);
         }
+        let mut statement = self.0.prepare_cached(DELETED).context("read the alert settings")?;
+        let found = statement.query_row(named_params! {":id": id}, |r| r.get::<_, Option<String>>("detail"));
+        let found = found.optional().context("read the alert settings")?.flatten();
+        found.map_or_else(|| Ok(Alerts::default()), |text| json("alert settings", &text))
     }
 
     /// The file that defines a schedule, if any, and the state that it last declared.

@@ -31,7 +31,7 @@ const LISTED_RUN: &str =
     "workflow_id run_id schedule_id scheduled_at due_at started_at closed_at status reason waiting_for_worker_since result";
 const INCIDENT: &str = "id target_name target_url status_code error error_type elapsed_ms detected_at count first_detected_at status note \
     resolved_at schedule_id run_id";
-const RECEIVER: &str = "name kind target events schedules labels source pending failed last_delivered_at last_error";
+const RECEIVER: &str = "name kind target events schedules labels min_severity source pending failed last_delivered_at last_error";
 const CHANGE: &str = "id change fields line warnings";
 
 /// Every command, ordered so that each finds what it needs: the command, its arguments, its exit code, its output.

@@ -378,6 +378,56 @@ fn receivers_are_routed_by_schedule_and_event() {
 }
 
 #[test]
+fn receivers_are_routed_by_severity_and_by_label_even_when_the_schedule_is_deleted() {
+    let env = Env::new();
+    let hook = Webhook::start(|_| Some(200));
+    failing_schedule(&env, "minor");
+    failing_schedule(&env, "major");
+    env.tempo(&["schedule", "update", "minor", "--severity", "warning"]).ok();
+    env.tempo(&["schedule", "update", "major", "--severity", "Critical", "--label", "prod"])
+        .ok();
+    let add = |name: &str, args: &[&str]| {
+        let (url, wait) = (hook.url().replace("hook", name), ["--group-wait", "0s"]);
+        env.tempo(&[&["notify", "add", name, "--webhook", &url], &wait[..], args].concat())
+            .ok();
+    };
+    add("pager", &["--min-severity", "error"]);
+    add("prod", &["--label", "prod", "--event", "resolved"]);
+    let server = env.serve(&[]);
+    run_of(&env, "minor");
+    run_of(&env, "major");
+    hook.wait_for(1);
+    server.signal("TERM");
+    assert_eq!(server.wait().0, Some(0));
+    env.tempo(&["schedule", "delete", "minor", "major"]).ok();
+    let _server = env.serve(&[]);
+    let got = hook.wait_for(3);
+    let mut told: Vec<_> = got
+        .iter()
+        .map(|r| {
+            let json = r.json();
+            let text = |key: &str| json[key].as_str().unwrap().to_owned();
+            let receiver = r.path.split('/').nth(1).unwrap();
+            format!("{receiver} {} {} {}", text("schedule_id"), text("event"), text("severity"))
+        })
+        .collect();
+    told.sort();
+    assert_eq!(
+        told,
+        [
+            "pager major opened critical",
+            "pager major resolved critical",
+            "prod major resolved critical"
+        ]
+    );
+    let refused = env.tempo(&["notify", "add", "x", "--min-severity", "loud", "--", "true"]);
+    assert!(
+        refused.code == Some(2) && refused.stderr.contains("no severity is named `loud`"),
+        "{refused:?}"
+    );
+}
+
+#[test]
 fn secrets_of_receivers_are_read_when_a_message_is_sent_and_never_shown() {
     let env = Env::new();
     let hook = Webhook::start(|number| Some(if number == 2 { 200 } else { 400 }));

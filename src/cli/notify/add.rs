@@ -82,6 +82,9 @@ pub(super) struct Args {
         help_heading = "Which events, and when"
     )]
     labels: Vec<String>,
+    /// Least severity of the schedules whose events to send: info, warning, error or critical
+    #[arg(long, value_name = "SEVERITY", help_heading = "Which events, and when")]
+    min_severity: Option<String>,
     /// How long a message waits for further events of its kind; defaults to 2s
     #[arg(long, value_name = "DURATION", help_heading = "Which events, and when")]
     group_wait: Option<String>,
@@ -146,6 +149,7 @@ fn text(args: &Args) -> Result<NotifyText, Error> {
         events: args.events.clone(),
         schedules: args.schedules.clone(),
         labels: args.labels.clone(),
+        min_severity: args.min_severity.clone(),
         group_wait: args.group_wait.clone(),
         rate_limit: args.rate_limit.clone(),
         quiet_hours: args.quiet_hours.clone(),

@@ -6,6 +6,7 @@ use crate::output::Style;
 use crate::output::table::{plain, table};
 use crate::output::views::{MessageView, ReceiverView};
 use crate::present;
+use crate::schedule::alerts::Severity;
 
 /// List receivers of notifications, or undelivered messages
 #[derive(Debug, clap::Args)]
@@ -60,11 +61,14 @@ fn show_receivers(context: &Context, views: &[ReceiverView]) -> Result<(), Error
             let style = (v.failed > 0).then_some(Style::Bad);
             let labels = v.labels.iter().map(|label| format!("label {label}"));
             let chosen: Vec<String> = v.schedules.iter().cloned().chain(labels).collect();
-            let schedules = if chosen.is_empty() {
+            let mut schedules = if chosen.is_empty() {
                 "all".to_owned()
             } else {
                 chosen.join(", ")
             };
+            if v.min_severity != Severity::Info.name() {
+                schedules += &format!(", from {} up", v.min_severity);
+            }
             vec![
                 (v.name.clone(), Some(Style::Strong)),
                 plain(v.kind),

@@ -152,6 +152,7 @@ fn alerts(of: &Alerts) -> String {
         ThresholdText::Text(text) => format!("incident after {text} of failing"),
     });
     let parts = [
+        of.severity.map(|severity| format!("severity {}", severity.name())),
         of.expect_within
             .as_ref()
             .map(|within| format!("must succeed at least every {within}")),

@@ -18,11 +18,7 @@ pub(super) fn patch(spec: &SpecText, policies: Policies, workflow_id: &str) -> P
         pause_on_failure: Some(policies.pause_on_failure),
         max_running: policies.max_running,
         pause_after: policies.pause_after,
-        clear: if policies.max_running.is_none() {
-            vec![Clearable::MaxRunning]
-        } else {
-            Vec::new()
-        },
+        clear: vec![Clearable::MaxRunning, Clearable::PauseAfter],
         workflow_id: Some(workflow_id.to_owned()),
         ..Patch::default()
     }
