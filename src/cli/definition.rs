@@ -31,6 +31,9 @@ pub(super) struct WhenArgs {
     /// Times in English: `every weekday at 02:30`, `every 15 min`, `on the last Friday of the month at 17:00`
     #[arg(long, value_name = "TEXT")]
     when: Vec<String>,
+    /// Once, at this time: `18:30`, `tomorrow 09:00`, `fri 17:00`, `2026-05-05 09:00`, `+2h`
+    #[arg(long, value_name = "TIME")]
+    at: Vec<String>,
     /// Interval, with an optional offset: `2m`, `1h/15m`
     #[arg(long, visible_alias = "every", value_name = "EVERY[/OFFSET]", allow_hyphen_values = true)]
     interval: Vec<String>,
@@ -183,6 +186,7 @@ impl WhenArgs {
     /// Whether no option names a time to fire.
     pub(super) fn names_nothing(&self) -> bool {
         self.when.is_empty()
+            && self.at.is_empty()
             && self.interval.is_empty()
             && self.cron.is_empty()
             && self.calendar.is_empty()
@@ -213,9 +217,24 @@ impl WhenArgs {
     }
 
     /// The spec in text form.
+    ///
+    /// # Errors
+    /// `Usage` when an option is invalid.
     pub(super) fn spec_text(&self, context: &Context) -> Result<SpecText, Error> {
-        let spec = self.times()?;
+        self.spec_text_in(context, None)
+    }
+
+    /// The spec in text form; `existing` is the zone of the schedule that it updates.
+    fn spec_text_in(&self, context: &Context, existing: Option<&str>) -> Result<SpecText, Error> {
+        let mut spec = self.times()?;
         let (zone, now) = (zone_of(context, &spec)?, context.now());
+        if !self.at.is_empty() {
+            let own = spec.time_zone.as_deref().or(existing);
+            let zone = own.map_or_else(|| Ok(Zone::utc()), |name| context.zones.zone(name))?;
+            for at in &self.at {
+                spec.add_instant(instant::parse_future(at, &zone, now)?, &zone)?;
+            }
+        }
         let instant = |t: &Option<String>| -> Result<Option<DateTime<Utc>>, Error> {
             t.as_deref().map(|t| instant::parse(t, &zone, now)).transpose()
         };
@@ -374,6 +393,12 @@ pub(super) fn overlap(named: Option<&str>) -> Result<Option<OverlapPolicy>, Erro
     named.map(OverlapPolicy::parse).transpose()
 }
 
+/// The parts of a schedule on which the meaning of options depends when it is updated.
+pub(super) struct Existing {
+    pub(super) steps: Vec<StepText>,
+    pub(super) time_zone: Option<String>,
+}
+
 /// Builds a patch from the options. If no steps are given, the step defaults apply to the `existing` steps.
 pub(super) fn patch(
     context: &Context,
@@ -381,9 +406,10 @@ pub(super) fn patch(
     what: &WhatArgs,
     policies: &PolicyArgs,
     clear: &[String],
-    existing: Option<Vec<StepText>>,
+    existing: Option<Existing>,
 ) -> Result<Patch, Error> {
     let remaining_actions = policies.remaining_actions.as_deref().map(Remaining::parse).transpose()?;
+    let (existing, zone) = existing.map_or((None, None), |e| (Some(e.steps), e.time_zone));
     let steps = match (what.steps()?, existing) {
         (Some(steps), _) => Some(steps),
         // On an update, a step default applies to the existing steps.
@@ -395,7 +421,7 @@ pub(super) fn patch(
         }
         (None, _) => None,
     };
-    let spec = when.spec_text(context)?;
+    let spec = when.spec_text_in(context, zone.as_deref())?;
     let mut clear = clear.iter().map(|c| Clearable::parse(c)).collect::<Result<Vec<_>, _>>()?;
     if !when.when.is_empty() {
         // The sentence is all of the times: it replaces them whatever form they have.

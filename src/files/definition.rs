@@ -295,6 +295,10 @@ impl TableReader<'_> {
         let zone = zone.map_or_else(|| Ok(Zone::utc()), |name| self.zones.zone(name));
         let zone = self.at("time_zone", 0, zone)?;
         let instant = |key, written: Option<&str>| self.at(key, 0, written.map(|t| fixed_instant(t, &zone)).transpose());
+        for (index, at) in text.at.iter().enumerate() {
+            let at = fixed_instant(at, &zone).and_then(|at| spec.add_instant(at, &zone));
+            self.at("at", index, at)?;
+        }
         spec.start_time = instant("start_time", text.start_time.as_deref())?;
         spec.end_time = instant("end_time", text.end_time.as_deref())?;
         Ok(spec)

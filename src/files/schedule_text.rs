@@ -39,6 +39,10 @@ pub(crate) struct ScheduleText {
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
     #[cfg_attr(test, schemars(with = "super::one_or_many::OneOrMany<String>"))]
     pub(super) when: Vec<String>,
+    /// Single times: `2026-05-05T09:00:00Z`, or `2026-05-05 09:00` in the time zone.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
+    #[cfg_attr(test, schemars(with = "super::one_or_many::OneOrMany<String>"))]
+    pub(super) at: Vec<String>,
     /// Intervals, with an optional offset: `2m`, `1h/15m`.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
     #[cfg_attr(test, schemars(with = "super::one_or_many::OneOrMany<String>"))]
@@ -192,6 +196,7 @@ impl ScheduleText {
         let rfc3339 = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::AutoSi, true);
         Self {
             when: Vec::new(),
+            at: Vec::new(),
             id: id.to_string(),
             note: Some(state.note.clone()).filter(|n| !n.is_empty()),
             interval: spec.interval,

@@ -1,6 +1,6 @@
 //! Instants as users type them. Pure.
 
-use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc, Weekday};
+use chrono::{DateTime, Datelike as _, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc, Weekday};
 
 use super::text;
 use super::zone::Zone;
@@ -53,24 +53,73 @@ pub fn parse_past(source: &str, zone: &Zone, now: DateTime<Utc>) -> Result<DateT
     };
     let lower = source.trim().to_ascii_lowercase();
     let (day, time) = lower.split_once(char::is_whitespace).unwrap_or((&lower, "00:00"));
-    let today = (now + TimeDelta::seconds(i64::from(zone.offset_at(now.timestamp())))).date_naive();
+    let today = date_of(now, zone);
     let (date, may_step_back) = match (day, day.parse::<Weekday>()) {
         ("today", _) => (Some(today), false),
         ("yesterday", _) => (today.pred_opt(), false),
         (_, Ok(weekday)) => (Some(today.week(weekday).first_day()), true),
         _ => return parse(source, zone, now).map_err(|_| invalid()),
     };
-    let time = ["%H:%M", "%H:%M:%S"]
-        .iter()
-        .find_map(|f| NaiveTime::parse_from_str(time.trim(), f).ok())
-        .ok_or_else(invalid)?;
-    let at = |date: NaiveDate| DateTime::from_timestamp(zone.first_instant_of(date.and_time(time).and_utc().timestamp()), 0);
+    let time = time_of_day(time).ok_or_else(invalid)?;
+    let at = |date: NaiveDate| first_instant(date, time, zone);
     let at_date = date.and_then(at).ok_or_else(invalid)?;
     if may_step_back && at_date > now {
         let week_before = date.and_then(|date| date.checked_sub_days(Days::new(7)));
         return week_before.and_then(at).ok_or_else(invalid);
     }
     Ok(at_date)
+}
+
+/// Parses a time in the future as people give it: like [`parse`], and also `18:30`, `today 18:30`, `tomorrow 09:00`, `fri 17:00`. A time of day alone,
+/// or with a day of the week, is the next one after `now`.
+///
+/// # Errors
+/// `Usage` when it is none of these.
+pub fn parse_future(source: &str, zone: &Zone, now: DateTime<Utc>) -> Result<DateTime<Utc>, Error> {
+    let invalid = || {
+        Error::new(Kind::Usage, format_args!("`{}` is not a time", source.escape_debug()))
+            .hint("Write `2026-05-05 09:00`, `18:30`, `tomorrow 09:00`, `fri 17:00`, `+2h` or `2026-05-05T09:00:00Z`.")
+    };
+    let lower = source.trim().to_ascii_lowercase();
+    let today = date_of(now, zone);
+    let (day, time) = lower.split_once(char::is_whitespace).unwrap_or(("", &lower));
+    // The first of these days whose time is in the future.
+    let days = match (day, day.parse::<Weekday>()) {
+        ("", _) => [Some(today), today.succ_opt()],
+        ("today", _) => [Some(today), None],
+        ("tomorrow", _) => [today.succ_opt(), None],
+        (_, Ok(weekday)) => {
+            let ahead = u64::from((7 + weekday.num_days_from_monday() - today.weekday().num_days_from_monday()) % 7);
+            [
+                today.checked_add_days(Days::new(ahead)),
+                today.checked_add_days(Days::new(ahead + 7)),
+            ]
+        }
+        _ => return parse(source, zone, now).map_err(|_| invalid()),
+    };
+    let Some(time) = time_of_day(time) else {
+        return parse(source, zone, now).map_err(|_| invalid());
+    };
+    let instants = days.into_iter().flatten().filter_map(|date| first_instant(date, time, zone));
+    instants
+        .clone()
+        .find(|at| *at > now)
+        .or_else(|| instants.last())
+        .ok_or_else(invalid)
+}
+
+/// The date that the wall clock of a zone shows.
+fn date_of(now: DateTime<Utc>, zone: &Zone) -> NaiveDate {
+    (now + TimeDelta::seconds(i64::from(zone.offset_at(now.timestamp())))).date_naive()
+}
+
+fn time_of_day(text: &str) -> Option<NaiveTime> {
+    let formats = ["%H:%M", "%H:%M:%S"];
+    formats.iter().find_map(|f| NaiveTime::parse_from_str(text.trim(), f).ok())
+}
+
+fn first_instant(date: NaiveDate, time: NaiveTime, zone: &Zone) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp(zone.first_instant_of(date.and_time(time).and_utc().timestamp()), 0)
 }
 
 #[cfg(test)]
@@ -111,6 +160,25 @@ mod tests {
         }
         for text in ["tomorrow", "mon 25:00", "yesterday noon", "", "-5x"] {
             assert!(parse_past(text, &Zone::utc(), now).is_err(), "{text}");
+        }
+        for (text, want) in [
+            ("12:01", "2026-05-05T12:01:00Z"),
+            ("12:00", "2026-05-06T12:00:00Z"),
+            ("today 18:30:15", "2026-05-05T18:30:15Z"),
+            // Already past: it never fires.
+            ("today 09:00", "2026-05-05T09:00:00Z"),
+            ("Tomorrow 09:00", "2026-05-06T09:00:00Z"),
+            ("wed 09:00", "2026-05-06T09:00:00Z"),
+            ("tue 11:00", "2026-05-12T11:00:00Z"),
+            ("tuesday 13:00", "2026-05-05T13:00:00Z"),
+            ("+2h", "2026-05-05T14:00:00Z"),
+            ("2026-06-01 09:00", "2026-06-01T09:00:00Z"),
+        ] {
+            let at = parse_future(text, &Zone::utc(), now).unwrap();
+            assert_eq!(at, want.parse::<DateTime<Utc>>().unwrap(), "{text}");
+        }
+        for text in ["tomorrow", "yesterday 09:00", "25:00", "fri noon", ""] {
+            assert!(parse_future(text, &Zone::utc(), now).is_err(), "{text}");
         }
         assert!(parse("tomorrow", &Zone::utc(), now).is_err());
         assert!(parse("-5x", &Zone::utc(), now).is_err());

@@ -1,13 +1,14 @@
 //! The text form of a spec, as people write it and the database stores it: unparsed, in the given order. Pure.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike as _, Timelike as _, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::calendar_text::CalendarText;
 use super::cron;
 use super::exclusion::Exclusion;
 use super::text::TextError;
-use super::zone::{Gap, Repeat};
+use super::zone::{Gap, Repeat, Zone};
+use crate::error::{Error, Kind};
 
 /// A spec as written. Each list may have several entries; a spec fires at the union of their times.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -89,6 +90,43 @@ impl SpecText {
         self.at_boot |= read.at_boot;
         self.time_zone = self.time_zone.take().or(read.time_zone);
         self.jitter = self.jitter.take().or(read.jitter);
+        Ok(())
+    }
+
+    /// Adds a single time, as a calendar with all fields. A fraction of a second is rounded up.
+    ///
+    /// # Errors
+    /// `Usage` when the wall clock of the zone shows it twice, so that it would fire twice.
+    pub fn add_instant(&mut self, at: DateTime<Utc>, zone: &Zone) -> Result<(), Error> {
+        let at = at.timestamp() + i64::from(at.timestamp_subsec_nanos() > 0);
+        let civil = at + i64::from(zone.offset_at(at));
+        let shown = DateTime::from_timestamp(civil, 0)
+            .ok_or_else(|| Error::new(Kind::Usage, "the time is out of range"))?
+            .naive_utc();
+        let is_repeated = [at - 86_400, at + 86_400]
+            .map(|near| i64::from(zone.offset_at(near)))
+            .into_iter()
+            .any(|offset| {
+                let other = civil - offset;
+                other != at && i64::from(zone.offset_at(other)) == offset
+            });
+        if is_repeated {
+            return Err(Error::new(
+                Kind::Usage,
+                format_args!("the wall clock of {} shows {shown} twice", zone.name()),
+            )
+            .hint("Choose another time, or `--time-zone UTC`."));
+        }
+        let field = |number: u32| Some(number.to_string());
+        self.calendar.push(CalendarText {
+            second: field(shown.second()).filter(|_| shown.second() > 0),
+            minute: field(shown.minute()),
+            hour: field(shown.hour()),
+            day_of_month: field(shown.day()),
+            month: field(shown.month()),
+            year: Some(shown.year().to_string()),
+            ..CalendarText::default()
+        });
         Ok(())
     }
 

@@ -313,3 +313,55 @@ fn parts_of_the_day_agree_with_the_times_that_follow() {
     ];
     assert_eq!(env.json(&window)["spec"], env.json(&plain)["spec"]);
 }
+
+#[test]
+fn a_single_time_fires_once_in_the_zone_of_its_schedule() {
+    let env = Env::new();
+    let spec = |id: &str| env.json(&["schedule", "describe", id])["spec"].clone();
+    let calendar =
+        |hour: &str, minute: &str| json!([{"minute": minute, "hour": hour, "day_of_month": "5", "month": "5", "year": "2099"}]);
+    env.tempo(&[
+        "schedule",
+        "create",
+        "s",
+        "--at",
+        "2099-05-05 09:30",
+        "--tz",
+        "Europe/Berlin",
+        "--",
+        "true",
+    ])
+    .ok();
+    assert_eq!(spec("s")["calendar"], calendar("9", "30"));
+    let next = env.json(&["schedule", "describe", "s"])["next_action_times"].clone();
+    assert_eq!(next, json!(["2099-05-05T07:30:00Z"]));
+    // An instant, shown by the wall clock of the schedule's own zone.
+    env.tempo(&["schedule", "update", "s", "--at", "2099-05-05T20:15:00Z"]).ok();
+    assert_eq!(spec("s")["calendar"], calendar("22", "15"));
+    let file = "[[schedule]]\nid = \"f\"\ntime_zone = \"Europe/Berlin\"\nat = \"2099-05-05 22:15\"\n[[schedule.step]]\nname = \"a\"\nshell = \"true\"\n";
+    std::fs::write(env.path("f.toml"), file).unwrap();
+    env.tempo(&["apply", "-f", "f.toml"]).ok();
+    assert_eq!(spec("f")["calendar"], calendar("22", "15"));
+    std::fs::write(env.path("f.toml"), file.replace("2099-05-05 22:15", "+2h")).unwrap();
+    for (args, said) in [
+        (
+            &["apply", "-f", "f.toml"][..],
+            "f.toml:4:6: `+2h` is relative to the current time",
+        ),
+        (
+            &["schedule", "next", "--at", "2027-10-31 02:30", "--tz", "Europe/Berlin"],
+            "the wall clock of Europe/Berlin shows 2027-10-31 02:30:00 twice",
+        ),
+        (&["schedule", "next", "--at", "noon"], "`noon` is not a time"),
+        (
+            &["schedule", "create", "p", "--at", "today 00:00", "--", "true"],
+            "never fires",
+        ),
+    ] {
+        let refused = env.tempo(args);
+        assert!(
+            refused.code == Some(2) && refused.stderr.contains(said),
+            "{args:?}: {refused:?}"
+        );
+    }
+}

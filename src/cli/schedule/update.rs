@@ -2,7 +2,7 @@
 
 use clap_complete::engine::ArgValueCandidates;
 
-use super::super::definition::{PolicyArgs, WhatArgs, WhenArgs, patch};
+use super::super::definition::{Existing, PolicyArgs, WhatArgs, WhenArgs, patch};
 use super::super::{Context, complete};
 use crate::error::Error;
 use crate::names::ScheduleId;
@@ -33,7 +33,13 @@ pub(super) struct Args {
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let mut store = super::open_for(context, &args.id)?;
-    let existing = store.read(|r| Ok(r.action(ops::find(r, &args.id)?.workflow)?.steps))?;
+    let existing = store.read(|r| {
+        let row = ops::find(r, &args.id)?;
+        Ok(Existing {
+            steps: r.action(row.workflow)?.steps,
+            time_zone: row.stored_spec()?.time_zone,
+        })
+    })?;
     let patch = patch(context, &args.when, &args.what, &args.policies, &args.clear, Some(existing))?;
     let never = if args.allow_never { Never::Allow } else { Never::Refuse };
     store.write(|w| ops::update(w, &context.zones, &args.id, &patch, never, context.now()))?;
