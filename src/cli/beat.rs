@@ -14,8 +14,9 @@ use crate::machine;
 use crate::names::ScheduleId;
 use crate::ops;
 use crate::output::ui::Ui;
-use crate::output::views::Instant;
-use crate::store::{Beat, Missing};
+use crate::present;
+use crate::store::{self, Beat, Missing, ServedPage};
+use crate::web;
 
 /// Send a heartbeat for a job that another scheduler runs
 ///
@@ -28,21 +29,24 @@ pub(super) struct Args {
     /// Id of the schedule
     #[arg(add = ArgValueCandidates::new(complete::schedules))]
     id: ScheduleId,
+    /// Print the token with which heartbeats of this schedule can be sent over HTTP, and nothing else: `POST /api/v1/beat/ID`
+    #[arg(long, conflicts_with = "command")]
+    token: bool,
     /// Command to run
     #[arg(last = true, value_name = "COMMAND", value_hint = clap::ValueHint::AnyPath)]
     command: Vec<String>,
 }
 
 #[derive(Serialize)]
-struct BeatView<'a> {
+struct TokenView<'a> {
     schedule_id: &'a str,
-    at: Instant,
-    ok: bool,
-    exit_code: Option<i32>,
-    elapsed_ms: Option<i64>,
+    token: String,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
+    if args.token {
+        return show_token(context, &args.id);
+    }
     if args.command.is_empty() {
         let beat = Beat {
             at: context.now(),
@@ -130,11 +134,25 @@ fn show(context: &Context, id: &ScheduleId, beat: &Beat) -> Result<(), Error> {
     if context.ui.is_text() {
         return context.ui.data(&format!("Recorded a heartbeat for {id}"));
     }
-    context.ui.json(&BeatView {
-        schedule_id: id.as_str(),
-        at: Instant(beat.at),
-        ok: beat.error.is_none(),
-        exit_code: beat.exit_code,
-        elapsed_ms: beat.elapsed_ms,
-    })
+    context.ui.json(&present::beat(id, beat))
+}
+
+/// Prints the token with which heartbeats of a schedule can be sent over HTTP.
+fn show_token(context: &Context, id: &ScheduleId) -> Result<(), Error> {
+    context.open(Missing::Refuse)?.read(|r| ops::find(r, id).map(|_| ()))?;
+    let database = context.database()?;
+    let token = web::beat_token(&database, id.as_str())?;
+    if !context.ui.is_text() {
+        let schedule_id = id.as_str();
+        return context.ui.json(&TokenView { schedule_id, token });
+    }
+    context.ui.data(&token)?;
+    let address = match store::server_page(&database) {
+        ServedPage::At(address) => address,
+        ServedPage::None | ServedPage::NoServer => web::DEFAULT_ADDRESS.to_owned(),
+    };
+    context.ui.hint(&format!(
+        "For example: `curl -fsS -X POST -H 'Authorization: Bearer TOKEN' http://{address}/api/v1/beat/{id}`."
+    ));
+    Ok(())
 }

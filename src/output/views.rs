@@ -245,6 +245,18 @@ pub(crate) struct DefinitionView {
     pub(crate) definition: String,
 }
 
+/// A heartbeat.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct BeatView {
+    pub(crate) schedule_id: String,
+    pub(crate) at: Instant,
+    /// Whether the job succeeded.
+    pub(crate) ok: bool,
+    pub(crate) exit_code: Option<i32>,
+    pub(crate) elapsed_ms: Option<i64>,
+}
+
 /// A deleted schedule.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

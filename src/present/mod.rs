@@ -20,8 +20,8 @@ use crate::error::Error;
 use crate::names::ScheduleId;
 use crate::ops::{self, Candidate, DefinedKind, Difference, SimulationInput};
 use crate::output::views::{
-    ActionView, BackfillView, ChangeView, ComingView, DeletedView, DstNote, FieldChangeView, Instant, NextView, RecentAction,
-    RunningAction, ScheduleView, SimulatedView, StatisticsView, StatusView, TimeRangeView,
+    ActionView, BackfillView, BeatView, ChangeView, ComingView, DeletedView, DstNote, FieldChangeView, Instant, NextView,
+    RecentAction, RunningAction, ScheduleView, SimulatedView, StatisticsView, StatusView, TimeRangeView,
 };
 use crate::run::Stop;
 use crate::run::outcome::Status;
@@ -32,7 +32,7 @@ use crate::spec::Spec;
 use crate::spec::describe::human_duration;
 use crate::spec::text::duration_text;
 use crate::spec::zone::Zones;
-use crate::store::{BackfillRow, DeletedSchedule, Read, RunFilter, SchedulePage, ScheduleRow};
+use crate::store::{BackfillRow, Beat, DeletedSchedule, Read, RunFilter, SchedulePage, ScheduleRow};
 
 /// Maximum number of recent runs and of next times shown for a schedule.
 const SHOWN: usize = 10;
@@ -85,6 +85,17 @@ pub(crate) fn schedule(read: &Read<'_>, zones: &dyn Zones, row: ScheduleRow, now
         next_action_times: Some(next),
         ..brief(row, running, backfills)
     })
+}
+
+/// Returns a heartbeat of a schedule.
+pub(crate) fn beat(schedule: &ScheduleId, beat: &Beat) -> BeatView {
+    BeatView {
+        schedule_id: schedule.to_string(),
+        at: Instant(beat.at),
+        ok: beat.error.is_none(),
+        exit_code: beat.exit_code,
+        elapsed_ms: beat.elapsed_ms,
+    }
 }
 
 /// Returns a deleted schedule.

@@ -9,6 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
+use percent_encoding::percent_decode_str;
 
 use super::app::App;
 use super::{answers, pages};
@@ -94,7 +95,7 @@ fn admit(app: &App, request: &Request) -> Result<(), Refusal> {
         let error = Error::new(Kind::Usage, "a change must come from a page of this server");
         return refused(StatusCode::FORBIDDEN, error);
     }
-    if !is_open && !has_session(app, headers) {
+    if !is_open && !has_session(app, headers) && !may_beat(app, request) {
         let error = Error::new(Kind::Usage, "this request has no session")
             .hint("Run `tempo open`, or send the token as `Authorization: Bearer TOKEN`.");
         return refused(StatusCode::UNAUTHORIZED, error);
@@ -144,14 +145,26 @@ fn is_own_origin(headers: &HeaderMap, host: &str) -> bool {
 /// Whether a request has the session.
 pub(super) fn has_session(app: &App, headers: &HeaderMap) -> bool {
     let session = &app.settings.session;
-    let bearer = text(headers, &header::AUTHORIZATION);
-    let bearer = bearer
-        .as_deref()
-        .and_then(|value| value.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, token)| token.trim());
     let cookie = cookie(headers, &cookie_name(app));
-    bearer.is_some_and(|token| session.admits(token)) || cookie.is_some_and(|token| session.admits(&token))
+    bearer(headers).is_some_and(|token| session.admits(&token)) || cookie.is_some_and(|token| session.admits(&token))
+}
+
+/// Whether a request is a heartbeat with the token of its schedule.
+fn may_beat(app: &App, request: &Request) -> bool {
+    let id = request.uri().path().strip_prefix("/api/v1/beat/");
+    let id = id.and_then(|id| percent_decode_str(id).decode_utf8().ok());
+    let token = bearer(request.headers());
+    request.method() == Method::POST
+        && id
+            .zip(token)
+            .is_some_and(|(id, token)| app.settings.session.admits_beat(&id, &token))
+}
+
+/// The token in the header `Authorization`.
+fn bearer(headers: &HeaderMap) -> Option<String> {
+    let value = text(headers, &header::AUTHORIZATION)?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
 }
 
 /// The name of the session cookie: browsers send the cookies of one port to all others of the same host.

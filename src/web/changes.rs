@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::files::document::Source;
 use crate::names::ScheduleId;
 use crate::ops::{self, Difference, RunStop};
-use crate::output::views::{DeletedView, IncidentView, Instant, NextView, RequestView, RunView, ScheduleView};
+use crate::output::views::{BeatView, DeletedView, IncidentView, Instant, NextView, RequestView, RunView, ScheduleView};
 use crate::present;
 use crate::run::Stop;
 use crate::schedule::OverlapPolicy;
@@ -177,14 +177,13 @@ pub(super) async fn incident(app: &Arc<App>, id: i64, change: IncidentChange, no
     .await
 }
 
-/// Records a beat of a schedule: its error, its exit code and how long the job took. Returns the schedule.
+/// Records a beat of a schedule: its error, its exit code and how long the job took.
 pub(super) async fn beat(
     app: &Arc<App>,
     id: ScheduleId,
     (error, exit_code, elapsed_ms): (Option<String>, Option<i32>, Option<i64>),
-) -> Changed<ScheduleView> {
-    app.change(move |server, zones| {
-        let zones = Arc::clone(zones);
+) -> Changed<BeatView> {
+    app.change(move |server, _| {
         server.write(move |write, now| {
             let beat = Beat {
                 at: now,
@@ -194,7 +193,7 @@ pub(super) async fn beat(
                 output: Vec::new(),
             };
             ops::beat(write, &id, &beat, now)?;
-            present::schedule(write, &*zones, ops::find(write, &id)?, now)
+            Ok(present::beat(&id, &beat))
         })
     })
     .await

@@ -108,6 +108,7 @@ mod tests {
         struct All {
             status: views::StatusView,
             schedule: views::ScheduleView,
+            beat: views::BeatView,
             deleted: views::DeletedView,
             definition: views::DefinitionView,
             change: views::ChangeView,

@@ -16,7 +16,7 @@ mod health;
 mod pages;
 mod session;
 
-pub(crate) use session::{Session, one_time_code};
+pub(crate) use session::{Session, beat_token, one_time_code};
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use ring::hmac;
 
 use crate::error::{Error, Kind};
 use crate::machine;
@@ -17,9 +18,10 @@ const MIN_TOKEN: usize = 16;
 /// How long a one-time code can be used.
 const CODE_LIFE: TimeDelta = TimeDelta::minutes(5);
 
-/// The session token of a server.
+/// The session token of a server, and the key from which the tokens for heartbeats are made.
 pub(crate) struct Session {
     token: String,
+    beats: hmac::Key,
     code_file: PathBuf,
 }
 
@@ -29,15 +31,9 @@ impl Session {
     /// # Errors
     /// `System` when it can be neither read nor written.
     pub(crate) fn of(database: &Path) -> Result<Self, Error> {
-        let path = beside(database, ".web-token");
-        let token = if let Some(token) = read(&path)?.filter(|token| is_usable(token)) {
-            token
-        } else {
-            let token = machine::random_hex(TOKEN_BYTES)?;
-            write(&path, &token)?;
-            token
-        };
+        let token = kept_token(database)?;
         Ok(Self {
+            beats: beat_key(&token),
             token,
             code_file: beside(database, ".web-code"),
         })
@@ -63,6 +59,8 @@ impl Session {
         }
         Ok(Self {
             token,
+            // The commands do not know that file.
+            beats: beat_key(&kept_token(database)?),
             code_file: beside(database, ".web-code"),
         })
     }
@@ -77,6 +75,11 @@ impl Session {
         same(self.token.as_bytes(), text.as_bytes())
     }
 
+    /// Whether a text is the token for heartbeats of a schedule.
+    pub(super) fn admits_beat(&self, schedule_id: &str, text: &str) -> bool {
+        same(token_for_beats(&self.beats, schedule_id).as_bytes(), text.as_bytes())
+    }
+
     /// Whether a code is the current one-time code, which is used up by this.
     pub(super) fn redeem(&self, code: &str, now: DateTime<Utc>) -> bool {
         let Ok(Some(kept)) = read(&self.code_file) else { return false };
@@ -87,6 +90,38 @@ impl Session {
         // Whoever removes the file has used the code.
         is_valid && same(current.as_bytes(), code.as_bytes()) && std::fs::remove_file(&self.code_file).is_ok()
     }
+}
+
+/// The token beside a database, which is created if there is none.
+fn kept_token(database: &Path) -> Result<String, Error> {
+    let path = beside(database, ".web-token");
+    if let Some(token) = read(&path)?.filter(|token| is_usable(token)) {
+        return Ok(token);
+    }
+    let token = machine::random_hex(TOKEN_BYTES)?;
+    write(&path, &token)?;
+    Ok(token)
+}
+
+/// The token with which heartbeats of one schedule, and nothing else, can be sent over HTTP to a server on a database.
+///
+/// # Errors
+/// `System` when the token beside the database, from which it is made, can be neither read nor written.
+pub(crate) fn beat_token(database: &Path, schedule_id: &str) -> Result<String, Error> {
+    Ok(token_for_beats(&beat_key(&kept_token(database)?), schedule_id))
+}
+
+fn beat_key(token: &str) -> hmac::Key {
+    hmac::Key::new(hmac::HMAC_SHA256, token.as_bytes())
+}
+
+fn token_for_beats(key: &hmac::Key, schedule_id: &str) -> String {
+    let tag = hmac::sign(key, format!("heartbeats of {schedule_id}").as_bytes());
+    tag.as_ref()
+        .iter()
+        .take(TOKEN_BYTES)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// Whether a text can be a token: long enough, and fit for a cookie.

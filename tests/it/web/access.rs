@@ -290,3 +290,33 @@ fn a_token_that_others_could_have_written_is_refused() {
     let page = Page::start(&env, &[]);
     assert_eq!(page.get("/schedules").status, 200);
 }
+
+#[test]
+fn the_token_of_a_heartbeat_serves_for_heartbeats_of_its_schedule_only() {
+    let env = Env::new();
+    for id in ["job/a", "other"] {
+        env.tempo(&["schedule", "create", id, "--expect-within", "1d"]).ok();
+    }
+    let token = env.tempo(&["beat", "job/a", "--token"]).ok();
+    std::fs::write(env.path("token"), "0123456789abcdef").unwrap();
+    private(&env, "token");
+    for args in [&[][..], &["--web-token-file", "token"]] {
+        let page = Page::start(&env, args);
+        let bearer = format!("Bearer {}", token.trim());
+        let headers = [("host", page.address.as_str()), ("authorization", &bearer)];
+        let status = |method: &str, path: &str| page.bare(method, path, &headers, "").status;
+        let answer = page.bare("POST", "/api/v1/beat/job%2Fa", &headers, "{\"exit_code\": 3}");
+        assert_eq!((answer.status, &answer.json()["ok"]), (200, &false.into()), "{answer:?}");
+        for (method, path) in [
+            ("POST", "/api/v1/beat/other"),
+            ("POST", "/api/v1/schedules/job%2Fa/pause"),
+            ("GET", "/api/v1/schedules/job%2Fa"),
+            ("GET", "/"),
+        ] {
+            assert_eq!(status(method, path), 401, "{method} {path}");
+        }
+        assert_eq!(status("GET", "/api/v1/beat/job%2Fa"), 401);
+        drop(page);
+    }
+    assert_eq!(env.tempo(&["beat", "unknown", "--token"]).code, Some(3));
+}
