@@ -50,13 +50,13 @@ fn request(webhook: &Webhook, control: &Control) -> Result<(), String> {
     };
     let http = Http {
         url: format!("{}{}", secrets.resolve(&webhook.url), webhook.path),
-        method: "POST".to_owned(),
+        method: if webhook.body.is_some() { "POST" } else { "GET" }.to_owned(),
         headers: webhook
             .headers
             .iter()
             .map(|(name, value)| (name.clone(), in_header(value)))
             .collect(),
-        body: Some(in_body(&webhook.body)),
+        body: webhook.body.as_deref().map(in_body),
         basic_auth: None,
         bearer: webhook.bearer.as_deref().map(|token| secrets.resolve(token).to_owned()),
         redirects: 0,

@@ -42,6 +42,16 @@ pub(crate) enum Event {
     Page { address: String },
     /// The server has no page, because its address cannot be used.
     NoPage { address: String, error: String },
+    /// The state of the server, which a signal asked for.
+    State {
+        schedules: u64,
+        open_runs: u64,
+        /// Starts and requests that wait, and runs without a worker.
+        queued: u64,
+        incidents_open: u64,
+        /// The schedule that is due next, and when.
+        next: Option<(String, DateTime<Utc>)>,
+    },
     /// Definition files were applied.
     Applied { created: u64, updated: u64, deleted: u64 },
     /// The server has fewer workers than requested, because of the limits on open files and processes.

@@ -23,7 +23,7 @@ pub enum Delivery {
     },
 }
 
-/// A POST request. The URL, the values of the headers and the bearer token may be references: `env:NAME` or `file:PATH`.
+/// A POST request, or a GET request without a body. The URL, the values of the headers and the bearer token may be references: `env:NAME` or `file:PATH`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Webhook {
     /// Absolute URL, or a reference to it.
@@ -35,7 +35,7 @@ pub struct Webhook {
     /// Bearer token.
     pub bearer: Option<String>,
     /// Request body.
-    pub body: String,
+    pub body: Option<String>,
     /// A reference that headers and body contain, to be replaced by its value.
     pub key: Option<String>,
 }
@@ -133,7 +133,7 @@ pub fn delivery(receiver: &Receiver, message: &Message) -> Delivery {
                 path: rendered.path,
                 headers: all,
                 bearer: bearer.clone(),
-                body: rendered.body,
+                body: Some(rendered.body),
                 key: key.clone(),
             })
         }

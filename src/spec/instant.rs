@@ -100,12 +100,13 @@ pub fn parse_future(source: &str, zone: &Zone, now: DateTime<Utc>) -> Result<Dat
     let Some(time) = time_of_day(time) else {
         return parse(source, zone, now).map_err(|_| invalid());
     };
-    let instants = days.into_iter().flatten().filter_map(|date| first_instant(date, time, zone));
-    instants
-        .clone()
-        .find(|at| *at > now)
-        .or_else(|| instants.last())
-        .ok_or_else(invalid)
+    let instants: Vec<_> = days
+        .into_iter()
+        .flatten()
+        .filter_map(|date| first_instant(date, time, zone))
+        .collect();
+    let upcoming = instants.iter().find(|at| **at > now);
+    upcoming.or(instants.last()).copied().ok_or_else(invalid)
 }
 
 /// The date that the wall clock of a zone shows.

@@ -5,6 +5,8 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
 use ring::hmac;
 
@@ -117,11 +119,7 @@ fn beat_key(token: &str) -> hmac::Key {
 
 fn token_for_beats(key: &hmac::Key, schedule_id: &str) -> String {
     let tag = hmac::sign(key, format!("heartbeats of {schedule_id}").as_bytes());
-    tag.as_ref()
-        .iter()
-        .take(TOKEN_BYTES)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    URL_SAFE_NO_PAD.encode(tag)
 }
 
 /// Whether a text can be a token: long enough, and fit for a cookie.

@@ -51,6 +51,7 @@ fn installs_shows_and_removes_the_service_of_a_user() {
     for line in [
         "Type=notify\n",
         "Restart=on-failure\n",
+        "ExecReload=/bin/kill -HUP $MAINPID\n",
         "KillMode=mixed\n",
         "WantedBy=default.target\n",
         &start,
@@ -176,4 +177,36 @@ fn tells_systemd_when_it_is_ready_alive_and_stopping_and_hides_the_socket_from_c
     wait_for("WATCHDOG=1");
     std::fs::write(env.path("stop"), "").unwrap();
     assert_eq!(ended(child).status.code(), Some(0));
+}
+
+#[test]
+fn pings_another_service_while_it_serves_and_logs_the_first_failure() {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    let env = Env::new();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/secret-path", listener.local_addr().unwrap());
+    let server = env.serve(&["--ping", &url, "--ping-every", "1s", "--log-format", "json"]);
+    for answer in ["200 OK", "500 Oops", "500 Oops", "204 No Content"] {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut line = String::new();
+        BufReader::new(&stream).read_line(&mut line).unwrap();
+        assert_eq!(line, "GET /secret-path HTTP/1.1\r\n");
+        write!(stream, "HTTP/1.1 {answer}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").unwrap();
+    }
+    server.signal("TERM");
+    let (code, log) = server.wait();
+    assert_eq!(code, Some(0));
+    let failures: Vec<&str> = log.lines().filter(|line| line.contains("ping")).collect();
+    assert_eq!(failures.len(), 1, "{log}");
+    assert!(
+        failures[0].contains("unexpected status 500") && !failures[0].contains("secret"),
+        "{failures:?}"
+    );
+    for args in [
+        &["--ping", "ftp://x/"][..],
+        &["--ping", "http://x/", "--ping-every", "10ms"],
+        &["--ping-every", "1s"],
+    ] {
+        assert_eq!(env.tempo(&[&["run", "--no-web"], args].concat()).code, Some(2), "{args:?}");
+    }
 }

@@ -97,3 +97,30 @@ fn a_broken_file_at_the_start_is_logged_and_the_schedules_stay() {
         assert_eq!(env.tempo(args).code, Some(2), "{args:?}");
     }
 }
+
+#[test]
+fn sighup_applies_the_files_again_and_sigusr1_logs_the_state() {
+    let env = Env::new();
+    std::fs::write(env.path("jobs.toml"), schedule("a", "1h")).unwrap();
+    let mut server = env.serve(&["-f", "jobs.toml", "--log-format", "json"]);
+    server.wait_for_log("\"event\":\"apply\"");
+    env.tempo(&["schedule", "delete", "a"]).ok();
+    server.signal("HUP");
+    let line = server.wait_for_log("\"event\":\"apply\"");
+    assert!(line.contains("\"created\":1"), "{line}");
+    server.signal("USR1");
+    let line = server.wait_for_log("\"event\":\"state\"");
+    assert!(
+        line.contains("\"schedules\":1") && line.contains("\"schedule_id\":\"a\""),
+        "{line}"
+    );
+    server.signal("TERM");
+    assert_eq!(server.wait().0, Some(0));
+    // Without files, too, it does not end a server that has no terminal.
+    let mut server = env.serve(&[]);
+    server.signal("HUP");
+    server.signal("USR1");
+    server.wait_for_log("1 schedule, 0 open runs, 0 queued, 0 incidents open, next a ");
+    server.signal("TERM");
+    assert_eq!(server.wait().0, Some(0));
+}

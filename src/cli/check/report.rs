@@ -155,6 +155,7 @@ impl<'a> Report<'a> {
             | Event::LockRestored { .. }
             | Event::Saved { .. }
             | Event::Surviving { .. }
+            | Event::State { .. }
             | Event::Resumed { .. }
             | Event::Resolved { .. }
             | Event::Stopping { .. }

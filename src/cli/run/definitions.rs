@@ -3,6 +3,7 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
@@ -67,15 +68,16 @@ impl DefinitionArgs {
         check_files(&self.file)
     }
 
-    /// Applies the files and starts the thread that applies them again when they change. If they are invalid, the schedules stay as they are,
-    /// and the error is logged.
+    /// Applies the files and starts the thread that applies them again when they change, or when the returned flag is set. If they are invalid, the
+    /// schedules stay as they are, and the error is logged.
     ///
     /// # Errors
     /// `System` when the thread cannot be started.
-    pub(super) fn watch(&self, server: Handle, tell: &Sender<Event>) -> Result<(), Error> {
+    pub(super) fn watch(&self, server: Handle, tell: &Sender<Event>) -> Result<Option<Arc<AtomicBool>>, Error> {
         if self.file.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
+        let reload = Arc::new(AtomicBool::new(false));
         let applied = Applied {
             files: self.file.clone(),
             scopes: if self.prune { self.scopes()? } else { Vec::new() },
@@ -84,10 +86,11 @@ impl DefinitionArgs {
         };
         let seen = applied.fingerprint();
         let failed = applied.apply(None);
-        let watch = move || applied.watch(seen, failed);
+        let asked = Arc::clone(&reload);
+        let watch = move || applied.watch(seen, failed, &asked);
         let started = std::thread::Builder::new().name("definitions".to_owned()).spawn(watch);
         started
-            .map(|_| ())
+            .map(|_| Some(reload))
             .map_err(|e| Error::new(Kind::System, "cannot start the thread that watches the definition files").because(e))
     }
 
@@ -110,14 +113,17 @@ impl Applied {
     /// file may not have finished.
     ///
     /// After a failure they are applied again every few seconds: its cause, such as a full disk, may end without a change of the files.
-    fn watch(&self, mut applied: Fingerprint, mut failed: Option<String>) {
+    fn watch(&self, mut applied: Fingerprint, mut failed: Option<String>, reload: &AtomicBool) {
         let mut before = applied.clone();
         let mut looks = 0;
         while self.server.metrics().is_some() {
             pause(LOOK_EVERY);
             looks += 1;
             let now = self.fingerprint();
-            if now == before && (now != applied || failed.is_some() && looks % RETRY_LOOKS == 0) {
+            if reload.swap(false, Ordering::SeqCst) {
+                applied.clone_from(&now);
+                failed = self.apply(None);
+            } else if now == before && (now != applied || failed.is_some() && looks % RETRY_LOOKS == 0) {
                 if now != applied {
                     failed = None;
                 }

@@ -53,6 +53,34 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
             format!("no page at {address}: {error}; `--web` chooses another address"),
             &|| json!({"address": address, "error": error}),
         ),
+        Event::State {
+            schedules,
+            open_runs,
+            queued,
+            incidents_open,
+            next,
+        } => {
+            let next_text = match next {
+                Some((id, at)) => format!("next {id} {}", rfc3339(*at)),
+                None => "nothing due".to_owned(),
+            };
+            let text = format!(
+                "{}, {}, {queued} queued, {} open, {next_text}",
+                counted(*schedules, "schedule"),
+                counted(*open_runs, "open run"),
+                counted(*incidents_open, "incident"),
+            );
+            let next = next
+                .as_ref()
+                .map(|(id, at)| json!({"schedule_id": id, "due_at": rfc3339(*at)}));
+            of(
+                "state",
+                Some(Style::Strong),
+                "",
+                text,
+                &|| json!({"schedules": schedules, "open_runs": open_runs, "queued": queued, "incidents_open": incidents_open, "next": next}),
+            )
+        }
         Event::Applied {
             created,
             updated,

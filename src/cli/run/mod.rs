@@ -5,9 +5,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use clap::FromArgMatches as _;
-use signal_hook::consts::{SIGINT, SIGTERM};
 
-use super::{Context, interrupt};
+use super::Context;
 use crate::actions::Live;
 use crate::clock::{Clock as _, SystemClock, pause};
 use crate::engine::{Event, Retention, Server, Settings, Until};
@@ -23,6 +22,8 @@ use crate::spec::zone::Zone;
 mod definitions;
 mod log_lines;
 mod page;
+mod ping;
+mod signals;
 mod supervision;
 
 /// Maximum number of log lines written at once.
@@ -38,7 +39,8 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 /// `tempo run` resumes every run at the first step that has not completed.
 ///
 /// SIGTERM and SIGINT let running steps finish within the drain timeout; a second signal stops them at once. Interrupted runs stay
-/// open, and the next `tempo run` resumes them.
+/// open, and the next `tempo run` resumes them. SIGHUP applies the files of `-f` again, or stops a server that has a terminal; SIGUSR1
+/// logs the state.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Maximum number of runs at once
@@ -70,6 +72,8 @@ pub(super) struct Args {
     r#for: Option<String>,
     #[command(flatten)]
     definitions: definitions::DefinitionArgs,
+    #[command(flatten)]
+    ping: ping::PingArgs,
     #[command(flatten)]
     page: page::PageArgs,
 }
@@ -139,6 +143,7 @@ impl Args {
             ));
         }
         args.definitions.check()?;
+        args.ping.checked()?;
         let mut absolute = Vec::with_capacity(words.len());
         let paths = args.definitions.paths().chain(args.page.token_file());
         let paths: Vec<String> = paths.collect();
@@ -210,18 +215,18 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         },
     };
     let (sender, events) = channel();
-    let signals = interrupt::catch(&[SIGINT, SIGTERM])?;
+    let signals = signals::catch()?;
     args.definitions.check()?;
+    args.ping.checked()?;
     let page = if args.once { None } else { args.page.settings(context)? };
     let tell = sender.clone();
     let server = Server::start(&context.database()?, settings, Arc::new(SystemClock), Arc::new(Live), sender)?;
     let page = page.and_then(|settings| page::start(settings, &server, &tell));
-    args.definitions.watch(server.handle(), &tell)?;
-    drop(tell);
+    let reload = args.definitions.watch(server.handle(), &tell)?;
+    args.ping.start(server.handle(), &tell)?;
     supervision::start(server.handle(), format!("serving {}", context.database()?.display()))?;
     // Signals reach the server directly, even while the log is blocked.
-    let stopper = server.stopper();
-    interrupt::on_each(signals, move || stopper.stop())?;
+    signals::handle(signals, server.stopper(), reload, &context.database()?, tell)?;
     let json = args.log_format == LogFormat::Json || context.ui.format() != Format::Text;
     let log_done = spawn_logger(
         Logger {

@@ -100,7 +100,7 @@ impl Manager {
             Self::User => ("", "", "default.target"),
         };
         Ok(format!(
-            "{MARK}\n[Unit]\nDescription=tempo: durable scheduling\nDocumentation=man:tempo(1)\n{after}\n[Service]\nType=notify\nExecStart={}\n\
+            "{MARK}\n[Unit]\nDescription=tempo: durable scheduling\nDocumentation=man:tempo(1)\n{after}\n[Service]\nType=notify\nExecStart={}\nExecReload=/bin/kill -HUP $MAINPID\n\
              Restart=on-failure\nRestartSec=1\nWatchdogSec=60\n# Running steps get the drain timeout of `tempo run` to finish.\nKillMode=mixed\nTimeoutStopSec={stop}\n{protection}\n\
              [Install]\nWantedBy={target}\n",
             command.join(" ")

@@ -109,7 +109,8 @@ fn check_messages(engine: &Engine<'_>, told_after: i64) -> Result<(), String> {
     let mut told: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for delivery in delivered.iter() {
         let Delivery::Webhook(webhook) = delivery else { continue };
-        let body: serde_json::Value = serde_json::from_str(&webhook.body).map_err(|e| e.to_string())?;
+        let body: serde_json::Value =
+            serde_json::from_str(webhook.body.as_deref().unwrap_or_default()).map_err(|e| e.to_string())?;
         let events = body["events"].as_array().cloned().unwrap_or_else(|| vec![body.clone()]);
         for event in events {
             let content = format!("{} {} {} {}", event["event"], event["at"], event["message"], event["run_id"]);

@@ -76,7 +76,7 @@ fn pass_time(engine: &mut Engine<'_>, until: DateTime<Utc>) -> Vec<DateTime<Utc>
 fn bodies(engine: &Engine<'_>) -> Vec<serde_json::Value> {
     let delivered = engine.delivered.lock().unwrap();
     let body = |delivery: &Delivery| match delivery {
-        Delivery::Webhook(webhook) => serde_json::from_str(&webhook.body).unwrap(),
+        Delivery::Webhook(webhook) => serde_json::from_str(webhook.body.as_deref().unwrap_or_default()).unwrap(),
         other @ (Delivery::Mail(_) | Delivery::Command { .. }) => panic!("{other:?}"),
     };
     delivered.iter().map(body).collect()

@@ -328,6 +328,7 @@ impl<'a> Engine<'a> {
                 | Event::LockRestored { .. }
                 | Event::Saved { .. }
                 | Event::Surviving { .. }
+                | Event::State { .. }
                 | Event::Resumed { .. }
                 | Event::Retry { .. }
                 | Event::StepClosed { .. }
