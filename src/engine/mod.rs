@@ -12,6 +12,7 @@ mod decide;
 mod deterministic;
 mod events;
 mod handle;
+mod messages;
 pub(crate) mod metrics;
 mod notices;
 mod outbox;

@@ -1,7 +1,6 @@
-//! The outbox: writes messages about new events, and delivers due messages, each in a thread of its own, so that no receiver delays a tick or
-//! another receiver. An event and its place after the cursor of a receiver are one transaction, so no event is without its message.
+//! The outbox: delivers due messages, each in a thread of its own, so that no receiver delays a tick or another receiver.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,25 +11,20 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::events::Event;
-use super::notices::notices;
+use super::messages::MessageWriter;
 use super::shared::Shared;
 use crate::actions::{Control, DELIVERY_TIMEOUT, StopKind};
 use crate::clock::Stopwatch;
 use crate::error::{Error, Kind};
-use crate::files::notify_text::NotifyText;
 use crate::machine;
 use crate::notify::timing::retry_at;
-use crate::notify::{Message, Notice, Receiver, Topic, delivery};
-use crate::store::{DeliveryOutcome, EventFilter, MessageRow, Missing, ReceiverRow, Store};
+use crate::notify::{Message, Notice, Receiver, delivery};
+use crate::store::{DeliveryOutcome, MessageRow, Missing, Store};
 
 /// Maximum number of messages being delivered at once.
 const MAX_DELIVERIES: usize = 64;
-/// Maximum number of events read at once: the output of each may be long.
-const BATCH: u64 = 200;
 /// How often a message is tried before later ones of its receiver are sent.
 const ATTEMPTS_BEFORE_OTHERS: u32 = 6;
-/// How far the recorded cursor of a receiver that is told of nothing may lag behind.
-const CURSOR_LAG: i64 = 200;
 /// How long deliveries may go on after the server was asked to stop.
 const DRAIN: Duration = Duration::from_secs(2);
 /// How long a server that exits when everything is done waits for its deliveries.
@@ -42,10 +36,7 @@ const POLL: TimeDelta = TimeDelta::milliseconds(20);
 pub(super) struct Outbox {
     shared: Arc<Shared>,
     reader: Store,
-    /// The receivers as last read, with their definitions, by key; `None` if the definition is not valid.
-    receivers: HashMap<i64, (String, Option<Arc<Receiver>>)>,
-    /// The newest event for which messages have been written, by the key of the receiver.
-    written_up_to: HashMap<i64, i64>,
+    messages: MessageWriter,
     /// The deliveries that are running, by the key of the receiver.
     running: BTreeMap<i64, Arc<Control>>,
     finished: (Sender<i64>, Channel<i64>),
@@ -130,16 +121,6 @@ enum Delivering {
     Gone,
 }
 
-/// An event of which a receiver is notified.
-struct Told {
-    /// The topic of its message.
-    topic: &'static str,
-    /// Whether it may share a message with others of the same topic.
-    joins: bool,
-    /// The notice as JSON.
-    event: String,
-}
-
 /// When a delivery is made again whose end is never recorded, after its begin.
 fn lost_delivery_timeout() -> TimeDelta {
     TimeDelta::from_std(DELIVERY_TIMEOUT).unwrap_or_default() * 2
@@ -159,8 +140,7 @@ impl Outbox {
         Self {
             shared: Arc::clone(shared),
             reader,
-            receivers: HashMap::new(),
-            written_up_to: HashMap::new(),
+            messages: MessageWriter::new(shared),
             running: BTreeMap::new(),
             finished: channel(),
         }
@@ -178,28 +158,31 @@ impl Outbox {
 
     /// Writes the messages about new events and starts due deliveries. Returns when the next message is due.
     fn send_in_threads(&mut self, which: Pass, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, Error> {
-        let (begun, next) = self.pass(which, now)?;
+        let (begun, mut next) = self.pass(which, now)?;
         for one in begun {
-            self.start_thread(one)?;
+            let receiver = one.message.receiver;
+            if let Err(e) = self.start_thread(one) {
+                // It is due again when its attempt counts as lost.
+                self.running.remove(&receiver);
+                self.shared.tell(Event::Trouble(e));
+                next = next.into_iter().chain([now + lost_delivery_timeout()]).min();
+            }
         }
         // A delivery that ends raises the signal.
         Ok(next.map(|next| next.max(now + POLL)))
     }
 
-    fn start_thread(&mut self, begun: Begun) -> Result<(), Error> {
-        let receiver = begun.message.receiver;
+    fn start_thread(&self, begun: Begun) -> Result<(), Error> {
         let (here, ended) = (Arc::clone(&self.shared), self.finished.0.clone());
         let started = std::thread::Builder::new().name("delivery".to_owned()).spawn(move || {
             deliver(&here, &begun);
             // The outbox has ended before, if the server stopped.
-            let _ = ended.send(receiver);
+            let _ = ended.send(begun.message.receiver);
             here.outbox.raise();
         });
-        if let Err(e) = started {
-            self.running.remove(&receiver);
-            return Err(Error::new(Kind::System, "cannot start a thread that sends a notification").because(e));
-        }
-        Ok(())
+        started
+            .map(|_| ())
+            .map_err(|e| Error::new(Kind::System, "cannot start a thread that sends a notification").because(e))
     }
 
     /// Writes the messages about new events. Returns the deliveries to make, which are recorded as begun, and when the next message is due.
@@ -208,14 +191,16 @@ impl Outbox {
             self.running.remove(&receiver);
         }
         let receivers = self.reader.read(|r| r.receivers())?;
-        self.write_messages(&receivers, now)?;
+        self.messages.write(&self.reader, &receivers, now)?;
         let (mut begun, mut next) = (Vec::new(), None);
         let mut waiting = Vec::new();
         for row in &receivers {
             if self.running.contains_key(&row.key) {
                 continue;
             }
-            let Some(receiver) = self.receiver(row) else { continue };
+            let Some(receiver) = self.messages.receiver(row) else {
+                continue;
+            };
             // A service that follows incidents must not get the end of one before its begin.
             let attempts_before_others = if receiver.takes_groups() {
                 ATTEMPTS_BEFORE_OTHERS
@@ -236,119 +221,20 @@ impl Outbox {
             if !is_due {
                 next = next.into_iter().chain([message.due]).min();
             } else if self.running.len() < MAX_DELIVERIES {
-                match self.begin(&receiver, message, now)? {
-                    Delivering::Begun(one) => begun.push(*one),
-                    Delivering::Held(until) => next = next.into_iter().chain([until]).min(),
-                    Delivering::Gone => {}
+                match self.begin(&receiver, message, now) {
+                    Ok(Delivering::Begun(one)) => begun.push(*one),
+                    Ok(Delivering::Held(until)) => next = next.into_iter().chain([until]).min(),
+                    Ok(Delivering::Gone) => {}
+                    // Those that have begun are delivered nevertheless.
+                    Err(e) => {
+                        self.shared.tell(Event::Trouble(e));
+                        next = next.into_iter().chain([now + super::AFTER_TROUBLE]).min();
+                        break;
+                    }
                 }
             }
         }
         Ok((begun, next))
-    }
-
-    /// The receiver of a row; `None`, reported once, if its definition is not valid.
-    fn receiver(&mut self, row: &ReceiverRow) -> Option<Arc<Receiver>> {
-        let known = self
-            .receivers
-            .get(&row.key)
-            .filter(|(definition, _)| *definition == row.definition);
-        if let Some((_, Some(receiver))) = known {
-            return Some(Arc::clone(receiver));
-        }
-        let is_reported = known.is_some();
-        let receiver = match NotifyText::stored((&row.name, &row.definition), &**self.shared.catalog.zones()) {
-            Ok(receiver) => Some(Arc::new(receiver)),
-            Err(e) => {
-                if !is_reported {
-                    self.shared.tell(Event::Trouble(e));
-                }
-                None
-            }
-        };
-        self.receivers.insert(row.key, (row.definition.clone(), receiver.clone()));
-        receiver
-    }
-
-    /// The newest event for which messages have been written for a receiver.
-    fn written_up_to(&self, row: &ReceiverRow) -> i64 {
-        row.cursor.max(self.written_up_to.get(&row.key).copied().unwrap_or(0))
-    }
-
-    /// Writes the messages about the events after the cursor of each receiver. A receiver whose definition is not valid keeps its cursor, so it is
-    /// told of them once it is valid.
-    fn write_messages(&mut self, rows: &[ReceiverRow], now: DateTime<Utc>) -> Result<(), Error> {
-        while self.write_batch(rows, now)? {}
-        Ok(())
-    }
-
-    /// Writes the messages about the next events; returns whether there may be more.
-    fn write_batch(&mut self, rows: &[ReceiverRow], now: DateTime<Utc>) -> Result<bool, Error> {
-        let receivers: Vec<(&ReceiverRow, Arc<Receiver>)> =
-            rows.iter().filter_map(|row| Some((row, self.receiver(row)?))).collect();
-        let Some(after) = receivers.iter().map(|(row, _)| self.written_up_to(row)).min() else {
-            return Ok(false);
-        };
-        let filter = EventFilter {
-            after: Some(after),
-            notable: true,
-            finishes: receivers.iter().any(|(_, receiver)| receiver.topics.contains(&Topic::Output)),
-            ..EventFilter::default()
-        };
-        let (newest, all, is_full) = self.reader.read(|read| {
-            let events = read.first_events(&filter, BATCH)?;
-            let is_full = events.len() as u64 == BATCH;
-            let newest = match events.last() {
-                Some(last) if is_full => last.key,
-                _ => read.newest_event()?,
-            };
-            let mut all = Vec::new();
-            for event in events {
-                let of_event = notices(read, &event)?;
-                all.extend(of_event.into_iter().map(|(topic, notice)| (event.key, topic, notice)));
-            }
-            Ok((newest, all, is_full))
-        })?;
-        let mut changes = Vec::new();
-        for (row, receiver) in &receivers {
-            let seen = self.written_up_to(row);
-            let due = receiver.timing.due(now);
-            let is_quiet = receiver.timing.quiet_until(now).is_some();
-            let wanted = all
-                .iter()
-                .filter(|(key, topic, notice)| *key > seen && receiver.wants(*topic, notice));
-            let told: Vec<Told> = wanted
-                .map(|(_, topic, notice)| {
-                    // The output of a run is a message of its own, as with cron.
-                    let joins = receiver.takes_groups() && *topic != Topic::Output;
-                    Told {
-                        // What happens in quiet hours is told in one message at their end.
-                        topic: if is_quiet && joins { "digest" } else { topic.name() },
-                        joins,
-                        event: serde_json::to_string(notice).unwrap_or_default(),
-                    }
-                })
-                .collect();
-            if !told.is_empty() || newest - row.cursor > CURSOR_LAG {
-                changes.push((row.key, told, due));
-            }
-        }
-        if !changes.is_empty() {
-            self.shared.writer.write(move |write| {
-                for (receiver, told, due) in &changes {
-                    for one in told {
-                        write.add_notice(*receiver, one.topic, (&one.event, one.joins), *due, now)?;
-                    }
-                    write.move_cursor(*receiver, newest)?;
-                }
-                Ok(())
-            })?;
-        }
-        for (row, _) in &receivers {
-            // Another receiver may be further behind.
-            let written = self.written_up_to(row).max(newest);
-            self.written_up_to.insert(row.key, written);
-        }
-        Ok(is_full)
     }
 
     /// Records a delivery as begun, unless its receiver gets nothing now.
@@ -398,7 +284,7 @@ impl Outbox {
     fn drain(&mut self, limit: Duration) {
         // So that a receiver which is changed before the next start is not told of what it did not want until now.
         let moved = self.reader.read(|r| r.receivers()).and_then(|rows| {
-            let cursors: Vec<(i64, i64)> = rows.iter().map(|row| (row.key, self.written_up_to(row))).collect();
+            let cursors: Vec<(i64, i64)> = rows.iter().map(|row| (row.key, self.messages.written_up_to(row))).collect();
             self.shared
                 .writer
                 .write(move |write| cursors.iter().try_for_each(|(key, seen)| write.move_cursor(*key, *seen)))

@@ -281,6 +281,50 @@ fn a_receiver_whose_definition_was_not_valid_is_told_later_of_what_happened() {
 }
 
 #[test]
+fn a_full_disk_while_deliveries_begin_withholds_no_message() {
+    use rustix::process::{Pid, Resource, Rlimit, prlimit};
+    let env = Env::new();
+    let hook = Webhook::start(|_| Some(200));
+    failing_schedule(&env, "s");
+    for number in 0..12 {
+        let (name, url) = (format!("n{number}"), hook.url());
+        env.tempo(&["notify", "add", &name, "--webhook", &url, "--group-wait", "2s"])
+            .ok();
+    }
+    let server = env.serve(&[]);
+    run_of(&env, "s");
+    let pending = || {
+        let list = env.json(&["notify", "list", "--pending"]);
+        list.as_array().unwrap().len()
+    };
+    wait_until("the messages", || pending() == 12);
+    // Room for the beginnings of some deliveries.
+    let log = std::fs::metadata(env.path("t.db-wal")).unwrap().len();
+    let limit = |bytes: Option<u64>| {
+        let limits = Rlimit {
+            current: bytes,
+            maximum: None,
+        };
+        prlimit(Pid::from_raw(server.pid().cast_signed()), Resource::Fsize, limits).unwrap();
+    };
+    limit(Some(log + 40_000));
+    hook.wait_for(1);
+    limit(None);
+    let mut ids: Vec<String> = hook
+        .wait_for(12)
+        .iter()
+        .map(|r| r.header("idempotency-key").to_owned())
+        .collect();
+    wait_until("all messages", || {
+        ids = hook.got().iter().map(|r| r.header("idempotency-key").to_owned()).collect();
+        ids.sort();
+        ids.dedup();
+        ids.len() == 12
+    });
+    wait_until("the acknowledgements", || pending() == 0);
+}
+
+#[test]
 fn simultaneous_failures_are_sent_as_one_message() {
     let env = Env::new();
     let targets = Targets::start(&env);
