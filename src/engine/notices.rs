@@ -41,9 +41,11 @@ fn notice(read: &Read<'_>, event: &EventRow, topic: Topic) -> Result<Option<Noti
     let schedule_id = event.schedule_id.clone();
     let schedule_id = schedule_id.or_else(|| incident.as_ref().and_then(|incident| incident.schedule_id.clone()));
     let message = message(read, topic, event, incident.as_ref())?;
-    let alerts = match schedule_id.as_deref() {
-        Some(id) => read.alerts_of(id)?,
-        None => Alerts {
+    // Who was told of the beginning of an incident is told of its end.
+    let alerts = match (&incident, schedule_id.as_deref()) {
+        (Some(incident), _) => read.alerts_of_incident(incident)?,
+        (None, Some(id)) => read.alerts_of(id)?,
+        (None, None) => Alerts {
             severity: Some(Severity::Warning),
             ..Alerts::default()
         },

@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension as _, named_params};
 
 use super::Write;
 use super::failures::{NewFailure, Subject};
-use super::rows::{Context as _, at, count, ms};
+use super::rows::{Context as _, at};
 use crate::error::Error;
 
 impl Write<'_> {
@@ -14,28 +14,13 @@ impl Write<'_> {
         const SQL: &str = "INSERT INTO failing
             (owner, step, number, run, run_id, target_name, target_url, status_code, error, error_type, elapsed_ms, detected_ms)
             VALUES (:owner, :step, (SELECT count(*) FROM failing WHERE owner = :owner AND step = :step) + 1,
-                :run, :run_id, :step, :url, :status_code, :error, :error_type, :elapsed, :now)";
+                :run, :run_id, :name, :url, :status_code, :error, :error_type, :elapsed, :now)";
         const STATE: &str =
             "SELECT count(*) AS failures, min(detected_ms) AS first_ms FROM failing WHERE owner = :owner AND step = :step";
         let what = "record the failure";
         let subject = new.subject;
         let owner = subject.owner();
-        let (run, run_id) = subject.run();
-        let mut statement = self.0.0.prepare_cached(SQL).context(what)?;
-        statement
-            .execute(named_params! {
-                ":owner": owner,
-                ":step": subject.name(),
-                ":run": run,
-                ":run_id": run_id,
-                ":url": new.target_url,
-                ":status_code": new.status_code,
-                ":error": new.failure.message,
-                ":error_type": new.failure.error_type.name(),
-                ":elapsed": new.elapsed_ms,
-                ":now": ms(now),
-            })
-            .context(what)?;
+        self.insert_failure(SQL, named_params! {":owner": owner, ":step": subject.name()}, new, now)?;
         let mut statement = self.0.0.prepare_cached(STATE).context(what)?;
         let state = statement.query_row(named_params! {":owner": owner, ":step": subject.name()}, |r| {
             Ok((r.get::<_, i64>("failures")?.unsigned_abs(), at(r.get("first_ms")?)))
@@ -45,19 +30,13 @@ impl Write<'_> {
 
     /// Opens an incident with the failures in a row of a subject. Returns its id.
     pub(super) fn open_with_early_failures(&self, subject: Subject<'_>, failures: u64) -> Result<i64, Error> {
-        const OPEN: &str = "INSERT INTO incident (owner, step, schedule_id, count) VALUES (:owner, :step, :schedule_id, :count)";
         const MOVE: &str = "INSERT INTO occurrence
             (incident, number, run, run_id, target_name, target_url, status_code, error, error_type, elapsed_ms, detected_ms)
             SELECT :incident, number, run, run_id, target_name, target_url, status_code, error, error_type, elapsed_ms, detected_ms
             FROM failing WHERE owner = :owner AND step = :step";
         let what = "record the incident";
         let owner = subject.owner();
-        let mut statement = self.0.0.prepare_cached(OPEN).context(what)?;
-        let id = statement
-            .insert(named_params! {
-                ":owner": owner, ":step": subject.name(), ":schedule_id": subject.schedule_id(), ":count": count(failures),
-            })
-            .context(what)?;
+        let id = self.insert_incident(subject, failures)?;
         let mut statement = self.0.0.prepare_cached(MOVE).context(what)?;
         statement
             .execute(named_params! {":incident": id, ":owner": owner, ":step": subject.name()})

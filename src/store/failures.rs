@@ -1,7 +1,7 @@
 //! Counts failures and successes: which failures open an incident, and which successes resolve it.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use rusqlite::named_params;
+use rusqlite::{ToSql, named_params};
 
 use super::Write;
 use super::event_kind::EventKind;
@@ -167,41 +167,55 @@ impl Write<'_> {
 
     /// Adds a failure to an open incident, or to a new one. Returns the id and failure count of the incident.
     fn add_occurrence(&self, open: Option<i64>, new: &NewFailure<'_>, now: DateTime<Utc>) -> Result<(i64, u64), Error> {
-        const OPEN: &str = "INSERT INTO incident (owner, step, schedule_id) VALUES (:owner, :step, :schedule_id)";
         const COUNT: &str = "UPDATE incident SET count = count + 1, successes = 0 WHERE id = :id RETURNING count";
         const OCCURRENCE: &str = "INSERT INTO occurrence
             (incident, number, run, run_id, target_name, target_url, status_code, error, error_type, elapsed_ms, detected_ms)
             VALUES (:incident, :number, :run, :run_id, :name, :url, :status_code, :error, :error_type, :elapsed, :now)";
         let what = "record the incident";
-        let id = if let Some(id) = open {
-            id
-        } else {
-            let mut statement = self.0.0.prepare_cached(OPEN).context(what)?;
-            let parameters = named_params! {":owner": new.subject.owner(), ":step": new.subject.name(), ":schedule_id": new.subject.schedule_id()};
-            statement.insert(parameters).context(what)?
-        };
+        let id = open.map_or_else(|| self.insert_incident(new.subject, 0), Ok)?;
         let mut statement = self.0.0.prepare_cached(COUNT).context(what)?;
         let number: i64 = statement
             .query_row(named_params! {":id": id}, |r| r.get("count"))
             .context(what)?;
-        let (run, run_id) = new.subject.run();
-        let mut statement = self.0.0.prepare_cached(OCCURRENCE).context(what)?;
-        statement
-            .execute(named_params! {
-                ":incident": id,
-                ":number": number,
-                ":run": run,
-                ":run_id": run_id,
-                ":name": new.subject.name(),
-                ":url": new.target_url,
-                ":status_code": new.status_code,
-                ":error": new.failure.message,
-                ":error_type": new.failure.error_type.name(),
-                ":elapsed": new.elapsed_ms,
-                ":now": ms(now),
-            })
-            .context(what)?;
+        self.insert_failure(OCCURRENCE, named_params! {":incident": id, ":number": number}, new, now)?;
         Ok((id, number.unsigned_abs()))
+    }
+
+    /// Opens an incident that has `failures` failures. Returns its id.
+    pub(super) fn insert_incident(&self, subject: Subject<'_>, failures: u64) -> Result<i64, Error> {
+        const SQL: &str = "INSERT INTO incident (owner, step, schedule_id, count, alerts)
+            VALUES (:owner, :step, :schedule_id, :count, (SELECT alerts FROM schedule WHERE id = :schedule_id))";
+        let mut statement = self.0.0.prepare_cached(SQL).context("record the incident")?;
+        let inserted = statement.insert(named_params! {
+            ":owner": subject.owner(), ":step": subject.name(), ":schedule_id": subject.schedule_id(), ":count": count(failures),
+        });
+        inserted.context("record the incident")
+    }
+
+    /// Inserts a failure with a statement that takes further parameters, `more`.
+    pub(super) fn insert_failure(
+        &self,
+        sql: &str,
+        more: &[(&str, &dyn ToSql)],
+        new: &NewFailure<'_>,
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        let (run, run_id) = new.subject.run();
+        let (name, error_type, now) = (new.subject.name(), new.failure.error_type.name(), ms(now));
+        let own: [(&str, &dyn ToSql); 9] = [
+            (":run", &run),
+            (":run_id", &run_id),
+            (":name", &name),
+            (":url", &new.target_url),
+            (":status_code", &new.status_code),
+            (":error", &new.failure.message),
+            (":error_type", &error_type),
+            (":elapsed", &new.elapsed_ms),
+            (":now", &now),
+        ];
+        let mut statement = self.0.0.prepare_cached(sql).context("record the failure")?;
+        let done = statement.execute([&own, more].concat().as_slice());
+        done.map(|_| ()).context("record the failure")
     }
 
     /// The open incident of a subject that has succeeded, if there is one. Failures that were too few for an incident are forgotten.

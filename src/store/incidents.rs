@@ -5,9 +5,10 @@ use rusqlite::{OptionalExtension as _, Row, named_params};
 
 use super::event_kind::EventKind;
 use super::events::NewEvent;
-use super::rows::{Context as _, at, at_opt, ms};
+use super::rows::{Context as _, at, at_opt, json, ms};
 use super::{Read, Write};
 use crate::error::Error;
+use crate::schedule::Alerts;
 
 /// An incident with its latest failure.
 #[derive(Debug, Clone)]
@@ -66,6 +67,19 @@ fn incident(r: &Row<'_>) -> rusqlite::Result<IncidentRow> {
 }
 
 impl Read<'_> {
+    /// The alert settings that the schedule of an incident had when it was opened; those that it has now if none are stored.
+    pub(crate) fn alerts_of_incident(&self, incident: &IncidentRow) -> Result<Alerts, Error> {
+        const SQL: &str = "SELECT alerts FROM incident WHERE id = :id";
+        let what = "read the alert settings of the incident";
+        let mut statement = self.0.prepare_cached(SQL).context(what)?;
+        let stored = statement.query_row(named_params! {":id": incident.id}, |r| r.get::<_, Option<String>>("alerts"));
+        match (stored.context(what)?, &incident.schedule_id) {
+            (Some(text), _) => json("alert settings", &text),
+            (None, Some(id)) => self.alerts_of(id),
+            (None, None) => Ok(Alerts::default()),
+        }
+    }
+
     /// The incidents, newest first; includes resolved ones if `all`. `target` selects a step, or the URL or command line that failed last.
     pub(crate) fn incidents(&self, all: bool, target: Option<&str>) -> Result<Vec<IncidentRow>, Error> {
         let sql = format!(

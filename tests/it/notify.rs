@@ -443,6 +443,8 @@ fn receivers_are_routed_by_severity_and_by_label_even_when_the_schedule_is_delet
     hook.wait_for(1);
     server.signal("TERM");
     assert_eq!(server.wait().0, Some(0));
+    // Who was told of the beginning is told of the end.
+    env.tempo(&["schedule", "update", "major", "--clear", "label"]).ok();
     env.tempo(&["schedule", "delete", "minor", "major"]).ok();
     let _server = env.serve(&[]);
     let got = hook.wait_for(3);
@@ -469,6 +471,33 @@ fn receivers_are_routed_by_severity_and_by_label_even_when_the_schedule_is_delet
         refused.code == Some(2) && refused.stderr.contains("no severity is named `loud`"),
         "{refused:?}"
     );
+}
+
+#[test]
+fn a_run_that_outlives_its_schedule_is_told_of_by_the_labels_of_the_schedule() {
+    let env = Env::new();
+    let hook = Webhook::start(|_| Some(200));
+    let shell = "until [ -e go ]; do sleep 0.05; done; echo done";
+    env.tempo(&[
+        "schedule",
+        "create",
+        "s",
+        "--allow-never",
+        "--label",
+        "prod",
+        "--shell",
+        shell,
+    ])
+    .ok();
+    let route = ["--label", "prod", "--event", "output"];
+    env.tempo(&[&["notify", "add", "prod", "--webhook", &hook.url()], &route[..]].concat())
+        .ok();
+    let _server = env.serve(&[]);
+    env.tempo(&["schedule", "trigger", "s"]).ok();
+    env.wait_for_json(&["status"], |status| status["running"].as_array().unwrap().len() == 1);
+    env.tempo(&["schedule", "delete", "s"]).ok();
+    std::fs::write(env.path("go"), "").unwrap();
+    assert_eq!(hook.wait_for(1)[0].json()["output"], "done\n");
 }
 
 #[test]
