@@ -13,7 +13,7 @@ use super::smtp::{self, Letter, Server};
 use super::with_deadline::with_deadline;
 use super::{Control, notify};
 use crate::machine;
-use crate::notify::{Mail, plain_text};
+use crate::notify::{Mail, Receipt, plain_text};
 
 /// Where `sendmail` is looked for: its usual folders are not in every user's `PATH`.
 const SENDMAIL_PATH: &str = "/usr/sbin:/usr/lib:/usr/local/sbin:/usr/local/bin:/usr/bin:/sbin:/bin";
@@ -25,7 +25,7 @@ const MAX_SHOWN: usize = 300;
 ///
 /// # Errors
 /// The reason why no mail server has accepted it, without secrets.
-pub(super) fn send(mail: &Mail, timeout: Duration, control: &Control) -> Result<(), String> {
+pub(super) fn send(mail: &Mail, timeout: Duration, control: &Control) -> Result<Receipt, String> {
     let message = message(mail)?;
     let Some(smtp) = &mail.smtp else {
         let text = String::from_utf8(message.formatted()).map_err(|_| "the mail is not valid UTF-8".to_owned())?;
@@ -34,7 +34,7 @@ pub(super) fn send(mail: &Mail, timeout: Duration, control: &Control) -> Result<
         let argv = ["sendmail", "-i", "-t"].map(str::to_owned).to_vec();
         let path = machine::variable("PATH").and_then(|path| path.into_string().ok());
         let path = path.map_or_else(|| SENDMAIL_PATH.to_owned(), |path| format!("{path}:{SENDMAIL_PATH}"));
-        return notify::run(argv, [("PATH".to_owned(), path)].into(), text, control);
+        return notify::run(argv, [("PATH".to_owned(), path)].into(), text, control).map(|()| Receipt::default());
     };
     let texts = smtp
         .login
@@ -54,21 +54,27 @@ pub(super) fn send(mail: &Mail, timeout: Duration, control: &Control) -> Result<
     let password = server.login.as_ref().map(|(_, password)| password.as_str());
     let password = Secrets::of_values(password.filter(|password| !password.is_empty()));
     let envelope = message.envelope();
+    let is_left = |address: &String| mail.left.as_ref().is_none_or(|left| left.contains(address));
     let letter = Letter {
         from: envelope.from().map(ToString::to_string).unwrap_or_default(),
-        to: envelope.to().iter().map(ToString::to_string).collect(),
+        to: envelope.to().iter().map(ToString::to_string).filter(is_left).collect(),
         text: message.formatted(),
     };
+    if letter.to.is_empty() {
+        // The receiver has other addresses now.
+        return Ok(Receipt::default());
+    }
     // A name may take long to resolve.
     let sent = with_deadline(Some(timeout), control, move || smtp::send(&server, &letter, timeout));
     let server = format!("{}:{}", smtp.host, smtp.port);
+    // Masked as a whole, before it is cut.
+    let shown = |e: &String| format!("{server}: {}", one_line(&password.masked_text(&secrets.masked_text(e))));
     match sent {
-        Ok(Some(Ok(()))) => Ok(()),
-        // Masked as a whole, before it is cut.
-        Ok(Some(Err(e))) => Err(format!(
-            "{server}: {}",
-            one_line(&password.masked_text(&secrets.masked_text(&e)))
-        )),
+        Ok(Some(Ok(receipt))) => Ok(Receipt {
+            refusals: receipt.refusals.iter().map(shown).collect(),
+            ..receipt
+        }),
+        Ok(Some(Err(e))) => Err(shown(&e)),
         Ok(None) => Err(format!("{server}: it did not answer in time")),
         Err(Trouble::Failed(failure)) => Err(failure.message),
         Err(Trouble::Short(_)) => Err("this machine is short of threads or open files".to_owned()),
@@ -141,6 +147,7 @@ mod tests {
         Mail {
             id: "1".to_owned(),
             to: to.iter().map(|&to| to.to_owned()).collect(),
+            left: None,
             from: None,
             subject: "s".to_owned(),
             body: "b".to_owned(),
@@ -149,7 +156,7 @@ mod tests {
     }
 
     /// Sends a mail to a server that behaves so, and waits until that has seen the end of its connection.
-    fn deliver(mail: Mail, timeout: Duration, behave: impl FnOnce(&TcpStream) + Send + 'static) -> Result<(), String> {
+    fn deliver(mail: Mail, timeout: Duration, behave: impl FnOnce(&TcpStream) + Send + 'static) -> Result<Receipt, String> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let (ended, end) = channel();
@@ -173,7 +180,7 @@ mod tests {
         sent
     }
 
-    fn send_to(to: &[&str], timeout: Duration, behave: impl FnOnce(&TcpStream) + Send + 'static) -> Result<(), String> {
+    fn send_to(to: &[&str], timeout: Duration, behave: impl FnOnce(&TcpStream) + Send + 'static) -> Result<Receipt, String> {
         deliver(mail(to), timeout, behave)
     }
 
@@ -208,7 +215,7 @@ mod tests {
             (b"250 \xfcbergeben\n", "none", ""),
             (b"250-one\r\n250 two\r\n", "none", ""),
             (&[b"250 ".as_slice(), &[b'x'; 5000], b"\r\n"].concat(), "none", ""),
-            (b"250 ok\r\n", "gone", ""),
+            (b"250 ok\r\n", "gone", "it answered 550 to RCPT TO:<gone@example.org>: nobody"),
             (b"250 ok\r\n", "@", "it answered 550 to RCPT TO:<gone@example.org>: nobody"),
             (b"250 ok\r\n", "ops@", "it answered 450 to RCPT TO:<ops@example.org>: later"),
             (b"554 \xfc no\r\n", "none", "it answered 554 to the mail: \u{fffd} no"),
@@ -244,7 +251,19 @@ mod tests {
             );
             let got = mails.recv_timeout(Duration::from_secs(20)).unwrap();
             match sent {
-                Ok(()) => assert_eq!((got.len(), error), (1, "")),
+                // Accepted for the others; one that is refused for now is tried again.
+                Ok(receipt) => {
+                    let left: &[&str] = if refused == "ops@" { &["ops@example.org"] } else { &[] };
+                    assert_eq!(
+                        (got.len(), &receipt.left[..]),
+                        (1, &left.iter().map(ToString::to_string).collect::<Vec<_>>()[..])
+                    );
+                    let refusals = receipt.refusals.join("");
+                    assert!(
+                        refusals.ends_with(error) && refusals.is_empty() == error.is_empty(),
+                        "{refusals}"
+                    );
+                }
                 Err(e) => assert!(e.contains(error) && !error.is_empty() && e.len() < 400, "{e}"),
             }
         }
@@ -288,7 +307,7 @@ mod tests {
             });
             sender.send(got).unwrap();
         });
-        assert_eq!(sent, Ok(()));
+        assert_eq!(sent, Ok(Receipt::default()));
         let got = mails.recv_timeout(Duration::from_secs(20)).unwrap();
         assert!(
             got.len() == 1

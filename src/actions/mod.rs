@@ -30,7 +30,7 @@ use self::shortage::retry_on_shortage;
 use self::spawn::Caller;
 pub(crate) use self::spawn::{OUTPUT_PIPE, PARENT};
 use crate::machine::Process;
-use crate::notify::Delivery;
+use crate::notify::{Delivery, Receipt};
 use crate::run::outcome::{AttemptResult, Ending};
 use crate::run::probe::Probe;
 use crate::run::step::{Command, Step, Work};
@@ -78,7 +78,7 @@ pub(crate) trait Actions: Send + Sync {
     ///
     /// # Errors
     /// The reason why the receiver has not acknowledged it, without secrets.
-    fn deliver(&self, delivery: &Delivery, control: &Control) -> Result<(), String>;
+    fn deliver(&self, delivery: &Delivery, control: &Control) -> Result<Receipt, String>;
 }
 
 /// The implementation with real requests and processes.
@@ -100,7 +100,7 @@ impl Actions for Live {
         })
     }
 
-    fn deliver(&self, delivery: &Delivery, control: &Control) -> Result<(), String> {
+    fn deliver(&self, delivery: &Delivery, control: &Control) -> Result<Receipt, String> {
         notify::deliver(delivery, control)
     }
 }

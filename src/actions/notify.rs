@@ -7,7 +7,7 @@ use super::secrets::Secrets;
 use super::{Actions as _, Control, Live, Task, mail};
 use crate::names::StepName;
 use crate::notify::receiver::shown_url;
-use crate::notify::{Delivery, Webhook};
+use crate::notify::{Delivery, Receipt, Webhook};
 use crate::run::outcome::Ending;
 use crate::run::probe::{Expectation, Http, Probe};
 use crate::run::step::{Command, Step, Work};
@@ -21,12 +21,13 @@ const OUTPUT: usize = 2048;
 ///
 /// # Errors
 /// The reason why the receiver has not acknowledged it, without secrets.
-pub(super) fn deliver(delivery: &Delivery, control: &Control) -> Result<(), String> {
+pub(super) fn deliver(delivery: &Delivery, control: &Control) -> Result<Receipt, String> {
     match delivery {
-        Delivery::Webhook(webhook) => request(webhook, control),
-        Delivery::Mail(mail) => mail::send(mail, TIMEOUT, control),
-        Delivery::Command { argv, env, stdin } => run(argv.clone(), env.clone(), stdin.clone(), control),
+        Delivery::Webhook(webhook) => request(webhook, control)?,
+        Delivery::Mail(mail) => return mail::send(mail, TIMEOUT, control),
+        Delivery::Command { argv, env, stdin } => run(argv.clone(), env.clone(), stdin.clone(), control)?,
     }
+    Ok(Receipt::default())
 }
 
 fn request(webhook: &Webhook, control: &Control) -> Result<(), String> {

@@ -15,6 +15,7 @@ use super::shortage::Trouble;
 use super::tcp::{DeadlineStream, connect};
 use crate::clock::Stopwatch;
 use crate::machine;
+use crate::notify::Receipt;
 use crate::notify::delivery::Encryption;
 
 /// Maximum number of bytes that a server may send in one dialog.
@@ -42,12 +43,12 @@ pub(super) struct Letter {
     pub(super) text: Vec<u8>,
 }
 
-/// Sends a mail to all addresses that the server accepts.
+/// Sends a mail to all addresses that the server accepts. Returns the addresses that it refuses for now or for good.
 ///
 /// # Errors
 /// Trouble if no connection can be made. The inner error is the reason why the server has not accepted the mail; it may quote the server, at any
 /// length.
-pub(super) fn send(server: &Server, letter: &Letter, timeout: Duration) -> Result<Result<(), String>, Trouble> {
+pub(super) fn send(server: &Server, letter: &Letter, timeout: Duration) -> Result<Result<Receipt, String>, Trouble> {
     let watch = Stopwatch::start();
     let stream = connect(&server.host, server.port, Some(timeout))?;
     let stream = DeadlineStream::new(stream, Some(timeout.saturating_sub(watch.elapsed())));
@@ -95,7 +96,7 @@ struct Reply {
 }
 
 impl Dialog {
-    fn send(&mut self, server: &Server, letter: &Letter) -> Result<(), String> {
+    fn send(&mut self, server: &Server, letter: &Letter) -> Result<Receipt, String> {
         if server.encryption == Encryption::Tls {
             self.begin_tls(&server.host)?;
         }
@@ -122,28 +123,26 @@ impl Dialog {
         };
         self.command(&format!("MAIL FROM:<{}>{utf8}", letter.from), 2)?;
         // An address that is refused does not keep the mail from the others.
-        let mut refused = Vec::new();
+        let mut receipt = Receipt::default();
         for to in &letter.to {
             let line = format!("RCPT TO:<{to}>");
             self.write(format!("{line}\r\n").as_bytes())?;
             let reply = self.reply()?;
-            // One that is refused for now is tried again, with the others.
             let is_temporary = reply.code / 100 == 4;
-            match reply.expect(2, &line) {
-                Err(e) if is_temporary => return Err(e),
-                Err(e) => refused.push(e),
-                Ok(_) => {}
+            if let Err(e) = reply.expect(2, &line) {
+                receipt.left.extend(is_temporary.then(|| to.clone()));
+                receipt.refusals.push(e);
             }
         }
-        if refused.len() == letter.to.len() {
-            return Err(refused.join("; "));
+        if receipt.refusals.len() == letter.to.len() {
+            return Err(receipt.refusals.join("; "));
         }
         self.command("DATA", 3)?;
         self.write(&stuffed(&letter.text))?;
         self.reply()?.expect(2, "the mail")?;
         // The mail is accepted; nothing depends on the answer.
         let _ = self.write(b"QUIT\r\n");
-        Ok(())
+        Ok(receipt)
     }
 
     /// Greets the server. Returns what it offers.

@@ -148,6 +148,8 @@ pub(crate) enum Event {
         /// When it is sent again; `None` if it was given up.
         retry_at: Option<DateTime<Utc>>,
     },
+    /// A mail server has refused some of the addresses of a mail for good.
+    Refused { receiver: String, error: String },
     /// The server starts nothing more, and waits for running runs.
     Draining { running: usize },
     /// Attempts were interrupted at the end of the drain.

@@ -18,7 +18,7 @@ use crate::clock::Stopwatch;
 use crate::error::{Error, Kind};
 use crate::machine;
 use crate::notify::timing::retry_at;
-use crate::notify::{Message, Notice, Receiver, delivery};
+use crate::notify::{Delivery, Message, Notice, Receiver, delivery};
 use crate::store::{DeliveryOutcome, MessageRow, Missing, Store};
 
 /// Maximum number of messages being delivered at once.
@@ -328,30 +328,65 @@ pub(super) fn deliver(
                 host: machine::host_name(),
                 notices,
             };
-            shared.actions.deliver(&delivery(receiver, &message), control)
+            let mut delivery = delivery(receiver, &message);
+            if let (Delivery::Mail(mail), Some(left)) = (&mut delivery, &row.left_to) {
+                mail.left = serde_json::from_str(left).ok();
+            }
+            shared.actions.deliver(&delivery, control)
         }
         Ok(_) | Err(_) => Err("the stored message is not valid".to_owned()),
     };
     let now = shared.clock.now();
     let attempts = row.attempts + 1;
-    let outcome = match outcome {
-        Ok(()) => DeliveryOutcome::Delivered,
-        Err(_) if control.requested().is_some() => DeliveryOutcome::Failed {
-            error: "the server stopped while it was sent".to_owned(),
-            retry_at: Some(now),
-        },
-        Err(error) => DeliveryOutcome::Failed {
-            retry_at: retry_at(row.created, attempts, now),
-            error,
-        },
+    let again = retry_at(row.created, attempts, now);
+    let (outcome, refusals) = match outcome {
+        Ok(receipt) => {
+            let refusals = (!receipt.refusals.is_empty()).then(|| receipt.refusals.join("; "));
+            let outcome = match &refusals {
+                Some(error) if !receipt.left.is_empty() => DeliveryOutcome::Failed {
+                    error: error.clone(),
+                    retry_at: again,
+                    left: Some(receipt.left),
+                },
+                refused => DeliveryOutcome::Delivered {
+                    refused: refused.clone(),
+                },
+            };
+            (outcome, refusals)
+        }
+        Err(_) if control.requested().is_some() => {
+            let error = "the server stopped while it was sent".to_owned();
+            let retry_at = Some(now);
+            (
+                DeliveryOutcome::Failed {
+                    error,
+                    retry_at,
+                    left: None,
+                },
+                None,
+            )
+        }
+        Err(error) => (
+            DeliveryOutcome::Failed {
+                error,
+                retry_at: again,
+                left: None,
+            },
+            None,
+        ),
     };
-    if let DeliveryOutcome::Failed { error, retry_at } = &outcome
-        && (attempts == 1 || retry_at.is_none())
-    {
-        shared.tell(Event::NotDelivered {
+    if let DeliveryOutcome::Failed { error, retry_at, .. } = &outcome {
+        if attempts == 1 || retry_at.is_none() {
+            shared.tell(Event::NotDelivered {
+                receiver: row.receiver_name.clone(),
+                error: error.clone(),
+                retry_at: *retry_at,
+            });
+        }
+    } else if let Some(error) = refusals {
+        shared.tell(Event::Refused {
             receiver: row.receiver_name.clone(),
-            error: error.clone(),
-            retry_at: *retry_at,
+            error,
         });
     }
     let key = row.key;

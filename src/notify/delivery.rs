@@ -40,6 +40,15 @@ pub struct Webhook {
     pub key: Option<String>,
 }
 
+/// What a receiver acknowledged of a message: all of it, unless this says otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Receipt {
+    /// The addresses that a mail server refuses for now: the mail is sent to them again.
+    pub left: Vec<String>,
+    /// Why addresses were refused, for now or for good.
+    pub refusals: Vec<String>,
+}
+
 /// A mail.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mail {
@@ -47,6 +56,8 @@ pub struct Mail {
     pub id: String,
     /// Addresses.
     pub to: Vec<String>,
+    /// The addresses that have not got it yet; `None` for all.
+    pub left: Option<Vec<String>>,
     /// The sender, unless it is the default.
     pub from: Option<String>,
     /// Subject, one line.
@@ -140,6 +151,7 @@ pub fn delivery(receiver: &Receiver, message: &Message) -> Delivery {
         Channel::Email { to, from, smtp } => Delivery::Mail(Mail {
             id: message.id.clone(),
             to: to.clone(),
+            left: None,
             from: from.clone(),
             subject: subject(message),
             body: mail_body(message),
@@ -167,7 +179,8 @@ pub fn delivery(receiver: &Receiver, message: &Message) -> Delivery {
 /// The subject of a mail: the headline, in one line of a length that mail programs show.
 fn subject(message: &Message) -> String {
     let line = format!("[tempo on {}] {}", message.host, message.headline());
-    line.split_whitespace()
+    line.split(|c: char| c.is_whitespace() || c.is_control())
+        .filter(|word| !word.is_empty())
         .collect::<Vec<_>>()
         .join(" ")
         .chars()

@@ -10,7 +10,7 @@ mod template;
 pub mod timing;
 pub mod topic;
 
-pub use delivery::{Delivery, Mail, Smtp, Webhook, delivery};
+pub use delivery::{Delivery, Mail, Receipt, Smtp, Webhook, delivery};
 pub use message::{IncidentDetails, Message, Notice, plain_text};
 pub use receiver::{Channel, Receiver};
 pub use template::Template;

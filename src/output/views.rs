@@ -404,7 +404,7 @@ pub(crate) struct ReceiverView {
     /// Number of messages that were given up.
     pub(crate) failed: u64,
     pub(crate) last_delivered_at: Option<Instant>,
-    /// Why the last attempt failed of a message that is not delivered.
+    /// Why the last attempt failed of a message that is not delivered, or why the last mail did not reach all addresses.
     pub(crate) last_error: Option<String>,
 }
 

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{OptionalExtension as _, Row, named_params};
 
-use super::rows::{Context as _, at, at_opt, count, ms};
+use super::rows::{Context as _, at, at_opt, count, ms, to_json};
 use super::{Read, Write};
 use crate::error::Error;
 
@@ -22,6 +22,8 @@ pub(crate) struct MessageRow {
     pub(crate) topic: String,
     /// The events as JSON.
     pub(crate) events: String,
+    /// The addresses of a mail that have not got it, as JSON; `None` for all.
+    pub(crate) left_to: Option<String>,
     pub(crate) created: DateTime<Utc>,
     /// When it is sent, or sent again, while it is pending.
     pub(crate) due: DateTime<Utc>,
@@ -32,7 +34,7 @@ pub(crate) struct MessageRow {
     pub(crate) closed: Option<DateTime<Utc>>,
 }
 
-const MESSAGE: &str = "SELECT m.key, m.id, m.receiver, r.name, m.topic, m.events, m.created_ms, m.due_ms, m.attempts, m.attempted_ms, m.error, m.status, m.closed_ms
+const MESSAGE: &str = "SELECT m.key, m.id, m.receiver, r.name, m.topic, m.events, m.left_to, m.created_ms, m.due_ms, m.attempts, m.attempted_ms, m.error, m.status, m.closed_ms
     FROM message m JOIN receiver r ON r.key = m.receiver";
 
 fn row(r: &Row<'_>) -> rusqlite::Result<MessageRow> {
@@ -43,6 +45,7 @@ fn row(r: &Row<'_>) -> rusqlite::Result<MessageRow> {
         receiver_name: r.get("name")?,
         topic: r.get("topic")?,
         events: r.get("events")?,
+        left_to: r.get("left_to")?,
         created: at(r.get("created_ms")?),
         due: at(r.get("due_ms")?),
         attempts: r.get("attempts")?,
@@ -56,10 +59,14 @@ fn row(r: &Row<'_>) -> rusqlite::Result<MessageRow> {
 /// The end of an attempt to deliver a message.
 #[derive(Debug, Clone)]
 pub(crate) enum DeliveryOutcome {
-    /// The receiver acknowledged it.
-    Delivered,
-    /// It did not; the message is sent again at a time, or given up.
-    Failed { error: String, retry_at: Option<DateTime<Utc>> },
+    /// The receiver acknowledged it; `refused` says why not all addresses of a mail got it, if so.
+    Delivered { refused: Option<String> },
+    /// It did not, or the addresses that are `left` have not got it; the message is sent again at a time, or given up.
+    Failed {
+        error: String,
+        retry_at: Option<DateTime<Utc>>,
+        left: Option<Vec<String>>,
+    },
 }
 
 impl Read<'_> {
@@ -186,19 +193,20 @@ impl Write<'_> {
 
     /// Records the end of an attempt to deliver a message.
     pub(crate) fn end_delivery(&self, key: i64, outcome: &DeliveryOutcome, now: DateTime<Utc>) -> Result<(), Error> {
-        const SQL: &str = "UPDATE message SET status = :status, error = :error, due_ms = coalesce(:due, due_ms),
+        const SQL: &str = "UPDATE message SET status = :status, error = :error, due_ms = coalesce(:due, due_ms), left_to = coalesce(:left, left_to),
             closed_ms = CASE WHEN :status <> 'pending' THEN :now END WHERE key = :key AND status = 'pending'";
-        let (status, error, due) = match outcome {
-            DeliveryOutcome::Delivered => ("delivered", None, None),
-            DeliveryOutcome::Failed {
-                error,
-                retry_at: Some(at),
-            } => ("pending", Some(error), Some(ms(*at))),
-            DeliveryOutcome::Failed { error, retry_at: None } => ("failed", Some(error), None),
+        let (status, error, due, left) = match outcome {
+            DeliveryOutcome::Delivered { refused } => ("delivered", refused.as_ref(), None, None),
+            DeliveryOutcome::Failed { error, retry_at, left } => {
+                let status = if retry_at.is_some() { "pending" } else { "failed" };
+                (status, Some(error), retry_at.map(ms), left.as_ref())
+            }
         };
+        let left = left.map(|left| to_json("addresses", left)).transpose()?;
         let mut statement = self.0.0.prepare_cached(SQL).context("record the attempt")?;
-        let done =
-            statement.execute(named_params! {":key": key, ":status": status, ":error": error, ":due": due, ":now": ms(now)});
+        let done = statement.execute(named_params! {
+            ":key": key, ":status": status, ":error": error, ":due": due, ":left": left, ":now": ms(now),
+        });
         done.map(|_| ()).context("record the attempt")
     }
 

@@ -561,6 +561,8 @@ struct MailHandler {
     current: Mail,
     login: Option<Login>,
     got: Arc<Mutex<Vec<Received>>>,
+    /// Addresses that are refused: `gone@` for good, `busy@` at the first time.
+    refused: Arc<Mutex<Vec<String>>>,
 }
 
 impl mailin::Handler for MailHandler {
@@ -570,6 +572,16 @@ impl mailin::Handler for MailHandler {
     }
 
     fn rcpt(&mut self, to: &str) -> Response {
+        let mut refused = self.refused.lock().unwrap();
+        let is_new = !refused.iter().any(|other| other == to);
+        if to.starts_with("gone@") || to.starts_with("busy@") && is_new {
+            refused.push(to.to_owned());
+            return if to.starts_with("gone@") {
+                response::NO_MAILBOX
+            } else {
+                response::OUT_OF_SPACE
+            };
+        }
         self.current.1.push(to.to_owned());
         response::OK
     }
@@ -740,6 +752,40 @@ fn mails_go_to_a_mail_server() {
     ] {
         assert!(text.contains(part), "{part} in {text}");
     }
+}
+
+#[test]
+fn an_address_that_is_refused_keeps_the_mail_from_no_other_and_gets_it_later() {
+    let env = Env::new();
+    let (port, handler) = mail_server();
+    failing_schedule(&env, "s");
+    let server = format!("127.0.0.1:{port}");
+    let to = ["ops@example.org", "gone@example.org", "busy@example.org"].map(|to| format!("--email={to}"));
+    let to: Vec<&str> = to.iter().map(String::as_str).collect();
+    let how = [
+        "--smtp",
+        &server,
+        "--smtp-encryption",
+        "none",
+        "--smtp-user",
+        "me",
+        "--smtp-password",
+        "pw",
+        "--group-wait",
+        "0s",
+    ];
+    env.tempo(&[&["notify", "add", "ops"], &to[..], &how[..]].concat()).ok();
+    let mut server = env.serve(&[]);
+    run_of(&env, "s");
+    server.wait_for_log("452");
+    wait_until("both mails", || handler.got.lock().unwrap().len() == 2);
+    let got = handler.got.lock().unwrap().clone();
+    let sent: Vec<_> = got.iter().map(|((_, to, _), _)| to.join(" ")).collect();
+    assert_eq!(sent, ["ops@example.org", "busy@example.org"]);
+    let id = |text: &str| text.lines().find(|line| line.starts_with("Message-ID")).unwrap().to_owned();
+    assert_eq!(id(&got[0].0.2), id(&got[1].0.2));
+    env.wait_for_json(&["notify", "list"], |list| list[0]["pending"] == 0);
+    assert_eq!(*handler.refused.lock().unwrap(), ["gone@example.org", "busy@example.org"]);
 }
 
 #[test]

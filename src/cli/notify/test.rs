@@ -36,8 +36,13 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let row = store.read(|r| ops::find_receiver(r, &args.name))?;
     let receiver = NotifyText::stored((&row.name, &row.definition), &context.zones)?;
     let message = receiver.test_message(machine::random_hex(16)?, machine::host_name(), context.now());
-    Live.deliver(&delivery(&receiver, &message), &Control::default())
-        .map_err(|error| Error::new(Kind::Failed, format_args!("test message to `{}` failed: {error}", args.name)))?;
+    let failed = |error: String| Error::new(Kind::Failed, format_args!("test message to `{}` failed: {error}", args.name));
+    let receipt = Live
+        .deliver(&delivery(&receiver, &message), &Control::default())
+        .map_err(failed)?;
+    if !receipt.refusals.is_empty() {
+        return Err(failed(receipt.refusals.join("; ")));
+    }
     if !context.ui.is_text() {
         return context.ui.json(&Tested {
             name: args.name.as_str(),

@@ -391,6 +391,13 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
                 &|| json!({"receiver": receiver, "error": error, "retry_at": retry_at.map(rfc3339)}),
             )
         }
+        Event::Refused { receiver, error } => of(
+            "notify",
+            Some(Style::Warn),
+            receiver,
+            format!("sent, but not to all addresses: {error}"),
+            &|| json!({"receiver": receiver, "error": error}),
+        ),
         Event::Draining { running } => {
             let text = format!(
                 "waiting for {} to finish (press Ctrl-C to stop now)",

@@ -2,7 +2,7 @@
 //! simulated clock.
 
 use super::*;
-use crate::notify::Delivery;
+use crate::notify::{Delivery, Receipt};
 
 /// Actions that are never performed: the test scripts the runs. A receiver acknowledges each message, unless it is down.
 #[derive(Default)]
@@ -16,12 +16,12 @@ impl Actions for NoActions {
         AttemptResult::new(Ending::Ok, 0)
     }
 
-    fn deliver(&self, delivery: &Delivery, _: &Control) -> Result<(), String> {
+    fn deliver(&self, delivery: &Delivery, _: &Control) -> Result<Receipt, String> {
         if self.is_down.load(std::sync::atomic::Ordering::SeqCst) {
             return Err("it is down".to_owned());
         }
         self.delivered.lock().unwrap().push(delivery.clone());
-        Ok(())
+        Ok(Receipt::default())
     }
 }
 
@@ -329,6 +329,7 @@ impl<'a> Engine<'a> {
                 | Event::Saved { .. }
                 | Event::Surviving { .. }
                 | Event::State { .. }
+                | Event::Refused { .. }
                 | Event::Resumed { .. }
                 | Event::Retry { .. }
                 | Event::StepClosed { .. }

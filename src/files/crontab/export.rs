@@ -39,27 +39,31 @@ pub(crate) fn crontab(schedules: &[(ScheduleId, Definition, State)], home: Optio
         } else {
             state.note.replace('\n', " ")
         };
-        exported.text.push_str(&format!("\n# {note}\n"));
         let lines = times(&definition.spec).and_then(|times| Ok((times, command(definition, home)?)));
         let (times, command) = match lines {
             Ok(lines) => lines,
             Err(why) => {
                 exported
                     .text
-                    .push_str(&format!("# cannot be expressed in a crontab: {why}\n"));
+                    .push_str(&format!("\n# {note}\n# cannot be expressed in a crontab: {why}\n"));
                 exported.lost.push((id.clone(), format!("left out, because {why}")));
                 continue;
             }
         };
         let mail = mail::of_labels(&definition.alerts.labels).unwrap_or_default();
+        exported.text.push('\n');
         if mail_to != Some(mail) {
             exported.text.push_str(&format!("MAILTO={}\n", quoted_value(mail)));
             mail_to = Some(mail);
         }
-        for (line_zone, time) in times {
+        for (index, (line_zone, time)) in times.into_iter().enumerate() {
             if line_zone != zone {
                 exported.text.push_str(&format!("CRON_TZ={line_zone}\n"));
                 zone = line_zone;
+            }
+            // Directly above the line: `import crontab` takes no other comment as its note.
+            if index == 0 {
+                exported.text.push_str(&format!("# {note}\n"));
             }
             let prefix = if state.paused { "# paused: " } else { "" };
             exported.text.push_str(&format!("{prefix}{time} {command}\n"));
@@ -258,11 +262,12 @@ fn lost(definition: &Definition, state: &State) -> Vec<String> {
         alerts,
         ..
     } = definition;
+    let mut own_alerts = alerts.clone();
     // The label for `MAILTO` is expressed.
-    let own_alerts = Alerts {
-        labels: mail::with_imported(alerts.labels.clone(), Vec::new()),
-        ..alerts.clone()
-    };
+    let of_mail = |label: &String| mail::of_label(label).is_some();
+    if let Some(expressed) = own_alerts.labels.iter().position(of_mail) {
+        own_alerts.labels.remove(expressed);
+    }
     let fixed = |cron: &String| {
         let mut words = without_zone(cron).split_whitespace();
         let mut next = || words.next().is_some_and(|w| !w.starts_with('*'));

@@ -27,7 +27,14 @@ pub(super) fn label(mail_to: &str) -> Result<Option<String>, String> {
 
 /// The `MAILTO` of a schedule with these labels.
 pub(super) fn of_labels(labels: &[String]) -> Option<&str> {
-    labels.iter().find_map(|label| label.strip_prefix(LABEL))
+    labels.iter().find_map(|label| of_label(label))
+}
+
+/// The `MAILTO` of a label; `None` if an import would not make this label of it.
+pub(super) fn of_label(written: &str) -> Option<&str> {
+    let mail_to = written.strip_prefix(LABEL)?;
+    let is_same = label(mail_to).is_ok_and(|made| made.as_deref() == Some(written));
+    (is_same && !mail_to.starts_with(['\'', '"'])).then_some(mail_to)
 }
 
 /// The labels of a schedule after an import that gives it the labels `imported`.

@@ -239,6 +239,34 @@ fn mailto_becomes_a_receiver_of_what_its_lines_print() {
     assert_eq!(labels(&env), labels(&other), "{lines:?}");
 }
 
+#[test]
+fn an_exported_crontab_keeps_the_notes_and_reports_labels_that_no_mailto_expresses() {
+    let env = Env::new();
+    let create = |id: &str, more: &[&str]| {
+        let always = ["schedule", "create", id, "--cron", "0 5 * * *", "--note"];
+        let note = format!("note of {id}");
+        env.tempo(&[&always[..], &[&note, "--shell", "true"], more].concat()).ok();
+    };
+    create("a", &["--tz", "Europe/Berlin", "--label", "mailto:ops"]);
+    create("b", &["--label", "mailto:ops", "--label", "mailto:root"]);
+    create("c", &["--label", "mailto:'q'"]);
+    create("d", &["--label", "mailto:env:HOME"]);
+    let exported = env.tempo(&["export", "--crontab"]);
+    for id in ["b", "c", "d"] {
+        let lost = format!("{id}: cannot be expressed in a crontab: alerts and labels");
+        assert!(exported.stderr.contains(&lost), "{exported:?}");
+    }
+    let other = Env::new();
+    import(&other, &exported.stdout, &[]);
+    let list = other.json(&["export"]);
+    let all = list["schedule"].as_array().unwrap();
+    let notes: Vec<_> = all.iter().map(|s| s["note"].as_str().unwrap_or_default()).collect();
+    assert_eq!(notes.len(), 4);
+    for id in ["a", "b", "c", "d"] {
+        assert!(notes.contains(&format!("note of {id}").as_str()), "{notes:?}");
+    }
+}
+
 /// The id of the schedule that runs this line.
 fn schedule_of(env: &Env, line: &str) -> String {
     let all = env.json(&["export"]);
