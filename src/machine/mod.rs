@@ -6,7 +6,7 @@ mod supervisor;
 mod user;
 
 pub use environment::{arguments_os, default_database, environment, find_program, path_text, variable};
-pub use process::{Process, ProcessTree, exit_watch, processes_with};
+pub use process::{Process, ProcessTree, exit_watch, is_ending, processes_with};
 pub use supervisor::{ProcessState, SUPERVISOR_VARIABLES, has_supervisor, tell_supervisor, watchdog_interval};
 pub use user::User;
 

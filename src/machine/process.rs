@@ -104,6 +104,17 @@ struct Stat {
     started: i64,
     /// Whether it is running; a zombie is not.
     is_running: bool,
+    /// Whether it has begun to end.
+    is_exiting: bool,
+}
+
+/// The flag of a process that has begun to end (`PF_EXITING`, proc_pid_stat(5)).
+const EXITING: u64 = 0x4;
+
+/// Whether a process has ended or has begun to end.
+#[must_use]
+pub fn is_ending(pid: u32) -> bool {
+    matches!(stat(pid), Ok(now) if now.as_ref().is_none_or(|now| now.is_exiting || !now.is_running))
 }
 
 /// Reads the state of a process; `None` if it does not exist.
@@ -126,6 +137,7 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
         group: fields.get(2)?.parse().ok()?,
         started: fields.get(19)?.parse().ok()?,
         is_running: !matches!(*fields.first()?, "Z" | "X" | "x"),
+        is_exiting: fields.get(6)?.parse::<u64>().ok()? & EXITING != 0,
     })
 }
 
@@ -321,4 +333,26 @@ pub fn processes_with(marks: &[&OsStr], name: &str) -> Vec<(u32, String)> {
         value(&environment).filter(|_| is_marked).map(|value| (pid, value))
     });
     found.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_has_ended_is_ending_whether_or_not_its_parent_has_noticed() {
+        assert!(!is_ending(pid()));
+        let mut child = std::process::Command::new("cat")
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        assert!(!is_ending(child.id()));
+        let watch = exit_watch(child.id()).unwrap();
+        drop(child.stdin.take());
+        let mut ended = [rustix::event::PollFd::new(&watch, rustix::event::PollFlags::IN)];
+        rustix::event::poll(&mut ended, None).unwrap();
+        assert!(is_ending(child.id()), "a zombie");
+        child.wait().unwrap();
+        assert!(is_ending(child.id()), "gone");
+    }
 }

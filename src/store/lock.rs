@@ -230,7 +230,19 @@ fn holder_of_database(database: &Path) -> Option<Holder> {
 /// # Errors
 /// `System`, naming the file; `Conflict` if the server uses the database by another name.
 pub(super) fn refuse_displaced(database: &Path) -> Result<(), Error> {
-    let Some(server) = holder(database) else { return Ok(()) };
+    for _ in 0..TRIES {
+        let Some(server) = holder(database) else { return Ok(()) };
+        let checked = check_displaced(database, &server);
+        // A server that is ending has let go of some of its files; a process that it was about to start may hold its lock for a moment.
+        if checked.is_ok() || !machine::is_ending(server.pid) {
+            return checked;
+        }
+        pause(BETWEEN_TRIES);
+    }
+    holder(database).map_or(Ok(()), |server| check_displaced(database, &server))
+}
+
+fn check_displaced(database: &Path, server: &Holder) -> Result<(), Error> {
     if server.has_other_name {
         let (database, pid) = (database.display(), server.pid);
         return Err(Error::new(
