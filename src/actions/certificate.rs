@@ -11,7 +11,7 @@ use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureSch
 use x509_cert::der::Decode as _;
 
 use super::Control;
-use super::shortage::Trouble;
+use super::shortage::AttemptError;
 use super::tcp::{DeadlineStream, connect, timeout_failure};
 use super::with_deadline::with_deadline;
 use crate::clock::{Clock as _, SystemClock};
@@ -19,7 +19,7 @@ use crate::run::outcome::{ErrorType, Failure};
 use crate::spec::describe::human_duration;
 
 /// Fails if the certificate of the host of `url` expires in less than `days` days.
-pub(super) fn valid_for(url: &str, days: u32, time_left: Option<Duration>, control: &Control) -> Result<(), Trouble> {
+pub(super) fn valid_for(url: &str, days: u32, time_left: Option<Duration>, control: &Control) -> Result<(), AttemptError> {
     let failure = |message: String| Failure {
         error_type: ErrorType::Tls,
         message,
@@ -34,11 +34,11 @@ pub(super) fn valid_for(url: &str, days: u32, time_left: Option<Duration>, contr
     let port = uri.port_u16().unwrap_or(443);
     let expiry = with_deadline(time_left, control, move || expiry_of(&host, port, time_left));
     let expiry = expiry.map_err(|trouble| match trouble {
-        Trouble::Failed(e) => Trouble::Failed(Failure {
+        AttemptError::Failed(e) => AttemptError::Failed(Failure {
             message: format!("{} ({url})", e.message),
             ..e
         }),
-        short @ Trouble::Short(_) => short,
+        short @ AttemptError::Shortage(_) => short,
     })?;
     let Some(expiry) = expiry else {
         return Err(timeout_failure(url, time_left).into());
@@ -53,7 +53,7 @@ pub(super) fn valid_for(url: &str, days: u32, time_left: Option<Duration>, contr
 }
 
 /// Returns when the certificate that a host presents expires.
-fn expiry_of(host: &str, port: u16, limit: Option<Duration>) -> Result<chrono::DateTime<chrono::Utc>, Trouble> {
+fn expiry_of(host: &str, port: u16, limit: Option<Duration>) -> Result<chrono::DateTime<chrono::Utc>, AttemptError> {
     let failure = |e: &dyn std::fmt::Display| Failure {
         error_type: ErrorType::Tls,
         message: format!("cannot read the certificate: {e}"),

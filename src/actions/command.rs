@@ -12,9 +12,9 @@ use rustix::process::Signal;
 
 use super::head_tail::HeadTail;
 use super::secrets::Secrets;
-use super::shortage::{Shortage, Trouble};
+use super::shortage::{AttemptError, Shortage};
 use super::spawn::{Caller, spawn};
-use super::{Control, Notice, StopKind, Task};
+use super::{AttemptNotice, Control, StopKind, Task};
 use crate::clock::Stopwatch;
 use crate::machine::{self, Process, ProcessTree};
 use crate::run::outcome::{AttemptResult, Ending, ErrorType, Failure};
@@ -48,8 +48,8 @@ pub(super) fn run(command: &Command, task: &Task<'_>, control: &Control, caller:
     };
     let (mut child, pipes) = match spawn(command, task, &secrets, caller) {
         Ok(spawned) => spawned,
-        Err(Trouble::Failed(failure)) => return failed(failure),
-        Err(Trouble::Short(shortage)) => return Err(shortage),
+        Err(AttemptError::Failed(failure)) => return failed(failure),
+        Err(AttemptError::Shortage(shortage)) => return Err(shortage),
     };
     if let Some(process) = Process::lookup(child.id()) {
         (task.spawned)(process);
@@ -116,7 +116,7 @@ fn kill_all(tree: &mut ProcessTree, task: &Task<'_>, control: &Control) {
             return;
         }
         if left != reported {
-            (task.notice)(Notice::Surviving(left.clone()));
+            (task.notice)(AttemptNotice::Surviving(left.clone()));
             reported = left;
         }
     }

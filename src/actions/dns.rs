@@ -7,7 +7,7 @@ use std::time::Duration;
 use simple_dns::rdata::RData;
 use simple_dns::{CLASS, Name, Packet, PacketFlag, QTYPE, Question, RCODE, TYPE};
 
-use super::shortage::{Shortage, Trouble};
+use super::shortage::{AttemptError, Shortage};
 use super::tcp::{DeadlineStream, addresses, connect, timeout_failure};
 use super::with_deadline::with_deadline;
 use super::{Control, Task};
@@ -30,8 +30,8 @@ pub(super) fn probe(dns: &Dns, task: &Task<'_>, control: &Control) -> Result<Att
     let ending = match (control.requested(), found) {
         (Some(kind), _) => kind.ending(),
         (None, Ok(Some(answers))) => check(dns, &answers),
-        (None, Err(Trouble::Failed(failure))) => Ending::Failed(failure),
-        (None, Err(Trouble::Short(shortage))) => return Err(shortage),
+        (None, Err(AttemptError::Failed(failure))) => Ending::Failed(failure),
+        (None, Err(AttemptError::Shortage(shortage))) => return Err(shortage),
         (None, Ok(None)) => Ending::Failed(timeout_failure(&format!("DNS for {}", dns.name), task.limit)),
     };
     Ok(AttemptResult::new(ending, watch.elapsed_ms()))
@@ -68,7 +68,7 @@ fn failure(message: String) -> Failure {
 }
 
 /// Returns the answers as text.
-fn look_up(dns: &Dns) -> Result<Vec<String>, Trouble> {
+fn look_up(dns: &Dns) -> Result<Vec<String>, AttemptError> {
     if dns.server.is_none() && matches!(dns.record, Record::A | Record::Aaaa) {
         let found = addresses(&dns.name, 0)?.ok_or_else(|| failure(format!("cannot find the host {}", dns.name)))?;
         let is_of_type = |ip: &IpAddr| ip.is_ipv4() == (dns.record == Record::A);
@@ -89,8 +89,8 @@ fn look_up(dns: &Dns) -> Result<Vec<String>, Trouble> {
     for (host, port) in servers.iter().flat_map(|s| std::iter::repeat_n(s, TRIES)) {
         match query_server(dns, host, *port) {
             Ok(answers) => return Ok(answers),
-            Err(Trouble::Failed(error)) => last = error,
-            Err(short @ Trouble::Short(_)) => return Err(short),
+            Err(AttemptError::Failed(error)) => last = error,
+            Err(short @ AttemptError::Shortage(_)) => return Err(short),
         }
     }
     Err(last.into())
@@ -103,7 +103,7 @@ fn name_servers() -> Vec<(String, u16)> {
     servers.map(|server| (server.trim().to_owned(), PORT)).collect()
 }
 
-fn query_server(dns: &Dns, host: &str, port: u16) -> Result<Vec<String>, Trouble> {
+fn query_server(dns: &Dns, host: &str, port: u16) -> Result<Vec<String>, AttemptError> {
     let error = |e: &dyn std::fmt::Display| failure(format!("cannot query {host}:{port} for {}: {e}", dns.name));
     let name = Name::new(&dns.name).map_err(|e| error(&e))?;
     let id = u16::try_from(crate::machine::pid() & 0xffff).unwrap_or_default();
@@ -114,7 +114,7 @@ fn query_server(dns: &Dns, host: &str, port: u16) -> Result<Vec<String>, Trouble
         .push(Question::new(name, QTYPE::TYPE(kind(dns.record)), CLASS::IN.into(), false));
     let query = query.build_bytes_vec().map_err(|e| error(&e))?;
     let socket = UdpSocket::bind(if host.contains(':') { "[::]:0" } else { "0.0.0.0:0" });
-    let socket = socket.map_err(|e| Shortage::of(&e).map_or_else(|| error(&e).into(), Trouble::Short))?;
+    let socket = socket.map_err(|e| Shortage::of(&e).map_or_else(|| error(&e).into(), AttemptError::Shortage))?;
     socket.connect((host, port)).map_err(|e| error(&e))?;
     socket.set_read_timeout(Some(QUERY_TIMEOUT)).map_err(|e| error(&e))?;
     socket.send(&query).map_err(|e| error(&e))?;
@@ -144,7 +144,7 @@ fn query_server(dns: &Dns, host: &str, port: u16) -> Result<Vec<String>, Trouble
 }
 
 /// Repeats a query over TCP, for an answer that is too long for UDP.
-fn query_over_tcp(query: &[u8], host: &str, port: u16) -> Result<Vec<u8>, Trouble> {
+fn query_over_tcp(query: &[u8], host: &str, port: u16) -> Result<Vec<u8>, AttemptError> {
     let mut stream = DeadlineStream::new(connect(host, port, Some(QUERY_TIMEOUT))?, Some(QUERY_TIMEOUT));
     let mut exchange = || -> std::io::Result<Vec<u8>> {
         let length = u16::try_from(query.len()).unwrap_or(u16::MAX);

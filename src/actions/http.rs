@@ -17,7 +17,7 @@ use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use super::redirect::Redirect;
 use super::response_check::{Response, check};
 use super::secrets::Secrets;
-use super::shortage::{Shortage, Trouble};
+use super::shortage::{AttemptError, Shortage};
 use super::tcp::addresses;
 use super::with_deadline::with_deadline;
 use super::{Control, Task, certificate};
@@ -81,8 +81,8 @@ impl Resolver for Lookup {
         let limit = timeout.not_zero().map(|d| *d);
         let answer = with_deadline(limit, &Control::default(), move || addresses(&name, port));
         let failed = |trouble| match trouble {
-            Trouble::Short(shortage) => ureq::Error::Other(Box::new(shortage)),
-            Trouble::Failed(failure) => std::io::Error::other(failure.message).into(),
+            AttemptError::Shortage(shortage) => ureq::Error::Other(Box::new(shortage)),
+            AttemptError::Failed(failure) => std::io::Error::other(failure.message).into(),
         };
         let Some(answer) = answer.map_err(failed)? else {
             return Err(ureq::Error::Timeout(timeout.reason));
@@ -115,7 +115,7 @@ pub(super) fn probe(http: &Http, task: &Task<'_>, control: &Control) -> Result<A
     let elapsed = watch.elapsed();
     let status_code = response.as_ref().ok().map(|r| r.status);
     let mut checked = match response {
-        Ok(response) => check(http, &response, elapsed, &|text| secrets.masked_text(text)).map_err(Trouble::Failed),
+        Ok(response) => check(http, &response, elapsed, &|text| secrets.masked_text(text)).map_err(AttemptError::Failed),
         Err(SendError::Request(e)) => Err(trouble(&e, &http.url, task.limit)),
         Err(SendError::Failed(failure)) => Err(failure.into()),
     };
@@ -130,8 +130,8 @@ pub(super) fn probe(http: &Http, task: &Task<'_>, control: &Control) -> Result<A
     }
     let ending = match checked {
         Ok(()) => Ending::Ok,
-        Err(Trouble::Short(shortage)) => return Err(shortage),
-        Err(Trouble::Failed(failure)) => Ending::Failed(Failure {
+        Err(AttemptError::Shortage(shortage)) => return Err(shortage),
+        Err(AttemptError::Failed(failure)) => Ending::Failed(Failure {
             message: secrets.masked_text(&failure.message),
             ..failure
         }),
@@ -264,21 +264,21 @@ fn root_certificates(file: &str) -> Result<RootCerts, SendError> {
     clippy::wildcard_enum_match_arm,
     reason = "foreign error types: new variants are reported as they are"
 )]
-fn trouble(e: &ureq::Error, url: &str, limit: Option<Duration>) -> Trouble {
+fn trouble(e: &ureq::Error, url: &str, limit: Option<Duration>) -> AttemptError {
     let shortage = match e {
         ureq::Error::Io(io) => Shortage::of(io),
         ureq::Error::Other(other) => other.downcast_ref::<Shortage>().cloned(),
         _ => None,
     };
     if let Some(shortage) = shortage {
-        return Trouble::Short(shortage);
+        return AttemptError::Shortage(shortage);
     }
     let failure = |error_type, message: String| Failure { error_type, message };
     let timeout = || {
         let limit = limit.map_or_else(String::new, |d| format!(" within {}", human_duration(d.as_millis())));
         failure(ErrorType::Timeout, format!("no response from {url}{limit}"))
     };
-    Trouble::Failed(match e {
+    AttemptError::Failed(match e {
         ureq::Error::Timeout(_) => timeout(),
         ureq::Error::HostNotFound => failure(ErrorType::Dns, format!("cannot find the host of {url}")),
         ureq::Error::ConnectionFailed => failure(ErrorType::Connect, format!("cannot connect to {url}")),

@@ -8,7 +8,7 @@ use lettre::message::{Mailbox, MessageBuilder};
 use lettre::{Address, Message};
 
 use super::secrets::Secrets;
-use super::shortage::Trouble;
+use super::shortage::AttemptError;
 use super::smtp::{self, Letter, Server};
 use super::with_deadline::with_deadline;
 use super::{Control, notify};
@@ -76,8 +76,8 @@ pub(super) fn send(mail: &Mail, timeout: Duration, control: &Control) -> Result<
         }),
         Ok(Some(Err(e))) => Err(shown(&e)),
         Ok(None) => Err(format!("{server}: it did not answer in time")),
-        Err(Trouble::Failed(failure)) => Err(failure.message),
-        Err(Trouble::Short(_)) => Err("this machine is short of threads or open files".to_owned()),
+        Err(AttemptError::Failed(failure)) => Err(failure.message),
+        Err(AttemptError::Shortage(_)) => Err("this machine is short of threads or open files".to_owned()),
     }
 }
 

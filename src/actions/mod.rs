@@ -54,7 +54,7 @@ pub(crate) struct Task<'a> {
     /// Called with the output and the separate stderr so far while a command runs, at most once a second.
     pub(crate) output: &'a dyn Fn((Vec<u8>, Vec<u8>)),
     /// Called with the reason when the attempt is delayed.
-    pub(crate) notice: &'a dyn Fn(Notice),
+    pub(crate) notice: &'a dyn Fn(AttemptNotice),
 }
 
 /// Maximum number of bytes kept of the output of a command, unless the server is told otherwise.
@@ -62,9 +62,9 @@ pub(crate) const OUTPUT_LIMIT: usize = 64 * 1024;
 
 /// A delay of an attempt that has not failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Notice {
+pub(crate) enum AttemptNotice {
     /// This machine is short of a resource, described as text; the start is retried until the shortage ends.
-    Held(String),
+    Delayed(String),
     /// The processes with these ids have survived SIGKILL; the attempt does not end before they do.
     Surviving(Vec<u32>),
 }

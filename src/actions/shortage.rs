@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
-use super::{Control, Notice, Task};
+use super::{AttemptNotice, Control, Task};
 use crate::clock::Stopwatch;
 use crate::run::outcome::{AttemptResult, Ending, ErrorType, Failure};
 use crate::spec::describe::human_duration;
@@ -47,14 +47,14 @@ impl Shortage {
 
 /// The reason why an attempt has no result.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(super) enum AttemptError {
     /// The attempt failed.
     Failed(Failure),
     /// The machine is short of a resource.
-    Short(Shortage),
+    Shortage(Shortage),
 }
 
-impl From<Failure> for Trouble {
+impl From<Failure> for AttemptError {
     fn from(failure: Failure) -> Self {
         Self::Failed(failure)
     }
@@ -87,7 +87,7 @@ pub(super) fn retry_on_shortage(
             return AttemptResult::new(Ending::Failed(failure), watch.elapsed_ms());
         }
         if reported.as_ref() != Some(&short) {
-            (task.notice)(Notice::Held(short.clone()));
+            (task.notice)(AttemptNotice::Delayed(short.clone()));
             reported = Some(short);
         }
         control.wait(left.map_or(BETWEEN_TRIES, |left| left.min(BETWEEN_TRIES)));

@@ -11,7 +11,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 
-use super::shortage::Trouble;
+use super::shortage::AttemptError;
 use super::tcp::{DeadlineStream, connect};
 use crate::clock::Stopwatch;
 use crate::machine;
@@ -46,9 +46,9 @@ pub(super) struct Letter {
 /// Sends a mail to all addresses that the server accepts. Returns the addresses that it refuses for now or for good.
 ///
 /// # Errors
-/// Trouble if no connection can be made. The inner error is the reason why the server has not accepted the mail; it may quote the server, at any
+/// `AttemptError` if no connection can be made. The inner error is the reason why the server has not accepted the mail; it may quote the server, at any
 /// length.
-pub(super) fn send(server: &Server, letter: &Letter, timeout: Duration) -> Result<Result<Receipt, String>, Trouble> {
+pub(super) fn send(server: &Server, letter: &Letter, timeout: Duration) -> Result<Result<Receipt, String>, AttemptError> {
     let watch = Stopwatch::start();
     let stream = connect(&server.host, server.port, Some(timeout))?;
     let stream = DeadlineStream::new(stream, Some(timeout.saturating_sub(watch.elapsed())));

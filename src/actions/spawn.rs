@@ -9,7 +9,7 @@ use std::sync::mpsc::{Sender, channel};
 
 use super::Task;
 use super::secrets::{SECRETS, SEPARATOR, Secrets};
-use super::shortage::{Shortage, Trouble};
+use super::shortage::{AttemptError, Shortage};
 use crate::machine::{self, User};
 use crate::run::outcome::{ErrorType, Failure};
 use crate::run::step::Command;
@@ -51,13 +51,18 @@ pub(super) struct Pipes {
 }
 
 /// Starts a command.
-pub(super) fn spawn(command: &Command, task: &Task<'_>, secrets: &Secrets, caller: Caller) -> Result<(Child, Pipes), Trouble> {
+pub(super) fn spawn(
+    command: &Command,
+    task: &Task<'_>,
+    secrets: &Secrets,
+    caller: Caller,
+) -> Result<(Child, Pipes), AttemptError> {
     let failure = |message: String| Failure {
         error_type: ErrorType::Spawn,
         message,
     };
     let unless_short = |e: std::io::Error, what: &str| match Shortage::at_start(&e) {
-        Some(shortage) => Trouble::Short(shortage),
+        Some(shortage) => AttemptError::Shortage(shortage),
         None => failure(format!("{what}: {e}")).into(),
     };
     let program = &command.argv[0];

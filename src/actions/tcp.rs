@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::time::Duration;
 
-use super::shortage::{Shortage, Trouble};
+use super::shortage::{AttemptError, Shortage};
 use super::with_deadline::with_deadline;
 use super::{Control, Task};
 use crate::clock::Stopwatch;
@@ -22,8 +22,8 @@ pub(super) fn probe((host, port): (&str, u16), task: &Task<'_>, control: &Contro
     let ending = match (control.requested(), connected) {
         (Some(kind), _) => kind.ending(),
         (None, Ok(Some(()))) => Ending::Ok,
-        (None, Err(Trouble::Failed(failure))) => Ending::Failed(failure),
-        (None, Err(Trouble::Short(shortage))) => return Err(shortage),
+        (None, Err(AttemptError::Failed(failure))) => Ending::Failed(failure),
+        (None, Err(AttemptError::Shortage(shortage))) => return Err(shortage),
         (None, Ok(None)) => Ending::Failed(timeout_failure(&format!("{host}:{port}"), task.limit)),
     };
     Ok(AttemptResult::new(ending, watch.elapsed_ms()))
@@ -39,7 +39,7 @@ pub(super) fn timeout_failure(from: &str, limit: Option<Duration>) -> Failure {
 }
 
 /// Connects to the first address of a host that accepts the connection.
-pub(super) fn connect(host: &str, port: u16, limit: Option<Duration>) -> Result<TcpStream, Trouble> {
+pub(super) fn connect(host: &str, port: u16, limit: Option<Duration>) -> Result<TcpStream, AttemptError> {
     let failure = |error_type, message: String| Failure { error_type, message };
     let not_found = || failure(ErrorType::Dns, format!("cannot find the host {host}"));
     let found: Vec<SocketAddr> = addresses(host, port)?.ok_or_else(not_found)?;
@@ -49,7 +49,7 @@ pub(super) fn connect(host: &str, port: u16, limit: Option<Duration>) -> Result<
             Ok(stream) => return Ok(stream),
             Err(e) => {
                 if let Some(shortage) = Shortage::of(&e) {
-                    return Err(Trouble::Short(shortage));
+                    return Err(AttemptError::Shortage(shortage));
                 }
                 let kind = e.kind();
                 last = if kind == ErrorKind::ConnectionRefused {
@@ -113,11 +113,11 @@ impl Write for DeadlineStream {
 ///
 /// # Errors
 /// A shortage: the resolver of the C library reports "not found" if it cannot open a file or a socket.
-pub(super) fn addresses(host: &str, port: u16) -> Result<Option<Vec<SocketAddr>>, Trouble> {
+pub(super) fn addresses(host: &str, port: u16) -> Result<Option<Vec<SocketAddr>>, AttemptError> {
     match (host, port).to_socket_addrs() {
         Ok(found) => Ok(Some(found.collect())),
         Err(_) => match std::fs::File::open("/dev/null").err().as_ref().and_then(Shortage::of) {
-            Some(shortage) => Err(Trouble::Short(shortage)),
+            Some(shortage) => Err(AttemptError::Shortage(shortage)),
             None => Ok(None),
         },
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::run::outcome::{ErrorType, Failure};
 
 use super::Control;
-use super::shortage::{Shortage, Trouble};
+use super::shortage::{AttemptError, Shortage};
 
 /// Returns the result of `work`, or `None` if the deadline passed or a stop was requested before it finished.
 ///
@@ -15,8 +15,8 @@ use super::shortage::{Shortage, Trouble};
 pub(super) fn with_deadline<T: Send + 'static>(
     time_left: Option<Duration>,
     control: &Control,
-    work: impl FnOnce() -> Result<T, Trouble> + Send + 'static,
-) -> Result<Option<T>, Trouble> {
+    work: impl FnOnce() -> Result<T, AttemptError> + Send + 'static,
+) -> Result<Option<T>, AttemptError> {
     let (sender, done) = channel();
     let stop = sender.clone();
     let _hooked = control.while_hooked(move || {
@@ -31,7 +31,7 @@ pub(super) fn with_deadline<T: Send + 'static>(
             error_type: ErrorType::Spawn,
             message: format!("cannot start a thread: {e}"),
         };
-        return Err(Shortage::at_start(&e).map_or_else(|| failure().into(), Trouble::Short));
+        return Err(Shortage::at_start(&e).map_or_else(|| failure().into(), AttemptError::Shortage));
     }
     let done = match time_left {
         Some(left) => done.recv_timeout(left).ok().flatten(),

@@ -17,7 +17,7 @@ pub(super) fn alert(shared: &Arc<Shared>, reader: &Store, now: DateTime<Utc>) ->
     let (reminders, overdue) = reader.read(|r| Ok((r.due_reminders(now)?, r.overdue_expectations(now)?)))?;
     for id in reminders {
         if shared.writer.write(move |write| write.remind(id, now))? {
-            shared.tell(Event::Reminded { id });
+            shared.emit(Event::Reminded { id });
         }
     }
     for one in overdue {
@@ -50,7 +50,7 @@ pub(super) fn alert(shared: &Arc<Shared>, reader: &Store, now: DateTime<Utc>) ->
             Ok(Some(counted))
         })?;
         if let Some(Counted::InIncident { id, .. }) = counted {
-            shared.tell(Event::NoSuccess { schedule_id, id, error });
+            shared.emit(Event::NoSuccess { schedule_id, id, error });
         }
     }
     Ok(())

@@ -97,7 +97,7 @@ pub(crate) fn decide(write: &Write<'_>, terms: Terms<'_>, schedule: i64, now: Da
             workflow_id: active.workflow_id.clone(),
             schedule_id: Some(row.id.clone()),
         };
-        effects.events.push(Event::Stopping { run, stop: *stop });
+        effects.events.push(Event::StopRequested { run, stop: *stop });
     }
     Ok(effects)
 }

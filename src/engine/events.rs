@@ -83,7 +83,7 @@ pub(crate) enum Event {
         ended: usize,
     },
     /// The start of an attempt is delayed because the machine is short of a resource.
-    Held { run: RunRef, step: StepRef, short: String },
+    Delayed { run: RunRef, step: StepRef, short: String },
     /// Processes of an attempt survived SIGKILL; the attempt stays open until they end.
     Surviving {
         run: RunRef,
@@ -128,9 +128,9 @@ pub(crate) enum Event {
     /// A step has succeeded, which resolved its open incident.
     Resolved { run: RunRef, step: StepRef, id: i64 },
     /// A run was asked to stop.
-    Stopping { run: RunRef, stop: Stop },
+    StopRequested { run: RunRef, stop: Stop },
     /// A closed run was reopened by a retry request.
-    Retried { run: RunRef },
+    Reopened { run: RunRef },
     /// A run has closed.
     Closed {
         run: RunRef,
@@ -161,9 +161,9 @@ pub(crate) enum Event {
     /// The write-ahead log could not be written back into the database; its contents were saved in a copy.
     Saved { copy: PathBuf },
     /// An error; what failed is tried again.
-    Trouble(Error),
+    Error(Error),
     /// The server has ended; nothing follows.
-    Ended {
+    Stopped {
         /// Whether the database was deleted, moved or replaced.
         lost_file: bool,
         /// Number of attempts whose end could not be recorded.

@@ -61,7 +61,7 @@ impl MessageWriter {
             Ok(receiver) => Some(Arc::new(receiver)),
             Err(e) => {
                 if !is_reported {
-                    self.shared.tell(Event::Trouble(e));
+                    self.shared.emit(Event::Error(e));
                 }
                 None
             }

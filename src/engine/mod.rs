@@ -18,6 +18,7 @@ mod notices;
 mod outbox;
 mod prune;
 mod queue;
+mod queue_state;
 mod quiet;
 mod ready;
 mod recovery;
@@ -41,7 +42,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 /// How long the ticker waits after a failed read or decision before it tries again.
-const AFTER_TROUBLE: TimeDelta = TimeDelta::seconds(1);
+const AFTER_ERROR: TimeDelta = TimeDelta::seconds(1);
 
 /// When a server stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

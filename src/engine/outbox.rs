@@ -65,8 +65,8 @@ fn keep_delivering(shared: &Arc<Shared>) {
             };
             next = passed
                 .unwrap_or_else(|e| {
-                    shared.tell(Event::Trouble(e));
-                    Some(now + super::AFTER_TROUBLE)
+                    shared.emit(Event::Error(e));
+                    Some(now + super::AFTER_ERROR)
                 })
                 .unwrap_or(DateTime::<Utc>::MAX_UTC);
         }
@@ -99,7 +99,7 @@ pub(super) fn flush(shared: &Arc<Shared>) {
         Ok(())
     });
     if let Err(e) = flushed {
-        shared.tell(Event::Trouble(e));
+        shared.emit(Event::Error(e));
     }
 }
 
@@ -164,7 +164,7 @@ impl Outbox {
             if let Err(e) = self.start_thread(one) {
                 // It is due again when its attempt counts as lost.
                 self.running.remove(&receiver);
-                self.shared.tell(Event::Trouble(e));
+                self.shared.emit(Event::Error(e));
                 next = next.into_iter().chain([now + lost_delivery_timeout()]).min();
             }
         }
@@ -227,8 +227,8 @@ impl Outbox {
                     Ok(Delivering::Gone) => {}
                     // Those that have begun are delivered nevertheless.
                     Err(e) => {
-                        self.shared.tell(Event::Trouble(e));
-                        next = next.into_iter().chain([now + super::AFTER_TROUBLE]).min();
+                        self.shared.emit(Event::Error(e));
+                        next = next.into_iter().chain([now + super::AFTER_ERROR]).min();
                         break;
                     }
                 }
@@ -290,7 +290,7 @@ impl Outbox {
                 .write(move |write| cursors.iter().try_for_each(|(key, seen)| write.move_cursor(*key, *seen)))
         });
         if let Err(e) = moved {
-            self.shared.tell(Event::Trouble(e));
+            self.shared.emit(Event::Error(e));
         }
         let watch = Stopwatch::start();
         let mut stopped = false;
@@ -377,20 +377,20 @@ pub(super) fn deliver(
     };
     if let DeliveryOutcome::Failed { error, retry_at, .. } = &outcome {
         if attempts == 1 || retry_at.is_none() {
-            shared.tell(Event::NotDelivered {
+            shared.emit(Event::NotDelivered {
                 receiver: row.receiver_name.clone(),
                 error: error.clone(),
                 retry_at: *retry_at,
             });
         }
     } else if let Some(error) = refusals {
-        shared.tell(Event::Refused {
+        shared.emit(Event::Refused {
             receiver: row.receiver_name.clone(),
             error,
         });
     }
     let key = row.key;
     if let Err(e) = shared.writer.write(move |write| write.end_delivery(key, &outcome, now)) {
-        shared.tell(Event::Trouble(e));
+        shared.emit(Event::Error(e));
     }
 }

@@ -72,7 +72,7 @@ fn open_and_prune(shared: &Arc<Shared>, max_batches: usize, now: DateTime<Utc>) 
         prune(shared, &reader, max_batches, now)
     });
     if let Err(e) = pruned {
-        shared.tell(Event::Trouble(e));
+        shared.emit(Event::Error(e));
     }
 }
 

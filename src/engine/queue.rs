@@ -1,172 +1,35 @@
-//! Runs that need a worker, now or later, and the workers for them.
+//! Runs that need a worker, now or later, and the workers for them: the part that threads share.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 
-use super::ready::Ready;
+use super::queue_state::{QueueState, TaskQueue};
 use crate::actions::{Control, StopKind};
 use crate::store::QueuedRun;
 
 /// The queue. Every open run that this server knows of is in it exactly once: ready, waiting for a time or for a lock, or with a worker.
 pub(crate) struct Queue {
-    inner: Mutex<Inner>,
+    inner: Mutex<QueueState>,
     changed: Condvar,
     /// Maximum number of workers.
     workers: usize,
 }
 
-/// The runs of one task queue.
-struct Lane {
-    ready: Ready,
-    /// Maximum number of its runs that are with a worker at once.
-    limit: usize,
-    taken: usize,
-    /// Number of backfilled runs that are with a worker.
-    backfilled: usize,
-}
-
-impl Lane {
-    fn new(limit: usize) -> Self {
-        Self {
-            ready: Ready::default(),
-            limit,
-            taken: 0,
-            backfilled: 0,
-        }
-    }
-
-    /// Maximum number of workers that perform backfilled runs at once; the others are kept free for runs that come due.
-    fn max_backfilled(&self) -> usize {
-        (self.limit * 3 / 4).max(1)
-    }
-
-    /// Takes the next run, if one may be taken; a backfilled one only if it is not quiet.
-    fn pop(&mut self, quiet: bool) -> Option<QueuedRun> {
-        if self.taken >= self.limit {
-            return None;
-        }
-        self.ready.pop(!quiet && self.backfilled < self.max_backfilled())
-    }
-
-    /// The number of runs that can be taken.
-    fn takeable(&self, quiet: bool) -> usize {
-        let backfilled = if quiet { 0 } else { self.max_backfilled() };
-        let ready = self.ready.takeable(backfilled.saturating_sub(self.backfilled));
-        ready.min(self.limit.saturating_sub(self.taken))
-    }
-}
-
-struct Inner {
-    /// The default task queue, and the others that have a limit of their own.
-    lanes: Vec<Lane>,
-    by_name: HashMap<Arc<str>, usize>,
-    /// The lane that is asked first for the next run.
-    turn: usize,
-    later: BTreeSet<(DateTime<Utc>, i64)>,
-    known: HashMap<i64, QueuedRun>,
-    /// Runs that were reopened before their worker released them.
-    reopened: HashSet<i64>,
-    taken: HashMap<i64, Arc<Control>>,
-    /// The run that holds each lock, from its first step until it closes.
-    locks: HashMap<Arc<str>, i64>,
-    /// Runs that wait for a lock, in the order in which they get it.
-    blocked: HashMap<Arc<str>, VecDeque<i64>>,
-    /// Whether backfilled runs are held back for the moment.
-    quiet: bool,
-    workers: usize,
-    idle: usize,
-    draining: bool,
-}
-
-impl Inner {
-    /// Takes the next run; task queues take turns. `all` ignores the limits.
-    fn take(&mut self, all: bool) -> Option<(i64, Arc<Control>)> {
-        for offset in 0..self.lanes.len() {
-            let index = (self.turn + offset) % self.lanes.len();
-            loop {
-                let lane = &mut self.lanes[index];
-                let next = if all { lane.ready.pop(true) } else { lane.pop(self.quiet) };
-                let Some(run) = next else { break };
-                if let Some(lock) = &run.lock
-                    && *self.locks.entry(Arc::clone(lock)).or_insert(run.key) != run.key
-                {
-                    self.blocked.entry(Arc::clone(lock)).or_default().push_back(run.key);
-                    continue;
-                }
-                lane.taken += 1;
-                lane.backfilled += usize::from(run.backfilled);
-                self.turn = (index + 1) % self.lanes.len();
-                let control = Arc::new(Control::default());
-                self.taken.insert(run.key, Arc::clone(&control));
-                return Some((run.key, control));
-            }
-        }
-        None
-    }
-
-    fn lane_of(&mut self, run: &QueuedRun) -> &mut Lane {
-        let index = run.task_queue.as_ref().and_then(|name| self.by_name.get(name)).copied();
-        &mut self.lanes[index.unwrap_or(0)]
-    }
-
-    /// Releases a run from its worker.
-    fn release(&mut self, run: i64) -> Option<Arc<Control>> {
-        let control = self.taken.remove(&run)?;
-        if let Some(known) = self.known.get(&run).cloned() {
-            let lane = self.lane_of(&known);
-            lane.taken -= 1;
-            lane.backfilled -= usize::from(known.backfilled);
-        }
-        Some(control)
-    }
-
-    fn push(&mut self, run: i64) {
-        if let Some(run) = self.known.get(&run).cloned() {
-            self.lane_of(&run).ready.push(run);
-        }
-    }
-
-    /// Gives the lock of a run that has closed to the next that waits for it.
-    fn unlock(&mut self, run: &QueuedRun) {
-        let Some(lock) = &run.lock else { return };
-        if self.locks.get(lock) != Some(&run.key) {
-            if let Some(waiting) = self.blocked.get_mut(lock) {
-                waiting.retain(|key| *key != run.key);
-            }
-            return;
-        }
-        self.locks.remove(lock);
-        let next = self.blocked.get_mut(lock).and_then(VecDeque::pop_front);
-        match next {
-            Some(next) => self.push(next),
-            None => drop(self.blocked.remove(lock)),
-        }
-    }
-
-    /// Removes a run that has closed.
-    fn remove(&mut self, run: i64) {
-        if let Some(known) = self.known.remove(&run) {
-            self.unlock(&known);
-            self.lane_of(&known).ready.remove(&known);
-        }
-    }
-}
-
 impl Queue {
     /// Returns an empty queue: `workers` is the limit of the default task queue, `others` those of task queues with a limit of their own.
     pub(crate) fn new(workers: usize, others: &[(String, usize)]) -> Self {
-        let mut lanes = vec![Lane::new(workers)];
+        let mut queues = vec![TaskQueue::new(workers)];
         let mut by_name = HashMap::new();
         for (name, limit) in others {
-            by_name.insert(Arc::from(name.as_str()), lanes.len());
-            lanes.push(Lane::new(*limit));
+            by_name.insert(Arc::from(name.as_str()), queues.len());
+            queues.push(TaskQueue::new(*limit));
         }
         Self {
-            workers: lanes.iter().map(|lane| lane.limit).sum(),
-            inner: Mutex::new(Inner {
-                lanes,
+            workers: queues.iter().map(|queue| queue.limit).sum(),
+            inner: Mutex::new(QueueState {
+                queues,
                 by_name,
                 turn: 0,
                 later: BTreeSet::new(),
@@ -184,7 +47,7 @@ impl Queue {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -223,9 +86,9 @@ impl Queue {
         self.needs_worker(self.lock())
     }
 
-    fn needs_worker(&self, mut inner: MutexGuard<'_, Inner>) -> bool {
+    fn needs_worker(&self, mut inner: MutexGuard<'_, QueueState>) -> bool {
         let quiet = inner.quiet;
-        let takeable: usize = inner.lanes.iter().map(|lane| lane.takeable(quiet)).sum();
+        let takeable: usize = inner.queues.iter().map(|queue| queue.takeable(quiet)).sum();
         if inner.idle < takeable && inner.workers < self.workers && !inner.draining {
             inner.workers += 1;
             return true;
@@ -240,9 +103,9 @@ impl Queue {
     pub(crate) fn has_backfilled(&self) -> bool {
         let inner = self.lock();
         inner
-            .lanes
+            .queues
             .iter()
-            .any(|lane| lane.backfilled > 0 || lane.ready.has_backfilled())
+            .any(|queue| queue.backfilled > 0 || queue.ready.has_backfilled())
     }
 
     /// Holds backfilled runs back, or lets them be taken again.

@@ -46,7 +46,7 @@ pub(super) fn recover(store: &mut Store, catalog: &Catalog, now: DateTime<Utc>) 
             Ok(workflow) => workflow,
             // Leaves this run as it is stored, and serves the others.
             Err(e) if e.is_damage() => {
-                events.push(Event::Trouble(e));
+                events.push(Event::Error(e));
                 continue;
             }
             Err(e) => return Err(e),
@@ -137,7 +137,7 @@ fn close_survivors(shared: &Arc<Shared>, mut survived: Vec<Survived>) {
                     false
                 }
                 Err(e) => {
-                    shared.tell(Event::Trouble(e));
+                    shared.emit(Event::Error(e));
                     true
                 }
             }

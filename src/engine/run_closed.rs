@@ -6,7 +6,7 @@ use super::events::Event;
 use crate::error::Error;
 use crate::run::RunClosed;
 use crate::run::outcome::Status;
-use crate::schedule::after::After;
+use crate::schedule::after::AfterOutcome;
 use crate::schedule::not_started::{Outcome, Reason};
 use crate::schedule::pause::{has_failed, note_of_pause};
 use crate::store::NewRequest;
@@ -51,7 +51,7 @@ impl Transition<'_> {
 
     /// Requests a start of each schedule that starts after this run.
     fn start_followers(&self, status: Status) -> Result<(), Error> {
-        let (Some(outcome), Some(id)) = (After::of(status), &self.run.row.schedule_id) else {
+        let (Some(outcome), Some(id)) = (AfterOutcome::of(status), &self.run.row.schedule_id) else {
             return Ok(());
         };
         for follower in self.write.followers(id, outcome)? {

@@ -16,7 +16,7 @@ use super::quiet::Quiet;
 use super::shared::Shared;
 use super::ticker::Ticker;
 use super::zones::ZoneWatch;
-use super::{AFTER_TROUBLE, Event, Settings, Until, outbox, prune, recovery, zones};
+use super::{AFTER_ERROR, Event, Settings, Until, outbox, prune, recovery, zones};
 use crate::actions::Actions;
 use crate::clock::{Clock, Stopwatch, Wakeup};
 use crate::error::{Error, Kind};
@@ -98,7 +98,7 @@ impl Server {
             metrics: Arc::default(),
             failed_runs: AtomicU64::new(0),
             unrecorded: AtomicU64::new(0),
-            troubles: AtomicU64::new(0),
+            errors: AtomicU64::new(0),
             settings: settings.clone(),
             max_buffer: MAX_BUFFER,
             started,
@@ -106,14 +106,14 @@ impl Server {
         });
         // The ticker is about to start.
         shared.metrics.look(started);
-        shared.tell(Event::Serving {
+        shared.emit(Event::Serving {
             pid: machine::pid(),
             database: absolute.display().to_string(),
             schedules,
             open_runs,
         });
         if settings.workers < requested {
-            shared.tell(Event::FewerWorkers {
+            shared.emit(Event::FewerWorkers {
                 workers: settings.workers,
                 wanted: requested,
             });
@@ -129,7 +129,7 @@ impl Server {
             Until::Told | Until::For(_) => Some(outbox::start(&shared)?),
         };
         if let Err(e) = reader.read(|r| r.check_due_times()) {
-            shared.tell(Event::Trouble(e));
+            shared.emit(Event::Error(e));
         }
         let ticker = Ticker::new(reader, Arc::clone(&shared));
         let ticker_lock = Arc::clone(&lock);
@@ -182,7 +182,7 @@ impl Server {
         before_close();
         let served = Served {
             failed_runs: shared.failed_runs.load(Ordering::SeqCst),
-            troubles: shared.troubles.load(Ordering::SeqCst),
+            errors: shared.errors.load(Ordering::SeqCst),
             unrecorded: shared.unrecorded.load(Ordering::SeqCst),
             lost_file: shared.lost_file.load(Ordering::SeqCst),
             damaged: !shared.damage.lock().unwrap_or_else(PoisonError::into_inner).is_empty(),
@@ -228,7 +228,7 @@ pub(crate) struct Served {
     /// Number of runs that did not complete or had a failed step.
     pub(crate) failed_runs: u64,
     /// Number of errors in the server itself.
-    pub(crate) troubles: u64,
+    pub(crate) errors: u64,
     /// Number of attempts whose end could not be recorded: they run again.
     pub(crate) unrecorded: u64,
     /// Whether the database was deleted, moved or replaced while serving.
@@ -263,15 +263,15 @@ fn serve(mut ticker: Ticker, lock: &ServerLock) {
     while !shared.draining.load(Ordering::SeqCst) {
         if let Some(path) = ticker.reader().displaced() {
             // Anything recorded from now on would be lost, so the server stops.
-            shared.tell(Event::Displaced { path });
+            shared.emit(Event::Displaced { path });
             shared.lost_file.store(true, Ordering::SeqCst);
             shared.hurry.store(true, Ordering::SeqCst);
             break;
         }
         match lock.restore() {
             Ok(None) => {}
-            Ok(Some(path)) => shared.tell(Event::LockRestored { path: path.to_owned() }),
-            Err(e) => shared.tell(Event::Trouble(e)),
+            Ok(Some(path)) => shared.emit(Event::LockRestored { path: path.to_owned() }),
+            Err(e) => shared.emit(Event::Error(e)),
         }
         let now = shared.clock.now();
         shared.metrics.look(now);
@@ -292,15 +292,15 @@ fn serve(mut ticker: Ticker, lock: &ServerLock) {
                     upcoming = progress.coming;
                 }
                 Err(e) => {
-                    shared.tell(Event::Trouble(e));
-                    next = Some(now + AFTER_TROUBLE);
+                    shared.emit(Event::Error(e));
+                    next = Some(now + AFTER_ERROR);
                 }
             }
         }
         if now >= next_zone_check {
             next_zone_check = now + zones::LOOK_EVERY;
             if let Err(e) = zones.look(&shared, ticker.reader(), now) {
-                shared.tell(Event::Trouble(e));
+                shared.emit(Event::Error(e));
             }
         }
         let (workers, wake) = shared.queue.wake(shared.clock.now());
@@ -328,8 +328,8 @@ fn serve(mut ticker: Ticker, lock: &ServerLock) {
     if lost_file {
         match ticker.reader().save(lock.is_database_deleted()) {
             Ok(None) => {}
-            Ok(Some(copy)) => shared.tell(Event::Saved { copy }),
-            Err(e) => shared.tell(Event::Trouble(e)),
+            Ok(Some(copy)) => shared.emit(Event::Saved { copy }),
+            Err(e) => shared.emit(Event::Error(e)),
         }
     } else {
         if shared.settings.until == Until::Done {
@@ -338,11 +338,11 @@ fn serve(mut ticker: Ticker, lock: &ServerLock) {
         }
         let here = Arc::clone(&shared);
         if let Err(e) = shared.writer.write(move |write| write.record_server_stop(here.clock.now())) {
-            shared.tell(Event::Trouble(e));
+            shared.emit(Event::Error(e));
         }
     }
     let unrecorded = shared.unrecorded.load(Ordering::SeqCst);
-    shared.tell(Event::Ended { lost_file, unrecorded });
+    shared.emit(Event::Stopped { lost_file, unrecorded });
 }
 
 /// Whether the server has reached its end; never, if it serves until it is asked to stop.
@@ -362,7 +362,7 @@ fn drain(shared: &Arc<Shared>) {
     shared.outbox.raise();
     let running = shared.queue.drain();
     if running > 0 {
-        shared.tell(Event::Draining { running });
+        shared.emit(Event::Draining { running });
     }
     let draining = Stopwatch::start();
     let mut interrupted = false;
@@ -374,7 +374,7 @@ fn drain(shared: &Arc<Shared>) {
             shared.hurry.store(true, Ordering::SeqCst);
             let running = shared.queue.interrupt_all();
             if running > 0 {
-                shared.tell(Event::Interrupted { running });
+                shared.emit(Event::Interrupted { running });
             }
         }
         shared.clock.wait(&shared.signal, shared.clock.now() + CHECK_EVERY);

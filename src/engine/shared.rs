@@ -45,7 +45,7 @@ pub(super) struct Shared {
     pub(super) failed_runs: AtomicU64,
     /// Number of attempts whose end could not be recorded before the server stopped.
     pub(super) unrecorded: AtomicU64,
-    pub(super) troubles: AtomicU64,
+    pub(super) errors: AtomicU64,
     pub(super) settings: Settings,
     pub(super) max_buffer: usize,
     pub(super) started: DateTime<Utc>,
@@ -68,10 +68,10 @@ pub(super) fn marks(run: &OpenRun, step: &str) -> Vec<String> {
 }
 
 impl Shared {
-    pub(super) fn tell(&self, event: Event) {
+    pub(super) fn emit(&self, event: Event) {
         self.metrics.count(&event, self.clock.now());
-        if let Event::Trouble(e) = &event {
-            self.troubles.fetch_add(1, Ordering::SeqCst);
+        if let Event::Error(e) = &event {
+            self.errors.fetch_add(1, Ordering::SeqCst);
             let mut damage = self.damage.lock().unwrap_or_else(PoisonError::into_inner);
             if e.is_damage() && !damage.insert(e.to_string()) {
                 return;
@@ -112,7 +112,7 @@ impl Shared {
             {
                 self.failed_runs.fetch_add(1, Ordering::SeqCst);
             }
-            self.tell(event);
+            self.emit(event);
         }
         for run in effects.begun {
             self.add(run);
@@ -144,7 +144,7 @@ impl Shared {
                     self.follow(advanced.effects);
                 }
                 // The worker that takes the run finds the recorded request.
-                Err(e) => self.tell(Event::Trouble(e)),
+                Err(e) => self.emit(Event::Error(e)),
             }
         }
     }

@@ -90,8 +90,8 @@ impl Ticker {
                     self.shared.follow(effects);
                 }
                 Err(e) => {
-                    self.failed.insert(schedule, now + super::AFTER_TROUBLE);
-                    self.shared.tell(super::Event::Trouble(e));
+                    self.failed.insert(schedule, now + super::AFTER_ERROR);
+                    self.shared.emit(super::Event::Error(e));
                 }
             }
         }
@@ -182,11 +182,11 @@ impl Ticker {
             match ask {
                 RunAsk::Stop(stop) => {
                     effects.stopped.push((open.row.key, stop));
-                    effects.events.push(super::Event::Stopping { run, stop });
+                    effects.events.push(super::Event::StopRequested { run, stop });
                 }
                 RunAsk::Retry => {
                     reopened.push(open.row.key);
-                    effects.events.push(super::Event::Retried { run });
+                    effects.events.push(super::Event::Reopened { run });
                 }
             }
         }

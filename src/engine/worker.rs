@@ -9,7 +9,7 @@ use super::Until;
 use super::advance::{AdvanceResult, Attempt, MayStart, Next, advance, run_ref, step_name};
 use super::conditions::advance_checked;
 use super::shared::{Shared, marks};
-use crate::actions::{Control, Notice, StopKind, Task};
+use crate::actions::{AttemptNotice, Control, StopKind, Task};
 use crate::clock::pause;
 use crate::error::{Error, Kind};
 use crate::names::StepName;
@@ -18,7 +18,7 @@ use crate::run::step::{Step, Work};
 use crate::run::{Event, Phase};
 
 /// How long a worker waits after a failed write before it tries again.
-const AFTER_TROUBLE: std::time::Duration = std::time::Duration::from_millis(250);
+const AFTER_ERROR: std::time::Duration = std::time::Duration::from_millis(250);
 
 /// How long a condition may take.
 const CONDITION_TIMEOUT: std::time::Duration = std::time::Duration::from_mins(1);
@@ -41,7 +41,7 @@ pub(super) fn perform(shared: &Arc<Shared>, run: i64, control: &Control) {
             Err(e) => {
                 // Fail closed: nothing is done that is not recorded. The event is kept, and recorded once writing works again.
                 let is_damage = e.is_damage();
-                shared.tell(super::Event::Trouble(e));
+                shared.emit(super::Event::Error(e));
                 if is_damage {
                     // The run stays as it is recorded; other runs continue.
                     shared.queue.forget(run);
@@ -55,7 +55,7 @@ pub(super) fn perform(shared: &Arc<Shared>, run: i64, control: &Control) {
                     shared.queue.forget(run);
                     return;
                 }
-                pause(AFTER_TROUBLE);
+                pause(AFTER_ERROR);
                 continue;
             }
         };
@@ -152,9 +152,9 @@ fn perform_attempt(shared: &Arc<Shared>, attempt: &Attempt, control: &Control) -
     };
     let notice = |notice| {
         let (run, step) = (run_ref(&attempt.run), step_name(&attempt.workflow, position));
-        shared.tell(match notice {
-            Notice::Held(short) => super::Event::Held { run, step, short },
-            Notice::Surviving(processes) => super::Event::Surviving { run, step, processes },
+        shared.emit(match notice {
+            AttemptNotice::Delayed(short) => super::Event::Delayed { run, step, short },
+            AttemptNotice::Surviving(processes) => super::Event::Surviving { run, step, processes },
         });
     };
     let started = if let Phase::Running { since } = attempt.run.progress.phase {
@@ -215,7 +215,7 @@ impl Shared {
             .spawn(move || work(&here));
         if let Err(e) = started {
             self.queue.worker_left();
-            self.tell(super::Event::Trouble(
+            self.emit(super::Event::Error(
                 Error::new(Kind::System, "cannot start another worker").because(e),
             ));
         }

@@ -55,7 +55,7 @@ impl ZoneWatch {
             let zone_name = name.clone();
             shared.writer.write(move |w| w.record_zone(&zone_name, fingerprint, now))?;
             if seen.is_some() {
-                shared.tell(Event::ZoneChanged { name, schedules });
+                shared.emit(Event::ZoneChanged { name, schedules });
             }
         }
         Ok(())

@@ -12,7 +12,7 @@ use crate::error::{Error, Kind};
 use crate::names::{ScheduleId, WorkflowId};
 use crate::run::step::{Step, Workflow};
 use crate::run::step_text::{Action, StepText};
-use crate::schedule::after::{self, After};
+use crate::schedule::after::{self, AfterOutcome};
 use crate::schedule::alerts::Severity;
 use crate::schedule::{Alerts, Declared, Definition, OverlapPolicy, Policies};
 use crate::spec::calendar_text::CalendarText;
@@ -228,7 +228,7 @@ impl TableReader<'_> {
             pause_after: self.at("pause_after", 0, Policies::check_pause_after(text.pause_after))?,
             max_running: self.at("max_running", 0, Policies::check_max_running(text.max_running))?,
         };
-        self.each("after", &text.after, |after| After::parse(after))?;
+        self.each("after", &text.after, |after| AfterOutcome::parse(after))?;
         let alerts = Alerts {
             labels: text.labels,
             severity: self.at("severity", 0, text.severity.as_deref().map(Severity::parse).transpose())?,

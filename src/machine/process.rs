@@ -108,7 +108,7 @@ struct Stat {
     is_exiting: bool,
 }
 
-/// The flag of a process that has begun to end (`PF_EXITING`, proc_pid_stat(5)).
+/// The flag of a process that has begun to end (`PF_EXITING`, see `proc_pid_stat(5)`).
 const EXITING: u64 = 0x4;
 
 /// Whether a process has ended or has begun to end.

@@ -13,7 +13,7 @@ use crate::files::definition::FileSchedule;
 use crate::files::difference::{self, FieldChange};
 use crate::files::schedule_text::ScheduleText;
 use crate::names::ScheduleId;
-use crate::schedule::after::{After, reject_cycle, times_text};
+use crate::schedule::after::{AfterOutcome, cycle, cycle_error, times_text};
 use crate::schedule::{Declared, Definition, State};
 use crate::spec::Spec;
 use crate::spec::zone::Zones;
@@ -207,7 +207,7 @@ fn check_after(read: &Read<'_>, files: &[DefinitionFile]) -> Result<(), Error> {
     for one in defined() {
         let mut targets = Vec::new();
         for after in &one.definition.after {
-            let (target, _) = After::parse(after)?;
+            let (target, _) = AfterOutcome::parse(after)?;
             // A schedule that already starts after one that has been deleted may still be changed.
             let is_stored = |stored: &Vec<String>| stored.iter().any(|one| *one == target.as_str());
             if !ids.contains(&target) && !edges.get(one.id.as_str()).is_some_and(is_stored) {
@@ -217,7 +217,14 @@ fn check_after(read: &Read<'_>, files: &[DefinitionFile]) -> Result<(), Error> {
         }
         edges.insert(one.id.to_string(), targets);
     }
-    defined().try_for_each(|one| reject_cycle(one.id.as_str(), &edges).map_err(|e| e.within(&one.place)))
+    let Some(found) = cycle(defined().map(|one| one.id.as_str()), &edges) else {
+        return Ok(());
+    };
+    let error = cycle_error(&found);
+    Err(match defined().find(|one| found.contains(&one.id.as_str())) {
+        Some(one) => error.within(&one.place),
+        None => error,
+    })
 }
 
 fn reject_duplicates(files: &[DefinitionFile]) -> Result<(), Error> {

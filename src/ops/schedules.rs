@@ -9,7 +9,7 @@ use crate::files::schedule_text::ScheduleText;
 use crate::names::{ScheduleId, nearest};
 use crate::run::step::Workflow;
 use crate::run::step_text::StepText;
-use crate::schedule::after::{self, After, reject_cycle};
+use crate::schedule::after::{self, AfterOutcome, cycle, cycle_error};
 use crate::schedule::pending::{coming, leaves_pending};
 use crate::schedule::plan_input::Epoch;
 use crate::schedule::{Alerts, Definition, Policies, State};
@@ -308,7 +308,7 @@ fn normal(mut settings: Settings) -> Result<Settings, Error> {
 pub(super) fn check_targets(read: &Read<'_>, id: &ScheduleId, after: &[String]) -> Result<(), Error> {
     let mut targets = Vec::new();
     for one in after {
-        let (target, _) = After::parse(one)?;
+        let (target, _) = AfterOutcome::parse(one)?;
         if target != *id {
             find(read, &target)?;
         }
@@ -319,7 +319,7 @@ pub(super) fn check_targets(read: &Read<'_>, id: &ScheduleId, after: &[String]) 
     }
     let mut edges = read.all_followed()?;
     edges.insert(id.to_string(), targets);
-    reject_cycle(id.as_str(), &edges)
+    cycle([id.as_str()], &edges).map_or(Ok(()), |found| Err(cycle_error(&found)))
 }
 
 /// Checks all parts of a schedule and returns the compiled spec.

@@ -10,14 +10,14 @@ use crate::spec::spec_text::SpecText;
 
 /// How a run must have closed for another to start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum After {
+pub enum AfterOutcome {
     /// It completed.
     Completed,
     /// It failed or timed out.
     Failed,
 }
 
-impl After {
+impl AfterOutcome {
     /// The name, as in the database and after the colon.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -73,7 +73,7 @@ impl After {
 /// When a schedule starts, in English: the times of `spec`, and the runs that it follows.
 #[must_use]
 pub fn times_text(spec: &SpecText, after: &[String]) -> String {
-    let runs = after.iter().filter_map(|one| After::parse(one).ok());
+    let runs = after.iter().filter_map(|one| AfterOutcome::parse(one).ok());
     let runs: Vec<String> = runs
         .map(|(id, outcome)| format!("each {} run of {id}", outcome.name()))
         .collect();
@@ -87,50 +87,54 @@ pub fn times_text(spec: &SpecText, after: &[String]) -> String {
 /// Checks and sorts the schedules that are followed.
 ///
 /// # Errors
-/// As [`After::parse`].
+/// As [`AfterOutcome::parse`].
 pub fn normalized(after: &[String]) -> Result<Vec<String>, Error> {
-    let mut parsed = after.iter().map(|one| After::parse(one)).collect::<Result<Vec<_>, _>>()?;
+    let mut parsed = after
+        .iter()
+        .map(|one| AfterOutcome::parse(one))
+        .collect::<Result<Vec<_>, _>>()?;
     parsed.sort_by(|(a, x), (b, y)| (a, x.name()).cmp(&(b, y.name())));
     parsed.dedup();
     Ok(parsed.iter().map(|(id, outcome)| outcome.written(id.as_str())).collect())
 }
 
-/// Rejects a cycle among schedules that start after each other: from each id to the ids after whose runs it starts.
-///
-/// # Errors
-/// `Usage`, with the cycle.
-pub fn reject_cycle(from: &str, edges: &BTreeMap<String, Vec<String>>) -> Result<(), Error> {
-    let mut path = vec![from.to_owned()];
+/// Finds a cycle among schedules that start after each other, which can be reached from `starts`: from each id to the ids after whose runs it starts.
+/// The first and the last id are the same.
+#[must_use]
+pub fn cycle<'a>(starts: impl IntoIterator<Item = &'a str>, edges: &'a BTreeMap<String, Vec<String>>) -> Option<Vec<&'a str>> {
     let mut seen = BTreeSet::new();
-    if let Some(cycle) = search(from, &mut path, &mut seen, edges) {
-        return Err(
-            Error::new(Kind::Usage, format_args!("`after` forms a cycle: {}", cycle.join(" after ")))
-                .hint("A schedule cannot start after itself, directly or through other schedules."),
-        );
-    }
-    Ok(())
-}
-
-fn search(
-    target: &str,
-    path: &mut Vec<String>,
-    seen: &mut BTreeSet<String>,
-    edges: &BTreeMap<String, Vec<String>>,
-) -> Option<Vec<String>> {
-    let last = path.last()?.clone();
-    for next in edges.get(&last).into_iter().flatten() {
-        path.push(next.clone());
-        if next == target {
-            return Some(path.clone());
+    let next_of = |id: &str| edges.get(id).map_or([].iter(), |next| next.iter());
+    for start in starts {
+        if !seen.insert(start) {
+            continue;
         }
-        if seen.insert(next.clone())
-            && let Some(cycle) = search(target, path, seen, edges)
-        {
-            return Some(cycle);
+        // Each id on the way to the current one, with those after it that have not been followed yet.
+        let mut path = vec![(start, next_of(start))];
+        let mut on_path = BTreeSet::from([start]);
+        while let Some((id, rest)) = path.last_mut() {
+            let Some(next) = rest.next() else {
+                on_path.remove(id);
+                path.pop();
+                continue;
+            };
+            if on_path.contains(next.as_str()) {
+                let ids = path.iter().map(|(id, _)| *id).skip_while(|id| id != next);
+                return Some(ids.chain([next.as_str()]).collect());
+            }
+            if seen.insert(next) {
+                on_path.insert(next);
+                path.push((next, next_of(next)));
+            }
         }
-        path.pop();
     }
     None
+}
+
+/// The error for a cycle that [`cycle`] found.
+#[must_use]
+pub fn cycle_error(cycle: &[&str]) -> Error {
+    Error::new(Kind::Usage, format_args!("`after` forms a cycle: {}", cycle.join(" after ")))
+        .hint("A schedule cannot start after itself, directly or through other schedules.")
 }
 
 #[cfg(test)]
@@ -146,23 +150,35 @@ mod tests {
             }
             edges
         };
-        assert!(reject_cycle("a", &edges(&[("a", "b"), ("b", "c"), ("a", "c")])).is_ok());
-        let e = reject_cycle("a", &edges(&[("a", "b"), ("b", "c"), ("c", "a")])).unwrap_err();
-        assert_eq!(e.to_string(), "`after` forms a cycle: a after b after c after a");
-        assert!(reject_cycle("a", &edges(&[("a", "a")])).is_err());
-        // A cycle of others.
-        assert!(reject_cycle("a", &edges(&[("a", "b"), ("b", "c"), ("c", "b")])).is_ok());
+        assert_eq!(cycle(["a"], &edges(&[("a", "b"), ("b", "c"), ("a", "c")])), None);
+        assert_eq!(cycle(["a"], &edges(&[("a", "a")])).unwrap(), ["a", "a"]);
+        let three = edges(&[("a", "b"), ("b", "c"), ("c", "a")]);
+        let found = cycle(["a"], &three).unwrap();
+        assert_eq!(
+            cycle_error(&found).to_string(),
+            "`after` forms a cycle: a after b after c after a"
+        );
+        assert_eq!(
+            cycle(["a"], &edges(&[("a", "b"), ("b", "c"), ("c", "b")])).unwrap(),
+            ["b", "c", "b"]
+        );
+        // A chain may be of any length.
+        let ids: Vec<String> = (0..100_000).map(|n| format!("{n:06}")).collect();
+        let mut chain: BTreeMap<String, Vec<String>> = ids.windows(2).map(|w| (w[0].clone(), vec![w[1].clone()])).collect();
+        assert_eq!(cycle(ids.iter().map(String::as_str), &chain), None);
+        chain.insert("099999".to_owned(), vec!["099990".to_owned()]);
+        assert_eq!(cycle([ids[0].as_str()], &chain).unwrap().len(), 11);
     }
 
     #[test]
     fn the_outcome_follows_a_colon() {
         for (written, id, after) in [
-            ("backup", "backup", After::Completed),
-            ("a:failed", "a", After::Failed),
-            ("cron:5:failed", "cron:5", After::Failed),
-            ("cron:5", "cron:5", After::Completed),
+            ("backup", "backup", AfterOutcome::Completed),
+            ("a:failed", "a", AfterOutcome::Failed),
+            ("cron:5:failed", "cron:5", AfterOutcome::Failed),
+            ("cron:5", "cron:5", AfterOutcome::Completed),
         ] {
-            let (parsed, outcome) = After::parse(written).unwrap();
+            let (parsed, outcome) = AfterOutcome::parse(written).unwrap();
             assert_eq!((parsed.as_str(), outcome), (id, after), "{written}");
         }
     }

@@ -7,7 +7,7 @@ use rusqlite::named_params;
 use super::rows::{Context as _, named};
 use super::{Read, Write};
 use crate::error::Error;
-use crate::schedule::after::After;
+use crate::schedule::after::AfterOutcome;
 
 /// A schedule that starts after the runs of another.
 #[derive(Debug, Clone)]
@@ -20,7 +20,7 @@ pub(crate) struct Follower {
 
 impl Read<'_> {
     /// The schedules that start after a run of `target` with this outcome.
-    pub(crate) fn followers(&self, target: &str, outcome: After) -> Result<Vec<Follower>, Error> {
+    pub(crate) fn followers(&self, target: &str, outcome: AfterOutcome) -> Result<Vec<Follower>, Error> {
         const SQL: &str = "SELECT f.schedule, s.paused, p.remaining IS 0 AS exhausted FROM follower f
             JOIN schedule s ON s.key = f.schedule JOIN progress p ON p.schedule = f.schedule
             WHERE f.target = :target AND f.outcome = :outcome ORDER BY f.schedule";
@@ -46,7 +46,7 @@ impl Read<'_> {
         });
         let rows = rows.context(what)?.collect::<rusqlite::Result<Vec<_>>>().context(what)?;
         let written = |(target, outcome): (String, String)| {
-            let outcome = named("outcome", &outcome, After::named(&outcome))?;
+            let outcome = named("outcome", &outcome, AfterOutcome::named(&outcome))?;
             Ok(outcome.written(&target))
         };
         rows.into_iter().map(written).collect()
@@ -76,7 +76,7 @@ impl Write<'_> {
         let mut statement = self.0.0.prepare_cached(DELETE).context(what)?;
         statement.execute(named_params! {":schedule": schedule}).context(what)?;
         for one in after {
-            let (target, outcome) = After::parse(one)?;
+            let (target, outcome) = AfterOutcome::parse(one)?;
             let mut statement = self.0.0.prepare_cached(INSERT).context(what)?;
             let parameters = named_params! {":target": target.as_str(), ":outcome": outcome.name(), ":schedule": schedule};
             statement.execute(parameters).context(what)?;

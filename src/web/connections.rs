@@ -20,7 +20,7 @@ const UNREAD_TIMEOUT_MS: u32 = 30_000;
 /// Maximum size of the head of a request, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
 /// Pause after a connection could not be accepted, for lack of file descriptors.
-const AFTER_TROUBLE: Duration = Duration::from_millis(100);
+const AFTER_ERROR: Duration = Duration::from_millis(100);
 
 /// Serves until `stopped` becomes true.
 pub(super) async fn serve(listener: std::net::TcpListener, app: Arc<App>, mut stopped: watch::Receiver<bool>) {
@@ -54,7 +54,7 @@ pub(super) async fn serve(listener: std::net::TcpListener, app: Arc<App>, mut st
             _ = stopped.wait_for(|stopped| *stopped) => return,
         };
         let (Ok(place), Ok((stream, _))) = accepted else {
-            tokio::time::sleep(AFTER_TROUBLE).await;
+            tokio::time::sleep(AFTER_ERROR).await;
             continue;
         };
         limit_unread(&stream);

@@ -135,7 +135,7 @@ impl<'a> Report<'a> {
                 ));
                 Ok(())
             }
-            Event::Trouble(e) => {
+            Event::Error(e) => {
                 self.context.ui.error(e);
                 Ok(())
             }
@@ -146,7 +146,7 @@ impl<'a> Report<'a> {
             | Event::NotStarted { .. }
             | Event::Started { .. }
             | Event::Lost { .. }
-            | Event::Held { .. }
+            | Event::Delayed { .. }
             | Event::Page { .. }
             | Event::NoPage { .. }
             | Event::Applied { .. }
@@ -159,8 +159,8 @@ impl<'a> Report<'a> {
             | Event::Refused { .. }
             | Event::Resumed { .. }
             | Event::Resolved { .. }
-            | Event::Stopping { .. }
-            | Event::Retried { .. }
+            | Event::StopRequested { .. }
+            | Event::Reopened { .. }
             | Event::Closed { .. }
             | Event::Paused { .. }
             | Event::NoSuccess { .. }
@@ -169,7 +169,7 @@ impl<'a> Report<'a> {
             | Event::NotDelivered { .. }
             | Event::Draining { .. }
             | Event::Interrupted { .. }
-            | Event::Ended { .. } => Ok(()),
+            | Event::Stopped { .. } => Ok(()),
         }
     }
 

@@ -96,7 +96,7 @@ impl<'a> Runner<'a> {
         }
         let late = self.follow(&events, &server.stopper(), report)?;
         let outcome = server.join(|| ());
-        if outcome.troubles > 0 {
+        if outcome.errors > 0 {
             return Err(Error::new(Kind::System, "some steps could not be started"));
         }
         Ok(match (lock(&self.interrupt).received, late) {
@@ -123,7 +123,7 @@ impl<'a> Runner<'a> {
                 },
             };
             match event {
-                None | Some(Event::Ended { .. }) => return Ok(late),
+                None | Some(Event::Stopped { .. }) => return Ok(late),
                 Some(event) => report.hear(&event)?,
             }
         }

@@ -167,7 +167,7 @@ impl Applied {
             Err(e) => {
                 let reason = format!("{e:?}");
                 if before != Some(&reason) {
-                    let _ = self.tell.send(Event::Trouble(e));
+                    let _ = self.tell.send(Event::Error(e));
                 }
                 return Some(reason);
             }

@@ -181,7 +181,7 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
                 with_step(run, step, json!({"attempt": attempt, "ended_processes": ended}))
             })
         }
-        Event::Held { run, step, short } => {
+        Event::Delayed { run, step, short } => {
             let text = format!("{}: {short}; retrying until it can start", place(step));
             of("delay", Some(Style::Warn), subject(run), text, &|| {
                 with_step(run, step, json!({"reason": short}))
@@ -302,7 +302,7 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
             format!("{}: #{id}", place(step)),
             &|| with_step(run, step, json!({"incident": id})),
         ),
-        Event::Stopping { run, stop } => {
+        Event::StopRequested { run, stop } => {
             let word = match stop {
                 Stop::Cancel => "cancel",
                 Stop::Terminate => "terminate",
@@ -311,7 +311,7 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
                 with_run(run, json!({}))
             })
         }
-        Event::Retried { run } => of(
+        Event::Reopened { run } => of(
             "reopen",
             Some(Style::Strong),
             subject(run),
@@ -413,14 +413,14 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
             );
             of("interrupt", Some(Style::Warn), "", text, &|| json!({"running": running}))
         }
-        Event::Trouble(e) => of(
+        Event::Error(e) => of(
             "error",
             Some(Style::Bad),
             "",
             e.to_string(),
             &|| json!({"error": e.to_string(), "hints": e.hints()}),
         ),
-        Event::Ended { lost_file, unrecorded } => {
+        Event::Stopped { lost_file, unrecorded } => {
             let text = match (*lost_file, *unrecorded) {
                 (true, _) => "because the database file was deleted, moved or replaced".to_owned(),
                 (false, 0) => "all results are recorded".to_owned(),

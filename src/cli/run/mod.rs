@@ -273,7 +273,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         return Err(Error::new(Kind::System, message)
             .hint("Run `tempo doctor` to locate the damage. Keep a copy of the file, and restore a backup."));
     }
-    if args.once && outcome.troubles > 0 {
+    if args.once && outcome.errors > 0 {
         return Err(Error::new(Kind::System, "some due times could not be processed"));
     }
     if args.once && outcome.failed_runs > 0 {
@@ -298,7 +298,7 @@ fn spawn_logger(logger: Logger, events: Receiver<Event>) -> Result<Receiver<()>,
             // Events that arrived meanwhile are written as one batch.
             let all: Vec<Event> = std::iter::once(first).chain(events.try_iter().take(MAX_BATCH)).collect();
             logger.write(&all);
-            if let Some(Event::Ended { .. }) = all.last() {
+            if let Some(Event::Stopped { .. }) = all.last() {
                 break;
             }
             pause(BATCH_PAUSE);
@@ -317,7 +317,7 @@ impl Logger {
         let times = Times::new(self.zone.clone(), now);
         let mut log = String::new();
         for event in events {
-            if let (Event::Trouble(e), false) = (event, self.json) {
+            if let (Event::Error(e), false) = (event, self.json) {
                 self.ui.error(e);
                 continue;
             }

@@ -88,7 +88,7 @@ fn keep_pinging(server: &Handle, url: &str, every: Duration, tell: &Sender<Event
             if let (Err(reason), false) = (&answer, has_failed) {
                 let error = Error::new(Kind::System, format_args!("cannot ping {}: {reason}", shown_url(url)));
                 // At the very end, the logger may have stopped listening.
-                let _ = tell.send(Event::Trouble(error));
+                let _ = tell.send(Event::Error(error));
             }
             has_failed = answer.is_err();
         }

@@ -44,7 +44,7 @@ pub(super) fn handle(
     interrupt::pass_each(signals, move |signal| match signal {
         SIGUSR1 => {
             // At the very end, the logger may have stopped listening.
-            let _ = tell.send(state(&database).unwrap_or_else(Event::Trouble));
+            let _ = tell.send(state(&database).unwrap_or_else(Event::Error));
         }
         SIGHUP if !has_terminal => {
             if let Some(reload) = &reload {

@@ -168,7 +168,7 @@ impl<'a> Engine<'a> {
             metrics: Arc::default(),
             failed_runs: AtomicU64::new(0),
             unrecorded: AtomicU64::new(0),
-            troubles: AtomicU64::new(0),
+            errors: AtomicU64::new(0),
             // No worker thread is ever started: the test takes runs from the queue.
             settings: Settings {
                 workers: 0,
@@ -289,7 +289,7 @@ impl<'a> Engine<'a> {
     pub(super) fn hear(&mut self, now: DateTime<Utc>) {
         for event in self.up().events.try_iter().collect::<Vec<_>>() {
             let (nominal, workflow_id, what) = match event {
-                Event::Trouble(e) => done(Err(e)),
+                Event::Error(e) => done(Err(e)),
                 Event::Tick { run, nominal, .. } => (nominal, run.workflow_id, What::Start),
                 Event::Buffered { nominal, .. } => (nominal, self.id_of(nominal), What::Buffered),
                 Event::NotStarted { not_started, .. } => {
@@ -313,7 +313,7 @@ impl<'a> Engine<'a> {
                     let row = self.read(|r| r.run_named(&run.run_id));
                     (row.nominal, run.workflow_id, What::Close(status))
                 }
-                Event::Stopping { run, stop } => {
+                Event::StopRequested { run, stop } => {
                     self.stop(&run.run_id, stop, now);
                     let row = self.read(|r| r.run_named(&run.run_id));
                     (row.nominal, run.workflow_id, What::Stop(stop))
@@ -322,7 +322,7 @@ impl<'a> Engine<'a> {
                 | Event::ZoneChanged { .. }
                 | Event::Started { .. }
                 | Event::Lost { .. }
-                | Event::Held { .. }
+                | Event::Delayed { .. }
                 | Event::FewerWorkers { .. }
                 | Event::Displaced { .. }
                 | Event::LockRestored { .. }
@@ -339,7 +339,7 @@ impl<'a> Engine<'a> {
                 | Event::SucceededAgain { .. }
                 | Event::Reminded { .. }
                 | Event::Resolved { .. }
-                | Event::Retried { .. }
+                | Event::Reopened { .. }
                 | Event::Paused { .. }
                 | Event::NotDelivered { .. }
                 | Event::Draining { .. }
@@ -347,7 +347,7 @@ impl<'a> Engine<'a> {
                 | Event::Page { .. }
                 | Event::NoPage { .. }
                 | Event::Applied { .. }
-                | Event::Ended { .. } => continue,
+                | Event::Stopped { .. } => continue,
             };
             self.happened.push(HistoryEvent {
                 at: now,
