@@ -8,7 +8,7 @@ use crate::run::RunClosed;
 use crate::run::outcome::Status;
 use crate::schedule::after::AfterOutcome;
 use crate::schedule::not_started::{Outcome, Reason};
-use crate::schedule::pause::{has_failed, note_of_pause};
+use crate::schedule::pause::{failures_in_a_row, has_failed, note_of_pause};
 use crate::store::NewRequest;
 
 impl Transition<'_> {
@@ -24,15 +24,22 @@ impl Transition<'_> {
         let Some(schedule) = self.run.row.schedule else {
             return Ok(());
         };
+        let depends = self.write.depends_on_run(schedule, self.run.row.schedule_id.as_deref())?;
         if closed.status == Status::Completed
             && self.run.row.incidents == 0
+            && depends.expects_success
             && let Some(id) = self.write.expectation_met(schedule, self.now)?
         {
             let schedule_id = self.run.row.schedule_id.clone().unwrap_or_default();
             self.emit(Event::SucceededAgain { schedule_id, id });
         }
-        self.start_followers(closed.status)?;
-        let failures = self.write.count_failed_runs(schedule, closed.status)?;
+        if depends.has_followers {
+            self.start_followers(closed.status)?;
+        }
+        let failures = failures_in_a_row(depends.failed_runs, closed.status);
+        if failures != depends.failed_runs {
+            self.write.set_failed_runs(schedule, failures)?;
+        }
         if has_failed(closed.status) {
             self.pause_on_failure(schedule, closed.status, failures)?;
         }

@@ -1,7 +1,7 @@
 //! Writes the progress of runs: events, attempts, steps and processes.
 
 use chrono::{DateTime, Utc};
-use rusqlite::{OptionalExtension as _, named_params};
+use rusqlite::named_params;
 
 use super::Write;
 use super::event_kind::EventKind;
@@ -12,7 +12,6 @@ use crate::error::Error;
 use crate::machine::Process;
 use crate::run::outcome::{AttemptResult, Ending, Status};
 use crate::run::{Change, Event, Phase, Progress, RunClosed, Stop};
-use crate::schedule::pause::failures_in_a_row;
 
 fn unless_empty(bytes: &[u8]) -> Option<&[u8]> {
     Some(bytes).filter(|bytes| !bytes.is_empty())
@@ -286,23 +285,12 @@ impl Write<'_> {
         done.map(|_| ()).context("record the output")
     }
 
-    /// Counts the failed runs of a schedule in a row, after one that closed with `status`. Returns how many there are.
-    pub(crate) fn count_failed_runs(&self, schedule: i64, status: Status) -> Result<u32, Error> {
-        const SELECT: &str = "SELECT failed_runs FROM progress WHERE schedule = :schedule";
-        const UPDATE: &str = "UPDATE progress SET failed_runs = :failures WHERE schedule = :schedule";
-        let what = "count the failed runs";
-        let mut statement = self.0.0.prepare_cached(SELECT).context(what)?;
-        let found = statement.query_row(named_params! {":schedule": schedule}, |r| r.get("failed_runs"));
-        // A deleted schedule has none.
-        let before: u32 = found.optional().context(what)?.unwrap_or(0);
-        let failures = failures_in_a_row(before, status);
-        if failures != before {
-            let mut statement = self.0.0.prepare_cached(UPDATE).context(what)?;
-            statement
-                .execute(named_params! {":schedule": schedule, ":failures": failures})
-                .context(what)?;
-        }
-        Ok(failures)
+    /// Records how many runs of a schedule have failed in a row.
+    pub(crate) fn set_failed_runs(&self, schedule: i64, failures: u32) -> Result<(), Error> {
+        const SQL: &str = "UPDATE progress SET failed_runs = :failures WHERE schedule = :schedule";
+        let mut statement = self.0.0.prepare_cached(SQL).context("count the failed runs")?;
+        let done = statement.execute(named_params! {":schedule": schedule, ":failures": failures});
+        done.map(|_| ()).context("count the failed runs")
     }
 
     /// Records that a run resumes with its current attempt.

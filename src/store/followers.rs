@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::named_params;
+use rusqlite::{OptionalExtension as _, named_params};
 
 use super::rows::{Context as _, named};
 use super::{Read, Write};
@@ -18,7 +18,40 @@ pub(crate) struct Follower {
     pub(crate) exhausted: bool,
 }
 
+/// What depends on the end of a run of a schedule.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct DependsOnRun {
+    /// Number of its runs that have failed in a row.
+    pub(crate) failed_runs: u32,
+    /// Whether it must succeed within a time.
+    pub(crate) expects_success: bool,
+    /// Whether other schedules start after its runs.
+    pub(crate) has_followers: bool,
+}
+
 impl Read<'_> {
+    /// What depends on the end of a run of a schedule, given by key and id.
+    pub(crate) fn depends_on_run(&self, schedule: i64, id: Option<&str>) -> Result<DependsOnRun, Error> {
+        // One query, since every run that closes asks.
+        const SQL: &str = "SELECT failed_runs, EXISTS (SELECT 1 FROM expectation WHERE schedule = :schedule) AS expects_success,
+            EXISTS (SELECT 1 FROM follower WHERE target = :id) AS has_followers FROM progress WHERE schedule = :schedule";
+        let what = "read what depends on the run";
+        let mut statement = self.0.prepare_cached(SQL).context(what)?;
+        let found = statement.query_row(named_params! {":schedule": schedule, ":id": id}, |r| {
+            Ok(DependsOnRun {
+                failed_runs: r.get("failed_runs")?,
+                expects_success: r.get("expects_success")?,
+                has_followers: r.get("has_followers")?,
+            })
+        });
+        // Others may still start after the last runs of a schedule that was deleted.
+        let of_deleted = DependsOnRun {
+            has_followers: true,
+            ..DependsOnRun::default()
+        };
+        Ok(found.optional().context(what)?.unwrap_or(of_deleted))
+    }
+
     /// The schedules that start after a run of `target` with this outcome.
     pub(crate) fn followers(&self, target: &str, outcome: AfterOutcome) -> Result<Vec<Follower>, Error> {
         const SQL: &str = "SELECT f.schedule, s.paused, p.remaining IS 0 AS exhausted FROM follower f
