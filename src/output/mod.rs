@@ -2,6 +2,7 @@
 
 pub(crate) mod log;
 pub(crate) mod progress;
+pub(crate) mod settings;
 pub(crate) mod table;
 pub(crate) mod times;
 pub(crate) mod ui;

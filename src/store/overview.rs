@@ -101,10 +101,10 @@ impl Read<'_> {
         rows.context(what)?.collect::<rusqlite::Result<_>>().context(what)
     }
 
-    /// Ids of active schedules that have times but no next one.
+    /// Ids of active schedules that have times but no next one, and never had a run.
     pub(crate) fn schedules_without_next(&self, most: u64) -> Result<Vec<String>, Error> {
         const SQL: &str =
-            "SELECT s.id FROM schedule s JOIN progress p ON p.schedule = s.key WHERE p.next_ms IS NULL AND NOT s.paused
+            "SELECT s.id FROM schedule s JOIN progress p ON p.schedule = s.key WHERE p.next_ms IS NULL AND p.last_started_ms IS NULL AND NOT s.paused
             AND s.spec_text <> '' AND NOT coalesce(json_extract(s.spec, '$.at_boot'), 0) ORDER BY s.id LIMIT :most";
         let what = "find the schedules without a next time";
         let mut statement = self.0.prepare_cached(SQL).context(what)?;

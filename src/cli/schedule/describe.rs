@@ -6,15 +6,12 @@ use super::super::workflow::status_with;
 use super::super::{Context, complete};
 use crate::error::Error;
 use crate::names::ScheduleId;
+use crate::output::settings::{alerts, limits, reliability, summary};
 use crate::output::table::{pairs, plain, table};
 use crate::output::times::Times;
 use crate::output::ui::sanitize;
-use crate::output::views::{ActionView, ScheduleView, StatisticsView};
+use crate::output::views::{ScheduleView, StatisticsView};
 use crate::output::{Style, counted};
-use crate::run::step_text::StepText;
-use crate::run::threshold::ThresholdText;
-use crate::schedule::Alerts;
-use crate::spec::describe::human_duration;
 use crate::spec::zone::Zones as _;
 
 /// Show a schedule in detail
@@ -86,8 +83,8 @@ fn show(context: &Context, v: &ScheduleView) -> Result<(), Error> {
                 "Policies",
                 plain(format!("{}, catch-up {}{failure}", v.overlap_policy, v.catchup_window)),
             ),
-            ("Limits", plain(limits(v))),
-            ("Alerts", plain(alerts(&v.alerts))),
+            ("Limits", plain(limits(v).join(", "))),
+            ("Alerts", plain(alerts(&v.alerts).join(", "))),
             ("Labels", plain(v.alerts.labels.join(", "))),
             ("Remaining", plain(remaining)),
             ("Totals", plain(counts)),
@@ -126,136 +123,4 @@ fn show(context: &Context, v: &ScheduleView) -> Result<(), Error> {
         .collect();
     let scheduled = format!("SCHEDULED ({})", times.zone());
     table(&context.ui, &[&scheduled, "STARTED", "STATUS", "RUN"], &rows, "")
-}
-
-/// What limits the runs of a schedule, in one line.
-fn limits(view: &ScheduleView) -> String {
-    let action = view.action.as_ref();
-    let of =
-        |field: fn(&ActionView) -> Option<&String>, what: &str| action.and_then(field).map(|value| format!("{what} {value}"));
-    let parts = [
-        view.max_running
-            .map(|n| format!("at most {} under allow-all", counted(u64::from(n), "open run"))),
-        of(|a| a.task_queue.as_ref(), "task queue"),
-        of(|a| a.lock.as_ref(), "lock"),
-        action
-            .and_then(|a| a.condition.as_ref())
-            .map(|condition| format!("only if `{condition}` succeeds")),
-    ];
-    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
-}
-
-/// The alert settings that are not the defaults, in one line.
-fn alerts(of: &Alerts) -> String {
-    let open_after = of.open_after.as_ref().map(|threshold| match threshold {
-        ThresholdText::Number(n) => format!("incident after {}", counted(u64::from(*n), "failure")),
-        ThresholdText::Text(text) => format!("incident after {text} of failing"),
-    });
-    let parts = [
-        of.severity.map(|severity| format!("severity {}", severity.name())),
-        of.expect_within
-            .as_ref()
-            .map(|within| format!("must succeed at least every {within}")),
-        open_after,
-        of.resolve_after
-            .map(|n| format!("resolved after {}", counted(u64::from(n), "success"))),
-        of.remind.as_ref().map(|every| format!("reminder every {every}")),
-    ];
-    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
-}
-
-/// `99.90 % of 1000 ok, p50 12 ms, p95 80 ms, slowest 1 s`.
-fn reliability(of: &StatisticsView) -> String {
-    let total = of.ok + of.failed;
-    // Rounded down: a single failure in a million must not read as 100 %.
-    let hundredths = (of.ok * 10_000).checked_div(total).unwrap_or(0);
-    let ok = format!("{}.{:02} % of {total} ok", hundredths / 100, hundredths % 100);
-    let duration = |name: &str, ms: Option<u64>| ms.map(|ms| format!("{name} {}", rounded(ms)));
-    let durations = [
-        duration("p50", of.p50_ms),
-        duration("p95", of.p95_ms),
-        of.p50_ms.and_then(|_| duration("slowest", Some(of.slowest_ms))),
-    ];
-    let parts: Vec<String> = std::iter::once(ok).chain(durations.into_iter().flatten()).collect();
-    parts.join(", ")
-}
-
-/// A duration to two digits: the percentiles are no more exact.
-fn rounded(ms: u64) -> String {
-    let unit = 10_u64.pow(ms.max(1).ilog10().saturating_sub(1));
-    match (ms + unit / 2) / unit * unit {
-        0 => "under 1 ms".to_owned(),
-        ms => human_duration(u128::from(ms)),
-    }
-}
-
-/// Summarizes a step in one line.
-fn summary(step: &StepText) -> String {
-    let action = match (&step.probe, &step.command, &step.shell) {
-        (Some(probe), ..) => probe.said(),
-        (None, Some(argv), _) => argv.join(" "),
-        (None, None, Some(line)) => line.clone(),
-        (None, None, None) => step.beat.as_ref().map_or_else(String::new, |grace| {
-            format!("expects a heartbeat (`tempo beat`) within {grace}")
-        }),
-    };
-    let names: Vec<&str> = step.env.keys().map(String::as_str).collect();
-    let attempts = step.retry.as_ref().and_then(|r| r.maximum_attempts);
-    let settings = [
-        step.cwd.as_ref().map(|cwd| format!("in {cwd}")),
-        step.user.as_ref().map(|user| format!("as {user}")),
-        (!names.is_empty()).then(|| format!("env {}", names.join(", "))),
-        step.stdin
-            .as_ref()
-            .map(|text| format!("stdin of {}", counted(text.lines().count() as u64, "line"))),
-        attempts.map(|n| match n {
-            0 => "unlimited attempts".to_owned(),
-            n => counted(u64::from(n), "attempt"),
-        }),
-        step.start_to_close_timeout
-            .as_ref()
-            .map(|limit| format!("{limit} per attempt")),
-        step.schedule_to_close_timeout
-            .as_ref()
-            .map(|limit| format!("{limit} in total")),
-    ];
-    let settings: Vec<String> = settings.into_iter().flatten().collect();
-    if settings.is_empty() {
-        action
-    } else {
-        format!("{action} ({})", settings.join("; "))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::run::step_text::{ProbeText, RetryText};
-
-    #[test]
-    fn a_step_summary_lists_its_settings() {
-        let step = StepText {
-            retry: Some(RetryText {
-                maximum_attempts: Some(3),
-                ..RetryText::default()
-            }),
-            start_to_close_timeout: Some("5m".to_owned()),
-            ..StepText::default()
-        };
-        let command = StepText {
-            command: Some(vec!["tar".to_owned(), "-c".to_owned()]),
-            env: [("A".to_owned(), "1".to_owned())].into(),
-            ..step.clone()
-        };
-        assert_eq!(summary(&command), "tar -c (env A; 3 attempts; 5m per attempt)");
-        let probe = StepText {
-            probe: Some(ProbeText::Url("http://127.0.0.1/".to_owned())),
-            ..step
-        };
-        assert!(
-            summary(&probe).ends_with(" (3 attempts; 5m per attempt)"),
-            "{}",
-            summary(&probe)
-        );
-    }
 }

@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::names::ScheduleId;
 use crate::ops;
 use crate::output::counted;
-use crate::output::views::StatusView;
+use crate::output::views::{ReceiverView, StatusView};
 use crate::present;
 use crate::store::{Crash, Failures, IncidentRow, Missed, Read, RunRow, SchedulePage, ScheduleRow};
 
@@ -38,6 +38,7 @@ struct Home {
     incidents: Vec<IncidentRow>,
     paused: Vec<ScheduleRow>,
     without_next: Vec<String>,
+    receivers: Vec<Result<ReceiverView, Error>>,
     running: Vec<(RunRow, String)>,
     status: StatusView,
     coming: Arc<Vec<u32>>,
@@ -62,6 +63,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, headers: HeaderMap) -> Pag
                     ..SchedulePage::default()
                 })?,
                 without_next: r.schedules_without_next(MOST as u64)?,
+                receivers: silent_receivers(r, c)?,
                 running: running(r)?,
                 status: present::status(r, &*c.zones, server, c.now)?,
                 coming,
@@ -90,6 +92,14 @@ fn failures(read: &Read<'_>, since: DateTime<Utc>) -> Result<Vec<(Failures, Opti
     found
         .map(|failures| Ok((failures.clone(), read.run(failures.newest)?)))
         .collect()
+}
+
+/// The receivers that do not get their messages.
+fn silent_receivers(read: &Read<'_>, context: &Context) -> Result<Vec<Result<ReceiverView, Error>>, Error> {
+    let mut receivers = super::incidents::receivers(read, context)?;
+    let is_silent = |view: &ReceiverView| view.failed > 0 || view.pending > 0 && view.last_error.is_some();
+    receivers.retain(|receiver| receiver.as_ref().map_or(true, is_silent));
+    Ok(receivers)
 }
 
 /// The open runs with the names of their current steps.
@@ -146,7 +156,8 @@ fn body(context: &Context, home: &Home) -> Markup {
         && home.crashes.is_empty()
         && home.missed.is_empty()
         && home.paused.is_empty()
-        && home.without_next.is_empty();
+        && home.without_next.is_empty()
+        && home.receivers.is_empty();
     html! {
         h1 { "Home" }
         section #attention data-live {
@@ -187,8 +198,21 @@ fn body(context: &Context, home: &Home) -> Markup {
                         }
                     }
                 }
+                @for receiver in &home.receivers {
+                    li.warn {
+                        span {
+                            @match receiver {
+                                Ok(view) => {
+                                    "Receiver " a href="/incidents#receivers" { (view.name) } ": " strong { (counted(view.pending + view.failed, "message")) " not delivered" }
+                                    @if let Some(error) = &view.last_error { ": " (plain(error)) }
+                                }
+                                Err(error) => (plain(&error.to_string())),
+                            }
+                        }
+                    }
+                }
                 @for id in &home.without_next {
-                    li.warn { span { (schedule_link(id)) " has no next time" } }
+                    li.warn { span { (schedule_link(id)) " never starts: it has no next time" } }
                 }
                 @for row in home.paused.iter().take(MOST) {
                     li.off {

@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::names::ScheduleId;
 use crate::ops;
 use crate::output::counted;
-use crate::output::views::IncidentView;
+use crate::output::views::{IncidentView, ReceiverView};
 use crate::present;
 use crate::store::Read;
 
@@ -38,16 +38,17 @@ pub(super) async fn page(State(app): State<Arc<App>>, headers: HeaderMap, uri: U
         Some("resolved") => "resolved",
         _ => "unresolved",
     };
-    let (views, open, context) = app
+    let (views, receivers, open, context) = app
         .read(move |r, c| {
+            let receivers = receivers(r, c)?;
             let rows = r.incidents(shown == "resolved", None)?;
             let rows = rows.iter().filter(|row| (row.status == "resolved") == (shown == "resolved"));
             let views: Vec<IncidentView> = rows.take(SHOWN).map(present::incident).collect();
-            Ok((views, r.unresolved_incidents()?.0, c.clone()))
+            Ok((views, receivers, r.unresolved_incidents()?.0, c.clone()))
         })
         .await?;
     let shell = Shell::new("Incidents".to_owned(), Section::Incidents, &context, open);
-    Ok(show(&app, &headers, &shell, &body(&context, shown, &views)))
+    Ok(show(&app, &headers, &shell, &body(&context, shown, &views, &receivers)))
 }
 
 /// The class of an incident's status.
@@ -67,7 +68,7 @@ fn name_of(status: &str) -> &str {
     }
 }
 
-fn body(context: &Context, shown: &str, views: &[IncidentView]) -> Markup {
+fn body(context: &Context, shown: &str, views: &[IncidentView], receivers: &[Result<ReceiverView, Error>]) -> Markup {
     let times = &context.times;
     html! {
         h1 { "Incidents" }
@@ -98,6 +99,51 @@ fn body(context: &Context, shown: &str, views: &[IncidentView]) -> Markup {
                     } }
                 } }
                 @if views.len() == SHOWN { p.dim { "These are the newest " (SHOWN) "; " code { "tempo incident list --all" } " shows all." } }
+            }
+        }
+        (receivers_part(context, receivers))
+    }
+}
+
+/// The receivers of notifications; an error for each whose stored definition is not valid.
+pub(super) fn receivers(read: &Read<'_>, context: &Context) -> Result<Vec<Result<ReceiverView, Error>>, Error> {
+    let rows = read.receivers()?;
+    Ok(rows.iter().map(|row| present::receiver(read, &*context.zones, row)).collect())
+}
+
+/// Who is told of incidents, and whether messages arrive.
+fn receivers_part(context: &Context, receivers: &[Result<ReceiverView, Error>]) -> Markup {
+    let times = &context.times;
+    let chosen = |view: &ReceiverView| {
+        let labels = view.labels.iter().map(|label| format!("label {label}"));
+        let chosen: Vec<String> = view.schedules.iter().cloned().chain(labels).collect();
+        if chosen.is_empty() {
+            "all".to_owned()
+        } else {
+            chosen.join(", ")
+        }
+    };
+    html! {
+        section #receivers data-live {
+            h2 { "Receivers of notifications" }
+            @if receivers.is_empty() { p.dim { "Nobody is told. Add a receiver with " code { "tempo notify add" } "." } } @else {
+                div.scroll { table {
+                    thead { tr { th { "Receiver" } th { "Target" } th { "Schedules" } th { "Events" } th.number { "Waiting" } th.number { "Given up" } th { "Delivered" } } }
+                    tbody { @for receiver in receivers {
+                        @match receiver {
+                            Ok(view) => tr {
+                                td { strong { (view.name) } " " span.dim { (view.kind) } }
+                                td { (plain(&view.target)) @if let Some(error) = &view.last_error { div { span.status.bad { (plain(error)) } } } }
+                                td { (plain(&chosen(view))) @if view.min_severity != "info" { div.dim { "from " (view.min_severity) " up" } } }
+                                td { (view.events.join(", ")) }
+                                td.number { (view.pending) }
+                                td.number { span.status.bad[view.failed > 0] { (view.failed) } }
+                                td { @if let Some(at) = view.last_delivered_at { (relative(times, at.0)) } @else { "–" } }
+                            },
+                            Err(error) => tr { td.bad colspan="7" { (plain(&error.to_string())) } },
+                        }
+                    } }
+                } }
             }
         }
     }

@@ -297,3 +297,70 @@ fn a_definition_that_cannot_be_saved_stays_in_the_editor() {
     );
     assert!(answer.body.contains("must define the schedule <code>s</code>"), "{answer:?}");
 }
+
+#[test]
+fn pages_show_limits_alerts_and_receivers_that_do_not_get_their_messages() {
+    let env = Env::new();
+    let limits = [
+        "--lock",
+        "disk",
+        "--task-queue",
+        "heavy",
+        "--if",
+        "true",
+        "--pause-after",
+        "3",
+    ];
+    let alerts = [
+        "--severity",
+        "critical",
+        "--label",
+        "prod",
+        "--open-after",
+        "2",
+        "--remind",
+        "4h",
+    ];
+    let create = ["schedule", "create", "s", "--cron", "0 0 1 1 *", "--shell", "exit 3"];
+    env.tempo(&[&create[..], &limits, &alerts].concat()).ok();
+    env.tempo(&["schedule", "create", "once", "--at", "+1s", "--shell", "true"])
+        .ok();
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = format!("http://{gone}/secret");
+    env.tempo(&[
+        "notify",
+        "add",
+        "chat",
+        "--webhook",
+        &url,
+        "--label",
+        "prod",
+        "--group-wait",
+        "0s",
+    ])
+    .ok();
+    let page = Page::start(&env, &[]);
+    for _ in 0..2 {
+        let _ = env.tempo(&["schedule", "trigger", "s", "--wait"]);
+    }
+    let shown = page.get("/schedules/s").body;
+    for text in [
+        "The schedule is paused after 3 failed runs in a row.",
+        "Limits: task queue heavy, lock disk, only if <code>true</code> succeeds.",
+        "severity critical, incident after 2 failures, reminder every 4h.",
+        "Labels: prod",
+    ] {
+        assert!(shown.contains(text), "{text}: {shown}");
+    }
+    wait_until("the receiver", || page.get("/").body.contains("1 message not delivered"));
+    let receivers = page.get("/incidents").body;
+    assert!(
+        receivers.contains("label prod") && receivers.contains("connection refused") && !receivers.contains("secret"),
+        "{receivers}"
+    );
+    // A schedule that has had its only run needs no attention.
+    wait_until("the only run", || {
+        env.json(&["schedule", "describe", "once"])["num_actions"] == 1
+    });
+    assert!(!page.get("/").body.contains("never starts"));
+}

@@ -18,13 +18,14 @@ use super::super::app::{App, Context};
 use super::super::changes::{self, PauseChange};
 use super::layout::{Section, Shell};
 use super::log::newest_first;
-use super::parts::{self, argument, plain, relative, time};
+use super::parts::{self, argument, plain, prose, relative, time};
 use super::schedules::unknown_change;
 use super::{Page, charts, error_box, forms, show};
 use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
 use crate::ops;
 use crate::output::counted;
+use crate::output::settings::{alerts, limits};
 use crate::output::views::{EventView, NextView, ScheduleView, SimulatedView, TimeRangeView, rfc3339};
 use crate::present;
 use crate::schedule::OverlapPolicy;
@@ -359,6 +360,7 @@ fn policies(view: &ScheduleView) -> Markup {
         "terminate-other" => "A new start terminates the run that is still running.",
         _ => "Runs start even if others are still running.",
     };
+    let (limits, alerts) = (limits(view), alerts(&view.alerts));
     html! {
         section {
             h2 { "Policies" }
@@ -367,6 +369,9 @@ fn policies(view: &ScheduleView) -> Markup {
                 li { "After an outage, times up to " (view.catchup_window) " late still start; older ones are recorded as missed." }
                 @if let Some(failures) = view.pause_after.filter(|n| *n > 1) { li { "The schedule is paused after " (failures) " failed runs in a row." } }
                 @else if view.pause_on_failure || view.pause_after.is_some() { li { "A failed run pauses the schedule." } }
+                @if !limits.is_empty() { li { "Limits: " (prose(&limits.join(", "))) "." } }
+                @if !alerts.is_empty() { li { "Incidents and notifications: " (prose(&alerts.join(", "))) "." } }
+                @if !view.alerts.labels.is_empty() { li { "Labels: " (view.alerts.labels.join(", ")) } }
                 @if let Some(jitter) = &view.jitter { li { "Starts are up to " (jitter) " later than the time; each time always has the same delay." } }
             }
         }
