@@ -718,3 +718,36 @@ fn tables_show_times_in_the_zone_of_the_reader_or_in_utc_and_no_empty_columns() 
     assert!(runs.contains("command: exit 3") || runs.contains("command: exit 1"), "{runs}");
     assert!(header(&shown(&["schedule", "list"])).contains(&"RUNS".to_owned()));
 }
+
+#[test]
+fn simulate_takes_only_options_that_change_decisions_and_reads_times_in_the_zone_of_the_schedule() {
+    let env = Env::new();
+    env.tempo(&[
+        "schedule",
+        "create",
+        "s",
+        "--cron",
+        "0 0 1 1 *",
+        "--tz",
+        "Europe/Berlin",
+        "--",
+        "true",
+    ])
+    .ok();
+    let simulate = [
+        "schedule",
+        "simulate",
+        "s",
+        "--takes",
+        "1s",
+        "--from",
+        "2099-05-05",
+        "--for",
+        "1d",
+    ];
+    let events = env.json(&[&simulate[..], &["--at", "2099-05-05 09:30"]].concat());
+    assert_eq!(events[0]["scheduled_at"], "2099-05-05T07:30:00Z", "{events}");
+    for option in ["--note=x", "--lock=x", "--severity=critical", "--if=true", "--pause-after=2"] {
+        assert_eq!(env.tempo(&[&simulate[..], &[option]].concat()).code, Some(2), "{option}");
+    }
+}

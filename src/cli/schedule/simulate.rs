@@ -4,7 +4,7 @@ use clap_complete::engine::ArgValueCandidates;
 
 use chrono::{DateTime, Utc};
 
-use super::super::definition::{self, PolicyArgs, WhatArgs, WhenArgs};
+use super::super::definition::{self, DecisionArgs, Existing, PolicyArgs, WhatArgs, WhenArgs};
 use super::super::{Context, complete};
 use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
@@ -29,7 +29,7 @@ pub(super) struct Args {
     #[command(flatten)]
     when: WhenArgs,
     #[command(flatten)]
-    policies: PolicyArgs,
+    policies: DecisionArgs,
     /// How long each run takes
     #[arg(long, value_name = "DURATION")]
     takes: String,
@@ -45,16 +45,23 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
-    let patch = definition::patch(context, &args.when, &WhatArgs::default(), &args.policies, &[], None)?;
+    let patch = |existing| {
+        let policies = PolicyArgs::from(args.policies.clone());
+        definition::patch(context, &args.when, &WhatArgs::default(), &policies, &[], existing)
+    };
     let schedule = match &args.id {
-        Some(id) => super::open_for(context, id)?.read(|r| ops::with_patch(r, &context.zones, id, &patch))?,
+        Some(id) => {
+            let store = super::open_for(context, id)?;
+            let patch = patch(Some(store.read(|r| Existing::of(r, id))?))?;
+            store.read(|r| ops::with_patch(r, &context.zones, id, &patch))?
+        }
         None if args.when.names_nothing() => {
             return Err(
                 Error::new(Kind::Usage, "expected a schedule id, or a spec such as `--interval 2m`")
                     .hint("For example: `tempo schedule simulate --interval 2m --takes 3m --overlap-policy skip`."),
             );
         }
-        None => ops::new_candidate(&context.zones, &patch)?,
+        None => ops::new_candidate(&context.zones, &patch(None)?)?,
     };
     let now = context.now();
     let zone = schedule.spec.zone();

@@ -33,13 +33,7 @@ pub(super) struct Args {
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let mut store = super::open_for(context, &args.id)?;
-    let existing = store.read(|r| {
-        let row = ops::find(r, &args.id)?;
-        Ok(Existing {
-            steps: r.action(row.workflow)?.steps,
-            time_zone: row.stored_spec()?.time_zone,
-        })
-    })?;
+    let existing = store.read(|r| Existing::of(r, &args.id))?;
     let patch = patch(context, &args.when, &args.what, &args.policies, &args.clear, Some(existing))?;
     let never = if args.allow_never { Never::Allow } else { Never::Refuse };
     store.write(|w| ops::update(w, &context.zones, &args.id, &patch, never, context.now()))?;
