@@ -10,7 +10,7 @@ use clap_complete::env::{CompleteEnv, Shells};
 use crate::error::{Error, Kind};
 use crate::machine;
 use crate::schedule::OverlapPolicy;
-use crate::store::{IncidentRow, Missing, Read, RunFilter, RunRow, Store};
+use crate::store::{IncidentFilter, IncidentRow, IncidentScope, Missing, Read, RunFilter, RunRow, Store};
 
 /// The environment variable with which a shell requests completions.
 const VARIABLE: &str = "TEMPO_COMPLETE";
@@ -90,7 +90,7 @@ pub(super) fn runs() -> Vec<CompletionCandidate> {
 /// Candidates: the ids of unresolved incidents, described by target.
 pub(super) fn incidents() -> Vec<CompletionCandidate> {
     from_database(|r| {
-        let found = r.incidents(false, None)?;
+        let found = r.incidents(&IncidentFilter::default())?;
         let candidate = |i: IncidentRow| CompletionCandidate::new(i.id.to_string()).help(Some(i.latest.target_name.into()));
         Ok(found.into_iter().map(candidate).collect())
     })
@@ -107,7 +107,14 @@ pub(super) fn receivers() -> Vec<CompletionCandidate> {
 /// Candidates: the targets of all incidents.
 pub(super) fn targets() -> Vec<CompletionCandidate> {
     from_database(|r| {
-        let mut names: Vec<String> = r.incidents(true, None)?.into_iter().map(|i| i.latest.target_name).collect();
+        let mut names: Vec<String> = r
+            .incidents(&IncidentFilter {
+                scope: IncidentScope::All,
+                ..IncidentFilter::default()
+            })?
+            .into_iter()
+            .map(|i| i.latest.target_name)
+            .collect();
         names.sort();
         names.dedup();
         Ok(names.into_iter().map(CompletionCandidate::new).collect())

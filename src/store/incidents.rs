@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension as _, Row, named_params};
 
 use super::event_kind::EventKind;
 use super::events::NewEvent;
-use super::rows::{Context as _, at, at_opt, json, ms};
+use super::rows::{Context as _, at, at_opt, count, json, ms};
 use super::{Read, Write};
 use crate::error::Error;
 use crate::schedule::Alerts;
@@ -34,6 +34,35 @@ pub(crate) struct OccurrenceRow {
     pub(crate) error_type: String,
     pub(crate) elapsed_ms: i64,
     pub(crate) detected: DateTime<Utc>,
+}
+
+/// Which incidents are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum IncidentScope {
+    /// Open and acknowledged ones.
+    #[default]
+    Unresolved,
+    Resolved,
+    All,
+}
+
+impl IncidentScope {
+    /// All incidents if `all`, else the unresolved ones.
+    pub(crate) fn unresolved_or_all(all: bool) -> Self {
+        if all { Self::All } else { Self::Unresolved }
+    }
+}
+
+/// Selects incidents; `None` in a field means no restriction.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct IncidentFilter {
+    pub(crate) scope: IncidentScope,
+    /// A step, or the URL or command line that failed last.
+    pub(crate) target: Option<String>,
+    /// Only incidents older than the one with this id.
+    pub(crate) before: Option<i64>,
+    /// Maximum number of incidents: the newest.
+    pub(crate) limit: Option<u64>,
 }
 
 const INCIDENT: &str = "SELECT i.id, i.schedule_id, i.status, i.count, i.resolved_ms, i.note, f.detected_ms AS first_ms,
@@ -80,13 +109,23 @@ impl Read<'_> {
         }
     }
 
-    /// The incidents, newest first; includes resolved ones if `all`. `target` selects a step, or the URL or command line that failed last.
-    pub(crate) fn incidents(&self, all: bool, target: Option<&str>) -> Result<Vec<IncidentRow>, Error> {
+    /// The incidents that match a filter, newest first.
+    pub(crate) fn incidents(&self, filter: &IncidentFilter) -> Result<Vec<IncidentRow>, Error> {
+        // Each has an index: that of the unresolved ones is small.
+        let scope = match filter.scope {
+            IncidentScope::Unresolved => "i.status <> 'resolved'",
+            IncidentScope::Resolved => "i.status = 'resolved'",
+            IncidentScope::All => "true",
+        };
         let sql = format!(
-            "{INCIDENT} WHERE (:all OR i.status <> 'resolved') AND (:target IS NULL OR i.step = :target OR o.target_url = :target) ORDER BY i.id DESC"
+            "{INCIDENT} WHERE {scope} AND (:target IS NULL OR i.step = :target OR o.target_url = :target)
+            AND (:before IS NULL OR i.id < :before) ORDER BY i.id DESC LIMIT :limit"
         );
         let mut statement = self.0.prepare_cached(&sql).context("list the incidents")?;
-        let rows = statement.query_map(named_params! {":all": all, ":target": target}, incident);
+        let parameters = named_params! {
+            ":target": filter.target, ":before": filter.before, ":limit": filter.limit.map_or(-1, count),
+        };
+        let rows = statement.query_map(parameters, incident);
         rows.context("list the incidents")?
             .collect::<rusqlite::Result<_>>()
             .context("list the incidents")

@@ -50,7 +50,7 @@ pub(crate) use events::{EventFilter, EventRow, EventRun};
 pub(crate) use expectations::Overdue;
 pub(crate) use failures::{Counted, IncidentTerms, NewFailure, SUCCEEDED, Subject};
 pub(crate) use history::{NotStartedRow, StartedRow};
-pub(crate) use incidents::{IncidentRow, OccurrenceRow};
+pub(crate) use incidents::{IncidentFilter, IncidentRow, IncidentScope, OccurrenceRow};
 pub(crate) use lock::{ServedPage, ServerLock, server_page, server_pid};
 pub(crate) use open::{Missing, Store};
 pub(crate) use outbox::{DeliveryOutcome, MessageRow};

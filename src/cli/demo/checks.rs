@@ -6,7 +6,7 @@ use std::path::Path;
 use super::{HEALTH, count_lines};
 use crate::error::Error;
 use crate::run::outcome::Status;
-use crate::store::{Read, RunFilter, RunRow};
+use crate::store::{IncidentFilter, Read, RunFilter, RunRow};
 
 /// Returns each claim, and whether it holds. `interrupted` is the run that was running when the server was killed; `effects` is the file that
 /// its steps wrote.
@@ -74,7 +74,10 @@ fn probe_claims(read: &Read<'_>) -> Result<Vec<(String, bool)>, Error> {
         both_results |=
             result(0) == "ok status=200" && result(1).starts_with("incident: unexpected status 500 from http://127.0.0.1");
     }
-    let incidents = read.incidents(false, Some("httpbin-flaky"))?;
+    let incidents = read.incidents(&IncidentFilter {
+        target: Some("httpbin-flaky".to_owned()),
+        ..IncidentFilter::default()
+    })?;
     let has_status_500 = incidents
         .iter()
         .any(|i| i.latest.status_code == Some(500) && i.latest.target_url.ends_with("/status/500"));

@@ -9,6 +9,7 @@ use crate::output::table::{plain, table};
 use crate::output::views::IncidentView;
 use crate::present;
 use crate::run::step::Workflow;
+use crate::store::{IncidentFilter, IncidentScope};
 
 /// List incidents, newest first
 ///
@@ -29,7 +30,12 @@ pub(super) struct Args {
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let store = context.open_to_show()?;
-    let rows = store.read(|r| r.incidents(args.all, args.target.as_deref()))?;
+    let filter = IncidentFilter {
+        scope: IncidentScope::unresolved_or_all(args.all),
+        target: args.target.clone(),
+        ..IncidentFilter::default()
+    };
+    let rows = store.read(|r| r.incidents(&filter))?;
     let views: Vec<_> = rows.iter().map(present::incident).collect();
     if context.ui.is_text() {
         let if_empty = if args.all || args.target.is_some() {

@@ -4,6 +4,7 @@ use super::*;
 use crate::files::notify_text::NotifyText;
 use crate::notify::Delivery;
 use crate::schedule::Alerts;
+use crate::store::{IncidentFilter, IncidentScope};
 
 /// A history of one schedule that misses a time, so that its receiver is told.
 fn engine(receiver: NotifyText) -> Engine<'static> {
@@ -34,6 +35,13 @@ fn engine(receiver: NotifyText) -> Engine<'static> {
 fn add(engine: &Engine<'_>, receiver: NotifyText) {
     let now = engine.clock.now();
     engine.write(move |w| ops::add_receiver(w, &receiver, now));
+}
+
+fn all_incidents() -> IncidentFilter {
+    IncidentFilter {
+        scope: IncidentScope::All,
+        ..IncidentFilter::default()
+    }
 }
 
 fn start() -> DateTime<Utc> {
@@ -204,13 +212,13 @@ fn a_schedule_that_does_not_succeed_in_time_opens_an_incident_whatever_the_reaso
         engine.tick(at);
     };
     tick_at(&mut engine, 24);
-    assert!(engine.read(|r| r.incidents(true, None)).is_empty());
+    assert!(engine.read(|r| r.incidents(&all_incidents())).is_empty());
     // The server is down when the time passes: the incident is opened at its next start.
     engine.server = None;
     engine.clock.set(start() + TimeDelta::hours(26));
     engine.start();
     tick_at(&mut engine, 26);
-    let incidents = engine.read(|r| r.incidents(false, None));
+    let incidents = engine.read(|r| r.incidents(&IncidentFilter::default()));
     assert_eq!(
         incidents[0].latest.error,
         "has not succeeded for 1 d 2 h (expected within 1 d 1 h); it is paused"
@@ -244,7 +252,7 @@ fn a_schedule_that_does_not_succeed_in_time_opens_an_incident_whatever_the_reaso
     );
     // From here on, it has 25 hours again.
     tick_at(&mut engine, 55);
-    assert!(engine.read(|r| r.incidents(false, None)).is_empty());
+    assert!(engine.read(|r| r.incidents(&IncidentFilter::default())).is_empty());
 }
 
 #[test]

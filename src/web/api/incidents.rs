@@ -13,23 +13,26 @@ use super::super::changes::{self, IncidentChange};
 use super::Note;
 use crate::ops;
 use crate::present;
+use crate::store::{IncidentFilter, IncidentScope};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Incidents {
     limit: Option<u64>,
+    before: Option<i64>,
     all: Option<bool>,
     target: Option<String>,
 }
 
 pub(super) async fn incidents(State(app): State<Arc<App>>, uri: Uri) -> Answer {
     let asked: Incidents = query(&uri)?;
-    let limit = limit(asked.limit);
-    let found = app.read(move |r, _| {
-        let rows = r.incidents(asked.all.unwrap_or(false), asked.target.as_deref())?;
-        let rows = rows.iter().take(usize::try_from(limit).unwrap_or(usize::MAX));
-        Ok(rows.map(present::incident).collect::<Vec<_>>())
-    });
+    let filter = IncidentFilter {
+        scope: IncidentScope::unresolved_or_all(asked.all.unwrap_or(false)),
+        target: asked.target,
+        before: asked.before,
+        limit: Some(limit(asked.limit)),
+    };
+    let found = app.read(move |r, _| Ok(r.incidents(&filter)?.iter().map(present::incident).collect::<Vec<_>>()));
     json(&found.await?)
 }
 

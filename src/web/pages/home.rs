@@ -18,7 +18,7 @@ use crate::ops;
 use crate::output::counted;
 use crate::output::views::{ReceiverView, StatusView};
 use crate::present;
-use crate::store::{Crash, Failures, IncidentRow, Missed, Read, RunRow, SchedulePage, ScheduleRow};
+use crate::store::{Crash, Failures, IncidentFilter, IncidentRow, Missed, Read, RunRow, SchedulePage, ScheduleRow};
 
 /// Maximum number of lines of one kind.
 const MOST: usize = 20;
@@ -56,7 +56,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, headers: HeaderMap) -> Pag
                 failures: failures(r, since)?,
                 crashes: r.crashes_since(since, MOST as u64)?,
                 missed: r.missed_since(since, MOST as u64)?,
-                incidents: r.incidents(false, None)?,
+                incidents: r.incidents(&IncidentFilter::default())?,
                 paused: r.schedules(&SchedulePage {
                     paused: Some(true),
                     limit: Some(MOST as u64 + 1),

@@ -22,7 +22,7 @@ use crate::ops;
 use crate::output::counted;
 use crate::output::views::{IncidentView, ReceiverView};
 use crate::present;
-use crate::store::Read;
+use crate::store::{IncidentFilter, IncidentScope, Read};
 
 /// Maximum number of incidents on the page, and of failures shown of one.
 const SHOWN: usize = 100;
@@ -30,6 +30,8 @@ const SHOWN: usize = 100;
 #[derive(Deserialize, Default)]
 struct Asked {
     show: Option<String>,
+    /// Only incidents older than the one with this id.
+    before: Option<i64>,
 }
 
 pub(super) async fn page(State(app): State<Arc<App>>, headers: HeaderMap, uri: Uri) -> Page {
@@ -41,9 +43,18 @@ pub(super) async fn page(State(app): State<Arc<App>>, headers: HeaderMap, uri: U
     let (views, receivers, open, context) = app
         .read(move |r, c| {
             let receivers = receivers(r, c)?;
-            let rows = r.incidents(shown == "resolved", None)?;
-            let rows = rows.iter().filter(|row| (row.status == "resolved") == (shown == "resolved"));
-            let views: Vec<IncidentView> = rows.take(SHOWN).map(present::incident).collect();
+            let scope = if shown == "resolved" {
+                IncidentScope::Resolved
+            } else {
+                IncidentScope::Unresolved
+            };
+            let filter = IncidentFilter {
+                scope,
+                before: asked.before,
+                limit: Some(SHOWN as u64),
+                ..IncidentFilter::default()
+            };
+            let views: Vec<IncidentView> = r.incidents(&filter)?.iter().map(present::incident).collect();
             Ok((views, receivers, r.unresolved_incidents()?.0, c.clone()))
         })
         .await?;
@@ -98,7 +109,7 @@ fn body(context: &Context, shown: &str, views: &[IncidentView], receivers: &[Res
                         }
                     } }
                 } }
-                @if views.len() == SHOWN { p.dim { "These are the newest " (SHOWN) "; " code { "tempo incident list --all" } " shows all." } }
+                @if let Some(last) = views.get(SHOWN - 1) { p { a href={ "/incidents?show=" (shown) "&before=" (last.latest.id) } { "Older incidents" } } }
             }
         }
         (receivers_part(context, receivers))

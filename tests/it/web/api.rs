@@ -364,3 +364,27 @@ fn health_fails_within_seconds_while_the_database_cannot_be_written() {
     other.execute_batch("ROLLBACK").unwrap();
     crate::harness::wait_until("health again", || health() == 200);
 }
+
+#[test]
+fn incidents_come_in_pages() {
+    let env = Env::new();
+    let steps =
+        ["a", "b", "c"].map(|name| format!("[[step]]\nname = \"{name}\"\nshell = \"exit 3\"\non_failure = \"continue\"\n"));
+    std::fs::write(env.path("steps.toml"), steps.concat()).unwrap();
+    env.tempo(&["workflow", "start", "--workflow-id", "w", "--steps", "steps.toml"])
+        .ok();
+    assert_eq!(env.serve(&["--once"]).wait().0, Some(1));
+    let page = Page::start(&env, &[]);
+    let ids = |query: &str| -> Vec<i64> {
+        let list = page.get(&format!("/api/v1/incidents?{query}")).json();
+        list.as_array().unwrap().iter().map(|i| i["id"].as_i64().unwrap()).collect()
+    };
+    assert_eq!(ids("limit=2"), [3, 2]);
+    assert_eq!(ids("limit=2&before=2"), [1]);
+    env.tempo(&["incident", "resolve", "2"]).ok();
+    assert_eq!(ids("before=3"), [1]);
+    assert_eq!(ids("before=3&all=true"), [2, 1]);
+    let shown = |query: &str| page.get(&format!("/incidents?{query}")).body;
+    assert!(shown("before=3").contains("/incidents/1\"") && !shown("before=3").contains("/incidents/3\""));
+    assert!(shown("show=resolved").contains("/incidents/2\"") && !shown("show=resolved").contains("/incidents/1\""));
+}
