@@ -150,3 +150,24 @@ fn opens_a_version_4_database_with_its_history_as_events() {
     env.tempo(&["schedule", "unpause", "often"]).ok();
     assert_eq!(env.json(&["log"])[19]["message"], "unpaused");
 }
+
+#[test]
+fn opens_a_version_6_database_whose_incident_ends_for_the_receiver_of_its_label() {
+    let env = Env::new();
+    let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/data/v6.db");
+    std::fs::copy(stored, env.database()).unwrap();
+    let note = |id: &str| env.json(&["schedule", "describe", id])["note"].clone();
+    assert_eq!((note("held"), note("often")), (json!("held in version 6"), json!("own note")));
+    assert_eq!(env.json(&["incident", "list"])[0]["status"], "open");
+    for id in ["held", "often"] {
+        env.tempo(&["schedule", "unpause", id]).ok();
+    }
+    assert_eq!((note("held"), note("often")), (json!("made by version 6"), json!("own note")));
+    env.tempo(&["schedule", "delete", "often"]).ok();
+    let _ = env.tempo(&["run", "--once"]);
+    let told = std::fs::read_to_string(env.path("told")).unwrap();
+    assert!(
+        told.contains("\"event\":\"resolved\"") && told.contains("\"severity\":\"error\""),
+        "{told}"
+    );
+}
