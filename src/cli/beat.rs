@@ -29,7 +29,8 @@ pub(super) struct Args {
     /// Id of the schedule
     #[arg(add = ArgValueCandidates::new(complete::schedules))]
     id: ScheduleId,
-    /// Print the token with which heartbeats of this schedule can be sent over HTTP, and nothing else: `POST /api/v1/beat/ID`
+    /// Print the token with which heartbeats of this schedule can be sent over HTTP, and nothing else: `POST /api/v1/beat/ID`, with
+    /// `{"exit_code": 3}` or `{"error": "…"}` if the job failed
     #[arg(long, conflicts_with = "command")]
     token: bool,
     /// Command to run
@@ -149,7 +150,13 @@ fn show_token(context: &Context, id: &ScheduleId) -> Result<(), Error> {
     context.ui.data(&token)?;
     let address = match store::server_page(&database) {
         ServedPage::At(address) => address,
-        ServedPage::None | ServedPage::NoServer => web::DEFAULT_ADDRESS.to_owned(),
+        ServedPage::NoServer => web::DEFAULT_ADDRESS.to_owned(),
+        ServedPage::None => {
+            context
+                .ui
+                .hint("The server serves no page (`--no-web`), so it takes no heartbeats over HTTP.");
+            return Ok(());
+        }
     };
     context.ui.hint(&format!(
         "For example: `curl -fsS -X POST -H 'Authorization: Bearer TOKEN' http://{address}/api/v1/beat/{id}`."

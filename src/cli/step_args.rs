@@ -30,7 +30,7 @@ pub(super) struct StepArgs {
     /// Error type that is not retried; may be repeated
     #[arg(long, value_name = "TYPE")]
     non_retryable: Vec<String>,
-    /// Exit code of a command that is retried, instead of all failures; may be repeated
+    /// Exit code of a command that is retried, while other exit codes are not; may be repeated; timeouts and signals are retried as always
     #[arg(long, value_name = "CODE", value_delimiter = ',')]
     retry_exit_code: Vec<i32>,
     /// Working directory of commands

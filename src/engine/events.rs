@@ -52,6 +52,8 @@ pub(crate) enum Event {
         /// The schedule that is due next, and when.
         next: Option<(String, DateTime<Utc>)>,
     },
+    /// A backup of the database was written.
+    BackedUp { file: PathBuf },
     /// Definition files were applied.
     Applied { created: u64, updated: u64, deleted: u64 },
     /// The server has fewer workers than requested, because of the limits on open files and processes.

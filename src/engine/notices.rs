@@ -42,9 +42,9 @@ fn notice(read: &Read<'_>, event: &EventRow, topic: Topic) -> Result<Option<Noti
     let schedule_id = schedule_id.or_else(|| incident.as_ref().and_then(|incident| incident.schedule_id.clone()));
     let message = message(read, topic, event, incident.as_ref())?;
     // Who was told of the beginning of an incident is told of its end.
-    let alerts = match (&incident, schedule_id.as_deref()) {
-        (Some(incident), _) => read.alerts_of_incident(incident)?,
-        (None, Some(id)) => read.alerts_of(id)?,
+    let alerts = match (&incident, event.schedule) {
+        (Some(incident), schedule) => read.alerts_of_incident(incident, schedule)?,
+        (None, Some(schedule)) => read.alerts(schedule)?,
         (None, None) => Alerts {
             severity: Some(Severity::Warning),
             ..Alerts::default()

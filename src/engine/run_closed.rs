@@ -36,7 +36,13 @@ impl Transition<'_> {
         if depends.has_followers {
             self.start_followers(closed.status)?;
         }
-        let failures = failures_in_a_row(depends.failed_runs, closed.status);
+        // A run that fails again after `workflow retry` has been counted.
+        let is_counted = self.run.since > self.run.row.started && has_failed(closed.status);
+        let failures = if is_counted {
+            depends.failed_runs
+        } else {
+            failures_in_a_row(depends.failed_runs, closed.status)
+        };
         if failures != depends.failed_runs {
             self.write.set_failed_runs(schedule, failures)?;
         }

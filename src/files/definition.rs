@@ -228,6 +228,7 @@ impl TableReader<'_> {
             pause_after: self.at("pause_after", 0, Policies::check_pause_after(text.pause_after))?,
             max_running: self.at("max_running", 0, Policies::check_max_running(text.max_running))?,
         };
+        self.at("pause_after", 0, policies.check_pauses())?;
         self.each("after", &text.after, |after| AfterOutcome::parse(after))?;
         let alerts = Alerts {
             labels: text.labels,
@@ -296,7 +297,8 @@ impl TableReader<'_> {
         let zone = self.at("time_zone", 0, zone)?;
         let instant = |key, written: Option<&str>| self.at(key, 0, written.map(|t| fixed_instant(t, &zone)).transpose());
         for (index, at) in text.at.iter().enumerate() {
-            let at = fixed_instant(at, &zone).and_then(|at| spec.add_instant(at, &zone));
+            let instant = fixed(at).and_then(|()| instant::parse_existing(at, &zone));
+            let at = instant.and_then(|instant| spec.add_instant(instant, &zone));
             self.at("at", index, at)?;
         }
         spec.start_time = instant("start_time", text.start_time.as_deref())?;
@@ -305,8 +307,13 @@ impl TableReader<'_> {
     }
 }
 
-/// Parses an absolute instant; rejects one that is relative to now.
+/// Parses an absolute instant.
 fn fixed_instant(value: &str, zone: &Zone) -> Result<DateTime<Utc>, Error> {
+    fixed(value).and_then(|()| instant::parse(value, zone, DateTime::UNIX_EPOCH))
+}
+
+/// Rejects a time that is relative to now.
+fn fixed(value: &str) -> Result<(), Error> {
     let is_relative = value.trim().starts_with(['+', '-']) || value.trim().eq_ignore_ascii_case("now");
     if is_relative {
         return Err(
@@ -314,7 +321,7 @@ fn fixed_instant(value: &str, zone: &Zone) -> Result<DateTime<Utc>, Error> {
                 .hint("Write an absolute time: `2026-05-05T09:00:00Z`, or `2026-05-05 09:00` in the schedule's time zone."),
         );
     }
-    instant::parse(value, zone, DateTime::UNIX_EPOCH)
+    Ok(())
 }
 
 /// Returns a warning for a step whose working directory depends on where the server is started.
@@ -351,7 +358,6 @@ end_time = "2027-05-05 09:00"
 jitter = "90s"
 overlap_policy = "BUFFER_ONE"
 catchup_window = "1h"
-pause_on_failure = true
 pause_after = 3
 paused = true
 remaining_actions = 3

@@ -70,11 +70,12 @@ pub(crate) enum Clearable {
     PauseAfter,
 }
 
-const CLEARABLE: [(&str, Clearable); 26] = [
+const CLEARABLE: [(&str, Clearable); 27] = [
     ("at-boot", Clearable::AtBoot),
     ("interval", Clearable::Interval),
     ("cron", Clearable::Cron),
     ("calendar", Clearable::Calendar),
+    ("at", Clearable::Calendar),
     ("quartz", Clearable::Quartz),
     ("exclude-calendar", Clearable::ExcludeCalendar),
     ("start-time", Clearable::StartTime),
@@ -152,6 +153,12 @@ impl Patch {
         set_some(&mut definition.action.run_timeout, self.run_timeout.as_ref());
         set(&mut definition.policies.overlap, self.overlap);
         set(&mut definition.policies.catchup_window_ms, self.catchup_window_ms);
+        // One replaces the other; both together are rejected afterwards.
+        match (self.pause_on_failure, self.pause_after) {
+            (Some(true), None) => definition.policies.pause_after = None,
+            (None, Some(_)) => definition.policies.pause_on_failure = false,
+            _ => {}
+        }
         set(&mut definition.policies.pause_on_failure, self.pause_on_failure);
         set_some(&mut definition.policies.pause_after, self.pause_after.as_ref());
         set_some(&mut definition.action.task_queue, self.task_queue.as_ref());

@@ -297,6 +297,7 @@ fn normal(mut settings: Settings) -> Result<Settings, Error> {
     settings.definition.after = after::normalized(&settings.definition.after)?;
     Policies::check_max_running(settings.definition.policies.max_running)?;
     Policies::check_pause_after(settings.definition.policies.pause_after)?;
+    settings.definition.policies.check_pauses()?;
     if let Some(jitter) = &settings.definition.spec.jitter {
         let jitter = duration(jitter)?;
         settings.definition.spec.jitter = (!jitter.is_zero()).then(|| duration_text(jitter));

@@ -127,6 +127,8 @@ impl<'a> EventViews<'a> {
             EventKind::NotifyRemove => format!("receiver {} removed", detail.unwrap_or_default()),
             EventKind::Create => with_detail("created", detail),
             EventKind::Update => changes(detail.unwrap_or_default()),
+            // The note of a pause by failed runs is a sentence.
+            EventKind::Pause if row.number.is_some() => detail.unwrap_or("paused").to_owned(),
             EventKind::Pause => with_detail("paused", detail),
             EventKind::Unpause => with_detail("unpaused", detail),
             EventKind::Delete => {

@@ -286,7 +286,17 @@ fn exit_codes_of(name: &StepName, retry: &RetryText, work: &Work, attempts: u32)
     let rule = match work {
         Work::Probe(_) | Work::Beat(_) => "is not a command",
         Work::Command(_) if attempts == 1 => "has a single attempt: set `maximum_attempts` (`--attempts`)",
-        Work::Command(_) => return Ok(Some(codes.clone())),
+        Work::Command(command) => {
+            let cannot_fail = |code: &&i32| !(1..=255).contains(*code) || command.ok_exit_codes.contains(code);
+            return match codes.iter().find(cannot_fail) {
+                Some(code) => Err(Error::new(
+                    Kind::Usage,
+                    format_args!("exit code {code} of step `{name}` cannot be retried: it is not a failure"),
+                )
+                .hint("Exit codes of failures are 1 to 255, without those in `ok_exit_codes`.")),
+                None => Ok(Some(codes.clone())),
+            };
+        }
     };
     Err(Error::new(
         Kind::Usage,

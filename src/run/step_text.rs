@@ -292,7 +292,7 @@ pub struct RetryText {
     /// Error types that are not retried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub non_retryable: Option<Vec<String>>,
-    /// Exit codes of a command that are retried, for example `[75]`; default: all that are not `ok_exit_codes`.
+    /// Exit codes of a command that are retried, for example `[75]`, while others are not; default: all that are not `ok_exit_codes`. Timeouts and signals are retried as always.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exit_codes: Option<Vec<i32>>,
 }

@@ -52,8 +52,11 @@ impl Severity {
     pub fn parse(name: &str) -> Result<Self, Error> {
         let found = Self::ALL.into_iter().find(|s| s.name().eq_ignore_ascii_case(name));
         found.ok_or_else(|| {
-            Error::new(Kind::Usage, format_args!("no severity is named `{}`", name.escape_debug()))
-                .hint(format_args!("The severities are {}.", Self::ALL.map(Self::name).join(", ")))
+            let names = Self::ALL.map(Self::name).join(", ");
+            Error::new(
+                Kind::Usage,
+                format_args!("no severity is named `{}`; the severities are {names}", name.escape_debug()),
+            )
         })
     }
 }

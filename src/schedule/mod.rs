@@ -114,6 +114,21 @@ impl Policies {
         }
     }
 
+    /// Checks that a schedule is paused after the first failed run, or after several, but not both.
+    ///
+    /// # Errors
+    /// `Usage` if both are set.
+    pub fn check_pauses(self) -> Result<(), Error> {
+        if self.pause_on_failure && self.pause_after.is_some() {
+            return Err(
+                Error::new(Kind::Usage, "`pause_on_failure` and `pause_after` cannot be used together").hint(
+                    "`pause_on_failure` pauses the schedule after the first failed run, `pause_after` after several in a row.",
+                ),
+            );
+        }
+        Ok(())
+    }
+
     /// After how many failed runs in a row the schedule is paused; `None` for never.
     #[must_use]
     pub fn failures_to_pause(&self) -> Option<u32> {

@@ -32,13 +32,40 @@ pub fn parse(source: &str, zone: &Zone, now: DateTime<Utc>) -> Result<DateTime<U
     if let Ok(at) = DateTime::parse_from_rfc3339(trimmed) {
         return Ok(at.with_timezone(&Utc));
     }
-    let plain = trimmed.replace('T', " ");
-    let with_date = if plain.len() == 10 { format!("{plain} 00:00") } else { plain };
-    ["%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S"]
-        .iter()
-        .find_map(|f| NaiveDateTime::parse_from_str(&with_date, f).ok())
-        .and_then(|civil| DateTime::from_timestamp(zone.first_instant_of(civil.and_utc().timestamp()), 0))
+    civil(trimmed)
+        .and_then(|civil| first_instant(civil.date(), civil.time(), zone))
         .ok_or_else(invalid)
+}
+
+/// Parses `2026-05-05 09:00` or `2026-05-05`.
+fn civil(text: &str) -> Option<NaiveDateTime> {
+    let plain = text.replace('T', " ");
+    let with_date = if plain.len() == 10 { format!("{plain} 00:00") } else { plain };
+    let formats = ["%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S"];
+    formats.iter().find_map(|f| NaiveDateTime::parse_from_str(&with_date, f).ok())
+}
+
+/// Parses RFC 3339, or a local time in `zone` that exists there.
+///
+/// # Errors
+/// `Usage` when it is neither.
+pub fn parse_existing(source: &str, zone: &Zone) -> Result<DateTime<Utc>, Error> {
+    match civil(source.trim()) {
+        Some(civil) => existing(civil, zone),
+        None => parse(source, zone, DateTime::UNIX_EPOCH),
+    }
+}
+
+/// The instant of a local time.
+fn existing(civil: NaiveDateTime, zone: &Zone) -> Result<DateTime<Utc>, Error> {
+    let at = first_instant(civil.date(), civil.time(), zone);
+    let shown = |at: &DateTime<Utc>| at.timestamp() + i64::from(zone.offset_at(at.timestamp()));
+    at.filter(|at| shown(at) == civil.and_utc().timestamp()).ok_or_else(|| {
+        Error::new(
+            Kind::Usage,
+            format_args!("{civil} does not exist in {}: clocks go forward over it", zone.name()),
+        )
+    })
 }
 
 /// Parses a time in the past as people give it: like [`parse`], and also `yesterday`, `today 18:00`, `mon 09:00`. A day without a time is its
@@ -83,6 +110,9 @@ pub fn parse_future(source: &str, zone: &Zone, now: DateTime<Utc>) -> Result<Dat
     let lower = source.trim().to_ascii_lowercase();
     let today = date_of(now, zone);
     let (day, time) = lower.split_once(char::is_whitespace).unwrap_or(("", &lower));
+    if let Some(civil) = civil(source.trim()) {
+        return existing(civil, zone);
+    }
     // The first of these days whose time is in the future.
     let days = match (day, day.parse::<Weekday>()) {
         ("", _) => [Some(today), today.succ_opt()],
@@ -103,8 +133,8 @@ pub fn parse_future(source: &str, zone: &Zone, now: DateTime<Utc>) -> Result<Dat
     let instants: Vec<_> = days
         .into_iter()
         .flatten()
-        .filter_map(|date| first_instant(date, time, zone))
-        .collect();
+        .map(|date| existing(date.and_time(time), zone))
+        .collect::<Result<_, _>>()?;
     let upcoming = instants.iter().find(|at| **at > now);
     upcoming.or(instants.last()).copied().ok_or_else(invalid)
 }

@@ -78,6 +78,8 @@ pub(crate) struct EventRow {
     pub(crate) key: i64,
     pub(crate) at: DateTime<Utc>,
     pub(crate) kind: EventKind,
+    /// The key of the schedule, which may have been deleted.
+    pub(crate) schedule: Option<i64>,
     pub(crate) schedule_id: Option<String>,
     pub(crate) run: Option<EventRun>,
     /// The position of the step.
@@ -153,6 +155,7 @@ fn row(r: &Row<'_>) -> rusqlite::Result<(String, EventRow)> {
         key: r.get("key")?,
         at: at(r.get("at_ms")?),
         kind: EventKind::Serving,
+        schedule: r.get("schedule")?,
         schedule_id: r.get("schedule_id")?,
         run,
         position: r.get("position")?,
@@ -182,7 +185,7 @@ impl Read<'_> {
     }
 
     fn ordered_events(&self, filter: &EventFilter, order: &str) -> Result<Vec<EventRow>, Error> {
-        const SQL: &str = "SELECT e.key, e.at_ms, e.kind, coalesce(e.schedule_id, r.schedule_id, s.id,
+        const SQL: &str = "SELECT e.key, e.at_ms, e.kind, e.schedule, coalesce(e.schedule_id, r.schedule_id, s.id,
                     (SELECT d.schedule_id FROM event d WHERE d.schedule = e.schedule AND d.schedule_id IS NOT NULL LIMIT 1)) AS schedule_id,
                 e.run, r.run_id, r.workflow_id, r.workflow, r.origin, r.nominal_ms, r.due_ms, e.position, e.number, e.value, e.detail
             FROM event e LEFT JOIN run r ON r.key = e.run LEFT JOIN schedule s ON s.key = e.schedule

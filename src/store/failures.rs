@@ -74,6 +74,14 @@ impl<'a> Subject<'a> {
         }
     }
 
+    /// The key of the schedule, which may have been deleted.
+    fn schedule(self) -> Option<i64> {
+        match self {
+            Self::Step { run, .. } => run.schedule,
+            Self::Schedule { key, .. } => Some(key),
+        }
+    }
+
     pub(super) fn schedule_id(self) -> Option<&'a str> {
         match self {
             Self::Step { run, .. } => run.schedule_id.as_deref(),
@@ -184,10 +192,12 @@ impl Write<'_> {
     /// Opens an incident that has `failures` failures. Returns its id.
     pub(super) fn insert_incident(&self, subject: Subject<'_>, failures: u64) -> Result<i64, Error> {
         const SQL: &str = "INSERT INTO incident (owner, step, schedule_id, count, alerts)
-            VALUES (:owner, :step, :schedule_id, :count, (SELECT alerts FROM schedule WHERE id = :schedule_id))";
+            VALUES (:owner, :step, :schedule_id, :count, coalesce((SELECT coalesce(alerts, '{}') FROM schedule WHERE key = :schedule),
+                (SELECT coalesce(detail, '{}') FROM event WHERE schedule = :schedule AND schedule_id IS NOT NULL AND kind = 'delete')))";
         let mut statement = self.0.0.prepare_cached(SQL).context("record the incident")?;
         let inserted = statement.insert(named_params! {
-            ":owner": subject.owner(), ":step": subject.name(), ":schedule_id": subject.schedule_id(), ":count": count(failures),
+            ":owner": subject.owner(), ":step": subject.name(), ":schedule": subject.schedule(), ":schedule_id": subject.schedule_id(),
+            ":count": count(failures),
         });
         inserted.context("record the incident")
     }

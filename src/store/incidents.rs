@@ -96,15 +96,15 @@ fn incident(r: &Row<'_>) -> rusqlite::Result<IncidentRow> {
 }
 
 impl Read<'_> {
-    /// The alert settings that the schedule of an incident had when it was opened; those that it has now if none are stored.
-    pub(crate) fn alerts_of_incident(&self, incident: &IncidentRow) -> Result<Alerts, Error> {
+    /// The alert settings that the schedule of an incident had when it was opened. Older databases did not store them: then those that it has now.
+    pub(crate) fn alerts_of_incident(&self, incident: &IncidentRow, schedule: Option<i64>) -> Result<Alerts, Error> {
         const SQL: &str = "SELECT alerts FROM incident WHERE id = :id";
         let what = "read the alert settings of the incident";
         let mut statement = self.0.prepare_cached(SQL).context(what)?;
         let stored = statement.query_row(named_params! {":id": incident.id}, |r| r.get::<_, Option<String>>("alerts"));
-        match (stored.context(what)?, &incident.schedule_id) {
+        match (stored.context(what)?, schedule) {
             (Some(text), _) => json("alert settings", &text),
-            (None, Some(id)) => self.alerts_of(id),
+            (None, Some(schedule)) => self.alerts(schedule),
             (None, None) => Ok(Alerts::default()),
         }
     }

@@ -74,8 +74,8 @@ impl Read<'_> {
         const SQL: &str = "SELECT (SELECT count(*) FROM message WHERE receiver = :key AND status = 'pending') AS pending,
                 (SELECT count(*) FROM message WHERE receiver = :key AND status = 'failed') AS failed,
                 (SELECT max(closed_ms) FROM message WHERE receiver = :key AND status = 'delivered') AS delivered_ms,
-                (SELECT error FROM message WHERE receiver = :key AND attempted_ms IS NOT NULL AND (status <> 'delivered' AND error IS NOT NULL
-                    OR attempted_ms = (SELECT max(attempted_ms) FROM message WHERE receiver = :key)) ORDER BY attempted_ms DESC, error IS NULL LIMIT 1) AS error";
+                coalesce((SELECT error FROM message WHERE receiver = :key AND status <> 'delivered' AND error IS NOT NULL ORDER BY attempted_ms DESC LIMIT 1),
+                    (SELECT error FROM message WHERE receiver = :key AND status = 'delivered' ORDER BY key DESC LIMIT 1)) AS error";
         let mut statement = self.0.prepare_cached(SQL).context("read the messages")?;
         let state = statement.query_row(named_params! {":key": receiver}, |r| {
             Ok(ReceiverState {

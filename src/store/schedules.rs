@@ -293,25 +293,20 @@ impl Read<'_> {
         rows.collect::<rusqlite::Result<_>>().context("list the schedules")
     }
 
-    /// The alert settings of a schedule; the defaults if it does not exist.
+    /// The alert settings of a schedule, or those that it had when it was deleted.
     pub(crate) fn alerts(&self, key: i64) -> Result<Alerts, Error> {
         const SQL: &str = "SELECT alerts FROM schedule WHERE key = :key";
-        let mut statement = self.0.prepare_cached(SQL).context("read the alert settings")?;
-        let found = statement.query_row(named_params! {":key": key}, |r| r.get::<_, Option<String>>("alerts"));
-        let found = found.optional().context("read the alert settings")?.flatten();
-        found.map_or_else(|| Ok(Alerts::default()), |text| json("alert settings", &text))
-    }
-
-    /// The alert settings of the schedule with an id, or those that it had when it was deleted.
-    pub(crate) fn alerts_of(&self, id: &str) -> Result<Alerts, Error> {
-        const DELETED: &str = "SELECT detail FROM event WHERE schedule_id = :id AND kind = 'delete' ORDER BY key DESC LIMIT 1";
-        if let Some(key) = ScheduleId::parse(id).map_or(Ok(None), |id| self.schedule_key(&id))? {
-            return self.alerts(key);
+        const DELETED: &str =
+            "SELECT detail AS alerts FROM event WHERE schedule = :key AND schedule_id IS NOT NULL AND kind = 'delete'";
+        let what = "read the alert settings";
+        for sql in [SQL, DELETED] {
+            let mut statement = self.0.prepare_cached(sql).context(what)?;
+            let found = statement.query_row(named_params! {":key": key}, |r| r.get::<_, Option<String>>("alerts"));
+            if let Some(text) = found.optional().context(what)? {
+                return text.map_or_else(|| Ok(Alerts::default()), |text| json("alert settings", &text));
+            }
         }
-        let mut statement = self.0.prepare_cached(DELETED).context("read the alert settings")?;
-        let found = statement.query_row(named_params! {":id": id}, |r| r.get::<_, Option<String>>("detail"));
-        let found = found.optional().context("read the alert settings")?.flatten();
-        found.map_or_else(|| Ok(Alerts::default()), |text| json("alert settings", &text))
+        Ok(Alerts::default())
     }
 
     /// The file that defines a schedule, if any, and the state that it last declared.

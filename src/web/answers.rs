@@ -90,7 +90,7 @@ pub(super) fn body<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, Error> {
     let bytes: &[u8] = if bytes.is_empty() { b"{}" } else { bytes };
     serde_json::from_slice(bytes).map_err(|e| {
         Error::new(Kind::Usage, format_args!("cannot parse the request as JSON: {e}"))
-            .hint("Send an object such as `{\"note\": \"…\"}`.")
+            .hint("Send a JSON object; `/api/v1/openapi.json` lists the fields of each request.")
     })
 }
 

@@ -100,9 +100,18 @@ fn kept_token(database: &Path) -> Result<String, Error> {
     if let Some(token) = read(&path)?.filter(|token| is_usable(token)) {
         return Ok(token);
     }
+    // An unusable one is replaced; of several processes that find none, the first creates it.
+    let how = if path.exists() { Existing::Replace } else { Existing::Keep };
     let token = machine::random_hex(TOKEN_BYTES)?;
-    write(&path, &token)?;
-    Ok(token)
+    write(&path, &token, how)?;
+    Ok(read(&path)?.filter(|token| is_usable(token)).unwrap_or(token))
+}
+
+/// What becomes of a file that exists already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Existing {
+    Keep,
+    Replace,
 }
 
 /// The token with which heartbeats of one schedule, and nothing else, can be sent over HTTP to a server on a database.
@@ -137,7 +146,7 @@ fn is_usable(token: &str) -> bool {
 pub(crate) fn one_time_code(database: &Path, now: DateTime<Utc>) -> Result<String, Error> {
     let code = machine::random_hex(TOKEN_BYTES)?;
     let until = (now + CODE_LIFE).timestamp_millis();
-    write(&beside(database, ".web-code"), &format!("{code} {until}"))?;
+    write(&beside(database, ".web-code"), &format!("{code} {until}"), Existing::Replace)?;
     Ok(code)
 }
 
@@ -179,14 +188,21 @@ fn read(path: &Path) -> Result<Option<String>, Error> {
     Ok(Some(text.trim().to_owned()))
 }
 
-/// Replaces a file by one that only its owner can read, in one step.
-fn write(path: &Path, text: &str) -> Result<(), Error> {
+/// Writes a file that only its owner can read, in one step.
+fn write(path: &Path, text: &str, existing: Existing) -> Result<(), Error> {
     let failed = |e: std::io::Error| Error::new(Kind::System, format_args!("cannot write `{}`", path.display())).because(e);
     let folder = path.parent().unwrap_or(Path::new("."));
     // Created with mode 0600.
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
     file.write_all(text.as_bytes()).map_err(failed)?;
-    file.persist(path).map(|_| ()).map_err(|e| failed(e.error))
+    let written = match existing {
+        Existing::Replace => file.persist(path),
+        Existing::Keep => file.persist_noclobber(path),
+    };
+    match written {
+        Err(e) if existing == Existing::Keep && e.error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        written => written.map(|_| ()).map_err(|e| failed(e.error)),
+    }
 }
 
 fn same(a: &[u8], b: &[u8]) -> bool {

@@ -321,9 +321,34 @@ fn a_schedule_is_paused_after_several_failed_runs_in_a_row() {
     run_once(&env, true);
     assert!(!paused());
     assert_eq!(env.json(&["schedule", "describe", "s"])["note"], "own");
+    // A run that fails again when it is retried is one failed run.
+    let run = env.json(&["workflow", "list", "--limit", "1"])[0]["run_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    env.tempo(&["workflow", "retry", &run]).ok();
+    assert_eq!(env.tempo(&["run", "--once"]).code, Some(1));
+    assert!(!paused());
     env.tempo(&["schedule", "update", "s", "--clear", "pause-after"]).ok();
     run_once(&env, true);
     assert!(!paused());
+    let both = env.tempo(&["schedule", "update", "s", "--pause-after", "3", "--pause-on-failure"]);
+    assert!(
+        both.code == Some(2) && both.stderr.contains("cannot be used together"),
+        "{both:?}"
+    );
+    let probe = [
+        "schedule",
+        "create",
+        "p",
+        "--interval",
+        "1h",
+        "--pause-after",
+        "3",
+        "--probe",
+        "a=http://127.0.0.1:9/",
+    ];
+    assert!(env.tempo(&probe).stderr.contains("no step fails its run"));
     let refused = env.tempo(&["schedule", "update", "s", "--pause-after", "0"]);
     assert!(
         refused.code == Some(2) && refused.stderr.contains("must be 1 to 1000"),

@@ -240,3 +240,51 @@ fn what_is_not_a_regular_file_is_neither_a_database_nor_a_backup() {
         assert!(refused.stderr.contains(message), "{args:?}: {refused:?}");
     }
 }
+
+#[test]
+fn the_server_backs_up_regularly_and_keeps_the_newest() {
+    let env = Env::new();
+    env.tempo(&["schedule", "create", "s", "--interval", "1h", "--shell", "true"])
+        .ok();
+    let folder = env.path("backups");
+    std::fs::create_dir(&folder).unwrap();
+    let old = "tempo-20200101T000000Z.db";
+    for name in [old, "tempo-20200101T000001Z.db.77.part", "other.db", "tempo-of-mine.db"] {
+        std::fs::write(folder.join(name), "").unwrap();
+    }
+    let names = || -> Vec<String> {
+        let files = std::fs::read_dir(&folder).unwrap();
+        let mut names: Vec<_> = files.map(|f| f.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    let mut server = env.serve(&["--backup-dir", "backups", "--backup-every", "1s", "--backup-keep", "2"]);
+    for _ in 0..3 {
+        server.wait_for_log("backup ");
+    }
+    server.signal("TERM");
+    assert_eq!(server.wait().0, Some(0));
+    let left = names();
+    assert!(left.len() == 4 && !left.contains(&old.to_owned()), "{left:?}");
+    assert!(
+        left.contains(&"other.db".to_owned()) && left.contains(&"tempo-of-mine.db".to_owned()),
+        "{left:?}"
+    );
+    let newest = left.iter().filter(|name| name.starts_with("tempo-2")).max().unwrap();
+    let copy = folder.join(newest).display().to_string();
+    assert_eq!(env.json(&["--db", &copy, "schedule", "list"])[0]["id"], "s");
+    // A day has not passed: the next server writes none.
+    let mut server = env.serve(&["--backup-dir", "backups"]);
+    server.signal("USR1");
+    server.wait_for_log("state");
+    server.signal("TERM");
+    assert_eq!(server.wait().0, Some(0));
+    assert_eq!(names(), left);
+    for args in [
+        &["--backup-dir", "missing"][..],
+        &["--backup-every", "1d"],
+        &["--backup-dir", "backups", "--backup-keep", "0"],
+    ] {
+        assert_eq!(env.tempo(&[&["run", "--no-web"], args].concat()).code, Some(2), "{args:?}");
+    }
+}

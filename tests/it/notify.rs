@@ -288,7 +288,7 @@ fn a_full_disk_while_deliveries_begin_withholds_no_message() {
     failing_schedule(&env, "s");
     for number in 0..12 {
         let (name, url) = (format!("n{number}"), hook.url());
-        env.tempo(&["notify", "add", &name, "--webhook", &url, "--group-wait", "2s"])
+        env.tempo(&["notify", "add", &name, "--webhook", &url, "--group-wait", "8s"])
             .ok();
     }
     let server = env.serve(&[]);
@@ -474,6 +474,36 @@ fn receivers_are_routed_by_severity_and_by_label_even_when_the_schedule_is_delet
 }
 
 #[test]
+fn the_settings_at_the_beginning_of_an_incident_decide_who_is_told_of_its_end() {
+    let env = Env::new();
+    let hook = Webhook::start(|_| Some(200));
+    failing_schedule(&env, "s");
+    let add = |name: &str, args: &[&str]| {
+        let (url, wait) = (hook.url().replace("hook", name), ["--group-wait", "0s"]);
+        env.tempo(&[&["notify", "add", name, "--webhook", &url], &wait[..], args].concat())
+            .ok();
+    };
+    add("pager", &["--min-severity", "error"]);
+    add("prod", &["--label", "prod"]);
+    let _server = env.serve(&[]);
+    run_of(&env, "s");
+    hook.wait_for(1);
+    env.tempo(&["schedule", "update", "s", "--severity", "info", "--label", "prod"])
+        .ok();
+    std::fs::remove_file(env.path("broken")).unwrap();
+    run_of(&env, "s");
+    let got = hook.wait_for(2);
+    env.wait_for_json(&["notify", "list"], |list| {
+        list.as_array().unwrap().iter().all(|receiver| receiver["pending"] == 0)
+    });
+    let told: Vec<_> = got
+        .iter()
+        .map(|r| (r.path.split('/').nth(1).unwrap(), r.json()["event"].clone()))
+        .collect();
+    assert_eq!(told, [("pager", "opened".into()), ("pager", "resolved".into())]);
+}
+
+#[test]
 fn a_run_that_outlives_its_schedule_is_told_of_by_the_labels_of_the_schedule() {
     let env = Env::new();
     let hook = Webhook::start(|_| Some(200));
@@ -496,8 +526,24 @@ fn a_run_that_outlives_its_schedule_is_told_of_by_the_labels_of_the_schedule() {
     env.tempo(&["schedule", "trigger", "s"]).ok();
     env.wait_for_json(&["status"], |status| status["running"].as_array().unwrap().len() == 1);
     env.tempo(&["schedule", "delete", "s"]).ok();
+    // A new schedule of that id has nothing to do with the run.
+    let other = [
+        "schedule",
+        "create",
+        "s",
+        "--allow-never",
+        "--label",
+        "other",
+        "--shell",
+        "true",
+    ];
+    env.tempo(&other).ok();
     std::fs::write(env.path("go"), "").unwrap();
-    assert_eq!(hook.wait_for(1)[0].json()["output"], "done\n");
+    let got = hook.wait_for(1)[0].json();
+    assert_eq!(
+        (&got["output"], &got["labels"]),
+        (&"done\n".into(), &serde_json::json!(["prod"]))
+    );
 }
 
 #[test]

@@ -155,6 +155,10 @@ fn only_the_exit_codes_that_are_named_are_retried() {
             &["--attempts", "2", "--probe", "a=http://127.0.0.1/"],
             "every step is a probe",
         ),
+        (
+            &["--attempts", "2", "--retry-exit-code", "0", "--shell", "exit 1"],
+            "exit code 0 of step `command` cannot be retried",
+        ),
     ] {
         let refused = env.tempo(&[&["workflow", "start", "--retry-exit-code", "75"], args].concat());
         assert_eq!(refused.code, Some(2));

@@ -352,10 +352,14 @@ fn a_single_time_fires_once_in_the_zone_of_its_schedule() {
             &["schedule", "next", "--at", "2027-10-31 02:30", "--tz", "Europe/Berlin"],
             "the wall clock of Europe/Berlin shows 2027-10-31 02:30:00 twice",
         ),
+        (
+            &["schedule", "next", "--at", "2027-03-28 02:30", "--tz", "Europe/Berlin"],
+            "2027-03-28 02:30:00 does not exist in Europe/Berlin",
+        ),
         (&["schedule", "next", "--at", "noon"], "`noon` is not a time"),
         (
             &["schedule", "create", "p", "--at", "today 00:00", "--", "true"],
-            "never fires",
+            "the time `today 00:00` has passed",
         ),
     ] {
         let refused = env.tempo(args);

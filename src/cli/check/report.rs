@@ -156,6 +156,7 @@ impl<'a> Report<'a> {
             | Event::Saved { .. }
             | Event::Surviving { .. }
             | Event::State { .. }
+            | Event::BackedUp { .. }
             | Event::Refused { .. }
             | Event::Resumed { .. }
             | Event::Resolved { .. }

@@ -95,7 +95,7 @@ pub(super) fn patch(
             .as_deref()
             .map(Policies::parse_catchup_window)
             .transpose()?,
-        pause_on_failure: policies.pause_on_failure,
+        pause_on_failure: policies.decisions.pause_on_failure,
         pause_after: policies.pause_after,
         note: policies.note.clone(),
         paused: policies.paused,

@@ -23,6 +23,9 @@ pub(in crate::cli) struct DecisionArgs {
     /// Number of scheduled starts left, or `unlimited`
     #[arg(long, value_name = "N")]
     pub(super) remaining_actions: Option<String>,
+    /// Pause the schedule when a run fails
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
+    pub(super) pause_on_failure: Option<bool>,
 }
 
 /// Options for the policies and the state of a schedule.
@@ -43,9 +46,6 @@ pub(in crate::cli) struct PolicyArgs {
     /// Lock that its runs hold: one run at a time among all schedules that name it
     #[arg(long, value_name = "NAME")]
     pub(super) lock: Option<String>,
-    /// Pause the schedule when a run fails
-    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
-    pub(super) pause_on_failure: Option<bool>,
     /// Pause the schedule after this many failed runs in a row
     #[arg(long, value_name = "N")]
     pub(super) pause_after: Option<u32>,

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::super::Context;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::spec::calendar_text::CalendarText;
 use crate::spec::exclusion::Exclusion;
 use crate::spec::instant;
@@ -18,7 +18,8 @@ pub(in crate::cli) struct WhenArgs {
     /// Times in English: `every weekday at 02:30`, `every 15 min`, `on the last Friday of the month at 17:00`
     #[arg(long, value_name = "TEXT")]
     pub(super) when: Vec<String>,
-    /// Once, at this time: `18:30`, `tomorrow 09:00`, `fri 17:00`, `2026-05-05 09:00`, `+2h`
+    /// Once, at this time: `18:30`, `tomorrow 09:00`, `fri 17:00`, `2026-05-05 09:00`, `+2h`; stored as a calendar, and missed if the server is
+    /// down for longer than the catch-up window
     #[arg(long, value_name = "TIME")]
     pub(super) at: Vec<String>,
     /// Interval, with an optional offset: `2m`, `1h/15m`
@@ -104,12 +105,16 @@ impl WhenArgs {
     /// The spec in text form; `existing` is the zone of the schedule that it updates.
     pub(super) fn spec_text_in(&self, context: &Context, existing: Option<&str>) -> Result<SpecText, Error> {
         let mut spec = self.times()?;
-        let (zone, now) = (zone_of(context, &spec)?, context.now());
+        let (zone, now) = (zone_of(context, spec.time_zone.as_deref())?, context.now());
         if !self.at.is_empty() {
-            let own = spec.time_zone.as_deref().or(existing);
-            let zone = own.map_or_else(|| Ok(Zone::utc()), |name| context.zones.zone(name))?;
+            let zone = zone_of(context, spec.time_zone.as_deref().or(existing))?;
             for at in &self.at {
-                spec.add_instant(instant::parse_future(at, &zone, now)?, &zone)?;
+                let instant = instant::parse_future(at, &zone, now)?;
+                if instant <= now {
+                    return Err(Error::new(Kind::Usage, format_args!("the time `{at}` has passed"))
+                        .hint("Run something now with `tempo workflow start`, or `tempo schedule trigger`."));
+                }
+                spec.add_instant(instant, &zone)?;
             }
         }
         let instant = |t: &Option<String>| -> Result<Option<DateTime<Utc>>, Error> {
@@ -133,8 +138,7 @@ impl WhenArgs {
     }
 }
 
-/// The zone named in a spec, or UTC.
-fn zone_of(context: &Context, spec: &SpecText) -> Result<Zone, Error> {
-    let name = spec.time_zone.as_deref();
+/// The zone with a name, or UTC.
+fn zone_of(context: &Context, name: Option<&str>) -> Result<Zone, Error> {
     name.map_or_else(|| Ok(Zone::utc()), |name| context.zones.zone(name))
 }

@@ -99,6 +99,14 @@ impl DefinitionArgs {
     }
 }
 
+/// When an application of the files is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Report {
+    /// If it changed something.
+    Changes,
+    Always,
+}
+
 /// Files whose definitions are kept applied.
 struct Applied {
     files: Vec<String>,
@@ -122,7 +130,7 @@ impl Applied {
             let now = self.fingerprint();
             if reload.swap(false, Ordering::SeqCst) {
                 applied.clone_from(&now);
-                failed = self.apply(None);
+                failed = self.apply_when(None, Report::Always);
             } else if now == before && (now != applied || failed.is_some() && looks % RETRY_LOOKS == 0) {
                 if now != applied {
                     failed = None;
@@ -153,9 +161,13 @@ impl Applied {
 
     /// Applies the files, and reports what changed or why it failed, unless it failed for the same reason `before`. Returns that reason.
     fn apply(&self, before: Option<&str>) -> Option<String> {
+        self.apply_when(before, Report::Changes)
+    }
+
+    fn apply_when(&self, before: Option<&str>, report: Report) -> Option<String> {
         // At the very end, the logger may have stopped listening.
         match self.try_apply() {
-            Ok([0, 0, 0]) => {}
+            Ok([0, 0, 0]) if report == Report::Changes => {}
             Ok([created, updated, deleted]) => {
                 let _ = self.tell.send(Event::Applied {
                     created,

@@ -81,6 +81,13 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
                 &|| json!({"schedules": schedules, "open_runs": open_runs, "queued": queued, "incidents_open": incidents_open, "next": next}),
             )
         }
+        Event::BackedUp { file } => of(
+            "backup",
+            None,
+            "",
+            file.display().to_string(),
+            &|| json!({"file": file.display().to_string()}),
+        ),
         Event::Applied {
             created,
             updated,

@@ -19,6 +19,7 @@ use crate::run::step::DEFAULT_QUEUE;
 use crate::spec::text;
 use crate::spec::zone::Zone;
 
+mod backups;
 mod definitions;
 mod log_lines;
 mod page;
@@ -39,8 +40,8 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 /// `tempo run` resumes every run at the first step that has not completed.
 ///
 /// SIGTERM and SIGINT let running steps finish within the drain timeout; a second signal stops them at once. Interrupted runs stay
-/// open, and the next `tempo run` resumes them. SIGHUP applies the files of `-f` again, or stops a server that has a terminal; SIGUSR1
-/// logs the state.
+/// open, and the next `tempo run` resumes them. SIGHUP stops a server that has a terminal; one without a terminal applies the files of
+/// `-f` again. SIGUSR1 logs the state.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Maximum number of runs at once
@@ -72,6 +73,8 @@ pub(super) struct Args {
     r#for: Option<String>,
     #[command(flatten)]
     definitions: definitions::DefinitionArgs,
+    #[command(flatten)]
+    backups: backups::BackupArgs,
     #[command(flatten)]
     ping: ping::PingArgs,
     #[command(flatten)]
@@ -144,8 +147,13 @@ impl Args {
         }
         args.definitions.check()?;
         args.ping.checked()?;
+        args.backups.check()?;
         let mut absolute = Vec::with_capacity(words.len());
-        let paths = args.definitions.paths().chain(args.page.token_file());
+        let paths = args
+            .definitions
+            .paths()
+            .chain(args.page.token_file())
+            .chain(args.backups.path());
         let paths: Vec<String> = paths.collect();
         for word in words {
             let (option, value) = match word.split_once('=') {
@@ -218,12 +226,14 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let signals = signals::catch()?;
     args.definitions.check()?;
     args.ping.checked()?;
+    args.backups.check()?;
     let page = if args.once { None } else { args.page.settings(context)? };
     let tell = sender.clone();
     let server = Server::start(&context.database()?, settings, Arc::new(SystemClock), Arc::new(Live), sender)?;
     let page = page.and_then(|settings| page::start(settings, &server, &tell));
     let reload = args.definitions.watch(server.handle(), &tell)?;
     args.ping.start(server.handle(), &tell)?;
+    args.backups.start(&context.database()?, server.handle(), &tell)?;
     supervision::start(server.handle(), format!("serving {}", context.database()?.display()))?;
     // Signals reach the server directly, even while the log is blocked.
     signals::handle(signals, server.stopper(), reload, &context.database()?, tell)?;

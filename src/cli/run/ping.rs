@@ -86,6 +86,7 @@ fn keep_pinging(server: &Handle, url: &str, every: Duration, tell: &Sender<Event
             since = Some(Stopwatch::start());
             let answer = Live.deliver(&request(url), &Control::default());
             if let (Err(reason), false) = (&answer, has_failed) {
+                let reason = reason.replace("`webhook`", "`--ping`");
                 let error = Error::new(Kind::System, format_args!("cannot ping {}: {reason}", shown_url(url)));
                 // At the very end, the logger may have stopped listening.
                 let _ = tell.send(Event::Error(error));

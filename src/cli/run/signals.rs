@@ -43,8 +43,10 @@ pub(super) fn handle(
     let has_terminal = std::io::stdin().is_terminal() || std::io::stdout().is_terminal() || std::io::stderr().is_terminal();
     interrupt::pass_each(signals, move |signal| match signal {
         SIGUSR1 => {
-            // At the very end, the logger may have stopped listening.
-            let _ = tell.send(state(&database).unwrap_or_else(Event::Error));
+            let (database, tell) = (database.clone(), tell.clone());
+            // A slow disk must not delay the signals that stop the server. At the very end, the logger may have stopped listening.
+            let report = move || drop(tell.send(state(&database).unwrap_or_else(Event::Error)));
+            let _ = std::thread::Builder::new().name("state".to_owned()).spawn(report);
         }
         SIGHUP if !has_terminal => {
             if let Some(reload) = &reload {

@@ -68,6 +68,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         };
         context.ui.data(&next)?;
         super::note_transition(context, &view);
+        super::note_pause_policy(context, &view);
     }
     context.hint_when_down("nothing starts until you run `tempo run`.")
 }

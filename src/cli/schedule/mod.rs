@@ -22,6 +22,7 @@ use crate::names::ScheduleId;
 use crate::ops;
 use crate::output::views::ScheduleView;
 use crate::present;
+use crate::run::step_text::{OnFailure, StepText};
 use crate::store::{Missing, Store};
 
 /// Create, inspect, change and trigger schedules
@@ -103,6 +104,20 @@ fn open_for_each(context: &Context, ids: &[ScheduleId], all: bool) -> Result<(St
 fn note_transition(context: &Context, view: &ScheduleView) {
     if let Some(note) = view.dst_note.as_ref().and_then(|n| n.0.as_ref()) {
         context.ui.say(&format!("note: {note}"));
+    }
+}
+
+/// Prints a note if failed runs are to pause a schedule, but no step fails its run.
+fn note_pause_policy(context: &Context, view: &ScheduleView) {
+    let pauses = view.pause_on_failure || view.pause_after.is_some();
+    let fails = |step: &StepText| match step.on_failure {
+        Some(on_failure) => on_failure == OnFailure::Fail,
+        None => step.probe.is_none(),
+    };
+    if pauses && view.action.as_ref().is_some_and(|action| !action.steps.iter().any(fails)) {
+        context.ui.say(
+            "note: no step fails its run, so the schedule is never paused: set `on_failure = \"fail\"` for a step (`--steps FILE`)",
+        );
     }
 }
 

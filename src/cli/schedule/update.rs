@@ -45,5 +45,6 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         .ui
         .data(&format!("Updated schedule {}: {}", view.id, view.spec_text))?;
     super::note_transition(context, &view);
+    super::note_pause_policy(context, &view);
     super::next_line(context, &view).map_or(Ok(()), |next| context.ui.data(&format!("Next: {next}")))
 }

@@ -96,8 +96,10 @@ fn follow(context: &Context, store: &Store, run: i64, mut print: impl FnMut(&Sto
             return Ok(());
         }
         let was_down = std::mem::replace(&mut is_down, context.server()?.is_none());
-        if is_down && !was_down {
+        if is_down {
             store.refuse_displaced()?;
+        }
+        if is_down && !was_down {
             context.hint_when_down("the run continues when you run `tempo run`.")?;
         }
         context.clock.wait(&never_raised, context.now() + POLL_INTERVAL);

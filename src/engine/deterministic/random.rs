@@ -288,11 +288,12 @@ fn random_overlap(rng: &mut Rng) -> OverlapPolicy {
 }
 
 fn random_policies(rng: &mut Rng) -> Policies {
+    let pause_after = (rng.u8(..4) == 0).then(|| rng.u32(1..4));
     Policies {
         overlap: random_overlap(rng),
         catchup_window_ms: *rng.choice(&[10_000, 60_000, 600_000, 86_400_000]).unwrap_or(&60_000),
-        pause_on_failure: rng.u8(..4) == 0,
-        pause_after: (rng.u8(..4) == 0).then(|| rng.u32(1..4)),
+        pause_on_failure: pause_after.is_none() && rng.u8(..4) == 0,
+        pause_after,
         max_running: None,
     }
 }

@@ -329,6 +329,7 @@ impl<'a> Engine<'a> {
                 | Event::Saved { .. }
                 | Event::Surviving { .. }
                 | Event::State { .. }
+                | Event::BackedUp { .. }
                 | Event::Refused { .. }
                 | Event::Resumed { .. }
                 | Event::Retry { .. }

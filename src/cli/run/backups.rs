@@ -1,0 +1,183 @@
+//! Backs the database up regularly (`--backup-dir`), and deletes the oldest backups.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+
+use crate::clock::pause;
+use crate::engine::{Event, Handle};
+use crate::error::{Error, Kind};
+use crate::spec::text;
+use crate::store::{Missing, Store};
+
+/// How often the thread looks whether a backup is due.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How long after a failure the next attempt is made.
+const AFTER_ERROR: TimeDelta = TimeDelta::minutes(5);
+/// Minimum time between two backups.
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
+/// The name of a backup: the time in UTC. Other files in the directory are left alone.
+const NAME: &str = "tempo-%Y%m%dT%H%M%SZ.db";
+
+/// The options for backups.
+#[derive(Debug, clap::Args)]
+#[expect(clippy::struct_field_names, reason = "the options are named so")]
+pub(super) struct BackupArgs {
+    /// Back the database up into this directory regularly, as `tempo doctor --backup`
+    #[arg(long, value_name = "DIR", conflicts_with = "once", value_hint = clap::ValueHint::DirPath)]
+    backup_dir: Option<PathBuf>,
+    /// How often to back up, counted from the newest backup in the directory
+    #[arg(long, value_name = "DURATION", default_value = "1d", requires = "backup_dir")]
+    backup_every: String,
+    /// How many backups to keep; older ones are deleted
+    #[arg(long, value_name = "N", default_value_t = 7, requires = "backup_dir", value_parser = clap::value_parser!(u16).range(1..))]
+    backup_keep: u16,
+}
+
+impl BackupArgs {
+    /// The directory, if it is given as text.
+    pub(super) fn path(&self) -> Option<String> {
+        self.backup_dir.as_ref().and_then(|path| path.to_str()).map(str::to_owned)
+    }
+
+    /// Checks the options.
+    ///
+    /// # Errors
+    /// `Usage` when the interval is invalid, or the directory is not one.
+    pub(super) fn check(&self) -> Result<TimeDelta, Error> {
+        let every = text::duration(&self.backup_every)?;
+        if every < MIN_INTERVAL {
+            return Err(Error::new(
+                Kind::Usage,
+                format_args!(
+                    "`--backup-every` is `{}`; it must be at least 1s",
+                    self.backup_every.escape_debug()
+                ),
+            ));
+        }
+        if let Some(directory) = self.backup_dir.as_ref().filter(|directory| !directory.is_dir()) {
+            return Err(Error::new(
+                Kind::Usage,
+                format_args!("`--backup-dir {}` is not a directory", directory.display()),
+            )
+            .hint("Create it first, on another disk than the database."));
+        }
+        Ok(TimeDelta::from_std(every).unwrap_or(TimeDelta::MAX))
+    }
+
+    /// Starts the thread that backs up, if there is a directory.
+    ///
+    /// # Errors
+    /// As [`BackupArgs::check`]; `System` when the thread cannot be started.
+    pub(super) fn start(&self, database: &Path, server: Handle, tell: &Sender<Event>) -> Result<(), Error> {
+        let every = self.check()?;
+        let Some(directory) = self.backup_dir.clone() else {
+            return Ok(());
+        };
+        let backups = Backups {
+            database: database.to_owned(),
+            directory,
+            every,
+            keep: usize::from(self.backup_keep),
+            server,
+            tell: tell.clone(),
+        };
+        let started = std::thread::Builder::new()
+            .name("backups".to_owned())
+            .spawn(move || backups.run());
+        started
+            .map(|_| ())
+            .map_err(|e| Error::new(Kind::System, "cannot start the thread that backs up").because(e))
+    }
+}
+
+struct Backups {
+    database: PathBuf,
+    directory: PathBuf,
+    every: TimeDelta,
+    keep: usize,
+    server: Handle,
+    tell: Sender<Event>,
+}
+
+impl Backups {
+    fn run(&self) {
+        let mut not_before = DateTime::<Utc>::MIN_UTC;
+        while let (Ok(now), false) = (self.server.now(), self.server.is_draining()) {
+            if now >= not_before {
+                let done = self.back_up_if_due(now);
+                // At the very end, the logger may have stopped listening.
+                not_before = match done {
+                    Ok((None, due)) => due,
+                    Ok((Some(file), due)) => {
+                        let _ = self.tell.send(Event::BackedUp { file });
+                        due
+                    }
+                    Err(e) => {
+                        let _ = self.tell.send(Event::Error(e));
+                        now + AFTER_ERROR
+                    }
+                };
+            }
+            pause(LOOK_EVERY);
+        }
+    }
+
+    /// Writes a backup if one is due, and deletes those that are too many. Returns its path, and when the next is due.
+    fn back_up_if_due(&self, now: DateTime<Utc>) -> Result<(Option<PathBuf>, DateTime<Utc>), Error> {
+        let newest = self.existing()?.pop().map(|(at, _)| at);
+        // A newest backup from the future is one from before the clock was corrected.
+        if let Some(due) = newest.filter(|newest| *newest <= now).map(|newest| newest + self.every)
+            && due > now
+        {
+            return Ok((None, due));
+        }
+        self.delete_unfinished()?;
+        let file = self.directory.join(now.format(NAME).to_string());
+        Store::open(&self.database, Missing::Refuse)?.back_up(&file)?;
+        let existing = self.existing()?;
+        for (_, old) in &existing[..existing.len().saturating_sub(self.keep)] {
+            let failed =
+                |e| Error::new(Kind::System, format_args!("cannot delete the old backup `{}`", old.display())).because(e);
+            std::fs::remove_file(old).map_err(failed)?;
+        }
+        Ok((Some(file), now + self.every))
+    }
+
+    /// The backups in the directory with their times, oldest first.
+    fn existing(&self) -> Result<Vec<(DateTime<Utc>, PathBuf)>, Error> {
+        let mut found = self.named(time_of)?;
+        found.sort();
+        Ok(found)
+    }
+
+    /// Deletes what a server left that died while it wrote a backup.
+    fn delete_unfinished(&self) -> Result<(), Error> {
+        let unfinished = self.named(|name| time_of(name.strip_suffix(".part")?.rsplit_once('.')?.0))?;
+        for (_, path) in unfinished {
+            let failed = |e| Error::new(Kind::System, format_args!("cannot delete `{}`", path.display())).because(e);
+            std::fs::remove_file(&path).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// The files in the directory for whose names `time_of` returns a time.
+    fn named(&self, time_of: impl Fn(&str) -> Option<DateTime<Utc>>) -> Result<Vec<(DateTime<Utc>, PathBuf)>, Error> {
+        let failed =
+            |e: std::io::Error| Error::new(Kind::System, format_args!("cannot read `{}`", self.directory.display())).because(e);
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(&self.directory).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let at = entry.file_name().to_str().and_then(&time_of);
+            found.extend(at.map(|at| (at, entry.path())));
+        }
+        Ok(found)
+    }
+}
+
+/// The time in the name of a backup.
+fn time_of(name: &str) -> Option<DateTime<Utc>> {
+    NaiveDateTime::parse_from_str(name, NAME).ok().map(|at| at.and_utc())
+}
