@@ -26,8 +26,10 @@ const MAX_SHOWN: usize = 300;
 /// # Errors
 /// The reason why no mail server has accepted it, without secrets.
 pub(super) fn send(mail: &Mail, timeout: Duration, control: &Control) -> Result<Receipt, String> {
-    let message = message(mail)?;
     let Some(smtp) = &mail.smtp else {
+        // `sendmail` takes the addresses from the header.
+        let to = mail.left.as_ref().unwrap_or(&mail.to).clone();
+        let message = message(&Mail { to, ..mail.clone() })?;
         let text = String::from_utf8(message.formatted()).map_err(|_| "the mail is not valid UTF-8".to_owned())?;
         // `sendmail` takes the ends of lines of this machine.
         let text = text.replace("\r\n", "\n");
@@ -36,6 +38,7 @@ pub(super) fn send(mail: &Mail, timeout: Duration, control: &Control) -> Result<
         let path = path.map_or_else(|| SENDMAIL_PATH.to_owned(), |path| format!("{path}:{SENDMAIL_PATH}"));
         return notify::run(argv, [("PATH".to_owned(), path)].into(), text, control).map(|()| Receipt::default());
     };
+    let message = message(mail)?;
     let texts = smtp
         .login
         .iter()
@@ -71,8 +74,9 @@ pub(super) fn send(mail: &Mail, timeout: Duration, control: &Control) -> Result<
     let shown = |e: &String| format!("{server}: {}", one_line(&password.masked_text(&secrets.masked_text(e))));
     match sent {
         Ok(Some(Ok(receipt))) => Ok(Receipt {
+            left: receipt.left,
             refusals: receipt.refusals.iter().map(shown).collect(),
-            ..receipt
+            refusals_for_good: receipt.refusals_for_good.iter().map(shown).collect(),
         }),
         Ok(Some(Err(e))) => Err(shown(&e)),
         Ok(None) => Err(format!("{server}: it did not answer in time")),
@@ -258,7 +262,7 @@ mod tests {
                         (got.len(), &receipt.left[..]),
                         (1, &left.iter().map(ToString::to_string).collect::<Vec<_>>()[..])
                     );
-                    let refusals = receipt.refusals.join("");
+                    let refusals = receipt.all_refusals().join("");
                     assert!(
                         refusals.ends_with(error) && refusals.is_empty() == error.is_empty(),
                         "{refusals}"

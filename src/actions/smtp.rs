@@ -129,13 +129,18 @@ impl Dialog {
             self.write(format!("{line}\r\n").as_bytes())?;
             let reply = self.reply()?;
             let is_temporary = reply.code / 100 == 4;
-            if let Err(e) = reply.expect(2, &line) {
-                receipt.left.extend(is_temporary.then(|| to.clone()));
-                receipt.refusals.push(e);
+            match reply.expect(2, &line) {
+                Ok(_) => {}
+                Err(e) if is_temporary => {
+                    receipt.left.push(to.clone());
+                    receipt.refusals.push(e);
+                }
+                Err(e) => receipt.refusals_for_good.push(e),
             }
         }
-        if receipt.refusals.len() == letter.to.len() {
-            return Err(receipt.refusals.join("; "));
+        let refusals = receipt.all_refusals();
+        if refusals.len() == letter.to.len() {
+            return Err(refusals.join("; "));
         }
         self.command("DATA", 3)?;
         self.write(&stuffed(&letter.text))?;

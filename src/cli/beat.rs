@@ -159,7 +159,8 @@ fn show_token(context: &Context, id: &ScheduleId) -> Result<(), Error> {
         }
     };
     context.ui.hint(&format!(
-        "For example: `curl -fsS -X POST -H 'Authorization: Bearer TOKEN' http://{address}/api/v1/beat/{id}`."
+        "For example: `curl -fsS -X POST -H 'Authorization: Bearer TOKEN' {}`.",
+        web::beat_url(&address, id.as_str())
     ));
     Ok(())
 }

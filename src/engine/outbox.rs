@@ -339,55 +339,48 @@ pub(super) fn deliver(
     let now = shared.clock.now();
     let attempts = row.attempts + 1;
     let again = retry_at(row.created, attempts, now);
-    let (outcome, refusals) = match outcome {
+    let failed = |error, retry_at| DeliveryOutcome::Failed {
+        error,
+        retry_at,
+        left: None,
+        refused: None,
+    };
+    let outcome = match outcome {
         Ok(receipt) => {
-            let refusals = (!receipt.refusals.is_empty()).then(|| receipt.refusals.join("; "));
-            let outcome = match &refusals {
-                Some(error) if !receipt.left.is_empty() => DeliveryOutcome::Failed {
-                    error: error.clone(),
+            let refused = (!receipt.refusals_for_good.is_empty()).then(|| receipt.refusals_for_good.join("; "));
+            if receipt.left.is_empty() {
+                DeliveryOutcome::Delivered { refused }
+            } else {
+                DeliveryOutcome::Failed {
+                    error: receipt.all_refusals().join("; "),
                     retry_at: again,
                     left: Some(receipt.left),
-                },
-                refused => DeliveryOutcome::Delivered {
-                    refused: refused.clone(),
-                },
-            };
-            (outcome, refusals)
+                    refused,
+                }
+            }
         }
-        Err(_) if control.requested().is_some() => {
-            let error = "the server stopped while it was sent".to_owned();
-            let retry_at = Some(now);
-            (
-                DeliveryOutcome::Failed {
-                    error,
-                    retry_at,
-                    left: None,
-                },
-                None,
-            )
-        }
-        Err(error) => (
-            DeliveryOutcome::Failed {
-                error,
-                retry_at: again,
-                left: None,
-            },
-            None,
-        ),
+        Err(_) if control.requested().is_some() => failed("the server stopped while it was sent".to_owned(), Some(now)),
+        Err(error) => failed(error, again),
     };
-    if let DeliveryOutcome::Failed { error, retry_at, .. } = &outcome {
-        if attempts == 1 || retry_at.is_none() {
+    let receiver = || row.receiver_name.clone();
+    match &outcome {
+        DeliveryOutcome::Failed { error, retry_at, .. } if attempts == 1 || retry_at.is_none() => {
             shared.emit(Event::NotDelivered {
-                receiver: row.receiver_name.clone(),
+                receiver: receiver(),
                 error: error.clone(),
                 retry_at: *retry_at,
             });
         }
-    } else if let Some(error) = refusals {
-        shared.emit(Event::Refused {
-            receiver: row.receiver_name.clone(),
-            error,
-        });
+        DeliveryOutcome::Failed { .. } => {}
+        DeliveryOutcome::Delivered { refused } => {
+            let all: Vec<&str> = row.refused.iter().chain(refused).map(String::as_str).collect();
+            if !all.is_empty() {
+                shared.emit(Event::Refused {
+                    receiver: receiver(),
+                    error: all.join("; "),
+                });
+            }
+        }
     }
     let key = row.key;
     if let Err(e) = shared.writer.write(move |write| write.end_delivery(key, &outcome, now)) {

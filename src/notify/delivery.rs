@@ -45,8 +45,18 @@ pub struct Webhook {
 pub struct Receipt {
     /// The addresses that a mail server refuses for now: the mail is sent to them again.
     pub left: Vec<String>,
-    /// Why addresses were refused, for now or for good.
+    /// Why those were refused.
     pub refusals: Vec<String>,
+    /// Why other addresses were refused for good.
+    pub refusals_for_good: Vec<String>,
+}
+
+impl Receipt {
+    /// Why addresses were refused, for now or for good.
+    #[must_use]
+    pub fn all_refusals(&self) -> Vec<String> {
+        [self.refusals.as_slice(), &self.refusals_for_good].concat()
+    }
 }
 
 /// A mail.

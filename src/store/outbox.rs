@@ -24,6 +24,8 @@ pub(crate) struct MessageRow {
     pub(crate) events: String,
     /// The addresses of a mail that have not got it, as JSON; `None` for all.
     pub(crate) left_to: Option<String>,
+    /// Why addresses of a mail were refused for good.
+    pub(crate) refused: Option<String>,
     pub(crate) created: DateTime<Utc>,
     /// When it is sent, or sent again, while it is pending.
     pub(crate) due: DateTime<Utc>,
@@ -34,7 +36,7 @@ pub(crate) struct MessageRow {
     pub(crate) closed: Option<DateTime<Utc>>,
 }
 
-const MESSAGE: &str = "SELECT m.key, m.id, m.receiver, r.name, m.topic, m.events, m.left_to, m.created_ms, m.due_ms, m.attempts, m.attempted_ms, m.error, m.status, m.closed_ms
+const MESSAGE: &str = "SELECT m.key, m.id, m.receiver, r.name, m.topic, m.events, m.left_to, m.refused, m.created_ms, m.due_ms, m.attempts, m.attempted_ms, m.error, m.status, m.closed_ms
     FROM message m JOIN receiver r ON r.key = m.receiver";
 
 fn row(r: &Row<'_>) -> rusqlite::Result<MessageRow> {
@@ -46,6 +48,7 @@ fn row(r: &Row<'_>) -> rusqlite::Result<MessageRow> {
         topic: r.get("topic")?,
         events: r.get("events")?,
         left_to: r.get("left_to")?,
+        refused: r.get("refused")?,
         created: at(r.get("created_ms")?),
         due: at(r.get("due_ms")?),
         attempts: r.get("attempts")?,
@@ -59,13 +62,14 @@ fn row(r: &Row<'_>) -> rusqlite::Result<MessageRow> {
 /// The end of an attempt to deliver a message.
 #[derive(Debug, Clone)]
 pub(crate) enum DeliveryOutcome {
-    /// The receiver acknowledged it; `refused` says why not all addresses of a mail got it, if so.
+    /// The receiver acknowledged it; `refused` says why addresses of a mail were refused for good, if any were.
     Delivered { refused: Option<String> },
     /// It did not, or the addresses that are `left` have not got it; the message is sent again at a time, or given up.
     Failed {
         error: String,
         retry_at: Option<DateTime<Utc>>,
         left: Option<Vec<String>>,
+        refused: Option<String>,
     },
 }
 
@@ -85,11 +89,12 @@ impl Read<'_> {
             let parameters = named_params! {":receiver": receiver, ":attempts_before_others": attempts_before_others};
             statement.query_row(parameters, row).optional().context(what)
         };
-        let first = one("m.attempts < :attempts_before_others ORDER BY m.key")?;
+        // A mail that some of its addresses have got holds nothing back.
+        let first = one("m.attempts < :attempts_before_others AND m.left_to IS NULL ORDER BY m.key")?;
         if first.as_ref().is_some_and(|first| first.due <= now) {
             return Ok(first);
         }
-        let tried = one("m.attempts >= :attempts_before_others ORDER BY m.due_ms, m.key")?;
+        let tried = one("(m.attempts >= :attempts_before_others OR m.left_to IS NOT NULL) ORDER BY m.due_ms, m.key")?;
         Ok(first.into_iter().chain(tried).min_by_key(|message| message.due))
     }
 
@@ -193,19 +198,27 @@ impl Write<'_> {
 
     /// Records the end of an attempt to deliver a message.
     pub(crate) fn end_delivery(&self, key: i64, outcome: &DeliveryOutcome, now: DateTime<Utc>) -> Result<(), Error> {
-        const SQL: &str = "UPDATE message SET status = :status, error = :error, due_ms = coalesce(:due, due_ms), left_to = coalesce(:left, left_to),
+        const SQL: &str =
+            "UPDATE message SET status = :status, due_ms = coalesce(:due, due_ms), left_to = coalesce(:left, left_to),
+            refused = coalesce(refused || '; ' || :refused, refused, :refused),
+            error = CASE :status WHEN 'delivered' THEN coalesce(refused || '; ' || :refused, refused, :refused) ELSE :error END,
             closed_ms = CASE WHEN :status <> 'pending' THEN :now END WHERE key = :key AND status = 'pending'";
-        let (status, error, due, left) = match outcome {
-            DeliveryOutcome::Delivered { refused } => ("delivered", refused.as_ref(), None, None),
-            DeliveryOutcome::Failed { error, retry_at, left } => {
+        let (status, error, due, left, refused) = match outcome {
+            DeliveryOutcome::Delivered { refused } => ("delivered", None, None, None, refused),
+            DeliveryOutcome::Failed {
+                error,
+                retry_at,
+                left,
+                refused,
+            } => {
                 let status = if retry_at.is_some() { "pending" } else { "failed" };
-                (status, Some(error), retry_at.map(ms), left.as_ref())
+                (status, Some(error), retry_at.map(ms), left.as_ref(), refused)
             }
         };
         let left = left.map(|left| to_json("addresses", left)).transpose()?;
         let mut statement = self.0.0.prepare_cached(SQL).context("record the attempt")?;
         let done = statement.execute(named_params! {
-            ":key": key, ":status": status, ":error": error, ":due": due, ":left": left, ":now": ms(now),
+            ":key": key, ":status": status, ":error": error, ":due": due, ":left": left, ":refused": refused, ":now": ms(now),
         });
         done.map(|_| ()).context("record the attempt")
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::app::App;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::files::document::Source;
 use crate::names::ScheduleId;
 use crate::ops::{self, Difference, RunStop};
@@ -192,7 +192,14 @@ pub(super) async fn beat(
                 error: error.clone(),
                 output: Vec::new(),
             };
-            ops::beat(write, &id, &beat, now)?;
+            // Whoever has the token of a schedule must not learn the names of others, as by a suggestion.
+            let without_hint = |e: Error| {
+                if e.kind() == Kind::NotFound {
+                    return Error::new(Kind::NotFound, format_args!("no schedule is named `{id}`"));
+                }
+                e
+            };
+            ops::beat(write, &id, &beat, now).map_err(without_hint)?;
             Ok(present::beat(&id, &beat))
         })
     })

@@ -60,6 +60,11 @@ pub(crate) struct Web {
     thread: JoinHandle<()>,
 }
 
+/// The URL for heartbeats of a schedule at a server with this address.
+pub(crate) fn beat_url(address: &str, schedule_id: &str) -> String {
+    format!("http://{address}{}/beat/{}", answers::BASE, answers::encoded(schedule_id))
+}
+
 impl Web {
     /// Listens on the address and starts the thread that serves the page.
     ///

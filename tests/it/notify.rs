@@ -607,7 +607,7 @@ struct MailHandler {
     current: Mail,
     login: Option<Login>,
     got: Arc<Mutex<Vec<Received>>>,
-    /// Addresses that are refused: `gone@` for good, `busy@` at the first time.
+    /// Addresses that were refused: `gone@` for good, `busy@` at the first time. `full@` always is, for now.
     refused: Arc<Mutex<Vec<String>>>,
 }
 
@@ -620,6 +620,9 @@ impl mailin::Handler for MailHandler {
     fn rcpt(&mut self, to: &str) -> Response {
         let mut refused = self.refused.lock().unwrap();
         let is_new = !refused.iter().any(|other| other == to);
+        if to.starts_with("full@") {
+            return response::OUT_OF_SPACE;
+        }
         if to.starts_with("gone@") || to.starts_with("busy@") && is_new {
             refused.push(to.to_owned());
             return if to.starts_with("gone@") {
@@ -832,6 +835,52 @@ fn an_address_that_is_refused_keeps_the_mail_from_no_other_and_gets_it_later() {
     assert_eq!(id(&got[0].0.2), id(&got[1].0.2));
     env.wait_for_json(&["notify", "list"], |list| list[0]["pending"] == 0);
     assert_eq!(*handler.refused.lock().unwrap(), ["gone@example.org", "busy@example.org"]);
+    // Who will never get it is not forgotten.
+    server.wait_for_log("sent, but not to all addresses: ");
+    let error = env.json(&["notify", "list"])[0]["last_error"].as_str().unwrap().to_owned();
+    assert!(error.contains("gone@") && !error.contains("busy@"), "{error}");
+}
+
+#[test]
+fn an_address_that_stays_full_holds_back_no_later_mail() {
+    let env = Env::new();
+    let (port, handler) = mail_server();
+    env.tempo(&["schedule", "create", "s", "--allow-never", "--shell", "echo hello"])
+        .ok();
+    let server = format!("127.0.0.1:{port}");
+    let to = [
+        "--email",
+        "ops@example.org",
+        "--email",
+        "full@example.org",
+        "--event",
+        "output",
+    ];
+    let how = [
+        "--smtp",
+        &server,
+        "--smtp-encryption",
+        "none",
+        "--smtp-user",
+        "me",
+        "--smtp-password",
+        "pw",
+    ];
+    env.tempo(&[&["notify", "add", "ops"], &to[..], &how, &["--group-wait", "0s"]].concat())
+        .ok();
+    let _server = env.serve(&[]);
+    for runs in 1..=3 {
+        run_of(&env, "s");
+        wait_until("the mail", || handler.got.lock().unwrap().len() == runs);
+    }
+    let pending = env.json(&["notify", "list", "--pending"]);
+    let attempts: Vec<_> = pending
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|m| m["attempts"].as_u64().unwrap())
+        .collect();
+    assert!(attempts.len() == 3 && attempts.iter().all(|n| *n < 6), "{attempts:?}");
 }
 
 #[test]

@@ -40,8 +40,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let receipt = Live
         .deliver(&delivery(&receiver, &message), &Control::default())
         .map_err(failed)?;
-    if !receipt.refusals.is_empty() {
-        return Err(failed(receipt.refusals.join("; ")));
+    let refusals = receipt.all_refusals();
+    if !refusals.is_empty() {
+        return Err(failed(refusals.join("; ")));
     }
     if !context.ui.is_text() {
         return context.ui.json(&Tested {
