@@ -28,8 +28,8 @@ pub(super) struct MessageWriter {
     written_up_to: HashMap<i64, i64>,
 }
 
-/// An event of which a receiver is notified.
-struct Told {
+/// A message about one event, to be added to the outbox.
+struct NewMessage {
     /// The topic of its message.
     topic: &'static str,
     /// Whether it may share a message with others of the same topic.
@@ -117,11 +117,11 @@ impl MessageWriter {
             let wanted = all
                 .iter()
                 .filter(|(key, topic, notice)| *key > seen && receiver.wants(*topic, notice));
-            let told: Vec<Told> = wanted
+            let told: Vec<NewMessage> = wanted
                 .map(|(_, topic, notice)| {
                     // The output of a run is a message of its own, as with cron.
                     let joins = receiver.takes_groups() && *topic != Topic::Output;
-                    Told {
+                    NewMessage {
                         // What happens in quiet hours is told in one message at their end.
                         topic: if is_quiet && joins { "digest" } else { topic.name() },
                         joins,

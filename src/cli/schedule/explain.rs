@@ -68,7 +68,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             let (first, last) = (&group[0], &group[group.len() - 1]);
             let count: u64 = group.iter().map(|a| a.count).sum();
             let mut times = counted(count, "time");
-            if let Some(apart) = apart.filter(|_| count > 1) {
+            // The times of an earlier spec may have been closer or further apart.
+            let span_ms = (last.to.0 - first.from.0).num_milliseconds().unsigned_abs();
+            if let Some(apart) = apart.filter(|apart| count > 1 && span_ms == apart * (count - 1)) {
                 times += &format!(", {} apart", human_duration(u128::from(apart)));
             }
             let until = if count == 1 { String::new() } else { clock.full(last.to.0) };
