@@ -122,15 +122,6 @@ impl Alerts {
     }
 }
 
-/// Parses a duration of at least a second.
 fn at_least_a_second(name: &str, written: Option<&str>) -> Result<Option<Duration>, Error> {
-    let Some(written) = written else { return Ok(None) };
-    let span = text::duration(written)?;
-    if span < Duration::from_secs(1) {
-        return Err(Error::new(
-            Kind::Usage,
-            format_args!("`{name}` is `{}`; it must be at least 1s", written.escape_debug()),
-        ));
-    }
-    Ok(Some(span))
+    written.map(|written| text::at_least_a_second(name, written)).transpose()
 }

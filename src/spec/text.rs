@@ -139,6 +139,21 @@ pub fn time_delta(text: &str) -> Result<TimeDelta, Error> {
     })
 }
 
+/// Parses a duration of at least a second; `name` is the setting that it is for.
+///
+/// # Errors
+/// `Usage` when it is not a duration, or shorter.
+pub fn at_least_a_second(name: &str, written: &str) -> Result<Duration, Error> {
+    let span = duration(written)?;
+    if span < Duration::from_secs(1) {
+        return Err(Error::new(
+            Kind::Usage,
+            format_args!("`{name}` is `{}`; it must be at least 1s", written.escape_debug()),
+        ));
+    }
+    Ok(span)
+}
+
 /// Parses a duration: `250ms`, `10s`, `2m`, `1h`, `7d`, `1h30m`, `1.5h`; in whole milliseconds.
 ///
 /// # Errors

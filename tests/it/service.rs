@@ -117,6 +117,10 @@ fn the_arguments_of_the_server_are_checked_and_their_paths_made_absolute() {
     let folder = folder.parent().unwrap().display();
     let arguments = format!("run -f {folder}/jobs.toml --web-token-file={folder}/token --drain-timeout 10m\n");
     assert!(unit.contains(&arguments) && unit.contains("TimeoutStopSec=615\n"), "{unit}");
+    std::fs::create_dir(env.path("backups")).unwrap();
+    let unit = print(&["--ping", "file:ping.url", "--backup-dir", "backups"]).ok();
+    let arguments = format!("run --ping file:{folder}/ping.url --backup-dir {folder}/backups\n");
+    assert!(unit.contains(&arguments), "{unit}");
     for (arguments, message) in [
         (&["--bogus"][..], "unexpected argument '--bogus'"),
         (&["--once"], "a service does not end by itself"),

@@ -16,8 +16,6 @@ use crate::store::{Missing, Store};
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How long after a failure the next attempt is made.
 const AFTER_ERROR: TimeDelta = TimeDelta::minutes(5);
-/// Minimum time between two backups.
-const MIN_INTERVAL: Duration = Duration::from_secs(1);
 /// The name of a backup: the time in UTC. Other files in the directory are left alone.
 const NAME: &str = "tempo-%Y%m%dT%H%M%SZ.db";
 
@@ -47,16 +45,7 @@ impl BackupArgs {
     /// # Errors
     /// `Usage` when the interval is invalid, or the directory is not one.
     pub(super) fn check(&self) -> Result<TimeDelta, Error> {
-        let every = text::duration(&self.backup_every)?;
-        if every < MIN_INTERVAL {
-            return Err(Error::new(
-                Kind::Usage,
-                format_args!(
-                    "`--backup-every` is `{}`; it must be at least 1s",
-                    self.backup_every.escape_debug()
-                ),
-            ));
-        }
+        let every = text::at_least_a_second("--backup-every", &self.backup_every)?;
         if let Some(directory) = self.backup_dir.as_ref().filter(|directory| !directory.is_dir()) {
             return Err(Error::new(
                 Kind::Usage,

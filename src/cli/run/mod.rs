@@ -156,11 +156,14 @@ impl Args {
             .chain(args.backups.path());
         let paths: Vec<String> = paths.collect();
         for word in words {
-            let (option, value) = match word.split_once('=') {
+            let (mut option, mut value) = match word.split_once('=') {
                 Some((option, value)) if option.starts_with('-') => (format!("{option}="), value),
                 _ => (String::new(), word.as_str()),
             };
-            if !paths.iter().any(|path| path == value) {
+            // The URL of `--ping` may be in a file.
+            if let Some(path) = value.strip_prefix("file:").filter(|_| args.ping.is_url(value)) {
+                (option, value) = (format!("{option}file:"), path);
+            } else if !paths.iter().any(|path| path == value) {
                 absolute.push(word.clone());
                 continue;
             }

@@ -15,8 +15,6 @@ use crate::spec::text;
 
 /// How often the server is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// Minimum time between two requests.
-const MIN_INTERVAL: Duration = Duration::from_secs(1);
 /// How long the ticker may be silent: it looks several times per second.
 const MAX_SILENCE: TimeDelta = TimeDelta::seconds(30);
 
@@ -33,6 +31,11 @@ pub(super) struct PingArgs {
 }
 
 impl PingArgs {
+    /// Whether a word is the URL, or the reference to it.
+    pub(super) fn is_url(&self, word: &str) -> bool {
+        self.ping.as_deref() == Some(word)
+    }
+
     /// Starts the thread that makes the requests, if there is a URL.
     ///
     /// # Errors
@@ -53,16 +56,7 @@ impl PingArgs {
     /// # Errors
     /// `Usage` when one is invalid.
     pub(super) fn checked(&self) -> Result<Option<(String, Duration)>, Error> {
-        let every = text::duration(&self.ping_every)?;
-        if every < MIN_INTERVAL {
-            return Err(Error::new(
-                Kind::Usage,
-                format_args!(
-                    "`--ping-every` is `{}`; it must be at least 1s",
-                    self.ping_every.escape_debug()
-                ),
-            ));
-        }
+        let every = text::at_least_a_second("--ping-every", &self.ping_every)?;
         let Some(url) = &self.ping else { return Ok(None) };
         if !["http://", "https://", "env:", "file:"]
             .iter()
