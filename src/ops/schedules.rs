@@ -58,6 +58,9 @@ pub(crate) fn find(read: &Read<'_>, id: &ScheduleId) -> Result<ScheduleRow, Erro
 
 fn missing(read: &Read<'_>, id: &ScheduleId) -> Result<Error, Error> {
     let error = Error::new(Kind::NotFound, format_args!("no schedule is named `{id}`"));
+    if read.has_events_of(id.as_str())? {
+        return Ok(error.hint(format_args!("It was deleted; `tempo log {id}` shows what happened.")));
+    }
     let ids = read.schedule_ids()?;
     Ok(match nearest(id.as_str(), ids.iter().map(String::as_str)) {
         Some(near) => error.hint(format_args!("Did you mean `{near}`?")),

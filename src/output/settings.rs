@@ -91,6 +91,10 @@ pub(crate) fn summary(step: &StepText) -> String {
             0 => "unlimited attempts".to_owned(),
             n => counted(u64::from(n), "attempt"),
         }),
+        step.retry.as_ref().and_then(|r| r.exit_codes.as_ref()).map(|codes| {
+            let codes: Vec<String> = codes.iter().map(i32::to_string).collect();
+            format!("retried for exit codes {} only", codes.join(", "))
+        }),
         step.start_to_close_timeout
             .as_ref()
             .map(|limit| format!("{limit} per attempt")),

@@ -149,6 +149,30 @@ fn only_the_exit_codes_that_are_named_are_retried() {
     assert_eq!(env.serve(&["--once"]).wait().0, Some(1));
     let attempts_of = |id: &str| attempts(&env.json(&["workflow", "describe", id]))[0].len();
     assert_eq!((attempts_of("busy"), attempts_of("wrong")), (3, 1));
+    let described = {
+        let create = [
+            "schedule",
+            "create",
+            "s",
+            "--allow-never",
+            "--attempts",
+            "3",
+            "--retry-exit-code",
+            "75,111",
+        ];
+        env.tempo(&[&create[..], &["--", "true"]].concat()).ok();
+        env.tempo(&["schedule", "describe", "s"]).ok()
+    };
+    assert!(
+        described.contains("(3 attempts; retried for exit codes 75, 111 only)"),
+        "{described}"
+    );
+    env.tempo(&["schedule", "delete", "s"]).ok();
+    let gone = env.tempo(&["schedule", "explain", "s"]);
+    assert!(
+        gone.code == Some(3) && gone.stderr.contains("It was deleted; `tempo log s` shows"),
+        "{gone:?}"
+    );
     for (args, said) in [
         (&["--shell", "exit 1"][..], "step `command`, which has a single attempt"),
         (
