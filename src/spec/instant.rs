@@ -52,7 +52,13 @@ fn civil(text: &str) -> Option<NaiveDateTime> {
 pub fn parse_existing(source: &str, zone: &Zone) -> Result<DateTime<Utc>, Error> {
     match civil(source.trim()) {
         Some(civil) => existing(civil, zone),
-        None => parse(source, zone, DateTime::UNIX_EPOCH),
+        None => parse(source, zone, DateTime::UNIX_EPOCH).map_err(|_| {
+            Error::new(
+                Kind::Usage,
+                format_args!("`{}` is not a time with a date", source.escape_debug()),
+            )
+            .hint("Write `2026-05-05T09:00:00Z`, or `2026-05-05 09:00` in the schedule's time zone.")
+        }),
     }
 }
 

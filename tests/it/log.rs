@@ -108,6 +108,8 @@ fn a_deletion_reports_the_starts_and_backfills_that_it_drops() {
     env.wait_for_json(&["status"], |status| status["running"].as_array().unwrap().len() == 1);
     env.tempo(&["schedule", "trigger", "s"]).ok();
     env.wait_for_json(&["schedule", "describe", "s"], |s| s["buffer_size"] == 1);
+    let list = env.tempo(&["schedule", "list"]).ok();
+    assert!(list.lines().next().unwrap().ends_with("RUNNING  WAITING"), "{list}");
     server.kill();
     env.tempo(&["schedule", "trigger", "s"]).ok();
     env.tempo(&[

@@ -342,6 +342,12 @@ fn a_single_time_fires_once_in_the_zone_of_its_schedule() {
     std::fs::write(env.path("f.toml"), file).unwrap();
     env.tempo(&["apply", "-f", "f.toml"]).ok();
     assert_eq!(spec("f")["calendar"], calendar("22", "15"));
+    std::fs::write(env.path("f.toml"), file.replace("2099-05-05 22:15", "fri 17:00")).unwrap();
+    let refused = env.tempo(&["apply", "-f", "f.toml"]);
+    assert!(
+        refused.code == Some(2) && refused.stderr.contains("`fri 17:00` is not a time with a date"),
+        "{refused:?}"
+    );
     std::fs::write(env.path("f.toml"), file.replace("2099-05-05 22:15", "+2h")).unwrap();
     for (args, said) in [
         (

@@ -64,12 +64,23 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
                 plain(v.num_actions_skipped_overlap.to_string()),
                 (missed.to_string(), (missed > 0).then_some(Style::Warn)),
                 plain(v.running_actions.len().to_string()),
+                plain(v.buffer_size.to_string()),
                 plain(v.note),
             ]
         })
         .collect();
     let next = format!("NEXT ({})", times.zone());
-    let header = ["ID", "WHEN", next.as_str(), "RUNS", "SKIPPED", "MISSED", "RUNNING", "NOTE"];
+    let header = [
+        "ID",
+        "WHEN",
+        next.as_str(),
+        "RUNS",
+        "SKIPPED",
+        "MISSED",
+        "RUNNING",
+        "WAITING",
+        "NOTE",
+    ];
     short_table(
         &context.ui,
         &header,
