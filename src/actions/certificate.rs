@@ -33,7 +33,7 @@ pub(super) fn valid_for(url: &str, days: u32, time_left: Option<Duration>, contr
         .to_owned();
     let port = uri.port_u16().unwrap_or(443);
     let expiry = with_deadline(time_left, control, move || expiry_of(&host, port, time_left));
-    let expiry = expiry.map_err(|trouble| match trouble {
+    let expiry = expiry.map_err(|error| match error {
         AttemptError::Failed(e) => AttemptError::Failed(Failure {
             message: format!("{} ({url})", e.message),
             ..e

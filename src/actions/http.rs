@@ -80,7 +80,7 @@ impl Resolver for Lookup {
         let name = host.to_owned();
         let limit = timeout.not_zero().map(|d| *d);
         let answer = with_deadline(limit, &Control::default(), move || addresses(&name, port));
-        let failed = |trouble| match trouble {
+        let failed = |error| match error {
             AttemptError::Shortage(shortage) => ureq::Error::Other(Box::new(shortage)),
             AttemptError::Failed(failure) => std::io::Error::other(failure.message).into(),
         };
@@ -116,7 +116,7 @@ pub(super) fn probe(http: &Http, task: &Task<'_>, control: &Control) -> Result<A
     let status_code = response.as_ref().ok().map(|r| r.status);
     let mut checked = match response {
         Ok(response) => check(http, &response, elapsed, &|text| secrets.masked_text(text)).map_err(AttemptError::Failed),
-        Err(SendError::Request(e)) => Err(trouble(&e, &http.url, task.limit)),
+        Err(SendError::Request(e)) => Err(attempt_error(&e, &http.url, task.limit)),
         Err(SendError::Failed(failure)) => Err(failure.into()),
     };
     if let (Ok(()), Some(days)) = (&checked, http.expectation.min_certificate_days) {
@@ -264,7 +264,7 @@ fn root_certificates(file: &str) -> Result<RootCerts, SendError> {
     clippy::wildcard_enum_match_arm,
     reason = "foreign error types: new variants are reported as they are"
 )]
-fn trouble(e: &ureq::Error, url: &str, limit: Option<Duration>) -> AttemptError {
+fn attempt_error(e: &ureq::Error, url: &str, limit: Option<Duration>) -> AttemptError {
     let shortage = match e {
         ureq::Error::Io(io) => Shortage::of(io),
         ureq::Error::Other(other) => other.downcast_ref::<Shortage>().cloned(),
