@@ -233,3 +233,20 @@ fn mail_body(message: &Message) -> String {
     }
     body.trim_end().to_owned() + "\n"
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notify::Topic;
+    use crate::notify::message::tests::notice;
+
+    #[test]
+    fn the_subject_of_a_mail_is_one_line_without_control_characters() {
+        let message = Message {
+            id: "1".to_owned(),
+            host: "host".to_owned(),
+            notices: vec![notice(Topic::Resolved, "resolved (a\u{1b}[31mred\u{7}\r\nBcc: x)")],
+        };
+        assert_eq!(subject(&message), "[tempo on host] resolved (a [31mred Bcc: x)");
+    }
+}

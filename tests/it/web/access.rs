@@ -318,5 +318,13 @@ fn the_token_of_a_heartbeat_serves_for_heartbeats_of_its_schedule_only() {
         assert_eq!(status("GET", "/api/v1/beat/job%2Fa"), 401);
         drop(page);
     }
+    // Nor does it tell which other schedules there are.
+    env.tempo(&["schedule", "create", "job/ab", "--expect-within", "1d"]).ok();
+    env.tempo(&["schedule", "delete", "job/a"]).ok();
+    let page = Page::start(&env, &[]);
+    let bearer = format!("Bearer {}", token.trim());
+    let headers = [("host", page.address.as_str()), ("authorization", &bearer)];
+    let answer = page.bare("POST", "/api/v1/beat/job%2Fa", &headers, "");
+    assert!(answer.status == 404 && !answer.body.contains("job/ab"), "{answer:?}");
     assert_eq!(env.tempo(&["beat", "unknown", "--token"]).code, Some(3));
 }
