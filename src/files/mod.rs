@@ -8,6 +8,7 @@ pub(crate) mod document;
 pub(crate) mod notify_text;
 mod one_or_many;
 mod parse_error;
+mod schedule_table;
 pub(crate) mod schedule_text;
 pub(crate) mod shell_words;
 pub(crate) mod source_file;
