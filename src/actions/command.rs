@@ -1,6 +1,5 @@
 //! Commands: runs a process, captures its output up to a limit, and reports its exit code or signal.
 
-use std::io::PipeReader;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, ExitStatus};
@@ -10,6 +9,7 @@ use std::time::Duration;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::process::Signal;
 
+use super::captured::{Capture, Captured};
 use super::head_tail::HeadTail;
 use super::secrets::Secrets;
 use super::shortage::{AttemptError, Shortage};
@@ -17,8 +17,8 @@ use super::spawn::{Caller, spawn};
 use super::{AttemptNotice, Control, StopKind, Task};
 use crate::clock::Stopwatch;
 use crate::machine::{self, Process, ProcessTree};
+use crate::run::command::Command;
 use crate::run::outcome::{AttemptResult, Ending, ErrorType, Failure};
-use crate::run::step::Command;
 use crate::spec::describe::human_duration;
 
 /// Time between SIGTERM and SIGKILL.
@@ -119,47 +119,6 @@ fn kill_all(tree: &mut ProcessTree, task: &Task<'_>, control: &Control) {
             (task.notice)(AttemptNotice::Surviving(left.clone()));
             reported = left;
         }
-    }
-}
-
-/// A pipe from a process, and what is kept of the bytes that came through it.
-struct Capture {
-    /// `None` once the last process has closed its end.
-    pipe: Option<PipeReader>,
-    kept: HeadTail,
-}
-
-impl Capture {
-    fn take_turn(&mut self) {
-        self.pipe.take_if(|pipe| !self.kept.take_turn(pipe));
-    }
-
-    fn take_rest(&mut self) {
-        if let Some(mut pipe) = self.pipe.take() {
-            self.kept.take_rest(&mut pipe);
-        }
-    }
-}
-
-/// The captured output of a process.
-struct Captured {
-    /// Includes stderr, in the order of the writes, unless that is captured separately.
-    stdout: Capture,
-    stderr: Option<Capture>,
-}
-
-impl Captured {
-    fn all(&mut self) -> impl Iterator<Item = &mut Capture> {
-        std::iter::once(&mut self.stdout).chain(&mut self.stderr)
-    }
-
-    /// Stdout and stderr so far.
-    fn so_far(&self) -> (Vec<u8>, Vec<u8>) {
-        let stderr = self.stderr.as_ref();
-        (
-            self.stdout.kept.so_far(),
-            stderr.map(|stderr| stderr.kept.so_far()).unwrap_or_default(),
-        )
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{ErrorKind, PipeReader, Read as _};
 
-use super::secrets::Masker;
+use super::masker::Masker;
 
 /// Number of bytes read before the deadline and stop requests are checked again, however fast the writer is.
 const TURN: usize = 256 * 1024;

@@ -1,5 +1,6 @@
 //! Actions: network requests, processes and notifications, the only external effects. Has no access to the database.
 
+mod captured;
 mod certificate;
 mod command;
 mod control;
@@ -7,9 +8,11 @@ mod dns;
 mod head_tail;
 mod http;
 mod mail;
+mod masker;
 mod notify;
 mod redirect;
 mod response_check;
+mod secret_forms;
 mod secrets;
 mod shortage;
 mod smtp;
@@ -31,9 +34,10 @@ use self::spawn::Caller;
 pub(crate) use self::spawn::{OUTPUT_PIPE, PARENT};
 use crate::machine::Process;
 use crate::notify::{Delivery, Receipt};
+use crate::run::command::Command;
 use crate::run::outcome::{AttemptResult, Ending};
 use crate::run::probe::Probe;
-use crate::run::step::{Command, Step, Work};
+use crate::run::step::{Step, Work};
 
 /// An attempt to make.
 pub(crate) struct Task<'a> {

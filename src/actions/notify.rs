@@ -8,9 +8,10 @@ use super::{Actions as _, Control, Live, Task, mail};
 use crate::names::StepName;
 use crate::notify::receiver::shown_url;
 use crate::notify::{Delivery, Receipt, Webhook};
+use crate::run::command::Command;
 use crate::run::outcome::Ending;
 use crate::run::probe::{Expectation, Http, Probe};
-use crate::run::step::{Command, Step, Work};
+use crate::run::step::{Step, Work};
 
 /// How long a delivery may take.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(15);

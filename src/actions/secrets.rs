@@ -1,28 +1,19 @@
 //! Secrets: values read from the environment when a step runs. They are never stored, and are masked in everything that is stored.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use base64::engine::general_purpose::STANDARD;
 
+use super::masker::Masker;
+use super::secret_forms::all_forms;
 use crate::error::{Error, Kind};
 use crate::machine;
+use crate::run::command::Command;
 use crate::run::outcome::{ErrorType, Failure};
 use crate::run::probe::Http;
-use crate::run::sealed::{self, Form, FormMatch, MASK, Secret};
-use crate::run::step::Command;
-
-/// Minimum length of a base64 fragment that is masked as part of a secret.
-const MIN_ENCODED: usize = 6;
-
-/// Minimum number of hexadecimal digits that are masked as a secret.
-const MIN_HEX: usize = 8;
-/// Minimum length of a line that is masked as part of a secret of several lines.
-const MIN_LINE: usize = 12;
-
-/// The places of hexadecimal digits and base64 among the escaped forms: lines may end within these.
-const WRAPPING: [usize; 3] = [16, 17, 20];
+use crate::run::sealed::{self, Secret};
 
 /// The environment variable that lists the variables of a command that hold secrets; for the steps of its script.
 pub(super) const SECRETS: &str = "TEMPO_SECRETS";
@@ -182,24 +173,7 @@ impl Secrets {
 
     /// Returns a masker for every form of the values.
     pub(super) fn masker(&self) -> Masker {
-        let values = self.values().into_iter();
-        let forms: BTreeSet<Form> = values.flat_map(all_forms).filter(|form| !form.bytes.is_empty()).collect();
-        let secrets: Vec<Form> = forms.into_iter().collect();
-        let mut begins = [false; 256];
-        for secret in &secrets {
-            begins[usize::from(secret.bytes[0])] = true;
-        }
-        Masker {
-            longest: secrets
-                .iter()
-                .map(|form| longest_of(form) + sealed::MAX_ESCAPES)
-                .max()
-                .unwrap_or_default(),
-            secrets,
-            begins,
-            pending: Vec::new(),
-            covered: 0,
-        }
+        Masker::new(self.values())
     }
 
     /// Returns a text with the values and their encodings masked.
@@ -219,218 +193,6 @@ impl Secrets {
     /// The secrets with these values.
     pub(super) fn of_values<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
         Self(values.into_iter().map(|v| (v.to_owned(), v.to_owned())).collect())
-    }
-}
-
-/// Returns the escaped forms of a value: in JSON, in Rust's debug notation and in URLs.
-fn escaped(value: &str) -> Vec<Vec<u8>> {
-    let json = serde_json::to_string(value).unwrap_or_default();
-    let json = json.trim_start_matches('"').strip_suffix('"').unwrap_or_default().to_owned();
-    let in_query = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
-    let in_path = percent_encoding::utf8_percent_encode(value, percent_encoding::CONTROLS);
-    let in_path = in_path
-        .to_string()
-        .replace('"', "%22")
-        .replace(' ', "%20")
-        .replace('<', "%3C")
-        .replace('>', "%3E");
-    let all_escaped = percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC).to_string();
-    // New kinds are added at the end: the index of a kind is stored in sealed output.
-    let ascii: String = json
-        .chars()
-        .map(|c| if c.is_ascii() { c.to_string() } else { unicode_escape(c) })
-        .collect();
-    let in_html = value
-        .replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;");
-    let as_python = percent_encoding::utf8_percent_encode(value, PYTHON_QUOTE).to_string();
-    // A short number may occur by chance.
-    let hex = value.bytes().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
-    let hex = if hex.len() < MIN_HEX { String::new() } else { hex };
-    let lower = lower_case_escapes(&all_escaped);
-    let all = [
-        json.clone(),
-        value.escape_debug().to_string(),
-        in_query,
-        in_path,
-        all_escaped,
-        ascii.clone(),
-        json.replace('/', "\\/"),
-        ascii.replace('&', "\\u0026").replace('<', "\\u003c").replace('>', "\\u003e"),
-        lower_case_escapes(&as_python),
-        as_python,
-        lower,
-        // As shells and Python quote it.
-        value.replace('\'', "'\\''"),
-        value.replace('\'', "'\"'\"'"),
-        value.replace('\\', "\\\\").replace('\'', "\\'"),
-        in_html.replace('\'', "&#39;"),
-        in_html.replace('\'', "&#x27;"),
-        hex.to_uppercase(),
-        hex,
-        value.replace('\n', "\r\n"),
-        // As command substitution and `base64` give a value that ends in a newline.
-        value.trim_end_matches('\n').to_owned(),
-        STANDARD.encode(value.trim_end_matches('\n')),
-        wrapped(&STANDARD.encode(value), 76),
-        wrapped(&STANDARD.encode(value), 64),
-        // In double quotes, and as `printf %q` writes it.
-        backslashed(value, |c| matches!(c, '$' | '"' | '\\' | '`')),
-        backslashed(value, |c| c.is_ascii_punctuation() && !"%+,-./:=@^_".contains(c) || c == ' '),
-        in_html.replace('\'', "&apos;"),
-    ];
-    all.into_iter().map(String::into_bytes).collect()
-}
-
-/// A text with a backslash before some characters.
-fn backslashed(text: &str, is_special: impl Fn(char) -> bool) -> String {
-    let escaped = |c: char| if is_special(c) { format!("\\{c}") } else { c.to_string() };
-    text.chars().map(escaped).collect()
-}
-
-/// The characters that Python's `urllib.parse.quote` escapes.
-const PYTHON_QUOTE: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'-')
-    .remove(b'~')
-    .remove(b'/');
-
-/// `\u00e9`, as JSON that is only ASCII writes a character.
-fn unicode_escape(c: char) -> String {
-    let mut units = [0; 2];
-    let units = c.encode_utf16(&mut units);
-    units.iter().fold(String::new(), |text, unit| format!("{text}\\u{unit:04x}"))
-}
-
-/// A percent-encoded text with its hexadecimal digits in lower case.
-fn lower_case_escapes(text: &str) -> String {
-    let mut parts = text.split('%');
-    let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |done, part| {
-        let (digits, rest) = part.split_at_checked(2).unwrap_or((part, ""));
-        format!("{done}%{}{rest}", digits.to_ascii_lowercase())
-    })
-}
-
-/// A text in lines of `width` characters.
-fn wrapped(text: &str, width: usize) -> String {
-    let lines: Vec<&[u8]> = text.as_bytes().chunks(width).collect();
-    String::from_utf8_lossy(&lines.join(&b'\n')).into_owned()
-}
-
-/// Returns the lines of a value of several lines, which may be indented or end differently.
-fn lines(value: &str) -> Vec<Vec<u8>> {
-    let lines = value.contains('\n').then(|| value.lines()).into_iter().flatten();
-    let lines = lines.map(|line| line.trim().as_bytes().to_vec());
-    lines.filter(|line| line.len() >= MIN_LINE).collect()
-}
-
-/// Returns the value and every other form in which it may occur. Each kind of form is always at the same index, whatever the value is; it is empty if
-/// a text that short may occur by chance.
-fn forms(value: &str) -> Vec<Form> {
-    let plain = std::iter::once(value.as_bytes().to_vec());
-    let whole = |bytes| Form { bytes, wraps: false };
-    let wrapping = |bytes| Form { bytes, wraps: true };
-    // Hexadecimal digits and further base64 are among the escaped forms, at places that are stored.
-    let escaped = escaped(value).into_iter();
-    let escaped = escaped.enumerate().map(|(index, bytes)| Form {
-        bytes,
-        wraps: WRAPPING.contains(&index),
-    });
-    plain
-        .map(whole)
-        .chain(encodings(value).into_iter().map(wrapping))
-        .chain(escaped)
-        .collect()
-}
-
-/// Returns the base64 encodings of a value in both alphabets: on its own, and within a longer text, where adjacent bytes change
-/// its first and last characters.
-fn encodings(value: &str) -> Vec<Vec<u8>> {
-    let alone = STANDARD.encode(value).into_bytes();
-    let inside = (0..3).flat_map(|before| {
-        let bytes = [&[0; 2][..before], value.as_bytes()].concat();
-        // Each character encodes six bits: this range depends on the value alone.
-        let (first, end) = ((before * 8).div_ceil(6), bytes.len() * 8 / 6);
-        let part = move |text: String| text.as_bytes().get(first..end).unwrap_or_default().to_vec();
-        [part(STANDARD.encode(&bytes)), part(URL_SAFE.encode(&bytes))]
-    });
-    let or_empty = |part: Vec<u8>| if part.len() < MIN_ENCODED { Vec::new() } else { part };
-    std::iter::once(alone).chain(inside.map(or_empty)).collect()
-}
-
-/// Returns all forms of a value; those of its lines follow the others, because their number depends on the value.
-fn all_forms(value: &str) -> Vec<Form> {
-    forms(value)
-        .into_iter()
-        .chain(lines(value).into_iter().map(|bytes| Form { bytes, wraps: false }))
-        .collect()
-}
-
-/// The maximum length of a form in output: at worst, each of its bytes is a line.
-fn longest_of(form: &Form) -> usize {
-    if form.wraps { form.bytes.len() * 3 } else { form.bytes.len() }
-}
-
-/// Masks secrets in a stream, even if a secret is split between two writes or two secrets overlap.
-pub(super) struct Masker {
-    secrets: Vec<Form>,
-    /// The length of the longest, line ends included.
-    longest: usize,
-    /// For each byte, whether a secret begins with it.
-    begins: [bool; 256],
-    /// Bytes not passed on yet, in which a secret may begin.
-    pending: Vec<u8>,
-    /// Number of bytes at the beginning of `pending` that belong to a secret whose mask has been passed on.
-    covered: usize,
-}
-
-impl Masker {
-    /// Adds bytes, and passes on those that can no longer be part of an incomplete secret.
-    pub(super) fn mask(&mut self, bytes: &[u8], pass: impl FnMut(&[u8])) {
-        self.pending.extend(bytes);
-        let before = self.pending.len().saturating_sub(self.longest.saturating_sub(1));
-        let may_begin = |at: &usize| {
-            self.secrets
-                .iter()
-                .any(|secret| secret.compare(&self.pending[*at..]) == FormMatch::Partial)
-        };
-        let certain = (before..self.pending.len()).find(may_begin).unwrap_or(self.pending.len());
-        self.pass_on(certain, pass);
-    }
-
-    /// Passes on the rest at the end of the stream.
-    pub(super) fn finish(&mut self, pass: impl FnMut(&[u8])) {
-        self.pass_on(self.pending.len(), pass);
-    }
-
-    fn pass_on(&mut self, certain: usize, mut pass: impl FnMut(&[u8])) {
-        let (mut from, mut covered) = (0, self.covered);
-        for at in 0..certain {
-            if !self.begins[usize::from(self.pending[at])] {
-                continue;
-            }
-            let found = self
-                .secrets
-                .iter()
-                .filter_map(|secret| match secret.compare(&self.pending[at..]) {
-                    FormMatch::Whole(length) => Some(at + length),
-                    FormMatch::Partial | FormMatch::No => None,
-                });
-            let Some(end) = found.max() else { continue };
-            if at >= covered {
-                pass(&self.pending[from.max(covered)..at]);
-                pass(MASK);
-            }
-            from = at;
-            covered = covered.max(end);
-        }
-        pass(&self.pending[from.max(covered).min(certain)..certain]);
-        self.pending.drain(..certain);
-        self.covered = covered.saturating_sub(certain);
     }
 }
 

@@ -11,8 +11,8 @@ use super::Task;
 use super::secrets::{SECRETS, SEPARATOR, Secrets};
 use super::shortage::{AttemptError, Shortage};
 use crate::machine::{self, User};
+use crate::run::command::Command;
 use crate::run::outcome::{ErrorType, Failure};
-use crate::run::step::Command;
 
 /// Capacity of a pipe, in bytes.
 const PIPE: usize = 64 * 1024;

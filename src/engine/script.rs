@@ -13,8 +13,9 @@ use crate::clock::{Clock, Wakeup};
 use crate::error::{Error, Kind};
 use crate::machine::{self, Process, ProcessTree};
 use crate::names::StepName;
+use crate::run::command::Command;
 use crate::run::outcome::{AttemptResult, Ending, ErrorType, Failure};
-use crate::run::step::{Command, Step};
+use crate::run::step::Step;
 use crate::run::{Phase, Progress};
 use crate::store::{NewScriptStep, OpenRun, Read, ScriptStepRow, Store};
 

@@ -1,4 +1,4 @@
-//! Creates, updates, pauses, unpauses and deletes schedules.
+//! Creates, updates and deletes schedules.
 
 use chrono::{DateTime, Utc};
 
@@ -13,9 +13,9 @@ use crate::schedule::after::{self, AfterOutcome, cycle, cycle_error};
 use crate::schedule::pending::{coming, leaves_pending};
 use crate::schedule::plan_input::Epoch;
 use crate::schedule::{Alerts, Definition, Policies, State};
+use crate::spec::Spec;
 use crate::spec::text::{duration, duration_text};
 use crate::spec::zone::Zones;
-use crate::spec::{CountedTimes, Spec};
 use crate::store::{DeletedSchedule, NewSchedule, Read, ScheduleRow, Write};
 
 /// Why a spec never fires.
@@ -167,7 +167,7 @@ pub(crate) fn update(
     change_to(write, zones, &row, (&before, &after, &fields), &spec, now)
 }
 
-fn differences(id: &ScheduleId, before: &Settings, after: &Settings) -> Vec<FieldChange> {
+pub(super) fn differences(id: &ScheduleId, before: &Settings, after: &Settings) -> Vec<FieldChange> {
     let text = |settings: &Settings| ScheduleText::of(id, &settings.definition, &settings.state);
     difference::between(Some(&text(before)), Some(&text(after)))
 }
@@ -188,77 +188,6 @@ pub(super) fn change_to(
     }
     let old = Spec::compile(&before.definition.spec, row.id.as_str(), zones)?;
     replace(write, row, change, (&old, spec), now)
-}
-
-/// Pauses a schedule; `note`, if given, replaces its note until it is unpaused.
-///
-/// # Errors
-/// `NotFound` when there is no such schedule.
-pub(crate) fn pause(
-    write: &Write<'_>,
-    zones: &dyn Zones,
-    id: &ScheduleId,
-    note: Option<&str>,
-    now: DateTime<Utc>,
-) -> Result<(), Error> {
-    set_paused(write, zones, id, true, note, now)
-}
-
-/// Unpauses a schedule. Returns the number of times that passed during the pause, with the first and the last of them.
-///
-/// # Errors
-/// `NotFound` when there is no such schedule.
-pub(crate) fn unpause(
-    write: &Write<'_>,
-    zones: &dyn Zones,
-    id: &ScheduleId,
-    note: Option<&str>,
-    now: DateTime<Utc>,
-) -> Result<Option<CountedTimes>, Error> {
-    let row = find(write, id)?;
-    let passed = if row.state.paused {
-        let spec = row.compiled(zones)?;
-        // Times due before the pause are not counted.
-        let paused_since = write.pending_until(row.key)?.unwrap_or(row.floor);
-        spec.count_due(row.cursor, row.floor.max(paused_since), now)
-    } else {
-        None
-    };
-    set_paused(write, zones, id, false, note, now)?;
-    Ok(passed)
-}
-
-fn set_paused(
-    write: &Write<'_>,
-    zones: &dyn Zones,
-    id: &ScheduleId,
-    paused: bool,
-    note: Option<&str>,
-    now: DateTime<Utc>,
-) -> Result<(), Error> {
-    let row = find(write, id)?;
-    let before = settings_of(write, &row)?;
-    let mut after = before.clone();
-    after.state.paused = paused;
-    if let Some(note) = note {
-        note.clone_into(&mut after.state.note);
-    } else if !paused && let Some(note) = write.note_before_pause(row.key)? {
-        // The note of the pause goes with it.
-        after.state.note = note;
-    }
-    if after == before {
-        return Ok(());
-    }
-    let spec = Spec::compile(&after.definition.spec, id.as_str(), zones)?;
-    let fields = differences(id, &before, &after);
-    // The note from before the pause is restored, whatever notes the pause gets, even the same one.
-    let kept = if paused && note.is_some() {
-        Some(write.note_before_pause(row.key)?.unwrap_or_else(|| before.state.note.clone()))
-    } else {
-        None
-    };
-    replace(write, &row, (&before, &after, &fields), (&spec, &spec), now)?;
-    kept.map_or(Ok(()), |note| write.set_note_before_pause(row.key, &note))
 }
 
 /// Deletes a schedule; its runs stay recorded.
@@ -394,7 +323,7 @@ fn event_detail(before: &Settings, after: &Settings, fields: &[FieldChange]) -> 
 
 /// Replaces a definition; `specs` are the compiled specs before and after. Times due up to `now` are kept with the old definition for the server to
 /// decide.
-fn replace(
+pub(super) fn replace(
     write: &Write<'_>,
     row: &ScheduleRow,
     (before, after, fields): (&Settings, &Settings, &[FieldChange]),

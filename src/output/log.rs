@@ -3,9 +3,9 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
+use super::instant::rfc3339;
 use super::times::Times;
 use super::ui::{Style, sanitize};
-use super::views::rfc3339;
 
 /// A log line, before it is formatted as text or JSON.
 #[derive(Debug, Clone)]

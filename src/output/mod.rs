@@ -1,7 +1,9 @@
 //! All output for people and scripts: the printer, the JSON contract, tables, times and log lines. Never accesses the database.
 
+pub(crate) mod instant;
 pub(crate) mod log;
 pub(crate) mod progress;
+pub(crate) mod run_views;
 pub(crate) mod settings;
 pub(crate) mod table;
 pub(crate) mod times;

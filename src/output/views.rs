@@ -1,37 +1,12 @@
 //! The types of the JSON contract. Fields are added, never renamed or removed; instants are RFC 3339 UTC.
 
-use chrono::{DateTime, SecondsFormat, Utc};
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
+use super::instant::Instant;
+use super::run_views::RunView;
 use crate::run::step_text::{Action, StepText};
 use crate::schedule::Alerts;
 use crate::spec::spec_text::SpecText;
-
-/// An instant, with milliseconds only if they are not zero.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Instant(pub(crate) DateTime<Utc>);
-
-impl Serialize for Instant {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(&rfc3339(self.0))
-    }
-}
-
-#[cfg(test)]
-impl schemars::JsonSchema for Instant {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Instant".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({"type": "string", "format": "date-time", "description": "RFC 3339, in UTC"})
-    }
-}
-
-/// `2026-05-05T23:50:00Z`, with milliseconds only if they are not zero.
-pub(crate) fn rfc3339(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
-}
 
 /// A schedule; lists leave out the optional parts.
 #[derive(Debug, Clone, Serialize)]
@@ -280,77 +255,6 @@ pub(crate) struct StatisticsView {
     pub(crate) p50_ms: Option<u64>,
     pub(crate) p95_ms: Option<u64>,
     pub(crate) slowest_ms: u64,
-}
-
-/// A run; lists leave out `steps`.
-#[derive(Debug, Clone, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct RunView {
-    pub(crate) workflow_id: String,
-    pub(crate) run_id: String,
-    pub(crate) schedule_id: Option<String>,
-    pub(crate) scheduled_at: Instant,
-    pub(crate) due_at: Instant,
-    pub(crate) started_at: Instant,
-    pub(crate) closed_at: Option<Instant>,
-    pub(crate) status: &'static str,
-    pub(crate) reason: Option<String>,
-    /// The time since which the run has waited for a worker, if none has picked it up.
-    pub(crate) waiting_for_worker_since: Option<Instant>,
-    pub(crate) result: Results,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) steps: Option<Vec<StepView>>,
-}
-
-/// The results of the steps of a run, by name, in step order.
-#[derive(Debug, Clone)]
-pub(crate) struct Results(pub(crate) Vec<(String, String)>);
-
-#[cfg(test)]
-impl schemars::JsonSchema for Results {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Results".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({"type": "object", "additionalProperties": {"type": "string"}})
-    }
-}
-
-impl Serialize for Results {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_map(self.0.iter().map(|(step, result)| (step, result)))
-    }
-}
-
-/// A step of a run.
-#[derive(Debug, Clone, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct StepView {
-    pub(crate) name: String,
-    pub(crate) kind: &'static str,
-    pub(crate) status: &'static str,
-    pub(crate) result: Option<String>,
-    pub(crate) steps: Vec<StepView>,
-    pub(crate) attempts: Vec<AttemptView>,
-}
-
-/// An attempt of a step.
-#[derive(Debug, Clone, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct AttemptView {
-    pub(crate) number: u32,
-    pub(crate) started_at: Instant,
-    pub(crate) elapsed_ms: Option<i64>,
-    pub(crate) outcome: Option<String>,
-    pub(crate) error_type: Option<String>,
-    pub(crate) error: Option<String>,
-    pub(crate) status_code: Option<u16>,
-    pub(crate) exit_code: Option<i32>,
-    pub(crate) output: Option<String>,
-    /// If the step keeps it separate from its output.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) stderr: Option<String>,
 }
 
 /// A failure in an incident.

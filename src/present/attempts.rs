@@ -1,6 +1,7 @@
 //! Views of the attempts of a step.
 
-use crate::output::views::{AttemptView, Instant};
+use crate::output::instant::Instant;
+use crate::output::run_views::AttemptView;
 use crate::store::AttemptRow;
 
 pub(super) fn attempt(row: &AttemptRow) -> AttemptView {

@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use crate::error::Error;
 use crate::files::difference::FieldChange;
-use crate::output::views::{EventView, Instant};
+use crate::output::instant::Instant;
+use crate::output::views::EventView;
 use crate::output::{counted, with_counts};
 use crate::run::outcome::Status;
 use crate::spec::describe::human_duration;

@@ -1,7 +1,8 @@
 //! Views of incidents and their failures.
 
 use crate::error::Error;
-use crate::output::views::{IncidentView, Instant, OccurrenceView};
+use crate::output::instant::Instant;
+use crate::output::views::{IncidentView, OccurrenceView};
 use crate::store::{IncidentRow, OccurrenceRow, Read};
 
 /// Returns an incident without its list of failures.

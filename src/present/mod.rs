@@ -19,9 +19,10 @@ use chrono::{DateTime, Utc};
 use crate::error::Error;
 use crate::names::ScheduleId;
 use crate::ops::{self, Candidate, DefinedKind, Difference, SimulationInput};
+use crate::output::instant::Instant;
 use crate::output::views::{
-    ActionView, BackfillView, BeatView, ChangeView, ComingView, DeletedView, DstNote, FieldChangeView, Instant, NextView,
-    RecentAction, RunningAction, ScheduleView, SimulatedView, StatisticsView, StatusView, TimeRangeView,
+    ActionView, BackfillView, BeatView, ChangeView, ComingView, DeletedView, DstNote, FieldChangeView, NextView, RecentAction,
+    RunningAction, ScheduleView, SimulatedView, StatisticsView, StatusView, TimeRangeView,
 };
 use crate::run::Stop;
 use crate::run::outcome::Status;

@@ -3,7 +3,8 @@
 use crate::error::Error;
 use crate::files::notify_text::NotifyText;
 use crate::notify::{Message, Notice};
-use crate::output::views::{Instant, MessageView, ReceiverView};
+use crate::output::instant::Instant;
+use crate::output::views::{MessageView, ReceiverView};
 use crate::spec::zone::Zones;
 use crate::store::{MessageRow, Read, ReceiverRow};
 

@@ -3,7 +3,8 @@
 use super::attempts::attempt;
 use super::scripts;
 use crate::error::Error;
-use crate::output::views::{Instant, Results, RunView, StepView};
+use crate::output::instant::Instant;
+use crate::output::run_views::{Results, RunView, StepView};
 use crate::run::outcome::Status;
 use crate::run::step::Workflow;
 use crate::store::{Read, RunRow, StepRow};

@@ -2,7 +2,7 @@
 
 use super::attempts::attempt;
 use crate::error::Error;
-use crate::output::views::{AttemptView, StepView};
+use crate::output::run_views::{AttemptView, StepView};
 use crate::run::outcome::Status;
 use crate::store::{Read, RunRow, ScriptStepRow};
 

@@ -4,9 +4,10 @@ use chrono::{DateTime, Utc};
 use rusqlite::named_params;
 
 use super::Write;
+use super::epochs::EpochRow;
 use super::event_kind::EventKind;
 use super::events::NewEvent;
-use super::plan_input::{EpochRow, PlanInputRow};
+use super::plan_input::PlanInputRow;
 use super::rows::{Context as _, count, ms};
 use crate::error::Error;
 use crate::run::Stop;

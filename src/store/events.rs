@@ -4,8 +4,9 @@ use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, Row, named_params};
 
 use super::event_kind::EventKind;
+use super::open_runs::OpenRun;
 use super::rows::{Context as _, at, count, ms, named};
-use super::runs::{OpenRun, RunRow};
+use super::runs::RunRow;
 use super::{Read, Write};
 use crate::error::Error;
 

@@ -3,8 +3,9 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, named_params};
 
+use super::open_runs::OpenRun;
 use super::rows::{Context as _, at, at_opt, ms};
-use super::runs::{AttemptRow, OpenRun};
+use super::runs::AttemptRow;
 use super::{Read, Write};
 use crate::error::Error;
 use crate::machine::Process;

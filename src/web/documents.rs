@@ -100,7 +100,7 @@ fn operation(route: &Route) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::views;
+    use crate::output::{run_views, views};
 
     fn generated() -> Value {
         #[derive(schemars::JsonSchema)]
@@ -116,7 +116,7 @@ mod tests {
             request: views::RequestView,
             next: views::NextView,
             range: views::TimeRangeView,
-            run: views::RunView,
+            run: run_views::RunView,
             incident: views::IncidentView,
             event: views::EventView,
         }

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use super::answers::{self, ApiError};
 use super::app::App;
 use crate::error::{Error, Kind};
-use crate::output::views::rfc3339;
+use crate::output::instant::rfc3339;
 use crate::present::EventViews;
 use crate::store::EventFilter;
 

@@ -7,7 +7,7 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::report::{StepOutcome, came, elapsed_ms};
 use crate::error::{Error, Kind};
-use crate::output::views::{RunView, StepView};
+use crate::output::run_views::{RunView, StepView};
 
 /// Writes the results of a check to a file.
 pub(super) fn write(file: &Path, view: &RunView) -> Result<(), Error> {

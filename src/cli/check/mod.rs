@@ -3,6 +3,7 @@
 mod junit;
 mod report;
 mod runner;
+mod suite;
 
 use clap::ValueHint;
 
@@ -13,8 +14,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use self::report::{Report, Suite};
+use self::report::Report;
 use self::runner::{Ended, Runner};
+use self::suite::Suite;
 use super::definition::WhatArgs;
 use super::{Context, complete};
 use crate::error::{Error, Kind};
@@ -23,7 +25,7 @@ use crate::files::document::Source;
 use crate::files::source_file::SourceFile;
 use crate::names::ScheduleId;
 use crate::ops;
-use crate::output::views::RunView;
+use crate::output::run_views::RunView;
 use crate::run::step::Workflow;
 use crate::run::step_text::Action;
 use crate::spec::text;

@@ -5,60 +5,21 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::super::Context;
+use super::suite::Suite;
 use crate::engine::{Event, RunRef};
 use crate::error::Error;
 use crate::machine;
-use crate::names::ScheduleId;
+use crate::output::instant::Instant;
+use crate::output::run_views::{Results, RunView, StepView};
 use crate::output::ui::{Ui, sanitize};
-use crate::output::views::{Instant, Results, RunView, StepView};
 use crate::output::{Style, counted};
 use crate::present;
-use crate::run::step_text::Action;
 use crate::spec::describe::human_duration;
 use crate::spec::text;
 use crate::store::Store;
 
 /// How many of the last output lines of a failed command are shown.
 const SHOWN_LINES: usize = 20;
-
-/// A group of steps: those of a schedule, of a file, or of the command line.
-pub(super) struct Suite {
-    pub(super) id: Option<ScheduleId>,
-    pub(super) action: Action,
-    /// Where the suite is defined: `FILE:LINE`.
-    pub(super) place: Option<String>,
-    /// The name of the file, if it is a file of steps.
-    pub(super) file: Option<String>,
-}
-
-impl Suite {
-    pub(super) fn plain(action: Action) -> Self {
-        Self {
-            id: None,
-            action,
-            place: None,
-            file: None,
-        }
-    }
-
-    pub(super) fn of_schedule(id: &ScheduleId, action: Action) -> Self {
-        Self {
-            id: Some(id.clone()),
-            action,
-            place: None,
-            file: None,
-        }
-    }
-
-    /// The action with the workflow id of its runs filled in.
-    pub(super) fn named_action(&self) -> Action {
-        let name = || self.id.as_ref().map_or_else(|| "check".to_owned(), ToString::to_string);
-        Action {
-            workflow_id: Some(self.action.workflow_id.clone().unwrap_or_else(name)),
-            ..self.action.clone()
-        }
-    }
-}
 
 /// Reports the progress and the result of a check.
 pub(super) struct Report<'a> {
@@ -371,7 +332,7 @@ fn spoken_ms(ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::views::AttemptView;
+    use crate::output::run_views::AttemptView;
 
     #[test]
     fn elapsed_time_includes_the_waits_between_attempts() {

@@ -30,7 +30,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     }
     let times = context.times();
     let style = super::list::style_of(&view.status);
-    let at = |i: crate::output::views::Instant| format!("{} {}", times.full(i.0), times.zone());
+    let at = |i: crate::output::instant::Instant| format!("{} {}", times.full(i.0), times.zone());
     pairs(
         &context.ui,
         &[

@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use crate::engine::{Event, RunRef, StepRef};
+use crate::output::instant::rfc3339;
 use crate::output::log::Line;
-use crate::output::views::rfc3339;
 use crate::output::{Style, counted};
 use crate::run::Stop;
 use crate::run::outcome::Status;

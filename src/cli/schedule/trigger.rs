@@ -7,7 +7,8 @@ use super::super::{definition, wait};
 use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
 use crate::ops;
-use crate::output::views::{RequestView, RunView};
+use crate::output::run_views::RunView;
+use crate::output::views::RequestView;
 use crate::present;
 use crate::store::{RequestState, RunRow, Store};
 

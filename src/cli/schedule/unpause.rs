@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::names::ScheduleId;
 use crate::ops;
 use crate::output::counted;
-use crate::output::views::rfc3339;
+use crate::output::instant::rfc3339;
 use crate::spec::CountedTimes;
 
 /// Resume paused schedules

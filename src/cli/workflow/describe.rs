@@ -5,9 +5,9 @@ use clap_complete::engine::ArgValueCandidates;
 use super::super::{Context, complete};
 use crate::error::Error;
 use crate::output::Style;
+use crate::output::run_views::{AttemptView, RunView, StepView};
 use crate::output::table::{pairs, plain};
 use crate::output::ui::sanitize;
-use crate::output::views::{AttemptView, RunView, StepView};
 use crate::present;
 use crate::spec::describe::human_duration;
 use crate::store::Missing;
@@ -40,7 +40,7 @@ fn show(context: &Context, v: &RunView) -> Result<(), Error> {
         .waiting_for_worker_since
         .map(|i| format!(", waiting for a worker since {}", times.full(i.0)));
     let status = format!("{}{}", v.status, waiting.unwrap_or_default());
-    let at = |i: crate::output::views::Instant| format!("{} {}", times.full(i.0), times.zone());
+    let at = |i: crate::output::instant::Instant| format!("{} {}", times.full(i.0), times.zone());
     pairs(
         &context.ui,
         &[

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use super::answers::{Answer, ApiError, BASE, json, limit, query};
 use super::app::App;
 use crate::error::{Error, Kind};
-use crate::output::views::rfc3339;
+use crate::output::instant::rfc3339;
 use crate::present::{self, EventViews};
 use crate::store::EventFilter;
 

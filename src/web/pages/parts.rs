@@ -4,8 +4,9 @@ use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
 use super::super::answers::encoded;
+use crate::output::instant::rfc3339;
 use crate::output::times::Times;
-use crate::output::views::{EventView, rfc3339};
+use crate::output::views::EventView;
 use crate::spec::describe::human_duration;
 
 /// Makes the marks that would reverse or hide text visible.

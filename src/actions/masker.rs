@@ -1,0 +1,92 @@
+//! Masks secrets in a stream.
+
+use std::collections::BTreeSet;
+
+use super::secret_forms::all_forms;
+use crate::run::sealed::{self, Form, FormMatch, MASK};
+
+/// The maximum length of a form in output: at worst, each of its bytes is a line.
+fn longest_of(form: &Form) -> usize {
+    if form.wraps { form.bytes.len() * 3 } else { form.bytes.len() }
+}
+
+/// Masks secrets in a stream, even if a secret is split between two writes or two secrets overlap.
+pub(super) struct Masker {
+    secrets: Vec<Form>,
+    /// The length of the longest, line ends included.
+    longest: usize,
+    /// For each byte, whether a secret begins with it.
+    begins: [bool; 256],
+    /// Bytes not passed on yet, in which a secret may begin.
+    pending: Vec<u8>,
+    /// Number of bytes at the beginning of `pending` that belong to a secret whose mask has been passed on.
+    covered: usize,
+}
+
+impl Masker {
+    /// Returns a masker for every form of the values.
+    pub(super) fn new<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
+        let values = values.into_iter();
+        let forms: BTreeSet<Form> = values.flat_map(all_forms).filter(|form| !form.bytes.is_empty()).collect();
+        let secrets: Vec<Form> = forms.into_iter().collect();
+        let mut begins = [false; 256];
+        for secret in &secrets {
+            begins[usize::from(secret.bytes[0])] = true;
+        }
+        Self {
+            longest: secrets
+                .iter()
+                .map(|form| longest_of(form) + sealed::MAX_ESCAPES)
+                .max()
+                .unwrap_or_default(),
+            secrets,
+            begins,
+            pending: Vec::new(),
+            covered: 0,
+        }
+    }
+
+    /// Adds bytes, and passes on those that can no longer be part of an incomplete secret.
+    pub(super) fn mask(&mut self, bytes: &[u8], pass: impl FnMut(&[u8])) {
+        self.pending.extend(bytes);
+        let before = self.pending.len().saturating_sub(self.longest.saturating_sub(1));
+        let may_begin = |at: &usize| {
+            self.secrets
+                .iter()
+                .any(|secret| secret.compare(&self.pending[*at..]) == FormMatch::Partial)
+        };
+        let certain = (before..self.pending.len()).find(may_begin).unwrap_or(self.pending.len());
+        self.pass_on(certain, pass);
+    }
+
+    /// Passes on the rest at the end of the stream.
+    pub(super) fn finish(&mut self, pass: impl FnMut(&[u8])) {
+        self.pass_on(self.pending.len(), pass);
+    }
+
+    fn pass_on(&mut self, certain: usize, mut pass: impl FnMut(&[u8])) {
+        let (mut from, mut covered) = (0, self.covered);
+        for at in 0..certain {
+            if !self.begins[usize::from(self.pending[at])] {
+                continue;
+            }
+            let found = self
+                .secrets
+                .iter()
+                .filter_map(|secret| match secret.compare(&self.pending[at..]) {
+                    FormMatch::Whole(length) => Some(at + length),
+                    FormMatch::Partial | FormMatch::No => None,
+                });
+            let Some(end) = found.max() else { continue };
+            if at >= covered {
+                pass(&self.pending[from.max(covered)..at]);
+                pass(MASK);
+            }
+            from = at;
+            covered = covered.max(end);
+        }
+        pass(&self.pending[from.max(covered).min(certain)..certain]);
+        self.pending.drain(..certain);
+        self.covered = covered.saturating_sub(certain);
+    }
+}
