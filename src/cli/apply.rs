@@ -7,7 +7,7 @@ use crate::error::{Error, Kind};
 use crate::files::definition;
 use crate::files::document::Source;
 use crate::files::source_file::{SourceFile, source_of};
-use crate::ops::{self, Change, DefinedKind, DefinitionFile, Difference, Prune};
+use crate::ops::{self, Change, DefinedKind, DefinitionFile, Difference, FieldsOfNew, Prune};
 use crate::output::{Style, counted};
 use crate::present;
 use crate::store::Missing;
@@ -85,6 +85,15 @@ impl FileArgs {
     }
 }
 
+/// Whether the output has the fields of new schedules.
+pub(super) fn fields_of_new(context: &Context) -> FieldsOfNew {
+    if context.ui.is_text() {
+        FieldsOfNew::Omitted
+    } else {
+        FieldsOfNew::Listed
+    }
+}
+
 /// Returns what to prune: nothing, or the given sources.
 pub(super) fn prune(scopes: &[String]) -> Prune<'_> {
     if scopes.is_empty() { Prune::No } else { Prune::Of(scopes) }
@@ -94,12 +103,13 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let defining = args.files.defining(context)?;
     let scopes = args.files.scopes()?;
     let (zones, now) = (&context.zones, context.now());
+    let fields = fields_of_new(context);
     let differences = if args.dry_run {
         let store = context.open(Missing::ShowNothing)?;
-        store.read(|r| ops::compare(r, zones, defining, prune(&scopes), now))?
+        store.read(|r| ops::compare(r, zones, defining, prune(&scopes), fields, now))?
     } else {
         let mut store = context.open(Missing::Create)?;
-        store.write(|w| ops::apply(w, zones, defining, prune(&scopes), now))?
+        store.write(|w| ops::apply(w, zones, defining, prune(&scopes), fields, now))?
     };
     show(context, &differences, if args.dry_run { Tense::Would } else { Tense::Did })?;
     if args.dry_run {

@@ -1,7 +1,7 @@
 //! `tempo diff`.
 
 use super::Context;
-use super::apply::{FileArgs, Tense, prune, show};
+use super::apply::{FileArgs, Tense, fields_of_new, prune, show};
 use crate::error::{Error, Kind};
 use crate::ops::{self, Change, DefinedKind};
 use crate::output::counted;
@@ -20,7 +20,16 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let defining = args.files.defining(context)?;
     let scopes = args.files.scopes()?;
     let store = context.open(Missing::ShowNothing)?;
-    let differences = store.read(|r| ops::compare(r, &context.zones, defining, prune(&scopes), context.now()))?;
+    let differences = store.read(|r| {
+        ops::compare(
+            r,
+            &context.zones,
+            defining,
+            prune(&scopes),
+            fields_of_new(context),
+            context.now(),
+        )
+    })?;
     show(context, &differences, Tense::Would)?;
     match differences.iter().filter(|d| d.change != Change::None).count() as u64 {
         0 => Ok(()),

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
-use super::comparison::{Change, DefinedKind, DefinitionFile, Difference, Prune};
+use super::comparison::{Change, DefinedKind, DefinitionFile, Difference, FieldsOfNew, Prune};
 use super::notify::{change_receiver, compare_receivers};
 use super::patch::Settings;
 use super::schedules::{NO_TIME, Never, change_to, check, check_targets, find, insert, settings_of};
@@ -14,10 +14,10 @@ use crate::files::difference::{self, FieldChange};
 use crate::files::schedule_text::ScheduleText;
 use crate::names::ScheduleId;
 use crate::schedule::after::{AfterOutcome, cycle, cycle_error, times_text};
-use crate::schedule::{Declared, Definition, State};
+use crate::schedule::{Definition, State};
 use crate::spec::Spec;
 use crate::spec::zone::Zones;
-use crate::store::{Read, SchedulePage, ScheduleRow, Write};
+use crate::store::{Owner, Read, SchedulePage, ScheduleRow, Write};
 
 /// The owner recorded for a schedule that was created by hand and is now defined in a file: its declared state is kept, but it is never pruned.
 const BY_HAND: &str = "";
@@ -39,9 +39,6 @@ struct Update {
     fields: Vec<FieldChange>,
 }
 
-/// The file that defines a schedule from now on, and the state it declares.
-type Owner<'a> = Option<(&'a str, &'a Declared)>;
-
 /// Returns what applying the files would change.
 ///
 /// # Errors
@@ -51,10 +48,11 @@ pub(crate) fn compare(
     zones: &dyn Zones,
     files: Vec<DefinitionFile>,
     prune: Prune<'_>,
+    fields: FieldsOfNew,
     now: DateTime<Utc>,
 ) -> Result<Vec<Difference>, Error> {
     let receivers = compare_receivers(read, &files, prune)?;
-    let mut differences = walk(read, zones, files, prune, now, |_, _, _| Ok(()))?;
+    let mut differences = walk(read, zones, files, (prune, fields), now, |_, _, _| Ok(()))?;
     differences.extend(receivers.into_iter().map(|(difference, _)| difference));
     Ok(differences)
 }
@@ -68,12 +66,13 @@ pub(crate) fn apply(
     zones: &dyn Zones,
     files: Vec<DefinitionFile>,
     prune: Prune<'_>,
+    fields: FieldsOfNew,
     now: DateTime<Utc>,
 ) -> Result<Vec<Difference>, Error> {
     let receivers = compare_receivers(write, &files, prune)?;
-    let mut differences = walk(write, zones, files, prune, now, |id, step, owner| {
+    let mut differences = walk(write, zones, files, (prune, fields), now, |id, step, owner| {
         let key = match &step {
-            Step::Create(new) => insert(write, id, &new.0, &new.1, now)?,
+            Step::Create(new) => return insert(write, id, &new.0, &new.1, owner, now),
             Step::Update(update) => {
                 let Update {
                     row,
@@ -153,7 +152,7 @@ fn walk(
     read: &Read<'_>,
     zones: &dyn Zones,
     files: Vec<DefinitionFile>,
-    prune: Prune<'_>,
+    (prune, fields): (Prune<'_>, FieldsOfNew),
     now: DateTime<Utc>,
     perform: impl Fn(&ScheduleId, Step, Owner<'_>) -> Result<(), Error>,
 ) -> Result<Vec<Difference>, Error> {
@@ -164,7 +163,7 @@ fn walk(
     for DefinitionFile { source, defined, .. } in files {
         for one in defined {
             let (id, declared) = (one.id.clone(), one.declared.clone());
-            let (difference, step, is_by_hand) = step(read, zones, &source, one, now)?;
+            let (difference, step, is_by_hand) = step(read, zones, &source, one, fields, now)?;
             let owner = if is_by_hand { BY_HAND } else { &source };
             perform(&id, step, Some((owner, &declared)))?;
             differences.push(difference);
@@ -259,6 +258,7 @@ fn step(
     zones: &dyn Zones,
     source: &str,
     one: FileSchedule,
+    fields: FieldsOfNew,
     now: DateTime<Utc>,
 ) -> Result<(Difference, Step, bool), Error> {
     let row = read.schedule(&one.id)?;
@@ -274,7 +274,12 @@ fn step(
     let mut warnings = one.warnings;
     warnings.extend(never_fires(&after, &spec, now));
     let text = |s: &Settings| ScheduleText::of(&one.id, &s.definition, &s.state);
-    let fields = difference::between(before.as_ref().map(text).as_ref(), Some(&text(&after)));
+    let fields = match (&before, fields) {
+        (None, FieldsOfNew::Omitted) => Vec::new(),
+        (before, FieldsOfNew::Omitted | FieldsOfNew::Listed) => {
+            difference::between(before.as_ref().map(text).as_ref(), Some(&text(&after)))
+        }
+    };
     let maker = owner.as_ref().map(|(maker, _)| maker.as_str());
     if let Some(other) = maker.filter(|maker| ![source, BY_HAND].contains(maker)) {
         warnings.push(format!("it was previously defined in {other}"));

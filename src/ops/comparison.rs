@@ -48,6 +48,13 @@ pub(crate) enum DefinedKind {
     Receiver,
 }
 
+/// Whether the difference of a new schedule has its fields. Hundreds of thousands of them take time and memory, and only JSON shows them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FieldsOfNew {
+    Listed,
+    Omitted,
+}
+
 /// The definitions of one file.
 #[derive(Debug, Clone)]
 pub(crate) struct DefinitionFile {

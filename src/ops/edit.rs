@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{DefinitionFile, Difference, Prune, compare, export, redefine};
+use super::{DefinitionFile, Difference, FieldsOfNew, Prune, compare, export, redefine};
 use crate::error::{Error, Kind};
 use crate::files::definition::{self, FileSchedule};
 use crate::files::document::Source;
@@ -60,7 +60,7 @@ pub(crate) fn check_edit(
         defined: vec![after],
         receivers: Vec::new(),
     };
-    let difference = compare(read, zones, vec![file], Prune::No, now)?.pop();
+    let difference = compare(read, zones, vec![file], Prune::No, FieldsOfNew::Listed, now)?.pop();
     let difference = difference.ok_or_else(|| Error::new(Kind::NotFound, "the text defines no schedule"))?;
     Ok((difference, spec))
 }

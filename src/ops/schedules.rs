@@ -16,7 +16,7 @@ use crate::schedule::{Alerts, Definition, Policies, State};
 use crate::spec::Spec;
 use crate::spec::text::{duration, duration_text};
 use crate::spec::zone::Zones;
-use crate::store::{DeletedSchedule, NewSchedule, Read, ScheduleRow, Write};
+use crate::store::{DeletedSchedule, NewSchedule, Owner, Read, ScheduleRow, Write};
 
 /// Why a spec never fires.
 pub(super) const NO_TIME: &str = "no time between now and the end of 2100 matches";
@@ -119,20 +119,21 @@ pub(crate) fn create(
         };
     }
     check_targets(write, id, &settings.definition.after)?;
-    insert(write, id, &settings, &spec, now)?;
+    insert(write, id, &settings, &spec, None, now)?;
     Ok(Created::New)
 }
 
-/// Inserts a checked schedule and returns its key.
+/// Inserts a checked schedule.
 pub(super) fn insert(
     write: &Write<'_>,
     id: &ScheduleId,
     settings: &Settings,
     spec: &Spec,
+    owner: Owner<'_>,
     now: DateTime<Utc>,
-) -> Result<i64, Error> {
+) -> Result<(), Error> {
     let next = next_of(spec, &settings.state, now, now);
-    write.insert_schedule(&new(id, settings, next), now)
+    write.insert_schedule(&new(id, settings, next), owner, now)
 }
 
 /// Updates the fields of a schedule that the patch sets. Times due up to `now` are still decided by the old definition.

@@ -1,7 +1,7 @@
 //! The definitions of schedules: inserted, updated, kept for pending times, and deleted.
 
 use chrono::{DateTime, Utc};
-use rusqlite::{OptionalExtension as _, named_params};
+use rusqlite::{OptionalExtension as _, ToSql, named_params};
 
 use super::Write;
 use super::event_kind::EventKind;
@@ -22,6 +22,9 @@ pub(crate) struct NewSchedule<'a> {
     /// The next due time.
     pub(crate) next: Option<DateTime<Utc>>,
 }
+
+/// The file that defines a schedule, and the state that it declares.
+pub(crate) type Owner<'a> = Option<(&'a str, &'a Declared)>;
 
 /// What was left of a schedule when it was deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,15 +55,18 @@ impl Write<'_> {
     }
 
     /// Inserts a schedule; its times up to `now` are ignored.
-    pub(crate) fn insert_schedule(&self, new: &NewSchedule<'_>, now: DateTime<Utc>) -> Result<i64, Error> {
+    pub(crate) fn insert_schedule(&self, new: &NewSchedule<'_>, owner: Owner<'_>, now: DateTime<Utc>) -> Result<(), Error> {
         const SQL: &str = "INSERT INTO schedule
-            (key, id, spec, spec_text, time_zone, jitter, workflow, workflow_id, overlap, catchup_window_ms, pause_on_failure, pause_after, max_running, alerts, note, paused,
-                paused_ms, note_before, created_ms, updated_ms)
-            VALUES (:key, :id, :spec, :spec_text, :time_zone, :jitter, :workflow, :workflow_id, :overlap, :catchup, :pause_on_failure, :pause_after, :max_running, :alerts, :note, :paused,
-                CASE WHEN :paused THEN :now END, CASE WHEN :paused AND :note <> '' THEN :note END, :now, :now)";
+            (id, spec, spec_text, time_zone, jitter, workflow, workflow_id, overlap, catchup_window_ms, pause_on_failure, pause_after, max_running, alerts, note, paused,
+                paused_ms, note_before, created_ms, updated_ms, source, declared)
+            VALUES (:id, :spec, :spec_text, :time_zone, :jitter, :workflow, :workflow_id, :overlap, :catchup, :pause_on_failure, :pause_after, :max_running, :alerts, :note, :paused,
+                CASE WHEN :paused THEN :now END, CASE WHEN :paused AND :note <> '' THEN :note END, :now, :now, :source, :declared)";
         const PROGRESS: &str = "INSERT INTO progress (schedule, cursor_ms, floor_ms, next_ms, remaining, attention_ms)
             VALUES (:schedule, :now, :now, :next, :remaining, :next)";
-        self.define(SQL, None, new, now)?;
+        let (source, declared) = owner.unzip();
+        let declared = declared.map(|declared| to_json("state", declared)).transpose()?;
+        let owner: &[(&str, &dyn ToSql)] = &[(":source", &source), (":declared", &declared)];
+        let spec_text = self.define(SQL, owner, new, now)?;
         let key = self.0.0.last_insert_rowid();
         let mut statement = self.0.0.prepare_cached(PROGRESS).context("record the schedule")?;
         statement
@@ -69,9 +75,10 @@ impl Write<'_> {
             })
             .context("record the schedule")?;
         self.insert_due(key, new.next)?;
-        self.expect_success(key, new.definition.alerts.expected_within(), now)?;
+        if let Some(within) = new.definition.alerts.expected_within() {
+            self.expect_success(key, Some(within), now)?;
+        }
         self.follow(key, &new.definition.after)?;
-        let spec_text = SpecSummary::of(&new.definition.spec, &new.definition.after).spec_text;
         let event = NewEvent {
             detail: Some(&spec_text),
             ..NewEvent::of_schedule(EventKind::Create, key, new.id.as_str())
@@ -80,7 +87,7 @@ impl Write<'_> {
         if new.state.paused {
             self.insert_pause_event(key, new, true, now)?;
         }
-        Ok(key)
+        Ok(())
     }
 
     /// Sets when the ticker next looks at a schedule.
@@ -198,8 +205,9 @@ impl Write<'_> {
             .context(what)?;
         let mut statement = self.0.0.prepare_cached(KEEP_FOR_BACKFILLS).context(what)?;
         statement.execute(named_params! {":key": key, ":spec": spec}).context(what)?;
-        self.define(SQL, Some(key), new, now)?;
+        self.define(SQL, &[(":key", &key)], new, now)?;
         self.expect_success(key, new.definition.alerts.expected_within(), now)?;
+        self.unfollow(key)?;
         self.follow(key, &new.definition.after)?;
         let mut statement = self.0.0.prepare_cached(PROGRESS).context(what)?;
         let remaining = new.state.remaining_actions.map(count);
@@ -209,20 +217,25 @@ impl Write<'_> {
         done.map(|_| ()).context(what)
     }
 
-    /// Runs a statement that writes a definition to the row `key`, or to a new row if `None`.
-    fn define(&self, sql: &str, key: Option<i64>, new: &NewSchedule<'_>, now: DateTime<Utc>) -> Result<(), Error> {
+    /// Runs a statement that writes a definition, with further parameters. Returns the spec in English.
+    fn define(
+        &self,
+        sql: &str,
+        parameters: &[(&str, &dyn ToSql)],
+        new: &NewSchedule<'_>,
+        now: DateTime<Utc>,
+    ) -> Result<String, Error> {
         let what = "record the definition";
         let workflow = self.workflow(&new.definition.action)?;
         let shown = SpecSummary::of(&new.definition.spec, &new.definition.after);
         let alerts = &new.definition.alerts;
         let alerts = (*alerts != Alerts::default()).then(|| to_json("alert settings", alerts));
         let mut statement = self.0.0.prepare_cached(sql).context(what)?;
-        let done = statement.execute(named_params! {
-            ":key": key,
+        let common = named_params! {
             ":alerts": alerts.transpose()?,
             ":id": new.id.as_str(),
             ":spec": to_json("spec", &new.definition.spec)?,
-            ":spec_text": shown.spec_text,
+            ":spec_text": shown.spec_text.as_str(),
             ":time_zone": shown.time_zone,
             ":jitter": shown.jitter,
             ":workflow": workflow,
@@ -235,8 +248,9 @@ impl Write<'_> {
             ":note": new.state.note,
             ":paused": new.state.paused,
             ":now": ms(now),
-        });
-        done.map(|_| ()).context(what)
+        };
+        statement.execute([common, parameters].concat().as_slice()).context(what)?;
+        Ok(shown.spec_text)
     }
 
     /// Sets the note that is restored when a paused schedule is unpaused.

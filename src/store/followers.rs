@@ -101,13 +101,21 @@ impl Read<'_> {
 }
 
 impl Write<'_> {
-    /// Replaces the schedules after whose runs a schedule starts. They have been checked.
-    pub(super) fn follow(&self, schedule: i64, after: &[String]) -> Result<(), Error> {
+    /// Forgets after which schedules a schedule starts.
+    pub(super) fn unfollow(&self, schedule: i64) -> Result<(), Error> {
         const DELETE: &str = "DELETE FROM follower WHERE schedule = :schedule";
-        const INSERT: &str = "INSERT OR IGNORE INTO follower (target, outcome, schedule) VALUES (:target, :outcome, :schedule)";
         let what = "record the schedules that are followed";
         let mut statement = self.0.0.prepare_cached(DELETE).context(what)?;
-        statement.execute(named_params! {":schedule": schedule}).context(what)?;
+        statement
+            .execute(named_params! {":schedule": schedule})
+            .map(|_| ())
+            .context(what)
+    }
+
+    /// Records after whose runs a schedule starts. They have been checked.
+    pub(super) fn follow(&self, schedule: i64, after: &[String]) -> Result<(), Error> {
+        const INSERT: &str = "INSERT OR IGNORE INTO follower (target, outcome, schedule) VALUES (:target, :outcome, :schedule)";
+        let what = "record the schedules that are followed";
         for one in after {
             let (target, outcome) = AfterOutcome::parse(one)?;
             let mut statement = self.0.0.prepare_cached(INSERT).context(what)?;

@@ -47,7 +47,7 @@ mod writer;
 mod zones;
 
 pub(crate) use beats::Beat;
-pub(crate) use definitions::{DeletedSchedule, NewSchedule};
+pub(crate) use definitions::{DeletedSchedule, NewSchedule, Owner};
 pub(crate) use event_kind::EventKind;
 pub(crate) use events::{EventFilter, EventRow, EventRun};
 pub(crate) use expectations::Overdue;

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use super::super::Context;
+use super::super::apply::fields_of_new;
 use crate::error::{Error, Kind};
 use crate::files::crontab::{self, Host, Job, Sort};
 use crate::files::document::Source;
@@ -105,14 +106,28 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         let store = context.open(Missing::ShowNothing)?;
         store.read(|r| {
             let (defining, gone) = definitions(r, &crontabs, folder.as_deref(), &host)?;
-            let differences = ops::compare(r, &context.zones, defining.clone(), Prune::No, context.now())?;
+            let differences = ops::compare(
+                r,
+                &context.zones,
+                defining.clone(),
+                Prune::No,
+                fields_of_new(context),
+                context.now(),
+            )?;
             Ok((with_specs(context, &defining, differences)?, gone))
         })?
     } else {
         let mut store = context.open(Missing::Create)?;
         store.write(|w| {
             let (defining, gone) = definitions(w, &crontabs, folder.as_deref(), &host)?;
-            let differences = ops::apply(w, &context.zones, defining.clone(), Prune::No, context.now())?;
+            let differences = ops::apply(
+                w,
+                &context.zones,
+                defining.clone(),
+                Prune::No,
+                fields_of_new(context),
+                context.now(),
+            )?;
             Ok((with_specs(context, &defining, differences)?, gone))
         })?
     };

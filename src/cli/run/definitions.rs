@@ -14,7 +14,7 @@ use crate::error::{Error, Kind};
 use crate::files::definition;
 use crate::files::document::Source;
 use crate::files::source_file::{SourceFile, files_in, source_of};
-use crate::ops::{self, Change, DefinitionFile};
+use crate::ops::{self, Change, DefinitionFile, FieldsOfNew};
 use crate::zoneinfo::ZoneInfo;
 
 /// How often the files are looked at. Looking finds every way of replacing a file, also on file systems that report no changes.
@@ -208,7 +208,7 @@ impl Applied {
         let (scopes, zones) = (self.scopes.clone(), Arc::clone(&zones));
         let differences = self
             .server
-            .write(move |write, now| ops::apply(write, &*zones, defining.clone(), prune(&scopes), now))?;
+            .write(move |write, now| ops::apply(write, &*zones, defining.clone(), prune(&scopes), FieldsOfNew::Omitted, now))?;
         let count = |change| differences.iter().filter(|difference| difference.change == change).count() as u64;
         Ok([Change::Create, Change::Update, Change::Delete].map(count))
     }
