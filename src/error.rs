@@ -185,6 +185,16 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// Names as a choice in a sentence: "`a`, `b` or `c`".
+#[must_use]
+pub fn alternatives(names: &[&str]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    match quoted.as_slice() {
+        [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
+        few => few.concat(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, alternatives};
 
 /// Maximum length of a name, in characters.
 pub const MAX_NAME: usize = 200;
@@ -137,6 +137,15 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .filter(|(score, _)| *score >= 0.8)
         .max_by(|(a, x), (b, y)| a.total_cmp(b).then_with(|| y.cmp(x)))
         .map(|(_, c)| c)
+}
+
+/// A hint for a name that is none of `names`: the closest of them, or else all.
+#[must_use]
+pub fn suggestion(name: &str, names: &[&str]) -> String {
+    match nearest(name, names.iter().copied()) {
+        Some(near) => format!("Did you mean `{near}`?"),
+        None => format!("Expected {}.", alternatives(names)),
+    }
 }
 
 #[cfg(test)]

@@ -74,7 +74,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     }
     let Some(error) = &beat.error else { return Ok(()) };
     let code = u8::try_from(code).unwrap_or(Kind::Failed.exit_code());
-    Err(Error::new(Kind::Failed, error).exit_with(code))
+    Err(Error::new(Kind::Failed, format_args!("the job failed: {error}")).exit_with(code))
 }
 
 /// Runs the command; signals of this process reach it. Returns the exit code to pass on, as a shell would.

@@ -28,6 +28,7 @@ mod status;
 mod step;
 mod step_args;
 mod suggest;
+mod usage;
 mod wait;
 mod workflow;
 
@@ -35,14 +36,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use chrono::{DateTime, Utc};
-use clap::error::{ContextKind, ErrorKind};
+use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueHint};
 
 use crate::clock::{Clock as _, SystemClock};
 use crate::error::{Error, Kind};
 use crate::machine;
 use crate::output::times::Times;
-use crate::output::ui::{ColorWhen, Format, Ui, Verbosity, sanitize};
+use crate::output::ui::{ColorWhen, Format, Ui, Verbosity};
 use crate::spec::zone::{Zone, Zones as _};
 use crate::store::{self, Missing, Store};
 use crate::zoneinfo::ZoneInfo;
@@ -78,15 +79,12 @@ struct Global {
     /// When to use colors
     #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
     color: ColorWhen,
-    /// Show times in UTC instead of this machine's time zone
+    /// Show times in UTC instead of the time zone of this machine or of the schedule
     #[arg(long, global = true)]
     utc: bool,
     /// Print only data and errors, no hints or notes
     #[arg(short, long, global = true)]
     quiet: bool,
-    /// Print more details
-    #[arg(short, long, global = true, conflicts_with = "quiet")]
-    verbose: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -173,6 +171,11 @@ impl Context {
             .unwrap_or_else(|_| Zone::utc())
     }
 
+    /// A formatter of the times of a schedule: in its time zone, or in UTC under `--utc`.
+    fn times_in(&self, zone: Zone) -> Times {
+        Times::new(if self.utc { Zone::utc() } else { zone }, self.now())
+    }
+
     /// A formatter of times in the machine's time zone.
     fn times(&self) -> Times {
         Times::new(self.local_zone(), self.now())
@@ -191,13 +194,13 @@ pub(crate) fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(e) => return unparsed(&e),
     };
-    let talk = match (cli.global.quiet, cli.global.verbose) {
-        (true, _) => Verbosity::Quiet,
-        (false, true) => Verbosity::Verbose,
-        (false, false) => Verbosity::Normal,
+    let verbosity = if cli.global.quiet {
+        Verbosity::Quiet
+    } else {
+        Verbosity::Normal
     };
     let context = Context {
-        ui: Ui::new(cli.global.output, cli.global.color, talk),
+        ui: Ui::new(cli.global.output, cli.global.color, verbosity),
         utc: cli.global.utc,
         database: cli.global.db,
         zones: ZoneInfo::of_machine(),
@@ -243,7 +246,12 @@ fn perform(context: &Context, command: Command) -> Result<(), Error> {
 
 /// Prints help, the version, or a usage error, and returns the exit code.
 fn unparsed(e: &clap::Error) -> ExitCode {
-    // Lossy conversion is fine: the arguments are only searched for the output format.
+    if !e.use_stderr() || e.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        // A closed pipe is not an error here.
+        let _ = e.print();
+        return ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(Kind::Usage.exit_code()));
+    }
+    // Lossy conversion is fine: the arguments are only searched and shown.
     let arguments: Vec<String> = machine::arguments_os().map(|a| a.to_string_lossy().into_owned()).collect();
     let wants_json = arguments
         .windows(2)
@@ -251,59 +259,27 @@ fn unparsed(e: &clap::Error) -> ExitCode {
         || arguments
             .iter()
             .any(|a| a.starts_with("-ojson") || a.starts_with("--output=json"));
-    let words = arguments.get(1..).unwrap_or_default();
-    let suggestion = e.use_stderr().then(|| suggest::corrected(&command(), words, e)).flatten();
-    let is_own = matches!(e.kind(), ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument);
-    if e.use_stderr() && (wants_json || suggestion.is_some() || is_own) {
-        let error = Error::new(Kind::Usage, usage_message(e));
-        let format = if wants_json { Format::Json } else { Format::Text };
-        let error = match suggestion {
-            Some(line) => error.hint(format_args!("Did you mean `{line}`?")),
-            None => error.hint("Run the command with `--help` to see its usage."),
-        };
-        Ui::new(format, ColorWhen::Auto, Verbosity::Normal).error(&error);
-    } else {
-        let text = reworded(&e.render().to_string());
-        if let std::borrow::Cow::Owned(tamed) = sanitize(&text) {
-            Ui::tell(tamed.trim_end());
-        } else if text != e.render().to_string() || arguments.iter().any(|a| a.chars().any(char::is_control)) {
-            Ui::tell(text.trim_end());
-        } else {
-            // A closed pipe is not an error here.
-            let _ = e.print();
-        }
-    }
-    ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(Kind::Usage.exit_code()))
-}
-
-/// The message of a usage error, on one line, without the usage and the tips that clap adds.
-#[expect(clippy::wildcard_enum_match_arm, reason = "clap's enum: it words the other errors itself")]
-fn usage_message(e: &clap::Error) -> String {
-    let invalid = |kind| e.get(kind).map(ToString::to_string);
-    match e.kind() {
-        ErrorKind::InvalidSubcommand => invalid(ContextKind::InvalidSubcommand).map(|name| format!("`{name}` is not a command")),
-        ErrorKind::UnknownArgument => {
-            invalid(ContextKind::InvalidArg).map(|argument| format!("unexpected argument `{argument}`"))
-        }
-        _ => None,
-    }
-    .unwrap_or_else(|| {
-        let text = reworded(&e.render().to_string());
-        let message = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
-        message.split_whitespace().collect::<Vec<_>>().join(" ")
-    })
-}
-
-/// Replaces the messages of the standard library in an error of clap.
-fn reworded(text: &str) -> String {
-    text.replace("invalid digit found in string", "expected a whole number")
-        .replace("cannot parse integer from empty string", "expected a whole number")
-        .replace("number too large to fit in target type", "the number is too large")
+    let format = if wants_json { Format::Json } else { Format::Text };
+    let error = usage::error(&command(), arguments.get(1..).unwrap_or_default(), e);
+    Ui::new(format, ColorWhen::Auto, Verbosity::Normal).error(&error);
+    ExitCode::from(error.exit_code())
 }
 
 /// The definition of the command line, from which `--help`, the man pages and the completions are generated.
 pub(crate) fn command() -> clap::Command {
-    with_examples(Cli::command(), "")
+    let only_schedules = |command: clap::Command| command.mut_arg("grace", |grace| grace.hide(true));
+    let command = Cli::command()
+        .mut_subcommand("check", |check| {
+            only_schedules(check).mut_arg("workflow_id", |id| id.hide(true))
+        })
+        .mut_subcommand("workflow", |workflow| {
+            workflow.mut_subcommand("start", |start| {
+                only_schedules(start).mut_arg("workflow_id", |id| {
+                    id.help("Workflow id of the run; defaults to `workflow-` and the time")
+                })
+            })
+        });
+    with_examples(command, "")
 }
 
 /// Adds examples to the long help of a command and of its subcommands.

@@ -13,7 +13,7 @@ use crate::run::step_text::StepText;
 use crate::spec::describe::human_duration;
 use crate::store::Missing;
 
-/// Run a script step until it succeeds, then not again, even if the script is restarted
+/// Run a step of a script once: after it has succeeded, it is not run again
 ///
 /// For scripts that tempo runs. When NAME first succeeds, its stdout is recorded. If the script runs again, after a crash or for a retry,
 /// the step prints the recorded stdout at once and does not run the command. A failed step is run again. The recorded stdout is limited to 1 MiB.

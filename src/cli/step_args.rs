@@ -9,28 +9,28 @@ use crate::run::step_text::{RetryText, StepText};
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Step defaults")]
 pub(super) struct StepArgs {
-    /// Timeout of one attempt
+    /// Timeout of one attempt: `500ms`, `30s`, `5m`, `1h`; defaults to 15s for a probe, and to none for a command
     #[arg(long, value_name = "DURATION")]
     start_to_close_timeout: Option<String>,
-    /// Timeout of all attempts of a step, including waits
+    /// Timeout of all attempts of a step, including waits; defaults to none
     #[arg(long, value_name = "DURATION")]
     schedule_to_close_timeout: Option<String>,
-    /// Maximum number of attempts; 0 means unlimited
+    /// Maximum number of attempts; 0 means unlimited; defaults to 3 for a probe and 1 for a command
     #[arg(long, visible_alias = "attempts", value_name = "N")]
     retry_maximum_attempts: Option<u32>,
-    /// Wait after the first attempt
+    /// Wait after the first attempt; defaults to 1s
     #[arg(long, value_name = "DURATION")]
     retry_initial_interval: Option<String>,
-    /// Multiplier for each further wait
+    /// Factor by which the wait grows after each attempt, from 1 to 100; defaults to 2
     #[arg(long, value_name = "N")]
     retry_backoff_coefficient: Option<f64>,
-    /// Longest wait between attempts
+    /// Longest wait between attempts; defaults to 10s
     #[arg(long, value_name = "DURATION")]
     retry_maximum_interval: Option<String>,
-    /// Error type that is not retried; may be repeated
+    /// Error type that is not retried, as `tempo workflow describe` shows it (`NonZeroExit`, `Timeout`, `Connect` …); may be repeated
     #[arg(long, value_name = "TYPE")]
     non_retryable: Vec<String>,
-    /// Exit code of a command that is retried, while other exit codes are not; may be repeated; timeouts and signals are retried as always
+    /// Retry a command only on this exit code; may be repeated; timeouts and signals are still retried
     #[arg(long, value_name = "CODE", value_delimiter = ',')]
     retry_exit_code: Vec<i32>,
     /// Working directory of commands

@@ -152,7 +152,7 @@ fn correct(root: &clap::Command, arguments: &mut Vec<String>, error: &clap::Erro
 }
 
 /// The subcommands at the beginning of the command line, and the index of the first word after them.
-fn command_path(root: &clap::Command, arguments: &[String]) -> (Vec<String>, usize) {
+pub(super) fn command_path(root: &clap::Command, arguments: &[String]) -> (Vec<String>, usize) {
     let (mut command, mut path, mut end) = (root, Vec::new(), 0);
     for (index, word) in arguments.iter().enumerate() {
         match command.find_subcommand(word) {

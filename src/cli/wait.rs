@@ -28,7 +28,7 @@ pub(super) fn needs_server(context: &Context) -> Result<(), Error> {
     }
     Err(Error::new(
         Kind::ServerDown,
-        "the server is not running, so `--wait` would wait forever; nothing was recorded",
+        "the server is not running, so there is nothing to wait for; nothing was recorded",
     )
     .hint("Start `tempo run`, or omit `--wait`: the request is then carried out when the server next starts."))
 }

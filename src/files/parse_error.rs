@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::{self, Unexpected};
 
-use crate::names::nearest;
+use crate::names::{nearest, suggestion};
 
 /// An error in a document, and its place.
 #[derive(Debug)]
@@ -67,12 +67,8 @@ impl de::Error for ParseError {
         // Spellings in other cases are accepted too, but are not worth listing.
         let plain = |name: &&&str| name.chars().all(|c| c.is_ascii_lowercase() || c == '-');
         let names: Vec<&str> = expected.iter().filter(plain).copied().collect();
-        let hint = match nearest(variant, names.iter().copied()) {
-            Some(near) => format!("Did you mean `{near}`?"),
-            None => format!("Valid values: {}.", names.join(", ")),
-        };
         Self {
-            hint: Some(hint),
+            hint: Some(suggestion(variant, &names)),
             ..Self::custom(format_args!("`{}` is not a valid value", variant.escape_debug()))
         }
     }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::message::IncidentDetails;
 use super::{Message, Notice, Topic};
 use crate::error::{Error, Kind};
-use crate::names::nearest;
+use crate::names::suggestion;
 use crate::schedule::alerts::Severity;
 
 /// The form of the body of a webhook's request.
@@ -77,11 +77,7 @@ impl Template {
         let found = Self::ALL.into_iter().find(|t| t.name().eq_ignore_ascii_case(name));
         found.ok_or_else(|| {
             let names = Self::ALL.map(Self::name);
-            let error = Error::new(Kind::Usage, format_args!("no template is named `{}`", name.escape_debug()));
-            match nearest(name, names) {
-                Some(near) => error.hint(format_args!("Did you mean `{near}`?")),
-                None => error.hint(format_args!("The templates are {}.", names.join(", "))),
-            }
+            Error::new(Kind::Usage, format_args!("no template is named `{}`", name.escape_debug())).hint(suggestion(name, &names))
         })
     }
 

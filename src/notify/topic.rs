@@ -1,7 +1,7 @@
 //! Topics: the kinds of events that receivers are notified of. Pure.
 
 use crate::error::{Error, Kind};
-use crate::names::nearest;
+use crate::names::suggestion;
 
 /// What a notification is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,11 +82,7 @@ impl Topic {
         let found = Self::ALL.into_iter().find(|topic| plain(topic.name()) == bare);
         found.ok_or_else(|| {
             let names = Self::ALL.map(Self::name);
-            let error = Error::new(Kind::Usage, format_args!("no event is named `{}`", name.escape_debug()));
-            match nearest(name, names) {
-                Some(near) => error.hint(format_args!("Did you mean `{near}`?")),
-                None => error.hint(format_args!("The events are {}.", names.join(", "))),
-            }
+            Error::new(Kind::Usage, format_args!("no event is named `{}`", name.escape_debug())).hint(suggestion(name, &names))
         })
     }
 

@@ -25,5 +25,5 @@ pub(crate) use notify::{add_receiver, find_receiver, remove_receiver, retry_mess
 pub(crate) use patch::{Clearable, Patch};
 pub(crate) use pause::{pause, unpause};
 pub(crate) use requests::{Backfill, RunStop, backfill, cancel_backfill, retry_run, start_workflow, stop_run, trigger};
-pub(crate) use schedules::{Created, IfExists, Never, check_new, create, delete, find, next_times, update};
+pub(crate) use schedules::{Created, IfExists, NO_TIME, Never, check_new, create, delete, find, next_times, update};
 pub(crate) use simulate::{Candidate, MAX_SIMULATED, Outage, Simulated, SimulationInput, new_candidate, simulate, with_patch};

@@ -96,12 +96,12 @@ pub(crate) fn backfill(
     if times == MAX_COUNTED + 1 {
         return Err(Error::new(
             Kind::Usage,
-            format_args!("this backfill would run more than {MAX_COUNTED} times"),
+            format_args!("this backfill covers more than {MAX_COUNTED} times"),
         )
         .hint("Choose a later start time, and run the range in parts."));
     }
     if at_most.is_some_and(|most| times > most) {
-        return Err(Error::new(Kind::Usage, format_args!("this backfill would run {times} times"))
+        return Err(Error::new(Kind::Usage, format_args!("this backfill covers {times} times"))
             .hint("Choose a later start time, or add `--yes` to run all of them."));
     }
     let queued = write.place(
@@ -134,8 +134,9 @@ pub(crate) fn start_workflow(write: &Write<'_>, action: &Action, now: DateTime<U
     if let Some(step) = workflow.steps.iter().find(|step| matches!(step.work, Work::Beat(_))) {
         return Err(Error::new(
             Kind::Usage,
-            format_args!("step `{}` expects a heartbeat, which only a schedule can", step.name),
-        ));
+            format_args!("step `{}` expects a heartbeat; only a schedule can expect one", step.name),
+        )
+        .hint("Create a schedule with `--grace`: see `tempo schedule create --help`."));
     }
     let workflow_id = action.workflow_id.clone().unwrap_or_else(|| workflow_id_at("workflow", now));
     let (key, _) = write.insert_run(

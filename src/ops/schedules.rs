@@ -19,7 +19,7 @@ use crate::spec::zone::Zones;
 use crate::store::{DeletedSchedule, NewSchedule, Owner, Read, ScheduleRow, Write};
 
 /// Why a spec never fires.
-pub(super) const NO_TIME: &str = "no time between now and the end of 2100 matches";
+pub(crate) const NO_TIME: &str = "no time between now and the end of 2100 matches";
 
 /// What to do if the schedule already exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,7 +136,8 @@ pub(super) fn insert(
     write.insert_schedule(&new(id, settings, next), owner, now)
 }
 
-/// Updates the fields of a schedule that the patch sets. Times due up to `now` are still decided by the old definition.
+/// Updates the fields of a schedule that the patch sets. Times due up to `now` are still decided by the old definition. Returns whether
+/// anything changed.
 ///
 /// # Errors
 /// `NotFound`; `Usage` when a part is invalid.
@@ -147,12 +148,12 @@ pub(crate) fn update(
     patch: &Patch,
     never: Never,
     now: DateTime<Utc>,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let row = find(write, id)?;
     let before = settings_of(write, &row)?;
     let after = normal(patch.apply(&before))?;
     if after == before {
-        return Ok(());
+        return Ok(false);
     }
     // Only a new spec is rejected for never firing: a schedule whose spec has ended may still be changed in other ways.
     let never = if after.definition.spec == before.definition.spec {
@@ -165,7 +166,8 @@ pub(crate) fn update(
         check_targets(write, id, &after.definition.after)?;
     }
     let fields = differences(id, &before, &after);
-    change_to(write, zones, &row, (&before, &after, &fields), &spec, now)
+    change_to(write, zones, &row, (&before, &after, &fields), &spec, now)?;
+    Ok(true)
 }
 
 pub(super) fn differences(id: &ScheduleId, before: &Settings, after: &Settings) -> Vec<FieldChange> {

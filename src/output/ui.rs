@@ -68,15 +68,13 @@ pub(crate) enum Verbosity {
     Quiet,
     /// Messages and hints.
     Normal,
-    /// More detail.
-    Verbose,
 }
 
 /// The printer.
 #[derive(Debug, Clone)]
 pub(crate) struct Ui {
     format: Format,
-    talk: Verbosity,
+    verbosity: Verbosity,
     color_out: bool,
     color_err: bool,
     /// Whether the reader has closed stdout; nothing more is written then.
@@ -95,10 +93,10 @@ fn use_color(when: ColorWhen, terminal: bool) -> bool {
 
 impl Ui {
     /// Creates a printer from the flags and the terminal.
-    pub(crate) fn new(format: Format, color: ColorWhen, talk: Verbosity) -> Self {
+    pub(crate) fn new(format: Format, color: ColorWhen, verbosity: Verbosity) -> Self {
         Self {
             format,
-            talk,
+            verbosity,
             color_out: use_color(color, std::io::stdout().is_terminal()),
             color_err: use_color(color, std::io::stderr().is_terminal()),
             closed: Arc::new(AtomicBool::new(false)),
@@ -242,14 +240,14 @@ impl Ui {
 
     /// Prints a message to stderr, unless quiet or in JSON, where stderr holds nothing but an error.
     pub(crate) fn say(&self, line: &str) {
-        if self.talk >= Verbosity::Normal && self.is_text() {
+        if self.verbosity >= Verbosity::Normal && self.is_text() {
             err(&sanitize(line));
         }
     }
 
     /// Prints a hint to stderr, unless quiet or in JSON.
     pub(crate) fn hint(&self, hint: &str) {
-        if self.talk >= Verbosity::Normal && self.is_text() {
+        if self.verbosity >= Verbosity::Normal && self.is_text() {
             err(&format!(
                 "{} {}",
                 painted(self.color_err, Style::Strong, "hint:"),

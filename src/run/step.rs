@@ -10,7 +10,7 @@ use super::retry::RetryPolicy;
 use super::step_text::{Action, OnFailure, OnLost, RetryText, StepText};
 use super::threshold::{Threshold, ThresholdText, check_resolve_after};
 use crate::error::{Error, Kind};
-use crate::names::{QueueName, StepName, WorkflowId, nearest};
+use crate::names::{QueueName, StepName, WorkflowId, suggestion};
 use crate::spec::text;
 
 /// Default timeout of one attempt of a probe.
@@ -271,12 +271,8 @@ fn exit_codes_of(name: &StepName, retry: &RetryText, work: &Work, attempts: u32)
 
 fn error_type(name: &str) -> Result<ErrorType, Error> {
     ErrorType::named(name).ok_or_else(|| {
-        let error = Error::new(Kind::Usage, format_args!("no error type is named `{name}`"));
-        let all = ErrorType::ALL.map(ErrorType::name);
-        match nearest(name, all) {
-            Some(near) => error.hint(format_args!("Did you mean `{near}`?")),
-            None => error.hint(format_args!("The error types are {}.", all.join(", "))),
-        }
+        Error::new(Kind::Usage, format_args!("no error type is named `{name}`"))
+            .hint(suggestion(name, &ErrorType::ALL.map(ErrorType::name)))
     })
 }
 

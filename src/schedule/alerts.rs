@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind};
+use crate::names::suggestion;
 use crate::run::threshold::{ThresholdText, check_resolve_after};
 use crate::spec::text;
 
@@ -52,11 +53,8 @@ impl Severity {
     pub fn parse(name: &str) -> Result<Self, Error> {
         let found = Self::ALL.into_iter().find(|s| s.name().eq_ignore_ascii_case(name));
         found.ok_or_else(|| {
-            let names = Self::ALL.map(Self::name).join(", ");
-            Error::new(
-                Kind::Usage,
-                format_args!("no severity is named `{}`; the severities are {names}", name.escape_debug()),
-            )
+            Error::new(Kind::Usage, format_args!("no severity is named `{}`", name.escape_debug()))
+                .hint(suggestion(name, &Self::ALL.map(Self::name)))
         })
     }
 }

@@ -145,6 +145,15 @@ fn fields(source: &str, body: &str, at: usize, comment: &str) -> Result<ParsedCa
     let offset = match words.len() {
         5 | 6 => 0,
         7 => 1,
+        1 if body.starts_with('@') && body != "@reboot" => {
+            let macros = MACROS.map(|(name, _)| name);
+            return Err(
+                TextError::one("cron", source, at..at + body.len(), format!("unknown macro `{body}`")).hint(format!(
+                    "Expected {} or `@every 90s`.",
+                    macros.map(|name| format!("`{name}`")).join(", ")
+                )),
+            );
+        }
         n => {
             return Err(TextError::one("cron", source, at..at + body.len(), format!("expected 5 to 7 fields, found {n}"))
                 .hint(if body == "@reboot" {

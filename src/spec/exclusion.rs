@@ -79,7 +79,7 @@ impl Exclusion {
 
 fn date(text: &str) -> Result<(i32, u32, u32), TextError> {
     let date = NaiveDate::parse_from_str(text.trim(), "%Y-%m-%d").map_err(|_| {
-        TextError::whole("exclusion", text, "not a date")
+        TextError::whole("exclusion", text, "expected a valid date")
             .hint("Write a date like `2026-12-25`, or a calendar like '{\"dayOfWeek\":\"Sat,Sun\"}'.")
     })?;
     Ok((date.year(), date.month(), date.day()))

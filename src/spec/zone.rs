@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::calendar::Calendar;
 use super::exclude::next_allowed;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, alternatives};
 
 /// A period of constant offset, which lasts until the next span starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,10 +132,7 @@ fn choice<T: Copy, const N: usize>(field: &str, given: &str, choices: [(&str, T)
             Kind::Usage,
             format_args!("`{}` is not a valid value of {field}", given.escape_debug()),
         )
-        .hint(format_args!(
-            "The valid values are {}.",
-            choices.map(|(name, _)| name).join(", ")
-        ))
+        .hint(format_args!("Expected {}.", alternatives(&choices.map(|(name, _)| name))))
     })
 }
 

@@ -107,7 +107,7 @@ impl ToSql for Name<'_> {
     }
 }
 
-/// Checks that a backup is an intact database of file version `version`.
+/// Checks that a backup is an intact database of schema version `version`.
 fn check_copy(backup: &Path, shown: &str, version: i64) -> Result<(), Error> {
     let what = format!("check the backup `{shown}`");
     let connection = Connection::open_with_flags(backup, OpenFlags::SQLITE_OPEN_READ_ONLY).context(&what)?;
@@ -125,7 +125,7 @@ fn check_copy(backup: &Path, shown: &str, version: i64) -> Result<(), Error> {
     }
     match migrations::version(&connection)? {
         copied if copied == version => Ok(()),
-        copied => unusable(format!("its file version is {copied}, not {version}")),
+        copied => unusable(format!("its schema version is {copied}, not {version}")),
     }
 }
 

@@ -39,17 +39,17 @@ pub(super) fn migrate(connection: &mut Connection, shown: &str) -> Result<(), Er
     {
         transaction
             .execute_batch(sql)
-            .context(&format!("migrate `{shown}` to file version {}", index + 1))?;
+            .context(&format!("migrate `{shown}` to schema version {}", index + 1))?;
     }
     transaction
         .pragma_update(None, "application_id", APPLICATION_ID)
         .context("set the application id of the database")?;
     transaction
         .pragma_update(None, "user_version", newest)
-        .context("record the file version")?;
+        .context("record the schema version")?;
     transaction
         .commit()
-        .context(&format!("migrate `{shown}` to file version {newest}"))
+        .context(&format!("migrate `{shown}` to schema version {newest}"))
 }
 
 fn newest() -> i64 {
@@ -69,10 +69,10 @@ pub(super) fn check(connection: &Connection, shown: &str) -> Result<(), Error> {
     if found > newest {
         return Err(Error::new(
             Kind::System,
-            format_args!("`{shown}` was written by a newer tempo (file version {found})"),
+            format_args!("`{shown}` was written by a newer tempo (schema version {found})"),
         )
         .hint(format_args!(
-            "This tempo supports file versions up to {newest}; install a newer tempo. Nothing was changed."
+            "This tempo supports schema versions up to {newest}; install a newer tempo. Nothing was changed."
         )));
     }
     Ok(())
@@ -81,7 +81,7 @@ pub(super) fn check(connection: &Connection, shown: &str) -> Result<(), Error> {
 pub(super) fn version(connection: &Connection) -> Result<i64, Error> {
     connection
         .pragma_query_value(None, "user_version", |r| r.get(0))
-        .context("read the file version")
+        .context("read the schema version")
 }
 
 fn application(connection: &Connection) -> Result<i64, Error> {

@@ -46,7 +46,7 @@ impl Write<'_> {
     /// Makes the ticker look at a batch of the schedules in a zone, those after the key `after`. Returns their number, and the last key if there may
     /// be more.
     pub(crate) fn attend_zone(&self, name: &str, after: i64, now: DateTime<Utc>) -> Result<(u64, Option<i64>), Error> {
-        // Schedules from file version 1 have no recorded zone; they are included.
+        // Schedules from schema version 1 have no recorded zone; they are included.
         const SQL: &str = "SELECT key FROM schedule WHERE time_zone IN (:name, '') AND key > :after ORDER BY key LIMIT :batch";
         let what = "find the schedules of the time zone";
         let mut statement = self.0.0.prepare_cached(SQL).context(what)?;

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Kind};
+use crate::names::suggestion;
 use crate::run::outcome::Status;
 use crate::schedule::OverlapPolicy;
 
@@ -134,7 +135,7 @@ pub(super) fn run_status(name: Option<String>) -> Result<Option<Status>, Error> 
     let named = |name: String| {
         Status::named(&name).ok_or_else(|| {
             Error::new(Kind::Usage, format_args!("no status is named `{}`", name.escape_debug()))
-                .hint(format_args!("Expected one of {}.", Status::ALL.map(Status::name).join(", ")))
+                .hint(suggestion(&name, &Status::ALL.map(Status::name)))
         })
     };
     name.filter(|name| !name.is_empty()).map(named).transpose()

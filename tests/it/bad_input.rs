@@ -39,7 +39,7 @@ fn an_invalid_schedule_is_rejected_and_no_database_is_created() {
         (create(&["--interval", "1.5s", "--shell", "x"]), &["whole seconds"]),
         (
             create(&["--interval", "10s/10s", "--shell", "x"]),
-            &["an offset must be less than its interval"],
+            &["the offset must be less than the interval"],
         ),
         (
             create(&["--interval", "2m", "--catchup-window", "5s", "--shell", "x"]),
@@ -112,7 +112,7 @@ fn an_invalid_schedule_is_rejected_and_no_database_is_created() {
         ),
         (
             create(&["--exclude", "2026-13-01", "--interval", "2m", "--shell", "x"]),
-            &["2026-13-01", "not a date"],
+            &["2026-13-01", "expected a valid date"],
         ),
         (
             create(&["--interval", "2m", "--remaining-actions", "few", "--shell", "x"]),
@@ -143,7 +143,7 @@ fn an_invalid_schedule_is_rejected_and_no_database_is_created() {
                 "--shell",
                 "x",
             ],
-            &["`jump`", "skip, shift"],
+            &["`jump`", "`skip` or `shift`"],
         ),
     ];
     for (args, parts) in &table {
@@ -515,12 +515,45 @@ fn usage_errors_say_what_is_missing_in_the_words_of_the_command() {
         (&["schedule", "delete"], "a schedule id or `--all` is required"),
         (&["schedule", "backfill", "s"], "`--start-time` or `--last` is required"),
         (&["workflow", "list", "--limit", "x"], "expected a whole number"),
-        (&["schedule", "update", "s", "--attempts", "-1"], "unexpected argument `-1`"),
-        (&["schedule", "next", "s", "--count", "0"], "1..=100000"),
+        (
+            &["schedule", "update", "s", "--attempts", "-1"],
+            "`--attempts` cannot be negative: `-1`",
+        ),
+        (
+            &["schedule", "update", "s", "--jitter", "-5s"],
+            "`--jitter` cannot be negative: `-5s`",
+        ),
+        (
+            &["schedule", "next", "s", "--count", "0"],
+            "invalid value `0` for `--count`: expected a number from 1 to 100000",
+        ),
+        (
+            &["schedule", "list", "-o", "xml"],
+            "invalid value `xml` for `--output`: expected `text`, `json` or `jsonl`",
+        ),
+        (&["schedule", "list", "-o", "jsn"], "Did you mean `json`?"),
+        (&["schedule", "create"], "missing `<ID>`"),
+        (&["schedule", "create", "x", "--interval"], "`--interval` needs a value"),
+        (
+            &["schedule", "create", "x", "--probe", "a=http://x", "--grace", "5m"],
+            "`--probe` cannot be used with `--grace`",
+        ),
+        (
+            &["schedule", "update", "s", "--note", "a", "--note", "b"],
+            "`--note` is given more than once",
+        ),
+        (
+            &["schedule", "update", "s", "--severity", "fatal"],
+            "no severity is named `fatal`",
+        ),
+        (&["bogus"], "Run `tempo --help` to list the commands."),
+        (&["schedule", "bogus"], "Run `tempo schedule --help` to list the commands."),
     ] {
         let ran = env.tempo(args);
         assert_eq!(ran.code, Some(2), "{args:?}: {ran:?}");
         assert!(ran.stderr.contains(message), "{args:?}: {}", ran.stderr);
+        let first = ran.stderr.lines().next().unwrap();
+        assert!(!ran.stderr.contains("Usage:") && !first.contains('\''), "{args:?}: {first}");
     }
 }
 

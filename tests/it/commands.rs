@@ -751,3 +751,44 @@ fn simulate_takes_only_options_that_change_decisions_and_reads_times_in_the_zone
         assert_eq!(env.tempo(&[&simulate[..], &[option]].concat()).code, Some(2), "{option}");
     }
 }
+
+#[test]
+fn changes_that_change_nothing_say_so() {
+    let env = Env::new();
+    env.tempo(&["schedule", "create", "s", "--interval", "1h", "--shell", "true"])
+        .ok();
+    for (args, told) in [
+        (&["schedule", "unpause", "s"][..], "Schedule s is not paused"),
+        (&["schedule", "pause", "s"], "Paused schedule s"),
+        (&["schedule", "pause", "s"], "Schedule s is already paused"),
+        (
+            &["schedule", "pause", "s", "--note", "n"],
+            "Schedule s is already paused; its note was changed",
+        ),
+        (&["schedule", "unpause", "s"], "Unpaused schedule s"),
+        (&["schedule", "update", "s", "--interval", "2h"], "Updated schedule s"),
+        (&["schedule", "update", "s", "--interval", "2h"], "Schedule s is unchanged"),
+        (&["schedule", "update", "s"], "Schedule s is unchanged"),
+    ] {
+        let ran = env.tempo(args).ok();
+        assert!(ran.starts_with(told), "{args:?}: {ran}");
+    }
+}
+
+#[test]
+fn utc_applies_to_the_times_of_a_schedule_in_another_zone() {
+    let env = Env::new();
+    let create = "schedule create s --at 2098-12-24T18:00 --time-zone Europe/Berlin --shell true";
+    env.tempo(&create.split(' ').collect::<Vec<_>>()).ok();
+    for (utc, header, time) in [
+        (false, "TIME (Europe/Berlin)", "2098-12-24 18:00:00"),
+        (true, "TIME (UTC)", "2098-12-24 17:00:00"),
+    ] {
+        let args = ["schedule", "next", "s", "--utc"];
+        let next = env.tempo(&args[..3 + usize::from(utc)]).ok();
+        assert!(next.contains(header) && next.contains(time), "{next}");
+        let args = ["schedule", "describe", "s", "--utc"];
+        let described = env.tempo(&args[..3 + usize::from(utc)]).ok();
+        assert!(described.contains(time), "{described}");
+    }
+}

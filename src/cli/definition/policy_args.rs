@@ -11,16 +11,17 @@ use crate::schedule::alerts::Severity;
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Policies and state")]
 pub(in crate::cli) struct DecisionArgs {
-    /// What to do while another run is still running: skip, buffer-one, buffer-all, cancel-other, terminate-other or allow-all
+    /// What to do while another run is still running: skip (the default), buffer-one, buffer-all,
+    /// cancel-other, terminate-other or allow-all
     #[arg(long, visible_alias = "overlap", value_name = "POLICY", add = ArgValueCandidates::new(complete::policies))]
     pub(super) overlap_policy: Option<String>,
     /// How late a run may start after an outage; at least 10s, defaults to 10m
     #[arg(long, visible_alias = "catchup", value_name = "DURATION")]
     pub(super) catchup_window: Option<String>,
-    /// Under allow-all, have at most this many runs open; further starts wait
+    /// Under allow-all, have at most this many runs open, from 1 to 1000; further starts wait; defaults to no limit
     #[arg(long, value_name = "N")]
     pub(super) max_running: Option<u32>,
-    /// Number of scheduled starts left, or `unlimited`
+    /// Number of scheduled starts left, or `unlimited` (the default)
     #[arg(long, value_name = "N")]
     pub(super) remaining_actions: Option<String>,
     /// Pause the schedule when a run fails
@@ -40,13 +41,13 @@ pub(in crate::cli) struct PolicyArgs {
     /// Run a command line with `/bin/sh -c` before each run; if it fails, the run is skipped
     #[arg(long = "if", value_name = "LINE")]
     pub(super) condition: Option<String>,
-    /// Task queue of its runs, whose limit `tempo run --queue` sets
+    /// Task queue of its runs, whose limit `tempo run --queue` sets; defaults to `default`
     #[arg(long, visible_alias = "queue", value_name = "NAME")]
     pub(super) task_queue: Option<String>,
-    /// Lock that its runs hold: one run at a time among all schedules that name it
+    /// Run at most one run at a time across all schedules with this lock
     #[arg(long, value_name = "NAME")]
     pub(super) lock: Option<String>,
-    /// Pause the schedule after this many failed runs in a row
+    /// Pause the schedule after this many failed runs in a row, from 1 to 1000
     #[arg(long, value_name = "N")]
     pub(super) pause_after: Option<u32>,
     /// Note for people
@@ -63,13 +64,13 @@ pub(in crate::cli) struct PolicyArgs {
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Incidents and notifications")]
 pub(super) struct AlertArgs {
-    /// Open an incident only after this many failures in a row, or after failing for this long: `3`, `5m`
+    /// Open an incident only after this many failures in a row, or after failing for this long: `3`, `5m`; defaults to 1
     #[arg(long, value_name = "N|DURATION")]
     pub(super) open_after: Option<String>,
-    /// Resolve an incident only after this many successes in a row
+    /// Resolve an incident only after this many successes in a row; defaults to 1
     #[arg(long, value_name = "N")]
     pub(super) resolve_after: Option<u32>,
-    /// Send a reminder of an open incident this often
+    /// Send a reminder of an open incident this often; by default, none
     #[arg(long, value_name = "DURATION")]
     pub(super) remind: Option<String>,
     /// Open an incident when the schedule has not succeeded for this long, whatever the reason

@@ -22,7 +22,7 @@ pub(in crate::cli) struct WhatArgs {
     /// Read the steps from a file of `[[step]]` tables, or the same as JSON; `-` is stdin
     #[arg(long, value_name = "FILE", conflicts_with_all = ["probe", "shell"], value_hint = ValueHint::FilePath)]
     pub(super) steps: Option<String>,
-    /// Instead of steps: expect a heartbeat (`tempo beat`) within this long after each time; should be shorter than the interval between them
+    /// Instead of steps: expect a heartbeat (`tempo beat`) within this time after each scheduled time; should be shorter than the interval between them
     #[arg(long, value_name = "DURATION", conflicts_with_all = ["probe", "shell", "steps", "command"])]
     pub(super) grace: Option<String>,
     /// Run a program with its arguments, without a shell
@@ -30,7 +30,7 @@ pub(in crate::cli) struct WhatArgs {
     pub(super) command: Vec<String>,
     #[command(flatten)]
     pub(super) defaults: StepArgs,
-    /// Maximum duration of a run
+    /// Maximum duration of a run; defaults to no limit
     #[arg(long, value_name = "DURATION")]
     pub(super) run_timeout: Option<String>,
     /// Base of the workflow ids of the runs; defaults to the schedule's id

@@ -22,7 +22,7 @@ pub(in crate::cli) struct WhenArgs {
     /// down for longer than the catch-up window
     #[arg(long, value_name = "TIME")]
     pub(super) at: Vec<String>,
-    /// Interval, with an optional offset: `2m`, `1h/15m`
+    /// Interval, with an optional offset: `30s`, `2m`, `1h/15m`, `1d`
     #[arg(long, visible_alias = "every", value_name = "EVERY[/OFFSET]", allow_hyphen_values = true)]
     pub(super) interval: Vec<String>,
     /// Cron string: 5 fields, 6 with the year last, 7 with seconds first, or `@daily` and the like
@@ -52,10 +52,10 @@ pub(in crate::cli) struct WhenArgs {
     /// Delay each start by up to this long; the delay is the same for the same time and schedule
     #[arg(long, value_name = "DURATION")]
     pub(super) jitter: Option<String>,
-    /// Times that daylight saving skips: `skip` them, or `shift` them to right after the gap
+    /// Times that daylight saving skips: `skip` them (the default), or `shift` them to right after the gap
     #[arg(long, value_name = "CHOICE")]
     pub(super) dst_gap: Option<String>,
-    /// Times that daylight saving repeats: fire at `both`, the `first` or the `last`
+    /// Times that daylight saving repeats: fire at `both` (the default), the `first` or the `last`
     #[arg(long, value_name = "CHOICE")]
     pub(super) dst_repeat: Option<String>,
 }

@@ -60,7 +60,7 @@ pub(super) const PATHS: [(&str, &str); 4] = [
     ("/delay/2", "slow: answers 200 after 2 s"),
     (
         "/reset-twice",
-        "shaky: resets two connections, answers 200 to the third, and again",
+        "shaky: resets two of every three connections, answers 200 to the third",
     ),
 ];
 

@@ -145,6 +145,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         return Ok(());
     }
     let consequence = match (args.keep_going, args.dry_run) {
+        _ if errors.len() == lines => "there is nothing else to import",
         (true, true) => "the others would be imported",
         (true, false) => "the others were imported",
         (false, _) => "nothing would be imported",
@@ -275,7 +276,7 @@ fn show(context: &Context, args: &Args, imported: &[Imported]) -> Result<(), Err
         let after = format!(" {}: {}: {}", one.place, difference.id, difference.spec_text);
         ui.marked("", (style, mark), &after)?;
         if args.dry_run {
-            let times = crate::output::times::Times::new(one.spec.zone().clone(), context.now());
+            let times = context.times_in(one.spec.zone().clone());
             let next: Vec<String> = next_times(one).into_iter().map(|t| times.short(t)).collect();
             if !next.is_empty() {
                 ui.data(&format!("    next: {} {}", next.join(", "), times.zone()))?;

@@ -27,7 +27,8 @@ pub(super) struct Args {
     /// Run a command that gets each message as JSON on its standard input
     #[arg(last = true, value_name = "COMMAND", value_hint = ValueHint::AnyPath, help_heading = "Where to (choose one form)")]
     command: Vec<String>,
-    /// Format of the webhook's body: json, slack, mattermost, discord, ntfy, pagerduty, opsgenie or alertmanager
+    /// Format of the webhook's body: json, slack, mattermost, discord, ntfy, pagerduty, opsgenie or alertmanager;
+    /// defaults to json
     #[arg(long, value_name = "NAME")]
     template: Option<String>,
     /// Header of the webhook's request; may be repeated
@@ -64,7 +65,7 @@ pub(super) struct Args {
         help_heading = "Which events, and when"
     )]
     events: Vec<String>,
-    /// Schedule whose events to send; may be repeated; `*` stands for any characters
+    /// Send only events of this schedule; may be repeated; `*` stands for any characters
     #[arg(
         long = "schedule",
         visible_alias = "schedules",
@@ -73,7 +74,7 @@ pub(super) struct Args {
         help_heading = "Which events, and when"
     )]
     schedules: Vec<String>,
-    /// Label of schedules whose events to send; may be repeated; with `--schedule`, either may match
+    /// Send only events of schedules with this label; may be repeated; with `--schedule`, either may match
     #[arg(
         long = "label",
         visible_alias = "labels",
@@ -82,13 +83,14 @@ pub(super) struct Args {
         help_heading = "Which events, and when"
     )]
     labels: Vec<String>,
-    /// Least severity of the schedules whose events to send: info, warning, error or critical
+    /// Send only events of schedules with at least this severity: info, warning, error or critical
     #[arg(long, value_name = "SEVERITY", help_heading = "Which events, and when")]
     min_severity: Option<String>,
     /// How long a message waits for further events of its kind; defaults to 2s
     #[arg(long, value_name = "DURATION", help_heading = "Which events, and when")]
     group_wait: Option<String>,
-    /// Maximum number of messages in a period, such as `10/1h`; later ones wait, and are sent together
+    /// Maximum number of messages in a period, such as `10/1h`; later ones wait, and are sent together;
+    /// defaults to no limit
     #[arg(long, value_name = "N/PERIOD", help_heading = "Which events, and when")]
     rate_limit: Option<String>,
     /// When nothing is sent, such as `22:00-07:00`; events in that time are sent as one message afterwards (as one for

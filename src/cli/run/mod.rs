@@ -47,7 +47,7 @@ pub(super) struct Args {
     /// Maximum number of runs at once
     #[arg(long, default_value_t = 64, value_name = "N")]
     workers: usize,
-    /// Limits of task queues, such as `default=64,heavy=1`: how many of their runs may run at once. Runs of other queues count towards `default`
+    /// Limits of task queues, such as `default=64,heavy=1`: how many of their runs may run at once, from 1 to 10000. Runs of other queues count towards `default`
     #[arg(long = "queue", value_name = "NAME=N", value_delimiter = ',', value_parser = queue_limit)]
     queues: Vec<(String, usize)>,
     /// How long to let running steps finish when stopping

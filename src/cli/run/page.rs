@@ -73,7 +73,7 @@ impl PageArgs {
                 Kind::Usage,
                 format_args!("`--web {}` can be reached by other machines and needs `--web-token-file FILE`", self.web),
             )
-            .hint("Put a reverse proxy with TLS before it: the page itself speaks plain HTTP. Name the proxy's host with `--web-host`."));
+            .hint("Put a reverse proxy with TLS in front of it: the page itself speaks plain HTTP. Name the proxy's host with `--web-host`."));
             }
         };
         Ok(Some(web::Settings {

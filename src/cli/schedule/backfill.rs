@@ -11,7 +11,7 @@ use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
 use crate::ops;
 use crate::output::counted;
-use crate::output::instant::{Instant, rfc3339};
+use crate::output::instant::Instant;
 use crate::output::views::RequestView;
 use crate::spec::instant;
 use crate::spec::text;
@@ -96,7 +96,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         times: Some(times),
     };
     if context.ui.is_text() {
-        let from_to = format!("{} to {}", rfc3339(range.0), rfc3339(range.1));
+        let clock = context.times_in(spec.zone().clone());
+        let from_to = format!("{} to {} {}", clock.full(range.0), clock.full(range.1), clock.zone());
         context
             .ui
             .data(&format!("Backfill of {}: {} from {from_to}", args.id, counted(times, "time")))?;

@@ -8,7 +8,6 @@ use crate::error::Error;
 use crate::names::ScheduleId;
 use crate::output::settings::{alerts, limits, reliability, summary};
 use crate::output::table::{pairs, plain, table};
-use crate::output::times::Times;
 use crate::output::ui::sanitize;
 use crate::output::views::{ScheduleView, StatisticsView};
 use crate::output::{Style, counted};
@@ -33,7 +32,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
 }
 
 fn show(context: &Context, v: &ScheduleView) -> Result<(), Error> {
-    let times = Times::new(context.zones.zone(&v.time_zone)?, context.now());
+    let times = context.times_in(context.zones.zone(&v.time_zone)?);
     let state = if v.paused {
         let since = v.paused_since.map_or_else(String::new, |at| {
             format!(" since {} ({})", times.full(at.0), times.relative(at.0))

@@ -9,7 +9,6 @@ use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
 use crate::ops;
 use crate::output::table::{plain, table};
-use crate::output::times::Times;
 use crate::output::views::TimeRangeView;
 use crate::output::{Style, counted};
 use crate::present;
@@ -17,7 +16,6 @@ use crate::spec::describe::human_duration;
 use crate::spec::instant;
 use crate::spec::interval::Interval;
 use crate::spec::spec_text::SpecText;
-use crate::spec::zone::Zone;
 
 /// Show the outcome of each time of a schedule, with the reason
 ///
@@ -58,9 +56,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     if !context.ui.is_text() {
         return context.ui.json_list(&views);
     }
-    // As in the spec; under `--utc` it is asked for otherwise.
-    let zone = if context.utc { Zone::utc() } else { spec.zone().clone() };
-    let clock = Times::new(zone, now);
+    let clock = context.times_in(spec.zone().clone());
     let apart = spacing(&row.stored_spec()?);
     let rows: Vec<_> = folded(&views)
         .into_iter()

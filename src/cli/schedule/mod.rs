@@ -123,11 +123,10 @@ fn note_pause_policy(context: &Context, view: &ScheduleView) {
 
 /// Formats the next three times: `14:02:07, 14:04:01, 14:06:09 UTC`.
 fn next_line(context: &Context, view: &ScheduleView) -> Option<String> {
-    use crate::output::times::Times;
     use crate::spec::zone::Zones as _;
     let times = view.next_action_times.as_ref().filter(|t| !t.is_empty())?;
     let zone = context.zones.zone(&view.time_zone).ok()?;
-    let clock = Times::new(zone, context.now());
+    let clock = context.times_in(zone);
     let shown: Vec<String> = times.iter().take(3).map(|t| clock.short(t.0)).collect();
     Some(format!("{} {}", shown.join(", "), clock.zone()))
 }

@@ -7,7 +7,7 @@ use super::super::definition::WhenArgs;
 use super::super::{Context, complete};
 use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
-use crate::ops;
+use crate::ops::{self, NO_TIME};
 use crate::output::table::{plain, short_table};
 use crate::output::views::NextView;
 use crate::present;
@@ -84,14 +84,11 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let if_empty = if at_boot {
         "No fixed times: it starts after each boot."
     } else {
-        "No times before the year 2101."
+        "The schedule never fires."
     };
     show(context, &spec, &times, if_empty)?;
     if times.is_empty() && !at_boot {
-        return Err(Error::new(
-            Kind::Failed,
-            "the spec never fires: no time before the year 2101 matches it",
-        ));
+        return Err(Error::new(Kind::Failed, format_args!("the spec never fires: {NO_TIME}")));
     }
     Ok(())
 }
@@ -100,7 +97,7 @@ fn show(context: &Context, spec: &Spec, times: &[NextView], if_empty: &str) -> R
     if !context.ui.is_text() {
         return context.ui.json_list(times);
     }
-    let clock = context.times();
+    let clock = context.times_in(spec.zone().clone());
     let rows: Vec<_> = times
         .iter()
         .map(|t| {
@@ -111,13 +108,13 @@ fn show(context: &Context, spec: &Spec, times: &[NextView], if_empty: &str) -> R
                 format!("+{}", crate::spec::describe::human_duration(u128::from(late)))
             };
             vec![
-                plain(&t.local),
+                plain(clock.full(t.scheduled_at.0)),
                 plain(clock.relative(t.due_at.0)),
                 plain(jitter),
                 plain(t.note.clone().unwrap_or_default()),
             ]
         })
         .collect();
-    let local = format!("TIME ({})", spec.zone().name());
+    let local = format!("TIME ({})", clock.zone());
     short_table(&context.ui, &[&local, "FROM NOW", "JITTER", "NOTE"], &rows, if_empty)
 }

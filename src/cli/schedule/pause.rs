@@ -26,15 +26,24 @@ pub(super) struct Args {
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let (mut store, ids) = super::open_for_each(context, &args.id, args.all)?;
-    store.write(|w| {
-        ids.iter()
-            .try_for_each(|id| ops::pause(w, &context.zones, id, args.note.as_deref(), context.now()))
+    let were_paused = store.write(|w| {
+        let pause = |id| {
+            let was_paused = ops::find(w, id)?.state.paused;
+            ops::pause(w, &context.zones, id, args.note.as_deref(), context.now())?;
+            Ok(was_paused)
+        };
+        ids.iter().map(pause).collect::<Result<Vec<_>, Error>>()
     })?;
     if !context.ui.is_text() {
         let views = ids.iter().map(|id| super::view(context, &store, id));
         return context.ui.json_list(&views.collect::<Result<Vec<_>, _>>()?);
     }
-    for id in &ids {
+    for (id, was_paused) in ids.iter().zip(were_paused) {
+        if was_paused {
+            let note = args.note.as_ref().map_or("", |_| "; its note was changed");
+            context.ui.data(&format!("Schedule {id} is already paused{note}"))?;
+            continue;
+        }
         let running = store.read(|r| r.count_running(ops::find(r, id)?.key))?;
         let suffix = if running == 0 {
             String::new()

@@ -29,8 +29,12 @@ pub(super) struct Args {
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let (mut store, ids) = super::open_for_each(context, &args.id, args.all)?;
     let passed = store.write(|w| {
-        let unpause = |id| ops::unpause(w, &context.zones, id, args.note.as_deref(), context.now());
-        ids.iter().map(unpause).collect::<Result<Vec<_>, _>>()
+        let unpause = |id| {
+            let was_paused = ops::find(w, id)?.state.paused;
+            let passed = ops::unpause(w, &context.zones, id, args.note.as_deref(), context.now())?;
+            Ok((was_paused, passed))
+        };
+        ids.iter().map(unpause).collect::<Result<Vec<_>, Error>>()
     })?;
     let views = ids
         .iter()
@@ -39,8 +43,13 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     if !context.ui.is_text() {
         return context.ui.json_list(&views);
     }
-    for (view, passed) in views.iter().zip(passed) {
-        context.ui.data(&format!("Unpaused schedule {}", view.id))?;
+    for (view, (was_paused, passed)) in views.iter().zip(passed) {
+        let done = if was_paused {
+            format!("Unpaused schedule {}", view.id)
+        } else {
+            format!("Schedule {} is not paused", view.id)
+        };
+        context.ui.data(&done)?;
         if let Some(next) = super::next_line(context, view) {
             context.ui.data(&format!("Next: {next}"))?;
         }

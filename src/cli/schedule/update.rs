@@ -23,7 +23,7 @@ pub(super) struct Args {
     what: WhatArgs,
     #[command(flatten)]
     policies: PolicyArgs,
-    /// Clear a field first: interval, cron, calendar, jitter, note …; may be repeated
+    /// Clear a field first: interval, cron, calendar, jitter, note and others (an unknown one gets the list); may be repeated
     #[arg(long, value_name = "FIELD")]
     clear: Vec<String>,
     /// Update it even if it can then never fire
@@ -36,10 +36,15 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let existing = store.read(|r| Existing::of(r, &args.id))?;
     let patch = patch(context, &args.when, &args.what, &args.policies, &args.clear, Some(existing))?;
     let never = if args.allow_never { Never::Allow } else { Never::Refuse };
-    store.write(|w| ops::update(w, &context.zones, &args.id, &patch, never, context.now()))?;
+    let changed = store.write(|w| ops::update(w, &context.zones, &args.id, &patch, never, context.now()))?;
     let view = super::view(context, &store, &args.id)?;
     if !context.ui.is_text() {
         return context.ui.json(&view);
+    }
+    if !changed {
+        return context
+            .ui
+            .data(&format!("Schedule {} is unchanged: it already has these settings", view.id));
     }
     context
         .ui

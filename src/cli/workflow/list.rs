@@ -4,7 +4,7 @@ use clap_complete::engine::ArgValueCandidates;
 
 use super::super::{Context, complete};
 use crate::error::{Error, Kind};
-use crate::names::ScheduleId;
+use crate::names::{ScheduleId, suggestion};
 use crate::output::Style;
 use crate::output::run_views::RunView;
 use crate::output::table::{plain, short_table};
@@ -36,8 +36,7 @@ pub(super) struct Args {
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let status = args.status.as_deref().map(|s| {
         Status::named(s).ok_or_else(|| {
-            Error::new(Kind::Usage, format_args!("no status is named `{s}`"))
-                .hint(format_args!("Expected one of {}.", Status::ALL.map(Status::name).join(", ")))
+            Error::new(Kind::Usage, format_args!("no status is named `{s}`")).hint(suggestion(s, &Status::ALL.map(Status::name)))
         })
     });
     let filter = RunFilter {

@@ -250,8 +250,11 @@ fn value(index: usize, text: &str) -> Result<u8, String> {
     }
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     if !digits {
+        let or_name = names
+            .get(1)
+            .map_or_else(String::new, |name| format!(" or a name like `{name}`"));
         return Err(format!(
-            "{name} `{}` is not a number from {low} to {high}",
+            "{name} `{}` is not a number from {low} to {high}{or_name}",
             text.escape_debug()
         ));
     }
@@ -295,7 +298,10 @@ mod tests {
         for (line, message) in [
             ("5/15 * * * *", "0+0: minute `5/15` has a step without a range; try `5-59/15`"),
             ("0 1,25 * * *", "1+2: hour `25` is out of range 0-23"),
-            ("0 0 * * sunday", "4+0: day of week `sunday` is not a number from 0 to 7"),
+            (
+                "0 0 * * sunday",
+                "4+0: day of week `sunday` is not a number from 0 to 7 or a name like `mon`",
+            ),
             ("*/0 * * * *", "0+0: minute step `0` is not a positive number"),
             ("0 0 1,, * *", "2+2: day of month `` is not a number from 1 to 31"),
             ("0 0 L * *", "2+0: day of month `L` is not a number from 1 to 31"),

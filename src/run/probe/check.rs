@@ -9,7 +9,7 @@ use super::super::step::duration_of;
 use super::super::step_text::{DnsTable, ProbeTable, ProbeText, StatusText};
 use super::url::split_url;
 use super::{Dns, Expectation, Http, JsonPath, Probe, Record, host_and_port};
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, alternatives};
 use crate::names::{StepName, nearest};
 
 impl Probe {
@@ -78,7 +78,7 @@ fn check_dns(dns: &DnsTable) -> Result<Dns, String> {
     let names = Record::ALL.map(Record::name);
     let record = known.ok_or_else(|| match nearest(kind, names) {
         Some(near) => format!("unknown record type `{kind}`; did you mean `{near}`?"),
-        None => format!("unknown record type `{kind}`; expected one of {}", names.join(", ")),
+        None => format!("unknown record type `{kind}`; expected {}", alternatives(&names)),
     })?;
     if let Some(server) = &dns.server {
         host_and_port(server, Some(53)).ok_or_else(|| format!("the server `{server}` is not `host` or `host:port`"))?;

@@ -132,7 +132,9 @@ impl Sentence {
                 )));
             }
             "next" | "tomorrow" | "today" | "tonight" | "now" => {
-                return Err(words.error(format!("`{word}` is a single time; a schedule repeats")));
+                return Err(words
+                    .error(format!("`{word}` is a single time; a schedule repeats"))
+                    .hint("Use `--at` for a single time: `--at 'tomorrow 09:00'`."));
             }
             "once" | "twice" | "thrice" => {
                 words.skip(1);
@@ -311,7 +313,9 @@ impl Sentence {
             } else if let Some(year) = number(word).filter(|year| (2000..=2100).contains(year)) {
                 self.years.insert(u16::try_from(year).unwrap_or_default());
             } else if leading_number(word).is_some() {
-                return Err(words.error("this is a single time; a schedule repeats"));
+                return Err(words
+                    .error("this is a single time; a schedule repeats")
+                    .hint("Use `--at` for a single time: `--at '2026-12-24 18:00'`."));
             } else if words.position() > start {
                 return Err(words.error(format!("`{word}` is not a month or a year")));
             } else {

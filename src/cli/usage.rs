@@ -1,0 +1,121 @@
+//! Errors of the command line, in the form of all other errors.
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use super::suggest;
+use crate::error::{Error, Kind, alternatives};
+
+/// The error for arguments that do not parse; `words` are those after the program's name.
+pub(super) fn error(root: &clap::Command, words: &[String], e: &clap::Error) -> Error {
+    let error = Error::new(Kind::Usage, message(words, e));
+    if let Some(line) = suggest::corrected(root, words, e) {
+        return error.hint(format_args!("Did you mean `{line}`?"));
+    }
+    if let Some(near) = listed(e, ContextKind::SuggestedValue).first() {
+        return error.hint(format_args!("Did you mean `{near}`?"));
+    }
+    let (path, _) = suggest::command_path(root, words);
+    let command = ["tempo".to_owned()].into_iter().chain(path).collect::<Vec<_>>().join(" ");
+    error.hint(if e.kind() == ErrorKind::InvalidSubcommand {
+        format!("Run `{command} --help` to list the commands.")
+    } else {
+        format!("Run `{command} --help` to see its usage.")
+    })
+}
+
+/// The message of an error, on one line.
+fn message(words: &[String], e: &clap::Error) -> String {
+    let argument = listed(e, ContextKind::InvalidArg);
+    let value = listed(e, ContextKind::InvalidValue).concat();
+    let told = match (e.kind(), argument.first().map(|name| short(name))) {
+        (ErrorKind::InvalidSubcommand, _) => {
+            let name = listed(e, ContextKind::InvalidSubcommand).concat();
+            Some(format!("`{name}` is not a command"))
+        }
+        (ErrorKind::UnknownArgument, Some(name)) => Some(negative(words, name).unwrap_or_else(|| {
+            let typed = argument.concat();
+            format!("unexpected argument `{typed}`")
+        })),
+        (ErrorKind::InvalidValue, Some(name)) if value.is_empty() => Some(format!("`{name}` needs a value")),
+        (ErrorKind::InvalidValue, Some(name)) => {
+            let valid = listed(e, ContextKind::ValidValue);
+            let valid: Vec<&str> = valid.iter().map(String::as_str).collect();
+            let expected = if valid.is_empty() {
+                String::new()
+            } else {
+                format!(": expected {}", alternatives(&valid))
+            };
+            Some(format!("invalid value `{value}` for `{name}`{expected}"))
+        }
+        (ErrorKind::ValueValidation, Some(name)) => {
+            let reason = std::error::Error::source(e).map(|reason| format!(": {}", reworded(&reason.to_string())));
+            Some(format!("invalid value `{value}` for `{name}`{}", reason.unwrap_or_default()))
+        }
+        (ErrorKind::MissingRequiredArgument, _) if !argument.is_empty() => {
+            let missing: Vec<String> = argument.iter().map(|name| format!("`{name}`")).collect();
+            Some(format!("missing {}", missing.join(" and ")))
+        }
+        (ErrorKind::ArgumentConflict, Some(name)) => {
+            let others = listed(e, ContextKind::PriorArg);
+            let others: Vec<&str> = others.iter().map(|other| short(other)).collect();
+            Some(if others.is_empty() || others.contains(&name) {
+                format!("`{name}` is given more than once")
+            } else {
+                format!("`{name}` cannot be used with {}", alternatives(&others))
+            })
+        }
+        _ => None,
+    };
+    told.unwrap_or_else(|| {
+        let text = e.render().to_string();
+        let message = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+        message.split_whitespace().collect::<Vec<_>>().join(" ")
+    })
+}
+
+/// What clap tells of an error.
+fn listed(e: &clap::Error, kind: ContextKind) -> Vec<String> {
+    match e.get(kind) {
+        Some(ContextValue::String(one)) => vec![one.clone()],
+        Some(ContextValue::Strings(many)) => many.clone(),
+        _ => Vec::new(),
+    }
+}
+
+/// The name of an option without its value: `--output` of `--output <FORMAT>`.
+fn short(argument: &str) -> &str {
+    if argument.starts_with('-') {
+        argument.split([' ', '=']).next().unwrap_or(argument)
+    } else {
+        argument
+    }
+}
+
+/// The message for an option that is followed by a negative number, of which clap reports the beginning as an unknown option.
+fn negative(words: &[String], typed: &str) -> Option<String> {
+    let digits = typed.strip_prefix('-')?;
+    if !digits.starts_with(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    let at = words.iter().position(|word| word.starts_with(typed))?;
+    let option = words[..at].last().filter(|word| word.starts_with("--"))?;
+    Some(format!("`{option}` cannot be negative: `{}`", words[at]))
+}
+
+/// Replaces the messages of the standard library and of clap.
+fn reworded(reason: &str) -> String {
+    match reason {
+        "invalid digit found in string" | "cannot parse integer from empty string" => "expected a whole number".to_owned(),
+        "number too large to fit in target type" => "the number is too large".to_owned(),
+        _ => {
+            let range = reason.split_once(" is not in ").and_then(|(_, range)| range.split_once(".."));
+            match range {
+                Some((least, most)) if !most.trim_start_matches('=').is_empty() => {
+                    format!("expected a number from {least} to {}", most.trim_start_matches('='))
+                }
+                Some((least, _)) => format!("expected a number of at least {least}"),
+                None => reason.to_owned(),
+            }
+        }
+    }
+}
