@@ -187,6 +187,7 @@ impl Server {
             lost_file: shared.lost_file.load(Ordering::SeqCst),
             damaged: !shared.damage.lock().unwrap_or_else(PoisonError::into_inner).is_empty(),
         };
+        lock.forget_files();
         // Drops the last handle of the writer, which ends its thread.
         drop(shared);
         let _ = writer_thread.join();

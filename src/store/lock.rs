@@ -17,6 +17,8 @@ use crate::machine;
 /// Attempts to take the lock, and the pause between them, before a server is assumed to be running.
 const TRIES: u32 = 20;
 const BETWEEN_TRIES: Duration = Duration::from_millis(5);
+/// As [`TRIES`], while the process that holds the lock is ending.
+const TRIES_AT_END: u32 = 400;
 
 /// The lock that a server holds for its lifetime. Drop it only after all connections to the database: closing any descriptor of a file releases the
 /// locks that SQLite holds on it in this process (`fcntl(2)`).
@@ -95,8 +97,16 @@ impl ServerLock {
         }
         let mut lock_file = open(&path).map_err(failed)?;
         let database_file = File::open(database).map_err(failed)?;
-        if !lock(&database_file) || !lock(&lock_file) {
-            let holder = read_holder(&mut lock_file).map_or_else(String::new, |holder| format!(" (pid {})", holder.pid));
+        let holder = read_holder(&mut lock_file).map_or_else(String::new, |holder| format!(" (pid {})", holder.pid));
+        let ids = Files::at(database).ids().map(Option::unwrap_or_default);
+        let text = lock_text(pid, since_ms, ids);
+        let mut is_free = lock(&database_file);
+        if is_free {
+            // Before it is locked: nobody takes the files of an earlier server for those of this one.
+            write(&lock_file, &text).map_err(failed)?;
+            is_free = lock(&lock_file);
+        }
+        if !is_free {
             // Not closed, because the open connection would lose its locks. The process ends with this error.
             std::mem::forget(database_file);
             return Err(Error::new(
@@ -105,10 +115,6 @@ impl ServerLock {
             )
             .hint("Stop that server first; only one process can serve, or restore, a database."));
         }
-        let ids = Files::at(database).ids().map(Option::unwrap_or_default);
-        let ids = ids.map(|id| format!(" {} {}", id.device, id.inode)).concat();
-        let text = format!("{pid} {since_ms}{ids}\n");
-        write(&lock_file, &text).map_err(failed)?;
         Ok(Self {
             database: database_file,
             lock_file: Mutex::new(LockFile { file: lock_file, text }),
@@ -146,6 +152,17 @@ impl ServerLock {
         Ok(Some(&self.path))
     }
 
+    /// Removes the files of the database from the lock file. To be called before the last connection is closed: SQLite then deletes the log and its
+    /// index, which is no loss that commands should report.
+    pub(crate) fn forget_files(&self) {
+        let mut lock_file = self.lock_file.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(holder) = parse_holder(&lock_file.text) {
+            lock_file.text = lock_text(holder.pid, holder.since_ms, [FileId::default(); 3]);
+            // If this fails, commands wait until the server has ended.
+            let _ = write(&lock_file.file, &lock_file.text);
+        }
+    }
+
     /// Adds the address of the server's page to the lock file.
     ///
     /// # Errors
@@ -170,10 +187,20 @@ struct Holder {
     has_other_name: bool,
 }
 
+/// The contents of a lock file, without the address of a page; a file that does not exist has the inode 0.
+fn lock_text(pid: u32, since_ms: i64, ids: [FileId; 3]) -> String {
+    let ids = ids.map(|id| format!(" {} {}", id.device, id.inode)).concat();
+    format!("{pid} {since_ms}{ids}\n")
+}
+
 fn read_holder(file: &mut File) -> Option<Holder> {
     let mut text = String::new();
     file.rewind().ok()?;
     file.read_to_string(&mut text).ok()?;
+    parse_holder(&text)
+}
+
+fn parse_holder(text: &str) -> Option<Holder> {
     let mut words = text.split_whitespace();
     let (pid, since_ms) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
     let mut number = || words.next()?.parse::<u64>().ok();
@@ -209,9 +236,10 @@ fn holder(database: &Path) -> Option<Holder> {
 /// The holder of the lock on the database itself, in case the `.lock` file is missing or not a regular file. Asks the kernel, because opening and
 /// closing the database would drop the locks that SQLite holds on it in this process.
 fn holder_of_database(database: &Path) -> Option<Holder> {
-    let files = Files::at(database);
-    let id = files.ids()[0]?;
+    let id = Files::at(database).ids()[0]?;
     let process = machine::Process::locking(id.device, id.inode)?;
+    // Only now: a server has opened its log before it locks the database.
+    let files = Files::at(database);
     // SQLite keeps a lock on the index of the log as long as a connection is open.
     let index = files.ids()[2];
     let uses_index = index.map_or(Some(false), |index| process.has_record_lock(index.device, index.inode));
@@ -230,16 +258,18 @@ fn holder_of_database(database: &Path) -> Option<Holder> {
 /// # Errors
 /// `System`, naming the file; `Conflict` if the server uses the database by another name.
 pub(super) fn refuse_displaced(database: &Path) -> Result<(), Error> {
-    for _ in 0..TRIES {
+    let mut tries = 0;
+    loop {
         let Some(server) = holder(database) else { return Ok(()) };
         let checked = check_displaced(database, &server);
-        // A server that is ending has let go of some of its files; a process that it was about to start may hold its lock for a moment.
-        if checked.is_ok() || !machine::is_ending(server.pid) {
+        // A server that starts or ends holds its lock for a moment without its files, as may a process that it was about to start.
+        let patience = if machine::is_ending(server.pid) { TRIES_AT_END } else { TRIES };
+        if checked.is_ok() || tries >= patience {
             return checked;
         }
+        tries += 1;
         pause(BETWEEN_TRIES);
     }
-    holder(database).map_or(Ok(()), |server| check_displaced(database, &server))
 }
 
 fn check_displaced(database: &Path, server: &Holder) -> Result<(), Error> {
@@ -296,5 +326,28 @@ pub(crate) fn server_page(database: &Path) -> ServedPage {
         None => ServedPage::NoServer,
         Some(None) => ServedPage::None,
         Some(Some(address)) => ServedPage::At(address),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Missing, Store};
+    use super::*;
+
+    #[test]
+    fn commands_report_files_that_a_server_loses_but_not_those_that_it_closes() {
+        for closes in [true, false] {
+            let folder = tempfile::tempdir().unwrap();
+            let database = folder.path().join("t.db");
+            let store = Store::open(&database, Missing::Create).unwrap();
+            let lock = ServerLock::take(&database, machine::pid(), 0).unwrap();
+            if closes {
+                lock.forget_files();
+            }
+            // Deletes the log and its index, like the last of its connections that a server closes.
+            drop(store);
+            assert_eq!(refuse_displaced(&database).is_ok(), closes);
+            assert_eq!(server_pid(&database), Some((machine::pid(), 0)));
+        }
     }
 }

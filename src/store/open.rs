@@ -68,12 +68,12 @@ impl Store {
         }
         // The log and shared memory of a removed database may still exist, and SQLite would use them for a new database at the same path.
         refuse_displaced(path)?;
+        refuse_log_alone(path)?;
         if !path.exists() {
             // A missing file is expected; a broken or inaccessible path is an error.
             if let Some(e) = std::fs::metadata(path).err().filter(|e| e.kind() != ErrorKind::NotFound) {
                 return Err(Error::new(Kind::System, format_args!("cannot create the database `{shown}`")).because(e));
             }
-            refuse_log_alone(path)?;
             if missing == Missing::Refuse {
                 return Err(Error::new(Kind::NotFound, format_args!("there is no database at `{shown}`"))
                     .hint("The first `tempo schedule create` creates it; use `--db` or `TEMPO_DB` for another file."));
@@ -288,27 +288,28 @@ fn ignore_no_row(e: rusqlite::Error) -> rusqlite::Result<()> {
     }
 }
 
-/// Fails if a database is missing and its log remains, with its latest changes: SQLite would delete the log beside a new database, and apply it to a
-/// restored one.
+/// Fails if a database is missing or empty and its log remains, with its latest changes: SQLite would delete the log beside a new database, and
+/// apply it to a restored one.
 ///
 /// # Errors
 /// `System`, naming the log.
 pub(super) fn refuse_log_alone(database: &Path) -> Result<(), Error> {
-    // Also the journal of a database that was not in WAL mode.
-    let mut logs = ["-wal", "-journal"]
-        .map(|suffix| with_suffix(&resolved(database), suffix))
-        .into_iter();
     // The log is looked at first: another process may be creating both.
-    let found = logs.find(|log| std::fs::metadata(log).is_ok_and(|log| log.len() > 0));
-    let Some(log) = found.filter(|_| !database.exists()) else {
-        return Ok(());
+    let found = ["-wal", "-journal"].into_iter().find_map(|suffix| {
+        let log = with_suffix(&resolved(database), suffix);
+        let is_used = std::fs::metadata(&log).is_ok_and(|log| log.len() > 0);
+        is_used.then_some((suffix, log))
+    });
+    let Some((suffix, log)) = found else { return Ok(()) };
+    let state = match std::fs::metadata(database) {
+        // A database that is being created is empty, and has a journal; it has a `-wal` only afterwards.
+        Ok(file) if file.len() == 0 && suffix == "-wal" => "the database is empty",
+        Ok(_) => return Ok(()),
+        Err(_) => "there is no database",
     };
     let (database, log) = (database.display(), log.display());
-    Err(Error::new(
-        Kind::System,
-        format_args!("there is no database at `{database}`, but the log `{log}` of one that was moved or deleted"),
-    )
-    .hint(format_args!(
+    let message = format!("{state} at `{database}`, but there is the log `{log}` of one that was moved, emptied or deleted");
+    Err(Error::new(Kind::System, message).hint(format_args!(
         "The log holds the latest changes: move the database back, or move the log to where the database is and give it the same name with `-wal`. \
          If neither is needed, delete `{log}`."
     )))

@@ -163,18 +163,26 @@ fn the_log_of_a_database_that_was_moved_away_is_neither_deleted_nor_applied_to_a
     server.kill();
     let log = std::fs::read(env.path("t.db-wal")).unwrap();
     std::fs::rename(env.database(), env.path("moved.db")).unwrap();
-    for args in [
-        &["schedule", "list"][..],
-        &create,
-        &["run", "--once"],
-        &["doctor", "--restore", "copy.db"],
-    ] {
-        let refused = env.tempo(args);
-        assert_eq!(refused.code, Some(6), "{args:?}: {refused:?}");
-        assert!(refused.stderr.contains("t.db-wal` of one that was moved"), "{refused:?}");
-        assert!(!env.database().exists(), "{args:?}");
-        assert_eq!(std::fs::read(env.path("t.db-wal")).unwrap(), log, "{args:?}");
+    for is_empty in [false, true] {
+        if is_empty {
+            std::fs::write(env.database(), "").unwrap();
+        }
+        for args in [
+            &["schedule", "list"][..],
+            &create,
+            &["run", "--once"],
+            &["doctor"],
+            &["doctor", "--restore", "copy.db"],
+        ] {
+            let refused = env.tempo(args);
+            assert_eq!(refused.code, Some(6), "{args:?}: {refused:?}");
+            assert!(refused.stderr.contains("t.db-wal` of one that was moved"), "{refused:?}");
+            let database = std::fs::metadata(env.database()).ok().map(|file| file.len());
+            assert_eq!(database, is_empty.then_some(0), "{args:?}");
+            assert_eq!(std::fs::read(env.path("t.db-wal")).unwrap(), log, "{args:?}");
+        }
     }
+    std::fs::remove_file(env.database()).unwrap();
     // As the hint says.
     std::fs::rename(env.path("t.db-wal"), env.path("moved.db-wal")).unwrap();
     env.tempo(&["doctor", "--restore", "copy.db"]).ok();
@@ -249,9 +257,16 @@ fn the_server_backs_up_regularly_and_keeps_the_newest() {
     let folder = env.path("backups");
     std::fs::create_dir(&folder).unwrap();
     let old = "tempo-20200101T000000Z.db";
-    for name in [old, "tempo-20200101T000001Z.db.77.part", "other.db", "tempo-of-mine.db"] {
+    // From before the clock was corrected: older than all that are written now.
+    let future = "tempo-20990101T000000Z.db";
+    let unfinished = [
+        "tempo-20200101T000001Z.db.77.part",
+        "tempo-20200101T000001Z.db.77.part-journal",
+    ];
+    for name in [old, future, unfinished[0], unfinished[1], "other.db", "tempo-of-mine.db"] {
         std::fs::write(folder.join(name), "").unwrap();
     }
+    std::fs::create_dir(folder.join("tempo-20190101T000000Z.db")).unwrap();
     let names = || -> Vec<String> {
         let files = std::fs::read_dir(&folder).unwrap();
         let mut names: Vec<_> = files.map(|f| f.unwrap().file_name().into_string().unwrap()).collect();
@@ -265,7 +280,8 @@ fn the_server_backs_up_regularly_and_keeps_the_newest() {
     server.signal("TERM");
     assert_eq!(server.wait().0, Some(0));
     let left = names();
-    assert!(left.len() == 4 && !left.contains(&old.to_owned()), "{left:?}");
+    assert_eq!(left.len(), 5, "{left:?}");
+    assert!(left.iter().all(|name| ![old, future].contains(&name.as_str())), "{left:?}");
     assert!(
         left.contains(&"other.db".to_owned()) && left.contains(&"tempo-of-mine.db".to_owned()),
         "{left:?}"
@@ -273,13 +289,14 @@ fn the_server_backs_up_regularly_and_keeps_the_newest() {
     let newest = left.iter().filter(|name| name.starts_with("tempo-2")).max().unwrap();
     let copy = folder.join(newest).display().to_string();
     assert_eq!(env.json(&["--db", &copy, "schedule", "list"])[0]["id"], "s");
-    // A day has not passed: the next server writes none.
+    // A day has not passed since the newest that is not from the future: the next server writes none.
+    std::fs::write(folder.join(future), "").unwrap();
     let mut server = env.serve(&["--backup-dir", "backups"]);
     server.signal("USR1");
     server.wait_for_log("state");
     server.signal("TERM");
     assert_eq!(server.wait().0, Some(0));
-    assert_eq!(names(), left);
+    assert_eq!(names().len(), 6);
     for args in [
         &["--backup-dir", "missing"][..],
         &["--backup-every", "1d"],

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 
-use crate::clock::pause;
+use crate::clock::{Stopwatch, pause};
 use crate::engine::{Event, Handle};
 use crate::error::{Error, Kind};
 use crate::spec::text;
@@ -14,8 +14,10 @@ use crate::store::{Missing, Store};
 
 /// How often the thread looks whether a backup is due.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// How long after a failure the next attempt is made.
-const AFTER_ERROR: TimeDelta = TimeDelta::minutes(5);
+/// How long after a failure the next attempt is made, unless backups are more frequent.
+const AFTER_ERROR: Duration = Duration::from_mins(5);
+/// How often the directory is read to see whether a backup is due: the clock may have been set.
+const CHECK_EVERY: Duration = Duration::from_mins(1);
 /// The name of a backup: the time in UTC. Other files in the directory are left alone.
 const NAME: &str = "tempo-%Y%m%dT%H%M%SZ.db";
 
@@ -93,58 +95,62 @@ struct Backups {
 
 impl Backups {
     fn run(&self) {
-        let mut not_before = DateTime::<Utc>::MIN_UTC;
+        let (mut since, mut wait) = (Stopwatch::start(), Duration::ZERO);
         while let (Ok(now), false) = (self.server.now(), self.server.is_draining()) {
-            if now >= not_before {
-                let done = self.back_up_if_due(now);
-                // At the very end, the logger may have stopped listening.
-                not_before = match done {
-                    Ok((None, due)) => due,
-                    Ok((Some(file), due)) => {
-                        let _ = self.tell.send(Event::BackedUp { file });
-                        due
-                    }
-                    Err(e) => {
-                        let _ = self.tell.send(Event::Error(e));
-                        now + AFTER_ERROR
-                    }
-                };
+            if since.elapsed() >= wait {
+                since = Stopwatch::start();
+                wait = self.back_up_if_due(now).unwrap_or_else(|e| {
+                    self.report(Event::Error(e));
+                    AFTER_ERROR.min(self.every.to_std().unwrap_or(AFTER_ERROR))
+                });
             }
             pause(LOOK_EVERY);
         }
     }
 
-    /// Writes a backup if one is due, and deletes those that are too many. Returns its path, and when the next is due.
-    fn back_up_if_due(&self, now: DateTime<Utc>) -> Result<(Option<PathBuf>, DateTime<Utc>), Error> {
-        let newest = self.existing()?.pop().map(|(at, _)| at);
-        // A newest backup from the future is one from before the clock was corrected.
+    fn report(&self, event: Event) {
+        // At the very end, the logger may have stopped listening.
+        let _ = self.tell.send(event);
+    }
+
+    /// Writes a backup if one is due, and deletes those that are too many. Returns how long to wait until the next, at most [`CHECK_EVERY`].
+    fn back_up_if_due(&self, now: DateTime<Utc>) -> Result<Duration, Error> {
+        let wait = |until: TimeDelta| until.to_std().unwrap_or_default().min(CHECK_EVERY);
+        let newest = self.existing(now)?.pop().map(|(at, _)| at);
         if let Some(due) = newest.filter(|newest| *newest <= now).map(|newest| newest + self.every)
             && due > now
         {
-            return Ok((None, due));
+            return Ok(wait(due - now));
         }
         self.delete_unfinished()?;
         let file = self.directory.join(now.format(NAME).to_string());
         Store::open(&self.database, Missing::Refuse)?.back_up(&file)?;
-        let existing = self.existing()?;
+        let existing = self.existing(now)?;
         for (_, old) in &existing[..existing.len().saturating_sub(self.keep)] {
-            let failed =
-                |e| Error::new(Kind::System, format_args!("cannot delete the old backup `{}`", old.display())).because(e);
-            std::fs::remove_file(old).map_err(failed)?;
+            if let Err(e) = std::fs::remove_file(old) {
+                let old = old.display();
+                let error = Error::new(Kind::System, format_args!("cannot delete the old backup `{old}`"));
+                self.report(Event::Error(error.because(e)));
+            }
         }
-        Ok((Some(file), now + self.every))
+        self.report(Event::BackedUp { file });
+        Ok(wait(self.every))
     }
 
-    /// The backups in the directory with their times, oldest first.
-    fn existing(&self) -> Result<Vec<(DateTime<Utc>, PathBuf)>, Error> {
+    /// The backups in the directory with their times, oldest first. Those with a time after `now` come first: they were written before the clock
+    /// was corrected.
+    fn existing(&self, now: DateTime<Utc>) -> Result<Vec<(DateTime<Utc>, PathBuf)>, Error> {
         let mut found = self.named(time_of)?;
-        found.sort();
+        found.sort_by_key(|(at, _)| (*at <= now, *at));
         Ok(found)
     }
 
     /// Deletes what a server left that died while it wrote a backup.
     fn delete_unfinished(&self) -> Result<(), Error> {
-        let unfinished = self.named(|name| time_of(name.strip_suffix(".part")?.rsplit_once('.')?.0))?;
+        let unfinished = self.named(|name| {
+            let name = name.strip_suffix("-journal").unwrap_or(name);
+            time_of(name.strip_suffix(".part")?.rsplit_once('.')?.0)
+        })?;
         for (_, path) in unfinished {
             let failed = |e| Error::new(Kind::System, format_args!("cannot delete `{}`", path.display())).because(e);
             std::fs::remove_file(&path).map_err(failed)?;
@@ -159,7 +165,8 @@ impl Backups {
         let mut found = Vec::new();
         for entry in std::fs::read_dir(&self.directory).map_err(failed)? {
             let entry = entry.map_err(failed)?;
-            let at = entry.file_name().to_str().and_then(&time_of);
+            let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+            let at = entry.file_name().to_str().filter(|_| is_file).and_then(&time_of);
             found.extend(at.map(|at| (at, entry.path())));
         }
         Ok(found)
