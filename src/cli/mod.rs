@@ -32,6 +32,7 @@ mod usage;
 mod wait;
 mod workflow;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -247,9 +248,13 @@ fn perform(context: &Context, command: Command) -> Result<(), Error> {
 /// Prints help, the version, or a usage error, and returns the exit code.
 fn unparsed(e: &clap::Error) -> ExitCode {
     if !e.use_stderr() || e.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        // A closed pipe is not an error here.
-        let _ = e.print();
-        return ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(Kind::Usage.exit_code()));
+        let printed = e.print().and_then(|()| std::io::stdout().flush());
+        let code = match printed {
+            // A closed pipe is not an error here.
+            Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Kind::System.exit_code(),
+            _ => u8::try_from(e.exit_code()).unwrap_or(Kind::Usage.exit_code()),
+        };
+        return ExitCode::from(code);
     }
     // Lossy conversion is fine: the arguments are only searched and shown.
     let arguments: Vec<String> = machine::arguments_os().map(|a| a.to_string_lossy().into_owned()).collect();

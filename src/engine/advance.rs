@@ -134,7 +134,14 @@ impl Transition<'_> {
             // An attempt is being performed.
             Phase::Running { .. } => return Ok(Next::Nothing),
             Phase::Ready => None,
-            Phase::Waiting { until } => Some(until).filter(|until| *until > self.now),
+            // A longer wait than any of the step was recorded before the clock was set back.
+            Phase::Waiting { until } => {
+                let longest = self.workflow.steps[self.run.progress.position].retry.maximum_interval;
+                let latest = TimeDelta::from_std(longest)
+                    .ok()
+                    .and_then(|longest| self.now.checked_add_signed(longest));
+                Some(until).filter(|until| *until > self.now && latest.is_none_or(|latest| *until <= latest))
+            }
         };
         let deadline = run::run_deadline(&self.workflow, self.run.since);
         if let Some(stop) = self.run.stop {

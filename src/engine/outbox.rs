@@ -217,7 +217,7 @@ impl Outbox {
         // First attempts go before retries, so that receivers that are down take no turn from the others.
         waiting.sort_by_key(|(message, _)| (message.attempts > 0, message.due, message.key));
         for (message, receiver) in waiting {
-            let is_due = message.due <= now || which == Pass::Unsent && message.attempts == 0;
+            let is_due = message.is_due(now) || which == Pass::Unsent && message.attempts == 0;
             if !is_due {
                 next = next.into_iter().chain([message.due]).min();
             } else if self.running.len() < MAX_DELIVERIES {
@@ -276,7 +276,7 @@ impl Outbox {
         let period = TimeDelta::from_std(period).unwrap_or(TimeDelta::MAX);
         let oldest = self
             .reader
-            .read(|r| r.oldest_of_last_sends(message.receiver, most, now - period))?;
+            .read(|r| r.oldest_of_last_sends(message.receiver, most, (now - period, now)))?;
         Ok(oldest.map(|oldest| oldest + period + TimeDelta::milliseconds(1)))
     }
 

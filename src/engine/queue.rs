@@ -185,6 +185,11 @@ impl Queue {
         }
     }
 
+    /// Makes all runs ready that wait for a time, so that their waits are measured again: the clock was set back.
+    pub(crate) fn wake_all(&self) -> usize {
+        self.wake(DateTime::<Utc>::MAX_UTC).0
+    }
+
     /// Makes a run ready that waits for a time. Returns whether one more worker is needed, which then counts as started.
     pub(crate) fn wake_run(&self, run: i64) -> bool {
         let mut inner = self.lock();
@@ -318,6 +323,18 @@ mod tests {
         assert_eq!(queue.take_ready().map(|(key, _)| key), Some(2));
         queue.forget(4);
         assert_eq!(queue.take_ready().map(|(key, _)| key), Some(6));
+    }
+
+    #[test]
+    fn runs_that_wait_for_a_time_are_woken_when_the_clock_is_set_back() {
+        let queue = Queue::new(8, &[]);
+        queue.add(run(1, false));
+        let next = || queue.take_ready().map(|(key, _)| key);
+        assert_eq!(next(), Some(1));
+        queue.release_until(1, "2099-01-01T00:00:00Z".parse().unwrap());
+        assert_eq!(next(), None);
+        queue.wake_all();
+        assert_eq!(next(), Some(1));
     }
 
     #[test]

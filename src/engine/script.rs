@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::shared::{ATTEMPT, RUN_ID, STEP};
 use crate::actions::{Control, OUTPUT_LIMIT, OUTPUT_PIPE, PARENT, Secrets, StopKind, Task, perform_in_script};
-use crate::clock::{Clock, Wakeup};
+use crate::clock::{Clock, Stopwatch, Wakeup};
 use crate::error::{Error, Kind};
 use crate::machine::{self, Process, ProcessTree};
 use crate::names::StepName;
@@ -46,12 +46,13 @@ impl Interrupt {
         result
     }
 
-    /// Waits until a time.
+    /// Waits until a time, but no longer than `at_most`: the clock may be set back.
     ///
     /// # Errors
     /// `Interrupted` when the step is interrupted.
-    fn wait(&self, clock: &dyn Clock, until: DateTime<Utc>) -> Result<(), Error> {
-        while clock.now() < until {
+    fn wait(&self, clock: &dyn Clock, until: DateTime<Utc>, at_most: Duration) -> Result<(), Error> {
+        let waited = Stopwatch::start();
+        while clock.now() < until && waited.elapsed() < at_most {
             self.check()?;
             clock.wait(&self.wake, until);
         }
@@ -290,7 +291,7 @@ pub(crate) fn perform(
                 format_args!("step `{}` failed: {}", step.name, failure.message),
             ));
         };
-        interrupt.wait(clock, ended + wait)?;
+        interrupt.wait(clock, ended + wait, wait)?;
     }
 }
 
@@ -382,7 +383,8 @@ pub(crate) fn sleep(
             ),
         })
     })?;
-    interrupt.wait(clock, wake)?;
+    // No longer than the whole wait, if the clock was set back.
+    interrupt.wait(clock, wake, span)?;
     store.write(|w| {
         caller.run(w)?;
         w.close_script_step(key, &[], clock.now())

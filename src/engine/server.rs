@@ -28,6 +28,9 @@ use crate::zoneinfo::ZoneInfo;
 /// How often the ticker checks whether a command has changed the database; a check costs microseconds.
 const CHECK_EVERY: TimeDelta = TimeDelta::milliseconds(75);
 
+/// A step of the clock back that is longer than this is noticed.
+const CLOCK_STEP: TimeDelta = TimeDelta::seconds(1);
+
 /// Maximum number of files that a worker has open at once: the pipes of a command that is being started, and the descriptors it waits on.
 const FILES_PER_WORKER: u64 = 8;
 /// Number of other open files: two connections to the database, locks, the log, and some to spare.
@@ -260,6 +263,7 @@ fn serve(mut ticker: Ticker, lock: &ServerLock) {
     let mut zones = ZoneWatch::default();
     let (mut quiet, mut upcoming) = (Quiet::default(), None);
     let mut next_zone_check = shared.started;
+    let mut last = shared.started;
     let serving = Stopwatch::start();
     while !shared.draining.load(Ordering::SeqCst) {
         if let Some(path) = ticker.reader().displaced() {
@@ -275,6 +279,13 @@ fn serve(mut ticker: Ticker, lock: &ServerLock) {
             Err(e) => shared.emit(Event::Error(e)),
         }
         let now = shared.clock.now();
+        if now < last - CLOCK_STEP {
+            for _ in 0..shared.queue.wake_all() {
+                shared.start_worker();
+            }
+            shared.outbox.raise();
+        }
+        last = now;
         shared.metrics.look(now);
         // Read before the tick, so that a change made during it is seen by the next one.
         let version = ticker.data_version().ok();

@@ -12,6 +12,9 @@ pub(crate) mod views;
 
 pub(crate) use ui::{Format, Style};
 
+use crate::run::outcome::Status;
+use crate::spec::describe::human_elapsed;
+
 /// A count with its noun: `1 run`, `2 runs`, `31,536,000 times`.
 pub(crate) fn counted(n: u64, one: &str) -> String {
     if n == 1 {
@@ -31,6 +34,22 @@ pub(crate) fn with_counts(text: &str, counts: &[(u64, &str, &str)]) -> String {
         return text.to_owned();
     }
     format!("{text}; {}", counts.join(", "))
+}
+
+/// How a run ended: `Completed in 2 s`, `Completed with 1 failed step in 17 ms`, ``Failed in 3 s: step `x` failed``.
+pub(crate) fn finished(status: &str, failed_steps: u64, elapsed_ms: i64, reason: Option<&str>) -> String {
+    let with = if status == Status::Completed.name() && failed_steps > 0 {
+        format!(" with {}", counted(failed_steps, "failed step"))
+    } else {
+        String::new()
+    };
+    // The reason of a canceled run begins with that word.
+    let reason = reason.filter(|reason| !reason.eq_ignore_ascii_case(status));
+    let why = reason.map(|reason| match reason.split_once(": ") {
+        Some((first, rest)) if first.eq_ignore_ascii_case(status) => format!(": {rest}"),
+        _ => format!(": {reason}"),
+    });
+    format!("{status}{with} in {}{}", human_elapsed(elapsed_ms), why.unwrap_or_default())
 }
 
 /// A number with thousands separators, from five digits on: `2000`, `31,536,000`.

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::files::difference::FieldChange;
 use crate::output::instant::Instant;
 use crate::output::views::EventView;
-use crate::output::{counted, with_counts};
+use crate::output::{counted, finished, with_counts};
 use crate::run::outcome::Status;
 use crate::spec::describe::human_duration;
 use crate::store::{EventKind, EventRow, EventRun, Read};
@@ -185,7 +185,7 @@ impl<'a> EventViews<'a> {
             EventKind::Cancel => with_detail("cancel requested", detail),
             EventKind::Terminate => with_detail("terminate requested", detail),
             EventKind::Reopen => "retry requested".to_owned(),
-            EventKind::Finish => finished(row),
+            EventKind::Finish => run_finished(row),
         })
     }
 
@@ -255,16 +255,13 @@ fn with_detail(text: &str, detail: Option<&str>) -> String {
 }
 
 /// `Completed in 2 s`, `Failed with 1 failed step in 17 ms: step `x` failed`.
-fn finished(row: &EventRow) -> String {
+fn run_finished(row: &EventRow) -> String {
     let detail = row.detail.as_deref().unwrap_or(Status::Completed.name());
     let (status, reason) = detail
         .split_once(": ")
         .map_or((detail, None), |(status, reason)| (status, Some(reason)));
-    let incidents = row
-        .number
-        .map_or_else(String::new, |n| format!(" with {}", counted(n.unsigned_abs(), "failed step")));
-    let took = human_duration(u128::from(row.value.unwrap_or_default().unsigned_abs()));
-    with_detail(&format!("{status}{incidents} in {took}"), reason)
+    let failed_steps = row.number.unwrap_or_default().unsigned_abs();
+    finished(status, failed_steps, row.value.unwrap_or_default(), reason)
 }
 
 /// `interval: 2m → 5m; note: added …`.

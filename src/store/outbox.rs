@@ -36,6 +36,13 @@ pub(crate) struct MessageRow {
     pub(crate) closed: Option<DateTime<Utc>>,
 }
 
+impl MessageRow {
+    /// Whether it is to be sent at `now`. One that was written, or last sent, after `now` is: its time was set before the clock was set back.
+    pub(crate) fn is_due(&self, now: DateTime<Utc>) -> bool {
+        self.due <= now || self.attempted.unwrap_or(self.created) > now
+    }
+}
+
 const MESSAGE: &str = "SELECT m.key, m.id, m.receiver, r.name, m.topic, m.events, m.left_to, m.refused, m.created_ms, m.due_ms, m.attempts, m.attempted_ms, m.error, m.status, m.closed_ms
     FROM message m JOIN receiver r ON r.key = m.receiver";
 
@@ -91,25 +98,27 @@ impl Read<'_> {
         };
         // A mail that some of its addresses have got holds nothing back.
         let first = one("m.attempts < :attempts_before_others AND m.left_to IS NULL ORDER BY m.key")?;
-        if first.as_ref().is_some_and(|first| first.due <= now) {
+        if first.as_ref().is_some_and(|first| first.is_due(now)) {
             return Ok(first);
         }
         let tried = one("(m.attempts >= :attempts_before_others OR m.left_to IS NOT NULL) ORDER BY m.due_ms, m.key")?;
         Ok(first.into_iter().chain(tried).min_by_key(|message| message.due))
     }
 
-    /// When the oldest of the last `most` messages to a receiver was sent; `None` if fewer have been sent since `since`.
+    /// When the oldest of the last `most` messages to a receiver was sent; `None` if fewer have been sent since `since`. Those after `now` do not
+    /// count: the clock was set back.
     pub(crate) fn oldest_of_last_sends(
         &self,
         receiver: i64,
         most: u32,
-        since: DateTime<Utc>,
+        (since, now): (DateTime<Utc>, DateTime<Utc>),
     ) -> Result<Option<DateTime<Utc>>, Error> {
-        const SQL: &str = "SELECT attempted_ms FROM message WHERE receiver = :receiver AND attempted_ms > :since
+        const SQL: &str =
+            "SELECT attempted_ms FROM message WHERE receiver = :receiver AND attempted_ms > :since AND attempted_ms <= :now
             ORDER BY attempted_ms DESC LIMIT 1 OFFSET :most - 1";
         let mut statement = self.0.prepare_cached(SQL).context("read the sent messages")?;
         let found = statement.query_row(
-            named_params! {":receiver": receiver, ":most": most, ":since": ms(since)},
+            named_params! {":receiver": receiver, ":most": most, ":since": ms(since), ":now": ms(now)},
             |r| Ok(at(r.get("attempted_ms")?)),
         );
         found.optional().context("read the sent messages")

@@ -792,3 +792,19 @@ fn utc_applies_to_the_times_of_a_schedule_in_another_zone() {
         assert!(described.contains(time), "{described}");
     }
 }
+
+#[test]
+fn output_that_cannot_be_written_is_an_error() {
+    let env = Env::new();
+    for args in [
+        &["--help"][..],
+        &["schedule", "--help"],
+        &["--version"],
+        &["help", "cron"],
+        &["schema"],
+    ] {
+        let mut command = env.command(args);
+        command.stdout(std::fs::File::create("/dev/full").unwrap());
+        assert_eq!(command.status().unwrap().code(), Some(6), "{args:?}");
+    }
+}

@@ -435,3 +435,49 @@ fn timeouts_and_cancels_reach_a_process_in_a_session_of_its_own() {
     env.wait_for_json(&["workflow", "describe", "canceled"], |w| w["status"] == "Canceled");
     assert!(!is_alive(&canceled));
 }
+
+#[test]
+fn waits_that_were_recorded_before_the_clock_was_set_back_do_not_last_longer() {
+    let env = Env::new();
+    let start = |id: &str, more: &[&str]| {
+        env.tempo(&[&["workflow", "start", "--workflow-id", id], more].concat()).ok();
+    };
+    let retry = ["--attempts", "2", "--retry-initial-interval", "3s", "--shell", "test -e go"];
+    start("retried", &retry);
+    let sleep = format!("{} sleep 3s --name nap", env!("CARGO_BIN_EXE_tempo"));
+    start("asleep", &["--shell", &sleep]);
+    start("failed", &["--shell", "false"]);
+    let receiver = [
+        "notify",
+        "add",
+        "r",
+        "--group-wait",
+        "0s",
+        "--",
+        "sh",
+        "-c",
+        "test -e go && cat >> told",
+    ];
+    env.tempo(&receiver).ok();
+    let server = env.serve(&[]);
+    let file = rusqlite::Connection::open(env.database()).unwrap();
+    let waits = "SELECT (SELECT count(*) FROM run WHERE phase = 'waiting') + (SELECT count(*) FROM script_step)
+        + (SELECT count(*) FROM message WHERE status = 'pending' AND attempts > 0)";
+    wait_until("three waits", || file.query_row(waits, [], |r| r.get(0)) == Ok(3));
+    server.kill();
+    // As if the clock had been a day ahead.
+    file.execute_batch(
+        "UPDATE run SET phase_ms = phase_ms + 86400000 WHERE phase = 'waiting';
+        UPDATE script_step SET wake_ms = wake_ms + 86400000;
+        UPDATE message SET created_ms = created_ms + 86400000, due_ms = due_ms + 86400000, attempted_ms = attempted_ms + 86400000",
+    )
+    .unwrap();
+    drop(file);
+    std::fs::write(env.path("go"), "").unwrap();
+    let _server = env.serve(&[]);
+    for id in ["retried", "asleep"] {
+        let status = || env.json(&["workflow", "describe", id])["status"].clone();
+        wait_until("the run to complete", || status() == "Completed");
+    }
+    assert!(env.wait_for_lines("told", 1)[0].contains("opened"));
+}

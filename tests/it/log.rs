@@ -50,7 +50,7 @@ fn tells_of_a_failure_with_its_retry_its_output_and_its_incident() {
     );
     assert_eq!(told[3].1, "attempt 1 failed: exit 3; retrying in 20 ms");
     assert_eq!(told[4].1, "incident 1 opened: exit 3");
-    assert!(told[5].1.starts_with("Failed with 1 failed step in "), "{}", told[5].1);
+    assert!(told[5].1.starts_with("Failed in "), "{}", told[5].1);
     assert_eq!(told[6].1, "incident 1 acknowledged: known");
     let failed = env.json(&["log", "--failed"]);
     let steps: Vec<&Value> = failed.as_array().unwrap().iter().map(|e| &e["step"]).collect();

@@ -124,11 +124,7 @@ fn opens_a_version_4_database_with_its_history_as_events() {
             ("step", "applied", "ok exit=0"),
             ("finish", "applied", "Completed in 4 ms"),
             ("incident", "nightly", "incident 1 opened: exit 3"),
-            (
-                "finish",
-                "nightly",
-                "Failed with 1 failed step in 17 ms: step `command` failed: exit 3"
-            ),
+            ("finish", "nightly", "Failed in 17 ms: step `command` failed: exit 3"),
             ("start", "often", "due 2026-11-25T19:18:47Z"),
             (
                 "skip",

@@ -48,7 +48,7 @@ fn case(step: &StepView, view: &RunView) -> TestCase {
     };
     let mut case = TestCase::new(step.name.clone(), status);
     case.set_classname(view.workflow_id.clone());
-    case.set_time(Duration::from_millis(elapsed_ms(step)));
+    case.set_time(Duration::from_millis(elapsed_ms(step).unsigned_abs()));
     if let Some(output) = step.attempts.last().and_then(|a| a.output.as_deref()) {
         case.set_system_out(xml_text(output));
     }

@@ -14,7 +14,7 @@ use crate::output::run_views::{Results, RunView, StepView};
 use crate::output::ui::{Ui, sanitize};
 use crate::output::{Style, counted};
 use crate::present;
-use crate::spec::describe::human_duration;
+use crate::spec::describe::human_elapsed;
 use crate::spec::text;
 use crate::store::Store;
 
@@ -183,7 +183,7 @@ impl<'a> Report<'a> {
         let took = if step.attempts.is_empty() {
             String::new()
         } else {
-            format!(" in {}", spoken_ms(elapsed_ms(step)))
+            format!(" in {}", human_elapsed(elapsed_ms(step)))
         };
         ui.marked("", (style, mark), &format!(" {}: {text}{attempts}{took}", step.name))?;
         if came(step) == StepOutcome::Failed {
@@ -269,7 +269,7 @@ impl<'a> Report<'a> {
             }
         }
         let (total, failed, not_reached) = counts(view);
-        let took = (self.context.now() - self.started).num_milliseconds().unsigned_abs();
+        let took = (self.context.now() - self.started).num_milliseconds();
         let parts: Vec<String> = [
             (total - failed - not_reached, "ok"),
             (failed, "failed"),
@@ -283,7 +283,7 @@ impl<'a> Report<'a> {
             "{}: {} in {}",
             counted(total as u64, "step"),
             parts.join(", "),
-            spoken_ms(took)
+            human_elapsed(took)
         ))
     }
 }
@@ -313,20 +313,12 @@ fn last_lines(step: &StepView) -> impl Iterator<Item = &str> {
 }
 
 /// The time a step took in milliseconds, from the start of its first attempt to the end of its last, including waits.
-pub(super) fn elapsed_ms(step: &StepView) -> u64 {
+pub(super) fn elapsed_ms(step: &StepView) -> i64 {
     let (Some(first), Some(last)) = (step.attempts.first(), step.attempts.last()) else {
         return 0;
     };
     let span = (last.started_at.0 - first.started_at.0).num_milliseconds() + last.elapsed_ms.unwrap_or_default();
-    span.max(0).unsigned_abs()
-}
-
-fn spoken_ms(ms: u64) -> String {
-    if ms == 0 {
-        "under 1 ms".to_owned()
-    } else {
-        human_duration(u128::from(ms))
-    }
+    span.max(0)
 }
 
 #[cfg(test)]

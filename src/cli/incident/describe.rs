@@ -8,7 +8,7 @@ use crate::ops;
 use crate::output::Style;
 use crate::output::table::{pairs, plain, table};
 use crate::present;
-use crate::spec::describe::human_duration;
+use crate::spec::describe::human_elapsed;
 use crate::store::Missing;
 
 /// Show an incident and each of its failures
@@ -52,7 +52,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         .flatten()
         .map(|o| {
             let status = o.status_code.map_or_else(String::new, |s| s.to_string());
-            let took = human_duration(u128::from(o.elapsed_ms.unsigned_abs()));
+            let took = human_elapsed(o.elapsed_ms);
             vec![
                 plain(times.full(o.detected_at.0)),
                 plain(&o.error_type),

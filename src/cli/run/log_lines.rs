@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::engine::{Event, RunRef, StepRef};
 use crate::output::instant::rfc3339;
 use crate::output::log::Line;
-use crate::output::{Style, counted};
+use crate::output::{Style, counted, finished};
 use crate::run::Stop;
 use crate::run::outcome::Status;
 use crate::schedule::start::Origin;
@@ -339,17 +339,7 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
             } else {
                 Style::Bad
             };
-            let with = if *incidents > 0 {
-                format!(" with {}", counted(*incidents, "failed step"))
-            } else {
-                String::new()
-            };
-            let why = reason.as_ref().map_or_else(String::new, |r| format!(": {r}"));
-            let text = format!(
-                "{}{with} in {}{why}",
-                status.name(),
-                human_duration(u128::from(elapsed_ms.unsigned_abs()))
-            );
+            let text = finished(status.name(), *incidents, *elapsed_ms, reason.as_deref());
             let fields = || json!({"status": status.name(), "incidents": incidents, "elapsed_ms": elapsed_ms, "reason": reason});
             of("finish", Some(style), subject(run), text, &|| with_run(run, fields()))
         }

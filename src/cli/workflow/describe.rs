@@ -9,7 +9,7 @@ use crate::output::run_views::{AttemptView, RunView, StepView};
 use crate::output::table::{pairs, plain};
 use crate::output::ui::sanitize;
 use crate::present;
-use crate::spec::describe::human_duration;
+use crate::spec::describe::human_elapsed;
 use crate::store::Missing;
 
 /// Show a run with its steps, attempts, errors and output
@@ -90,16 +90,9 @@ fn show_step(context: &Context, mark: &str, step: &StepView, times: &crate::outp
 }
 
 fn summary(attempt: &AttemptView) -> String {
-    let took = attempt.elapsed_ms.map_or_else(String::new, |ms| {
-        format!(
-            " in {}",
-            if ms == 0 {
-                "under 1 ms".to_owned()
-            } else {
-                human_duration(u128::from(ms.unsigned_abs()))
-            }
-        )
-    });
+    let took = attempt
+        .elapsed_ms
+        .map_or_else(String::new, |ms| format!(" in {}", human_elapsed(ms)));
     let why = match (&attempt.error_type, &attempt.error) {
         (Some(error_type), Some(error)) => format!(" ({error_type}: {})", sanitize(error)),
         _ => String::new(),

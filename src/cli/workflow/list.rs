@@ -10,7 +10,7 @@ use crate::output::run_views::RunView;
 use crate::output::table::{plain, short_table};
 use crate::present;
 use crate::run::outcome::{Status, failure_of};
-use crate::spec::describe::human_duration;
+use crate::spec::describe::human_elapsed;
 use crate::spec::instant;
 use crate::spec::zone::Zone;
 use crate::store::RunFilter;
@@ -64,9 +64,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let rows: Vec<_> = views
         .into_iter()
         .map(|(v, short)| {
-            let took = v.closed_at.map_or_else(String::new, |c| {
-                human_duration(u128::from((c.0 - v.started_at.0).num_milliseconds().unsigned_abs()))
-            });
+            let took = v
+                .closed_at
+                .map_or_else(String::new, |c| human_elapsed((c.0 - v.started_at.0).num_milliseconds()));
             let failed_steps = v.result.0.iter().filter(|(_, r)| failure_of(r).is_some()).count() as u64;
             let status = super::status_with(v.status, failed_steps);
             vec![

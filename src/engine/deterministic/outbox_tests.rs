@@ -165,6 +165,22 @@ fn a_rate_limit_delays_messages_and_merges_them() {
 }
 
 #[test]
+fn a_rate_limit_does_not_count_messages_that_were_sent_before_the_clock_was_set_back() {
+    let mut engine = engine(NotifyText {
+        events: vec!["server-recovered".to_owned()],
+        rate_limit: Some("1/4h".to_owned()),
+        ..receiver()
+    });
+    for sent in 1..=2 {
+        miss(&mut engine);
+        let soon = engine.clock.now() + TimeDelta::minutes(1);
+        pass_time(&mut engine, soon);
+        assert_eq!(bodies(&engine).len(), sent);
+        engine.clock.set(soon - TimeDelta::days(1));
+    }
+}
+
+#[test]
 fn quiet_hours_end_with_a_digest() {
     let mut engine = engine(NotifyText {
         quiet_hours: Some("00:00-12:00".to_owned()),

@@ -96,6 +96,16 @@ pub fn human_duration(ms: u128) -> String {
     if words.is_empty() { "0 s".to_owned() } else { words.join(" ") }
 }
 
+/// An elapsed time in milliseconds in words; one that is negative, because the clock was set back, is not known.
+#[must_use]
+pub fn human_elapsed(ms: i64) -> String {
+    match u128::try_from(ms) {
+        Ok(0) => "under 1 ms".to_owned(),
+        Ok(ms) => human_duration(ms),
+        Err(_) => "an unknown time".to_owned(),
+    }
+}
+
 fn exclusion(exclusion: &Exclusion) -> String {
     match exclusion {
         Exclusion::Date(date) => date.clone(),

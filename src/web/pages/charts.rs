@@ -3,10 +3,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use maud::{Markup, html};
 
-use super::parts::duration;
 use crate::output::times::Times;
 use crate::output::views::TimeRangeView;
-use crate::spec::describe::human_duration;
+use crate::spec::describe::human_elapsed;
 
 /// Width of a chart, in units of its own.
 const WIDTH: i64 = 960;
@@ -172,15 +171,15 @@ pub(super) fn durations(times: &Times, runs: &[Took]) -> Markup {
         .map(|(i, run)| format!("{},{}", x(i), y(run.ms)))
         .collect();
     html! {
-        svg.chart viewBox={ "0 0 " (WIDTH) " 106" } role="img" aria-label={ "How long the last runs took: median " (duration(p50)) ", 95th percentile " (duration(p95)) } {
+        svg.chart viewBox={ "0 0 " (WIDTH) " 106" } role="img" aria-label={ "How long the last runs took: median " (human_elapsed(p50)) ", 95th percentile " (human_elapsed(p95)) } {
             line.p50 x1="0" x2=(WIDTH) y1=(y(p50)) y2=(y(p50)) {}
             line.p95 x1="0" x2=(WIDTH) y1=(y(p95)) y2=(y(p95)) {}
             polyline.line points=(points.join(" ")) {}
             @for (index, run) in runs.iter().enumerate() {
-                circle.mark.(run.class) cx=(x(index)) cy=(y(run.ms)) r="3" { title { (times.short(run.started)) ": " (duration(run.ms)) } }
+                circle.mark.(run.class) cx=(x(index)) cy=(y(run.ms)) r="3" { title { (times.short(run.started)) ": " (human_elapsed(run.ms)) } }
             }
             line.axis x1="0" y1="88.5" x2=(WIDTH) y2="88.5" {}
-            text.tick x="0" y="103" { "p50 " (duration(p50)) " · p95 " (duration(p95)) " · longest " (duration(most)) }
+            text.tick x="0" y="103" { "p50 " (human_elapsed(p50)) " · p95 " (human_elapsed(p95)) " · longest " (human_elapsed(most)) }
             text.tick.end x=(WIDTH) y="103" text-anchor="end" { (crate::output::counted(runs.len() as u64, "run")) }
         }
     }
@@ -201,7 +200,7 @@ pub(super) fn time_line((from, to): (DateTime<Utc>, DateTime<Utc>), rows: &[(Str
     let axis = Axis { from, to };
     let x = |at| LEFT + axis.x(at) * (WIDTH - LEFT) / WIDTH;
     let height = i64::try_from(rows.len()).unwrap_or(0) * 22 + 20;
-    let took = human_duration(u128::from((to - from).num_milliseconds().unsigned_abs()));
+    let took = human_elapsed((to - from).num_milliseconds());
     html! {
         svg.chart viewBox={ "0 0 " (WIDTH) " " (height) } role="img" aria-label={ "Time line of the run, " (took) " long" } {
             @for (index, (name, pieces)) in rows.iter().enumerate() {

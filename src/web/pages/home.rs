@@ -18,6 +18,7 @@ use crate::ops;
 use crate::output::counted;
 use crate::output::views::{ReceiverView, StatusView};
 use crate::present;
+use crate::spec::describe::human_elapsed;
 use crate::store::{Crash, Failures, IncidentFilter, IncidentRow, Missed, Read, RunRow, SchedulePage, ScheduleRow};
 
 /// Maximum number of lines of one kind.
@@ -194,7 +195,7 @@ fn body(context: &Context, home: &Home) -> Markup {
                             strong { "The server stopped unexpectedly" }
                             @if let Some(last) = crash.last { " after " (time(times, last)) }
                             " and started again at " (time(times, crash.at))
-                            @if let Some(last) = crash.last { ", " (parts::duration((crash.at - last).num_milliseconds() / 1000 * 1000)) " later" }
+                            @if let Some(last) = crash.last { ", " (human_elapsed((crash.at - last).num_milliseconds() / 1000 * 1000)) " later" }
                         }
                     }
                 }

@@ -12,7 +12,7 @@ use super::super::answers;
 use super::super::app::{App, Context};
 use super::super::changes::{self, IncidentChange};
 use super::layout::{Section, Shell};
-use super::parts::{self, argument, duration, plain, relative, run_link, time};
+use super::parts::{self, argument, plain, relative, run_link, time};
 use super::schedules::unknown_change;
 use super::status::{self, Target, targets};
 use super::{Page, forms, show};
@@ -22,6 +22,7 @@ use crate::ops;
 use crate::output::counted;
 use crate::output::views::{IncidentView, ReceiverView};
 use crate::present;
+use crate::spec::describe::human_elapsed;
 use crate::store::{IncidentFilter, IncidentScope, Read};
 
 /// Maximum number of incidents on the page, and of failures shown of one.
@@ -222,7 +223,7 @@ fn details(context: &Context, view: &IncidentView, target: Option<&Target>) -> M
                         td { (time(times, failure.detected_at.0)) }
                         td { (failure.error_type) }
                         td { (plain(&failure.error)) }
-                        td.number { (duration(failure.elapsed_ms)) }
+                        td.number { (human_elapsed(failure.elapsed_ms)) }
                     }
                 } }
             } }

@@ -7,7 +7,6 @@ use super::super::answers::encoded;
 use crate::output::instant::rfc3339;
 use crate::output::times::Times;
 use crate::output::views::EventView;
-use crate::spec::describe::human_duration;
 
 /// Makes the marks that would reverse or hide text visible.
 pub(super) fn plain(text: &str) -> String {
@@ -22,14 +21,6 @@ pub(super) fn time(times: &Times, at: DateTime<Utc>) -> Markup {
 /// How long ago or how far ahead a time is; the script keeps it up to date.
 pub(super) fn relative(times: &Times, at: DateTime<Utc>) -> Markup {
     html! { time.dim data-relative datetime=(rfc3339(at)) title=(times.full(at)) { (times.relative(at)) } }
-}
-
-/// A duration in milliseconds.
-pub(super) fn duration(ms: i64) -> String {
-    match ms.unsigned_abs() {
-        0 => "under 1 ms".to_owned(),
-        ms => human_duration(u128::from(ms)),
-    }
 }
 
 /// A text of tempo, in which names are in backticks.

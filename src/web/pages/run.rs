@@ -16,7 +16,7 @@ use super::ansi::html_of;
 use super::charts::{self, Piece};
 use super::layout::{Section, Shell};
 use super::log::newest_first;
-use super::parts::{self, argument, duration, plain, schedule_link, status, time};
+use super::parts::{self, argument, plain, schedule_link, status, time};
 use super::schedules::unknown_change;
 use super::{Page, forms, show};
 use crate::output::run_views::{AttemptView, RunView, StepView};
@@ -24,6 +24,7 @@ use crate::output::views::EventView;
 use crate::present;
 use crate::run::Stop;
 use crate::run::outcome::failure_of;
+use crate::spec::describe::human_elapsed;
 use crate::store::EventFilter;
 
 /// Maximum number of bytes shown of an attempt's output, unless all of it is asked for.
@@ -112,7 +113,7 @@ fn body(context: &Context, run: &RunView, events: &[EventView], limit: usize) ->
             p.lead {
                 (status(run.status, !failed.is_empty()))
                 @if let Some(reason) = &run.reason { ": " (parts::prose(reason)) }
-                span.dim { (if run.closed_at.is_some() { ", after " } else { " for " }) (duration((end - run.started_at.0).num_milliseconds())) }
+                span.dim { (if run.closed_at.is_some() { ", after " } else { " for " }) (human_elapsed((end - run.started_at.0).num_milliseconds())) }
             }
             @if let Some(since) = run.waiting_for_worker_since { p { "Waiting for a worker since " (time(times, since.0)) "." } }
             dl.facts {
@@ -196,7 +197,7 @@ fn collect(context: &Context, steps: &[StepView], depth: usize, rows: &mut Vec<(
                 text: format!(
                     "attempt {}: {outcome}, {}",
                     attempt.number,
-                    duration((to - from).num_milliseconds())
+                    human_elapsed((to - from).num_milliseconds())
                 ),
             }
         };
@@ -223,7 +224,7 @@ fn step_part(context: &Context, step: &StepView, limit: usize, here: &str, level
                         li value=(attempt.number) {
                             span.status.(class_of_attempt(attempt)) { (attempt.outcome.as_deref().unwrap_or("running")) }
                             " " (time(&context.times, attempt.started_at.0))
-                            @if let Some(ms) = attempt.elapsed_ms { ", " (duration(ms)) }
+                            @if let Some(ms) = attempt.elapsed_ms { ", " (human_elapsed(ms)) }
                             @if let Some(code) = attempt.status_code { ", status " (code) }
                             @if let (Some(code), None) = (attempt.exit_code, &attempt.error) { ", exit " (code) }
                             @if let Some(error) = &attempt.error { ": " (plain(error)) }

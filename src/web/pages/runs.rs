@@ -11,9 +11,10 @@ use super::super::answers::{self, encoded};
 use super::super::app::{App, Context};
 use super::forms::filled;
 use super::layout::{Section, Shell};
-use super::parts::{class_of, duration, run_link, schedule_link, status, time};
+use super::parts::{class_of, run_link, schedule_link, status, time};
 use super::{Page, show};
 use crate::run::outcome::Status;
+use crate::spec::describe::human_elapsed;
 use crate::store::{RunFilter, RunRow};
 
 /// Number of runs on a page.
@@ -100,7 +101,7 @@ fn body(context: &Context, asked: &Asked, runs: &[RunRow]) -> Markup {
                             td { (run_link(&run.run_id, &run.workflow_id)) }
                             td { @if let Some(id) = &run.schedule_id { (schedule_link(id)) } @else { "–" } }
                             td { (time(&context.times, run.started)) }
-                            td.number { (duration(took(run))) }
+                            td.number { (human_elapsed(took(run))) }
                             td {
                                 svg.duration viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true" {
                                     rect.mark.(class_of(run.status.name(), run.incidents > 0)) x="0" y="0" height="8" width=((took(run) * 100 / longest).max(1)) {}

@@ -12,13 +12,14 @@ use super::super::answers::{self, encoded};
 use super::super::app::{App, Context};
 use super::super::changes::{self, PauseChange};
 use super::layout::{Section, Shell};
-use super::parts::{self, class_of, duration, plain, relative, schedule_link};
+use super::parts::{self, class_of, plain, relative, schedule_link};
 use super::{Page, forms, show};
 use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
 use crate::output::counted;
 use crate::output::views::ScheduleView;
 use crate::present;
+use crate::spec::describe::human_elapsed;
 use crate::store::{RunRow, ScheduleOrder, SchedulePage};
 
 /// Number of schedules on a page.
@@ -221,7 +222,7 @@ pub(super) fn strip(context: &Context, runs: &[RunRow]) -> Markup {
     html! {
         span.strip {
             @for run in runs.iter().rev() {
-                @let took = run.closed.map_or_else(|| "running".to_owned(), |closed| duration((closed - run.started).num_milliseconds()));
+                @let took = run.closed.map_or_else(|| "running".to_owned(), |closed| human_elapsed((closed - run.started).num_milliseconds()));
                 a.(class_of(run.status.name(), run.incidents > 0)) href={ "/runs/" (run.run_id) }
                     title={ (context.times.short(run.started)) " · " (run.status.name()) " · " (took) } {}
             }

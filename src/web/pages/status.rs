@@ -13,12 +13,13 @@ use super::super::access;
 use super::super::answers::{self, encoded};
 use super::super::app::{App, Context};
 use super::layout::{Section, Shell};
-use super::parts::{self, duration};
+use super::parts;
 use super::{Page, layout, show};
 use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
 use crate::ops;
 use crate::run::statistics::Statistics;
+use crate::spec::describe::human_elapsed;
 use crate::store::{Read, SchedulePage, ScheduleRow};
 
 /// Number of schedules on a page.
@@ -180,7 +181,7 @@ pub(super) fn part(context: &Context, target: &Target, with_link: bool) -> Marku
 fn short(ms: u64) -> String {
     match ms {
         0 => "under 1 ms".to_owned(),
-        ms => duration(i64::try_from(ms).unwrap_or(i64::MAX)),
+        ms => human_elapsed(i64::try_from(ms).unwrap_or(i64::MAX)),
     }
 }
 

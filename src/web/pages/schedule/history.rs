@@ -4,10 +4,11 @@ use maud::{Markup, html};
 
 use super::super::super::app::Context;
 use super::super::charts;
-use super::super::parts::{class_of, duration, plain, run_link, status, time};
+use super::super::parts::{class_of, plain, run_link, status, time};
 use super::SHOWN;
 use crate::output::counted;
 use crate::output::views::TimeRangeView;
+use crate::spec::describe::human_elapsed;
 use crate::store::RunRow;
 
 /// The meaning of the colors.
@@ -70,7 +71,7 @@ pub(super) fn runs(context: &Context, runs: &[RunRow]) -> Markup {
                     td { (time(times, run.nominal)) }
                     td { (time(times, run.started)) @if let Some(late) = late(run) { " " span.dim { (late) } } }
                     td { (status(run.status.name(), run.incidents > 0)) }
-                    td.number { @if let Some(closed) = run.closed { (duration((closed - run.started).num_milliseconds())) } }
+                    td.number { @if let Some(closed) = run.closed { (human_elapsed((closed - run.started).num_milliseconds())) } }
                     td { (run_link(&run.run_id, run.run_id.get(..8).unwrap_or(&run.run_id))) }
                 }
             } }
@@ -81,5 +82,5 @@ pub(super) fn runs(context: &Context, runs: &[RunRow]) -> Markup {
 /// How late a run started, if that is worth telling.
 fn late(run: &RunRow) -> Option<String> {
     let late = (run.started - run.due).num_milliseconds();
-    (run.scheduled && (1000..86_400_000).contains(&late)).then(|| format!("{} late", duration(late / 1000 * 1000)))
+    (run.scheduled && (1000..86_400_000).contains(&late)).then(|| format!("{} late", human_elapsed(late / 1000 * 1000)))
 }
