@@ -143,7 +143,7 @@ fn wait(
     drop(spare);
     let exit = machine::exit_watch(child.id())?;
     let notifier = Arc::clone(&stop_event);
-    let _hooked = control.while_hooked(move || {
+    let _guard = control.with_stop_hook(move || {
         let _ = rustix::io::write(&*notifier, &1_u64.to_ne_bytes());
     });
     for capture in output.all() {

@@ -77,20 +77,20 @@ impl Control {
     }
 
     /// Calls `hook` at each stop request until the guard is dropped, and at once if a stop has already been requested.
-    pub(super) fn while_hooked(&self, hook: impl Fn() + Send + 'static) -> Hooked<'_> {
+    pub(super) fn with_stop_hook(&self, hook: impl Fn() + Send + 'static) -> StopHook<'_> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         if inner.asked.is_some() {
             hook();
         }
         inner.hook = Some(Box::new(hook));
-        Hooked(self)
+        StopHook(self)
     }
 }
 
 /// Removes the hook when dropped.
-pub(super) struct Hooked<'a>(&'a Control);
+pub(super) struct StopHook<'a>(&'a Control);
 
-impl Drop for Hooked<'_> {
+impl Drop for StopHook<'_> {
     fn drop(&mut self) {
         self.0.inner.lock().unwrap_or_else(PoisonError::into_inner).hook = None;
     }

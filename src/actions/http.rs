@@ -109,9 +109,9 @@ pub(super) fn probe(http: &Http, task: &Task<'_>, control: &Control) -> Result<A
     };
     let agent = agent();
     let for_stop = agent.clone();
-    let hooked = control.while_hooked(move || for_stop.clone().shutdown());
+    let guard = control.with_stop_hook(move || for_stop.clone().shutdown());
     let response = send(&agent, http, &secrets, task.time_left);
-    drop(hooked);
+    drop(guard);
     let elapsed = watch.elapsed();
     let status_code = response.as_ref().ok().map(|r| r.status);
     let mut checked = match response {

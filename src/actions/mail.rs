@@ -9,7 +9,7 @@ use lettre::{Address, Message};
 
 use super::secrets::Secrets;
 use super::shortage::AttemptError;
-use super::smtp::{self, Letter, Server};
+use super::smtp::{self, OutgoingMail, Server};
 use super::with_deadline::with_deadline;
 use super::{Control, notify};
 use crate::machine;
@@ -58,17 +58,17 @@ pub(super) fn send(mail: &Mail, timeout: Duration, control: &Control) -> Result<
     let password = Secrets::of_values(password.filter(|password| !password.is_empty()));
     let envelope = message.envelope();
     let is_left = |address: &String| mail.left.as_ref().is_none_or(|left| left.contains(address));
-    let letter = Letter {
+    let mail = OutgoingMail {
         from: envelope.from().map(ToString::to_string).unwrap_or_default(),
         to: envelope.to().iter().map(ToString::to_string).filter(is_left).collect(),
         text: message.formatted(),
     };
-    if letter.to.is_empty() {
+    if mail.to.is_empty() {
         // The receiver has other addresses now.
         return Ok(Receipt::default());
     }
     // A name may take long to resolve.
-    let sent = with_deadline(Some(timeout), control, move || smtp::send(&server, &letter, timeout));
+    let sent = with_deadline(Some(timeout), control, move || smtp::send(&server, &mail, timeout));
     let server = format!("{}:{}", smtp.host, smtp.port);
     // Masked as a whole, before it is cut.
     let shown = |e: &String| format!("{server}: {}", one_line(&password.masked_text(&secrets.masked_text(e))));
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mail_is_accepted_by_the_code_of_the_reply_for_every_address_that_is_and_without_an_answer_to_quit() {
+    fn accepts_mail_by_the_reply_code_even_if_quit_is_not_answered() {
         for (accepted, refused, error) in [
             (&b"250 ok\r\n"[..], "none", ""),
             (b"250\r\n", "none", ""),

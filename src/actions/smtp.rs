@@ -36,7 +36,7 @@ pub(super) struct Server {
 
 /// A mail with its envelope. The addresses have been checked.
 #[derive(Debug)]
-pub(super) struct Letter {
+pub(super) struct OutgoingMail {
     pub(super) from: String,
     pub(super) to: Vec<String>,
     /// Lines end in CRLF.
@@ -48,7 +48,7 @@ pub(super) struct Letter {
 /// # Errors
 /// `AttemptError` if no connection can be made. The inner error is the reason why the server has not accepted the mail; it may quote the server, at any
 /// length.
-pub(super) fn send(server: &Server, letter: &Letter, timeout: Duration) -> Result<Result<Receipt, String>, AttemptError> {
+pub(super) fn send(server: &Server, mail: &OutgoingMail, timeout: Duration) -> Result<Result<Receipt, String>, AttemptError> {
     let watch = Stopwatch::start();
     let stream = connect(&server.host, server.port, Some(timeout))?;
     let stream = DeadlineStream::new(stream, Some(timeout.saturating_sub(watch.elapsed())));
@@ -57,7 +57,7 @@ pub(super) fn send(server: &Server, letter: &Letter, timeout: Duration) -> Resul
         received: 0,
         unread: Vec::new(),
     };
-    Ok(dialog.send(server, letter))
+    Ok(dialog.send(server, mail))
 }
 
 enum Link {
@@ -96,7 +96,7 @@ struct Reply {
 }
 
 impl Dialog {
-    fn send(&mut self, server: &Server, letter: &Letter) -> Result<Receipt, String> {
+    fn send(&mut self, server: &Server, mail: &OutgoingMail) -> Result<Receipt, String> {
         if server.encryption == Encryption::Tls {
             self.begin_tls(&server.host)?;
         }
@@ -115,16 +115,16 @@ impl Dialog {
         if let Some(login) = &server.login {
             self.log_in(login, &offers)?;
         }
-        let is_ascii = letter.to.iter().chain([&letter.from]).all(|address| address.is_ascii());
+        let is_ascii = mail.to.iter().chain([&mail.from]).all(|address| address.is_ascii());
         let utf8 = match (is_ascii, offers.iter().any(|offer| offer.eq_ignore_ascii_case("SMTPUTF8"))) {
             (true, _) => "",
             (false, true) => " SMTPUTF8",
             (false, false) => return Err("it accepts no addresses with other characters than ASCII".to_owned()),
         };
-        self.command(&format!("MAIL FROM:<{}>{utf8}", letter.from), 2)?;
+        self.command(&format!("MAIL FROM:<{}>{utf8}", mail.from), 2)?;
         // An address that is refused does not keep the mail from the others.
         let mut receipt = Receipt::default();
-        for to in &letter.to {
+        for to in &mail.to {
             let line = format!("RCPT TO:<{to}>");
             self.write(format!("{line}\r\n").as_bytes())?;
             let reply = self.reply()?;
@@ -139,11 +139,11 @@ impl Dialog {
             }
         }
         let refusals = receipt.all_refusals();
-        if refusals.len() == letter.to.len() {
+        if refusals.len() == mail.to.len() {
             return Err(refusals.join("; "));
         }
         self.command("DATA", 3)?;
-        self.write(&stuffed(&letter.text))?;
+        self.write(&dot_stuffed(&mail.text))?;
         self.reply()?.expect(2, "the mail")?;
         // The mail is accepted; nothing depends on the answer.
         let _ = self.write(b"QUIT\r\n");
@@ -298,7 +298,7 @@ fn io_text(error: &std::io::Error) -> String {
 }
 
 /// The text of a mail as it is sent: a dot at the beginning of a line is doubled, and a line with a dot ends it.
-fn stuffed(text: &[u8]) -> Vec<u8> {
+fn dot_stuffed(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len() + 8);
     let mut at_begin = true;
     for byte in text {

@@ -19,7 +19,7 @@ pub(super) fn with_deadline<T: Send + 'static>(
 ) -> Result<Option<T>, AttemptError> {
     let (sender, done) = channel();
     let stop = sender.clone();
-    let _hooked = control.while_hooked(move || {
+    let _guard = control.with_stop_hook(move || {
         let _ = stop.send(None);
     });
     let started = std::thread::Builder::new().name("probe".to_owned()).spawn(move || {

@@ -61,7 +61,7 @@ impl FileArgs {
     }
 
     /// A hint that names the command to apply the differences.
-    pub(super) fn makes_it_so(&self) -> &'static str {
+    pub(super) fn apply_hint(&self) -> &'static str {
         if self.prune {
             "Run `tempo apply --prune` with the same files to make this change."
         } else {

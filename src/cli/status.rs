@@ -10,7 +10,7 @@ use crate::output::counted;
 use crate::output::table::{pairs, plain};
 use crate::present;
 
-/// Show the server, running workflows, next times and open incidents
+/// Show the server, open runs, next times and open incidents
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Refresh every second until Ctrl-C; on a terminal, in place

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::run::outcome::{ErrorType, Failure};
 use crate::schedule::alerts::NO_SUCCESS;
 use crate::spec::describe::human_duration;
-use crate::store::{Counted, IncidentTerms, NewFailure, Overdue, Store, Subject};
+use crate::store::{Counted, IncidentPolicy, NewFailure, Overdue, Store, Subject};
 
 /// Records everything that is due at `now`.
 pub(super) fn alert(shared: &Arc<Shared>, reader: &Store, now: DateTime<Utc>) -> Result<(), Error> {
@@ -44,7 +44,7 @@ pub(super) fn alert(shared: &Arc<Shared>, reader: &Store, now: DateTime<Utc>) ->
                 failure: &failure,
                 elapsed_ms: (now - one.since).num_milliseconds().max(0),
             };
-            let terms = IncidentTerms::without_threshold(&write.alerts(one.schedule)?);
+            let terms = IncidentPolicy::without_threshold(&write.alerts(one.schedule)?);
             let counted = write.count_failure(&new, &terms, now)?;
             write.expectation_reported(one.schedule)?;
             Ok(Some(counted))

@@ -25,14 +25,18 @@ use crate::store::{LostAttempt, Store};
 const CHECK_EVERY: Duration = Duration::from_millis(200);
 
 /// An attempt that stays open because some of its processes survived SIGKILL: its step must not be retried until they end.
-pub(super) struct Survived {
+pub(super) struct AttemptWithSurvivors {
     attempt: LostAttempt,
     tree: ProcessTree,
 }
 
 /// Closes all lost attempts in one transaction; the runs stay open at their current step. Returns the events, and the attempts that cannot be
 /// closed yet.
-pub(super) fn recover(store: &mut Store, catalog: &Catalog, now: DateTime<Utc>) -> Result<(Vec<Event>, Vec<Survived>), Error> {
+pub(super) fn recover(
+    store: &mut Store,
+    catalog: &Catalog,
+    now: DateTime<Utc>,
+) -> Result<(Vec<Event>, Vec<AttemptWithSurvivors>), Error> {
     // Starts that a closed run makes possible are left to the ticker: at any instant, closes come first.
     let terms = Terms {
         catalog,
@@ -66,7 +70,7 @@ pub(super) fn recover(store: &mut Store, catalog: &Catalog, now: DateTime<Utc>) 
                     step,
                     processes: left,
                 });
-                survived.push(Survived { attempt, tree });
+                survived.push(AttemptWithSurvivors { attempt, tree });
                 continue;
             }
         }
@@ -102,7 +106,7 @@ fn left_behind(lost: &LostAttempt, step: &str, alive: &mut Option<HashSet<String
 
 /// Starts a thread that waits for processes that survived SIGKILL, and closes each attempt once its last process has
 /// ended, until the server drains.
-pub(super) fn wait_for_survivors(shared: &Arc<Shared>, survived: Vec<Survived>) -> Result<(), Error> {
+pub(super) fn wait_for_survivors(shared: &Arc<Shared>, survived: Vec<AttemptWithSurvivors>) -> Result<(), Error> {
     if survived.is_empty() {
         return Ok(());
     }
@@ -115,10 +119,10 @@ pub(super) fn wait_for_survivors(shared: &Arc<Shared>, survived: Vec<Survived>) 
         .map_err(|e| Error::new(Kind::System, "cannot start the thread that waits for processes").because(e))
 }
 
-fn close_survivors(shared: &Arc<Shared>, mut survived: Vec<Survived>) {
+fn close_survivors(shared: &Arc<Shared>, mut survived: Vec<AttemptWithSurvivors>) {
     while !survived.is_empty() && !shared.draining.load(Ordering::SeqCst) {
         pause(CHECK_EVERY);
-        survived.retain_mut(|Survived { attempt, tree }| {
+        survived.retain_mut(|AttemptWithSurvivors { attempt, tree }| {
             if tree.signal(Signal::KILL) > 0 && !tree.alive().is_empty() {
                 return true;
             }

@@ -67,7 +67,7 @@ impl Server {
         let requested = settings.workers;
         let settings = Settings {
             // The other task queues keep their limits; the default one has what is left.
-            workers: affordable(requested + others).saturating_sub(others).max(1),
+            workers: workers_within_limits(requested + others).saturating_sub(others).max(1),
             ..settings
         };
         let mut store = Store::open(database, Missing::Create)?;
@@ -201,15 +201,15 @@ impl Server {
 }
 
 /// Lowers `workers` to the number whose files and threads this machine's limits allow; at least 1.
-fn affordable(workers: usize) -> usize {
+fn workers_within_limits(workers: usize) -> usize {
     let needed = (workers as u64).saturating_mul(FILES_PER_WORKER).saturating_add(OTHER_FILES);
     let allowed = machine::raise_open_files(needed);
     // Leaves room for the commands that workers start.
     let by_threads = machine::spare_processes().map_or(u64::MAX, |left| left.saturating_sub(OTHER_THREADS) / THREADS_PER_WORKER);
-    let affordable = (allowed.saturating_sub(OTHER_FILES) / FILES_PER_WORKER)
+    let workers_within_limits = (allowed.saturating_sub(OTHER_FILES) / FILES_PER_WORKER)
         .min(by_threads)
         .max(1);
-    usize::try_from(affordable).map_or(workers, |affordable| affordable.min(workers))
+    usize::try_from(workers_within_limits).map_or(workers, |workers_within_limits| workers_within_limits.min(workers))
 }
 
 /// Starts the thread that prunes history. With [`Until::Done`] there is none: the server prunes just before it exits.

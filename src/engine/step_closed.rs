@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::run::outcome::{AttemptResult, Status, early_failed_result};
 use crate::run::{self, Phase, StepClosed};
 use crate::schedule::Alerts;
-use crate::store::{Counted, IncidentTerms, NewFailure, Subject};
+use crate::store::{Counted, IncidentPolicy, NewFailure, Subject};
 
 impl Transition<'_> {
     pub(super) fn step_closed(&mut self, closed: &StepClosed, event: &run::Event) -> Result<(), Error> {
@@ -91,8 +91,8 @@ impl Transition<'_> {
     }
 
     /// When a failure of a step opens an incident.
-    fn incident_terms(&self, position: usize) -> Result<IncidentTerms, Error> {
-        Ok(IncidentTerms::of(&self.alerts()?, self.workflow.steps[position].open_after))
+    fn incident_terms(&self, position: usize) -> Result<IncidentPolicy, Error> {
+        Ok(IncidentPolicy::of(&self.alerts()?, self.workflow.steps[position].open_after))
     }
 
     /// Counts a success of a step against its open incident. Returns whether that resolves it.

@@ -9,7 +9,7 @@ use super::advance::run_ref;
 use super::decide::{Effects, decide};
 use super::shared::Shared;
 use crate::error::Error;
-use crate::store::{RunAsk, RunRequest, Store};
+use crate::store::{RunRequest, RunRequestKind, Store};
 
 /// Maximum number of schedules decided in one tick.
 const BATCH: usize = 256;
@@ -155,10 +155,10 @@ impl Ticker {
         let submit = |request: RunRequest| {
             let done = self.shared.writer.submit(move |write| {
                 let changed = match request.ask {
-                    RunAsk::Stop(stop) => write
+                    RunRequestKind::Stop(stop) => write
                         .stop_run(request.run, stop, request.reason.as_deref(), now)
                         .map(|()| true)?,
-                    RunAsk::Retry => write.retry_run(request.run, now)?,
+                    RunRequestKind::Retry => write.retry_run(request.run, now)?,
                 };
                 write.settle_run_request(request.key, now)?;
                 if changed { write.open_run(request.run) } else { Ok(None) }
@@ -180,11 +180,11 @@ impl Ticker {
             };
             let run = run_ref(&open);
             match ask {
-                RunAsk::Stop(stop) => {
+                RunRequestKind::Stop(stop) => {
                     effects.stopped.push((open.row.key, stop));
                     effects.events.push(super::Event::StopRequested { run, stop });
                 }
-                RunAsk::Retry => {
+                RunRequestKind::Retry => {
                     reopened.push(open.row.key);
                     effects.events.push(super::Event::Reopened { run });
                 }

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::names::ScheduleId;
 use crate::run::step_text::StepText;
 use crate::run::threshold::ThresholdText;
-use crate::store::{Beat, IncidentTerms, NewFailure, Subject, Write};
+use crate::store::{Beat, IncidentPolicy, NewFailure, Subject, Write};
 
 /// Records a beat of a schedule: it meets the time that waits for it, and counts as a success or a failure of the schedule.
 ///
@@ -43,7 +43,7 @@ pub(crate) fn beat(write: &Write<'_>, id: &ScheduleId, beat: &Beat, now: DateTim
                 .and_then(|step| step.open_after.as_ref())
                 .map(ThresholdText::check)
                 .transpose()?;
-            let terms = IncidentTerms::of(&settings.definition.alerts, own);
+            let terms = IncidentPolicy::of(&settings.definition.alerts, own);
             let new = NewFailure {
                 subject,
                 target_url: id.as_str(),

@@ -112,7 +112,7 @@ pub(crate) fn explain(
         );
     }
     let text_of =
-        |epoch, reason: crate::schedule::not_started::Reason| reason.text_with(&plan_input.definition(epoch).circumstances());
+        |epoch, reason: crate::schedule::not_started::Reason| reason.text_with(&plan_input.definition(epoch).reason_details());
     // Manual starts are not explained.
     let plan_of = plan_input.plan_input((&current, &past), Vec::new(), MAX_BUFFER);
     Ok(explain_times(decided, &plan_of, &periods, window, now, text_of))

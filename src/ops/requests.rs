@@ -13,7 +13,7 @@ use crate::run::step_text::Action;
 use crate::schedule::OverlapPolicy;
 use crate::schedule::start::workflow_id_at;
 use crate::spec::zone::Zones;
-use crate::store::{NewRequest, NewRun, QueuedRequest, RunAsk, RunRow, Write};
+use crate::store::{NewRequest, NewRun, QueuedRequest, RunRequestKind, RunRow, Write};
 
 /// Maximum number of times of a backfill that are counted one by one: counting more would delay the writer.
 const MAX_COUNTED: u64 = 1_000_000;
@@ -161,7 +161,7 @@ pub(crate) fn stop_run(write: &Write<'_>, stop: &RunStop<'_>, now: DateTime<Utc>
             format_args!("run `{}` has already closed: {}", stop.run, run.status.name()),
         ));
     }
-    let (ask, reason) = (RunAsk::Stop(stop.stop), stop.reason.map(str::to_owned));
+    let (ask, reason) = (RunRequestKind::Stop(stop.stop), stop.reason.map(str::to_owned));
     write.place(
         &NewRequest::Run {
             run: run.key,
@@ -192,7 +192,7 @@ pub(crate) fn retry_run(write: &Write<'_>, named: &str, now: DateTime<Utc>) -> R
         return Err(conflict("was skipped by its condition, so there is no step to retry")
             .hint("`tempo schedule trigger` checks the condition again, and starts a new run."));
     }
-    let (ask, reason) = (RunAsk::Retry, None);
+    let (ask, reason) = (RunRequestKind::Retry, None);
     let queued = write.place(
         &NewRequest::Run {
             run: run.key,

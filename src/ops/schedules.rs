@@ -361,7 +361,7 @@ pub(super) fn replace(
     if pending {
         write.keep_epoch(row.key, now)?;
     } else {
-        write.raise_floor(row.key, now)?;
+        write.ignore_due_times_until(row.key, now)?;
     }
     write.update_schedule(row.key, &new(&row.id, after, next), &fields, now)?;
     // Buffered starts, pending times and open requests are decided at once, under the new definition where it applies.

@@ -43,12 +43,16 @@ pub(crate) fn alerts(of: &Alerts) -> Vec<String> {
     parts.into_iter().flatten().collect()
 }
 
-/// `99.90 % of 1000 ok, p50 12 ms, p95 80 ms, slowest 1 s`.
+/// `999 of 1000 ok (99.90%), p50 12 ms, p95 80 ms, slowest 1 s`.
 pub(crate) fn reliability(of: &StatisticsView) -> String {
     let total = of.ok + of.failed;
-    // Rounded down: a single failure in a million must not read as 100 %.
+    // Rounded down: a single failure in a million must not read as 100%.
     let hundredths = (of.ok * 10_000).checked_div(total).unwrap_or(0);
-    let ok = format!("{}.{:02} % of {total} ok", hundredths / 100, hundredths % 100);
+    let share = match hundredths {
+        10_000 => "100%".to_owned(),
+        _ => format!("{}.{:02}%", hundredths / 100, hundredths % 100),
+    };
+    let ok = format!("{} of {total} ok ({share})", of.ok);
     let duration = |name: &str, ms: Option<u64>| ms.map(|ms| format!("{name} {}", rounded(ms)));
     let durations = [
         duration("p50", of.p50_ms),

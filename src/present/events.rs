@@ -150,7 +150,7 @@ impl<'a> EventViews<'a> {
                     None => format!("succeeded{took}"),
                 }
             }
-            EventKind::Trigger => with_detail("start requested", detail),
+            EventKind::Trigger => with_detail("trigger requested", detail),
             EventKind::Backfill => format!("backfill requested from {} to {}", time(row.number), time(row.value)),
             EventKind::CancelBackfill => "backfill canceled".to_owned(),
             EventKind::Buffer => format!("{} buffered", time(row.value)),
@@ -182,7 +182,7 @@ impl<'a> EventViews<'a> {
             EventKind::Remind => format!("incident {} is still open", row.value.unwrap_or_default()),
             EventKind::Ack => with_detail(&format!("incident {} acknowledged", row.value.unwrap_or_default()), detail),
             EventKind::Resolved => with_detail(&format!("incident {} resolved", row.value.unwrap_or_default()), detail),
-            EventKind::Cancel => with_detail("cancel requested", detail),
+            EventKind::Cancel => with_detail("cancellation requested", detail),
             EventKind::Terminate => with_detail("terminate requested", detail),
             EventKind::Reopen => "retry requested".to_owned(),
             EventKind::Finish => run_finished(row),

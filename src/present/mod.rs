@@ -28,7 +28,7 @@ use crate::run::Stop;
 use crate::run::outcome::Status;
 use crate::schedule::explain::TimeRange;
 use crate::schedule::history::What;
-use crate::schedule::not_started::{Circumstances, Reason};
+use crate::schedule::not_started::{Reason, ReasonDetails};
 use crate::spec::Spec;
 use crate::spec::describe::human_duration;
 use crate::spec::text::duration_text;
@@ -249,7 +249,7 @@ pub(crate) fn simulated(schedule: &Candidate, input: &SimulationInput, outcome: 
         event,
         reason,
     };
-    let circumstances = Circumstances {
+    let reason_details = ReasonDetails {
         catchup_window_ms: schedule.policies.catchup_window_ms,
         paused_since: None,
         note: "",
@@ -281,7 +281,7 @@ pub(crate) fn simulated(schedule: &Candidate, input: &SimulationInput, outcome: 
             }
             What::NotStarted { to, outcome, reason, .. } => {
                 let times = spec.times_after(just_before(h.nominal)).take_while(|t| *t <= to);
-                views.extend(times.map(|t| event(t, h.at, outcome.name(), Some(reason.text_with(&circumstances)))));
+                views.extend(times.map(|t| event(t, h.at, outcome.name(), Some(reason.text_with(&reason_details)))));
             }
         }
     }

@@ -87,7 +87,7 @@ impl Reason {
 
     /// The reason as text, with the details that apply.
     #[must_use]
-    pub fn text_with(self, details: &Circumstances<'_>) -> String {
+    pub fn text_with(self, details: &ReasonDetails<'_>) -> String {
         match self {
             Self::BeyondCatchupWindow => {
                 let window = duration_text(Duration::from_millis(details.catchup_window_ms));
@@ -119,7 +119,7 @@ impl Reason {
 
 /// Details for the text of a reason.
 #[derive(Debug, Clone, Copy)]
-pub struct Circumstances<'a> {
+pub struct ReasonDetails<'a> {
     /// The catch-up window in milliseconds.
     pub catchup_window_ms: u64,
     /// When the schedule was paused, if known.

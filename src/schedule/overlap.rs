@@ -78,7 +78,7 @@ pub fn settle(
                 .chain(chosen.iter().map(|(_, s)| s))
                 .filter(|s| s.origin == Origin::Scheduled)
                 .count();
-            let replaces = chosen.as_ref().is_some_and(|(_, c)| gives_way(c, &start, policy));
+            let replaces = chosen.as_ref().is_some_and(|(_, c)| yields_to(c, &start, policy));
             if remaining.is_some_and(|left| left <= started as u64) && !replaces {
                 decision.refuse(&start, Outcome::Exhausted, Reason::NoActionsLeft);
                 continue;
@@ -100,7 +100,7 @@ pub fn settle(
             chosen = Some((order, start));
             continue;
         }
-        if let Some((_, older)) = chosen.take_if(|(_, c)| gives_way(c, &start, policy)) {
+        if let Some((_, older)) = chosen.take_if(|(_, c)| yields_to(c, &start, policy)) {
             let (outcome, reason) = if policy == OverlapPolicy::Skip {
                 (Outcome::Skipped, Reason::NewerOverdue)
             } else {
@@ -154,7 +154,7 @@ pub fn settle(
 }
 
 /// Whether a start that was about to begin gives way to a newer one in the same queue.
-fn gives_way(chosen: &Start, newer: &Start, policy: OverlapPolicy) -> bool {
+fn yields_to(chosen: &Start, newer: &Start, policy: OverlapPolicy) -> bool {
     match policy {
         OverlapPolicy::CancelOther | OverlapPolicy::TerminateOther => true,
         OverlapPolicy::Skip => !chosen.origin.is_manual() && !newer.origin.is_manual(),

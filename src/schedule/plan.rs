@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::not_started::{NotStarted, Outcome, Reason};
 use super::overlap::{OverlapDecision, Rules, Running, settle};
-use super::pending::{coming, passed_over, standing};
+use super::pending::{coming, standing, times_skipped_by_change};
 use super::plan_input::{Epoch, PlanInput, RequestProgress};
 use super::start::{Origin, Start};
 use crate::spec::CountedTimes;
@@ -132,7 +132,7 @@ impl Planner {
         self.remaining = epoch.remaining.map(|left| left.saturating_sub(self.spent));
         if let Some(before) = before.filter(|b| b.until <= now) {
             let defaults = self.defaults(epoch, now);
-            for nominal in passed_over(before.spec, epoch.spec, self.cursor, before.until) {
+            for nominal in times_skipped_by_change(before.spec, epoch.spec, self.cursor, before.until) {
                 self.decide(nominal, before.until, defaults);
             }
         }

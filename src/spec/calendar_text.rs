@@ -97,7 +97,7 @@ impl<'de> Deserialize<'de> for Object<'de> {
 
 /// The meaning of omitted time fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TimeLeftOut {
+pub(super) enum OmittedTime {
     Midnight,
     Any,
 }
@@ -153,7 +153,7 @@ impl CalendarText {
             }
         }
         let position = |name: &str| positions.iter().rfind(|(n, _)| *n == name).map_or(0, |(_, at)| *at);
-        let read = calendar.read_in(json, position, TimeLeftOut::Midnight);
+        let read = calendar.read_in(json, position, OmittedTime::Midnight);
         faults.extend(read.err().into_iter().flat_map(|e| e.faults));
         faults.sort_by_key(|f| f.span.start);
         if faults.is_empty() {
@@ -188,10 +188,10 @@ impl CalendarText {
 
     /// Parses the fields without lowering the days.
     pub(super) fn read(&self) -> Result<ParsedCalendar, TextError> {
-        self.read_with(TimeLeftOut::Midnight)
+        self.read_with(OmittedTime::Midnight)
     }
 
-    pub(super) fn read_with(&self, omitted: TimeLeftOut) -> Result<ParsedCalendar, TextError> {
+    pub(super) fn read_with(&self, omitted: OmittedTime) -> Result<ParsedCalendar, TextError> {
         let json = serde_json::to_string(self).unwrap_or_default();
         let position = |name: &str| {
             let prefix = format!("\"{name}\":\"");
@@ -201,15 +201,15 @@ impl CalendarText {
     }
 
     /// Parses the fields. Errors refer to the JSON `json`, in which `position` gives the start of the text of a field.
-    fn read_in(&self, json: &str, position: impl Fn(&str) -> usize, omitted: TimeLeftOut) -> Result<ParsedCalendar, TextError> {
+    fn read_in(&self, json: &str, position: impl Fn(&str) -> usize, omitted: OmittedTime) -> Result<ParsedCalendar, TextError> {
         let mut faults: Vec<Fault> = Vec::new();
         let time = |text: &Option<String>, field: Field, faults: &mut Vec<Fault>| match (text, omitted) {
             (Some(t), _) => field.ranges(t, position(field.name)).unwrap_or_else(|found| {
                 faults.extend(found);
                 Vec::new()
             }),
-            (None, TimeLeftOut::Midnight) => vec![Range::single(0)],
-            (None, TimeLeftOut::Any) => vec![field.all()],
+            (None, OmittedTime::Midnight) => vec![Range::single(0)],
+            (None, OmittedTime::Any) => vec![field.all()],
         };
         let second = time(&self.second, field::SECOND, &mut faults);
         let minute = time(&self.minute, field::MINUTE, &mut faults);

@@ -8,7 +8,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::calendar::Fields;
-use super::calendar_text::{CalendarText, TimeLeftOut};
+use super::calendar_text::{CalendarText, OmittedTime};
 use super::text::TextError;
 
 /// An exclusion: a date, or a calendar in which omitted time fields match any time.
@@ -62,7 +62,7 @@ impl Exclusion {
     /// An error for each invalid field.
     pub fn normal_form(&self) -> Result<Vec<Fields>, TextError> {
         match self {
-            Self::Calendar(c) => c.read_with(TimeLeftOut::Any).map(|c| c.lower()),
+            Self::Calendar(c) => c.read_with(OmittedTime::Any).map(|c| c.lower()),
             Self::Date(text) => {
                 let (year, month, day) = date(text)?;
                 let calendar = CalendarText {
@@ -71,7 +71,7 @@ impl Exclusion {
                     day_of_month: Some(day.to_string()),
                     ..CalendarText::default()
                 };
-                calendar.read_with(TimeLeftOut::Any).map(|c| c.lower())
+                calendar.read_with(OmittedTime::Any).map(|c| c.lower())
             }
         }
     }

@@ -169,7 +169,7 @@ impl Write<'_> {
         let outcome: Outcome = not_started.outcome;
         let reason = not_started
             .reason
-            .text_with(&plan_input.definition(not_started.epoch).circumstances());
+            .text_with(&plan_input.definition(not_started.epoch).reason_details());
         let parameters = named_params! {
             ":schedule": plan_input.schedule,
             ":from": ms(not_started.from),

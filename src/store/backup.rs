@@ -7,7 +7,7 @@ use std::path::Path;
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, named_params};
 
-use super::open::{create_folder_of, refuse_log_alone};
+use super::open::{create_folder_of, reject_log_without_database};
 use super::rows::Context as _;
 use super::{Store, migrations};
 use crate::error::{Error, Kind};
@@ -22,7 +22,7 @@ impl Store {
         let shown = to.display().to_string();
         let failed = |e: std::io::Error| Error::new(Kind::System, format_args!("cannot write the backup `{shown}`")).because(e);
         // SQLite would apply a log that is left at the new name to the backup.
-        refuse_log_alone(to)?;
+        reject_log_without_database(to)?;
         // Written under a temporary name, so that a file with the final name is always a complete backup.
         let mut unfinished = to.as_os_str().to_owned();
         unfinished.push(format!(".{}.part", machine::pid()));
@@ -35,7 +35,7 @@ impl Store {
             what: &format!("write the backup `{shown}`"),
         };
         copy.write(|| {
-            refuse_log_alone(to)?;
+            reject_log_without_database(to)?;
             rename_to_new(&unfinished, to).map_err(|e| {
                 if e.kind() == ErrorKind::AlreadyExists {
                     return Error::new(Kind::Conflict, format_args!("`{shown}` already exists"))

@@ -140,7 +140,7 @@ impl Write<'_> {
     }
 
     /// Raises the floor of a schedule: due times up to it are ignored.
-    pub(crate) fn raise_floor(&self, schedule: i64, floor: DateTime<Utc>) -> Result<(), Error> {
+    pub(crate) fn ignore_due_times_until(&self, schedule: i64, floor: DateTime<Utc>) -> Result<(), Error> {
         const SQL: &str = "UPDATE progress SET floor_ms = max(floor_ms, :floor) WHERE schedule = :key";
         let mut statement = self.0.0.prepare_cached(SQL).context("record the change")?;
         statement

@@ -6,7 +6,7 @@ use rusqlite::named_params;
 use super::Read;
 use super::rows::{Context as _, at, at_opt, json, named};
 use crate::error::Error;
-use crate::schedule::not_started::Circumstances;
+use crate::schedule::not_started::ReasonDetails;
 use crate::schedule::plan_input::Epoch;
 use crate::schedule::{OverlapPolicy, Policies};
 use crate::spec::Spec;
@@ -45,9 +45,9 @@ impl EpochRow {
         json("spec", &self.spec)
     }
 
-    /// The circumstances under which times did not start, for their reasons.
-    pub(crate) fn circumstances(&self) -> Circumstances<'_> {
-        Circumstances {
+    /// What the reasons of its times that did not start tell about it.
+    pub(crate) fn reason_details(&self) -> ReasonDetails<'_> {
+        ReasonDetails {
             catchup_window_ms: self.policies.catchup_window_ms,
             paused_since: self.paused_since,
             note: &self.note,

@@ -86,7 +86,7 @@ impl Write<'_> {
         Ok(())
     }
 
-    /// Begins the time anew within which a schedule must succeed, if the incident with this id says that it did not: a person has resolved it.
+    /// Restarts the `expect_within` period of a schedule after a person has resolved its incident, the one with this id.
     pub(super) fn expect_again(&self, incident: i64, now: DateTime<Utc>) -> Result<(), Error> {
         const SQL: &str = "UPDATE expectation SET since_ms = :now, due_ms = :now + within_ms WHERE due_ms IS NULL AND schedule = (
             SELECT CAST(substr(owner, 10) AS INTEGER) FROM incident WHERE id = :incident AND step = :step AND owner LIKE 'schedule %')";

@@ -16,13 +16,13 @@ use crate::schedule::Alerts;
 
 /// When failures open an incident, and how often receivers are reminded of it.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct IncidentTerms {
+pub(crate) struct IncidentPolicy {
     /// At the first failure if not set.
     pub(crate) open_after: Option<Threshold>,
     pub(crate) remind_every: Option<TimeDelta>,
 }
 
-impl IncidentTerms {
+impl IncidentPolicy {
     /// The terms of a schedule, and of a step that may have its own threshold.
     pub(crate) fn of(alerts: &Alerts, own: Option<Threshold>) -> Self {
         let of_schedule = || alerts.open_after.as_ref().and_then(|threshold| threshold.check().ok());
@@ -143,7 +143,7 @@ impl Write<'_> {
     pub(crate) fn count_failure(
         &self,
         new: &NewFailure<'_>,
-        terms: &IncidentTerms,
+        terms: &IncidentPolicy,
         now: DateTime<Utc>,
     ) -> Result<Counted, Error> {
         let open = self.open_incident(&new.subject.owner(), new.subject.name())?;

@@ -68,7 +68,7 @@ impl Store {
         }
         // The log and shared memory of a removed database may still exist, and SQLite would use them for a new database at the same path.
         refuse_displaced(path)?;
-        refuse_log_alone(path)?;
+        reject_log_without_database(path)?;
         if !path.exists() {
             // A missing file is expected; a broken or inaccessible path is an error.
             if let Some(e) = std::fs::metadata(path).err().filter(|e| e.kind() != ErrorKind::NotFound) {
@@ -293,7 +293,7 @@ fn ignore_no_row(e: rusqlite::Error) -> rusqlite::Result<()> {
 ///
 /// # Errors
 /// `System`, naming the log.
-pub(super) fn refuse_log_alone(database: &Path) -> Result<(), Error> {
+pub(super) fn reject_log_without_database(database: &Path) -> Result<(), Error> {
     // The log is looked at first: another process may be creating both.
     let found = ["-wal", "-journal"].into_iter().find_map(|suffix| {
         let log = with_suffix(&resolved(database), suffix);

@@ -41,7 +41,7 @@ pub(crate) enum NewRequest {
         /// The run's key.
         run: i64,
         /// What to do with the run.
-        ask: RunAsk,
+        ask: RunRequestKind,
         /// The reason given by the user.
         reason: Option<String>,
     },
@@ -49,14 +49,14 @@ pub(crate) enum NewRequest {
 
 /// What to do with a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum RunAsk {
+pub(crate) enum RunRequestKind {
     /// Stop the run.
     Stop(Stop),
     /// Resume the run at the step that failed.
     Retry,
 }
 
-impl RunAsk {
+impl RunRequestKind {
     const ALL: [Self; 3] = [Self::Stop(Stop::Cancel), Self::Stop(Stop::Terminate), Self::Retry];
 
     fn name(self) -> &'static str {
@@ -95,7 +95,7 @@ pub(crate) struct RequestState {
 pub(crate) struct RunRequest {
     pub(crate) key: i64,
     pub(crate) run: i64,
-    pub(crate) ask: RunAsk,
+    pub(crate) ask: RunRequestKind,
     pub(crate) reason: Option<String>,
 }
 
@@ -113,7 +113,7 @@ impl Read<'_> {
             .context("read the requests")?;
         rows.into_iter()
             .map(|(kind, key, run, reason)| {
-                let ask = named("request", &kind, RunAsk::ALL.into_iter().find(|a| a.name() == kind))?;
+                let ask = named("request", &kind, RunRequestKind::ALL.into_iter().find(|a| a.name() == kind))?;
                 Ok(RunRequest { key, run, ask, reason })
             })
             .collect()

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::backup::{DatabaseCopy, rename_to_new};
 use super::identity::{resolved, with_suffix};
 use super::lock::ServerLock;
-use super::open::refuse_log_alone;
+use super::open::reject_log_without_database;
 use super::rows::{Context as _, at};
 use super::{Missing, Store, migrations};
 use crate::error::{Error, Kind};
@@ -51,7 +51,7 @@ pub(crate) fn restore(database: &Path, backup: &Path, now_ms: i64) -> Result<Opt
     let connection = Connection::open_with_flags(absolute, OpenFlags::SQLITE_OPEN_READ_ONLY).context(&what)?;
     migrations::check(&connection, &shown)?;
     let database = resolved(database);
-    refuse_log_alone(&database)?;
+    reject_log_without_database(&database)?;
     // Held until the files have changed places: no server can start in between.
     let lock = database
         .exists()

@@ -216,7 +216,7 @@ fn no_backup_is_written_beside_the_log_of_another_database() {
 }
 
 #[test]
-fn what_is_not_a_regular_file_is_neither_a_database_nor_a_backup() {
+fn rejects_a_database_or_backup_that_is_not_a_regular_file() {
     let env = Env::new();
     env.tempo(&["schedule", "create", "a", "--interval", "1h", "--shell", "true"])
         .ok();

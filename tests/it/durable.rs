@@ -390,7 +390,7 @@ fn a_leftover_process_in_its_own_session_is_killed_before_the_retry() {
 }
 
 #[test]
-fn a_process_that_its_group_alone_leads_to_is_ended_although_its_leader_has_died() {
+fn kills_the_members_of_a_group_after_their_leader_has_died() {
     let env = Env::new();
     let shell = "test -e go && exit 0; env -i sh -c 'echo $$ > away; exec sleep 300' & echo $$ > leader; sleep 300";
     env.tempo(&["workflow", "start", "--workflow-id", "w", "--shell", shell]).ok();

@@ -236,7 +236,7 @@ fn schedules_start_after_the_runs_of_others() {
         requested["message"]
             .as_str()
             .unwrap()
-            .starts_with("start requested: after then-"),
+            .starts_with("trigger requested: after then-"),
         "{events}"
     );
     assert_eq!(

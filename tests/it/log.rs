@@ -251,7 +251,7 @@ fn a_restored_backup_of_a_live_server_tells_of_no_crash() {
 }
 
 #[test]
-fn times_that_still_do_not_run_are_told_of_since_any_moment() {
+fn times_that_do_not_run_are_reported_from_any_moment_on() {
     let env = Env::new();
     env.tempo(&["schedule", "create", "s", "--interval", "1s", "--shell", "sleep 300"])
         .ok();
@@ -279,7 +279,7 @@ fn times_that_still_do_not_run_are_told_of_since_any_moment() {
 }
 
 #[test]
-fn selects_by_time_and_number_and_rejects_what_is_no_time() {
+fn selects_by_time_and_number_and_rejects_invalid_times() {
     let env = Env::new();
     create(&env, "a", "true");
     create(&env, "b", "true");

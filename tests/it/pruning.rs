@@ -195,7 +195,7 @@ fn a_lost_attempt_counts_with_the_time_that_it_took() {
 }
 
 #[test]
-fn statistics_count_what_is_summed_and_what_is_not_and_outlive_the_runs() {
+fn statistics_include_recent_runs_and_survive_pruning() {
     let env = Env::new();
     env.tempo(&["schedule", "create", "s", "--cron", "0 0 1 1 *", "--shell", "test -e go"])
         .ok();
@@ -223,7 +223,7 @@ fn statistics_count_what_is_summed_and_what_is_not_and_outlive_the_runs() {
         "{statistics}"
     );
     let text = env.tempo(&["schedule", "describe", "s"]).ok();
-    assert!(text.contains("last 30 days: 66.66 % of 3 ok, p50 "), "{text}");
+    assert!(text.contains("last 30 days: 2 of 3 ok (66.66%), p50 "), "{text}");
     env.tempo(&["schedule", "delete", "s"]).ok();
     assert_eq!(count(&env, "rollup"), 0);
 }

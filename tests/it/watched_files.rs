@@ -48,7 +48,7 @@ fn applies_a_directory_at_the_start_and_after_every_kind_of_change() {
 }
 
 #[test]
-fn a_pipe_is_refused_and_a_failure_that_ends_is_followed_by_another_try() {
+fn a_pipe_is_rejected_and_a_temporary_failure_is_retried() {
     let env = Env::new();
     assert!(env.shell("mkfifo pipe").status().unwrap().success());
     let refused = env.tempo(&["run", "--no-web", "-f", "pipe"]);

@@ -122,7 +122,7 @@ fn log(database: &Path) -> Finding {
             advice,
         );
     }
-    ok("log", size(bytes))
+    ok("log", format!("write-ahead log of {}", size(bytes)))
 }
 
 fn server(running: Option<(u32, i64)>, open: u64, now: DateTime<Utc>) -> Finding {

@@ -119,7 +119,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     }
     context
         .ui
-        .data(&format!("Added {} {}: {}", view.kind, view.name, view.target))?;
+        .data(&format!("Added receiver {} ({}): {}", view.name, view.kind, view.target))?;
     context
         .ui
         .hint(&format!("Run `tempo notify test {}` to send it a test message.", view.name));

@@ -80,7 +80,7 @@ fn show_receivers(context: &Context, views: &[ReceiverView]) -> Result<(), Error
             ]
         })
         .collect();
-    let header = ["NAME", "KIND", "TARGET", "SCHEDULES", "PENDING", "FAILED", "DELIVERED"];
+    let header = ["NAME", "KIND", "TARGET", "SCHEDULES", "PENDING", "FAILED", "LAST DELIVERED"];
     table(
         &context.ui,
         &header,

@@ -206,7 +206,7 @@ impl Args {
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     if args.workers == 0 {
-        return Err(Error::new(Kind::Usage, "`--workers` must be at least 1").hint("Each worker runs one workflow at a time."));
+        return Err(Error::new(Kind::Usage, "`--workers` must be at least 1").hint("Each worker performs one run at a time."));
     }
     let (workers, queues) = args.limits()?;
     let until = match (&args.r#for, args.once) {

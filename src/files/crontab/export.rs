@@ -43,10 +43,8 @@ pub(crate) fn crontab(schedules: &[(ScheduleId, Definition, State)], home: Optio
         let (times, command) = match lines {
             Ok(lines) => lines,
             Err(why) => {
-                exported
-                    .text
-                    .push_str(&format!("\n# {note}\n# cannot be expressed in a crontab: {why}\n"));
-                exported.lost.push((id.clone(), format!("left out, because {why}")));
+                exported.text.push_str(&format!("\n# {note}\n# not exported: {why}\n"));
+                exported.lost.push((id.clone(), format!("not exported: {why}")));
                 continue;
             }
         };

@@ -32,7 +32,7 @@ impl Simulation<'_> {
             ),
             Input::Refresh => {}
             Input::Down => self.up = false,
-            Input::Up => self.come_up(now),
+            Input::Up => self.restart_after_outage(now),
         }
         if self.up {
             self.settle(now);

@@ -288,7 +288,7 @@ impl<'a> Simulation<'a> {
     }
 
     /// Starts the server: runs that were asked to stop close, all others start their step again.
-    fn come_up(&mut self, now: DateTime<Utc>) {
+    fn restart_after_outage(&mut self, now: DateTime<Utc>) {
         self.up = true;
         for run in &mut self.active {
             if run.stopping.is_some() {

@@ -44,7 +44,7 @@ const LIMIT: (&str, &str) = ("limit", "Maximum number, 1 to 1000; the default is
 /// All routes.
 #[rustfmt::skip]
 pub(super) const ROUTES: [Route; 24] = [
-    Route { method: "get", path: "/status", summary: "Show the server, running workflows, next times and open incidents",
+    Route { method: "get", path: "/status", summary: "Show the server, open runs, next times and open incidents",
         query: &[], body: &[], answer: "Status", handler: || get(status) },
     Route { method: "get", path: "/schedules", summary: "List schedules, ordered by id",
         query: &[LIMIT, ("after", "Only ids after this one: the last of the page before"), ("q", "Only ids and notes that contain this text"), ("paused", "true or false")],

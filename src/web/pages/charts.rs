@@ -81,7 +81,7 @@ pub(super) fn class_of_outcome(outcome: &str) -> &'static str {
     }
 }
 
-/// What became of each planned time of a span: started ones at the top, the others below by outcome.
+/// The outcome of each planned time of a span: started ones at the top, the others below by outcome.
 pub(super) fn history(times: &Times, (from, to): (DateTime<Utc>, DateTime<Utc>), ranges: &[TimeRangeView]) -> Markup {
     let axis = Axis { from, to };
     let mut marks: Vec<(i64, Mark, u64)> = Vec::new();
@@ -117,7 +117,7 @@ pub(super) fn history(times: &Times, (from, to): (DateTime<Utc>, DateTime<Utc>),
         marks.push((place, mark, range.count));
     }
     html! {
-        svg.chart viewBox={ "0 0 " (WIDTH) " 58" } role="img" aria-label="What became of each planned time" {
+        svg.chart viewBox={ "0 0 " (WIDTH) " 58" } role="img" aria-label="The outcome of each planned time" {
             @for (_, mark, _) in &marks {
                 @let (y, height) = match mark.class { "good" => (4, 32), "now" => (12, 24), _ => (20, 16) };
                 @if let Some(run) = &mark.run {

@@ -344,7 +344,7 @@ fn an_exported_crontab_imports_with_the_same_times_and_reports_what_it_omits() {
         exported.stderr
     );
     assert!(
-        exported.stderr.contains("probing: left out, because its step is a probe"),
+        exported.stderr.contains("probing: not exported: its step is a probe"),
         "{}",
         exported.stderr
     );
@@ -354,7 +354,7 @@ fn an_exported_crontab_imports_with_the_same_times_and_reports_what_it_omits() {
         "0 0 1 * 1 ",
         "@reboot ",
         "*/15 * * * * /srv/every 'a b'",
-        "# cannot be expressed in a crontab: its step is a probe",
+        "# not exported: its step is a probe",
     ] {
         assert!(crontab.lines().any(|l| l.starts_with(line)), "{line}\n{crontab}");
     }

@@ -1,4 +1,4 @@
-//! What became of past times, and the last runs.
+//! The outcomes of past times, and the last runs.
 
 use maud::{Markup, html};
 
