@@ -25,15 +25,25 @@ const COMMANDS: [(&str, &[&str]); 12] = [
     ("history", &["log"]),
     ("events", &["log"]),
 ];
+/// Verbs that other programs call by another name.
+const VERBS: [(&str, &str); 4] = [
+    ("add", "create"),
+    ("new", "create"),
+    ("stop", "cancel"),
+    ("kill", "terminate"),
+];
 /// Words close to a command that does something else.
 const NO_COMMANDS: [&str; 4] = ["stop", "restart", "start", "kill"];
 /// Options that other programs call by another name.
-const OPTIONS: [(&str, &str); 5] = [
+const OPTIONS: [(&str, &str); 8] = [
     ("--retries", "--attempts"),
     ("--max-attempts", "--attempts"),
     ("--timezone", "--time-zone"),
     ("--timeout", "--start-to-close-timeout"),
     ("--workdir", "--cwd"),
+    ("--colour", "--color"),
+    ("--json", "--output=json"),
+    ("--port", "--web"),
 ];
 /// Maximum number of edits between a mistyped option and the one that is meant.
 const MAX_EDITS: usize = 2;
@@ -100,7 +110,11 @@ fn correct(root: &clap::Command, arguments: &mut Vec<String>, error: &clap::Erro
                 match all.as_slice() {
                     // The only subcommand was left out.
                     [only] if strsim::damerau_levenshtein(only, &typed) > MAX_EDITS => vec![(*only).to_owned(), typed],
-                    _ => vec![nearest(&typed, all)?.to_owned()],
+                    _ => {
+                        let synonym = VERBS.iter().find(|(other, verb)| *other == typed && all.contains(verb));
+                        let meant = synonym.map_or_else(|| nearest(&typed, all.iter().copied()), |(_, verb)| Some(*verb));
+                        vec![meant?.to_owned()]
+                    }
                 }
             };
             arguments.splice(at..=at, replacement);
@@ -218,7 +232,8 @@ fn nearest_option(root: &clap::Command, path: &[String], typed: &str) -> Option<
         .iter()
         .find(|(other, _)| *other == name)
         .map(|(_, meant)| (*meant).to_owned());
-    let found = by_synonym.filter(|meant| longs.contains(meant)).or_else(|| {
+    let is_known = |meant: &String| longs.iter().any(|long| meant.split('=').next() == Some(long));
+    let found = by_synonym.filter(is_known).or_else(|| {
         longs
             .iter()
             .filter(|long| edits(long) <= max_edits)

@@ -469,6 +469,16 @@ fn suggests_the_corrected_command_line() {
         ),
         (&["--db", "x.db", "schedule", "lst"], "tempo --db x.db schedule list"),
         (&["runs", "list"], "tempo workflow list"),
+        (
+            &["schedule", "add", "n", "--every", "5m", "--", "b"],
+            "tempo schedule create n --every 5m -- b",
+        ),
+        (&["workflow", "stop", "w"], "tempo workflow cancel w"),
+        (
+            &["schedule", "list", "--colour", "never"],
+            "tempo schedule list --color never",
+        ),
+        (&["run", "--port", "8080"], "tempo run --web 8080"),
         (&["run", "--", "make", "all"], "tempo workflow start -- make all"),
         (&["serve"], "tempo run"),
         (&["import", "jobs.txt"], "tempo import crontab jobs.txt"),
@@ -492,6 +502,11 @@ fn suggests_the_corrected_command_line() {
         let hint = error["error"]["hints"][0].as_str().unwrap();
         assert!(hint.contains(corrected.trim_start_matches("tempo ")), "{error}");
     }
+    let json = env.tempo(&["schedule", "list", "--json"]);
+    assert!(
+        json.stderr.contains("Did you mean `tempo schedule list --output=json`?"),
+        "{json:?}"
+    );
     let unclear = ["schedule", "create", "x", "--interval", "5m", "5m", "5m", "5m", "5m", "5m"];
     assert!(!env.tempo(&unclear).stderr.contains("Did you mean"));
     for typed in [

@@ -64,6 +64,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             Some(next) => format!("Next: {next}"),
             None if view.paused => "Paused: nothing starts until it is unpaused.".to_owned(),
             None if at_boot => "Next: after the next boot".to_owned(),
+            None if !view.after.is_empty() => format!("Next: {}", view.spec_text),
             None => "Next: none".to_owned(),
         };
         context.ui.data(&next)?;
