@@ -22,9 +22,10 @@ pub(super) fn exits(path: &str) -> &'static [u8] {
         "schedule next" | "notify test" => &[1, 3],
         "check" => &[1, 3, 124, 130],
         "diff" | "demo" => &[1],
+        "status" => &[5],
         "step" => &[1, 4, 124],
-        "import crontab" | "apply" | "schedule list" | "workflow list" | "incident list" | "notify list" | "status"
-        | "schema" | "completions" | "man" => &[],
+        "import crontab" | "apply" | "schedule list" | "workflow list" | "incident list" | "notify list" | "schema"
+        | "completions" | "man" => &[],
         _ => &[3],
     }
 }
@@ -288,7 +289,10 @@ const ALL: &[(&str, &[Example])] = &[
     ),
     (
         "status",
-        &[("tempo status --watch", "Show the status, refreshed every second")],
+        &[
+            ("tempo status --watch", "Show the status, refreshed every second"),
+            ("tempo status --check", "Check the health of a container"),
+        ],
     ),
     (
         "log",

@@ -208,6 +208,12 @@ pub(crate) fn main() -> ExitCode {
         clock: SystemClock,
     };
     interrupt::survive_file_size_limit();
+    if machine::pid() == 1 && matches!(cli.command, Command::Run(_)) {
+        return run::init::supervise().unwrap_or_else(|e| {
+            context.ui.error(&e);
+            ExitCode::from(e.exit_code())
+        });
+    }
     match perform(&context, cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 
 use super::Context;
 use crate::clock::{Clock as _, Wakeup};
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::output::Style;
 use crate::output::counted;
 use crate::output::table::{pairs, plain};
@@ -16,6 +16,9 @@ pub(super) struct Args {
     /// Refresh every second until Ctrl-C; on a terminal, in place
     #[arg(short, long)]
     watch: bool,
+    /// Exit with 5 if the server is not running, for a health check
+    #[arg(long, conflicts_with = "watch")]
+    check: bool,
 }
 
 /// How often `--watch` refreshes.
@@ -23,7 +26,13 @@ const REFRESH_INTERVAL: TimeDelta = TimeDelta::seconds(1);
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     if !args.watch {
-        return show(context);
+        show(context)?;
+        return match context.server()? {
+            None if args.check => {
+                Err(Error::new(Kind::ServerDown, "the server is not running").hint("Start it with `tempo run`."))
+            }
+            _ => Ok(()),
+        };
     }
     let never_raised = Wakeup::default();
     while context.ui.redraw()? {

@@ -68,6 +68,38 @@ pub fn file_id(file: impl std::os::fd::AsFd) -> Option<String> {
     Some(format!("{}:{}", stat.st_dev, stat.st_ino))
 }
 
+/// Sends a signal to a process.
+pub fn signal_process(pid: u32, signal: i32) {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    if let (Some(pid), Some(signal)) = (pid, rustix::process::Signal::from_named_raw(signal)) {
+        // It may have ended.
+        let _ = rustix::process::kill_process(pid, signal);
+    }
+}
+
+/// Waits until any child of this process has ended. Returns its pid, and its exit code or 128 and the signal that killed it. Only for a process
+/// that waits for its children in no other way.
+///
+/// # Errors
+/// If there is no child.
+pub fn reap() -> std::io::Result<(u32, u8)> {
+    use rustix::process::{WaitOptions, wait};
+    loop {
+        match wait(WaitOptions::empty()) {
+            Ok(Some((pid, status))) => {
+                let signal = status.terminating_signal().map(|signal| 128 + signal);
+                let code = status.exit_status().or(signal).unwrap_or_default();
+                return Ok((
+                    pid.as_raw_nonzero().get().unsigned_abs(),
+                    u8::try_from(code).unwrap_or(u8::MAX),
+                ));
+            }
+            Ok(None) | Err(rustix::io::Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+}
+
 /// Sends a signal to the process group of a process; 0 is none.
 pub fn signal_group(pid: u32, signal: i32) {
     let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);

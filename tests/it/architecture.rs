@@ -43,6 +43,7 @@ const ONLY_IN: [(&str, &[&str]); 11] = [
             "src/cli/demo/",
             "src/cli/schedule/edit.rs",
             "src/cli/open.rs",
+            "src/cli/run/init.rs",
             "src/cli/service/systemd.rs",
         ],
     ),

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
-use crate::harness::{CommandOutput, Env, ended};
+use crate::harness::{CommandOutput, Env, ended, wait_until};
 
 /// Puts a `systemctl` and a `loginctl` on the path that record their calls, and answer as for a unit that is enabled and running.
 fn with_systemd(env: &Env) {
@@ -213,4 +213,55 @@ fn pings_another_service_while_it_serves_and_logs_the_first_failure() {
     ] {
         assert_eq!(env.tempo(&[&["run", "--no-web"], args].concat()).code, Some(2), "{args:?}");
     }
+}
+
+/// A process and its state, of those whose parent is `parent`.
+fn children_of(parent: u32) -> Vec<(u32, char)> {
+    let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        let pid: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+        let (state, of) = (fields.next()?.chars().next()?, fields.next()?.parse::<u32>().ok()?);
+        (parent == of).then_some((pid, state))
+    });
+    processes.collect()
+}
+
+#[test]
+fn as_the_first_process_of_a_container_it_reaps_orphans_and_passes_signals_on() {
+    let env = Env::new();
+    let ways = [
+        "--pid --fork --mount-proc",
+        "--user --map-root-user --pid --fork --mount-proc",
+    ];
+    let works = |way: &&str| {
+        env.shell(&format!("unshare {way} true 2> /dev/null"))
+            .status()
+            .unwrap()
+            .success()
+    };
+    let Some(way) = ways.iter().find(|way| works(way)) else {
+        // A sandbox without process namespaces cannot show it.
+        return;
+    };
+    let orphan = "(sleep 0.01 & echo $! >> orphans) > /dev/null 2>&1";
+    env.tempo(&["schedule", "create", "s", "--interval", "1s", "--shell", orphan])
+        .ok();
+    let tempo = env!("CARGO_BIN_EXE_tempo");
+    let mut server = env.serve_after(&format!("exec unshare {way} --kill-child {tempo} run --no-web"), "");
+    let [(init, _)] = children_of(server.pid())[..] else {
+        panic!("no init process")
+    };
+    for _ in 0..2 {
+        server.wait_for_log("Completed");
+    }
+    wait_until(
+        "the orphans to be reaped",
+        || matches!(children_of(init)[..], [(_, state)] if state != 'Z'),
+    );
+    let done = std::process::Command::new("kill").arg(init.to_string()).status().unwrap();
+    assert!(done.success());
+    let (code, log) = server.wait();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("stopped") && log.contains("pid 2"), "{log}");
 }

@@ -11,8 +11,10 @@ fn a_second_server_is_rejected_with_the_pid_of_the_first() {
     let ran = env.tempo(&["run"]);
     assert_eq!(ran.code, Some(4), "{ran:?}");
     assert!(ran.stderr.contains(&format!("pid {}", server.pid())), "{ran:?}");
+    assert_eq!(env.tempo(&["status", "--check"]).code, Some(0));
     server.signal("TERM");
     assert_eq!(server.wait().0, Some(0));
+    assert_eq!(env.tempo(&["status", "--check"]).code, Some(5));
     assert_eq!(env.json(&["status"])["up"], false);
 }
 

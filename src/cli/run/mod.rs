@@ -21,6 +21,7 @@ use crate::spec::zone::Zone;
 
 mod backups;
 mod definitions;
+pub(super) mod init;
 mod log_lines;
 mod page;
 mod ping;
