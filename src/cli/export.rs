@@ -52,6 +52,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let file = File {
         schedule: texts.collect(),
         notify: receivers.collect::<Result<_, _>>()?,
+        ..File::default()
     };
     if context.ui.is_text() {
         context.ui.output(schedule_text::toml(&file)?.as_bytes())

@@ -53,11 +53,17 @@ fn parse_whole(source: &Source<'_>, zones: &dyn Zones) -> Result<Defined, Error>
     let nodes = tree.take_items("schedule");
     let receivers = if is_list { Vec::new() } else { tree.take_items("notify") };
     if !is_list {
-        // Rejects unknown keys beside the schedules.
+        // Rejects unknown keys beside the schedules, and in the defaults.
         source.read::<File>(&tree)?;
     }
+    let defaults = tree.field("defaults");
     let mut definitions = Definitions::new(source, zones);
-    nodes.into_iter().try_for_each(|node| definitions.add(&node))?;
+    for mut node in nodes {
+        if let Some(defaults) = defaults {
+            node.complete(defaults);
+        }
+        definitions.add(&node)?;
+    }
     Ok(Defined {
         schedules: definitions.schedules,
         receivers: receivers_of(source, &receivers, zones)?,
@@ -136,6 +142,7 @@ impl<'a> Definitions<'a> {
 mod tests {
     use super::super::schedule_text::toml;
     use super::*;
+    use crate::schedule::Definition;
     use crate::schedule::State;
     use crate::zoneinfo::ZoneInfo;
 
@@ -192,7 +199,7 @@ env = { LANG = "C" }
         let text = ScheduleText::of(&one.id, &one.definition, &state);
         let file = File {
             schedule: vec![text],
-            notify: Vec::new(),
+            ..File::default()
         };
         let json = serde_json::to_string(&file).unwrap();
         for again in [toml(&file).unwrap(), json] {
@@ -231,6 +238,38 @@ env = { LANG = "C" }
             "[[schedule]]\nid = 'a'\n[[schedules]]\n",
         ] {
             assert!(parsed(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn defaults_apply_to_schedules_that_do_not_set_a_key_themselves() {
+        let steps = "[[schedule.step]]\nname = 's'\nshell = 'true'\n";
+        let text = format!(
+            "[defaults]\ntime_zone = 'Europe/Berlin'\nlabels = 'prod'\nopen_after = 3\nexpect_within = '25h'\noverlap_policy = 'buffer-one'\n\
+            [[schedule]]\nid = 'a'\ncron = '0 9 * * *'\n{steps}\
+            [[schedule]]\nid = 'b'\ncron = '0 9 * * *'\ntime_zone = 'UTC'\nlabels = ['test']\nopen_after = '5m'\n{steps}"
+        );
+        let schedules = parsed(&text).unwrap();
+        let settings = |index: usize| {
+            let Definition {
+                spec, alerts, policies, ..
+            } = &schedules[index].definition;
+            let open_after = serde_json::to_string(&alerts.open_after).unwrap();
+            (spec.zone_name(), alerts.labels.concat(), open_after, policies.overlap.name())
+        };
+        let own = |text: &str| text.to_owned();
+        assert_eq!(settings(0), (own("Europe/Berlin"), own("prod"), own("3"), "buffer-one"));
+        assert_eq!(settings(1), (own("UTC"), own("test"), own("\"5m\""), "buffer-one"));
+        assert_eq!(schedules[1].definition.alerts.expect_within.as_deref(), Some("25h"));
+        for (text, message) in [
+            ("[defaults]\nopen_aftr = 3\n", "jobs.toml:2:1: unknown key `open_aftr`"),
+            ("[defaults]\ncron = '@daily'\n", "jobs.toml:2:1: unknown key `cron`"),
+            (
+                "[defaults]\nseverity = 'bad'\n[[schedule]]\nid = 'a'\n[[schedule.step]]\nname = 's'\nshell = 'true'\n",
+                "jobs.toml:2:12: no severity is named `bad`",
+            ),
+        ] {
+            assert_eq!(parsed(text).unwrap_err().to_string(), message);
         }
     }
 

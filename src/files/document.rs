@@ -219,6 +219,15 @@ impl Node {
         }
     }
 
+    /// Adds the entries of another table whose keys this table does not have.
+    pub(crate) fn complete(&mut self, from: &Self) {
+        if let (Value::Table(entries), Value::Table(others)) = (&mut self.value, &from.value) {
+            let missing = |(key, ..): &&(String, usize, Self)| !entries.iter().any(|(known, ..)| known == key);
+            let missing: Vec<_> = others.iter().filter(missing).cloned().collect();
+            entries.extend(missing);
+        }
+    }
+
     /// Whether this is a list.
     pub(crate) fn is_list(&self) -> bool {
         matches!(self.value, Value::List(_))

@@ -151,11 +151,58 @@ pub(crate) struct ScheduleText {
     pub(super) step: Vec<StepText>,
 }
 
+/// The `[defaults]` table of a file.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct DefaultsText {
+    /// Time zone of the schedules.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time_zone: Option<String>,
+    /// What to do while another run is still running.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    overlap_policy: Option<String>,
+    /// How late a time may still be started after an outage.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    catchup_window: Option<String>,
+    /// Pause a schedule after this many failed runs in a row.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pause_after: Option<u32>,
+    /// Maximum duration of a run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run_timeout: Option<String>,
+    /// Task queue of the runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task_queue: Option<String>,
+    /// Labels of schedules that have none.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
+    #[cfg_attr(test, schemars(with = "super::one_or_many::OneOrMany<String>"))]
+    labels: Vec<String>,
+    /// How much failures matter to receivers of notifications.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    severity: Option<String>,
+    /// When failures open an incident.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    open_after: Option<ThresholdText>,
+    /// Number of successes in a row that resolve an incident.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resolve_after: Option<u32>,
+    /// How often receivers of notifications are reminded of an open incident.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remind: Option<String>,
+    /// How long a schedule may go without a success before an incident is opened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expect_within: Option<String>,
+}
+
 /// A definition file.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct File {
+    /// Values for the schedules of the file that do not set these keys themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) defaults: Option<DefaultsText>,
     /// The schedules, each with a unique id.
     #[serde(default)]
     pub(crate) schedule: Vec<ScheduleText>,

@@ -23,7 +23,7 @@ pub(crate) fn definition_text(read: &Read<'_>, id: &ScheduleId) -> Result<String
         .map(|(id, definition, state)| ScheduleText::of(id, definition, state));
     schedule_text::toml(&File {
         schedule: texts.collect(),
-        notify: Vec::new(),
+        ..File::default()
     })
 }
 
