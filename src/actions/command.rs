@@ -27,6 +27,8 @@ const GRACE: Duration = Duration::from_secs(5);
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 /// Maximum number of bytes that a script step may write to stdout, all of which are kept.
 const MAX_STDOUT: usize = 1024 * 1024;
+/// The signal that a process gets at its limit of CPU time.
+const SIGXCPU: i32 = Signal::XCPU.as_raw();
 
 /// Runs the command and waits for it.
 ///
@@ -262,6 +264,13 @@ fn result(command: &Command, end: End, task: &Task<'_>, caller: Caller, watch: S
             Caller::Script | Caller::Server => Ending::Ok,
         },
         (None, false, Some(code), _) => failed(ErrorType::NonZeroExit, format!("exit {code}")),
+        (None, false, None, Some(SIGXCPU)) if command.limits.cpu_seconds.is_some() => {
+            let limit = u128::from(command.limits.cpu_seconds.unwrap_or_default()) * 1000;
+            failed(
+                ErrorType::Signal,
+                format!("used more than {} of CPU time", human_duration(limit)),
+            )
+        }
         (None, false, None, signal) => failed(ErrorType::Signal, format!("killed by signal {}", signal.unwrap_or_default())),
     };
     AttemptResult {

@@ -8,7 +8,7 @@ use super::{Actions as _, Control, Live, Task, mail};
 use crate::names::StepName;
 use crate::notify::receiver::shown_url;
 use crate::notify::{Delivery, Receipt, Webhook};
-use crate::run::command::Command;
+use crate::run::command::{Command, Limits};
 use crate::run::outcome::Ending;
 use crate::run::probe::{Expectation, Http, Probe};
 use crate::run::step::{Step, Work};
@@ -91,6 +91,7 @@ pub(super) fn run(argv: Vec<String>, env: BTreeMap<String, String>, stdin: Strin
         stdin: Some(stdin),
         separate_stderr: false,
         user: None,
+        limits: Limits::default(),
         ok_exit_codes: vec![0],
     };
     perform(Work::Command(command), control)

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io::{PipeReader, Write as _};
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Stdio};
 use std::sync::mpsc::{Sender, channel};
 
@@ -90,10 +90,8 @@ pub(super) fn spawn(
     let pipe = |e: std::io::Error| unless_short(e, "cannot create a pipe");
     let (stdout, writer) = std::io::pipe().map_err(pipe)?;
     let mut stderr = None;
-    let mut process = std::process::Command::new(found);
+    let mut process = process_of(command, found);
     process
-        .arg0(program)
-        .args(&command.argv[1..])
         .envs(task.environment.iter().map(|(k, v)| (k, v)))
         .envs(
             command
@@ -162,6 +160,21 @@ pub(super) fn spawn(
         }
     }
     Ok((child, Pipes { stdout, stderr }))
+}
+
+/// The process of a command, whose program is at the path `found`: that program, or a shell that sets limits and becomes it.
+fn process_of(command: &Command, found: PathBuf) -> std::process::Command {
+    let mut process = if let Some(line) = command.limits.shell_line() {
+        let mut shell = std::process::Command::new("/bin/sh");
+        shell.args(["-c", &line]).arg(found);
+        shell
+    } else {
+        let mut program = std::process::Command::new(found);
+        program.arg0(&command.argv[0]);
+        program
+    };
+    process.args(&command.argv[1..]);
+    process
 }
 
 /// Tells the steps of a script which of its variables are secrets.

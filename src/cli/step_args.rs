@@ -36,6 +36,15 @@ pub(super) struct StepArgs {
     /// Working directory of commands
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     cwd: Option<String>,
+    /// Maximum virtual memory of each process of commands: `512M`, `2G`; defaults to no limit
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<String>,
+    /// Maximum CPU time of each process of commands, in whole seconds: `10m`; defaults to no limit
+    #[arg(long, value_name = "DURATION")]
+    cpu_time: Option<String>,
+    /// Niceness of commands, from 1 to 19: the higher, the more they yield to other processes
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=19))]
+    nice: Option<u8>,
     /// Environment variable of commands; `NAME=env:OTHER` is read when the step runs; may be repeated
     #[arg(long, value_name = "NAME=VALUE")]
     env: Vec<String>,
@@ -49,9 +58,10 @@ impl StepArgs {
             || self.retry().is_some()
     }
 
-    /// Whether an option that applies only to commands is given: working directory, environment or exit codes.
+    /// Whether an option that applies only to commands is given: working directory, environment, limits or exit codes.
     pub(super) fn is_for_commands(&self) -> bool {
-        self.cwd.is_some() || !self.env.is_empty() || !self.retry_exit_code.is_empty()
+        let has_limits = self.memory.is_some() || self.cpu_time.is_some() || self.nice.is_some();
+        has_limits || self.cwd.is_some() || !self.env.is_empty() || !self.retry_exit_code.is_empty()
     }
 
     fn retry(&self) -> Option<RetryText> {
@@ -92,6 +102,9 @@ impl StepArgs {
         }
         if step.probe.is_none() {
             fill(&mut step.cwd, &self.absolute_cwd()?);
+            fill(&mut step.memory, &self.memory);
+            fill(&mut step.cpu_time, &self.cpu_time);
+            step.nice = step.nice.or(self.nice);
             for pair in &self.env {
                 let (key, value) = pair.split_once('=').ok_or_else(|| {
                     Error::new(Kind::Usage, format_args!("invalid environment variable `{pair}`"))
@@ -123,6 +136,9 @@ impl StepArgs {
                 .schedule_to_close_timeout
                 .or_else(|| step.schedule_to_close_timeout.clone()),
             cwd: flags_first.cwd.or_else(|| step.cwd.clone()),
+            memory: flags_first.memory.or_else(|| step.memory.clone()),
+            cpu_time: flags_first.cpu_time.or_else(|| step.cpu_time.clone()),
+            nice: flags_first.nice.or(step.nice),
             retry: (retry != RetryText::default()).then_some(retry),
             env,
             ..step.clone()

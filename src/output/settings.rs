@@ -87,6 +87,9 @@ pub(crate) fn summary(step: &StepText) -> String {
     let settings = [
         step.cwd.as_ref().map(|cwd| format!("in {cwd}")),
         step.user.as_ref().map(|user| format!("as {user}")),
+        step.memory.as_ref().map(|memory| format!("at most {memory} of memory")),
+        step.cpu_time.as_ref().map(|time| format!("at most {time} of CPU time")),
+        step.nice.map(|nice| format!("nice {nice}")),
         (!names.is_empty()).then(|| format!("env {}", names.join(", "))),
         step.stdin
             .as_ref()

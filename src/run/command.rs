@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::step_text::StepText;
 use crate::error::{Error, Kind};
 use crate::names::StepName;
+use crate::spec::text;
 
 /// A process to run and the exit codes that count as success.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,8 +22,74 @@ pub struct Command {
     pub separate_stderr: bool,
     /// User to run as.
     pub user: Option<String>,
+    /// Limits of its processes.
+    pub limits: Limits,
     /// Exit codes that count as success.
     pub ok_exit_codes: Vec<i32>,
+}
+
+/// Limits of the processes of a command.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Maximum virtual memory of each process, in KiB.
+    pub memory_kib: Option<u64>,
+    /// Maximum CPU time of each process, in whole seconds.
+    pub cpu_seconds: Option<u64>,
+    /// Niceness, 1 to 19.
+    pub nice: Option<u8>,
+}
+
+impl Limits {
+    /// Less memory is of no use to any program.
+    const MIN_MEMORY: u64 = 1024 * 1024;
+
+    fn check(name: &StepName, written: &StepText) -> Result<Self, Error> {
+        let invalid = |key: &str, value: &str, rule: &str| {
+            Error::new(
+                Kind::Usage,
+                format_args!("`{key}` of step `{name}` is `{}`: {rule}", value.escape_debug()),
+            )
+        };
+        let memory = written.memory.as_deref().map(|text| match text::size(text) {
+            Ok(bytes) if bytes >= Self::MIN_MEMORY => Ok(bytes / 1024),
+            Ok(_) => Err(invalid("memory", text, "expected at least `1M`")),
+            Err(rule) => Err(invalid("memory", text, &rule)),
+        });
+        let cpu_time = written.cpu_time.as_deref().map(|text| {
+            let time = text::duration(text)?;
+            let is_whole = time.subsec_nanos() == 0 && !time.is_zero();
+            is_whole
+                .then_some(time.as_secs())
+                .ok_or_else(|| invalid("cpu_time", text, "expected whole seconds, such as `10m`"))
+        });
+        if let Some(nice) = written.nice.filter(|nice| !(1..=19).contains(nice)) {
+            return Err(invalid("nice", &nice.to_string(), "expected a number from 1 to 19"));
+        }
+        Ok(Self {
+            memory_kib: memory.transpose()?,
+            cpu_seconds: cpu_time.transpose()?,
+            nice: written.nice,
+        })
+    }
+
+    /// The command line for `sh -c` that sets the limits and becomes the program, which is `$0` with the arguments `$@`; `None` without limits.
+    #[must_use]
+    pub fn shell_line(&self) -> Option<String> {
+        if *self == Self::default() {
+            return None;
+        }
+        let memory = self.memory_kib.map(|kib| format!("ulimit -v {kib} || exit 126; "));
+        // SIGXCPU at the limit; SIGKILL if the process catches it and goes on.
+        let cpu = self.cpu_seconds.map(|limit| {
+            format!(
+                "ulimit -S -t {limit} && ulimit -H -t {} || exit 126; ",
+                limit.saturating_add(5)
+            )
+        });
+        let nice = self.nice.map(|nice| format!("nice -n {nice} "));
+        let parts = [memory, cpu, Some("exec ".to_owned()), nice, Some("\"$0\" \"$@\"".to_owned())];
+        Some(parts.into_iter().flatten().collect())
+    }
 }
 
 /// The command of a condition.
@@ -37,6 +104,7 @@ pub(super) fn condition(line: &str) -> Result<Command, Error> {
         stdin: None,
         separate_stderr: false,
         user: None,
+        limits: Limits::default(),
         ok_exit_codes: vec![0],
     })
 }
@@ -48,6 +116,9 @@ pub(super) fn reject_command_keys(name: &StepName, written: &StepText, what: &st
         (written.stdin.is_some(), "stdin"),
         (written.separate_stderr.is_some(), "separate_stderr"),
         (written.user.is_some(), "user"),
+        (written.memory.is_some(), "memory"),
+        (written.cpu_time.is_some(), "cpu_time"),
+        (written.nice.is_some(), "nice"),
         (!written.env.is_empty(), "env"),
         (written.ok_exit_codes.is_some(), "ok_exit_codes"),
     ];
@@ -93,6 +164,7 @@ pub(super) fn command_of(name: &StepName, written: &StepText) -> Result<Command,
         stdin: written.stdin.clone(),
         separate_stderr: written.separate_stderr.unwrap_or(false),
         user: written.user.clone(),
+        limits: Limits::check(name, written)?,
         ok_exit_codes: written.ok_exit_codes.clone().unwrap_or_else(|| vec![0]),
     })
 }

@@ -67,6 +67,15 @@ pub struct StepText {
     /// User to run the command as; only if tempo runs as root.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
+    /// Maximum virtual memory of each process of the command, such as `512M` (`ulimit -v`); default: no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<String>,
+    /// Maximum CPU time of each process of the command, in whole seconds, such as `10m` (`ulimit -t`); default: no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_time: Option<String>,
+    /// Niceness of the command, 1 to 19: the higher, the more it yields to other processes; default: that of tempo.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nice: Option<u8>,
     /// Exit codes that count as success; default: 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ok_exit_codes: Option<Vec<i32>>,

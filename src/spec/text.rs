@@ -154,6 +154,24 @@ pub fn at_least_a_second(name: &str, written: &str) -> Result<Duration, Error> {
     Ok(span)
 }
 
+/// Parses a size in bytes: a number, or one with a unit, such as `64k`, `4M` or `2GiB` (powers of 1024).
+///
+/// # Errors
+/// A fragment that says what is expected.
+pub fn size(text: &str) -> Result<u64, String> {
+    let lower = text.trim().to_ascii_lowercase();
+    let digits = lower.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &lower[digits.len()..] {
+        "" | "b" => Some(1),
+        "k" | "kb" | "kib" => Some(1024),
+        "m" | "mb" | "mib" => Some(1024 * 1024),
+        "g" | "gb" | "gib" => Some(1024 * 1024 * 1024),
+        _ => None,
+    };
+    let size = digits.parse::<u64>().ok().zip(unit).and_then(|(n, unit)| n.checked_mul(unit));
+    size.ok_or_else(|| "expected a number of bytes, or a size such as `64k`, `4M` or `2G`".to_owned())
+}
+
 /// Parses a duration: `250ms`, `10s`, `2m`, `1h`, `7d`, `1h30m`, `1.5h`; in whole milliseconds.
 ///
 /// # Errors

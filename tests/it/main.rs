@@ -25,6 +25,7 @@ mod machine;
 mod notify;
 mod output;
 mod probes;
+mod process_limits;
 mod properties;
 mod pruning;
 mod retry;

@@ -69,7 +69,7 @@ impl WhatArgs {
         if only_probes && self.defaults.is_for_commands() {
             return Err(Error::new(
                 Kind::Usage,
-                "`--cwd`, `--env` and `--retry-exit-code` apply to commands, but every step is a probe",
+                "`--cwd`, `--env`, `--memory`, `--cpu-time`, `--nice` and `--retry-exit-code` apply to commands, but every step is a probe",
             ));
         }
         for step in &mut steps {

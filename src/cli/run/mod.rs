@@ -101,15 +101,7 @@ fn queue_limit(text: &str) -> Result<(String, usize), String> {
 
 /// Parses `--keep-output`: 1 KiB to 64 MiB.
 fn output_limit(text: &str) -> Result<usize, String> {
-    let lower = text.to_ascii_lowercase();
-    let digits = lower.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = match &lower[digits.len()..] {
-        "" | "b" => 1,
-        "k" | "kb" | "kib" => 1024,
-        "m" | "mb" | "mib" => 1024 * 1024,
-        _ => return Err("expected a number of bytes, or a size such as `64k` or `4m`".to_owned()),
-    };
-    let size = digits.parse::<usize>().ok().and_then(|n| n.checked_mul(unit));
+    let size = usize::try_from(text::size(text)?).ok();
     size.filter(|size| (1024..=64 * 1024 * 1024).contains(size))
         .ok_or_else(|| "expected a size from 1k to 64m".to_owned())
 }

@@ -302,6 +302,10 @@ fn lost(definition: &Definition, state: &State) -> Vec<String> {
         ),
         (of_steps(&|s| s.ok_exit_codes.is_some()), "the accepted exit codes".to_owned()),
         (of_steps(&|s| s.user.is_some()), "the user".to_owned()),
+        (
+            of_steps(&|s| s.memory.is_some() || s.cpu_time.is_some() || s.nice.is_some()),
+            "the limits of processes".to_owned(),
+        ),
         (policies.max_running.is_some(), "the limit of open runs".to_owned()),
         (action.task_queue.is_some(), "the task queue".to_owned()),
         (action.lock.is_some(), "the lock".to_owned()),
