@@ -15,7 +15,9 @@ pub(super) fn exits(path: &str) -> &'static [u8] {
         "schedule trigger" | "schedule backfill" => &[1, 3, 4, 5, 124],
         "workflow start" => &[1, 5],
         "workflow retry" => &[1, 3, 4, 5],
-        "workflow cancel" | "workflow terminate" | "incident ack" | "incident resolve" | "doctor" | "sleep" => &[3, 4],
+        "workflow cancel" | "workflow terminate" | "incident ack" | "incident resolve" | "doctor" | "upgrade" | "sleep" => {
+            &[3, 4]
+        }
         "schedule create" | "notify add" => &[4],
         "schedule edit" | "workflow result" => &[1, 3, 4],
         "run" => &[1, 4],
@@ -421,6 +423,13 @@ const ALL: &[(&str, &[Example])] = &[
             ("tempo demo", "Run the demo, in a database of its own"),
             ("tempo demo --targets-only", "Serve targets to try probes on"),
         ],
+    ),
+    (
+        "upgrade",
+        &[(
+            "tempo upgrade --check-db",
+            "Try the migration of the database, before this version is used",
+        )],
     ),
     (
         "doctor",

@@ -28,6 +28,7 @@ mod status;
 mod step;
 mod step_args;
 mod suggest;
+mod upgrade;
 mod usage;
 mod wait;
 mod workflow;
@@ -110,6 +111,7 @@ enum Command {
     Schema(schema::Args),
     Demo(demo::Args),
     Doctor(doctor::Args),
+    Upgrade(upgrade::Args),
     Help(help::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -246,6 +248,7 @@ fn perform(context: &Context, command: Command) -> Result<(), Error> {
         Command::Demo(args) => demo::run(context, &args),
         Command::Help(args) => help::run(context, &args),
         Command::Doctor(args) => doctor::run(context, &args),
+        Command::Upgrade(args) => upgrade::run(context, &args),
         Command::Completions(args) => completions::run(context, &args),
         Command::Man(args) => man::run(context, &args),
     }

@@ -36,17 +36,31 @@ impl Store {
         };
         copy.write(|| {
             reject_log_without_database(to)?;
-            rename_to_new(&unfinished, to).map_err(|e| {
-                if e.kind() == ErrorKind::AlreadyExists {
-                    return Error::new(Kind::Conflict, format_args!("`{shown}` already exists"))
-                        .hint("Choose a new file name, for example: `--backup tempo-$(date +%F).db`.");
+            place(&unfinished, to).map_err(|e| {
+                if e.kind() == Kind::Conflict {
+                    e.hint("Choose a new file name, for example: `--backup tempo-$(date +%F).db`.")
+                } else {
+                    e
                 }
-                failed(e)
             })
         })?;
         let folder = to.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
         File::open(folder).and_then(|f| f.sync_all()).map_err(failed)
     }
+}
+
+/// Gives a complete copy its final name.
+///
+/// # Errors
+/// `Conflict` if a file has the name.
+pub(super) fn place(unfinished: &Path, to: &Path) -> Result<(), Error> {
+    rename_to_new(unfinished, to).map_err(|e| {
+        let shown = to.display();
+        if e.kind() == ErrorKind::AlreadyExists {
+            return Error::new(Kind::Conflict, format_args!("`{shown}` already exists"));
+        }
+        Error::new(Kind::System, format_args!("cannot write the backup `{shown}`")).because(e)
+    })
 }
 
 /// A copy of a database, before it gets its final name.

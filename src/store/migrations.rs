@@ -52,7 +52,8 @@ pub(super) fn migrate(connection: &mut Connection, shown: &str) -> Result<(), Er
         .context(&format!("migrate `{shown}` to schema version {newest}"))
 }
 
-fn newest() -> i64 {
+/// The newest schema version that this tempo knows.
+pub(super) fn newest() -> i64 {
     i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
 }
 

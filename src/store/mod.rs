@@ -43,6 +43,7 @@ mod schedules;
 mod scripts;
 mod server_events;
 mod totals;
+mod upgrade;
 mod writer;
 mod zones;
 
@@ -67,6 +68,7 @@ pub(crate) use runs::{AttemptRow, NewRun, RunFilter, RunRow, StepRow};
 pub(crate) use schedules::{BackfillRow, ScheduleOrder, SchedulePage, ScheduleRow};
 pub(crate) use scripts::{NewScriptStep, ScriptStepRow};
 pub(crate) use totals::Totals;
+pub(crate) use upgrade::{Upgrade, try_upgrade};
 pub(crate) use writer::Writer;
 
 use rusqlite::Connection;

@@ -167,3 +167,40 @@ fn opens_a_version_6_database_whose_incident_ends_for_the_receiver_of_its_label(
         "{told}"
     );
 }
+
+#[test]
+fn an_upgrade_is_tried_on_a_copy_and_leaves_the_database_as_it_is() {
+    let env = Env::new();
+    let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/data/v4.db");
+    std::fs::copy(&stored, env.database()).unwrap();
+    let upgrade = ["upgrade", "--check-db"];
+    let checked = env.json(&upgrade);
+    let backup = env.path("t.db.version4");
+    assert_eq!(
+        (&checked["from"], &checked["backup"]),
+        (&json!(4), &json!(backup.display().to_string()))
+    );
+    assert_eq!(std::fs::read(env.database()).unwrap(), std::fs::read(&stored).unwrap());
+    let version = |file: &Path| -> i64 {
+        let file = rusqlite::Connection::open(file).unwrap();
+        file.pragma_query_value(None, "user_version", |r| r.get(0)).unwrap()
+    };
+    assert_eq!((version(&env.database()), version(&backup)), (4, 4));
+    let files = std::fs::read_dir(env.path(".")).unwrap().map(|f| f.unwrap().file_name());
+    let left: Vec<String> = files.map(|name| name.to_string_lossy().into_owned()).collect();
+    assert!(
+        left.iter().all(|name| !name.contains("part") && !name.contains("upgrade")),
+        "{left:?}"
+    );
+    // The backup of an earlier check is not replaced.
+    let again = env.tempo(&upgrade);
+    assert!(
+        again.code == Some(4) && again.stderr.contains("t.db.version4` already exists"),
+        "{again:?}"
+    );
+    env.tempo(&["schedule", "list"]).ok();
+    assert!(env.tempo(&upgrade).ok().contains("nothing to migrate"));
+    std::fs::write(env.path("other.db"), "not a database").unwrap();
+    assert_eq!(env.tempo(&[&["--db", "other.db"], &upgrade[..]].concat()).code, Some(6));
+    assert_eq!(env.tempo(&[&["--db", "missing.db"], &upgrade[..]].concat()).code, Some(3));
+}
