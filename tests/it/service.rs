@@ -215,6 +215,55 @@ fn pings_another_service_while_it_serves_and_logs_the_first_failure() {
     }
 }
 
+#[test]
+fn prints_what_openrc_and_launchd_need() {
+    let env = Env::new();
+    std::fs::write(env.path("it's a job.toml"), "").unwrap();
+    let print = |manager: &str| {
+        let manager = format!("--print={manager}");
+        let args = [
+            "service",
+            "install",
+            &manager,
+            "--",
+            "-f",
+            "it's a job.toml",
+            "--drain-timeout",
+            "10m",
+        ];
+        env.tempo(&args).ok()
+    };
+    let script = print("openrc");
+    std::fs::write(env.path("tempo"), &script).unwrap();
+    // As `openrc-run` does.
+    let line = ". ./tempo; eval \"set -- $command_args\"; printf '%s\\n' \"$command\" \"$@\" \"$retry\"";
+    let words = String::from_utf8(env.shell(line).output().unwrap().stdout).unwrap();
+    let words: Vec<&str> = words.lines().collect();
+    let file = env.path("it's a job.toml").canonicalize().unwrap().display().to_string();
+    let database = env.database().canonicalize().unwrap_or(env.database()).display().to_string();
+    let expected = [
+        "--db",
+        &database,
+        "run",
+        "-f",
+        &file,
+        "--drain-timeout",
+        "10m",
+        "TERM/615/KILL/5",
+    ];
+    assert!(words[0].ends_with("/tempo") && words[1..] == expected, "{script}\n{words:?}");
+    let list = print("launchd");
+    for part in [
+        "<string>-f</string>",
+        "it's a job.toml</string>",
+        "<integer>615</integer>",
+        "<key>KeepAlive</key>",
+    ] {
+        assert!(list.contains(part), "{part}: {list}");
+    }
+    assert_eq!(env.tempo(&["service", "install", "--print=upstart"]).code, Some(2));
+}
+
 /// A process and its state, of those whose parent is `parent`.
 fn children_of(parent: u32) -> Vec<(u32, char)> {
     let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::super::{Context, run};
+use super::other_managers::{launchd, openrc};
 use super::systemd::{self, Manager, Scope, Service, UNIT};
 use crate::error::{Error, Kind};
 
@@ -15,12 +16,20 @@ use crate::error::{Error, Kind};
 pub(super) struct Args {
     #[command(flatten)]
     scope: Scope,
-    /// Print the unit and change nothing
-    #[arg(long)]
-    print: bool,
+    /// Print the unit and change nothing; also a property list for launchd (macOS), or a script for `openrc-run`
+    #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "systemd", value_name = "FOR")]
+    print: Option<ServiceManager>,
     /// Further arguments for `tempo run`
     #[arg(last = true, value_name = "ARGUMENT")]
     arguments: Vec<String>,
+}
+
+/// A service manager whose file can be printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum ServiceManager {
+    Systemd,
+    Launchd,
+    Openrc,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
@@ -36,8 +45,13 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         arguments: &arguments,
         drain_timeout: server.drain_timeout()?,
     };
+    match args.print {
+        Some(ServiceManager::Launchd) => return context.ui.raw(launchd(&service)?.as_bytes()),
+        Some(ServiceManager::Openrc) => return context.ui.raw(openrc(&service)?.as_bytes()),
+        Some(ServiceManager::Systemd) | None => {}
+    }
     let text = manager.text(&service)?;
-    if args.print {
+    if args.print.is_some() {
         return context.ui.raw(text.as_bytes());
     }
     let unit = manager.unit()?;
@@ -52,9 +66,14 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         .hint("Stop that server first, so that the service can start."));
     }
     write(&unit, &text)?;
-    manager.systemctl(&["daemon-reload"])?;
-    manager.systemctl(&["enable", UNIT])?;
-    manager.systemctl(&["restart", UNIT])?;
+    for arguments in [&["daemon-reload"][..], &["enable", UNIT], &["restart", UNIT]] {
+        manager.systemctl(arguments).map_err(|e| {
+            let unit = unit.display();
+            e.hint(format_args!(
+                "The unit `{unit}` has been written; `tempo service uninstall` removes it."
+            ))
+        })?;
+    }
     if manager == Manager::User {
         systemd::call("loginctl", &["enable-linger"])?;
     }

@@ -1,6 +1,7 @@
 //! `tempo service`: runs `tempo run` under systemd.
 
 mod install;
+mod other_managers;
 mod status;
 mod systemd;
 mod uninstall;

@@ -51,8 +51,15 @@ pub(super) struct Service<'a> {
     pub(super) drain_timeout: Duration,
 }
 
-/// How much longer than the drain timeout systemd waits before it kills the server.
+/// How much longer than the drain timeout a service manager waits before it kills the server.
 const STOP_MARGIN: Duration = Duration::from_secs(15);
+
+impl Service<'_> {
+    /// How long a service manager waits for the server to stop.
+    pub(super) fn stop_timeout(&self) -> Duration {
+        self.drain_timeout + STOP_MARGIN
+    }
+}
 
 impl Manager {
     /// The path of the unit.
@@ -86,7 +93,7 @@ impl Manager {
         let [program, database] = paths;
         let program = program?;
         check_program(&program)?;
-        let stop = (service.drain_timeout + STOP_MARGIN).as_secs();
+        let stop = service.stop_timeout().as_secs();
         let mut words = vec![program, "--db".to_owned(), database?, "run".to_owned()];
         words.extend(service.arguments.iter().cloned());
         let command: Vec<String> = words.iter().map(|word| quoted(word)).collect::<Result<_, _>>()?;
@@ -154,7 +161,7 @@ fn output_of(program: &str, arguments: &[&str]) -> Result<(String, Output), Erro
     let output = Command::new(program).args(arguments).output().map_err(|e| {
         Error::new(Kind::System, format_args!("cannot run `{line}`"))
             .because(e)
-            .hint("Without systemd, start `tempo run` by your init system; `tempo service install --print` shows the unit.")
+            .hint("Without systemd, start `tempo run` by your init system: `tempo service install --print=openrc` or `--print=launchd` prints what those need.")
     })?;
     Ok((line, output))
 }
