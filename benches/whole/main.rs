@@ -3,6 +3,7 @@
 //! Without a name, runs all of them. Prints tables; asserts no times. Files are put in `TEMPO_BENCH_DIR`, by default the build's temporary folder.
 
 mod bare;
+mod features;
 mod lateness;
 mod page;
 mod processes;
@@ -22,6 +23,7 @@ fn main() {
         ("throughput", throughput::run),
         ("lateness", lateness::run),
         ("scale", scale::run),
+        ("features", features::run),
         ("web", page::run),
     ] {
         if names.is_empty() || names.iter().any(|a| a == name) {
