@@ -93,7 +93,7 @@ pub(super) async fn backfill(
         let zones = Arc::clone(zones);
         server.write(move |write, now| {
             let spec = ops::find(write, &id)?.compiled(&*zones)?;
-            let time = |text: &str| -> Result<DateTime<Utc>, Error> { instant::parse(text, spec.zone(), now) };
+            let time = |text: &str| -> Result<DateTime<Utc>, Error> { instant::parse_past(text, spec.zone(), now) };
             let end = end.as_deref().filter(|end| !end.trim().is_empty());
             let range = (time(&start)?, end.map_or(Ok(now), time)?);
             let backfill = ops::Backfill {

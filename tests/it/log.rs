@@ -339,3 +339,22 @@ fn following_ends_with_an_error_when_the_database_is_moved_away() {
         "{output:?}"
     );
 }
+
+#[test]
+fn other_commands_take_the_same_times() {
+    let env = Env::new();
+    env.tempo(&["schedule", "create", "s", "--interval", "1h", "--shell", "true"])
+        .ok();
+    for args in [
+        &["schedule", "explain", "s", "--from", "yesterday 18:00", "--to", "today"][..],
+        &["schedule", "backfill", "s", "--start-time", "today", "--end-time", "today"],
+        &["workflow", "list", "--since", "mon 09:00"],
+    ] {
+        env.tempo(args).ok();
+    }
+    let refused = env.tempo(&["workflow", "list", "--since", "someday"]);
+    assert!(
+        refused.code == Some(2) && refused.stderr.contains("`yesterday 18:00`"),
+        "{refused:?}"
+    );
+}

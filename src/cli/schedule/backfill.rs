@@ -30,7 +30,7 @@ pub(super) struct Args {
     /// Id of the schedule
     #[arg(add = ArgValueCandidates::new(complete::schedules))]
     id: ScheduleId,
-    /// Start of the range: `2026-05-05T09:00:00Z`, `2026-05-05 09:00` in the schedule's zone, `-2h`
+    /// Start of the range: `yesterday`, `mon 09:00`, `2026-05-05 09:00` in the schedule's zone, `2026-05-05T09:00:00Z`, `-2h`
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     start_time: Option<String>,
     /// End of the range; defaults to now
@@ -146,7 +146,10 @@ fn range(args: &Args, zone: &Zone, now: DateTime<Utc>) -> Result<(DateTime<Utc>,
         Error::new(Kind::Usage, "`--start-time` or `--last` is required")
             .hint("For example: `--last 2h`, or `--start-time '2026-05-05 09:00' --end-time '2026-05-05 12:00'`.")
     })?;
-    let start = instant::parse(start, zone, now)?;
-    let end = args.end_time.as_deref().map_or(Ok(now), |t| instant::parse(t, zone, now))?;
+    let start = instant::parse_past(start, zone, now)?;
+    let end = args
+        .end_time
+        .as_deref()
+        .map_or(Ok(now), |t| instant::parse_past(t, zone, now))?;
     Ok((start, end))
 }

@@ -26,7 +26,7 @@ pub(super) struct Args {
     /// Id of the schedule
     #[arg(add = ArgValueCandidates::new(complete::schedules))]
     id: ScheduleId,
-    /// Start of the range; defaults to 24 hours before `--to`
+    /// Start of the range: `yesterday`, `mon 09:00`, `2026-05-05 09:00` in the schedule's zone, `-2h`; defaults to 24 hours before `--to`
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     from: Option<String>,
     /// End of the range; defaults to now
@@ -38,7 +38,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let store = super::open_for(context, &args.id)?;
     let row = store.read(|r| ops::find(r, &args.id))?;
     let (spec, now) = (row.compiled(&context.zones)?, context.now());
-    let time = |text: &str| instant::parse(text, spec.zone(), now);
+    let time = |text: &str| instant::parse_past(text, spec.zone(), now);
     let to = args.to.as_deref().map_or(Ok(now), time)?;
     let from = args.from.as_deref().map_or_else(|| Ok(to - TimeDelta::days(1)), time)?;
     if from > to {

@@ -12,7 +12,6 @@ use crate::present;
 use crate::run::outcome::{Status, failure_of};
 use crate::spec::describe::human_elapsed;
 use crate::spec::instant;
-use crate::spec::zone::Zone;
 use crate::store::RunFilter;
 
 /// List runs, newest first
@@ -25,7 +24,7 @@ pub(super) struct Args {
     /// Only runs with this status: Running, Completed, Failed, Canceled, Terminated or TimedOut
     #[arg(long)]
     status: Option<String>,
-    /// Only runs started since this time
+    /// Only runs started since this time: `yesterday 18:00`, `mon`, `2026-05-05 09:00`, `-2h`
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     since: Option<String>,
     /// Maximum number to list; 0 lists all
@@ -45,7 +44,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         since: args
             .since
             .as_deref()
-            .map(|t| instant::parse(t, &Zone::utc(), context.now()))
+            .map(|t| instant::parse_past(t, &context.local_zone(), context.now()))
             .transpose()?,
         limit: (args.limit > 0).then_some(args.limit),
         ..RunFilter::default()
