@@ -163,6 +163,12 @@ impl Clock {
 }
 
 fn describe_fields(time: &str, fields: &Fields, days: &str) -> Option<String> {
+    let months: Vec<String> = values(&fields.month).into_iter().map(month_name).collect();
+    let date = match months.as_slice() {
+        [month] => day_number(days).map(|day| format!("on {month} {day}")),
+        _ => None,
+    };
+    let days = date.as_deref().unwrap_or(days);
     let frequent = time.starts_with("every");
     let mut sentence = match (days, frequent) {
         ("every day", true) => time.to_owned(),
@@ -171,8 +177,7 @@ fn describe_fields(time: &str, fields: &Fields, days: &str) -> Option<String> {
         (_, false) if days.starts_with("on") => format!("{time} {days}"),
         (_, false) => format!("{days} {time}"),
     };
-    if !covers(&fields.month, field::MONTH.all()) {
-        let months: Vec<String> = values(&fields.month).into_iter().map(month_name).collect();
+    if date.is_none() && !covers(&fields.month, field::MONTH.all()) {
         sentence += &format!(" in {}", list(&months));
     }
     if !fields.year.is_empty() {
@@ -183,6 +188,12 @@ fn describe_fields(time: &str, fields: &Fields, days: &str) -> Option<String> {
         sentence += &format!(" in {}", list(&years));
     }
     Some(sentence)
+}
+
+/// The day of the month that `on the 5th` names alone.
+fn day_number(days: &str) -> Option<u8> {
+    let ordinal = days.strip_prefix("on the ")?;
+    ordinal.trim_end_matches(|c: char| c.is_ascii_lowercase()).parse().ok()
 }
 
 fn time_of_day(f: &Fields) -> Option<String> {
@@ -317,7 +328,7 @@ mod tests {
             ("* * * * *", "every minute (UTC)"),
             ("5 * * * *", "every hour at minute 5 (UTC)"),
             ("0 0 13 * 5", "at 00:00 on the 13th if a Friday (UTC)"),
-            ("0 0 1 1 *", "at 00:00 on the 1st in January (UTC)"),
+            ("0 0 1 1 *", "at 00:00 on January 1 (UTC)"),
             ("*/7 * * * *", "cron `*/7 * * * *` (UTC)"),
             ("0 9 L * *", "at 09:00 on the last day of the month (UTC)"),
             (
