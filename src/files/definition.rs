@@ -50,16 +50,20 @@ pub(crate) fn parse(source: &Source<'_>, zones: &dyn Zones) -> Result<Defined, E
 fn parse_whole(source: &Source<'_>, zones: &dyn Zones) -> Result<Defined, Error> {
     let mut tree = source.tree()?;
     let is_list = tree.is_list();
-    let nodes = tree.take_items("schedule");
-    let receivers = if is_list { Vec::new() } else { tree.take_items("notify") };
+    let mut nodes = tree.take_items("schedule");
+    let mut receivers = if is_list { Vec::new() } else { tree.take_items("notify") };
+    let mut defaults = tree.field("defaults").cloned();
     if !is_list {
         // Rejects unknown keys beside the schedules, and in the defaults.
-        source.read::<File>(&tree)?;
+        let vars = source.read::<File>(&tree)?.vars;
+        if !vars.is_empty() {
+            let all = nodes.iter_mut().chain(&mut receivers).chain(&mut defaults);
+            all.into_iter().try_for_each(|node| source.fill_in(node, &vars))?;
+        }
     }
-    let defaults = tree.field("defaults");
     let mut definitions = Definitions::new(source, zones);
     for mut node in nodes {
-        if let Some(defaults) = defaults {
+        if let Some(defaults) = &defaults {
             node.complete(defaults);
         }
         definitions.add(&node)?;
@@ -271,6 +275,42 @@ env = { LANG = "C" }
         ] {
             assert_eq!(parsed(text).unwrap_err().to_string(), message);
         }
+    }
+
+    #[test]
+    fn variables_are_filled_in_everywhere_and_unknown_ones_are_errors() {
+        let file = |host: &str| {
+            format!(
+                "[vars]\nhost = 'db1'\nport = 5432\n[defaults]\nlabels = ['{{{{ vars.host }}}}']\n\
+                [[notify]]\nname = 'r'\ncommand = 'mail {{{{ vars.host }}}}'\n\
+                [[schedule]]\nid = 'dump-{{{{ vars.host }}}}'\ninterval = '1h'\n[[schedule.step]]\nname = 's'\n\
+                command = ['pg_dump', '-h', '{{{{ vars.{host} }}}}', '-p', '{{{{vars.port}}}}', '{{{{.Names}}}}']\n"
+            )
+        };
+        let source = Source {
+            name: "jobs.toml",
+            text: &file("host"),
+        };
+        let defined = parse(&source, &ZoneInfo::compiled_in()).unwrap();
+        let one = &defined.schedules[0];
+        let command = one.definition.action.steps[0].command.clone().unwrap();
+        assert_eq!(
+            (one.id.as_str(), one.definition.alerts.labels.concat().as_str()),
+            ("dump-db1", "db1")
+        );
+        assert_eq!(command.join(" "), "pg_dump -h db1 -p 5432 {{.Names}}");
+        assert_eq!(
+            serde_json::to_value(&defined.receivers[0].text).unwrap()["command"],
+            "mail db1"
+        );
+        let e = parsed(&file("hots")).unwrap_err();
+        assert_eq!(
+            (e.to_string().as_str(), e.hints()),
+            (
+                "jobs.toml:14:29: `[vars]` has no `hots`",
+                &["Did you mean `host`?".to_owned()][..]
+            )
+        );
     }
 
     #[test]

@@ -63,7 +63,7 @@ impl Source<'_> {
         format!("{}:{line}:{column}", self.name)
     }
 
-    fn error_at(&self, at: usize, message: impl fmt::Display) -> Error {
+    pub(super) fn error_at(&self, at: usize, message: impl fmt::Display) -> Error {
         Error::new(Kind::Usage, message).within(self.place_text(at))
     }
 
@@ -216,6 +216,21 @@ impl Node {
         match list {
             Some(Value::List(items)) => std::mem::take(items),
             _ => Vec::new(),
+        }
+    }
+
+    /// Calls `change` for each text of this node and of those below it, with its place; what it returns replaces the text.
+    pub(super) fn each_text<E>(&mut self, change: &mut impl FnMut(usize, &str) -> Result<Option<String>, E>) -> Result<(), E> {
+        match &mut self.value {
+            Value::Text(text) => {
+                if let Some(changed) = change(self.at, text)? {
+                    *text = changed;
+                }
+                Ok(())
+            }
+            Value::List(items) => items.iter_mut().try_for_each(|item| item.each_text(change)),
+            Value::Table(entries) => entries.iter_mut().try_for_each(|(_, _, node)| node.each_text(change)),
+            Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) => Ok(()),
         }
     }
 

@@ -1,5 +1,7 @@
 //! The text form of a definition file: its tables and their keys, and schedules converted to it.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -195,11 +197,36 @@ pub(crate) struct DefaultsText {
     expect_within: Option<String>,
 }
 
+/// A value of the `[vars]` table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(untagged, expecting = "expected a string, a number or a boolean")]
+pub(crate) enum VarText {
+    Text(String),
+    Integer(i64),
+    Float(f64),
+    Bool(bool),
+}
+
+impl fmt::Display for VarText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Integer(number) => number.fmt(f),
+            Self::Float(number) => number.fmt(f),
+            Self::Bool(value) => value.fmt(f),
+        }
+    }
+}
+
 /// A definition file.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct File {
+    /// Values for `{{ vars.NAME }}` in the texts of the file.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) vars: BTreeMap<String, VarText>,
     /// Values for the schedules of the file that do not set these keys themselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) defaults: Option<DefaultsText>,
