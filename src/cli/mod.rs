@@ -258,12 +258,15 @@ fn perform(context: &Context, command: Command) -> Result<(), Error> {
 fn unparsed(e: &clap::Error) -> ExitCode {
     if !e.use_stderr() || e.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         let printed = e.print().and_then(|()| std::io::stdout().flush());
-        let code = match printed {
+        return match printed {
             // A closed pipe is not an error here.
-            Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Kind::System.exit_code(),
-            _ => u8::try_from(e.exit_code()).unwrap_or(Kind::Usage.exit_code()),
+            Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+                let error = Error::new(Kind::System, "cannot write to stdout").because(e);
+                Ui::new(Format::Text, ColorWhen::Auto, Verbosity::Normal).error(&error);
+                ExitCode::from(error.exit_code())
+            }
+            _ => ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(Kind::Usage.exit_code())),
         };
-        return ExitCode::from(code);
     }
     // Lossy conversion is fine: the arguments are only searched and shown.
     let arguments: Vec<String> = machine::arguments_os().map(|a| a.to_string_lossy().into_owned()).collect();

@@ -20,6 +20,9 @@ pub(crate) struct SourceFile {
 /// The name for stdin.
 const STDIN: &str = "-";
 
+/// Maximum size of a file: reading takes twenty times as much memory.
+const MAX_SIZE: u64 = 128 * 1024 * 1024;
+
 impl SourceFile {
     /// Reads a file; `-` is stdin.
     ///
@@ -27,7 +30,7 @@ impl SourceFile {
     /// `Usage` when it cannot be read, or is not UTF-8.
     pub(crate) fn read(name: &str) -> Result<Self, Error> {
         let text = String::from_utf8(bytes_of(name)?)
-            .map_err(|e| Error::new(Kind::Usage, format_args!("`{name}` is not valid UTF-8")).because(e.utf8_error()))?;
+            .map_err(|e| Error::new(Kind::Usage, format_args!("`{}` is not valid UTF-8", shown(name))).because(e.utf8_error()))?;
         Self::of(name, text)
     }
 
@@ -42,7 +45,7 @@ impl SourceFile {
     fn of(name: &str, text: String) -> Result<Self, Error> {
         Ok(Self {
             source: source_of(name)?,
-            name: name.to_owned(),
+            name: shown(name),
             text,
         })
     }
@@ -104,14 +107,31 @@ fn is_definitions(name: &str) -> bool {
 }
 
 fn bytes_of(name: &str) -> Result<Vec<u8>, Error> {
+    let failed = |e: std::io::Error| Error::new(Kind::Usage, format_args!("cannot read `{}`", shown(name))).because(e);
     let mut bytes = Vec::new();
-    let read = if name == STDIN {
-        std::io::stdin().read_to_end(&mut bytes).map(|_| ())
+    if name == STDIN {
+        std::io::stdin().take(MAX_SIZE + 1).read_to_end(&mut bytes).map_err(failed)?;
     } else {
-        std::fs::read(name).map(|read| bytes = read)
-    };
-    read.map_err(|e| Error::new(Kind::Usage, format_args!("cannot read `{name}`")).because(e))?;
+        let file = std::fs::File::open(name).map_err(failed)?;
+        file.take(MAX_SIZE + 1).read_to_end(&mut bytes).map_err(failed)?;
+    }
+    if bytes.len() as u64 > MAX_SIZE {
+        let message = format!("`{}` is larger than {} MiB", shown(name), MAX_SIZE / (1024 * 1024));
+        return Err(Error::new(Kind::Usage, message).hint("Split it into several files."));
+    }
     Ok(bytes)
+}
+
+/// The name of a file as errors show it: on one line.
+fn shown(name: &str) -> String {
+    let escaped = |c: char| {
+        if c.is_control() {
+            c.escape_default().to_string()
+        } else {
+            c.to_string()
+        }
+    };
+    name.chars().map(escaped).collect()
 }
 
 /// Returns the canonical path of a file or folder; `-` for stdin.

@@ -318,3 +318,23 @@ fn rejects_values_that_a_file_cannot_represent() {
     let ran = env.tempo(&["apply", "-f", "x.toml"]);
     assert!(ran.stderr.starts_with("error: x.toml:4:21: "), "{}", ran.stderr);
 }
+
+#[test]
+fn a_file_that_is_too_large_is_rejected_and_a_name_stays_on_one_line() {
+    let env = Env::new();
+    std::fs::File::create(env.path("large.toml"))
+        .unwrap()
+        .set_len(129 << 20)
+        .unwrap();
+    let large = env.tempo(&["apply", "-f", "large.toml"]);
+    assert!(
+        large.code == Some(2) && large.stderr.contains("`large.toml` is larger than 128 MiB"),
+        "{large:?}"
+    );
+    write(&env, "a\nforged.toml", "bad [");
+    let named = env.tempo(&["apply", "-f", "a\nforged.toml"]);
+    assert!(
+        named.code == Some(2) && named.stderr.contains("a\\nforged.toml:1:"),
+        "{named:?}"
+    );
+}

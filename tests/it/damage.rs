@@ -106,3 +106,32 @@ fn a_deleted_database_is_saved_with_everything_acknowledged() {
         assert_eq!((&list[0]["id"], &list[1]["id"]), (&"a".into(), &"late".into()));
     }
 }
+
+#[test]
+fn doctor_finds_damage_in_indexes_without_entries() {
+    let env = Env::new();
+    env.tempo(&["schedule", "create", "s", "--interval", "1h", "--shell", "true"])
+        .ok();
+    let file = rusqlite::Connection::open(env.database()).unwrap();
+    let query = "SELECT name, (rootpage - 1) * (SELECT page_size FROM pragma_page_size) FROM sqlite_schema WHERE type = 'index'";
+    let mut statement = file.prepare(query).unwrap();
+    let rows = statement.query_map([], |r| Ok((r.get::<_, String>(0)?, r.get::<_, usize>(1)?)));
+    let indexes: Vec<_> = rows.unwrap().map(Result::unwrap).collect();
+    drop(statement);
+    drop(file);
+    let whole = std::fs::read(env.database()).unwrap();
+    for (name, at) in indexes
+        .iter()
+        .filter(|(name, _)| ["incident_open", "message_open", "run_open"].contains(&name.as_str()))
+    {
+        let mut damaged = whole.clone();
+        // A page of a table, not of an index.
+        damaged[*at] = 0x0d;
+        std::fs::write(env.database(), damaged).unwrap();
+        let ran = env.tempo(&["doctor"]);
+        assert_eq!(ran.code, Some(6), "{name}: {ran:?}");
+        assert!(ran.stderr.contains(&format!("the index `{name}` cannot be read")), "{ran:?}");
+    }
+    std::fs::write(env.database(), whole).unwrap();
+    env.tempo(&["doctor"]).ok();
+}

@@ -131,5 +131,13 @@ fn an_edit_is_kept_if_the_editor_fails_after_saving() {
     // A file that the editor deleted is not said to be kept.
     let deleted = edit(&env, "rm");
     assert!(deleted.code != Some(0) && !deleted.stderr.contains("is kept"), "{deleted:?}");
+    // Neither is waited for.
+    for replaced in ["sh -c 'rm \"$1\"; mkfifo \"$1\"' sh", "ln -sf /dev/zero"] {
+        let refused = edit(&env, replaced);
+        assert!(
+            refused.code == Some(1) && refused.stderr.contains("no regular file"),
+            "{refused:?}"
+        );
+    }
     assert_eq!(env.json(&["schedule", "describe", "s"])["spec_text"], "every hour");
 }

@@ -37,8 +37,17 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     file.write_all(original.as_bytes()).map_err(failed)?;
     let unedited = original.clone().into_bytes();
     let opened = open_editor(file.path());
+    // An editor may have put a pipe or a device in its place, which would be waited for.
+    let is_file = || std::fs::metadata(file.path()).is_ok_and(|file| file.is_file());
     let edit = || {
         opened?;
+        if !is_file() {
+            let path = file.path().display();
+            return Err(Error::new(
+                Kind::Failed,
+                format_args!("the editor left no regular file at `{path}`; nothing was changed"),
+            ));
+        }
         let edited = SourceFile::read(&machine::path_text(file.path())?)?;
         if edited.text == original {
             return Ok(None);
@@ -63,7 +72,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         Ok(Some(difference)) => apply::show(context, &[difference], apply::Tense::Did),
         Ok(None) if context.ui.is_text() => context.ui.data(&format!("Schedule {} was not changed", args.id)),
         Ok(None) => apply::show(context, &[], apply::Tense::Did),
-        Err(e) if std::fs::read(file.path()).is_ok_and(|text| text == unedited) => Err(e),
+        Err(e) if !is_file() || std::fs::read(file.path()).is_ok_and(|text| text == unedited) => Err(e),
         Err(e) => Err(match file.keep() {
             Ok((_, path)) if path.exists() => e.hint(format_args!("Your edit is kept in `{}`.", path.display())),
             Ok(_) | Err(_) => e,
