@@ -68,7 +68,7 @@ impl DefinitionArgs {
         check_files(&self.file)
     }
 
-    /// Applies the files and starts the thread that applies them again when they change, or when the returned flag is set. If they are invalid, the
+    /// Starts the thread that applies the files, and applies them again when they change, or when the returned flag is set. If they are invalid, the
     /// schedules stay as they are, and the error is logged.
     ///
     /// # Errors
@@ -84,10 +84,13 @@ impl DefinitionArgs {
             server,
             tell: tell.clone(),
         };
-        let seen = applied.fingerprint();
-        let failed = applied.apply(None);
         let asked = Arc::clone(&reload);
-        let watch = move || applied.watch(seen, failed, &asked);
+        // A file that is large, or on a disk that does not answer, delays neither the ticker nor a stop.
+        let watch = move || {
+            let seen = applied.fingerprint();
+            let failed = applied.apply(None);
+            applied.watch(seen, failed, &asked);
+        };
         let started = std::thread::Builder::new().name("definitions".to_owned()).spawn(watch);
         started
             .map(|_| Some(reload))
