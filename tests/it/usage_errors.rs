@@ -1,0 +1,161 @@
+//! Command lines that do not parse: errors, suggestions and aliases.
+
+use crate::harness::Env;
+
+#[test]
+fn suggests_the_corrected_command_line() {
+    let env = Env::new();
+    for (typed, corrected) in [
+        (&["list"][..], "tempo schedule list"),
+        (&["ls"], "tempo schedule ls"),
+        (&["pause", "x"], "tempo schedule pause x"),
+        (&["trigger", "x"], "tempo schedule trigger x"),
+        (&["cancel", "x"], "tempo workflow cancel x"),
+        (&["ack", "1"], "tempo incident ack 1"),
+        (&["crontab", "jobs"], "tempo import crontab jobs"),
+        (&["run", "now"], "tempo schedule trigger now"),
+        (&["--db", "x.db", "run", "now"], "tempo --db x.db schedule trigger now"),
+        (&["shcedule", "list"], "tempo schedule list"),
+        (&["schedule", "lst"], "tempo schedule list"),
+        (&["incident", "resolv", "1"], "tempo incident resolve 1"),
+        (
+            &["schedule", "create", "n", "0 2 * * *", "--", "cmd"],
+            "tempo schedule create n --cron '0 2 * * *' -- cmd",
+        ),
+        (
+            &["schedule", "create", "n", "5m", "./b.sh", "--daily"],
+            "tempo schedule create n --interval 5m -- ./b.sh --daily",
+        ),
+        (
+            &["schedule", "create", "n", "--cron", "@daily", "b", "it's"],
+            "tempo schedule create n --cron @daily -- b 'it'\\''s'",
+        ),
+        (
+            &["schedule", "create", "n", "--intervall=5m", "--", "b"],
+            "tempo schedule create n --interval=5m -- b",
+        ),
+        (&["--db", "x.db", "schedule", "lst"], "tempo --db x.db schedule list"),
+        (&["runs", "list"], "tempo workflow list"),
+        (
+            &["schedule", "add", "n", "--every", "5m", "--", "b"],
+            "tempo schedule create n --every 5m -- b",
+        ),
+        (&["workflow", "stop", "w"], "tempo workflow cancel w"),
+        (
+            &["schedule", "list", "--colour", "never"],
+            "tempo schedule list --color never",
+        ),
+        (&["run", "--port", "8080"], "tempo run --web 8080"),
+        (&["run", "--", "make", "all"], "tempo workflow start -- make all"),
+        (&["serve"], "tempo run"),
+        (&["import", "jobs.txt"], "tempo import crontab jobs.txt"),
+        (&["check", "make", "all"], "tempo check -- make all"),
+        (&["schedule", "simulate", "s", "3m"], "tempo schedule simulate s --takes 3m"),
+        (
+            &["schedule", "create", "n", "--every", "5m", "--retries", "3", "--", "b"],
+            "tempo schedule create n --every 5m --attempts 3 -- b",
+        ),
+    ] {
+        let ran = env.tempo(typed);
+        assert_eq!(ran.code, Some(2), "{typed:?}: {ran:?}");
+        assert!(
+            ran.stderr.ends_with(&format!("\nhint: Did you mean `{corrected}`?\n")),
+            "{typed:?}: {}",
+            ran.stderr
+        );
+        let json = env.tempo(&[&["-o", "json"], typed].concat());
+        let error: serde_json::Value = serde_json::from_str(&json.stderr).unwrap();
+        assert_eq!(error["error"]["kind"], "usage", "{error}");
+        let hint = error["error"]["hints"][0].as_str().unwrap();
+        assert!(hint.contains(corrected.trim_start_matches("tempo ")), "{error}");
+    }
+    let json = env.tempo(&["schedule", "list", "--json"]);
+    assert!(
+        json.stderr.contains("Did you mean `tempo schedule list --output=json`?"),
+        "{json:?}"
+    );
+    let unclear = ["schedule", "create", "x", "--interval", "5m", "5m", "5m", "5m", "5m", "5m"];
+    assert!(!env.tempo(&unclear).stderr.contains("Did you mean"));
+    for typed in [
+        &["bogus"][..],
+        &["stop"],
+        &["restart"],
+        &["schedule", "create", "--id", "x", "--every", "5m"],
+    ] {
+        let ran = env.tempo(typed);
+        assert_eq!((ran.code, ran.stderr.contains("Did you mean")), (Some(2), false), "{ran:?}");
+    }
+}
+
+#[test]
+fn usage_errors_say_what_is_missing_in_the_words_of_the_command() {
+    let env = Env::new();
+    env.tempo(&["schedule", "create", "s", "--interval", "1h", "--shell", "true"])
+        .ok();
+    for (args, message) in [
+        (&["schedule", "pause"][..], "a schedule id or `--all` is required"),
+        (&["schedule", "delete"], "a schedule id or `--all` is required"),
+        (&["schedule", "backfill", "s"], "`--start-time` or `--last` is required"),
+        (&["workflow", "list", "--limit", "x"], "expected a whole number"),
+        (
+            &["schedule", "update", "s", "--attempts", "-1"],
+            "`--attempts` cannot be negative: `-1`",
+        ),
+        (
+            &["schedule", "update", "s", "--jitter", "-5s"],
+            "`--jitter` cannot be negative: `-5s`",
+        ),
+        (
+            &["schedule", "next", "s", "--count", "0"],
+            "invalid value `0` for `--count`: expected a number from 1 to 100000",
+        ),
+        (
+            &["schedule", "list", "-o", "xml"],
+            "invalid value `xml` for `--output`: expected `text`, `json` or `jsonl`",
+        ),
+        (&["schedule", "list", "-o", "jsn"], "Did you mean `json`?"),
+        (&["schedule", "create"], "missing `<ID>`"),
+        (&["schedule", "create", "x", "--interval"], "`--interval` needs a value"),
+        (
+            &["schedule", "create", "x", "--probe", "a=http://x", "--grace", "5m"],
+            "`--probe` cannot be used with `--grace`",
+        ),
+        (
+            &["schedule", "update", "s", "--note", "a", "--note", "b"],
+            "`--note` is given more than once",
+        ),
+        (
+            &["schedule", "update", "s", "--severity", "fatal"],
+            "no severity is named `fatal`",
+        ),
+        (&["bogus"], "Run `tempo --help` to list the commands."),
+        (&["schedule", "bogus"], "Run `tempo schedule --help` to list the commands."),
+    ] {
+        let ran = env.tempo(args);
+        assert_eq!(ran.code, Some(2), "{args:?}: {ran:?}");
+        assert!(ran.stderr.contains(message), "{args:?}: {}", ran.stderr);
+        let first = ran.stderr.lines().next().unwrap();
+        assert!(!ran.stderr.contains("Usage:") && !first.contains('\''), "{args:?}: {first}");
+    }
+}
+
+#[test]
+fn aliases_run_their_commands() {
+    let env = Env::new();
+    env.tempo(&["schedule", "create", "s", "--interval", "1h", "--shell", "true"])
+        .ok();
+    for (alias, command) in [
+        (&["schedule", "ls"][..], &["schedule", "list"][..]),
+        (&["schedule", "show", "s"], &["schedule", "describe", "s"]),
+        (&["schedule", "get", "s"], &["schedule", "describe", "s"]),
+        (&["workflow", "ls"], &["workflow", "list"]),
+        (&["incident", "ls"], &["incident", "list"]),
+    ] {
+        assert_eq!(env.json(alias), env.json(command), "{alias:?}");
+    }
+    env.tempo(&["schedule", "pause", "s"]).ok();
+    env.tempo(&["schedule", "resume", "s"]).ok();
+    assert_eq!(env.json(&["schedule", "describe", "s"])["paused"], false);
+    env.tempo(&["schedule", "rm", "s"]).ok();
+    assert_eq!(env.json(&["schedule", "list"]), serde_json::json!([]));
+}
