@@ -1,12 +1,10 @@
 //! Commands: runs a process, captures its output up to a limit, and reports its exit code or signal.
 
-use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, ExitStatus};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::process::Signal;
 
 use super::captured::{Capture, Captured};
@@ -14,6 +12,7 @@ use super::head_tail::HeadTail;
 use super::secrets::Secrets;
 use super::shortage::{AttemptError, Shortage};
 use super::spawn::{Caller, spawn};
+use super::wait::{Handles, wait_for};
 use super::{AttemptNotice, Control, StopKind, Task};
 use crate::clock::Stopwatch;
 use crate::machine::{self, Process, ProcessTree};
@@ -87,24 +86,6 @@ fn cannot_wait(e: &std::io::Error) -> Failure {
     Failure {
         error_type: ErrorType::Spawn,
         message: format!("cannot wait for the process: {e}"),
-    }
-}
-
-/// File descriptors needed to wait for a process, opened before it starts: a shortage after that would fail a step that has begun.
-struct Handles {
-    /// Signaled when a stop is requested.
-    stop_event: Arc<OwnedFd>,
-    /// Reserves a descriptor for the handle of the process.
-    spare: OwnedFd,
-}
-
-impl Handles {
-    fn open() -> std::io::Result<Self> {
-        let open = || eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
-        Ok(Self {
-            stop_event: Arc::new(open()?),
-            spare: open()?,
-        })
     }
 }
 
@@ -215,35 +196,6 @@ fn wait(
         output,
         stopped,
         timed_out,
-    })
-}
-
-struct Ready {
-    exit: bool,
-    output: bool,
-}
-
-fn wait_for(
-    exit: &impl std::os::fd::AsFd,
-    stop_event: &Arc<OwnedFd>,
-    output: &mut Captured,
-    timeout: Option<Duration>,
-) -> std::io::Result<Ready> {
-    let mut fds = vec![PollFd::new(exit, PollFlags::IN), PollFd::new(&**stop_event, PollFlags::IN)];
-    let pipes = output.all().filter_map(|capture| capture.pipe.as_ref());
-    fds.extend(pipes.map(|pipe| PollFd::new(pipe, PollFlags::IN)));
-    // One millisecond more, so that the deadline has passed when poll returns.
-    let timeout = timeout
-        .map(|d| d + Duration::from_millis(1))
-        .and_then(|d| Timespec::try_from(d).ok());
-    match poll(&mut fds, timeout.as_ref()) {
-        Ok(_) | Err(rustix::io::Errno::INTR) => {}
-        Err(e) => return Err(e.into()),
-    }
-    let is_ready = |fd: &PollFd<'_>| !fd.revents().is_empty();
-    Ok(Ready {
-        exit: is_ready(&fds[0]),
-        output: fds[2..].iter().any(is_ready),
     })
 }
 

@@ -18,6 +18,7 @@ mod shortage;
 mod smtp;
 mod spawn;
 mod tcp;
+mod wait;
 mod with_deadline;
 mod wrap;
 

@@ -22,6 +22,7 @@ mod followers;
 mod history;
 mod identity;
 mod incidents;
+mod integrity;
 mod lock;
 mod migrations;
 mod open;
