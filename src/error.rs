@@ -185,6 +185,19 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// A text on one line, for messages: control characters are escaped.
+#[must_use]
+pub fn one_line(text: &str) -> String {
+    let escaped = |c: char| {
+        if c.is_control() {
+            c.escape_default().to_string()
+        } else {
+            c.to_string()
+        }
+    };
+    text.chars().map(escaped).collect()
+}
+
 /// Names as a choice in a sentence: "`a`, `b` or `c`".
 #[must_use]
 pub fn alternatives(names: &[&str]) -> String {

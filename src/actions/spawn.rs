@@ -144,11 +144,12 @@ pub(super) fn spawn(
         .map(feeder)
         .transpose()
         .map_err(|e| unless_short(e, "cannot start a thread"))?;
-    let spawned = match &run_as {
+    let start = || match &run_as {
         Some(user) => user.do_as(|| process.spawn()),
         None => process.spawn(),
     };
-    let mut child = spawned.map_err(|e| unless_short(e, &format!("cannot start `{program}` in `{}`", directory_of(command))))?;
+    let mut child = machine::with_niceness(command.limits.nice, start)
+        .map_err(|e| unless_short(e, &format!("cannot start `{program}` in `{}`", directory_of(command))))?;
     // Dropping `process` closes the parent's copies of the write end, so the pipe reaches its end when the last child closes it.
     drop(process);
     let stdin = child.stdin.take();
@@ -162,15 +163,14 @@ pub(super) fn spawn(
     Ok((child, Pipes { stdout, stderr }))
 }
 
-/// The process of a command, whose program is at the path `found`: that program, or a shell that sets limits and becomes it.
+/// The process of a command, whose program is at the path `found`.
 fn process_of(command: &Command, found: PathBuf) -> std::process::Command {
-    let mut process = if let Some(line) = command.limits.shell_line() {
-        let mut shell = std::process::Command::new("/bin/sh");
-        shell.args(["-c", &line]).arg(found);
-        shell
+    let (name, limits) = (&command.argv[0], &command.limits);
+    let mut process = if limits.memory_kib.is_some() || limits.cpu_seconds.is_some() {
+        machine::limited(&found, name, limits.memory_kib, limits.cpu_seconds)
     } else {
         let mut program = std::process::Command::new(found);
-        program.arg0(&command.argv[0]);
+        program.arg0(name);
         program
     };
     process.args(&command.argv[1..]);

@@ -293,7 +293,7 @@ const ALL: &[(&str, &[Example])] = &[
         "status",
         &[
             ("tempo status --watch", "Show the status, refreshed every second"),
-            ("tempo status --check", "Check the health of a container"),
+            ("tempo status --check", "Check that the server of a container is running"),
         ],
     ),
     (

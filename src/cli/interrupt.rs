@@ -33,10 +33,8 @@ pub(super) fn catch(signals: &[i32]) -> Result<Signals, Error> {
 ///
 /// # Errors
 /// `System` if the thread cannot be started.
-pub(super) fn on_each(mut signals: Signals, mut act: impl FnMut() + Send + 'static) -> Result<(), Error> {
-    let watch = move || signals.forever().for_each(|_| act());
-    let started = std::thread::Builder::new().name("signals".to_owned()).spawn(watch);
-    started.map(|_| ()).map_err(failed)
+pub(super) fn on_each(signals: Signals, mut act: impl FnMut() + Send + 'static) -> Result<(), Error> {
+    pass_each(signals, move |_| act())
 }
 
 /// Starts a thread that calls `act` with each signal received.

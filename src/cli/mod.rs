@@ -142,7 +142,8 @@ impl Context {
         let database = self.database()?;
         let store = Store::open(&database, Missing::ShowNothing)?;
         if !database.exists() && self.ui.is_text() {
-            self.ui.say(&format!("There is no database at {} yet.", database.display()));
+            self.ui
+                .say(&format!("note: there is no database at `{}` yet", database.display()));
         }
         Ok(store)
     }
@@ -189,6 +190,11 @@ impl Context {
 pub(crate) fn main() -> ExitCode {
     if complete::answered() {
         return ExitCode::SUCCESS;
+    }
+    let arguments: Vec<_> = machine::arguments_os().collect();
+    if let Some((error, code)) = machine::become_limited(&arguments) {
+        Ui::tell(&error);
+        return ExitCode::from(code);
     }
     let parsed = command()
         .try_get_matches()

@@ -42,7 +42,7 @@ pub(super) struct StepArgs {
     /// Maximum CPU time of each process of commands, in whole seconds: `10m`; defaults to no limit
     #[arg(long, value_name = "DURATION")]
     cpu_time: Option<String>,
-    /// Niceness of commands, from 1 to 19: the higher, the more they yield to other processes
+    /// Niceness of commands in addition to that of `tempo run`, from 1 to 19: the higher, the more they yield to other processes
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=19))]
     nice: Option<u8>,
     /// Environment variable of commands; `NAME=env:OTHER` is read when the step runs; may be repeated

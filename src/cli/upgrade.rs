@@ -10,8 +10,9 @@ use crate::store::{Upgrade, try_upgrade};
 
 /// Check that the database can be used by this version of tempo
 ///
-/// Any command of a newer tempo migrates the database to its schema, and an older tempo then refuses it. This backs the database up, migrates a copy
-/// of the backup, checks that, and deletes it. The database itself is not changed, and a server of the older version may keep running.
+/// Run this with the newer tempo. Any of its other commands migrates the database to its schema, and an older tempo then refuses it. If the database
+/// has an older schema, it is backed up, and the migration is tried on a temporary copy, which is checked and then deleted. The backup is kept. The
+/// database itself is not changed, and a server of the older version may keep running.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Try the migration of the database on a copy

@@ -3,15 +3,15 @@
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::suggest;
-use crate::error::{Error, Kind, alternatives};
+use crate::error::{Error, Kind, alternatives, one_line};
 
 /// The error for arguments that do not parse; `words` are those after the program's name.
 pub(super) fn error(root: &clap::Command, words: &[String], e: &clap::Error) -> Error {
-    let error = Error::new(Kind::Usage, message(words, e));
+    let error = Error::new(Kind::Usage, one_line(&message_of(words, e)));
     if let Some(line) = suggest::corrected(root, words, e) {
         return error.hint(format_args!("Did you mean `{line}`?"));
     }
-    if let Some(near) = listed(e, ContextKind::SuggestedValue).first() {
+    if let Some(near) = context_values(e, ContextKind::SuggestedValue).first() {
         return error.hint(format_args!("Did you mean `{near}`?"));
     }
     let (path, _) = suggest::command_path(root, words);
@@ -24,21 +24,21 @@ pub(super) fn error(root: &clap::Command, words: &[String], e: &clap::Error) -> 
 }
 
 /// The message of an error, on one line.
-fn message(words: &[String], e: &clap::Error) -> String {
-    let argument = listed(e, ContextKind::InvalidArg);
-    let value = listed(e, ContextKind::InvalidValue).concat();
-    let told = match (e.kind(), argument.first().map(|name| short(name))) {
+fn message_of(words: &[String], e: &clap::Error) -> String {
+    let argument = context_values(e, ContextKind::InvalidArg);
+    let value = context_values(e, ContextKind::InvalidValue).concat();
+    let message = match (e.kind(), argument.first().map(|name| option_name(name))) {
         (ErrorKind::InvalidSubcommand, _) => {
-            let name = listed(e, ContextKind::InvalidSubcommand).concat();
+            let name = context_values(e, ContextKind::InvalidSubcommand).concat();
             Some(format!("`{name}` is not a command"))
         }
-        (ErrorKind::UnknownArgument, Some(name)) => Some(negative(words, name).unwrap_or_else(|| {
+        (ErrorKind::UnknownArgument, Some(name)) => Some(negative_number(words, name).unwrap_or_else(|| {
             let typed = argument.concat();
             format!("unexpected argument `{typed}`")
         })),
         (ErrorKind::InvalidValue, Some(name)) if value.is_empty() => Some(format!("`{name}` needs a value")),
         (ErrorKind::InvalidValue, Some(name)) => {
-            let valid = listed(e, ContextKind::ValidValue);
+            let valid = context_values(e, ContextKind::ValidValue);
             let valid: Vec<&str> = valid.iter().map(String::as_str).collect();
             let expected = if valid.is_empty() {
                 String::new()
@@ -51,13 +51,14 @@ fn message(words: &[String], e: &clap::Error) -> String {
             let reason = std::error::Error::source(e).map(|reason| format!(": {}", reworded(&reason.to_string())));
             Some(format!("invalid value `{value}` for `{name}`{}", reason.unwrap_or_default()))
         }
+        (ErrorKind::TooManyValues, Some(name)) => Some(format!("`{name}` takes no value")),
         (ErrorKind::MissingRequiredArgument, _) if !argument.is_empty() => {
             let missing: Vec<String> = argument.iter().map(|name| format!("`{name}`")).collect();
             Some(format!("missing {}", missing.join(" and ")))
         }
         (ErrorKind::ArgumentConflict, Some(name)) => {
-            let others = listed(e, ContextKind::PriorArg);
-            let others: Vec<&str> = others.iter().map(|other| short(other)).collect();
+            let others = context_values(e, ContextKind::PriorArg);
+            let others: Vec<&str> = others.iter().map(|other| option_name(other)).collect();
             Some(if others.is_empty() || others.contains(&name) {
                 format!("`{name}` is given more than once")
             } else {
@@ -66,15 +67,15 @@ fn message(words: &[String], e: &clap::Error) -> String {
         }
         _ => None,
     };
-    told.unwrap_or_else(|| {
+    message.unwrap_or_else(|| {
         let text = e.render().to_string();
         let message = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
         message.split_whitespace().collect::<Vec<_>>().join(" ")
     })
 }
 
-/// What clap tells of an error.
-fn listed(e: &clap::Error, kind: ContextKind) -> Vec<String> {
+/// The values of one kind that clap gives with an error.
+fn context_values(e: &clap::Error, kind: ContextKind) -> Vec<String> {
     match e.get(kind) {
         Some(ContextValue::String(one)) => vec![one.clone()],
         Some(ContextValue::Strings(many)) => many.clone(),
@@ -83,16 +84,16 @@ fn listed(e: &clap::Error, kind: ContextKind) -> Vec<String> {
 }
 
 /// The name of an option without its value: `--output` of `--output <FORMAT>`.
-fn short(argument: &str) -> &str {
+fn option_name(argument: &str) -> &str {
     if argument.starts_with('-') {
-        argument.split([' ', '=']).next().unwrap_or(argument)
+        argument.split([' ', '=', '[']).next().unwrap_or(argument)
     } else {
         argument
     }
 }
 
 /// The message for an option that is followed by a negative number, of which clap reports the beginning as an unknown option.
-fn negative(words: &[String], typed: &str) -> Option<String> {
+fn negative_number(words: &[String], typed: &str) -> Option<String> {
     let digits = typed.strip_prefix('-')?;
     if !digits.starts_with(|c: char| c.is_ascii_digit()) {
         return None;

@@ -126,6 +126,19 @@ pub(super) struct Transition<'a> {
 }
 
 impl Transition<'_> {
+    /// The end of a wait, and records an earlier one if it is longer than any wait of the step: it was recorded before the clock was set back.
+    fn no_longer_than_a_retry(&mut self, until: DateTime<Utc>) -> DateTime<Utc> {
+        let step = &self.workflow.steps[self.run.progress.position];
+        let longest = TimeDelta::from_std(step.retry.maximum_interval).unwrap_or(TimeDelta::MAX);
+        let latest = self.now.checked_add_signed(longest).unwrap_or(DateTime::<Utc>::MAX_UTC);
+        if matches!(step.work, Work::Beat(_)) || until <= latest {
+            return until;
+        }
+        self.run.progress.phase = Phase::Waiting { until: latest };
+        self.changed = true;
+        latest
+    }
+
     pub(super) fn proceed(&mut self, may_start: MayStart) -> Result<Next, Error> {
         if !self.open {
             return Ok(Next::Nothing);
@@ -134,14 +147,7 @@ impl Transition<'_> {
             // An attempt is being performed.
             Phase::Running { .. } => return Ok(Next::Nothing),
             Phase::Ready => None,
-            // A longer wait than any of the step was recorded before the clock was set back.
-            Phase::Waiting { until } => {
-                let longest = self.workflow.steps[self.run.progress.position].retry.maximum_interval;
-                let latest = TimeDelta::from_std(longest)
-                    .ok()
-                    .and_then(|longest| self.now.checked_add_signed(longest));
-                Some(until).filter(|until| *until > self.now && latest.is_none_or(|latest| *until <= latest))
-            }
+            Phase::Waiting { until } => Some(self.no_longer_than_a_retry(until)).filter(|until| *until > self.now),
         };
         let deadline = run::run_deadline(&self.workflow, self.run.since);
         if let Some(stop) = self.run.stop {

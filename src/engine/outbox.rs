@@ -241,7 +241,10 @@ impl Outbox {
     fn begin(&mut self, receiver: &Arc<Receiver>, message: MessageRow, now: DateTime<Utc>) -> Result<Delivering, Error> {
         let key = message.key;
         if let Some(until) = self.held_until(receiver, &message, now)? {
-            self.shared.writer.write(move |write| write.postpone_message(key, until))?;
+            // Not again: each write would wake the ticker, and it this thread.
+            if message.due != until {
+                self.shared.writer.write(move |write| write.postpone_message(key, until))?;
+            }
             return Ok(Delivering::Held(until));
         }
         let again = now + lost_delivery_timeout();

@@ -206,10 +206,10 @@ fn workers_within_limits(workers: usize) -> usize {
     let allowed = machine::raise_open_files(needed);
     // Leaves room for the commands that workers start.
     let by_threads = machine::spare_processes().map_or(u64::MAX, |left| left.saturating_sub(OTHER_THREADS) / THREADS_PER_WORKER);
-    let workers_within_limits = (allowed.saturating_sub(OTHER_FILES) / FILES_PER_WORKER)
+    let possible = (allowed.saturating_sub(OTHER_FILES) / FILES_PER_WORKER)
         .min(by_threads)
         .max(1);
-    usize::try_from(workers_within_limits).map_or(workers, |workers_within_limits| workers_within_limits.min(workers))
+    usize::try_from(possible).map_or(workers, |possible| possible.min(workers))
 }
 
 /// Starts the thread that prunes history. With [`Until::Done`] there is none: the server prunes just before it exits.
@@ -264,6 +264,7 @@ fn serve(mut ticker: Ticker, lock: &ServerLock) {
     let (mut quiet, mut upcoming) = (Quiet::default(), None);
     let mut next_zone_check = shared.started;
     let mut last = shared.started;
+    let mut lock_error = None;
     let serving = Stopwatch::start();
     while !shared.draining.load(Ordering::SeqCst) {
         if let Some(path) = ticker.reader().displaced() {
@@ -276,7 +277,11 @@ fn serve(mut ticker: Ticker, lock: &ServerLock) {
         match lock.restore() {
             Ok(None) => {}
             Ok(Some(path)) => shared.emit(Event::LockRestored { path: path.to_owned() }),
-            Err(e) => shared.emit(Event::Error(e)),
+            Err(e) if lock_error.as_ref() == Some(&e.to_string()) => {}
+            Err(e) => {
+                lock_error = Some(e.to_string());
+                shared.emit(Event::Error(e));
+            }
         }
         let now = shared.clock.now();
         if now < last - CLOCK_STEP {
@@ -284,6 +289,8 @@ fn serve(mut ticker: Ticker, lock: &ServerLock) {
                 shared.start_worker();
             }
             shared.outbox.raise();
+            ticker.forget_failures();
+            (next, next_zone_check) = (Some(now), now);
         }
         last = now;
         shared.metrics.look(now);

@@ -40,6 +40,11 @@ pub(super) struct TickResult {
 }
 
 impl Ticker {
+    /// Tries schedules again at once that could not be decided: the clock was set back.
+    pub(super) fn forget_failures(&mut self) {
+        self.failed.clear();
+    }
+
     pub(super) fn new(reader: Store, shared: Arc<Shared>) -> Self {
         Self {
             reader,

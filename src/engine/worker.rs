@@ -42,16 +42,17 @@ pub(super) fn perform(shared: &Arc<Shared>, run: i64, control: &Control) {
                 // Fail closed: nothing is done that is not recorded. The event is kept, and recorded once writing works again.
                 let is_damage = e.is_damage();
                 shared.emit(super::Event::Error(e));
+                let in_a_hurry = shared.draining.load(Ordering::SeqCst) && shared.hurry.load(Ordering::SeqCst);
+                if (is_damage || in_a_hurry) && matches!(&event, Some(Event::AttemptEnded(_))) {
+                    shared.unrecorded.fetch_add(1, Ordering::SeqCst);
+                }
                 if is_damage {
                     // The run stays as it is recorded; other runs continue.
                     shared.queue.forget(run);
                     shared.signal.raise();
                     return;
                 }
-                if shared.draining.load(Ordering::SeqCst) && shared.hurry.load(Ordering::SeqCst) {
-                    if let Some(Event::AttemptEnded(_)) = &event {
-                        shared.unrecorded.fetch_add(1, Ordering::SeqCst);
-                    }
+                if in_a_hurry {
                     shared.queue.forget(run);
                     return;
                 }

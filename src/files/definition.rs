@@ -1,6 +1,6 @@
 //! Reads a definition file: `[[schedule]]` tables in TOML, or the same in JSON. Errors show line and column.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 pub(crate) use super::schedule_table::FileSchedule;
@@ -9,6 +9,7 @@ use super::document::{Node, Places, Source};
 use super::notify_text::NotifyText;
 use super::schedule_table::TableReader;
 use super::schedule_text::{File, ScheduleText};
+use super::vars;
 use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
 use crate::spec::zone::Zones;
@@ -36,7 +37,8 @@ pub(crate) struct Defined {
 /// `Usage` with line and column: invalid TOML or JSON, unknown keys, invalid values, duplicate ids.
 pub(crate) fn parse(source: &Source<'_>, zones: &dyn Zones) -> Result<Defined, Error> {
     // One at a time: a file may define hundreds of thousands of schedules.
-    if let Some(parts) = source.parts("schedule")
+    if !vars::may_occur(source.text)
+        && let Some(parts) = source.parts("schedule")
         && let Some(schedules) = Definitions::new(source, zones).read_parts(parts)?
     {
         return Ok(Defined {
@@ -56,15 +58,14 @@ fn parse_whole(source: &Source<'_>, zones: &dyn Zones) -> Result<Defined, Error>
     if !is_list {
         // Rejects unknown keys beside the schedules, and in the defaults.
         let vars = source.read::<File>(&tree)?.vars;
-        if !vars.is_empty() {
-            let all = nodes.iter_mut().chain(&mut receivers).chain(&mut defaults);
-            all.into_iter().try_for_each(|node| source.fill_in(node, &vars))?;
-        }
+        // The value of a variable cannot contain another.
+        source.fill_in(&mut tree.field("vars").cloned(), &BTreeMap::new())?;
+        source.fill_in(nodes.iter_mut().chain(&mut receivers).chain(&mut defaults), &vars)?;
     }
     let mut definitions = Definitions::new(source, zones);
     for mut node in nodes {
         if let Some(defaults) = &defaults {
-            node.complete(defaults);
+            node.complete(defaults, &set_otherwise(&node));
         }
         definitions.add(&node)?;
     }
@@ -72,6 +73,23 @@ fn parse_whole(source: &Source<'_>, zones: &dyn Zones) -> Result<Defined, Error>
         schedules: definitions.schedules,
         receivers: receivers_of(source, &receivers, zones)?,
     })
+}
+
+/// The keys of `[defaults]` that do not apply to a schedule, because it sets the same in another way.
+fn set_otherwise(schedule: &Node) -> Vec<&'static str> {
+    let has_zone = |key| {
+        schedule.field(key).is_some_and(|value| {
+            value
+                .items()
+                .iter()
+                .any(|item| item.text().is_some_and(|text| text.contains("TZ=")))
+        })
+    };
+    let keys = [
+        ("time_zone", has_zone("cron")),
+        ("pause_after", schedule.field("pause_on_failure").is_some()),
+    ];
+    keys.into_iter().filter(|(_, is_set)| *is_set).map(|(key, _)| key).collect()
 }
 
 fn receivers_of(source: &Source<'_>, nodes: &[Node], zones: &dyn Zones) -> Result<Vec<FileReceiver>, Error> {
@@ -265,6 +283,16 @@ env = { LANG = "C" }
         assert_eq!(settings(0), (own("Europe/Berlin"), own("prod"), own("3"), "buffer-one"));
         assert_eq!(settings(1), (own("UTC"), own("test"), own("\"5m\""), "buffer-one"));
         assert_eq!(schedules[1].definition.alerts.expect_within.as_deref(), Some("25h"));
+        // Set in another way.
+        let text = format!(
+            "[defaults]\ntime_zone = 'Europe/Berlin'\npause_after = 3\n\
+            [[schedule]]\nid = 'a'\ncron = 'TZ=America/New_York 0 9 * * *'\npause_on_failure = true\n{steps}"
+        );
+        let one = &parsed(&text).unwrap()[0].definition;
+        assert_eq!(
+            (one.spec.zone_name().as_str(), one.policies.pause_after),
+            ("America/New_York", None)
+        );
         for (text, message) in [
             ("[defaults]\nopen_aftr = 3\n", "jobs.toml:2:1: unknown key `open_aftr`"),
             ("[defaults]\ncron = '@daily'\n", "jobs.toml:2:1: unknown key `cron`"),
@@ -303,6 +331,25 @@ env = { LANG = "C" }
             serde_json::to_value(&defined.receivers[0].text).unwrap()["command"],
             "mail db1"
         );
+        for (text, message) in [
+            (
+                "[[schedule]]\nid = 'a'\nnote = '{{ vars.host }}'\n",
+                "jobs.toml:3:8: `[vars]` has no `host`",
+            ),
+            ("[vars]\na = '{{ vars.b }}'\nb = 'x'\n", "jobs.toml:2:5: `[vars]` has no `b`"),
+            (
+                "[vars]\na = 1.10\n",
+                "jobs.toml:2:5: expected a string, an integer or a boolean; write other numbers in quotes",
+            ),
+        ] {
+            assert_eq!(parsed(text).unwrap_err().to_string(), message);
+        }
+        let long = format!(
+            "[vars]\nv = '{}'\n[[schedule]]\nid = 'a'\nnote = '{}'\n",
+            "x".repeat(100_000),
+            "{{vars.v}}".repeat(200)
+        );
+        assert!(parsed(&long).unwrap_err().to_string().contains("fill more than 16 MiB"));
         let e = parsed(&file("hots")).unwrap_err();
         assert_eq!(
             (e.to_string().as_str(), e.hints()),

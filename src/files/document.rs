@@ -234,10 +234,20 @@ impl Node {
         }
     }
 
-    /// Adds the entries of another table whose keys this table does not have.
-    pub(crate) fn complete(&mut self, from: &Self) {
+    /// The text, if this is a string.
+    pub(super) fn text(&self) -> Option<&str> {
+        match &self.value {
+            Value::Text(text) => Some(text),
+            Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) | Value::List(_) | Value::Table(_) => None,
+        }
+    }
+
+    /// Adds the entries of another table whose keys this table does not have, except some.
+    pub(super) fn complete(&mut self, from: &Self, except: &[&str]) {
         if let (Value::Table(entries), Value::Table(others)) = (&mut self.value, &from.value) {
-            let missing = |(key, ..): &&(String, usize, Self)| !entries.iter().any(|(known, ..)| known == key);
+            let missing = |(key, ..): &&(String, usize, Self)| {
+                !except.contains(&key.as_str()) && !entries.iter().any(|(known, ..)| known == key)
+            };
             let missing: Vec<_> = others.iter().filter(missing).cloned().collect();
             entries.extend(missing);
         }

@@ -200,11 +200,13 @@ pub(crate) struct DefaultsText {
 /// A value of the `[vars]` table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(untagged, expecting = "expected a string, a number or a boolean")]
+#[serde(
+    untagged,
+    expecting = "expected a string, an integer or a boolean; write other numbers in quotes"
+)]
 pub(crate) enum VarText {
     Text(String),
     Integer(i64),
-    Float(f64),
     Bool(bool),
 }
 
@@ -213,7 +215,6 @@ impl fmt::Display for VarText {
         match self {
             Self::Text(text) => f.write_str(text),
             Self::Integer(number) => number.fmt(f),
-            Self::Float(number) => number.fmt(f),
             Self::Bool(value) => value.fmt(f),
         }
     }
@@ -224,7 +225,7 @@ impl fmt::Display for VarText {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct File {
-    /// Values for `{{ vars.NAME }}` in the texts of the file.
+    /// Values for `{{ vars.NAME }}` in the strings of the file.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) vars: BTreeMap<String, VarText>,
     /// Values for the schedules of the file that do not set these keys themselves.

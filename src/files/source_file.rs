@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, one_line};
 use crate::machine::path_text;
 
 /// The text of a file.
@@ -29,8 +29,9 @@ impl SourceFile {
     /// # Errors
     /// `Usage` when it cannot be read, or is not UTF-8.
     pub(crate) fn read(name: &str) -> Result<Self, Error> {
-        let text = String::from_utf8(bytes_of(name)?)
-            .map_err(|e| Error::new(Kind::Usage, format_args!("`{}` is not valid UTF-8", shown(name))).because(e.utf8_error()))?;
+        let text = String::from_utf8(bytes_of(name)?).map_err(|e| {
+            Error::new(Kind::Usage, format_args!("`{}` is not valid UTF-8", one_line(name))).because(e.utf8_error())
+        })?;
         Self::of(name, text)
     }
 
@@ -45,7 +46,7 @@ impl SourceFile {
     fn of(name: &str, text: String) -> Result<Self, Error> {
         Ok(Self {
             source: source_of(name)?,
-            name: shown(name),
+            name: one_line(name),
             text,
         })
     }
@@ -107,7 +108,7 @@ fn is_definitions(name: &str) -> bool {
 }
 
 fn bytes_of(name: &str) -> Result<Vec<u8>, Error> {
-    let failed = |e: std::io::Error| Error::new(Kind::Usage, format_args!("cannot read `{}`", shown(name))).because(e);
+    let failed = |e: std::io::Error| Error::new(Kind::Usage, format_args!("cannot read `{}`", one_line(name))).because(e);
     let mut bytes = Vec::new();
     if name == STDIN {
         std::io::stdin().take(MAX_SIZE + 1).read_to_end(&mut bytes).map_err(failed)?;
@@ -116,22 +117,10 @@ fn bytes_of(name: &str) -> Result<Vec<u8>, Error> {
         file.take(MAX_SIZE + 1).read_to_end(&mut bytes).map_err(failed)?;
     }
     if bytes.len() as u64 > MAX_SIZE {
-        let message = format!("`{}` is larger than {} MiB", shown(name), MAX_SIZE / (1024 * 1024));
+        let message = format!("`{}` is larger than {} MiB", one_line(name), MAX_SIZE / (1024 * 1024));
         return Err(Error::new(Kind::Usage, message).hint("Split it into several files."));
     }
     Ok(bytes)
-}
-
-/// The name of a file as errors show it: on one line.
-fn shown(name: &str) -> String {
-    let escaped = |c: char| {
-        if c.is_control() {
-            c.escape_default().to_string()
-        } else {
-            c.to_string()
-        }
-    };
-    name.chars().map(escaped).collect()
 }
 
 /// Returns the canonical path of a file or folder; `-` for stdin.

@@ -1,4 +1,4 @@
-//! Values for `{{ vars.NAME }}` in the texts of a definition file.
+//! Values for `{{ vars.NAME }}` in the strings of a definition file.
 
 use std::collections::BTreeMap;
 
@@ -7,22 +7,43 @@ use super::schedule_text::VarText;
 use crate::error::Error;
 use crate::names::suggestion;
 
-/// What a placeholder begins with, after spaces.
+/// The prefix of the name in a placeholder.
 const VARS: &str = "vars.";
+/// Maximum length of a placeholder, in bytes.
+const MAX_PLACEHOLDER: usize = 256;
+/// Maximum size of all strings of a file in which variables are filled in.
+const MAX_FILLED: usize = 16 * 1024 * 1024;
+
+/// Whether a file may have a placeholder.
+pub(super) fn may_occur(text: &str) -> bool {
+    text.contains("{{") && text.contains(VARS)
+}
 
 impl Source<'_> {
-    /// Replaces `{{ vars.NAME }}` in all texts of a node. Other braces stay as they are: programs such as Docker have templates of their own.
+    /// Replaces `{{ vars.NAME }}` in all strings of some nodes, but not in keys. Other braces stay as they are: programs such as Docker have templates of their own.
     ///
     /// # Errors
     /// `Usage` with line and column for a name that is not in `vars`.
-    pub(super) fn fill_in(&self, node: &mut Node, vars: &BTreeMap<String, VarText>) -> Result<(), Error> {
-        node.each_text(&mut |at, text| {
-            filled_in(text, vars).map_err(|name| {
+    pub(super) fn fill_in<'n>(
+        &self,
+        nodes: impl IntoIterator<Item = &'n mut Node>,
+        vars: &BTreeMap<String, VarText>,
+    ) -> Result<(), Error> {
+        let mut total = 0;
+        let mut fill = |at, text: &str| {
+            let filled = filled_in(text, vars);
+            total += filled.as_ref().map_or(0, |filled| filled.as_ref().map_or(0, String::len));
+            if total > MAX_FILLED {
+                let message = format!("the variables of the file fill more than {} MiB", MAX_FILLED / (1024 * 1024));
+                return Err(self.error_at(at, message));
+            }
+            filled.map_err(|name| {
                 let names: Vec<&str> = vars.keys().map(String::as_str).collect();
                 self.error_at(at, format_args!("`[vars]` has no `{}`", name.escape_debug()))
                     .hint(suggestion(&name, &names))
             })
-        })
+        };
+        nodes.into_iter().try_for_each(|node| node.each_text(&mut fill))
     }
 }
 
@@ -32,12 +53,18 @@ fn filled_in(text: &str, vars: &BTreeMap<String, VarText>) -> Result<Option<Stri
     let mut rest = text;
     while let Some((before, placeholder)) = rest.split_once("{{") {
         filled += before;
-        let name = placeholder.split_once("}}").map(|(name, after)| (name.trim(), after));
+        let nearby = &placeholder[..placeholder.floor_char_boundary(MAX_PLACEHOLDER)];
+        let name = nearby
+            .find("}}")
+            .map(|end| (placeholder[..end].trim(), &placeholder[end + 2..]));
         if let Some((name, after)) = name
             && let Some(name) = name.strip_prefix(VARS)
         {
             filled += &vars.get(name).ok_or_else(|| name.to_owned())?.to_string();
             rest = after;
+            if filled.len() > MAX_FILLED {
+                break;
+            }
         } else {
             filled += "{{";
             rest = placeholder;

@@ -1,11 +1,13 @@
 //! This machine: boot, disk space and limits; users, processes and the environment. All code specific to Linux (`/proc`) is in this folder.
 
 mod environment;
+mod limited;
 mod process;
 mod supervisor;
 mod user;
 
 pub use environment::{arguments_os, default_database, environment, find_program, path_text, variable};
+pub use limited::{become_limited, limited};
 pub use process::{Process, ProcessTree, exit_watch, is_ending, processes_with};
 pub use supervisor::{ProcessState, SUPERVISOR_VARIABLES, has_supervisor, tell_supervisor, watchdog_interval};
 pub use user::User;
@@ -67,6 +69,27 @@ pub fn file_id(file: impl std::os::fd::AsFd) -> Option<String> {
     let stat = rustix::fs::fstat(file).ok()?;
     Some(format!("{}:{}", stat.st_dev, stat.st_ino))
 }
+
+/// Calls a function that starts a process, which gets this niceness in addition to that of this process.
+///
+/// # Errors
+/// Those of the function; if no thread can be started.
+pub fn with_niceness<T: Send>(nice: Option<u8>, start: impl FnOnce() -> std::io::Result<T> + Send) -> std::io::Result<T> {
+    let Some(nice) = nice else { return start() };
+    // Linux has a niceness for each thread, and a process inherits that of the thread that starts it.
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().spawn_scoped(scope, || {
+            rustix::process::nice(nice.into())?;
+            start()
+        })?;
+        thread
+            .join()
+            .unwrap_or_else(|_| Err(std::io::Error::other("the thread that starts the process has panicked")))
+    })
+}
+
+/// The program that runs in this process, even if its file has been replaced.
+pub const OWN_PROGRAM: &str = "/proc/self/exe";
 
 /// Sends a signal to a process.
 pub fn signal_process(pid: u32, signal: i32) {

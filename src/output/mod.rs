@@ -38,7 +38,9 @@ pub(crate) fn with_counts(text: &str, counts: &[(u64, &str, &str)]) -> String {
 
 /// How a run ended: `Completed in 2 s`, `Completed with 1 failed step in 17 ms`, ``Failed in 3 s: step `x` failed``.
 pub(crate) fn finished(status: &str, failed_steps: u64, elapsed_ms: i64, reason: Option<&str>) -> String {
-    let with = if status == Status::Completed.name() && failed_steps > 0 {
+    // The reason of a failed run names one of them.
+    let named = u64::from(status == Status::Failed.name());
+    let with = if failed_steps > named {
         format!(" with {}", counted(failed_steps, "failed step"))
     } else {
         String::new()

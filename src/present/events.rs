@@ -254,7 +254,7 @@ fn with_detail(text: &str, detail: Option<&str>) -> String {
     detail.map_or_else(|| text.to_owned(), |detail| format!("{text}: {detail}"))
 }
 
-/// `Completed in 2 s`, `Failed with 1 failed step in 17 ms: step `x` failed`.
+/// How a run ended, as [`finished`] puts it.
 fn run_finished(row: &EventRow) -> String {
     let detail = row.detail.as_deref().unwrap_or(Status::Completed.name());
     let (status, reason) = detail

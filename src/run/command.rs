@@ -56,7 +56,7 @@ impl Limits {
             Err(rule) => Err(invalid("memory", text, &rule)),
         });
         let cpu_time = written.cpu_time.as_deref().map(|text| {
-            let time = text::duration(text)?;
+            let time = text::duration(text).map_err(|e| invalid("cpu_time", text, &Error::from(e).to_string()))?;
             let is_whole = time.subsec_nanos() == 0 && !time.is_zero();
             is_whole
                 .then_some(time.as_secs())
@@ -70,25 +70,6 @@ impl Limits {
             cpu_seconds: cpu_time.transpose()?,
             nice: written.nice,
         })
-    }
-
-    /// The command line for `sh -c` that sets the limits and becomes the program, which is `$0` with the arguments `$@`; `None` without limits.
-    #[must_use]
-    pub fn shell_line(&self) -> Option<String> {
-        if *self == Self::default() {
-            return None;
-        }
-        let memory = self.memory_kib.map(|kib| format!("ulimit -v {kib} || exit 126; "));
-        // SIGXCPU at the limit; SIGKILL if the process catches it and goes on.
-        let cpu = self.cpu_seconds.map(|limit| {
-            format!(
-                "ulimit -S -t {limit} && ulimit -H -t {} || exit 126; ",
-                limit.saturating_add(5)
-            )
-        });
-        let nice = self.nice.map(|nice| format!("nice -n {nice} "));
-        let parts = [memory, cpu, Some("exec ".to_owned()), nice, Some("\"$0\" \"$@\"".to_owned())];
-        Some(parts.into_iter().flatten().collect())
     }
 }
 

@@ -258,7 +258,7 @@ fn exit_codes_of(name: &StepName, retry: &RetryText, work: &Work, attempts: u32)
                     Kind::Usage,
                     format_args!("exit code {code} of step `{name}` cannot be retried: it is not a failure"),
                 )
-                .hint("Exit codes of failures are 1 to 255, without those in `ok_exit_codes`.")),
+                .hint("Exit codes of failures are 1 to 255, except those in `ok_exit_codes`.")),
                 None => Ok(Some(codes.clone())),
             };
         }

@@ -67,13 +67,13 @@ pub struct StepText {
     /// User to run the command as; only if tempo runs as root.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// Maximum virtual memory of each process of the command, such as `512M` (`ulimit -v`); default: no limit.
+    /// Maximum virtual memory of each process of the command, such as `512M` (`RLIMIT_AS`); default: no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<String>,
-    /// Maximum CPU time of each process of the command, in whole seconds, such as `10m` (`ulimit -t`); default: no limit.
+    /// Maximum CPU time of each process of the command, in whole seconds, such as `10m` (`RLIMIT_CPU`); default: no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_time: Option<String>,
-    /// Niceness of the command, 1 to 19: the higher, the more it yields to other processes; default: that of tempo.
+    /// Niceness of the command in addition to that of tempo, 1 to 19: the higher, the more it yields to other processes; default: 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nice: Option<u8>,
     /// Exit codes that count as success; default: 0.

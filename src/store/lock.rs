@@ -97,16 +97,8 @@ impl ServerLock {
         }
         let mut lock_file = open(&path).map_err(failed)?;
         let database_file = File::open(database).map_err(failed)?;
-        let holder = read_holder(&mut lock_file).map_or_else(String::new, |holder| format!(" (pid {})", holder.pid));
-        let ids = Files::at(database).ids().map(Option::unwrap_or_default);
-        let text = lock_text(pid, since_ms, ids);
-        let mut is_free = lock(&database_file);
-        if is_free {
-            // Before it is locked: nobody takes the files of an earlier server for those of this one.
-            write(&lock_file, &text).map_err(failed)?;
-            is_free = lock(&lock_file);
-        }
-        if !is_free {
+        if !lock(&database_file) || !lock(&lock_file) {
+            let holder = read_holder(&mut lock_file).map_or_else(String::new, |holder| format!(" (pid {})", holder.pid));
             // Not closed, because the open connection would lose its locks. The process ends with this error.
             std::mem::forget(database_file);
             return Err(Error::new(
@@ -115,6 +107,9 @@ impl ServerLock {
             )
             .hint("Stop that server first; only one process can serve, or restore, a database."));
         }
+        let ids = Files::at(database).ids().map(Option::unwrap_or_default);
+        let text = lock_text(pid, since_ms, ids);
+        write(&lock_file, &text).map_err(failed)?;
         Ok(Self {
             database: database_file,
             lock_file: Mutex::new(LockFile { file: lock_file, text }),
@@ -157,7 +152,9 @@ impl ServerLock {
     pub(crate) fn forget_files(&self) {
         let mut lock_file = self.lock_file.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(holder) = parse_holder(&lock_file.text) {
-            lock_file.text = lock_text(holder.pid, holder.since_ms, [FileId::default(); 3]);
+            let text = lock_text(holder.pid, holder.since_ms, [FileId::default(); 3]);
+            let page = holder.page.map(|address| format!(" {address}")).unwrap_or_default();
+            lock_file.text = format!("{}{page}\n", text.trim_end());
             // If this fails, commands wait until the server has ended.
             let _ = write(&lock_file.file, &lock_file.text);
         }

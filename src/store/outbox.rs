@@ -93,16 +93,22 @@ impl Read<'_> {
         let one = |condition: &str| {
             let sql = format!("{MESSAGE} WHERE m.receiver = :receiver AND m.status = 'pending' AND {condition} LIMIT 1");
             let mut statement = self.0.prepare_cached(&sql).context(what)?;
-            let parameters = named_params! {":receiver": receiver, ":attempts_before_others": attempts_before_others};
+            let parameters =
+                named_params! {":receiver": receiver, ":attempts_before_others": attempts_before_others, ":now": ms(now)};
             statement.query_row(parameters, row).optional().context(what)
         };
         // A mail that some of its addresses have got holds nothing back.
-        let first = one("m.attempts < :attempts_before_others AND m.left_to IS NULL ORDER BY m.key")?;
+        let first = one("m.attempts < :attempts_before_others AND m.left_to IS NULL AND :now = :now ORDER BY m.key")?;
         if first.as_ref().is_some_and(|first| first.is_due(now)) {
             return Ok(first);
         }
-        let tried = one("(m.attempts >= :attempts_before_others OR m.left_to IS NOT NULL) ORDER BY m.due_ms, m.key")?;
-        Ok(first.into_iter().chain(tried).min_by_key(|message| message.due))
+        // First those that are due, as in `MessageRow::is_due`.
+        let tried = one("(m.attempts >= :attempts_before_others OR m.left_to IS NOT NULL)
+            ORDER BY m.due_ms > :now AND coalesce(m.attempted_ms, m.created_ms) <= :now, m.due_ms, m.key")?;
+        Ok(first
+            .into_iter()
+            .chain(tried)
+            .min_by_key(|message| (!message.is_due(now), message.due)))
     }
 
     /// When the oldest of the last `most` messages to a receiver was sent; `None` if fewer have been sent since `since`. Those after `now` do not

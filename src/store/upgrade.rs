@@ -7,6 +7,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::backup::DatabaseCopy;
 use super::identity::{resolved, with_suffix};
+use super::integrity::problems;
 use super::lock::refuse_displaced;
 use super::migrations;
 use super::open::{Missing, Store, reject_log_without_database};
@@ -53,12 +54,28 @@ pub(crate) fn try_upgrade(database: &Path) -> Result<Upgrade, Error> {
         return Err(Error::new(Kind::NotFound, format_args!("there is no database at `{shown}`"))
             .hint("Use `--db` or `TEMPO_DB` for another file."));
     }
+    if std::fs::metadata(&database).is_ok_and(|file| file.is_file() && file.len() == 0) {
+        // The first command makes it a database.
+        let to = migrations::newest();
+        return Ok(Upgrade {
+            from: to,
+            to,
+            trial: None,
+        });
+    }
     let what = format!("read `{shown}`");
     let connection = Connection::open_with_flags(&database, OpenFlags::SQLITE_OPEN_READ_ONLY).context(&what)?;
     migrations::check(&connection, &shown)?;
     let (from, to) = (migrations::version(&connection)?, migrations::newest());
     if from == to {
         return Ok(Upgrade { from, to, trial: None });
+    }
+    if let Some(problem) = problems(&connection)?.into_iter().next() {
+        return Err(
+            Error::new(Kind::System, format_args!("the database `{shown}` is damaged: {problem}"))
+                .hint("Restore a backup with the tempo that wrote it: `tempo doctor --restore FILE`.")
+                .damage(),
+        );
     }
     let backup = with_suffix(&database, &format!(".version{from}"));
     let copy = DatabaseCopy {
@@ -67,12 +84,24 @@ pub(crate) fn try_upgrade(database: &Path) -> Result<Upgrade, Error> {
         shown: &backup.display().to_string(),
         what: &format!("back up `{shown}`"),
     };
-    copy.write(|| super::backup::place(copy.to, &backup))?;
+    copy.write(|| {
+        super::backup::place(copy.to, &backup).map_err(|e| {
+            if e.kind() == Kind::Conflict {
+                e.hint("It is the backup of an earlier check: move or delete it, and try again.")
+            } else {
+                e
+            }
+        })
+    })?;
+    let folder = database.parent().unwrap_or(Path::new("."));
+    std::fs::File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|e| Error::new(Kind::System, format_args!("cannot write the backup `{}`", backup.display())).because(e))?;
     let tried = with_suffix(&database, &format!(".{}.upgrade", machine::pid()));
     let trial = std::fs::copy(&backup, &tried)
         .map_err(|e| Error::new(Kind::System, format_args!("cannot copy `{}`", backup.display())).because(e))
         .and_then(|_| migrate(&tried));
-    for suffix in ["", "-wal", "-shm"] {
+    for suffix in ["", "-wal", "-shm", "-journal"] {
         let _ = std::fs::remove_file(with_suffix(&tried, suffix));
     }
     let (took, schedules, runs) = trial?;

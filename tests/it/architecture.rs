@@ -44,6 +44,7 @@ const ONLY_IN: [(&str, &[&str]); 11] = [
             "src/cli/schedule/edit.rs",
             "src/cli/open.rs",
             "src/cli/run/init.rs",
+            "src/machine/limited.rs",
             "src/cli/service/systemd.rs",
         ],
     ),

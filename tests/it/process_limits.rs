@@ -34,6 +34,25 @@ fn a_command_gets_its_limits_and_its_arguments_as_they_are() {
         &[&limits[..], &["--", "printf", "%s|", "a  b", "$HOME", "'\"", ""]].concat(),
     );
     assert_eq!(output(&of), "a  b|$HOME|'\"||");
+    let nice = step(&env, &["--nice", "5", "--env", "PATH=/nowhere", "--", "/usr/bin/nice"]);
+    assert_eq!(
+        output(&nice).trim().parse(),
+        Ok(inherited + 5),
+        "whatever `nice` the step has"
+    );
+    // A shell would leave these out.
+    let names = [&limits[..], &["--env", "db.password=x", "--env", "a-b=y", "--", "env"]].concat();
+    let of = step(&env, &names);
+    assert!(
+        output(&of).contains("\ndb.password=x\n") || output(&of).contains("\na-b=y\n"),
+        "{}",
+        output(&of)
+    );
+    assert!(
+        ["db.password=x", "a-b=y"]
+            .iter()
+            .all(|line| output(&of).lines().any(|l| l == *line))
+    );
     let of = step(&env, &[&limits[..], &["--", "no-such-program"]].concat());
     assert_eq!(of["attempts"][0]["error"], "program `no-such-program` not found");
 }
@@ -44,6 +63,15 @@ fn a_command_that_exceeds_a_limit_fails() {
     let hungry = "head -c 300000000 /dev/zero | tail -n 1 > /dev/null";
     assert_eq!(step(&env, &["--shell", hungry])["status"], "Completed");
     assert_eq!(step(&env, &["--memory", "64M", "--shell", hungry])["status"], "Failed");
+    // That a limit cannot be set, or the program not started, is never a success.
+    let text = "[[step]]\nname = 'x'\nshell = 'exit 126'\nok_exit_codes = [0, 126]\n";
+    for (limits, status) in [("", "Completed"), ("memory = '1G'\n", "Failed")] {
+        std::fs::write(env.path("steps.toml"), format!("{text}{limits}")).unwrap();
+        env.tempo(&["workflow", "start", "--workflow-id", "w", "--steps", "steps.toml"])
+            .ok();
+        let _ = env.serve(&["--once"]).wait();
+        assert_eq!(env.json(&["workflow", "describe", "w"])["status"], status);
+    }
     let busy = step(&env, &["--cpu-time", "1s", "--shell", "while :; do :; done"]);
     let attempt = &busy["attempts"][0];
     assert_eq!(

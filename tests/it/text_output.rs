@@ -295,7 +295,12 @@ fn changes_that_change_nothing_say_so() {
             &["schedule", "pause", "s", "--note", "n"],
             "Schedule s is already paused; its note was changed",
         ),
+        (&["schedule", "pause", "s", "--note", "n"], "Schedule s is already paused\n"),
         (&["schedule", "unpause", "s"], "Unpaused schedule s"),
+        (
+            &["schedule", "unpause", "s", "--note", "m"],
+            "Schedule s is not paused; its note was changed",
+        ),
         (&["schedule", "update", "s", "--interval", "2h"], "Updated schedule s"),
         (&["schedule", "update", "s", "--interval", "2h"], "Schedule s is unchanged"),
         (&["schedule", "update", "s"], "Schedule s is unchanged"),

@@ -115,6 +115,11 @@ fn usage_errors_say_what_is_missing_in_the_words_of_the_command() {
         ),
         (&["schedule", "list", "-o", "jsn"], "Did you mean `json`?"),
         (&["schedule", "create"], "missing `<ID>`"),
+        (&["schedule", "create", "x", "--at-boot=3"], "`--at-boot` takes no value"),
+        (
+            &["schedule", "create", "x", "--pause-on-failure=maybe"],
+            "invalid value `maybe` for `--pause-on-failure`: expected `true` or `false`",
+        ),
         (&["schedule", "create", "x", "--interval"], "`--interval` needs a value"),
         (
             &["schedule", "create", "x", "--probe", "a=http://x", "--grace", "5m"],

@@ -44,7 +44,7 @@ pub(in crate::cli) struct PolicyArgs {
     /// Task queue of its runs, whose limit `tempo run --queue` sets; defaults to `default`
     #[arg(long, visible_alias = "queue", value_name = "NAME")]
     pub(super) task_queue: Option<String>,
-    /// Run at most one run at a time across all schedules with this lock
+    /// Allow only one open run at a time across all schedules with this lock
     #[arg(long, value_name = "NAME")]
     pub(super) lock: Option<String>,
     /// Pause the schedule after this many failed runs in a row, from 1 to 1000

@@ -15,7 +15,7 @@ use crate::store::{self, Missing};
 
 /// Check the installation and the database; back up or restore the database
 ///
-/// Checks the integrity of the whole database, the size of its log, the server, time zone data, the clock and disk space. Looks for schedules
+/// Checks the integrity of the whole database, the size of its write-ahead log, the server, time zone data, the clock and disk space. Looks for schedules
 /// that never fire or nearly always skip, and for leftover processes. Suggests a fix for each problem. Exits with 6 if the database is
 /// damaged.
 ///

@@ -28,12 +28,12 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         Ok(view) if context.ui.is_text() => view,
         Ok(view) => return context.ui.json(&view),
         // Its definition was not valid.
-        Err(_) if context.ui.is_text() => return context.ui.data(&format!("Removed {}", row.name)),
+        Err(_) if context.ui.is_text() => return context.ui.data(&format!("Removed receiver {}", row.name)),
         Err(_) => return context.ui.json(&serde_json::json!({"name": row.name})),
     };
     let undelivered = match view.pending + view.failed {
         0 => String::new(),
         n => format!(", with {}", counted(n, "undelivered message")),
     };
-    context.ui.data(&format!("Removed {} {}{undelivered}", view.kind, view.name))
+    context.ui.data(&format!("Removed receiver {}{undelivered}", view.name))
 }

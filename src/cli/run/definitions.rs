@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use super::super::apply::prune;
@@ -50,6 +50,9 @@ fn check_files(files: &[String]) -> Result<(), Error> {
     }
 }
 
+/// How long the start waits until the files have been applied.
+const MAX_WAIT: Duration = Duration::from_secs(10);
+
 impl DefinitionArgs {
     /// The files and directories.
     pub(super) fn paths(&self) -> impl Iterator<Item = String> + '_ {
@@ -85,16 +88,19 @@ impl DefinitionArgs {
             tell: tell.clone(),
         };
         let asked = Arc::clone(&reload);
-        // A file that is large, or on a disk that does not answer, delays neither the ticker nor a stop.
+        let (applied_once, wait) = channel();
         let watch = move || {
             let seen = applied.fingerprint();
             let failed = applied.apply(None);
+            // The start may have stopped waiting.
+            let _ = applied_once.send(());
             applied.watch(seen, failed, &asked);
         };
         let started = std::thread::Builder::new().name("definitions".to_owned()).spawn(watch);
-        started
-            .map(|_| Some(reload))
-            .map_err(|e| Error::new(Kind::System, "cannot start the thread that watches the definition files").because(e))
+        started.map_err(|e| Error::new(Kind::System, "cannot start the thread that watches the definition files").because(e))?;
+        // The server is ready once they are applied, unless a file is very large, or on a disk that does not answer.
+        let _ = wait.recv_timeout(MAX_WAIT);
+        Ok(Some(reload))
     }
 
     fn scopes(&self) -> Result<Vec<String>, Error> {

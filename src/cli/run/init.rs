@@ -22,7 +22,7 @@ pub(in crate::cli) fn supervise() -> Result<ExitCode, Error> {
     let (name, arguments) = arguments
         .split_first()
         .map_or((None, &[][..]), |(name, rest)| (Some(name), rest));
-    let mut command = Command::new("/proc/self/exe");
+    let mut command = Command::new(machine::OWN_PROGRAM);
     // In a group of its own: a terminal signals only this process, which passes the signal on once.
     command.args(arguments).process_group(0);
     if let Some(name) = name {

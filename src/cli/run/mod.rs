@@ -45,10 +45,10 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 /// `-f` again. SIGUSR1 logs the state.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Maximum number of runs at once
+    /// Maximum number of runs at a time in the default task queue; `--queue default=N` overrides it
     #[arg(long, default_value_t = 64, value_name = "N")]
     workers: usize,
-    /// Limits of task queues, such as `default=64,heavy=1`: how many of their runs may run at once, from 1 to 10000. Runs of other queues count towards `default`
+    /// Limits of task queues, such as `default=64,heavy=1`: how many of their runs may run at a time, from 1 to 10000. Runs of other queues count towards `default`
     #[arg(long = "queue", value_name = "NAME=N", value_delimiter = ',', value_parser = queue_limit)]
     queues: Vec<(String, usize)>,
     /// How long to let running steps finish when stopping
@@ -63,7 +63,7 @@ pub(super) struct Args {
     /// How many runs and how many failures of each schedule to keep regardless of age
     #[arg(long, default_value_t = 100, value_name = "N")]
     keep_runs: u64,
-    /// How much of the output of each command to keep: its beginning and its end, in bytes, or as `64k` or `4m`
+    /// How much of each command's output to keep (its beginning and its end): bytes, or a size such as `64k` or `4m`
     #[arg(long, default_value = "64k", value_name = "SIZE", value_parser = output_limit)]
     keep_output: usize,
     /// Run everything that is due, then exit (with 1 if a run failed or had a failed step)

@@ -15,7 +15,7 @@ use crate::spec::{Spec, instant};
 
 /// Show the next times of a schedule
 ///
-/// Takes the id of a schedule, or a spec that is not stored, given with the same options as to `tempo schedule create`. The times are
+/// Takes the id of a schedule, or a spec that is not stored, given with the same options as for `tempo schedule create`. The times are
 /// those that the spec names, whether or not the schedule is paused; with jitter, each is due a little later.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

@@ -26,11 +26,11 @@ pub(super) struct Args {
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let (mut store, ids) = super::open_for_each(context, &args.id, args.all)?;
-    let were_paused = store.write(|w| {
+    let states = store.write(|w| {
         let pause = |id| {
-            let was_paused = ops::find(w, id)?.state.paused;
+            let before = ops::find(w, id)?.state;
             ops::pause(w, &context.zones, id, args.note.as_deref(), context.now())?;
-            Ok(was_paused)
+            Ok((before.paused, args.note.as_ref().is_some_and(|note| *note != before.note)))
         };
         ids.iter().map(pause).collect::<Result<Vec<_>, Error>>()
     })?;
@@ -38,9 +38,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         let views = ids.iter().map(|id| super::view(context, &store, id));
         return context.ui.json_list(&views.collect::<Result<Vec<_>, _>>()?);
     }
-    for (id, was_paused) in ids.iter().zip(were_paused) {
+    for (id, (was_paused, has_new_note)) in ids.iter().zip(states) {
         if was_paused {
-            let note = args.note.as_ref().map_or("", |_| "; its note was changed");
+            let note = if has_new_note { "; its note was changed" } else { "" };
             context.ui.data(&format!("Schedule {id} is already paused{note}"))?;
             continue;
         }

@@ -24,7 +24,7 @@ pub(super) struct Args {
     /// Use this overlap policy instead of the schedule's own
     #[arg(long, visible_alias = "overlap", value_name = "POLICY", add = ArgValueCandidates::new(complete::policies))]
     overlap_policy: Option<String>,
-    /// Wait until the run has closed; exit 0 if it completed without an incident
+    /// Wait until the run has closed; exit 0 if it completed without a failed step
     #[arg(long)]
     wait: bool,
     /// Stop waiting after this long

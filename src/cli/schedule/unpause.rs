@@ -30,9 +30,10 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let (mut store, ids) = super::open_for_each(context, &args.id, args.all)?;
     let passed = store.write(|w| {
         let unpause = |id| {
-            let was_paused = ops::find(w, id)?.state.paused;
+            let before = ops::find(w, id)?.state;
+            let has_new_note = args.note.as_ref().is_some_and(|note| *note != before.note);
             let passed = ops::unpause(w, &context.zones, id, args.note.as_deref(), context.now())?;
-            Ok((was_paused, passed))
+            Ok((before.paused, has_new_note, passed))
         };
         ids.iter().map(unpause).collect::<Result<Vec<_>, Error>>()
     })?;
@@ -43,11 +44,12 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     if !context.ui.is_text() {
         return context.ui.json_list(&views);
     }
-    for (view, (was_paused, passed)) in views.iter().zip(passed) {
+    for (view, (was_paused, has_new_note, passed)) in views.iter().zip(passed) {
         let done = if was_paused {
             format!("Unpaused schedule {}", view.id)
         } else {
-            format!("Schedule {} is not paused", view.id)
+            let note = if has_new_note { "; its note was changed" } else { "" };
+            format!("Schedule {} is not paused{note}", view.id)
         };
         context.ui.data(&done)?;
         if let Some(next) = super::next_line(context, view) {

@@ -23,7 +23,7 @@ pub(super) struct Args {
     what: WhatArgs,
     #[command(flatten)]
     policies: PolicyArgs,
-    /// Clear a field first: interval, cron, calendar, jitter, note and others (an unknown one gets the list); may be repeated
+    /// Clear a field first: interval, cron, calendar, jitter, note and others (any other name prints the list); may be repeated
     #[arg(long, value_name = "FIELD")]
     clear: Vec<String>,
     /// Update it even if it can then never fire

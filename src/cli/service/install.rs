@@ -52,7 +52,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     }
     let text = manager.text(&service)?;
     if args.print.is_some() {
-        return context.ui.raw(text.as_bytes());
+        return context.ui.raw(systemd::to_save(manager, &text)?.as_bytes());
     }
     let unit = manager.unit()?;
     if systemd::existing(&unit)?.is_some_and(|text| !systemd::is_own(&text)) {

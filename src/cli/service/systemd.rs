@@ -15,10 +15,10 @@ const MARK: &str = "# Written by `tempo service install`; changes are lost when 
 /// Whose service it is.
 #[derive(Debug, clap::Args)]
 pub(super) struct Scope {
-    /// Service of this user (default, unless run as root)
+    /// User service (the default, unless run as root)
     #[arg(long, conflicts_with = "system")]
     user: bool,
-    /// Service of the machine (default for root)
+    /// System service (the default for root)
     #[arg(long)]
     system: bool,
 }
@@ -208,6 +208,23 @@ fn quoted(word: &str) -> Result<String, Error> {
         .replace('$', "$$");
     let is_plain = !word.is_empty() && !word.contains(|c: char| c.is_whitespace() || "\"'\\;".contains(c));
     Ok(if is_plain { escaped } else { format!("\"{escaped}\"") })
+}
+
+/// A unit as it is printed: it says how to install it.
+///
+/// # Errors
+/// As [`Manager::unit`].
+pub(super) fn to_save(manager: Manager, text: &str) -> Result<String, Error> {
+    let (user, linger) = match manager {
+        Manager::System => ("", ""),
+        Manager::User => ("--user ", " && loginctl enable-linger"),
+    };
+    let unit = manager.unit()?;
+    let how = format!(
+        "# Save as {}, then: systemctl {user}daemon-reload && systemctl {user}enable --now {UNIT}{linger}",
+        unit.display()
+    );
+    Ok(text.replacen(MARK, &how, 1))
 }
 
 /// Whether tempo wrote a unit.

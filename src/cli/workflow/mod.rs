@@ -38,7 +38,7 @@ enum Command {
     /// Sends SIGTERM to all processes of the running step, and SIGKILL after five seconds to those that remain. The run closes as
     /// Canceled, and its remaining steps are not run.
     Cancel(stop::Args),
-    /// Terminate runs at once
+    /// Terminate runs immediately
     ///
     /// Sends SIGKILL to all processes of the running step. The run closes as Terminated.
     Terminate(stop::Args),

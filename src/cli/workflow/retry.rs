@@ -18,7 +18,7 @@ pub(super) struct Args {
     /// Prefix of a run id, or a workflow id (its newest run)
     #[arg(add = ArgValueCandidates::new(complete::runs))]
     run: String,
-    /// Wait until the run has closed; exit 0 if it completed without an incident
+    /// Wait until the run has closed; exit 0 if it completed without a failed step
     #[arg(long)]
     wait: bool,
 }

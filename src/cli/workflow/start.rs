@@ -14,7 +14,7 @@ use crate::store::Missing;
 pub(super) struct Args {
     #[command(flatten)]
     what: WhatArgs,
-    /// Wait until the run has closed; exit 0 if it completed without an incident
+    /// Wait until the run has closed; exit 0 if it completed without a failed step
     #[arg(long)]
     wait: bool,
 }

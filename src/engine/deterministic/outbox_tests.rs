@@ -181,6 +181,25 @@ fn a_rate_limit_does_not_count_messages_that_were_sent_before_the_clock_was_set_
 }
 
 #[test]
+fn a_message_that_is_held_after_the_clock_was_set_back_is_not_written_again_and_again() {
+    let mut engine = engine(NotifyText {
+        quiet_hours: Some("00:00-23:59".to_owned()),
+        ..receiver()
+    });
+    miss(&mut engine);
+    let now = engine.clock.now();
+    engine.deliver(now);
+    let back = now - TimeDelta::days(1);
+    engine.clock.set(back);
+    engine.deliver(back);
+    let reader = engine.open();
+    let before = reader.data_version().unwrap();
+    engine.deliver(back);
+    assert_eq!(reader.data_version().unwrap(), before);
+    assert!(bodies(&engine).is_empty());
+}
+
+#[test]
 fn quiet_hours_end_with_a_digest() {
     let mut engine = engine(NotifyText {
         quiet_hours: Some("00:00-12:00".to_owned()),

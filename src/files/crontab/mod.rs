@@ -278,7 +278,11 @@ mod tests {
             (step.env["PATH"].as_str(), step.cwd.as_deref()),
             ("/opt/bin:/bin", Some("/home/me"))
         );
-        assert!(first.warnings[0].contains("mails what it prints"), "{:?}", first.warnings);
+        assert!(
+            first.warnings[0].contains("mails the output of the job"),
+            "{:?}",
+            first.warnings
+        );
         let spec = &second.definition.spec;
         assert_eq!(
             (spec.cron[0].as_str(), spec.time_zone.as_deref(), spec.dst_gap),
@@ -338,7 +342,7 @@ mod tests {
             ("* * * * * flock -n /tmp/l x", "`skip`"),
             ("* * * * * timeout 30 x", "--start-to-close-timeout"),
             ("0 3 * * * sleep $((RANDOM \\% 90)); x", "--jitter 90s"),
-            ("0 3 * * * x >/dev/null 2>&1", "the output is kept"),
+            ("0 3 * * * x >/dev/null 2>&1", "remove it to keep the output"),
             ("0 0 28-31 * * [ $(date -d tomorrow +\\%d) = 01 ] && x", "`L`"),
             ("* * * * * sleep 30; x", "--interval 30s"),
             ("*/5 * * * * curl -fsS http://h/ || echo down", "--probe"),

@@ -32,8 +32,7 @@ pub(super) fn notes(times: &LineTimes, command: &str) -> Vec<String> {
         ));
     }
     if command.contains("/dev/null") {
-        notes
-            .push("`/dev/null`: without it, the output is kept with the run, up to a limit (`tempo workflow output`)".to_owned());
+        notes.push("`/dev/null`: remove it to keep the output of the job (`tempo workflow output`)".to_owned());
     }
     let last_days = times.day_of_month().is_some_and(|d| d.starts_with("28") && d.ends_with("31"));
     if last_days && command.contains("tomorrow") {

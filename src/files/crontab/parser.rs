@@ -190,7 +190,7 @@ impl<'a> CrontabParser<'a> {
         if let Some(to) = &self.settings.mail_to {
             notes.push(match mail::label(to) {
                 Ok(Some(label)) => format!(
-                    "`MAILTO={to}`: the receiver `{}` mails what it prints, through this machine's `sendmail`",
+                    "`MAILTO={to}`: the receiver `{}` mails the output of the job, through this machine's `sendmail`",
                     mail::name(&label)
                 ),
                 Ok(None) => format!("`MAILTO={to}`: output is kept with the run, no mail is sent, as before"),

@@ -292,7 +292,7 @@ fn a_dry_run_shows_each_schedule_and_changes_nothing() {
         lines
             .next()
             .unwrap()
-            .starts_with("    note: `MAILTO=ops`: the receiver `mailto:ops` mails what it prints")
+            .starts_with("    note: `MAILTO=ops`: the receiver `mailto:ops` mails the output of the job")
     );
     assert!(stdout.contains("it fires when either matches, as in cron"), "{stdout}");
     let last = format!(

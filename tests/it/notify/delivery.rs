@@ -160,7 +160,7 @@ fn a_receiver_whose_definition_was_not_valid_is_told_later_of_what_happened() {
     env.tempo(&["notify", "add", "bad", "--webhook", &other.url()]).ok();
     let sql = "UPDATE receiver SET definition = '{}' WHERE name = 'bad'";
     rusqlite::Connection::open(env.database()).unwrap().execute(sql, []).unwrap();
-    assert_eq!(env.tempo(&["notify", "remove", "bad"]).ok(), "Removed bad\n");
+    assert_eq!(env.tempo(&["notify", "remove", "bad"]).ok(), "Removed receiver bad\n");
     let sql = "UPDATE receiver SET definition = json_remove(definition, '$.quiet_hours', '$.time_zone') WHERE name = 'chat'";
     rusqlite::Connection::open(env.database()).unwrap().execute(sql, []).unwrap();
     let _server = env.serve(&[]);
