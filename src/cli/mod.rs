@@ -188,13 +188,14 @@ impl Context {
 
 /// Parses the command line, runs the command, and returns the exit code.
 pub(crate) fn main() -> ExitCode {
-    if complete::answered() {
-        return ExitCode::SUCCESS;
-    }
     let arguments: Vec<_> = machine::arguments_os().collect();
+    // First of all: the environment is that of the program to become.
     if let Some((error, code)) = machine::become_limited(&arguments) {
         Ui::tell(&error);
         return ExitCode::from(code);
+    }
+    if complete::answered() {
+        return ExitCode::SUCCESS;
     }
     let parsed = command()
         .try_get_matches()
