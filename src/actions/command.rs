@@ -16,7 +16,7 @@ use super::wait::{Handles, wait_for};
 use super::{AttemptNotice, Control, StopKind, Task};
 use crate::clock::Stopwatch;
 use crate::machine::{self, Process, ProcessTree};
-use crate::run::command::{Command, Limits};
+use crate::run::command::Command;
 use crate::run::outcome::{AttemptResult, Ending, ErrorType, Failure};
 use crate::spec::describe::human_duration;
 
@@ -209,7 +209,7 @@ fn result(command: &Command, end: End, task: &Task<'_>, caller: Caller, watch: S
             failed(ErrorType::Timeout, format!("did not finish within {}", human_duration(limit)))
         }
         // Under limits, this may mean that the program could not be started.
-        (None, false, Some(126), _) if command.limits != Limits::default() => {
+        (None, false, Some(126), _) if command.limits.are_resource_limits() => {
             failed(ErrorType::NonZeroExit, "exit 126".to_owned())
         }
         (None, false, Some(code), _) if command.ok_exit_codes.contains(&code) => match caller {

@@ -166,7 +166,7 @@ pub(super) fn spawn(
 /// The process of a command, whose program is at the path `found`.
 fn process_of(command: &Command, found: PathBuf) -> std::process::Command {
     let (name, limits) = (&command.argv[0], &command.limits);
-    let mut process = if limits.memory_kib.is_some() || limits.cpu_seconds.is_some() {
+    let mut process = if limits.are_resource_limits() {
         machine::limited(&found, name, limits.memory_kib, limits.cpu_seconds)
     } else {
         let mut program = std::process::Command::new(found);

@@ -40,6 +40,12 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// Whether the process must set limits itself before it becomes the program; the niceness is inherited.
+    #[must_use]
+    pub fn are_resource_limits(&self) -> bool {
+        self.memory_kib.is_some() || self.cpu_seconds.is_some()
+    }
+
     /// Less memory is of no use to any program.
     const MIN_MEMORY: u64 = 1024 * 1024;
 

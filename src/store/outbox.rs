@@ -1,7 +1,7 @@
 //! The outbox: messages to receivers, kept until each is delivered or given up.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use rusqlite::{OptionalExtension as _, Row, named_params};
+use rusqlite::{OptionalExtension as _, Row, ToSql, named_params};
 
 use super::rows::{Context as _, at, at_opt, count, ms, to_json};
 use super::{Read, Write};
@@ -90,21 +90,27 @@ impl Read<'_> {
         now: DateTime<Utc>,
     ) -> Result<Option<MessageRow>, Error> {
         let what = "read the pending messages";
-        let one = |condition: &str| {
+        let one = |condition: &str, parameters: &[(&str, &dyn ToSql)]| {
             let sql = format!("{MESSAGE} WHERE m.receiver = :receiver AND m.status = 'pending' AND {condition} LIMIT 1");
             let mut statement = self.0.prepare_cached(&sql).context(what)?;
-            let parameters =
-                named_params! {":receiver": receiver, ":attempts_before_others": attempts_before_others, ":now": ms(now)};
             statement.query_row(parameters, row).optional().context(what)
         };
+        let parameters =
+            named_params! {":receiver": receiver, ":attempts_before_others": attempts_before_others, ":now": ms(now)};
         // A mail that some of its addresses have got holds nothing back.
-        let first = one("m.attempts < :attempts_before_others AND m.left_to IS NULL AND :now = :now ORDER BY m.key")?;
+        let first = one(
+            "m.attempts < :attempts_before_others AND m.left_to IS NULL ORDER BY m.key",
+            &parameters[..2],
+        )?;
         if first.as_ref().is_some_and(|first| first.is_due(now)) {
             return Ok(first);
         }
         // First those that are due, as in `MessageRow::is_due`.
-        let tried = one("(m.attempts >= :attempts_before_others OR m.left_to IS NOT NULL)
-            ORDER BY m.due_ms > :now AND coalesce(m.attempted_ms, m.created_ms) <= :now, m.due_ms, m.key")?;
+        let tried = one(
+            "(m.attempts >= :attempts_before_others OR m.left_to IS NOT NULL)
+            ORDER BY m.due_ms > :now AND coalesce(m.attempted_ms, m.created_ms) <= :now, m.due_ms, m.key",
+            parameters,
+        )?;
         Ok(first
             .into_iter()
             .chain(tried)

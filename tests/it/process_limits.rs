@@ -73,7 +73,7 @@ fn a_command_that_exceeds_a_limit_fails() {
     assert_eq!(step(&env, &["--memory", "64M", "--shell", hungry])["status"], "Failed");
     // That a limit cannot be set, or the program not started, is never a success.
     let text = "[[step]]\nname = 'x'\nshell = 'exit 126'\nok_exit_codes = [0, 126]\n";
-    for (limits, status) in [("", "Completed"), ("memory = '1G'\n", "Failed")] {
+    for (limits, status) in [("", "Completed"), ("nice = 5\n", "Completed"), ("memory = '1G'\n", "Failed")] {
         std::fs::write(env.path("steps.toml"), format!("{text}{limits}")).unwrap();
         env.tempo(&["workflow", "start", "--workflow-id", "w", "--steps", "steps.toml"])
             .ok();

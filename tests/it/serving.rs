@@ -13,6 +13,9 @@ fn a_second_server_is_rejected_with_the_pid_of_the_first() {
     server.signal("TERM");
     assert_eq!(server.wait().0, Some(0));
     assert_eq!(env.tempo(&["status", "--check"]).code, Some(5));
+    // It no longer names the files that it closed: commands would take them for lost.
+    let lock = std::fs::read_to_string(env.path("t.db.lock")).unwrap();
+    assert!(lock.trim_end().ends_with(" 0 0 0 0 0 0"), "{lock}");
     assert_eq!(env.json(&["status"])["up"], false);
 }
 

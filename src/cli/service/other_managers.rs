@@ -5,15 +5,9 @@ use crate::error::{Error, Kind};
 use crate::files::shell_words::quoted;
 use crate::machine;
 
-/// The words of the command line of a service.
+/// The words of the command line of a service, none with control characters.
 fn words(service: &Service<'_>) -> Result<Vec<String>, Error> {
-    let mut words = vec![
-        machine::path_text(service.program)?,
-        "--db".to_owned(),
-        machine::path_text(service.database)?,
-        "run".to_owned(),
-    ];
-    words.extend(service.arguments.iter().cloned());
+    let words = service.words()?;
     match words.iter().find(|word| word.contains(char::is_control)) {
         Some(word) => {
             let word = word.escape_debug();

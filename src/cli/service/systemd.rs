@@ -55,6 +55,17 @@ pub(super) struct Service<'a> {
 const STOP_MARGIN: Duration = Duration::from_secs(15);
 
 impl Service<'_> {
+    /// The words of its command line.
+    ///
+    /// # Errors
+    /// `Usage` when a path is not UTF-8.
+    pub(super) fn words(&self) -> Result<Vec<String>, Error> {
+        let mut words = vec![machine::path_text(self.program)?, "--db".to_owned()];
+        words.extend([machine::path_text(self.database)?, "run".to_owned()]);
+        words.extend(self.arguments.iter().cloned());
+        Ok(words)
+    }
+
     /// How long a service manager waits for the server to stop.
     pub(super) fn stop_timeout(&self) -> Duration {
         self.drain_timeout + STOP_MARGIN
@@ -89,13 +100,9 @@ impl Manager {
     /// # Errors
     /// `Usage` when a path or argument cannot be written in a unit.
     pub(super) fn text(self, service: &Service<'_>) -> Result<String, Error> {
-        let paths = [service.program, service.database].map(machine::path_text);
-        let [program, database] = paths;
-        let program = program?;
-        check_program(&program)?;
+        let words = service.words()?;
+        check_program(&words[0])?;
         let stop = service.stop_timeout().as_secs();
-        let mut words = vec![program, "--db".to_owned(), database?, "run".to_owned()];
-        words.extend(service.arguments.iter().cloned());
         let command: Vec<String> = words.iter().map(|word| quoted(word)).collect::<Result<_, _>>()?;
         let (after, protection, target) = match self {
             // Commands run as they would under cron, so nothing that a command may need is taken away.
