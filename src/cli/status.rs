@@ -9,6 +9,8 @@ use crate::output::Style;
 use crate::output::counted;
 use crate::output::table::{pairs, plain};
 use crate::present;
+use crate::spec::describe::human_duration;
+use crate::store::{MAX_SILENCE, server_responds};
 
 /// Show the server, open runs, next times and open incidents
 #[derive(Debug, clap::Args)]
@@ -16,7 +18,7 @@ pub(super) struct Args {
     /// Refresh every second until Ctrl-C; on a terminal, in place
     #[arg(short, long)]
     watch: bool,
-    /// Exit with 5 if the server is not running, for a health check
+    /// Exit with 5 if the server is not running or does not respond within 10 s, for a health check
     #[arg(long, conflicts_with = "watch")]
     check: bool,
 }
@@ -27,12 +29,7 @@ const REFRESH_INTERVAL: TimeDelta = TimeDelta::seconds(1);
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     if !args.watch {
         show(context)?;
-        return match context.server()? {
-            None if args.check => {
-                Err(Error::new(Kind::ServerDown, "the server is not running").hint("Start it with `tempo run`."))
-            }
-            _ => Ok(()),
-        };
+        return if args.check { check(context) } else { Ok(()) };
     }
     let never_raised = Wakeup::default();
     while context.ui.redraw()? {
@@ -40,6 +37,22 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         context.clock.wait(&never_raised, context.now() + REFRESH_INTERVAL);
     }
     Ok(())
+}
+
+/// Fails unless a server is running and responds.
+fn check(context: &Context) -> Result<(), Error> {
+    let Some((pid, _)) = context.server()? else {
+        return Err(Error::new(Kind::ServerDown, "the server is not running").hint("Start it with `tempo run`."));
+    };
+    if server_responds(&context.database()?)? {
+        return Ok(());
+    }
+    let silence = human_duration(MAX_SILENCE.as_millis());
+    Err(Error::new(
+        Kind::ServerDown,
+        format_args!("the server (pid {pid}) has not responded for {silence}"),
+    )
+    .hint("Restart it. A process that was stopped with SIGSTOP continues with `kill -CONT PID`."))
 }
 
 /// Maximum number of runs and of next times that are shown.

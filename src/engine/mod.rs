@@ -24,6 +24,7 @@ mod ready;
 mod recovery;
 mod run_closed;
 pub(crate) mod script;
+mod serve_loop;
 mod server;
 mod shared;
 mod step_closed;

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rustix::fs::FlockOperation;
 
@@ -35,9 +35,11 @@ struct LockFile {
     file: File,
     /// Its contents.
     text: String,
+    /// Its time of modification after the last answer, see [`server_responds`](super::liveness::server_responds).
+    answered: Option<SystemTime>,
 }
 
-fn lock_path(database: &Path) -> PathBuf {
+pub(super) fn lock_path(database: &Path) -> PathBuf {
     with_suffix(&resolved(database), ".lock")
 }
 
@@ -55,9 +57,9 @@ fn open(path: &Path) -> std::io::Result<File> {
 }
 
 /// Flags for opening the `.lock` file: symbolic links are not followed, and opening a named pipe does not block.
-const SAFE: i32 = (rustix::fs::OFlags::NOFOLLOW.bits() | rustix::fs::OFlags::NONBLOCK.bits()).cast_signed();
+pub(super) const SAFE: i32 = (rustix::fs::OFlags::NOFOLLOW.bits() | rustix::fs::OFlags::NONBLOCK.bits()).cast_signed();
 
-fn regular(file: File) -> std::io::Result<File> {
+pub(super) fn regular(file: File) -> std::io::Result<File> {
     if file.metadata()?.is_file() {
         return Ok(file);
     }
@@ -112,7 +114,11 @@ impl ServerLock {
         write(&lock_file, &text).map_err(failed)?;
         Ok(Self {
             database: database_file,
-            lock_file: Mutex::new(LockFile { file: lock_file, text }),
+            lock_file: Mutex::new(LockFile {
+                file: lock_file,
+                text,
+                answered: None,
+            }),
             path,
         })
     }
@@ -145,6 +151,20 @@ impl ServerLock {
         write(&new, &lock_file.text).map_err(failed)?;
         lock_file.file = new;
         Ok(Some(&self.path))
+    }
+
+    /// Answers the commands that check whether the server responds: sets back the time of modification that they have set.
+    pub(crate) fn answer(&self) {
+        let mut lock_file = self.lock_file.lock().unwrap_or_else(PoisonError::into_inner);
+        let modified = |file: &File| file.metadata().and_then(|metadata| metadata.modified()).ok();
+        if lock_file.answered.is_none() || modified(&lock_file.file) != lock_file.answered {
+            let since = parse_holder(&lock_file.text).map_or(0, |holder| holder.since_ms);
+            let since = SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(since).unwrap_or(0));
+            // If this fails, the server seems not to respond.
+            let _ = lock_file.file.set_modified(since);
+            // As the file system has rounded it.
+            lock_file.answered = modified(&lock_file.file);
+        }
     }
 
     /// Removes the files of the database from the lock file. To be called before the last connection is closed: SQLite then deletes the log and its

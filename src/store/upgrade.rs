@@ -77,6 +77,7 @@ pub(crate) fn try_upgrade(database: &Path) -> Result<Upgrade, Error> {
                 .damage(),
         );
     }
+    remove_leftovers(&database)?;
     let backup = with_suffix(&database, &format!(".version{from}"));
     let copy = DatabaseCopy {
         from: &connection,
@@ -112,6 +113,28 @@ pub(crate) fn try_upgrade(database: &Path) -> Result<Upgrade, Error> {
         runs,
     });
     Ok(Upgrade { from, to, trial })
+}
+
+/// Removes the temporary files of checks that were killed.
+fn remove_leftovers(database: &Path) -> Result<(), Error> {
+    let failed = |e: std::io::Error| Error::new(Kind::System, "cannot delete what an earlier check has left").because(e);
+    let (Some(folder), Some(name)) = (database.parent(), database.file_name()) else {
+        return Ok(());
+    };
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let file = entry.file_name();
+        let pid = file
+            .as_encoded_bytes()
+            .strip_prefix(name.as_encoded_bytes())
+            .and_then(|rest| std::str::from_utf8(rest).ok()?.strip_prefix('.')?.split_once('.'))
+            .filter(|(_, rest)| matches!(rest.split('-').next(), Some("part" | "upgrade")))
+            .and_then(|(pid, _)| pid.parse().ok());
+        if pid.is_some_and(|pid| machine::Process::lookup(pid).is_none()) {
+            std::fs::remove_file(entry.path()).map_err(failed)?;
+        }
+    }
+    Ok(())
 }
 
 /// Migrates a copy and checks it. Returns the time taken, and the numbers of schedules and runs.

@@ -1,6 +1,6 @@
 //! `tempo run`: one server per database, reacts to changes, drains, and exits correctly.
 
-use crate::harness::{Env, Targets};
+use crate::harness::{Env, Targets, ended};
 
 #[test]
 fn a_second_server_is_rejected_with_the_pid_of_the_first() {
@@ -17,6 +17,28 @@ fn a_second_server_is_rejected_with_the_pid_of_the_first() {
     let lock = std::fs::read_to_string(env.path("t.db.lock")).unwrap();
     assert!(lock.trim_end().ends_with(" 0 0 0 0 0 0"), "{lock}");
     assert_eq!(env.json(&["status"])["up"], false);
+}
+
+#[test]
+fn status_check_and_doctor_report_a_server_that_does_not_respond() {
+    let env = Env::new();
+    let server = env.serve(&[]);
+    server.signal("STOP");
+    let checks = [["status", "--check"].as_slice(), &["doctor"]];
+    let started = checks.map(|args| {
+        let piped = std::process::Stdio::piped;
+        env.command(args).stdout(piped()).stderr(piped()).spawn().unwrap()
+    });
+    let [status, doctor] = started.map(ended);
+    let silent = format!("the server (pid {}) has not responded for 10 s", server.pid());
+    let told = String::from_utf8(status.stderr).unwrap();
+    assert!(status.status.code() == Some(5) && told.contains(&silent), "{told}");
+    let found = String::from_utf8(doctor.stdout).unwrap();
+    assert!(doctor.status.success() && found.contains(&silent), "{found}");
+    server.signal("CONT");
+    // A lock file that is missing when the server is asked is created again.
+    std::fs::remove_file(env.path("t.db.lock")).unwrap();
+    env.tempo(&["status", "--check"]).ok();
 }
 
 #[test]

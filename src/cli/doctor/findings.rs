@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::machine::{self, DiskSpace};
 use crate::output::counted;
 use crate::spec::describe::human_duration;
-use crate::store::{Read, RunFilter, SchedulePage, ScheduleRow, Store};
+use crate::store::{MAX_SILENCE, Read, RunFilter, SchedulePage, ScheduleRow, Store, server_responds};
 
 /// A write-ahead log larger than this, in bytes, has not been checkpointed for a long time.
 const LARGE_LOG: u64 = 64 * 1024 * 1024;
@@ -85,7 +85,10 @@ pub(super) fn all(context: &Context, store: &Store, database: &Path) -> Result<V
             format!("{}, {}", size(length(database)), counted(rows.len() as u64, "schedule")),
         ),
         log(database),
-        server(running, open, now),
+        match running {
+            Some((pid, _)) if !server_responds(database)? => silent(pid),
+            _ => server(running, open, now),
+        },
         zones(context, now),
         clock(recorded, now),
         disk_space(database),
@@ -123,6 +126,15 @@ fn log(database: &Path) -> Finding {
         );
     }
     ok("log", format!("write-ahead log of {}", size(bytes)))
+}
+
+fn silent(pid: u32) -> Finding {
+    let silence = human_duration(MAX_SILENCE.as_millis());
+    warning(
+        "server",
+        format!("the server (pid {pid}) has not responded for {silence}"),
+        "Nothing starts meanwhile. Restart the server; a process that was stopped with SIGSTOP continues with `kill -CONT PID`.",
+    )
 }
 
 fn server(running: Option<(u32, i64)>, open: u64, now: DateTime<Utc>) -> Finding {

@@ -1,0 +1,172 @@
+//! The ticker's loop: when to tick, what else to look after between two ticks, and the drain at the end.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::quiet::Quiet;
+use super::shared::Shared;
+use super::ticker::Ticker;
+use super::zones::ZoneWatch;
+use super::{AFTER_ERROR, Event, Until, outbox, prune, zones};
+use crate::clock::Stopwatch;
+use crate::store::ServerLock;
+
+/// How often the ticker checks whether a command has changed the database; a check costs microseconds.
+const CHECK_EVERY: TimeDelta = TimeDelta::milliseconds(75);
+
+/// A step of the clock back that is longer than this is noticed.
+const CLOCK_STEP: TimeDelta = TimeDelta::seconds(1);
+
+/// Runs the ticker's loop, and then drains.
+pub(super) fn serve(mut ticker: Ticker, lock: &ServerLock) {
+    let shared = ticker.shared();
+    let mut seen = None;
+    let mut next: Option<DateTime<Utc>> = None;
+    let mut zones = ZoneWatch::default();
+    let (mut quiet, mut upcoming) = (Quiet::default(), None);
+    let mut next_zone_check = shared.started;
+    let mut last = shared.started;
+    let mut lock_error = None;
+    let serving = Stopwatch::start();
+    while !shared.draining.load(Ordering::SeqCst) {
+        if let Some(path) = ticker.reader().displaced() {
+            // Anything recorded from now on would be lost, so the server stops.
+            shared.emit(Event::Displaced { path });
+            shared.lost_file.store(true, Ordering::SeqCst);
+            shared.hurry.store(true, Ordering::SeqCst);
+            break;
+        }
+        keep_lock(&shared, lock, &mut lock_error);
+        let now = shared.clock.now();
+        if now < last - CLOCK_STEP {
+            for _ in 0..shared.queue.wake_all() {
+                shared.start_worker();
+            }
+            shared.outbox.raise();
+            ticker.forget_failures();
+            (next, next_zone_check) = (Some(now), now);
+        }
+        last = now;
+        shared.metrics.look(now);
+        // Read before the tick, so that a change made during it is seen by the next one.
+        let version = ticker.data_version().ok();
+        if version != seen || next.is_some_and(|at| at <= now) {
+            seen = version;
+            shared.metrics.tick();
+            match ticker.tick(now) {
+                Ok(progress) if progress.more && !is_over(&shared, serving, true) => continue,
+                // Times due after the horizon are left to the next server.
+                Ok(progress) => {
+                    shared.has_receivers.store(progress.has_receivers, Ordering::SeqCst);
+                    if progress.has_receivers {
+                        shared.outbox.raise();
+                    }
+                    next = progress.next.filter(|at| *at <= shared.horizon());
+                    upcoming = progress.coming;
+                }
+                Err(e) => {
+                    shared.emit(Event::Error(e));
+                    next = Some(now + AFTER_ERROR);
+                }
+            }
+        }
+        if now >= next_zone_check {
+            next_zone_check = now + zones::LOOK_EVERY;
+            if let Err(e) = zones.look(&shared, ticker.reader(), now) {
+                shared.emit(Event::Error(e));
+            }
+        }
+        let (workers, wake) = shared.queue.wake(shared.clock.now());
+        for _ in 0..workers {
+            shared.start_worker();
+        }
+        // Tries again to start a worker that could not be started for lack of memory or processes.
+        if shared.queue.wants_worker() {
+            shared.start_worker();
+        }
+        let is_behind = next.is_some_and(|at| at <= now);
+        if is_over(&shared, serving, is_behind) {
+            break;
+        }
+        // Quiet moments matter only during a backfill; without one, waking at due times is enough.
+        let busy = shared.queue.has_backfilled();
+        shared.queue.keep_quiet(busy && quiet.at(shared.clock.now(), upcoming));
+        let wake = wake.into_iter().chain(quiet.changes(upcoming).filter(|_| busy)).min();
+        let next_check = shared.clock.now() + CHECK_EVERY;
+        let until = next.into_iter().chain(wake).min().map_or(next_check, |at| at.min(next_check));
+        shared.clock.wait(&shared.signal, until.max(now + TimeDelta::milliseconds(1)));
+    }
+    drain(&shared, lock);
+    let lost_file = shared.lost_file.load(Ordering::SeqCst);
+    if lost_file {
+        match ticker.reader().save(lock.is_database_deleted()) {
+            Ok(None) => {}
+            Ok(Some(copy)) => shared.emit(Event::Saved { copy }),
+            Err(e) => shared.emit(Event::Error(e)),
+        }
+    } else {
+        if shared.settings.until == Until::Done {
+            outbox::flush(&shared);
+            prune::prune_at_exit(&shared);
+        }
+        let here = Arc::clone(&shared);
+        if let Err(e) = shared.writer.write(move |write| write.record_server_stop(here.clock.now())) {
+            shared.emit(Event::Error(e));
+        }
+    }
+    let unrecorded = shared.unrecorded.load(Ordering::SeqCst);
+    shared.emit(Event::Stopped { lost_file, unrecorded });
+}
+
+/// Restores the lock file if it was removed, and answers the commands that ask whether the server responds. An error is logged once.
+fn keep_lock(shared: &Shared, lock: &ServerLock, reported: &mut Option<String>) {
+    match lock.restore() {
+        Ok(None) => {}
+        Ok(Some(path)) => shared.emit(Event::LockRestored { path: path.to_owned() }),
+        Err(e) if reported.as_ref() == Some(&e.to_string()) => {}
+        Err(e) => {
+            *reported = Some(e.to_string());
+            shared.emit(Event::Error(e));
+        }
+    }
+    lock.answer();
+}
+
+/// Whether the server has reached its end; never, if it serves until it is asked to stop.
+fn is_over(shared: &Shared, serving: Stopwatch, is_behind: bool) -> bool {
+    match shared.settings.until {
+        Until::Told => false,
+        // Remaining work is left to the next server.
+        Until::For(span) => serving.elapsed() >= span,
+        Until::Done => !is_behind && shared.queue.is_empty(),
+    }
+}
+
+/// Starts nothing more, waits for running steps to finish, and interrupts those that do not finish in time.
+fn drain(shared: &Arc<Shared>, lock: &ServerLock) {
+    shared.draining.store(true, Ordering::SeqCst);
+    shared.pruning.raise();
+    shared.outbox.raise();
+    let running = shared.queue.drain();
+    if running > 0 {
+        shared.emit(Event::Draining { running });
+    }
+    let draining = Stopwatch::start();
+    let mut interrupted = false;
+    while !shared.queue.has_no_workers() {
+        shared.metrics.look(shared.clock.now());
+        lock.answer();
+        let is_late = shared.hurry.load(Ordering::SeqCst) || draining.elapsed() >= shared.settings.drain_timeout;
+        if is_late && !interrupted {
+            interrupted = true;
+            shared.hurry.store(true, Ordering::SeqCst);
+            let running = shared.queue.interrupt_all();
+            if running > 0 {
+                shared.emit(Event::Interrupted { running });
+            }
+        }
+        shared.clock.wait(&shared.signal, shared.clock.now() + CHECK_EVERY);
+    }
+}

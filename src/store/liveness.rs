@@ -1,0 +1,60 @@
+//! Whether the server that holds a lock still does its work, asked through the lock file: a command sets its time of modification, and the server's loop sets
+//! it back. This works without the page, and writes nothing unless somebody asks.
+
+use std::fs::File;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use super::identity::resolved;
+use super::lock::{SAFE, lock_path, regular};
+use crate::clock::{Stopwatch, pause};
+use crate::error::{Error, Kind};
+
+/// How long a server may take to answer; a tick with much to decide takes less.
+pub(crate) const MAX_SILENCE: Duration = Duration::from_secs(10);
+/// Pause between looks for the answer.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
+
+/// The time of modification that asks for an answer: 2000-01-01, which every file system can store and no server has as its start time.
+const QUESTION: Duration = Duration::from_hours(262_968);
+
+/// Whether the server running on a database responds within [`MAX_SILENCE`]: whether its loop, which decides what starts, still runs.
+///
+/// # Errors
+/// `System` if the lock file cannot be changed.
+pub(crate) fn server_responds(database: &Path) -> Result<bool, Error> {
+    let path = lock_path(&resolved(database));
+    let failed = |e| Error::new(Kind::System, format_args!("cannot ask the server by `{}`", path.display())).because(e);
+    let waiting = Stopwatch::start();
+    let mut asked = None;
+    loop {
+        match &asked {
+            None => asked = ask(&path).map_err(failed)?,
+            Some((file, question)) if modified(file).map_err(failed)? != *question => return Ok(true),
+            Some(_) => {}
+        }
+        if waiting.elapsed() >= MAX_SILENCE {
+            return Ok(false);
+        }
+        pause(BETWEEN_LOOKS);
+    }
+}
+
+/// Asks for an answer. Returns the file and its new time of modification; `None` if there is no lock file, which a server that responds creates again.
+fn ask(path: &Path) -> std::io::Result<Option<(File, SystemTime)>> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    match File::options().write(true).custom_flags(SAFE).open(path).and_then(regular) {
+        Ok(file) => {
+            file.set_modified(SystemTime::UNIX_EPOCH + QUESTION)?;
+            let question = modified(&file)?;
+            Ok(Some((file, question)))
+        }
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+fn modified(file: &File) -> std::io::Result<SystemTime> {
+    file.metadata()?.modified()
+}
