@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use super::super::apply::prune;
@@ -15,6 +15,7 @@ use crate::files::definition;
 use crate::files::document::Source;
 use crate::files::source_file::{SourceFile, files_in, source_of};
 use crate::ops::{self, Change, DefinitionFile, FieldsOfNew};
+use crate::spec::describe::human_duration;
 use crate::zoneinfo::ZoneInfo;
 
 /// How often the files are looked at. Looking finds every way of replacing a file, also on file systems that report no changes.
@@ -50,8 +51,41 @@ fn check_files(files: &[String]) -> Result<(), Error> {
     }
 }
 
-/// How long the start waits until the files have been applied.
+/// How long looking at the files, or applying them, may take before that is logged. The start does not wait longer either.
 const MAX_WAIT: Duration = Duration::from_secs(10);
+
+fn start_thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+    let started = std::thread::Builder::new().name(name.to_owned()).spawn(run);
+    started
+        .map(|_| ())
+        .map_err(|e| Error::new(Kind::System, "cannot start the thread that watches the definition files").because(e))
+}
+
+/// Logs when the thread that looks at the files has not finished a look within `patience`, until it ends. While a disk does not answer, that thread
+/// cannot say so. `is_silent`: whether it is late already.
+fn report_silence(mut is_silent: bool, looks: &Receiver<()>, patience: Duration, tell: &Sender<Event>) {
+    loop {
+        if is_silent {
+            let message = format_args!(
+                "reading and applying the files of `-f` takes longer than {}",
+                human_duration(patience.as_millis())
+            )
+            .to_string();
+            let late = Error::new(Kind::System, message)
+                .hint("Until it ends, the schedules stay as they are. Check the disk that the files are on.");
+            // At the very end, the logger may have stopped listening.
+            let _ = tell.send(Event::Error(late));
+            if looks.recv().is_err() {
+                return;
+            }
+        }
+        is_silent = match looks.recv_timeout(patience) {
+            Ok(()) => false,
+            Err(RecvTimeoutError::Timeout) => true,
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+    }
+}
 
 impl DefinitionArgs {
     /// The files and directories.
@@ -81,25 +115,21 @@ impl DefinitionArgs {
             return Ok(None);
         }
         let reload = Arc::new(AtomicBool::new(false));
-        let applied = Applied {
+        let files = Applied {
             files: self.file.clone(),
             scopes: if self.prune { self.scopes()? } else { Vec::new() },
             server,
             tell: tell.clone(),
         };
+        let (looked, looks) = channel();
         let asked = Arc::clone(&reload);
-        let (applied_once, wait) = channel();
-        let watch = move || {
-            let seen = applied.fingerprint();
-            let failed = applied.apply(None);
-            // The start may have stopped waiting.
-            let _ = applied_once.send(());
-            applied.watch(seen, failed, &asked);
-        };
-        let started = std::thread::Builder::new().name("definitions".to_owned()).spawn(watch);
-        started.map_err(|e| Error::new(Kind::System, "cannot start the thread that watches the definition files").because(e))?;
+        start_thread("definitions", move || files.watch(&asked, &looked))?;
         // The server is ready once they are applied, unless a file is very large, or on a disk that does not answer.
-        let _ = wait.recv_timeout(MAX_WAIT);
+        let is_silent = looks.recv_timeout(MAX_WAIT) == Err(RecvTimeoutError::Timeout);
+        let tell = tell.clone();
+        start_thread("definitions-timeout", move || {
+            report_silence(is_silent, &looks, MAX_WAIT, &tell);
+        })?;
         Ok(Some(reload))
     }
 
@@ -126,14 +156,17 @@ struct Applied {
 }
 
 impl Applied {
-    /// Applies the files whenever they have changed, until the server has ended. A change counts when the next look finds the same: whoever writes a
+    /// Applies the files at once and whenever they have changed, until the server has ended; sends to `looked` after each look. A change counts when the next look finds the same: whoever writes a
     /// file may not have finished.
     ///
     /// After a failure they are applied again every few seconds: its cause, such as a full disk, may end without a change of the files.
-    fn watch(&self, mut applied: Fingerprint, mut failed: Option<String>, reload: &AtomicBool) {
+    fn watch(&self, reload: &AtomicBool, looked: &Sender<()>) {
+        let mut applied = self.fingerprint();
+        let mut failed = self.apply(None);
         let mut before = applied.clone();
         let mut looks = 0;
-        while self.server.metrics().is_some() {
+        // Nobody listens once the server has ended.
+        while looked.send(()).is_ok() && self.server.metrics().is_some() {
             pause(LOOK_EVERY);
             looks += 1;
             let now = self.fingerprint();
@@ -220,5 +253,26 @@ impl Applied {
             .write(move |write, now| ops::apply(write, &*zones, defining.clone(), prune(&scopes), FieldsOfNew::Omitted, now))?;
         let count = |change| differences.iter().filter(|difference| difference.change == change).count() as u64;
         Ok([Change::Create, Change::Update, Change::Delete].map(count))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reports_each_look_that_takes_too_long_once() {
+        let ((looked, looks), (tell, told)) = (channel(), channel());
+        let reporter = std::thread::spawn(move || report_silence(true, &looks, Duration::ZERO, &tell));
+        for _ in 0..2 {
+            let Event::Error(late) = told.recv().unwrap() else {
+                panic!("not an error")
+            };
+            assert!(late.to_string().contains("takes longer than"), "{late}");
+            assert!(told.try_recv().is_err(), "reported twice");
+            looked.send(()).unwrap();
+        }
+        drop(looked);
+        reporter.join().unwrap();
     }
 }
