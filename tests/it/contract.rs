@@ -20,11 +20,11 @@ const NOT_LISTED: [&str; 6] = [
 ];
 const RUN: &str =
     "workflow_id run_id schedule_id scheduled_at due_at started_at closed_at status reason waiting_for_worker_since result steps";
-const INCIDENT: &str = "id target_name target_url status_code error error_type elapsed_ms detected_at count first_detected_at status \
+pub(crate) const INCIDENT: &str = "id target_name target_url status_code error error_type elapsed_ms detected_at count first_detected_at status \
     note resolved_at schedule_id run_id";
 
 #[track_caller]
-fn assert_fields(value: &Value, fields: &str) {
+pub(crate) fn assert_fields(value: &Value, fields: &str) {
     let got: BTreeSet<&str> = value
         .as_object()
         .unwrap_or_else(|| panic!("not an object: {value}"))
@@ -334,62 +334,6 @@ fn run_and_incident_json_has_the_documented_fields() {
     assert_fields(&backfill, "schedule_id request_id runs start_time end_time times");
     assert_eq!(backfill["times"], 3);
     server.wait_for_log("finish");
-}
-
-#[test]
-fn an_open_incident_is_resolved_when_its_step_next_succeeds() {
-    let env = Env::new();
-    let _server = env.serve(&[]);
-    env.tempo(&["schedule", "create", "s", "--interval", "1h", "--shell", "test -e there"])
-        .ok();
-    assert_eq!(env.tempo(&["schedule", "trigger", "s", "--wait"]).code, Some(1));
-    assert_eq!(env.tempo(&["schedule", "trigger", "s", "--wait"]).code, Some(1));
-    let open = env.json(&["incident", "list"]);
-    assert_eq!(
-        (open[0]["count"].as_i64(), open[0]["error_type"].as_str()),
-        (Some(2), Some("NonZeroExit"))
-    );
-    assert_eq!(open[0]["target_url"], "test -e there");
-    env.tempo(&["schedule", "update", "s", "--shell", "true"]).ok();
-    let _ = env.tempo(&["schedule", "trigger", "s", "--wait"]).ok();
-    assert_eq!(env.json(&["incident", "list"]), serde_json::json!([]));
-    assert_eq!(env.json(&["incident", "list", "--all"])[0]["status"], "resolved");
-}
-
-#[test]
-fn an_incident_is_acknowledged_and_resolved_and_the_next_failure_opens_another() {
-    let env = Env::new();
-    env.tempo(&["schedule", "create", "s", "--interval", "1h", "--shell", "exit 3"])
-        .ok();
-    let fail = || {
-        env.tempo(&["schedule", "trigger", "s"]).ok();
-        assert_eq!(env.tempo(&["run", "--once"]).code, Some(1));
-    };
-    fail();
-    let acked = env.json(&["incident", "ack", "1", "--note", "on it"]);
-    assert_fields(&acked, INCIDENT);
-    assert_eq!(
-        (acked["status"].as_str(), acked["note"].as_str()),
-        (Some("acked"), Some("on it"))
-    );
-    fail();
-    let counted = &env.json(&["incident", "list"])[0];
-    assert_eq!(
-        (counted["status"].as_str(), counted["count"].as_i64()),
-        (Some("acked"), Some(2)),
-        "it stays acknowledged and counts the failure"
-    );
-    let resolved = env.json(&["incident", "resolve", "1"]);
-    assert_eq!(
-        (resolved["status"].as_str(), resolved["note"].as_str()),
-        (Some("resolved"), Some("on it"))
-    );
-    assert!(resolved["resolved_at"].is_string());
-    assert_eq!(env.tempo(&["incident", "ack", "1"]).code, Some(4), "it is already resolved");
-    assert_eq!(env.tempo(&["incident", "resolve", "7"]).code, Some(3), "no such incident");
-    fail();
-    let another = &env.json(&["incident", "list"])[0];
-    assert_eq!((another["id"].as_i64(), another["status"].as_str()), (Some(2), Some("open")));
 }
 
 #[test]

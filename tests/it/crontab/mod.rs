@@ -1,5 +1,6 @@
 //! Crontabs: imported by cron's rules, run as cron would run them, and exported.
 
+mod export;
 mod times;
 
 use std::collections::BTreeSet;
@@ -8,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::harness::Env;
 
-fn import(env: &Env, text: &str, flags: &[&str]) -> Value {
+pub(crate) fn import(env: &Env, text: &str, flags: &[&str]) -> Value {
     std::fs::write(env.path("crontab"), text).unwrap();
     env.json(&[&["import", "crontab", "crontab"], flags].concat())
 }
@@ -239,34 +240,6 @@ fn mailto_becomes_a_receiver_of_what_its_lines_print() {
     assert_eq!(labels(&env), labels(&other), "{lines:?}");
 }
 
-#[test]
-fn an_exported_crontab_keeps_the_notes_and_reports_labels_that_no_mailto_expresses() {
-    let env = Env::new();
-    let create = |id: &str, more: &[&str]| {
-        let always = ["schedule", "create", id, "--cron", "0 5 * * *", "--note"];
-        let note = format!("note of {id}");
-        env.tempo(&[&always[..], &[&note, "--shell", "true"], more].concat()).ok();
-    };
-    create("a", &["--tz", "Europe/Berlin", "--label", "mailto:ops"]);
-    create("b", &["--label", "mailto:ops", "--label", "mailto:root"]);
-    create("c", &["--label", "mailto:'q'"]);
-    create("d", &["--label", "mailto:env:HOME"]);
-    let exported = env.tempo(&["export", "--crontab"]);
-    for id in ["b", "c", "d"] {
-        let lost = format!("{id}: cannot be expressed in a crontab: alerts and labels");
-        assert!(exported.stderr.contains(&lost), "{exported:?}");
-    }
-    let other = Env::new();
-    import(&other, &exported.stdout, &[]);
-    let list = other.json(&["export"]);
-    let all = list["schedule"].as_array().unwrap();
-    let notes: Vec<_> = all.iter().map(|s| s["note"].as_str().unwrap_or_default()).collect();
-    assert_eq!(notes.len(), 4);
-    for id in ["a", "b", "c", "d"] {
-        assert!(notes.contains(&format!("note of {id}").as_str()), "{notes:?}");
-    }
-}
-
 /// The id of the schedule that runs this line.
 fn schedule_of(env: &Env, line: &str) -> String {
     let all = env.json(&["export"]);
@@ -316,69 +289,6 @@ fn a_command_runs_as_cron_would_run_it() {
     let home = env.path("").display().to_string();
     let expected = format!("good  day ops bash\n{}\n5\na\nb%\n", home.trim_end_matches('/'));
     assert_eq!(env.tempo(&["workflow", "output", run]).ok(), expected);
-}
-
-#[test]
-fn an_exported_crontab_imports_with_the_same_times_and_reports_what_it_omits() {
-    let env = Env::new();
-    let text = "CRON_TZ=Europe/Berlin\n# Nightly\n30 2 * * 1-5 /srv/backup.sh 100\\%\n0 0 1 * 1 /srv/either\n@reboot /srv/start%one%two\n*/7 9-17 * * * /srv/often\n";
-    import(&env, text, &[]);
-    let create = |args: &[&str]| env.tempo(&[&["schedule", "create"], args].concat()).ok();
-    create(&[
-        "every",
-        "--interval",
-        "15m",
-        "--overlap-policy",
-        "buffer-one",
-        "--",
-        "/srv/every",
-        "a b",
-    ]);
-    create(&["probing", "--interval", "1h", "--probe", "x=http://127.0.0.1/"]);
-    let exported = env.tempo(&["export", "--crontab"]);
-    assert!(
-        exported
-            .stderr
-            .contains("every: cannot be expressed in a crontab: overlap policy `buffer-one`"),
-        "{}",
-        exported.stderr
-    );
-    assert!(
-        exported.stderr.contains("probing: not exported: its step is a probe"),
-        "{}",
-        exported.stderr
-    );
-    let crontab = exported.ok();
-    for line in [
-        "30 2 * * 1-5 ",
-        "0 0 1 * 1 ",
-        "@reboot ",
-        "*/15 * * * * /srv/every 'a b'",
-        "# not exported: its step is a probe",
-    ] {
-        assert!(crontab.lines().any(|l| l.starts_with(line)), "{line}\n{crontab}");
-    }
-    // cron runs commands in the home directory anyway.
-    assert!(!crontab.contains("cd "), "{crontab}");
-    let other = Env::new();
-    import(&other, &crontab, &[]);
-    let specs = |env: &Env| -> Vec<Value> {
-        let all = env.json(&["export"]);
-        let mut found: Vec<Value> = all["schedule"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|s| json!([s["cron"], s["at_boot"], s["step"][0]["stdin"]]))
-            .collect();
-        found.sort_by_key(Value::to_string);
-        found
-    };
-    let before: Vec<Value> = specs(&env).into_iter().filter(|s| !s[0].is_null() || s[1] == true).collect();
-    assert!(
-        before.iter().all(|s| specs(&other).contains(s)),
-        "{before:?}\n{:?}",
-        specs(&other)
-    );
 }
 
 #[test]
@@ -480,26 +390,4 @@ fn lines_with_the_same_command_keep_their_schedules_when_swapped_or_removed() {
     assert_eq!((&swapped[0]["id"], &swapped[1]["id"]), (&first[1]["id"], &first[0]["id"]));
     let one = import(&env, two[1], &[]);
     assert_eq!((&one[0]["change"], &one[0]["id"]), (&json!("none"), &first[1]["id"]));
-}
-
-#[test]
-fn exports_two_lines_when_cron_would_require_both_day_fields() {
-    let env = Env::new();
-    let create = |id: &str, a: &str, b: &str| {
-        env.tempo(&["schedule", "create", id, "--cron", a, "--cron", b, "--", "/srv/x"])
-            .ok();
-    };
-    create("a", "0 0 */2 * *", "0 0 * * 1");
-    create("b", "0 0 1 * *", "0 0 * * *");
-    let text = env.tempo(&["export", "--crontab"]).ok();
-    let lines: Vec<&str> = text.lines().filter(|l| l.ends_with("/srv/x")).collect();
-    assert_eq!(
-        lines,
-        [
-            "0 0 */2 * * /srv/x",
-            "0 0 * * 1 /srv/x",
-            "0 0 1 * * /srv/x",
-            "0 0 * * * /srv/x"
-        ]
-    );
 }

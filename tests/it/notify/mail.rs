@@ -6,7 +6,7 @@ use crate::harness::{Env, wait_until};
 
 #[test]
 fn mails_are_encrypted_and_only_for_a_server_that_is_trusted() {
-    let (config, pem) = crate::probes::tls(20);
+    let (config, pem) = crate::network_probes::tls(20);
     for (encrypts, encryption) in [(Encrypts::AfterStartTls, "starttls"), (Encrypts::FromTheBeginning, "tls")] {
         let env = Env::new();
         std::fs::write(env.path("ca.pem"), &pem).unwrap();

@@ -76,7 +76,7 @@ pub(super) enum Encrypts {
 
 /// A mail server without encryption.
 pub(super) fn mail_server() -> (u16, MailHandler) {
-    mail_server_with(Encrypts::Never, &crate::probes::tls(1).0)
+    mail_server_with(Encrypts::Never, &crate::network_probes::tls(1).0)
 }
 
 pub(super) fn mail_server_with(encrypts: Encrypts, config: &Arc<rustls::ServerConfig>) -> (u16, MailHandler) {
