@@ -240,7 +240,11 @@ fn command(definition: &Definition, home: Option<&str>) -> Result<String, String
     }
     let escaped = |text: &str| text.replace('%', "\\%");
     let stdin = step.stdin.as_ref().map_or_else(String::new, |text| {
-        format!("%{}", escaped(text.strip_suffix('\n').unwrap_or(text)).replace('\n', "%"))
+        // cron adds a newline to the last line only if it is missing.
+        let last = text
+            .strip_suffix('\n')
+            .filter(|rest| !rest.is_empty() && !rest.ends_with('\n'));
+        format!("%{}", escaped(last.unwrap_or(text)).replace('\n', "%"))
     });
     Ok(format!("{}{stdin}", escaped(&whole)))
 }
@@ -295,6 +299,10 @@ fn lost(definition: &Definition, state: &State) -> Vec<String> {
         ),
         (action.run_timeout.is_some(), "the run timeout".to_owned()),
         (action.workflow_id.is_some(), "the workflow id".to_owned()),
+        (
+            of_steps(&|s| s.stdin.as_ref().is_some_and(|text| !text.is_empty() && !text.ends_with('\n'))),
+            "stdin without a newline at its end, which cron adds".to_owned(),
+        ),
         (of_steps(&|s| s.retry.is_some()), "retries".to_owned()),
         (
             of_steps(&|s| s.start_to_close_timeout.is_some() || s.schedule_to_close_timeout.is_some()),

@@ -1,5 +1,7 @@
 //! Crontabs that tempo exports.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::import;
@@ -116,4 +118,46 @@ fn exports_two_lines_when_cron_would_require_both_day_fields() {
             "0 0 * * * /srv/x"
         ]
     );
+}
+
+#[test]
+fn an_exported_crontab_keeps_line_feeds_at_the_end_of_stdin_and_reports_one_that_cron_adds() {
+    let env = Env::new();
+    let texts = [
+        ("a", "x"),
+        ("b", "x\n"),
+        ("c", "x\n\n"),
+        ("d", "\n"),
+        ("e", "\n\n"),
+        ("f", "x\n\ny\n"),
+    ];
+    let file: String = texts
+        .iter()
+        .map(|(id, text)| {
+            format!(
+                "[[schedule]]\nid = \"{id}\"\ncron = \"0 5 * * *\"\n[[schedule.step]]\nname = \"s\"\nshell = \"cat # {id}\"\nstdin = {text:?}\n"
+            )
+        })
+        .collect();
+    std::fs::write(env.path("jobs.toml"), file).unwrap();
+    env.tempo(&["apply", "-f", "jobs.toml"]).ok();
+    let exported = env.tempo(&["export", "--crontab"]);
+    assert!(
+        exported
+            .stderr
+            .contains("a: cannot be expressed in a crontab: stdin without a newline at its end, which cron adds"),
+        "{exported:?}"
+    );
+    let other = Env::new();
+    import(&other, &exported.stdout, &[]);
+    let imported = other.json(&["export"]);
+    let step = |s: &Value| [&s["step"][0]["shell"], &s["step"][0]["stdin"]].map(|text| text.as_str().unwrap().to_owned());
+    let found: BTreeSet<[String; 2]> = imported["schedule"].as_array().unwrap().iter().map(step).collect();
+    let expected = texts.map(|(id, text)| {
+        [
+            format!("cat # {id}"),
+            format!("{}\n", text.strip_suffix('\n').unwrap_or(text)),
+        ]
+    });
+    assert_eq!(found, BTreeSet::from(expected));
 }
