@@ -170,3 +170,79 @@ fn drain(shared: &Arc<Shared>, lock: &ServerLock) {
         shared.clock.wait(&shared.signal, shared.clock.now() + CHECK_EVERY);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicI64;
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::actions::Live;
+    use crate::clock::{Clock, SystemClock, Wakeup};
+    use crate::engine::{Retention, Server, Settings};
+    use crate::ops;
+    use crate::store::{Missing, Store};
+
+    /// The machine's clock, set back by a number of milliseconds.
+    #[derive(Default)]
+    struct ClockSetBack(AtomicI64);
+
+    impl ClockSetBack {
+        fn by(&self) -> TimeDelta {
+            TimeDelta::milliseconds(self.0.load(Ordering::SeqCst))
+        }
+    }
+
+    impl Clock for ClockSetBack {
+        fn now(&self) -> DateTime<Utc> {
+            SystemClock.now() - self.by()
+        }
+
+        fn wait(&self, signal: &Wakeup, until: DateTime<Utc>) {
+            SystemClock.wait(signal, until + self.by());
+        }
+    }
+
+    #[test]
+    fn a_retry_does_not_wait_until_a_clock_that_was_set_back_catches_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("t.db");
+        let clock = Arc::new(ClockSetBack::default());
+        let retry = serde_json::json!({"initial_interval": "3s", "maximum_interval": "3s", "maximum_attempts": 2});
+        let action = serde_json::json!({"steps": [{"name": "s", "shell": "exit 1", "retry": retry}]});
+        let action = serde_json::from_value(action).unwrap();
+        let mut store = Store::open(&database, Missing::Create).unwrap();
+        store.write(|w| ops::start_workflow(w, &action, clock.now())).unwrap();
+        drop(store);
+        let settings = Settings {
+            workers: 1,
+            queues: Vec::new(),
+            drain_timeout: Duration::ZERO,
+            until: Until::Done,
+            output_limit: 1024,
+            retention: Retention {
+                keep_for: Duration::from_hours(24),
+                keep_runs: 1,
+            },
+        };
+        let (sender, events) = channel();
+        let server = Server::start(
+            &database,
+            settings,
+            Arc::<ClockSetBack>::clone(&clock),
+            Arc::new(Live),
+            sender,
+        )
+        .unwrap();
+        loop {
+            let event = events.recv_timeout(Duration::from_mins(1)).unwrap();
+            if matches!(event, Event::Retry { .. }) {
+                clock.0.store(3_600_000, Ordering::SeqCst);
+            } else if matches!(event, Event::Stopped { .. }) {
+                break;
+            }
+        }
+        assert_eq!(server.join(|| ()).failed_runs, 1);
+    }
+}

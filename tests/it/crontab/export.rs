@@ -131,14 +131,12 @@ fn an_exported_crontab_keeps_line_feeds_at_the_end_of_stdin_and_reports_one_that
         ("e", "\n\n"),
         ("f", "x\n\ny\n"),
     ];
-    let file: String = texts
-        .iter()
-        .map(|(id, text)| {
-            format!(
-                "[[schedule]]\nid = \"{id}\"\ncron = \"0 5 * * *\"\n[[schedule.step]]\nname = \"s\"\nshell = \"cat # {id}\"\nstdin = {text:?}\n"
-            )
-        })
-        .collect();
+    let schedule = |(id, text): &(&str, &str)| {
+        format!(
+            "[[schedule]]\nid = \"{id}\"\ncron = \"0 5 * * *\"\n[[schedule.step]]\nname = \"s\"\nshell = \"cat # {id}\"\nstdin = {text:?}\n"
+        )
+    };
+    let file = texts.iter().map(schedule).collect::<Vec<_>>().concat();
     std::fs::write(env.path("jobs.toml"), file).unwrap();
     env.tempo(&["apply", "-f", "jobs.toml"]).ok();
     let exported = env.tempo(&["export", "--crontab"]);
