@@ -1,5 +1,8 @@
 //! `tempo apply`, and the code shared with `tempo diff`.
 
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+
 use clap::ValueHint;
 
 use super::Context;
@@ -7,13 +10,24 @@ use crate::error::{Error, Kind};
 use crate::files::definition;
 use crate::files::document::Source;
 use crate::files::source_file::{SourceFile, source_of};
-use crate::ops::{self, Change, DefinedKind, DefinitionFile, Difference, FieldsOfNew, Prune};
+use crate::ops::{self, Change, DefinedKind, Difference, FieldsOfNew, FileDefinition, Prune};
 use crate::output::{Style, counted};
 use crate::present;
 use crate::store::Missing;
+use crate::zoneinfo::ZoneInfo;
 
 /// Maximum number of warnings printed.
 const MAX_WARNINGS: usize = 20;
+
+/// Number of definitions that are handed from the thread that reads them to the one that applies them at once.
+const BATCH: usize = 512;
+/// Maximum number of batches that wait to be applied.
+const MAX_BATCHES: usize = 4;
+
+type Batch = Result<Vec<FileDefinition>, Error>;
+
+/// The definitions of files, in order.
+pub(super) type Definitions<'a> = Box<dyn Iterator<Item = Result<FileDefinition, Error>> + 'a>;
 
 /// Create and update schedules and notification receivers from definition files
 ///
@@ -41,23 +55,31 @@ pub(super) struct FileArgs {
 }
 
 impl FileArgs {
-    pub(super) fn defining(&self, context: &Context) -> Result<Vec<DefinitionFile>, Error> {
-        let source_files = SourceFile::definitions(&self.file)?;
-        source_files
-            .into_iter()
-            .map(|source_file| {
-                let source = Source {
-                    name: &source_file.name,
-                    text: &source_file.text,
-                };
-                let defined = definition::parse(&source, &context.zones)?;
-                Ok(DefinitionFile {
-                    defined: defined.schedules,
-                    receivers: defined.receivers,
-                    source: source_file.source,
-                })
-            })
-            .collect()
+    /// Passes the definitions of the files to `apply`, while another thread reads the next ones. If few definitions precede the first error, nothing is
+    /// passed.
+    ///
+    /// # Errors
+    /// `Usage` or `System` when a file cannot be read; those of `apply`.
+    pub(super) fn read<T>(&self, context: &Context, apply: impl FnOnce(Definitions<'_>) -> Result<T, Error>) -> Result<T, Error> {
+        let (files, zones) = (SourceFile::definitions(&self.file)?, &context.zones);
+        let (sender, batches) = sync_channel(MAX_BATCHES);
+        std::thread::scope(|scope| {
+            let reading = std::thread::Builder::new().name("definitions".to_owned());
+            let started = reading.spawn_scoped(scope, move || {
+                if let Err(e) = read_files(&files, zones, &sender) {
+                    // The receiver is gone if it has failed itself.
+                    let _ = sender.send(Err(e));
+                }
+            });
+            started.map_err(|e| Error::new(Kind::System, "cannot start the thread that reads the files").because(e))?;
+            let first = batches.recv().ok().transpose()?;
+            let rest = batches.into_iter();
+            let definitions = first.into_iter().map(Ok).chain(rest).flat_map(|batch| match batch {
+                Ok(batch) => batch.into_iter().map(Ok).collect(),
+                Err(e) => vec![Err(e)],
+            });
+            apply(Box::new(definitions))
+        })
     }
 
     /// A hint that names the command to apply the differences.
@@ -99,18 +121,46 @@ pub(super) fn prune(scopes: &[String]) -> Prune<'_> {
     if scopes.is_empty() { Prune::No } else { Prune::Of(scopes) }
 }
 
+/// Reads the definitions of files, and sends them in batches.
+fn read_files(files: &[SourceFile], zones: &ZoneInfo, sender: &SyncSender<Batch>) -> Result<(), Error> {
+    let mut batch = Vec::new();
+    for file in files {
+        let path: Arc<str> = file.source.as_str().into();
+        let source = Source {
+            name: &file.name,
+            text: &file.text,
+        };
+        definition::parse_each(&source, zones, |defined| {
+            batch.push(FileDefinition {
+                source: Arc::clone(&path),
+                defined,
+            });
+            if batch.len() == BATCH {
+                let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
+                return sender
+                    .send(Ok(full))
+                    .map_err(|_| Error::new(Kind::System, "applying the definitions has failed"));
+            }
+            Ok(())
+        })?;
+    }
+    // The receiver is gone if it has failed.
+    let _ = sender.send(Ok(batch));
+    Ok(())
+}
+
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
-    let defining = args.files.defining(context)?;
     let scopes = args.files.scopes()?;
     let (zones, now) = (&context.zones, context.now());
-    let fields = fields_of_new(context);
-    let differences = if args.dry_run {
-        let store = context.open(Missing::ShowNothing)?;
-        store.read(|r| ops::compare(r, zones, defining, prune(&scopes), fields, now))?
-    } else {
+    let (fields, prune) = (fields_of_new(context), prune(&scopes));
+    let differences = args.files.read(context, |definitions| {
+        if args.dry_run {
+            let store = context.open(Missing::ShowNothing)?;
+            return store.read(|r| ops::compare(r, zones, definitions, prune, fields, now));
+        }
         let mut store = context.open(Missing::Create)?;
-        store.write(|w| ops::apply(w, zones, defining, prune(&scopes), fields, now))?
-    };
+        store.write(|w| ops::apply(w, zones, definitions, prune, fields, now))
+    })?;
     show(context, &differences, if args.dry_run { Tense::Would } else { Tense::Did })?;
     if args.dry_run {
         return Ok(());

@@ -17,18 +17,11 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
-    let defining = args.files.defining(context)?;
     let scopes = args.files.scopes()?;
-    let store = context.open(Missing::ShowNothing)?;
-    let differences = store.read(|r| {
-        ops::compare(
-            r,
-            &context.zones,
-            defining,
-            prune(&scopes),
-            fields_of_new(context),
-            context.now(),
-        )
+    let (zones, fields) = (&context.zones, fields_of_new(context));
+    let differences = args.files.read(context, |definitions| {
+        let store = context.open(Missing::ShowNothing)?;
+        store.read(|r| ops::compare(r, zones, definitions, prune(&scopes), fields, context.now()))
     })?;
     show(context, &differences, Tense::Would)?;
     match differences.iter().filter(|d| d.change != Change::None).count() as u64 {

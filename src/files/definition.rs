@@ -26,53 +26,51 @@ pub(crate) struct FileReceiver {
 
 /// The definitions of a file.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Defined {
+pub(crate) struct Definitions {
     pub(crate) schedules: Vec<FileSchedule>,
     pub(crate) receivers: Vec<FileReceiver>,
+}
+
+/// A definition in a file.
+#[derive(Debug, Clone)]
+pub(crate) enum Defined {
+    Schedule(Box<FileSchedule>),
+    Receiver(Box<FileReceiver>),
 }
 
 /// Reads the definitions of a file.
 ///
 /// # Errors
 /// `Usage` with line and column: invalid TOML or JSON, unknown keys, invalid values, duplicate ids.
-pub(crate) fn parse(source: &Source<'_>, zones: &dyn Zones) -> Result<Defined, Error> {
-    // One at a time: a file may define hundreds of thousands of schedules.
-    if !vars::may_occur(source.text)
-        && let Some(parts) = source.parts("schedule")
-        && let Some(schedules) = Definitions::new(source, zones).read_parts(parts)?
-    {
-        return Ok(Defined {
-            schedules,
-            receivers: Vec::new(),
-        });
-    }
-    parse_whole(source, zones)
+pub(crate) fn parse(source: &Source<'_>, zones: &dyn Zones) -> Result<Definitions, Error> {
+    let mut all = Definitions::default();
+    parse_each(source, zones, |defined| {
+        match defined {
+            Defined::Schedule(one) => all.schedules.push(*one),
+            Defined::Receiver(one) => all.receivers.push(*one),
+        }
+        Ok(())
+    })?;
+    Ok(all)
 }
 
-fn parse_whole(source: &Source<'_>, zones: &dyn Zones) -> Result<Defined, Error> {
-    let mut tree = source.tree()?;
-    let is_list = tree.is_list();
-    let mut nodes = tree.take_items("schedule");
-    let mut receivers = if is_list { Vec::new() } else { tree.take_items("notify") };
-    let mut defaults = tree.field("defaults").cloned();
-    if !is_list {
-        // Rejects unknown keys beside the schedules, and in the defaults.
-        let vars = source.read::<File>(&tree)?.vars;
-        // The value of a variable cannot contain another.
-        source.fill_in(&mut tree.field("vars").cloned(), &BTreeMap::new())?;
-        source.fill_in(nodes.iter_mut().chain(&mut receivers).chain(&mut defaults), &vars)?;
+/// Reads the definitions of a file one at a time, schedules first, and passes each to `take`: a file may define hundreds of thousands.
+///
+/// # Errors
+/// As [`parse`], after the definitions before the error have been taken; those of `take`.
+pub(crate) fn parse_each(
+    source: &Source<'_>,
+    zones: &dyn Zones,
+    take: impl FnMut(Defined) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut reader = Reader::new(source, zones, take);
+    if !vars::may_occur(source.text)
+        && let Some(parts) = source.parts("schedule")
+        && reader.read_parts(parts)?
+    {
+        return Ok(());
     }
-    let mut definitions = Definitions::new(source, zones);
-    for mut node in nodes {
-        if let Some(defaults) = &defaults {
-            node.complete(defaults, &set_otherwise(&node));
-        }
-        definitions.add(&node)?;
-    }
-    Ok(Defined {
-        schedules: definitions.schedules,
-        receivers: receivers_of(source, &receivers, zones)?,
-    })
+    reader.read_whole()
 }
 
 /// The keys of `[defaults]` that do not apply to a schedule, because it sets the same in another way.
@@ -108,36 +106,61 @@ fn receivers_of(source: &Source<'_>, nodes: &[Node], zones: &dyn Zones) -> Resul
     Ok(receivers)
 }
 
-/// The schedules of one file, read in order.
-struct Definitions<'a> {
+/// Reads the definitions of one file, in order.
+struct Reader<'a, T> {
     source: &'a Source<'a>,
     zones: &'a dyn Zones,
     places: Places<'a>,
     /// The line in which each schedule is defined.
     lines: HashMap<ScheduleId, usize>,
-    schedules: Vec<FileSchedule>,
+    take: T,
 }
 
-impl<'a> Definitions<'a> {
-    fn new(source: &'a Source<'a>, zones: &'a dyn Zones) -> Self {
+impl<'a, T: FnMut(Defined) -> Result<(), Error>> Reader<'a, T> {
+    fn new(source: &'a Source<'a>, zones: &'a dyn Zones, take: T) -> Self {
         Self {
             source,
             zones,
             places: source.places(),
             lines: HashMap::new(),
-            schedules: Vec::new(),
+            take,
         }
     }
 
-    /// Reads the parts of a TOML file; `None` if only the file as a whole can be read.
-    fn read_parts(mut self, parts: impl Iterator<Item = Range<usize>>) -> Result<Option<Vec<FileSchedule>>, Error> {
+    /// Reads the parts of a TOML file. Returns whether that was possible; if not, the rest of the file is to be read as a whole, which gives its error.
+    fn read_parts(&mut self, parts: impl Iterator<Item = Range<usize>>) -> Result<bool, Error> {
         for part in parts {
             let Some(node) = self.source.part(part, "schedule") else {
-                return Ok(None);
+                return Ok(false);
             };
             self.add(&node)?;
         }
-        Ok(Some(self.schedules))
+        Ok(true)
+    }
+
+    /// Reads the definitions of the file that have not been read in parts.
+    fn read_whole(mut self) -> Result<(), Error> {
+        let source = self.source;
+        let mut tree = source.tree()?;
+        let is_list = tree.is_list();
+        let mut nodes = tree.take_items("schedule");
+        let mut receivers = if is_list { Vec::new() } else { tree.take_items("notify") };
+        let mut defaults = tree.field("defaults").cloned();
+        if !is_list {
+            // Rejects unknown keys beside the schedules, and in the defaults.
+            let vars = source.read::<File>(&tree)?.vars;
+            // The value of a variable cannot contain another.
+            source.fill_in(&mut tree.field("vars").cloned(), &BTreeMap::new())?;
+            source.fill_in(nodes.iter_mut().chain(&mut receivers).chain(&mut defaults), &vars)?;
+        }
+        for mut node in nodes.into_iter().skip(self.lines.len()) {
+            if let Some(defaults) = &defaults {
+                node.complete(defaults, &set_otherwise(&node));
+            }
+            self.add(&node)?;
+        }
+        let receivers = receivers_of(source, &receivers, self.zones)?.into_iter();
+        receivers.map(Box::new).map(Defined::Receiver).try_for_each(self.take)
     }
 
     fn add(&mut self, node: &Node) -> Result<(), Error> {
@@ -155,8 +178,7 @@ impl<'a> Definitions<'a> {
             )
             .within(&one.place));
         }
-        self.schedules.push(one);
-        Ok(())
+        (self.take)(Defined::Schedule(Box::new(one)))
     }
 }
 
@@ -241,13 +263,23 @@ env = { LANG = "C" }
             let source = Source { name: "jobs.toml", text };
             let zones = ZoneInfo::compiled_in();
             assert_eq!(source.parts("schedule").unwrap().count(), parts, "{text}");
-            let (by_part, whole) = (parse(&source, &zones).unwrap(), parse_whole(&source, &zones).unwrap());
+            let by_part = parse(&source, &zones).unwrap();
+            let mut whole = Vec::new();
+            let reader = Reader::new(&source, &zones, |defined| {
+                whole.push(defined);
+                Ok(())
+            });
+            reader.read_whole().unwrap();
+            let by_part: Vec<Defined> = by_part.schedules.into_iter().map(Box::new).map(Defined::Schedule).collect();
             assert_eq!(format!("{by_part:?}"), format!("{whole:?}"), "{text}");
         }
         for text in [
             "x = 1\n[[schedule]]\nid = 'a'\n",
             "[other]\n[[schedule]]\nid = 'a'\n",
             "[[other]]\n[[schedule]]\n",
+            "[[schedule]]\nid = 'a'\n[[notify]]\n",
+            "[[schedule]]\nid = 'a'\n[defaults]\n",
+            "[[schedule]]\nid = 'a'\n[ 'vars' ]\n",
             "schedule = []",
             "",
         ] {

@@ -98,25 +98,27 @@ impl Source<'_> {
     }
 
     /// Splits a TOML file at its `[[key]]` headers into one part per table. Parts are parsed one at a time, because the tree of a whole file takes
-    /// twenty times its size. `None` if anything precedes the first header, or there is no header.
+    /// twenty times its size. `None` if anything precedes the first header, there is no header, or there may be other tables than those of the list `key`.
     pub(crate) fn parts(&self, key: &str) -> Option<impl Iterator<Item = Range<usize>>> {
         let mut starts = Vec::new();
         let mut line: Vec<Token> = Vec::new();
+        let text_of = |token: &Token| &self.text[token.span().start()..token.span().end()];
         for token in toml_parser::Source::new(self.text).lex() {
             let kind = token.kind();
             if matches!(kind, TokenKind::Newline | TokenKind::Eof) {
-                if starts.is_empty() && !line.is_empty() {
+                let is_before = starts.is_empty() && !line.is_empty();
+                // Or a line within a list; then the file is only read in another way.
+                let is_header = line.first().is_some_and(|first| first.kind() == TokenKind::LeftSquareBracket);
+                let mut names = line.iter().filter(|token| token.kind() != TokenKind::LeftSquareBracket);
+                if is_before || is_header && names.next().map(text_of) != Some(key) {
                     return None;
                 }
                 line.clear();
             } else if !matches!(kind, TokenKind::Whitespace | TokenKind::Comment) && line.len() <= HEADER.len() {
                 line.push(token);
             }
-            if kind == TokenKind::RightSquareBracket && line.iter().map(Token::kind).eq(HEADER) {
-                let name = line[2].span();
-                if &self.text[name.start()..name.end()] == key {
-                    starts.push(line[0].span().start());
-                }
+            if kind == TokenKind::RightSquareBracket && line.iter().map(Token::kind).eq(HEADER) && text_of(&line[2]) == key {
+                starts.push(line[0].span().start());
             }
         }
         let ends: Vec<usize> = starts.iter().skip(1).copied().chain([self.text.len()]).collect();

@@ -1,15 +1,16 @@
 //! Applies definition files: compares each definition with the stored schedule, field by field, and creates, updates or deletes it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::comparison::{Change, DefinedKind, DefinitionFile, Difference, FieldsOfNew, Prune};
+use super::comparison::{Change, DefinedKind, Difference, FieldsOfNew, FileDefinition, Prune};
 use super::notify::{change_receiver, compare_receivers};
 use super::patch::Settings;
 use super::schedules::{NO_TIME, Never, change_to, check, check_targets, find, insert, settings_of};
 use crate::error::{Error, Kind};
-use crate::files::definition::FileSchedule;
+use crate::files::definition::{Defined, FileReceiver, FileSchedule};
 use crate::files::difference::{self, FieldChange};
 use crate::files::schedule_text::ScheduleText;
 use crate::names::ScheduleId;
@@ -39,38 +40,38 @@ struct Update {
     fields: Vec<FieldChange>,
 }
 
-/// Returns what applying the files would change.
+/// Returns what applying the definitions of files would change.
 ///
 /// # Errors
-/// `Usage`, with its place, when a definition is invalid or a duplicate.
+/// The first of `definitions`; `Usage`, with its place, when one is invalid or a duplicate.
 pub(crate) fn compare(
     read: &Read<'_>,
     zones: &dyn Zones,
-    files: Vec<DefinitionFile>,
+    definitions: impl Iterator<Item = Result<FileDefinition, Error>>,
     prune: Prune<'_>,
     fields: FieldsOfNew,
     now: DateTime<Utc>,
 ) -> Result<Vec<Difference>, Error> {
-    let receivers = compare_receivers(read, &files, prune)?;
-    let mut differences = walk(read, zones, files, (prune, fields), now, |_, _, _| Ok(()))?;
+    let (mut differences, receivers) = walk(read, zones, definitions, (prune, fields), now, |_, _, _| Ok(()))?;
+    let receivers = compare_receivers(read, &receivers, prune)?;
     differences.extend(receivers.into_iter().map(|(difference, _)| difference));
     Ok(differences)
 }
 
-/// Creates, updates and deletes schedules so that they match the files; returns what changed.
+/// Creates, updates and deletes schedules so that they match the definitions of files; returns what changed. If it fails, the transaction must be rolled
+/// back: each definition is applied when it has been read.
 ///
 /// # Errors
 /// As [`compare`].
 pub(crate) fn apply(
     write: &Write<'_>,
     zones: &dyn Zones,
-    files: Vec<DefinitionFile>,
+    definitions: impl Iterator<Item = Result<FileDefinition, Error>>,
     prune: Prune<'_>,
     fields: FieldsOfNew,
     now: DateTime<Utc>,
 ) -> Result<Vec<Difference>, Error> {
-    let receivers = compare_receivers(write, &files, prune)?;
-    let mut differences = walk(write, zones, files, (prune, fields), now, |id, step, owner| {
+    let (mut differences, receivers) = walk(write, zones, definitions, (prune, fields), now, |id, step, owner| {
         let key = match &step {
             Step::Create(new) => return insert(write, id, &new.0, &new.1, owner, now),
             Step::Update(update) => {
@@ -89,7 +90,7 @@ pub(crate) fn apply(
         };
         owner.map_or(Ok(()), |(source, declared)| write.record_source(key, source, declared))
     })?;
-    for (difference, change) in receivers {
+    for (difference, change) in compare_receivers(write, &receivers, prune)? {
         change_receiver(write, &change, now)?;
         differences.push(difference);
     }
@@ -147,35 +148,50 @@ pub(crate) fn redefine(
     })
 }
 
+/// The receivers that files define, each with the path of its file.
+type Receivers = Vec<(Arc<str>, FileReceiver)>;
+
 /// Compares one schedule after another and passes each step to `perform` at once: files may define hundreds of thousands of schedules.
 fn walk(
     read: &Read<'_>,
     zones: &dyn Zones,
-    files: Vec<DefinitionFile>,
+    definitions: impl Iterator<Item = Result<FileDefinition, Error>>,
     (prune, fields): (Prune<'_>, FieldsOfNew),
     now: DateTime<Utc>,
     perform: impl Fn(&ScheduleId, Step, Owner<'_>) -> Result<(), Error>,
-) -> Result<Vec<Difference>, Error> {
-    reject_duplicates(&files)?;
-    check_after(read, &files)?;
-    let mut differences = Vec::with_capacity(files.iter().map(|file| file.defined.len()).sum());
-    let mut walked: HashSet<ScheduleId> = HashSet::new();
-    for DefinitionFile { source, defined, .. } in files {
-        for one in defined {
-            let (id, declared) = (one.id.clone(), one.declared.clone());
-            let (difference, step, is_by_hand) = step(read, zones, &source, one, fields, now)?;
-            let owner = if is_by_hand { BY_HAND } else { &source };
-            perform(&id, step, Some((owner, &declared)))?;
-            differences.push(difference);
-            walked.insert(id);
+) -> Result<(Vec<Difference>, Receivers), Error> {
+    let mut differences = Vec::new();
+    let mut receivers = Vec::new();
+    let mut places: HashMap<ScheduleId, String> = HashMap::new();
+    let mut followers = Followers::default();
+    for definition in definitions {
+        let FileDefinition { source, defined } = definition?;
+        let one = match defined {
+            Defined::Schedule(one) => *one,
+            Defined::Receiver(one) => {
+                receivers.push((source, *one));
+                continue;
+            }
+        };
+        followers.add(read, &one)?;
+        let (id, declared) = (one.id.clone(), one.declared.clone());
+        if let Some(other) = places.insert(id.clone(), one.place.clone()) {
+            return Err(
+                Error::new(Kind::Usage, format_args!("schedule `{id}` is already defined in {other}")).within(&one.place),
+            );
         }
+        let (difference, step, is_by_hand) = step(read, zones, &source, one, fields, now)?;
+        let owner = if is_by_hand { BY_HAND } else { &source };
+        perform(&id, step, Some((owner, &declared)))?;
+        differences.push(difference);
     }
+    followers.check(read, &places)?;
     if let Prune::No = prune {
-        return Ok(differences);
+        return Ok((differences, receivers));
     }
     for (id, source) in read.sources()? {
         if prune.covers(&source)
-            && !walked.contains(&id)
+            && !places.contains_key(&id)
             && let Some(row) = read.schedule(&id)?
         {
             let difference = Difference {
@@ -192,52 +208,61 @@ fn walk(
             differences.push(difference);
         }
     }
-    Ok(differences)
+    Ok((differences, receivers))
 }
 
-/// Rejects schedules that start after one that does not exist, or after themselves, once the files are applied.
-fn check_after(read: &Read<'_>, files: &[DefinitionFile]) -> Result<(), Error> {
-    let defined = || files.iter().flat_map(|file| &file.defined);
-    if defined().all(|one| one.definition.after.is_empty()) {
-        return Ok(());
-    }
-    let ids: HashSet<&ScheduleId> = defined().map(|one| &one.id).collect();
-    let mut edges = read.all_followed()?;
-    for one in defined() {
+/// The schedules of files that start after others.
+#[derive(Default)]
+struct Followers {
+    /// The schedules after which each stored schedule starts, read when they are first needed.
+    stored: Option<BTreeMap<String, Vec<String>>>,
+    /// Each schedule that starts after others, with its targets; the flag says whether it already starts after that target.
+    defined: Vec<(ScheduleId, Vec<(ScheduleId, bool)>)>,
+}
+
+impl Followers {
+    /// Adds a schedule, before its definition is stored.
+    fn add(&mut self, read: &Read<'_>, one: &FileSchedule) -> Result<(), Error> {
+        if one.definition.after.is_empty() {
+            return Ok(());
+        }
+        let stored = match &mut self.stored {
+            Some(stored) => stored,
+            none => none.insert(read.all_followed()?),
+        };
+        let stored = stored.get(one.id.as_str());
         let mut targets = Vec::new();
         for after in &one.definition.after {
             let (target, _) = AfterOutcome::parse(after)?;
-            // A schedule that already starts after one that has been deleted may still be changed.
-            let is_stored = |stored: &Vec<String>| stored.iter().any(|one| *one == target.as_str());
-            if !ids.contains(&target) && !edges.get(one.id.as_str()).is_some_and(is_stored) {
-                find(read, &target).map_err(|e| e.within(&one.place))?;
-            }
-            targets.push(target.into());
+            let is_stored = stored.is_some_and(|stored| stored.iter().any(|one| *one == target.as_str()));
+            targets.push((target, is_stored));
         }
-        edges.insert(one.id.to_string(), targets);
+        self.defined.push((one.id.clone(), targets));
+        Ok(())
     }
-    let Some(found) = cycle(defined().map(|one| one.id.as_str()), &edges) else {
-        return Ok(());
-    };
-    let error = cycle_error(&found);
-    Err(match defined().find(|one| found.contains(&one.id.as_str())) {
-        Some(one) => error.within(&one.place),
-        None => error,
-    })
-}
 
-fn reject_duplicates(files: &[DefinitionFile]) -> Result<(), Error> {
-    let mut places: HashMap<&ScheduleId, &str> = HashMap::new();
-    for one in files.iter().flat_map(|file| &file.defined) {
-        if let Some(other) = places.insert(&one.id, &one.place) {
-            return Err(Error::new(
-                Kind::Usage,
-                format_args!("schedule `{}` is already defined in {other}", one.id),
-            )
-            .within(&one.place));
+    /// Rejects schedules that start after one that does not exist, or after themselves; `places` are those of all schedules in the files.
+    fn check(self, read: &Read<'_>, places: &HashMap<ScheduleId, String>) -> Result<(), Error> {
+        let Some(mut edges) = self.stored else { return Ok(()) };
+        edges.retain(|id, _| ScheduleId::parse(id).is_ok_and(|id| !places.contains_key(&id)));
+        for (id, targets) in &self.defined {
+            for (target, is_stored) in targets {
+                // A schedule that already starts after one that has been deleted may still be changed.
+                if !is_stored && !places.contains_key(target) {
+                    find(read, target).map_err(|e| e.within(&places[id]))?;
+                }
+            }
+            edges.insert(id.to_string(), targets.iter().map(|(target, _)| target.to_string()).collect());
         }
+        let Some(found) = cycle(self.defined.iter().map(|(id, _)| id.as_str()), &edges) else {
+            return Ok(());
+        };
+        let error = cycle_error(&found);
+        Err(match self.defined.iter().find(|(id, _)| found.contains(&id.as_str())) {
+            Some((id, _)) => error.within(&places[id]),
+            None => error,
+        })
     }
-    Ok(())
 }
 
 /// The warning for a schedule that the clock never starts.

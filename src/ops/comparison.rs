@@ -1,6 +1,9 @@
 //! The comparison of definition files with what is stored: changes of schedules and receivers.
 
-use crate::files::definition::{FileReceiver, FileSchedule};
+use std::sync::Arc;
+
+use crate::error::Error;
+use crate::files::definition::{Defined, FileReceiver, FileSchedule};
 use crate::files::difference::FieldChange;
 
 /// The kind of change to a schedule or a receiver.
@@ -62,6 +65,31 @@ pub(crate) struct DefinitionFile {
     pub(crate) source: String,
     pub(crate) defined: Vec<FileSchedule>,
     pub(crate) receivers: Vec<FileReceiver>,
+}
+
+impl DefinitionFile {
+    /// The definitions of files one at a time, in order.
+    pub(crate) fn definitions(files: Vec<Self>) -> impl Iterator<Item = Result<FileDefinition, Error>> {
+        files.into_iter().flat_map(|file| {
+            let source: Arc<str> = file.source.into();
+            let schedules = file.defined.into_iter().map(Box::new).map(Defined::Schedule);
+            let receivers = file.receivers.into_iter().map(Box::new).map(Defined::Receiver);
+            schedules.chain(receivers).map(move |defined| {
+                Ok(FileDefinition {
+                    source: Arc::clone(&source),
+                    defined,
+                })
+            })
+        })
+    }
+}
+
+/// A definition in a file.
+#[derive(Debug, Clone)]
+pub(crate) struct FileDefinition {
+    /// The path of the file.
+    pub(crate) source: Arc<str>,
+    pub(crate) defined: Defined,
 }
 
 /// Whether to delete schedules that the files no longer define.

@@ -60,7 +60,8 @@ pub(crate) fn check_edit(
         defined: vec![after],
         receivers: Vec::new(),
     };
-    let difference = compare(read, zones, vec![file], Prune::No, FieldsOfNew::Listed, now)?.pop();
+    let file = DefinitionFile::definitions(vec![file]);
+    let difference = compare(read, zones, file, Prune::No, FieldsOfNew::Listed, now)?.pop();
     let difference = difference.ok_or_else(|| Error::new(Kind::NotFound, "the text defines no schedule"))?;
     Ok((difference, spec))
 }

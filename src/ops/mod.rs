@@ -16,7 +16,7 @@ mod simulate;
 
 pub(crate) use apply::{apply, compare, export, redefine};
 pub(crate) use beats::beat;
-pub(crate) use comparison::{Change, DefinedKind, DefinitionFile, Difference, FieldsOfNew, Prune};
+pub(crate) use comparison::{Change, DefinedKind, DefinitionFile, Difference, FieldsOfNew, FileDefinition, Prune};
 pub(crate) use crontab_ids::{Names, name_jobs};
 pub(crate) use edit::{check_edit, definition_text, edit};
 pub(crate) use explain::{explain, shortened};

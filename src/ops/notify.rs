@@ -1,11 +1,13 @@
 //! Receivers of notifications: defined by files or by hand; and their messages that were given up.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::comparison::{Change, DefinedKind, DefinitionFile, Difference, Prune};
+use super::comparison::{Change, DefinedKind, Difference, Prune};
 use crate::error::{Error, Kind};
+use crate::files::definition::FileReceiver;
 use crate::files::difference::{self, FieldChange};
 use crate::files::notify_text::NotifyText;
 use crate::names::{ReceiverName, nearest};
@@ -105,43 +107,41 @@ pub(crate) fn retry_messages(write: &Write<'_>, names: &[String], now: DateTime<
     Ok(chosen.len() as u64)
 }
 
-/// Returns what the receivers in the files would change, and each change.
+/// Returns what the receivers of files would change, and each change; each receiver is given with the path of its file.
 pub(super) fn compare_receivers(
     read: &Read<'_>,
-    files: &[DefinitionFile],
+    receivers: &[(Arc<str>, FileReceiver)],
     prune: Prune<'_>,
 ) -> Result<Vec<(Difference, ReceiverChange)>, Error> {
     let mut places: HashMap<&str, &str> = HashMap::new();
     let mut changes = Vec::new();
-    for file in files {
-        for one in &file.receivers {
-            let name = one.text.name.as_str();
-            if let Some(other) = places.insert(name, &one.place) {
-                let twice = format_args!("receiver `{name}` is already defined in {other}");
-                return Err(Error::new(Kind::Usage, twice).within(&one.place));
-            }
-            let stored = read.receiver(name)?;
-            let before = stored.as_ref().map(|row| NotifyText::of_json(&row.definition)).transpose()?;
-            let fields = difference::between_receivers(before.as_ref(), Some(&one.text));
-            let is_same_source = stored.as_ref().is_some_and(|row| row.source.as_deref() == Some(&file.source));
-            let change = match &before {
-                None => Change::Create,
-                Some(before) if *before == one.text => Change::None,
-                Some(_) => Change::Update,
-            };
-            let step = if change == Change::None && is_same_source {
-                ReceiverChange::None
-            } else {
-                ReceiverChange::Put {
-                    text: Box::new(one.text.clone()),
-                    source: file.source.clone(),
-                    event: event_of(name, change, &fields),
-                }
-            };
-            let mut difference = difference_of(name, change);
-            (difference.fields, difference.line) = (fields, Some(one.line));
-            changes.push((difference, step));
+    for (source, one) in receivers {
+        let name = one.text.name.as_str();
+        if let Some(other) = places.insert(name, &one.place) {
+            let twice = format_args!("receiver `{name}` is already defined in {other}");
+            return Err(Error::new(Kind::Usage, twice).within(&one.place));
         }
+        let stored = read.receiver(name)?;
+        let before = stored.as_ref().map(|row| NotifyText::of_json(&row.definition)).transpose()?;
+        let fields = difference::between_receivers(before.as_ref(), Some(&one.text));
+        let is_same_source = stored.as_ref().is_some_and(|row| row.source.as_deref() == Some(&**source));
+        let change = match &before {
+            None => Change::Create,
+            Some(before) if *before == one.text => Change::None,
+            Some(_) => Change::Update,
+        };
+        let step = if change == Change::None && is_same_source {
+            ReceiverChange::None
+        } else {
+            ReceiverChange::Put {
+                text: Box::new(one.text.clone()),
+                source: source.to_string(),
+                event: event_of(name, change, &fields),
+            }
+        };
+        let mut difference = difference_of(name, change);
+        (difference.fields, difference.line) = (fields, Some(one.line));
+        changes.push((difference, step));
     }
     for row in read.receivers()? {
         if row.source.as_deref().is_some_and(|source| prune.covers(source)) && !places.contains_key(row.name.as_str()) {

@@ -96,6 +96,56 @@ fn diff_shows_each_changed_field_with_its_line_and_exits_with_1() {
     assert_eq!(env.json(&["schedule", "describe", "health"])["jitter"], "20s");
 }
 
+/// `count` schedules, each of which starts after the next one if `after`; without a last header.
+fn many(count: usize, after: bool) -> String {
+    let schedule = |n: usize| {
+        let after = if after {
+            format!("after = \"s{}\"\n", n + 1)
+        } else {
+            String::new()
+        };
+        format!("[[schedule]]\nid = \"s{n}\"\ninterval = \"1h\"\n{after}step = [{{ name = \"a\", shell = \"true\" }}]\n")
+    };
+    (0..count).map(schedule).collect::<Vec<_>>().concat()
+}
+
+#[test]
+fn an_error_late_in_a_large_file_applies_nothing_and_late_definitions_count() {
+    let env = Env::new();
+    let last = "[[schedule]]\nid = \"s2000\"\ninterval = \"1h\"\nstep = [{ name = \"a\", shell = \"true\" }]\n";
+    for (end, error) in [
+        (
+            "[[schedule]]\nid = \"s2000\"\njiter = \"1s\"\n",
+            "jobs.toml:10003:1: unknown key `jiter`",
+        ),
+        (
+            "[[schedule]]\nid = \"s7\"\ninterval = \"1h\"\nstep = [{ name = \"a\", shell = \"true\" }]\n",
+            "jobs.toml:10001: schedule `s7` is already defined",
+        ),
+        ("[[schedule\n", "jobs.toml:10001:11: unclosed array table"),
+        ("", "jobs.toml:9996: no schedule is named `s2000`"),
+        (
+            &last.replace("step", "after = \"s0\"\nstep"),
+            "jobs.toml:1: `after` forms a cycle: s0 after s1",
+        ),
+    ] {
+        write(&env, "jobs.toml", &format!("{}{end}", many(2000, true)));
+        let ran = env.tempo(&["apply", "-f", "jobs.toml"]);
+        assert!(ran.code == Some(2) || ran.code == Some(3), "{ran:?}");
+        assert!(ran.stderr.starts_with(&format!("error: {error}")), "{error}: {}", ran.stderr);
+        assert_eq!(env.json(&["schedule", "list"]), serde_json::json!([]), "{error}");
+    }
+    // What stands at the end applies to the whole file.
+    let end = "[defaults]\nseverity = \"critical\"\n[[notify]]\nname = \"r\"\ncommand = \"true\"\n";
+    write(&env, "jobs.toml", &format!("{}{last}{end}", many(2000, true)));
+    let applied = env.tempo(&["apply", "-f", "jobs.toml"]).ok();
+    assert!(applied.ends_with("2001 schedules, 1 receiver: 2002 created\n"), "{applied}");
+    assert_eq!(env.json(&["schedule", "describe", "s0"])["severity"], "critical");
+    write(&env, "jobs.toml", &many(1, false));
+    let pruned = env.tempo(&["apply", "--prune", "-f", "jobs.toml"]).ok();
+    assert!(pruned.contains("1 updated, 2001 deleted"), "{pruned}");
+}
+
 #[test]
 fn errors_show_their_place_and_nothing_is_applied() {
     let env = Env::new();

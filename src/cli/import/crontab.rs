@@ -109,7 +109,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             let differences = ops::compare(
                 r,
                 &context.zones,
-                defining.clone(),
+                DefinitionFile::definitions(defining.clone()),
                 Prune::No,
                 fields_of_new(context),
                 context.now(),
@@ -123,7 +123,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             let differences = ops::apply(
                 w,
                 &context.zones,
-                defining.clone(),
+                DefinitionFile::definitions(defining.clone()),
                 Prune::No,
                 fields_of_new(context),
                 context.now(),

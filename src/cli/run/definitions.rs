@@ -248,9 +248,16 @@ impl Applied {
         let files = SourceFile::definitions(&self.files)?;
         let defining: Vec<DefinitionFile> = files.into_iter().map(defining).collect::<Result<_, Error>>()?;
         let (scopes, zones) = (self.scopes.clone(), Arc::clone(&zones));
-        let differences = self
-            .server
-            .write(move |write, now| ops::apply(write, &*zones, defining.clone(), prune(&scopes), FieldsOfNew::Omitted, now))?;
+        let differences = self.server.write(move |write, now| {
+            ops::apply(
+                write,
+                &*zones,
+                DefinitionFile::definitions(defining.clone()),
+                prune(&scopes),
+                FieldsOfNew::Omitted,
+                now,
+            )
+        })?;
         let count = |change| differences.iter().filter(|difference| difference.change == change).count() as u64;
         Ok([Change::Create, Change::Update, Change::Delete].map(count))
     }
