@@ -60,7 +60,9 @@ impl Kind {
 pub struct Error {
     kind: Kind,
     message: String,
-    excerpt: Option<String>,
+    excerpt: Option<Box<str>>,
+    /// The invalid value, while nothing says where it was given.
+    value: Option<Box<str>>,
     hints: Vec<String>,
     is_damage: bool,
     /// The exit code, if it is not that of the kind.
@@ -76,6 +78,7 @@ impl Error {
             kind,
             message: message.to_string(),
             excerpt: None,
+            value: None,
             hints: Vec::new(),
             is_damage: false,
             exit_code: None,
@@ -92,8 +95,15 @@ impl Error {
 
     /// Adds the lines that show the error in the text.
     #[must_use]
-    pub fn excerpt(mut self, excerpt: impl Into<String>) -> Self {
+    pub fn excerpt(mut self, excerpt: impl Into<Box<str>>) -> Self {
         self.excerpt = Some(excerpt.into());
+        self
+    }
+
+    /// Adds the value that is invalid, so that the option can be named with which it was given.
+    #[must_use]
+    pub fn of_value(mut self, value: &str) -> Self {
+        self.value = Some(value.into());
         self
     }
 
@@ -101,6 +111,7 @@ impl Error {
     #[must_use]
     pub fn within(mut self, location: impl fmt::Display) -> Self {
         self.message = format!("{location}: {}", self.message);
+        self.value = None;
         self
     }
 
@@ -125,6 +136,7 @@ impl Error {
             kind: self.kind,
             message: self.to_string(),
             excerpt: None,
+            value: None,
             hints: self.hints.clone(),
             is_damage: self.is_damage,
             exit_code: self.exit_code,
@@ -155,6 +167,12 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// The invalid value, if it is known and the message does not say where it was given.
+    #[must_use]
+    pub fn value(&self) -> Option<&str> {
+        self.value.as_deref()
     }
 
     /// The hints, in the order they were added.

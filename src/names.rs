@@ -31,7 +31,10 @@ fn check(what: &str, text: &str) -> Result<(), Error> {
         return invalid("starts with `-`");
     }
     if let Some(bad) = text.chars().find(|c| !(c.is_ascii_alphanumeric() || "._:/@+-".contains(*c))) {
-        return invalid(&format!("may not contain `{}`", bad.escape_debug()));
+        return invalid(&match bad {
+            ' ' => "may not contain a space".to_owned(),
+            bad => format!("may not contain `{}`", bad.escape_debug()),
+        });
     }
     Ok(())
 }

@@ -161,7 +161,14 @@ impl Zones for ZoneInfo {
         let zone = is_valid.then(|| self.read(name)).flatten().ok_or_else(|| {
             let error = Error::new(Kind::Usage, format_args!("no time zone is named `{}`", name.escape_debug()));
             let names = self.names();
-            match nearest(name, names.iter().map(String::as_str)) {
+            // `Berlin` is enough to be understood.
+            let city = names
+                .iter()
+                .find(|zone| zone.rsplit('/').next().is_some_and(|city| city.eq_ignore_ascii_case(name)));
+            match city
+                .map(String::as_str)
+                .or_else(|| nearest(name, names.iter().map(String::as_str)))
+            {
                 Some(near) => error.hint(format_args!("Did you mean `{near}`?")),
                 None => error
                     .hint("Zones have names like `Europe/Berlin`, `America/New_York` or `UTC`; `local` is this machine's zone."),

@@ -104,7 +104,7 @@ fn message(mail: &Mail) -> Result<Message, String> {
             format!("{address}@{host}")
         };
         full.parse::<Mailbox>()
-            .map_err(|e| format!("`{address}` is not a mail address: {e}"))
+            .map_err(|e| format!("`{address}` is not an email address: {e}"))
     };
     let from = match &mail.from {
         Some(from) => mailbox(from)?,
@@ -219,15 +219,15 @@ mod tests {
             (b"250 \xfcbergeben\n", "none", ""),
             (b"250-one\r\n250 two\r\n", "none", ""),
             (&[b"250 ".as_slice(), &[b'x'; 5000], b"\r\n"].concat(), "none", ""),
-            (b"250 ok\r\n", "gone", "it answered 550 to RCPT TO:<gone@example.org>: nobody"),
-            (b"250 ok\r\n", "@", "it answered 550 to RCPT TO:<gone@example.org>: nobody"),
-            (b"250 ok\r\n", "ops@", "it answered 450 to RCPT TO:<ops@example.org>: later"),
-            (b"554 \xfc no\r\n", "none", "it answered 554 to the mail: \u{fffd} no"),
-            (b"what?\r\n", "none", "it does not speak SMTP: `what?`"),
+            (b"250 ok\r\n", "gone", "answered 550 to RCPT TO:<gone@example.org>: nobody"),
+            (b"250 ok\r\n", "@", "answered 550 to RCPT TO:<gone@example.org>: nobody"),
+            (b"250 ok\r\n", "ops@", "answered 450 to RCPT TO:<ops@example.org>: later"),
+            (b"554 \xfc no\r\n", "none", "answered 554 to the mail: \u{fffd} no"),
+            (b"what?\r\n", "none", "does not speak SMTP: `what?`"),
             (
                 &[b"550-".as_slice(), &[b'x'; 5000], b"\r\n550 no\r\n"].concat(),
                 "none",
-                "it answered 550 to the mail: xxx",
+                "answered 550 to the mail: xxx",
             ),
         ] {
             let accepted = accepted.to_vec();
@@ -276,8 +276,8 @@ mod tests {
     #[test]
     fn an_answer_that_repeats_the_password_is_not_shown() {
         for (to, shown) in [
-            ("AUTH", "it answered 535 to the login"),
-            ("AUTH ", "it does not speak SMTP"),
+            ("AUTH", "rejected the login (535)"),
+            ("AUTH ", "does not speak SMTP"),
             ("MAIL", "xxx"),
         ] {
             let error = send_to(&["a@example.org"], Duration::from_secs(10), move |stream| {
@@ -329,7 +329,7 @@ mod tests {
             while stream.write_all(&[b'x'; 4096]).is_ok() {}
         })
         .unwrap_err();
-        assert!(error.ends_with("answers without end"), "{error}");
+        assert!(error.ends_with("sent an endless reply"), "{error}");
     }
 
     #[test]

@@ -122,6 +122,8 @@ fn perform(work: Work, control: &Control) -> Result<(), String> {
                 None => failure.message,
             })
         }
-        Ending::Canceled | Ending::Terminated | Ending::Lost => Err("the server stopped while it was sent".to_owned()),
+        Ending::Canceled | Ending::Terminated | Ending::Lost => {
+            Err("the server stopped while the message was being sent".to_owned())
+        }
     }
 }

@@ -22,7 +22,7 @@ use crate::notify::delivery::Encryption;
 const MAX_RECEIVED: usize = 1024 * 1024;
 
 /// The error for a reply without a code.
-const NOT_SMTP: &str = "it does not speak SMTP";
+const NOT_SMTP: &str = "does not speak SMTP";
 
 /// A mail server, and how to use it.
 #[derive(Debug)]
@@ -104,7 +104,7 @@ impl Dialog {
         let mut offers = self.hello()?;
         if server.encryption == Encryption::StartTls {
             if !offers.iter().any(|offer| offer.eq_ignore_ascii_case("STARTTLS")) {
-                return Err("it does not offer STARTTLS".to_owned());
+                return Err("does not offer STARTTLS".to_owned());
             }
             self.command("STARTTLS", 2)?;
             // What was sent before the encryption began is not trusted (CVE-2011-0411).
@@ -119,7 +119,7 @@ impl Dialog {
         let utf8 = match (is_ascii, offers.iter().any(|offer| offer.eq_ignore_ascii_case("SMTPUTF8"))) {
             (true, _) => "",
             (false, true) => " SMTPUTF8",
-            (false, false) => return Err("it accepts no addresses with other characters than ASCII".to_owned()),
+            (false, false) => return Err("accepts only ASCII addresses".to_owned()),
         };
         self.command(&format!("MAIL FROM:<{}>{utf8}", mail.from), 2)?;
         // An address that is refused does not keep the mail from the others.
@@ -179,7 +179,7 @@ impl Dialog {
             self.secret_command(&STANDARD.encode(user), 3)?;
             self.secret_command(&STANDARD.encode(password), 2)
         } else {
-            Err("it offers neither AUTH PLAIN nor AUTH LOGIN".to_owned())
+            Err("offers neither AUTH PLAIN nor AUTH LOGIN".to_owned())
         }
     }
 
@@ -219,7 +219,7 @@ impl Dialog {
         if code / 100 == class {
             Ok(())
         } else {
-            Err(format!("it answered {code} to the login"))
+            Err(format!("rejected the login ({code})"))
         }
     }
 
@@ -261,11 +261,11 @@ impl Dialog {
             let link = self.link.as_mut().ok_or("the connection has ended")?;
             let count = link.read(&mut buffer).map_err(|e| io_text(&e))?;
             if count == 0 {
-                return Err("it closed the connection".to_owned());
+                return Err("closed the connection".to_owned());
             }
             self.received += count;
             if self.received > MAX_RECEIVED {
-                return Err("it answers without end".to_owned());
+                return Err("sent an endless reply".to_owned());
             }
             self.unread.extend(&buffer[..count]);
         }
@@ -279,19 +279,19 @@ impl Reply {
             return Ok(self);
         }
         let text = self.lines.join("\n");
-        Err(format!("it answered {} to {what}: {}", self.code, text.trim()))
+        Err(format!("answered {} to {what}: {}", self.code, text.trim()))
     }
 }
 
 fn io_text(error: &std::io::Error) -> String {
     let kind = error.kind();
     if matches!(kind, ErrorKind::TimedOut | ErrorKind::WouldBlock) {
-        "it did not answer in time".to_owned()
+        "did not respond in time".to_owned()
     } else if matches!(
         kind,
         ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe
     ) {
-        "it closed the connection".to_owned()
+        "closed the connection".to_owned()
     } else {
         error.to_string()
     }

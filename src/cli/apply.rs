@@ -211,11 +211,11 @@ pub(super) fn show(context: &Context, differences: &[Difference], tense: Tense) 
         .flat_map(|d| d.warnings.iter().map(move |w| (&d.id, w)))
         .collect();
     for (id, warning) in warnings.iter().take(MAX_WARNINGS) {
-        ui.say(&format!("warning: {id}: {warning}"));
+        ui.say(&format!("note: {id}: {warning}"));
     }
     if warnings.len() > MAX_WARNINGS {
         ui.say(&format!(
-            "{} more warnings are not shown; `-o json` prints all of them",
+            "{} more notes are not shown; `-o json` prints all of them",
             warnings.len() - MAX_WARNINGS
         ));
     }

@@ -21,7 +21,7 @@ use crate::web;
 /// Send a heartbeat for a job that another scheduler runs
 ///
 /// A schedule with `--grace` expects a heartbeat within that time after each of its times, and opens an incident if none arrives; one with
-/// `--expect-within` opens an incident if none arrives for that long. With a command, runs it and passes its output and exit code on: the
+/// `--expect-within` opens an incident if none arrives for that long. With a command, runs it and passes on its output and exit code: the
 /// heartbeat says whether it succeeded. The command runs even if the database is missing or cannot be written; only an unknown schedule
 /// keeps it from running. Works whether or not the server is running.
 #[derive(Debug, clap::Args)]

@@ -54,8 +54,9 @@ pub(super) struct Args {
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     if args.follow && context.ui.format() == Format::Json {
-        return Err(Error::new(Kind::Usage, "`--follow` cannot print one JSON document")
-            .hint("Add `-o jsonl` for one document per line."));
+        return Err(
+            Error::new(Kind::Usage, "`--follow` cannot be used with `-o json`").hint("Add `-o jsonl` for one document per line.")
+        );
     }
     let store = if args.follow {
         context.open(Missing::Refuse)?

@@ -226,6 +226,7 @@ pub(crate) fn main() -> ExitCode {
     match perform(&context, cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
+            let e = usage::with_option(e, &shown_arguments());
             context.ui.error(&e);
             ExitCode::from(e.exit_code())
         }
@@ -261,6 +262,11 @@ fn perform(context: &Context, command: Command) -> Result<(), Error> {
     }
 }
 
+/// The arguments, to be searched and shown only: conversion to text may lose something.
+fn shown_arguments() -> Vec<String> {
+    machine::arguments_os().map(|a| a.to_string_lossy().into_owned()).collect()
+}
+
 /// Prints help, the version, or a usage error, and returns the exit code.
 fn unparsed(e: &clap::Error) -> ExitCode {
     if !e.use_stderr() || e.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
@@ -275,8 +281,7 @@ fn unparsed(e: &clap::Error) -> ExitCode {
             _ => ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(Kind::Usage.exit_code())),
         };
     }
-    // Lossy conversion is fine: the arguments are only searched and shown.
-    let arguments: Vec<String> = machine::arguments_os().map(|a| a.to_string_lossy().into_owned()).collect();
+    let arguments = shown_arguments();
     let wants_json = arguments
         .windows(2)
         .any(|w| matches!(w[0].as_str(), "-o" | "--output") && w[1].starts_with("json"))

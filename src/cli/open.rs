@@ -40,7 +40,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         }
         ServedPage::None => {
             return Err(Error::new(Kind::Conflict, "the server has no page").hint(
-                "Its log says why: `--no-web`, or an address that is taken. Start it with `tempo run --web 127.0.0.1:0`.",
+                "Its log says why: `--no-web`, or an address that is taken. Restart it with `tempo run --web 127.0.0.1:0`.",
             ));
         }
     };

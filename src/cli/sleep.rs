@@ -13,7 +13,7 @@ use crate::store::Missing;
 /// until that time, and returns at once if it has passed.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Time to sleep
+    /// Time to sleep: `30s`, `10m`, `1h`
     #[arg(value_name = "DURATION")]
     span: String,
     /// Name of this sleep; unique in the script

@@ -30,19 +30,19 @@ pub(super) struct StepArgs {
     /// Error type that is not retried, as `tempo workflow describe` shows it (`NonZeroExit`, `Timeout`, `Connect` …); may be repeated
     #[arg(long, value_name = "TYPE")]
     non_retryable: Vec<String>,
-    /// Retry a command only on this exit code; may be repeated; timeouts and signals are still retried
+    /// Retry a command only on this exit code, from 1 to 255; may be repeated; defaults to all; timeouts and signals are still retried
     #[arg(long, value_name = "CODE", value_delimiter = ',')]
     retry_exit_code: Vec<i32>,
     /// Working directory of commands
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     cwd: Option<String>,
-    /// Maximum virtual memory of each process of commands: `512M`, `2G`; defaults to no limit
+    /// Maximum virtual memory of each process of commands, at least 1M: `512M`, `2G`; defaults to no limit
     #[arg(long, value_name = "SIZE")]
     memory: Option<String>,
-    /// Maximum CPU time of each process of commands, in whole seconds: `10m`; defaults to no limit
+    /// Maximum CPU time of each process of commands, in whole seconds, at least 1s: `10m`; defaults to no limit
     #[arg(long, value_name = "DURATION")]
     cpu_time: Option<String>,
-    /// Niceness of commands in addition to that of `tempo run`, from 1 to 19: the higher, the more they yield to other processes
+    /// Niceness of commands in addition to that of `tempo run`, from 1 to 19: the higher, the more they yield to other processes; defaults to 0
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=19))]
     nice: Option<u8>,
     /// Environment variable of commands; `NAME=env:OTHER` is read when the step runs; may be repeated

@@ -11,7 +11,7 @@ use crate::spec::{cron, when};
 const MAX_CORRECTIONS: usize = 4;
 
 /// Commands that other programs or habits call by another name.
-const COMMANDS: [(&str, &[&str]); 12] = [
+const COMMANDS: [(&str, &[&str]); 18] = [
     ("runs", &["workflow"]),
     ("workflows", &["workflow"]),
     ("jobs", &["schedule"]),
@@ -24,18 +24,34 @@ const COMMANDS: [(&str, &[&str]); 12] = [
     ("logs", &["log"]),
     ("history", &["log"]),
     ("events", &["log"]),
+    ("add", &["schedule", "create"]),
+    ("new", &["schedule", "create"]),
+    ("retry", &["workflow", "retry"]),
+    ("disable", &["schedule", "pause"]),
+    ("enable", &["schedule", "unpause"]),
+    ("version", &["--version"]),
 ];
 /// Verbs that other programs call by another name.
-const VERBS: [(&str, &str); 4] = [
+const VERBS: [(&str, &str); 14] = [
     ("add", "create"),
     ("new", "create"),
+    ("run", "trigger"),
+    ("disable", "pause"),
+    ("enable", "unpause"),
+    ("start", "install"),
     ("stop", "cancel"),
+    ("stop", "pause"),
     ("kill", "terminate"),
+    ("logs", "output"),
+    ("log", "output"),
+    ("rerun", "retry"),
+    ("close", "resolve"),
+    ("acknowledge", "ack"),
 ];
 /// Words close to a command that does something else.
 const NO_COMMANDS: [&str; 4] = ["stop", "restart", "start", "kill"];
 /// Options that other programs call by another name.
-const OPTIONS: [(&str, &str); 8] = [
+const OPTIONS: [(&str, &str); 11] = [
     ("--retries", "--attempts"),
     ("--max-attempts", "--attempts"),
     ("--timezone", "--time-zone"),
@@ -44,6 +60,9 @@ const OPTIONS: [(&str, &str); 8] = [
     ("--colour", "--color"),
     ("--json", "--output=json"),
     ("--port", "--web"),
+    ("--state", "--status"),
+    ("--tail", "--limit"),
+    ("--lines", "--limit"),
 ];
 /// Maximum number of edits between a mistyped option and the one that is meant.
 const MAX_EDITS: usize = 2;

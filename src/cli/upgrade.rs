@@ -10,7 +10,7 @@ use crate::store::{Upgrade, try_upgrade};
 
 /// Check that the database can be used by this version of tempo
 ///
-/// Run this with the newer tempo. Any of its other commands migrates the database to its schema, and an older tempo then refuses it. If the database
+/// Run this with the newer tempo. Any other command of the newer tempo migrates the database to its schema, and an older tempo then refuses it. If the database
 /// has an older schema, it is backed up, and the migration is tried on a temporary copy, which is checked and then deleted. The backup is kept. The
 /// database itself is not changed, and a server of the older version may keep running.
 #[derive(Debug, clap::Args)]

@@ -7,7 +7,13 @@ use crate::error::{Error, Kind, alternatives, one_line};
 
 /// The error for arguments that do not parse; `words` are those after the program's name.
 pub(super) fn error(root: &clap::Command, words: &[String], e: &clap::Error) -> Error {
-    let error = Error::new(Kind::Usage, one_line(&message_of(words, e)));
+    let message = message_of(words, e)
+        .replace("`[COMMAND]...`", "a command after `--`")
+        .replace("`[ID]...`", "`<ID>`");
+    let error = Error::new(Kind::Usage, one_line(&message));
+    if let Some(own) = own_error(e) {
+        return own.hints().iter().fold(error, Error::hint);
+    }
     if let Some(line) = suggest::corrected(root, words, e) {
         return error.hint(format_args!("Did you mean `{line}`?"));
     }
@@ -47,14 +53,30 @@ fn message_of(words: &[String], e: &clap::Error) -> String {
             };
             Some(format!("invalid value `{value}` for `{name}`{expected}"))
         }
+        (ErrorKind::ValueValidation, Some(name)) if own_error(e).is_some() => {
+            let name = options_with(words, &value).next().unwrap_or(name);
+            own_error(e).map(|own| {
+                if name.starts_with('-') {
+                    format!("`{name}`: {own}")
+                } else {
+                    own.to_string()
+                }
+            })
+        }
         (ErrorKind::ValueValidation, Some(name)) => {
+            let name = options_with(words, &value).next().unwrap_or(name);
             let reason = std::error::Error::source(e).map(|reason| format!(": {}", reworded(&reason.to_string())));
             Some(format!("invalid value `{value}` for `{name}`{}", reason.unwrap_or_default()))
         }
         (ErrorKind::TooManyValues, Some(name)) => Some(format!("`{name}` takes no value")),
         (ErrorKind::MissingRequiredArgument, _) if !argument.is_empty() => {
             let missing: Vec<String> = argument.iter().map(|name| format!("`{name}`")).collect();
-            Some(format!("missing {}", missing.join(" and ")))
+            let noun = if argument.iter().any(|name| name.starts_with('-')) {
+                "option"
+            } else {
+                "argument"
+            };
+            Some(format!("missing {noun} {}", missing.join(" and ")).replace("...`", "`"))
         }
         (ErrorKind::ArgumentConflict, Some(name)) => {
             let others = context_values(e, ContextKind::PriorArg);
@@ -72,6 +94,34 @@ fn message_of(words: &[String], e: &clap::Error) -> String {
         let message = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
         message.split_whitespace().collect::<Vec<_>>().join(" ")
     })
+}
+
+/// Names the option with which the invalid value of an error was given, as it was typed, if it is certain which one.
+pub(super) fn with_option(error: Error, arguments: &[String]) -> Error {
+    let options = error
+        .value()
+        .map(|value| options_with(arguments, value).map(str::to_owned).collect::<Vec<_>>());
+    match options.as_deref() {
+        Some([option]) => error.within(format_args!("`{option}`")),
+        _ => error,
+    }
+}
+
+/// The long options that were given with a value, as they were typed.
+fn options_with<'a>(arguments: &'a [String], value: &'a str) -> impl Iterator<Item = &'a str> {
+    let own = arguments.iter().map(String::as_str).take_while(|word| *word != "--");
+    let before = std::iter::once("").chain(own.clone());
+    let given = before.zip(own).filter_map(move |(before, word)| match word.split_once('=') {
+        _ if word == value => Some(before),
+        Some((option, text)) if text == value => Some(option),
+        _ => None,
+    });
+    given.filter(|option| option.starts_with("--") && !option.contains('='))
+}
+
+/// The error of a value's own parser.
+fn own_error(e: &clap::Error) -> Option<&Error> {
+    std::error::Error::source(e)?.downcast_ref()
 }
 
 /// The values of one kind that clap gives with an error.
@@ -107,6 +157,7 @@ fn negative_number(words: &[String], typed: &str) -> Option<String> {
 fn reworded(reason: &str) -> String {
     match reason {
         "invalid digit found in string" | "cannot parse integer from empty string" => "expected a whole number".to_owned(),
+        "invalid float literal" | "cannot parse float from empty string" => "expected a number".to_owned(),
         "number too large to fit in target type" => "the number is too large".to_owned(),
         _ => {
             let range = reason.split_once(" is not in ").and_then(|(_, range)| range.split_once(".."));

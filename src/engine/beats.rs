@@ -9,7 +9,7 @@ use crate::run::{self, Phase};
 use crate::spec::describe::human_duration;
 
 impl Transition<'_> {
-    /// Closes a step that waits for a beat, if one has arrived or the grace time is over.
+    /// Closes a step that expects a heartbeat, if one has arrived or the grace time is over.
     pub(super) fn await_beat(
         &mut self,
         grace: TimeDelta,

@@ -362,7 +362,9 @@ pub(super) fn deliver(
                 }
             }
         }
-        Err(_) if control.requested().is_some() => failed("the server stopped while it was sent".to_owned(), Some(now)),
+        Err(_) if control.requested().is_some() => {
+            failed("the server stopped while the message was being sent".to_owned(), Some(now))
+        }
         Err(error) => failed(error, again),
     };
     let receiver = || row.receiver_name.clone();

@@ -204,10 +204,7 @@ fn find(read: &Read<'_>, run: &OpenRun, name: &StepName, work: &str) -> Result<O
     match found {
         Some(step) if step.work != work => Err(Error::new(
             Kind::Conflict,
-            format_args!(
-                "step `{name}` is already recorded with another command or duration: it was recorded with {}",
-                step.work
-            ),
+            format_args!("step `{name}` was recorded with another command or duration: {}", step.work),
         )
         .hint("Each name identifies one step of a script: number the steps of a loop, as in `upload-1`, `upload-2`.")),
         found => Ok(found),

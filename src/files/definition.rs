@@ -366,9 +366,12 @@ env = { LANG = "C" }
         for (text, message) in [
             (
                 "[[schedule]]\nid = 'a'\nnote = '{{ vars.host }}'\n",
-                "jobs.toml:3:8: `[vars]` has no `host`",
+                "jobs.toml:3:8: `[vars]` has no variable `host`",
             ),
-            ("[vars]\na = '{{ vars.b }}'\nb = 'x'\n", "jobs.toml:2:5: `[vars]` has no `b`"),
+            (
+                "[vars]\na = '{{ vars.b }}'\nb = 'x'\n",
+                "jobs.toml:2:5: `[vars]` has no variable `b`",
+            ),
             (
                 "[vars]\na = 1.10\n",
                 "jobs.toml:2:5: expected a string, an integer or a boolean; write other numbers in quotes",
@@ -386,7 +389,7 @@ env = { LANG = "C" }
         assert_eq!(
             (e.to_string().as_str(), e.hints()),
             (
-                "jobs.toml:14:29: `[vars]` has no `hots`",
+                "jobs.toml:14:29: `[vars]` has no variable `hots`",
                 &["Did you mean `host`?".to_owned()][..]
             )
         );
@@ -407,7 +410,7 @@ env = { LANG = "C" }
             ),
             (
                 "[[schedule]]\nid = 'a b'",
-                "jobs.toml:2:6: the schedule id `a b` may not contain ` `",
+                "jobs.toml:2:6: the schedule id `a b` may not contain a space",
                 "",
             ),
             (

@@ -42,7 +42,7 @@ pub(crate) struct NotifyText {
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
     #[cfg_attr(test, schemars(with = "super::one_or_many::OneOrMany<String>"))]
     pub(crate) email: Vec<String>,
-    /// Sender of the mails; default: `tempo@` and the name of the machine.
+    /// Sender of the emails; default: `tempo@` and the name of the machine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) from: Option<String>,
     /// Mail server, `host` or `host:port`; default: the machine's `sendmail`.
@@ -245,7 +245,8 @@ impl NotifyText {
                 || !name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
                 || value.contains(char::is_control)
             {
-                return Err(usage(format_args!("invalid header `{}`", name.escape_debug())));
+                return Err(usage(format_args!("invalid header `{}`", name.escape_debug()))
+                    .hint("A name has ASCII letters, digits, `-` and `_`; a value has no control characters."));
             }
         }
         let template = self.template.as_deref().map_or(Ok(Template::Json), Template::parse)?;
@@ -277,7 +278,7 @@ impl NotifyText {
                 .map_or(address.as_str(), |(_, rest)| rest.trim_end_matches('>'));
             // A local name is an address on this machine.
             if inner.trim().is_empty() || inner.trim().contains(char::is_whitespace) || address.contains(char::is_control) {
-                return Err(usage(format_args!("`{}` is not a mail address", address.escape_debug())));
+                return Err(usage(format_args!("`{}` is not an email address", address.escape_debug())));
             }
         }
         let encryption = self
@@ -298,7 +299,10 @@ impl NotifyText {
                 let (host, port) = match server.rsplit_once(':').filter(|_| !is_address) {
                     Some((host, port)) => {
                         let port = port.parse().ok().filter(|port| *port > 0);
-                        let invalid = || usage(format_args!("invalid port in the mail server `{server}`"));
+                        let invalid = || {
+                            usage(format_args!("invalid port in the mail server `{server}`"))
+                                .hint("Expected `HOST` or `HOST:PORT`.")
+                        };
                         (host, port.ok_or_else(invalid)?)
                     }
                     None => (server.as_str(), encryption.port()),

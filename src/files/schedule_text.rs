@@ -92,7 +92,7 @@ pub(crate) struct ScheduleText {
     /// How late a time may still be started after an outage; at least 10s (default: 10m).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) catchup_window: Option<String>,
-    /// Pause the schedule when a run fails.
+    /// Pause the schedule when a run fails, as `pause_after = 1`.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) pause_on_failure: bool,
     /// Pause the schedule after this many failed runs in a row.

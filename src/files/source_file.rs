@@ -66,7 +66,7 @@ impl SourceFile {
             if files.is_empty() {
                 return Err(
                     Error::new(Kind::Usage, format_args!("no definition files in the directory `{name}`"))
-                        .hint("Definitions files end in `.toml` or `.json`."),
+                        .hint("Definition files end in `.toml` or `.json`."),
                 );
             }
             for file in files {

@@ -39,8 +39,11 @@ impl Source<'_> {
             }
             filled.map_err(|name| {
                 let names: Vec<&str> = vars.keys().map(String::as_str).collect();
-                self.error_at(at, format_args!("`[vars]` has no `{}`", name.escape_debug()))
-                    .hint(suggestion(&name, &names))
+                let error = self.error_at(at, format_args!("`[vars]` has no variable `{}`", name.escape_debug()));
+                if names.is_empty() {
+                    return error.hint("Add a table `[vars]` to the file.");
+                }
+                error.hint(suggestion(&name, &names))
             })
         };
         nodes.into_iter().try_for_each(|node| node.each_text(&mut fill))

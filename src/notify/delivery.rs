@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Channel, Message, Receiver};
 use crate::error::{Error, Kind};
+use crate::names::suggestion;
 
 /// What carries a message to its receiver.
 #[derive(Debug, Clone, PartialEq)]
@@ -114,7 +115,7 @@ impl Encryption {
             "none" => Ok(Self::None),
             _ => Err(
                 Error::new(Kind::Usage, format_args!("invalid encryption `{}`", name.escape_debug()))
-                    .hint("Expected `starttls`, `tls` or `none`."),
+                    .hint(suggestion(name, &["starttls", "tls", "none"])),
             ),
         }
     }

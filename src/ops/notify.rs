@@ -57,7 +57,10 @@ pub(crate) fn add_receiver(write: &Write<'_>, text: &NotifyText, now: DateTime<U
             Kind::Conflict,
             format_args!("a receiver named `{}` already exists", text.name),
         )
-        .hint(format_args!("Remove it first with `tempo notify remove {}`.", text.name)));
+        .hint(format_args!(
+            "Choose another name, or remove it with `tempo notify remove {}`, which also deletes its undelivered messages.",
+            text.name
+        )));
     }
     let event = (EventKind::NotifyAdd, text.name.as_str());
     write.put_receiver(&text.name, (&text.json(), None), Some(event), now)

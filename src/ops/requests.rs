@@ -101,8 +101,12 @@ pub(crate) fn backfill(
         .hint("Choose a later start time, and run the range in parts."));
     }
     if at_most.is_some_and(|most| times > most) {
-        return Err(Error::new(Kind::Usage, format_args!("this backfill covers {times} times"))
-            .hint("Choose a later start time, or add `--yes` to run all of them."));
+        let message = format_args!(
+            "this backfill covers {times} times, more than {}",
+            at_most.unwrap_or_default()
+        )
+        .to_string();
+        return Err(Error::new(Kind::Usage, message).hint("Choose a later start time, or add `--yes` to run all of them."));
     }
     let queued = write.place(
         &NewRequest::Backfill {

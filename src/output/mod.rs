@@ -15,12 +15,12 @@ pub(crate) use ui::{Format, Style};
 use crate::run::outcome::Status;
 use crate::spec::describe::human_elapsed;
 
-/// A count with its noun: `1 run`, `2 runs`, `31,536,000 times`.
+/// A count with its noun: `1 run`, `2 runs`, `2 successes`, `31,536,000 times`.
 pub(crate) fn counted(n: u64, one: &str) -> String {
     if n == 1 {
         format!("1 {one}")
     } else {
-        format!("{} {one}s", grouped(n))
+        format!("{} {one}{}", grouped(n), if one.ends_with('s') { "es" } else { "s" })
     }
 }
 

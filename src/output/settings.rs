@@ -100,7 +100,8 @@ pub(crate) fn summary(step: &StepText) -> String {
         }),
         step.retry.as_ref().and_then(|r| r.exit_codes.as_ref()).map(|codes| {
             let codes: Vec<String> = codes.iter().map(i32::to_string).collect();
-            format!("retried for exit codes {} only", codes.join(", "))
+            let noun = if codes.len() == 1 { "exit code" } else { "exit codes" };
+            format!("retried only for {noun} {}", codes.join(", "))
         }),
         step.start_to_close_timeout
             .as_ref()

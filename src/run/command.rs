@@ -57,16 +57,19 @@ impl Limits {
             )
         };
         let memory = written.memory.as_deref().map(|text| match text::size(text) {
-            Ok(bytes) if bytes >= Self::MIN_MEMORY => Ok(bytes / 1024),
-            Ok(_) => Err(invalid("memory", text, "expected at least `1M`")),
-            Err(rule) => Err(invalid("memory", text, &rule)),
+            Some(bytes) if bytes >= Self::MIN_MEMORY => Ok(bytes / 1024),
+            _ => Err(invalid(
+                "memory",
+                text,
+                "expected a size of at least `1M`, such as `512M` or `2G`",
+            )),
         });
         let cpu_time = written.cpu_time.as_deref().map(|text| {
             let time = text::duration(text).map_err(|e| invalid("cpu_time", text, &Error::from(e).to_string()))?;
             let is_whole = time.subsec_nanos() == 0 && !time.is_zero();
             is_whole
                 .then_some(time.as_secs())
-                .ok_or_else(|| invalid("cpu_time", text, "expected whole seconds, such as `10m`"))
+                .ok_or_else(|| invalid("cpu_time", text, "expected whole seconds, at least `1s`"))
         });
         if let Some(nice) = written.nice.filter(|nice| !(1..=19).contains(nice)) {
             return Err(invalid("nice", &nice.to_string(), "expected a number from 1 to 19"));
@@ -81,8 +84,11 @@ impl Limits {
 
 /// The command of a condition.
 pub(super) fn condition(line: &str) -> Result<Command, Error> {
-    if line.trim().is_empty() || line.contains('\0') {
-        return Err(Error::new(Kind::Usage, "the command of `if` is empty or invalid"));
+    if line.trim().is_empty() {
+        return Err(Error::new(Kind::Usage, "the command of `if` is empty"));
+    }
+    if line.contains('\0') {
+        return Err(Error::new(Kind::Usage, "the command of `if` contains a NUL character"));
     }
     Ok(Command {
         argv: vec!["/bin/sh".to_owned(), "-c".to_owned(), line.to_owned()],
@@ -142,6 +148,13 @@ pub(super) fn command_of(name: &StepName, written: &StepText) -> Result<Command,
                 format_args!("step `{name}` has an invalid environment variable `{}`", key.escape_debug()),
             )
             .hint("Write variables as NAME=VALUE."));
+        }
+        if value == "env:" {
+            return Err(Error::new(
+                Kind::Usage,
+                format_args!("step `{name}`: the value of variable `{key}` is `env:` without a variable name"),
+            )
+            .hint(format_args!("Write `env:{key}` to pass on tempo's own variable `{key}`.")));
         }
     }
     Ok(Command {

@@ -150,11 +150,11 @@ impl Step {
                 (Work::Probe(probe), RetryPolicy::of_probes(), OnFailure::Continue)
             }
             (None, Some(grace)) => {
-                reject_command_keys(&name, written, "waits for a beat")?;
+                reject_command_keys(&name, written, "expects a heartbeat")?;
                 if written.retry.is_some() || start_to_close.is_some() || written.schedule_to_close_timeout.is_some() {
                     return Err(Error::new(
                         Kind::Usage,
-                        format_args!("step `{name}` waits for a beat: it cannot have timeouts or retries"),
+                        format_args!("step `{name}` expects a heartbeat: it cannot have timeouts or retries"),
                     ));
                 }
                 (Work::Beat(grace), RetryPolicy::of_commands(), OnFailure::Fail)

@@ -136,7 +136,7 @@ impl<'de> Deserialize<'de> for ProbeText {
 }
 
 impl Action {
-    /// Whether the only step is the one that waits for a beat, as of a schedule with a grace time.
+    /// Whether the only step is the one that expects a heartbeat, as of a schedule with a grace time.
     #[must_use]
     pub fn is_beat_only(&self) -> bool {
         let [step] = self.steps.as_slice() else { return false };

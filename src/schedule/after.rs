@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Error, Kind};
-use crate::names::ScheduleId;
+use crate::names::{ScheduleId, nearest};
 use crate::run::outcome::Status;
 use crate::spec::describe;
 use crate::spec::spec_text::SpecText;
@@ -64,6 +64,13 @@ impl AfterOutcome {
         let (id, after) = match written.rsplit_once(':') {
             Some((id, "failed")) => (id, Self::Failed),
             Some((id, "completed")) => (id, Self::Completed),
+            Some((id, outcome)) if nearest(outcome, [Self::Failed.name(), Self::Completed.name()]).is_some() => {
+                return Err(Error::new(
+                    Kind::Usage,
+                    format_args!("unknown outcome `{}` in `{}`", outcome.escape_debug(), written.escape_debug()),
+                )
+                .hint(format_args!("Write `{id}` or `{id}:failed`.")));
+            }
             _ => (written, Self::Completed),
         };
         Ok((ScheduleId::parse(id)?, after))

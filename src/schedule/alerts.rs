@@ -94,7 +94,7 @@ impl Alerts {
             if label.trim().is_empty() || label.chars().count() > MAX_LABEL || label.contains(char::is_control) {
                 return Err(
                     Error::new(Kind::Usage, format_args!("invalid label `{}`", label.escape_debug()))
-                        .hint("A label is a text of 1 to 200 characters in one line."),
+                        .hint("A label is a single line of 1 to 200 characters."),
                 );
             }
         }

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Kind, alternatives};
+use crate::error::{Error, Kind};
+use crate::names::suggestion;
 
 /// What happens to a start while a run of the schedule is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -67,7 +68,7 @@ impl OverlapPolicy {
                     Kind::Usage,
                     format_args!("no overlap policy is named `{}`", name.escape_debug()),
                 )
-                .hint(format_args!("Expected {}.", alternatives(&Self::ALL.map(Self::name))))
+                .hint(suggestion(name, &Self::ALL.map(Self::name)))
             })
     }
 

@@ -17,6 +17,7 @@ pub fn parse(source: &str, zone: &Zone, now: DateTime<Utc>) -> Result<DateTime<U
     }
     let invalid = || {
         Error::new(Kind::Usage, format_args!("`{}` is not a time", source.escape_debug()))
+            .of_value(source)
             .hint("Write `2026-05-05T09:00:00Z`, `2026-05-05 09:00`, `now`, `-30m` or `+2h`.")
     };
     let relative = |sign: i32, rest: &str| -> Result<DateTime<Utc>, Error> {
@@ -57,6 +58,7 @@ pub fn parse_existing(source: &str, zone: &Zone) -> Result<DateTime<Utc>, Error>
                 Kind::Usage,
                 format_args!("`{}` is not a time with a date", source.escape_debug()),
             )
+            .of_value(source)
             .hint("Write `2026-05-05T09:00:00Z`, or `2026-05-05 09:00` in the schedule's time zone.")
         }),
     }
@@ -69,8 +71,12 @@ fn existing(civil: NaiveDateTime, zone: &Zone) -> Result<DateTime<Utc>, Error> {
     at.filter(|at| shown(at) == civil.and_utc().timestamp()).ok_or_else(|| {
         Error::new(
             Kind::Usage,
-            format_args!("{civil} does not exist in {}: clocks go forward over it", zone.name()),
+            format_args!(
+                "{civil} does not exist in {}: clocks skip it when they go forward",
+                zone.name()
+            ),
         )
+        .hint("Choose another time.")
     })
 }
 
@@ -82,6 +88,7 @@ fn existing(civil: NaiveDateTime, zone: &Zone) -> Result<DateTime<Utc>, Error> {
 pub fn parse_past(source: &str, zone: &Zone, now: DateTime<Utc>) -> Result<DateTime<Utc>, Error> {
     let invalid = || {
         Error::new(Kind::Usage, format_args!("`{}` is not a time", source.escape_debug()))
+            .of_value(source)
             .hint("Write `2026-05-05 09:00`, `yesterday 18:00`, `mon 09:00`, `today`, `-2h` or `2026-05-05T09:00:00Z`.")
     };
     let lower = source.trim().to_ascii_lowercase();
@@ -111,6 +118,7 @@ pub fn parse_past(source: &str, zone: &Zone, now: DateTime<Utc>) -> Result<DateT
 pub fn parse_future(source: &str, zone: &Zone, now: DateTime<Utc>) -> Result<DateTime<Utc>, Error> {
     let invalid = || {
         Error::new(Kind::Usage, format_args!("`{}` is not a time", source.escape_debug()))
+            .of_value(source)
             .hint("Write `2026-05-05 09:00`, `18:30`, `tomorrow 09:00`, `fri 17:00`, `+2h` or `2026-05-05T09:00:00Z`.")
     };
     let lower = source.trim().to_ascii_lowercase();

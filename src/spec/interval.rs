@@ -20,16 +20,16 @@ impl Interval {
     /// A fragment that names the broken rule.
     pub fn checked(every_ms: i64, offset_ms: i64) -> Result<Self, String> {
         if every_ms < 1000 {
-            return Err("the interval must be at least 1s".to_owned());
+            return Err("expected at least 1s".to_owned());
         }
         if every_ms % 1000 != 0 || offset_ms % 1000 != 0 {
-            return Err("the interval and its offset must be whole seconds".to_owned());
+            return Err("expected whole seconds".to_owned());
         }
         if offset_ms < 0 {
-            return Err("the offset must not be negative".to_owned());
+            return Err("expected an offset that is not negative".to_owned());
         }
         if offset_ms >= every_ms {
-            return Err("the offset must be less than the interval".to_owned());
+            return Err("expected an offset less than the interval".to_owned());
         }
         Ok(Self {
             every_s: every_ms / 1000,

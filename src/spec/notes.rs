@@ -70,11 +70,11 @@ impl Spec {
 
     fn gap_note(&self, civil: i64) -> String {
         let effect = match self.transitions.gap {
-            Gap::Skip => "is skipped",
-            Gap::Shift => "fires right after the gap",
+            Gap::Skip => "it is skipped",
+            Gap::Shift => "it fires right after the gap instead",
         };
         let time = local_time(civil).unwrap_or_default();
-        format!("clocks go forward: {time} does not exist and {effect}")
+        format!("clocks go forward: {time} does not exist; {effect}")
     }
 }
 
@@ -100,13 +100,13 @@ mod tests {
                 "30 2 * * *",
                 Gap::Skip,
                 Repeat::Both,
-                "forward: 2027-03-28 02:30 does not exist and is skipped",
+                "forward: 2027-03-28 02:30 does not exist; it is skipped",
             ),
             (
                 "30 2 * * *",
                 Gap::Shift,
                 Repeat::Both,
-                "forward: 2027-03-28 02:30 does not exist and fires right after the gap",
+                "forward: 2027-03-28 02:30 does not exist; it fires right after the gap instead",
             ),
             (
                 "45 2 * 4-12 *",

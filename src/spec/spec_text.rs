@@ -113,7 +113,7 @@ impl SpecText {
         if is_repeated {
             return Err(Error::new(
                 Kind::Usage,
-                format_args!("the wall clock of {} shows {shown} twice", zone.name()),
+                format_args!("{shown} occurs twice in {}, where clocks go back", zone.name()),
             )
             .hint("Choose another time, or `--time-zone UTC`."));
         }

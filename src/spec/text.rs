@@ -84,6 +84,10 @@ impl From<TextError> for Error {
                 format_args!("{} in {} `{}…`", all.join(", "), e.what, start.escape_debug()),
             )
         };
+        // The others name what kind of text it is.
+        if e.what == DURATION {
+            error = error.of_value(&e.text);
+        }
         for hint in &e.hints {
             error = error.hint(hint);
         }
@@ -154,11 +158,9 @@ pub fn at_least_a_second(name: &str, written: &str) -> Result<Duration, Error> {
     Ok(span)
 }
 
-/// Parses a size in bytes: a number, or one with a unit, such as `64k`, `4M` or `2GiB` (powers of 1024).
-///
-/// # Errors
-/// A fragment that says what is expected.
-pub fn size(text: &str) -> Result<u64, String> {
+/// Parses a size in bytes: a number, or one with a unit, such as `64k`, `4M` or `2GiB` (powers of 1024). `None` if the text is neither.
+#[must_use]
+pub fn size(text: &str) -> Option<u64> {
     let lower = text.trim().to_ascii_lowercase();
     let digits = lower.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match &lower[digits.len()..] {
@@ -168,9 +170,11 @@ pub fn size(text: &str) -> Result<u64, String> {
         "g" | "gb" | "gib" => Some(1024 * 1024 * 1024),
         _ => None,
     };
-    let size = digits.parse::<u64>().ok().zip(unit).and_then(|(n, unit)| n.checked_mul(unit));
-    size.ok_or_else(|| "expected a number of bytes, or a size such as `64k`, `4M` or `2G`".to_owned())
+    digits.parse::<u64>().ok().zip(unit).and_then(|(n, unit)| n.checked_mul(unit))
 }
+
+/// How errors call a duration.
+const DURATION: &str = "duration";
 
 /// Parses a duration: `250ms`, `10s`, `2m`, `1h`, `7d`, `1h30m`, `1.5h`; in whole milliseconds.
 ///
@@ -178,10 +182,10 @@ pub fn size(text: &str) -> Result<u64, String> {
 /// When the text is not a duration: no unit, an unknown unit, a sign, or a fraction of a millisecond.
 pub fn duration(text: &str) -> Result<Duration, TextError> {
     let invalid = |span: std::ops::Range<usize>, message: String| {
-        TextError::one("duration", text, span, message)
+        TextError::one(DURATION, text, span, message)
             .hint("Write a duration like `250ms`, `10s`, `2m`, `1h30m` or `7d`; the units are ms, s, m, h and d.")
     };
-    check_length("duration", text)?;
+    check_length(DURATION, text)?;
     let trimmed = text.trim();
     if trimmed.is_empty() {
         return Err(invalid(0..text.len(), "no value".to_owned()));

@@ -59,7 +59,8 @@ pub(super) fn newest() -> i64 {
 
 /// Checks that a database was written by this or an older tempo.
 pub(super) fn check(connection: &Connection, shown: &str) -> Result<(), Error> {
-    let (found, newest) = (version(connection)?, newest());
+    let found = connection.pragma_query_value(None, "user_version", |r| r.get(0));
+    let (found, newest): (i64, i64) = (found.context(&format!("read `{shown}`"))?, newest());
     if application(connection)? != APPLICATION_ID {
         return Err(Error::new(
             Kind::System,

@@ -320,7 +320,13 @@ pub(super) fn create_folder_of(path: &Path) -> Result<(), Error> {
             .recursive(true)
             .mode(0o700)
             .create(folder)
-            .map_err(|e| Error::new(Kind::System, format_args!("cannot create the folder `{}`", folder.display())).because(e))?;
+            .map_err(|e| {
+                Error::new(
+                    Kind::System,
+                    format_args!("cannot create the directory `{}`", folder.display()),
+                )
+                .because(e)
+            })?;
     }
     Ok(())
 }

@@ -77,9 +77,9 @@ pub(crate) fn restore(database: &Path, backup: &Path, now_ms: i64) -> Result<Opt
     File::open(folder).and_then(|f| f.sync_all()).map_err(|e| {
         let kept = replaced
             .as_ref()
-            .map(|kept| format!("The replaced database is `{}`.", kept.display()));
+            .map(|kept| format!("The replaced database was kept as `{}`.", kept.display()));
         failed(e).hint(format_args!(
-            "The backup is in its place, but may not be after a power failure. {}",
+            "The backup is in place, but a power failure may undo this. {}",
             kept.unwrap_or_default()
         ))
     })?;

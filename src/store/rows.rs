@@ -33,16 +33,16 @@ impl<T> Context<T> for rusqlite::Result<T> {
             let hint = match e.sqlite_error_code() {
                 // The index of the log cannot grow.
                 _ if extended == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE) => {
-                    Some("The disk is full: free some space. Changes acknowledged before are safe.")
+                    Some("The disk is full: free some space. Changes acknowledged earlier are safe.")
                 }
-                Some(ErrorCode::DiskFull) => Some("The disk is full: free some space. Changes acknowledged before are safe."),
+                Some(ErrorCode::DiskFull) => Some("The disk is full: free some space. Changes acknowledged earlier are safe."),
                 Some(ErrorCode::ReadOnly) => {
                     Some("The database is read-only: check the permissions of the file and its directory.")
                 }
                 Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
                     Some("Another process is using the database; try again.")
                 }
-                Some(ErrorCode::NotADatabase) => Some("This file is not a tempo database: choose another file with `--db`."),
+                Some(ErrorCode::NotADatabase) => Some("Choose another file."),
                 Some(ErrorCode::DatabaseCorrupt) => Some("The database is damaged: keep a copy of it and restore a backup."),
                 _ => None,
             };
@@ -62,7 +62,11 @@ impl<T> Context<T> for rusqlite::Result<T> {
                     ),
                     None => true,
                 };
-            let error = Error::new(Kind::System, format_args!("cannot {what}")).because(e);
+            let error = if e.sqlite_error_code() == Some(ErrorCode::NotADatabase) {
+                Error::new(Kind::System, format_args!("cannot {what}: the file is not a SQLite database"))
+            } else {
+                Error::new(Kind::System, format_args!("cannot {what}")).because(e)
+            };
             let error = if is_damage { error.damage() } else { error };
             match hint {
                 Some(hint) => error.hint(hint),

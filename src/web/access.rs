@@ -84,7 +84,7 @@ fn admit(app: &App, request: &Request) -> Result<(), Refusal> {
     let host = hosts.next().map_or(in_target.as_deref(), |host| host);
     let is_own = |host: Option<&str>| host.is_some_and(|host| is_own_host(app, host));
     if !is_own(host) || hosts.next().is_some() || (in_target.is_some() && !is_own(in_target.as_deref())) {
-        let error = Error::new(Kind::Usage, "this server does not answer for that `Host`")
+        let error = Error::new(Kind::Usage, "this server does not serve that `Host`")
             .hint("Behind a reverse proxy, name its host with `tempo run --web-host NAME`.");
         return refused(StatusCode::MISDIRECTED_REQUEST, error);
     }

@@ -194,7 +194,7 @@ pub(super) async fn beat(
                 error: error.clone(),
                 output: Vec::new(),
             };
-            // Whoever has the token of a schedule must not learn the names of others, as by a suggestion.
+            // Anyone with the token of a schedule must not learn the names of others, as by a suggestion.
             let without_hint = |e: Error| {
                 if e.kind() == Kind::NotFound {
                     return Error::new(Kind::NotFound, format_args!("no schedule is named `{id}`"));

@@ -51,7 +51,7 @@ impl Session {
                 Kind::System,
                 format_args!("the token file `{}` does not exist", file.display()),
             )
-            .hint("Create it with a long random text, readable only by you: for example `openssl rand -hex 16`.")
+            .hint("Create it with a long random string, readable only by you: for example `openssl rand -hex 16`.")
         })?;
         if !is_usable(&token) {
             return Err(
@@ -176,12 +176,12 @@ fn read(path: &Path) -> Result<Option<String>, Error> {
     if !metadata.is_file() || ![machine::user_id(), 0].contains(&metadata.uid()) || metadata.mode() & 0o077 != 0 {
         return Err(Error::new(
             Kind::System,
-            format_args!("`{}` is not a file of this user that nobody else can read", path.display()),
+            format_args!(
+                "`{}` must be a regular file that you own and nobody else can read",
+                path.display()
+            ),
         )
-        .hint(format_args!(
-            "Check who wrote it, then run `chmod 600 {0}`, or delete it.",
-            path.display()
-        )));
+        .hint(format_args!("Check who wrote it, then run `chmod 600 {0}`.", path.display())));
     }
     let mut text = String::new();
     file.read_to_string(&mut text).map_err(failed)?;

@@ -89,7 +89,7 @@ fn an_incident_opens_after_several_failures_and_is_resolved_after_several_succes
 }
 
 #[test]
-fn a_schedule_that_never_fires_is_found_and_reminders_end_with_an_acknowledgement() {
+fn a_schedule_that_never_fires_is_found_and_reminders_end_with_an_acknowledgment() {
     let env = Env::new();
     let create = [
         "schedule",

@@ -237,7 +237,7 @@ fn next_times_json_has_the_documented_fields() {
         "1",
     ];
     let note = env.json(&spring)[0]["note"].as_str().unwrap().to_owned();
-    assert_eq!(note, "clocks go forward: 2026-03-29 02:30 does not exist and is skipped");
+    assert_eq!(note, "clocks go forward: 2026-03-29 02:30 does not exist; it is skipped");
 }
 
 #[test]

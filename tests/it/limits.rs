@@ -45,7 +45,7 @@ fn a_slow_task_queue_does_not_delay_another() {
     assert_eq!(order, ["begin", "end", "begin", "end", "begin", "end"]);
     for (queues, part) in [
         ("heavy", "expected `NAME=N`"),
-        ("heavy=0", "must be a number from 1 to 10000"),
+        ("heavy=0", "expected a limit from 1 to 10000"),
         ("a=1,a=2", "two limits for `a`"),
     ] {
         let ran = env.tempo(&["run", "--no-web", "--once", "--queue", queues]);

@@ -26,7 +26,7 @@ fn create(env: &Env, id: &str, shell: &str) {
 }
 
 #[test]
-fn tells_of_a_failure_with_its_retry_its_output_and_its_incident() {
+fn shows_a_failure_with_its_retry_its_output_and_its_incident() {
     let env = Env::new();
     let action = [
         "--attempts",
@@ -71,7 +71,7 @@ fn tells_of_a_failure_with_its_retry_its_output_and_its_incident() {
 }
 
 #[test]
-fn tells_of_changes_of_receivers_without_their_values() {
+fn shows_changes_of_receivers_without_their_values() {
     let env = Env::new();
     let file = |url: &str| {
         let text = format!("[[notify]]\nname = \"ops\"\nwebhook = \"http://127.0.0.1/{url}\"\n");
@@ -134,7 +134,7 @@ fn a_deletion_reports_the_starts_and_backfills_that_it_drops() {
 }
 
 #[test]
-fn tells_of_changes_pauses_skips_and_deletion_even_when_the_schedule_is_gone() {
+fn shows_changes_pauses_skips_and_deletion_even_when_the_schedule_is_gone() {
     let env = Env::new();
     create(&env, "s", "sleep 30");
     env.tempo(&["schedule", "update", "s", "--interval", "1s", "--overlap", "skip"])
@@ -214,7 +214,7 @@ fn tells_how_each_server_ended_and_what_it_left() {
 }
 
 #[test]
-fn tells_of_the_steps_of_a_script() {
+fn shows_the_steps_of_a_script() {
     let env = Env::new();
     let tempo = env!("CARGO_BIN_EXE_tempo");
     let script = format!("{tempo} step one -- true && {tempo} sleep 10ms --name nap && {tempo} step two -- sh -c 'exit 4'");

@@ -109,11 +109,11 @@ fn a_definition_keeps_its_limits_and_invalid_ones_are_rejected() {
     for (limits, message) in [
         (
             "shell = 'true'\nmemory = '5x'",
-            "`memory` of step `x` is `5x`: expected a number of bytes",
+            "`memory` of step `x` is `5x`: expected a size of at least",
         ),
         (
             "shell = 'true'\nmemory = '5k'",
-            "`memory` of step `x` is `5k`: expected at least `1M`",
+            "`memory` of step `x` is `5k`: expected a size of at least `1M`",
         ),
         (
             "shell = 'true'\ncpu_time = '1500ms'",

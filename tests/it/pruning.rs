@@ -86,7 +86,7 @@ fn events_are_pruned_with_their_runs_or_by_age() {
 }
 
 #[test]
-fn events_that_still_hold_outlive_their_age() {
+fn keeps_old_events_that_still_apply() {
     let env = Env::new();
     for id in ["s", "t"] {
         env.tempo(&["schedule", "create", id, "--interval", "1s", "--shell", "true"])

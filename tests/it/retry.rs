@@ -164,7 +164,7 @@ fn only_the_exit_codes_that_are_named_are_retried() {
         env.tempo(&["schedule", "describe", "s"]).ok()
     };
     assert!(
-        described.contains("(3 attempts; retried for exit codes 75, 111 only)"),
+        described.contains("(3 attempts; retried only for exit codes 75, 111)"),
         "{described}"
     );
     env.tempo(&["schedule", "delete", "s"]).ok();

@@ -93,18 +93,18 @@ fn rejects_a_step_name_that_is_invalid_or_in_use() {
     for (script, message) in [
         (
             "tempo step a -- true; tempo step a -- echo other",
-            "is already recorded with another command or duration: it was recorded with [\"true\"]",
+            "was recorded with another command or duration: [\"true\"]",
         ),
         (
             "tempo step a -- true; tempo sleep 1ms --name a",
-            "is already recorded with another command or duration: it was recorded with [\"true\"]",
+            "was recorded with another command or duration: [\"true\"]",
         ),
         (
             "mkfifo hold; tempo step a -- cat hold & until test -e hold; do :; done; exec 3> hold; tempo step a -- cat hold",
             "is already being run by process",
         ),
         ("tempo step -- true", "NAME"),
-        ("tempo step 'a b' -- true", "may not contain ` `"),
+        ("tempo step 'a b' -- true", "may not contain a space"),
         ("tempo step a -- no-such-program", "program `no-such-program` not found"),
         ("tempo sleep 1x --name a", "unknown unit `x`"),
     ] {

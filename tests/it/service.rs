@@ -128,8 +128,8 @@ fn the_arguments_of_the_server_are_checked_and_their_paths_made_absolute() {
     assert!(unit.contains(&arguments), "{unit}");
     for (arguments, message) in [
         (&["--bogus"][..], "unexpected argument '--bogus'"),
-        (&["--once"], "a service does not end by itself"),
-        (&["--for", "1h"], "a service does not end by itself"),
+        (&["--once"], "a service must keep running"),
+        (&["--for", "1h"], "a service must keep running"),
         (&["--db", "other.db"], "`--db` cannot be given after `--`"),
         (&["--drain-timeout", "x"], "`x`"),
     ] {

@@ -16,7 +16,7 @@ fn an_unusable_database_is_rejected_and_unchanged() {
     std::fs::write(env.path("file"), "x").unwrap();
     for (file, parts) in [
         ("folder", vec!["is a directory"]),
-        ("text", vec!["not a database"]),
+        ("text", vec!["not a SQLite database"]),
         ("file/t.db", vec!["cannot create"]),
     ] {
         let path = env.path(file).display().to_string();

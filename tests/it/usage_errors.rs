@@ -114,7 +114,7 @@ fn usage_errors_say_what_is_missing_in_the_words_of_the_command() {
             "invalid value `xml` for `--output`: expected `text`, `json` or `jsonl`",
         ),
         (&["schedule", "list", "-o", "jsn"], "Did you mean `json`?"),
-        (&["schedule", "create"], "missing `<ID>`"),
+        (&["schedule", "create"], "missing argument `<ID>`"),
         (&["schedule", "create", "x", "--at-boot=3"], "`--at-boot` takes no value"),
         (
             &["schedule", "create", "x", "--pause-on-failure=maybe"],

@@ -45,10 +45,10 @@ pub(super) struct Args {
     file: Vec<String>,
     #[command(flatten)]
     what: WhatArgs,
-    /// Stop after this long, and exit with 124
+    /// Stop after this long, and exit with 124; defaults to no limit
     #[arg(long, value_name = "DURATION")]
     deadline: Option<String>,
-    /// Number of steps to run in parallel; by default, steps run one after another and stop after a failed command
+    /// Number of steps to run in parallel, from 1 to 1024; by default, steps run one after another and stop after a failed command
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     parallel: u16,
     #[expect(clippy::doc_markdown, reason = "this is help, where backticks would be shown")]
@@ -108,6 +108,13 @@ fn suites(context: &Context, args: &Args) -> Result<Vec<Suite>, Error> {
     let mut suites = if let Some(id) = &args.id {
         let store = context.open(Missing::ShowNothing)?;
         let action = store.read(|r| r.action(ops::find(r, id)?.workflow))?;
+        if action.is_beat_only() {
+            return Err(Error::new(
+                Kind::Usage,
+                format_args!("schedule `{id}` expects heartbeats, so there is nothing to check"),
+            )
+            .hint(format_args!("Run `tempo schedule describe {id}` to see its last heartbeats.")));
+        }
         vec![Suite::of_schedule(id, action)]
     } else if args.file.is_empty() {
         vec![Suite::plain(command_line)]

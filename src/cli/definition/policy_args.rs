@@ -24,7 +24,7 @@ pub(in crate::cli) struct DecisionArgs {
     /// Number of scheduled starts left, or `unlimited` (the default)
     #[arg(long, value_name = "N")]
     pub(super) remaining_actions: Option<String>,
-    /// Pause the schedule when a run fails
+    /// Pause the schedule when a run fails, as `--pause-after 1`
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
     pub(super) pause_on_failure: Option<bool>,
 }
@@ -47,7 +47,7 @@ pub(in crate::cli) struct PolicyArgs {
     /// Allow only one open run at a time across all schedules with this lock
     #[arg(long, value_name = "NAME")]
     pub(super) lock: Option<String>,
-    /// Pause the schedule after this many failed runs in a row, from 1 to 1000
+    /// Pause the schedule after this many failed runs in a row, from 1 to 1000; defaults to none
     #[arg(long, value_name = "N")]
     pub(super) pause_after: Option<u32>,
     /// Note for people
@@ -70,13 +70,13 @@ pub(super) struct AlertArgs {
     /// Resolve an incident only after this many successes in a row; defaults to 1
     #[arg(long, value_name = "N")]
     pub(super) resolve_after: Option<u32>,
-    /// Send a reminder of an open incident this often; by default, none
+    /// Send a reminder of an open incident this often; at least 1s, defaults to none
     #[arg(long, value_name = "DURATION")]
     pub(super) remind: Option<String>,
-    /// Open an incident when the schedule has not succeeded for this long, whatever the reason
+    /// Open an incident when the schedule has not succeeded for this long, whatever the reason; at least 1s, defaults to none
     #[arg(long, value_name = "DURATION")]
     pub(super) expect_within: Option<String>,
-    /// Label for selecting schedules in notification receivers; may be repeated
+    /// Label for selecting schedules in notification receivers, of 1 to 200 characters; may be repeated
     #[arg(long, value_name = "LABEL")]
     pub(super) label: Vec<String>,
     /// How much its failures matter to notification receivers: info, warning, error or critical; defaults to error

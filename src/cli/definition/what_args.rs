@@ -7,6 +7,7 @@ use crate::error::{Error, Kind};
 use crate::files;
 use crate::files::document::Source;
 use crate::files::source_file::SourceFile;
+use crate::names::suggestion;
 use crate::run::step_text::{Action, ProbeTable, ProbeText, StatusText, StepText};
 
 /// Options for the workflow: what to run.
@@ -145,9 +146,20 @@ fn probe(written: &str) -> Result<StepText, Error> {
             "min_certificate_days" => table.min_certificate_days = number()?,
             "ca_file" => table.ca_file = text,
             _ => {
-                let keys = "status, timeout, method, redirects, max_elapsed, body_contains, body_matches, basic_auth, bearer, \
-                    min_certificate_days, ca_file";
-                return Err(invalid(format!("unknown key `{key}`")).hint(format_args!("Valid keys: {keys}.")));
+                let keys = [
+                    "status",
+                    "timeout",
+                    "method",
+                    "redirects",
+                    "max_elapsed",
+                    "body_contains",
+                    "body_matches",
+                    "basic_auth",
+                    "bearer",
+                    "min_certificate_days",
+                    "ca_file",
+                ];
+                return Err(invalid(format!("unknown key `{key}`")).hint(suggestion(key, &keys)));
             }
         }
     }

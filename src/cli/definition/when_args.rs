@@ -22,7 +22,7 @@ pub(in crate::cli) struct WhenArgs {
     /// down for longer than the catch-up window
     #[arg(long, value_name = "TIME")]
     pub(super) at: Vec<String>,
-    /// Interval, with an optional offset: `30s`, `2m`, `1h/15m`, `1d`
+    /// Interval in whole seconds, at least 1s, with an optional offset: `30s`, `2m`, `1h/15m`, `1d`
     #[arg(long, visible_alias = "every", value_name = "EVERY[/OFFSET]", allow_hyphen_values = true)]
     pub(super) interval: Vec<String>,
     /// Cron string: 5 fields, 6 with the year last, 7 with seconds first, or `@daily` and the like
@@ -43,13 +43,13 @@ pub(in crate::cli) struct WhenArgs {
     /// Time zone of the times; `local` is this machine's; defaults to UTC
     #[arg(long, visible_alias = "tz", value_name = "TZ")]
     pub(super) time_zone: Option<String>,
-    /// Do not fire before this time: `2026-05-05T09:00:00Z`, `2026-05-05 09:00`, `now`, `+2h`
+    /// Do not fire before this time, in the time zone of the schedule: `2026-05-05 09:00`, `2026-05-05T09:00:00Z`, `now`, `+2h`
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(super) start_time: Option<String>,
-    /// Do not fire after this time
+    /// Do not fire after this time, given as for `--start-time`
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(super) end_time: Option<String>,
-    /// Delay each start by up to this long; the delay is the same for the same time and schedule
+    /// Delay each start by up to this long; the delay is the same for the same time and schedule; defaults to none
     #[arg(long, value_name = "DURATION")]
     pub(super) jitter: Option<String>,
     /// Times that daylight saving skips: `skip` them (the default), or `shift` them to right after the gap

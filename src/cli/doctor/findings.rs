@@ -154,7 +154,7 @@ fn server(running: Option<(u32, i64)>, open: u64, now: DateTime<Utc>) -> Finding
         None if open > 0 => warning(
             "server",
             format!("the server is not running; {runs} unfinished"),
-            "Start `tempo run` to continue them.",
+            "Start `tempo run` to resume unfinished runs.",
         ),
         None => warning(
             "server",
@@ -250,7 +250,7 @@ fn never(context: &Context, rows: &[ScheduleRow], now: DateTime<Utc>) -> Result<
                 counted(ids.len() as u64, "schedule"),
                 join_names(&ids)
             ),
-            "`tempo schedule describe ID` shows why: the end time has passed, or no date matches. Delete or update them.",
+            "`tempo schedule describe ID` shows why: the end time has passed, or no date matches. Update or delete such schedules.",
         )
     }))
 }
@@ -262,7 +262,7 @@ fn always_skip(rows: &[ScheduleRow]) -> Option<Finding> {
         warning(
             "skips",
             format!("{} nearly every time: {}", if ids.len() == 1 { "1 schedule skips".to_owned() } else { format!("{} schedules skip", ids.len()) }, join_names(&ids)),
-            "Their runs take longer than the time between them. Check `tempo workflow list --schedule ID`, and set `--run-timeout`, a longer interval, or another `--overlap-policy`.",
+            "Runs take longer than the time between them. Check `tempo workflow list --schedule ID`, and set `--run-timeout`, a longer interval, or another `--overlap-policy`.",
         )
     })
 }
@@ -284,7 +284,7 @@ fn left_behind(read: &Read<'_>, database: &Path, is_running: bool) -> Option<Fin
         warning(
             "processes",
             format!("{} left behind by runs that are no longer running: {}", counted_processes(pids.len()), join_names(&pids)),
-            "They started their own session, or no server has killed them yet. Inspect them with `ps -o pid,args -p PID`, then end them with `kill`, or start `tempo run`.",
+            "Such processes started their own session, or no server has killed them yet. Inspect them with `ps -o pid,args -p PID`, then end them with `kill`, or start `tempo run`.",
         )
     })
 }

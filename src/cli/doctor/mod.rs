@@ -84,7 +84,9 @@ fn restore(context: &Context, backup: &Path) -> Result<(), Error> {
         .ui
         .data(&format!("Restored {} from {}", shown(&database), shown(backup)))?;
     if let Some(replaced) = replaced {
-        context.ui.say(&format!("The replaced database is {}", shown(&replaced)));
+        context
+            .ui
+            .say(&format!("The replaced database was kept as {}", shown(&replaced)));
     }
     context.hint_when_down("nothing starts until you run `tempo run`.")
 }

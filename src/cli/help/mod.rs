@@ -16,7 +16,7 @@ const MAX_WIDTH: usize = 78;
 
 /// Show help for a topic or a command
 ///
-/// Without a topic, lists them. Anything else is the name of a command: `tempo help schedule create`.
+/// Without a topic, lists the topics. Anything else is the name of a command: `tempo help schedule create`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// A topic or a command; without one, the topics are listed

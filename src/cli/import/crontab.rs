@@ -148,7 +148,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         _ if errors.len() == lines => "there is nothing else to import",
         (true, true) => "the others would be imported",
         (true, false) => "the others were imported",
-        (false, _) => "nothing would be imported",
+        (false, _) => "without --keep-going, nothing would be imported",
     };
     Err(rejection(context, &errors, lines, consequence))
 }

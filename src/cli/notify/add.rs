@@ -21,7 +21,7 @@ pub(super) struct Args {
     /// Post messages to this URL, as JSON
     #[arg(long, value_name = "URL", help_heading = "Where to (choose one form)")]
     webhook: Option<String>,
-    /// Mail messages to this address; may be repeated
+    /// Email messages to this address; may be repeated
     #[arg(long, value_name = "ADDRESS", help_heading = "Where to (choose one form)")]
     email: Vec<String>,
     /// Run a command that gets each message as JSON on its standard input
@@ -40,7 +40,7 @@ pub(super) struct Args {
     /// Integration key, for the templates pagerduty and opsgenie
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
-    /// Sender of the mails
+    /// Sender of the emails; defaults to `tempo@` and the host name
     #[arg(long, value_name = "ADDRESS")]
     from: Option<String>,
     /// Mail server; defaults to this machine's `sendmail`
@@ -65,7 +65,7 @@ pub(super) struct Args {
         help_heading = "Which events, and when"
     )]
     events: Vec<String>,
-    /// Send only events of this schedule; may be repeated; `*` stands for any characters
+    /// Send only events of this schedule; may be repeated; `*` stands for any characters; defaults to all
     #[arg(
         long = "schedule",
         visible_alias = "schedules",
@@ -74,7 +74,7 @@ pub(super) struct Args {
         help_heading = "Which events, and when"
     )]
     schedules: Vec<String>,
-    /// Send only events of schedules with this label; may be repeated; with `--schedule`, either may match
+    /// Send only events of schedules with this label; may be repeated; with `--schedule`, either may match; defaults to all
     #[arg(
         long = "label",
         visible_alias = "labels",
@@ -83,7 +83,7 @@ pub(super) struct Args {
         help_heading = "Which events, and when"
     )]
     labels: Vec<String>,
-    /// Send only events of schedules with at least this severity: info, warning, error or critical
+    /// Send only events of schedules with at least this severity: info, warning, error or critical; defaults to all
     #[arg(long, value_name = "SEVERITY", help_heading = "Which events, and when")]
     min_severity: Option<String>,
     /// How long a message waits for further events of its kind; defaults to 2s
@@ -94,7 +94,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "N/PERIOD", help_heading = "Which events, and when")]
     rate_limit: Option<String>,
     /// When nothing is sent, such as `22:00-07:00`; events in that time are sent as one message afterwards (as one for
-    /// each with pagerduty and opsgenie)
+    /// each with pagerduty and opsgenie); defaults to none
     #[arg(long, value_name = "FROM-TO", help_heading = "Which events, and when")]
     quiet_hours: Option<String>,
     /// Time zone of the quiet hours; defaults to UTC

@@ -13,7 +13,7 @@ use crate::error::Error;
 
 /// Manage who is notified of incidents and failures
 ///
-/// A receiver is a webhook, a mail address or a command. It is notified when an incident is opened, resolved, or still open; when times
+/// A receiver is a webhook, an email address or a command. It is notified when an incident is opened, resolved, or still open; when times
 /// were missed; when a failure paused a schedule; when the server recovered from a
 /// crash; and, if asked for, when a run failed. `tempo run` sends the messages, and retries
 /// each until the receiver acknowledges it, for up to 24 hours. `tempo help notifications` describes them.

@@ -28,10 +28,10 @@ pub(super) struct BackupArgs {
     /// Back the database up into this directory regularly, as `tempo doctor --backup`
     #[arg(long, value_name = "DIR", conflicts_with = "once", value_hint = clap::ValueHint::DirPath)]
     backup_dir: Option<PathBuf>,
-    /// How often to back up, counted from the newest backup in the directory
+    /// How often to back up, at least every 1s, counted from the newest backup in the directory
     #[arg(long, value_name = "DURATION", default_value = "1d", requires = "backup_dir")]
     backup_every: String,
-    /// How many backups to keep; older ones are deleted
+    /// How many backups to keep, from 1 to 65535; older ones are deleted
     #[arg(long, value_name = "N", default_value_t = 7, requires = "backup_dir", value_parser = clap::value_parser!(u16).range(1..))]
     backup_keep: u16,
 }
@@ -53,7 +53,7 @@ impl BackupArgs {
                 Kind::Usage,
                 format_args!("`--backup-dir {}` is not a directory", directory.display()),
             )
-            .hint("Create it first, on another disk than the database."));
+            .hint("Create it first, on a different disk from the database."));
         }
         Ok(TimeDelta::from_std(every).unwrap_or(TimeDelta::MAX))
     }

@@ -45,10 +45,10 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 /// `-f` again. SIGUSR1 logs the state.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Maximum number of runs at a time in the default task queue; `--queue default=N` overrides it
+    /// Maximum number of runs at a time in the default task queue, at least 1; `--queue default=N` overrides it
     #[arg(long, default_value_t = 64, value_name = "N")]
     workers: usize,
-    /// Limits of task queues, such as `default=64,heavy=1`: how many of their runs may run at a time, from 1 to 10000. Runs of other queues count towards `default`
+    /// Limits of task queues, such as `default=64,heavy=1`: how many of their runs may run at a time, from 1 to 10000. Runs of other queues count toward `default`
     #[arg(long = "queue", value_name = "NAME=N", value_delimiter = ',', value_parser = queue_limit)]
     queues: Vec<(String, usize)>,
     /// How long to let running steps finish when stopping
@@ -63,7 +63,7 @@ pub(super) struct Args {
     /// How many runs and how many failures of each schedule to keep regardless of age
     #[arg(long, default_value_t = 100, value_name = "N")]
     keep_runs: u64,
-    /// How much of each command's output to keep (its beginning and its end): bytes, or a size such as `64k` or `4m`
+    /// How much of each command's output to keep (its beginning and its end): bytes, or a size from `1k` to `64m`
     #[arg(long, default_value = "64k", value_name = "SIZE", value_parser = output_limit)]
     keep_output: usize,
     /// Run everything that is due, then exit (with 1 if a run failed or had a failed step)
@@ -95,15 +95,15 @@ fn queue_limit(text: &str) -> Result<(String, usize), String> {
     let (name, limit) = text.split_once('=').ok_or_else(|| "expected `NAME=N`".to_owned())?;
     let name = QueueName::parse(name).map_err(|e| e.to_string())?;
     let limit = limit.parse().ok().filter(|limit| (1..=10_000).contains(limit));
-    let limit = limit.ok_or_else(|| "the limit must be a number from 1 to 10000".to_owned())?;
+    let limit = limit.ok_or_else(|| "expected a limit from 1 to 10000".to_owned())?;
     Ok((name.into(), limit))
 }
 
 /// Parses `--keep-output`: 1 KiB to 64 MiB.
 fn output_limit(text: &str) -> Result<usize, String> {
-    let size = usize::try_from(text::size(text)?).ok();
+    let size = text::size(text).and_then(|size| usize::try_from(size).ok());
     size.filter(|size| (1024..=64 * 1024 * 1024).contains(size))
-        .ok_or_else(|| "expected a size from 1k to 64m".to_owned())
+        .ok_or_else(|| "expected a size from `1k` to `64m`".to_owned())
 }
 
 impl Args {
@@ -135,7 +135,7 @@ impl Args {
         if args.once || args.r#for.is_some() {
             return Err(Error::new(
                 Kind::Usage,
-                "a service does not end by itself: `--once` and `--for` cannot be used",
+                "`--once` and `--for` cannot be used with `tempo service install`: a service must keep running",
             ));
         }
         args.definitions.check()?;
@@ -199,7 +199,7 @@ impl Args {
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     if args.workers == 0 {
-        return Err(Error::new(Kind::Usage, "`--workers` must be at least 1").hint("Each worker performs one run at a time."));
+        return Err(Error::new(Kind::Usage, "`--workers` must be at least 1").hint("Each worker runs one workflow at a time."));
     }
     let (workers, queues) = args.limits()?;
     let until = match (&args.r#for, args.once) {

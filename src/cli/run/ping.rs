@@ -25,7 +25,7 @@ pub(super) struct PingArgs {
     /// `env:NAME` and `file:PATH` are read for each request
     #[arg(long, value_name = "URL", conflicts_with = "once")]
     ping: Option<String>,
-    /// How often to request the URL of `--ping`
+    /// How often to request the URL of `--ping`; at least 1s
     #[arg(long, value_name = "DURATION", default_value = "1m", requires = "ping")]
     ping_every: String,
 }

@@ -39,13 +39,13 @@ pub(super) struct Args {
     /// Length of the range, if it ends now
     #[arg(long, value_name = "DURATION", conflicts_with_all = ["start_time", "end_time"])]
     last: Option<String>,
-    /// Use this overlap policy instead of the schedule's own
+    /// Use this overlap policy instead of the schedule's own: skip, buffer-one, buffer-all, cancel-other, terminate-other or allow-all
     #[arg(long, visible_alias = "overlap", value_name = "POLICY", add = ArgValueCandidates::new(complete::policies))]
     overlap_policy: Option<String>,
     /// Wait until all runs have closed; exit 0 if all completed without a failed step
     #[arg(long)]
     wait: bool,
-    /// Stop waiting after this long
+    /// Stop waiting after this long; defaults to no limit
     #[arg(long, requires = "wait", value_name = "DURATION")]
     timeout: Option<String>,
     /// Run the times even if there are more than a million

@@ -49,8 +49,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let views: Vec<_> = time_ranges.into_iter().map(present::time_range).collect();
     if let Some(pruned) = store.read(|r| r.pruned_until(row.key))?.filter(|until| *until >= from) {
         let pruned = context.times().full(pruned);
-        context.ui.hint(&format!(
-            "The history up to {pruned} is incomplete: `tempo run --keep-for` and `--keep-runs` determine how much is kept."
+        context.ui.say(&format!(
+            "note: the history up to {pruned} is incomplete: `tempo run --keep-for` and `--keep-runs` determine how much is kept"
         ));
     }
     if !context.ui.is_text() {

@@ -20,7 +20,7 @@ pub(super) struct Args {
     /// Only schedules that are not paused
     #[arg(long)]
     active: bool,
-    /// Maximum number to list, ordered by id; lists all by default
+    /// Maximum number to list, ordered by id; 0, the default, lists all
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
 }

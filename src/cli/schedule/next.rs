@@ -24,7 +24,7 @@ pub(super) struct Args {
     id: Option<ScheduleId>,
     #[command(flatten)]
     when: WhenArgs,
-    /// Number of times to show
+    /// Number of times to show, from 1 to 100000
     #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     count: u32,
     /// Show times after this; a date alone starts at midnight, inclusive; defaults to now

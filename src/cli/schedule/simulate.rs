@@ -30,7 +30,7 @@ pub(super) struct Args {
     when: WhenArgs,
     #[command(flatten)]
     policies: DecisionArgs,
-    /// How long each run takes
+    /// How long each run takes: `90s`, `5m`
     #[arg(long, value_name = "DURATION")]
     takes: String,
     /// Start of the simulation; defaults to now
@@ -74,12 +74,12 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         at_most: ops::MAX_SIMULATED,
     };
     if schedule.paused {
-        context.ui.hint("The schedule is paused; it is simulated as if active.");
+        context.ui.say("note: the schedule is paused; it is simulated as if active");
     }
     if schedule.without_jitter {
         context
             .ui
-            .hint("Without an id there is no seed for the jitter; the times shown are nominal times.");
+            .say("note: jitter depends on the schedule id; without one, times are shown without jitter");
     }
     let views = present::simulated(&schedule, &input, &ops::simulate(&schedule, &input)?);
     if !context.ui.is_text() {

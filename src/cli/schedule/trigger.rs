@@ -21,13 +21,13 @@ pub(super) struct Args {
     /// Id of the schedule
     #[arg(add = ArgValueCandidates::new(complete::schedules))]
     id: ScheduleId,
-    /// Use this overlap policy instead of the schedule's own
+    /// Use this overlap policy instead of the schedule's own: skip, buffer-one, buffer-all, cancel-other, terminate-other or allow-all
     #[arg(long, visible_alias = "overlap", value_name = "POLICY", add = ArgValueCandidates::new(complete::policies))]
     overlap_policy: Option<String>,
     /// Wait until the run has closed; exit 0 if it completed without a failed step
     #[arg(long)]
     wait: bool,
-    /// Stop waiting after this long
+    /// Stop waiting after this long; defaults to no limit
     #[arg(long, requires = "wait", value_name = "DURATION")]
     timeout: Option<String>,
 }

@@ -178,7 +178,7 @@ fn check_program(program: &str) -> Result<(), Error> {
     if program.ends_with(" (deleted)") {
         return Err(
             Error::new(Kind::System, "this program was replaced or deleted while it was running")
-                .hint("Run the installed program again."),
+                .hint("Run this command with the installed program."),
         );
     }
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._+-@ ".contains(c) || !c.is_ascii();

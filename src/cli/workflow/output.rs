@@ -30,7 +30,7 @@ pub(super) struct Args {
     run: String,
     /// Only the output of this step
     step: Option<String>,
-    /// Keep printing as the run goes on, until it has closed; with `-o jsonl`, each step when it closes
+    /// Keep printing as the run continues, until it has closed; with `-o jsonl`, each step when it closes
     #[arg(short, long)]
     follow: bool,
 }

@@ -16,7 +16,7 @@ const MAX_LENGTH: usize = 184;
 pub(super) fn label(mail_to: &str) -> Result<Option<String>, String> {
     let addresses = addresses(mail_to);
     if let Some(invalid) = addresses.iter().find(|address| !is_address(address)) {
-        return Err(format!("`{}` is not a mail address", invalid.escape_debug()));
+        return Err(format!("`{}` is not an email address", invalid.escape_debug()));
     }
     let addresses = addresses.join(",");
     if addresses.len() > MAX_LENGTH {

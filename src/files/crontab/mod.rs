@@ -321,7 +321,7 @@ mod tests {
             "crontab:1:8: expected the day of week, found the end of the line",
             "crontab:2:1: minute `61` is out of range 0-59",
             "crontab:3:11: expected the command, found the end of the line",
-            "crontab:4:1: `@never` is not one of @reboot",
+            "crontab:4:1: unknown macro `@never` unknown macro @reboot",
             "crontab:5:1: it never fires",
             "crontab:6:6: hour `x` is not a number",
             "crontab:8:12: the line is not valid UTF-8",
@@ -343,7 +343,7 @@ mod tests {
             ("* * * * * timeout 30 x", "--start-to-close-timeout"),
             ("0 3 * * * sleep $((RANDOM \\% 90)); x", "--jitter 90s"),
             ("0 3 * * * x >/dev/null 2>&1", "remove it to keep the output"),
-            ("0 0 28-31 * * [ $(date -d tomorrow +\\%d) = 01 ] && x", "`L`"),
+            ("0 0 28-31 * * [ $(date -d tomorrow +\\%d) = 01 ] && x", "0 0 L * *"),
             ("* * * * * sleep 30; x", "--interval 30s"),
             ("*/5 * * * * curl -fsS http://h/ || echo down", "--probe"),
         ] {

@@ -13,7 +13,7 @@ pub(super) fn notes(times: &LineTimes, command: &str) -> Vec<String> {
             .map(|at| &words[at + 1..])
     };
     if after("flock").is_some() {
-        notes.push("`flock`: with the default overlap policy, `skip`, runs never overlap".to_owned());
+        notes.push("`flock`: remove it, because with the default overlap policy, `skip`, runs never overlap".to_owned());
     }
     if let Some(rest) = after("timeout") {
         let limit = rest
@@ -21,13 +21,13 @@ pub(super) fn notes(times: &LineTimes, command: &str) -> Vec<String> {
             .find(|w| w.starts_with(|c: char| c.is_ascii_digit()))
             .unwrap_or(&"N");
         notes.push(format!(
-            "`timeout {limit}`: `--start-to-close-timeout` stops an attempt and its child processes, and records the timeout"
+            "`timeout {limit}`: use `--start-to-close-timeout {limit}`, which also stops child processes and records the timeout"
         ));
     }
     let random = command.contains("RANDOM") || command.contains("rand(") || command.contains("shuf");
     if command.contains("sleep") && random {
         notes.push(format!(
-            "random `sleep`: `--jitter {}` delays each start by a fixed pseudo-random amount and shows the due times",
+            "random `sleep`: use `--jitter {}`, which delays each start by a fixed pseudo-random amount and shows the due times",
             longest_sleep(command)
         ));
     }
@@ -36,7 +36,7 @@ pub(super) fn notes(times: &LineTimes, command: &str) -> Vec<String> {
     }
     let last_days = times.day_of_month().is_some_and(|d| d.starts_with("28") && d.ends_with("31"));
     if last_days && command.contains("tomorrow") {
-        notes.push("the last day of the month is `L` in tempo: `--cron '0 0 L * *'`".to_owned());
+        notes.push("the last day of the month: use `--cron '0 0 L * *'`".to_owned());
     }
     let first_sleep = command
         .trim_start()
@@ -54,7 +54,7 @@ pub(super) fn notes(times: &LineTimes, command: &str) -> Vec<String> {
     }
     let fetches = after("curl").is_some() || after("wget").is_some();
     if fetches && command.contains("||") {
-        notes.push("a request with a fallback: `--probe 'NAME=URL'` retries, and records an incident".to_owned());
+        notes.push("a request with a fallback: use `--probe 'NAME=URL'`, which retries and records an incident".to_owned());
     }
     if command.trim_end().ends_with('&') && !command.trim_end().ends_with("&&") {
         notes.push(

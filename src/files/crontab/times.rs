@@ -68,9 +68,12 @@ impl LineTimes {
             return Ok(Self::Boot);
         }
         let known = MACROS.into_iter().find(|m| *m == word);
-        known
-            .map(Self::Macro)
-            .ok_or_else(|| format!("`{word}` is not one of @reboot, {}", MACROS.join(", ")))
+        known.map(Self::Macro).ok_or_else(|| {
+            format!(
+                "unknown macro `{word}`; expected `@reboot`, {}",
+                MACROS.map(|name| format!("`{name}`")).join(", ")
+            )
+        })
     }
 
     /// Parses five fields; an error comes with the index of its field.

@@ -100,7 +100,7 @@ fn check_http(name: &StepName, table: &ProbeTable) -> Result<Http, Error> {
             Kind::Usage,
             format_args!("probe `{name}`: `{}` is not an HTTP method", method.escape_debug()),
         )
-        .hint("The methods are GET, HEAD, POST, PUT, DELETE, OPTIONS and PATCH."));
+        .hint("Write a method such as `GET` or `POST`, in letters only."));
     }
     if table.body.is_some() && !matches!(method.as_str(), "POST" | "PUT" | "PATCH") {
         return Err(invalid(format!(
@@ -214,8 +214,8 @@ fn check_conflicts(table: &ProbeTable, method: &str) -> Result<(), String> {
             "the secret in header `{key}` would be sent to redirect targets; `bearer` and `basic_auth` are sent only to the original host"
         ));
     }
-    if table.redirects.is_some_and(|n| n > 50) {
-        return Err("`redirects` is out of range 0-50".to_owned());
+    if let Some(redirects) = table.redirects.filter(|n| *n > 50) {
+        return Err(format!("`redirects` is `{redirects}`; it must be a number from 0 to 50"));
     }
     Ok(())
 }

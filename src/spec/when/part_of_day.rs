@@ -76,7 +76,7 @@ impl PartOfDay {
             format!(" {}", self.within())
         };
         Some(format!(
-            "{time}{within} is needed, in 24-hour form or with `am` or `pm`, as in {example}"
+            "expected {time}{within}, in 24-hour form or with `am` or `pm`, as in {example}"
         ))
     }
 

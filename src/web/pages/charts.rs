@@ -202,7 +202,7 @@ pub(super) fn time_line((from, to): (DateTime<Utc>, DateTime<Utc>), rows: &[(Str
     let height = i64::try_from(rows.len()).unwrap_or(0) * 22 + 20;
     let took = human_elapsed((to - from).num_milliseconds());
     html! {
-        svg.chart viewBox={ "0 0 " (WIDTH) " " (height) } role="img" aria-label={ "Time line of the run, " (took) " long" } {
+        svg.chart viewBox={ "0 0 " (WIDTH) " " (height) } role="img" aria-label={ "Timeline of the run, " (took) " long" } {
             @for (index, (name, pieces)) in rows.iter().enumerate() {
                 @let y = i64::try_from(index).unwrap_or(0) * 22;
                 text.name x="0" y=(y + 14) { (name) }

@@ -138,7 +138,7 @@ fn receivers_part(context: &Context, receivers: &[Result<ReceiverView, Error>]) 
     html! {
         section #receivers data-live {
             h2 { "Receivers of notifications" }
-            @if receivers.is_empty() { p.dim { "Nobody is told. Add a receiver with " code { "tempo notify add" } "." } } @else {
+            @if receivers.is_empty() { p.dim { "No receivers. Add one with " code { "tempo notify add" } "." } } @else {
                 div.scroll { table {
                     thead { tr { th { "Receiver" } th { "Target" } th { "Schedules" } th { "Events" } th.number { "Waiting" } th.number { "Given up" } th { "Delivered" } } }
                     tbody { @for receiver in receivers {

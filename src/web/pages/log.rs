@@ -78,7 +78,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, headers: HeaderMap, uri: U
         }
         section #log data-live {
             (parts::log(&context.times, &events, Some(Subjects::All)))
-            @if events.len() == SHOWN { p.dim { "These are the newest " (SHOWN) " events; a later end or a narrower span shows others." } }
+            @if events.len() == SHOWN { p.dim { "These are the newest " (SHOWN) " events; choose an earlier end or a shorter range to see others." } }
         }
     };
     Ok(show(&app, &headers, &shell, &body))

@@ -131,7 +131,7 @@ pub(super) async fn change(State(app): State<Arc<App>>, bytes: Bytes) -> Page {
 
 /// The error for a form with an unknown change.
 pub(super) fn unknown_change() -> Error {
-    Error::new(Kind::Usage, "the form names no known change").hint("Go back and reload the page.")
+    Error::new(Kind::Usage, "unknown action").hint("Go back and reload the page.")
 }
 
 fn body(context: &Context, asked: &Asked, views: &[(ScheduleView, Vec<RunRow>)]) -> Markup {

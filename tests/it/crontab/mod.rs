@@ -60,7 +60,7 @@ fn a_crontab_with_errors_imports_nothing_without_keep_going() {
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""));
     let starts = [
         "error: crontab:2:1: minute `61` is out of range 0-59",
-        "error: crontab:3:1: `@never`",
+        "error: crontab:3:1: unknown macro `@never`",
         "error: 2 of 3 lines cannot be imported; nothing was imported",
     ];
     let lines: Vec<&str> = ran.stderr.lines().collect();

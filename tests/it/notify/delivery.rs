@@ -211,7 +211,7 @@ fn a_full_disk_while_deliveries_begin_withholds_no_message() {
         ids.dedup();
         ids.len() == 12
     });
-    wait_until("the acknowledgements", || pending() == 0);
+    wait_until("the acknowledgments", || pending() == 0);
 }
 
 #[test]

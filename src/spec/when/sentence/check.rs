@@ -11,7 +11,7 @@ impl Sentence {
     pub(super) fn check(&self, words: &Words<'_>) -> Result<(), TextError> {
         let whole = |message: &str| Err(words.error_since(0, message));
         if self.times.iter().any(|t| t.clock == Clock::Twelve) && self.times.iter().any(|t| t.clock == Clock::Either) {
-            return whole("12-hour and 24-hour times are mixed: write `02:30` or `2:30pm`");
+            return whole("12-hour and 24-hour times are mixed: write `14:30` or `2:30pm`");
         }
         let is_frequent = self.every.is_some() || self.hourly;
         let fault = self
@@ -73,7 +73,7 @@ impl Sentence {
         let days: Vec<u16> = self.month_days.iter().filter_map(|day| day.parse().ok()).collect();
         let only_plain = !days.is_empty() && days.len() == self.month_days.len();
         if only_plain && !self.months.is_empty() && self.months.iter().all(|m| days.iter().all(|day| *day > longest(m))) {
-            return whole("it never fires: none of these months has that day");
+            return whole("it never fires: the day does not exist in the given month");
         }
         Ok(())
     }

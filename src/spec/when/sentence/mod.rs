@@ -51,7 +51,7 @@ pub(super) struct Sentence {
 /// Reads a sentence and adds its times to a spec.
 pub(super) fn read(mut words: Words<'_>, spec: &mut SpecText) -> Result<(), TextError> {
     if words.peek().is_none() {
-        return Err(words.error("there are no words"));
+        return Err(words.error("no times are given"));
     }
     let mut sentence = Sentence::default();
     while let Some(word) = words.peek() {
