@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use super::Context;
-use crate::clock::{Clock as _, Wakeup};
+use crate::clock::{Clock as _, Stopwatch, Wakeup};
 use crate::error::{Error, Kind};
 use crate::output::counted;
 use crate::output::progress::Waiting;
@@ -16,7 +16,7 @@ use crate::store::{RequestState, RunRow, Store};
 /// How often the database is polled.
 const POLL_INTERVAL: TimeDelta = TimeDelta::milliseconds(20);
 /// How long a command without `--wait` gives the server to decide a request, so that the run can be shown.
-const DECISION_TIMEOUT: TimeDelta = TimeDelta::milliseconds(500);
+const DECISION_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Checks that a server is running, so that waiting can succeed. To be called before anything is recorded.
 ///
@@ -28,7 +28,7 @@ pub(super) fn needs_server(context: &Context) -> Result<(), Error> {
     }
     Err(Error::new(
         Kind::ServerDown,
-        "the server is not running, so there is nothing to wait for; nothing was recorded",
+        "cannot wait: the server is not running; nothing was recorded",
     )
     .hint("Start `tempo run`, or omit `--wait`: the request is then carried out when the server next starts."))
 }
@@ -45,13 +45,13 @@ pub(super) fn until<T>(
     timeout: Option<Duration>,
     mut poll: impl FnMut(&Store) -> Result<Option<T>, Error>,
 ) -> Result<T, Error> {
-    let deadline = timeout.and_then(|t| TimeDelta::from_std(t).ok()).map(|t| context.now() + t);
+    let waiting = Stopwatch::start();
     let never_raised = Wakeup::default();
     loop {
         if let Some(value) = poll(store)? {
             return Ok(value);
         }
-        if deadline.is_some_and(|d| context.now() >= d) {
+        if timeout.is_some_and(|timeout| waiting.elapsed() >= timeout) {
             return Err(Error::new(Kind::Timeout, "timed out waiting; the request is still active"));
         }
         if context.server()?.is_none() {
@@ -92,10 +92,10 @@ pub(super) fn for_request(
 /// Gives a running server a moment to decide a request, and returns the state of the request.
 pub(super) fn for_decision(context: &Context, store: &Store, key: i64) -> Result<Option<RequestState>, Error> {
     if context.server()?.is_some() {
-        let deadline = context.now() + DECISION_TIMEOUT;
+        let waiting = Stopwatch::start();
         let decided = until(context, store, None, |store| {
             let state = store.read(|r| r.request_state(key))?;
-            let known = state.as_ref().is_none_or(|s| s.settled) || context.now() >= deadline;
+            let known = state.as_ref().is_none_or(|s| s.settled) || waiting.elapsed() >= DECISION_TIMEOUT;
             Ok(known.then_some(state))
         });
         if let Ok(state) = decided {

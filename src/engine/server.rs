@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use super::catalog::Catalog;
 use super::decide::Effects;
@@ -64,7 +65,10 @@ impl Server {
         let started = clock.now();
         let lock = Arc::new(ServerLock::take(database, machine::pid(), started.timestamp_millis())?);
         let catalog = Catalog::new(ZoneInfo::of_machine());
-        store.write(|w| w.record_server_start(machine::pid(), started))?;
+        store.write(|w| {
+            w.clock_set_back(Duration::ZERO, Duration::ZERO, started)?;
+            w.record_server_start(machine::pid(), started)
+        })?;
         let (recovered, survived) = recovery::recover(&mut store, &catalog, clock.now())?;
         if let Some(booted) = machine::booted_at() {
             store.write(|w| w.serve_in_boot(&machine::boot_id(), booted, clock.now()))?;

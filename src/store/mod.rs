@@ -8,6 +8,7 @@ mod attempts;
 mod backup;
 mod beats;
 mod boot;
+mod clock_change;
 mod definitions;
 mod due_times;
 mod early_failures;
