@@ -250,23 +250,41 @@ fn rejects_a_database_or_backup_that_is_not_a_regular_file() {
 }
 
 #[test]
+fn backups_of_other_databases_and_served_ones_are_not_deleted() {
+    let env = Env::new();
+    let folder = env.path("backups");
+    std::fs::create_dir(&folder).unwrap();
+    let others = "o-20200101T000000Z.db";
+    std::fs::write(folder.join(others), "").unwrap();
+    let served = folder.join("t-20200101T000000Z.db").display().to_string();
+    let of_backup = env.serve(&["--db", &served]);
+    let mut server = env.serve(&["--backup-dir", "backups", "--backup-every", "1s", "--backup-keep", "1"]);
+    for _ in 0..3 {
+        server.wait_for_log("backup ");
+    }
+    for server in [server, of_backup] {
+        server.signal("TERM");
+        assert_eq!(server.wait().0, Some(0));
+    }
+    assert!(folder.join(others).exists());
+    env.tempo(&["--db", &served, "schedule", "list"]).ok();
+}
+
+#[test]
 fn the_server_backs_up_regularly_and_keeps_the_newest() {
     let env = Env::new();
     env.tempo(&["schedule", "create", "s", "--interval", "1h", "--shell", "true"])
         .ok();
     let folder = env.path("backups");
     std::fs::create_dir(&folder).unwrap();
-    let old = "tempo-20200101T000000Z.db";
+    let old = "t-20200101T000000Z.db";
     // From before the clock was corrected: older than all that are written now.
-    let future = "tempo-20990101T000000Z.db";
-    let unfinished = [
-        "tempo-20200101T000001Z.db.77.part",
-        "tempo-20200101T000001Z.db.77.part-journal",
-    ];
+    let future = "t-20990101T000000Z.db";
+    let unfinished = ["t-20200101T000001Z.db.77.part", "t-20200101T000001Z.db.77.part-journal"];
     for name in [old, future, unfinished[0], unfinished[1], "other.db", "tempo-of-mine.db"] {
         std::fs::write(folder.join(name), "").unwrap();
     }
-    std::fs::create_dir(folder.join("tempo-20190101T000000Z.db")).unwrap();
+    std::fs::create_dir(folder.join("t-20190101T000000Z.db")).unwrap();
     let names = || -> Vec<String> {
         let files = std::fs::read_dir(&folder).unwrap();
         let mut names: Vec<_> = files.map(|f| f.unwrap().file_name().into_string().unwrap()).collect();
@@ -286,12 +304,19 @@ fn the_server_backs_up_regularly_and_keeps_the_newest() {
         left.contains(&"other.db".to_owned()) && left.contains(&"tempo-of-mine.db".to_owned()),
         "{left:?}"
     );
-    let newest = left.iter().filter(|name| name.starts_with("tempo-2")).max().unwrap();
+    let newest = left.iter().filter(|name| name.starts_with("t-2")).max().unwrap();
     let copy = folder.join(newest).display().to_string();
     assert_eq!(env.json(&["--db", &copy, "schedule", "list"])[0]["id"], "s");
     // A day has not passed since the newest that is not from the future: the next server writes none.
     std::fs::write(folder.join(future), "").unwrap();
     let mut server = env.serve(&["--backup-dir", "backups"]);
+    let other = env.tempo(&["--db", "o.db", "run", "--no-web", "--backup-dir", "backups"]);
+    assert!(
+        other.code == Some(4) && other.stderr.contains("is used by another `tempo run`"),
+        "{other:?}"
+    );
+    let same = env.tempo(&["run", "--no-web", "--backup-dir", "backups"]);
+    assert!(same.code == Some(4) && same.stderr.contains("already running"), "{same:?}");
     server.signal("USR1");
     server.wait_for_log("state");
     server.signal("TERM");

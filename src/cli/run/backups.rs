@@ -1,16 +1,19 @@
 //! Backs the database up regularly (`--backup-dir`), and deletes the oldest backups.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
 
 use crate::clock::{Stopwatch, pause};
 use crate::engine::{Event, Handle};
 use crate::error::{Error, Kind};
 use crate::spec::text;
-use crate::store::{Missing, Store};
+use crate::store::{Missing, Store, server_pid};
 
 /// How often the thread looks whether a backup is due.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -18,8 +21,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 const AFTER_ERROR: Duration = Duration::from_mins(5);
 /// How often the directory is read to see whether a backup is due: the clock may have been set.
 const CHECK_EVERY: Duration = Duration::from_mins(1);
-/// The name of a backup: the time in UTC. Other files in the directory are left alone.
-const NAME: &str = "tempo-%Y%m%dT%H%M%SZ.db";
+/// The name of a backup, after the name of the database: the time in UTC. Other files in the directory are left alone.
+const NAME: &str = "-%Y%m%dT%H%M%SZ.db";
 
 /// The options for backups.
 #[derive(Debug, clap::Args)]
@@ -58,18 +61,47 @@ impl BackupArgs {
         Ok(TimeDelta::from_std(every).unwrap_or(TimeDelta::MAX))
     }
 
-    /// Starts the thread that backs up, if there is a directory.
+    /// Reserves the directory, if there is one, for the server of this process: two would delete each other's backups.
+    ///
+    /// # Errors
+    /// `Conflict` when another server uses the directory; `System` when it cannot be opened.
+    pub(super) fn reserve(&self, database: &Path) -> Result<Option<File>, Error> {
+        let Some(directory) = &self.backup_dir else { return Ok(None) };
+        let shown = directory.display();
+        let opened =
+            File::open(directory).map_err(|e| Error::new(Kind::System, format_args!("cannot open `{shown}`")).because(e))?;
+        // A file system without locks cannot tell. A second server on this database is reported by its lock.
+        let is_used = rustix::fs::flock(&opened, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK);
+        if is_used && server_pid(database).is_none() {
+            return Err(Error::new(
+                Kind::Conflict,
+                format_args!("the backup directory `{shown}` is used by another `tempo run`"),
+            )
+            .hint("Give each server a directory of its own."));
+        }
+        Ok(Some(opened))
+    }
+
+    /// Starts the thread that backs up, if there is a directory, which [`BackupArgs::reserve`] has `reserved`.
     ///
     /// # Errors
     /// As [`BackupArgs::check`]; `System` when the thread cannot be started.
-    pub(super) fn start(&self, database: &Path, server: Handle, tell: &Sender<Event>) -> Result<(), Error> {
+    pub(super) fn start(
+        &self,
+        database: &Path,
+        reserved: Option<File>,
+        server: Handle,
+        tell: &Sender<Event>,
+    ) -> Result<(), Error> {
         let every = self.check()?;
-        let Some(directory) = self.backup_dir.clone() else {
+        let (Some(directory), Some(reserved)) = (self.backup_dir.clone(), reserved) else {
             return Ok(());
         };
         let backups = Backups {
+            name: database.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
             database: database.to_owned(),
             directory,
+            _reserved: reserved,
             every,
             keep: usize::from(self.backup_keep),
             server,
@@ -86,7 +118,11 @@ impl BackupArgs {
 
 struct Backups {
     database: PathBuf,
+    /// The name of the database, with which the names of its backups begin.
+    name: String,
     directory: PathBuf,
+    /// The directory, locked.
+    _reserved: File,
     every: TimeDelta,
     keep: usize,
     server: Handle,
@@ -123,10 +159,14 @@ impl Backups {
             return Ok(wait(due - now));
         }
         self.delete_unfinished()?;
-        let file = self.directory.join(now.format(NAME).to_string());
+        let file = self.directory.join(format!("{}{}", self.name, now.format(NAME)));
         Store::open(&self.database, Missing::Refuse)?.back_up(&file)?;
         let existing = self.existing(now)?;
         for (_, old) in &existing[..existing.len().saturating_sub(self.keep)] {
+            // Somebody may serve a backup where it is.
+            if server_pid(old).is_some() {
+                continue;
+            }
             if let Err(e) = std::fs::remove_file(old) {
                 let old = old.display();
                 let error = Error::new(Kind::System, format_args!("cannot delete the old backup `{old}`"));
@@ -140,7 +180,7 @@ impl Backups {
     /// The backups in the directory with their times, oldest first. Those with a time after `now` come first: they were written before the clock
     /// was corrected.
     fn existing(&self, now: DateTime<Utc>) -> Result<Vec<(DateTime<Utc>, PathBuf)>, Error> {
-        let mut found = self.named(time_of)?;
+        let mut found = self.named(|name| self.time_of(name))?;
         found.sort_by_key(|(at, _)| (*at <= now, *at));
         Ok(found)
     }
@@ -149,7 +189,7 @@ impl Backups {
     fn delete_unfinished(&self) -> Result<(), Error> {
         let unfinished = self.named(|name| {
             let name = name.strip_suffix("-journal").unwrap_or(name);
-            time_of(name.strip_suffix(".part")?.rsplit_once('.')?.0)
+            self.time_of(name.strip_suffix(".part")?.rsplit_once('.')?.0)
         })?;
         for (_, path) in unfinished {
             let failed = |e| Error::new(Kind::System, format_args!("cannot delete `{}`", path.display())).because(e);
@@ -171,9 +211,10 @@ impl Backups {
         }
         Ok(found)
     }
-}
 
-/// The time in the name of a backup.
-fn time_of(name: &str) -> Option<DateTime<Utc>> {
-    NaiveDateTime::parse_from_str(name, NAME).ok().map(|at| at.and_utc())
+    /// The time in the name of a backup of this database.
+    fn time_of(&self, name: &str) -> Option<DateTime<Utc>> {
+        let at = NaiveDateTime::parse_from_str(name.strip_prefix(&self.name)?, NAME);
+        at.ok().map(|at| at.and_utc())
+    }
 }

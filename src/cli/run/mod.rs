@@ -225,11 +225,12 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     args.backups.check()?;
     let page = if args.once { None } else { args.page.settings(context)? };
     let tell = sender.clone();
+    let backups = args.backups.reserve(&context.database()?)?;
     let server = Server::start(&context.database()?, settings, Arc::new(SystemClock), Arc::new(Live), sender)?;
     let page = page.and_then(|settings| page::start(settings, &server, &tell));
     let reload = args.definitions.watch(server.handle(), &tell)?;
     args.ping.start(server.handle(), &tell)?;
-    args.backups.start(&context.database()?, server.handle(), &tell)?;
+    args.backups.start(&context.database()?, backups, server.handle(), &tell)?;
     supervision::start(server.handle(), format!("serving {}", context.database()?.display()))?;
     // Signals reach the server directly, even while the log is blocked.
     signals::handle(signals, server.stopper(), reload, &context.database()?, tell)?;
