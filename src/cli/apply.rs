@@ -9,7 +9,7 @@ use super::Context;
 use crate::error::{Error, Kind};
 use crate::files::definition;
 use crate::files::document::Source;
-use crate::files::source_file::{SourceFile, source_of};
+use crate::files::source_file::{SourceFile, scopes_of};
 use crate::ops::{self, Change, DefinedKind, Difference, FieldsOfNew, FileDefinition, Prune};
 use crate::output::{Style, counted};
 use crate::present;
@@ -103,7 +103,7 @@ impl FileArgs {
             )
             .hint("Write the definitions to a file, and apply that."));
         }
-        self.file.iter().map(|f| source_of(f)).collect()
+        scopes_of(&self.file)
     }
 }
 

@@ -49,11 +49,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         Vec::new()
     };
     let receivers = receivers.iter().map(|row| NotifyText::of_json(&row.definition));
-    let file = File {
-        schedule: texts.collect(),
-        notify: receivers.collect::<Result<_, _>>()?,
-        ..File::default()
-    };
+    let file = File::of(texts.collect(), receivers.collect::<Result<_, _>>()?)?;
     if context.ui.is_text() {
         context.ui.output(schedule_text::toml(&file)?.as_bytes())
     } else {

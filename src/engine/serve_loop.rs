@@ -184,8 +184,6 @@ fn drain(shared: &Arc<Shared>, lock: &ServerLock) {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::wildcard_enum_match_arm, reason = "the test waits for two events of many")]
-
     use std::sync::atomic::AtomicI64;
     use std::sync::mpsc::channel;
 

@@ -1,6 +1,6 @@
 //! Reads a definition file: `[[schedule]]` tables in TOML, or the same in JSON. Errors show line and column.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::ops::Range;
 
 pub(crate) use super::schedule_table::FileSchedule;
@@ -12,6 +12,7 @@ use super::schedule_text::{File, ScheduleText};
 use super::vars;
 use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
+use crate::spec::cron;
 use crate::spec::zone::Zones;
 
 /// A receiver of notifications as a file defines it; checked.
@@ -76,16 +77,13 @@ pub(crate) fn parse_each(
 /// The keys of `[defaults]` that do not apply to a schedule, because it sets the same in another way.
 fn set_otherwise(schedule: &Node) -> Vec<&'static str> {
     let has_zone = |key| {
-        schedule.field(key).is_some_and(|value| {
-            value
-                .items()
-                .iter()
-                .any(|item| item.text().is_some_and(|text| text.contains("TZ=")))
-        })
+        schedule
+            .field(key)
+            .is_some_and(|value| value.items().iter().any(|item| item.text().is_some_and(cron::has_zone)))
     };
     let keys = [
         ("time_zone", has_zone("cron")),
-        ("pause_after", schedule.field("pause_on_failure").is_some()),
+        ("pause_after", schedule.field("pause_on_failure").is_some_and(Node::is_true)),
     ];
     keys.into_iter().filter(|(_, is_set)| *is_set).map(|(key, _)| key).collect()
 }
@@ -149,8 +147,7 @@ impl<'a, T: FnMut(Defined) -> Result<(), Error>> Reader<'a, T> {
         if !is_list {
             // Rejects unknown keys beside the schedules, and in the defaults.
             let vars = source.read::<File>(&tree)?.vars;
-            // The value of a variable cannot contain another.
-            source.fill_in(&mut tree.field("vars").cloned(), &BTreeMap::new())?;
+            source.check_vars(tree.field("vars"))?;
             source.fill_in(nodes.iter_mut().chain(&mut receivers).chain(&mut defaults), &vars)?;
         }
         for mut node in nodes.into_iter().skip(self.lines.len()) {
@@ -325,6 +322,16 @@ env = { LANG = "C" }
             (one.spec.zone_name().as_str(), one.policies.pause_after),
             ("America/New_York", None)
         );
+        // Only in a comment, or not set.
+        let text = format!(
+            "[defaults]\ntime_zone = 'Europe/Berlin'\npause_after = 3\n\
+            [[schedule]]\nid = 'a'\ncron = '0 9 * * * # moved from CRON_TZ=UTC'\npause_on_failure = false\n{steps}"
+        );
+        let one = &parsed(&text).unwrap()[0].definition;
+        assert_eq!(
+            (one.spec.zone_name().as_str(), one.policies.pause_after),
+            ("Europe/Berlin", Some(3))
+        );
         for (text, message) in [
             ("[defaults]\nopen_aftr = 3\n", "jobs.toml:2:1: unknown key `open_aftr`"),
             ("[defaults]\ncron = '@daily'\n", "jobs.toml:2:1: unknown key `cron`"),
@@ -335,138 +342,5 @@ env = { LANG = "C" }
         ] {
             assert_eq!(parsed(text).unwrap_err().to_string(), message);
         }
-    }
-
-    #[test]
-    fn variables_are_filled_in_everywhere_and_unknown_ones_are_errors() {
-        let file = |host: &str| {
-            format!(
-                "[vars]\nhost = 'db1'\nport = 5432\n[defaults]\nlabels = ['{{{{ vars.host }}}}']\n\
-                [[notify]]\nname = 'r'\ncommand = 'mail {{{{ vars.host }}}}'\n\
-                [[schedule]]\nid = 'dump-{{{{ vars.host }}}}'\ninterval = '1h'\n[[schedule.step]]\nname = 's'\n\
-                command = ['pg_dump', '-h', '{{{{ vars.{host} }}}}', '-p', '{{{{vars.port}}}}', '{{{{.Names}}}}']\n"
-            )
-        };
-        let source = Source {
-            name: "jobs.toml",
-            text: &file("host"),
-        };
-        let defined = parse(&source, &ZoneInfo::compiled_in()).unwrap();
-        let one = &defined.schedules[0];
-        let command = one.definition.action.steps[0].command.clone().unwrap();
-        assert_eq!(
-            (one.id.as_str(), one.definition.alerts.labels.concat().as_str()),
-            ("dump-db1", "db1")
-        );
-        assert_eq!(command.join(" "), "pg_dump -h db1 -p 5432 {{.Names}}");
-        assert_eq!(
-            serde_json::to_value(&defined.receivers[0].text).unwrap()["command"],
-            "mail db1"
-        );
-        for (text, message) in [
-            (
-                "[[schedule]]\nid = 'a'\nnote = '{{ vars.host }}'\n",
-                "jobs.toml:3:8: `[vars]` has no variable `host`",
-            ),
-            (
-                "[vars]\na = '{{ vars.b }}'\nb = 'x'\n",
-                "jobs.toml:2:5: `[vars]` has no variable `b`",
-            ),
-            (
-                "[vars]\na = 1.10\n",
-                "jobs.toml:2:5: expected a string, an integer or a boolean; write other numbers in quotes",
-            ),
-        ] {
-            assert_eq!(parsed(text).unwrap_err().to_string(), message);
-        }
-        let long = format!(
-            "[vars]\nv = '{}'\n[[schedule]]\nid = 'a'\nnote = '{}'\n",
-            "x".repeat(100_000),
-            "{{vars.v}}".repeat(200)
-        );
-        assert!(parsed(&long).unwrap_err().to_string().contains("fill more than 16 MiB"));
-        let e = parsed(&file("hots")).unwrap_err();
-        assert_eq!(
-            (e.to_string().as_str(), e.hints()),
-            (
-                "jobs.toml:14:29: `[vars]` has no variable `hots`",
-                &["Did you mean `host`?".to_owned()][..]
-            )
-        );
-    }
-
-    #[test]
-    fn errors_show_line_column_and_a_suggestion() {
-        for (text, message, hint) in [
-            (
-                "[[schedule]]\nid = 'a'\njiter = '1s'",
-                "jobs.toml:3:1: unknown key `jiter`",
-                "Did you mean `jitter`?",
-            ),
-            (
-                "[[schedule]]\nid = 'a'\ncron = ['0 9 * * *', '0 25 * * *']",
-                "jobs.toml:3:22: hour `25` is out of range 0-23",
-                "",
-            ),
-            (
-                "[[schedule]]\nid = 'a b'",
-                "jobs.toml:2:6: the schedule id `a b` may not contain a space",
-                "",
-            ),
-            (
-                "[[schedule]]\nid = 'a'\ninterval = 5",
-                "jobs.toml:3:12: expected a string, a table, or a list of them, found `5`",
-                "",
-            ),
-            (
-                "[[schedule]]\nid = 'a'\nstart_time = '-5m'",
-                "jobs.toml:3:14: `-5m` is relative to the current time",
-                "",
-            ),
-            (
-                "[[schedule]]\nid = 'a'\ntime_zone = 'Europe/Berlyn'",
-                "jobs.toml:3:13: ",
-                "Did you mean `Europe/Berlin`?",
-            ),
-            (
-                "[[schedule]]\nid = 'a'\ninterval = '1h'\n[[schedule.step]]\nname = 's'\nprobe = { url = 'http://x/', timout = '5s' }",
-                "jobs.toml:6:30: unknown key `timout`",
-                "Did you mean `timeout`?",
-            ),
-            (
-                "[[schedule]]\nid = 'a'\n[[schedules]]",
-                "jobs.toml:3:3: unknown key `schedules`",
-                "Did you mean `schedule`?",
-            ),
-            ("[[schedule]]\nid = 'a", "jobs.toml:2:8: ", ""),
-            (
-                "{\"schedule\": [\n {\"id\": \"a\", \"cron\": \"0 9 * *\"}]}",
-                "jobs.toml:2:22: expected 5 to 7 fields, found 4",
-                "",
-            ),
-            (
-                "{\"schedule\": [\n {\"id\": \"a\", \"crom\": \"0 9 * *\"}]}",
-                "jobs.toml:2:15: unknown key `crom`",
-                "Did you mean `cron`?",
-            ),
-            ("{\"schedule\": [\n {\"id\": }]}", "jobs.toml:2:9: expected value", ""),
-            ("{\"schedule\": [", "jobs.toml:1:14: unexpected end of the text", ""),
-            (
-                "[[schedule]]\nid = 'a'\n[[schedule.step]]\nname = 's'\nshell = 'x'\non_failure = 'fale'",
-                "jobs.toml:6:14: `fale` is not a valid value",
-                "Did you mean `fail`?",
-            ),
-        ] {
-            let e = parsed(text).unwrap_err();
-            assert!(e.to_string().starts_with(message), "{text}: {e}");
-            assert!(
-                hint.is_empty() || e.hints().iter().any(|h| h == hint),
-                "{text}: {:?}",
-                e.hints()
-            );
-        }
-        let twice = "[[schedule]]\nid = 'a'\ninterval = '1h'\n[[schedule.step]]\nname = 's'\nshell = 'x'\n".repeat(2);
-        let e = parsed(&twice).unwrap_err();
-        assert_eq!(e.to_string(), "jobs.toml:7: schedule `a` is already defined on line 1");
     }
 }

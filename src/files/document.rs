@@ -255,6 +255,11 @@ impl Node {
         }
     }
 
+    /// Whether this is `true`.
+    pub(super) fn is_true(&self) -> bool {
+        matches!(self.value, Value::Bool(true))
+    }
+
     /// Whether this is a list.
     pub(crate) fn is_list(&self) -> bool {
         matches!(self.value, Value::List(_))

@@ -210,3 +210,88 @@ fn relative_folder(step: &StepText) -> Option<String> {
         step.name
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::definition;
+    use super::*;
+
+    fn schedules_of(text: &str) -> Result<Vec<FileSchedule>, Error> {
+        definition::parse(&Source { name: "jobs.toml", text }, &ZoneInfo::compiled_in()).map(|defined| defined.schedules)
+    }
+
+    #[test]
+    fn errors_show_line_column_and_a_suggestion() {
+        for (text, message, hint) in [
+            (
+                "[[schedule]]\nid = 'a'\njiter = '1s'",
+                "jobs.toml:3:1: unknown key `jiter`",
+                "Did you mean `jitter`?",
+            ),
+            (
+                "[[schedule]]\nid = 'a'\ncron = ['0 9 * * *', '0 25 * * *']",
+                "jobs.toml:3:22: hour `25` is out of range 0-23",
+                "",
+            ),
+            (
+                "[[schedule]]\nid = 'a b'",
+                "jobs.toml:2:6: the schedule id `a b` may not contain a space",
+                "",
+            ),
+            (
+                "[[schedule]]\nid = 'a'\ninterval = 5",
+                "jobs.toml:3:12: expected a string, a table, or a list of them, found `5`",
+                "",
+            ),
+            (
+                "[[schedule]]\nid = 'a'\nstart_time = '-5m'",
+                "jobs.toml:3:14: `-5m` is relative to the current time",
+                "",
+            ),
+            (
+                "[[schedule]]\nid = 'a'\ntime_zone = 'Europe/Berlyn'",
+                "jobs.toml:3:13: ",
+                "Did you mean `Europe/Berlin`?",
+            ),
+            (
+                "[[schedule]]\nid = 'a'\ninterval = '1h'\n[[schedule.step]]\nname = 's'\nprobe = { url = 'http://x/', timout = '5s' }",
+                "jobs.toml:6:30: unknown key `timout`",
+                "Did you mean `timeout`?",
+            ),
+            (
+                "[[schedule]]\nid = 'a'\n[[schedules]]",
+                "jobs.toml:3:3: unknown key `schedules`",
+                "Did you mean `schedule`?",
+            ),
+            ("[[schedule]]\nid = 'a", "jobs.toml:2:8: ", ""),
+            (
+                "{\"schedule\": [\n {\"id\": \"a\", \"cron\": \"0 9 * *\"}]}",
+                "jobs.toml:2:22: expected 5 to 7 fields, found 4",
+                "",
+            ),
+            (
+                "{\"schedule\": [\n {\"id\": \"a\", \"crom\": \"0 9 * *\"}]}",
+                "jobs.toml:2:15: unknown key `crom`",
+                "Did you mean `cron`?",
+            ),
+            ("{\"schedule\": [\n {\"id\": }]}", "jobs.toml:2:9: expected value", ""),
+            ("{\"schedule\": [", "jobs.toml:1:14: unexpected end of the text", ""),
+            (
+                "[[schedule]]\nid = 'a'\n[[schedule.step]]\nname = 's'\nshell = 'x'\non_failure = 'fale'",
+                "jobs.toml:6:14: `fale` is not a valid value",
+                "Did you mean `fail`?",
+            ),
+        ] {
+            let e = schedules_of(text).unwrap_err();
+            assert!(e.to_string().starts_with(message), "{text}: {e}");
+            assert!(
+                hint.is_empty() || e.hints().iter().any(|h| h == hint),
+                "{text}: {:?}",
+                e.hints()
+            );
+        }
+        let twice = "[[schedule]]\nid = 'a'\ninterval = '1h'\n[[schedule.step]]\nname = 's'\nshell = 'x'\n".repeat(2);
+        let e = schedules_of(&twice).unwrap_err();
+        assert_eq!(e.to_string(), "jobs.toml:7: schedule `a` is already defined on line 1");
+    }
+}

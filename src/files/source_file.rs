@@ -1,7 +1,7 @@
 //! Reads definition files and crontabs: single files, the files of a folder, or `-` for stdin.
 
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Component, Path};
 
 use crate::error::{Error, Kind, one_line};
 use crate::machine::path_text;
@@ -11,7 +11,7 @@ use crate::machine::path_text;
 pub(crate) struct SourceFile {
     /// The name shown in errors.
     pub(crate) name: String,
-    /// The canonical path, which identifies the file.
+    /// The path that identifies the file: that of [`path_of`], for a crontab that of [`source_of`].
     pub(crate) source: String,
     /// The contents of the file.
     pub(crate) text: String,
@@ -32,7 +32,11 @@ impl SourceFile {
         let text = String::from_utf8(bytes_of(name)?).map_err(|e| {
             Error::new(Kind::Usage, format_args!("`{}` is not valid UTF-8", one_line(name))).because(e.utf8_error())
         })?;
-        Self::of(name, text)
+        Ok(Self {
+            source: path_of(name)?,
+            name: one_line(name),
+            text,
+        })
     }
 
     /// Reads a file as [`SourceFile::read`] does, but replaces invalid UTF-8 with U+FFFD.
@@ -40,14 +44,10 @@ impl SourceFile {
     /// # Errors
     /// `Usage` when it cannot be read.
     pub(crate) fn read_in_any_encoding(name: &str) -> Result<Self, Error> {
-        Self::of(name, String::from_utf8_lossy(&bytes_of(name)?).into_owned())
-    }
-
-    fn of(name: &str, text: String) -> Result<Self, Error> {
         Ok(Self {
             source: source_of(name)?,
             name: one_line(name),
-            text,
+            text: String::from_utf8_lossy(&bytes_of(name)?).into_owned(),
         })
     }
 
@@ -102,7 +102,7 @@ pub(crate) fn files_in(folder: &str, matches: impl Fn(&str) -> bool) -> Result<(
 }
 
 /// Whether a file of a folder is a definition file, by its name.
-fn is_definitions(name: &str) -> bool {
+pub(crate) fn is_definitions(name: &str) -> bool {
     let extension = Path::new(name).extension();
     extension.is_some_and(|e| e.eq_ignore_ascii_case("toml") || e.eq_ignore_ascii_case("json"))
 }
@@ -121,6 +121,28 @@ fn bytes_of(name: &str) -> Result<Vec<u8>, Error> {
         return Err(Error::new(Kind::Usage, message).hint("Split it into several files."));
     }
     Ok(bytes)
+}
+
+/// Returns the absolute path of a definition file or a folder of them; `-` for stdin. Symbolic links stay as they are: what they lead to may change with
+/// each release.
+///
+/// # Errors
+/// `Usage` when a parent folder's name is not UTF-8.
+pub(crate) fn path_of(name: &str) -> Result<String, Error> {
+    if name == STDIN || Path::new(name).components().any(|part| part == Component::ParentDir) {
+        return source_of(name);
+    }
+    std::path::absolute(name).map_or_else(|_| Ok(name.to_owned()), |path| path_text(&path))
+}
+
+/// The paths that definitions from these files and folders may have been recorded with.
+///
+/// # Errors
+/// As [`path_of`].
+pub(crate) fn scopes_of(names: &[String]) -> Result<Vec<String>, Error> {
+    // Older versions recorded the path with all links resolved.
+    let both = names.iter().flat_map(|name| [path_of(name), source_of(name)]);
+    both.collect()
 }
 
 /// Returns the canonical path of a file or folder; `-` for stdin.

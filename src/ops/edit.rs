@@ -21,10 +21,7 @@ pub(crate) fn definition_text(read: &Read<'_>, id: &ScheduleId) -> Result<String
     let texts = exported
         .iter()
         .map(|(id, definition, state)| ScheduleText::of(id, definition, state));
-    schedule_text::toml(&File {
-        schedule: texts.collect(),
-        ..File::default()
-    })
+    schedule_text::toml(&File::of(texts.collect(), Vec::new())?)
 }
 
 /// Replaces the definition of a schedule: `edited` in place of `original`, which must still be its definition.

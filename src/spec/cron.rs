@@ -87,6 +87,13 @@ fn split_comment(source: &str) -> (&str, &str) {
     (&source[..start], source.get(start + 1..).unwrap_or("").trim())
 }
 
+/// Whether a cron string has a time zone of its own.
+#[must_use]
+pub fn has_zone(source: &str) -> bool {
+    let start = source.trim_start();
+    start.starts_with("CRON_TZ=") || start.starts_with("TZ=")
+}
+
 /// Splits `CRON_TZ=Zone rest` into the zone, the rest, and the position of the rest.
 fn split_zone<'a>(source: &'a str, body: &'a str) -> Result<(String, &'a str, usize), TextError> {
     let lead = body.len() - body.trim_start().len();

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::harness::Env;
 
-const TWO: &str = r#"
+pub(crate) const TWO: &str = r#"
 [[schedule]]
 id = "health"
 interval = "2m"
@@ -24,17 +24,17 @@ name = "dump"
 command = ["true"]
 "#;
 
-fn write(env: &Env, name: &str, text: &str) {
+pub(crate) fn write(env: &Env, name: &str, text: &str) {
     std::fs::write(env.path(name), text).unwrap();
 }
 
 /// Returns each change as `change id`, in order.
-fn changes(found: &Value) -> Vec<String> {
+pub(crate) fn changes(found: &Value) -> Vec<String> {
     let text = |v: &Value| format!("{} {}", v["change"].as_str().unwrap(), v["id"].as_str().unwrap());
     found.as_array().unwrap().iter().map(text).collect()
 }
 
-fn ids(env: &Env) -> Vec<String> {
+pub(crate) fn ids(env: &Env) -> Vec<String> {
     let list = env.json(&["schedule", "list"]);
     list.as_array()
         .unwrap()
@@ -188,48 +188,6 @@ fn errors_show_their_place_and_nothing_is_applied() {
 }
 
 #[test]
-fn prune_deletes_only_schedules_created_from_the_same_file() {
-    let env = Env::new();
-    let first = TWO.split("\n\n").next().unwrap().to_owned() + "\n";
-    write(&env, "jobs.toml", TWO);
-    write(&env, "other.toml", &first.replace("health", "elsewhere"));
-    env.tempo(&["apply", "-f", "jobs.toml", "other.toml"]).ok();
-    env.tempo(&["schedule", "create", "by-hand", "--interval", "1h", "--", "true"])
-        .ok();
-    // A file does not take over a schedule that was created by hand.
-    write(&env, "jobs.toml", &format!("{TWO}\n{}", first.replace("health", "by-hand")));
-    env.tempo(&["apply", "-f", "jobs.toml"]).ok();
-    write(&env, "jobs.toml", &first);
-    assert_eq!(changes(&env.json(&["apply", "-f", "jobs.toml"])), ["none health"]);
-    let would = env.tempo(&["diff", "-f", "jobs.toml", "--prune"]);
-    assert!(
-        would.stderr.contains("Run `tempo apply --prune` with the same files"),
-        "{would:?}"
-    );
-    assert_eq!(
-        changes(&env.json(&["apply", "-f", "jobs.toml", "--prune"])),
-        ["none health", "delete backup"]
-    );
-    assert_eq!(ids(&env), ["by-hand", "elsewhere", "health"]);
-    write(&env, "jobs.toml", "");
-    assert_eq!(
-        changes(&env.json(&["apply", "-f", "./jobs.toml", "--prune"])),
-        ["delete health"]
-    );
-    // A folder stands for the files in it, including removed ones.
-    std::fs::create_dir(env.path("jobs")).unwrap();
-    write(&env, "jobs/a.toml", &first.replace("health", "a"));
-    write(&env, "jobs/b.toml", &first.replace("health", "b"));
-    write(&env, "jobs/notes.txt", "not read");
-    env.tempo(&["apply", "-f", "jobs"]).ok();
-    std::fs::remove_file(env.path("jobs/b.toml")).unwrap();
-    assert_eq!(
-        changes(&env.json(&["apply", "-f", "jobs", "--prune"])),
-        ["none a", "delete b"]
-    );
-}
-
-#[test]
 fn state_that_a_file_omits_is_unchanged() {
     let env = Env::new();
     write(&env, "jobs.toml", TWO);
@@ -324,26 +282,6 @@ fn the_schema_has_every_key_of_a_file() {
     for key in expected.split_whitespace() {
         assert!(probe.contains_key(key), "{key}");
     }
-}
-
-#[test]
-fn pruning_a_folder_keeps_schedules_from_files_it_did_not_read() {
-    let env = Env::new();
-    let one = |id: &str| TWO.split("\n\n").next().unwrap().replace("health", id) + "\n";
-    std::fs::create_dir_all(env.path("ops/below")).unwrap();
-    write(&env, "ops/a.toml", &one("a"));
-    write(&env, "ops/below/b.toml", &one("b"));
-    write(&env, "ops/crontab", "0 5 * * * /srv/c\n");
-    env.tempo(&["apply", "-f", "ops/below/b.toml"]).ok();
-    env.tempo(&["import", "crontab", "ops/crontab"]).ok();
-    assert_eq!(changes(&env.json(&["apply", "-f", "ops", "--prune"])), ["create a"]);
-    assert_eq!(ids(&env), ["a", "b", "c"]);
-    let ran = env.tempo(&["apply", "-f", "-", "--prune"]);
-    assert_eq!(
-        (ran.code, ran.stderr.starts_with("error: `--prune` cannot be used with stdin")),
-        (Some(2), true),
-        "{ran:?}"
-    );
 }
 
 #[test]

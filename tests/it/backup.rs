@@ -256,18 +256,18 @@ fn backups_of_other_databases_and_served_ones_are_not_deleted() {
     std::fs::create_dir(&folder).unwrap();
     let others = "o-20200101T000000Z.db";
     std::fs::write(folder.join(others), "").unwrap();
-    let served = folder.join("t-20200101T000000Z.db").display().to_string();
-    let of_backup = env.serve(&["--db", &served]);
+    let backup = folder.join("t-20200101T000000Z.db").display().to_string();
+    let other = env.serve(&["--db", &backup]);
     let mut server = env.serve(&["--backup-dir", "backups", "--backup-every", "1s", "--backup-keep", "1"]);
     for _ in 0..3 {
         server.wait_for_log("backup ");
     }
-    for server in [server, of_backup] {
+    for server in [server, other] {
         server.signal("TERM");
         assert_eq!(server.wait().0, Some(0));
     }
     assert!(folder.join(others).exists());
-    env.tempo(&["--db", &served, "schedule", "list"]).ok();
+    env.tempo(&["--db", &backup, "schedule", "list"]).ok();
 }
 
 #[test]

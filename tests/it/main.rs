@@ -3,6 +3,7 @@
 
 mod alerts;
 mod apply;
+mod apply_prune;
 mod architecture;
 mod backup;
 mod bad_input;

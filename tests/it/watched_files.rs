@@ -32,7 +32,20 @@ fn applies_a_directory_at_the_start_and_after_every_kind_of_change() {
     wait_until("the replaced file", || ids(&env).contains(&"b every 2 h".to_owned()));
     std::fs::write(file("b.toml"), schedule("b", "3h")).unwrap();
     wait_until("the changed file", || ids(&env).contains(&"b every 3 h".to_owned()));
+    // Other files in the directory do not count, and one that changes all the time is not waited for.
+    let busy = env
+        .shell("while :; do date +%N > jobs/log; echo \"# $(date +%N)\" >> jobs/c.toml; sleep 0.2; done")
+        .spawn();
+    let mut busy = busy.unwrap();
+    std::fs::write(file("b.toml"), schedule("b", "150m")).unwrap();
+    wait_until("the file beside one that changes", || {
+        ids(&env).contains(&"b every 2 h 30 min".to_owned())
+    });
+    busy.kill().unwrap();
+    busy.wait().unwrap();
     // A broken file changes nothing, also in the others.
+    std::fs::write(file("b.toml"), schedule("b", "3h")).unwrap();
+    wait_until("the changed file again", || ids(&env).contains(&"b every 3 h".to_owned()));
     std::fs::write(file("a.toml"), schedule("a", "5h")).unwrap();
     std::fs::write(file("b.toml"), schedule("b", "3x")).unwrap();
     server.wait_for_log("\"event\":\"error\"");

@@ -13,7 +13,7 @@ use crate::engine::{Event, Handle};
 use crate::error::{Error, Kind};
 use crate::files::definition;
 use crate::files::document::Source;
-use crate::files::source_file::{SourceFile, files_in, source_of};
+use crate::files::source_file::{SourceFile, files_in, is_definitions, scopes_of};
 use crate::ops::{self, Change, DefinitionFile, FieldsOfNew};
 use crate::spec::describe::human_duration;
 use crate::zoneinfo::ZoneInfo;
@@ -21,7 +21,7 @@ use crate::zoneinfo::ZoneInfo;
 /// How often the files are looked at. Looking finds every way of replacing a file, also on file systems that report no changes.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Number of looks after which files that could not be applied are applied again.
+/// Number of looks after which files that could not be applied are applied again, as are files that have changed at each look.
 const RETRY_LOOKS: u32 = 5;
 
 /// The options that select definition files.
@@ -134,7 +134,7 @@ impl DefinitionArgs {
     }
 
     fn scopes(&self) -> Result<Vec<String>, Error> {
-        self.file.iter().map(|file| source_of(file)).collect()
+        scopes_of(&self.file)
     }
 }
 
@@ -164,16 +164,17 @@ impl Applied {
         let mut applied = self.fingerprint();
         let mut failed = self.apply(None);
         let mut before = applied.clone();
-        let mut looks = 0;
+        let (mut looks, mut unstable) = (0, 0);
         // Nobody listens once the server has ended.
         while looked.send(()).is_ok() && self.server.metrics().is_some() {
             pause(LOOK_EVERY);
             looks += 1;
             let now = self.fingerprint();
+            unstable = if now == before { 0 } else { unstable + 1 };
             if reload.swap(false, Ordering::SeqCst) {
                 applied.clone_from(&now);
                 failed = self.apply_when(None, Report::Always);
-            } else if now == before && (now != applied || failed.is_some() && looks % RETRY_LOOKS == 0) {
+            } else if unstable % RETRY_LOOKS == 0 && (now != applied || failed.is_some() && looks % RETRY_LOOKS == 0) {
                 if now != applied {
                     failed = None;
                 }
@@ -186,7 +187,7 @@ impl Applied {
 
     fn fingerprint(&self) -> Fingerprint {
         let all = self.files.iter().flat_map(|file| {
-            let in_folder = Path::new(file).is_dir().then(|| files_in(file, |_| true));
+            let in_folder = Path::new(file).is_dir().then(|| files_in(file, is_definitions));
             in_folder
                 .and_then(Result::ok)
                 .map_or_else(|| vec![file.clone()], |(files, _)| files)
