@@ -126,7 +126,14 @@ fn query_server(dns: &Dns, host: &str, port: u16) -> Result<Vec<String>, Attempt
         buffer = query_over_tcp(&query, host, port)?;
     }
     let answer = Packet::parse(&buffer).map_err(|e| error(&e))?;
-    if answer.id() != id {
+    let is_asked = |question: &Question<'_>| {
+        question
+            .qname
+            .to_string()
+            .eq_ignore_ascii_case(dns.name.trim_end_matches('.'))
+            && question.qtype == QTYPE::TYPE(kind(dns.record))
+    };
+    if answer.id() != id || !answer.questions.iter().any(is_asked) {
         return Err(error(&"the response does not match the query").into());
     }
     let code = answer.rcode();

@@ -37,6 +37,11 @@ pub(super) fn serve(mut ticker: Ticker, lock: &ServerLock) {
         if let Some(path) = ticker.reader().displaced() {
             // Anything recorded from now on would be lost, so the server stops.
             shared.emit(Event::Displaced { path });
+            if ticker.reader().has_overwritten_log()
+                && let Err(e) = shared.writer.write(|write| write.leave_log())
+            {
+                shared.emit(Event::Error(e));
+            }
             shared.lost_file.store(true, Ordering::SeqCst);
             shared.hurry.store(true, Ordering::SeqCst);
             break;
@@ -143,6 +148,22 @@ fn keep_lock(shared: &Shared, lock: &ServerLock, reported: &mut Option<String>) 
         }
     }
     lock.answer();
+}
+
+/// Measures all waits again after the clock was set back: it was `last` when it was `looked` at before.
+fn clock_set_back(shared: &Arc<Shared>, (last, looked): (DateTime<Utc>, Stopwatch), now: DateTime<Utc>) {
+    let elapsed = looked.elapsed();
+    let by = (last - now).to_std().unwrap_or_default() + elapsed;
+    let moved = shared
+        .writer
+        .write(move |write| write.clock_set_back(by, elapsed + AROUND_CLOCK_STEP, now));
+    if let Err(e) = moved {
+        shared.emit(Event::Error(e));
+    }
+    for _ in 0..shared.queue.wake_all() {
+        shared.start_worker();
+    }
+    shared.outbox.raise();
 }
 
 /// Whether the server has reached its end; never, if it serves until it is asked to stop.

@@ -48,13 +48,26 @@ impl<'de> de::Deserializer<'de> for &'de Node {
         read.map_err(|e: ParseError| e.at(self.at))
     }
 
+    /// Only from a table: serde would also take the values of a list in the order of the fields.
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, ParseError> {
+        if matches!(self.value, Value::List(_)) {
+            return Err(<ParseError as de::Error>::custom("expected a table, found a list").at(self.at));
+        }
+        self.deserialize_any(visitor)
+    }
+
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, ParseError> {
         visitor.visit_newtype_struct(self)
     }
 
     serde::forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
-        tuple_struct map struct identifier ignored_any
+        tuple_struct map identifier ignored_any
     }
 }
 

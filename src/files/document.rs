@@ -323,7 +323,10 @@ fn of_json(json: &str, whole: &str, depth: usize) -> Result<Node, (usize, String
             let mut keys = HashSet::new();
             for (key, raw) in entries.0 {
                 let node = of_json(raw.get(), whole, depth + 1)?;
-                let key_at = whole[..node.at].rfind(&format!("\"{key}\"")).map_or(node.at, |k| k + 1);
+                // A key with escapes is not found as it is.
+                let key_at = whole[at..node.at]
+                    .rfind(&format!("\"{key}\""))
+                    .map_or(node.at, |k| at + k + 1);
                 if !keys.insert(key.clone()) {
                     return Err((key_at, format!("duplicate key `{}`", key.escape_debug())));
                 }

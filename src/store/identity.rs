@@ -1,7 +1,12 @@
 //! Identifies the files of a database, by device and inode: the file itself, its log (`-wal`) and the log's index (`-shm`). If one of them is
 //! replaced or removed while a connection is open, acknowledged changes may be lost.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
+
+/// What a write-ahead log begins with, for either byte order of its checksums.
+const LOG_MAGIC: [u32; 2] = [0x377f_0682, 0x377f_0683];
 
 /// Maximum number of symbolic links followed to a file.
 const MAX_LINKS: usize = 8;
@@ -61,6 +66,14 @@ impl Files {
         recorded
             .find(|(path, id)| FileId::at(path) != Some(*id))
             .map(|(path, _)| path)
+    }
+
+    /// Whether the log has contents without the header that SQLite writes: another program has truncated or overwritten it.
+    pub(super) fn has_overwritten_log(&self) -> bool {
+        let mut magic = [0; 4];
+        // No lock is lost by closing it: SQLite locks only the database and the index of the log.
+        let read = File::open(self.log()).and_then(|mut log| log.read_exact(&mut magic));
+        read.is_ok() && !LOG_MAGIC.contains(&u32::from_be_bytes(magic))
     }
 
     /// The path of the log.

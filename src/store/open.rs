@@ -147,8 +147,11 @@ impl Store {
     /// Saves the contents of the log after a file of the database was removed or replaced: writes them back into the database file, wherever it is
     /// now, so that no leftover log at the old path is used for another database. If another log exists there by now, that would damage the database;
     /// if another process is reading the database, it may not be possible; and if the database `is_deleted`, it does not save anything. Then writes
-    /// a copy next to it and returns the path of the copy.
+    /// a copy next to it and returns the path of the copy. A log that was overwritten is left alone: see [`Write::leave_log`].
     pub(crate) fn save(&self, is_deleted: bool) -> Result<Option<PathBuf>, Error> {
+        if self.has_overwritten_log() {
+            return Ok(None);
+        }
         let has_another_log = |files: &Files| files.has_database() && files.has_another_log();
         if self.files.as_ref().is_some_and(has_another_log) {
             return self.save_copy().map(Some);
@@ -182,9 +185,15 @@ impl Store {
         PATIENCE.set(BUSY_DEADLINE);
     }
 
-    /// The first of the opened files that has been deleted, moved or replaced.
+    /// The first of the opened files that has been deleted, moved, replaced or overwritten.
     pub(crate) fn displaced(&self) -> Option<PathBuf> {
-        self.files.as_ref().and_then(Files::displaced)
+        let files = self.files.as_ref()?;
+        files.displaced().or_else(|| self.has_overwritten_log().then(|| files.log()))
+    }
+
+    /// Whether another program has overwritten the log.
+    pub(crate) fn has_overwritten_log(&self) -> bool {
+        self.files.as_ref().is_some_and(Files::has_overwritten_log)
     }
 
     /// Fails if a file was displaced, so that changes written to it are not acknowledged.
@@ -195,7 +204,10 @@ impl Store {
         let Some(displaced) = self.displaced() else { return Ok(()) };
         Err(Error::new(
             Kind::System,
-            format_args!("`{}` was deleted, moved or replaced while it was in use", displaced.display()),
+            format_args!(
+                "`{}` was deleted, moved, replaced or overwritten while it was in use",
+                displaced.display()
+            ),
         )
         .hint("The change may be lost: stop all tempo processes that use this database, run `tempo doctor`, then try again."))
     }
@@ -360,4 +372,13 @@ fn retry_when_busy(tries: i32) -> bool {
         }
         !expired
     })
+}
+
+impl Write<'_> {
+    /// Leaves the log as it is when this connection is closed. What another program has written there must not be written back into the database, which
+    /// is intact as of the last time that the log was; SQLite ignores such a log from then on.
+    pub(crate) fn leave_log(&self) -> Result<(), Error> {
+        let done = self.0.0.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        done.map(|_| ()).context("leave the log as it is")
+    }
 }

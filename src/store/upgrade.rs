@@ -54,7 +54,12 @@ pub(crate) fn try_upgrade(database: &Path) -> Result<Upgrade, Error> {
         return Err(Error::new(Kind::NotFound, format_args!("there is no database at `{shown}`"))
             .hint("Use `--db` or `TEMPO_DB` for another file."));
     }
-    if std::fs::metadata(&database).is_ok_and(|file| file.is_file() && file.len() == 0) {
+    let file = std::fs::metadata(&database);
+    if file.as_ref().is_ok_and(|file| !file.is_file()) {
+        return Err(Error::new(Kind::System, format_args!("`{shown}` is not a regular file"))
+            .hint("Use `--db` or `TEMPO_DB` for another file."));
+    }
+    if file.is_ok_and(|file| file.len() == 0) {
         // The first command makes it a database.
         let to = migrations::newest();
         return Ok(Upgrade {

@@ -75,7 +75,7 @@ fn saves_a_copy_if_a_long_reader_keeps_the_log_from_being_checkpointed() {
     create("beside").ok();
     let copy = format!("t.db.saved-{}", server.pid());
     std::fs::remove_file(env.path("t.db-wal")).unwrap();
-    server.wait_for_log("replaced; stopping");
+    server.wait_for_log("overwritten; stopping");
     wait_until("the copy", || env.path(&copy).exists());
     assert_eq!(server.wait().0, Some(6));
     let listed = env.json(&["--db", &copy, "schedule", "list"]);

@@ -50,7 +50,7 @@ fn a_server_exits_with_an_error_when_its_database_is_moved_or_replaced() {
         let mut stderr = String::new();
         std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut stderr).unwrap();
         assert!(
-            stderr.contains("was deleted, moved or replaced while the server was running"),
+            stderr.contains("was deleted, moved, replaced or overwritten while the server was running"),
             "{stderr}"
         );
         assert!(!is_alive(&pid), "its running step is killed too");
@@ -135,7 +135,7 @@ fn a_server_whose_wal_or_shm_is_removed_stops_without_losing_data() {
             "{ran:?}"
         );
         server.signal("CONT");
-        server.wait_for_log("replaced; stopping");
+        server.wait_for_log("overwritten; stopping");
         assert_eq!(server.wait().0, Some(6), "{suffix}");
         let ids: Vec<_> = env
             .json(&["schedule", "list"])
@@ -196,4 +196,28 @@ fn a_server_keeps_its_lock_and_steps_when_its_lock_file_is_removed() {
     assert_eq!(env.json(&["status"])["pid"], server.pid());
     let second = env.tempo(&["run", "--for", "1s"]);
     assert!(matches!(second.code, Some(4 | 6)), "{second:?}");
+}
+
+#[test]
+fn a_server_whose_log_is_overwritten_stops_with_an_error_and_leaves_the_database_intact() {
+    for contents in [None, Some(vec![b'x'; 100_000])] {
+        let env = Env::new();
+        let create = |id| env.tempo(&["schedule", "create", id, "--interval", "1s", "--shell", "true"]);
+        create("before").ok();
+        let mut server = env.serve(&[]);
+        create("beside").ok();
+        server.wait_for_log("finish");
+        let log = std::fs::OpenOptions::new()
+            .write(true)
+            .truncate(true)
+            .open(env.path("t.db-wal"));
+        if let Some(contents) = &contents {
+            std::io::Write::write_all(&mut log.unwrap(), contents).unwrap();
+        }
+        server.wait_for_log("overwritten; stopping");
+        assert_eq!(server.wait().0, Some(6));
+        assert!(env.tempo(&["doctor"]).ok().contains("integrity check passed"));
+        let ids = env.json(&["schedule", "list"]);
+        assert_eq!(ids[0]["id"], "before", "{ids}");
+    }
 }

@@ -66,7 +66,7 @@ fn a_served_database_that_is_moved_and_replaced_by_a_link_loses_nothing() {
     let refused = create(&env, "t.db", "lost");
     assert_eq!(refused.code, Some(4), "{refused:?}");
     server.signal("CONT");
-    server.wait_for_log("replaced; stopping");
+    server.wait_for_log("overwritten; stopping");
     assert_eq!(server.wait().0, Some(6));
     assert_eq!(ids(&env, "moved.db"), ["before", "beside"]);
     create(&env, "t.db", "after").ok();
@@ -85,7 +85,7 @@ fn a_log_that_is_moved_and_replaced_by_a_link_stops_the_server() {
         std::os::unix::fs::symlink(&to, &from).unwrap();
         assert_eq!(create(&env, "t.db", "lost").code, Some(6), "{suffix}");
         server.signal("CONT");
-        server.wait_for_log("replaced; stopping");
+        server.wait_for_log("overwritten; stopping");
         assert_eq!(server.wait().0, Some(6), "{suffix}");
         // SQLite removes what it finds at the name of its log.
         let _ = std::fs::remove_file(&from);

@@ -213,4 +213,6 @@ fn an_upgrade_is_tried_on_a_copy_and_leaves_the_database_as_it_is() {
     std::fs::write(env.path("other.db"), "not a database").unwrap();
     assert_eq!(env.tempo(&[&["--db", "other.db"], &upgrade[..]].concat()).code, Some(6));
     assert_eq!(env.tempo(&[&["--db", "missing.db"], &upgrade[..]].concat()).code, Some(3));
+    assert!(env.shell("mkfifo pipe").status().unwrap().success());
+    assert_eq!(env.tempo(&[&["--db", "pipe"], &upgrade[..]].concat()).code, Some(6));
 }

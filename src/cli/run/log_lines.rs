@@ -213,7 +213,7 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
             of("workers", Some(Style::Warn), "", text, &fields)
         }
         Event::Displaced { path } => {
-            let text = format!("`{}` was deleted, moved or replaced; stopping", path.display());
+            let text = format!("`{}` was deleted, moved, replaced or overwritten; stopping", path.display());
             of(
                 "stop",
                 Some(Style::Bad),
@@ -419,7 +419,7 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
         ),
         Event::Stopped { lost_file, unrecorded } => {
             let text = match (*lost_file, *unrecorded) {
-                (true, _) => "because the database file was deleted, moved or replaced".to_owned(),
+                (true, _) => "because a file of the database was deleted, moved, replaced or overwritten".to_owned(),
                 (false, 0) => "all results are recorded".to_owned(),
                 (false, n) => format!("{} could not be recorded; these steps will run again", counted(n, "result")),
             };

@@ -151,7 +151,10 @@ impl Args {
         for word in words {
             let (mut option, mut value) = match word.split_once('=') {
                 Some((option, value)) if option.starts_with('-') => (format!("{option}="), value),
-                _ => (String::new(), word.as_str()),
+                _ => match word.strip_prefix("-f").filter(|path| !path.is_empty()) {
+                    Some(path) => ("-f".to_owned(), path),
+                    None => (String::new(), word.as_str()),
+                },
             };
             // The URL of `--ping` may be in a file.
             if let Some(path) = value.strip_prefix("file:").filter(|_| args.ping.is_url(value)) {
@@ -255,7 +258,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         return Err(Error::new(
             Kind::System,
             format_args!(
-                "a file of the database `{}` was deleted, moved or replaced while the server was running",
+                "a file of the database `{}` was deleted, moved, replaced or overwritten while the server was running",
                 database.display()
             ),
         )

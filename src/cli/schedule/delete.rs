@@ -24,10 +24,13 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
-    let (mut store, ids) = super::open_for_each(context, &args.id, args.all)?;
+    let mut store = super::open_for_each(context, &args.id, args.all)?;
     let deleted = store.write(|w| {
         let delete = |id: &ScheduleId| Ok(present::deleted(id, ops::delete(w, id, context.now())?));
-        ids.iter().map(delete).collect::<Result<Vec<_>, Error>>()
+        super::given_or_all(w, &args.id)?
+            .iter()
+            .map(delete)
+            .collect::<Result<Vec<_>, Error>>()
     })?;
     if !context.ui.is_text() {
         return context.ui.json_list(&deleted);

@@ -23,7 +23,7 @@ use crate::ops;
 use crate::output::views::ScheduleView;
 use crate::present;
 use crate::run::step_text::{OnFailure, StepText};
-use crate::store::{Missing, Store};
+use crate::store::{Missing, Read, Store};
 
 /// Create, inspect, change and trigger schedules
 #[derive(Debug, clap::Args)]
@@ -73,7 +73,11 @@ pub(super) fn run(context: &Context, args: Args) -> Result<(), Error> {
 
 /// Reads a schedule for display.
 fn view(context: &Context, store: &Store, id: &ScheduleId) -> Result<ScheduleView, Error> {
-    store.read(|read| present::schedule(read, &context.zones, ops::find(read, id)?, context.now()))
+    store.read(|read| view_in(context, read, id))
+}
+
+fn view_in(context: &Context, read: &Read<'_>, id: &ScheduleId) -> Result<ScheduleView, Error> {
+    present::schedule(read, &context.zones, ops::find(read, id)?, context.now())
 }
 
 /// Opens the database for a command about a schedule. A missing database is reported as a missing schedule.
@@ -86,18 +90,23 @@ fn open_for(context: &Context, id: &ScheduleId) -> Result<Store, Error> {
     })
 }
 
-/// Opens the database for a command about the given schedules, or about all; returns their ids too.
-fn open_for_each(context: &Context, ids: &[ScheduleId], all: bool) -> Result<(Store, Vec<ScheduleId>), Error> {
+/// Opens the database for a command about the given schedules, or about all.
+fn open_for_each(context: &Context, ids: &[ScheduleId], all: bool) -> Result<Store, Error> {
     if let Some(first) = ids.first() {
-        return Ok((open_for(context, first)?, ids.to_vec()));
+        return open_for(context, first);
     }
     if !all {
         return Err(Error::new(Kind::Usage, "a schedule id or `--all` is required").hint("`tempo schedule list` shows the ids."));
     }
-    let store = context.open(Missing::Refuse)?;
-    let ids = store.read(|r| r.schedule_ids())?;
-    let ids = ids.iter().map(|id| ScheduleId::parse(id)).collect::<Result<_, _>>()?;
-    Ok((store, ids))
+    context.open(Missing::Refuse)
+}
+
+/// The given schedules, or all if none is given. To be read in the transaction of the change: others may create and delete schedules.
+fn given_or_all(read: &Read<'_>, ids: &[ScheduleId]) -> Result<Vec<ScheduleId>, Error> {
+    if !ids.is_empty() {
+        return Ok(ids.to_vec());
+    }
+    read.schedule_ids()?.iter().map(|id| ScheduleId::parse(id)).collect()
 }
 
 /// Prints a note on the next daylight saving change that affects a schedule, if there is one.

@@ -25,26 +25,38 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
-    let (mut store, ids) = super::open_for_each(context, &args.id, args.all)?;
-    let states = store.write(|w| {
-        let pause = |id| {
-            let before = ops::find(w, id)?.state;
-            ops::pause(w, &context.zones, id, args.note.as_deref(), context.now())?;
-            Ok((before.paused, args.note.as_ref().is_some_and(|note| *note != before.note)))
-        };
-        ids.iter().map(pause).collect::<Result<Vec<_>, Error>>()
-    })?;
+    let mut store = super::open_for_each(context, &args.id, args.all)?;
     if !context.ui.is_text() {
-        let views = ids.iter().map(|id| super::view(context, &store, id));
-        return context.ui.json_list(&views.collect::<Result<Vec<_>, _>>()?);
+        let views = store.write(|w| {
+            let pause = |id| {
+                ops::pause(w, &context.zones, id, args.note.as_deref(), context.now())?;
+                super::view_in(context, w, id)
+            };
+            super::given_or_all(w, &args.id)?
+                .iter()
+                .map(pause)
+                .collect::<Result<Vec<_>, Error>>()
+        })?;
+        return context.ui.json_list(&views);
     }
-    for (id, (was_paused, has_new_note)) in ids.iter().zip(states) {
+    let paused = store.write(|w| {
+        let pause = |id: ScheduleId| {
+            let row = ops::find(w, &id)?;
+            ops::pause(w, &context.zones, &id, args.note.as_deref(), context.now())?;
+            let has_new_note = args.note.as_ref().is_some_and(|note| *note != row.state.note);
+            Ok((id, row.state.paused, has_new_note, w.count_running(row.key)?))
+        };
+        super::given_or_all(w, &args.id)?
+            .into_iter()
+            .map(pause)
+            .collect::<Result<Vec<_>, Error>>()
+    })?;
+    for (id, was_paused, has_new_note, running) in paused {
         if was_paused {
             let note = if has_new_note { "; its note was changed" } else { "" };
             context.ui.data(&format!("Schedule {id} is already paused{note}"))?;
             continue;
         }
-        let running = store.read(|r| r.count_running(ops::find(r, id)?.key))?;
         let suffix = if running == 0 {
             String::new()
         } else {

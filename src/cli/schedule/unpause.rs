@@ -27,28 +27,29 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
-    let (mut store, ids) = super::open_for_each(context, &args.id, args.all)?;
-    let passed = store.write(|w| {
+    let mut store = super::open_for_each(context, &args.id, args.all)?;
+    let unpaused = store.write(|w| {
         let unpause = |id| {
             let before = ops::find(w, id)?.state;
             let has_new_note = args.note.as_ref().is_some_and(|note| *note != before.note);
             let passed = ops::unpause(w, &context.zones, id, args.note.as_deref(), context.now())?;
-            Ok((before.paused, has_new_note, passed))
+            Ok((super::view_in(context, w, id)?, before.paused, has_new_note, passed))
         };
-        ids.iter().map(unpause).collect::<Result<Vec<_>, Error>>()
+        super::given_or_all(w, &args.id)?
+            .iter()
+            .map(unpause)
+            .collect::<Result<Vec<_>, Error>>()
     })?;
-    let views = ids
-        .iter()
-        .map(|id| super::view(context, &store, id))
-        .collect::<Result<Vec<_>, _>>()?;
     if !context.ui.is_text() {
-        return context.ui.json_list(&views);
+        return context
+            .ui
+            .json_list(&unpaused.into_iter().map(|(view, ..)| view).collect::<Vec<_>>());
     }
-    for (view, (was_paused, has_new_note, passed)) in views.iter().zip(passed) {
-        let done = if was_paused {
+    for (view, was_paused, has_new_note, passed) in &unpaused {
+        let done = if *was_paused {
             format!("Unpaused schedule {}", view.id)
         } else {
-            let note = if has_new_note { "; its note was changed" } else { "" };
+            let note = if *has_new_note { "; its note was changed" } else { "" };
             format!("Schedule {} is not paused{note}", view.id)
         };
         context.ui.data(&done)?;
@@ -58,10 +59,10 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         if let Some(CountedTimes { first, last, count }) = passed {
             context.ui.hint(&format!(
                 "{} passed while it was paused; to run them: `tempo schedule backfill {} --start-time {} --end-time {}`.",
-                counted(count, "time"),
+                counted(*count, "time"),
                 view.id,
-                rfc3339(first),
-                rfc3339(last)
+                rfc3339(*first),
+                rfc3339(*last)
             ));
         }
     }
