@@ -6,7 +6,8 @@ use super::{Context, complete};
 use crate::error::Error;
 use crate::files::crontab::export;
 use crate::files::notify_text::NotifyText;
-use crate::files::schedule_text::{self, File, ScheduleText};
+use crate::files::schedule_text::{self, ScheduleText};
+use crate::files::vars;
 use crate::machine;
 use crate::names::ScheduleId;
 use crate::ops;
@@ -49,7 +50,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         Vec::new()
     };
     let receivers = receivers.iter().map(|row| NotifyText::of_json(&row.definition));
-    let file = File::of(texts.collect(), receivers.collect::<Result<_, _>>()?)?;
+    let file = vars::file_of(texts.collect(), receivers.collect::<Result<_, _>>()?)?;
     if context.ui.is_text() {
         context.ui.output(schedule_text::toml(&file)?.as_bytes())
     } else {

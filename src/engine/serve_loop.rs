@@ -49,18 +49,7 @@ pub(super) fn serve(mut ticker: Ticker, lock: &ServerLock) {
         keep_lock(&shared, lock, &mut lock_error);
         let now = shared.clock.now();
         if now < last - CLOCK_STEP {
-            let elapsed = looked.elapsed();
-            let by = (last - now).to_std().unwrap_or_default() + elapsed;
-            if let Err(e) = shared
-                .writer
-                .write(move |write| write.clock_set_back(by, elapsed + AROUND_CLOCK_STEP, now))
-            {
-                shared.emit(Event::Error(e));
-            }
-            for _ in 0..shared.queue.wake_all() {
-                shared.start_worker();
-            }
-            shared.outbox.raise();
+            clock_set_back(&shared, (last, looked), now);
             ticker.forget_failures();
             (next, next_zone_check) = (Some(now), now);
         }

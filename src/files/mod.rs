@@ -13,7 +13,7 @@ pub(crate) mod schedule_text;
 pub(crate) mod shell_words;
 pub(crate) mod source_file;
 pub(crate) mod steps;
-mod vars;
+pub(crate) mod vars;
 
 /// The JSON Schema of a definition file, generated from its types.
 pub(crate) const SCHEMA: &str = include_str!("schema.json");

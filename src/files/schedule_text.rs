@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 
 use super::notify_text::NotifyText;
 use super::one_or_many::one_or_many;
-use super::vars;
 use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
 use crate::run::step_text::StepText;
@@ -238,20 +237,6 @@ pub(crate) struct File {
     /// Receivers of notifications, each with a unique name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) notify: Vec<NotifyText>,
-}
-
-impl File {
-    /// The file that defines these schedules and receivers.
-    ///
-    /// # Errors
-    /// `System` when a text cannot be written.
-    pub(crate) fn of(schedule: Vec<ScheduleText>, notify: Vec<NotifyText>) -> Result<Self, Error> {
-        vars::protected(Self {
-            schedule,
-            notify,
-            ..Self::default()
-        })
-    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

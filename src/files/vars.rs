@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::document::{Node, Source};
 use serde_json::Value;
 
-use super::schedule_text::{File, VarText};
+use super::notify_text::NotifyText;
+use super::schedule_text::{File, ScheduleText, VarText};
 use crate::error::{Error, Kind};
 use crate::names::suggestion;
 
@@ -67,11 +68,16 @@ impl Source<'_> {
 /// The variable for the braces of texts that only look like placeholders.
 const BRACES: &str = "braces";
 
-/// Writes the texts of a file that look like placeholders so that reading the file gives these texts again.
+/// The file that defines schedules and receivers. Texts that look like placeholders are written so that reading the file gives these texts again.
 ///
 /// # Errors
-/// `System` when the file cannot be converted.
-pub(super) fn protected(file: File) -> Result<File, Error> {
+/// `System` when a text cannot be written.
+pub(crate) fn file_of(schedule: Vec<ScheduleText>, notify: Vec<NotifyText>) -> Result<File, Error> {
+    let file = File {
+        schedule,
+        notify,
+        ..File::default()
+    };
     let failed = |e| Error::new(Kind::System, "cannot write the definitions").because(e);
     let mut json = serde_json::to_value(&file).map_err(failed)?;
     if !protect(&mut json) {
@@ -125,7 +131,7 @@ fn filled_in(text: &str, vars: &BTreeMap<String, VarText>) -> Result<Option<Stri
 #[cfg(test)]
 mod tests {
     use super::super::definition::{Definitions, parse};
-    use super::super::schedule_text::{ScheduleText, toml};
+    use super::super::schedule_text::toml;
     use super::*;
     use crate::schedule::State;
     use crate::zoneinfo::ZoneInfo;
@@ -224,7 +230,7 @@ mod tests {
         let one = parse_text(&written).unwrap().schedules.remove(0);
         assert_eq!(one.definition.action.steps[0].shell.as_deref(), Some(text));
         let exported = ScheduleText::of(&one.id, &one.definition, &State::default());
-        let file = File::of(vec![exported], Vec::new()).unwrap();
+        let file = file_of(vec![exported], Vec::new()).unwrap();
         for again in [toml(&file).unwrap(), serde_json::to_string(&file).unwrap()] {
             assert_eq!(parse_text(&again).unwrap().schedules[0].definition, one.definition, "{again}");
         }

@@ -6,7 +6,8 @@ use super::{DefinitionFile, Difference, FieldsOfNew, Prune, compare, export, red
 use crate::error::{Error, Kind};
 use crate::files::definition::{self, FileSchedule};
 use crate::files::document::Source;
-use crate::files::schedule_text::{self, File, ScheduleText};
+use crate::files::schedule_text::{self, ScheduleText};
+use crate::files::vars;
 use crate::names::ScheduleId;
 use crate::spec::Spec;
 use crate::spec::zone::Zones;
@@ -21,7 +22,7 @@ pub(crate) fn definition_text(read: &Read<'_>, id: &ScheduleId) -> Result<String
     let texts = exported
         .iter()
         .map(|(id, definition, state)| ScheduleText::of(id, definition, state));
-    schedule_text::toml(&File::of(texts.collect(), Vec::new())?)
+    schedule_text::toml(&vars::file_of(texts.collect(), Vec::new())?)
 }
 
 /// Replaces the definition of a schedule: `edited` in place of `original`, which must still be its definition.

@@ -335,7 +335,7 @@ fn following_ends_with_an_error_when_the_database_is_moved_away() {
     let output = ended(follower);
     assert_eq!(output.status.code(), Some(6));
     assert!(
-        String::from_utf8_lossy(&output.stderr).contains("was deleted, moved or replaced"),
+        String::from_utf8_lossy(&output.stderr).contains("was deleted, moved, replaced or overwritten"),
         "{output:?}"
     );
 }

@@ -364,5 +364,5 @@ fn a_command_that_waits_while_the_database_is_moved_fails_as_the_server_does() {
     let ended = waiting.wait_with_output().unwrap();
     let stderr = String::from_utf8_lossy(&ended.stderr);
     assert_eq!(ended.status.code(), Some(6), "{stderr}");
-    assert!(stderr.contains("was deleted, moved or replaced"), "{stderr}");
+    assert!(stderr.contains("was deleted, moved, replaced or overwritten"), "{stderr}");
 }
