@@ -8,7 +8,7 @@
 //! - [`spec`]: schedule specs: when a schedule fires; pure. [`zoneinfo`] reads the zone data it is given
 //! - [`run`]: a workflow run: steps, attempts, retries and the state machine; pure
 //! - [`schedule`]: policies: what happens to each time (overlap, catch-up, pause); plan and simulate; pure
-//! - [`notify`]: notifications: who is told of which events, and what a message says; pure
+//! - [`notify`]: notifications: which events go to which receivers, and the content of messages; pure
 //! - `store`: the database: all SQL, and nothing else
 //! - `actions`: the only effects on the outside world: HTTP, TCP and DNS probes, commands
 //! - `files`: definition files and crontabs, with errors that show line and column

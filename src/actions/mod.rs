@@ -62,7 +62,7 @@ pub(crate) struct Task<'a> {
     pub(crate) notice: &'a dyn Fn(AttemptNotice),
 }
 
-/// Maximum number of bytes kept of the output of a command, unless the server is told otherwise.
+/// Maximum number of bytes kept of the output of a command, unless the server is configured otherwise.
 pub(crate) const OUTPUT_LIMIT: usize = 64 * 1024;
 
 /// A delay of an attempt that has not failed.

@@ -13,7 +13,7 @@ const MIN_HEX: usize = 8;
 /// Minimum length of a line that is masked as part of a secret of several lines.
 const MIN_LINE: usize = 12;
 
-/// The places of hexadecimal digits and base64 among the escaped forms: lines may end within these.
+/// Indices of the hexadecimal and base64 forms, which may be broken across lines.
 const WRAPPING: [usize; 3] = [16, 17, 20];
 
 /// Returns the escaped forms of a value: in JSON, in Rust's debug notation and in URLs.

@@ -14,10 +14,10 @@ use super::secrets::Secrets;
 use crate::clock::Stopwatch;
 use crate::machine;
 
-/// How long output is waited for that processes write which the command has left behind.
+/// How long to wait for output from processes that the command left behind.
 const AFTER_EXIT: Duration = Duration::from_millis(200);
 
-/// How long they may go on writing.
+/// Maximum time for which that output is read.
 const LONGEST_AFTER_EXIT: Duration = Duration::from_secs(2);
 
 /// A stream of the command.
@@ -41,7 +41,7 @@ pub(crate) struct Wrapped {
 /// ended.
 ///
 /// # Errors
-/// That of the system when it cannot be started.
+/// The system's error if the command cannot be started.
 pub(crate) fn wrap(argv: &[String], pid: &Arc<AtomicU32>, mut pass: impl FnMut(Stream, &[u8])) -> std::io::Result<Wrapped> {
     let watch = Stopwatch::start();
     let path = machine::variable("PATH");

@@ -159,6 +159,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             return store.read(|r| ops::compare(r, zones, definitions, prune, fields, now));
         }
         let mut store = context.open(Missing::Create)?;
+        store.expect_large_change()?;
         store.write(|w| ops::apply(w, zones, definitions, prune, fields, now))
     })?;
     show(context, &differences, if args.dry_run { Tense::Would } else { Tense::Did })?;

@@ -116,7 +116,14 @@ fn show(context: &Context) -> Result<(), Error> {
         &[
             ("Server", server),
             (if view.up { "Running" } else { "Unfinished" }, plain(join_or_none(&running))),
-            ("Waiting", plain(counted(view.queued, "start"))),
+            (
+                "Waiting",
+                plain(if view.queued == 0 {
+                    "none".to_owned()
+                } else {
+                    counted(view.queued, "start")
+                }),
+            ),
             ("Next", plain(join_or_none(&next))),
             ("Incidents", incidents),
         ],

@@ -1,4 +1,4 @@
-//! Writes messages about new events into the outbox. An event and its place after the cursor of a receiver are one transaction, so no event is
+//! Writes messages about new events into the outbox. A message and the new cursor of its receiver are written in one transaction, so no event is
 //! without its message.
 
 use std::collections::HashMap;
@@ -16,7 +16,7 @@ use crate::store::{EventFilter, ReceiverRow, Store};
 
 /// Maximum number of events read at once: the output of each may be long.
 const BATCH: u64 = 200;
-/// How far the recorded cursor of a receiver that is told of nothing may lag behind.
+/// How far the recorded cursor of a receiver without events may lag behind.
 const CURSOR_LAG: i64 = 200;
 
 /// Writes messages.
@@ -76,7 +76,7 @@ impl MessageWriter {
     }
 
     /// Writes the messages about the events after the cursor of each receiver. A receiver whose definition is not valid keeps its cursor, so it is
-    /// told of them once it is valid.
+    /// sent to it once it is valid.
     pub(super) fn write(&mut self, reader: &Store, rows: &[ReceiverRow], now: DateTime<Utc>) -> Result<(), Error> {
         while self.write_batch(reader, rows, now)? {}
         Ok(())
@@ -122,7 +122,7 @@ impl MessageWriter {
                     // The output of a run is a message of its own, as with cron.
                     let joins = receiver.takes_groups() && *topic != Topic::Output;
                     NewMessage {
-                        // What happens in quiet hours is told in one message at their end.
+                        // Events in quiet hours are sent in one message at their end.
                         topic: if is_quiet && joins { "digest" } else { topic.name() },
                         joins,
                         event: serde_json::to_string(notice).unwrap_or_default(),

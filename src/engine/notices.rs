@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::notify::{IncidentDetails, Notice, Topic, plain_text};
 use crate::run::step::Workflow;
 use crate::schedule::Alerts;
-use crate::schedule::alerts::{NO_SUCCESS, Severity};
+use crate::schedule::alerts::{DEFINITIONS, NO_SUCCESS, Severity};
 use crate::spec::describe::human_duration;
 use crate::store::{EventKind, EventRow, IncidentRow, Read, SUCCEEDED};
 
@@ -41,7 +41,7 @@ fn notice(read: &Read<'_>, event: &EventRow, topic: Topic) -> Result<Option<Noti
     let schedule_id = event.schedule_id.clone();
     let schedule_id = schedule_id.or_else(|| incident.as_ref().and_then(|incident| incident.schedule_id.clone()));
     let message = message(read, topic, event, incident.as_ref())?;
-    // Who was told of the beginning of an incident is told of its end.
+    // Receivers that were notified of an incident are notified of its end.
     let alerts = match (&incident, event.schedule) {
         (Some(incident), schedule) => read.alerts_of_incident(incident, schedule)?,
         (None, Some(schedule)) => read.alerts(schedule)?,
@@ -117,6 +117,13 @@ fn message(read: &Read<'_>, topic: Topic, event: &EventRow, incident: Option<&In
     let detail = event.detail.as_deref().unwrap_or_default();
     let time = |at: DateTime<Utc>| Notice::instant(at);
     Ok(match (topic, incident) {
+        (Topic::Opened | Topic::Reminded, Some(incident)) if incident.latest.target_name == DEFINITIONS => {
+            format!("the definition files cannot be applied: {}", incident.latest.error)
+        }
+        (Topic::Resolved, Some(incident)) if incident.latest.target_name == DEFINITIONS => {
+            let after = span(event.at - incident.first_detected);
+            format!("incident resolved after {after}: the definition files were applied")
+        }
         (Topic::Opened, Some(incident)) if incident.latest.target_name == NO_SUCCESS => incident.latest.error.clone(),
         (Topic::Reminded, Some(incident)) if incident.latest.target_name == NO_SUCCESS => {
             let since = incident.latest.detected - chrono::TimeDelta::milliseconds(incident.latest.elapsed_ms);
@@ -128,9 +135,9 @@ fn message(read: &Read<'_>, topic: Topic, event: &EventRow, incident: Option<&In
                 span(event.at - incident.first_detected)
             )
         }
-        (Topic::Opened, Some(incident)) => format!("{} failed: {}", target(incident), incident.latest.error),
+        (Topic::Opened, Some(incident)) => format!("`{}` failed: {}", target(incident), incident.latest.error),
         (Topic::Reminded, Some(incident)) => format!(
-            "{} has been failing for {}: {}",
+            "`{}` has been failing for {}: {}",
             target(incident),
             span(event.at - incident.first_detected),
             incident.latest.error
@@ -145,9 +152,9 @@ fn message(read: &Read<'_>, topic: Topic, event: &EventRow, incident: Option<&In
             let why = if detail.is_empty() || detail == incident.note {
                 String::new()
             } else {
-                format!(", {detail}")
+                format!(" ({detail})")
             };
-            format!("incident resolved after {after}{why}: {}{note}", target(incident))
+            format!("incident resolved after {after}{why}: `{}`{note}", target(incident))
         }
         (Topic::Missed, _) => {
             let range = event.value.map_or(Ok(None), |key| read.refused_range(key, event.number))?;
@@ -169,13 +176,12 @@ fn message(read: &Read<'_>, topic: Topic, event: &EventRow, incident: Option<&In
             let ended = if detail.is_empty() { "Completed" } else { detail };
             format!("{run}: {ended}")
         }
-        (Topic::PausedOnFailure, _) => format!("paused after a failure: {detail}"),
         (Topic::ServerRecovered, _) => {
             let last = event.value.and_then(DateTime::from_timestamp_millis);
             let last = last.map_or_else(String::new, |at| format!("; its last event was at {}", time(at)));
             format!("the server had not stopped cleanly{last}; it is running again")
         }
-        (Topic::Opened | Topic::Reminded | Topic::Resolved | Topic::Test, _) => detail.to_owned(),
+        (Topic::Opened | Topic::Reminded | Topic::Resolved | Topic::PausedOnFailure | Topic::Test, _) => detail.to_owned(),
     })
 }
 

@@ -121,7 +121,7 @@ enum Delivering {
     Gone,
 }
 
-/// When a delivery is made again whose end is never recorded, after its begin.
+/// How long after its start a delivery without a recorded result is made again.
 fn lost_delivery_timeout() -> TimeDelta {
     TimeDelta::from_std(DELIVERY_TIMEOUT).unwrap_or_default() * 2
 }
@@ -176,7 +176,7 @@ impl Outbox {
         let (here, ended) = (Arc::clone(&self.shared), self.finished.0.clone());
         let started = std::thread::Builder::new().name("delivery".to_owned()).spawn(move || {
             deliver(&here, &begun);
-            // The outbox has ended before, if the server stopped.
+            // If the server stopped, the outbox has already ended.
             let _ = ended.send(begun.message.receiver);
             here.outbox.raise();
         });
@@ -285,7 +285,7 @@ impl Outbox {
 
     /// Waits for the running deliveries, and stops those that take longer.
     fn drain(&mut self, limit: Duration) {
-        // So that a receiver which is changed before the next start is not told of what it did not want until now.
+        // Otherwise a receiver that is changed before the next start would get events that it did not ask for.
         let moved = self.reader.read(|r| r.receivers()).and_then(|rows| {
             let cursors: Vec<(i64, i64)> = rows.iter().map(|row| (row.key, self.messages.written_up_to(row))).collect();
             self.shared

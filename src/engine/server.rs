@@ -199,7 +199,8 @@ fn workers_within_limits(workers: usize) -> usize {
     let needed = (workers as u64).saturating_mul(FILES_PER_WORKER).saturating_add(OTHER_FILES);
     let allowed = machine::raise_open_files(needed);
     // Leaves room for the commands that workers start.
-    let by_threads = machine::spare_processes().map_or(u64::MAX, |left| left.saturating_sub(OTHER_THREADS) / THREADS_PER_WORKER);
+    let by_threads =
+        machine::available_processes().map_or(u64::MAX, |left| left.saturating_sub(OTHER_THREADS) / THREADS_PER_WORKER);
     let possible = (allowed.saturating_sub(OTHER_FILES) / FILES_PER_WORKER)
         .min(by_threads)
         .max(1);

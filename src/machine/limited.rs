@@ -1,4 +1,4 @@
-//! A process with limits: this program starts itself again, sets the limits, and becomes the program that is to have them. Its environment, which a
+//! Starts a process with limits: this program executes itself again, sets the limits, and executes the target program. The environment, which a
 //! shell would change, stays as it is.
 
 use std::ffi::{OsStr, OsString};

@@ -166,7 +166,7 @@ pub fn raise_open_files(target: u64) -> u64 {
 
 /// The number of further threads and processes this user may start; `None` if unlimited.
 #[must_use]
-pub fn spare_processes() -> Option<u64> {
+pub fn available_processes() -> Option<u64> {
     use rustix::process::{Resource, getrlimit};
     use std::os::unix::fs::MetadataExt as _;
     let limit = getrlimit(Resource::Nproc).current.filter(|_| !is_root())?;

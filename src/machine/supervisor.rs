@@ -24,7 +24,7 @@ pub fn has_supervisor() -> bool {
     super::variable(SUPERVISOR_VARIABLES[0]).is_some()
 }
 
-/// Tells the supervisor; without one, does nothing. A message that does not arrive is no error of this process.
+/// Notifies the supervisor; without one, does nothing. A message that does not arrive is no error of this process.
 pub fn tell_supervisor(state: ProcessState<'_>) {
     let _ = match state {
         ProcessState::Ready(line) => sd_notify::notify(&[NotifyState::Ready, NotifyState::Status(line)]),

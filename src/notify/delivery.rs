@@ -63,7 +63,7 @@ impl Receipt {
 /// A mail.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mail {
-    /// By which a mail server or a reader recognizes a mail that it has already got.
+    /// The id by which a mail server or a reader recognizes a mail that it already has.
     pub id: String,
     /// Addresses.
     pub to: Vec<String>,

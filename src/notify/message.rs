@@ -1,4 +1,4 @@
-//! Messages: the events that a receiver is told of at once, as JSON and as text. Pure.
+//! Messages: the events that a receiver gets at once, as JSON and as text. Pure.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
@@ -85,7 +85,7 @@ pub fn plain_text(text: &str) -> String {
 /// A message of the outbox.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Message {
-    /// By which the receiver recognizes a message that it has already got.
+    /// The id by which the receiver recognizes a message that it already has.
     pub id: String,
     /// The name of this machine.
     pub host: String,
@@ -188,7 +188,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn several_events_are_told_in_one_message() {
+    fn several_events_are_sent_in_one_message() {
         let message = |notices| Message {
             id: "1".to_owned(),
             host: "h".to_owned(),

@@ -1,4 +1,4 @@
-//! Notifications: who is told of which events, when, and what a message says. Pure: no clock, no database, no network.
+//! Notifications: which events go to which receivers, when, and the content of messages. Pure: no clock, no database, no network.
 //!
 //! A [`Receiver`] is checked once; [`Receiver::wants`] routes an event to it, [`Timing`] says when a message is sent, and [`delivery`] turns a
 //! message into the request, mail or command that carries it.

@@ -60,8 +60,8 @@ pub enum Channel {
 }
 
 impl Receiver {
-    /// Whether a notice of this topic is told to the receiver. Events without a schedule are told to receivers of all schedules; a receiver that
-    /// chooses by id and by label is told if either matches.
+    /// Whether the receiver gets notices of this topic. Events without a schedule go to receivers of all schedules; a receiver that
+    /// chooses by id and by label gets them if either matches.
     #[must_use]
     pub fn wants(&self, topic: Topic, notice: &Notice) -> bool {
         let id = notice.schedule_id.as_deref();
@@ -71,7 +71,7 @@ impl Receiver {
         topic == Topic::Test || self.topics.contains(&topic) && is_chosen && notice.severity >= self.min_severity
     }
 
-    /// Whether one message may tell of several events.
+    /// Whether one message may contain several events.
     #[must_use]
     pub fn takes_groups(&self) -> bool {
         match &self.channel {

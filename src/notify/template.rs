@@ -87,7 +87,7 @@ impl Template {
         matches!(self, Self::Pagerduty | Self::Opsgenie)
     }
 
-    /// Whether one request may tell of several events. The services that follow incidents by themselves take one at a time.
+    /// Whether one request may contain several events. The services that follow incidents by themselves take one at a time.
     pub(super) fn takes_groups(self) -> bool {
         !self.needs_key()
     }
@@ -168,7 +168,7 @@ fn escape_markup(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// By which an alerting service recognizes the incident of a notice.
+/// The key by which an alerting service recognizes the incident of a notice.
 fn alias(notice: &Notice, message: &Message) -> String {
     match &notice.incident {
         Some(incident) => format!("tempo-{}-{}", message.host, incident.id),

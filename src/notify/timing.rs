@@ -1,4 +1,4 @@
-//! When a message is sent: after a moment in which further events join it, within the limit of its receiver, outside of quiet hours. Pure.
+//! When a message is sent: after a short wait for further events, within the limit of its receiver, outside of quiet hours. Pure.
 
 use std::time::Duration;
 

@@ -10,7 +10,7 @@ use crate::run::step_text::StepText;
 use crate::run::threshold::ThresholdText;
 use crate::store::{Beat, IncidentPolicy, NewFailure, Subject, Write};
 
-/// Records a beat of a schedule: it meets the time that waits for it, and counts as a success or a failure of the schedule.
+/// Records a heartbeat: it completes the run that waits for it, and counts as a success or a failure of the schedule.
 ///
 /// # Errors
 /// `NotFound` when there is no such schedule.

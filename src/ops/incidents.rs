@@ -3,7 +3,8 @@
 use chrono::{DateTime, Utc};
 
 use crate::error::{Error, Kind};
-use crate::store::{IncidentRow, Read, Write};
+use crate::run::outcome::{ErrorType, Failure};
+use crate::store::{IncidentPolicy, IncidentRow, NewFailure, Read, Subject, Write};
 
 /// Finds an incident.
 ///
@@ -32,6 +33,36 @@ pub(crate) fn ack(write: &Write<'_>, id: i64, note: Option<&str>, now: DateTime<
 pub(crate) fn resolve(write: &Write<'_>, id: i64, note: Option<&str>, now: DateTime<Utc>) -> Result<(), Error> {
     reject_resolved(&find_incident(write, id)?)?;
     write.close_incident(id, note, now)
+}
+
+/// Counts a failure to apply the definition files of the server in their incident, which it opens if there is none.
+///
+/// # Errors
+/// `System` when it cannot be recorded.
+pub(crate) fn definitions_failed(write: &Write<'_>, files: &str, message: &str, now: DateTime<Utc>) -> Result<(), Error> {
+    let failure = Failure {
+        error_type: ErrorType::UnexpectedBody,
+        message: message.to_owned(),
+    };
+    let new = NewFailure {
+        subject: Subject::Definitions,
+        target_url: files,
+        status_code: None,
+        failure: &failure,
+        elapsed_ms: 0,
+    };
+    write.count_failure(&new, &IncidentPolicy::default(), now).map(|_| ())
+}
+
+/// Resolves the incident of the definition files, if there is one: they have been applied.
+///
+/// # Errors
+/// `System` when it cannot be recorded.
+pub(crate) fn definitions_applied(write: &Write<'_>, now: DateTime<Utc>) -> Result<(), Error> {
+    match write.incident_of_success(Subject::Definitions)? {
+        Some(id) => write.count_success(Subject::Definitions, id, 1, now).map(|_| ()),
+        None => Ok(()),
+    }
 }
 
 fn reject_resolved(row: &IncidentRow) -> Result<(), Error> {

@@ -20,7 +20,7 @@ pub(crate) use comparison::{Change, DefinedKind, DefinitionFile, Difference, Fie
 pub(crate) use crontab_ids::{Names, name_jobs};
 pub(crate) use edit::{check_edit, definition_text, edit};
 pub(crate) use explain::{explain, shortened};
-pub(crate) use incidents::{ack, find_incident, resolve};
+pub(crate) use incidents::{ack, definitions_applied, definitions_failed, find_incident, resolve};
 pub(crate) use notify::{add_receiver, find_receiver, remove_receiver, retry_messages};
 pub(crate) use patch::{Clearable, Patch};
 pub(crate) use pause::{pause, unpause};

@@ -47,7 +47,7 @@ pub(crate) fn find_receiver(read: &Read<'_>, name: &ReceiverName) -> Result<Rece
     })
 }
 
-/// Adds a receiver, which has been checked; it is told of what happens from now on.
+/// Adds a receiver, which has been checked; it gets the events from now on.
 ///
 /// # Errors
 /// `Conflict` when the name is taken.

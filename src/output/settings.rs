@@ -75,7 +75,7 @@ fn rounded(ms: u64) -> String {
 /// Summarizes a step in one line.
 pub(crate) fn summary(step: &StepText) -> String {
     let action = match (&step.probe, &step.command, &step.shell) {
-        (Some(probe), ..) => probe.said(),
+        (Some(probe), ..) => probe.summary(),
         (None, Some(argv), _) => argv.join(" "),
         (None, None, Some(line)) => line.clone(),
         (None, None, None) => step.beat.as_ref().map_or_else(String::new, |grace| {

@@ -183,7 +183,7 @@ impl<'a> EventViews<'a> {
             EventKind::Ack => with_detail(&format!("incident {} acknowledged", row.value.unwrap_or_default()), detail),
             EventKind::Resolved => with_detail(&format!("incident {} resolved", row.value.unwrap_or_default()), detail),
             EventKind::Cancel => with_detail("cancellation requested", detail),
-            EventKind::Terminate => with_detail("terminate requested", detail),
+            EventKind::Terminate => with_detail("termination requested", detail),
             EventKind::Reopen => "retry requested".to_owned(),
             EventKind::Finish => run_finished(row),
         })

@@ -162,7 +162,7 @@ impl StepText {
 impl ProbeText {
     /// The probe in one line: `GET https://example.com → 200 within 5s`.
     #[must_use]
-    pub fn said(&self) -> String {
+    pub fn summary(&self) -> String {
         let table = match self {
             Self::Url(url) => return format!("GET {url}"),
             Self::Table(table) => table,

@@ -1,4 +1,4 @@
-//! How failures of a schedule become incidents, and who is told of them. Pure.
+//! How failures of a schedule become incidents, and which receivers are notified. Pure.
 
 use std::time::Duration;
 
@@ -11,6 +11,8 @@ use crate::spec::text;
 
 /// The name of the target of the incident of a schedule that has not succeeded for too long. No step can have it.
 pub const NO_SUCCESS: &str = "(no success)";
+/// The name of the target of an incident of definition files that a server cannot apply.
+pub const DEFINITIONS: &str = "(definitions)";
 
 /// Maximum length of a label, in characters.
 const MAX_LABEL: usize = 200;

@@ -69,7 +69,7 @@ pub fn pending(input: &PlanInput<'_>, now: DateTime<Utc>) -> Vec<Pending> {
         cursor = times.last().map_or(cursor, |t| t.last);
         found.extend(times.into_iter().map(|times| Pending {
             times,
-            outcome: standing(epoch.paused, epoch.remaining),
+            outcome: outcome_while_inactive(epoch.paused, epoch.remaining),
             epoch: index,
         }));
         floor = floor.max(until);
@@ -87,7 +87,7 @@ pub fn coming(spec: &Spec, cursor: DateTime<Utc>, floor: DateTime<Utc>) -> impl 
 }
 
 /// The outcome of every time of a schedule that is paused or exhausted; `None` if it is neither.
-pub(super) fn standing(paused: bool, remaining: Option<u64>) -> Option<(Outcome, Reason)> {
+pub(super) fn outcome_while_inactive(paused: bool, remaining: Option<u64>) -> Option<(Outcome, Reason)> {
     if paused {
         Some((Outcome::Paused, Reason::SchedulePaused))
     } else if remaining == Some(0) {

@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::not_started::{NotStarted, Outcome, Reason};
 use super::overlap::{OverlapDecision, Rules, Running, settle};
-use super::pending::{coming, standing, times_skipped_by_change};
+use super::pending::{coming, outcome_while_inactive, times_skipped_by_change};
 use super::plan_input::{Epoch, PlanInput, RequestProgress};
 use super::start::{Origin, Start};
 use crate::spec::CountedTimes;
@@ -142,7 +142,7 @@ impl Planner {
     fn defaults(&self, epoch: &Epoch<'_>, now: DateTime<Utc>) -> Defaults {
         let window = TimeDelta::milliseconds(i64::try_from(epoch.policies.catchup_window_ms).unwrap_or(i64::MAX));
         Defaults {
-            all: standing(epoch.paused, self.remaining),
+            all: outcome_while_inactive(epoch.paused, self.remaining),
             oldest: now.checked_sub_signed(window),
         }
     }

@@ -40,18 +40,17 @@ pub(crate) struct DeletedSchedule {
 impl Write<'_> {
     /// Returns the key of an action; equal actions share one row.
     pub(crate) fn workflow(&self, action: &Action) -> Result<i64, Error> {
-        const INSERT: &str = "INSERT INTO workflow (json) VALUES (:json) ON CONFLICT DO NOTHING RETURNING key";
         const SELECT: &str = "SELECT key FROM workflow WHERE json = :json";
-        let text = to_json("action", action)?;
-        let mut statement = self.0.0.prepare_cached(INSERT).context("record the steps")?;
-        let inserted = statement.query_row(named_params! {":json": text}, |r| r.get("key"));
-        if let Some(key) = inserted.optional().context("record the steps")? {
+        const INSERT: &str = "INSERT INTO workflow (json) VALUES (:json)";
+        let (what, text) = ("record the steps", to_json("action", action)?);
+        let mut statement = self.0.0.prepare_cached(SELECT).context(what)?;
+        let found = statement.query_row(named_params! {":json": text}, |r| r.get("key"));
+        if let Some(key) = found.optional().context(what)? {
             return Ok(key);
         }
-        let mut statement = self.0.0.prepare_cached(SELECT).context("record the steps")?;
-        statement
-            .query_row(named_params! {":json": text}, |r| r.get("key"))
-            .context("record the steps")
+        let mut statement = self.0.0.prepare_cached(INSERT).context(what)?;
+        statement.execute(named_params! {":json": text}).context(what)?;
+        Ok(self.0.0.last_insert_rowid())
     }
 
     /// Inserts a schedule; its times up to `now` are ignored.
@@ -149,7 +148,7 @@ impl Write<'_> {
             .context("record the change")
     }
 
-    /// Records that a schedule was paused or unpaused; with its note if that tells why.
+    /// Records that a schedule was paused or unpaused; with its note if that is the reason.
     fn insert_pause_event(&self, key: i64, new: &NewSchedule<'_>, with_note: bool, now: DateTime<Utc>) -> Result<(), Error> {
         let kind = if new.state.paused {
             EventKind::Pause

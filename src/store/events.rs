@@ -242,7 +242,7 @@ impl Read<'_> {
         self.0.query_row(SQL, [], |r| r.get("key")).context("read the events")
     }
 
-    /// Whether an event tells of a schedule with this id, which may have been deleted.
+    /// Whether an event belongs to a schedule with this id, which may have been deleted.
     pub(crate) fn has_events_of(&self, schedule_id: &str) -> Result<bool, Error> {
         const SQL: &str = "SELECT EXISTS (SELECT 1 FROM event WHERE schedule_id = :id) AS found";
         let found = self.0.query_row(SQL, named_params! {":id": schedule_id}, |r| r.get("found"));

@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::run::outcome::Failure;
 use crate::run::threshold::Threshold;
 use crate::schedule::Alerts;
+use crate::schedule::alerts::DEFINITIONS;
 
 /// When failures open an incident, and how often receivers are reminded of it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -61,6 +62,8 @@ pub(crate) enum Subject<'a> {
     },
     /// A schedule, outside of its runs. `name` is that of the target.
     Schedule { key: i64, id: &'a str, name: &'a str },
+    /// The definition files of the server.
+    Definitions,
 }
 
 impl<'a> Subject<'a> {
@@ -71,6 +74,7 @@ impl<'a> Subject<'a> {
                 .schedule
                 .map_or_else(|| format!("workflow {}", run.workflow_id), owner_of_schedule),
             Self::Schedule { key, .. } => owner_of_schedule(key),
+            Self::Definitions => "definitions".to_owned(),
         }
     }
 
@@ -79,6 +83,7 @@ impl<'a> Subject<'a> {
         match self {
             Self::Step { run, .. } => run.schedule,
             Self::Schedule { key, .. } => Some(key),
+            Self::Definitions => None,
         }
     }
 
@@ -86,6 +91,7 @@ impl<'a> Subject<'a> {
         match self {
             Self::Step { run, .. } => run.schedule_id.as_deref(),
             Self::Schedule { id, .. } => Some(id),
+            Self::Definitions => None,
         }
     }
 
@@ -93,6 +99,7 @@ impl<'a> Subject<'a> {
     pub(super) fn name(self) -> &'a str {
         match self {
             Self::Step { name, .. } | Self::Schedule { name, .. } => name,
+            Self::Definitions => DEFINITIONS,
         }
     }
 
@@ -100,7 +107,7 @@ impl<'a> Subject<'a> {
     pub(super) fn run(self) -> (Option<i64>, &'a str) {
         match self {
             Self::Step { run, .. } => (Some(run.key), &run.run_id),
-            Self::Schedule { .. } => (None, ""),
+            Self::Schedule { .. } | Self::Definitions => (None, ""),
         }
     }
 
@@ -111,6 +118,7 @@ impl<'a> Subject<'a> {
                 ..NewEvent::of_run(kind, run)
             },
             Self::Schedule { key, .. } => NewEvent::at_schedule(kind, key),
+            Self::Definitions => NewEvent::of_server(kind),
         }
     }
 
@@ -121,6 +129,7 @@ impl<'a> Subject<'a> {
                 detail: Some(SUCCEEDED),
                 ..NewEvent::at_schedule(EventKind::Resolved, key)
             },
+            Self::Definitions => NewEvent::of_server(EventKind::Resolved),
         }
     }
 }

@@ -17,6 +17,8 @@ use crate::machine;
 /// Attempts to take the lock, and the pause between them, before a server is assumed to be running.
 const TRIES: u32 = 20;
 const BETWEEN_TRIES: Duration = Duration::from_millis(5);
+/// How often the kernel's list of locks is read before it is believed that a lock is not in it.
+const LOOKS: u32 = 3;
 /// As [`TRIES`], while the process that holds the lock is ending.
 const TRIES_AT_END: u32 = 400;
 
@@ -254,7 +256,8 @@ fn holder(database: &Path) -> Option<Holder> {
 /// closing the database would drop the locks that SQLite holds on it in this process.
 fn holder_of_database(database: &Path) -> Option<Holder> {
     let id = Files::at(database).ids()[0]?;
-    let process = machine::Process::locking(id.device, id.inode)?;
+    // The kernel's list can lack a lock while others change.
+    let process = (0..LOOKS).find_map(|_| machine::Process::locking(id.device, id.inode))?;
     // Only now: a server has opened its log before it locks the database.
     let files = Files::at(database);
     // SQLite keeps a lock on the index of the log as long as a connection is open.

@@ -16,6 +16,9 @@ use crate::clock::{Stopwatch, pause};
 use crate::error::{Error, Kind};
 use crate::machine;
 
+/// The size of the page cache for a large change, in negative KiB as in `PRAGMA cache_size`.
+const LARGE_CACHE: i64 = -32 * 1024;
+
 /// Maximum time that a command waits for the write lock.
 const BUSY_DEADLINE: Duration = Duration::from_secs(10);
 /// Sleep between attempts to get the write lock. SQLite's default handler sleeps up to 100 ms and starves next to a busy server.
@@ -210,6 +213,16 @@ impl Store {
             ),
         )
         .hint("The change may be lost: stop all tempo processes that use this database, run `tempo doctor`, then try again."))
+    }
+
+    /// Keeps more pages in memory, for a large change: pages that do not fit are written to the log several times.
+    ///
+    /// # Errors
+    /// `System` when the database does not answer.
+    pub(crate) fn expect_large_change(&self) -> Result<(), Error> {
+        self.connection
+            .pragma_update(None, "cache_size", LARGE_CACHE)
+            .context("set up the database")
     }
 
     /// Opens another connection to the same database.

@@ -90,7 +90,7 @@ impl Read<'_> {
 }
 
 impl Write<'_> {
-    /// Inserts a receiver, which is told of events from now on, or replaces the definition of the one with its name. `change`, if given, is recorded
+    /// Inserts a receiver, which gets events from now on, or replaces the definition of the one with its name. `change`, if given, is recorded
     /// as an event.
     pub(crate) fn put_receiver(
         &self,
@@ -131,12 +131,12 @@ impl Write<'_> {
     /// Records that messages about all events up to `cursor` have been written for a receiver.
     pub(crate) fn move_cursor(&self, receiver: i64, cursor: i64) -> Result<(), Error> {
         const SQL: &str = "UPDATE receiver SET cursor = max(cursor, :cursor) WHERE key = :key";
-        let mut statement = self.0.0.prepare_cached(SQL).context("record the events told")?;
+        let mut statement = self.0.0.prepare_cached(SQL).context("record the events sent")?;
         let done = statement.execute(named_params! {":key": receiver, ":cursor": cursor});
-        done.map(|_| ()).context("record the events told")
+        done.map(|_| ()).context("record the events sent")
     }
 
-    /// Has a receiver be told again of all events after `cursor`.
+    /// Makes a receiver get all events after `cursor` again.
     #[cfg(test)]
     pub(crate) fn set_cursor(&self, name: &str, cursor: i64) -> Result<(), Error> {
         const SQL: &str = "UPDATE receiver SET cursor = :cursor WHERE name = :name";

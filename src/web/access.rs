@@ -26,7 +26,7 @@ const OPEN: [&str; 7] = [
     "/assets/icon.svg",
 ];
 
-/// How long a request may take, with the time in which the client sends its body.
+/// Maximum duration of a request, including the time to receive its body.
 const MAX_TIME: Duration = Duration::from_secs(20);
 
 /// Maximum number of bytes of the body of a request.
@@ -131,7 +131,7 @@ fn is_own_host(app: &App, host: &str) -> bool {
         || host == app.settings.address.to_string()
 }
 
-/// Whether a change comes from a page of this server, or not from a browser.
+/// Whether a change comes from a page of this server, or from a client that is not a browser.
 fn is_own_origin(headers: &HeaderMap, host: &str) -> bool {
     let is_same_site = text(headers, &HeaderName::from_static("sec-fetch-site")).is_none_or(|site| site == "same-origin");
     let origin = headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or_default());

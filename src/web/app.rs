@@ -93,7 +93,7 @@ impl App {
         let context = self.context()?;
         let permit = Arc::clone(&self.permits).acquire_owned().await;
         let here = Arc::clone(self);
-        // The place is taken until the work has ended, also when the client does not wait for it.
+        // The slot is held until the work ends, even if the client has gone.
         blocking(move || {
             let answer = here.with_reader(|store| store.read(|read| ask(read, &context)));
             drop(permit);

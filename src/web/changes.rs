@@ -28,7 +28,7 @@ const PREVIEWED: usize = 5;
 /// The name of the edited text in errors.
 const EDITED: &str = "definition";
 
-/// The change of a pause.
+/// Pause or unpause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PauseChange {
     Pause,
@@ -158,7 +158,7 @@ pub(super) async fn retry(app: &Arc<App>, run: String) -> Changed<RunView> {
     .await
 }
 
-/// The change of an incident.
+/// Acknowledge or resolve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum IncidentChange {
     Ack,

@@ -85,7 +85,7 @@ impl Web {
         let app = Arc::new(app::App::new(Settings { address, ..settings }, server));
         let serve = move || {
             runtime.block_on(connections::serve(listener, app, stopped));
-            // A request that is still at work must not keep the server from ending.
+            // A request in progress must not keep the server from stopping.
             runtime.shutdown_timeout(STOP_TIMEOUT);
         };
         let thread = std::thread::Builder::new()

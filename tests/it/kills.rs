@@ -121,7 +121,7 @@ fn compare(env: &Env) {
     assert!(env.tempo(&["doctor"]).ok().contains("integrity check passed"));
 }
 
-/// Checks that the events tell of each start, close, lost attempt and completed step exactly once, and of every server.
+/// Checks that the events record each start, close, lost attempt and completed step exactly once, and of every server.
 fn compare_events(env: &Env, kills: i64) {
     let file = rusqlite::Connection::open(env.database()).unwrap();
     let count = |sql: &str| -> i64 { file.query_row(sql, [], |r| r.get(0)).unwrap() };

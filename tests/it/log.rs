@@ -180,7 +180,7 @@ fn shows_changes_pauses_skips_and_deletion_even_when_the_schedule_is_gone() {
         "a run that was terminated on request did not fail"
     );
     assert_eq!(message("pause"), "paused: holiday");
-    assert_eq!(message("terminate"), "terminate requested: enough");
+    assert_eq!(message("terminate"), "termination requested: enough");
     assert!(message("finish").starts_with("Terminated in "), "{told:?}");
     assert_eq!(told.last().unwrap().1, "deleted");
     // By run, only what that run did.

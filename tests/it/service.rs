@@ -127,7 +127,7 @@ fn the_arguments_of_the_server_are_checked_and_their_paths_made_absolute() {
     let arguments = format!("run --ping file:{folder}/ping.url --backup-dir {folder}/backups\n");
     assert!(unit.contains(&arguments), "{unit}");
     for (arguments, message) in [
-        (&["--bogus"][..], "unexpected argument '--bogus'"),
+        (&["--bogus"][..], "unexpected argument `--bogus`"),
         (&["--once"], "a service must keep running"),
         (&["--for", "1h"], "a service must keep running"),
         (&["--db", "other.db"], "`--db` cannot be given after `--`"),

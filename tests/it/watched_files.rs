@@ -94,14 +94,44 @@ fn a_broken_file_at_the_start_is_logged_and_the_schedules_stay() {
     let env = Env::new();
     std::fs::write(env.path("jobs.toml"), schedule("a", "1h")).unwrap();
     env.tempo(&["apply", "-f", "jobs.toml"]).ok();
+    env.tempo(&[
+        "notify",
+        "add",
+        "r",
+        "--group-wait",
+        "0s",
+        "--",
+        "sh",
+        "-c",
+        "cat >> told",
+    ])
+    .ok();
     std::fs::write(env.path("jobs.toml"), schedule("a", "1x")).unwrap();
     let mut server = env.serve(&["-f", "jobs.toml", "--prune", "--log-format", "json"]);
     let line = server.wait_for_log("\"event\":\"error\"");
     assert!(line.contains("jobs.toml:3") && line.contains("1x"), "{line}");
     assert_eq!(ids(&env), ["a every hour"]);
+    // It is an incident until the files can be applied, also by a later server.
+    let incident = || env.json(&["incident", "list", "--all"])[0].clone();
+    let open = incident();
+    assert_eq!(
+        (&open["target_name"], &open["target_url"], &open["status"]),
+        (&"(definitions)".into(), &"jobs.toml".into(), &"open".into())
+    );
+    assert!(open["error"].as_str().unwrap().contains("jobs.toml:3"), "{open}");
+    assert!(env.wait_for_lines("told", 1)[0].contains("the definition files cannot be applied: jobs.toml:3"));
+    server.signal("TERM");
+    assert_eq!(server.wait().0, Some(0));
+    let mut server = env.serve(&["-f", "jobs.toml", "--prune", "--log-format", "json"]);
+    server.wait_for_log("\"event\":\"error\"");
+    assert_eq!(incident()["count"], 2);
     std::fs::write(env.path("jobs.toml"), schedule("a", "2h")).unwrap();
     server.wait_for_log("\"event\":\"apply\"");
     assert_eq!(ids(&env), ["a every 2 h"]);
+    assert_eq!(incident()["status"], "resolved");
+    assert!(env.wait_for_lines("told", 2)[1].contains("the definition files were applied"));
+    let log = env.tempo(&["log", "--failed"]).ok();
+    assert!(log.contains("incident 1 opened"), "{log}");
     for args in [
         &["run", "-f", "-"][..],
         &["run", "--prune"],

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::report::{StepOutcome, came, elapsed_ms};
+use super::report::{StepOutcome, elapsed_ms, outcome_of};
 use crate::error::{Error, Kind};
 use crate::output::run_views::{RunView, StepView};
 
@@ -33,7 +33,7 @@ fn case(step: &StepView, view: &RunView) -> TestCase {
         "Canceled" => Some("Canceled"),
         _ => None,
     };
-    let status = match came(step) {
+    let status = match outcome_of(step) {
         StepOutcome::Ok => TestCaseStatus::success(),
         StepOutcome::NotReached => TestCaseStatus::skipped(),
         StepOutcome::Failed => {

@@ -77,7 +77,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         for _ in 0..batch {
             let suite = &report.suites()[report.next_suite()];
             let runs = start(context, &mut store, suite, args.parallel)?;
-            report.begun(runs);
+            report.record_started(runs);
         }
         if ended == Ended::Done {
             ended = runner.of(&mut report)?;

@@ -40,7 +40,7 @@ pub(super) enum StepOutcome {
 }
 
 /// Returns the outcome of a step.
-pub(super) fn came(step: &StepView) -> StepOutcome {
+pub(super) fn outcome_of(step: &StepView) -> StepOutcome {
     match step.status {
         "Completed" => StepOutcome::Ok,
         "Pending" if step.attempts.is_empty() => StepOutcome::NotReached,
@@ -50,7 +50,7 @@ pub(super) fn came(step: &StepView) -> StepOutcome {
 
 /// Counts all steps, those that failed, and those that were not reached.
 pub(super) fn counts(view: &RunView) -> (usize, usize, usize) {
-    let all: Vec<StepOutcome> = view.steps.iter().flatten().map(came).collect();
+    let all: Vec<StepOutcome> = view.steps.iter().flatten().map(outcome_of).collect();
     let count = |outcome| all.iter().filter(|o| **o == outcome).count();
     (all.len(), count(StepOutcome::Failed), count(StepOutcome::NotReached))
 }
@@ -76,12 +76,12 @@ impl<'a> Report<'a> {
     }
 
     /// Records that the next suite has started, with these runs.
-    pub(super) fn begun(&mut self, runs: Vec<i64>) {
+    pub(super) fn record_started(&mut self, runs: Vec<i64>) {
         self.runs.push(runs);
     }
 
     /// Prints an event, if a step has ended or is retried, or if there is an error.
-    pub(super) fn hear(&mut self, event: &Event) -> Result<(), Error> {
+    pub(super) fn on_event(&mut self, event: &Event) -> Result<(), Error> {
         match event {
             Event::StepClosed { run, step, .. } | Event::Incident { run, step, .. } | Event::Failing { run, step, .. } => {
                 self.step_ended(run, step.number - 1)
@@ -145,7 +145,7 @@ impl<'a> Report<'a> {
             return Ok(());
         };
         let step = self.named(suite, step);
-        if came(&step) == StepOutcome::Failed {
+        if outcome_of(&step) == StepOutcome::Failed {
             Self::annotate(&self.suites[suite], &step);
         }
         if self.context.ui.is_text() {
@@ -169,7 +169,7 @@ impl<'a> Report<'a> {
     fn line(&self, step: &StepView) -> Result<(), Error> {
         let ui = &self.context.ui;
         let result = step.result.as_deref().unwrap_or_default();
-        let (mark, style, text) = match came(step) {
+        let (mark, style, text) = match outcome_of(step) {
             StepOutcome::Ok => ("ok   ", Style::Good, result.strip_prefix("ok ").unwrap_or(result)),
             StepOutcome::Failed if result.is_empty() => ("FAIL ", Style::Bad, "interrupted"),
             StepOutcome::Failed => ("FAIL ", Style::Bad, result.strip_prefix("incident: ").unwrap_or(result)),
@@ -186,7 +186,7 @@ impl<'a> Report<'a> {
             format!(" in {}", human_elapsed(elapsed_ms(step)))
         };
         ui.marked("", (style, mark), &format!(" {}: {text}{attempts}{took}", step.name))?;
-        if came(step) == StepOutcome::Failed {
+        if outcome_of(step) == StepOutcome::Failed {
             for line in last_lines(step) {
                 ui.data(&format!("      | {}", sanitize(line)))?;
             }

@@ -124,7 +124,7 @@ impl<'a> Runner<'a> {
             };
             match event {
                 None | Some(Event::Stopped { .. }) => return Ok(late),
-                Some(event) => report.hear(&event)?,
+                Some(event) => report.on_event(&event)?,
             }
         }
     }

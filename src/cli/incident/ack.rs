@@ -10,7 +10,7 @@ use crate::ops;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    change: super::Settle,
+    change: super::ChangeArgs,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {

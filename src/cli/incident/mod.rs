@@ -34,7 +34,7 @@ enum Command {
 
 /// The arguments of `ack` and `resolve`.
 #[derive(Debug, clap::Args)]
-struct Settle {
+struct ChangeArgs {
     /// Number of the incident, as shown by `tempo incident list`
     #[arg(add = ArgValueCandidates::new(complete::incidents))]
     id: i64,

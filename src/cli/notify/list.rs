@@ -67,7 +67,7 @@ fn show_receivers(context: &Context, views: &[ReceiverView]) -> Result<(), Error
                 chosen.join(", ")
             };
             if v.min_severity != Severity::Info.name() {
-                schedules += &format!(", from {} up", v.min_severity);
+                schedules += &format!(", severity {} or higher", v.min_severity);
             }
             vec![
                 (v.name.clone(), Some(Style::Strong)),
@@ -89,7 +89,7 @@ fn show_receivers(context: &Context, views: &[ReceiverView]) -> Result<(), Error
     )?;
     for view in views {
         if let Some(error) = &view.last_error {
-            context.ui.say(&format!("{}: {error}", view.name));
+            context.ui.say(&format!("{}: last error: {error}", view.name));
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! `tempo notify`: who is told when something fails.
+//! `tempo notify`: receivers of notifications.
 
 mod add;
 mod list;

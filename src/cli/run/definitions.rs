@@ -18,11 +18,11 @@ use crate::ops::{self, Change, DefinitionFile, FieldsOfNew};
 use crate::spec::describe::human_duration;
 use crate::zoneinfo::ZoneInfo;
 
-/// How often the files are looked at. Looking finds every way of replacing a file, also on file systems that report no changes.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often the files are scanned. Scanning finds every way of replacing a file, also on file systems that report no changes.
+const SCAN_EVERY: Duration = Duration::from_secs(1);
 
-/// Number of looks after which files that could not be applied are applied again, as are files that have changed at each look.
-const RETRY_LOOKS: u32 = 5;
+/// Number of scans after which files that could not be applied are applied again, as are files that have changed at each scan.
+const RETRY_SCANS: u32 = 5;
 
 /// The options that select definition files.
 #[derive(Debug, clap::Args)]
@@ -61,9 +61,9 @@ fn start_thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), E
         .map_err(|e| Error::new(Kind::System, "cannot start the thread that watches the definition files").because(e))
 }
 
-/// Logs when the thread that looks at the files has not finished a look within `patience`, until it ends. While a disk does not answer, that thread
+/// Logs when the thread that scans the files has not finished a scan within `patience`, until it ends. While a disk does not answer, that thread
 /// cannot say so. `is_silent`: whether it is late already.
-fn report_silence(mut is_silent: bool, looks: &Receiver<()>, patience: Duration, tell: &Sender<Event>) {
+fn report_silence(mut is_silent: bool, scans: &Receiver<()>, patience: Duration, events: &Sender<Event>) {
     loop {
         if is_silent {
             let message = format_args!(
@@ -74,12 +74,12 @@ fn report_silence(mut is_silent: bool, looks: &Receiver<()>, patience: Duration,
             let late = Error::new(Kind::System, message)
                 .hint("Until it ends, the schedules stay as they are. Check the disk that the files are on.");
             // At the very end, the logger may have stopped listening.
-            let _ = tell.send(Event::Error(late));
-            if looks.recv().is_err() {
+            let _ = events.send(Event::Error(late));
+            if scans.recv().is_err() {
                 return;
             }
         }
-        is_silent = match looks.recv_timeout(patience) {
+        is_silent = match scans.recv_timeout(patience) {
             Ok(()) => false,
             Err(RecvTimeoutError::Timeout) => true,
             Err(RecvTimeoutError::Disconnected) => return,
@@ -110,7 +110,7 @@ impl DefinitionArgs {
     ///
     /// # Errors
     /// `System` when the thread cannot be started.
-    pub(super) fn watch(&self, server: Handle, tell: &Sender<Event>) -> Result<Option<Arc<AtomicBool>>, Error> {
+    pub(super) fn watch(&self, server: Handle, events: &Sender<Event>) -> Result<Option<Arc<AtomicBool>>, Error> {
         if self.file.is_empty() {
             return Ok(None);
         }
@@ -119,16 +119,16 @@ impl DefinitionArgs {
             files: self.file.clone(),
             scopes: if self.prune { self.scopes()? } else { Vec::new() },
             server,
-            tell: tell.clone(),
+            events: events.clone(),
         };
-        let (looked, looks) = channel();
+        let (scanned, scans) = channel();
         let asked = Arc::clone(&reload);
-        start_thread("definitions", move || files.watch(&asked, &looked))?;
+        start_thread("definitions", move || files.watch(&asked, &scanned))?;
         // The server is ready once they are applied, unless a file is very large, or on a disk that does not answer.
-        let is_silent = looks.recv_timeout(MAX_WAIT) == Err(RecvTimeoutError::Timeout);
-        let tell = tell.clone();
+        let is_silent = scans.recv_timeout(MAX_WAIT) == Err(RecvTimeoutError::Timeout);
+        let events = events.clone();
         start_thread("definitions-timeout", move || {
-            report_silence(is_silent, &looks, MAX_WAIT, &tell);
+            report_silence(is_silent, &scans, MAX_WAIT, &events);
         })?;
         Ok(Some(reload))
     }
@@ -152,29 +152,29 @@ struct Applied {
     /// What may be pruned.
     scopes: Vec<String>,
     server: Handle,
-    tell: Sender<Event>,
+    events: Sender<Event>,
 }
 
 impl Applied {
-    /// Applies the files at once and whenever they have changed, until the server has ended; sends to `looked` after each look. A change counts when the next look finds the same: whoever writes a
+    /// Applies the files at once and whenever they have changed, until the server has ended; sends to `scanned` after each scan. A change counts when the next scan finds the same: whoever writes a
     /// file may not have finished.
     ///
     /// After a failure they are applied again every few seconds: its cause, such as a full disk, may end without a change of the files.
-    fn watch(&self, reload: &AtomicBool, looked: &Sender<()>) {
+    fn watch(&self, reload: &AtomicBool, scanned: &Sender<()>) {
         let mut applied = self.fingerprint();
         let mut failed = self.apply(None);
         let mut before = applied.clone();
-        let (mut looks, mut unstable) = (0, 0);
+        let (mut scans, mut unstable) = (0, 0);
         // Nobody listens once the server has ended.
-        while looked.send(()).is_ok() && self.server.metrics().is_some() {
-            pause(LOOK_EVERY);
-            looks += 1;
+        while scanned.send(()).is_ok() && self.server.metrics().is_some() {
+            pause(SCAN_EVERY);
+            scans += 1;
             let now = self.fingerprint();
             unstable = if now == before { 0 } else { unstable + 1 };
             if reload.swap(false, Ordering::SeqCst) {
                 applied.clone_from(&now);
                 failed = self.apply_when(None, Report::Always);
-            } else if unstable % RETRY_LOOKS == 0 && (now != applied || failed.is_some() && looks % RETRY_LOOKS == 0) {
+            } else if unstable % RETRY_SCANS == 0 && (now != applied || failed.is_some() && scans % RETRY_SCANS == 0) {
                 if now != applied {
                     failed = None;
                 }
@@ -212,7 +212,7 @@ impl Applied {
         match self.try_apply() {
             Ok([0, 0, 0]) if report == Report::Changes => {}
             Ok([created, updated, deleted]) => {
-                let _ = self.tell.send(Event::Applied {
+                let _ = self.events.send(Event::Applied {
                     created,
                     updated,
                     deleted,
@@ -222,7 +222,14 @@ impl Applied {
             Err(e) => {
                 let reason = format!("{e:?}");
                 if before != Some(&reason) {
-                    let _ = self.tell.send(Event::Error(e));
+                    let (files, message) = (self.files.join(" "), e.to_string());
+                    let recorded = self
+                        .server
+                        .write(move |write, now| ops::definitions_failed(write, &files, &message, now));
+                    let _ = self.events.send(Event::Error(e));
+                    if let Err(e) = recorded {
+                        let _ = self.events.send(Event::Error(e));
+                    }
                 }
                 return Some(reason);
             }
@@ -250,14 +257,9 @@ impl Applied {
         let defining: Vec<DefinitionFile> = files.into_iter().map(defining).collect::<Result<_, Error>>()?;
         let (scopes, zones) = (self.scopes.clone(), Arc::clone(&zones));
         let differences = self.server.write(move |write, now| {
-            ops::apply(
-                write,
-                &*zones,
-                DefinitionFile::definitions(defining.clone()),
-                prune(&scopes),
-                FieldsOfNew::Omitted,
-                now,
-            )
+            ops::definitions_applied(write, now)?;
+            let definitions = DefinitionFile::definitions(defining.clone());
+            ops::apply(write, &*zones, definitions, prune(&scopes), FieldsOfNew::Omitted, now)
         })?;
         let count = |change| differences.iter().filter(|difference| difference.change == change).count() as u64;
         Ok([Change::Create, Change::Update, Change::Delete].map(count))
@@ -270,17 +272,17 @@ mod tests {
 
     #[test]
     fn reports_each_look_that_takes_too_long_once() {
-        let ((looked, looks), (tell, told)) = (channel(), channel());
-        let reporter = std::thread::spawn(move || report_silence(true, &looks, Duration::ZERO, &tell));
+        let ((scanned, scans), (events, told)) = (channel(), channel());
+        let reporter = std::thread::spawn(move || report_silence(true, &scans, Duration::ZERO, &events));
         for _ in 0..2 {
             let Event::Error(late) = told.recv().unwrap() else {
                 panic!("not an error")
             };
             assert!(late.to_string().contains("takes longer than"), "{late}");
             assert!(told.try_recv().is_err(), "reported twice");
-            looked.send(()).unwrap();
+            scanned.send(()).unwrap();
         }
-        drop(looked);
+        drop(scanned);
         reporter.join().unwrap();
     }
 }

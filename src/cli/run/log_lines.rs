@@ -310,11 +310,11 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
             &|| with_step(run, step, json!({"incident": id})),
         ),
         Event::StopRequested { run, stop } => {
-            let word = match stop {
-                Stop::Cancel => "cancel",
-                Stop::Terminate => "terminate",
+            let (word, text) = match stop {
+                Stop::Cancel => ("cancel", "cancellation requested"),
+                Stop::Terminate => ("terminate", "termination requested"),
             };
-            of(word, Some(Style::Warn), subject(run), "stop requested".to_owned(), &|| {
+            of(word, Some(Style::Warn), subject(run), text.to_owned(), &|| {
                 with_run(run, json!({}))
             })
         }

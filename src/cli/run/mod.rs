@@ -112,18 +112,14 @@ impl Args {
     /// # Errors
     /// `Usage` when they are invalid, or the server would end by itself.
     pub(super) fn for_service(words: &[String]) -> Result<(Self, Vec<String>), Error> {
-        let line = ["tempo", "run"].into_iter().chain(words.iter().map(String::as_str));
-        let invalid = |e: &clap::Error| {
-            let message = e.to_string();
-            let first = message
-                .lines()
-                .next()
-                .unwrap_or_default()
-                .trim_start_matches("error: ")
-                .to_owned();
-            Error::new(Kind::Usage, format_args!("invalid arguments for `tempo run`: {first}"))
-        };
-        let matches = super::command().try_get_matches_from(line).map_err(|e| invalid(&e))?;
+        let line: Vec<String> = std::iter::once("run")
+            .chain(words.iter().map(String::as_str))
+            .map(str::to_owned)
+            .collect();
+        let invalid = |e: &clap::Error| super::usage::error(&super::command(), &line, e);
+        let matches = super::command()
+            .try_get_matches_from(std::iter::once("tempo").chain(line.iter().map(String::as_str)))
+            .map_err(|e| invalid(&e))?;
         let is_global = |name: &str| matches.value_source(name) == Some(clap::parser::ValueSource::CommandLine);
         let args = matches.subcommand_matches("run").map(Self::from_arg_matches);
         let args = args.ok_or_else(|| Error::new(Kind::Usage, "these are not arguments of `tempo run`"))?;

@@ -1,4 +1,4 @@
-//! Tells another service regularly that the server is alive, so that somebody notices when the whole machine is down.
+//! Notifies another service regularly that the server is alive, so that somebody notices when the whole machine is down.
 
 use std::sync::mpsc::Sender;
 use std::time::Duration;

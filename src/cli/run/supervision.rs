@@ -1,4 +1,4 @@
-//! Tells systemd when the server is ready, that it is alive, and when it stops.
+//! Notifies systemd when the server is ready, while it is alive, and when it stops.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::machine::{ProcessState, has_supervisor, tell_supervisor, watchdog_int
 /// How often the server is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// Starts a thread that tells the supervisor, if there is one, until the server has ended.
+/// Starts a thread that notifies the supervisor, if there is one, until the server has ended.
 ///
 /// # Errors
 /// `System` when the thread cannot be started.

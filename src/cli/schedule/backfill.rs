@@ -63,9 +63,11 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         if !context.ui.is_text() {
             return context.ui.json(&super::view(context, &store, &args.id)?);
         }
-        return context
-            .ui
-            .data(&format!("Canceled {} of {}", counted(ended, "backfill"), args.id));
+        return context.ui.data(&if ended == 0 {
+            format!("Schedule {} has no backfills to cancel", args.id)
+        } else {
+            format!("Canceled {} of {}", counted(ended, "backfill"), args.id)
+        });
     }
     let overlap = definition::overlap(args.overlap_policy.as_deref())?;
     let timeout = wait::timeout(args.timeout.as_deref())?;

@@ -80,7 +80,10 @@ fn show(context: &Context, v: &ScheduleView) -> Result<(), Error> {
             ),
             (
                 "Policies",
-                plain(format!("{}, catch-up {}{failure}", v.overlap_policy, v.catchup_window)),
+                plain(format!(
+                    "overlap {}, catch-up {}{failure}",
+                    v.overlap_policy, v.catchup_window
+                )),
             ),
             ("Limits", plain(limits(v).join(", "))),
             ("Alerts", plain(alerts(&v.alerts).join(", "))),

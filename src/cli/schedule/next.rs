@@ -8,6 +8,7 @@ use super::super::{Context, complete};
 use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
 use crate::ops::{self, NO_TIME};
+use crate::output::instant::rfc3339;
 use crate::output::table::{plain, short_table};
 use crate::output::views::NextView;
 use crate::present;
@@ -37,10 +38,17 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         (Some(id), true) => {
             let store = super::open_for(context, id)?;
             let row = store.read(|r| ops::find(r, id))?;
-            if row.stored_spec()?.is_empty() && !store.read(|r| r.after_of(row.key))?.is_empty() {
+            if row.stored_spec()?.is_empty() {
+                if !context.ui.is_text() {
+                    context.ui.json_list::<NextView>(&[])?;
+                }
+                let starts = match store.read(|r| r.after_of(row.key))?.as_slice() {
+                    [] => "only when triggered",
+                    _ => &row.shown.spec_text,
+                };
                 return Err(Error::new(
                     Kind::Failed,
-                    format_args!("`{id}` has no times: it starts {}", row.shown.spec_text),
+                    format_args!("`{id}` has no times: it starts {starts}"),
                 ));
             }
             (row.compiled(&context.zones)?, row.stored_spec()?.at_boot)
@@ -81,19 +89,22 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         .is_some_and(|t| t.trim().len() == "2026-05-05".len() && !t.trim().starts_with(['+', '-']));
     let from = if is_date { from - TimeDelta::milliseconds(1) } else { from };
     let times = present::next(&spec, from, args.count as usize);
-    let if_empty = if at_boot {
-        "No fixed times: it starts after each boot."
-    } else {
-        "The schedule never fires."
-    };
-    show(context, &spec, &times, if_empty)?;
-    if times.is_empty() && !at_boot {
-        return Err(Error::new(Kind::Failed, format_args!("the spec never fires: {NO_TIME}")));
+    if !times.is_empty() || at_boot || !context.ui.is_text() {
+        show(context, &spec, &times)?;
     }
-    Ok(())
+    if !times.is_empty() || at_boot {
+        return Ok(());
+    }
+    Err(if from > now && spec.next_after(now).is_some() {
+        Error::new(Kind::Failed, format_args!("no time after {} matches", rfc3339(from)))
+            .hint("Choose an earlier `--from`; times are calculated up to the end of 2100.")
+    } else {
+        Error::new(Kind::Failed, format_args!("the spec never fires: {NO_TIME}"))
+            .hint("Check the day of month, the years, the exclusions and the end time.")
+    })
 }
 
-fn show(context: &Context, spec: &Spec, times: &[NextView], if_empty: &str) -> Result<(), Error> {
+fn show(context: &Context, spec: &Spec, times: &[NextView]) -> Result<(), Error> {
     if !context.ui.is_text() {
         return context.ui.json_list(times);
     }
@@ -116,5 +127,6 @@ fn show(context: &Context, spec: &Spec, times: &[NextView], if_empty: &str) -> R
         })
         .collect();
     let local = format!("TIME ({})", clock.zone());
+    let if_empty = "No fixed times: it starts after each boot.";
     short_table(&context.ui, &[&local, "FROM NOW", "JITTER", "NOTE"], &rows, if_empty)
 }

@@ -86,7 +86,7 @@ fn play(history: &History, failure: Option<(u64, Failure)>) -> Result<u64, Strin
     Ok(failing_vfs::operations())
 }
 
-/// Adds a receiver that is told of everything at once.
+/// Adds a receiver that gets every event at once.
 fn add_receiver(engine: &mut Engine<'_>) {
     let receiver = NotifyText {
         name: "r".to_owned(),
@@ -95,7 +95,7 @@ fn add_receiver(engine: &mut Engine<'_>) {
         group_wait: Some("0s".to_owned()),
         ..NotifyText::default()
     };
-    // A failed disk may have told nobody that it was added.
+    // A failed disk may have reported an error for a receiver that was added.
     let now = engine.clock.now();
     engine.write(move |w| match ops::add_receiver(w, &receiver, now) {
         Err(e) if e.kind() == Kind::Conflict => Ok(()),
@@ -103,7 +103,7 @@ fn add_receiver(engine: &mut Engine<'_>) {
     });
 }
 
-/// Checks that the receiver was told of every event exactly once: a message that it got again has the id that it had before.
+/// Checks that the receiver got every event exactly once: a message that it got again has the id that it had before.
 fn check_messages(engine: &Engine<'_>, told_after: i64) -> Result<(), String> {
     let delivered = engine.delivered.lock().unwrap();
     let mut told: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -118,7 +118,7 @@ fn check_messages(engine: &Engine<'_>, told_after: i64) -> Result<(), String> {
         }
     }
     if let Some((event, ids)) = told.iter().find(|(_, ids)| ids.len() > 1) {
-        return Err(format!("told in several messages: {event}: {ids:?}"));
+        return Err(format!("sent in several messages: {event}: {ids:?}"));
     }
     let filter = EventFilter {
         notable: true,
@@ -136,9 +136,9 @@ fn check_messages(engine: &Engine<'_>, told_after: i64) -> Result<(), String> {
     });
     for (event, key) in happened {
         let is_told = told.keys().any(|content| content.starts_with(&event));
-        // It is not told of what happened before it was added.
+        // It does not get events from before it was added.
         if !is_told && key > told_after {
-            return Err(format!("not told: {event} (event {key})"));
+            return Err(format!("not sent: {event} (event {key})"));
         }
     }
     Ok(())
@@ -204,7 +204,7 @@ fn check(engine: &Engine<'_>, history: &History) -> Result<(), String> {
     }
 }
 
-/// Checks that the events tell of every start and every close exactly once, in that order.
+/// Checks that the events record every start and every close exactly once, in that order.
 fn check_events(engine: &Engine<'_>, runs: &[RunRow]) -> Result<(), String> {
     let events = engine.read(|r| r.events(&EventFilter::default()));
     for run in runs {

@@ -88,7 +88,7 @@ struct Observed {
     waiting: u64,
     running: Vec<String>,
     /// Number of upcoming times of the spec, at most 10.
-    to_come: usize,
+    upcoming: usize,
 }
 
 /// An implementation that a history can be played through.
@@ -133,7 +133,7 @@ impl World for Simulation<'_> {
             state,
             waiting: waiting as u64,
             running: self.running().into_iter().map(str::to_owned).collect(),
-            to_come: self.to_come(10, now),
+            upcoming: self.upcoming(10, now),
         }
     }
 

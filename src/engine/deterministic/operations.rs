@@ -97,7 +97,7 @@ impl World for Engine<'_> {
             counters: row.counters,
             waiting: row.waiting,
             running: running.into_iter().map(|g| g.workflow_id).collect(),
-            to_come: ops::next_times(&row, &spec, 10, now).len(),
+            upcoming: ops::next_times(&row, &spec, 10, now).len(),
             state: row.state,
         }
     }

@@ -223,7 +223,7 @@ fn compare(observed: &Observed, want: &Value, before: usize, at: DateTime<Utc>) 
         "action_count": observed.counters.actions - before as u64, "overlap_skipped": observed.counters.skipped,
         "missed_catchup_window": observed.counters.missed, "buffer_dropped": observed.counters.dropped,
         "buffer_size": observed.waiting, "paused": observed.state.paused, "remaining_actions": observed.state.remaining_actions,
-        "running": observed.running, "future_action_count": observed.to_come,
+        "running": observed.running, "future_action_count": observed.upcoming,
     });
     let note = &observed.state.note;
     for (key, want) in want.as_object().unwrap().iter().filter(|(k, _)| *k != "at") {

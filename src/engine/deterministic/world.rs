@@ -241,7 +241,7 @@ impl<'a> Engine<'a> {
                 outbox::deliver(&up.shared, one);
             }
             up.outbox.ended();
-            self.hear(now);
+            self.collect_events(now);
         }
     }
 
@@ -251,7 +251,7 @@ impl<'a> Engine<'a> {
                 self.perform(&attempt, now);
             }
         }
-        self.hear(now);
+        self.collect_events(now);
     }
 
     pub(super) fn perform(&mut self, attempt: &Attempt, now: DateTime<Utc>) {
@@ -286,7 +286,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Collects what happened, and passes stops on to the active runs.
-    pub(super) fn hear(&mut self, now: DateTime<Utc>) {
+    pub(super) fn collect_events(&mut self, now: DateTime<Utc>) {
         for event in self.up().events.try_iter().collect::<Vec<_>>() {
             let (nominal, workflow_id, what) = match event {
                 Event::Error(e) => done(Err(e)),

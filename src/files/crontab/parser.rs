@@ -155,7 +155,7 @@ impl<'a> CrontabParser<'a> {
             return Err(self.error_at(number, column(command_at), "the command contains a NUL character"));
         }
         if times != LineTimes::Boot && times.cron("").is_empty() {
-            return Err(self.error_at(number, column(first_at), "it never fires: a range goes backwards"));
+            return Err(self.error_at(number, column(first_at), "it never fires: a range is reversed"));
         }
         self.notes(&times, user.as_deref(), &command, &mut notes);
         let mut settings = self.settings.clone();

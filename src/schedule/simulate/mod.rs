@@ -344,7 +344,7 @@ impl<'a> Simulation<'a> {
 
     /// Number of scheduled times due after `now`, at most `limit`.
     #[must_use]
-    pub fn to_come(&self, limit: usize, now: DateTime<Utc>) -> usize {
+    pub fn upcoming(&self, limit: usize, now: DateTime<Utc>) -> usize {
         let limit = self
             .state
             .remaining_actions

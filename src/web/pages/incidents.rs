@@ -123,7 +123,7 @@ pub(super) fn receivers(read: &Read<'_>, context: &Context) -> Result<Vec<Result
     Ok(rows.iter().map(|row| present::receiver(read, &*context.zones, row)).collect())
 }
 
-/// Who is told of incidents, and whether messages arrive.
+/// The receivers of incidents, and whether messages arrive.
 fn receivers_part(context: &Context, receivers: &[Result<ReceiverView, Error>]) -> Markup {
     let times = &context.times;
     let chosen = |view: &ReceiverView| {

@@ -23,7 +23,7 @@ pub(super) fn relative(times: &Times, at: DateTime<Utc>) -> Markup {
     html! { time.dim data-relative datetime=(rfc3339(at)) title=(times.full(at)) { (times.relative(at)) } }
 }
 
-/// A text of tempo, in which names are in backticks.
+/// A text with names in backticks.
 pub(super) fn prose(text: &str) -> Markup {
     let text = plain(text);
     let pieces: Vec<&str> = text.split('`').collect();
@@ -47,7 +47,7 @@ pub(super) fn class_of(status: &str, has_failed_step: bool) -> &'static str {
     }
 }
 
-/// A status as text with a mark whose shape also tells it.
+/// A status as text, with a mark of a distinct shape.
 pub(super) fn status(name: &str, has_failed_step: bool) -> Markup {
     let mark = match class_of(name, has_failed_step) {
         "good" => "✓",

@@ -167,7 +167,7 @@ fn a_receiver_whose_definition_was_not_valid_is_told_later_of_what_happened() {
     let got = chat.wait_for(2);
     let events: Vec<_> = got.iter().map(|request| request.json()["event"].to_string()).collect();
     assert_eq!(events, ["\"opened\"", "\"resolved\""]);
-    assert_eq!(other.got().len(), 2, "the other receiver is told once");
+    assert_eq!(other.got().len(), 2, "the other receiver gets it once");
 }
 
 #[test]
@@ -234,7 +234,7 @@ fn simultaneous_failures_are_sent_as_one_message() {
     assert_eq!(message["events"].as_array().map(Vec::len), Some(40));
     let text = message["message"].as_str().unwrap();
     assert!(
-        text.starts_with("40 incidents opened:\n- all: t1 failed: ") && text.ends_with("… and 20 more"),
+        text.starts_with("40 incidents opened:\n- all: `t1` failed: ") && text.ends_with("… and 20 more"),
         "{text}"
     );
     assert_eq!(hook.got().len(), 1);

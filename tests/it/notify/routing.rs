@@ -1,4 +1,4 @@
-//! Which receiver is told of what: by schedule, label, severity and event; and receivers that files define.
+//! Which receiver gets which events: by schedule, label, severity and event; and receivers that files define.
 
 use serde_json::Value;
 
@@ -36,7 +36,7 @@ fn receivers_are_routed_by_schedule_and_event() {
         .map(|text| text.split("Z:").next().unwrap().split("-20").next().unwrap().to_owned())
         .collect();
     told.sort();
-    assert!(told[0].starts_with("db db-main: if test"), "{told:?}");
+    assert!(told[0].starts_with("db db-main: `if test"), "{told:?}");
     assert_eq!(told[1..], ["failed db-main: db-main", "failed web: web"]);
 }
 
@@ -62,7 +62,7 @@ fn receivers_are_routed_by_severity_and_by_label_even_when_the_schedule_is_delet
     hook.wait_for(1);
     server.signal("TERM");
     assert_eq!(server.wait().0, Some(0));
-    // Who was told of the beginning is told of the end.
+    // Receivers that were notified of the beginning are notified of the end.
     env.tempo(&["schedule", "update", "major", "--clear", "label"]).ok();
     env.tempo(&["schedule", "delete", "minor", "major"]).ok();
     let _server = env.serve(&[]);

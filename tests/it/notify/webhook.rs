@@ -1,4 +1,4 @@
-//! A webhook on loopback that records its requests, and schedules whose incidents it is told of.
+//! A webhook on loopback that records its requests, and schedules whose incidents it gets.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};

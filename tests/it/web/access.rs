@@ -318,7 +318,7 @@ fn the_token_of_a_heartbeat_serves_for_heartbeats_of_its_schedule_only() {
         assert_eq!(status("GET", "/api/v1/beat/job%2Fa"), 401);
         drop(page);
     }
-    // Nor does it tell which other schedules there are.
+    // Nor does it reveal which other schedules there are.
     env.tempo(&["schedule", "create", "job/ab", "--expect-within", "1d"]).ok();
     env.tempo(&["schedule", "delete", "job/a"]).ok();
     let page = Page::start(&env, &[]);
