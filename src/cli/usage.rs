@@ -69,6 +69,9 @@ fn message_of(words: &[String], e: &clap::Error) -> String {
             Some(format!("invalid value `{value}` for `{name}`{}", reason.unwrap_or_default()))
         }
         (ErrorKind::TooManyValues, Some(name)) => Some(format!("`{name}` takes no value")),
+        (ErrorKind::MissingRequiredArgument, Some(missing)) if requiring(words, missing).is_some() => {
+            requiring(words, missing).map(|typed| format!("`{typed}` needs `{missing}`"))
+        }
         (ErrorKind::MissingRequiredArgument, _) if !argument.is_empty() => {
             let missing: Vec<String> = argument.iter().map(|name| format!("`{name}`")).collect();
             let noun = if argument.iter().any(|name| name.starts_with('-')) {
@@ -117,6 +120,23 @@ fn options_with<'a>(arguments: &'a [String], value: &'a str) -> impl Iterator<It
         _ => None,
     });
     given.filter(|option| option.starts_with("--") && !option.contains('='))
+}
+
+/// The options that can be used only with another, which clap reports as missing without saying why.
+const REQUIRED: [(&str, &[&str]); 6] = [
+    ("--wait", &["--timeout"]),
+    ("--quiet-hours", &["--time-zone", "--tz"]),
+    ("--targets-only", &["--port"]),
+    ("--file", &["--prune"]),
+    ("--backup-dir", &["--backup-every", "--backup-keep"]),
+    ("--ping", &["--ping-every"]),
+];
+
+/// The option that was typed and needs the missing one.
+fn requiring<'a>(words: &'a [String], missing: &str) -> Option<&'a str> {
+    let (_, options) = REQUIRED.iter().find(|(needed, _)| *needed == missing)?;
+    let mut typed = words.iter().map(|word| option_name(word));
+    typed.find(|word| options.contains(word))
 }
 
 /// The error of a value's own parser.

@@ -118,7 +118,11 @@ impl CalendarText {
         let object: Object<'_> = serde_json::from_str(json).map_err(|e| {
             let at = e.column().saturating_sub(1).min(json.len());
             let message = e.to_string();
-            let message = message.split(" at line ").next().unwrap_or_default().to_owned();
+            let message = match message.split(" at line ").next().unwrap_or_default() {
+                "expected value" | "EOF while parsing a value" => "expected a JSON object",
+                message => message,
+            };
+            let message = message.to_owned();
             invalid(vec![Fault { span: at..at, message }])
         })?;
         let (mut calendar, mut faults) = (Self::default(), Vec::new());

@@ -115,6 +115,47 @@ fn usage_errors_say_what_is_missing_in_the_words_of_the_command() {
         ),
         (&["schedule", "list", "-o", "jsn"], "Did you mean `json`?"),
         (&["schedule", "create"], "missing argument `<ID>`"),
+        (&["schedule", "trigger", "x", "--timeout", "5s"], "`--timeout` needs `--wait`"),
+        (&["run", "--backup-keep=3"], "`--backup-keep` needs `--backup-dir`"),
+        (
+            &["schedule", "create", "x", "--when", "*/5 * * * *", "--", "true"],
+            "this is a cron string",
+        ),
+        (
+            &["schedule", "create", "x", "--interval", "2m", "--jitter", "5", "--", "true"],
+            "`--jitter`: missing unit after `5`",
+        ),
+        (
+            &[
+                "schedule",
+                "create",
+                "x",
+                "--interval",
+                "2m",
+                "--retry-backoff-coefficient=abc",
+                "--",
+                "true",
+            ],
+            "expected a number",
+        ),
+        (
+            &["schedule", "create", "a b", "--interval", "2m", "--", "true"],
+            "error: the schedule id `a b` may not contain a space",
+        ),
+        (
+            &[
+                "schedule",
+                "create",
+                "x",
+                "--interval",
+                "2m",
+                "--severity",
+                "warn",
+                "--",
+                "true",
+            ],
+            "Did you mean `warning`?",
+        ),
         (&["schedule", "create", "x", "--at-boot=3"], "`--at-boot` takes no value"),
         (
             &["schedule", "create", "x", "--pause-on-failure=maybe"],

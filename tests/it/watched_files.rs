@@ -94,18 +94,8 @@ fn a_broken_file_at_the_start_is_logged_and_the_schedules_stay() {
     let env = Env::new();
     std::fs::write(env.path("jobs.toml"), schedule("a", "1h")).unwrap();
     env.tempo(&["apply", "-f", "jobs.toml"]).ok();
-    env.tempo(&[
-        "notify",
-        "add",
-        "r",
-        "--group-wait",
-        "0s",
-        "--",
-        "sh",
-        "-c",
-        "cat >> told",
-    ])
-    .ok();
+    env.tempo(&["notify", "add", "r", "--group-wait", "0s", "--", "sh", "-c", "cat >> told"])
+        .ok();
     std::fs::write(env.path("jobs.toml"), schedule("a", "1x")).unwrap();
     let mut server = env.serve(&["-f", "jobs.toml", "--prune", "--log-format", "json"]);
     let line = server.wait_for_log("\"event\":\"error\"");

@@ -29,6 +29,12 @@ const EXAMPLES: &str = "For example: `every weekday at 02:30`, `every 15 min`, `
 /// At the first word that is not understood, is ambiguous, or names times that do not exist.
 pub fn parse(source: &str) -> Result<SpecText, TextError> {
     text::check_length(text::SENTENCE, source)?;
+    if !source.contains(char::is_alphabetic) && super::cron::parse(source).is_ok() {
+        return Err(
+            TextError::one(text::SENTENCE, source, 0..source.len(), "this is a cron string".to_owned())
+                .hint("Use `--cron` (`cron` in a file)."),
+        );
+    }
     let mut spec = SpecText::default();
     let body = ending(source, source.trim_end(), &mut spec)?;
     for sentence in sentences(body) {
