@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap_mangen::roff::{Roff, bold, roman};
 
-use super::help::{TOPICS, Topic, exit_codes};
-use super::{Context, examples};
+use super::help::{TOPICS, Topic, exit_codes as exit_code_lines};
+use super::{Context, examples, exit_codes};
 use crate::error::{Error, Kind};
 
 /// The source that the pages name.
@@ -101,8 +101,8 @@ fn command_page(command: clap::Command, name: &str, page: &mut Vec<u8>) -> std::
         }
     }
     end.control("SH", ["EXIT STATUS"]);
-    let specific = examples::exits(&path);
-    for (code, meaning) in exit_codes()
+    let specific = exit_codes::of(&path);
+    for (code, meaning) in exit_code_lines()
         .into_iter()
         .filter(|(code, _)| !is_leaf || [0, 2, 6].contains(code) || specific.contains(code))
     {

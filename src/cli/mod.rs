@@ -10,6 +10,7 @@ mod demo;
 mod diff;
 mod doctor;
 mod examples;
+mod exit_codes;
 mod export;
 mod help;
 mod import;

@@ -6,7 +6,7 @@ use super::catalog::Catalog;
 use super::events::{Event, RunRef};
 use crate::error::Error;
 use crate::run::Stop;
-use crate::schedule::plan::plan;
+use crate::schedule::planner::plan;
 use crate::schedule::start::Origin;
 use crate::store::{QueuedRun, Write};
 

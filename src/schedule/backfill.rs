@@ -3,8 +3,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::not_started::{NotStarted, Outcome, Reason};
-use super::plan::Planner;
 use super::plan_input::{PlanInput, Request, RequestKind, RequestProgress};
+use super::planner::Planner;
 use super::policy::OverlapPolicy;
 use super::start::{Origin, Start};
 use crate::spec::{CountedTimes, Spec};

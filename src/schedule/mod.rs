@@ -1,6 +1,6 @@
 //! Schedules and their policies: what happens to each time. Pure: no clock, no database, no printing.
 //!
-//! [`plan::plan`] makes every decision; [`simulate`] applies it over a period, and the engine is tested against it.
+//! [`planner::plan`] makes every decision; [`simulate`] applies it over a period, and the engine is tested against it.
 
 pub mod after;
 pub mod alerts;
@@ -14,6 +14,7 @@ pub mod pause;
 pub mod pending;
 pub mod plan;
 pub mod plan_input;
+pub mod planner;
 pub mod policy;
 pub mod simulate;
 pub mod start;

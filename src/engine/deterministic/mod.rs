@@ -2,6 +2,7 @@
 
 mod crashes;
 mod histories;
+mod no_actions;
 mod operations;
 mod outbox_tests;
 mod random;

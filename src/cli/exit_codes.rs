@@ -1,0 +1,24 @@
+//! The exit codes of each command, for the man pages.
+
+/// Returns the exit codes of a command, given its path, besides 0, 2 and 6, which every command has.
+pub(super) fn of(path: &str) -> &'static [u8] {
+    match path {
+        "schedule trigger" | "schedule backfill" => &[1, 3, 4, 5, 124],
+        "workflow start" => &[1, 5],
+        "workflow retry" => &[1, 3, 4, 5],
+        "workflow cancel" | "workflow terminate" | "incident ack" | "incident resolve" | "doctor" | "upgrade" | "sleep" => {
+            &[3, 4]
+        }
+        "schedule create" | "notify add" => &[4],
+        "schedule edit" | "workflow result" => &[1, 3, 4],
+        "run" => &[1, 4],
+        "schedule next" | "notify test" => &[1, 3],
+        "check" => &[1, 3, 124, 130],
+        "diff" | "demo" => &[1],
+        "status" => &[5],
+        "step" => &[1, 4, 124],
+        "import crontab" | "apply" | "schedule list" | "workflow list" | "incident list" | "notify list" | "schema"
+        | "completions" | "man" => &[],
+        _ => &[3],
+    }
+}
