@@ -21,6 +21,15 @@ const OUTPUT_LINES: usize = 5;
 /// Maximum length of such a line, in characters.
 const MAX_LINE: usize = 200;
 
+/// The last lines of the output of an attempt, without empty ones.
+pub(super) fn last_lines(output: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(output);
+    let lines = text.lines().rev().filter(|line| !line.trim().is_empty());
+    let mut lines: Vec<String> = lines.take(OUTPUT_LINES).map(|line| shortened(line, MAX_LINE)).collect();
+    lines.reverse();
+    lines
+}
+
 /// Converts events to views.
 pub(crate) struct EventViews<'a> {
     read: &'a Read<'a>,
@@ -93,17 +102,7 @@ impl<'a> EventViews<'a> {
     /// The last lines of the output of the attempt that ended at `at`.
     fn output_of(&self, run: &EventRun, position: usize, at: DateTime<Utc>) -> Result<Vec<String>, Error> {
         let end = self.read.attempt_end(run.key, position, at)?;
-        let bytes = end.and_then(|end| end.output).unwrap_or_default();
-        let text = String::from_utf8_lossy(&bytes);
-        let mut lines: Vec<String> = text
-            .lines()
-            .rev()
-            .filter(|line| !line.trim().is_empty())
-            .take(OUTPUT_LINES)
-            .map(|line| shortened(line, MAX_LINE))
-            .collect();
-        lines.reverse();
-        Ok(lines)
+        Ok(last_lines(&end.and_then(|end| end.output).unwrap_or_default()))
     }
 
     fn message(&self, row: &EventRow) -> Result<String, Error> {

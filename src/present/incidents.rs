@@ -1,6 +1,7 @@
 //! Views of incidents and their failures.
 
-use crate::error::Error;
+use super::events::last_lines;
+use crate::error::{Error, Kind};
 use crate::output::instant::Instant;
 use crate::output::views::{IncidentView, OccurrenceView};
 use crate::store::{IncidentRow, OccurrenceRow, Read};
@@ -27,6 +28,20 @@ pub(crate) fn incident_in_full(read: &Read<'_>, row: &IncidentRow) -> Result<Inc
         occurrences: Some(occurrences),
         ..incident(row)
     })
+}
+
+/// The last lines that the latest failure of an incident printed; none if it printed nothing, or its run is no longer stored.
+pub(crate) fn last_output(read: &Read<'_>, row: &IncidentRow) -> Result<Vec<String>, Error> {
+    let run = match read.run_named(&row.latest.run_id) {
+        Ok(run) => run,
+        Err(e) if e.kind() == Kind::NotFound || row.latest.run_id.is_empty() => return Ok(Vec::new()),
+        Err(e) => return Err(e),
+    };
+    let mut attempts = read.attempts_of(run.key)?.into_iter().rev();
+    let failed = attempts.find(|attempt| attempt.error.as_deref() == Some(&row.latest.error));
+    Ok(failed
+        .and_then(|attempt| attempt.output)
+        .map_or_else(Vec::new, |output| last_lines(&output)))
 }
 
 fn occurrence(id: i64, row: &OccurrenceRow) -> OccurrenceView {

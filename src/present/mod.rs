@@ -8,7 +8,7 @@ mod runs;
 mod scripts;
 
 pub(crate) use events::EventViews;
-pub(crate) use incidents::{incident, incident_in_full};
+pub(crate) use incidents::{incident, incident_in_full, last_output};
 pub(crate) use notify::{message, receiver};
 pub(crate) use runs::{run, run_in_full};
 

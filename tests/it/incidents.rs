@@ -58,3 +58,37 @@ fn an_incident_is_acknowledged_and_resolved_and_the_next_failure_opens_another()
     let another = &env.json(&["incident", "list"])[0];
     assert_eq!((another["id"].as_i64(), another["status"].as_str()), (Some(2), Some("open")));
 }
+
+#[test]
+fn an_incident_shows_what_its_latest_failure_printed_and_failed_runs_are_listed() {
+    let env = Env::new();
+    let shell = "if test -e mended; then echo fine; else printf 'one\\ntwo \\033[31m\\n'; exit 3; fi";
+    env.tempo(&["schedule", "create", "s", "--allow-never", "--shell", shell])
+        .ok();
+    let run = |env: &Env| {
+        env.tempo(&["schedule", "trigger", "s"]).ok();
+        env.tempo(&["run", "--once", "--no-web"])
+    };
+    assert_eq!(run(&env).code, Some(1));
+    let shown = env.tempo(&["incident", "describe", "1"]).ok();
+    let (_, output) = shown.split_once("Output of the latest failure:\n").unwrap();
+    assert!(
+        output.starts_with("  | one\n  | two ") && !output.contains('\u{1b}'),
+        "{shown}"
+    );
+    std::fs::write(env.path("mended"), "").unwrap();
+    assert_eq!(run(&env).code, Some(0));
+    let listed = |args: &[&str]| {
+        let runs = env.json(&[&["workflow", "list"], args].concat());
+        let statuses = runs
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|run| run["status"].as_str().unwrap().to_owned());
+        statuses.collect::<Vec<_>>()
+    };
+    assert_eq!(listed(&["s"]), ["Completed", "Failed"]);
+    assert_eq!(listed(&["s", "--failed"]), ["Failed"]);
+    assert!(listed(&["other"]).is_empty());
+    assert_eq!(env.tempo(&["workflow", "list", "s", "--schedule", "s"]).code, Some(2));
+}

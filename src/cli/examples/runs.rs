@@ -7,11 +7,11 @@ pub(super) const ALL: &[(&str, &[Example])] = &[
         "workflow list",
         &[
             (
-                "tempo workflow list --status Failed --since -1d",
+                "tempo workflow list --failed --since -1d",
                 "List the runs of the last day that failed",
             ),
             (
-                "tempo workflow list --schedule nightly --limit 10",
+                "tempo workflow list nightly --limit 10",
                 "List the last ten runs of a schedule",
             ),
         ],

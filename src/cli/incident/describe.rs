@@ -21,9 +21,9 @@ pub(super) struct Args {
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let store = context.open(Missing::Refuse)?;
-    let view = store.read(|r| {
+    let (view, output) = store.read(|r| {
         let row = ops::find_incident(r, args.id)?;
-        present::incident_in_full(r, &row)
+        Ok((present::incident_in_full(r, &row)?, present::last_output(r, &row)?))
     })?;
     if !context.ui.is_text() {
         return context.ui.json(&view);
@@ -63,5 +63,15 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         })
         .collect();
     let detected = format!("DETECTED ({})", times.zone());
-    table(&context.ui, &[&detected, "TYPE", "HTTP", "TOOK", "ERROR"], &rows, "")
+    table(&context.ui, &[&detected, "TYPE", "HTTP", "TOOK", "ERROR"], &rows, "")?;
+    if let (Some(run), false) = (&view.run_id, output.is_empty()) {
+        context.ui.data("\nOutput of the latest failure:")?;
+        for line in &output {
+            context.ui.data(&format!("  | {line}"))?;
+        }
+        context
+            .ui
+            .hint(&format!("Run `tempo workflow output {run}` to see all of it."));
+    }
+    Ok(())
 }

@@ -18,8 +18,14 @@ use crate::store::RunFilter;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Only runs of this schedule
+    #[arg(add = ArgValueCandidates::new(complete::schedules), value_name = "SCHEDULE", conflicts_with = "schedule")]
+    id: Option<ScheduleId>,
+    /// Only runs of this schedule
     #[arg(add = ArgValueCandidates::new(complete::schedules), long, value_name = "ID")]
     schedule: Option<ScheduleId>,
+    /// Only runs that failed, timed out, or had a failed step
+    #[arg(long)]
+    failed: bool,
     #[expect(clippy::doc_markdown, reason = "this is help, where backticks would be shown")]
     /// Only runs with this status: Running, Completed, Failed, Canceled, Terminated or TimedOut
     #[arg(long)]
@@ -39,7 +45,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         })
     });
     let filter = RunFilter {
-        schedule_id: args.schedule.as_ref().map(ToString::to_string),
+        schedule_id: args.id.as_ref().or(args.schedule.as_ref()).map(ToString::to_string),
+        unhappy: args.failed,
         status: status.transpose()?,
         since: args
             .since
