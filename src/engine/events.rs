@@ -55,7 +55,13 @@ pub(crate) enum Event {
     /// A backup of the database was written.
     BackedUp { file: PathBuf },
     /// Definition files were applied.
-    Applied { created: u64, updated: u64, deleted: u64 },
+    Applied {
+        created: u64,
+        updated: u64,
+        deleted: u64,
+        /// The first ids of the schedules, and names of the receivers, that changed.
+        changed: Vec<String>,
+    },
     /// The server has fewer workers than requested, because of the limits on open files and processes.
     FewerWorkers { workers: usize, wanted: usize },
     /// The machine's zone data has changed; next times are computed again.

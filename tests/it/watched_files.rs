@@ -22,7 +22,7 @@ fn applies_a_directory_at_the_start_and_after_every_kind_of_change() {
         .ok();
     let mut server = env.serve(&["-f", "jobs", "--prune", "--log-format", "json"]);
     let line = server.wait_for_log("\"event\":\"apply\"");
-    assert!(line.contains("\"created\":1"), "{line}");
+    assert!(line.contains("\"changed\":[\"a\"],\"created\":1"), "{line}");
     assert_eq!(ids(&env), ["a every hour", "by-hand every hour"]);
     // A new file, a file that is replaced as editors do, and one that is written in place.
     std::fs::write(file("b.toml"), schedule("b", "1h")).unwrap();

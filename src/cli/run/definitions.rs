@@ -21,6 +21,9 @@ use crate::zoneinfo::ZoneInfo;
 /// How often the files are scanned. Scanning finds every way of replacing a file, also on file systems that report no changes.
 const SCAN_EVERY: Duration = Duration::from_secs(1);
 
+/// Maximum number of names of changed schedules in the log.
+const MAX_NAMES: usize = 20;
+
 /// Number of scans after which files that could not be applied are applied again, as are files that have changed at each scan.
 const RETRY_SCANS: u32 = 5;
 
@@ -210,13 +213,9 @@ impl Applied {
     fn apply_when(&self, before: Option<&str>, report: Report) -> Option<String> {
         // At the very end, the logger may have stopped listening.
         match self.try_apply() {
-            Ok([0, 0, 0]) if report == Report::Changes => {}
-            Ok([created, updated, deleted]) => {
-                let _ = self.events.send(Event::Applied {
-                    created,
-                    updated,
-                    deleted,
-                });
+            Ok(Event::Applied { changed, .. }) if changed.is_empty() && report == Report::Changes => {}
+            Ok(applied) => {
+                let _ = self.events.send(applied);
             }
             Err(e) if e.kind() == Kind::ServerDown => {}
             Err(e) => {
@@ -237,8 +236,8 @@ impl Applied {
         None
     }
 
-    /// The numbers of schedules created, updated and deleted.
-    fn try_apply(&self) -> Result<[u64; 3], Error> {
+    /// Applies the files; returns the event of what has changed.
+    fn try_apply(&self) -> Result<Event, Error> {
         check_files(&self.files)?;
         let zones: Arc<ZoneInfo> = self.server.zones()?;
         let defining = |file: SourceFile| {
@@ -262,7 +261,13 @@ impl Applied {
             ops::apply(write, &*zones, definitions, prune(&scopes), FieldsOfNew::Omitted, now)
         })?;
         let count = |change| differences.iter().filter(|difference| difference.change == change).count() as u64;
-        Ok([Change::Create, Change::Update, Change::Delete].map(count))
+        let changed = differences.iter().filter(|difference| difference.change != Change::None);
+        Ok(Event::Applied {
+            created: count(Change::Create),
+            updated: count(Change::Update),
+            deleted: count(Change::Delete),
+            changed: changed.map(|difference| difference.id.clone()).take(MAX_NAMES).collect(),
+        })
     }
 }
 

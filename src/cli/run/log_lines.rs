@@ -12,6 +12,9 @@ use crate::run::outcome::Status;
 use crate::schedule::start::Origin;
 use crate::spec::describe::human_duration;
 
+/// Maximum number of names in a line of text.
+const MAX_NAMES: usize = 5;
+
 /// Builds the log line of an event, with the fields of the JSON log if `with_fields`.
 #[expect(clippy::too_many_lines, reason = "one arm per event, nothing else")]
 pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line {
@@ -92,12 +95,16 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
             created,
             updated,
             deleted,
+            changed,
         } => of(
             "apply",
             Some(Style::Strong),
             "",
-            format!("the definition files: {created} created, {updated} updated, {deleted} deleted"),
-            &|| json!({"created": created, "updated": updated, "deleted": deleted}),
+            format!(
+                "the definition files: {created} created, {updated} updated, {deleted} deleted{}",
+                shown_names(changed, created + updated + deleted)
+            ),
+            &|| json!({"created": created, "updated": updated, "deleted": deleted, "changed": changed}),
         ),
         Event::ZoneChanged { name, schedules } => of(
             "zone",
@@ -431,6 +438,16 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
                 &|| json!({"unrecorded": unrecorded}),
             )
         }
+    }
+}
+
+/// `: a, b, c and 4 more`, for the first of `total` names; nothing if there are none.
+fn shown_names(names: &[String], total: u64) -> String {
+    let shown = &names[..names.len().min(MAX_NAMES)];
+    match total.saturating_sub(shown.len() as u64) {
+        _ if names.is_empty() => String::new(),
+        0 => format!(": {}", shown.join(", ")),
+        more => format!(": {} and {more} more", shown.join(", ")),
     }
 }
 
