@@ -24,8 +24,15 @@ pub(super) fn run(context: &Context, _: &Args) -> Result<(), Error> {
     let database = context.database()?;
     let Upgrade { from, to, trial } = try_upgrade(&database)?;
     if !context.ui.is_text() {
-        let backup = trial.as_ref().map(|trial| trial.backup.display().to_string());
-        let view = json!({"database": database.display().to_string(), "from": from, "to": to, "backup": backup});
+        let view = json!({
+            "database": database.display().to_string(),
+            "from": from,
+            "to": to,
+            "backup": trial.as_ref().map(|trial| trial.backup.display().to_string()),
+            "schedules": trial.as_ref().map(|trial| trial.schedules),
+            "runs": trial.as_ref().map(|trial| trial.runs),
+            "elapsed_ms": trial.as_ref().map(|trial| trial.took.as_millis()),
+        });
         return context.ui.json(&view);
     }
     let database = database.display();

@@ -122,7 +122,12 @@ pub(crate) const ALL: &[(&str, &[&str], i32, Writes)] = &[
     ("service status", &["--user"], 0, One("unit installed enabled active")),
     ("check", &["--", "true"], 0, One(RUN)),
     ("doctor", &["--backup", "copy.db"], 0, One("database faults backup findings")),
-    ("upgrade", &["--check-db"], 0, One("database from to backup")),
+    (
+        "upgrade",
+        &["--check-db"],
+        0,
+        One("database from to backup schedules runs elapsed_ms"),
+    ),
     ("step", &["x", "--", "true"], 2, Raw),
     ("sleep", &["1s", "--name", "x"], 2, Raw),
     ("help", &["cron"], 0, Raw),

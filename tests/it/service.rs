@@ -63,7 +63,13 @@ fn installs_shows_and_removes_the_service_of_a_user() {
     ] {
         assert!(text.contains(line), "{line}: {text}");
     }
-    let user = ["daemon-reload", "enable tempo.service", "restart tempo.service"].map(|call| format!("systemctl --user {call}"));
+    let user = [
+        "show-environment",
+        "daemon-reload",
+        "enable tempo.service",
+        "restart tempo.service",
+    ]
+    .map(|call| format!("systemctl --user {call}"));
     let mut expected = user.to_vec();
     expected.push("loginctl enable-linger".to_owned());
     assert_eq!(calls(&env), expected);
@@ -95,7 +101,9 @@ fn leaves_a_foreign_unit_alone_and_says_what_is_missing() {
         without.code == Some(6) && without.stderr.contains("Without systemd"),
         "{without:?}"
     );
+    assert!(!unit.exists(), "nothing is written without systemd");
     with_systemd(&env);
+    std::fs::create_dir_all(unit.parent().unwrap()).unwrap();
     std::fs::write(&unit, "[Service]\nExecStart=/usr/bin/other\n").unwrap();
     for verb in ["install", "uninstall"] {
         let refused = tempo(&env, &["service", verb, "--user"]);

@@ -65,6 +65,10 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         )
         .hint("Stop that server first, so that the service can start."));
     }
+    // Nothing is written where systemd does not run, as in a container.
+    manager
+        .systemctl(&["show-environment"])
+        .map_err(|e| e.hint(systemd::WITHOUT_SYSTEMD))?;
     write(&unit, &text)?;
     for arguments in [&["daemon-reload"][..], &["enable", UNIT], &["restart", UNIT]] {
         manager.systemctl(arguments).map_err(|e| {

@@ -147,6 +147,9 @@ impl Manager {
     }
 }
 
+/// The hint where systemd is missing.
+pub(super) const WITHOUT_SYSTEMD: &str = "Without systemd, start `tempo run` with your init system: `tempo service install --print=openrc` or `--print=launchd` prints a definition for it.";
+
 /// Runs a program of systemd, and returns what it printed.
 pub(super) fn call(program: &str, arguments: &[&str]) -> Result<String, Error> {
     let (line, output) = output_of(program, arguments)?;
@@ -168,7 +171,7 @@ fn output_of(program: &str, arguments: &[&str]) -> Result<(String, Output), Erro
     let output = Command::new(program).args(arguments).output().map_err(|e| {
         Error::new(Kind::System, format_args!("cannot run `{line}`"))
             .because(e)
-            .hint("Without systemd, start `tempo run` by your init system: `tempo service install --print=openrc` or `--print=launchd` prints what those need.")
+            .hint(WITHOUT_SYSTEMD)
     })?;
     Ok((line, output))
 }
@@ -191,7 +194,7 @@ fn check_program(program: &str) -> Result<(), Error> {
                 c.escape_debug()
             ),
         )
-        .hint("Install tempo in another folder, such as /usr/local/bin, and run that.")),
+        .hint("Install tempo in another directory, such as /usr/local/bin, and run that.")),
         None => Ok(()),
     }
 }
