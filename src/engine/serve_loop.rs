@@ -37,10 +37,9 @@ pub(super) fn serve(mut ticker: Ticker, lock: &ServerLock) {
         if let Some(path) = ticker.reader().displaced() {
             // Anything recorded from now on would be lost, so the server stops.
             shared.emit(Event::Displaced { path });
-            if ticker.reader().has_overwritten_log()
-                && let Err(e) = shared.writer.write(|write| write.leave_log())
-            {
-                shared.emit(Event::Error(e));
+            if ticker.reader().has_overwritten_log() {
+                // Nothing is recorded any more, which is no second error.
+                let _ = shared.writer.write(|write| write.leave_log());
             }
             shared.lost_file.store(true, Ordering::SeqCst);
             shared.hurry.store(true, Ordering::SeqCst);
