@@ -41,15 +41,18 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let root = super::command();
     let mut command = &root;
     for name in &args.topic {
-        command = command.find_subcommand(name).ok_or_else(|| unknown(command, name))?;
+        command = command
+            .find_subcommand(name)
+            .ok_or_else(|| unknown(command, name, &args.topic.join(" ")))?;
     }
     let path = format!("tempo {}", args.topic.join(" "));
     let help = command.clone().bin_name(path).render_long_help();
     context.ui.raw(help.to_string().as_bytes())
 }
 
-fn unknown(command: &clap::Command, name: &str) -> Error {
-    let error = Error::new(Kind::NotFound, format_args!("no topic or command is named `{name}`"));
+/// The error for a `name` that a command does not have; `typed` is all that was asked for.
+fn unknown(command: &clap::Command, name: &str, typed: &str) -> Error {
+    let error = Error::new(Kind::NotFound, format_args!("no topic or command is named `{typed}`"));
     let commands = command.get_subcommands().map(clap::Command::get_name);
     match nearest(name, TOPICS.iter().map(|t| t.name).chain(commands)) {
         Some(near) => error.hint(format_args!("Did you mean `{near}`?")),
