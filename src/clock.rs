@@ -93,6 +93,13 @@ impl Clock for SimClock {
     }
 }
 
+/// The time since the machine booted, including the time for which it was suspended: the clock, unless it is set.
+#[must_use]
+pub fn since_boot() -> Duration {
+    let at = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::new(at.tv_sec.try_into().unwrap_or(0), at.tv_nsec.try_into().unwrap_or(0))
+}
+
 /// Measures elapsed time on the monotonic clock.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopwatch(std::time::Instant);

@@ -41,12 +41,13 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
 
 /// Fails unless a server is running and responds.
 fn check(context: &Context) -> Result<(), Error> {
+    if context.server()?.is_some() && server_responds(&context.database()?)? {
+        return Ok(());
+    }
+    // It may have ended while it was asked.
     let Some((pid, _)) = context.server()? else {
         return Err(Error::new(Kind::ServerDown, "the server is not running").hint("Start it with `tempo run`."));
     };
-    if server_responds(&context.database()?)? {
-        return Ok(());
-    }
     let silence = human_duration(MAX_SILENCE.as_millis());
     Err(Error::new(
         Kind::ServerDown,

@@ -126,10 +126,11 @@ pub(super) struct Transition<'a> {
 }
 
 impl Transition<'_> {
-    /// The end of a wait, and records an earlier one if it is longer than any wait of the step: it was recorded before the clock was set back.
+    /// The end of a wait, and records an earlier one if it is longer than the wait for this retry: it was recorded before the clock was set back.
     fn no_longer_than_a_retry(&mut self, until: DateTime<Utc>) -> DateTime<Utc> {
         let step = &self.workflow.steps[self.run.progress.position];
-        let longest = TimeDelta::from_std(step.retry.maximum_interval).unwrap_or(TimeDelta::MAX);
+        let counted = self.run.progress.attempts.saturating_sub(self.run.progress.lost);
+        let longest = TimeDelta::from_std(step.retry.interval_after(counted)).unwrap_or(TimeDelta::MAX);
         let latest = self.now.checked_add_signed(longest).unwrap_or(DateTime::<Utc>::MAX_UTC);
         if matches!(step.work, Work::Beat(_)) || until <= latest {
             return until;

@@ -172,6 +172,8 @@ pub(crate) enum Event {
     Error(Error),
     /// The server has ended; nothing follows.
     Stopped {
+        /// Whether the database is damaged.
+        damaged: bool,
         /// Whether the database was deleted, moved or replaced.
         lost_file: bool,
         /// Number of attempts whose end could not be recorded.

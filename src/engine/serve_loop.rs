@@ -1,7 +1,8 @@
 //! The ticker's loop: when to tick, what else to look after between two ticks, and the drain at the end.
 
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -11,13 +12,13 @@ use super::shared::Shared;
 use super::ticker::Ticker;
 use super::zones::ZoneWatch;
 use super::{AFTER_ERROR, Event, Until, outbox, prune, zones};
-use crate::clock::Stopwatch;
-use crate::store::ServerLock;
+use crate::clock::{Stopwatch, since_boot};
+use crate::store::{LogState, ServerLock};
 
 /// How often the ticker checks whether a command has changed the database; a check costs microseconds.
 const CHECK_EVERY: TimeDelta = TimeDelta::milliseconds(75);
 
-/// A step of the clock back that is longer than this is noticed.
+/// A step of the clock that is longer than this is noticed.
 const CLOCK_STEP: TimeDelta = TimeDelta::seconds(1);
 /// How long ago, in addition to the last look at the clock, times may have been recorded after the step.
 const AROUND_CLOCK_STEP: Duration = Duration::from_millis(200);
@@ -30,29 +31,25 @@ pub(super) fn serve(mut ticker: Ticker, lock: &ServerLock) {
     let mut zones = ZoneWatch::default();
     let (mut quiet, mut upcoming) = (Quiet::default(), None);
     let mut next_zone_check = shared.started;
-    let (mut last, mut looked) = (shared.started, Stopwatch::start());
+    let mut last = (shared.clock.now(), since_boot());
+    let mut log = LogWatch::default();
     let mut lock_error = None;
     let serving = Stopwatch::start();
     while !shared.draining.load(Ordering::SeqCst) {
-        if let Some(path) = ticker.reader().displaced() {
-            // Anything recorded from now on would be lost, so the server stops.
-            shared.emit(Event::Displaced { path });
-            if ticker.reader().has_overwritten_log() {
-                // Nothing is recorded any more, which is no second error.
-                let _ = shared.writer.write(|write| write.leave_log());
-            }
-            shared.lost_file.store(true, Ordering::SeqCst);
-            shared.hurry.store(true, Ordering::SeqCst);
+        if let Some(path) = ticker.reader().displaced().or_else(|| log.overwritten(&ticker)) {
+            give_up_file(&shared, &ticker, path);
             break;
         }
         keep_lock(&shared, lock, &mut lock_error);
         let now = shared.clock.now();
-        if now < last - CLOCK_STEP {
-            clock_set_back(&shared, (last, looked), now);
+        let uptime = since_boot();
+        let step = (now - last.0) - TimeDelta::from_std(uptime.saturating_sub(last.1)).unwrap_or_default();
+        if step.abs() > CLOCK_STEP {
+            clock_set(&shared, step, last.1);
             ticker.forget_failures();
             (next, next_zone_check) = (Some(now), now);
         }
-        (last, looked) = (now, Stopwatch::start());
+        last = (now, uptime);
         shared.metrics.look(now);
         // Read before the tick, so that a change made during it is seen by the next one.
         let version = ticker.data_version().ok();
@@ -71,6 +68,7 @@ pub(super) fn serve(mut ticker: Ticker, lock: &ServerLock) {
                     upcoming = progress.coming;
                 }
                 Err(e) => {
+                    log.has_failed |= e.is_damage();
                     shared.emit(Event::Error(e));
                     next = Some(now + AFTER_ERROR);
                 }
@@ -103,8 +101,17 @@ pub(super) fn serve(mut ticker: Ticker, lock: &ServerLock) {
         shared.clock.wait(&shared.signal, until.max(now + TimeDelta::milliseconds(1)));
     }
     drain(&shared, lock);
-    let lost_file = shared.lost_file.load(Ordering::SeqCst);
-    if lost_file {
+    if !shared.lost_file.load(Ordering::SeqCst)
+        && let Some(path) = log.overwritten(&ticker)
+    {
+        give_up_file(&shared, &ticker, path);
+    }
+    finish(&shared, &ticker, lock);
+}
+
+/// Records the end of the server, or saves what it can if a file of the database is lost.
+fn finish(shared: &Arc<Shared>, ticker: &Ticker, lock: &ServerLock) {
+    if shared.lost_file.load(Ordering::SeqCst) {
         match ticker.reader().save(lock.is_database_deleted()) {
             Ok(None) => {}
             Ok(Some(copy)) => shared.emit(Event::Saved { copy }),
@@ -112,16 +119,63 @@ pub(super) fn serve(mut ticker: Ticker, lock: &ServerLock) {
         }
     } else {
         if shared.settings.until == Until::Done {
-            outbox::flush(&shared);
-            prune::prune_at_exit(&shared);
+            outbox::flush(shared);
+            prune::prune_at_exit(shared);
         }
-        let here = Arc::clone(&shared);
+        let here = Arc::clone(shared);
         if let Err(e) = shared.writer.write(move |write| write.record_server_stop(here.clock.now())) {
             shared.emit(Event::Error(e));
+        } else if let Some(path) = ticker.reader().displaced() {
+            give_up_file(shared, ticker, path);
         }
     }
-    let unrecorded = shared.unrecorded.load(Ordering::SeqCst);
-    shared.emit(Event::Stopped { lost_file, unrecorded });
+    let (lost_file, unrecorded) = (
+        shared.lost_file.load(Ordering::SeqCst),
+        shared.unrecorded.load(Ordering::SeqCst),
+    );
+    let damaged = !shared.damage.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+    shared.emit(Event::Stopped {
+        lost_file,
+        damaged,
+        unrecorded,
+    });
+}
+
+/// Whether another program has truncated the log. SQLite empties it too, but then its pages are in the database, and the next one has other salts.
+#[derive(Default)]
+struct LogWatch {
+    /// The log at the last look.
+    last: LogState,
+    /// Whether it has become empty since the last look at which it was not.
+    was_emptied: bool,
+    /// Whether the database could not be read since then.
+    has_failed: bool,
+}
+
+impl LogWatch {
+    /// Looks at the log. Returns its path if it was truncated.
+    fn overwritten(&mut self, ticker: &Ticker) -> Option<PathBuf> {
+        let log = ticker.reader().log_state()?;
+        let is_shorter = log.length < self.last.length;
+        self.was_emptied = log.length == 0 && (is_shorter || self.was_emptied);
+        self.has_failed &= self.was_emptied;
+        let is_truncated = is_shorter && log.length > 0 && log.salts == self.last.salts;
+        self.last = log;
+        (is_truncated || self.has_failed)
+            .then(|| ticker.reader().log_path())
+            .flatten()
+    }
+}
+
+/// Stops the server at once: a file of its database was displaced or overwritten, so anything recorded from now on would be lost.
+fn give_up_file(shared: &Shared, ticker: &Ticker, path: PathBuf) {
+    if ticker.reader().log_path().is_some_and(|log| log == path) {
+        // Nothing is recorded any more, which is no second error.
+        let _ = shared.writer.write(|write| write.leave_log());
+    }
+    shared.emit(Event::Displaced { path });
+    shared.lost_file.store(true, Ordering::SeqCst);
+    shared.hurry.store(true, Ordering::SeqCst);
 }
 
 /// Restores the lock file if it was removed, and answers the commands that ask whether the server responds. An error is logged once.
@@ -138,13 +192,14 @@ fn keep_lock(shared: &Shared, lock: &ServerLock, reported: &mut Option<String>) 
     lock.answer();
 }
 
-/// Measures all waits again after the clock was set back: it was `last` when it was `looked` at before.
-fn clock_set_back(shared: &Arc<Shared>, (last, looked): (DateTime<Utc>, Stopwatch), now: DateTime<Utc>) {
-    let elapsed = looked.elapsed();
-    let by = (last - now).to_std().unwrap_or_default() + elapsed;
-    let moved = shared
-        .writer
-        .write(move |write| write.clock_set_back(by, elapsed + AROUND_CLOCK_STEP, now));
+/// Measures all waits again after the clock was set by `step`, which it was not yet when the machine was up for `before`.
+fn clock_set(shared: &Arc<Shared>, step: TimeDelta, before: Duration) {
+    let here = Arc::clone(shared);
+    let moved = shared.writer.write(move |write| {
+        // Asked only now: the transaction may have waited, and others have recorded times meanwhile.
+        let since = since_boot().saturating_sub(before) + AROUND_CLOCK_STEP;
+        write.move_with_clock(step, since, here.clock.now())
+    });
     if let Err(e) = moved {
         shared.emit(Event::Error(e));
     }

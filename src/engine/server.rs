@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
 use super::catalog::Catalog;
 use super::decide::Effects;
 use super::handle::Handle;
@@ -66,7 +68,7 @@ impl Server {
         let lock = Arc::new(ServerLock::take(database, machine::pid(), started.timestamp_millis())?);
         let catalog = Catalog::new(ZoneInfo::of_machine());
         store.write(|w| {
-            w.clock_set_back(Duration::ZERO, Duration::ZERO, started)?;
+            w.move_with_clock(TimeDelta::zero(), Duration::ZERO, started)?;
             w.record_server_start(machine::pid(), started)
         })?;
         let (recovered, survived) = recovery::recover(&mut store, &catalog, clock.now())?;

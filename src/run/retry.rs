@@ -56,12 +56,18 @@ impl RetryPolicy {
         if is_final || (self.maximum_attempts > 0 && attempts >= self.maximum_attempts) {
             return None;
         }
+        Some(self.interval_after(attempts))
+    }
+
+    /// The wait after `attempts` counted attempts, if there is a retry.
+    #[must_use]
+    pub fn interval_after(&self, attempts: u32) -> Duration {
         let growth = self
             .backoff_coefficient
             .powi(i32::try_from(attempts.saturating_sub(1)).unwrap_or(i32::MAX));
         let seconds = (self.initial_interval.as_secs_f64() * growth).min(self.maximum_interval.as_secs_f64());
         // The database stores whole milliseconds.
-        Some(Duration::from_secs_f64((seconds * 1000.0).round() / 1000.0))
+        Duration::from_secs_f64((seconds * 1000.0).round() / 1000.0)
     }
 }
 

@@ -14,6 +14,16 @@ use crate::error::{Error, Kind};
 use crate::machine;
 
 impl Store {
+    /// The id of the database, which its backups have too: 8 hexadecimal digits.
+    ///
+    /// # Errors
+    /// `System` when the database cannot be read.
+    pub(crate) fn identity(&self) -> Result<String, Error> {
+        const SQL: &str = "SELECT id FROM identity";
+        let found = self.connection.query_row(SQL, [], |r| r.get("id"));
+        found.context("read the id of the database")
+    }
+
     /// Writes a complete copy of the current database to a new file. Others can read and write meanwhile.
     ///
     /// # Errors

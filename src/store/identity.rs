@@ -2,11 +2,25 @@
 //! replaced or removed while a connection is open, acknowledged changes may be lost.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 /// What a write-ahead log begins with, for either byte order of its checksums.
 const LOG_MAGIC: [u32; 2] = [0x377f_0682, 0x377f_0683];
+
+/// How often a log without a whole header is looked at before it is believed to have none.
+const LOOKS: u32 = 3;
+
+/// What is known of a write-ahead log from outside.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct LogState {
+    /// In bytes.
+    pub(crate) length: u64,
+    /// What it begins with; 0 if it has no whole header.
+    magic: u32,
+    /// Two numbers in its header that change whenever SQLite begins it anew.
+    pub(crate) salts: u64,
+}
 
 /// Maximum number of symbolic links followed to a file.
 const MAX_LINKS: usize = 8;
@@ -21,6 +35,16 @@ pub(super) struct FileId {
 }
 
 impl FileId {
+    /// Returns the identity of an open file.
+    pub(super) fn of(file: &File) -> Option<Self> {
+        use std::os::unix::fs::MetadataExt as _;
+        let metadata = file.metadata().ok()?;
+        Some(Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        })
+    }
+
     /// Returns the identity of the file at `path`, if it exists. A symbolic link is a file of its own: paths are resolved when the database is opened,
     /// so that a link has taken the place of a file if it leads to the same.
     pub(super) fn at(path: &Path) -> Option<Self> {
@@ -70,10 +94,32 @@ impl Files {
 
     /// Whether the log has contents without the header that SQLite writes: another program has truncated or overwritten it.
     pub(super) fn has_overwritten_log(&self) -> bool {
-        let mut magic = [0; 4];
+        self.log_state()
+            .is_some_and(|log| log.length > 0 && !LOG_MAGIC.contains(&log.magic))
+    }
+
+    /// The state of the log, if it exists.
+    pub(super) fn log_state(&self) -> Option<LogState> {
         // No lock is lost by closing it: SQLite locks only the database and the index of the log.
-        let read = File::open(self.log()).and_then(|mut log| log.read_exact(&mut magic));
-        read.is_ok() && !LOG_MAGIC.contains(&u32::from_be_bytes(magic))
+        let log = File::open(self.log()).ok()?;
+        let mut state = LogState::default();
+        for _ in 0..LOOKS {
+            // The length first: a log that is shorter than the one before has its new header already.
+            let length = log.metadata().ok()?.len();
+            let mut header = [0; 32];
+            let is_whole = log.read_exact_at(&mut header, 0).is_ok();
+            let number = |at: usize| u64::from_be_bytes(header[at..at + 8].try_into().unwrap_or_default());
+            state = LogState {
+                length,
+                magic: u32::try_from(number(0) >> 32).unwrap_or_default(),
+                salts: number(16),
+            };
+            // A log is empty or has a whole header, which is written at once. It may have been emptied in between.
+            if is_whole || length == 0 {
+                break;
+            }
+        }
+        Some(state)
     }
 
     /// The path of the log.

@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use super::identity::resolved;
+use super::identity::{FileId, resolved};
 use super::lock::{SAFE, lock_path, regular};
 use crate::clock::{Stopwatch, pause};
 use crate::error::{Error, Kind};
@@ -30,9 +30,10 @@ pub(crate) fn server_responds(database: &Path) -> Result<bool, Error> {
     let mut asked = None;
     loop {
         match &asked {
-            None => asked = ask(&path).map_err(failed)?,
             Some((file, question)) if modified(file).map_err(failed)? != *question => return Ok(true),
-            Some(_) => {}
+            // The server does not answer in a file that was removed or replaced.
+            Some((file, _)) if FileId::of(file) == FileId::at(&path) => {}
+            Some(_) | None => asked = ask(&path).map_err(failed)?,
         }
         if waiting.elapsed() >= MAX_SILENCE {
             return Ok(false);

@@ -131,22 +131,25 @@ impl ServerLock {
         self.database.metadata().is_ok_and(|file| file.nlink() == 0)
     }
 
-    /// Restores the lock file if it was removed or replaced; returns its path if that was necessary.
+    /// Restores the lock file if it was removed, replaced or emptied; returns its path if that was necessary.
     ///
     /// # Errors
     /// `System` if the lock file cannot be written.
     pub(crate) fn restore(&self) -> Result<Option<&Path>, Error> {
-        use std::os::unix::fs::MetadataExt as _;
         let mut lock_file = self.lock_file.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = lock_file.file.metadata().ok().map(|m| FileId {
-            device: m.dev(),
-            inode: m.ino(),
-        });
-        if FileId::at(&self.path) == own {
-            return Ok(None);
-        }
         let failed =
             |e: std::io::Error| Error::new(Kind::System, format_args!("cannot write `{}` again", self.path.display())).because(e);
+        if FileId::at(&self.path) == FileId::of(&lock_file.file) {
+            if lock_file
+                .file
+                .metadata()
+                .is_ok_and(|file| file.len() == lock_file.text.len() as u64)
+            {
+                return Ok(None);
+            }
+            write(&lock_file.file, &lock_file.text).map_err(failed)?;
+            return Ok(Some(&self.path));
+        }
         let new = open(&self.path).map_err(failed)?;
         // At worst, a command holds it briefly; no other server can be running.
         lock(&new);
@@ -249,7 +252,8 @@ fn holder(database: &Path) -> Option<Holder> {
         drop(file);
         return holder_of_database(database);
     }
-    read_holder(&mut file)
+    // Another program may have overwritten the file.
+    read_holder(&mut file).or_else(|| holder_of_database(database))
 }
 
 /// The holder of the lock on the database itself, in case the `.lock` file is missing or not a regular file. Asks the kernel, because opening and

@@ -17,6 +17,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("version5.sql"),
     include_str!("version6.sql"),
     include_str!("version7.sql"),
+    include_str!("version8.sql"),
 ];
 
 /// Migrates the database to the newest version.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
-use super::identity::{Files, resolved, with_suffix};
+use super::identity::{Files, LogState, resolved, with_suffix};
 use super::lock::refuse_displaced;
 use super::rows::Context as _;
 use super::{Read, Write, migrations};
@@ -152,7 +152,7 @@ impl Store {
     /// if another process is reading the database, it may not be possible; and if the database `is_deleted`, it does not save anything. Then writes
     /// a copy next to it and returns the path of the copy. A log that was overwritten is left alone: see [`Write::leave_log`].
     pub(crate) fn save(&self, is_deleted: bool) -> Result<Option<PathBuf>, Error> {
-        if self.has_overwritten_log() {
+        if self.files.as_ref().is_some_and(Files::has_overwritten_log) {
             return Ok(None);
         }
         let has_another_log = |files: &Files| files.has_database() && files.has_another_log();
@@ -191,12 +191,17 @@ impl Store {
     /// The first of the opened files that has been deleted, moved, replaced or overwritten.
     pub(crate) fn displaced(&self) -> Option<PathBuf> {
         let files = self.files.as_ref()?;
-        files.displaced().or_else(|| self.has_overwritten_log().then(|| files.log()))
+        files.displaced().or_else(|| files.has_overwritten_log().then(|| files.log()))
     }
 
-    /// Whether another program has overwritten the log.
-    pub(crate) fn has_overwritten_log(&self) -> bool {
-        self.files.as_ref().is_some_and(Files::has_overwritten_log)
+    /// The path of the log.
+    pub(crate) fn log_path(&self) -> Option<PathBuf> {
+        self.files.as_ref().map(Files::log)
+    }
+
+    /// The state of the log, if it exists.
+    pub(crate) fn log_state(&self) -> Option<LogState> {
+        self.files.as_ref()?.log_state()
     }
 
     /// Fails if a file was displaced, so that changes written to it are not acknowledged.

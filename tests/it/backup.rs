@@ -249,14 +249,29 @@ fn rejects_a_database_or_backup_that_is_not_a_regular_file() {
     }
 }
 
+/// The id of the database.
+fn identity(env: &Env) -> String {
+    let database = rusqlite::Connection::open(env.database()).unwrap();
+    database.query_row("SELECT id FROM identity", [], |r| r.get(0)).unwrap()
+}
+
 #[test]
 fn backups_of_other_databases_and_served_ones_are_not_deleted() {
     let env = Env::new();
+    env.tempo(&["schedule", "create", "s", "--allow-never", "--shell", "true"])
+        .ok();
+    let id = identity(&env);
     let folder = env.path("backups");
     std::fs::create_dir(&folder).unwrap();
-    let others = "o-20200101T000000Z.db";
-    std::fs::write(folder.join(others), "").unwrap();
-    let backup = folder.join("t-20200101T000000Z.db").display().to_string();
+    // Of a database with another name, and of another one with this name.
+    let others = [
+        format!("o-{id}-20200101T000000Z.db"),
+        "t-01234567-20200101T000000Z.db".to_owned(),
+    ];
+    for name in &others {
+        std::fs::write(folder.join(name), "").unwrap();
+    }
+    let backup = folder.join(format!("t-{id}-20200101T000000Z.db")).display().to_string();
     let other = env.serve(&["--db", &backup]);
     let mut server = env.serve(&["--backup-dir", "backups", "--backup-every", "1s", "--backup-keep", "1"]);
     for _ in 0..3 {
@@ -266,7 +281,7 @@ fn backups_of_other_databases_and_served_ones_are_not_deleted() {
         server.signal("TERM");
         assert_eq!(server.wait().0, Some(0));
     }
-    assert!(folder.join(others).exists());
+    assert!(others.iter().all(|name| folder.join(name).exists()));
     env.tempo(&["--db", &backup, "schedule", "list"]).ok();
 }
 
@@ -277,14 +292,20 @@ fn the_server_backs_up_regularly_and_keeps_the_newest() {
         .ok();
     let folder = env.path("backups");
     std::fs::create_dir(&folder).unwrap();
-    let old = "t-20200101T000000Z.db";
+    let id = identity(&env);
+    let of_database = |rest: &str| format!("t-{id}-{rest}");
+    let old = &of_database("20200101T000000Z.db");
     // From before the clock was corrected: older than all that are written now.
-    let future = "t-20990101T000000Z.db";
-    let unfinished = ["t-20200101T000001Z.db.77.part", "t-20200101T000001Z.db.77.part-journal"];
-    for name in [old, future, unfinished[0], unfinished[1], "other.db", "tempo-of-mine.db"] {
+    let future = &of_database("20990101T000000Z.db");
+    let unfinished = [
+        &of_database("20200101T000001Z.db.77.part"),
+        &of_database("20200101T000001Z.db.77.part-journal"),
+    ];
+    let [other, mine] = ["other.db", "tempo-of-mine.db"].map(str::to_owned);
+    for name in [old, future, unfinished[0], unfinished[1], &other, &mine] {
         std::fs::write(folder.join(name), "").unwrap();
     }
-    std::fs::create_dir(folder.join("t-20190101T000000Z.db")).unwrap();
+    std::fs::create_dir(folder.join(of_database("20190101T000000Z.db"))).unwrap();
     let names = || -> Vec<String> {
         let files = std::fs::read_dir(&folder).unwrap();
         let mut names: Vec<_> = files.map(|f| f.unwrap().file_name().into_string().unwrap()).collect();
@@ -299,12 +320,9 @@ fn the_server_backs_up_regularly_and_keeps_the_newest() {
     assert_eq!(server.wait().0, Some(0));
     let left = names();
     assert_eq!(left.len(), 5, "{left:?}");
-    assert!(left.iter().all(|name| ![old, future].contains(&name.as_str())), "{left:?}");
-    assert!(
-        left.contains(&"other.db".to_owned()) && left.contains(&"tempo-of-mine.db".to_owned()),
-        "{left:?}"
-    );
-    let newest = left.iter().filter(|name| name.starts_with("t-2")).max().unwrap();
+    assert!(left.iter().all(|name| ![old, future].contains(&name)), "{left:?}");
+    assert!(left.contains(&other) && left.contains(&mine), "{left:?}");
+    let newest = left.iter().filter(|name| name.starts_with(&of_database("2"))).max().unwrap();
     let copy = folder.join(newest).display().to_string();
     assert_eq!(env.json(&["--db", &copy, "schedule", "list"])[0]["id"], "s");
     // A day has not passed since the newest that is not from the future: the next server writes none.

@@ -1,6 +1,6 @@
 //! `tempo run`: one server per database, reacts to changes, drains, and exits correctly.
 
-use crate::harness::{Env, Targets, ended};
+use crate::harness::{Env, Targets, ended, wait_until};
 
 #[test]
 fn a_second_server_is_rejected_with_the_pid_of_the_first() {
@@ -36,9 +36,24 @@ fn status_check_and_doctor_report_a_server_that_does_not_respond() {
     let found = String::from_utf8(doctor.stdout).unwrap();
     assert!(doctor.status.success() && found.contains(&silent), "{found}");
     server.signal("CONT");
-    // A lock file that is missing when the server is asked is created again.
-    std::fs::remove_file(env.path("t.db.lock")).unwrap();
+    // A lock file that is missing, empty or replaced when the server is asked, or while it is, is written again.
+    let lock = env.path("t.db.lock");
+    std::fs::remove_file(&lock).unwrap();
     env.tempo(&["status", "--check"]).ok();
+    std::fs::write(&lock, "").unwrap();
+    env.tempo(&["status", "--check"]).ok();
+    for _ in 0..5 {
+        let piped = std::process::Stdio::piped;
+        let checking = env
+            .command(&["status", "--check"])
+            .stdout(piped())
+            .stderr(piped())
+            .spawn()
+            .unwrap();
+        std::fs::remove_file(&lock).unwrap();
+        assert!(ended(checking).status.success());
+        wait_until("the lock file", || lock.exists());
+    }
 }
 
 #[test]

@@ -169,6 +169,22 @@ fn opens_a_version_6_database_whose_incident_ends_for_the_receiver_of_its_label(
 }
 
 #[test]
+fn opens_a_version_7_database_with_its_alerts_and_pauses() {
+    let env = Env::new();
+    let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/data/v7.db");
+    std::fs::copy(stored, env.database()).unwrap();
+    let nightly = env.json(&["schedule", "describe", "nightly"]);
+    assert_eq!(
+        (&nightly["pause_after"], &nightly["severity"], &nightly["expect_within"]),
+        (&json!(3), &json!("critical"), &json!("25h"))
+    );
+    assert_eq!(env.json(&["schedule", "describe", "paused"])["paused"], true);
+    assert_eq!(env.json(&["incident", "list"])[0]["count"], 1);
+    assert_eq!(env.json(&["workflow", "list"])[0]["status"], "Failed");
+    assert!(env.tempo(&["doctor"]).ok().contains("integrity check passed"));
+}
+
+#[test]
 fn an_upgrade_is_tried_on_a_copy_and_leaves_the_database_as_it_is() {
     let env = Env::new();
     let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/data/v4.db");

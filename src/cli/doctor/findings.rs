@@ -85,9 +85,10 @@ pub(super) fn all(context: &Context, store: &Store, database: &Path) -> Result<V
             format!("{}, {}", size(length(database)), counted(rows.len() as u64, "schedule")),
         ),
         log(database),
-        match running {
-            Some((pid, _)) if !server_responds(database)? => silent(pid),
-            _ => server(running, open, now),
+        match running.map(|(pid, _)| (pid, server_responds(database))) {
+            Some((pid, Ok(false))) => silent(pid),
+            Some((_, Err(e))) => warning("server", e.to_string(), "Delete the lock file; the server writes it again."),
+            Some((_, Ok(true))) | None => server(running, open, now),
         },
         zones(context, now),
         clock(recorded, now),

@@ -21,7 +21,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 const AFTER_ERROR: Duration = Duration::from_mins(5);
 /// How often the directory is read to see whether a backup is due: the clock may have been set.
 const CHECK_EVERY: Duration = Duration::from_mins(1);
-/// The name of a backup, after the name of the database: the time in UTC. Other files in the directory are left alone.
+/// The name of a backup, after the name and the id of the database: the time in UTC. Other files in the directory are left alone.
 const NAME: &str = "-%Y%m%dT%H%M%SZ.db";
 
 /// The options for backups.
@@ -98,7 +98,11 @@ impl BackupArgs {
             return Ok(());
         };
         let backups = Backups {
-            name: database.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+            name: format!(
+                "{}-{}",
+                database.file_stem().unwrap_or_default().to_string_lossy(),
+                Store::open(database, Missing::Refuse)?.identity()?
+            ),
             database: database.to_owned(),
             directory,
             _reserved: reserved,
@@ -118,7 +122,7 @@ impl BackupArgs {
 
 struct Backups {
     database: PathBuf,
-    /// The name of the database, with which the names of its backups begin.
+    /// The name and the id of the database, with which the names of its backups begin.
     name: String,
     directory: PathBuf,
     /// The directory, locked.

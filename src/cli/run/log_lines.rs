@@ -424,8 +424,13 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
             e.to_string(),
             &|| json!({"error": e.to_string(), "hints": e.hints()}),
         ),
-        Event::Stopped { lost_file, unrecorded } => {
+        Event::Stopped {
+            lost_file,
+            damaged,
+            unrecorded,
+        } => {
             let text = match (*lost_file, *unrecorded) {
+                (false, 0) if *damaged => "the database is damaged; run `tempo doctor`".to_owned(),
                 (true, _) => "because a file of the database was deleted, moved, replaced or overwritten".to_owned(),
                 (false, 0) => "all results are recorded".to_owned(),
                 (false, n) => format!("{} could not be recorded; these steps will run again", counted(n, "result")),
