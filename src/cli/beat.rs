@@ -29,7 +29,7 @@ pub(super) struct Args {
     /// Id of the schedule
     #[arg(add = ArgValueCandidates::new(complete::schedules))]
     id: ScheduleId,
-    /// Print the token with which heartbeats of this schedule can be sent over HTTP, and nothing else: `POST /api/v1/beat/ID`, with
+    /// Print a token that can only send heartbeats of this schedule over HTTP: `POST /api/v1/beat/ID`, with
     /// `{"exit_code": 3}` or `{"error": "…"}` if the job failed
     #[arg(long, conflicts_with = "command")]
     token: bool,

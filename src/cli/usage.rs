@@ -74,12 +74,13 @@ fn message_of(words: &[String], e: &clap::Error) -> String {
         }
         (ErrorKind::MissingRequiredArgument, _) if !argument.is_empty() => {
             let missing: Vec<String> = argument.iter().map(|name| format!("`{name}`")).collect();
+            let plural = if argument.len() > 1 { "s" } else { "" };
             let noun = if argument.iter().any(|name| name.starts_with('-')) {
                 "option"
             } else {
                 "argument"
             };
-            Some(format!("missing {noun} {}", missing.join(" and ")).replace("...`", "`"))
+            Some(format!("missing {noun}{plural} {}", missing.join(" and ")).replace("...`", "`"))
         }
         (ErrorKind::ArgumentConflict, Some(name)) => {
             let others = context_values(e, ContextKind::PriorArg);

@@ -51,10 +51,10 @@ pub(crate) struct NotifyText {
     /// Encryption of the connection to the mail server: `starttls` (default), `tls` or `none`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) smtp_encryption: Option<String>,
-    /// User name at the mail server.
+    /// User name for the mail server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) smtp_user: Option<String>,
-    /// Password at the mail server.
+    /// Password for the mail server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) smtp_password: Option<String>,
     /// Command that gets each message as JSON on its standard input: program and arguments, or a line for `/bin/sh -c`.
@@ -67,15 +67,15 @@ pub(crate) struct NotifyText {
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
     #[cfg_attr(test, schemars(with = "super::one_or_many::OneOrMany<String>"))]
     pub(crate) events: Vec<String>,
-    /// Schedules whose events to send, by id; `*` stands for any characters; default: all.
+    /// Send only events of these schedules, by id; `*` stands for any characters; default: all.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
     #[cfg_attr(test, schemars(with = "super::one_or_many::OneOrMany<String>"))]
     pub(crate) schedules: Vec<String>,
-    /// Labels of schedules whose events to send; default: all schedules. With `schedules`, either may match.
+    /// Send only events of schedules with one of these labels; default: all. With `schedules`, either may match.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
     #[cfg_attr(test, schemars(with = "super::one_or_many::OneOrMany<String>"))]
     pub(crate) labels: Vec<String>,
-    /// Least severity of the schedules whose events to send: `info`, `warning`, `error` or `critical`; default: all. Events of the server are `warning`.
+    /// Send only events of schedules with at least this severity: `info`, `warning`, `error` or `critical`; default: all. Events of the server are `warning`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) min_severity: Option<String>,
     /// How long a message waits for further events of its kind, such as `10s`; default: 2s.

@@ -63,6 +63,17 @@ impl de::Error for ParseError {
         })
     }
 
+    fn invalid_value(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        Self::custom(match (found, expected.to_string().as_str()) {
+            (Unexpected::Signed(n), "u8" | "u16" | "u32" | "u64") if n < 0 => {
+                format!("expected a whole number of at least 0, found `{n}`")
+            }
+            (Unexpected::Signed(n), _) => format!("the number `{n}` is too large"),
+            (Unexpected::Unsigned(n), _) => format!("the number `{n}` is too large"),
+            (found, expected) => format!("expected {expected}, found {found}"),
+        })
+    }
+
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
         // Spellings in other cases are accepted too, but are not worth listing.
         let plain = |name: &&&str| name.chars().all(|c| c.is_ascii_lowercase() || c == '-');

@@ -45,7 +45,7 @@ pub enum Channel {
     Email {
         /// Addresses; at least one.
         to: Vec<String>,
-        /// The sender; by default the user and the host of the server.
+        /// The sender; by default `tempo@` and the name of the host.
         from: Option<String>,
         /// The mail server; without one, the machine's `sendmail` is used.
         smtp: Option<Smtp>,

@@ -46,7 +46,7 @@ impl QuietHours {
     pub fn parse(written: &str, time_zone: Option<&str>, zones: &dyn Zones) -> Result<Self, Error> {
         let invalid = || {
             Error::new(Kind::Usage, format_args!("invalid quiet hours `{}`", written.escape_debug()))
-                .hint("Write two times of day: `22:00-07:00`.")
+                .hint("Write two different times of day: `22:00-07:00`.")
         };
         let (begin, end) = written.split_once('-').ok_or_else(invalid)?;
         let daily = |time: &str| {

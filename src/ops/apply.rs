@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use super::comparison::{Change, DefinedKind, Difference, FieldsOfNew, FileDefinition, Prune};
 use super::notify::{change_receiver, compare_receivers};
 use super::patch::Settings;
-use super::schedules::{NO_TIME, Never, change_to, check, check_targets, find, insert, settings_of};
+use super::schedules::{NO_TIME, Never, change_to, check, check_targets, find_followed, insert, settings_of};
 use crate::error::{Error, Kind};
 use crate::files::definition::{Defined, FileReceiver, FileSchedule};
 use crate::files::difference::{self, FieldChange};
@@ -249,7 +249,7 @@ impl Followers {
             for (target, is_stored) in targets {
                 // A schedule that already starts after one that has been deleted may still be changed.
                 if !is_stored && !places.contains_key(target) {
-                    find(read, target).map_err(|e| e.within(&places[id]))?;
+                    find_followed(read, target).map_err(|e| e.within(&places[id]))?;
                 }
             }
             edges.insert(id.to_string(), targets.iter().map(|(target, _)| target.to_string()).collect());

@@ -71,6 +71,6 @@ fn reject_resolved(row: &IncidentRow) -> Result<(), Error> {
     }
     Err(
         Error::new(Kind::Conflict, format_args!("incident {} is already resolved", row.id))
-            .hint("The next failure of its step opens a new incident."),
+            .hint("The next failure opens a new incident."),
     )
 }

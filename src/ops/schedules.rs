@@ -240,13 +240,29 @@ fn normal(mut settings: Settings) -> Result<Settings, Error> {
     Ok(settings)
 }
 
+/// Finds a schedule after whose runs another is to start.
+///
+/// # Errors
+/// `NotFound`; `Usage` if its id is that of a schedule with an outcome that does not exist.
+pub(super) fn find_followed(read: &Read<'_>, target: &ScheduleId) -> Result<ScheduleRow, Error> {
+    find(read, target).map_err(|e| {
+        if let Some((id, outcome)) = target.as_str().rsplit_once(':')
+            && let Ok(id) = ScheduleId::parse(id)
+            && read.schedule(&id).is_ok_and(|found| found.is_some())
+        {
+            return after::unknown_outcome(id.as_str(), outcome);
+        }
+        e.within("`after`")
+    })
+}
+
 /// Checks the schedules after whose runs a schedule is to start: they exist, and it does not start after itself.
 pub(super) fn check_targets(read: &Read<'_>, id: &ScheduleId, after: &[String]) -> Result<(), Error> {
     let mut targets = Vec::new();
     for one in after {
         let (target, _) = AfterOutcome::parse(one)?;
         if target != *id {
-            find(read, &target)?;
+            find_followed(read, &target)?;
         }
         targets.push(target.into());
     }

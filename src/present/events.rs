@@ -240,7 +240,7 @@ impl<'a> EventViews<'a> {
             return Ok(String::new());
         };
         let Some(number) = row.number else {
-            return Ok(format!("script step `{name}`: waited {work}"));
+            return Ok(format!("script step `{name}`: slept {work}"));
         };
         Ok(match &row.detail {
             Some(error) => format!("script step `{name}`: attempt {number} failed: {error}"),

@@ -278,7 +278,7 @@ fn error_type(name: &str) -> Result<ErrorType, Error> {
 
 pub(super) fn duration_of(what: &str, written: Option<&str>) -> Result<Option<Duration>, Error> {
     let Some(written) = written else { return Ok(None) };
-    let d = text::duration(written)?;
+    let d = text::duration(written).map_err(|e| Error::from(e).within(format_args!("the {what}")))?;
     if d.is_zero() {
         return Err(Error::new(
             Kind::Usage,

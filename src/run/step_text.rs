@@ -255,7 +255,7 @@ pub struct ProbeTable {
 /// A status code, or a list of codes, ranges and classes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(untagged, expecting = "a status like 200, or a text like \"2xx,301\", is expected")]
+#[serde(untagged, expecting = "expected a status like 200, or a string like \"2xx,301\"")]
 pub enum StatusText {
     /// A single code.
     Code(u16),
@@ -301,7 +301,7 @@ pub struct RetryText {
     /// Error types that are not retried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub non_retryable: Option<Vec<String>>,
-    /// Exit codes of a command that are retried, for example `[75]`, while others are not; default: all that are not `ok_exit_codes`. Timeouts and signals are retried as always.
+    /// Exit codes of a command that are retried, for example `[75]`, while others are not; default: all that are not `ok_exit_codes`. Timeouts and signals are still retried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exit_codes: Option<Vec<i32>>,
 }

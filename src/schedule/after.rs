@@ -65,16 +65,20 @@ impl AfterOutcome {
             Some((id, "failed")) => (id, Self::Failed),
             Some((id, "completed")) => (id, Self::Completed),
             Some((id, outcome)) if nearest(outcome, [Self::Failed.name(), Self::Completed.name()]).is_some() => {
-                return Err(Error::new(
-                    Kind::Usage,
-                    format_args!("unknown outcome `{}` in `{}`", outcome.escape_debug(), written.escape_debug()),
-                )
-                .hint(format_args!("Write `{id}` or `{id}:failed`.")));
+                return Err(unknown_outcome(id, outcome));
             }
             _ => (written, Self::Completed),
         };
         Ok((ScheduleId::parse(id)?, after))
     }
+}
+
+/// The error for an outcome of a schedule that does not exist.
+#[must_use]
+pub fn unknown_outcome(id: &str, outcome: &str) -> Error {
+    let (id, outcome) = (id.escape_debug(), outcome.escape_debug());
+    Error::new(Kind::Usage, format_args!("unknown outcome `{outcome}` in `{id}:{outcome}`"))
+        .hint(format_args!("Write `{id}` or `{id}:failed`."))
 }
 
 /// When a schedule starts, in English: the times of `spec`, and the runs that it follows.

@@ -9,7 +9,7 @@ use super::days::{MonthDay, ParsedCalendar, WeekDay};
 use super::field::{self, Field, Range};
 use super::text::{Fault, TextError};
 
-/// A calendar with one text per field. Omitted fields default to 0 for second, minute and hour, and to any for the rest.
+/// A calendar with one string per field. Omitted fields default to 0 for second, minute and hour, and to any for the rest.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]

@@ -130,7 +130,7 @@ impl WeekDay {
             let nth = nth.parse::<u16>().ok().filter(|n| (1..=5).contains(n));
             return nth
                 .map(|n| Self::Nth(day, n))
-                .ok_or_else(|| format!("day of week `{item}` is not `#1` to `#5`"));
+                .ok_or_else(|| format!("day of week `{item}`: the number after `#` is not 1 to 5"));
         }
         if let Some(day) = item.strip_suffix(['L', 'l'])
             && let Ok(day) = DAY_OF_WEEK.value(day)

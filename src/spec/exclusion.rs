@@ -18,7 +18,7 @@ use super::text::TextError;
 pub enum Exclusion {
     /// A date: `2026-12-25`.
     Date(String),
-    /// A calendar: one text per field.
+    /// A calendar: one string per field.
     Calendar(CalendarText),
 }
 

@@ -117,6 +117,9 @@ fn probe(written: &str) -> Result<StepText, Error> {
         .next()
         .and_then(|w| w.split_once('='))
         .ok_or_else(|| invalid("no `NAME=URL`".to_owned()))?;
+    if name.is_empty() {
+        return Err(invalid("no name before `=`".to_owned()));
+    }
     if url.is_empty() {
         return Err(invalid(format!("no URL after `{name}=`")));
     }
@@ -131,7 +134,7 @@ fn probe(written: &str) -> Result<StepText, Error> {
             let number = value.parse();
             number
                 .map(Some)
-                .map_err(|_| invalid(format!("`{value}` of `{key}` is not a number")))
+                .map_err(|_| invalid(format!("the value `{value}` of `{key}` is not a number")))
         };
         match key {
             "status" => table.status = text.map(StatusText::List),

@@ -263,7 +263,7 @@ fn always_skip(rows: &[ScheduleRow]) -> Option<Finding> {
         warning(
             "skips",
             format!("{} nearly every time: {}", if ids.len() == 1 { "1 schedule skips".to_owned() } else { format!("{} schedules skip", ids.len()) }, join_names(&ids)),
-            "Runs take longer than the time between them. Check `tempo workflow list --schedule ID`, and set `--run-timeout`, a longer interval, or another `--overlap-policy`.",
+            "`tempo schedule explain ID` shows why. If runs take longer than the time between them, set `--run-timeout`, a longer interval, or another `--overlap-policy`.",
         )
     })
 }

@@ -112,7 +112,7 @@ pub(super) const ALL: &[(&str, &[Example])] = &[
         &[
             (
                 "tempo notify list",
-                "List the receivers and the number of messages that each waits for",
+                "List the receivers, with the number of messages pending for each",
             ),
             ("tempo notify list --failed", "List the messages that failed"),
         ],

@@ -134,9 +134,11 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     show(context, args, &imported)?;
     // With stdin, the earlier input may have been another crontab.
     for id in removed.into_iter().filter(|_| args.file != "-") {
-        context.ui.say(&format!(
-            "note: {id} is no longer in the crontab but stays active; delete it with `tempo schedule delete {id}`"
-        ));
+        context.ui.say(&if errors.is_empty() {
+            format!("note: {id} is no longer in the crontab but stays active; delete it with `tempo schedule delete {id}`")
+        } else {
+            format!("note: no readable line of the crontab defines {id}; the schedule stays active")
+        });
     }
     if !args.dry_run {
         context.hint_when_down("nothing starts until you run `tempo run`.")?;

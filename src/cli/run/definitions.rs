@@ -33,7 +33,7 @@ pub(super) struct DefinitionArgs {
     /// Apply these definition files, or directories of them, at the start and whenever they change; as `tempo apply`
     #[arg(short, long = "file", value_name = "FILE", num_args = 1.., conflicts_with = "once", value_hint = clap::ValueHint::AnyPath)]
     file: Vec<String>,
-    /// With `-f`: delete schedules that the files no longer define
+    /// With `-f`: delete schedules and receivers that the files created and no longer define, as `tempo apply --prune`
     #[arg(long, requires = "file")]
     prune: bool,
 }

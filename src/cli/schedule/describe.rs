@@ -45,6 +45,7 @@ fn show(context: &Context, v: &ScheduleView) -> Result<(), Error> {
         Some(next) => next,
         None if v.paused => "none while paused".to_owned(),
         None if v.spec.as_ref().is_some_and(|s| s.at_boot) => "after the next boot".to_owned(),
+        None if !v.after.is_empty() => "after another run".to_owned(),
         None => "none".to_owned(),
     };
     let counts = format!(

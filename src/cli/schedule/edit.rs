@@ -92,7 +92,7 @@ fn open_editor(path: &Path) -> Result<(), Error> {
             Kind::Failed,
             format_args!("the editor `{editor}` failed: {why}; nothing was changed"),
         )
-        .hint("Set `EDITOR` to the command of your editor.")
+        .hint("Set `VISUAL` or `EDITOR` to the command of your editor; `VISUAL` takes precedence.")
     };
     // Ctrl-C belongs to the editor.
     let _ignored = interrupt::catch(&[signal_hook::consts::SIGINT])?;

@@ -193,7 +193,7 @@ impl<'a> CrontabParser<'a> {
                     "`MAILTO={to}`: the receiver `{}` mails the output of the job, through this machine's `sendmail`",
                     mail::name(&label)
                 ),
-                Ok(None) => format!("`MAILTO={to}`: output is kept with the run, no mail is sent, as before"),
+                Ok(None) => format!("`MAILTO={to}`: no mail is sent, as before; output is kept with the run"),
                 Err(why) => format!("`MAILTO={to}`: no mail is sent, because {why}; see `tempo notify add`"),
             });
         }

@@ -194,8 +194,10 @@ fn check_conflicts(table: &ProbeTable, method: &str) -> Result<(), String> {
     if method == "HEAD" && checks_body {
         return Err("the response to a HEAD request has no body to check".to_owned());
     }
-    if table.bearer.as_deref().is_some_and(|token| matches!(token, "" | "env:")) {
-        return Err("`bearer` is empty".to_owned());
+    match table.bearer.as_deref() {
+        Some("") => return Err("`bearer` is empty".to_owned()),
+        Some("env:") => return Err("`bearer` is `env:` without a variable name".to_owned()),
+        Some(_) | None => {}
     }
     if let Some((path, _)) = table.json.iter().find(|(_, want)| has_null(want)) {
         return Err(format!(

@@ -9,7 +9,7 @@ use crate::names::StepName;
 pub(super) fn split_url(name: &StepName, url: &str) -> Result<(String, Option<(String, String)>), Error> {
     let invalid = |rule: String| {
         Err(Error::new(Kind::Usage, format_args!("probe `{name}`: {rule}"))
-            .hint("Write a probe as 'NAME=http://host:port/path' or 'NAME=https://…'."))
+            .hint("Write a URL like `http://host:port/path` or `https://host/path`."))
     };
     let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
@@ -17,7 +17,7 @@ pub(super) fn split_url(name: &StepName, url: &str) -> Result<(String, Option<(S
     let without = userinfo.map(|userinfo| format!("{scheme}://{}", &rest[userinfo.len() + 1..]));
     let url = without.as_deref().unwrap_or(url);
     if url.is_empty() {
-        return invalid("the URL is empty".to_owned());
+        return invalid("none of `url`, `tcp` and `dns` is set".to_owned());
     }
     let Ok(uri) = url.parse::<http::Uri>() else {
         return invalid(format!("`{}` is not a URL", url.escape_debug()));

@@ -78,7 +78,11 @@ impl Sentence {
                 Some((from, Some(to))) if from % 3600 == 0 && to / 60 % 60 == 59 && from <= to => {
                     (from / 3600..=to / 3600).collect()
                 }
-                Some(_) => return Err(whole("seconds need a window of whole hours, as in `from 09:00 to 16:59`")),
+                Some(_) => {
+                    return Err(whole(
+                        "an interval in seconds needs a window that begins at minute 00 and ends at minute 59, as in `from 09:00 to 16:59`",
+                    ));
+                }
             };
             if 60 % step != 0 {
                 return Err(whole("seconds combined with days or a window must divide a minute evenly"));

@@ -75,7 +75,7 @@ pub(super) const ROUTES: [Route; 24] = [
         query: &[("takes", "How long each run takes; the default is 1s"), ("overlap_policy", "Overlap policy instead of the schedule's own"),
             ("from", "Start; defaults to now"), ("for", "Length; the default is 1h")],
         body: &[], answer: "[]Simulated", handler: || get(schedules::simulate) },
-    Route { method: "post", path: "/beat/{id}", summary: "Send a heartbeat for a job that another scheduler runs; the token of `tempo beat NAME --token` is enough",
+    Route { method: "post", path: "/beat/{id}", summary: "Send a heartbeat for a job that another scheduler runs; the token of `tempo beat ID --token` is enough",
         query: &[], body: &[("error", "Why the job failed, if it did"), ("exit_code", "Exit code of the job"), ("elapsed_ms", "How long the job took, in milliseconds")],
         answer: "Beat", handler: || post(schedules::beat) },
     Route { method: "get", path: "/runs", summary: "List runs, newest first",
