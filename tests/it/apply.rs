@@ -123,7 +123,7 @@ fn an_error_late_in_a_large_file_applies_nothing_and_late_definitions_count() {
             "jobs.toml:10001: schedule `s7` is already defined",
         ),
         ("[[schedule\n", "jobs.toml:10001:11: unclosed array table"),
-        ("", "jobs.toml:9996: no schedule is named `s2000`"),
+        ("", "jobs.toml:9996: `after`: no schedule is named `s2000`"),
         (
             &last.replace("step", "after = \"s0\"\nstep"),
             "jobs.toml:1: `after` forms a cycle: s0 after s1",

@@ -47,7 +47,7 @@ fn an_invalid_schedule_is_rejected_and_no_database_is_created() {
         ),
         (
             create(&["--interval", "2m", "--probe", "=http://127.0.0.1/"]),
-            &["a step has no `name`"],
+            &["no name before `=`"],
         ),
         (
             create(&[

@@ -227,7 +227,7 @@ fn shows_the_steps_of_a_script() {
         messages,
         [
             "script step `one`: ok",
-            "script step `nap`: waited 10ms",
+            "script step `nap`: slept 10ms",
             "script step `two`: attempt 1 failed: exit 4"
         ]
     );
