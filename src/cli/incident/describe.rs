@@ -8,6 +8,7 @@ use crate::ops;
 use crate::output::Style;
 use crate::output::table::{pairs, plain, table};
 use crate::present;
+use crate::schedule::alerts::DEFINITIONS;
 use crate::spec::describe::human_elapsed;
 use crate::store::Missing;
 
@@ -52,10 +53,15 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         .flatten()
         .map(|o| {
             let status = o.status_code.map_or_else(String::new, |s| s.to_string());
-            let took = human_elapsed(o.elapsed_ms);
+            // Only an attempt has a type and takes time.
+            let (kind, took) = if o.target_name == DEFINITIONS {
+                (String::new(), String::new())
+            } else {
+                (o.error_type.clone(), human_elapsed(o.elapsed_ms))
+            };
             vec![
                 plain(times.full(o.detected_at.0)),
-                plain(&o.error_type),
+                plain(kind),
                 plain(status),
                 plain(took),
                 plain(&o.error),
