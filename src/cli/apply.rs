@@ -1,5 +1,6 @@
 //! `tempo apply`, and the code shared with `tempo diff`.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
@@ -72,9 +73,19 @@ impl FileArgs {
                 }
             });
             started.map_err(|e| Error::new(Kind::System, "cannot start the thread that reads the files").because(e))?;
-            let first = batches.recv().ok().transpose()?;
-            let rest = batches.into_iter();
-            let definitions = first.into_iter().map(Ok).chain(rest).flat_map(|batch| match batch {
+            let incomplete = || Error::new(Kind::System, "the thread that reads the files has ended early");
+            let first = batches.recv().unwrap_or_else(|_| Err(incomplete()))?;
+            // An empty batch is the end. Without it, not everything was read, and pruning would delete the rest.
+            let is_complete = Cell::new(first.is_empty());
+            let rest = batches.into_iter().inspect(|batch| {
+                let is_end = batch.as_ref().map_or(true, Vec::is_empty);
+                is_complete.set(is_complete.get() || is_end);
+            });
+            let end = std::iter::once(())
+                .filter(|()| !is_complete.get())
+                .map(|()| Err(incomplete()));
+            let batches = std::iter::once(Ok(first)).chain(rest).chain(end);
+            let definitions = batches.flat_map(|batch| match batch {
                 Ok(batch) => batch.into_iter().map(Ok).collect(),
                 Err(e) => vec![Err(e)],
             });
@@ -121,7 +132,7 @@ pub(super) fn prune(scopes: &[String]) -> Prune<'_> {
     if scopes.is_empty() { Prune::No } else { Prune::Of(scopes) }
 }
 
-/// Reads the definitions of files, and sends them in batches.
+/// Reads the definitions of files, and sends them in batches; an empty one is the end.
 fn read_files(files: &[SourceFile], zones: &ZoneInfo, sender: &SyncSender<Batch>) -> Result<(), Error> {
     let mut batch = Vec::new();
     for file in files {
@@ -144,8 +155,10 @@ fn read_files(files: &[SourceFile], zones: &ZoneInfo, sender: &SyncSender<Batch>
             Ok(())
         })?;
     }
-    // The receiver is gone if it has failed.
-    let _ = sender.send(Ok(batch));
+    for batch in [batch, Vec::new()] {
+        // The receiver is gone if it has failed.
+        let _ = sender.send(Ok(batch));
+    }
     Ok(())
 }
 

@@ -18,7 +18,7 @@ pub(super) struct Args {
     /// Refresh every second until Ctrl-C; on a terminal, in place
     #[arg(short, long)]
     watch: bool,
-    /// Exit with 5 if the server is not running or does not respond within 10 s, for a health check
+    /// Exit with 5 if the server is not running or does not respond within 25 s, for a health check
     #[arg(long, conflicts_with = "watch")]
     check: bool,
 }

@@ -13,7 +13,7 @@ use super::ticker::Ticker;
 use super::zones::ZoneWatch;
 use super::{AFTER_ERROR, Event, Until, outbox, prune, zones};
 use crate::clock::{Stopwatch, since_boot};
-use crate::store::{LogState, ServerLock};
+use crate::store::ServerLock;
 
 /// How often the ticker checks whether a command has changed the database; a check costs microseconds.
 const CHECK_EVERY: TimeDelta = TimeDelta::milliseconds(75);
@@ -41,25 +41,30 @@ pub(super) fn serve(mut ticker: Ticker, lock: &ServerLock) {
             break;
         }
         keep_lock(&shared, lock, &mut lock_error);
-        let now = shared.clock.now();
-        let uptime = since_boot();
+        let (before, now, uptime) = (since_boot(), shared.clock.now(), since_boot());
         let step = (now - last.0) - TimeDelta::from_std(uptime.saturating_sub(last.1)).unwrap_or_default();
-        if step.abs() > CLOCK_STEP {
-            clock_set(&shared, step, last.1);
+        // This thread may have been stopped between the two clocks.
+        let is_exact = uptime.saturating_sub(before) < AROUND_CLOCK_STEP;
+        if is_exact && step.abs() > CLOCK_STEP {
+            if clock_set(&shared, step, last.1) {
+                last = (now, uptime);
+            }
             ticker.forget_failures();
             (next, next_zone_check) = (Some(now), now);
+        } else if is_exact {
+            last = (now, uptime);
         }
-        last = (now, uptime);
         shared.metrics.look(now);
         // Read before the tick, so that a change made during it is seen by the next one.
         let version = ticker.data_version().ok();
-        if version != seen || next.is_some_and(|at| at <= now) {
+        if version != seen || std::mem::take(&mut log.must_be_read) || next.is_some_and(|at| at <= now) {
             seen = version;
             shared.metrics.tick();
             match ticker.tick(now) {
                 Ok(progress) if progress.more && !is_over(&shared, serving, true) => continue,
                 // Times due after the horizon are left to the next server.
                 Ok(progress) => {
+                    log.has_failed = false;
                     shared.has_receivers.store(progress.has_receivers, Ordering::SeqCst);
                     if progress.has_receivers {
                         shared.outbox.raise();
@@ -68,7 +73,7 @@ pub(super) fn serve(mut ticker: Ticker, lock: &ServerLock) {
                     upcoming = progress.coming;
                 }
                 Err(e) => {
-                    log.has_failed |= e.is_damage();
+                    log.has_failed = e.is_damage();
                     shared.emit(Event::Error(e));
                     next = Some(now + AFTER_ERROR);
                 }
@@ -106,12 +111,14 @@ pub(super) fn serve(mut ticker: Ticker, lock: &ServerLock) {
     {
         give_up_file(&shared, &ticker, path);
     }
-    finish(&shared, &ticker, lock);
+    finish(&shared, &ticker, lock, log);
 }
 
 /// Records the end of the server, or saves what it can if a file of the database is lost.
-fn finish(shared: &Arc<Shared>, ticker: &Ticker, lock: &ServerLock) {
-    if shared.lost_file.load(Ordering::SeqCst) {
+fn finish(shared: &Arc<Shared>, ticker: &Ticker, lock: &ServerLock, mut log: LogWatch) {
+    if log.unreadable(ticker).is_some() {
+        // The log is left as it is: what remains of it must not be written back.
+    } else if shared.lost_file.load(Ordering::SeqCst) {
         match ticker.reader().save(lock.is_database_deleted()) {
             Ok(None) => {}
             Ok(Some(copy)) => shared.emit(Event::Saved { copy }),
@@ -123,10 +130,13 @@ fn finish(shared: &Arc<Shared>, ticker: &Ticker, lock: &ServerLock) {
             prune::prune_at_exit(shared);
         }
         let here = Arc::clone(shared);
-        if let Err(e) = shared.writer.write(move |write| write.record_server_stop(here.clock.now())) {
-            shared.emit(Event::Error(e));
-        } else if let Some(path) = ticker.reader().displaced() {
+        let stopped = shared.writer.write(move |write| write.record_server_stop(here.clock.now()));
+        // The first change since the log was emptied.
+        log.has_failed = stopped.is_err() && log.length == 0;
+        if let Some(path) = ticker.reader().displaced().or_else(|| log.unreadable(ticker)) {
             give_up_file(shared, ticker, path);
+        } else if let Err(e) = stopped {
+            shared.emit(Event::Error(e));
         }
     }
     let (lost_file, unrecorded) = (
@@ -141,27 +151,32 @@ fn finish(shared: &Arc<Shared>, ticker: &Ticker, lock: &ServerLock) {
     });
 }
 
-/// Whether another program has truncated the log. SQLite empties it too, but then its pages are in the database, and the next one has other salts.
+/// Whether another program has truncated the log. SQLite shortens it too, but only what is in the database already: then it can still be read.
 #[derive(Default)]
 struct LogWatch {
-    /// The log at the last look.
-    last: LogState,
-    /// Whether it has become empty since the last look at which it was not.
-    was_emptied: bool,
-    /// Whether the database could not be read since then.
+    /// The length of the log at the last look.
+    length: u64,
+    /// Whether it has become shorter.
+    was_shortened: bool,
+    /// Whether the database could not be read at last.
     has_failed: bool,
+    /// Whether the database must be read to see who has shortened the log.
+    must_be_read: bool,
 }
 
 impl LogWatch {
     /// Looks at the log. Returns its path if it was truncated.
     fn overwritten(&mut self, ticker: &Ticker) -> Option<PathBuf> {
-        let log = ticker.reader().log_state()?;
-        let is_shorter = log.length < self.last.length;
-        self.was_emptied = log.length == 0 && (is_shorter || self.was_emptied);
-        self.has_failed &= self.was_emptied;
-        let is_truncated = is_shorter && log.length > 0 && log.salts == self.last.salts;
-        self.last = log;
-        (is_truncated || self.has_failed)
+        let length = ticker.reader().log_length()?;
+        self.must_be_read |= length < self.length;
+        self.was_shortened |= length < self.length;
+        self.length = length;
+        self.unreadable(ticker)
+    }
+
+    /// The path of the log if it was shortened and the database could not be read.
+    fn unreadable(&self, ticker: &Ticker) -> Option<PathBuf> {
+        (self.was_shortened && self.has_failed)
             .then(|| ticker.reader().log_path())
             .flatten()
     }
@@ -192,14 +207,15 @@ fn keep_lock(shared: &Shared, lock: &ServerLock, reported: &mut Option<String>) 
     lock.answer();
 }
 
-/// Measures all waits again after the clock was set by `step`, which it was not yet when the machine was up for `before`.
-fn clock_set(shared: &Arc<Shared>, step: TimeDelta, before: Duration) {
+/// Measures all waits again after the clock was set by `step`, which it was not yet when the machine was up for `before`. Returns whether that was recorded.
+fn clock_set(shared: &Arc<Shared>, step: TimeDelta, before: Duration) -> bool {
     let here = Arc::clone(shared);
     let moved = shared.writer.write(move |write| {
         // Asked only now: the transaction may have waited, and others have recorded times meanwhile.
         let since = since_boot().saturating_sub(before) + AROUND_CLOCK_STEP;
         write.move_with_clock(step, since, here.clock.now())
     });
+    let is_recorded = moved.is_ok();
     if let Err(e) = moved {
         shared.emit(Event::Error(e));
     }
@@ -207,6 +223,7 @@ fn clock_set(shared: &Arc<Shared>, step: TimeDelta, before: Duration) {
         shared.start_worker();
     }
     shared.outbox.raise();
+    is_recorded
 }
 
 /// Whether the server has reached its end; never, if it serves until it is asked to stop.

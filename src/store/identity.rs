@@ -11,17 +11,6 @@ const LOG_MAGIC: [u32; 2] = [0x377f_0682, 0x377f_0683];
 /// How often a log without a whole header is looked at before it is believed to have none.
 const LOOKS: u32 = 3;
 
-/// What is known of a write-ahead log from outside.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct LogState {
-    /// In bytes.
-    pub(crate) length: u64,
-    /// What it begins with; 0 if it has no whole header.
-    magic: u32,
-    /// Two numbers in its header that change whenever SQLite begins it anew.
-    pub(crate) salts: u64,
-}
-
 /// Maximum number of symbolic links followed to a file.
 const MAX_LINKS: usize = 8;
 /// The suffixes that SQLite appends to the name of the database.
@@ -94,32 +83,21 @@ impl Files {
 
     /// Whether the log has contents without the header that SQLite writes: another program has truncated or overwritten it.
     pub(super) fn has_overwritten_log(&self) -> bool {
-        self.log_state()
-            .is_some_and(|log| log.length > 0 && !LOG_MAGIC.contains(&log.magic))
+        // No lock is lost by closing it: SQLite locks only the database and the index of the log.
+        let Ok(log) = File::open(self.log()) else { return false };
+        // A log is empty or has a whole header, which is written at once. It may be emptied between the two calls.
+        (0..LOOKS).all(|_| {
+            let mut header = [0; 32];
+            let has_contents = log.metadata().is_ok_and(|metadata| metadata.len() > 0);
+            let is_whole = log.read_exact_at(&mut header, 0).is_ok();
+            let magic = u32::from_be_bytes([header[0], header[1], header[2], header[3]]);
+            has_contents && !(is_whole && LOG_MAGIC.contains(&magic))
+        })
     }
 
-    /// The state of the log, if it exists.
-    pub(super) fn log_state(&self) -> Option<LogState> {
-        // No lock is lost by closing it: SQLite locks only the database and the index of the log.
-        let log = File::open(self.log()).ok()?;
-        let mut state = LogState::default();
-        for _ in 0..LOOKS {
-            // The length first: a log that is shorter than the one before has its new header already.
-            let length = log.metadata().ok()?.len();
-            let mut header = [0; 32];
-            let is_whole = log.read_exact_at(&mut header, 0).is_ok();
-            let number = |at: usize| u64::from_be_bytes(header[at..at + 8].try_into().unwrap_or_default());
-            state = LogState {
-                length,
-                magic: u32::try_from(number(0) >> 32).unwrap_or_default(),
-                salts: number(16),
-            };
-            // A log is empty or has a whole header, which is written at once. It may have been emptied in between.
-            if is_whole || length == 0 {
-                break;
-            }
-        }
-        Some(state)
+    /// The length of the log in bytes, if it exists.
+    pub(super) fn log_length(&self) -> Option<u64> {
+        std::fs::metadata(self.log()).ok().map(|log| log.len())
     }
 
     /// The path of the log.

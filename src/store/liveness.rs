@@ -11,8 +11,8 @@ use super::lock::{SAFE, lock_path, regular};
 use crate::clock::{Stopwatch, pause};
 use crate::error::{Error, Kind};
 
-/// How long a server may take to answer; a tick with much to decide takes less.
-pub(crate) const MAX_SILENCE: Duration = Duration::from_secs(10);
+/// How long a server may take to answer. Its loop may wait twice for another process that is changing the database, 10 s each time.
+pub(crate) const MAX_SILENCE: Duration = Duration::from_secs(25);
 /// Pause between looks for the answer.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 
@@ -30,9 +30,9 @@ pub(crate) fn server_responds(database: &Path) -> Result<bool, Error> {
     let mut asked = None;
     loop {
         match &asked {
-            Some((file, question)) if modified(file).map_err(failed)? != *question => return Ok(true),
+            Some(file) if !is_question(file).map_err(failed)? => return Ok(true),
             // The server does not answer in a file that was removed or replaced.
-            Some((file, _)) if FileId::of(file) == FileId::at(&path) => {}
+            Some(file) if FileId::of(file) == FileId::at(&path) => {}
             Some(_) | None => asked = ask(&path).map_err(failed)?,
         }
         if waiting.elapsed() >= MAX_SILENCE {
@@ -42,20 +42,23 @@ pub(crate) fn server_responds(database: &Path) -> Result<bool, Error> {
     }
 }
 
-/// Asks for an answer. Returns the file and its new time of modification; `None` if there is no lock file, which a server that responds creates again.
-fn ask(path: &Path) -> std::io::Result<Option<(File, SystemTime)>> {
+/// Asks for an answer. Returns the file; `None` if there is no lock file, which a server that responds creates again.
+fn ask(path: &Path) -> std::io::Result<Option<File>> {
     use std::os::unix::fs::OpenOptionsExt as _;
     match File::options().write(true).custom_flags(SAFE).open(path).and_then(regular) {
         Ok(file) => {
             file.set_modified(SystemTime::UNIX_EPOCH + QUESTION)?;
-            let question = modified(&file)?;
-            Ok(Some((file, question)))
+            Ok(Some(file))
         }
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
         Err(e) => Err(e),
     }
 }
 
-fn modified(file: &File) -> std::io::Result<SystemTime> {
-    file.metadata()?.modified()
+/// Whether a file still asks for an answer.
+fn is_question(file: &File) -> std::io::Result<bool> {
+    let modified = file.metadata()?.modified()?;
+    let since_epoch = modified.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    // Some file systems store only every other second.
+    Ok(since_epoch.abs_diff(QUESTION) <= Duration::from_secs(2))
 }

@@ -57,7 +57,6 @@ pub(crate) use events::{EventFilter, EventRow, EventRun};
 pub(crate) use expectations::Overdue;
 pub(crate) use failures::{Counted, IncidentPolicy, NewFailure, SUCCEEDED, Subject};
 pub(crate) use history::{NotStartedRow, StartedRow};
-pub(crate) use identity::LogState;
 pub(crate) use incidents::{IncidentFilter, IncidentRow, IncidentScope, OccurrenceRow};
 pub(crate) use liveness::{MAX_SILENCE, server_responds};
 pub(crate) use lock::{ServedPage, ServerLock, server_page, server_pid};

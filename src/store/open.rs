@@ -8,7 +8,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
-use super::identity::{Files, LogState, resolved, with_suffix};
+use super::identity::{Files, resolved, with_suffix};
 use super::lock::refuse_displaced;
 use super::rows::Context as _;
 use super::{Read, Write, migrations};
@@ -199,9 +199,9 @@ impl Store {
         self.files.as_ref().map(Files::log)
     }
 
-    /// The state of the log, if it exists.
-    pub(crate) fn log_state(&self) -> Option<LogState> {
-        self.files.as_ref()?.log_state()
+    /// The length of the log in bytes, if it exists.
+    pub(crate) fn log_length(&self) -> Option<u64> {
+        self.files.as_ref()?.log_length()
     }
 
     /// Fails if a file was displaced, so that changes written to it are not acknowledged.

@@ -200,8 +200,8 @@ fn a_server_keeps_its_lock_and_steps_when_its_lock_file_is_removed() {
 
 #[test]
 fn a_server_whose_log_is_overwritten_stops_with_an_error_and_leaves_the_database_intact() {
-    // Emptied, cut off, or other contents.
-    for contents in [None, Some(vec![]), Some(vec![b'x'; 100_000]), Some(b"ab".to_vec())] {
+    // Emptied, or other contents.
+    for contents in [vec![], vec![b'x'; 100_000], b"ab".to_vec()] {
         let env = Env::new();
         let create = |id| env.tempo(&["schedule", "create", id, "--interval", "1s", "--shell", "true"]);
         create("before").ok();
@@ -209,13 +209,8 @@ fn a_server_whose_log_is_overwritten_stops_with_an_error_and_leaves_the_database
         create("beside").ok();
         server.wait_for_log("finish");
         let log = std::fs::OpenOptions::new().write(true).open(env.path("t.db-wal")).unwrap();
-        match &contents {
-            None => log.set_len(log.metadata().unwrap().len() / 2).unwrap(),
-            Some(contents) => {
-                log.set_len(0).unwrap();
-                std::io::Write::write_all(&mut &log, contents).unwrap();
-            }
-        }
+        log.set_len(0).unwrap();
+        std::io::Write::write_all(&mut &log, &contents).unwrap();
         server.wait_for_log("overwritten; stopping");
         assert_eq!(server.wait().0, Some(6));
         assert!(env.tempo(&["doctor"]).ok().contains("integrity check passed"));

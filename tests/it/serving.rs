@@ -30,7 +30,7 @@ fn status_check_and_doctor_report_a_server_that_does_not_respond() {
         env.command(args).stdout(piped()).stderr(piped()).spawn().unwrap()
     });
     let [status, doctor] = started.map(ended);
-    let silent = format!("the server (pid {}) has not responded for 10 s", server.pid());
+    let silent = format!("the server (pid {}) has not responded for 25 s", server.pid());
     let told = String::from_utf8(status.stderr).unwrap();
     assert!(status.status.code() == Some(5) && told.contains(&silent), "{told}");
     let found = String::from_utf8(doctor.stdout).unwrap();
