@@ -13,6 +13,7 @@ use super::ticker::Ticker;
 use super::zones::ZoneWatch;
 use super::{AFTER_ERROR, Event, Until, outbox, prune, zones};
 use crate::clock::{Stopwatch, since_boot};
+use crate::error::Error;
 use crate::store::ServerLock;
 
 /// How often the ticker checks whether a command has changed the database; a check costs microseconds.
@@ -64,7 +65,6 @@ pub(super) fn serve(mut ticker: Ticker, lock: &ServerLock) {
                 Ok(progress) if progress.more && !is_over(&shared, serving, true) => continue,
                 // Times due after the horizon are left to the next server.
                 Ok(progress) => {
-                    log.has_failed = false;
                     shared.has_receivers.store(progress.has_receivers, Ordering::SeqCst);
                     if progress.has_receivers {
                         shared.outbox.raise();
@@ -73,7 +73,7 @@ pub(super) fn serve(mut ticker: Ticker, lock: &ServerLock) {
                     upcoming = progress.coming;
                 }
                 Err(e) => {
-                    log.has_failed = e.is_damage();
+                    log.was_truncated |= e.is_truncated_log();
                     shared.emit(Event::Error(e));
                     next = Some(now + AFTER_ERROR);
                 }
@@ -131,8 +131,7 @@ fn finish(shared: &Arc<Shared>, ticker: &Ticker, lock: &ServerLock, mut log: Log
         }
         let here = Arc::clone(shared);
         let stopped = shared.writer.write(move |write| write.record_server_stop(here.clock.now()));
-        // The first change since the log was emptied.
-        log.has_failed = stopped.is_err() && log.length == 0;
+        log.was_truncated = stopped.as_ref().is_err_and(Error::is_truncated_log);
         if let Some(path) = ticker.reader().displaced().or_else(|| log.unreadable(ticker)) {
             give_up_file(shared, ticker, path);
         } else if let Err(e) = stopped {
@@ -151,17 +150,15 @@ fn finish(shared: &Arc<Shared>, ticker: &Ticker, lock: &ServerLock, mut log: Log
     });
 }
 
-/// Whether another program has truncated the log. SQLite shortens it too, but only what is in the database already: then it can still be read.
+/// Whether another program has truncated the log.
 #[derive(Default)]
 struct LogWatch {
     /// The length of the log at the last look.
     length: u64,
-    /// Whether it has become shorter.
-    was_shortened: bool,
-    /// Whether the database could not be read at last.
-    has_failed: bool,
-    /// Whether the database must be read to see who has shortened the log.
+    /// Whether it has become shorter: SQLite shortens it too, but only what is in the database already, so the database must be read to see.
     must_be_read: bool,
+    /// Whether the database could not be read because of it.
+    was_truncated: bool,
 }
 
 impl LogWatch {
@@ -169,16 +166,13 @@ impl LogWatch {
     fn overwritten(&mut self, ticker: &Ticker) -> Option<PathBuf> {
         let length = ticker.reader().log_length()?;
         self.must_be_read |= length < self.length;
-        self.was_shortened |= length < self.length;
         self.length = length;
         self.unreadable(ticker)
     }
 
-    /// The path of the log if it was shortened and the database could not be read.
+    /// The path of the log if it was truncated.
     fn unreadable(&self, ticker: &Ticker) -> Option<PathBuf> {
-        (self.was_shortened && self.has_failed)
-            .then(|| ticker.reader().log_path())
-            .flatten()
+        self.was_truncated.then(|| ticker.reader().log_path()).flatten()
     }
 }
 

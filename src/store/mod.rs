@@ -8,6 +8,7 @@ mod attempts;
 mod backup;
 mod beats;
 mod boot;
+mod busy;
 mod clock_change;
 mod definitions;
 mod due_times;

@@ -1,6 +1,5 @@
 //! One connection to the database: opening it, and its transactions.
 
-use std::cell::Cell;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,21 +7,17 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
+use super::busy::{retry_when_busy, with_patience};
 use super::identity::{Files, resolved, with_suffix};
 use super::lock::refuse_displaced;
 use super::rows::Context as _;
 use super::{Read, Write, migrations};
-use crate::clock::{Stopwatch, pause};
 use crate::error::{Error, Kind};
 use crate::machine;
 
 /// The size of the page cache for a large change, in negative KiB as in `PRAGMA cache_size`.
 const LARGE_CACHE: i64 = -32 * 1024;
 
-/// Maximum time that a command waits for the write lock.
-const BUSY_DEADLINE: Duration = Duration::from_secs(10);
-/// Sleep between attempts to get the write lock. SQLite's default handler sleeps up to 100 ms and starves next to a busy server.
-const BUSY_PAUSE: Duration = Duration::from_micros(100);
 /// The length of the log, in bytes, beyond which it is written back and emptied.
 const LONG_LOG: u64 = 8 * 1024 * 1024;
 /// How long emptying the log may block writers.
@@ -182,10 +177,9 @@ impl Store {
         if self.files.as_ref().map_or(0, size) <= LONG_LOG {
             return;
         }
-        PATIENCE.set(CHECKPOINT_PATIENCE);
+        let empty = "PRAGMA wal_checkpoint(TRUNCATE)";
         // If this fails, so does the next commit, and that is reported.
-        let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-        PATIENCE.set(BUSY_DEADLINE);
+        let _ = with_patience(CHECKPOINT_PATIENCE, || self.connection.query_row(empty, [], |_| Ok(())));
     }
 
     /// The first of the opened files that has been deleted, moved, replaced or overwritten.
@@ -261,7 +255,7 @@ impl Store {
             transaction.commit().context("write to the database")?;
             return self.refuse_displaced();
         }
-        transaction.rollback().context("roll back a change")?;
+        transaction.finish().context("roll back a change")?;
         if changes == 1 {
             return Ok(());
         }
@@ -270,6 +264,12 @@ impl Store {
             let savepoint = transaction.savepoint().context("create a savepoint")?;
             if change(index, &Write(Read(&savepoint))) {
                 savepoint.commit().context("release a savepoint")?;
+            } else if savepoint.is_autocommit() {
+                // SQLite does so after some errors, such as a full disk.
+                return Err(Error::new(
+                    Kind::System,
+                    "cannot write to the database: another change in the same transaction failed",
+                ));
             } else {
                 savepoint.finish().context("roll back a change")?;
             }
@@ -312,12 +312,11 @@ fn ignore_no_row(e: rusqlite::Error) -> rusqlite::Result<()> {
 /// `System`, naming the log.
 pub(super) fn reject_log_without_database(database: &Path) -> Result<(), Error> {
     // The log is looked at first: another process may be creating both.
-    let found = ["-wal", "-journal"].into_iter().find_map(|suffix| {
-        let log = with_suffix(&resolved(database), suffix);
-        let is_used = std::fs::metadata(&log).is_ok_and(|log| log.len() > 0);
-        is_used.then_some((suffix, log))
-    });
-    let Some((suffix, log)) = found else { return Ok(()) };
+    let logs = ["-wal", "-journal"].map(|suffix| (suffix, with_suffix(&resolved(database), suffix)));
+    let is_used = |log: &Path| std::fs::metadata(log).is_ok_and(|log| log.len() > 0);
+    let Some((suffix, log)) = logs.into_iter().find(|(_, log)| is_used(log)) else {
+        return Ok(());
+    };
     let state = match std::fs::metadata(database) {
         // A database that is being created is empty, and has a journal; it has a `-wal` only afterwards.
         Ok(file) if file.len() == 0 && suffix == "-wal" => "the database is empty",
@@ -359,37 +358,6 @@ pub(super) fn create_folder_of(path: &Path) -> Result<(), Error> {
             })?;
     }
     Ok(())
-}
-
-thread_local! {
-    static WAITING_SINCE: Cell<Option<Stopwatch>> = const { Cell::new(None) };
-    /// How long this thread waits for others.
-    static PATIENCE: Cell<Duration> = const { Cell::new(BUSY_DEADLINE) };
-}
-
-/// The pause before the next try, which grows with the number of tries: dozens of processes that each try ten thousand times a second leave no
-/// processor to the one that writes. It differs from process to process, so that they do not try at the same moments.
-fn busy_pause(tries: i32) -> Duration {
-    let pause = match tries {
-        ..50 => return BUSY_PAUSE,
-        50..100 => BUSY_PAUSE * 10,
-        _ => BUSY_PAUSE * 40,
-    };
-    pause + pause * (machine::pid() % 8) / 8
-}
-
-/// SQLite's busy handler: called again and again while another process writes; `tries` starts at 0 for each wait.
-fn retry_when_busy(tries: i32) -> bool {
-    WAITING_SINCE.with(|since| {
-        if tries == 0 || since.get().is_none() {
-            since.set(Some(Stopwatch::start()));
-        }
-        let expired = since.get().is_some_and(|s| s.elapsed() > PATIENCE.get());
-        if !expired {
-            pause(busy_pause(tries));
-        }
-        !expired
-    })
 }
 
 impl Write<'_> {

@@ -46,28 +46,29 @@ impl<T> Context<T> for rusqlite::Result<T> {
                 Some(ErrorCode::DatabaseCorrupt) => Some("The database is damaged: keep a copy of it and restore a backup."),
                 _ => None,
             };
-            // A file that is shorter than its own index says was truncated by another program.
-            let is_truncated = e
-                .sqlite_error()
-                .is_some_and(|e| e.extended_code == rusqlite::ffi::SQLITE_IOERR_SHORT_READ);
+            // Only of the log, which is shorter than its index says; a short database file is corrupt.
+            let is_truncated_log = extended == Some(rusqlite::ffi::SQLITE_IOERR_SHORT_READ);
             // Values that do not fit the schema or violate a constraint are damage too.
-            let is_damage = is_truncated
-                || match e.sqlite_error_code() {
-                    Some(code) => matches!(
-                        code,
-                        ErrorCode::DatabaseCorrupt
-                            | ErrorCode::NotADatabase
-                            | ErrorCode::ConstraintViolation
-                            | ErrorCode::TypeMismatch
-                    ),
-                    None => true,
-                };
+            let is_damage = match e.sqlite_error_code() {
+                Some(code) => matches!(
+                    code,
+                    ErrorCode::DatabaseCorrupt
+                        | ErrorCode::NotADatabase
+                        | ErrorCode::ConstraintViolation
+                        | ErrorCode::TypeMismatch
+                ),
+                None => true,
+            };
             let error = if e.sqlite_error_code() == Some(ErrorCode::NotADatabase) {
                 Error::new(Kind::System, format_args!("cannot {what}: the file is not a SQLite database"))
             } else {
                 Error::new(Kind::System, format_args!("cannot {what}")).because(e)
             };
-            let error = if is_damage { error.damage() } else { error };
+            let error = match (is_truncated_log, is_damage) {
+                (true, _) => error.truncated_log(),
+                (false, true) => error.damage(),
+                (false, false) => error,
+            };
             match hint {
                 Some(hint) => error.hint(hint),
                 None => error,

@@ -60,6 +60,8 @@ impl<T: Send, F: Fn(&Write<'_>) -> Result<T, Error> + Send> WriteJob for WriteTa
 
     fn reply(self: Box<Self>, committed: Result<(), &Error>) {
         let outcome = match (committed, self.outcome) {
+            // The reason why this change was not kept, even if the transaction failed because of it.
+            (_, Some(Err(e))) => Err(e),
             (Err(e), _) => Err(e.repeated()),
             (Ok(()), Some(outcome)) => outcome,
             (Ok(()), None) => Err(Error::new(Kind::System, "a change did not run")),
@@ -188,14 +190,11 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_failed_change_does_not_undo_the_others_in_its_group() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut store = Store::open(&folder.path().join("t.db"), Missing::Create).unwrap();
-        let reader = store.reopen().unwrap();
+    /// Inserts three runs in one group, of which the second fails if it is to. Returns their outcomes.
+    fn insert_three(store: &mut Store, second_fails: bool) -> Vec<Result<(), Error>> {
         let now = chrono::DateTime::from_timestamp(0, 0).unwrap();
         let (mut group, mut pending): (Vec<Box<dyn WriteJob>>, Vec<_>) = (Vec::new(), Vec::new());
-        for (name, fails) in [("a", false), ("b", true), ("c", false)] {
+        for (name, fails) in [("a", false), ("b", second_fails), ("c", false)] {
             let (reply, receiver) = sync_channel(1);
             let change = move |w: &Write<'_>| {
                 w.insert_run(&run(name), now)?;
@@ -208,8 +207,33 @@ mod tests {
             }));
             pending.push(Pending(receiver));
         }
-        commit(&mut store, group);
-        let succeeded: Vec<bool> = pending.into_iter().map(|p| p.wait().is_ok()).collect();
+        commit(store, group);
+        pending.into_iter().map(Pending::wait).collect()
+    }
+
+    #[test]
+    fn reports_why_sqlite_rolled_a_transaction_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.db");
+        let mut store = Store::open(&path, Missing::Create).unwrap();
+        let mut other = store.reopen().unwrap();
+        assert!(insert_three(&mut other, false).iter().all(Result::is_ok));
+        let log = std::fs::OpenOptions::new()
+            .write(true)
+            .open(folder.path().join("t.db-wal"))
+            .unwrap();
+        log.set_len(4000).unwrap();
+        let errors: Vec<Error> = insert_three(&mut store, false).into_iter().map(Result::unwrap_err).collect();
+        assert!(errors.iter().any(Error::is_truncated_log), "{errors:?}");
+        assert!(errors.iter().all(|e| !e.to_string().contains("roll")), "{errors:?}");
+    }
+
+    #[test]
+    fn a_failed_change_does_not_undo_the_others_in_its_group() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(&folder.path().join("t.db"), Missing::Create).unwrap();
+        let reader = store.reopen().unwrap();
+        let succeeded: Vec<bool> = insert_three(&mut store, true).iter().map(Result::is_ok).collect();
         assert_eq!(succeeded, [true, false, true]);
         let kept = reader.read(|r| r.runs(&RunFilter::default())).unwrap();
         assert_eq!(kept.iter().map(|r| r.workflow_id.as_str()).collect::<Vec<_>>(), ["c", "a"]);

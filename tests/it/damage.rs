@@ -1,5 +1,7 @@
 //! Damaged data: it is reported once, everything readable is served, and the server exits with 6.
 
+use std::process::Stdio;
+
 use crate::harness::{Env, wait_until};
 
 fn every_second(env: &Env, id: &str) {
@@ -62,6 +64,36 @@ fn serves_other_runs_if_the_steps_of_an_interrupted_run_cannot_be_read() {
         .args(["-f", "echo up >> log; sleep 300"])
         .status();
     drop(left);
+}
+
+#[test]
+fn damage_after_the_log_was_emptied_by_sqlite_is_not_taken_for_an_overwritten_log() {
+    use std::os::unix::fs::FileExt as _;
+    let env = Env::new();
+    env.tempo(&["schedule", "create", "a", "--interval", "1h", "--shell", "true"])
+        .ok();
+    let stderr = std::fs::File::create(env.path("stderr")).unwrap();
+    let mut server = env.command(&["run"]).stdout(Stdio::null()).stderr(stderr).spawn().unwrap();
+    let errors = || std::fs::read_to_string(env.path("stderr")).unwrap();
+    env.wait_for_json(&["status"], |status| status["pid"].is_number());
+    // The server writes nothing after that.
+    env.tempo(&["schedule", "trigger", "a", "--wait"]).ok();
+    let other = rusqlite::Connection::open(env.database()).unwrap();
+    let emptied = "PRAGMA wal_checkpoint(TRUNCATE)";
+    wait_until("a moment without a reader", || {
+        other.query_row(emptied, [], |row| row.get("busy")) == Ok(false)
+    });
+    let due: u64 = other
+        .query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'due'", [], |row| row.get(0))
+        .unwrap();
+    let file = std::fs::OpenOptions::new().write(true).open(env.database()).unwrap();
+    file.write_all_at(&[b'x'; 4096], (due - 1) * 4096).unwrap();
+    other.execute_batch("CREATE TABLE beside (a)").unwrap();
+    wait_until("the error", || errors().contains("malformed"));
+    let stopped = std::process::Command::new("kill").arg(server.id().to_string()).status();
+    assert!(stopped.unwrap().success());
+    assert_eq!(server.wait().unwrap().code(), Some(6), "{}", errors());
+    assert!(errors().contains("the server ran only what it could read"), "{}", errors());
 }
 
 #[test]

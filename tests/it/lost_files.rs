@@ -218,3 +218,24 @@ fn a_server_whose_log_is_overwritten_stops_with_an_error_and_leaves_the_database
         assert_eq!(ids[0]["id"], "before", "{ids}");
     }
 }
+
+#[test]
+fn an_idle_server_whose_log_was_truncated_as_it_stops_does_not_say_that_everything_is_recorded() {
+    for length in [0, 4000] {
+        let env = Env::new();
+        let create = |id| env.tempo(&["schedule", "create", id, "--interval", "1h", "--shell", "true"]);
+        create("before").ok();
+        let mut server = env.serve(&[]);
+        for id in ["a", "b", "c", "d", "e", "f"] {
+            create(id).ok();
+        }
+        server.signal("STOP");
+        let log = std::fs::OpenOptions::new().write(true).open(env.path("t.db-wal")).unwrap();
+        log.set_len(length).unwrap();
+        server.signal("TERM");
+        server.signal("CONT");
+        server.wait_for_log("overwritten; stopping");
+        assert_eq!(server.wait().0, Some(6), "{length}");
+        assert!(env.tempo(&["doctor"]).ok().contains("integrity check passed"));
+    }
+}
