@@ -44,7 +44,7 @@ pub(super) fn recover(
         max_buffer: MAX_BUFFER,
     };
     let (mut events, mut survived, mut ended) = (Vec::new(), Vec::new(), Vec::new());
-    let mut alive = None;
+    let (mut alive, mut attempts) = (None, Vec::new());
     for attempt in store.read(|r| r.lost_attempts())? {
         let workflow = match store.read(|r| catalog.workflow(r, attempt.run.row.workflow)) {
             Ok(workflow) => workflow,
@@ -57,13 +57,20 @@ pub(super) fn recover(
         };
         let position = attempt.run.progress.position;
         let step = step_name(&workflow, position);
+        let tree = match &workflow.steps[position].work {
+            Work::Command(_) => left_behind(&attempt, &step.name, &mut alive),
+            Work::Probe(_) | Work::Beat { .. } => None,
+        };
+        attempts.push((attempt, step, tree));
+    }
+    // Killed before their steps may be retried: two copies must never run at once. All together, since nothing is started meanwhile.
+    let mut trees: Vec<&mut ProcessTree> = attempts.iter_mut().filter_map(|(.., tree)| tree.as_mut()).collect();
+    let mut killed = ProcessTree::kill_all(&mut trees).into_iter();
+    for (attempt, step, tree) in attempts {
         let mut processes = 0;
-        if let Work::Command(_) = &workflow.steps[position].work
-            && let Some(mut tree) = left_behind(&attempt, &step.name, &mut alive)
-        {
-            // Killed before the step may be retried: two copies must never run at once.
-            processes = tree.alive().len();
-            let left = tree.kill();
+        if let Some(tree) = tree {
+            processes = killed.next().unwrap_or(0);
+            let left = tree.known();
             if !left.is_empty() {
                 events.push(Event::Surviving {
                     run: run_ref(&attempt.run),

@@ -13,7 +13,7 @@ use super::ticker::Ticker;
 use super::zones::ZoneWatch;
 use super::{AFTER_ERROR, Event, Until, outbox, prune, zones};
 use crate::clock::{Stopwatch, since_boot};
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::store::ServerLock;
 
 /// How often the ticker checks whether a command has changed the database; a check costs microseconds.
@@ -33,14 +33,15 @@ pub(super) fn serve(mut ticker: Ticker, lock: &ServerLock) {
     let (mut quiet, mut upcoming) = (Quiet::default(), None);
     let mut next_zone_check = shared.started;
     let mut last = (shared.clock.now(), since_boot());
-    let mut log = LogWatch::default();
+    let mut files = FileWatch::default();
     let mut lock_error = None;
     let serving = Stopwatch::start();
     while !shared.draining.load(Ordering::SeqCst) {
-        if let Some(path) = ticker.reader().displaced().or_else(|| log.overwritten(&ticker)) {
+        if let Some(path) = ticker.reader().displaced().or_else(|| files.overwritten(&ticker)) {
             give_up_file(&shared, &ticker, path);
             break;
         }
+        report_truncation(&shared, &ticker, &mut files);
         keep_lock(&shared, lock, &mut lock_error);
         let (before, now, uptime) = (since_boot(), shared.clock.now(), since_boot());
         let step = (now - last.0) - TimeDelta::from_std(uptime.saturating_sub(last.1)).unwrap_or_default();
@@ -58,7 +59,7 @@ pub(super) fn serve(mut ticker: Ticker, lock: &ServerLock) {
         shared.metrics.look(now);
         // Read before the tick, so that a change made during it is seen by the next one.
         let version = ticker.data_version().ok();
-        if version != seen || std::mem::take(&mut log.must_be_read) || next.is_some_and(|at| at <= now) {
+        if version != seen || std::mem::take(&mut files.must_be_read) || next.is_some_and(|at| at <= now) {
             seen = version;
             shared.metrics.tick();
             match ticker.tick(now) {
@@ -73,7 +74,7 @@ pub(super) fn serve(mut ticker: Ticker, lock: &ServerLock) {
                     upcoming = progress.coming;
                 }
                 Err(e) => {
-                    log.was_truncated |= e.is_truncated_log();
+                    files.was_truncated |= e.is_truncated_log();
                     shared.emit(Event::Error(e));
                     next = Some(now + AFTER_ERROR);
                 }
@@ -105,18 +106,19 @@ pub(super) fn serve(mut ticker: Ticker, lock: &ServerLock) {
         let until = next.into_iter().chain(wake).min().map_or(next_check, |at| at.min(next_check));
         shared.clock.wait(&shared.signal, until.max(now + TimeDelta::milliseconds(1)));
     }
-    drain(&shared, lock);
+    drain(&shared, lock, &mut lock_error);
+    report_truncation(&shared, &ticker, &mut files);
     if !shared.lost_file.load(Ordering::SeqCst)
-        && let Some(path) = log.overwritten(&ticker)
+        && let Some(path) = files.overwritten(&ticker)
     {
         give_up_file(&shared, &ticker, path);
     }
-    finish(&shared, &ticker, lock, log);
+    finish(&shared, &ticker, lock, files);
 }
 
 /// Records the end of the server, or saves what it can if a file of the database is lost.
-fn finish(shared: &Arc<Shared>, ticker: &Ticker, lock: &ServerLock, mut log: LogWatch) {
-    if log.unreadable(ticker).is_some() {
+fn finish(shared: &Arc<Shared>, ticker: &Ticker, lock: &ServerLock, mut files: FileWatch) {
+    if files.unreadable(ticker).is_some() {
         // The log is left as it is: what remains of it must not be written back.
     } else if shared.lost_file.load(Ordering::SeqCst) {
         match ticker.reader().save(lock.is_database_deleted()) {
@@ -131,8 +133,8 @@ fn finish(shared: &Arc<Shared>, ticker: &Ticker, lock: &ServerLock, mut log: Log
         }
         let here = Arc::clone(shared);
         let stopped = shared.writer.write(move |write| write.record_server_stop(here.clock.now()));
-        log.was_truncated = stopped.as_ref().is_err_and(Error::is_truncated_log);
-        if let Some(path) = ticker.reader().displaced().or_else(|| log.unreadable(ticker)) {
+        files.was_truncated = stopped.as_ref().is_err_and(Error::is_truncated_log);
+        if let Some(path) = ticker.reader().displaced().or_else(|| files.unreadable(ticker)) {
             give_up_file(shared, ticker, path);
         } else if let Err(e) = stopped {
             shared.emit(Event::Error(e));
@@ -150,24 +152,35 @@ fn finish(shared: &Arc<Shared>, ticker: &Ticker, lock: &ServerLock, mut log: Log
     });
 }
 
-/// Whether another program has truncated the log.
+/// Whether another program has truncated the log or the database.
 #[derive(Default)]
-struct LogWatch {
+struct FileWatch {
+    /// The length of the database file at the last look.
+    database: u64,
     /// The length of the log at the last look.
-    length: u64,
+    log: u64,
     /// Whether it has become shorter: SQLite shortens it too, but only what is in the database already, so the database must be read to see.
     must_be_read: bool,
     /// Whether the database could not be read because of it.
     was_truncated: bool,
 }
 
-impl LogWatch {
+impl FileWatch {
     /// Looks at the log. Returns its path if it was truncated.
     fn overwritten(&mut self, ticker: &Ticker) -> Option<PathBuf> {
         let length = ticker.reader().log_length()?;
-        self.must_be_read |= length < self.length;
-        self.length = length;
+        self.must_be_read |= length < self.log;
+        self.log = length;
         self.unreadable(ticker)
+    }
+
+    /// Whether the database file has become shorter than its contents.
+    fn is_database_truncated(&mut self, ticker: &Ticker) -> bool {
+        let Some(length) = ticker.reader().file_length() else {
+            return false;
+        };
+        let is_shorter = length < std::mem::replace(&mut self.database, length);
+        is_shorter && ticker.reader().size().is_ok_and(|size| size > length)
     }
 
     /// The path of the log if it was truncated.
@@ -185,6 +198,16 @@ fn give_up_file(shared: &Shared, ticker: &Ticker, path: PathBuf) {
     shared.emit(Event::Displaced { path });
     shared.lost_file.store(true, Ordering::SeqCst);
     shared.hurry.store(true, Ordering::SeqCst);
+}
+
+/// Reports a database file that another program has truncated: whether the server ever reads what is missing is a matter of chance.
+fn report_truncation(shared: &Shared, ticker: &Ticker, files: &mut FileWatch) {
+    if files.is_database_truncated(ticker) {
+        let truncated = Error::new(Kind::System, "the database file was truncated by another program").damage();
+        shared.emit(Event::Error(
+            truncated.hint("The database is damaged: keep a copy of it and restore a backup."),
+        ));
+    }
 }
 
 /// Restores the lock file if it was removed, and answers the commands that ask whether the server responds. An error is logged once.
@@ -231,7 +254,7 @@ fn is_over(shared: &Shared, serving: Stopwatch, is_behind: bool) -> bool {
 }
 
 /// Starts nothing more, waits for running steps to finish, and interrupts those that do not finish in time.
-fn drain(shared: &Arc<Shared>, lock: &ServerLock) {
+fn drain(shared: &Arc<Shared>, lock: &ServerLock, lock_error: &mut Option<String>) {
     shared.draining.store(true, Ordering::SeqCst);
     shared.pruning.raise();
     shared.outbox.raise();
@@ -243,7 +266,7 @@ fn drain(shared: &Arc<Shared>, lock: &ServerLock) {
     let mut interrupted = false;
     while !shared.queue.has_no_workers() {
         shared.metrics.look(shared.clock.now());
-        lock.answer();
+        keep_lock(shared, lock, lock_error);
         let is_late = shared.hurry.load(Ordering::SeqCst) || draining.elapsed() >= shared.settings.drain_timeout;
         if is_late && !interrupted {
             interrupted = true;

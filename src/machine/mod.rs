@@ -3,15 +3,18 @@
 mod environment;
 mod limited;
 mod process;
+mod process_tree;
 mod supervisor;
 mod user;
 
 pub use environment::{arguments_os, default_database, environment, find_program, path_text, variable};
 pub use limited::{become_limited, limited};
-pub use process::{Process, ProcessTree, exit_watch, is_ending, processes_with};
+pub use process::{Process, exit_watch, is_ending, processes_with};
+pub use process_tree::ProcessTree;
 pub use supervisor::{ProcessState, SUPERVISOR_VARIABLES, has_supervisor, tell_supervisor, watchdog_interval};
 pub use user::User;
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -33,6 +36,15 @@ pub fn user_id() -> u32 {
 #[must_use]
 pub fn pid() -> u32 {
     std::process::id()
+}
+
+/// The files that this process has open, each by device and inode. `None` if this cannot be determined.
+pub(crate) fn open_files() -> Option<HashSet<(u64, u64)>> {
+    use std::os::unix::fs::MetadataExt as _;
+    let descriptors = std::fs::read_dir("/proc/self/fd").ok()?;
+    // The descriptor of the directory itself is closed by now.
+    let files = descriptors.filter_map(|entry| std::fs::metadata(entry.ok()?.path()).ok());
+    Some(files.map(|file| (file.dev(), file.ino())).collect())
 }
 
 /// An id that is different after each boot; empty if unavailable.

@@ -5,6 +5,8 @@ use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::machine;
+
 /// What a write-ahead log begins with, for either byte order of its checksums.
 const LOG_MAGIC: [u32; 2] = [0x377f_0682, 0x377f_0683];
 
@@ -72,6 +74,16 @@ impl Files {
         self.ids
     }
 
+    /// Whether these are the files that this process has opened, given the files before it opened them. A file may have been deleted or replaced
+    /// meanwhile: then this process has the old one.
+    pub(super) fn are_open(&self, before: &Self) -> bool {
+        let open = machine::open_files();
+        self.ids.iter().zip(before.ids).all(|(id, before)| {
+            let is_open = |id: &FileId| open.as_ref().is_none_or(|open| open.contains(&(id.device, id.inode)));
+            id.as_ref().is_some_and(is_open) && before.is_none_or(|before| *id == Some(before))
+        })
+    }
+
     /// The path of the first file that has been deleted, moved or replaced.
     pub(super) fn displaced(&self) -> Option<PathBuf> {
         let files = SUFFIXES.iter().zip(self.ids);
@@ -85,6 +97,9 @@ impl Files {
     pub(super) fn has_overwritten_log(&self) -> bool {
         // No lock is lost by closing it: SQLite locks only the database and the index of the log.
         let Ok(log) = File::open(self.log()) else { return false };
+        if self.ids[1].is_some_and(|id| FileId::of(&log) != Some(id)) {
+            return false;
+        }
         // A log is empty or has a whole header, which is written at once. It may be emptied between the two calls.
         (0..LOOKS).all(|_| {
             let mut header = [0; 32];
@@ -100,6 +115,11 @@ impl Files {
         std::fs::metadata(self.log()).ok().map(|log| log.len())
     }
 
+    /// The length of the database file in bytes, if it exists.
+    pub(super) fn database_length(&self) -> Option<u64> {
+        std::fs::metadata(&self.database).ok().map(|file| file.len())
+    }
+
     /// The path of the log.
     pub(super) fn log(&self) -> PathBuf {
         with_suffix(&self.database, SUFFIXES[1])
@@ -108,6 +128,12 @@ impl Files {
     /// Whether the database file itself is still the same.
     pub(super) fn has_database(&self) -> bool {
         self.ids[0].is_none() || FileId::at(&self.database) == self.ids[0]
+    }
+
+    /// Whether a different index of the log exists next to the database. Processes that use different ones do not see each other's locks and changes.
+    pub(super) fn has_another_index(&self) -> bool {
+        let found = FileId::at(&with_suffix(&self.database, SUFFIXES[2]));
+        found.is_some() && found != self.ids[2]
     }
 
     /// Whether a different log, or index of one, exists next to the database.

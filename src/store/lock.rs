@@ -279,17 +279,21 @@ fn holder_of_database(database: &Path) -> Option<Holder> {
 /// Fails if a file of the database was removed or replaced while a server is using it: a change written now would be lost, or would damage the
 /// database.
 ///
+/// Returns whether it has waited for a server to end or to start: then the files may have changed.
+///
 /// # Errors
 /// `System`, naming the file; `Conflict` if the server uses the database by another name.
-pub(super) fn refuse_displaced(database: &Path) -> Result<(), Error> {
+pub(super) fn refuse_displaced(database: &Path) -> Result<bool, Error> {
     let mut tries = 0;
     loop {
-        let Some(server) = holder(database) else { return Ok(()) };
+        let Some(server) = holder(database) else {
+            return Ok(tries > 0);
+        };
         let checked = check_displaced(database, &server);
         // A server that starts or ends holds its lock for a moment without its files, as may a process that it was about to start.
         let patience = if machine::is_ending(server.pid) { TRIES_AT_END } else { TRIES };
         if checked.is_ok() || tries >= patience {
-            return checked;
+            return checked.map(|()| tries > 0);
         }
         tries += 1;
         pause(BETWEEN_TRIES);

@@ -47,6 +47,7 @@ mod schedules;
 mod scripts;
 mod server_events;
 mod totals;
+mod transactions;
 mod upgrade;
 mod writer;
 mod zones;

@@ -1,17 +1,18 @@
-//! One connection to the database: opening it, and its transactions.
+//! One connection to the database: opening it, its files, and closing it.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags};
 
 use super::busy::{retry_when_busy, with_patience};
 use super::identity::{Files, resolved, with_suffix};
 use super::lock::refuse_displaced;
 use super::rows::Context as _;
-use super::{Read, Write, migrations};
+use super::{Write, migrations};
+use crate::clock::pause;
 use crate::error::{Error, Kind};
 use crate::machine;
 
@@ -25,6 +26,10 @@ const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(100);
 
 /// Capacity of the statement cache: more than there are statements, because a cache that is one too small evicts each of them in turn.
 const STATEMENTS: usize = 256;
+
+/// How often a database is opened again whose files were deleted or replaced meanwhile, as SQLite does when others close it.
+const OPEN_TRIES: u32 = 100;
+const BETWEEN_OPEN_TRIES: Duration = Duration::from_millis(2);
 
 /// What to do if the file does not exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +58,24 @@ impl Store {
     /// `System` if the file is a folder, unreadable, not a tempo database, from a newer tempo, or damaged. `NotFound` if it is missing and `missing`
     /// is [`Missing::Refuse`].
     pub(crate) fn open(path: &Path, missing: Missing) -> Result<Self, Error> {
+        for _ in 0..OPEN_TRIES {
+            if let Some(store) = Self::try_open(path, missing)? {
+                return Ok(store);
+            }
+            pause(BETWEEN_OPEN_TRIES);
+        }
+        let shown = path.display();
+        Err(Error::new(
+            Kind::System,
+            format_args!(
+                "cannot open `{shown}`: its log (`-wal`) or the index of the log (`-shm`) was deleted or replaced meanwhile"
+            ),
+        )
+        .hint("Only tempo and SQLite may create, change or delete these files."))
+    }
+
+    /// Opens the database. `None` if one of its files was deleted or replaced meanwhile: a change would not be recorded in the one that exists now.
+    fn try_open(path: &Path, missing: Missing) -> Result<Option<Self>, Error> {
         let shown = path.display().to_string();
         if path.is_dir() {
             return Err(
@@ -79,14 +102,15 @@ impl Store {
             if missing == Missing::ShowNothing {
                 let mut connection = Connection::open_in_memory().context("open an empty database")?;
                 migrations::migrate(&mut connection, &shown)?;
-                return Ok(Self {
+                return Ok(Some(Self {
                     connection,
                     path: path.to_owned(),
                     files: None,
-                });
+                }));
             }
             create(path)?;
         }
+        let before = Files::at(path);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         // Absolute, because SQLite gives some names a special meaning.
         let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
@@ -132,20 +156,25 @@ impl Store {
         connection
             .pragma_query_value(None, "schema_version", |_| Ok(()))
             .context(&format!("read `{shown}`"))?;
+        let has_waited = refuse_displaced(path)?;
         let files = Files::at(path);
-        // A file that was displaced since the first check would not be one that the server uses: a change would be acknowledged and lost.
-        refuse_displaced(path)?;
-        Ok(Self {
+        let is_current = !has_waited && files.are_open(&before);
+        let store = Self {
             connection,
             path: path.to_owned(),
             files: Some(files),
-        })
+        };
+        if is_current {
+            return Ok(Some(store));
+        }
+        store.leave_log()?;
+        Ok(None)
     }
 
     /// Saves the contents of the log after a file of the database was removed or replaced: writes them back into the database file, wherever it is
     /// now, so that no leftover log at the old path is used for another database. If another log exists there by now, that would damage the database;
     /// if another process is reading the database, it may not be possible; and if the database `is_deleted`, it does not save anything. Then writes
-    /// a copy next to it and returns the path of the copy. A log that was overwritten is left alone: see [`Write::leave_log`].
+    /// a copy next to it and returns the path of the copy. A log that was overwritten is left alone: see [`Self::leave_log`].
     pub(crate) fn save(&self, is_deleted: bool) -> Result<Option<PathBuf>, Error> {
         if self.files.as_ref().is_some_and(Files::has_overwritten_log) {
             return Ok(None);
@@ -198,12 +227,30 @@ impl Store {
         self.files.as_ref()?.log_length()
     }
 
+    /// The length of the database file in bytes, if it exists. In it and its log together are [`Self::size`] bytes.
+    pub(crate) fn file_length(&self) -> Option<u64> {
+        self.files.as_ref()?.database_length()
+    }
+
+    /// The size of the database in bytes.
+    ///
+    /// # Errors
+    /// `System` when the database does not answer.
+    pub(crate) fn size(&self) -> Result<u64, Error> {
+        const SQL: &str = "SELECT page_count * page_size AS bytes FROM pragma_page_count, pragma_page_size";
+        let what = "read the size of the database";
+        self.connection.query_row(SQL, [], |row| row.get("bytes")).context(what)
+    }
+
     /// Fails if a file was displaced, so that changes written to it are not acknowledged.
     ///
     /// # Errors
     /// `System`, naming the file.
     pub(crate) fn refuse_displaced(&self) -> Result<(), Error> {
         let Some(displaced) = self.displaced() else { return Ok(()) };
+        if self.files.as_ref().is_some_and(Files::has_another_index) {
+            self.leave_log()?;
+        }
         Err(Error::new(
             Kind::System,
             format_args!(
@@ -212,6 +259,12 @@ impl Store {
             ),
         )
         .hint("The change may be lost: stop all tempo processes that use this database, run `tempo doctor`, then try again."))
+    }
+
+    /// Leaves the log as it is when this connection is closed. What another program has written there must not be written back into the database, which
+    /// is intact as of the last time that the log was; SQLite ignores such a log from then on.
+    fn leave_log(&self) -> Result<(), Error> {
+        leave_log(&self.connection)
     }
 
     /// Keeps more pages in memory, for a large change: pages that do not fit are written to the log several times.
@@ -227,61 +280,6 @@ impl Store {
     /// Opens another connection to the same database.
     pub(crate) fn reopen(&self) -> Result<Self, Error> {
         Self::open(&self.path, Missing::Refuse)
-    }
-
-    /// Runs `ask` in a read transaction: all of its queries see the same snapshot.
-    pub(crate) fn read<T>(&self, ask: impl FnOnce(&Read<'_>) -> Result<T, Error>) -> Result<T, Error> {
-        let transaction = self.connection.unchecked_transaction().context("begin a read transaction")?;
-        let found = ask(&Read(&transaction));
-        transaction.finish().context("end a read transaction")?;
-        found
-    }
-
-    /// Runs `change` in a write transaction, all or nothing; after `Ok`, the change is on disk.
-    pub(crate) fn write<T>(&mut self, change: impl FnOnce(&Write<'_>) -> Result<T, Error>) -> Result<T, Error> {
-        let transaction = self.begin()?;
-        let done = change(&Write(Read(&transaction)))?;
-        transaction.commit().context("write to the database")?;
-        self.refuse_displaced()?;
-        Ok(done)
-    }
-
-    /// Runs several changes in one transaction, each of them all or nothing. `change` is called with each index and returns whether to keep the
-    /// change. If one is not kept, all of them run once more, each in its own savepoint: that is rare, and savepoints would add a tenth to the usual
-    /// work.
-    pub(super) fn write_group(&mut self, changes: usize, mut change: impl FnMut(usize, &Write<'_>) -> bool) -> Result<(), Error> {
-        let transaction = self.begin()?;
-        if (0..changes).all(|index| change(index, &Write(Read(&transaction)))) {
-            transaction.commit().context("write to the database")?;
-            return self.refuse_displaced();
-        }
-        transaction.finish().context("roll back a change")?;
-        if changes == 1 {
-            return Ok(());
-        }
-        let mut transaction = self.begin()?;
-        for index in 0..changes {
-            let savepoint = transaction.savepoint().context("create a savepoint")?;
-            if change(index, &Write(Read(&savepoint))) {
-                savepoint.commit().context("release a savepoint")?;
-            } else if savepoint.is_autocommit() {
-                // SQLite does so after some errors, such as a full disk.
-                return Err(Error::new(
-                    Kind::System,
-                    "cannot write to the database: another change in the same transaction failed",
-                ));
-            } else {
-                savepoint.finish().context("roll back a change")?;
-            }
-        }
-        transaction.commit().context("write to the database")?;
-        self.refuse_displaced()
-    }
-
-    fn begin(&mut self) -> Result<Transaction<'_>, Error> {
-        self.connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .context("begin a write transaction")
     }
 
     /// Returns a number that changes whenever another connection changes the database; takes microseconds.
@@ -360,11 +358,23 @@ pub(super) fn create_folder_of(path: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-impl Write<'_> {
-    /// Leaves the log as it is when this connection is closed. What another program has written there must not be written back into the database, which
-    /// is intact as of the last time that the log was; SQLite ignores such a log from then on.
-    pub(crate) fn leave_log(&self) -> Result<(), Error> {
-        let done = self.0.0.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
-        done.map(|_| ()).context("leave the log as it is")
+impl Drop for Store {
+    fn drop(&mut self) {
+        if self.files.as_ref().is_some_and(Files::has_another_index) {
+            // If this fails, so has every other call to SQLite.
+            let _ = self.leave_log();
+        }
     }
+}
+
+impl Write<'_> {
+    /// As [`Store::leave_log`].
+    pub(crate) fn leave_log(&self) -> Result<(), Error> {
+        leave_log(self.0.0)
+    }
+}
+
+fn leave_log(connection: &Connection) -> Result<(), Error> {
+    let done = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+    done.map(|_| ()).context("leave the log as it is")
 }

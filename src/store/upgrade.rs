@@ -136,7 +136,11 @@ fn remove_leftovers(database: &Path) -> Result<(), Error> {
             .filter(|(_, rest)| matches!(rest.split('-').next(), Some("part" | "upgrade")))
             .and_then(|(pid, _)| pid.parse().ok());
         if pid.is_some_and(|pid| machine::Process::lookup(pid).is_none()) {
-            std::fs::remove_file(entry.path()).map_err(failed)?;
+            match std::fs::remove_file(entry.path()) {
+                // Another check was faster.
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+                removed => removed.map_err(failed)?,
+            }
         }
     }
     Ok(())

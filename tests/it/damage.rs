@@ -97,6 +97,22 @@ fn damage_after_the_log_was_emptied_by_sqlite_is_not_taken_for_an_overwritten_lo
 }
 
 #[test]
+fn a_server_that_never_reads_what_was_cut_off_its_database_reports_the_damage() {
+    let env = Env::new();
+    for id in ["a", "b", "c"] {
+        env.tempo(&["schedule", "create", id, "--interval", "1h", "--shell", "true"])
+            .ok();
+    }
+    let mut server = env.serve(&[]);
+    env.wait_for_json(&["status"], |status| status["pid"].is_number());
+    let database = std::fs::OpenOptions::new().write(true).open(env.database()).unwrap();
+    database.set_len(40 * 1024).unwrap();
+    server.signal("TERM");
+    server.wait_for_log("the database is damaged");
+    assert_eq!(server.wait().0, Some(6));
+}
+
+#[test]
 fn saves_a_copy_if_a_long_reader_keeps_the_log_from_being_checkpointed() {
     let env = Env::new();
     let create = |id| env.tempo(&["schedule", "create", id, "--interval", "1h", "--shell", "true"]);

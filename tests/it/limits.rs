@@ -265,6 +265,8 @@ fn schedules_start_after_the_runs_of_others() {
         let ran = env.tempo(args);
         assert!(ran.code == Some(code) && ran.stderr.contains(part), "{args:?}: {ran:?}");
     }
+    let deleted = env.tempo(&["schedule", "delete", "then"]);
+    assert!(deleted.stderr.contains("`last` starts after runs of `then`"), "{deleted:?}");
 }
 
 #[test]

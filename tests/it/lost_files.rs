@@ -220,6 +220,25 @@ fn a_server_whose_log_is_overwritten_stops_with_an_error_and_leaves_the_database
 }
 
 #[test]
+fn a_server_whose_log_is_replaced_by_another_file_saves_what_it_has_recorded() {
+    for contents in [String::new(), "x".repeat(100_000)] {
+        let env = Env::new();
+        env.tempo(&["schedule", "create", "a", "--interval", "1h", "--shell", "true"])
+            .ok();
+        let mut server = env.serve(&[]);
+        env.tempo(&["schedule", "create", "beside", "--interval", "1h", "--shell", "true"])
+            .ok();
+        std::fs::write(env.path("other"), contents).unwrap();
+        std::fs::rename(env.path("other"), env.path("t.db-wal")).unwrap();
+        server.wait_for_log("overwritten; stopping");
+        let saved = format!("t.db.saved-{}", server.pid());
+        assert_eq!(server.wait().0, Some(6));
+        let listed = env.json(&["--db", &saved, "schedule", "list"]);
+        assert_eq!(listed.as_array().unwrap().len(), 2, "{listed}");
+    }
+}
+
+#[test]
 fn an_idle_server_whose_log_was_truncated_as_it_stops_does_not_say_that_everything_is_recorded() {
     for length in [0, 4000] {
         let env = Env::new();

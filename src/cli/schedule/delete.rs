@@ -25,12 +25,11 @@ pub(super) struct Args {
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let mut store = super::open_for_each(context, &args.id, args.all)?;
-    let deleted = store.write(|w| {
+    let (deleted, followed) = store.write(|w| {
         let delete = |id: &ScheduleId| Ok(present::deleted(id, ops::delete(w, id, context.now())?));
-        super::given_or_all(w, &args.id)?
-            .iter()
-            .map(delete)
-            .collect::<Result<Vec<_>, Error>>()
+        let ids = super::given_or_all(w, &args.id)?;
+        let deleted = ids.iter().map(delete).collect::<Result<Vec<_>, Error>>()?;
+        Ok((deleted, w.all_followed()?))
     })?;
     if !context.ui.is_text() {
         return context.ui.json_list(&deleted);
@@ -42,6 +41,16 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             (d.backfills_canceled.unwrap_or(0), "backfill", "canceled"),
         ];
         context.ui.data(&with_counts(&format!("Deleted schedule {}", d.id), &left))?;
+        for follower in followed
+            .iter()
+            .filter(|(_, targets)| targets.contains(&d.id))
+            .map(|(id, _)| id)
+        {
+            context.ui.hint(&format!(
+                "`{follower}` starts after runs of `{}`, so it does not start any more; change or delete it, or create `{}` again.",
+                d.id, d.id
+            ));
+        }
     }
     Ok(())
 }
