@@ -131,8 +131,14 @@ impl From<&ScheduleId> for WorkflowId {
     }
 }
 
+/// Length in bytes of the longest name that is shown in full, or has suggestions.
+const MAX_SHOWN: usize = 200;
+
 /// The candidate closest to `name`, if any is close enough to suggest.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if name.len() > MAX_SHOWN {
+        return None;
+    }
     let lower = name.to_lowercase();
     candidates
         .into_iter()
@@ -140,6 +146,14 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .filter(|(score, _)| *score >= 0.8)
         .max_by(|(a, x), (b, y)| a.total_cmp(b).then_with(|| y.cmp(x)))
         .map(|(_, c)| c)
+}
+
+/// A name or value as an error shows it: control characters escaped, and cut if it is long.
+#[must_use]
+pub fn shown(text: &str) -> String {
+    let end = text.floor_char_boundary(MAX_SHOWN);
+    let cut = if end < text.len() { "…" } else { "" };
+    format!("{}{cut}", text[..end].escape_debug())
 }
 
 /// A hint for a name that is none of `names`: the closest of them, or else all.

@@ -1,5 +1,6 @@
 //! DNS probes: a name must resolve, to the expected value if one is given.
 
+use std::io::ErrorKind;
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, UdpSocket};
 use std::time::Duration;
@@ -105,6 +106,12 @@ fn name_servers() -> Vec<(String, u16)> {
 
 fn query_server(dns: &Dns, host: &str, port: u16) -> Result<Vec<String>, AttemptError> {
     let error = |e: &dyn std::fmt::Display| failure(format!("cannot query {host}:{port} for {}: {e}", dns.name));
+    let receive_error = |e: std::io::Error| {
+        if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) {
+            return error(&format!("no response within {} s", QUERY_TIMEOUT.as_secs()));
+        }
+        error(&e)
+    };
     let name = Name::new(&dns.name).map_err(|e| error(&e))?;
     let id = u16::try_from(crate::machine::pid() & 0xffff).unwrap_or_default();
     let mut query = Packet::new_query(id);
@@ -119,7 +126,7 @@ fn query_server(dns: &Dns, host: &str, port: u16) -> Result<Vec<String>, Attempt
     socket.set_read_timeout(Some(QUERY_TIMEOUT)).map_err(|e| error(&e))?;
     socket.send(&query).map_err(|e| error(&e))?;
     let mut buffer = vec![0; 4096];
-    let length = socket.recv(&mut buffer).map_err(|e| error(&e))?;
+    let length = socket.recv(&mut buffer).map_err(receive_error)?;
     buffer.truncate(length);
     let is_truncated = Packet::parse(&buffer).is_ok_and(|p| p.has_flags(PacketFlag::TRUNCATION));
     if is_truncated {

@@ -33,7 +33,8 @@ pub(crate) enum Next {
 pub(crate) struct Attempt {
     pub(crate) run: OpenRun,
     pub(crate) workflow: Arc<Workflow>,
-    pub(crate) deadline: Option<DateTime<Utc>>,
+    /// The deadline of the run. That of the attempt counts from when it really begins: recording its start may take time.
+    pub(crate) run_deadline: Option<DateTime<Utc>>,
 }
 
 /// The result of advancing a run.
@@ -175,7 +176,7 @@ impl Transition<'_> {
             return Ok(Next::Check(Box::new(Attempt {
                 run: self.run.clone(),
                 workflow: Arc::clone(&self.workflow),
-                deadline,
+                run_deadline: deadline,
             })));
         }
         if let Work::Beat(grace) = self.workflow.steps[self.run.progress.position].work {
@@ -199,12 +200,10 @@ impl Transition<'_> {
             self.write.record_resumption(&self.run, self.now)?;
             self.emit(Event::Resumed { run, step });
         }
-        let step = &self.workflow.steps[self.run.progress.position];
-        let deadline = self.run.progress.deadline(step, deadline, self.now);
         Ok(Next::Perform(Box::new(Attempt {
             run: self.run.clone(),
             workflow: Arc::clone(&self.workflow),
-            deadline,
+            run_deadline: deadline,
         })))
     }
 

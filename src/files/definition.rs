@@ -94,7 +94,7 @@ fn receivers_of(source: &Source<'_>, nodes: &[Node], zones: &dyn Zones) -> Resul
         let text = source.read::<NotifyText>(node)?;
         let (line, _) = source.place(node.at);
         let place = format!("{}:{line}", source.name);
-        text.check(zones).map_err(|e| e.within(&place))?;
+        text.check(zones).map_err(|e| source.within_table(node, e))?;
         if let Some(other) = receivers.iter().find(|other| other.text.name == text.name) {
             let twice = format_args!("receiver `{}` is already defined on line {}", text.name, other.line);
             return Err(Error::new(Kind::Usage, twice).within(&place));

@@ -10,6 +10,7 @@ use toml::de::{DeTable, DeValue};
 use toml_parser::lexer::{Token, TokenKind};
 
 use crate::error::{Error, Kind};
+use crate::names::shown;
 use crate::spec::calendar_text::Object;
 
 /// The name and the text of a definition file.
@@ -91,7 +92,11 @@ impl Source<'_> {
         }
         let table = DeTable::parse(self.text).map_err(|e| {
             let message = e.message().lines().collect::<Vec<_>>().join(", ");
-            self.error_at(e.span().map_or(0, |s| s.start), message)
+            let span = e.span().unwrap_or_default();
+            match self.text.get(span.clone()) {
+                Some(key) if message == "duplicate key" => self.error_at(span.start, duplicate_key(key)),
+                Some(_) | None => self.error_at(span.start, message),
+            }
         })?;
         let at = table.span().start;
         of_table(table.into_inner(), 0, at).map_err(|(at, message)| self.error_at(at, message))
@@ -142,9 +147,26 @@ impl Source<'_> {
     /// `Usage` with line and column; for an unknown key, with the closest known key as a hint.
     pub(crate) fn read<T: DeserializeOwned>(&self, node: &Node) -> Result<T, Error> {
         T::deserialize(node).map_err(|e| {
-            let error = self.error_at(e.at.unwrap_or(node.at), e.message);
-            e.hint.iter().fold(error, Error::hint)
+            let at = e.at.unwrap_or(node.at);
+            let header = self.text[at..].strip_prefix('[').and_then(|rest| rest.split(']').next());
+            let header = header.filter(|name| e.message.ends_with("found a table") && !name.starts_with('['));
+            let hint = e.hint.or_else(|| {
+                Some(format!(
+                    "Write `[[{}]]`: each table of the list begins with double brackets.",
+                    shown(header?)
+                ))
+            });
+            hint.iter().fold(self.error_at(at, e.message), Error::hint)
         })
+    }
+
+    /// Adds the place to an error about a table: that of its invalid value, with its key, if only one key of the table has this value.
+    pub(super) fn within_table(&self, node: &Node, error: Error) -> Error {
+        let found = error.value().and_then(|value| node.key_of_text(value));
+        match found {
+            Some((key, at)) => error.within(format_args!("{}: `{key}`", self.place_text(at))),
+            None => error.within(format_args!("{}:{}", self.name, self.place(node.at).0)),
+        }
     }
 }
 
@@ -177,6 +199,10 @@ const HEADER: [TokenKind; 5] = [
 /// Maximum nesting depth of JSON; each level is parsed by a recursive call.
 const MAX_DEPTH: usize = 64;
 
+fn duplicate_key(key: &str) -> String {
+    format!("duplicate key `{}`", shown(key))
+}
+
 /// Whether the text begins with a TOML table header: a bare key in brackets that is not a JSON literal.
 fn is_header(text: &str) -> bool {
     let line = text.lines().next().unwrap_or_default().trim_end();
@@ -192,6 +218,14 @@ impl Node {
             Value::Table(entries) => entries.iter().find(|(k, _, _)| k == key).map(|(_, _, node)| node),
             Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) | Value::Text(_) | Value::List(_) => None,
         }
+    }
+
+    /// The only key of this table with this text, and the place of the text.
+    fn key_of_text(&self, text: &str) -> Option<(&str, usize)> {
+        let Value::Table(entries) = &self.value else { return None };
+        let mut found = entries.iter().filter(|(.., node)| node.text() == Some(text));
+        let (key, _, node) = found.next()?;
+        found.next().is_none().then_some((key, node.at))
     }
 
     /// Returns the items of a list; any other value as a list of one.
@@ -328,7 +362,7 @@ fn of_json(json: &str, whole: &str, depth: usize) -> Result<Node, (usize, String
                     .rfind(&format!("\"{key}\""))
                     .map_or(node.at, |k| at + k + 1);
                 if !keys.insert(key.clone()) {
-                    return Err((key_at, format!("duplicate key `{}`", key.escape_debug())));
+                    return Err((key_at, duplicate_key(&key)));
                 }
                 fields.push((key, key_at, node));
             }

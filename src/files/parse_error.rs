@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::de::{self, Unexpected};
 
-use crate::names::{nearest, suggestion};
+use crate::error::alternatives;
+use crate::names::{nearest, shown, suggestion};
 
 /// An error in a document, and its place.
 #[derive(Debug)]
@@ -58,7 +59,7 @@ impl de::Error for ParseError {
             Unexpected::Unsigned(n) => format!("expected {expected}, found `{n}`"),
             Unexpected::Signed(n) => format!("expected {expected}, found `{n}`"),
             Unexpected::Float(n) => format!("expected {expected}, found `{n}`"),
-            Unexpected::Str(text) => format!("expected {expected}, found the string `{}`", text.escape_debug()),
+            Unexpected::Str(text) => format!("expected {expected}, found the string `{}`", shown(text)),
             other => format!("expected {expected}, found {other}"),
         })
     }
@@ -80,7 +81,7 @@ impl de::Error for ParseError {
         let names: Vec<&str> = expected.iter().filter(plain).copied().collect();
         Self {
             hint: Some(suggestion(variant, &names)),
-            ..Self::custom(format_args!("`{}` is not a valid value", variant.escape_debug()))
+            ..Self::custom(format_args!("`{}` is not a valid value", shown(variant)))
         }
     }
 
@@ -91,12 +92,17 @@ impl de::Error for ParseError {
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
         let hint = match nearest(field, expected.iter().copied()) {
             Some(near) => format!("Did you mean `{near}`?"),
+            // `timeout` is part of two keys.
+            None if expected.iter().any(|key| field.len() > 3 && key.contains(field)) => {
+                let parts: Vec<&str> = expected.iter().copied().filter(|key| key.contains(field)).collect();
+                format!("Did you mean {}?", alternatives(&parts))
+            }
             None if expected.len() == 1 => format!("The only key is `{}`.", expected[0]),
             None => format!("Valid keys: {}.", expected.join(", ")),
         };
         Self {
             hint: Some(hint),
-            ..Self::custom(format_args!("unknown key `{}`", field.escape_debug()))
+            ..Self::custom(format_args!("unknown key `{}`", shown(field)))
         }
     }
 }

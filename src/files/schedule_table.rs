@@ -65,7 +65,7 @@ impl TableReader<'_> {
         let id = self.at("id", 0, id)?;
         let place = format!("{}:{line}", self.source.name);
         let spec = self.spec(&text)?;
-        Spec::compile(&spec, id.as_str(), self.zones).map_err(|e| e.within(&place))?;
+        Spec::compile(&spec, id.as_str(), self.zones).map_err(|e| self.source.within_table(self.node, e))?;
         self.at(
             "workflow_id",
             0,
@@ -95,7 +95,7 @@ impl TableReader<'_> {
             condition: text.condition,
             steps: text.step,
         };
-        Workflow::check(&action).map_err(|e| e.within(&place))?;
+        Workflow::check(&action).map_err(|e| self.source.within_table(self.node, e))?;
         let catchup = text.catchup_window.as_deref().map(Policies::parse_catchup_window).transpose();
         let overlap = text.overlap_policy.as_deref().map(OverlapPolicy::parse).transpose();
         let defaults = Policies::default();
@@ -116,7 +116,7 @@ impl TableReader<'_> {
             remind: text.remind,
             expect_within: text.expect_within,
         };
-        alerts.check().map_err(|e| e.within(&place))?;
+        alerts.check().map_err(|e| self.source.within_table(self.node, e))?;
         let remaining = text.remaining_actions.as_ref().map(RemainingText::read).transpose();
         let declared = Declared {
             note: text.note,
@@ -264,6 +264,22 @@ mod tests {
                 "Did you mean `schedule`?",
             ),
             ("[[schedule]]\nid = 'a", "jobs.toml:2:8: ", ""),
+            ("[[schedule]]\nid = 'a'\nid = 'b'", "jobs.toml:3:1: duplicate key `id`", ""),
+            (
+                "[schedule]\nid = 'a'",
+                "jobs.toml:1:1: expected a list, found a table",
+                "Write `[[schedule]]`: each table of the list begins with double brackets.",
+            ),
+            (
+                "[[schedule]]\nid = 'a'\ninterval = '1h'\nopen_after = '5'\nstep = [{ name = 's', shell = 'true' }]\nremind = '4x'",
+                "jobs.toml:6:10: `remind`: unknown unit `x` in duration `4x`",
+                "Write a duration like `250ms`, `10s`, `2m`, `1h30m` or `7d`; the units are ms, s, m, h and d.",
+            ),
+            (
+                "[[schedule]]\nid = 'a'\nstep = [{ name = 's', shell = 'true', timeout = '5s' }]",
+                "jobs.toml:3:39: unknown key `timeout`",
+                "Did you mean `start_to_close_timeout` or `schedule_to_close_timeout`?",
+            ),
             (
                 "{\"schedule\": [\n {\"id\": \"a\", \"cron\": \"0 9 * *\"}]}",
                 "jobs.toml:2:22: expected 5 to 7 fields, found 4",

@@ -45,9 +45,9 @@ pub(crate) fn alerts(of: &Alerts) -> Vec<String> {
 
 /// `999 of 1000 ok (99.90%), p50 12 ms, p95 80 ms, slowest 1 s`.
 pub(crate) fn reliability(of: &StatisticsView) -> String {
-    let total = of.ok + of.failed;
+    let total = of.ok.saturating_add(of.failed);
     // Rounded down: a single failure in a million must not read as 100%.
-    let hundredths = (of.ok * 10_000).checked_div(total).unwrap_or(0);
+    let hundredths = of.ok.saturating_mul(10_000).checked_div(total).unwrap_or(0);
     let share = match hundredths {
         10_000 => "100%".to_owned(),
         _ => format!("{}.{:02}%", hundredths / 100, hundredths % 100),
@@ -122,6 +122,26 @@ pub(crate) fn summary(step: &StepText) -> String {
 mod tests {
     use super::*;
     use crate::run::step_text::{ProbeText, RetryText};
+
+    #[test]
+    fn reliability_is_rounded_down_and_never_overflows() {
+        for (ok, failed, expected) in [
+            (2, 0, "2 of 2 ok (100%)"),
+            (999_999, 1, "999999 of 1000000 ok (99.99%)"),
+            (0, 0, "0 of 0 ok (0.00%)"),
+            (u64::MAX, 1, "18446744073709551615 of 18446744073709551615 ok (0.01%)"),
+        ] {
+            let of = StatisticsView {
+                step: "s".to_owned(),
+                ok,
+                failed,
+                p50_ms: None,
+                p95_ms: None,
+                slowest_ms: 0,
+            };
+            assert_eq!(reliability(&of), expected);
+        }
+    }
 
     #[test]
     fn a_step_summary_lists_its_settings() {

@@ -305,10 +305,10 @@ fn painted(color: bool, style: Style, text: &str) -> String {
     }
 }
 
-/// Whether a character controls the terminal or changes the order of the text: Unicode directional marks and line separators.
+/// Whether a character controls the terminal, changes the order of the text or is hidden in it: Unicode directional marks, line separators and tags.
 fn controls(c: char) -> bool {
     (c.is_control() && c != '\n' && c != '\t')
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// JSON in which the characters that control a terminal are escaped: they only occur in strings, and mean the same there.
@@ -319,7 +319,9 @@ fn escape_controls(json: String) -> String {
     let mut escaped = String::with_capacity(json.len());
     for c in json.chars() {
         if controls(c) {
-            escaped += &format!("\\u{:04x}", u32::from(c));
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                escaped += &format!("\\u{unit:04x}");
+            }
         } else {
             escaped.push(c);
         }

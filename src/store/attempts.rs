@@ -224,7 +224,7 @@ impl Write<'_> {
         now: DateTime<Utc>,
     ) -> Result<(), Error> {
         const SQL: &str =
-            "UPDATE run SET status = :status, reason = :reason, closed_ms = :now, position = :position, attempts = :attempts,
+            "UPDATE run SET status = :status, reason = :reason, closed_ms = max(:now, coalesce(started_ms, :now)), position = :position, attempts = :attempts,
             lost = :lost, lost_in_a_row = :lost_in_a_row, step_started_ms = :step_started, phase = 'ready', phase_ms = NULL
             WHERE key = :key";
         let mut statement = self.0.0.prepare_cached(SQL).context("close the run")?;

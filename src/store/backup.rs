@@ -7,6 +7,8 @@ use std::path::Path;
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, named_params};
 
+use super::identity::with_suffix;
+use super::integrity::problems;
 use super::open::{create_folder_of, reject_log_without_database};
 use super::rows::Context as _;
 use super::{Store, migrations};
@@ -97,7 +99,9 @@ impl DatabaseCopy<'_> {
             .and_then(|()| File::open(self.to).and_then(|f| f.sync_all()).map_err(failed))
             .and_then(|()| place());
         if placed.is_err() {
-            let _ = std::fs::remove_file(self.to);
+            for suffix in ["", "-wal", "-shm", "-journal"] {
+                let _ = std::fs::remove_file(with_suffix(self.to, suffix));
+            }
         }
         placed
     }
@@ -135,17 +139,15 @@ impl ToSql for Name<'_> {
 fn check_copy(backup: &Path, shown: &str, version: i64) -> Result<(), Error> {
     let what = format!("check the backup `{shown}`");
     let connection = Connection::open_with_flags(backup, OpenFlags::SQLITE_OPEN_READ_ONLY).context(&what)?;
-    let found: String = connection
-        .query_row("PRAGMA integrity_check(1)", [], |r| r.get(0))
-        .context(&what)?;
+    let problem = problems(&connection)?.into_iter().next();
     let unusable = |why: String| {
         Err(Error::new(
             Kind::System,
             format_args!("the backup `{shown}` is not usable: {why}"),
         ))
     };
-    if found != "ok" {
-        return unusable(found);
+    if let Some(problem) = problem {
+        return unusable(problem);
     }
     match migrations::version(&connection)? {
         copied if copied == version => Ok(()),

@@ -106,8 +106,8 @@ impl Write<'_> {
         attention: Option<DateTime<Utc>>,
         note: impl FnOnce() -> rusqlite::Result<usize>,
     ) -> Result<(), Error> {
-        const DELETE: &str = "DELETE FROM due WHERE schedule = :schedule
-            AND at_ms = (SELECT attention_ms FROM progress WHERE schedule = :schedule)";
+        // There is one at most, unless the database is damaged.
+        const DELETE: &str = "DELETE FROM due WHERE schedule = :schedule";
         let what = "record the due time";
         let mut statement = self.0.0.prepare_cached(DELETE).context(what)?;
         statement.execute(named_params! {":schedule": schedule}).context(what)?;

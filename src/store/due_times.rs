@@ -25,8 +25,6 @@ impl Read<'_> {
     /// # Errors
     /// `System`, as damage, if some are missing: they would never start again.
     pub(crate) fn check_due_times(&self) -> Result<(), Error> {
-        const SQL: &str = "SELECT s.id FROM progress p JOIN schedule s ON s.key = p.schedule
-            WHERE p.attention_ms IS NOT NULL AND NOT EXISTS (SELECT 1 FROM due d WHERE d.at_ms = p.attention_ms AND d.schedule = p.schedule) LIMIT 10";
         // Fast in the normal case: milliseconds for a hundred thousand schedules.
         const COUNTS: &str =
             "SELECT (SELECT count(*) FROM progress WHERE attention_ms IS NOT NULL) = (SELECT count(*) FROM due) AS same";
@@ -35,9 +33,7 @@ impl Read<'_> {
         if same.context(what)? {
             return Ok(());
         }
-        let mut statement = self.0.prepare_cached(SQL).context(what)?;
-        let rows = statement.query_map([], |r| r.get::<_, String>("id"));
-        let missing: Vec<String> = rows.context(what)?.collect::<rusqlite::Result<_>>().context(what)?;
+        let missing = self.missing_due_times()?;
         if missing.is_empty() {
             return Ok(());
         }
@@ -45,6 +41,16 @@ impl Read<'_> {
         Err(Error::new(Kind::System, message)
             .hint("Pause and unpause these schedules to add them again, and run `tempo doctor`.")
             .damage())
+    }
+
+    /// The ids of some of the schedules that need attention and are not in the list of due times.
+    pub(super) fn missing_due_times(&self) -> Result<Vec<String>, Error> {
+        const SQL: &str = "SELECT s.id FROM progress p JOIN schedule s ON s.key = p.schedule
+            WHERE p.attention_ms IS NOT NULL AND NOT EXISTS (SELECT 1 FROM due d WHERE d.at_ms = p.attention_ms AND d.schedule = p.schedule) LIMIT 10";
+        let what = "check the due times";
+        let mut statement = self.0.prepare_cached(SQL).context(what)?;
+        let rows = statement.query_map([], |r| r.get::<_, String>("id"));
+        rows.context(what)?.collect::<rusqlite::Result<_>>().context(what)
     }
 
     /// Checks that a schedule that does not exist has no due time.

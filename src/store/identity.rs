@@ -2,6 +2,7 @@
 //! replaced or removed while a connection is open, acknowledged changes may be lost.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
@@ -104,7 +105,12 @@ impl Files {
         (0..LOOKS).all(|_| {
             let mut header = [0; 32];
             let has_contents = log.metadata().is_ok_and(|metadata| metadata.len() > 0);
-            let is_whole = log.read_exact_at(&mut header, 0).is_ok();
+            let read = log.read_exact_at(&mut header, 0);
+            if read.as_ref().is_err_and(|e| e.kind() != ErrorKind::UnexpectedEof) {
+                // A disk that cannot be read does not tell.
+                return false;
+            }
+            let is_whole = read.is_ok();
             let magic = u32::from_be_bytes([header[0], header[1], header[2], header[3]]);
             has_contents && !(is_whole && LOG_MAGIC.contains(&magic))
         })

@@ -9,7 +9,15 @@ use crate::error::Error;
 impl Store {
     /// Checks the database; returns one line for each problem.
     pub(crate) fn check(&self) -> Result<Vec<String>, Error> {
-        problems(&self.connection)
+        let mut found = problems(&self.connection)?;
+        let due_times = self.read(|r| r.missing_due_times());
+        found.extend(
+            due_times
+                .iter()
+                .flatten()
+                .map(|id| format!("schedule {id} is missing from the list of due times")),
+        );
+        Ok(found)
     }
 }
 
@@ -21,12 +29,13 @@ pub(super) fn problems(connection: &Connection) -> Result<Vec<String>, Error> {
         .context("check the database")?;
     let lines: Vec<String> = rows.collect::<rusqlite::Result<_>>().context("check the database")?;
     let mut problems: Vec<String> = lines.into_iter().filter(|l| l != "ok").collect();
-    problems.extend(unreadable(connection)?);
+    problems.extend(further_problems(connection)?);
     Ok(problems)
 }
 
-/// The tables and indexes that cannot be read at all: SQLite's check does not look into those without entries.
-fn unreadable(connection: &Connection) -> Result<Vec<String>, Error> {
+/// What SQLite's check does not find: tables and indexes without entries that cannot be read at all, and partial indexes with entries that their table
+/// does not have.
+fn further_problems(connection: &Connection) -> Result<Vec<String>, Error> {
     const SQL: &str = "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE rootpage > 0";
     let what = "check the database";
     let mut statement = connection.prepare(SQL).context(what)?;
@@ -47,13 +56,21 @@ fn unreadable(connection: &Connection) -> Result<Vec<String>, Error> {
         } else {
             String::new()
         };
-        let sql = format!("SELECT 1 FROM \"{}\" {by} {condition} LIMIT 1", quoted(&table));
-        let found = connection.query_row(&sql, [], |_| Ok(())).optional();
-        // An index that somebody else has made may not serve this query; that is no damage.
-        if let Err(e) = found
-            && e.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt)
-        {
-            problems.push(format!("the {kind} `{name}` cannot be read: {e}"));
+        let what = if condition.is_empty() { "1" } else { "count(*)" };
+        let select = |by: &str| format!("SELECT {what} AS n FROM \"{}\" {by} {condition} LIMIT 1", quoted(&table));
+        let ask = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>("n")).optional();
+        match ask(&select(&by)) {
+            // An index that somebody else has made may not serve this query; that is no damage.
+            Err(e) if e.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => {
+                problems.push(format!("the {kind} `{name}` cannot be read: {e}"));
+            }
+            Ok(indexed) if !condition.is_empty() => {
+                // If the table cannot be read, that is found, too.
+                if ask(&select("NOT INDEXED")).is_ok_and(|rows| rows != indexed) {
+                    problems.push(format!("wrong number of entries in index {name}"));
+                }
+            }
+            Ok(_) | Err(_) => {}
         }
     }
     Ok(problems)

@@ -184,14 +184,32 @@ impl Store {
             return self.save_copy().map(Some);
         }
         let copy = is_deleted.then(|| self.save_copy()).transpose()?;
-        let is_busy: bool = self
-            .connection
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |r| r.get("busy"))
-            .context("write the log back into the database")?;
-        if is_busy && copy.is_none() {
+        if !self.write_log_back()? && copy.is_none() {
             return self.save_copy().map(Some);
         }
         Ok(copy)
+    }
+
+    /// Writes the log back into the database and empties it. Returns false if others use the database, so that it is not done.
+    fn write_log_back(&self) -> Result<bool, Error> {
+        let done = self
+            .connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |r| r.get::<_, bool>("busy"));
+        done.map(|is_busy| !is_busy).context("write the log back into the database")
+    }
+
+    /// Closes a database that nobody else uses, so that its file alone is complete.
+    ///
+    /// # Errors
+    /// `System` when it cannot be written.
+    pub(super) fn close(self) -> Result<(), Error> {
+        if self.write_log_back()? {
+            return Ok(());
+        }
+        Err(Error::new(
+            Kind::System,
+            "cannot write the log back into the database: another process uses it",
+        ))
     }
 
     fn save_copy(&self) -> Result<PathBuf, Error> {

@@ -69,7 +69,11 @@ pub(crate) fn restore(database: &Path, backup: &Path, now_ms: i64) -> Result<Opt
         let mut store = Store::open(&unfinished, Missing::Refuse)?;
         // The server that the backup was taken from may have been running.
         store.write(|w| w.record_restore(at(now_ms)))?;
-        drop(store);
+        store.close()?;
+        for suffix in LOGS {
+            // Empty, and already deleted unless that has failed.
+            let _ = std::fs::remove_file(with_suffix(&unfinished, suffix));
+        }
         replace(&database, &unfinished).map_err(failed)
     })?;
     drop(lock);
@@ -172,17 +176,56 @@ fn rename_files(from: &Path, to: &Path, suffixes: &[&str]) -> std::io::Result<()
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::EventFilter;
+    use crate::store::failing_vfs::{self, Failure};
 
-    fn contents(folder: &Path) -> Vec<(String, String)> {
+    #[test]
+    fn a_write_that_fails_at_any_point_of_a_restore_leaves_no_incomplete_database() {
+        let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/data/v4.db");
+        let attempt = |failure: Option<(u64, Failure)>| {
+            let folder = tempfile::tempdir().unwrap();
+            let (backup, database) = (folder.path().join("backup.db"), folder.path().join("t.db"));
+            std::fs::copy(&stored, &backup).unwrap();
+            let disk = failing_vfs::arm(failure);
+            let restored = restore(&database, &backup, 0);
+            let operations = failing_vfs::operations();
+            drop(disk);
+            let files = contents(folder.path(), |_| ()).into_iter().map(|(name, ())| name);
+            let files: Vec<String> = files.filter(|name| name.starts_with("t.db")).collect();
+            if restored.is_err() {
+                assert!(files.is_empty(), "{failure:?}: {files:?}");
+            } else {
+                assert_eq!(files, ["t.db"], "{failure:?}");
+                let store = Store::open(&database, Missing::Refuse).unwrap();
+                assert!(store.check().unwrap().is_empty(), "{failure:?}");
+                let events = store.read(|r| r.events(&EventFilter::default())).unwrap();
+                assert!(events.iter().any(|event| event.at.timestamp() == 0), "{failure:?}");
+            }
+            operations
+        };
+        let operations = attempt(None);
+        assert!(operations > 10, "{operations}");
+        for at in 1..=operations {
+            for failure in [Failure::IoError, Failure::Full] {
+                attempt(Some((at, failure)));
+            }
+        }
+    }
+
+    fn contents<T: Ord>(folder: &Path, read: impl Fn(&Path) -> T) -> Vec<(String, T)> {
         let entries = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap());
         let mut found: Vec<_> = entries
             .map(|e| {
                 let name = e.file_name().into_string().unwrap();
-                (name, std::fs::read_to_string(e.path()).unwrap())
+                (name, read(&e.path()))
             })
             .collect();
         found.sort();
         found
+    }
+
+    fn text(path: &Path) -> String {
+        std::fs::read_to_string(path).unwrap()
     }
 
     #[test]
@@ -213,9 +256,9 @@ mod tests {
         for suffix in ["", "-wal", "-shm"] {
             std::fs::write(with_suffix(&database, suffix), suffix).unwrap();
         }
-        let before = contents(folder.path());
+        let before = contents(folder.path(), text);
         replace(&database, &folder.path().join("no copy")).unwrap_err();
-        assert_eq!(contents(folder.path()), before);
+        assert_eq!(contents(folder.path(), text), before);
     }
 
     #[test]
@@ -225,9 +268,9 @@ mod tests {
         let (database, copy) = (folder.path().join("t".repeat(250)), folder.path().join("copy"));
         std::fs::write(&database, "old").unwrap();
         std::fs::write(&copy, "new").unwrap();
-        let before = contents(folder.path());
+        let before = contents(folder.path(), text);
         replace(&database, &copy).unwrap_err();
-        assert_eq!(contents(folder.path()), before);
+        assert_eq!(contents(folder.path(), text), before);
     }
 
     #[test]

@@ -72,15 +72,15 @@ pub(crate) fn try_upgrade(database: &Path) -> Result<Upgrade, Error> {
     let connection = Connection::open_with_flags(&database, OpenFlags::SQLITE_OPEN_READ_ONLY).context(&what)?;
     migrations::check(&connection, &shown)?;
     let (from, to) = (migrations::version(&connection)?, migrations::newest());
-    if from == to {
-        return Ok(Upgrade { from, to, trial: None });
-    }
     if let Some(problem) = problems(&connection)?.into_iter().next() {
         return Err(
             Error::new(Kind::System, format_args!("the database `{shown}` is damaged: {problem}"))
                 .hint("Restore a backup with the tempo that wrote it: `tempo doctor --restore FILE`.")
                 .damage(),
         );
+    }
+    if from == to {
+        return Ok(Upgrade { from, to, trial: None });
     }
     remove_leftovers(&database)?;
     let backup = with_suffix(&database, &format!(".version{from}"));

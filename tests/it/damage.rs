@@ -156,6 +156,41 @@ fn a_deleted_database_is_saved_with_everything_acknowledged() {
 }
 
 #[test]
+fn doctor_finds_entries_in_a_partial_index_that_the_table_does_not_have() {
+    let env = Env::new();
+    env.tempo(&["schedule", "create", "s", "--interval", "1h", "--shell", "true"])
+        .ok();
+    env.tempo(&["doctor"]).ok();
+    // As if an update of the row had not reached the index.
+    sql(
+        &env,
+        "CREATE INDEX beside ON schedule (id) WHERE paused_ms IS NULL; PRAGMA writable_schema = ON;
+        UPDATE sqlite_schema SET sql = replace(sql, 'IS NULL', 'IS NOT NULL') WHERE name = 'beside'",
+    );
+    let ran = env.tempo(&["doctor"]);
+    assert_eq!(ran.code, Some(6), "{ran:?}");
+    assert!(ran.stderr.contains("wrong number of entries in index beside"), "{ran:?}");
+    let backup = env.tempo(&["doctor", "--backup", "b.db"]);
+    assert_eq!(backup.code, Some(6), "{backup:?}");
+    assert!(!env.path("b.db").exists());
+}
+
+#[test]
+fn a_wrong_time_in_the_list_of_due_times_is_reported_and_does_not_keep_the_server_busy() {
+    let env = Env::new();
+    every_second(&env, "a");
+    sql(&env, "UPDATE due SET at_ms = 0");
+    let ran = env.tempo(&["doctor"]);
+    assert_eq!(ran.code, Some(6), "{ran:?}");
+    assert!(
+        ran.stderr.contains("schedule a is missing from the list of due times"),
+        "{ran:?}"
+    );
+    env.tempo(&["run", "--once"]).ok();
+    env.tempo(&["doctor"]).ok();
+}
+
+#[test]
 fn doctor_finds_damage_in_indexes_without_entries() {
     let env = Env::new();
     env.tempo(&["schedule", "create", "s", "--interval", "1h", "--shell", "true"])

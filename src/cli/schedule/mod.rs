@@ -23,7 +23,7 @@ use crate::ops;
 use crate::output::views::ScheduleView;
 use crate::present;
 use crate::run::step_text::{OnFailure, StepText};
-use crate::store::{Missing, Read, Store};
+use crate::store::{Missing, Read, Store, Write};
 
 /// Create, inspect, change and trigger schedules
 #[derive(Debug, clap::Args)]
@@ -78,6 +78,15 @@ fn view(context: &Context, store: &Store, id: &ScheduleId) -> Result<ScheduleVie
 
 fn view_in(context: &Context, read: &Read<'_>, id: &ScheduleId) -> Result<ScheduleView, Error> {
     present::schedule(read, &context.zones, ops::find(read, id)?, context.now())
+}
+
+/// Reads schedules that were changed in this transaction, for display.
+fn views_of_changed(context: &Context, write: &Write<'_>, ids: &[ScheduleId]) -> Result<Vec<ScheduleView>, Error> {
+    // Otherwise each view would read the events of all these changes, to sum those of its own steps.
+    if let Some(sums) = write.roll_up(u64::MAX)? {
+        write.add_rollup(&sums)?;
+    }
+    ids.iter().map(|id| view_in(context, write, id)).collect()
 }
 
 /// Opens the database for a command about a schedule. A missing database is reported as a missing schedule.

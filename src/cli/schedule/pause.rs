@@ -28,14 +28,10 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let mut store = super::open_for_each(context, &args.id, args.all)?;
     if !context.ui.is_text() {
         let views = store.write(|w| {
-            let pause = |id| {
-                ops::pause(w, &context.zones, id, args.note.as_deref(), context.now())?;
-                super::view_in(context, w, id)
-            };
-            super::given_or_all(w, &args.id)?
-                .iter()
-                .map(pause)
-                .collect::<Result<Vec<_>, Error>>()
+            let pause = |id| ops::pause(w, &context.zones, id, args.note.as_deref(), context.now());
+            let ids = super::given_or_all(w, &args.id)?;
+            ids.iter().try_for_each(pause)?;
+            super::views_of_changed(context, w, &ids)
         })?;
         return context.ui.json_list(&views);
     }

@@ -33,19 +33,21 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             let before = ops::find(w, id)?.state;
             let has_new_note = args.note.as_ref().is_some_and(|note| *note != before.note);
             let passed = ops::unpause(w, &context.zones, id, args.note.as_deref(), context.now())?;
-            Ok((super::view_in(context, w, id)?, before.paused, has_new_note, passed))
+            Ok((before.paused, has_new_note, passed))
         };
-        super::given_or_all(w, &args.id)?
-            .iter()
-            .map(unpause)
-            .collect::<Result<Vec<_>, Error>>()
+        let ids = super::given_or_all(w, &args.id)?;
+        let done = ids.iter().map(unpause).collect::<Result<Vec<_>, Error>>()?;
+        Ok(super::views_of_changed(context, w, &ids)?
+            .into_iter()
+            .zip(done)
+            .collect::<Vec<_>>())
     })?;
     if !context.ui.is_text() {
         return context
             .ui
-            .json_list(&unpaused.into_iter().map(|(view, ..)| view).collect::<Vec<_>>());
+            .json_list(&unpaused.into_iter().map(|(view, _)| view).collect::<Vec<_>>());
     }
-    for (view, was_paused, has_new_note, passed) in &unpaused {
+    for (view, (was_paused, has_new_note, passed)) in &unpaused {
         let done = if *was_paused {
             format!("Unpaused schedule {}", view.id)
         } else {
