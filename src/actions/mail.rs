@@ -79,7 +79,7 @@ pub(super) fn send(mail: &Mail, timeout: Duration, control: &Control) -> Result<
             refusals_for_good: receipt.refusals_for_good.iter().map(shown).collect(),
         }),
         Ok(Some(Err(e))) => Err(shown(&e)),
-        Ok(None) => Err(format!("{server}: it did not answer in time")),
+        Ok(None) => Err(format!("{server}: did not respond in time")),
         Err(AttemptError::Failed(failure)) => Err(failure.message),
         Err(AttemptError::Shortage(_)) => Err("this machine is short of threads or open files".to_owned()),
     }
@@ -348,7 +348,7 @@ mod tests {
                 }
             })
             .unwrap_err();
-            assert!(error.ends_with("it did not answer in time"), "{error}");
+            assert!(error.ends_with("did not respond in time"), "{error}");
         }
     }
 }
