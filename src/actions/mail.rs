@@ -1,5 +1,6 @@
 //! Sends mails: over SMTP, or through the machine's `sendmail`.
 
+use std::ffi::OsStr;
 use std::time::Duration;
 
 use lettre::address::Envelope;
@@ -18,6 +19,17 @@ use crate::notify::{Mail, Receipt, plain_text};
 /// Where `sendmail` is looked for: its usual folders are not in every user's `PATH`.
 const SENDMAIL_PATH: &str = "/usr/sbin:/usr/lib:/usr/local/sbin:/usr/local/bin:/usr/bin:/sbin:/bin";
 
+/// The directories in which `sendmail` is looked for, as in `PATH`.
+fn sendmail_path() -> String {
+    let path = machine::variable("PATH").and_then(|path| path.into_string().ok());
+    path.map_or_else(|| SENDMAIL_PATH.to_owned(), |path| format!("{path}:{SENDMAIL_PATH}"))
+}
+
+/// Whether this machine has a `sendmail`.
+pub(crate) fn has_sendmail() -> bool {
+    machine::find_program("sendmail", Some(OsStr::new(&sendmail_path()))).is_some()
+}
+
 /// Maximum number of characters shown of what a mail server answered.
 const MAX_SHOWN: usize = 300;
 
@@ -34,9 +46,7 @@ pub(super) fn send(mail: &Mail, timeout: Duration, control: &Control) -> Result<
         // `sendmail` takes the ends of lines of this machine.
         let text = text.replace("\r\n", "\n");
         let argv = ["sendmail", "-i", "-t"].map(str::to_owned).to_vec();
-        let path = machine::variable("PATH").and_then(|path| path.into_string().ok());
-        let path = path.map_or_else(|| SENDMAIL_PATH.to_owned(), |path| format!("{path}:{SENDMAIL_PATH}"));
-        return notify::run(argv, [("PATH".to_owned(), path)].into(), text, control).map(|()| Receipt::default());
+        return notify::run(argv, [("PATH".to_owned(), sendmail_path())].into(), text, control).map(|()| Receipt::default());
     };
     let message = message(mail)?;
     let texts = smtp

@@ -23,6 +23,7 @@ mod with_deadline;
 mod wrap;
 
 pub(crate) use control::{Control, StopKind};
+pub(crate) use mail::has_sendmail;
 pub(crate) use notify::TIMEOUT as DELIVERY_TIMEOUT;
 pub(crate) use secrets::Secrets;
 pub(crate) use wrap::{Stream, wrap};

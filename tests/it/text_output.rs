@@ -327,3 +327,56 @@ fn utc_applies_to_the_times_of_a_schedule_in_another_zone() {
         assert!(described.contains(time), "{described}");
     }
 }
+
+#[test]
+fn describes_show_when_a_schedule_starts_and_ends_and_which_run_caused_an_incident() {
+    let env = Env::new();
+    let times = ["--start-time", "2026-12-01T00:00:00Z", "--end-time", "2099-12-01T00:00:00Z"];
+    env.tempo(
+        &[
+            &["schedule", "create", "a", "--interval", "1h", "--shell", "exit 3"],
+            &times[..],
+        ]
+        .concat(),
+    )
+    .ok();
+    let described = env.tempo(&["schedule", "describe", "a"]).ok();
+    assert!(described.contains("Starts    2026-12-01 00:00:00 UTC"), "{described}");
+    assert!(described.contains("Ends      2099-12-01 00:00:00 UTC"), "{described}");
+    env.tempo(&["schedule", "trigger", "a"]).ok();
+    assert_eq!(env.tempo(&["run", "--once"]).code, Some(1));
+    let run = env.json(&["workflow", "list", "a"])[0]["run_id"].as_str().unwrap().to_owned();
+    let described = env.tempo(&["incident", "describe", "1"]).ok();
+    assert!(described.contains(&format!("Run             {run}")), "{described}");
+    // Of a schedule that was deleted, but not of one that never existed.
+    env.tempo(&["schedule", "delete", "a"]).ok();
+    assert!(env.tempo(&["workflow", "list", "a"]).ok().contains("exit 3"));
+    let unknown = env.tempo(&["workflow", "list", "b"]);
+    assert!(
+        unknown.code == Some(0) && unknown.stderr.contains("There is no schedule named `b`."),
+        "{unknown:?}"
+    );
+}
+
+#[test]
+fn a_receiver_that_needs_a_missing_sendmail_is_reported() {
+    let env = Env::new();
+    let mut folders = [
+        "/usr/sbin",
+        "/usr/lib",
+        "/usr/local/sbin",
+        "/usr/local/bin",
+        "/usr/bin",
+        "/sbin",
+        "/bin",
+    ]
+    .iter();
+    let is_missing = !folders.any(|folder| std::path::Path::new(folder).join("sendmail").exists());
+    let added = env.tempo(&["notify", "add", "ops", "--email", "a@example.org"]);
+    assert_eq!(added.stderr.contains("has no `sendmail`"), is_missing, "{added:?}");
+    let checked = env.tempo(&["doctor"]).ok();
+    assert_eq!(checked.contains("which these receivers use: ops"), is_missing, "{checked}");
+    env.tempo(&["notify", "add", "other", "--email", "a@example.org", "--smtp", "localhost"])
+        .ok();
+    assert!(!env.tempo(&["doctor"]).ok().contains("other"));
+}

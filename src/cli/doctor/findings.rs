@@ -7,12 +7,15 @@ use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
 use serde::Serialize;
 
 use super::super::Context;
+use crate::actions::has_sendmail;
 use crate::engine::RUN_ID;
 use crate::error::Error;
+use crate::files::notify_text::NotifyText;
 use crate::machine::{self, DiskSpace};
+use crate::notify::Channel;
 use crate::output::counted;
 use crate::spec::describe::human_duration;
-use crate::store::{MAX_SILENCE, Read, RunFilter, SchedulePage, ScheduleRow, Store, server_responds};
+use crate::store::{MAX_SILENCE, Read, ReceiverRow, RunFilter, SchedulePage, ScheduleRow, Store, server_responds};
 
 /// A write-ahead log larger than this, in bytes, has not been checkpointed for a long time.
 const LARGE_LOG: u64 = 64 * 1024 * 1024;
@@ -94,6 +97,7 @@ pub(super) fn all(context: &Context, store: &Store, database: &Path) -> Result<V
         clock(recorded, now),
         disk_space(database),
     ];
+    found.extend(mail(context, store)?);
     found.extend(never(context, &rows, now)?);
     found.extend(always_skip(&rows));
     found.extend(store.read(|r| Ok(left_behind(r, database, running.is_some())))?);
@@ -127,6 +131,26 @@ fn log(database: &Path) -> Finding {
         );
     }
     ok("log", format!("write-ahead log of {}", size(bytes)))
+}
+
+/// Reports receivers that mail through a `sendmail` that this machine does not have.
+fn mail(context: &Context, store: &Store) -> Result<Option<Finding>, Error> {
+    let uses_sendmail = |row: &ReceiverRow| {
+        let receiver = NotifyText::stored((&row.name, &row.definition), &context.zones);
+        receiver.is_ok_and(|receiver| matches!(receiver.channel, Channel::Email { smtp: None, .. }))
+    };
+    let receivers = store.read(|r| r.receivers())?;
+    let names: Vec<&str> = receivers
+        .iter()
+        .filter(|row| uses_sendmail(row))
+        .map(|row| row.name.as_str())
+        .collect();
+    let message = format!(
+        "this machine has no `sendmail`, which these receivers use: {}",
+        join_names(&names)
+    );
+    let advice = "Install a mail server, such as postfix, or set `--smtp`: mails that cannot be sent are listed by `tempo notify list --failed`.";
+    Ok((!names.is_empty() && !has_sendmail()).then(|| warning("mail", message, advice)))
 }
 
 fn silent(pid: u32) -> Finding {

@@ -41,6 +41,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             ("Target", (view.latest.target_name.clone(), Some(Style::Strong))),
             ("URL or command", plain(&view.latest.target_url)),
             ("Schedule", plain(view.schedule_id.clone().unwrap_or_default())),
+            ("Run", plain(view.run_id.clone().unwrap_or_default())),
             ("Failures", plain(view.count.to_string())),
             ("First", plain(at(view.first_detected_at))),
             ("Resolved", plain(view.resolved_at.map(at).unwrap_or_default())),

@@ -3,6 +3,7 @@
 use clap::ValueHint;
 
 use super::super::Context;
+use crate::actions::has_sendmail;
 use crate::error::{Error, Kind};
 use crate::files::notify_text::{CommandText, NotifyText};
 use crate::names::ReceiverName;
@@ -113,6 +114,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     text.check(&context.zones)?;
     let mut store = context.open(Missing::Create)?;
     store.write(|w| ops::add_receiver(w, &text, context.now()))?;
+    let needs_sendmail = !text.email.is_empty() && text.smtp.is_none();
     let view = store.read(|r| present::receiver(r, &context.zones, &ops::find_receiver(r, &args.name)?))?;
     if !context.ui.is_text() {
         return context.ui.json(&view);
@@ -120,6 +122,11 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     context
         .ui
         .data(&format!("Added receiver {} ({}): {}", view.name, view.kind, view.target))?;
+    if needs_sendmail && !has_sendmail() {
+        context
+            .ui
+            .hint("This machine has no `sendmail`, so nothing can be sent: install a mail server, or set `--smtp`.");
+    }
     context
         .ui
         .hint(&format!("Run `tempo notify test {}` to send it a test message.", view.name));

@@ -1,5 +1,6 @@
 //! `tempo schedule describe`.
 
+use chrono::{DateTime, Utc};
 use clap_complete::engine::ArgValueCandidates;
 
 use super::super::workflow::status_with;
@@ -11,6 +12,7 @@ use crate::output::table::{pairs, plain, table};
 use crate::output::ui::sanitize;
 use crate::output::views::{ScheduleView, StatisticsView};
 use crate::output::{Style, counted};
+use crate::spec::spec_text::SpecText;
 use crate::spec::zone::Zones as _;
 
 /// Show a schedule in detail
@@ -48,6 +50,10 @@ fn show(context: &Context, v: &ScheduleView) -> Result<(), Error> {
         None if !v.after.is_empty() => "after another run".to_owned(),
         None => "none".to_owned(),
     };
+    let bound = |of: fn(&SpecText) -> Option<DateTime<Utc>>| {
+        let at = v.spec.as_ref().and_then(of);
+        at.map_or_else(String::new, |at| format!("{} {}", times.full(at), times.zone()))
+    };
     let counts = format!(
         "{}, {} skipped, {} missed, {} dropped, {} waiting",
         counted(v.num_actions, "run"),
@@ -74,6 +80,8 @@ fn show(context: &Context, v: &ScheduleView) -> Result<(), Error> {
             ("Note", plain(&v.note)),
             ("State", state),
             ("When", plain(&v.spec_text)),
+            ("Starts", plain(bound(|spec| spec.start_time))),
+            ("Ends", plain(bound(|spec| spec.end_time))),
             ("Next", plain(next)),
             (
                 "Daylight saving",

@@ -5,6 +5,7 @@ use clap_complete::engine::ArgValueCandidates;
 use super::super::{Context, complete};
 use crate::error::{Error, Kind};
 use crate::names::{ScheduleId, suggestion};
+use crate::ops;
 use crate::output::Style;
 use crate::output::run_views::RunView;
 use crate::output::table::{plain, short_table};
@@ -44,8 +45,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             Error::new(Kind::Usage, format_args!("no status is named `{s}`")).hint(suggestion(s, &Status::ALL.map(Status::name)))
         })
     });
+    let id = args.id.as_ref().or(args.schedule.as_ref());
     let filter = RunFilter {
-        schedule_id: args.id.as_ref().or(args.schedule.as_ref()).map(ToString::to_string),
+        schedule_id: id.map(ToString::to_string),
         unhappy: args.failed,
         status: status.transpose()?,
         since: args
@@ -63,6 +65,15 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             .map(|row| Ok((present::run(r, row)?, r.short_run_id(&row.run_id)?.to_owned())))
             .collect()
     })?;
+    if let (Some(id), true) = (id, views.is_empty()) {
+        // Runs of a schedule that was deleted are still listed, so an unknown one is no error.
+        match store.read(|r| ops::find(r, id)) {
+            Err(e) if e.kind() == Kind::NotFound => context
+                .ui
+                .hint(&format!("There is no schedule named `{id}`. {}", e.hints().join(" "))),
+            found => found.map(drop)?,
+        }
+    }
     if !context.ui.is_text() {
         return context.ui.json_list(&views.into_iter().map(|(v, _)| v).collect::<Vec<_>>());
     }
