@@ -45,31 +45,14 @@ fn closes_connections_that_send_too_much_or_nothing() {
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
 }
 
-#[test]
-fn a_server_under_attack_runs_every_time_and_answers_others() {
-    let env = Env::new();
-    env.tempo(&[
-        "schedule",
-        "create",
-        "s",
-        "--interval",
-        "1s",
-        "--overlap",
-        "allow-all",
-        "--shell",
-        "true",
-    ])
-    .ok();
-    let page = Page::start(&env, &[]);
-    // Viewers that never read their stream, half requests, and many connections that do nothing.
-    let stream = format!(
-        "GET /api/v1/events?after=0 HTTP/1.1\r\nhost: {}\r\ncookie: {}\r\n\r\n",
-        page.address,
-        page.cookie()
-    );
-    let mut held: Vec<TcpStream> = (0..70).map(|_| page.send(stream.as_bytes())).collect();
-    held.extend((0..100).map(|_| page.send(b"POST /login HTTP/1.1\r\nhost: ")));
-    held.extend((0..200).map(|_| TcpStream::connect(&page.address).unwrap()));
+fn create_every_second(env: &Env) {
+    let policy = ["--overlap", "allow-all", "--shell", "true"];
+    env.tempo(&[&["schedule", "create", "s", "--interval", "1s"], &policy[..]].concat())
+        .ok();
+}
+
+/// Waits for four more runs, and checks that no time is missing.
+fn assert_every_second_runs(env: &Env) {
     let before = env.json(&["workflow", "list", "--limit", "0"]).as_array().unwrap().len();
     let runs = env.wait_for_json(&["workflow", "list", "--limit", "0"], |runs| {
         runs.as_array().unwrap().len() >= before + 4
@@ -84,6 +67,52 @@ fn a_server_under_attack_runs_every_time_and_answers_others() {
     let times: Vec<_> = runs.as_array().unwrap().iter().map(time).collect();
     let each_second = times.windows(2).all(|pair| (pair[0] - pair[1]).num_seconds() == 1);
     assert!(each_second, "every time has run: {times:?}");
+}
+
+#[test]
+fn ten_thousand_connections_delay_no_run() {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with};
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    setrlimit(Resource::Nofile, raised).unwrap();
+    let env = Env::new();
+    create_every_second(&env);
+    let page = Page::start(&env, &[]);
+    let address: std::net::SocketAddr = page.address.parse().unwrap();
+    // Without waiting: most are never accepted. Fewer if this user may not open so many files.
+    let most = limit.maximum.map_or(10_000, |files| files.saturating_sub(2_000).min(10_000));
+    let held: Vec<_> = (0..most)
+        .map(|_| {
+            let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+            let socket = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None).unwrap();
+            let _ = connect(&socket, &address);
+            socket
+        })
+        .collect();
+    assert_every_second_runs(&env);
+    drop(held);
+    wait_until("the page answers again", || page.get("/schedules").status == 200);
+}
+
+#[test]
+fn a_server_under_attack_runs_every_time_and_answers_others() {
+    let env = Env::new();
+    create_every_second(&env);
+    let page = Page::start(&env, &[]);
+    // Viewers that never read their stream, half requests, and many connections that do nothing.
+    let stream = format!(
+        "GET /api/v1/events?after=0 HTTP/1.1\r\nhost: {}\r\ncookie: {}\r\n\r\n",
+        page.address,
+        page.cookie()
+    );
+    let mut held: Vec<TcpStream> = (0..70).map(|_| page.send(stream.as_bytes())).collect();
+    held.extend((0..100).map(|_| page.send(b"POST /login HTTP/1.1\r\nhost: ")));
+    held.extend((0..200).map(|_| TcpStream::connect(&page.address).unwrap()));
+    assert_every_second_runs(&env);
     wait_until("another viewer is answered", || page.get("/schedules").status == 200);
     let mut over = page.send(stream.as_bytes());
     let mut status = [0; 12];
