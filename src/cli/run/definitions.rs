@@ -159,8 +159,8 @@ struct Applied {
 }
 
 impl Applied {
-    /// Applies the files at once and whenever they have changed, until the server has ended; sends to `scanned` after each scan. A change counts when the next scan finds the same: whoever writes a
-    /// file may not have finished.
+    /// Applies the files at once and whenever they have changed, until the server has ended; sends to `scanned` after each scan. A change counts when
+    /// the next scan finds the same: whoever writes a file may not have finished.
     ///
     /// After a failure they are applied again every few seconds: its cause, such as a full disk, may end without a change of the files.
     fn watch(&self, reload: &AtomicBool, scanned: &Sender<()>) {
