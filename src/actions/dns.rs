@@ -110,6 +110,9 @@ fn query_server(dns: &Dns, host: &str, port: u16) -> Result<Vec<String>, Attempt
         if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) {
             return error(&format!("no response within {} s", QUERY_TIMEOUT.as_secs()));
         }
+        if e.kind() == ErrorKind::UnexpectedEof {
+            return error(&"the connection was closed before the response was complete");
+        }
         error(&e)
     };
     let name = Name::new(&dns.name).map_err(|e| error(&e))?;
@@ -130,7 +133,7 @@ fn query_server(dns: &Dns, host: &str, port: u16) -> Result<Vec<String>, Attempt
     buffer.truncate(length);
     let is_truncated = Packet::parse(&buffer).is_ok_and(|p| p.has_flags(PacketFlag::TRUNCATION));
     if is_truncated {
-        buffer = query_over_tcp(&query, host, port)?;
+        buffer = query_over_tcp(&query, host, port)?.map_err(receive_error)?;
     }
     let answer = Packet::parse(&buffer).map_err(|e| error(&e))?;
     let is_asked = |question: &Question<'_>| {
@@ -160,7 +163,7 @@ fn query_server(dns: &Dns, host: &str, port: u16) -> Result<Vec<String>, Attempt
 }
 
 /// Repeats a query over TCP, for an answer that is too long for UDP.
-fn query_over_tcp(query: &[u8], host: &str, port: u16) -> Result<Vec<u8>, AttemptError> {
+fn query_over_tcp(query: &[u8], host: &str, port: u16) -> Result<std::io::Result<Vec<u8>>, AttemptError> {
     let mut stream = DeadlineStream::new(connect(host, port, Some(QUERY_TIMEOUT))?, Some(QUERY_TIMEOUT));
     let mut exchange = || -> std::io::Result<Vec<u8>> {
         let length = u16::try_from(query.len()).unwrap_or(u16::MAX);
@@ -172,7 +175,7 @@ fn query_over_tcp(query: &[u8], host: &str, port: u16) -> Result<Vec<u8>, Attemp
         stream.read_exact(&mut answer)?;
         Ok(answer)
     };
-    exchange().map_err(|e| failure(format!("cannot query {host}:{port}: {e}")).into())
+    Ok(exchange())
 }
 
 fn kind(record: Record) -> TYPE {

@@ -37,11 +37,9 @@ pub(super) fn serve(mut ticker: Ticker, lock: &ServerLock) {
     let mut lock_error = None;
     let serving = Stopwatch::start();
     while !shared.draining.load(Ordering::SeqCst) {
-        if let Some(path) = ticker.reader().displaced().or_else(|| files.overwritten(&ticker)) {
-            give_up_file(&shared, &ticker, path);
+        if files.are_lost(&shared, &ticker, lock) {
             break;
         }
-        report_truncation(&shared, &ticker, &mut files);
         keep_lock(&shared, lock, &mut lock_error);
         let (before, now, uptime) = (since_boot(), shared.clock.now(), since_boot());
         let step = (now - last.0) - TimeDelta::from_std(uptime.saturating_sub(last.1)).unwrap_or_default();
@@ -106,38 +104,32 @@ pub(super) fn serve(mut ticker: Ticker, lock: &ServerLock) {
         let until = next.into_iter().chain(wake).min().map_or(next_check, |at| at.min(next_check));
         shared.clock.wait(&shared.signal, until.max(now + TimeDelta::milliseconds(1)));
     }
-    drain(&shared, lock, &mut lock_error);
-    report_truncation(&shared, &ticker, &mut files);
-    if !shared.lost_file.load(Ordering::SeqCst)
-        && let Some(path) = files.overwritten(&ticker)
-    {
-        give_up_file(&shared, &ticker, path);
-    }
+    drain(&shared, &ticker, lock, &mut files);
     finish(&shared, &ticker, lock, files);
 }
 
 /// Records the end of the server, or saves what it can if a file of the database is lost.
 fn finish(shared: &Arc<Shared>, ticker: &Ticker, lock: &ServerLock, mut files: FileWatch) {
-    if files.unreadable(ticker).is_some() {
-        // The log is left as it is: what remains of it must not be written back.
-    } else if shared.lost_file.load(Ordering::SeqCst) {
-        match ticker.reader().save(lock.is_database_deleted()) {
-            Ok(None) => {}
-            Ok(Some(copy)) => shared.emit(Event::Saved { copy }),
-            Err(e) => shared.emit(Event::Error(e)),
-        }
-    } else {
+    if !files.are_lost(shared, ticker, lock) {
         if shared.settings.until == Until::Done {
             outbox::flush(shared);
             prune::prune_at_exit(shared);
         }
         let here = Arc::clone(shared);
         let stopped = shared.writer.write(move |write| write.record_server_stop(here.clock.now()));
-        files.was_truncated = stopped.as_ref().is_err_and(Error::is_truncated_log);
-        if let Some(path) = ticker.reader().displaced().or_else(|| files.unreadable(ticker)) {
-            give_up_file(shared, ticker, path);
-        } else if let Err(e) = stopped {
+        files.was_truncated |= stopped.as_ref().is_err_and(Error::is_truncated_log);
+        if !files.are_lost(shared, ticker, lock)
+            && let Err(e) = stopped
+        {
             shared.emit(Event::Error(e));
+        }
+    }
+    // A truncated log is left as it is: what remains of it must not be written back.
+    if shared.lost_file.load(Ordering::SeqCst) && !files.was_truncated {
+        match ticker.reader().save(lock.is_database_deleted()) {
+            Ok(None) => {}
+            Ok(Some(copy)) => shared.emit(Event::Saved { copy }),
+            Err(e) => shared.emit(Event::Error(e)),
         }
     }
     let (lost_file, unrecorded) = (
@@ -166,25 +158,31 @@ struct FileWatch {
 }
 
 impl FileWatch {
-    /// Looks at the log. Returns its path if it was truncated.
-    fn overwritten(&mut self, ticker: &Ticker) -> Option<PathBuf> {
-        let length = ticker.reader().log_length()?;
-        self.must_be_read |= length < self.log;
-        self.log = length;
-        self.unreadable(ticker)
-    }
-
-    /// Whether the database file has become shorter than its contents.
-    fn is_database_truncated(&mut self, ticker: &Ticker) -> bool {
-        let Some(length) = ticker.reader().file_length() else {
-            return false;
-        };
-        let is_shorter = length < std::mem::replace(&mut self.database, length);
-        is_shorter && ticker.reader().size().is_ok_and(|size| size > length)
+    /// Looks at the files. Stops the server, and returns true, if one of them was displaced or overwritten; a truncated database is only reported.
+    fn are_lost(&mut self, shared: &Shared, ticker: &Ticker, lock: &ServerLock) -> bool {
+        if shared.lost_file.load(Ordering::SeqCst) {
+            return true;
+        }
+        if let Some(path) = ticker.reader().displaced().or_else(|| self.truncated_log(ticker)) {
+            give_up_file(shared, ticker, path);
+            return true;
+        }
+        let length = lock.database_length();
+        if length < std::mem::replace(&mut self.database, length) && lock.is_database_truncated() {
+            // Whether the server ever reads what is missing is a matter of chance.
+            let truncated = Error::new(Kind::System, "the database file was truncated by another program").damage();
+            shared.emit(Event::Error(
+                truncated.hint("The database is damaged: keep a copy of it and restore a backup."),
+            ));
+        }
+        false
     }
 
     /// The path of the log if it was truncated.
-    fn unreadable(&self, ticker: &Ticker) -> Option<PathBuf> {
+    fn truncated_log(&mut self, ticker: &Ticker) -> Option<PathBuf> {
+        let length = ticker.reader().log_length()?;
+        self.must_be_read |= length < self.log;
+        self.log = length;
         self.was_truncated.then(|| ticker.reader().log_path()).flatten()
     }
 }
@@ -198,16 +196,6 @@ fn give_up_file(shared: &Shared, ticker: &Ticker, path: PathBuf) {
     shared.emit(Event::Displaced { path });
     shared.lost_file.store(true, Ordering::SeqCst);
     shared.hurry.store(true, Ordering::SeqCst);
-}
-
-/// Reports a database file that another program has truncated: whether the server ever reads what is missing is a matter of chance.
-fn report_truncation(shared: &Shared, ticker: &Ticker, files: &mut FileWatch) {
-    if files.is_database_truncated(ticker) {
-        let truncated = Error::new(Kind::System, "the database file was truncated by another program").damage();
-        shared.emit(Event::Error(
-            truncated.hint("The database is damaged: keep a copy of it and restore a backup."),
-        ));
-    }
 }
 
 /// Restores the lock file if it was removed, and answers the commands that ask whether the server responds. An error is logged once.
@@ -254,7 +242,7 @@ fn is_over(shared: &Shared, serving: Stopwatch, is_behind: bool) -> bool {
 }
 
 /// Starts nothing more, waits for running steps to finish, and interrupts those that do not finish in time.
-fn drain(shared: &Arc<Shared>, lock: &ServerLock, lock_error: &mut Option<String>) {
+fn drain(shared: &Arc<Shared>, ticker: &Ticker, lock: &ServerLock, files: &mut FileWatch) {
     shared.draining.store(true, Ordering::SeqCst);
     shared.pruning.raise();
     shared.outbox.raise();
@@ -263,10 +251,11 @@ fn drain(shared: &Arc<Shared>, lock: &ServerLock, lock_error: &mut Option<String
         shared.emit(Event::Draining { running });
     }
     let draining = Stopwatch::start();
-    let mut interrupted = false;
+    let (mut interrupted, mut lock_error) = (false, None);
     while !shared.queue.has_no_workers() {
         shared.metrics.look(shared.clock.now());
-        keep_lock(shared, lock, lock_error);
+        files.are_lost(shared, ticker, lock);
+        keep_lock(shared, lock, &mut lock_error);
         let is_late = shared.hurry.load(Ordering::SeqCst) || draining.elapsed() >= shared.settings.drain_timeout;
         if is_late && !interrupted {
             interrupted = true;

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use chrono::{DateTime, Utc};
+
 use super::Until;
 use super::advance::{AdvanceResult, Attempt, MayStart, Next, advance, run_ref, step_name};
 use super::conditions::advance_checked;
@@ -11,9 +13,9 @@ use crate::actions::{AttemptNotice, Control, StopKind, Task};
 use crate::clock::pause;
 use crate::error::{Error, Kind};
 use crate::names::StepName;
-use crate::run::Event;
 use crate::run::outcome::{AttemptResult, Ending};
 use crate::run::step::{Step, Work};
+use crate::run::{Event, Phase};
 
 /// How long a worker waits after a failed write before it tries again.
 const AFTER_ERROR: std::time::Duration = std::time::Duration::from_millis(250);
@@ -157,8 +159,15 @@ fn perform_attempt(shared: &Arc<Shared>, attempt: &Attempt, control: &Control) -
         });
     };
     let now = shared.clock.now();
-    let deadline = attempt.run.progress.deadline(step, attempt.run_deadline, now);
-    let time_left = deadline.map(|d| (d - now).to_std().unwrap_or_default());
+    let recorded = if let Phase::Running { since } = attempt.run.progress.phase {
+        since
+    } else {
+        now
+    };
+    let time_left_at = |at: DateTime<Utc>| {
+        let deadline = attempt.run.progress.deadline(step, attempt.run_deadline, at);
+        deadline.map(|d| (d - at).to_std().unwrap_or_default())
+    };
     let spawned = |process| {
         // Not waited for: if the server dies before this is recorded, the environment of the process still identifies its attempt.
         drop(
@@ -181,8 +190,8 @@ fn perform_attempt(shared: &Arc<Shared>, attempt: &Attempt, control: &Control) -
     };
     let task = Task {
         step,
-        time_left,
-        limit: time_left,
+        time_left: time_left_at(now),
+        limit: time_left_at(recorded),
         environment: &environment,
         marks: &marks,
         spawned: &spawned,

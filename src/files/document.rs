@@ -200,7 +200,7 @@ const HEADER: [TokenKind; 5] = [
 const MAX_DEPTH: usize = 64;
 
 fn duplicate_key(key: &str) -> String {
-    format!("duplicate key `{}`", shown(key))
+    format!("duplicate key `{}`", shown(key.trim_matches(['"', '\''])))
 }
 
 /// Whether the text begins with a TOML table header: a bare key in brackets that is not a JSON literal.

@@ -45,8 +45,9 @@ impl Read<'_> {
 
     /// The ids of some of the schedules that need attention and are not in the list of due times.
     pub(super) fn missing_due_times(&self) -> Result<Vec<String>, Error> {
-        const SQL: &str = "SELECT s.id FROM progress p JOIN schedule s ON s.key = p.schedule
-            WHERE p.attention_ms IS NOT NULL AND NOT EXISTS (SELECT 1 FROM due d WHERE d.at_ms = p.attention_ms AND d.schedule = p.schedule) LIMIT 10";
+        // Each schedule has its progress.
+        const SQL: &str = "SELECT s.id FROM schedule s LEFT JOIN progress p ON p.schedule = s.key
+            WHERE p.schedule IS NULL OR p.attention_ms IS NOT NULL AND NOT EXISTS (SELECT 1 FROM due d WHERE d.at_ms = p.attention_ms AND d.schedule = p.schedule) LIMIT 10";
         let what = "check the due times";
         let mut statement = self.0.prepare_cached(SQL).context(what)?;
         let rows = statement.query_map([], |r| r.get::<_, String>("id"));

@@ -5,7 +5,9 @@ use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use crate::clock::pause;
 use crate::machine;
 
 /// What a write-ahead log begins with, for either byte order of its checksums.
@@ -13,6 +15,10 @@ const LOG_MAGIC: [u32; 2] = [0x377f_0682, 0x377f_0683];
 
 /// How often a log without a whole header is looked at before it is believed to have none.
 const LOOKS: u32 = 3;
+
+/// How often a database that seems to be truncated is looked at before that is believed, and the pause between two looks.
+const LENGTH_LOOKS: u32 = 40;
+const BETWEEN_LENGTH_LOOKS: Duration = Duration::from_millis(5);
 
 /// Maximum number of symbolic links followed to a file.
 const MAX_LINKS: usize = 8;
@@ -121,11 +127,6 @@ impl Files {
         std::fs::metadata(self.log()).ok().map(|log| log.len())
     }
 
-    /// The length of the database file in bytes, if it exists.
-    pub(super) fn database_length(&self) -> Option<u64> {
-        std::fs::metadata(&self.database).ok().map(|file| file.len())
-    }
-
     /// The path of the log.
     pub(super) fn log(&self) -> PathBuf {
         with_suffix(&self.database, SUFFIXES[1])
@@ -148,6 +149,27 @@ impl Files {
         logs.into_iter()
             .any(|(suffix, id)| FileId::at(&with_suffix(&self.database, suffix)).is_some_and(|found| Some(found) != id))
     }
+}
+
+/// Whether a database file is shorter than its header says (see "The Database Header" in SQLite's file format). For a moment it is so while SQLite
+/// writes its log back, so it must stay so.
+pub(super) fn is_truncated(database: &File) -> bool {
+    (0..LENGTH_LOOKS).all(|look| {
+        if look > 0 {
+            pause(BETWEEN_LENGTH_LOOKS);
+        }
+        let mut header = [0; 100];
+        let is_read = database.read_exact_at(&mut header, 0).is_ok();
+        let number = |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+        // A size of 1 stands for 65,536 bytes.
+        let page_size = match u16::from_be_bytes([header[16], header[17]]) {
+            1 => 65_536,
+            size => u64::from(size),
+        };
+        let length = database.metadata().map_or(u64::MAX, |file| file.len());
+        // The size is valid if the header has the same change counter in two places.
+        is_read && number(24) == number(92) && length < u64::from(number(28)) * page_size
+    })
 }
 
 /// Appends a suffix to a path.

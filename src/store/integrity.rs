@@ -23,6 +23,8 @@ impl Store {
 
 /// Runs SQLite's integrity check; returns one line for each problem.
 pub(super) fn problems(connection: &Connection) -> Result<Vec<String>, Error> {
+    // One snapshot, because counts are compared; it ends when this is dropped.
+    let _snapshot = connection.unchecked_transaction().context("check the database")?;
     let mut statement = connection.prepare("PRAGMA integrity_check").context("check the database")?;
     let rows = statement
         .query_map([], |r| r.get::<_, String>(0))

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use rustix::fs::FlockOperation;
 
-use super::identity::{FileId, Files, resolved, with_suffix};
+use super::identity::{FileId, Files, is_truncated, resolved, with_suffix};
 use crate::clock::pause;
 use crate::error::{Error, Kind};
 use crate::machine;
@@ -129,6 +129,16 @@ impl ServerLock {
     pub(crate) fn is_database_deleted(&self) -> bool {
         use std::os::unix::fs::MetadataExt as _;
         self.database.metadata().is_ok_and(|file| file.nlink() == 0)
+    }
+
+    /// The length of the database file in bytes.
+    pub(crate) fn database_length(&self) -> u64 {
+        self.database.metadata().map_or(0, |file| file.len())
+    }
+
+    /// Whether another program has truncated the database file.
+    pub(crate) fn is_database_truncated(&self) -> bool {
+        is_truncated(&self.database)
     }
 
     /// Restores the lock file if it was removed, replaced or emptied; returns its path if that was necessary.

@@ -245,21 +245,6 @@ impl Store {
         self.files.as_ref()?.log_length()
     }
 
-    /// The length of the database file in bytes, if it exists. In it and its log together are [`Self::size`] bytes.
-    pub(crate) fn file_length(&self) -> Option<u64> {
-        self.files.as_ref()?.database_length()
-    }
-
-    /// The size of the database in bytes.
-    ///
-    /// # Errors
-    /// `System` when the database does not answer.
-    pub(crate) fn size(&self) -> Result<u64, Error> {
-        const SQL: &str = "SELECT page_count * page_size AS bytes FROM pragma_page_count, pragma_page_size";
-        let what = "read the size of the database";
-        self.connection.query_row(SQL, [], |row| row.get("bytes")).context(what)
-    }
-
     /// Fails if a file was displaced, so that changes written to it are not acknowledged.
     ///
     /// # Errors

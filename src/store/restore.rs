@@ -8,6 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::backup::{DatabaseCopy, rename_to_new};
 use super::identity::{resolved, with_suffix};
+use super::integrity::problems;
 use super::lock::ServerLock;
 use super::open::reject_log_without_database;
 use super::rows::{Context as _, at};
@@ -50,6 +51,14 @@ pub(crate) fn restore(database: &Path, backup: &Path, now_ms: i64) -> Result<Opt
     let what = format!("read the backup `{shown}`");
     let connection = Connection::open_with_flags(absolute, OpenFlags::SQLITE_OPEN_READ_ONLY).context(&what)?;
     migrations::check(&connection, &shown)?;
+    // The copy would be intact, without what cannot be read.
+    if let Some(problem) = problems(&connection)?.into_iter().next() {
+        return Err(
+            Error::new(Kind::System, format_args!("the backup `{shown}` is damaged: {problem}"))
+                .hint("Choose another backup. `sqlite3 FILE .recover` may recover some of the data.")
+                .damage(),
+        );
+    }
     let database = resolved(database);
     reject_log_without_database(&database)?;
     // Held until the files have changed places: no server can start in between.

@@ -48,17 +48,18 @@ impl<T> Context<T> for rusqlite::Result<T> {
             };
             // Only of the log, which is shorter than its index says; a short database file is corrupt.
             let is_truncated_log = extended == Some(rusqlite::ffi::SQLITE_IOERR_SHORT_READ);
-            // Values that do not fit the schema or violate a constraint are damage too.
-            let is_damage = match e.sqlite_error_code() {
-                Some(code) => matches!(
-                    code,
-                    ErrorCode::DatabaseCorrupt
-                        | ErrorCode::NotADatabase
-                        | ErrorCode::ConstraintViolation
-                        | ErrorCode::TypeMismatch
-                ),
-                None => true,
-            };
+            // Values that do not fit the schema or violate a constraint are damage too, as are missing tables and columns.
+            let is_damage = e.to_string().contains("no such ")
+                || match e.sqlite_error_code() {
+                    Some(code) => matches!(
+                        code,
+                        ErrorCode::DatabaseCorrupt
+                            | ErrorCode::NotADatabase
+                            | ErrorCode::ConstraintViolation
+                            | ErrorCode::TypeMismatch
+                    ),
+                    None => true,
+                };
             let error = if e.sqlite_error_code() == Some(ErrorCode::NotADatabase) {
                 Error::new(Kind::System, format_args!("cannot {what}: the file is not a SQLite database"))
             } else {

@@ -191,6 +191,59 @@ fn a_wrong_time_in_the_list_of_due_times_is_reported_and_does_not_keep_the_serve
 }
 
 #[test]
+fn a_schedule_without_progress_is_damage_and_a_vacuum_is_not() {
+    let env = Env::new();
+    every_second(&env, "a");
+    env.tempo(&["schedule", "create", "b", "--interval", "1h", "--shell", "true"])
+        .ok();
+    let server = env.serve(&[]);
+    sql(
+        &env,
+        "CREATE TABLE large (a); INSERT INTO large VALUES (randomblob(1000000)); DROP TABLE large",
+    );
+    for _ in 0..10 {
+        let lines = env.wait_for_lines("log", 1).len();
+        sql(&env, "VACUUM; PRAGMA wal_checkpoint(TRUNCATE)");
+        env.wait_for_lines("log", lines + 1);
+    }
+    server.signal("TERM");
+    assert_eq!(server.wait().0, Some(0));
+    env.tempo(&["doctor"]).ok();
+    sql(
+        &env,
+        "DELETE FROM progress WHERE schedule = (SELECT key FROM schedule WHERE id = 'b')",
+    );
+    let ran = env.tempo(&["doctor"]);
+    assert!(ran.code == Some(6) && ran.stderr.contains("schedule b is missing"), "{ran:?}");
+    sql(&env, "DROP TABLE due");
+    assert_eq!(env.tempo(&["run", "--for", "1s"]).code, Some(6));
+}
+
+#[test]
+fn restores_no_backup_that_is_damaged() {
+    use std::os::unix::fs::FileExt as _;
+    let env = Env::new();
+    for id in ["a", "b", "c"] {
+        env.tempo(&["schedule", "create", id, "--interval", "1h", "--shell", "true"])
+            .ok();
+    }
+    env.tempo(&["doctor", "--backup", "b.db"]).ok();
+    let backup = rusqlite::Connection::open(env.path("b.db")).unwrap();
+    let query = "SELECT (rootpage - 1) * page_size FROM sqlite_schema, pragma_page_size WHERE name = 'progress'";
+    let at: u64 = backup.query_row(query, [], |row| row.get(0)).unwrap();
+    drop(backup);
+    // The number of cells of the page: two instead of three.
+    let file = std::fs::OpenOptions::new().write(true).open(env.path("b.db")).unwrap();
+    file.write_all_at(&[0, 2], at + 3).unwrap();
+    let ran = env.tempo(&["doctor", "--restore", "b.db"]);
+    assert!(
+        ran.code == Some(6) && ran.stderr.contains("the backup `b.db` is damaged"),
+        "{ran:?}"
+    );
+    assert_eq!(env.json(&["schedule", "list"]).as_array().unwrap().len(), 3);
+}
+
+#[test]
 fn doctor_finds_damage_in_indexes_without_entries() {
     let env = Env::new();
     env.tempo(&["schedule", "create", "s", "--interval", "1h", "--shell", "true"])

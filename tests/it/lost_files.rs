@@ -220,6 +220,36 @@ fn a_server_whose_log_is_overwritten_stops_with_an_error_and_leaves_the_database
 }
 
 #[test]
+fn a_log_that_is_deleted_while_the_server_drains_is_saved_without_waiting_for_steps() {
+    for running in [true, false] {
+        let env = Env::new();
+        env.tempo(&["schedule", "create", "before", "--interval", "1h", "--shell", "sleep 300"])
+            .ok();
+        let mut server = env.serve(&[]);
+        if running {
+            env.tempo(&["schedule", "trigger", "before"]).ok();
+            env.wait_for_json(&["workflow", "list"], |runs| runs[0]["status"] == "Running");
+        }
+        env.tempo(&["schedule", "create", "beside", "--interval", "1h", "--shell", "true"])
+            .ok();
+        if !running {
+            server.signal("STOP");
+        }
+        server.signal("TERM");
+        if running {
+            server.wait_for_log("waiting for 1 run");
+        }
+        std::fs::remove_file(env.path("t.db-wal")).unwrap();
+        server.signal("CONT");
+        server.wait_for_log("overwritten; stopping");
+        assert_eq!(server.wait().0, Some(6));
+        let listed = env.json(&["schedule", "list"]);
+        assert_eq!(listed.as_array().unwrap().len(), 2, "{listed}");
+        assert!(env.tempo(&["doctor"]).ok().contains("integrity check passed"));
+    }
+}
+
+#[test]
 fn a_server_whose_log_is_replaced_by_another_file_saves_what_it_has_recorded() {
     for contents in [String::new(), "x".repeat(100_000)] {
         let env = Env::new();

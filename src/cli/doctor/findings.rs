@@ -89,7 +89,9 @@ pub(super) fn all(context: &Context, store: &Store, database: &Path) -> Result<V
         ),
         log(database),
         match running.map(|(pid, _)| (pid, server_responds(database))) {
-            Some((pid, Ok(false))) => silent(pid),
+            // It may have ended meanwhile.
+            Some((pid, Ok(false))) if context.server()?.is_some() => silent(pid),
+            Some((_, Ok(false))) => server(None, open, now),
             Some((_, Err(e))) => warning("server", e.to_string(), "Delete the lock file; the server writes it again."),
             Some((_, Ok(true))) | None => server(running, open, now),
         },
