@@ -25,7 +25,7 @@ fn check(what: &str, text: &str) -> Result<(), Error> {
     }
     // As a path of the page, it would lead elsewhere.
     if [".", ".."].contains(&text) {
-        return invalid("is not a name");
+        return invalid("is reserved");
     }
     if text.starts_with('-') {
         return invalid("starts with `-`");

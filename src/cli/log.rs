@@ -47,7 +47,7 @@ pub(super) struct Args {
     /// Keep printing new events until Ctrl-C
     #[arg(short, long, conflicts_with = "until")]
     follow: bool,
-    /// Maximum number of events: the newest; 0 shows all
+    /// Show only the newest events, at most this many; 0 shows all
     #[arg(short = 'n', long, value_name = "N")]
     limit: Option<u64>,
 }

@@ -103,10 +103,7 @@ fn show(context: &Context) -> Result<(), Error> {
     let incidents = if view.incidents_open == 0 {
         (format!("none open{acked}"), Some(Style::Good))
     } else {
-        (
-            format!("{} open{acked}", counted(view.incidents_open, "incident")),
-            Some(Style::Bad),
-        )
+        (format!("{} open{acked}", view.incidents_open), Some(Style::Bad))
     };
     let join_or_none = |list: &[&str]| {
         if list.is_empty() { "none".to_owned() } else { list.join(", ") }

@@ -2,6 +2,7 @@
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
+use super::help::TOPICS;
 use super::suggest;
 use crate::error::{Error, Kind, alternatives, one_line};
 
@@ -13,6 +14,10 @@ pub(super) fn error(root: &clap::Command, words: &[String], e: &clap::Error) -> 
     let error = Error::new(Kind::Usage, one_line(&message));
     if let Some(own) = own_error(e) {
         return own.hints().iter().fold(error, Error::hint);
+    }
+    let unknown = context_values(e, ContextKind::InvalidSubcommand).concat();
+    if let Some(topic) = TOPICS.iter().find(|topic| topic.name == unknown) {
+        return error.hint(format_args!("Did you mean `tempo help {}`?", topic.name));
     }
     if let Some(line) = suggest::corrected(root, words, e) {
         return error.hint(format_args!("Did you mean `{line}`?"));
@@ -54,7 +59,7 @@ fn message_of(words: &[String], e: &clap::Error) -> String {
             Some(format!("invalid value `{value}` for `{name}`{expected}"))
         }
         (ErrorKind::ValueValidation, Some(name)) if own_error(e).is_some() => {
-            let name = options_with(words, &value).next().unwrap_or(name);
+            let name = typed_option(words, &value, name);
             own_error(e).map(|own| {
                 if name.starts_with('-') {
                     format!("`{name}`: {own}")
@@ -64,7 +69,7 @@ fn message_of(words: &[String], e: &clap::Error) -> String {
             })
         }
         (ErrorKind::ValueValidation, Some(name)) => {
-            let name = options_with(words, &value).next().unwrap_or(name);
+            let name = typed_option(words, &value, name);
             let reason = std::error::Error::source(e).map(|reason| format!(": {}", reworded(&reason.to_string())));
             Some(format!("invalid value `{value}` for `{name}`{}", reason.unwrap_or_default()))
         }
@@ -75,7 +80,8 @@ fn message_of(words: &[String], e: &clap::Error) -> String {
         (ErrorKind::MissingRequiredArgument, _) if !argument.is_empty() => {
             let missing: Vec<String> = argument.iter().map(|name| format!("`{name}`")).collect();
             let plural = if argument.len() > 1 { "s" } else { "" };
-            let noun = if argument.iter().any(|name| name.starts_with('-')) {
+            let are_options = argument.iter().any(|name| name.starts_with('-'));
+            let noun = if are_options && argument.iter().all(|name| name.starts_with('-')) {
                 "option"
             } else {
                 "argument"
@@ -111,8 +117,17 @@ pub(super) fn with_option(error: Error, arguments: &[String]) -> Error {
     }
 }
 
+/// The option `name` as it was typed, perhaps by another name, if it is certain which one: others may have the same value.
+fn typed_option<'a>(words: &'a [String], value: &str, name: &'a str) -> &'a str {
+    let typed: Vec<&str> = options_with(words, value).collect();
+    match typed[..] {
+        [option] if name.starts_with('-') => option,
+        _ => name,
+    }
+}
+
 /// The long options that were given with a value, as they were typed.
-fn options_with<'a>(arguments: &'a [String], value: &'a str) -> impl Iterator<Item = &'a str> {
+fn options_with<'a>(arguments: &'a [String], value: &str) -> impl Iterator<Item = &'a str> {
     let own = arguments.iter().map(String::as_str).take_while(|word| *word != "--");
     let before = std::iter::once("").chain(own.clone());
     let given = before.zip(own).filter_map(move |(before, word)| match word.split_once('=') {

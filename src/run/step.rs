@@ -256,7 +256,7 @@ fn exit_codes_of(name: &StepName, retry: &RetryText, work: &Work, attempts: u32)
             return match codes.iter().find(cannot_fail) {
                 Some(code) => Err(Error::new(
                     Kind::Usage,
-                    format_args!("exit code {code} of step `{name}` cannot be retried: it is not a failure"),
+                    format_args!("exit code {code} of step `{name}` cannot be retried: it is not that of a failure"),
                 )
                 .hint("Exit codes of failures are 1 to 255, except those in `ok_exit_codes`.")),
                 None => Ok(Some(codes.clone())),

@@ -95,7 +95,7 @@ impl Policies {
         match limit {
             Some(limit) if !(1..=MAX_RUNNING).contains(&limit) => Err(Error::new(
                 Kind::Usage,
-                format_args!("`max_running` is `{limit}`; it must be 1 to {MAX_RUNNING}"),
+                format_args!("`max_running` is `{limit}`; it must be from 1 to {MAX_RUNNING}"),
             )),
             limit => Ok(limit),
         }
@@ -109,7 +109,7 @@ impl Policies {
         match failures {
             Some(failures) if !(1..=MAX_PAUSE_AFTER).contains(&failures) => Err(Error::new(
                 Kind::Usage,
-                format_args!("`pause_after` is `{failures}`; it must be 1 to {MAX_PAUSE_AFTER}"),
+                format_args!("`pause_after` is `{failures}`; it must be from 1 to {MAX_PAUSE_AFTER}"),
             )),
             failures => Ok(failures),
         }

@@ -22,9 +22,9 @@ type Hours = BTreeMap<(i64, String, i64), Statistics>;
 #[derive(Debug)]
 pub(crate) struct Rollup {
     hours: Hours,
-    /// The events after this one are summed …
+    /// The key of the last event before those that are summed.
     after: i64,
-    /// … up to this one.
+    /// The key of the last event that is summed.
     last: i64,
 }
 

@@ -190,7 +190,7 @@ fn shows_changes_pauses_skips_and_deletion_even_when_the_schedule_is_gone() {
 }
 
 #[test]
-fn tells_how_each_server_ended_and_what_it_left() {
+fn reports_how_each_server_ended_and_what_it_left() {
     let env = Env::new();
     create(&env, "s", "test -e go || { touch go; sleep 300; }");
     env.tempo(&["schedule", "trigger", "s"]).ok();
@@ -235,7 +235,7 @@ fn shows_the_steps_of_a_script() {
 }
 
 #[test]
-fn a_restored_backup_of_a_live_server_tells_of_no_crash() {
+fn a_restored_backup_of_a_live_server_reports_no_crash() {
     let env = Env::new();
     create(&env, "s", "true");
     let server = env.serve(&[]);

@@ -138,7 +138,7 @@ fn explain_and_backfill_show_times_that_wait_to_start() {
 }
 
 #[test]
-fn the_note_of_a_pause_comes_and_goes_with_it() {
+fn unpause_restores_the_note_from_before_the_pause() {
     let env = Env::new();
     let shell = ["--pause-on-failure", "--shell", "false"];
     env.tempo(

@@ -88,7 +88,7 @@ fn installs_shows_and_removes_the_service_of_a_user() {
 }
 
 #[test]
-fn leaves_a_foreign_unit_alone_and_says_what_is_missing() {
+fn does_not_replace_a_unit_that_it_did_not_write() {
     let env = Env::new();
     let unit = env.path(".config/systemd/user/tempo.service");
     let without = env

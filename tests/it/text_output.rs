@@ -204,7 +204,7 @@ fn incidents_show_their_command_and_status_counts_those_acknowledged_apart() {
         (status["incidents_open"].as_u64(), status["incidents_acked"].as_u64()),
         (Some(1), Some(1))
     );
-    assert!(env.tempo(&["status"]).ok().contains("1 incident open, 1 acknowledged"));
+    assert!(env.tempo(&["status"]).ok().contains("1 open, 1 acknowledged"));
 }
 
 #[test]
@@ -347,7 +347,7 @@ fn describes_show_when_a_schedule_starts_and_ends_and_which_run_caused_an_incide
     assert_eq!(env.tempo(&["run", "--once"]).code, Some(1));
     let run = env.json(&["workflow", "list", "a"])[0]["run_id"].as_str().unwrap().to_owned();
     let described = env.tempo(&["incident", "describe", "1"]).ok();
-    assert!(described.contains(&format!("Run             {run}")), "{described}");
+    assert!(described.contains(&format!("Last run        {run}")), "{described}");
     // Of a schedule that was deleted, but not of one that never existed.
     env.tempo(&["schedule", "delete", "a"]).ok();
     assert!(env.tempo(&["workflow", "list", "a"]).ok().contains("exit 3"));

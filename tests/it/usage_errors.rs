@@ -205,3 +205,35 @@ fn aliases_run_their_commands() {
     env.tempo(&["schedule", "rm", "s"]).ok();
     assert_eq!(env.json(&["schedule", "list"]), serde_json::json!([]));
 }
+
+#[test]
+fn blames_the_invalid_option_if_another_one_has_the_same_value() {
+    let env = Env::new();
+    for (typed, message) in [
+        (
+            &["schedule", "create", "x", "--interval", "1m", "--resolve-after", "1m"][..],
+            "invalid value `1m` for `--resolve-after`",
+        ),
+        (
+            &["run", "--for", "1s", "--workers", "1s"],
+            "invalid value `1s` for `--workers`",
+        ),
+        (&["incident", "ack", "x", "--note", "x"], "invalid value `x` for `<ID>`"),
+        (
+            &["schedule", "create", "x", "--attempts", "5m"],
+            "invalid value `5m` for `--attempts`",
+        ),
+        (&["cron"], "hint: Did you mean `tempo help cron`?"),
+        (
+            &["--db", "x.db", "exit-codes", "--help"],
+            "hint: Did you mean `tempo help exit-codes`?",
+        ),
+        (&["sleep"], "missing arguments `--name <NAME>` and `<DURATION>`"),
+    ] {
+        let ran = env.tempo(typed);
+        assert!(ran.code == Some(2) && ran.stderr.contains(message), "{typed:?}: {ran:?}");
+    }
+    env.tempo(&["schedule", "create", "x", "--interval", "1m", "--shell", "true"])
+        .ok();
+    env.tempo(&["schedule", "delete", "x", "x"]).ok();
+}

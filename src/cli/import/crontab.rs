@@ -150,7 +150,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         _ if errors.len() == lines => "there is nothing else to import",
         (true, true) => "the others would be imported",
         (true, false) => "the others were imported",
-        (false, _) => "without --keep-going, nothing would be imported",
+        (false, _) => "without `--keep-going`, nothing would be imported",
     };
     Err(rejection(context, &errors, lines, consequence))
 }
@@ -162,9 +162,9 @@ fn source_files(context: &Context, path: &str, is_folder: bool) -> Result<Vec<So
     }
     let (files, skipped) = files_in(path, is_crontab)?;
     for name in skipped {
-        context
-            .ui
-            .say(&format!("note: skipped {name}: cron ignores files with such names too"));
+        context.ui.say(&format!(
+            "note: skipped {name}: cron ignores files with such names too, for example with a dot"
+        ));
     }
     files.iter().map(|file| SourceFile::read_in_any_encoding(file)).collect()
 }

@@ -58,6 +58,14 @@ pub(super) fn style_of(status: &str) -> Style {
     }
 }
 
+/// The status of an incident in words.
+pub(super) fn shown_status(status: &str) -> &str {
+    match status {
+        "acked" => "acknowledged",
+        other => other,
+    }
+}
+
 /// The target of an incident as it is shown: the name of its step, or the command line of a step that was not given a name.
 fn target(view: &IncidentView) -> &str {
     match view.latest.target_name.as_str() {
@@ -76,7 +84,7 @@ pub(in crate::cli) fn show(context: &Context, views: &[IncidentView], if_empty: 
             vec![
                 plain(v.schedule_id.as_deref().unwrap_or("-")),
                 (target(v).to_owned(), Some(Style::Strong)),
-                (v.status.clone(), Some(style)),
+                (shown_status(&v.status).to_owned(), Some(style)),
                 plain(&v.latest.error),
                 plain(v.count.to_string()),
                 plain(format!(

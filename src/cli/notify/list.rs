@@ -81,12 +81,7 @@ fn show_receivers(context: &Context, views: &[ReceiverView]) -> Result<(), Error
         })
         .collect();
     let header = ["NAME", "KIND", "TARGET", "SCHEDULES", "PENDING", "FAILED", "LAST DELIVERED"];
-    table(
-        &context.ui,
-        &header,
-        &rows,
-        "There are no receivers. Add one with `tempo notify add`.",
-    )?;
+    table(&context.ui, &header, &rows, "No receivers. Add one with `tempo notify add`.")?;
     for view in views {
         if let Some(error) = &view.last_error {
             context.ui.say(&format!("{}: last error: {error}", view.name));

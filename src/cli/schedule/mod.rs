@@ -113,7 +113,8 @@ fn open_for_each(context: &Context, ids: &[ScheduleId], all: bool) -> Result<Sto
 /// The given schedules, or all if none is given. To be read in the transaction of the change: others may create and delete schedules.
 fn given_or_all(read: &Read<'_>, ids: &[ScheduleId]) -> Result<Vec<ScheduleId>, Error> {
     if !ids.is_empty() {
-        return Ok(ids.to_vec());
+        let is_first = |(index, id): &(usize, &ScheduleId)| !ids[..*index].contains(id);
+        return Ok(ids.iter().enumerate().filter(is_first).map(|(_, id)| id.clone()).collect());
     }
     read.schedule_ids()?.iter().map(|id| ScheduleId::parse(id)).collect()
 }

@@ -84,7 +84,7 @@ fn body(context: &Context, shown: &str, views: &[IncidentView], receivers: &[Res
     let times = &context.times;
     html! {
         h1 { "Incidents" }
-        p { "An incident is a step that has failed for good. It is resolved when the step next succeeds, or by hand." }
+        p { "An incident is opened when a step fails after all its attempts, or a schedule does not succeed in time. It is resolved when the step or schedule succeeds again, or by hand." }
         p.tabs {
             @for (name, href) in [("unresolved", "/incidents"), ("resolved", "/incidents?show=resolved")] {
                 a href=(href) aria-current=[(name == shown).then_some("true")] { (name) } " "

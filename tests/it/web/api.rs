@@ -195,7 +195,7 @@ fn definitions_are_edited_and_policies_are_simulated() {
 }
 
 #[test]
-fn lists_come_in_pages() {
+fn lists_are_paginated() {
     let env = Env::new();
     (1..=5).for_each(|n| create(&env, &format!("job-{n}"), "true"));
     let page = Page::start(&env, &[]);
@@ -366,7 +366,7 @@ fn health_fails_within_seconds_while_the_database_cannot_be_written() {
 }
 
 #[test]
-fn incidents_come_in_pages() {
+fn incidents_are_paginated() {
     let env = Env::new();
     let steps =
         ["a", "b", "c"].map(|name| format!("[[step]]\nname = \"{name}\"\nshell = \"exit 3\"\non_failure = \"continue\"\n"));

@@ -210,7 +210,7 @@ fn the_editor_shows_what_would_change_and_saves_it() {
 }
 
 #[test]
-fn pages_show_failures_attempts_and_incidents_and_settle_them() {
+fn pages_show_failures_attempts_and_incidents_and_resolve_them() {
     let env = Env::new();
     let shell = "echo attempt; test -e fixed || exit 3";
     let retry = ["--attempts", "2", "--retry-initial-interval", "10ms"];
