@@ -37,7 +37,7 @@ pub(super) fn serve(mut ticker: Ticker, lock: &ServerLock) {
     let mut lock_error = None;
     let serving = Stopwatch::start();
     while !shared.draining.load(Ordering::SeqCst) {
-        if files.are_lost(&shared, &ticker, lock) {
+        if files.look_for_loss(&shared, &ticker, lock) {
             break;
         }
         keep_lock(&shared, lock, &mut lock_error);
@@ -110,7 +110,7 @@ pub(super) fn serve(mut ticker: Ticker, lock: &ServerLock) {
 
 /// Records the end of the server, or saves what it can if a file of the database is lost.
 fn finish(shared: &Arc<Shared>, ticker: &Ticker, lock: &ServerLock, mut files: FileWatch) {
-    if !files.are_lost(shared, ticker, lock) {
+    if !files.look_for_loss(shared, ticker, lock) {
         if shared.settings.until == Until::Done {
             outbox::flush(shared);
             prune::prune_at_exit(shared);
@@ -118,7 +118,7 @@ fn finish(shared: &Arc<Shared>, ticker: &Ticker, lock: &ServerLock, mut files: F
         let here = Arc::clone(shared);
         let stopped = shared.writer.write(move |write| write.record_server_stop(here.clock.now()));
         files.was_truncated |= stopped.as_ref().is_err_and(Error::is_truncated_log);
-        if !files.are_lost(shared, ticker, lock)
+        if !files.look_for_loss(shared, ticker, lock)
             && let Err(e) = stopped
         {
             shared.emit(Event::Error(e));
@@ -158,8 +158,8 @@ struct FileWatch {
 }
 
 impl FileWatch {
-    /// Looks at the files. Stops the server, and returns true, if one of them was displaced or overwritten; a truncated database is only reported.
-    fn are_lost(&mut self, shared: &Shared, ticker: &Ticker, lock: &ServerLock) -> bool {
+    /// Stops the server, and returns true, if one of the files was displaced or overwritten. A truncated database is only reported.
+    fn look_for_loss(&mut self, shared: &Shared, ticker: &Ticker, lock: &ServerLock) -> bool {
         if shared.lost_file.load(Ordering::SeqCst) {
             return true;
         }
@@ -254,7 +254,7 @@ fn drain(shared: &Arc<Shared>, ticker: &Ticker, lock: &ServerLock, files: &mut F
     let (mut interrupted, mut lock_error) = (false, None);
     while !shared.queue.has_no_workers() {
         shared.metrics.look(shared.clock.now());
-        files.are_lost(shared, ticker, lock);
+        files.look_for_loss(shared, ticker, lock);
         keep_lock(shared, lock, &mut lock_error);
         let is_late = shared.hurry.load(Ordering::SeqCst) || draining.elapsed() >= shared.settings.drain_timeout;
         if is_late && !interrupted {
