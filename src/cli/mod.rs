@@ -305,7 +305,8 @@ pub(crate) fn command() -> clap::Command {
         .mut_subcommand("workflow", |workflow| {
             workflow.mut_subcommand("start", |start| {
                 only_schedules(start).mut_arg("workflow_id", |id| {
-                    id.help("Workflow id of the run; defaults to `workflow-` and the time")
+                    id.value_name("ID")
+                        .help("Workflow id of the run; defaults to `workflow-` and the time")
                 })
             })
         });

@@ -91,6 +91,9 @@ impl de::Error for ParseError {
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
         let hint = match nearest(field, expected.iter().copied()) {
+            _ if field == "step" && expected.contains(&"schedule") => {
+                "Write `[[schedule.step]]` for a step of the schedule above.".to_owned()
+            }
             Some(near) => format!("Did you mean `{near}`?"),
             // `timeout` is part of two keys.
             None if expected.iter().any(|key| field.len() > 3 && key.contains(field)) => {

@@ -264,6 +264,11 @@ mod tests {
                 "Did you mean `schedule`?",
             ),
             ("[[schedule]]\nid = 'a", "jobs.toml:2:8: ", ""),
+            (
+                "[[schedule]]\nid = 'a'\n[[step]]\nname = 's'",
+                "jobs.toml:3:3: unknown key `step`",
+                "Write `[[schedule.step]]` for a step of the schedule above.",
+            ),
             ("[[schedule]]\nid = 'a'\nid = 'b'", "jobs.toml:3:1: duplicate key `id`", ""),
             (
                 "[schedule]\nid = 'a'",

@@ -25,7 +25,7 @@ use crate::store::{self, Missing};
 /// there is kept under another name.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Write a copy of the database to this file, which must not exist yet
+    /// Write a copy of the database to this file, which must not exist yet; missing directories are created
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::AnyPath)]
     backup: Option<PathBuf>,
     /// Replace the database with this backup; the replaced database is kept
