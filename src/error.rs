@@ -55,15 +55,6 @@ impl Kind {
     }
 }
 
-/// How the database is damaged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Damage {
-    /// Its contents are not valid.
-    Contents,
-    /// Its log is shorter than what was written to it.
-    TruncatedLog,
-}
-
 /// An error: a message (what was attempted and why it failed), an excerpt (where), hints (what to try), and a cause.
 #[derive(Debug)]
 pub struct Error {
@@ -73,7 +64,7 @@ pub struct Error {
     /// The invalid value, while nothing says where it was given.
     value: Option<Box<str>>,
     hints: Vec<String>,
-    damage: Option<Damage>,
+    is_damage: bool,
     /// The exit code, if it is not that of the kind.
     exit_code: Option<u8>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -89,7 +80,7 @@ impl Error {
             excerpt: None,
             value: None,
             hints: Vec::new(),
-            damage: None,
+            is_damage: false,
             exit_code: None,
             source: None,
         }
@@ -134,14 +125,7 @@ impl Error {
     /// Marks the error as damage to the database: a retry will not help.
     #[must_use]
     pub fn damage(mut self) -> Self {
-        self.damage = Some(Damage::Contents);
-        self
-    }
-
-    /// Marks the error as damage to the database by a program that has truncated its log.
-    #[must_use]
-    pub(crate) fn truncated_log(mut self) -> Self {
-        self.damage = Some(Damage::TruncatedLog);
+        self.is_damage = true;
         self
     }
 
@@ -154,7 +138,7 @@ impl Error {
             excerpt: None,
             value: None,
             hints: self.hints.clone(),
-            damage: self.damage,
+            is_damage: self.is_damage,
             exit_code: self.exit_code,
             source: None,
         }
@@ -163,12 +147,7 @@ impl Error {
     /// Whether the database is damaged, so that trying again will not help.
     #[must_use]
     pub fn is_damage(&self) -> bool {
-        self.damage.is_some()
-    }
-
-    /// Whether the database cannot be read because its log was truncated.
-    pub(crate) fn is_truncated_log(&self) -> bool {
-        self.damage == Some(Damage::TruncatedLog)
+        self.is_damage
     }
 
     /// Sets the exit code, for a command that passes on that of another program.

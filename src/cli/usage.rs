@@ -135,7 +135,7 @@ fn options_with<'a>(arguments: &'a [String], value: &str) -> impl Iterator<Item 
         Some((option, text)) if text == value => Some(option),
         _ => None,
     });
-    given.filter(|option| option.starts_with("--") && !option.contains('='))
+    given.filter(|option| option.starts_with('-') && !option.contains('='))
 }
 
 /// The options that can be used only with another, which clap reports as missing without saying why.

@@ -14,7 +14,7 @@ use super::zones::ZoneWatch;
 use super::{AFTER_ERROR, Event, Until, outbox, prune, zones};
 use crate::clock::{Stopwatch, since_boot};
 use crate::error::{Error, Kind};
-use crate::store::ServerLock;
+use crate::store::{ServerLock, leave_logs};
 
 /// How often the ticker checks whether a command has changed the database; a check costs microseconds.
 const CHECK_EVERY: TimeDelta = TimeDelta::milliseconds(75);
@@ -57,7 +57,7 @@ pub(super) fn serve(mut ticker: Ticker, lock: &ServerLock) {
         shared.metrics.look(now);
         // Read before the tick, so that a change made during it is seen by the next one.
         let version = ticker.data_version().ok();
-        if version != seen || std::mem::take(&mut files.must_be_read) || next.is_some_and(|at| at <= now) {
+        if version != seen || next.is_some_and(|at| at <= now) {
             seen = version;
             shared.metrics.tick();
             match ticker.tick(now) {
@@ -72,7 +72,6 @@ pub(super) fn serve(mut ticker: Ticker, lock: &ServerLock) {
                     upcoming = progress.coming;
                 }
                 Err(e) => {
-                    files.was_truncated |= e.is_truncated_log();
                     shared.emit(Event::Error(e));
                     next = Some(now + AFTER_ERROR);
                 }
@@ -117,7 +116,6 @@ fn finish(shared: &Arc<Shared>, ticker: &Ticker, lock: &ServerLock, mut files: F
         }
         let here = Arc::clone(shared);
         let stopped = shared.writer.write(move |write| write.record_server_stop(here.clock.now()));
-        files.was_truncated |= stopped.as_ref().is_err_and(Error::is_truncated_log);
         if !files.look_for_loss(shared, ticker, lock)
             && let Err(e) = stopped
         {
@@ -125,7 +123,7 @@ fn finish(shared: &Arc<Shared>, ticker: &Ticker, lock: &ServerLock, mut files: F
         }
     }
     // A truncated log is left as it is: what remains of it must not be written back.
-    if shared.lost_file.load(Ordering::SeqCst) && !files.was_truncated {
+    if shared.lost_file.load(Ordering::SeqCst) && !files.has_truncated_log {
         match ticker.reader().save(lock.is_database_deleted()) {
             Ok(None) => {}
             Ok(Some(copy)) => shared.emit(Event::Saved { copy }),
@@ -144,31 +142,32 @@ fn finish(shared: &Arc<Shared>, ticker: &Ticker, lock: &ServerLock, mut files: F
     });
 }
 
-/// Whether another program has truncated the log or the database.
+/// Watches the files of the database for other programs that delete, replace, overwrite or truncate them.
 #[derive(Default)]
 struct FileWatch {
     /// The length of the database file at the last look.
-    database: u64,
-    /// The length of the log at the last look.
-    log: u64,
-    /// Whether it has become shorter: SQLite shortens it too, but only what is in the database already, so the database must be read to see.
-    must_be_read: bool,
-    /// Whether the database could not be read because of it.
-    was_truncated: bool,
+    length: u64,
+    /// Whether the log was truncated.
+    has_truncated_log: bool,
 }
 
 impl FileWatch {
-    /// Stops the server, and returns true, if one of the files was displaced or overwritten. A truncated database is only reported.
+    /// Stops the server, and returns true, if one of the files was displaced or overwritten, or the log truncated. A truncated database is only reported,
+    /// which may take a fifth of a second.
     fn look_for_loss(&mut self, shared: &Shared, ticker: &Ticker, lock: &ServerLock) -> bool {
         if shared.lost_file.load(Ordering::SeqCst) {
             return true;
         }
-        if let Some(path) = ticker.reader().displaced().or_else(|| self.truncated_log(ticker)) {
+        let displaced = ticker.reader().displaced();
+        // One that was replaced is open, and complete.
+        self.has_truncated_log = displaced.is_none() && lock.is_log_truncated();
+        let log = || ticker.reader().log_path().filter(|_| self.has_truncated_log);
+        if let Some(path) = displaced.or_else(log) {
             give_up_file(shared, ticker, path);
             return true;
         }
         let length = lock.database_length();
-        if length < std::mem::replace(&mut self.database, length) && lock.is_database_truncated() {
+        if length < std::mem::replace(&mut self.length, length) && lock.is_database_truncated() {
             // Whether the server ever reads what is missing is a matter of chance.
             let truncated = Error::new(Kind::System, "the database file was truncated by another program").damage();
             shared.emit(Event::Error(
@@ -177,21 +176,12 @@ impl FileWatch {
         }
         false
     }
-
-    /// The path of the log if it was truncated.
-    fn truncated_log(&mut self, ticker: &Ticker) -> Option<PathBuf> {
-        let length = ticker.reader().log_length()?;
-        self.must_be_read |= length < self.log;
-        self.log = length;
-        self.was_truncated.then(|| ticker.reader().log_path()).flatten()
-    }
 }
 
 /// Stops the server at once: a file of its database was displaced or overwritten, so anything recorded from now on would be lost.
 fn give_up_file(shared: &Shared, ticker: &Ticker, path: PathBuf) {
     if ticker.reader().log_path().is_some_and(|log| log == path) {
-        // Nothing is recorded any more, which is no second error.
-        let _ = shared.writer.write(|write| write.leave_log());
+        leave_logs();
     }
     shared.emit(Event::Displaced { path });
     shared.lost_file.store(true, Ordering::SeqCst);
@@ -316,7 +306,7 @@ mod tests {
     }
 
     /// Performs one run of an action. Returns whether it failed; `None` if it did not end within a minute.
-    fn has_failed(action: serde_json::Value, clock: Arc<dyn Clock>, observe: impl Fn(&Event)) -> Option<bool> {
+    fn perform_once(action: serde_json::Value, clock: Arc<dyn Clock>, observe: impl Fn(&Event)) -> Option<bool> {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("t.db");
         let action = serde_json::from_value(action).unwrap();
@@ -351,7 +341,7 @@ mod tests {
     fn an_attempt_has_its_whole_time_however_long_recording_its_start_takes() {
         let step = serde_json::json!({"name": "s", "shell": "true", "start_to_close_timeout": "2s"});
         let action = serde_json::json!({"steps": [step]});
-        assert_eq!(has_failed(action, Arc::new(LateForWorkers), |_| {}), Some(false));
+        assert_eq!(perform_once(action, Arc::new(LateForWorkers), |_| {}), Some(false));
     }
 
     #[test]
@@ -373,7 +363,7 @@ mod tests {
                     clock.0.store(3_600_000, Ordering::SeqCst);
                 }
             };
-            let failed = has_failed(action.clone(), Arc::<ClockSetBack>::clone(&clock), set_back);
+            let failed = perform_once(action.clone(), Arc::<ClockSetBack>::clone(&clock), set_back);
             assert_eq!(failed, Some(true), "{action}");
         }
     }

@@ -149,11 +149,11 @@ impl Source<'_> {
         T::deserialize(node).map_err(|e| {
             let at = e.at.unwrap_or(node.at);
             let header = self.text[at..].strip_prefix('[').and_then(|rest| rest.split(']').next());
-            let header = header.filter(|name| e.message.ends_with("found a table") && !name.starts_with('['));
+            let header = header.filter(|name| e.message == "expected a list, found a table" && !name.starts_with('['));
             let hint = e.hint.or_else(|| {
                 Some(format!(
                     "Write `[[{}]]`: each table of the list begins with double brackets.",
-                    shown(header?)
+                    shown(header?.trim())
                 ))
             });
             hint.iter().fold(self.error_at(at, e.message), Error::hint)

@@ -104,6 +104,9 @@ impl ProcessTree {
     /// Kills the processes of several attempts together and waits until they have ended. Returns for each attempt the number of processes found at first;
     /// those still running after five seconds are [known](Self::known).
     pub fn kill_all(trees: &mut [&mut Self]) -> Vec<usize> {
+        if trees.is_empty() {
+            return Vec::new();
+        }
         let watch = Stopwatch::start();
         let (mut wait, mut found) = (POLL_INTERVAL, None);
         let have_ended = |trees: &mut [&mut Self]| {

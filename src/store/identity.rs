@@ -113,18 +113,13 @@ impl Files {
             let has_contents = log.metadata().is_ok_and(|metadata| metadata.len() > 0);
             let read = log.read_exact_at(&mut header, 0);
             if read.as_ref().is_err_and(|e| e.kind() != ErrorKind::UnexpectedEof) {
-                // A disk that cannot be read does not tell.
+                // If the log cannot be read, nothing is known about its contents.
                 return false;
             }
             let is_whole = read.is_ok();
             let magic = u32::from_be_bytes([header[0], header[1], header[2], header[3]]);
             has_contents && !(is_whole && LOG_MAGIC.contains(&magic))
         })
-    }
-
-    /// The length of the log in bytes, if it exists.
-    pub(super) fn log_length(&self) -> Option<u64> {
-        std::fs::metadata(self.log()).ok().map(|log| log.len())
     }
 
     /// The path of the log.
@@ -159,7 +154,10 @@ pub(super) fn is_truncated(database: &File) -> bool {
             pause(BETWEEN_LENGTH_LOOKS);
         }
         let mut header = [0; 100];
-        let is_read = database.read_exact_at(&mut header, 0).is_ok();
+        if let Err(e) = database.read_exact_at(&mut header, 0) {
+            // It was longer before.
+            return e.kind() == ErrorKind::UnexpectedEof;
+        }
         let number = |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
         // A size of 1 stands for 65,536 bytes.
         let page_size = match u16::from_be_bytes([header[16], header[17]]) {
@@ -168,8 +166,29 @@ pub(super) fn is_truncated(database: &File) -> bool {
         };
         let length = database.metadata().map_or(u64::MAX, |file| file.len());
         // The size is valid if the header has the same change counter in two places.
-        is_read && number(24) == number(92) && length < u64::from(number(28)) * page_size
+        number(24) == number(92) && length < u64::from(number(28)) * page_size
     })
+}
+
+/// Whether a log is shorter than its index says (see "WAL-Index Header" in SQLite's WAL-mode file format). SQLite changes the index before it shortens
+/// the log, and after it has extended it.
+pub(super) fn is_log_truncated(index: &File, log: &Path) -> bool {
+    // Two copies of the header, which differ while one is being written.
+    let header = || {
+        let mut copies = [0; 96];
+        let is_read = index.read_exact_at(&mut copies, 0).is_ok();
+        (is_read && copies[..48] == copies[48..]).then_some(copies)
+    };
+    let Some(before) = header() else { return false };
+    let frames = u32::from_ne_bytes([before[16], before[17], before[18], before[19]]);
+    // A size of 1 stands for 65,536 bytes.
+    let page_size = match u16::from_ne_bytes([before[14], before[15]]) {
+        1 => 65_536,
+        size => u64::from(size),
+    };
+    let expected = 32 + u64::from(frames) * (24 + page_size);
+    let length = std::fs::metadata(log).map_or(u64::MAX, |log| log.len());
+    frames > 0 && length < expected && header() == Some(before)
 }
 
 /// Appends a suffix to a path.

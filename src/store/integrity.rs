@@ -10,11 +10,10 @@ impl Store {
     /// Checks the database; returns one line for each problem.
     pub(crate) fn check(&self) -> Result<Vec<String>, Error> {
         let mut found = problems(&self.connection)?;
-        let due_times = self.read(|r| r.missing_due_times());
+        let missing = self.read(|r| r.missing_due_times())?;
         found.extend(
-            due_times
+            missing
                 .iter()
-                .flatten()
                 .map(|id| format!("schedule {id} is missing from the list of due times")),
         );
         Ok(found)

@@ -7,12 +7,14 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use super::identity::{FileId, resolved};
-use super::lock::{SAFE, lock_path, regular};
+use super::lock::{SAFE, lock_path, regular, server_pid};
 use crate::clock::{Stopwatch, pause};
 use crate::error::{Error, Kind};
 
 /// How long a server may take to answer. Its loop may wait twice for another process that is changing the database, 10 s each time.
 pub(crate) const MAX_SILENCE: Duration = Duration::from_secs(25);
+/// How many looks for the answer lie between two looks at the lock.
+const LOOKS_AT_LOCK: u32 = 50;
 /// Pause between looks for the answer.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 
@@ -27,8 +29,13 @@ pub(crate) fn server_responds(database: &Path) -> Result<bool, Error> {
     let path = lock_path(&resolved(database));
     let failed = |e| Error::new(Kind::System, format_args!("cannot ask the server by `{}`", path.display())).because(e);
     let waiting = Stopwatch::start();
-    let mut asked = None;
+    let (mut asked, mut looks) = (None, 0_u32);
     loop {
+        looks += 1;
+        // It may have ended meanwhile.
+        if looks.is_multiple_of(LOOKS_AT_LOCK) && server_pid(database).is_none() {
+            return Ok(false);
+        }
         match &asked {
             Some(file) if !is_question(file).map_err(failed)? => return Ok(true),
             // The server does not answer in a file that was removed or replaced.

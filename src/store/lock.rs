@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use rustix::fs::FlockOperation;
 
-use super::identity::{FileId, Files, is_truncated, resolved, with_suffix};
+use super::identity::{FileId, Files, is_log_truncated, is_truncated, resolved, with_suffix};
 use crate::clock::pause;
 use crate::error::{Error, Kind};
 use crate::machine;
@@ -27,6 +27,9 @@ const TRIES_AT_END: u32 = 400;
 #[derive(Debug)]
 pub(crate) struct ServerLock {
     database: File,
+    log: PathBuf,
+    /// The index of the log.
+    index: Option<File>,
     lock_file: Mutex<LockFile>,
     path: PathBuf,
 }
@@ -116,6 +119,8 @@ impl ServerLock {
         write(&lock_file, &text).map_err(failed)?;
         Ok(Self {
             database: database_file,
+            log: with_suffix(&resolved(database), "-wal"),
+            index: File::open(with_suffix(&resolved(database), "-shm")).ok(),
             lock_file: Mutex::new(LockFile {
                 file: lock_file,
                 text,
@@ -134,6 +139,11 @@ impl ServerLock {
     /// The length of the database file in bytes.
     pub(crate) fn database_length(&self) -> u64 {
         self.database.metadata().map_or(0, |file| file.len())
+    }
+
+    /// Whether another program has truncated the log.
+    pub(crate) fn is_log_truncated(&self) -> bool {
+        self.index.as_ref().is_some_and(|index| is_log_truncated(index, &self.log))
     }
 
     /// Whether another program has truncated the database file.

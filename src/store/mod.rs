@@ -62,7 +62,7 @@ pub(crate) use history::{NotStartedRow, StartedRow};
 pub(crate) use incidents::{IncidentFilter, IncidentRow, IncidentScope, OccurrenceRow};
 pub(crate) use liveness::{MAX_SILENCE, server_responds};
 pub(crate) use lock::{ServedPage, ServerLock, server_page, server_pid};
-pub(crate) use open::{Missing, Store};
+pub(crate) use open::{Missing, Store, leave_logs};
 pub(crate) use open_runs::{LostAttempt, OpenRun, QueuedRun};
 pub(crate) use outbox::{DeliveryOutcome, MessageRow};
 pub(crate) use overview::{Crash, Failures, Missed};

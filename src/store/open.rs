@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -10,8 +11,8 @@ use rusqlite::{Connection, OpenFlags};
 use super::busy::{retry_when_busy, with_patience};
 use super::identity::{Files, resolved, with_suffix};
 use super::lock::refuse_displaced;
+use super::migrations;
 use super::rows::Context as _;
-use super::{Write, migrations};
 use crate::clock::pause;
 use crate::error::{Error, Kind};
 use crate::machine;
@@ -174,7 +175,7 @@ impl Store {
     /// Saves the contents of the log after a file of the database was removed or replaced: writes them back into the database file, wherever it is
     /// now, so that no leftover log at the old path is used for another database. If another log exists there by now, that would damage the database;
     /// if another process is reading the database, it may not be possible; and if the database `is_deleted`, it does not save anything. Then writes
-    /// a copy next to it and returns the path of the copy. A log that was overwritten is left alone: see [`Self::leave_log`].
+    /// a copy next to it and returns the path of the copy. A log that was overwritten is left alone: see [`leave_logs`].
     pub(crate) fn save(&self, is_deleted: bool) -> Result<Option<PathBuf>, Error> {
         if self.files.as_ref().is_some_and(Files::has_overwritten_log) {
             return Ok(None);
@@ -240,11 +241,6 @@ impl Store {
         self.files.as_ref().map(Files::log)
     }
 
-    /// The length of the log in bytes, if it exists.
-    pub(crate) fn log_length(&self) -> Option<u64> {
-        self.files.as_ref()?.log_length()
-    }
-
     /// Fails if a file was displaced, so that changes written to it are not acknowledged.
     ///
     /// # Errors
@@ -264,10 +260,12 @@ impl Store {
         .hint("The change may be lost: stop all tempo processes that use this database, run `tempo doctor`, then try again."))
     }
 
-    /// Leaves the log as it is when this connection is closed. What another program has written there must not be written back into the database, which
-    /// is intact as of the last time that the log was; SQLite ignores such a log from then on.
+    /// Does not write the log back when this connection is closed, because it does not belong to the files that exist now.
     fn leave_log(&self) -> Result<(), Error> {
-        leave_log(&self.connection)
+        let done = self
+            .connection
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        done.map(|_| ()).context("leave the log as it is")
     }
 
     /// Keeps more pages in memory, for a large change: pages that do not fit are written to the log several times.
@@ -363,21 +361,18 @@ pub(super) fn create_folder_of(path: &Path) -> Result<(), Error> {
 
 impl Drop for Store {
     fn drop(&mut self) {
-        if self.files.as_ref().is_some_and(Files::has_another_index) {
+        if LEAVE_LOGS.load(Ordering::SeqCst) || self.files.as_ref().is_some_and(Files::has_another_index) {
             // If this fails, so has every other call to SQLite.
             let _ = self.leave_log();
         }
     }
 }
 
-impl Write<'_> {
-    /// As [`Store::leave_log`].
-    pub(crate) fn leave_log(&self) -> Result<(), Error> {
-        leave_log(self.0.0)
-    }
-}
+/// Whether no connection of this process writes its log back.
+static LEAVE_LOGS: AtomicBool = AtomicBool::new(false);
 
-fn leave_log(connection: &Connection) -> Result<(), Error> {
-    let done = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
-    done.map(|_| ()).context("leave the log as it is")
+/// Leaves the log as it is when the connections of this process are closed. What another program has written there must not be written back into the
+/// database, which is intact as of the last time that the log was; SQLite ignores such a log from then on.
+pub(crate) fn leave_logs() {
+    LEAVE_LOGS.store(true, Ordering::SeqCst);
 }

@@ -46,10 +46,14 @@ impl<T> Context<T> for rusqlite::Result<T> {
                 Some(ErrorCode::DatabaseCorrupt) => Some("The database is damaged: keep a copy of it and restore a backup."),
                 _ => None,
             };
-            // Only of the log, which is shorter than its index says; a short database file is corrupt.
-            let is_truncated_log = extended == Some(rusqlite::ffi::SQLITE_IOERR_SHORT_READ);
-            // Values that do not fit the schema or violate a constraint are damage too, as are missing tables and columns.
-            let is_damage = e.to_string().contains("no such ")
+            // Only the log can be too short, which another program has truncated; a short database file is corrupt.
+            let is_truncated = extended == Some(rusqlite::ffi::SQLITE_IOERR_SHORT_READ);
+            let message = e.to_string();
+            let lacks = |what: &str| message.starts_with(&format!("no such {what}"));
+            // Values that do not fit the schema or violate a constraint are damage too.
+            let is_damage = is_truncated
+                || lacks("table")
+                || lacks("column")
                 || match e.sqlite_error_code() {
                     Some(code) => matches!(
                         code,
@@ -65,11 +69,7 @@ impl<T> Context<T> for rusqlite::Result<T> {
             } else {
                 Error::new(Kind::System, format_args!("cannot {what}")).because(e)
             };
-            let error = match (is_truncated_log, is_damage) {
-                (true, _) => error.truncated_log(),
-                (false, true) => error.damage(),
-                (false, false) => error,
-            };
+            let error = if is_damage { error.damage() } else { error };
             match hint {
                 Some(hint) => error.hint(hint),
                 None => error,

@@ -80,8 +80,8 @@ fn view_in(context: &Context, read: &Read<'_>, id: &ScheduleId) -> Result<Schedu
     present::schedule(read, &context.zones, ops::find(read, id)?, context.now())
 }
 
-/// Reads schedules that were changed in this transaction, for display.
-fn views_of_changed(context: &Context, write: &Write<'_>, ids: &[ScheduleId]) -> Result<Vec<ScheduleView>, Error> {
+/// Sums the statistics of all schedules, and reads schedules that were changed in this transaction, for display.
+fn sum_and_view(context: &Context, write: &Write<'_>, ids: &[ScheduleId]) -> Result<Vec<ScheduleView>, Error> {
     // Otherwise each view would read the events of all these changes, to sum those of its own steps.
     if let Some(sums) = write.roll_up(u64::MAX)? {
         write.add_rollup(&sums)?;

@@ -37,7 +37,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         };
         let ids = super::given_or_all(w, &args.id)?;
         let done = ids.iter().map(unpause).collect::<Result<Vec<_>, Error>>()?;
-        Ok(super::views_of_changed(context, w, &ids)?
+        Ok(super::sum_and_view(context, w, &ids)?
             .into_iter()
             .zip(done)
             .collect::<Vec<_>>())

@@ -83,6 +83,10 @@ fn ten_thousand_connections_delay_no_run() {
     create_every_second(&env);
     let page = Page::start(&env, &[]);
     let address: std::net::SocketAddr = page.address.parse().unwrap();
+    assert!(
+        limit.maximum.is_none_or(|files| files > 3_000),
+        "too few files may be open: {limit:?}"
+    );
     // Without waiting: most are never accepted. Fewer if this user may not open so many files.
     let most = limit.maximum.map_or(10_000, |files| files.saturating_sub(2_000).min(10_000));
     let held: Vec<_> = (0..most)
@@ -95,6 +99,7 @@ fn ten_thousand_connections_delay_no_run() {
         .collect();
     assert_every_second_runs(&env);
     drop(held);
+    setrlimit(Resource::Nofile, limit).unwrap();
     wait_until("the page answers again", || page.get("/schedules").status == 200);
 }
 
