@@ -2,21 +2,14 @@
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _};
 
-use super::Store;
 use super::rows::Context as _;
+use super::{Read, Store, migrations};
 use crate::error::Error;
 
 impl Store {
     /// Checks the database; returns one line for each problem.
     pub(crate) fn check(&self) -> Result<Vec<String>, Error> {
-        let mut found = problems(&self.connection)?;
-        let missing = self.read(|r| r.missing_due_times())?;
-        found.extend(
-            missing
-                .iter()
-                .map(|id| format!("schedule {id} is missing from the list of due times")),
-        );
-        Ok(found)
+        problems(&self.connection)
     }
 }
 
@@ -31,7 +24,35 @@ pub(super) fn problems(connection: &Connection) -> Result<Vec<String>, Error> {
     let lines: Vec<String> = rows.collect::<rusqlite::Result<_>>().context("check the database")?;
     let mut problems: Vec<String> = lines.into_iter().filter(|l| l != "ok").collect();
     problems.extend(further_problems(connection)?);
+    // Older versions have other tables.
+    if problems.is_empty() && migrations::version(connection)? == migrations::newest() {
+        problems.extend(missing_tables(connection)?);
+        if problems.is_empty() {
+            let missing = Read(connection).missing_due_times()?;
+            problems.extend(
+                missing
+                    .iter()
+                    .map(|id| format!("schedule {id} is missing from the list of due times")),
+            );
+        }
+    }
     Ok(problems)
+}
+
+/// The tables and indexes that a database of the current version has, and this one has not.
+fn missing_tables(connection: &Connection) -> Result<Vec<String>, Error> {
+    const SQL: &str = "SELECT type || ' `' || name || '`' AS named FROM sqlite_schema WHERE type IN ('table', 'index') ORDER BY type DESC, name";
+    let what = "check the database";
+    let names = |connection: &Connection| -> Result<Vec<String>, Error> {
+        let mut statement = connection.prepare(SQL).context(what)?;
+        let rows = statement.query_map([], |r| r.get("named")).context(what)?;
+        rows.collect::<rusqlite::Result<_>>().context(what)
+    };
+    let mut complete = Connection::open_in_memory().context(what)?;
+    migrations::migrate(&mut complete, "a new database")?;
+    let found = names(connection)?;
+    let missing = names(&complete)?.into_iter().filter(|name| !found.contains(name));
+    Ok(missing.map(|name| format!("the {name} is missing")).collect())
 }
 
 /// What SQLite's check does not find: tables and indexes without entries that cannot be read at all, and partial indexes with entries that their table

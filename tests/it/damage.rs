@@ -217,8 +217,18 @@ fn a_schedule_without_progress_is_damage_and_a_vacuum_is_not() {
     );
     let ran = env.tempo(&["doctor"]);
     assert!(ran.code == Some(6) && ran.stderr.contains("schedule b is missing"), "{ran:?}");
+    std::fs::copy(env.database(), env.path("b.db")).unwrap();
+    let restored = env.tempo(&["--db", "r.db", "doctor", "--restore", "b.db"]);
+    assert!(
+        restored.code == Some(6) && restored.stderr.contains("schedule b is missing"),
+        "{restored:?}"
+    );
     sql(&env, "DROP TABLE due");
-    assert_eq!(env.tempo(&["doctor"]).code, Some(6));
+    let ran = env.tempo(&["doctor"]);
+    assert!(
+        ran.code == Some(6) && ran.stderr.contains("the table `due` is missing"),
+        "{ran:?}"
+    );
     assert_eq!(env.tempo(&["run", "--for", "1s"]).code, Some(6));
 }
 

@@ -47,10 +47,10 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
                 .hint("Keep a copy of the file, and restore a backup. `sqlite3 FILE .recover` may recover some of the data."),
         );
     }
-    let findings = findings::all(context, &store, &path)?;
     if let Some(backup) = &args.backup {
         store.back_up(backup)?;
     }
+    let findings = findings::all(context, &store, &path)?;
     let backup = args.backup.as_ref().map(|b| b.display().to_string());
     if !context.ui.is_text() {
         let view = json!({"database": database, "faults": problems, "backup": backup, "findings": findings});
