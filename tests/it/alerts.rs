@@ -351,7 +351,7 @@ fn a_schedule_is_paused_after_several_failed_runs_in_a_row() {
     assert!(env.tempo(&probe).stderr.contains("no step fails its run"));
     let refused = env.tempo(&["schedule", "update", "s", "--pause-after", "0"]);
     assert!(
-        refused.code == Some(2) && refused.stderr.contains("must be 1 to 1000"),
+        refused.code == Some(2) && refused.stderr.contains("must be from 1 to 1000"),
         "{refused:?}"
     );
 }

@@ -94,7 +94,7 @@ fn starts_beyond_max_running_wait() {
     });
     let refused = env.tempo(&["schedule", "update", "a", "--max-running", "0"]);
     assert!(
-        refused.code == Some(2) && refused.stderr.contains("must be 1 to 1000"),
+        refused.code == Some(2) && refused.stderr.contains("must be from 1 to 1000"),
         "{refused:?}"
     );
     env.tempo(&["schedule", "update", "a", "--clear", "max-running"]).ok();
