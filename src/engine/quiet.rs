@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// How long before a due time a quiet moment begins, and how long after it ends.
+/// How long before a due time a quiet moment begins, and how long after the due time it ends.
 const BEFORE: TimeDelta = TimeDelta::milliseconds(15);
 const AFTER: TimeDelta = TimeDelta::milliseconds(10);
 /// Minimum time between quiet moments, so that a backfill makes progress however often something comes due.
@@ -32,7 +32,7 @@ impl Quiet {
     }
 
     /// Returns when to ask again, when the next due time is `next`.
-    pub(super) fn changes(&self, next: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
+    pub(super) fn next_change(&self, next: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
         let begins = |next: DateTime<Utc>| self.ended.map_or(next - BEFORE, |ended| (next - BEFORE).max(ended + BETWEEN));
         self.mark.map(|mark| mark + AFTER).or_else(|| next.map(begins))
     }
@@ -56,6 +56,6 @@ mod tests {
         ] {
             assert_eq!(quiet.at(at(now), next.map(at)), want, "at {now}");
         }
-        assert_eq!(quiet.changes(Some(at(5000))), Some(at(1130)));
+        assert_eq!(quiet.next_change(Some(at(5000))), Some(at(1130)));
     }
 }

@@ -1,6 +1,5 @@
 //! Recovery at startup: ends the processes that a dead server left behind, then closes the attempts it left open as lost.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -12,10 +11,10 @@ use super::advance::{AdvanceResult, MayStart, advance, run_ref, step_name};
 use super::catalog::Catalog;
 use super::decide::Terms;
 use super::events::Event;
-use super::shared::{RUN_ID, Shared, marks};
+use super::shared::{Shared, marks};
 use crate::clock::pause;
 use crate::error::{Error, Kind};
-use crate::machine::{self, ProcessTree};
+use crate::machine::ProcessTree;
 use crate::run;
 use crate::run::step::Work;
 use crate::schedule::MAX_BUFFER;
@@ -44,7 +43,7 @@ pub(super) fn recover(
         max_buffer: MAX_BUFFER,
     };
     let (mut events, mut survived, mut ended) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut alive, mut attempts) = (None, Vec::new());
+    let mut attempts = Vec::new();
     for attempt in store.read(|r| r.lost_attempts())? {
         let workflow = match store.read(|r| catalog.workflow(r, attempt.run.row.workflow)) {
             Ok(workflow) => workflow,
@@ -58,7 +57,10 @@ pub(super) fn recover(
         let position = attempt.run.progress.position;
         let step = step_name(&workflow, position);
         let tree = match &workflow.steps[position].work {
-            Work::Command(_) => left_behind(&attempt, &step.name, &mut alive),
+            Work::Command(_) => Some(ProcessTree::left_behind(
+                attempt.process.as_ref(),
+                marks(&attempt.run, &step.name),
+            )),
             Work::Probe(_) | Work::Beat { .. } => None,
         };
         attempts.push((attempt, step, tree));
@@ -98,17 +100,6 @@ pub(super) fn recover(
         Ok(())
     })?;
     Ok((events, survived))
-}
-
-/// Returns the processes of a lost attempt, if there may be any. `alive` caches the ids of all runs that have processes.
-fn left_behind(lost: &LostAttempt, step: &str, alive: &mut Option<HashSet<String>>) -> Option<ProcessTree> {
-    let alive = alive.get_or_insert_with(|| {
-        let processes = machine::processes_with(&[], RUN_ID);
-        processes.into_iter().map(|(_, run)| run).collect()
-    });
-    let leader = lost.process.as_ref();
-    let may_be_there = alive.contains(&lost.run.row.run_id) || leader.is_some_and(machine::Process::is_running);
-    may_be_there.then(|| ProcessTree::left_behind(leader, marks(&lost.run, step)))
 }
 
 /// Starts a thread that waits for processes that survived SIGKILL, and closes each attempt once its last process has

@@ -17,7 +17,10 @@ use crate::run::command::Command;
 use crate::run::outcome::{AttemptResult, Ending, ErrorType, Failure};
 use crate::run::step::Step;
 use crate::run::{Phase, Progress};
-use crate::store::{NewScriptStep, OpenRun, Read, ScriptStepRow, Store};
+use crate::store::{NewScriptStep, OpenRun, Read, ScriptStepRow, Store, Write};
+
+/// Wait before a result that could not be recorded is recorded.
+const UNTIL_RECORDED: TimeDelta = TimeDelta::milliseconds(250);
 
 /// Interrupts a script step, its command or its wait, from any thread.
 #[derive(Default)]
@@ -222,7 +225,8 @@ enum Claim {
 }
 
 /// Performs a step once and returns its stdout, new or recorded. Failed attempts are retried according to the step's policy; `on_failure` is
-/// called for each, with the wait before the next one.
+/// called for each, with the wait before the next one. A result that cannot be recorded for now is recorded later; `on_unrecorded` is called for each
+/// try.
 ///
 /// # Errors
 /// `Failed` when the step failed for good, which is not recorded; `Interrupted`; `Conflict` when the caller's attempt has ended, another process is
@@ -233,6 +237,7 @@ pub(crate) fn perform(
     caller: &Caller,
     (step, command): (&Step, &Command),
     on_failure: impl Fn(&AttemptResult, &Failure, Option<Duration>),
+    on_unrecorded: impl Fn(&Error),
 ) -> Result<Vec<u8>, Error> {
     caller.reject_secret_name(&step.name)?;
     let secrets = caller.secrets.and_of(command);
@@ -261,7 +266,7 @@ pub(crate) fn perform(
             failure.message = secrets.masked_text(&failure.message);
         }
         let ended = clock.now();
-        store.write(|w| {
+        let record = |w: &Write<'_>| {
             // Checked again: a result that its caller no longer waits for must not be recorded.
             let run = caller.run(w)?;
             w.end_script_attempt(id, number, &result, ended)?;
@@ -272,7 +277,16 @@ pub(crate) fn perform(
                 }
                 Ending::Failed(_) | Ending::Canceled | Ending::Terminated | Ending::Lost => Ok(()),
             }
-        })?;
+        };
+        // A success that is not recorded would be repeated.
+        while let Err(e) = store.write(record) {
+            let may_pass = e.kind() == Kind::System && !e.is_damage() && store.displaced().is_none();
+            if !may_pass || interrupt.check().is_err() {
+                return Err(e);
+            }
+            on_unrecorded(&e);
+            clock.wait(&interrupt.wake, clock.now() + UNTIL_RECORDED);
+        }
         let Some(failure) = result.ending.failure() else {
             return Ok(result.output);
         };

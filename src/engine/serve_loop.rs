@@ -98,7 +98,7 @@ pub(super) fn serve(mut ticker: Ticker, lock: &ServerLock) {
         // Quiet moments matter only during a backfill; without one, waking at due times is enough.
         let busy = shared.queue.has_backfilled();
         shared.queue.keep_quiet(busy && quiet.at(shared.clock.now(), upcoming));
-        let wake = wake.into_iter().chain(quiet.changes(upcoming).filter(|_| busy)).min();
+        let wake = wake.into_iter().chain(quiet.next_change(upcoming).filter(|_| busy)).min();
         let next_check = shared.clock.now() + CHECK_EVERY;
         let until = next.into_iter().chain(wake).min().map_or(next_check, |at| at.min(next_check));
         shared.clock.wait(&shared.signal, until.max(now + TimeDelta::milliseconds(1)));
@@ -307,8 +307,8 @@ mod tests {
 
     /// Performs one run of an action. Returns whether it failed; `None` if it did not end within a minute.
     fn perform_once(action: serde_json::Value, clock: Arc<dyn Clock>, observe: impl Fn(&Event)) -> Option<bool> {
-        let folder = tempfile::tempdir().unwrap();
-        let database = folder.path().join("t.db");
+        let directory = tempfile::tempdir().unwrap();
+        let database = directory.path().join("t.db");
         let action = serde_json::from_value(action).unwrap();
         let mut store = Store::open(&database, Missing::Create).unwrap();
         store.write(|w| ops::start_workflow(w, &action, clock.now())).unwrap();
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_has_its_whole_time_however_long_recording_its_start_takes() {
+    fn an_attempt_gets_its_full_timeout_if_recording_its_start_is_slow() {
         let step = serde_json::json!({"name": "s", "shell": "true", "start_to_close_timeout": "2s"});
         let action = serde_json::json!({"steps": [step]});
         assert_eq!(perform_once(action, Arc::new(LateForWorkers), |_| {}), Some(false));

@@ -66,6 +66,7 @@ impl Server {
         let mut store = Store::open(database, Missing::Create)?;
         let started = clock.now();
         let lock = Arc::new(ServerLock::take(database, machine::pid(), started.timestamp_millis())?);
+        store.check_log(lock.log_index());
         let catalog = Catalog::new(ZoneInfo::of_machine());
         store.write(|w| {
             w.move_with_clock(TimeDelta::zero(), Duration::ZERO, started)?;

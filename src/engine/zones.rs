@@ -1,4 +1,4 @@
-//! Watches for zone data that changes while the server runs, as when tzdata is upgraded: reports and records it, and has next times computed again.
+//! Watches for zone data that changes while the server runs, as when tzdata is upgraded: reports and records the change, and recalculates next times.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ impl ZoneWatch {
         }
         shared.catalog.forget_zones(&changed);
         for name in changed {
-            // A zone that is gone cannot be computed with; the times computed before stay.
+            // Times in a zone that was removed cannot be calculated; those already calculated stay.
             let Ok(zone) = shared.catalog.zones().zone(&name) else {
                 continue;
             };

@@ -59,7 +59,7 @@ pub fn find_program(name: &str, path: Option<&OsStr>) -> Option<PathBuf> {
         .find(|p| p.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0))
 }
 
-/// The default path of the database: `TEMPO_DB`, else a file in the user's state folder.
+/// The default path of the database: `TEMPO_DB`, else a file in the user's state directory.
 ///
 /// # Errors
 /// `System` when neither `XDG_STATE_HOME` nor `HOME` is set.

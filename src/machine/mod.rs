@@ -1,4 +1,4 @@
-//! This machine: boot, disk space and limits; users, processes and the environment. All code specific to Linux (`/proc`) is in this folder.
+//! This machine: boot, disk space and limits; users, processes and the environment. All code specific to Linux (`/proc`) is in this directory.
 
 mod environment;
 mod limited;
@@ -199,10 +199,10 @@ pub struct DiskSpace {
 }
 
 impl DiskSpace {
-    /// The space on the file system that contains `folder`, if available.
+    /// The space on the file system that contains `directory`, if available.
     #[must_use]
-    pub fn of(folder: &Path) -> Option<Self> {
-        let stat = rustix::fs::statvfs(folder).ok()?;
+    pub fn of(directory: &Path) -> Option<Self> {
+        let stat = rustix::fs::statvfs(directory).ok()?;
         Some(Self {
             free: stat.f_bavail.saturating_mul(stat.f_frsize),
             total: stat.f_blocks.saturating_mul(stat.f_frsize),

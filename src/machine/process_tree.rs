@@ -215,3 +215,50 @@ fn ancestors() -> Vec<u32> {
     }
     ancestors
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead as _, BufReader};
+    use std::os::unix::process::CommandExt as _;
+    use std::process::{Child, Command, Stdio};
+
+    use super::*;
+
+    /// Starts a shell in its own process group, with a mark, and returns when it has printed a line.
+    fn shell(script: &str, mark: &str) -> Child {
+        let mut command = Command::new("/bin/sh");
+        command
+            .args(["-c", script])
+            .env("TEMPO_TEST_MARK", mark)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .process_group(0);
+        let mut child = command.spawn().unwrap();
+        BufReader::new(child.stdout.as_mut().unwrap())
+            .read_line(&mut String::new())
+            .unwrap();
+        child
+    }
+
+    #[test]
+    fn several_attempts_are_killed_together_and_counted_in_order() {
+        let unique = format!("{}-kill-all", pid());
+        let scripts = [
+            "sleep 600 & setsid sleep 600 & echo; wait",
+            "echo; exec sleep 600",
+            "setsid sleep 600 & sleep 600 & sleep 600 & echo; wait",
+        ];
+        let marks: Vec<String> = (0..scripts.len()).map(|n| format!("{unique}-{n}")).collect();
+        let mut children: Vec<Child> = scripts.iter().zip(&marks).map(|(script, mark)| shell(script, mark)).collect();
+        let of_child =
+            |(child, mark): (&Child, &String)| ProcessTree::of_group(child.id(), vec![format!("TEMPO_TEST_MARK={mark}")]);
+        let mut trees: Vec<ProcessTree> = children.iter().zip(&marks).map(of_child).collect();
+        let found = ProcessTree::kill_all(&mut trees.iter_mut().collect::<Vec<_>>());
+        for child in &mut children {
+            child.wait().unwrap();
+        }
+        assert_eq!(found, [3, 1, 4]);
+        assert!(trees.iter_mut().all(|tree| tree.alive().is_empty()));
+        assert!(ProcessTree::kill_all(&mut []).is_empty());
+    }
+}

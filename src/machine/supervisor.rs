@@ -1,4 +1,4 @@
-//! The supervisor that started this process, if it wants to know: systemd's protocol, `sd_notify(3)`.
+//! Notifies the supervisor that started this process, if there is one: systemd's protocol, `sd_notify(3)`.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub fn has_supervisor() -> bool {
     super::variable(SUPERVISOR_VARIABLES[0]).is_some()
 }
 
-/// Notifies the supervisor; without one, does nothing. A message that does not arrive is no error of this process.
+/// Notifies the supervisor; without one, does nothing. A lost message is not an error.
 pub fn tell_supervisor(state: ProcessState<'_>) {
     let _ = match state {
         ProcessState::Ready(line) => sd_notify::notify(&[NotifyState::Ready, NotifyState::Status(line)]),
@@ -33,7 +33,7 @@ pub fn tell_supervisor(state: ProcessState<'_>) {
     };
 }
 
-/// How often the supervisor must hear that this process is alive, if it wants to.
+/// How often the supervisor expects a sign of life, if it expects any.
 #[must_use]
 pub fn watchdog_interval() -> Option<Duration> {
     sd_notify::watchdog_enabled()

@@ -9,7 +9,7 @@ pub struct User {
     pub uid: u32,
     /// The id of the primary group.
     pub gid: u32,
-    /// The home folder, which may not exist.
+    /// The home directory, which may not exist.
     pub home: String,
 }
 

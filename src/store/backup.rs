@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags, named_params};
 
 use super::identity::with_suffix;
 use super::integrity::problems;
-use super::open::{create_folder_of, reject_log_without_database};
+use super::open::{create_directory_of, reject_log_without_database};
 use super::rows::Context as _;
 use super::{Store, migrations};
 use crate::error::{Error, Kind};
@@ -56,8 +56,8 @@ impl Store {
                 }
             })
         })?;
-        let folder = to.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(folder).and_then(|f| f.sync_all()).map_err(failed)
+        let directory = to.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(directory).and_then(|f| f.sync_all()).map_err(failed)
     }
 }
 
@@ -91,7 +91,7 @@ impl DatabaseCopy<'_> {
     pub(super) fn write<T>(&self, place: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
         let failed = |e: std::io::Error| Error::new(Kind::System, format_args!("cannot {}", self.what)).because(e);
         let version = migrations::version(self.from)?;
-        create_folder_of(self.to)?;
+        create_directory_of(self.to)?;
         create_new(self.to).map_err(failed)?;
         let placed = vacuum_into(self.from, self.to)
             .context(self.what)
@@ -197,11 +197,11 @@ mod tests {
             ("neither", reserve_and_rename),
         ];
         for (way, rename) in ways {
-            let folder = tempfile::tempdir().unwrap();
+            let directory = tempfile::tempdir().unwrap();
             let (from, to, taken) = (
-                folder.path().join("from"),
-                folder.path().join("to"),
-                folder.path().join("taken"),
+                directory.path().join("from"),
+                directory.path().join("to"),
+                directory.path().join("taken"),
             );
             std::fs::write(&from, "backup").unwrap();
             std::fs::write(&taken, "mine").unwrap();
@@ -210,7 +210,7 @@ mod tests {
             rename(&from, &to).unwrap();
             assert_eq!(std::fs::read_to_string(&to).unwrap(), "backup", "{way}");
             assert!(!from.exists(), "{way}");
-            let new = folder.path().join("new");
+            let new = directory.path().join("new");
             assert_eq!(rename(&from, &new).unwrap_err().kind(), ErrorKind::NotFound, "{way}");
             assert!(!new.exists(), "{way}");
         }

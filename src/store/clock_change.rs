@@ -39,8 +39,8 @@ mod tests {
 
     #[test]
     fn alarms_are_counted_from_times_that_move_with_the_clock() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut store = Store::open(&folder.path().join("t.db"), Missing::Create).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let mut store = Store::open(&directory.path().join("t.db"), Missing::Create).unwrap();
         let (now, second) = (1_000_000_000, 1000);
         // Counted from: before the clock was set, after it, and (it was set back while no server was running) in the future.
         for (by, since, moved) in [

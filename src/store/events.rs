@@ -105,7 +105,7 @@ pub(crate) struct EventRun {
 }
 
 /// Selects events; `None` in a field means no restriction.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct EventFilter {
     /// Only events after the one with this key.
     pub(crate) after: Option<i64>,

@@ -260,7 +260,7 @@ mod c {
         }
     }
 
-    unsafe extern "C" fn delete(_: *mut ffi::sqlite3_vfs, name: *const c_char, sync_folder: c_int) -> c_int {
+    unsafe extern "C" fn delete(_: *mut ffi::sqlite3_vfs, name: *const c_char, sync_directory: c_int) -> c_int {
         if let Step::Fail(code) = step(None) {
             return code;
         }
@@ -268,7 +268,7 @@ mod c {
         unsafe {
             let path = PathBuf::from(CStr::from_ptr(name).to_string_lossy().into_owned());
             DISK.with_borrow_mut(|d| d.unsynced.remove(&path));
-            (*original()).xDelete.expect("a VFS can delete files")(original(), name, sync_folder)
+            (*original()).xDelete.expect("a VFS can delete files")(original(), name, sync_directory)
         }
     }
 
@@ -356,8 +356,8 @@ mod tests {
     fn count_losses(synchronous: &str, failure: Failure) -> (u64, u64) {
         let (mut points, mut lost) = (0, 0);
         loop {
-            let folder = tempfile::tempdir().unwrap();
-            let path = folder.path().join("t.db");
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("t.db");
             points += 1;
             let _disk = arm(Some((points, failure)));
             let mut acknowledged = 0;

@@ -13,10 +13,10 @@ use crate::machine;
 /// What a write-ahead log begins with, for either byte order of its checksums.
 const LOG_MAGIC: [u32; 2] = [0x377f_0682, 0x377f_0683];
 
-/// How often a log without a whole header is looked at before it is believed to have none.
+/// Number of times a log without a complete header is read before it counts as overwritten.
 const LOOKS: u32 = 3;
 
-/// How often a database that seems to be truncated is looked at before that is believed, and the pause between two looks.
+/// Number of times the length of a database is read before it counts as truncated, and the pause between two reads.
 const LENGTH_LOOKS: u32 = 40;
 const BETWEEN_LENGTH_LOOKS: Duration = Duration::from_millis(5);
 
@@ -44,7 +44,7 @@ impl FileId {
     }
 
     /// Returns the identity of the file at `path`, if it exists. A symbolic link is a file of its own: paths are resolved when the database is opened,
-    /// so that a link has taken the place of a file if it leads to the same.
+    /// so a link that now leads to the same file counts as a replacement.
     pub(super) fn at(path: &Path) -> Option<Self> {
         use std::os::unix::fs::MetadataExt as _;
         let metadata = std::fs::symlink_metadata(path).ok()?;
@@ -146,8 +146,8 @@ impl Files {
     }
 }
 
-/// Whether a database file is shorter than its header says (see "The Database Header" in SQLite's file format). For a moment it is so while SQLite
-/// writes its log back, so it must stay so.
+/// Whether a database file is shorter than its header says (see "The Database Header" in SQLite's file format). This is briefly true while
+/// SQLite writes its log back, so it counts only if it stays true.
 pub(super) fn is_truncated(database: &File) -> bool {
     (0..LENGTH_LOOKS).all(|look| {
         if look > 0 {
@@ -170,25 +170,49 @@ pub(super) fn is_truncated(database: &File) -> bool {
     })
 }
 
-/// Whether a log is shorter than its index says (see "WAL-Index Header" in SQLite's WAL-mode file format). SQLite changes the index before it shortens
-/// the log, and after it has extended it.
-pub(super) fn is_log_truncated(index: &File, log: &Path) -> bool {
-    // Two copies of the header, which differ while one is being written.
-    let header = || {
-        let mut copies = [0; 96];
-        let is_read = index.read_exact_at(&mut copies, 0).is_ok();
-        (is_read && copies[..48] == copies[48..]).then_some(copies)
-    };
-    let Some(before) = header() else { return false };
-    let frames = u32::from_ne_bytes([before[16], before[17], before[18], before[19]]);
-    // A size of 1 stands for 65,536 bytes.
-    let page_size = match u16::from_ne_bytes([before[14], before[15]]) {
-        1 => 65_536,
-        size => u64::from(size),
-    };
-    let expected = 32 + u64::from(frames) * (24 + page_size);
-    let length = std::fs::metadata(log).map_or(u64::MAX, |log| log.len());
-    frames > 0 && length < expected && header() == Some(before)
+/// The index of a log, to find out whether another program has truncated the log. Closing it releases the locks that SQLite holds on it in this process:
+/// it must stay open as long as a connection.
+#[derive(Debug)]
+pub(crate) struct LogIndex {
+    index: File,
+    log: PathBuf,
+}
+
+impl LogIndex {
+    /// Opens the index; `None` if that is not possible.
+    pub(super) fn open(database: &Path) -> Option<Self> {
+        let database = resolved(database);
+        Some(Self {
+            index: File::open(with_suffix(&database, SUFFIXES[2])).ok()?,
+            log: with_suffix(&database, SUFFIXES[1]),
+        })
+    }
+
+    /// The path of the log.
+    pub(super) fn log(&self) -> &Path {
+        &self.log
+    }
+
+    /// Whether the log is shorter than the index says (see "WAL-Index Header" in SQLite's WAL-mode file format). SQLite changes the index before it
+    /// shortens the log, and after it has extended it.
+    pub(crate) fn is_log_truncated(&self) -> bool {
+        // Two copies of the header, which differ while one is being written.
+        let header = || {
+            let mut copies = [0; 96];
+            let is_read = self.index.read_exact_at(&mut copies, 0).is_ok();
+            (is_read && copies[..48] == copies[48..]).then_some(copies)
+        };
+        let Some(before) = header() else { return false };
+        let frames = u32::from_ne_bytes([before[16], before[17], before[18], before[19]]);
+        // A size of 1 stands for 65,536 bytes.
+        let page_size = match u16::from_ne_bytes([before[14], before[15]]) {
+            1 => 65_536,
+            size => u64::from(size),
+        };
+        let expected = 32 + u64::from(frames) * (24 + page_size);
+        let length = std::fs::metadata(&self.log).map_or(u64::MAX, |log| log.len());
+        frames > 0 && length < expected && header() == Some(before)
+    }
 }
 
 /// Appends a suffix to a path.
@@ -205,12 +229,12 @@ pub(super) fn resolved(database: &Path) -> PathBuf {
         let Ok(target) = std::fs::read_link(&database) else { break };
         database = database.parent().unwrap_or(Path::new("")).join(target);
     }
-    let folder = database
+    let directory = database
         .parent()
         .filter(|f| !f.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
-    if let (Ok(folder), Some(name)) = (std::fs::canonicalize(folder), database.file_name()) {
-        database = folder.join(name);
+    if let (Ok(directory), Some(name)) = (std::fs::canonicalize(directory), database.file_name()) {
+        database = directory.join(name);
     }
     database
 }

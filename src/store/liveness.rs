@@ -1,4 +1,4 @@
-//! Whether the server that holds a lock still does its work, asked through the lock file: a command sets its time of modification, and the server's loop sets
+//! Whether the server that holds a lock still does its work, asked through the lock file: a command sets its modification time, and the server's loop sets
 //! it back. This works without the page, and writes nothing unless somebody asks.
 
 use std::fs::File;
@@ -13,12 +13,12 @@ use crate::error::{Error, Kind};
 
 /// How long a server may take to answer. Its loop may wait twice for another process that is changing the database, 10 s each time.
 pub(crate) const MAX_SILENCE: Duration = Duration::from_secs(25);
-/// How many looks for the answer lie between two looks at the lock.
-const LOOKS_AT_LOCK: u32 = 50;
-/// Pause between looks for the answer.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
+/// Number of polls for the answer between two checks of the lock.
+const POLLS_PER_LOCK_CHECK: u32 = 50;
+/// Interval between polls.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// The time of modification that asks for an answer: 2000-01-01, which every file system can store and no server has as its start time.
+/// The modification time that asks for an answer: 2000-01-01, which every file system can store and no server has as its start time.
 const QUESTION: Duration = Duration::from_hours(262_968);
 
 /// Whether the server running on a database responds within [`MAX_SILENCE`]: whether its loop, which decides what starts, still runs.
@@ -27,13 +27,19 @@ const QUESTION: Duration = Duration::from_hours(262_968);
 /// `System` if the lock file cannot be changed.
 pub(crate) fn server_responds(database: &Path) -> Result<bool, Error> {
     let path = lock_path(&resolved(database));
-    let failed = |e| Error::new(Kind::System, format_args!("cannot ask the server by `{}`", path.display())).because(e);
+    let failed = |e| {
+        Error::new(
+            Kind::System,
+            format_args!("cannot query the server through `{}`", path.display()),
+        )
+        .because(e)
+    };
     let waiting = Stopwatch::start();
-    let (mut asked, mut looks) = (None, 0_u32);
+    let (mut asked, mut polls) = (None, 0_u32);
     loop {
-        looks += 1;
+        polls += 1;
         // It may have ended meanwhile.
-        if looks.is_multiple_of(LOOKS_AT_LOCK) && server_pid(database).is_none() {
+        if polls.is_multiple_of(POLLS_PER_LOCK_CHECK) && server_pid(database).is_none() {
             return Ok(false);
         }
         match &asked {
@@ -45,7 +51,7 @@ pub(crate) fn server_responds(database: &Path) -> Result<bool, Error> {
         if waiting.elapsed() >= MAX_SILENCE {
             return Ok(false);
         }
-        pause(BETWEEN_LOOKS);
+        pause(POLL_INTERVAL);
     }
 }
 

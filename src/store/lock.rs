@@ -4,12 +4,12 @@
 use std::fs::File;
 use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::FlockOperation;
 
-use super::identity::{FileId, Files, is_log_truncated, is_truncated, resolved, with_suffix};
+use super::identity::{FileId, Files, LogIndex, is_truncated, resolved, with_suffix};
 use crate::clock::pause;
 use crate::error::{Error, Kind};
 use crate::machine;
@@ -17,7 +17,7 @@ use crate::machine;
 /// Attempts to take the lock, and the pause between them, before a server is assumed to be running.
 const TRIES: u32 = 20;
 const BETWEEN_TRIES: Duration = Duration::from_millis(5);
-/// How often the kernel's list of locks is read before it is believed that a lock is not in it.
+/// Number of times the kernel's list of locks is read before a lock counts as missing.
 const LOOKS: u32 = 3;
 /// As [`TRIES`], while the process that holds the lock is ending.
 const TRIES_AT_END: u32 = 400;
@@ -27,9 +27,7 @@ const TRIES_AT_END: u32 = 400;
 #[derive(Debug)]
 pub(crate) struct ServerLock {
     database: File,
-    log: PathBuf,
-    /// The index of the log.
-    index: Option<File>,
+    log_index: Option<Arc<LogIndex>>,
     lock_file: Mutex<LockFile>,
     path: PathBuf,
 }
@@ -40,7 +38,7 @@ struct LockFile {
     file: File,
     /// Its contents.
     text: String,
-    /// Its time of modification after the last answer, see [`server_responds`](super::liveness::server_responds).
+    /// Its modification time after the last answer, see [`server_responds`](super::liveness::server_responds).
     answered: Option<SystemTime>,
 }
 
@@ -119,8 +117,7 @@ impl ServerLock {
         write(&lock_file, &text).map_err(failed)?;
         Ok(Self {
             database: database_file,
-            log: with_suffix(&resolved(database), "-wal"),
-            index: File::open(with_suffix(&resolved(database), "-shm")).ok(),
+            log_index: LogIndex::open(database).map(Arc::new),
             lock_file: Mutex::new(LockFile {
                 file: lock_file,
                 text,
@@ -141,9 +138,14 @@ impl ServerLock {
         self.database.metadata().map_or(0, |file| file.len())
     }
 
+    /// The index of the log, if it could be opened.
+    pub(crate) fn log_index(&self) -> Option<Arc<LogIndex>> {
+        self.log_index.clone()
+    }
+
     /// Whether another program has truncated the log.
     pub(crate) fn is_log_truncated(&self) -> bool {
-        self.index.as_ref().is_some_and(|index| is_log_truncated(index, &self.log))
+        self.log_index.as_ref().is_some_and(|index| index.is_log_truncated())
     }
 
     /// Whether another program has truncated the database file.
@@ -178,7 +180,7 @@ impl ServerLock {
         Ok(Some(&self.path))
     }
 
-    /// Answers the commands that check whether the server responds: sets back the time of modification that they have set.
+    /// Answers the commands that check whether the server responds: sets back the modification time that they have set.
     pub(crate) fn answer(&self) {
         let mut lock_file = self.lock_file.lock().unwrap_or_else(PoisonError::into_inner);
         let modified = |file: &File| file.metadata().and_then(|metadata| metadata.modified()).ok();
@@ -385,8 +387,8 @@ mod tests {
     #[test]
     fn commands_report_files_that_a_server_loses_but_not_those_that_it_closes() {
         for closes in [true, false] {
-            let folder = tempfile::tempdir().unwrap();
-            let database = folder.path().join("t.db");
+            let directory = tempfile::tempdir().unwrap();
+            let database = directory.path().join("t.db");
             let store = Store::open(&database, Missing::Create).unwrap();
             let lock = ServerLock::take(&database, machine::pid(), 0).unwrap();
             if closes {

@@ -119,11 +119,11 @@ mod tests {
     fn a_failure_at_any_point_of_a_migration_loses_nothing() {
         for version in ["v1.db", "v2.db", "v3.db", "v4.db"] {
             let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/data").join(version);
-            let folder = tempfile::tempdir().unwrap();
-            let file = folder.path().join("t.db");
+            let directory = tempfile::tempdir().unwrap();
+            let file = directory.path().join("t.db");
             let reset = || {
                 for leftover in ["t.db-wal", "t.db-shm"] {
-                    let _ = std::fs::remove_file(folder.path().join(leftover));
+                    let _ = std::fs::remove_file(directory.path().join(leftover));
                 }
                 std::fs::copy(&stored, &file).unwrap();
             };

@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::busy::{retry_when_busy, with_patience};
-use super::identity::{Files, resolved, with_suffix};
+use super::identity::{Files, LogIndex, resolved, with_suffix};
 use super::lock::refuse_displaced;
 use super::migrations;
 use super::rows::Context as _;
@@ -28,14 +29,14 @@ const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(100);
 /// Capacity of the statement cache: more than there are statements, because a cache that is one too small evicts each of them in turn.
 const STATEMENTS: usize = 256;
 
-/// How often a database is opened again whose files were deleted or replaced meanwhile, as SQLite does when others close it.
+/// Number of times a database is opened again if its files were deleted or replaced meanwhile, as SQLite does when others close it.
 const OPEN_TRIES: u32 = 100;
 const BETWEEN_OPEN_TRIES: Duration = Duration::from_millis(2);
 
 /// What to do if the file does not exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Missing {
-    /// Create the file and its folder, accessible to this user only.
+    /// Create the file and its directory, accessible to this user only.
     Create,
     /// Fail.
     Refuse,
@@ -50,13 +51,15 @@ pub(crate) struct Store {
     path: PathBuf,
     /// The files of the database; `None` if it is in memory.
     files: Option<Files>,
+    /// The index of the log, with which each change checks that the log is complete.
+    log_index: Option<Arc<LogIndex>>,
 }
 
 impl Store {
     /// Opens the database and migrates it to the current version.
     ///
     /// # Errors
-    /// `System` if the file is a folder, unreadable, not a tempo database, from a newer tempo, or damaged. `NotFound` if it is missing and `missing`
+    /// `System` if the file is a directory, unreadable, not a tempo database, from a newer tempo, or damaged. `NotFound` if it is missing and `missing`
     /// is [`Missing::Refuse`].
     pub(crate) fn open(path: &Path, missing: Missing) -> Result<Self, Error> {
         for _ in 0..OPEN_TRIES {
@@ -68,11 +71,9 @@ impl Store {
         let shown = path.display();
         Err(Error::new(
             Kind::System,
-            format_args!(
-                "cannot open `{shown}`: its log (`-wal`) or the index of the log (`-shm`) was deleted or replaced meanwhile"
-            ),
+            format_args!("cannot open `{shown}`: each time it was opened, one of its files was deleted or replaced"),
         )
-        .hint("Only tempo and SQLite may create, change or delete these files."))
+        .hint("Only tempo and SQLite may create, change or delete the file, its log (`-wal`) and the index of the log (`-shm`)."))
     }
 
     /// Opens the database. `None` if one of its files was deleted or replaced meanwhile: a change would not be recorded in the one that exists now.
@@ -107,6 +108,7 @@ impl Store {
                     connection,
                     path: path.to_owned(),
                     files: None,
+                    log_index: None,
                 }));
             }
             create(path)?;
@@ -164,6 +166,7 @@ impl Store {
             connection,
             path: path.to_owned(),
             files: Some(files),
+            log_index: None,
         };
         if is_current {
             return Ok(Some(store));
@@ -250,14 +253,24 @@ impl Store {
         if self.files.as_ref().is_some_and(Files::has_another_index) {
             self.leave_log()?;
         }
-        Err(Error::new(
-            Kind::System,
-            format_args!(
-                "`{}` was deleted, moved, replaced or overwritten while it was in use",
-                displaced.display()
-            ),
-        )
-        .hint("The change may be lost: stop all tempo processes that use this database, run `tempo doctor`, then try again."))
+        Err(lost_file(&displaced))
+    }
+
+    /// Makes each change check that no other program has truncated the log: otherwise it would extend what remains of it, with a hole in the middle,
+    /// and SQLite would write that back into the database.
+    pub(crate) fn check_log(&mut self, index: Option<Arc<LogIndex>>) {
+        self.log_index = index;
+    }
+
+    /// Fails if the log was truncated, so that it is left as it is.
+    ///
+    /// # Errors
+    /// `System`, naming the log.
+    pub(super) fn refuse_truncated_log(&self) -> Result<(), Error> {
+        match self.log_index.as_ref().filter(|index| index.is_log_truncated()) {
+            Some(index) => Err(lost_file(index.log())),
+            None => Ok(()),
+        }
     }
 
     /// Does not write the log back when this connection is closed, because it does not belong to the files that exist now.
@@ -296,6 +309,16 @@ impl Store {
     }
 }
 
+/// The error for a file of the database that another program has changed.
+fn lost_file(path: &Path) -> Error {
+    let message = format!(
+        "`{}` was deleted, moved, replaced or overwritten while it was in use",
+        path.display()
+    );
+    Error::new(Kind::System, message)
+        .hint("The change may be lost: stop all tempo processes that use this database, run `tempo doctor`, then try again.")
+}
+
 fn ignore_no_row(e: rusqlite::Error) -> rusqlite::Result<()> {
     if e == rusqlite::Error::QueryReturnedNoRows {
         Ok(())
@@ -330,28 +353,28 @@ pub(super) fn reject_log_without_database(database: &Path) -> Result<(), Error> 
     )))
 }
 
-/// Creates an empty file, accessible to this user only, and its parent folders.
+/// Creates an empty file, accessible to this user only, and its parent directories.
 fn create(path: &Path) -> Result<(), Error> {
     use std::os::unix::fs::OpenOptionsExt as _;
-    create_folder_of(path)?;
+    create_directory_of(path)?;
     let created = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path);
     created
         .map(|_| ())
         .map_err(|e| Error::new(Kind::System, format_args!("cannot create the database `{}`", path.display())).because(e))
 }
 
-/// Creates the parent folders of a file, accessible to this user only.
-pub(super) fn create_folder_of(path: &Path) -> Result<(), Error> {
+/// Creates the parent directories of a file, accessible to this user only.
+pub(super) fn create_directory_of(path: &Path) -> Result<(), Error> {
     use std::os::unix::fs::DirBuilderExt as _;
-    if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty() && !f.exists()) {
+    if let Some(directory) = path.parent().filter(|f| !f.as_os_str().is_empty() && !f.exists()) {
         std::fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
-            .create(folder)
+            .create(directory)
             .map_err(|e| {
                 Error::new(
                     Kind::System,
-                    format_args!("cannot create the directory `{}`", folder.display()),
+                    format_args!("cannot create the directory `{}`", directory.display()),
                 )
                 .because(e)
             })?;

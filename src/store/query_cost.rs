@@ -15,8 +15,8 @@ const HISTORY: [u64; 2] = [200, 4000];
 const MORE: u64 = 30;
 
 /// A database with one schedule, one open run, and `history` closed runs.
-fn with_history(folder: &std::path::Path, history: u64) -> Store {
-    let store = Store::open(&folder.join(format!("{history}.db")), Missing::Create).unwrap();
+fn with_history(directory: &std::path::Path, history: u64) -> Store {
+    let store = Store::open(&directory.join(format!("{history}.db")), Missing::Create).unwrap();
     let sql = format!(
         "INSERT INTO workflow (key, json) VALUES (1, '{{}}');
         INSERT INTO schedule (key, id, spec, workflow, workflow_id, overlap, catchup_window_ms, pause_on_failure, note, paused, created_ms, updated_ms,
@@ -117,8 +117,8 @@ fn frequent_queries_cost_the_same_with_more_history() {
             Box::new(|r| r.step_results(1, 90).map(drop)),
         ),
     ];
-    let folder = tempfile::tempdir().unwrap();
-    let [mut small, mut large] = HISTORY.map(|history| with_history(folder.path(), history));
+    let directory = tempfile::tempdir().unwrap();
+    let [mut small, mut large] = HISTORY.map(|history| with_history(directory.path(), history));
     let mut slower = Vec::new();
     for (what, query) in &queries {
         let (few, many) = (steps(&mut small, query), steps(&mut large, query));

@@ -1,4 +1,4 @@
-//! Receivers of notifications, and up to which event each has been told.
+//! Receivers of notifications, and up to which event each has been notified.
 
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, Row, named_params};

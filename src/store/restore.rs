@@ -86,8 +86,8 @@ pub(crate) fn restore(database: &Path, backup: &Path, now_ms: i64) -> Result<Opt
         replace(&database, &unfinished).map_err(failed)
     })?;
     drop(lock);
-    let folder = database.parent().unwrap_or(Path::new("."));
-    File::open(folder).and_then(|f| f.sync_all()).map_err(|e| {
+    let directory = database.parent().unwrap_or(Path::new("."));
+    File::open(directory).and_then(|f| f.sync_all()).map_err(|e| {
         let kept = replaced
             .as_ref()
             .map(|kept| format!("The replaced database was kept as `{}`.", kept.display()));
@@ -192,14 +192,14 @@ mod tests {
     fn a_write_that_fails_at_any_point_of_a_restore_leaves_no_incomplete_database() {
         let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/data/v4.db");
         let attempt = |failure: Option<(u64, Failure)>| {
-            let folder = tempfile::tempdir().unwrap();
-            let (backup, database) = (folder.path().join("backup.db"), folder.path().join("t.db"));
+            let directory = tempfile::tempdir().unwrap();
+            let (backup, database) = (directory.path().join("backup.db"), directory.path().join("t.db"));
             std::fs::copy(&stored, &backup).unwrap();
             let disk = failing_vfs::arm(failure);
             let restored = restore(&database, &backup, 0);
             let operations = failing_vfs::operations();
             drop(disk);
-            let files = contents(folder.path(), |_| ()).into_iter().map(|(name, ())| name);
+            let files = contents(directory.path(), |_| ()).into_iter().map(|(name, ())| name);
             let files: Vec<String> = files.filter(|name| name.starts_with("t.db")).collect();
             if restored.is_err() {
                 assert!(files.is_empty(), "{failure:?}: {files:?}");
@@ -221,8 +221,8 @@ mod tests {
         }
     }
 
-    fn contents<T: Ord>(folder: &Path, read: impl Fn(&Path) -> T) -> Vec<(String, T)> {
-        let entries = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap());
+    fn contents<T: Ord>(directory: &Path, read: impl Fn(&Path) -> T) -> Vec<(String, T)> {
+        let entries = std::fs::read_dir(directory).unwrap().map(|e| e.unwrap());
         let mut found: Vec<_> = entries
             .map(|e| {
                 let name = e.file_name().into_string().unwrap();
@@ -239,8 +239,8 @@ mod tests {
 
     #[test]
     fn the_database_alone_is_complete_before_its_files_are_renamed() {
-        let folder = tempfile::tempdir().unwrap();
-        let (live, database) = (folder.path().join("live.db"), folder.path().join("t.db"));
+        let directory = tempfile::tempdir().unwrap();
+        let (live, database) = (directory.path().join("live.db"), directory.path().join("t.db"));
         let connection = Connection::open(&live).unwrap();
         connection
             .execute_batch(
@@ -260,32 +260,32 @@ mod tests {
 
     #[test]
     fn a_failed_replacement_puts_the_database_and_its_log_back() {
-        let folder = tempfile::tempdir().unwrap();
-        let database = folder.path().join("t.db");
+        let directory = tempfile::tempdir().unwrap();
+        let database = directory.path().join("t.db");
         for suffix in ["", "-wal", "-shm"] {
             std::fs::write(with_suffix(&database, suffix), suffix).unwrap();
         }
-        let before = contents(folder.path(), text);
-        replace(&database, &folder.path().join("no copy")).unwrap_err();
-        assert_eq!(contents(folder.path(), text), before);
+        let before = contents(directory.path(), text);
+        replace(&database, &directory.path().join("no copy")).unwrap_err();
+        assert_eq!(contents(directory.path(), text), before);
     }
 
     #[test]
     fn a_database_that_cannot_be_kept_under_another_name_is_exchanged_back() {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         // Long enough that no suffix fits.
-        let (database, copy) = (folder.path().join("t".repeat(250)), folder.path().join("copy"));
+        let (database, copy) = (directory.path().join("t".repeat(250)), directory.path().join("copy"));
         std::fs::write(&database, "old").unwrap();
         std::fs::write(&copy, "new").unwrap();
-        let before = contents(folder.path(), text);
+        let before = contents(directory.path(), text);
         replace(&database, &copy).unwrap_err();
-        assert_eq!(contents(folder.path(), text), before);
+        assert_eq!(contents(directory.path(), text), before);
     }
 
     #[test]
     fn a_database_stays_if_its_log_cannot_be_renamed() {
-        let folder = tempfile::tempdir().unwrap();
-        let (database, aside) = (folder.path().join("t.db"), folder.path().join("aside"));
+        let directory = tempfile::tempdir().unwrap();
+        let (database, aside) = (directory.path().join("t.db"), directory.path().join("aside"));
         for path in [&database, &with_suffix(&database, "-shm"), &with_suffix(&aside, "-shm")] {
             std::fs::write(path, "").unwrap();
         }
@@ -295,8 +295,8 @@ mod tests {
 
     #[test]
     fn an_earlier_replaced_database_keeps_its_name() {
-        let folder = tempfile::tempdir().unwrap();
-        let (database, copy) = (folder.path().join("t.db"), folder.path().join("copy"));
+        let directory = tempfile::tempdir().unwrap();
+        let (database, copy) = (directory.path().join("t.db"), directory.path().join("copy"));
         // Process ids repeat; only the log of the earlier database is left here.
         let earlier = with_suffix(&database, &format!(".replaced-{}", machine::pid()));
         std::fs::write(with_suffix(&earlier, "-wal"), "earlier").unwrap();

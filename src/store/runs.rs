@@ -247,8 +247,16 @@ impl Read<'_> {
         if found.len() > 1 {
             return Err(Error::new(Kind::Usage, format_args!("several run ids begin with `{name}`")).hint("Use a longer prefix."));
         }
+        let schedule = ScheduleId::parse(name).ok();
+        let schedule = schedule.map(|id| self.schedule_key(&id)).transpose()?.flatten();
         found.pop().ok_or_else(|| {
-            Error::new(Kind::NotFound, format_args!("no run is named `{}`", name.escape_debug())).hint(
+            let error = Error::new(Kind::NotFound, format_args!("no run is named `{}`", name.escape_debug()));
+            if schedule.is_some() {
+                return error.hint(format_args!(
+                    "`{name}` is a schedule: `tempo workflow list {name}` lists its runs."
+                ));
+            }
+            error.hint(
                 "Run `tempo workflow list` to see them; a run is identified by a prefix of its run id, or by its workflow id.",
             )
         })

@@ -53,13 +53,18 @@ impl Store {
     }
 
     fn begin(&self) -> Result<Transaction<'_>, Error> {
-        Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate).context("begin a write transaction")
+        let transaction =
+            Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate).context("begin a write transaction")?;
+        // A large change is written to the log before it is committed.
+        self.refuse_truncated_log()?;
+        Ok(transaction)
     }
 
     /// Commits, unless a file of the database was displaced. Checked before, so that nothing overwrites what other processes write to the new file, and
     /// afterwards, so that nothing is acknowledged that is only in the old one.
     fn commit(&self, transaction: Transaction<'_>) -> Result<(), Error> {
         self.refuse_displaced()?;
+        self.refuse_truncated_log()?;
         transaction.commit().context("write to the database")?;
         self.refuse_displaced()
     }
@@ -67,31 +72,63 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use crate::store::identity::Files;
+    use std::sync::Arc;
+
+    use crate::store::identity::{Files, LogIndex};
     use crate::store::rows::Context as _;
     use crate::store::{Missing, Store};
 
     #[test]
+    fn a_truncated_log_is_not_extended() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = directory.path().join("t.db");
+        let mut store = Store::open(&database, Missing::Create).unwrap();
+        let index = LogIndex::open(&database).map(Arc::new);
+        assert!(index.is_some());
+        store.check_log(index.clone());
+        let mut insert = || {
+            let change = "CREATE TABLE IF NOT EXISTS beside (a); INSERT INTO beside VALUES (zeroblob(20000))";
+            store.write(|w| w.0.0.execute_batch(change).context("insert"))
+        };
+        insert().unwrap();
+        let log = std::fs::File::options()
+            .write(true)
+            .open(directory.path().join("t.db-wal"))
+            .unwrap();
+        let length = log.metadata().unwrap().len() / 2;
+        log.set_len(length).unwrap();
+        let e = insert().unwrap_err();
+        assert!(
+            e.to_string()
+                .contains("t.db-wal` was deleted, moved, replaced or overwritten"),
+            "{e}"
+        );
+        assert_eq!(log.metadata().unwrap().len(), length);
+        drop(store);
+        drop(index);
+    }
+
+    #[test]
     fn nothing_is_written_once_the_log_or_its_index_has_been_replaced() {
         for suffix in ["-wal", "-shm"] {
-            let folder = tempfile::tempdir().unwrap();
-            let database = folder.path().join("t.db");
-            let file = folder.path().join(format!("t.db{suffix}"));
+            let directory = tempfile::tempdir().unwrap();
+            let database = directory.path().join("t.db");
+            let file = directory.path().join(format!("t.db{suffix}"));
             let mut store = Store::open(&database, Missing::Create).unwrap();
             let change = "CREATE TABLE IF NOT EXISTS beside (a); INSERT INTO beside VALUES (1)";
             let mut insert = || store.write(|w| w.0.0.execute_batch(change).context("insert"));
             insert().unwrap();
             let opened = Files::at(&database);
             assert!(opened.are_open(&opened), "{suffix}");
-            std::fs::copy(&file, folder.path().join("copy")).unwrap();
+            std::fs::copy(&file, directory.path().join("copy")).unwrap();
             std::fs::remove_file(&file).unwrap();
             assert!(!Files::at(&database).are_open(&Files::at(&database)), "{suffix} is missing");
-            std::fs::rename(folder.path().join("copy"), &file).unwrap();
+            std::fs::rename(directory.path().join("copy"), &file).unwrap();
             assert!(!Files::at(&database).are_open(&opened), "{suffix} is another file");
             assert!(!Files::at(&database).are_open(&Files::at(&database)), "{suffix} is not open");
-            let log = std::fs::read(folder.path().join("t.db-wal")).unwrap();
+            let log = std::fs::read(directory.path().join("t.db-wal")).unwrap();
             insert().unwrap_err();
-            assert!(std::fs::read(folder.path().join("t.db-wal")).unwrap() == log, "{suffix}");
+            assert!(std::fs::read(directory.path().join("t.db-wal")).unwrap() == log, "{suffix}");
         }
     }
 }

@@ -99,9 +99,9 @@ pub(crate) fn try_upgrade(database: &Path) -> Result<Upgrade, Error> {
             }
         })
     })?;
-    let folder = database.parent().unwrap_or(Path::new("."));
-    std::fs::File::open(folder)
-        .and_then(|folder| folder.sync_all())
+    let directory = database.parent().unwrap_or(Path::new("."));
+    std::fs::File::open(directory)
+        .and_then(|directory| directory.sync_all())
         .map_err(|e| Error::new(Kind::System, format_args!("cannot write the backup `{}`", backup.display())).because(e))?;
     let tried = with_suffix(&database, &format!(".{}.upgrade", machine::pid()));
     let trial = std::fs::copy(&backup, &tried)
@@ -123,10 +123,10 @@ pub(crate) fn try_upgrade(database: &Path) -> Result<Upgrade, Error> {
 /// Removes the temporary files of checks that were killed.
 fn remove_leftovers(database: &Path) -> Result<(), Error> {
     let failed = |e: std::io::Error| Error::new(Kind::System, "cannot delete what an earlier check has left").because(e);
-    let (Some(folder), Some(name)) = (database.parent(), database.file_name()) else {
+    let (Some(directory), Some(name)) = (database.parent(), database.file_name()) else {
         return Ok(());
     };
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
+    for entry in std::fs::read_dir(directory).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let file = entry.file_name();
         let pid = file

@@ -213,14 +213,14 @@ mod tests {
 
     #[test]
     fn reports_why_sqlite_rolled_a_transaction_back() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("t.db");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("t.db");
         let mut store = Store::open(&path, Missing::Create).unwrap();
         let mut other = store.reopen().unwrap();
         assert!(insert_three(&mut other, false).iter().all(Result::is_ok));
         let log = std::fs::OpenOptions::new()
             .write(true)
-            .open(folder.path().join("t.db-wal"))
+            .open(directory.path().join("t.db-wal"))
             .unwrap();
         log.set_len(4000).unwrap();
         let errors: Vec<Error> = insert_three(&mut store, false).into_iter().map(Result::unwrap_err).collect();
@@ -230,8 +230,8 @@ mod tests {
 
     #[test]
     fn a_failed_change_does_not_undo_the_others_in_its_group() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut store = Store::open(&folder.path().join("t.db"), Missing::Create).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let mut store = Store::open(&directory.path().join("t.db"), Missing::Create).unwrap();
         let reader = store.reopen().unwrap();
         let succeeded: Vec<bool> = insert_three(&mut store, true).iter().map(Result::is_ok).collect();
         assert_eq!(succeeded, [true, false, true]);
@@ -241,13 +241,13 @@ mod tests {
 
     #[test]
     fn empties_a_long_log_between_overlapping_readers() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("t.db");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("t.db");
         let mut store = Store::open(&path, Missing::Create).unwrap();
         let readers = [store.reopen().unwrap(), store.reopen().unwrap()];
         let read = |reader: &Store| reader.connection.execute_batch("BEGIN; SELECT count(*) FROM run").unwrap();
         let now = chrono::DateTime::from_timestamp(0, 0).unwrap();
-        let length = || std::fs::metadata(folder.path().join("t.db-wal")).unwrap().len();
+        let length = || std::fs::metadata(directory.path().join("t.db-wal")).unwrap().len();
         read(&readers[0]);
         // Each reader begins before the other ends, so SQLite's own checkpoints never restart the log.
         for turn in 0.. {
@@ -263,7 +263,7 @@ mod tests {
             assert!(length() > 0, "not before it is long");
         }
         store.shorten_log();
-        assert!(length() > 0, "a reader that stays is not waited for longer than its patience");
+        assert!(length() > 0, "the writer does not wait for a long reader");
         for reader in &readers {
             let _ = reader.connection.execute_batch("COMMIT");
         }
@@ -273,8 +273,8 @@ mod tests {
 
     #[test]
     fn the_writer_thread_ends_when_all_handles_are_dropped() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("t.db"), Missing::Create).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&directory.path().join("t.db"), Missing::Create).unwrap();
         let (writer, thread) = Writer::start(store).unwrap();
         let now = chrono::DateTime::from_timestamp(0, 0).unwrap();
         let (key, _) = writer.write(move |w| w.insert_run(&run("a"), now)).unwrap();

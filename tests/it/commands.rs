@@ -235,7 +235,7 @@ fn help_covers_topics_and_commands() {
     assert!(help.contains("Create a schedule") && help.contains("Examples:"), "{help}");
     let ran = env.tempo(&["help", "polices"]);
     assert_eq!(ran.code, Some(3));
-    assert!(ran.stderr.contains("Did you mean `policies`?"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("Did you mean `tempo help policies`?"), "{}", ran.stderr);
 }
 
 #[test]
@@ -247,7 +247,7 @@ fn completes_names_from_the_database() {
     env.tempo(&["schedule", "trigger", "health"]).ok();
     let _ = env.tempo(&["run", "--once"]);
     let run = env.json(&["workflow", "list"])[0]["run_id"].as_str().unwrap().to_owned();
-    let folder = std::path::Path::new(env!("CARGO_BIN_EXE_tempo"))
+    let directory = std::path::Path::new(env!("CARGO_BIN_EXE_tempo"))
         .parent()
         .unwrap()
         .display()
@@ -256,7 +256,7 @@ fn completes_names_from_the_database() {
     std::fs::write(
         env.path("complete.bash"),
         format!(
-            "PATH={folder}:$PATH\n{script}\nCOMP_WORDS=(\"$@\"); COMP_CWORD=$(($#-1)); COMP_TYPE=9; COMPREPLY=()\n\
+            "PATH={directory}:$PATH\n{script}\nCOMP_WORDS=(\"$@\"); COMP_CWORD=$(($#-1)); COMP_TYPE=9; COMPREPLY=()\n\
             f=$(complete -p tempo | sed 's/.*-F \\([^ ]*\\).*/\\1/'); $f tempo \"${{COMP_WORDS[COMP_CWORD]}}\" x\nprintf '%s\\n' \"${{COMPREPLY[@]}}\"\n"
         ),
     )
@@ -275,7 +275,7 @@ fn completes_names_from_the_database() {
             vec!["cancel-other"],
         ),
         (&["help", "pol"], vec!["policies"]),
-        // Files in this folder and below.
+        // Files in this directory and below.
         (&["apply", "-f", "compl"], vec!["complete.bash"]),
         (&["import", "crontab", "cron/a"], vec!["cron/a-crontab"]),
         (&["schedule", "create", "x", "--", "cron/a"], vec!["cron/a-crontab"]),
@@ -296,17 +296,18 @@ fn doctor_reports_each_check_with_advice() {
         "schedule",
         "create",
         "over",
-        "--interval",
-        "1s",
-        "--end-time",
-        "+3s",
+        "--cron",
+        "0 0 30 2 *",
+        "--allow-never",
         "--",
         "true",
     ])
     .ok();
+    // One that has done its work is no problem.
+    env.tempo(&["schedule", "create", "done", "--at", "+1s", "--", "true"]).ok();
+    env.wait_for_json(&["schedule", "describe", "done"], |s| s["next_action_at"].is_null());
     env.tempo(&["schedule", "create", "fine", "--interval", "1h", "--", "true"])
         .ok();
-    env.wait_for_json(&["schedule", "describe", "over"], |s| s["next_action_at"].is_null());
     let server = env.serve(&["--once"]);
     let _ = server.wait();
     // A leftover process of a run that no longer exists.
@@ -327,7 +328,7 @@ fn doctor_reports_each_check_with_advice() {
             .clone()
     };
     for (name, level, message) in [
-        ("file", "ok", "2 schedules"),
+        ("file", "ok", "3 schedules"),
         ("log", "ok", "KiB"),
         ("server", "warn", "the server is not running"),
         ("clock", "ok", "UTC"),

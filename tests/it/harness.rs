@@ -1,4 +1,4 @@
-//! The test harness: a fresh folder, a cleared environment, real processes, and waits with a deadline.
+//! The test harness: a fresh directory, a cleared environment, real processes, and waits with a deadline.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -16,9 +16,9 @@ pub(crate) fn is_long() -> bool {
     std::env::var_os("TEMPO_LONG").is_some()
 }
 
-/// A temporary folder with a database.
+/// A temporary directory with a database.
 pub(crate) struct Env {
-    folder: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 /// The exit code and output of a command.
@@ -53,12 +53,12 @@ impl CommandOutput {
 impl Env {
     pub(crate) fn new() -> Self {
         Self {
-            folder: tempfile::tempdir().unwrap(),
+            directory: tempfile::tempdir().unwrap(),
         }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.directory.path().join(name)
     }
 
     pub(crate) fn database(&self) -> PathBuf {
@@ -72,10 +72,10 @@ impl Env {
             .args(args)
             .env_clear()
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-            .env("HOME", self.folder.path())
+            .env("HOME", self.directory.path())
             .env("TZ", "UTC")
             .env("TEMPO_DB", self.database())
-            .current_dir(self.folder.path())
+            .current_dir(self.directory.path())
             .stdin(Stdio::null());
         command
     }
@@ -89,7 +89,7 @@ impl Env {
             .args(["-c", line])
             .env_clear()
             .envs(environment)
-            .current_dir(self.folder.path())
+            .current_dir(self.directory.path())
             .stdin(Stdio::null());
         shell
     }

@@ -42,7 +42,7 @@ fn a_leftover_process_in_its_own_session_is_killed_before_the_retry() {
 #[test]
 fn kills_the_members_of_a_group_after_their_leader_has_died() {
     let env = Env::new();
-    let shell = "test -e go && exit 0; env -i sh -c 'echo $$ > away; exec sleep 300' & echo $$ > leader; sleep 300";
+    let shell = "test -e go && exit 0; env -i sh -c 'echo $$ > away; exec sleep 300' & echo $$ > leader; wait";
     env.tempo(&["workflow", "start", "--workflow-id", "w", "--shell", shell]).ok();
     let server = env.serve(&[]);
     let (away, leader) = (

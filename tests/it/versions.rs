@@ -79,8 +79,8 @@ fn opens_a_version_3_database_and_resumes_its_script() {
     assert_eq!(failed["status"], "Failed");
     env.tempo(&["workflow", "retry", run]).ok();
     // Requests pending since version 3 are carried out; completed script steps do not run again.
-    let folder = Path::new(env!("CARGO_BIN_EXE_tempo")).parent().unwrap();
-    let path = format!("{}:/usr/bin:/bin", folder.display());
+    let directory = Path::new(env!("CARGO_BIN_EXE_tempo")).parent().unwrap();
+    let path = format!("{}:/usr/bin:/bin", directory.display());
     let _ = env.command(&["run", "--once"]).env("PATH", path).output().unwrap();
     let again = env.json(&["workflow", "describe", run]);
     let step = &again["steps"][0];

@@ -192,14 +192,14 @@ fn server(running: Option<(u32, i64)>, open: u64, now: DateTime<Utc>) -> Finding
 }
 
 fn zones(context: &Context, now: DateTime<Utc>) -> Finding {
-    let Some(folder) = context.zones.folder() else {
+    let Some(directory) = context.zones.directory() else {
         return warning(
             "zones",
             "this machine has no time zone data; the built-in data is used",
             "Install tzdata: countries change their rules every year.",
         );
     };
-    let shown = folder.display();
+    let shown = directory.display();
     let Some(version) = context.zones.version() else {
         return ok("zones", format!("{shown}, unknown version"));
     };
@@ -234,11 +234,11 @@ fn clock(recorded: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Finding {
 }
 
 fn disk_space(database: &Path) -> Finding {
-    let folder = database
+    let directory = database
         .parent()
         .filter(|p| !p.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
-    let Some(DiskSpace { free, total }) = DiskSpace::of(folder) else {
+    let Some(DiskSpace { free, total }) = DiskSpace::of(directory) else {
         return ok("disk", "unknown for this file system");
     };
     let message = format!("{} of {} free", size(free), size(total));
@@ -261,9 +261,13 @@ fn join_names(ids: &[&str]) -> String {
     }
 }
 
+/// Reports schedules that have not started and have no time left; those that have done their work are no problem.
 fn never(context: &Context, rows: &[ScheduleRow], now: DateTime<Utc>) -> Result<Option<Finding>, Error> {
     let mut ids = Vec::new();
-    for row in rows.iter().filter(|row| row.next.is_none() && !row.state.paused) {
+    for row in rows
+        .iter()
+        .filter(|row| row.next.is_none() && row.last_started.is_none() && !row.state.paused)
+    {
         let spec = row.stored_spec()?;
         if !spec.at_boot && !spec.is_empty() && row.compiled(&context.zones)?.next_after(now).is_none() {
             ids.push(row.id.as_str());

@@ -66,8 +66,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         })
         .collect();
     rows_of(&context.ui, &rows)?;
-    for advice in findings.iter().filter_map(|f| f.advice.as_ref()) {
-        context.ui.hint(advice);
+    for (name, advice) in findings.iter().filter_map(|f| Some((f.name, f.advice.as_ref()?))) {
+        context.ui.hint(&format!("{name}: {advice}"));
     }
     backup.map_or(Ok(()), |backup| context.ui.data(&format!("Backed up to {backup}")))
 }

@@ -35,9 +35,9 @@ fn runs_a_minute(_: &str, now: DateTime<Utc>) -> RunScript {
     }
 }
 
-/// Starts another server that reads zone data from `folder`, and updates the schedule to run at noon in its zone `Here`.
-fn move_to_zone_here(engine: &mut Engine<'_>, folder: &std::path::Path, policies: Policies, now: DateTime<Utc>) {
-    engine.zones = Some(folder.to_owned());
+/// Starts another server that reads zone data from `directory`, and updates the schedule to run at noon in its zone `Here`.
+fn move_to_zone_here(engine: &mut Engine<'_>, directory: &std::path::Path, policies: Policies, now: DateTime<Utc>) {
+    engine.zones = Some(directory.to_owned());
     engine.operation(&Operation::Down, now);
     engine.operation(&Operation::Up, now);
     let spec = SpecText {
@@ -165,14 +165,14 @@ fn unpausing_counts_times_due_during_the_pause_with_a_nominal_time_before_it() {
 
 #[test]
 fn a_schedule_that_cannot_be_decided_is_retried_until_it_is_deleted() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("Here");
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("Here");
     let stored = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/data/zoneinfo/berlin");
     std::fs::copy(stored, &file).unwrap();
     let initial = initial("2022-06-01T00:00:00Z", "1d", None, OverlapPolicy::Skip);
     let mut engine = Engine::new(&initial, &runs_a_minute);
     let now = initial.created;
-    move_to_zone_here(&mut engine, folder.path(), initial.policies, now);
+    move_to_zone_here(&mut engine, directory.path(), initial.policies, now);
     // The next server does not find the zone.
     engine.operation(&Operation::Down, now);
     std::fs::remove_file(&file).unwrap();
@@ -195,11 +195,11 @@ fn a_schedule_that_cannot_be_decided_is_retried_until_it_is_deleted() {
 
 #[test]
 fn changed_zone_data_moves_next_times_at_once_and_is_reported_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("Here");
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("Here");
     // As in an upgrade, a new file replaces the old one.
     let install = |zone: &str| {
-        let new = folder.path().join("new");
+        let new = directory.path().join("new");
         let stored = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/data/zoneinfo");
         std::fs::copy(stored.join(zone), &new).unwrap();
         std::fs::rename(new, &file).unwrap();
@@ -208,7 +208,7 @@ fn changed_zone_data_moves_next_times_at_once_and_is_reported_once() {
     let initial = initial("2022-06-01T00:00:00Z", "1d", None, OverlapPolicy::Skip);
     let mut engine = Engine::new(&initial, &runs_a_minute);
     let now = initial.created;
-    move_to_zone_here(&mut engine, folder.path(), initial.policies, now);
+    move_to_zone_here(&mut engine, directory.path(), initial.policies, now);
     let next = |engine: &Engine<'_>| engine.read(|r| ops::find(r, &engine.id)).next.unwrap().to_rfc3339();
     let mut watch = ZoneWatch::default();
     let mut observe = |engine: &mut Engine<'_>| {

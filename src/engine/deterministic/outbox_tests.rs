@@ -291,7 +291,7 @@ fn a_schedule_that_does_not_succeed_in_time_opens_an_incident_whatever_the_reaso
 }
 
 #[test]
-fn a_receiver_that_is_far_behind_is_told_of_everything_once_and_another_of_nothing_again() {
+fn a_receiver_with_a_backlog_gets_each_event_once_and_others_get_none_twice() {
     let mut engine = engine(NotifyText {
         events: vec!["server-recovered".to_owned()],
         group_wait: Some("0s".to_owned()),

@@ -1,4 +1,4 @@
-//! Plays the policy timelines of the conformance data through the simulation and through the engine, and also those in the folder
+//! Plays the policy timelines of the conformance data through the simulation and through the engine, and also those in the directory
 //! `TEMPO_CONFORMANCE_DIR`.
 
 use std::path::{Path, PathBuf};
@@ -46,7 +46,9 @@ fn the_engine_follows_the_timelines() {
 fn play_all(play: impl Fn(&Value) -> Result<(), String>) {
     let bundled = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/data/conformance");
     let extra = machine::variable("TEMPO_CONFORMANCE_DIR").map(PathBuf::from);
-    let files = std::iter::once(bundled).chain(extra).map(|folder| folder.join("policy.json"));
+    let files = std::iter::once(bundled)
+        .chain(extra)
+        .map(|directory| directory.join("policy.json"));
     let rows: Vec<Value> = files
         .filter_map(|file| std::fs::read_to_string(file).ok())
         .flat_map(|text| serde_json::from_str::<Vec<Value>>(&text).unwrap())

@@ -26,13 +26,13 @@ pub(super) struct Stepped {
 
 /// The engine, stepped by a test.
 pub(super) struct Engine<'a> {
-    pub(super) folder: tempfile::TempDir,
+    pub(super) directory: tempfile::TempDir,
     pub(super) id: ScheduleId,
     pub(super) max_buffer: usize,
     pub(super) steps: i32,
     /// The steps recorded as completed, as run and position; they must never be performed again.
     pub(super) completed: BTreeSet<(i64, usize)>,
-    /// The folder of the zone data; the machine's own if not set.
+    /// The directory of the zone data; the machine's own if not set.
     pub(super) zones: Option<std::path::PathBuf>,
     pub(super) clock: Arc<SimClock>,
     pub(super) script: Script<'a>,
@@ -71,7 +71,7 @@ impl<'a> Engine<'a> {
     /// Returns an engine that is down, with an empty database.
     pub(super) fn down(initial: &InitialState, script: Script<'a>) -> Self {
         Self {
-            folder: tempfile::tempdir().unwrap(),
+            directory: tempfile::tempdir().unwrap(),
             id: ScheduleId::parse(&initial.id).unwrap(),
             max_buffer: initial.max_buffer,
             steps: initial.steps,
@@ -101,7 +101,7 @@ impl<'a> Engine<'a> {
     }
 
     pub(super) fn database(&self) -> std::path::PathBuf {
-        self.folder.path().join("t.db")
+        self.directory.path().join("t.db")
     }
 
     pub(super) fn open(&self) -> Store {
@@ -111,7 +111,7 @@ impl<'a> Engine<'a> {
     pub(super) fn zone_info(&self) -> ZoneInfo {
         self.zones
             .as_ref()
-            .map_or_else(ZoneInfo::of_machine, |folder| ZoneInfo::in_folder(folder))
+            .map_or_else(ZoneInfo::of_machine, |directory| ZoneInfo::in_directory(directory))
     }
 
     pub(super) fn up(&self) -> &Stepped {
