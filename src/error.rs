@@ -1,5 +1,6 @@
 //! Errors that say what failed and what to try. No printing, no exit: `main` maps a [`Kind`] to an exit code.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// The kind of an error; determines the exit code and `kind` in JSON.
@@ -60,14 +61,23 @@ impl Kind {
 pub struct Error {
     kind: Kind,
     message: String,
-    excerpt: Option<Box<str>>,
-    /// The invalid value, while nothing says where it was given.
-    value: Option<Box<str>>,
+    /// What only errors of invalid values have.
+    invalid: Option<Box<Invalid>>,
     hints: Vec<String>,
     is_damage: bool,
     /// The exit code, if it is not that of the kind.
     exit_code: Option<u8>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// Where an invalid value was found.
+#[derive(Debug, Default)]
+struct Invalid {
+    excerpt: Option<Box<str>>,
+    /// The value, while nothing says where it was given.
+    value: Option<Box<str>>,
+    /// The setting with this value, while the message does not name it.
+    setting: Option<Box<str>>,
 }
 
 impl Error {
@@ -77,8 +87,7 @@ impl Error {
         Self {
             kind,
             message: message.to_string(),
-            excerpt: None,
-            value: None,
+            invalid: None,
             hints: Vec::new(),
             is_damage: false,
             exit_code: None,
@@ -96,23 +105,40 @@ impl Error {
     /// Adds the lines that show the error in the text.
     #[must_use]
     pub fn excerpt(mut self, excerpt: impl Into<Box<str>>) -> Self {
-        self.excerpt = Some(excerpt.into());
+        self.invalid.get_or_insert_default().excerpt = Some(excerpt.into());
         self
     }
 
     /// Adds the value that is invalid, so that the option can be named with which it was given.
     #[must_use]
     pub fn of_value(mut self, value: &str) -> Self {
-        self.value = Some(value.into());
+        self.invalid.get_or_insert_default().value = Some(value.into());
+        self
+    }
+
+    /// Names the setting whose value is invalid, by its key in definition files or by its option; replaces another name of it.
+    #[must_use]
+    pub fn of_setting(mut self, name: impl Into<Box<str>>) -> Self {
+        self.invalid.get_or_insert_default().setting = Some(name.into());
         self
     }
 
     /// Prefixes the message with a location: `jobs.toml:7:8`.
     #[must_use]
     pub fn within(mut self, location: impl fmt::Display) -> Self {
-        self.message = format!("{location}: {}", self.message);
-        self.value = None;
+        self.message = format!("{location}: {}", self.named_message());
+        if let Some(invalid) = &mut self.invalid {
+            (invalid.value, invalid.setting) = (None, None);
+        }
         self
+    }
+
+    /// The message with the setting, if there is one that it does not name yet.
+    fn named_message(&self) -> Cow<'_, str> {
+        match self.setting() {
+            Some(setting) => format!("`{setting}`: {}", self.message).into(),
+            None => self.message.as_str().into(),
+        }
     }
 
     /// Adds the error that caused this one.
@@ -135,8 +161,7 @@ impl Error {
         Self {
             kind: self.kind,
             message: self.to_string(),
-            excerpt: None,
-            value: None,
+            invalid: None,
             hints: self.hints.clone(),
             is_damage: self.is_damage,
             exit_code: self.exit_code,
@@ -172,7 +197,13 @@ impl Error {
     /// The invalid value, if it is known and the message does not say where it was given.
     #[must_use]
     pub fn value(&self) -> Option<&str> {
-        self.value.as_deref()
+        self.invalid.as_ref()?.value.as_deref()
+    }
+
+    /// The setting whose value is invalid, if it is known and the message does not name it.
+    #[must_use]
+    pub fn setting(&self) -> Option<&str> {
+        self.invalid.as_ref()?.setting.as_deref()
     }
 
     /// The hints, in the order they were added.
@@ -184,14 +215,14 @@ impl Error {
     /// The lines that show the error in the text, if there is a text.
     #[must_use]
     pub fn excerpt_lines(&self) -> Option<&str> {
-        self.excerpt.as_deref()
+        self.invalid.as_ref()?.excerpt.as_deref()
     }
 }
 
 impl fmt::Display for Error {
     /// Writes the message, then each cause after a colon.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
+        f.write_str(&self.named_message())?;
         let mut cause = self.source.as_deref().map(|e| e as &dyn std::error::Error);
         while let Some(e) = cause {
             write!(f, ": {e}")?;
@@ -229,6 +260,18 @@ pub fn alternatives(names: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_setting_is_named_once() {
+        let e = Error::new(Kind::Usage, "must be at least 1").of_setting("max_running");
+        assert_eq!(e.to_string(), "`max_running`: must be at least 1");
+        let e = e.of_setting("--max-running").within("here");
+        assert_eq!(e.to_string(), "here: `--max-running`: must be at least 1");
+        assert_eq!(
+            e.within("there").to_string(),
+            "there: here: `--max-running`: must be at least 1"
+        );
+    }
 
     #[test]
     fn display_includes_the_causes() {

@@ -18,8 +18,8 @@ const SCHEMA: [&str; 3] = [
 ];
 
 /// The median time to overwrite a page and sync it, in milliseconds.
-pub(crate) fn sync_ms(folder: &Path) -> f64 {
-    let path = folder.join("sync");
+pub(crate) fn sync_ms(directory: &Path) -> f64 {
+    let path = directory.join("sync");
     let mut file = File::create(&path).expect("a file can be created");
     file.write_all(&vec![0; 65536]).expect("the file can be written");
     let mut times: Vec<f64> = (0..300)
@@ -109,9 +109,9 @@ fn write_groups(connection: &Connection, changes: &Receiver<(Change, SyncSender<
 }
 
 /// Number of runs per second, each of three requests and the rows that the engine writes for them, by `threads` threads and one that commits.
-pub(crate) fn pipeline(folder: &Path, url: &str, runs: usize, threads: usize) -> f64 {
-    let folder = tempfile::tempdir_in(folder).expect("a folder can be created");
-    let connection = Connection::open(folder.path().join("bare.db")).expect("the database opens");
+pub(crate) fn pipeline(directory: &Path, url: &str, runs: usize, threads: usize) -> f64 {
+    let directory = tempfile::tempdir_in(directory).expect("a directory can be created");
+    let connection = Connection::open(directory.path().join("bare.db")).expect("the database opens");
     connection
         .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; BEGIN")
         .expect("the settings are accepted");

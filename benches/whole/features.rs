@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use crate::support::{backfilled, folder, numbers, quietly, row, tempo};
+use crate::support::{backfilled, directory, numbers, quietly, row, tempo};
 use crate::web;
 
 const RUNS: i64 = 10_000;
@@ -48,11 +48,11 @@ fn compare(name: &str, target: &str, mut measure: impl FnMut(usize, bool) -> f64
 
 pub(crate) fn run() {
     let web = web::Web::start();
-    let folder = folder();
-    let folder = folder.path();
+    let directory = directory();
+    let directory = directory.path();
     let probe = format!("web={}", web.url);
     compare("limit of a task queue", "1.05 ×", |turn, with| {
-        let database = folder.join(format!("queue-{turn}-{with}.db"));
+        let database = directory.join(format!("queue-{turn}-{with}.db"));
         let action = ["--probe", &probe];
         if with {
             let in_queue = [&action[..], &["--task-queue", "heavy"]].concat();
@@ -61,7 +61,7 @@ pub(crate) fn run() {
             rate(&database, &action, &[])
         }
     });
-    let steps = folder.join("steps.toml");
+    let steps = directory.join("steps.toml");
     let text = format!(
         "[[step]]\nname = 'web'\nprobe = {{ url = '{}', status = 500 }}\non_failure = 'fail'\nretry = {{ maximum_attempts = 1 }}\n",
         web.url
@@ -69,7 +69,7 @@ pub(crate) fn run() {
     std::fs::write(&steps, text).expect("the file can be written");
     let steps = steps.display().to_string();
     compare("10,000 events into the outbox", "1.10 ×", |turn, with| {
-        let database = folder.join(format!("outbox-{turn}-{with}.db"));
+        let database = directory.join(format!("outbox-{turn}-{with}.db"));
         if with {
             quietly(
                 &database,

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use chrono::{DateTime, Utc};
 use tempo::clock::{Clock as _, SystemClock};
 
-use crate::support::{folder, numbers, percentile, quietly, row, tempo};
+use crate::support::{directory, numbers, percentile, quietly, row, tempo};
 use crate::web;
 
 /// How long each group of schedules is served.
@@ -39,9 +39,9 @@ fn p50_and_p99(late: &[f64]) -> String {
 
 pub(crate) fn run() {
     let web = web::Web::start();
-    let folder = folder();
+    let directory = directory();
     for (count, target) in [(1, "2 · 10"), (100, "5 · 25"), (1000, "30 · 120")] {
-        let database = folder.path().join(format!("late-{count}.db"));
+        let database = directory.path().join(format!("late-{count}.db"));
         create(&database, count, &["--probe", &format!("web={}", web.url)]);
         serve(&database, SERVE_FOR);
         // The first seconds catch up on times that came due while the schedules were created.
@@ -65,20 +65,20 @@ pub(crate) fn run() {
         );
         row("  times lost or skipped", &format!("{:.0}", lost[0]), "0");
     }
-    at_once(folder.path());
-    during_a_backfill(folder.path(), &web.url);
+    at_once(directory.path());
+    during_a_backfill(directory.path(), &web.url);
 }
 
 /// How late one program per second starts, alone and during a backfill that starts everything at once.
-fn during_a_backfill(folder: &Path, url: &str) {
+fn during_a_backfill(directory: &Path, url: &str) {
     let this = std::env::current_exe()
         .expect("this program has a path")
         .display()
         .to_string();
     let mut alone = 0.0;
     for backfill in [false, true] {
-        let database = folder.join(format!("backfill-{backfill}.db"));
-        let stamps = folder.join(format!("backfill-{backfill}"));
+        let database = directory.join(format!("backfill-{backfill}.db"));
+        let stamps = directory.join(format!("backfill-{backfill}"));
         create(
             &database,
             1,
@@ -131,13 +131,13 @@ fn during_a_backfill(folder: &Path, url: &str) {
 }
 
 /// How late each of many programs due at the same time starts, when started by tempo and by a bare loop.
-fn at_once(folder: &Path) {
+fn at_once(directory: &Path) {
     let this = std::env::current_exe()
         .expect("this program has a path")
         .display()
         .to_string();
-    let (ours, bare) = (folder.join("ours"), folder.join("bare"));
-    let database = folder.join("mark.db");
+    let (ours, bare) = (directory.join("ours"), directory.join("bare"));
+    let database = directory.join("mark.db");
     let stamps = format!("{STAMPS}={}", ours.display());
     create(&database, AT_ONCE, &["--env", &stamps, "--", &this]);
     serve(&database, "23s");

@@ -1,6 +1,6 @@
 //! End-to-end benchmarks of the program, compared with what the machine can do without it: `cargo bench --bench whole -- NAME`.
 //!
-//! Without a name, runs all of them. Prints tables; asserts no times. Files are put in `TEMPO_BENCH_DIR`, by default the build's temporary folder.
+//! Without a name, runs all of them. Prints tables; asserts no times. Files are put in `TEMPO_BENCH_DIR`, by default the build's temporary directory.
 
 mod bare;
 mod features;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tempo::clock::{Clock as _, Stopwatch, SystemClock};
 
 use crate::support::{
-    TEMPO, create_one, end, folder, median, ms, multiply, numbers, percentile, quietly, resident_kib, row, tempo, wait_a_while,
+    TEMPO, create_one, directory, end, median, ms, multiply, numbers, percentile, quietly, resident_kib, row, tempo, wait_a_while,
 };
 use crate::web;
 
@@ -20,10 +20,10 @@ const VIEWERS: usize = 20;
 const SPAN: Duration = Duration::from_secs(30);
 
 pub(crate) fn run() {
-    let folder = folder();
-    pages(folder.path());
-    viewers(folder.path());
-    idle(folder.path());
+    let directory = directory();
+    pages(directory.path());
+    viewers(directory.path());
+    idle(directory.path());
     let size = std::fs::metadata(TEMPO).expect("the program exists").len();
     row("size of the program", &format!("{:.1} MB", megabytes(size)), "13 MB");
 }
@@ -84,8 +84,8 @@ impl Page {
     }
 }
 
-fn pages(folder: &Path) {
-    let database = folder.join("pages.db");
+fn pages(directory: &Path) {
+    let database = directory.join("pages.db");
     create_one(&database, &["--probe", "web=http://127.0.0.1:1/"]);
     multiply(&database, SCHEDULES, 86_400, 3600);
     let connection = rusqlite::Connection::open(&database).expect("the database opens");
@@ -147,11 +147,11 @@ fn pages(folder: &Path) {
 }
 
 /// How late starts are, without viewers and with viewers that renew their page at every change.
-fn viewers(folder: &Path) {
+fn viewers(directory: &Path) {
     let web = web::Web::start();
     let mut alone = 0.0;
     for viewers in [0, VIEWERS] {
-        let database = folder.join(format!("viewers-{viewers}.db"));
+        let database = directory.join(format!("viewers-{viewers}.db"));
         create_one(&database, &["--probe", &format!("web={}", web.url)]);
         multiply(&database, 100, 1, 0);
         let page = Page::serve(&database);
@@ -201,8 +201,8 @@ fn viewers(folder: &Path) {
     }
 }
 
-fn idle(folder: &Path) {
-    let database = folder.join("idle-page.db");
+fn idle(directory: &Path) {
+    let database = directory.join("idle-page.db");
     create_one(&database, &["--shell", "true"]);
     multiply(&database, SCHEDULES, 86_400, 100_000);
     let page = Page::serve(&database);

@@ -3,14 +3,14 @@
 use std::process::Command;
 use std::time::Duration;
 
-use crate::support::{TEMPO, end, folder, median, ms, quietly, resident_kib, row, serve_until, tempo, timed, wait_a_while};
+use crate::support::{TEMPO, directory, end, median, ms, quietly, resident_kib, row, serve_until, tempo, timed, wait_a_while};
 
 const SCHEDULES: usize = 1000;
 const ROUNDS: usize = 40;
 
 pub(crate) fn run() {
-    let folder = folder();
-    let database = folder.path().join("bench.db");
+    let directory = directory();
+    let database = directory.path().join("bench.db");
     for i in 0..SCHEDULES {
         let id = format!("schedule-{i:04}");
         let cron = format!("{} {} * * MON-FRI", i % 60, i % 24);

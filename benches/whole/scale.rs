@@ -7,7 +7,7 @@ use std::time::Duration;
 use tempo::clock::{Clock as _, Stopwatch, SystemClock};
 
 use crate::support::{
-    backfilled, create_one, end, folder, median, ms, multiply, numbers, percentile, quietly, resident_kib, row, serve_until,
+    backfilled, create_one, directory, end, median, ms, multiply, numbers, percentile, quietly, resident_kib, row, serve_until,
     tempo, timed, wait_a_while,
 };
 use crate::web;
@@ -15,33 +15,33 @@ use crate::web;
 const MILLION: usize = 1_000_000;
 
 pub(crate) fn run() {
-    let folder = folder();
-    let folder = folder.path();
-    definitions(folder);
-    many_schedules(folder);
-    idle(folder);
-    under_load(folder);
-    statistics(folder);
-    much_history(folder);
+    let directory = directory();
+    let directory = directory.path();
+    definitions(directory);
+    many_schedules(directory);
+    idle(directory);
+    under_load(directory);
+    statistics(directory);
+    much_history(directory);
 }
 
 /// Applies ten thousand schedules from one file: first all new, then all unchanged.
-fn definitions(folder: &Path) {
+fn definitions(directory: &Path) {
     let tables = (0..10_000).map(|i| {
         let (minute, hour) = (i % 60, i % 24);
         format!("[[schedule]]\nid = \"job-{i}\"\ncron = \"{minute} {hour} * * *\"\n[[schedule.step]]\nname = \"work\"\ncommand = [\"true\"]\n")
     });
-    let file = folder.join("jobs.toml");
+    let file = directory.join("jobs.toml");
     std::fs::write(&file, tables.collect::<Vec<_>>().concat()).expect("the file can be written");
-    let database = folder.join("defined.db");
+    let database = directory.join("defined.db");
     let apply = || tempo(&database, &["apply", "-q", "-f", file.to_str().expect("the path is UTF-8")]);
     row("apply of 10,000 schedules, new", &ms(timed(apply())), "2 s");
     row("  the same again, unchanged", &ms(median(5, || timed(apply()))), "2 s");
 }
 
-fn many_schedules(folder: &Path) {
+fn many_schedules(directory: &Path) {
     let web = web::Web::start();
-    let database = folder.join("million.db");
+    let database = directory.join("million.db");
     create_one(&database, &["--probe", &format!("web={}", web.url)]);
     multiply(&database, MILLION, 1000, 10);
     for args in [
@@ -82,8 +82,8 @@ fn cpu_seconds(pid: u32) -> f64 {
     (ticks(11) + ticks(12)) / 100.0
 }
 
-fn idle(folder: &Path) {
-    let database = folder.join("idle.db");
+fn idle(directory: &Path) {
+    let database = directory.join("idle.db");
     create_one(&database, &["--shell", "true"]);
     multiply(&database, 10_000, 86_400, 100_000);
     let (child, _) = serve_until(&database, "serving");
@@ -102,9 +102,9 @@ fn kib(child: &Child) -> f64 {
 }
 
 /// While thirty thousand runs are waiting or performed: how long commands take, and how soon the next server resumes after this one is killed.
-fn under_load(folder: &Path) {
+fn under_load(directory: &Path) {
     let web = web::Web::start();
-    let database = folder.join("load.db");
+    let database = directory.join("load.db");
     let probes: Vec<String> = ["a", "b", "c"].iter().map(|n| format!("{n}={}", web.url)).collect();
     let probes: Vec<&str> = probes.iter().flat_map(|p| ["--probe", p.as_str()]).collect();
     backfilled(&database, 30_000, &probes);
@@ -127,8 +127,8 @@ fn under_load(folder: &Path) {
 }
 
 /// A million runs of one schedule within 30 days: how fast their statistics are summed and read.
-fn statistics(folder: &Path) {
-    let database = folder.join("statistics.db");
+fn statistics(directory: &Path) {
+    let database = directory.join("statistics.db");
     create_one(&database, &["--probe", "web=http://127.0.0.1:1/"]);
     quietly(&database, &["schedule", "pause", "--all"]);
     let connection = rusqlite::Connection::open(&database).expect("the database opens");
@@ -160,9 +160,9 @@ fn statistics(folder: &Path) {
 }
 
 /// Measures commands and lateness with a million finished runs of a thousand schedules.
-fn much_history(folder: &Path) {
+fn much_history(directory: &Path) {
     let web = web::Web::start();
-    let database = folder.join("history.db");
+    let database = directory.join("history.db");
     create_one(&database, &["--probe", &format!("web={}", web.url)]);
     multiply(&database, 1000, 1, 0);
     let connection = rusqlite::Connection::open(&database).expect("the database opens");

@@ -118,10 +118,10 @@ pub(crate) fn wait_a_while(span: Duration) {
         .expect_err("nothing is sent");
 }
 
-/// A folder on a real disk, deleted when dropped.
-pub(crate) fn folder() -> tempfile::TempDir {
+/// A directory on a real disk, deleted when dropped.
+pub(crate) fn directory() -> tempfile::TempDir {
     let parent = std::env::var_os("TEMPO_BENCH_DIR").unwrap_or_else(|| env!("CARGO_TARGET_TMPDIR").into());
-    tempfile::tempdir_in(parent).expect("a folder can be created")
+    tempfile::tempdir_in(parent).expect("a directory can be created")
 }
 
 pub(crate) fn title(name: &str) {

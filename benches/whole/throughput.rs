@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use crate::support::{backfilled, folder, numbers, row, tempo};
+use crate::support::{backfilled, directory, numbers, row, tempo};
 use crate::{bare, web};
 
 const RUNS: usize = 10_000;
@@ -11,8 +11,8 @@ const ONE_AT_A_TIME: usize = 400;
 const COMMANDS: usize = 1_000;
 
 /// Requests `runs` runs at once, by a backfill, and lets a server perform them. Returns how many close per second.
-fn perform(folder: &Path, name: &str, runs: usize, action: &[&str], workers: &str) -> f64 {
-    let database = folder.join(format!("{name}.db"));
+fn perform(directory: &Path, name: &str, runs: usize, action: &[&str], workers: &str) -> f64 {
+    let database = directory.join(format!("{name}.db"));
     backfilled(&database, i64::try_from(runs).expect("the count fits"), action);
     let status = tempo(&database, &["-q", "run", "--once", "--workers", workers])
         .stdout(Stdio::null())
@@ -46,9 +46,9 @@ fn compare(name: &str, tempo: f64, bare: f64, target: &str) {
 
 pub(crate) fn run() {
     let web = web::Web::start();
-    let folder = folder();
-    let folder = folder.path();
-    row("sync a page", &format!("{:.3} ms", bare::sync_ms(folder)), "");
+    let directory = directory();
+    let directory = directory.path();
+    row("sync a page", &format!("{:.3} ms", bare::sync_ms(directory)), "");
     row(
         "requests, 64 threads",
         &format!("{:.0} /s", bare::requests_per_second(&web.url, 20_000, 64)),
@@ -61,13 +61,13 @@ pub(crate) fn run() {
 
     // In turns, because the machine's speed varies.
     for turn in 1..=3 {
-        let ours = perform(folder, &format!("many-{turn}"), RUNS, &probes, "64");
-        let bare = bare::pipeline(folder, &web.url, RUNS, 64);
+        let ours = perform(directory, &format!("many-{turn}"), RUNS, &probes, "64");
+        let bare = bare::pipeline(directory, &web.url, RUNS, 64);
         compare(&format!("3-step runs, {RUNS} queued"), ours, bare, "0.90");
     }
 
-    let ours = perform(folder, "single", ONE_AT_A_TIME, &probes, "1");
-    let bare_rate = bare::pipeline(folder, &web.url, ONE_AT_A_TIME, 1);
+    let ours = perform(directory, "single", ONE_AT_A_TIME, &probes, "1");
+    let bare_rate = bare::pipeline(directory, &web.url, ONE_AT_A_TIME, 1);
     row("3-step runs one at a time: tempo", &format!("{:.2} ms", 1000.0 / ours), "");
     row(
         "3-step runs one at a time: bare",
@@ -75,11 +75,17 @@ pub(crate) fn run() {
         &format!("ratio {:.2}, target 1.3", bare_rate / ours),
     );
 
-    let steps = folder.join("steps.toml");
+    let steps = directory.join("steps.toml");
     let text = ["a", "b", "c"]
         .map(|n| format!("[[step]]\nname = \"{n}\"\ncommand = [\"/bin/true\"]\n"))
         .concat();
     std::fs::write(&steps, text).expect("the file can be written");
-    let ours = perform(folder, "commands", COMMANDS, &["--steps", &steps.display().to_string()], "64");
+    let ours = perform(
+        directory,
+        "commands",
+        COMMANDS,
+        &["--steps", &steps.display().to_string()],
+        "64",
+    );
     compare("commands, 3 per run", 3.0 * ours, spawns, "0.60");
 }

@@ -133,7 +133,8 @@ fn query_server(dns: &Dns, host: &str, port: u16) -> Result<Vec<String>, Attempt
     buffer.truncate(length);
     let is_truncated = Packet::parse(&buffer).is_ok_and(|p| p.has_flags(PacketFlag::TRUNCATION));
     if is_truncated {
-        buffer = query_over_tcp(&query, host, port)?.map_err(receive_error)?;
+        let stream = DeadlineStream::new(connect(host, port, Some(QUERY_TIMEOUT))?, Some(QUERY_TIMEOUT));
+        buffer = exchange(stream, &query).map_err(receive_error)?;
     }
     let answer = Packet::parse(&buffer).map_err(|e| error(&e))?;
     let is_asked = |question: &Question<'_>| {
@@ -163,19 +164,15 @@ fn query_server(dns: &Dns, host: &str, port: u16) -> Result<Vec<String>, Attempt
 }
 
 /// Repeats a query over TCP, for an answer that is too long for UDP.
-fn query_over_tcp(query: &[u8], host: &str, port: u16) -> Result<std::io::Result<Vec<u8>>, AttemptError> {
-    let mut stream = DeadlineStream::new(connect(host, port, Some(QUERY_TIMEOUT))?, Some(QUERY_TIMEOUT));
-    let mut exchange = || -> std::io::Result<Vec<u8>> {
-        let length = u16::try_from(query.len()).unwrap_or(u16::MAX);
-        stream.write_all(&length.to_be_bytes())?;
-        stream.write_all(query)?;
-        let mut length = [0; 2];
-        stream.read_exact(&mut length)?;
-        let mut answer = vec![0; usize::from(u16::from_be_bytes(length))];
-        stream.read_exact(&mut answer)?;
-        Ok(answer)
-    };
-    Ok(exchange())
+fn exchange(mut stream: DeadlineStream, query: &[u8]) -> std::io::Result<Vec<u8>> {
+    let length = u16::try_from(query.len()).unwrap_or(u16::MAX);
+    stream.write_all(&length.to_be_bytes())?;
+    stream.write_all(query)?;
+    let mut length = [0; 2];
+    stream.read_exact(&mut length)?;
+    let mut answer = vec![0; usize::from(u16::from_be_bytes(length))];
+    stream.read_exact(&mut answer)?;
+    Ok(answer)
 }
 
 fn kind(record: Record) -> TYPE {

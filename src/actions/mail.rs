@@ -16,7 +16,7 @@ use super::{Control, notify};
 use crate::machine;
 use crate::notify::{Mail, Receipt, plain_text};
 
-/// Where `sendmail` is looked for: its usual folders are not in every user's `PATH`.
+/// Where `sendmail` is looked for: its usual directories are not in every user's `PATH`.
 const SENDMAIL_PATH: &str = "/usr/sbin:/usr/lib:/usr/local/sbin:/usr/local/bin:/usr/bin:/sbin:/bin";
 
 /// The directories in which `sendmail` is looked for, as in `PATH`.

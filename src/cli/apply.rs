@@ -50,7 +50,7 @@ pub(super) struct FileArgs {
     /// Files of `[[schedule]]` and `[[notify]]` tables in TOML, or the same as JSON; directories of such files; `-` is stdin
     #[arg(short, long = "file", value_name = "FILE", required = true, num_args = 1.., value_hint = ValueHint::AnyPath)]
     file: Vec<String>,
-    /// Include the deletion of schedules and receivers that an earlier apply of the same files created and that they no longer define; no others
+    /// Also delete schedules and receivers that an earlier apply of the same files created and that the files no longer define
     #[arg(long)]
     prune: bool,
 }

@@ -22,7 +22,7 @@ use crate::web;
 ///
 /// A schedule with `--grace` expects a heartbeat within that time after each of its times, and opens an incident if none arrives; one with
 /// `--expect-within` opens an incident if none arrives for that long. With a command, runs it and passes on its output and exit code: the
-/// heartbeat says whether it succeeded. The command runs even if the database is missing or cannot be written; only an unknown schedule
+/// heartbeat reports whether it succeeded. The command runs even if the database is missing or cannot be written; only an unknown schedule
 /// keeps it from running. Works whether or not the server is running.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -60,16 +60,19 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         return show(context, &args.id, &beat);
     }
     // Only a wrong name keeps the command from running, not a database that is missing or cannot be read.
-    match context.open(Missing::Refuse) {
-        Ok(store) => match store.read(|r| ops::find(r, &args.id).map(|_| ())) {
-            Err(e) if e.kind() == Kind::NotFound => return Err(e),
-            Err(e) => context.ui.error(&e),
-            Ok(()) => {}
-        },
-        Err(e) => context.ui.error(&e),
-    }
+    let opened = context.open(Missing::Refuse);
+    let reported = match opened.and_then(|store| store.read(|r| Ok(ops::find(r, &args.id).map(|_| ())))) {
+        Ok(Err(e)) if e.kind() == Kind::NotFound => return Err(e),
+        Ok(Err(e)) | Err(e) => {
+            context.ui.error(&e);
+            Some(e.to_string())
+        }
+        Ok(Ok(())) => None,
+    };
     let (beat, code) = perform(context, &args.command)?;
-    if let Err(e) = record(context, &args.id, &beat) {
+    if let Err(e) = record(context, &args.id, &beat)
+        && reported.as_ref() != Some(&e.to_string())
+    {
         context.ui.error(&e);
     }
     let Some(error) = &beat.error else { return Ok(()) };

@@ -9,15 +9,17 @@ pub(super) fn of(path: &str) -> &'static [u8] {
         "workflow cancel" | "workflow terminate" | "incident ack" | "incident resolve" | "doctor" | "upgrade" | "sleep" => {
             &[3, 4]
         }
-        "schedule create" | "notify add" => &[4],
+        "schedule create" => &[3, 4],
+        "notify add" | "service install" => &[4],
+        "open" => &[4, 5],
         "schedule edit" | "workflow result" => &[1, 3, 4],
         "run" => &[1, 4],
-        "schedule next" | "notify test" => &[1, 3],
+        "schedule next" | "notify test" | "diff" => &[1, 3],
         "check" => &[1, 3, 124, 130],
-        "diff" | "demo" => &[1],
+        "demo" => &[1],
         "status" => &[5],
         "step" => &[1, 4, 124],
-        "import crontab" | "apply" | "schedule list" | "workflow list" | "incident list" | "notify list" | "schema"
+        "import crontab" | "schedule list" | "workflow list" | "incident list" | "notify list" | "service status" | "schema"
         | "completions" | "man" => &[],
         _ => &[3],
     }

@@ -167,7 +167,16 @@ fn show(context: &Context, filter: &EventFilter, events: &[EventView]) -> Result
         return context.ui.json_list(events);
     }
     if events.is_empty() {
-        context.ui.say("No events match.");
+        // A limit alone excludes nothing.
+        let all = EventFilter {
+            limit: filter.limit,
+            ..EventFilter::default()
+        };
+        context.ui.say(if *filter == all {
+            "No events yet."
+        } else {
+            "No events match."
+        });
         return Ok(());
     }
     print(context, events)?;

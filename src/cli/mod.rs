@@ -1,4 +1,4 @@
-//! The command line: one file per subcommand, a folder per family. Each parses its arguments, calls `ops` or the engine, and prints the result.
+//! The command line: one file per subcommand, a directory per family. Each parses its arguments, calls `ops` or the engine, and prints the result.
 
 mod apply;
 mod beat;
@@ -50,6 +50,9 @@ use crate::output::ui::{ColorWhen, Format, Ui, Verbosity};
 use crate::spec::zone::{Zone, Zones as _};
 use crate::store::{self, Missing, Store};
 use crate::zoneinfo::ZoneInfo;
+
+/// Maximum number of columns of an example, without its indentation: it must fit a terminal of 80 columns, to be pasted from there.
+const EXAMPLE_WIDTH: usize = 72;
 
 /// Durable scheduling for one machine
 ///
@@ -302,6 +305,20 @@ pub(crate) fn command() -> clap::Command {
         .mut_subcommand("check", |check| {
             only_schedules(check).mut_arg("workflow_id", |id| id.hide(true))
         })
+        // A step of a script is always a command.
+        .mut_subcommand("step", |step| {
+            step.mut_arg("start_to_close_timeout", |timeout| {
+                timeout.help("Timeout of one attempt: `500ms`, `30s`, `5m`, `1h`; defaults to none")
+            })
+            .mut_arg("retry_maximum_attempts", |attempts| {
+                attempts.help("Maximum number of attempts; 0 means unlimited; defaults to 1")
+            })
+        })
+        .mut_subcommand("diff", |diff| {
+            diff.mut_arg("prune", |prune| {
+                prune.help("Also show the deletions that `tempo apply --prune` would make")
+            })
+        })
         .mut_subcommand("workflow", |workflow| {
             workflow.mut_subcommand("start", |start| {
                 only_schedules(start).mut_arg("workflow_id", |id| {
@@ -324,7 +341,8 @@ fn with_examples(mut command: clap::Command, path: &str) -> clap::Command {
     if examples.is_empty() {
         return command;
     }
-    let lines: Vec<String> = examples.iter().map(|(line, what)| format!("  {what}:\n    {line}")).collect();
+    let shown = |(line, what): &examples::Example| format!("  {what}:\n    {}", examples::continued(line, EXAMPLE_WIDTH));
+    let lines: Vec<String> = examples.iter().map(shown).collect();
     command.after_long_help(format!("Examples:\n{}", lines.join("\n")))
 }
 

@@ -64,6 +64,8 @@ const OPTIONS: [(&str, &str); 11] = [
     ("--tail", "--limit"),
     ("--lines", "--limit"),
 ];
+/// Options whose value is a time of one or several words.
+const TIME_OPTIONS: [&str; 4] = ["--cron", "--when", "--interval", "--every"];
 /// Maximum number of edits between a mistyped option and the one that is meant.
 const MAX_EDITS: usize = 2;
 
@@ -108,6 +110,7 @@ fn is_incomplete(kind: ErrorKind) -> bool {
         ErrorKind::MissingRequiredArgument
             | ErrorKind::MissingSubcommand
             | ErrorKind::DisplayHelp
+            | ErrorKind::DisplayVersion
             | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
     )
 }
@@ -127,6 +130,7 @@ fn correct(root: &clap::Command, arguments: &mut Vec<String>, error: &clap::Erro
                 let parent = path.iter().try_fold(root, |command, name| command.find_subcommand(name))?;
                 let all: Vec<&str> = names(parent).collect();
                 match all.as_slice() {
+                    [only] if only.starts_with(&typed) => vec![(*only).to_owned()],
                     // The only subcommand was left out.
                     [only] if strsim::damerau_levenshtein(only, &typed) > MAX_EDITS => vec![(*only).to_owned(), typed],
                     _ => {
@@ -136,7 +140,24 @@ fn correct(root: &clap::Command, arguments: &mut Vec<String>, error: &clap::Erro
                     }
                 }
             };
-            arguments.splice(at..=at, replacement);
+            let is_last = at + 1 == arguments.len();
+            let lists = |name: &String| root.find_subcommand(name)?.find_subcommand("list").map(|_| "list".to_owned());
+            // `tempo jobs` lists them.
+            let list = replacement
+                .first()
+                .and_then(lists)
+                .filter(|_| is_last && path.is_empty() && replacement.len() == 1);
+            arguments.splice(at..=at, replacement.into_iter().chain(list));
+            Some(())
+        }
+        // A time in the place of an id.
+        ErrorKind::ValueValidation => {
+            let typed = context(ContextKind::InvalidValue)?;
+            let is_positional = context(ContextKind::InvalidArg).is_some_and(|name| !name.starts_with('-'));
+            let command = path.iter().try_fold(root, |command, name| command.find_subcommand(name))?;
+            let option = time_option(&typed).filter(|option| is_positional && takes(command, option))?;
+            let at = rest + arguments[rest..].iter().position(|word| *word == typed)?;
+            arguments.insert(at, option.to_owned());
             Some(())
         }
         ErrorKind::UnknownArgument => {
@@ -154,34 +175,95 @@ fn correct(root: &clap::Command, arguments: &mut Vec<String>, error: &clap::Erro
                 arguments.splice(rest - 1..rest, meant.map(str::to_owned));
                 return Some(());
             }
+            // Only words of the command itself: those after `--` are another's.
+            let own = arguments.iter().position(|word| word == "--").unwrap_or(arguments.len());
+            if arguments[at] == "--command" && takes_command(root, &path) && own == arguments.len() {
+                let command: Vec<String> = arguments.drain(at..(at + 2).min(own)).skip(1).collect();
+                arguments.extend(std::iter::once("--".to_owned()).chain(command));
+                return Some(());
+            }
+            if path == ["service", "install"] && takes(root.find_subcommand("run")?, &typed) {
+                arguments.insert(at, "--".to_owned());
+                return Some(());
+            }
             if typed.starts_with('-') {
                 let option = nearest_option(root, &path, &arguments[at])?;
                 arguments[at] = option;
                 return Some(());
             }
-            let command = path.iter().try_fold(root, |command, name| command.find_subcommand(name))?;
-            let takes = |long: &str| command.get_arguments().any(|a| a.get_long() == long.strip_prefix("--"));
-            let has = |option: &str| arguments.iter().any(|word| word == option);
-            if takes("--takes") && !has("--takes") && Interval::parse(&typed).is_ok() {
-                arguments.insert(at, "--takes".to_owned());
-                return Some(());
-            }
-            if let Some(option) = time_option(&typed).filter(|option| takes(option)) {
-                arguments.insert(at, option.to_owned());
-                return Some(());
-            }
-            let takes_command = command.get_positionals().any(|a| a.is_last_set());
-            if takes_command && !has("--") {
-                // Without a required id, the first word belongs to the command as well.
-                let has_id = command.get_positionals().any(clap::Arg::is_required_set);
-                let first = rest + arguments[rest..].iter().position(|word| !word.starts_with('-'))?;
-                arguments.insert(if has_id { at } else { first }, "--".to_owned());
-                return Some(());
-            }
-            None
+            correct_word(root, &path, arguments, (rest, at, own))
         }
         _ => None,
     }
+}
+
+/// Corrects an unexpected word: a time without its option or quotes, a file without `-f`, a command without `--`. `rest` is the index of the first word
+/// after the subcommands, `at` that of the word, and `own` that of the first word that belongs to another program.
+fn correct_word(
+    root: &clap::Command,
+    path: &[String],
+    arguments: &mut Vec<String>,
+    (rest, at, own): (usize, usize, usize),
+) -> Option<()> {
+    let typed = arguments[at].clone();
+    let command = path.iter().try_fold(root, |command, name| command.find_subcommand(name))?;
+    let has = |option: &str| arguments.iter().any(|word| word == option);
+    if let Some((first, option, value)) = unquoted_time(&arguments[..own], at).filter(|(_, option, _)| takes(command, option)) {
+        let end = at + arguments[at..own].iter().take_while(|word| !word.starts_with('-')).count();
+        arguments.splice(first..end, [option.to_owned(), value]);
+        return Some(());
+    }
+    if takes(command, "--file") && takes(command, "--prune") && !path.is_empty() {
+        arguments.insert(at, "-f".to_owned());
+        return Some(());
+    }
+    if takes(command, "--takes") && !has("--takes") && Interval::parse(&typed).is_ok() {
+        arguments.insert(at, "--takes".to_owned());
+        return Some(());
+    }
+    if let Some(option) = time_option(&typed).filter(|option| takes(command, option)) {
+        arguments.insert(at, option.to_owned());
+        return Some(());
+    }
+    if takes_command(root, path) && !has("--") {
+        // Without a required id, the first word belongs to the command as well.
+        let has_id = command.get_positionals().any(clap::Arg::is_required_set);
+        let first = rest + arguments[rest..].iter().position(|word| !word.starts_with('-'))?;
+        arguments.insert(if has_id { at } else { first }, "--".to_owned());
+        return Some(());
+    }
+    None
+}
+
+/// A time that was typed without quotes, whose word at `at` was not expected: the index of its first word or of the option before it, the option and
+/// the time.
+fn unquoted_time(arguments: &[String], at: usize) -> Option<(usize, &'static str, String)> {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let end = at + words[at..].iter().take_while(|word| !word.starts_with('-')).count();
+    let option = words[..at].iter().rposition(|word| word.starts_with('-'));
+    if let Some(first) = option.filter(|first| TIME_OPTIONS.contains(&words[*first])) {
+        let time = words[first + 1..end].join(" ");
+        // `--every 5 min`
+        let repeated = (end - first == 3).then(|| format!("every {time}"));
+        return [Some(time), repeated]
+            .into_iter()
+            .flatten()
+            .find_map(|time| Some((first, time_option(&time)?, time)));
+    }
+    let time = words[at..end].join(" ");
+    let option = time_option(&time).filter(|_| time.contains(' '))?;
+    Some((at, option, time))
+}
+
+/// Whether a command takes a command after `--`.
+fn takes_command(root: &clap::Command, path: &[String]) -> bool {
+    let command = path.iter().try_fold(root, |command, name| command.find_subcommand(name));
+    command.is_some_and(|command| command.get_positionals().any(|a| a.is_last_set()))
+}
+
+/// Whether a command has a long option.
+fn takes(command: &clap::Command, option: &str) -> bool {
+    command.get_arguments().any(|a| a.get_long() == option.strip_prefix("--"))
 }
 
 /// The subcommands at the beginning of the command line, and the index of the first word after them.
@@ -212,7 +294,7 @@ fn names(command: &clap::Command) -> impl Iterator<Item = &str> {
 }
 
 /// What a word stands for where a command is expected: a verb of a noun, or the closest command or verb.
-fn top_level(root: &clap::Command, typed: &str) -> Option<Vec<String>> {
+pub(super) fn top_level(root: &clap::Command, typed: &str) -> Option<Vec<String>> {
     if NO_COMMANDS.contains(&typed) {
         return None;
     }

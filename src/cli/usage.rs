@@ -6,26 +6,61 @@ use super::help::TOPICS;
 use super::suggest;
 use crate::error::{Error, Kind, alternatives, one_line};
 
+/// Words in the place of a command, with what to do instead.
+const ADVICE: [(&[&str], &str); 7] = [
+    (&["start"], START),
+    (&["stop"], STOP),
+    (&["kill"], STOP),
+    (
+        &["restart"],
+        "Stop the server with Ctrl-C, or with SIGTERM to the pid that `tempo status` shows, then run `tempo run`.",
+    ),
+    (
+        &["service", "start"],
+        "Run `systemctl start tempo.service`, or `systemctl --user start tempo.service` for a user's service.",
+    ),
+    (
+        &["service", "stop"],
+        "Run `systemctl stop tempo.service`, or `systemctl --user stop tempo.service` for a user's service.",
+    ),
+    (
+        &["service", "restart"],
+        "Run `systemctl restart tempo.service`, or `systemctl --user restart tempo.service` for a user's service.",
+    ),
+];
+const START: &str = "Run `tempo run` to start the server, or `tempo schedule trigger ID` to start a run.";
+const STOP: &str = "Press Ctrl-C in the terminal of `tempo run`, or send SIGTERM to the pid that `tempo status` shows.";
+
 /// The error for arguments that do not parse; `words` are those after the program's name.
 pub(super) fn error(root: &clap::Command, words: &[String], e: &clap::Error) -> Error {
-    let message = message_of(words, e)
+    let (path, _) = suggest::command_path(root, words);
+    let message = message_of(words, &path, e)
         .replace("`[COMMAND]...`", "a command after `--`")
-        .replace("`[ID]...`", "`<ID>`");
+        .replace("`[ID]...`", "`<ID>`")
+        .replace("`[SCHEDULE]`", "the argument `SCHEDULE`");
     let error = Error::new(Kind::Usage, one_line(&message));
-    if let Some(own) = own_error(e) {
-        return own.hints().iter().fold(error, Error::hint);
-    }
     let unknown = context_values(e, ContextKind::InvalidSubcommand).concat();
-    if let Some(topic) = TOPICS.iter().find(|topic| topic.name == unknown) {
+    if let Some(topic) = TOPICS.iter().find(|topic| path.is_empty() && topic.name == unknown) {
         return error.hint(format_args!("Did you mean `tempo help {}`?", topic.name));
+    }
+    if unknown == "help" {
+        return error.hint(format_args!("Did you mean `tempo help {}`?", path.join(" ")));
+    }
+    if let Some((_, advice)) = ADVICE
+        .iter()
+        .find(|(typed, _)| typed.iter().eq(path.iter().chain([&unknown])))
+    {
+        return error.hint(advice);
     }
     if let Some(line) = suggest::corrected(root, words, e) {
         return error.hint(format_args!("Did you mean `{line}`?"));
     }
+    if let Some(own) = own_error(e) {
+        return own.hints().iter().fold(error, Error::hint);
+    }
     if let Some(near) = context_values(e, ContextKind::SuggestedValue).first() {
         return error.hint(format_args!("Did you mean `{near}`?"));
     }
-    let (path, _) = suggest::command_path(root, words);
     let command = ["tempo".to_owned()].into_iter().chain(path).collect::<Vec<_>>().join(" ");
     error.hint(if e.kind() == ErrorKind::InvalidSubcommand {
         format!("Run `{command} --help` to list the commands.")
@@ -35,13 +70,18 @@ pub(super) fn error(root: &clap::Command, words: &[String], e: &clap::Error) -> 
 }
 
 /// The message of an error, on one line.
-fn message_of(words: &[String], e: &clap::Error) -> String {
+fn message_of(words: &[String], path: &[String], e: &clap::Error) -> String {
     let argument = context_values(e, ContextKind::InvalidArg);
     let value = context_values(e, ContextKind::InvalidValue).concat();
     let message = match (e.kind(), argument.first().map(|name| option_name(name))) {
         (ErrorKind::InvalidSubcommand, _) => {
             let name = context_values(e, ContextKind::InvalidSubcommand).concat();
-            Some(format!("`{name}` is not a command"))
+            let parent = path.join(" ");
+            Some(if parent.is_empty() {
+                format!("`{name}` is not a command")
+            } else {
+                format!("`{name}` is not a command of `tempo {parent}`")
+            })
         }
         (ErrorKind::UnknownArgument, Some(name)) => Some(negative_number(words, name).unwrap_or_else(|| {
             let typed = argument.concat();
@@ -106,15 +146,19 @@ fn message_of(words: &[String], e: &clap::Error) -> String {
     })
 }
 
-/// Names the option with which the invalid value of an error was given, as it was typed, if it is certain which one.
+/// Names the option with which the invalid value of an error was given: that of the setting, or the only one with this value.
 pub(super) fn with_option(error: Error, arguments: &[String]) -> Error {
-    let options = error
-        .value()
-        .map(|value| options_with(arguments, value).map(str::to_owned).collect::<Vec<_>>());
-    match options.as_deref() {
-        Some([option]) => error.within(format_args!("`{option}`")),
-        _ => error,
-    }
+    let typed = error.value().and_then(|value| {
+        let mut options = options_with(arguments, value);
+        options.next().filter(|_| options.next().is_none())
+    });
+    let of_setting = error.setting().filter(|setting| !setting.starts_with('-'));
+    let option = match (typed, of_setting) {
+        (Some(option), _) => option.to_owned(),
+        (None, Some(setting)) => format!("--{}", setting.replace('_', "-")),
+        (None, None) => return error,
+    };
+    error.of_setting(option)
 }
 
 /// The option `name` as it was typed, perhaps by another name, if it is certain which one: others may have the same value.
@@ -139,13 +183,17 @@ fn options_with<'a>(arguments: &'a [String], value: &str) -> impl Iterator<Item 
 }
 
 /// The options that can be used only with another, which clap reports as missing without saying why.
-const REQUIRED: [(&str, &[&str]); 6] = [
+const REQUIRED: [(&str, &[&str]); 10] = [
     ("--wait", &["--timeout"]),
     ("--quiet-hours", &["--time-zone", "--tz"]),
     ("--targets-only", &["--port"]),
     ("--file", &["--prune"]),
     ("--backup-dir", &["--backup-every", "--backup-keep"]),
     ("--ping", &["--ping-every"]),
+    ("--webhook", &["--template", "--header", "--bearer", "--key"]),
+    ("--email", &["--from", "--smtp", "--smtp-encryption"]),
+    ("--smtp-user", &["--smtp-password"]),
+    ("--smtp-password", &["--smtp-user"]),
 ];
 
 /// The option that was typed and needs the missing one.

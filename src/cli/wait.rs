@@ -33,6 +33,24 @@ pub(super) fn needs_server(context: &Context) -> Result<(), Error> {
     .hint("Start `tempo run`, or omit `--wait`: the request is then carried out when the server next starts."))
 }
 
+/// The options of commands that can wait for a run.
+#[derive(Debug, clap::Args)]
+pub(super) struct WaitArgs {
+    /// Wait until the run has closed; exit 0 if it completed without a failed step
+    #[arg(long)]
+    pub(super) wait: bool,
+    /// Stop waiting after this long; defaults to no limit
+    #[arg(long, requires = "wait", value_name = "DURATION")]
+    timeout: Option<String>,
+}
+
+impl WaitArgs {
+    /// How long to wait; `None` for no limit.
+    pub(super) fn limit(&self) -> Result<Option<Duration>, Error> {
+        timeout(self.timeout.as_deref())
+    }
+}
+
 /// Parses the value of `--timeout`.
 pub(super) fn timeout(written: Option<&str>) -> Result<Option<Duration>, Error> {
     Ok(written.map(text::duration).transpose()?)
@@ -106,9 +124,9 @@ pub(super) fn for_decision(context: &Context, store: &Store, key: i64) -> Result
 }
 
 /// Waits until a run has closed.
-pub(super) fn for_run(context: &Context, store: &Store, key: i64) -> Result<RunRow, Error> {
+pub(super) fn for_run(context: &Context, store: &Store, key: i64, timeout: Option<Duration>) -> Result<RunRow, Error> {
     let _progress = Waiting::for_text("waiting for the run");
-    until(context, store, None, |store| {
+    until(context, store, timeout, |store| {
         let run = store.read(|r| r.run(key))?;
         let run = run.ok_or_else(|| Error::new(Kind::NotFound, "the run was deleted while waiting for it"))?;
         Ok(Some(run).filter(|r| r.status != Status::Running))
@@ -116,12 +134,24 @@ pub(super) fn for_run(context: &Context, store: &Store, key: i64) -> Result<RunR
 }
 
 /// Waits until a requested retry has started and the run has closed.
-pub(super) fn for_retried_run(context: &Context, store: &Store, key: i64, request: i64) -> Result<RunRow, Error> {
-    until(context, store, None, |store| {
+pub(super) fn for_retried_run(
+    context: &Context,
+    store: &Store,
+    key: i64,
+    request: i64,
+    timeout: Option<Duration>,
+) -> Result<RunRow, Error> {
+    let waiting = Stopwatch::start();
+    until(context, store, timeout, |store| {
         let state = store.read(|r| r.request_state(request))?;
         Ok(state.is_none_or(|s| s.settled).then_some(()))
     })?;
-    for_run(context, store, key)
+    for_run(
+        context,
+        store,
+        key,
+        timeout.map(|limit| limit.saturating_sub(waiting.elapsed())),
+    )
 }
 
 /// Returns an error if any of the runs failed or had a failed step.
@@ -137,8 +167,13 @@ pub(super) fn verdict(runs: &[RunRow]) -> Result<(), Error> {
         return Ok(());
     }
     let total = counted(runs.len() as u64, "run");
+    let run = match runs {
+        [only] => &only.run_id,
+        _ => "RUN",
+    };
     Err(
-        Error::new(Kind::Failed, format_args!("{failed} of {total} failed or had a failed step"))
-            .hint("Run `tempo workflow describe RUN` to see each attempt, and `tempo incident list` to see the incidents."),
+        Error::new(Kind::Failed, format_args!("{failed} of {total} failed or had a failed step")).hint(format_args!(
+            "Run `tempo workflow describe {run}` to see each attempt, and `tempo incident list` to see the incidents."
+        )),
     )
 }

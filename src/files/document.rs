@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
+use std::path::Path;
 
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -68,15 +69,23 @@ impl Source<'_> {
         Error::new(Kind::Usage, message).within(self.place_text(at))
     }
 
+    /// The text without the mark of its byte order.
+    fn without_mark(&self) -> &str {
+        self.text.strip_prefix('\u{feff}').unwrap_or(self.text)
+    }
+
+    fn is_json(&self) -> bool {
+        let start = self.without_mark().trim_start();
+        start.starts_with('{') || (start.starts_with('[') && !is_header(start))
+    }
+
     /// Parses the text: as JSON if it begins with a bracket that is not a TOML header, otherwise as TOML.
     ///
     /// # Errors
     /// `Usage` with line and column.
     pub(crate) fn tree(&self) -> Result<Node, Error> {
-        let text = self.text.strip_prefix('\u{feff}').unwrap_or(self.text);
-        let start = text.trim_start();
-        let is_json = start.starts_with('{') || (start.starts_with('[') && !is_header(start));
-        if is_json {
+        if self.is_json() {
+            let text = self.without_mark();
             let raw: &RawValue = serde_json::from_str(text).map_err(|e| {
                 let message = e.to_string();
                 let message = match message.split(" at line ").next().unwrap_or_default() {
@@ -93,10 +102,15 @@ impl Source<'_> {
         let table = DeTable::parse(self.text).map_err(|e| {
             let message = e.message().lines().collect::<Vec<_>>().join(", ");
             let span = e.span().unwrap_or_default();
-            match self.text.get(span.clone()) {
+            let error = match self.text.get(span.clone()) {
                 Some(key) if message == "duplicate key" => self.error_at(span.start, duplicate_key(key)),
                 Some(_) | None => self.error_at(span.start, message),
+            };
+            let extension = Path::new(self.name).extension();
+            if extension.is_some_and(|extension| extension == "yaml" || extension == "yml") {
+                return error.hint("Definition files are TOML or JSON.");
             }
+            error
         })?;
         let at = table.span().start;
         of_table(table.into_inner(), 0, at).map_err(|(at, message)| self.error_at(at, message))
@@ -156,15 +170,35 @@ impl Source<'_> {
                     shown(header?.trim())
                 ))
             });
-            hint.iter().fold(self.error_at(at, e.message), Error::hint)
+            let is_command = e.message.starts_with("expected a list, found the string") && self.key_before(at) == "command";
+            let hint = hint.or_else(|| {
+                let form = "Write a list: the program and each argument; or use `shell` for a command line.";
+                is_command.then(|| form.to_owned())
+            });
+            let message = if self.is_json() {
+                e.message.replace("a list", "an array").replace("a table", "an object")
+            } else {
+                e.message
+            };
+            hint.iter().fold(self.error_at(at, message), Error::hint)
         })
     }
 
-    /// Adds the place to an error about a table: that of its invalid value, with its key, if only one key of the table has this value.
+    /// The key whose value begins at a byte: the word before its `=` or `:`.
+    fn key_before(&self, at: usize) -> &str {
+        let before = self.text[..at].trim_end().trim_end_matches(['=', ':']).trim_end();
+        let before = before.trim_end_matches('"');
+        let start = before.rfind(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-')));
+        &before[start.map_or(0, |start| start + 1)..]
+    }
+
+    /// Adds the place to an error about a table: that of the setting which it names, or the line of the table.
     pub(super) fn within_table(&self, node: &Node, error: Error) -> Error {
-        let found = error.value().and_then(|value| node.key_of_text(value));
-        match found {
-            Some((key, at)) => error.within(format_args!("{}: `{key}`", self.place_text(at))),
+        match error.setting().and_then(|key| node.field(key)) {
+            Some(value) => {
+                let place = self.place_text(value.at);
+                error.within(place)
+            }
             None => error.within(format_args!("{}:{}", self.name, self.place(node.at).0)),
         }
     }
@@ -218,14 +252,6 @@ impl Node {
             Value::Table(entries) => entries.iter().find(|(k, _, _)| k == key).map(|(_, _, node)| node),
             Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) | Value::Text(_) | Value::List(_) => None,
         }
-    }
-
-    /// The only key of this table with this text, and the place of the text.
-    fn key_of_text(&self, text: &str) -> Option<(&str, usize)> {
-        let Value::Table(entries) = &self.value else { return None };
-        let mut found = entries.iter().filter(|(.., node)| node.text() == Some(text));
-        let (key, _, node) = found.next()?;
-        found.next().is_none().then_some((key, node.at))
     }
 
     /// Returns the items of a list; any other value as a list of one.

@@ -10,7 +10,7 @@ use crate::names::ReceiverName;
 use crate::notify::delivery::Encryption;
 use crate::notify::timing::{GROUP_WAIT, QuietHours};
 use crate::notify::{Channel, Receiver, Smtp, Template, Timing, Topic};
-use crate::schedule::alerts::Severity;
+use crate::schedule::alerts::{Severity, check_label};
 use crate::spec::text;
 use crate::spec::zone::Zones;
 
@@ -171,6 +171,10 @@ impl NotifyText {
                 .map(|event| Topic::parse(event))
                 .collect::<Result<_, _>>()?
         };
+        self.labels.iter().try_for_each(|label| check_label(label))?;
+        if self.schedules.iter().any(|id| id.trim().is_empty()) {
+            return Err(usage(format_args!("the id of a schedule is empty")).of_setting("schedules"));
+        }
         let zone = self.time_zone.as_deref();
         zone.map(|zone| zones.zone(zone)).transpose()?;
         let quiet = self.quiet_hours.as_deref().map(|hours| QuietHours::parse(hours, zone, zones));
@@ -180,11 +184,23 @@ impl NotifyText {
             topics,
             schedules: self.schedules.clone(),
             labels: self.labels.clone(),
-            min_severity: self.min_severity.as_deref().map_or(Ok(Severity::Info), Severity::parse)?,
+            min_severity: self
+                .min_severity
+                .as_deref()
+                .map_or(Ok(Severity::Info), Severity::parse)
+                .map_err(|e| e.of_setting("min_severity"))?,
             timing: Timing {
-                group_wait: self.group_wait.as_deref().map_or(Ok(GROUP_WAIT), text::duration)?,
-                limit: self.rate_limit.as_deref().map(Timing::parse_limit).transpose()?,
-                quiet: quiet.transpose()?,
+                group_wait: match self.group_wait.as_deref() {
+                    Some(wait) => text::duration(wait).map_err(|e| Error::from(e).of_setting("group_wait"))?,
+                    None => GROUP_WAIT,
+                },
+                limit: self
+                    .rate_limit
+                    .as_deref()
+                    .map(Timing::parse_limit)
+                    .transpose()
+                    .map_err(|e| e.of_setting("rate_limit"))?,
+                quiet: quiet.transpose().map_err(|e| e.of_setting("quiet_hours"))?,
             },
         })
     }
@@ -251,16 +267,15 @@ impl NotifyText {
         }
         let template = self.template.as_deref().map_or(Ok(Template::Json), Template::parse)?;
         if !template.needs_key() && self.key.is_some() {
-            return Err(usage(format_args!(
-                "the receiver `{}` has a `key`, but the template `{}` does not use one",
-                self.name,
-                template.name()
-            ))
-            .hint("Set `template = \"pagerduty\"` or `\"opsgenie\"`, or remove `key`."));
+            let unused = format_args!("the template `{}` does not use it", template.name());
+            return Err(usage(unused)
+                .of_setting("key")
+                .hint("Only the templates `pagerduty` and `opsgenie` do."));
         }
         if template.needs_key() && self.key.as_deref().unwrap_or_default().is_empty() {
-            return Err(usage(format_args!("the template `{}` needs a `key`", template.name()))
-                .hint("Set `key = \"env:NAME\"`, the key of the integration."));
+            return Err(usage(format_args!("the template `{}` needs it", template.name()))
+                .of_setting("key")
+                .hint("It is the key of the integration; `env:NAME` reads it from a variable when a message is sent."));
         }
         Ok(Channel::Webhook {
             url: url.to_owned(),
@@ -284,7 +299,8 @@ impl NotifyText {
         let encryption = self
             .smtp_encryption
             .as_deref()
-            .map_or(Ok(Encryption::StartTls), Encryption::parse)?;
+            .map_or(Ok(Encryption::StartTls), Encryption::parse)
+            .map_err(|e| e.of_setting("smtp_encryption"))?;
         let login = match (&self.smtp_user, &self.smtp_password) {
             (Some(user), Some(password)) => Some((user.clone(), password.clone())),
             (None, None) => None,

@@ -52,7 +52,8 @@ impl de::Error for ParseError {
             kind if kind.starts_with("struct ") => "a table",
             other => other,
         };
-        Self::custom(match found {
+        let is_number = matches!(found, Unexpected::Unsigned(_) | Unexpected::Signed(_) | Unexpected::Float(_));
+        let error = Self::custom(match found {
             Unexpected::Seq => format!("expected {expected}, found a list"),
             Unexpected::Map => format!("expected {expected}, found a table"),
             Unexpected::Bool(b) => format!("expected {expected}, found `{b}`"),
@@ -61,7 +62,12 @@ impl de::Error for ParseError {
             Unexpected::Float(n) => format!("expected {expected}, found `{n}`"),
             Unexpected::Str(text) => format!("expected {expected}, found the string `{}`", shown(text)),
             other => format!("expected {expected}, found {other}"),
-        })
+        });
+        Self {
+            hint: (is_number && expected.starts_with("a string"))
+                .then(|| "Write the value in quotes; a duration has a unit, as in `\"60s\"`.".to_owned()),
+            ..error
+        }
     }
 
     fn invalid_value(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
@@ -92,7 +98,7 @@ impl de::Error for ParseError {
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
         let hint = match nearest(field, expected.iter().copied()) {
             _ if field == "step" && expected.contains(&"schedule") => {
-                "Write `[[schedule.step]]` for a step of the schedule above.".to_owned()
+                "A step belongs to a schedule: write `[[schedule.step]]` below `[[schedule]]`. A file of steps only is for `--steps` or `tempo check -f`.".to_owned()
             }
             Some(near) => format!("Did you mean `{near}`?"),
             // `timeout` is part of two keys.

@@ -123,7 +123,7 @@ impl TableReader<'_> {
             paused: text.paused,
             remaining_actions: self.at("remaining_actions", 0, remaining)?,
         };
-        let warnings = action.steps.iter().filter_map(relative_folder).collect();
+        let warnings = action.steps.iter().filter_map(relative_directory).collect();
         Ok(FileSchedule {
             id,
             place,
@@ -203,7 +203,7 @@ fn fixed(value: &str) -> Result<(), Error> {
 }
 
 /// Returns a warning for a step whose working directory depends on where the server is started.
-fn relative_folder(step: &StepText) -> Option<String> {
+fn relative_directory(step: &StepText) -> Option<String> {
     let cwd = step.cwd.as_deref().filter(|cwd| !cwd.starts_with('/'))?;
     Some(format!(
         "step `{}`: the working directory `{cwd}` is relative to the directory where `tempo run` is started",
@@ -267,7 +267,7 @@ mod tests {
             (
                 "[[schedule]]\nid = 'a'\n[[step]]\nname = 's'",
                 "jobs.toml:3:3: unknown key `step`",
-                "Write `[[schedule.step]]` for a step of the schedule above.",
+                "A step belongs to a schedule: write `[[schedule.step]]` below `[[schedule]]`. A file of steps only is for `--steps` or `tempo check -f`.",
             ),
             ("[[schedule]]\nid = 'a'\nid = 'b'", "jobs.toml:3:1: duplicate key `id`", ""),
             (

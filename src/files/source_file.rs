@@ -1,4 +1,4 @@
-//! Reads definition files and crontabs: single files, the files of a folder, or `-` for stdin.
+//! Reads definition files and crontabs: single files, the files of a directory, or `-` for stdin.
 
 use std::io::Read as _;
 use std::path::{Component, Path};
@@ -51,10 +51,10 @@ impl SourceFile {
         })
     }
 
-    /// Reads definition files; for a folder, its files that end in `.toml` or `.json`, sorted by name.
+    /// Reads definition files; for a directory, its files that end in `.toml` or `.json`, sorted by name.
     ///
     /// # Errors
-    /// As [`SourceFile::read`]; `Usage` when a folder has no such file.
+    /// As [`SourceFile::read`]; `Usage` when a directory has no such file.
     pub(crate) fn definitions(names: &[String]) -> Result<Vec<Self>, Error> {
         let mut source_files = Vec::new();
         for name in names {
@@ -77,14 +77,14 @@ impl SourceFile {
     }
 }
 
-/// Lists the files of a folder: those that match, and the others, each sorted by name.
+/// Lists the files of a directory: those that match, and the others, each sorted by name.
 ///
 /// # Errors
-/// `Usage` when the folder cannot be listed.
-pub(crate) fn files_in(folder: &str, matches: impl Fn(&str) -> bool) -> Result<(Vec<String>, Vec<String>), Error> {
-    let cannot_list = |e: std::io::Error| Error::new(Kind::Usage, format_args!("cannot list `{folder}`")).because(e);
+/// `Usage` when the directory cannot be listed.
+pub(crate) fn files_in(directory: &str, matches: impl Fn(&str) -> bool) -> Result<(Vec<String>, Vec<String>), Error> {
+    let cannot_list = |e: std::io::Error| Error::new(Kind::Usage, format_args!("cannot list `{directory}`")).because(e);
     let (mut files, mut others) = (Vec::new(), Vec::new());
-    for entry in std::fs::read_dir(folder).map_err(cannot_list)? {
+    for entry in std::fs::read_dir(directory).map_err(cannot_list)? {
         let entry = entry.map_err(cannot_list)?;
         let path = entry.path();
         if path.is_file() {
@@ -101,7 +101,7 @@ pub(crate) fn files_in(folder: &str, matches: impl Fn(&str) -> bool) -> Result<(
     Ok((files, others))
 }
 
-/// Whether a file of a folder is a definition file, by its name.
+/// Whether a file of a directory is a definition file, by its name.
 pub(crate) fn is_definitions(name: &str) -> bool {
     let extension = Path::new(name).extension();
     extension.is_some_and(|e| e.eq_ignore_ascii_case("toml") || e.eq_ignore_ascii_case("json"))
@@ -123,11 +123,11 @@ fn bytes_of(name: &str) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
-/// Returns the absolute path of a definition file or a folder of them; `-` for stdin. Symbolic links stay as they are: what they lead to may change with
+/// Returns the absolute path of a definition file or a directory of them; `-` for stdin. Symbolic links stay as they are: what they lead to may change with
 /// each release.
 ///
 /// # Errors
-/// `Usage` when a parent folder's name is not UTF-8.
+/// `Usage` when a parent directory's name is not UTF-8.
 pub(crate) fn path_of(name: &str) -> Result<String, Error> {
     if name == STDIN || Path::new(name).components().any(|part| part == Component::ParentDir) {
         return source_of(name);
@@ -135,7 +135,7 @@ pub(crate) fn path_of(name: &str) -> Result<String, Error> {
     std::path::absolute(name).map_or_else(|_| Ok(name.to_owned()), |path| path_text(&path))
 }
 
-/// The paths that definitions from these files and folders may have been recorded with.
+/// The paths that definitions from these files and directories may have been recorded with.
 ///
 /// # Errors
 /// As [`path_of`].
@@ -145,10 +145,10 @@ pub(crate) fn scopes_of(names: &[String]) -> Result<Vec<String>, Error> {
     both.collect()
 }
 
-/// Returns the canonical path of a file or folder; `-` for stdin.
+/// Returns the canonical path of a file or directory; `-` for stdin.
 ///
 /// # Errors
-/// `Usage` when a parent folder's name is not UTF-8.
+/// `Usage` when a parent directory's name is not UTF-8.
 pub(crate) fn source_of(name: &str) -> Result<String, Error> {
     if name == STDIN {
         return Ok(STDIN.to_owned());

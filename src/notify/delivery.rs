@@ -1,4 +1,4 @@
-//! A message in the form that carries it to its receiver: a request, a mail or a command. Pure.
+//! How a message is delivered: as a request, a mail or a command. Pure.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use super::{Channel, Message, Receiver};
 use crate::error::{Error, Kind};
 use crate::names::suggestion;
 
-/// What carries a message to its receiver.
+/// How a message is delivered to its receiver.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Delivery {
     /// An HTTP request.
@@ -131,7 +131,7 @@ impl Encryption {
     }
 }
 
-/// Returns what carries a message to a receiver.
+/// Returns the delivery of a message to a receiver.
 #[must_use]
 pub fn delivery(receiver: &Receiver, message: &Message) -> Delivery {
     match &receiver.channel {

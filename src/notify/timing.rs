@@ -114,7 +114,7 @@ impl Timing {
     }
 }
 
-/// When a message of which `attempts` have been made is sent again; `None` if it is given up.
+/// When a message is retried after `attempts` attempts; `None` if tempo gives up.
 #[must_use]
 pub fn retry_at(created: DateTime<Utc>, attempts: u32, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let doubled = FIRST_RETRY * 2_i32.pow(attempts.saturating_sub(1).min(10));

@@ -97,7 +97,7 @@ pub(crate) struct FileDefinition {
 pub(crate) enum Prune<'a> {
     /// Keep them.
     No,
-    /// Delete those that an earlier apply of these files, or of files in these folders, created.
+    /// Delete those that an earlier apply of these files, or of files in these directories, created.
     Of(&'a [String]),
 }
 
@@ -105,11 +105,11 @@ impl Prune<'_> {
     /// Whether definitions from this file are deleted when they are no longer defined.
     pub(super) fn covers(&self, source: &str) -> bool {
         let Self::Of(scopes) = self else { return false };
-        // Subfolders are not read, so a schedule from one of their files is not missing.
-        let in_folder = |scope: &String| {
+        // Subdirectories are not read, so a schedule from one of their files is not missing.
+        let in_directory = |scope: &String| {
             let rest = source.strip_prefix(scope.as_str()).and_then(|rest| rest.strip_prefix('/'));
             rest.is_some_and(|file| !file.contains('/'))
         };
-        scopes.iter().any(|scope| scope == source || in_folder(scope))
+        scopes.iter().any(|scope| scope == source || in_directory(scope))
     }
 }

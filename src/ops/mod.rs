@@ -23,7 +23,7 @@ pub(crate) use explain::{explain, shortened};
 pub(crate) use incidents::{ack, definitions_applied, definitions_failed, find_incident, resolve};
 pub(crate) use notify::{add_receiver, find_receiver, remove_receiver, retry_messages};
 pub(crate) use patch::{Clearable, Patch};
-pub(crate) use pause::{pause, unpause};
+pub(crate) use pause::{pause, sum_statistics, unpause};
 pub(crate) use requests::{Backfill, RunStop, backfill, cancel_backfill, retry_run, start_workflow, stop_run, trigger};
 pub(crate) use schedules::{Created, IfExists, NO_TIME, Never, check_new, create, delete, find, next_times, update};
 pub(crate) use simulate::{Candidate, MAX_SIMULATED, Outage, Simulated, SimulationInput, new_candidate, simulate, with_patch};

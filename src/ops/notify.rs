@@ -98,7 +98,7 @@ pub(crate) fn retry_messages(write: &Write<'_>, names: &[String], now: DateTime<
         if found.is_empty() {
             return Err(Error::new(
                 Kind::NotFound,
-                format_args!("no receiver and no undelivered message is named `{}`", name.escape_debug()),
+                format_args!("no receiver or undelivered message is named `{}`", name.escape_debug()),
             )
             .hint("Run `tempo notify list --failed` to see the messages that failed."));
         }

@@ -47,6 +47,17 @@ pub(crate) fn unpause(
     Ok(passed)
 }
 
+/// Sums the statistics of all schedules after a change of many: otherwise the view of each would read the events of all of them.
+///
+/// # Errors
+/// `System` when they cannot be written.
+pub(crate) fn sum_statistics(write: &Write<'_>) -> Result<(), Error> {
+    match write.roll_up(u64::MAX)? {
+        Some(sums) => write.add_rollup(&sums),
+        None => Ok(()),
+    }
+}
+
 fn set_paused(
     write: &Write<'_>,
     zones: &dyn Zones,

@@ -80,13 +80,15 @@ pub(crate) fn backfill(
     if start > end {
         return Err(Error::new(
             Kind::Usage,
-            format_args!("the start time {start} is after the end time {end}"),
+            format_args!("the start time {} is after the end time {}", seconds(start), seconds(end)),
         )
         .hint("The start time must be before the end time."));
     }
     if end > now {
-        return Err(Error::new(Kind::Usage, format_args!("the end time {end} is in the future"))
-            .hint("A backfill runs past times; future times start automatically."));
+        return Err(
+            Error::new(Kind::Usage, format_args!("the end time {} is in the future", seconds(end)))
+                .hint("A backfill runs past times; future times start automatically."),
+        );
     }
     let spec = row.compiled(zones)?;
     let times = spec
@@ -206,4 +208,9 @@ pub(crate) fn retry_run(write: &Write<'_>, named: &str, now: DateTime<Utc>) -> R
         now,
     )?;
     Ok((run, queued))
+}
+
+/// A time in messages, in whole seconds.
+fn seconds(at: DateTime<Utc>) -> impl std::fmt::Display {
+    at.format("%Y-%m-%d %H:%M:%S UTC")
 }

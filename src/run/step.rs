@@ -93,9 +93,9 @@ impl Workflow {
             }
             steps.push(step);
         }
-        let run_timeout = duration_of("run timeout", action.run_timeout.as_deref())?;
-        let name = |what: &str, name: Option<&str>| {
-            let checked = name.map(|name| QueueName::parse(name).map_err(|e| e.within(what)));
+        let run_timeout = positive(action.run_timeout.as_deref()).map_err(|e| e.of_setting("run_timeout"))?;
+        let name = |setting: &str, name: Option<&str>| {
+            let checked = name.map(|name| QueueName::parse(name).map_err(|e| e.of_setting(setting)));
             checked.map(|name| Ok::<_, Error>(Arc::from(name?.as_str()))).transpose()
         };
         let task_queue = name("task_queue", action.task_queue.as_deref())?;
@@ -277,15 +277,19 @@ fn error_type(name: &str) -> Result<ErrorType, Error> {
 }
 
 pub(super) fn duration_of(what: &str, written: Option<&str>) -> Result<Option<Duration>, Error> {
-    let Some(written) = written else { return Ok(None) };
-    let d = text::duration(written).map_err(|e| Error::from(e).within(format_args!("the {what}")))?;
-    if d.is_zero() {
-        return Err(Error::new(
+    positive(written).map_err(|e| e.within(format_args!("the {what}")))
+}
+
+/// Parses a duration that must be greater than zero.
+fn positive(written: Option<&str>) -> Result<Option<Duration>, Error> {
+    let span = written.map(text::duration).transpose()?;
+    match written.filter(|_| span.is_some_and(|span| span.is_zero())) {
+        Some(zero) => Err(Error::new(
             Kind::Usage,
-            format_args!("the {what} is `{written}`; it must be greater than zero"),
-        ));
+            format_args!("must be greater than zero, not `{zero}`"),
+        )),
+        None => Ok(span),
     }
-    Ok(Some(d))
 }
 
 #[cfg(test)]
@@ -294,7 +298,7 @@ mod tests {
     use crate::run::step_text::{ProbeTable, ProbeText};
 
     #[test]
-    fn a_probe_has_as_long_as_its_definition_says() {
+    fn a_probe_uses_its_own_timeout() {
         for (timeout, attempt, expected) in [
             (None, None, 15),
             (Some("5s"), None, 5),

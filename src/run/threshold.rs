@@ -42,14 +42,19 @@ impl ThresholdText {
     /// # Errors
     /// `Usage` if it is neither a number above 0 nor a duration.
     pub fn check(&self) -> Result<Threshold, Error> {
-        let zero = || Error::new(Kind::Usage, "`open_after` must be greater than zero");
+        let zero = || Error::new(Kind::Usage, "must be greater than zero").of_setting("open_after");
         match self {
             Self::Number(0) => Err(zero()),
             Self::Number(n) => Ok(Threshold::Failures(*n)),
             Self::Text(written) => match Self::of(written) {
                 Self::Number(n) => Self::Number(n).check(),
                 Self::Text(written) => {
-                    let span = text::duration(&written)?;
+                    let span = text::duration(&written).map_err(|_| {
+                        let neither = format_args!("`{}` is neither a number of failures nor a duration", written.escape_debug());
+                        Error::new(Kind::Usage, neither)
+                            .of_setting("open_after")
+                            .hint("Write a number of failures such as `3`, or a duration such as `5m`.")
+                    })?;
                     if span.is_zero() {
                         Err(zero())
                     } else {
@@ -78,7 +83,7 @@ impl Threshold {
 /// `Usage` if it is 0.
 pub fn check_resolve_after(successes: Option<u32>) -> Result<Option<u32>, Error> {
     match successes {
-        Some(0) => Err(Error::new(Kind::Usage, "`resolve_after` must be at least 1")),
+        Some(0) => Err(Error::new(Kind::Usage, "must be at least 1").of_setting("resolve_after")),
         other => Ok(other),
     }
 }

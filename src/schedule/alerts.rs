@@ -92,14 +92,7 @@ impl Alerts {
     /// # Errors
     /// `Usage`, naming the setting.
     pub fn check(&self) -> Result<(), Error> {
-        for label in &self.labels {
-            if label.trim().is_empty() || label.chars().count() > MAX_LABEL || label.contains(char::is_control) {
-                return Err(
-                    Error::new(Kind::Usage, format_args!("invalid label `{}`", label.escape_debug()))
-                        .hint("A label is a single line of 1 to 200 characters."),
-                );
-            }
-        }
+        self.labels.iter().try_for_each(|label| check_label(label))?;
         self.open_after.as_ref().map(ThresholdText::check).transpose()?;
         check_resolve_after(self.resolve_after)?;
         at_least_a_second("remind", self.remind.as_deref())?;
@@ -120,6 +113,20 @@ impl Alerts {
             .ok()
             .flatten()
     }
+}
+
+/// Checks a label of a schedule, or one by which a receiver chooses schedules.
+///
+/// # Errors
+/// `Usage` when it is empty, too long, or not a single line.
+pub(crate) fn check_label(label: &str) -> Result<(), Error> {
+    if label.trim().is_empty() || label.chars().count() > MAX_LABEL || label.contains(char::is_control) {
+        return Err(
+            Error::new(Kind::Usage, format_args!("invalid label `{}`", label.escape_debug()))
+                .hint("A label is a single line of 1 to 200 characters."),
+        );
+    }
+    Ok(())
 }
 
 fn at_least_a_second(name: &str, written: Option<&str>) -> Result<Option<Duration>, Error> {

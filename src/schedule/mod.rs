@@ -95,8 +95,9 @@ impl Policies {
         match limit {
             Some(limit) if !(1..=MAX_RUNNING).contains(&limit) => Err(Error::new(
                 Kind::Usage,
-                format_args!("`max_running` is `{limit}`; it must be from 1 to {MAX_RUNNING}"),
-            )),
+                format_args!("must be from 1 to {MAX_RUNNING}, not `{limit}`"),
+            )
+            .of_setting("max_running")),
             limit => Ok(limit),
         }
     }
@@ -109,8 +110,9 @@ impl Policies {
         match failures {
             Some(failures) if !(1..=MAX_PAUSE_AFTER).contains(&failures) => Err(Error::new(
                 Kind::Usage,
-                format_args!("`pause_after` is `{failures}`; it must be from 1 to {MAX_PAUSE_AFTER}"),
-            )),
+                format_args!("must be from 1 to {MAX_PAUSE_AFTER}, not `{failures}`"),
+            )
+            .of_setting("pause_after")),
             failures => Ok(failures),
         }
     }

@@ -119,7 +119,11 @@ impl CalendarText {
             let at = e.column().saturating_sub(1).min(json.len());
             let message = e.to_string();
             let message = match message.split(" at line ").next().unwrap_or_default() {
-                "expected value" | "EOF while parsing a value" => "expected a JSON object",
+                "expected value" | "expected ident" | "EOF while parsing a value" => "expected a JSON object",
+                "key must be a string" => "expected a key in double quotes",
+                "EOF while parsing an object" => "expected `}` at the end",
+                "EOF while parsing a string" => "a quotation mark is missing",
+                "trailing characters" => "unexpected text after the object",
                 message => message,
             };
             let message = message.to_owned();
@@ -297,7 +301,10 @@ mod tests {
             ),
             (r#"{"minute":"-1"}"#, vec!["-1: minute `-1` is not a number"]),
             ("[1]", vec![": invalid type: sequence, expected an object"]),
-            (r#"{"hour":"9""#, vec![": EOF while parsing an object"]),
+            (r#"{"hour":"9""#, vec![": expected `}` at the end"]),
+            ("hour 9", vec![": expected a JSON object"]),
+            ("{hour: 9}", vec![": expected a key in double quotes"]),
+            (r#"{"hour":"9"} x"#, vec![": unexpected text after the object"]),
         ] {
             let e = CalendarText::parse_json(json).unwrap_err();
             assert_eq!(e.faults.len(), expected.len(), "{json}: {:?}", e.faults);

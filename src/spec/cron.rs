@@ -140,6 +140,7 @@ fn every(source: &str, body: &str, at: usize) -> Result<Interval, TextError> {
     })
 }
 
+const FIELDS_HINT: &str = "Write `minute hour day-of-month month day-of-week`, or a macro like `@daily`. With 6 fields, the last is the year; with 7, the first is the seconds as well.";
 const COMMAND_HINT: &str = "Pass the command separately: after `--`, or with `--shell LINE`.";
 
 /// Whether the string looks like a whole crontab line with its command.
@@ -162,14 +163,16 @@ fn fields(source: &str, body: &str, at: usize, comment: &str) -> Result<ParsedCa
             );
         }
         n => {
-            return Err(TextError::one("cron", source, at..at + body.len(), format!("expected 5 to 7 fields, found {n}"))
-                .hint(if body == "@reboot" {
-                    "To start after each boot, use `--at-boot`."
-                } else if contains_command(body) {
-                    COMMAND_HINT
-                } else {
-                    "Write `minute hour day-of-month month day-of-week`, with a year last as the 6th field and seconds first as the 7th, or a macro like `@daily`."
-                }));
+            let (message, hint) = if body == "@reboot" {
+                (
+                    "`@reboot` has no times".to_owned(),
+                    "To start after each boot, use `--at-boot`.",
+                )
+            } else {
+                let hint = if contains_command(body) { COMMAND_HINT } else { FIELDS_HINT };
+                (format!("expected 5 to 7 fields, found {n}"), hint)
+            };
+            return Err(TextError::one("cron", source, at..at + body.len(), message).hint(hint));
         }
     };
     let mut faults = Vec::new();
@@ -204,6 +207,8 @@ fn fields(source: &str, body: &str, at: usize, comment: &str) -> Result<ParsedCa
         faults.sort_by_key(|f| f.span.start);
         let hints = if contains_command(body) {
             vec![COMMAND_HINT.to_owned()]
+        } else if day == "?" || weekday == "?" {
+            vec!["Write `*` instead of `?`, which only Quartz strings (`--quartz`) have.".to_owned()]
         } else {
             Vec::new()
         };

@@ -29,7 +29,7 @@ impl Interval {
             return Err("expected an offset that is not negative".to_owned());
         }
         if offset_ms >= every_ms {
-            return Err("expected an offset less than the interval".to_owned());
+            return Err("the offset is too long".to_owned());
         }
         Ok(Self {
             every_s: every_ms / 1000,
@@ -56,7 +56,7 @@ impl Interval {
                         ..f
                     })
                     .collect(),
-                hints: vec!["Write an interval like `2m`, `90s` or `1h/15m` (every hour, 15 min past).".to_owned()],
+                hints: vec!["Write an interval like `90s`, `2m`, `7d` or `1h/15m` (every hour at minute 15); the units are ms, s, m, h and d.".to_owned()],
             })?;
             Ok::<i64, TextError>(i64::try_from(parsed.as_millis()).unwrap_or(i64::MAX))
         };

@@ -133,6 +133,12 @@ impl SpecText {
     /// Whether the spec has no times at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.interval.is_empty() && self.cron.is_empty() && self.calendar.is_empty() && self.quartz.is_empty() && !self.at_boot
+        !self.has_fixed_times() && !self.at_boot
+    }
+
+    /// Whether the spec has times that are known in advance.
+    #[must_use]
+    pub fn has_fixed_times(&self) -> bool {
+        !(self.interval.is_empty() && self.cron.is_empty() && self.calendar.is_empty() && self.quartz.is_empty())
     }
 }

@@ -65,6 +65,13 @@ impl TextError {
         self.hints.push(hint.into());
         self
     }
+
+    /// Replaces the hints by one that fits better.
+    #[must_use]
+    pub fn only_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints = vec![hint.into()];
+        self
+    }
 }
 
 impl From<TextError> for Error {
@@ -148,12 +155,10 @@ pub fn time_delta(text: &str) -> Result<TimeDelta, Error> {
 /// # Errors
 /// `Usage` when it is not a duration, or shorter.
 pub fn at_least_a_second(name: &str, written: &str) -> Result<Duration, Error> {
-    let span = duration(written)?;
+    let span = duration(written).map_err(|e| Error::from(e).of_setting(name))?;
     if span < Duration::from_secs(1) {
-        return Err(Error::new(
-            Kind::Usage,
-            format_args!("`{name}` is `{}`; it must be at least 1s", written.escape_debug()),
-        ));
+        let short = format_args!("must be at least 1s, not `{}`", written.escape_debug());
+        return Err(Error::new(Kind::Usage, short).of_setting(name));
     }
     Ok(span)
 }

@@ -100,7 +100,7 @@ impl Gap {
     /// # Errors
     /// `Usage`, with the valid names as a hint.
     pub fn parse(name: &str) -> Result<Self, Error> {
-        choice("`dst_gap`", name, [Self::Skip, Self::Shift].map(|g| (g.name(), g)))
+        choice("dst_gap", name, [Self::Skip, Self::Shift].map(|g| (g.name(), g)))
     }
 }
 
@@ -121,18 +121,16 @@ impl Repeat {
     /// `Usage`, with the valid names as a hint.
     pub fn parse(name: &str) -> Result<Self, Error> {
         let all = [Self::Both, Self::First, Self::Last].map(|r| (r.name(), r));
-        choice("`dst_repeat`", name, all)
+        choice("dst_repeat", name, all)
     }
 }
 
-fn choice<T: Copy, const N: usize>(field: &str, given: &str, choices: [(&str, T); N]) -> Result<T, Error> {
+fn choice<T: Copy, const N: usize>(setting: &str, given: &str, choices: [(&str, T); N]) -> Result<T, Error> {
     let found = choices.iter().find(|(name, _)| name.eq_ignore_ascii_case(given));
     found.map(|(_, choice)| *choice).ok_or_else(|| {
-        Error::new(
-            Kind::Usage,
-            format_args!("`{}` is not a valid value of {field}", given.escape_debug()),
-        )
-        .hint(format_args!("Expected {}.", alternatives(&choices.map(|(name, _)| name))))
+        Error::new(Kind::Usage, format_args!("`{}` is not a valid value", given.escape_debug()))
+            .of_setting(setting)
+            .hint(format_args!("Expected {}.", alternatives(&choices.map(|(name, _)| name))))
     })
 }
 

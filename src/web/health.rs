@@ -16,12 +16,12 @@ use crate::engine::metrics::{BOUNDS_MS, Histogram, Metrics};
 use crate::error::{Error, Kind};
 use crate::store::Totals;
 
-/// How long the ticker may go without a sign of life; it looks every 75 ms.
+/// How long the ticker may go without running; it runs every 75 ms.
 const MAX_SILENCE: TimeDelta = TimeDelta::seconds(10);
-/// How long an answer holds: each check writes.
+/// How long a result is reused: each check writes to the database.
 const CHECK_EVERY: TimeDelta = TimeDelta::seconds(2);
 /// How long a check may take.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
+const CHECK_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
@@ -44,9 +44,12 @@ async fn health(State(app): State<Arc<App>>) -> Response {
     {
         return health_answer(answer);
     }
-    let answer = match tokio::time::timeout(PATIENCE, check(&app)).await {
+    let answer = match tokio::time::timeout(CHECK_TIMEOUT, check(&app)).await {
         Ok(answer) => answer,
-        Err(_) => Err(format!("the database could not be written within {} s", PATIENCE.as_secs())),
+        Err(_) => Err(format!(
+            "the database could not be written within {} s",
+            CHECK_TIMEOUT.as_secs()
+        )),
     };
     let response = health_answer(&answer);
     *last = now.map(|now| (now, answer));
@@ -71,7 +74,7 @@ async fn check(app: &Arc<App>) -> Result<(), String> {
             .ok_or_else(|| Error::new(Kind::ServerDown, "the server has stopped"))?;
         let silence = metrics.silence(server.now()?);
         if silence > MAX_SILENCE {
-            let message = format!("the ticker has not moved for {} s", silence.num_seconds());
+            let message = format!("the ticker has not run for {} s", silence.num_seconds());
             return Err(Error::new(Kind::System, message));
         }
         server.write(|write, now| write.note_health(now))

@@ -51,7 +51,7 @@ impl Session {
                 Kind::System,
                 format_args!("the token file `{}` does not exist", file.display()),
             )
-            .hint("Create it with a long random string, readable only by you: for example `openssl rand -hex 16`.")
+            .hint("Create it with a long random string, readable only by you: for example `(umask 077; openssl rand -hex 16 > FILE)`.")
         })?;
         if !is_usable(&token) {
             return Err(
@@ -107,7 +107,7 @@ fn kept_token(database: &Path) -> Result<String, Error> {
     Ok(read(&path)?.filter(|token| is_usable(token)).unwrap_or(token))
 }
 
-/// What becomes of a file that exists already.
+/// What to do with an existing file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Existing {
     Keep,
@@ -191,9 +191,9 @@ fn read(path: &Path) -> Result<Option<String>, Error> {
 /// Writes a file that only its owner can read, in one step.
 fn write(path: &Path, text: &str, existing: Existing) -> Result<(), Error> {
     let failed = |e: std::io::Error| Error::new(Kind::System, format_args!("cannot write `{}`", path.display())).because(e);
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let directory = path.parent().unwrap_or(Path::new("."));
     // Created with mode 0600.
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    let mut file = tempfile::NamedTempFile::new_in(directory).map_err(failed)?;
     file.write_all(text.as_bytes()).map_err(failed)?;
     let written = match existing {
         Existing::Replace => file.persist(path),
@@ -214,10 +214,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_code_admits_once_and_not_after_its_time() {
+    fn a_login_code_works_once_and_expires() {
         use std::os::unix::fs::PermissionsExt as _;
-        let folder = tempfile::tempdir().unwrap();
-        let database = folder.path().join("t.db");
+        let directory = tempfile::tempdir().unwrap();
+        let database = directory.path().join("t.db");
         let session = Session::of(&database).unwrap();
         let now = DateTime::from_timestamp(1_000_000, 0).unwrap();
         let code = one_time_code(&database, now).unwrap();
@@ -229,7 +229,7 @@ mod tests {
         let again = Session::of(&database).unwrap();
         assert!(again.admits(session.token()) && !again.admits("") && !again.admits(&session.token()[1..]));
         for file in ["t.db.web-token", "t.db.web-code"] {
-            let mode = std::fs::metadata(folder.path().join(file)).unwrap().permissions().mode();
+            let mode = std::fs::metadata(directory.path().join(file)).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600, "{file}");
         }
     }

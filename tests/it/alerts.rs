@@ -157,9 +157,9 @@ fn a_schedule_that_never_fires_is_found_and_reminders_end_with_an_acknowledgment
         .ok();
     assert!(env.json(&["schedule", "describe", "s"]).get("expect_within").is_none());
     for (flag, value, part) in [
-        ("--open-after", "0", "`open_after` must be greater than zero"),
+        ("--open-after", "0", "`--open-after`: must be greater than zero"),
         ("--open-after", "soon", "soon"),
-        ("--resolve-after", "0", "`resolve_after` must be at least 1"),
+        ("--resolve-after", "0", "`--resolve-after`: must be at least 1"),
         ("--remind", "1ms", "must be at least 1s"),
         ("--expect-within", "x", "`x`"),
         ("--label", " ", "invalid label"),

@@ -167,7 +167,7 @@ fn errors_show_their_place_and_nothing_is_applied() {
             "[[schedule]]\nid = \"health\"\ninterval = \"2m\"\n[[schedule.step]]\nname = \"a\"\nshell = \"x\"\n",
             "bad.toml:1: schedule `health` is already defined in good.toml:2",
         ),
-        ("{ \"schedule\": 5 }", "bad.toml:1:15: expected a list, found `5`"),
+        ("{ \"schedule\": 5 }", "bad.toml:1:15: expected an array, found `5`"),
         (
             "[[schedule]]\nid = \"a\"\nstep = [5]",
             "bad.toml:3:9: expected a table, found `5`",

@@ -32,7 +32,7 @@ fn prune_deletes_only_schedules_created_from_the_same_file() {
         changes(&env.json(&["apply", "-f", "./jobs.toml", "--prune"])),
         ["delete health"]
     );
-    // A folder stands for the files in it, including removed ones.
+    // A directory stands for the files in it, including removed ones.
     std::fs::create_dir(env.path("jobs")).unwrap();
     write(&env, "jobs/a.toml", &first.replace("health", "a"));
     write(&env, "jobs/b.toml", &first.replace("health", "b"));
@@ -46,7 +46,7 @@ fn prune_deletes_only_schedules_created_from_the_same_file() {
 }
 
 #[test]
-fn pruning_a_folder_keeps_schedules_from_files_it_did_not_read() {
+fn pruning_a_directory_keeps_schedules_from_files_it_did_not_read() {
     let env = Env::new();
     let one = |id: &str| TWO.split("\n\n").next().unwrap().replace("health", id) + "\n";
     std::fs::create_dir_all(env.path("ops/below")).unwrap();

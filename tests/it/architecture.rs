@@ -51,8 +51,8 @@ const ONLY_IN: [(&str, &[&str]); 11] = [
     ("println!", &[]),
 ];
 
-fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
-    for path in std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()) {
+fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
+    for path in std::fs::read_dir(directory).unwrap().map(|e| e.unwrap().path()) {
         if path.is_dir() {
             sources(&path, found);
         } else if path.extension().is_some_and(|e| e == "rs") {
@@ -183,7 +183,7 @@ fn layers_use_only_those_before_them() {
 fn no_two_files_use_each_other() {
     let files = files();
     let modules: Vec<Vec<String>> = files.iter().map(|(name, _, _)| module_of(name)).collect();
-    // A `mod.rs` is exempt: it uses the files of its folder, and they use its declarations.
+    // A `mod.rs` is exempt: it uses the files of its directory, and they use its declarations.
     let is_mod_rs = |index: usize| files[index].0.ends_with("/mod.rs");
     let file_of = |path: &[String]| {
         let longest = (1..=path.len())

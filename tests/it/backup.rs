@@ -57,9 +57,9 @@ fn a_backup_overwrites_no_file_and_doctor_reports_damage() {
     assert_eq!(ran.code, Some(4), "{ran:?}");
     assert_eq!(std::fs::read_to_string(env.path("there")).unwrap(), "mine");
     assert_eq!(
-        env.tempo(&["doctor", "--backup", "no/such/folder/x"]).code,
+        env.tempo(&["doctor", "--backup", "no/such/directory/x"]).code,
         Some(0),
-        "its folder is created"
+        "its directory is created"
     );
     let mut bytes = std::fs::read(env.database()).unwrap();
     let page = 4096;
@@ -261,17 +261,17 @@ fn backups_of_other_databases_and_served_ones_are_not_deleted() {
     env.tempo(&["schedule", "create", "s", "--allow-never", "--shell", "true"])
         .ok();
     let id = identity(&env);
-    let folder = env.path("backups");
-    std::fs::create_dir(&folder).unwrap();
+    let directory = env.path("backups");
+    std::fs::create_dir(&directory).unwrap();
     // Of a database with another name, and of another one with this name.
     let others = [
         format!("o-{id}-20200101T000000Z.db"),
         "t-01234567-20200101T000000Z.db".to_owned(),
     ];
     for name in &others {
-        std::fs::write(folder.join(name), "").unwrap();
+        std::fs::write(directory.join(name), "").unwrap();
     }
-    let backup = folder.join(format!("t-{id}-20200101T000000Z.db")).display().to_string();
+    let backup = directory.join(format!("t-{id}-20200101T000000Z.db")).display().to_string();
     let other = env.serve(&["--db", &backup]);
     let mut server = env.serve(&["--backup-dir", "backups", "--backup-every", "1s", "--backup-keep", "1"]);
     for _ in 0..3 {
@@ -281,7 +281,7 @@ fn backups_of_other_databases_and_served_ones_are_not_deleted() {
         server.signal("TERM");
         assert_eq!(server.wait().0, Some(0));
     }
-    assert!(others.iter().all(|name| folder.join(name).exists()));
+    assert!(others.iter().all(|name| directory.join(name).exists()));
     env.tempo(&["--db", &backup, "schedule", "list"]).ok();
 }
 
@@ -290,8 +290,8 @@ fn the_server_backs_up_regularly_and_keeps_the_newest() {
     let env = Env::new();
     env.tempo(&["schedule", "create", "s", "--interval", "1h", "--shell", "true"])
         .ok();
-    let folder = env.path("backups");
-    std::fs::create_dir(&folder).unwrap();
+    let directory = env.path("backups");
+    std::fs::create_dir(&directory).unwrap();
     let id = identity(&env);
     let of_database = |rest: &str| format!("t-{id}-{rest}");
     let old = &of_database("20200101T000000Z.db");
@@ -303,11 +303,11 @@ fn the_server_backs_up_regularly_and_keeps_the_newest() {
     ];
     let [other, mine] = ["other.db", "tempo-of-mine.db"].map(str::to_owned);
     for name in [old, future, unfinished[0], unfinished[1], &other, &mine] {
-        std::fs::write(folder.join(name), "").unwrap();
+        std::fs::write(directory.join(name), "").unwrap();
     }
-    std::fs::create_dir(folder.join(of_database("20190101T000000Z.db"))).unwrap();
+    std::fs::create_dir(directory.join(of_database("20190101T000000Z.db"))).unwrap();
     let names = || -> Vec<String> {
-        let files = std::fs::read_dir(&folder).unwrap();
+        let files = std::fs::read_dir(&directory).unwrap();
         let mut names: Vec<_> = files.map(|f| f.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
@@ -323,10 +323,10 @@ fn the_server_backs_up_regularly_and_keeps_the_newest() {
     assert!(left.iter().all(|name| ![old, future].contains(&name)), "{left:?}");
     assert!(left.contains(&other) && left.contains(&mine), "{left:?}");
     let newest = left.iter().filter(|name| name.starts_with(&of_database("2"))).max().unwrap();
-    let copy = folder.join(newest).display().to_string();
+    let copy = directory.join(newest).display().to_string();
     assert_eq!(env.json(&["--db", &copy, "schedule", "list"])[0]["id"], "s");
     // A day has not passed since the newest that is not from the future: the next server writes none.
-    std::fs::write(folder.join(future), "").unwrap();
+    std::fs::write(directory.join(future), "").unwrap();
     let mut server = env.serve(&["--backup-dir", "backups"]);
     let other = env.tempo(&["--db", "o.db", "run", "--no-web", "--backup-dir", "backups"]);
     assert!(

@@ -39,7 +39,7 @@ fn an_invalid_schedule_is_rejected_and_no_database_is_created() {
         (create(&["--interval", "1.5s", "--shell", "x"]), &["whole seconds"]),
         (
             create(&["--interval", "10s/10s", "--shell", "x"]),
-            &["expected an offset less than the interval"],
+            &["the offset is too long"],
         ),
         (
             create(&["--interval", "2m", "--catchup-window", "5s", "--shell", "x"]),

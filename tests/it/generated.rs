@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::harness::Env;
 
-fn compare(folder: &str, generated: &BTreeMap<String, Vec<u8>>) {
-    let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+fn compare(directory: &str, generated: &BTreeMap<String, Vec<u8>>) {
+    let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
     if tempo::machine::variable("BLESS").is_some() {
         let _ = std::fs::remove_dir_all(&committed);
         std::fs::create_dir_all(&committed).unwrap();
@@ -23,10 +23,10 @@ fn compare(folder: &str, generated: &BTreeMap<String, Vec<u8>>) {
     assert_eq!(
         found.keys().collect::<Vec<_>>(),
         generated.keys().collect::<Vec<_>>(),
-        "{folder}: {update}"
+        "{directory}: {update}"
     );
     for (name, bytes) in generated {
-        assert!(found[name] == *bytes, "{folder}/{name} is stale: {update}");
+        assert!(found[name] == *bytes, "{directory}/{name} is stale: {update}");
     }
 }
 

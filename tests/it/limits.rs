@@ -266,10 +266,7 @@ fn schedules_start_after_the_runs_of_others() {
         assert!(ran.code == Some(code) && ran.stderr.contains(part), "{args:?}: {ran:?}");
     }
     let deleted = env.tempo(&["schedule", "delete", "then"]);
-    assert!(
-        deleted.stderr.contains("`last` was to start after runs of `then`"),
-        "{deleted:?}"
-    );
+    assert!(deleted.stderr.contains("`last` starts after runs of `then`"), "{deleted:?}");
 }
 
 #[test]

@@ -251,7 +251,7 @@ fn a_restored_backup_of_a_live_server_reports_no_crash() {
 }
 
 #[test]
-fn times_that_do_not_run_are_reported_from_any_moment_on() {
+fn log_since_shows_times_that_did_not_run() {
     let env = Env::new();
     env.tempo(&["schedule", "create", "s", "--interval", "1s", "--shell", "sleep 300"])
         .ok();

@@ -12,8 +12,8 @@ impl Group {
     fn create(mount: &str, name: &str) -> Option<Self> {
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
         let mount = mounts.lines().find(|line| line.contains(mount))?.split(' ').nth(4)?;
-        let folder = Path::new(mount).join(format!("tempo-{name}-{}", std::process::id()));
-        std::fs::create_dir(&folder).ok().map(|()| Self(folder))
+        let directory = Path::new(mount).join(format!("tempo-{name}-{}", std::process::id()));
+        std::fs::create_dir(&directory).ok().map(|()| Self(directory))
     }
 
     fn write(&self, file: &str, text: &str) {

@@ -126,13 +126,13 @@ fn the_arguments_of_the_server_are_checked_and_their_paths_made_absolute() {
     std::fs::write(env.path("jobs.toml"), "").unwrap();
     let print = |arguments: &[&str]| env.tempo(&[&["service", "install", "--system", "--print", "--"], arguments].concat());
     let unit = print(&["-f", "jobs.toml", "--web-token-file=token", "--drain-timeout", "10m"]).ok();
-    let folder = env.path("jobs.toml");
-    let folder = folder.parent().unwrap().display();
-    let arguments = format!("run -f {folder}/jobs.toml --web-token-file={folder}/token --drain-timeout 10m\n");
+    let directory = env.path("jobs.toml");
+    let directory = directory.parent().unwrap().display();
+    let arguments = format!("run -f {directory}/jobs.toml --web-token-file={directory}/token --drain-timeout 10m\n");
     assert!(unit.contains(&arguments) && unit.contains("TimeoutStopSec=615\n"), "{unit}");
     std::fs::create_dir(env.path("backups")).unwrap();
     let unit = print(&["--ping", "file:ping.url", "--backup-dir", "backups"]).ok();
-    let arguments = format!("run --ping file:{folder}/ping.url --backup-dir {folder}/backups\n");
+    let arguments = format!("run --ping file:{directory}/ping.url --backup-dir {directory}/backups\n");
     assert!(unit.contains(&arguments), "{unit}");
     for (arguments, message) in [
         (&["--bogus"][..], "unexpected argument `--bogus`"),

@@ -26,7 +26,7 @@ fn tables_show_their_header() {
             "RUN     WORKFLOW                      STATUS                    STARTED (UTC)   TOOK",
         ),
         (&["incident", "list"], "SCHEDULE  TARGET  STATUS  ERROR"),
-        (&["incident", "describe", "1"], "Incident        1"),
+        (&["incident", "describe", "1"], "Incident  1"),
         (&["workflow", "describe", "failing"], "error: "),
         (
             &["status"],
@@ -347,7 +347,7 @@ fn describes_show_when_a_schedule_starts_and_ends_and_which_run_caused_an_incide
     assert_eq!(env.tempo(&["run", "--once"]).code, Some(1));
     let run = env.json(&["workflow", "list", "a"])[0]["run_id"].as_str().unwrap().to_owned();
     let described = env.tempo(&["incident", "describe", "1"]).ok();
-    assert!(described.contains(&format!("Last run        {run}")), "{described}");
+    assert!(described.contains(&format!("Last run  {run}")), "{described}");
     // Of a schedule that was deleted, but not of one that never existed.
     env.tempo(&["schedule", "delete", "a"]).ok();
     assert!(env.tempo(&["workflow", "list", "a"]).ok().contains("exit 3"));
@@ -361,7 +361,7 @@ fn describes_show_when_a_schedule_starts_and_ends_and_which_run_caused_an_incide
 #[test]
 fn a_receiver_that_needs_a_missing_sendmail_is_reported() {
     let env = Env::new();
-    let mut folders = [
+    let mut directories = [
         "/usr/sbin",
         "/usr/lib",
         "/usr/local/sbin",
@@ -371,7 +371,7 @@ fn a_receiver_that_needs_a_missing_sendmail_is_reported() {
         "/bin",
     ]
     .iter();
-    let is_missing = !folders.any(|folder| std::path::Path::new(folder).join("sendmail").exists());
+    let is_missing = !directories.any(|directory| std::path::Path::new(directory).join("sendmail").exists());
     let added = env.tempo(&["notify", "add", "ops", "--email", "a@example.org"]);
     assert_eq!(added.stderr.contains("has no `sendmail`"), is_missing, "{added:?}");
     let checked = env.tempo(&["doctor"]).ok();

@@ -7,7 +7,7 @@ use crate::harness::Env;
 fn an_unusable_database_is_rejected_and_unchanged() {
     let env = Env::new();
     let create = ["schedule", "create", "x", "--interval", "2m", "--shell", "true"];
-    std::fs::create_dir(env.path("folder")).unwrap();
+    std::fs::create_dir(env.path("directory")).unwrap();
     std::fs::write(
         env.path("text"),
         "this is no database, but it is long enough to look at".repeat(20),
@@ -15,7 +15,7 @@ fn an_unusable_database_is_rejected_and_unchanged() {
     .unwrap();
     std::fs::write(env.path("file"), "x").unwrap();
     for (file, parts) in [
-        ("folder", vec!["is a directory"]),
+        ("directory", vec!["is a directory"]),
         ("text", vec!["not a SQLite database"]),
         ("file/t.db", vec!["cannot create"]),
     ] {

@@ -2,6 +2,56 @@
 
 use crate::harness::Env;
 
+fn assert_corrected(env: &Env, typed: &[&str], corrected: &str) {
+    let ran = env.tempo(typed);
+    assert_eq!(ran.code, Some(2), "{typed:?}: {ran:?}");
+    assert!(
+        ran.stderr.ends_with(&format!("\nhint: Did you mean `{corrected}`?\n")),
+        "{typed:?}: {}",
+        ran.stderr
+    );
+    let json = env.tempo(&[&["-o", "json"], typed].concat());
+    let error: serde_json::Value = serde_json::from_str(&json.stderr).unwrap();
+    assert_eq!(error["error"]["kind"], "usage", "{error}");
+    let hint = error["error"]["hints"][0].as_str().unwrap();
+    assert!(hint.contains(corrected.trim_start_matches("tempo ")), "{error}");
+}
+
+#[test]
+fn suggests_the_option_the_quotes_and_the_command_that_are_missing() {
+    let env = Env::new();
+    for (typed, corrected) in [
+        (
+            &["schedule", "create", "n", "--cron", "0", "9", "* * *", "--", "b"][..],
+            "tempo schedule create n --cron '0 9 * * *' -- b",
+        ),
+        (
+            &["schedule", "next", "--when", "every", "day", "at", "9", "--count", "3"],
+            "tempo schedule next --when 'every day at 9' --count 3",
+        ),
+        (
+            &["schedule", "create", "n", "--every", "5", "min", "--", "b"],
+            "tempo schedule create n --when 'every 5 min' -- b",
+        ),
+        (&["schedule", "next", "0 9 * * *"], "tempo schedule next --cron '0 9 * * *'"),
+        (
+            &["schedule", "create", "n", "--at-boot", "--command", "./b"],
+            "tempo schedule create n --at-boot -- ./b",
+        ),
+        (
+            &["service", "install", "--workers", "8"],
+            "tempo service install -- --workers 8",
+        ),
+        (&["apply", "jobs.toml"], "tempo apply -f jobs.toml"),
+        (&["import", "cron", "jobs"], "tempo import crontab jobs"),
+        (&["jobs"], "tempo schedule list"),
+        (&["version"], "tempo --version"),
+        (&["schedule", "help"], "tempo help schedule"),
+    ] {
+        assert_corrected(&env, typed, corrected);
+    }
+}
+
 #[test]
 fn suggests_the_corrected_command_line() {
     let env = Env::new();
@@ -56,18 +106,7 @@ fn suggests_the_corrected_command_line() {
             "tempo schedule create n --every 5m --attempts 3 -- b",
         ),
     ] {
-        let ran = env.tempo(typed);
-        assert_eq!(ran.code, Some(2), "{typed:?}: {ran:?}");
-        assert!(
-            ran.stderr.ends_with(&format!("\nhint: Did you mean `{corrected}`?\n")),
-            "{typed:?}: {}",
-            ran.stderr
-        );
-        let json = env.tempo(&[&["-o", "json"], typed].concat());
-        let error: serde_json::Value = serde_json::from_str(&json.stderr).unwrap();
-        assert_eq!(error["error"]["kind"], "usage", "{error}");
-        let hint = error["error"]["hints"][0].as_str().unwrap();
-        assert!(hint.contains(corrected.trim_start_matches("tempo ")), "{error}");
+        assert_corrected(&env, typed, corrected);
     }
     let json = env.tempo(&["schedule", "list", "--json"]);
     assert!(

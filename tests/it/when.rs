@@ -158,6 +158,10 @@ fn rejects_ambiguous_and_merged_sentences() {
             "separate the sentences with `;`",
         ),
         ("every 15 min every 20 min", "separate the sentences with `;`"),
+        (
+            "at 09:00 on May 5, 2027 and June 6, 2028",
+            "a date with a year is a sentence of its own",
+        ),
         ("on Jan 1 and Jul 4 at 09:00", "each date needs its own sentence"),
         ("every third day at 09:00", "ambiguous"),
         ("every 2nd Friday at 09:00", "ambiguous"),
@@ -335,6 +339,20 @@ fn a_single_time_fires_once_in_the_zone_of_its_schedule() {
     assert_eq!(spec("s")["calendar"], calendar("9", "30"));
     let next = env.json(&["schedule", "describe", "s"])["next_action_times"].clone();
     assert_eq!(next, json!(["2099-05-05T07:30:00Z"]));
+    let shown = env.json(&["schedule", "describe", "s"])["spec_text"].clone();
+    assert_eq!(shown, "at 09:30 on May 5, 2099 (Europe/Berlin)");
+    for when in [
+        shown.as_str().unwrap(),
+        "09:30 on 5 May 2099 (Europe/Berlin)",
+        "at 09:30 on May 5 in 2099 (Europe/Berlin)",
+    ] {
+        let next = env.json(&["schedule", "next", "--when", when]);
+        assert_eq!(
+            (next.as_array().unwrap().len(), &next[0]["scheduled_at"]),
+            (1, &json!("2099-05-05T07:30:00Z")),
+            "{when}"
+        );
+    }
     // An instant, shown by the wall clock of the schedule's own zone.
     env.tempo(&["schedule", "update", "s", "--at", "2099-05-05T20:15:00Z"]).ok();
     assert_eq!(spec("s")["calendar"], calendar("22", "15"));

@@ -43,8 +43,6 @@ pub(super) struct Args {
     /// Run the steps of all schedules in files of `[[schedule]]` tables, or the steps of files of `[[step]]` tables; `-` is stdin
     #[arg(short, long = "file", value_name = "FILE", num_args = 1.., conflicts_with = "id", value_hint = ValueHint::AnyPath)]
     file: Vec<String>,
-    #[command(flatten)]
-    what: WhatArgs,
     /// Stop after this long, and exit with 124; defaults to no limit
     #[arg(long, value_name = "DURATION")]
     deadline: Option<String>,
@@ -55,6 +53,8 @@ pub(super) struct Args {
     /// Write the results to this file as JUnit XML, for CI
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     junit: Option<PathBuf>,
+    #[command(flatten)]
+    what: WhatArgs,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
@@ -64,9 +64,10 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     }
     let deadline = args.deadline.as_deref().map(text::duration).transpose()?;
     let private = Permissions::from_mode(0o700);
-    let folder = tempfile::Builder::new().prefix("tempo-check-").permissions(private).tempdir();
-    let folder = folder.map_err(|e| Error::new(Kind::System, "cannot create a temporary directory for the check").because(e))?;
-    let database = folder.path().join("check.db");
+    let directory = tempfile::Builder::new().prefix("tempo-check-").permissions(private).tempdir();
+    let directory =
+        directory.map_err(|e| Error::new(Kind::System, "cannot create a temporary directory for the check").because(e))?;
+    let database = directory.path().join("check.db");
     let mut store = Store::open(&database, Missing::Create)?;
     let mut report = Report::new(context, store.reopen()?, suites);
     let mut runner = Runner::new(context, &database, args.parallel, deadline)?;
@@ -113,7 +114,7 @@ fn suites(context: &Context, args: &Args) -> Result<Vec<Suite>, Error> {
                 Kind::Usage,
                 format_args!("schedule `{id}` expects heartbeats, so there is nothing to check"),
             )
-            .hint(format_args!("Run `tempo schedule describe {id}` to see its last heartbeats.")));
+            .hint(format_args!("Run `tempo log {id}` to see its heartbeats.")));
         }
         vec![Suite::of_schedule(id, action)]
     } else if args.file.is_empty() {

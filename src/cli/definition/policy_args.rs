@@ -24,7 +24,7 @@ pub(in crate::cli) struct DecisionArgs {
     /// Number of scheduled starts left, or `unlimited` (the default)
     #[arg(long, value_name = "N")]
     pub(super) remaining_actions: Option<String>,
-    /// Pause the schedule when a run fails, as `--pause-after 1`
+    /// Pause the schedule when a run fails; same as `--pause-after 1`
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
     pub(super) pause_on_failure: Option<bool>,
 }

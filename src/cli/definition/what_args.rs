@@ -32,10 +32,10 @@ pub(in crate::cli) struct WhatArgs {
     #[command(flatten)]
     pub(super) defaults: StepArgs,
     /// Maximum duration of a run; defaults to no limit
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", help_heading = "Run options")]
     pub(super) run_timeout: Option<String>,
     /// Base of the workflow ids of the runs; defaults to the schedule's id
-    #[arg(long, value_name = "BASE")]
+    #[arg(long, value_name = "BASE", help_heading = "Run options")]
     pub(super) workflow_id: Option<String>,
 }
 

@@ -4,11 +4,13 @@ use chrono::{DateTime, Utc};
 
 use super::super::Context;
 use crate::error::{Error, Kind};
+use crate::files::shell_words::quoted;
 use crate::spec::calendar_text::CalendarText;
 use crate::spec::exclusion::Exclusion;
-use crate::spec::instant;
+use crate::spec::interval::Interval;
 use crate::spec::spec_text::SpecText;
 use crate::spec::zone::{Gap, Repeat, Zone, Zones as _};
+use crate::spec::{cron, instant, when};
 use crate::zoneinfo::ZoneInfo;
 
 /// Options for the spec: when to run.
@@ -46,7 +48,7 @@ pub(in crate::cli) struct WhenArgs {
     /// Do not fire before this time, in the time zone of the schedule: `2026-05-05 09:00`, `2026-05-05T09:00:00Z`, `now`, `+2h`
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(super) start_time: Option<String>,
-    /// Do not fire after this time, given as for `--start-time`
+    /// Do not fire after this time, in the same forms as `--start-time`
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(super) end_time: Option<String>,
     /// Delay each start by up to this long; the delay is the same for the same time and schedule; defaults to none
@@ -90,7 +92,17 @@ impl WhenArgs {
             jitter: self.jitter.clone(),
             ..SpecText::default()
         };
-        self.when.iter().try_for_each(|text| spec.add_english(text))?;
+        for text in &self.cron {
+            if cron::parse(text).is_err() && when::parse(text).is_ok() {
+                return Err(other_option(text, "a cron string", "--when"));
+            }
+        }
+        for text in &self.when {
+            if Interval::parse(text).is_ok() {
+                return Err(other_option(text, "a description of times", "--interval"));
+            }
+            spec.add_english(text)?;
+        }
         Ok(spec)
     }
 
@@ -136,6 +148,11 @@ impl WhenArgs {
     pub(super) fn repeat(&self) -> Result<Option<Repeat>, Error> {
         self.dst_repeat.as_deref().map(Repeat::parse).transpose()
     }
+}
+
+/// The error for a text that only another option accepts.
+fn other_option(text: &str, expected: &str, option: &str) -> Error {
+    Error::new(Kind::Usage, format_args!("`{text}` is not {expected}")).hint(format_args!("Use `{option} {}`.", quoted(text)))
 }
 
 /// The zone with a name, or UTC.

@@ -46,11 +46,11 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     if args.targets_only {
         return serve_targets(context, args.port);
     }
-    let folder = new_folder(context)?;
+    let directory = new_directory(context)?;
     let demo = Demo {
         context,
-        database: folder.join("tempo.db"),
-        folder,
+        database: directory.join("tempo.db"),
+        directory,
         targets: Targets::start(0)?,
     };
     demo.play()
@@ -67,26 +67,26 @@ fn serve_targets(context: &Context, port: u16) -> Result<(), Error> {
     }
 }
 
-fn new_folder(context: &Context) -> Result<PathBuf, Error> {
+fn new_directory(context: &Context) -> Result<PathBuf, Error> {
     let name = format!(
         "tempo-demo-{}-{}",
         context.now().format("%Y%m%d-%H%M%S"),
         crate::machine::pid()
     );
-    let folder = std::env::temp_dir().join(name);
-    std::fs::create_dir(&folder).map_err(|e| {
+    let directory = std::env::temp_dir().join(name);
+    std::fs::create_dir(&directory).map_err(|e| {
         Error::new(
             Kind::System,
-            format_args!("cannot create the directory `{}`", folder.display()),
+            format_args!("cannot create the directory `{}`", directory.display()),
         )
         .because(e)
     })?;
-    Ok(folder)
+    Ok(directory)
 }
 
 struct Demo<'a> {
     context: &'a Context,
-    folder: PathBuf,
+    directory: PathBuf,
     database: PathBuf,
     targets: Targets,
 }
@@ -117,7 +117,7 @@ impl Demo<'_> {
         self.show()?;
         self.part("Checking the claims of this demo against the database")?;
         let store = Store::open(&self.database, Missing::Refuse)?;
-        let mut claims = store.read(|r| checks::check(r, &interrupted, &self.folder.join("effects")))?;
+        let mut claims = store.read(|r| checks::check(r, &interrupted, &self.directory.join("effects")))?;
         claims.push(("SIGTERM ended the server with exit code 0".to_owned(), ended.success()));
         self.verdict(&claims)
     }
@@ -166,7 +166,7 @@ impl Demo<'_> {
             "--probe",
             probes[0].as_str(),
         ])?;
-        let steps = self.folder.join("steps.toml");
+        let steps = self.directory.join("steps.toml");
         std::fs::write(&steps, self.steps_file())
             .map_err(|e| Error::new(Kind::System, format_args!("cannot write `{}`", steps.display())).because(e))?;
         let file = steps.display().to_string();
@@ -188,7 +188,7 @@ impl Demo<'_> {
 
     /// A steps file in which each step appends a line to a file, as evidence of its execution.
     fn steps_file(&self) -> String {
-        let effects = self.folder.join("effects");
+        let effects = self.directory.join("effects");
         let step = |name: &str| {
             format!(
                 "[[step]]\nname = \"{name}\"\nshell = \"sleep 1; echo {name} >> '{}'\"\n\n",

@@ -6,7 +6,7 @@ pub(super) use topics::{TOPICS, Topic, exit_codes};
 
 use clap_complete::engine::ArgValueCandidates;
 
-use super::{Context, complete};
+use super::{Context, complete, suggest};
 use crate::error::{Error, Kind};
 use crate::names::nearest;
 use crate::output::table::terminal_width;
@@ -38,24 +38,33 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         let width = terminal_width().map_or(usize::MAX, usize::from);
         return context.ui.raw(topic.filled(width.clamp(40, MAX_WIDTH)).as_bytes());
     }
-    let root = super::command();
+    let mut root = super::command();
+    root.build();
     let mut command = &root;
-    for name in &args.topic {
+    for (depth, name) in args.topic.iter().enumerate() {
         command = command
             .find_subcommand(name)
-            .ok_or_else(|| unknown(command, name, &args.topic.join(" ")))?;
+            .ok_or_else(|| unknown(&root, command, &args.topic, depth))?;
     }
-    let path = format!("tempo {}", args.topic.join(" "));
-    let help = command.clone().bin_name(path).render_long_help();
-    context.ui.raw(help.to_string().as_bytes())
+    context.ui.raw(command.clone().render_long_help().to_string().as_bytes())
 }
 
-/// The error for a `name` that a command does not have; `typed` is all that was asked for.
-fn unknown(command: &clap::Command, name: &str, typed: &str) -> Error {
-    let error = Error::new(Kind::NotFound, format_args!("no topic or command is named `{typed}`"));
-    let commands = command.get_subcommands().map(clap::Command::get_name);
-    match nearest(name, TOPICS.iter().map(|t| t.name).chain(commands)) {
-        Some(near) => error.hint(format_args!("Did you mean `{near}`?")),
+/// The error for the word at `depth` of those that were typed, which is not a command of the `parent` that the words before it name.
+fn unknown(root: &clap::Command, parent: &clap::Command, typed: &[String], depth: usize) -> Error {
+    let error = Error::new(
+        Kind::NotFound,
+        format_args!("no topic or command is named `{}`", typed.join(" ")),
+    );
+    let name = typed[depth].as_str();
+    let is_first = depth == 0;
+    let topics = TOPICS.iter().map(|topic| topic.name).filter(|_| is_first);
+    let known = topics.chain(parent.get_subcommands().map(clap::Command::get_name));
+    let meant = nearest(name, known).map(|near| vec![near.to_owned()]);
+    match meant.or_else(|| suggest::top_level(root, name).filter(|_| is_first)) {
+        Some(meant) => {
+            let path = [&typed[..depth], &meant].concat().join(" ");
+            error.hint(format_args!("Did you mean `tempo help {path}`?"))
+        }
         None => error.hint("Run `tempo help` to list the topics and `tempo --help` to list the commands."),
     }
 }

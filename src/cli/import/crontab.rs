@@ -52,9 +52,9 @@ struct Imported {
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
-    let is_folder = Path::new(&args.file).is_dir();
-    let folder = is_folder.then(|| source_of(&args.file)).transpose()?;
-    let source_files = source_files(context, &args.file, is_folder)?;
+    let is_directory = Path::new(&args.file).is_dir();
+    let directory = is_directory.then(|| source_of(&args.file)).transpose()?;
+    let source_files = source_files(context, &args.file, is_directory)?;
     let time_zone = ZoneInfo::local_name()?;
     let current_user = User::this();
     let current_home = machine::environment("HOME")?;
@@ -82,7 +82,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         let sort = if args.system { Sort::System } else { Sort::User };
         let (mut jobs, invalid) = crontab::parse(&source, sort, &host);
         // In a directory of user crontabs, each file is named after its user.
-        if is_folder && !args.system {
+        if is_directory && !args.system {
             let user = source_file.name.rsplit('/').next().unwrap_or_default();
             for job in &mut jobs {
                 job.set_owner(user, &host);
@@ -99,13 +99,15 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     }
     let lines = crontabs.iter().map(|(_, jobs)| jobs.len()).sum::<usize>() + errors.len();
     if !errors.is_empty() && !args.keep_going && !args.dry_run {
+        let rejected = rejection(context, &errors, lines, "nothing was imported");
         let hint = "Use `--keep-going` to import the other lines, or `--dry-run` to see what they would become.";
-        return Err(rejection(context, &errors, lines, "nothing was imported").hint(hint));
+        let has_others = errors.len() < lines;
+        return Err(has_others.then_some(hint).iter().fold(rejected, Error::hint));
     }
     let (imported, removed) = if args.dry_run {
         let store = context.open(Missing::ShowNothing)?;
         store.read(|r| {
-            let (defining, gone) = definitions(r, &crontabs, folder.as_deref(), &host)?;
+            let (defining, gone) = definitions(r, &crontabs, directory.as_deref(), &host)?;
             let differences = ops::compare(
                 r,
                 &context.zones,
@@ -119,7 +121,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     } else {
         let mut store = context.open(Missing::Create)?;
         store.write(|w| {
-            let (defining, gone) = definitions(w, &crontabs, folder.as_deref(), &host)?;
+            let (defining, gone) = definitions(w, &crontabs, directory.as_deref(), &host)?;
             let differences = ops::apply(
                 w,
                 &context.zones,
@@ -156,8 +158,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
 }
 
 /// Reads the given crontab, or those in a directory that Debian's cron would read. Prints a note for each file skipped.
-fn source_files(context: &Context, path: &str, is_folder: bool) -> Result<Vec<SourceFile>, Error> {
-    if !is_folder {
+fn source_files(context: &Context, path: &str, is_directory: bool) -> Result<Vec<SourceFile>, Error> {
+    if !is_directory {
         return Ok(vec![SourceFile::read_in_any_encoding(path)?]);
     }
     let (files, skipped) = files_in(path, is_crontab)?;
@@ -199,7 +201,7 @@ fn rejection(context: &Context, errors: &[Error], lines: usize, consequence: &st
 fn definitions(
     read: &Read<'_>,
     crontabs: &[(String, Vec<Job>)],
-    folder: Option<&str>,
+    directory: Option<&str>,
     host: &Host<'_>,
 ) -> Result<(Vec<DefinitionFile>, Vec<ScheduleId>), Error> {
     let mut names = ops::Names::default();
@@ -223,7 +225,7 @@ fn definitions(
     }
     // Schedules from files that have been removed from the directory.
     for (id, source) in read.sources()? {
-        let file = folder.and_then(|folder| source.strip_prefix("crontab:")?.strip_prefix(folder)?.strip_prefix('/'));
+        let file = directory.and_then(|directory| source.strip_prefix("crontab:")?.strip_prefix(directory)?.strip_prefix('/'));
         if file.is_some_and(|file| !file.contains('/')) && !crontabs.iter().any(|(read, _)| *read == source) {
             names.gone.push(id);
         }

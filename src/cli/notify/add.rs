@@ -14,47 +14,53 @@ use crate::store::Missing;
 /// Add a receiver of notifications
 ///
 /// It receives events from now on. Values `env:NAME` and `file:PATH` are read when a message is sent, so that no secret is stored. The
-/// options are also the keys of a `[[notify]]` table in a definition file.
+/// options are also keys of a `[[notify]]` table in a definition file, there in the plural where they may be repeated: `events`, `headers`,
+/// `labels`, `schedules`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Name of the receiver
     name: ReceiverName,
     /// Post messages to this URL, as JSON
-    #[arg(long, value_name = "URL", help_heading = "Where to (choose one form)")]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["email", "command"], help_heading = "Where to (choose one form)")]
     webhook: Option<String>,
     /// Email messages to this address; may be repeated
-    #[arg(long, value_name = "ADDRESS", help_heading = "Where to (choose one form)")]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        conflicts_with = "command",
+        help_heading = "Where to (choose one form)"
+    )]
     email: Vec<String>,
     /// Run a command that gets each message as JSON on its standard input
     #[arg(last = true, value_name = "COMMAND", value_hint = ValueHint::AnyPath, help_heading = "Where to (choose one form)")]
     command: Vec<String>,
     /// Format of the webhook's body: json, slack, mattermost, discord, ntfy, pagerduty, opsgenie or alertmanager;
     /// defaults to json
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", requires = "webhook")]
     template: Option<String>,
     /// Header of the webhook's request; may be repeated
-    #[arg(long, value_name = "NAME: VALUE")]
+    #[arg(long, value_name = "NAME: VALUE", requires = "webhook")]
     header: Vec<String>,
     /// Bearer token for the webhook
-    #[arg(long, value_name = "TOKEN")]
+    #[arg(long, value_name = "TOKEN", requires = "webhook")]
     bearer: Option<String>,
     /// Integration key, for the templates pagerduty and opsgenie
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", requires = "webhook")]
     key: Option<String>,
     /// Sender of the emails; defaults to `tempo@` and the host name
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", requires = "email")]
     from: Option<String>,
     /// Mail server; defaults to this machine's `sendmail`
-    #[arg(long, value_name = "HOST[:PORT]")]
+    #[arg(long, value_name = "HOST[:PORT]", requires = "email")]
     smtp: Option<String>,
     /// Encryption of the connection to the mail server: starttls (the default), tls or none
-    #[arg(long, value_name = "CHOICE")]
+    #[arg(long, value_name = "CHOICE", requires = "email")]
     smtp_encryption: Option<String>,
     /// User name for the mail server
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", requires = "smtp_password")]
     smtp_user: Option<String>,
     /// Password for the mail server
-    #[arg(long, value_name = "PASSWORD")]
+    #[arg(long, value_name = "PASSWORD", requires = "smtp_user")]
     smtp_password: Option<String>,
     /// Event to send; may be repeated: opened, resolved, reminded, run-failed, output, missed, paused-on-failure or server-recovered;
     /// defaults to all but run-failed and output
@@ -110,6 +116,10 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
+    if args.webhook.is_none() && args.email.is_empty() && args.command.is_empty() {
+        let nowhere = format_args!("the receiver `{}` has nowhere to send to", args.name);
+        return Err(Error::new(Kind::Usage, nowhere).hint("Add `--webhook URL`, `--email ADDRESS`, or a command after `--`."));
+    }
     let text = text(args)?;
     text.check(&context.zones)?;
     let mut store = context.open(Missing::Create)?;

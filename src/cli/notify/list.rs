@@ -25,7 +25,15 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         let rows = store.read(|r| r.messages(None, args.failed))?;
         let views: Vec<_> = rows.iter().map(present::message).collect();
         return if context.ui.is_text() {
-            show_messages(context, &views)
+            show_messages(
+                context,
+                &views,
+                if args.failed {
+                    "No failed messages."
+                } else {
+                    "No undelivered messages."
+                },
+            )
         } else {
             context.ui.json_list(&views)
         };
@@ -90,7 +98,7 @@ fn show_receivers(context: &Context, views: &[ReceiverView]) -> Result<(), Error
     Ok(())
 }
 
-fn show_messages(context: &Context, views: &[MessageView]) -> Result<(), Error> {
+fn show_messages(context: &Context, views: &[MessageView], if_empty: &str) -> Result<(), Error> {
     let times = context.times();
     let rows: Vec<_> = views
         .iter()
@@ -110,5 +118,5 @@ fn show_messages(context: &Context, views: &[MessageView]) -> Result<(), Error> 
         .collect();
     let last = format!("LAST ({})", times.zone());
     let header = ["ID", "RECEIVER", "EVENT", "MESSAGE", "STATUS", "ATTEMPTS", &last, "ERROR"];
-    table(&context.ui, &header, &rows, "No messages match.")
+    table(&context.ui, &header, &rows, if_empty)
 }

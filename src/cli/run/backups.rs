@@ -15,7 +15,7 @@ use crate::error::{Error, Kind};
 use crate::spec::text;
 use crate::store::{Missing, Store, server_pid};
 
-/// How often the thread looks whether a backup is due.
+/// How often the thread checks whether a backup is due.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How long after a failure the next attempt is made, unless backups are more frequent.
 const AFTER_ERROR: Duration = Duration::from_mins(5);
@@ -28,10 +28,10 @@ const NAME: &str = "-%Y%m%dT%H%M%SZ.db";
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_field_names, reason = "the options are named so")]
 pub(super) struct BackupArgs {
-    /// Back the database up into this directory regularly, as `tempo doctor --backup`
+    /// Back the database up into this directory regularly, as `tempo doctor --backup` does
     #[arg(long, value_name = "DIR", conflicts_with = "once", value_hint = clap::ValueHint::DirPath)]
     backup_dir: Option<PathBuf>,
-    /// How often to back up, at least every 1s, counted from the newest backup in the directory
+    /// Time between backups, counted from the newest one in the directory; at least 1s
     #[arg(long, value_name = "DURATION", default_value = "1d", requires = "backup_dir")]
     backup_every: String,
     /// How many backups to keep, from 1 to 65535; older ones are deleted
@@ -70,7 +70,7 @@ impl BackupArgs {
         let shown = directory.display();
         let opened =
             File::open(directory).map_err(|e| Error::new(Kind::System, format_args!("cannot open `{shown}`")).because(e))?;
-        // A file system without locks cannot tell. A second server on this database is reported by its lock.
+        // On a file system without locks, this is not detected. A second server on this database is reported by its lock.
         let is_used = rustix::fs::flock(&opened, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK);
         if is_used && server_pid(database).is_none() {
             return Err(Error::new(
@@ -167,7 +167,7 @@ impl Backups {
         Store::open(&self.database, Missing::Refuse)?.back_up(&file)?;
         let existing = self.existing(now)?;
         for (_, old) in &existing[..existing.len().saturating_sub(self.keep)] {
-            // Somebody may serve a backup where it is.
+            // A server may be running on this backup.
             if server_pid(old).is_some() {
                 continue;
             }

@@ -30,10 +30,10 @@ const RETRY_SCANS: u32 = 5;
 /// The options that select definition files.
 #[derive(Debug, clap::Args)]
 pub(super) struct DefinitionArgs {
-    /// Apply these definition files, or directories of them, at the start and whenever they change; as `tempo apply`
+    /// Apply these definition files, or directories of them, at the start and whenever they change, as `tempo apply` does
     #[arg(short, long = "file", value_name = "FILE", num_args = 1.., conflicts_with = "once", value_hint = clap::ValueHint::AnyPath)]
     file: Vec<String>,
-    /// With `-f`: delete schedules and receivers that the files created and no longer define, as `tempo apply --prune`
+    /// With `-f`: delete schedules and receivers that the files created and no longer define, as `tempo apply --prune` does
     #[arg(long, requires = "file")]
     prune: bool,
 }
@@ -190,8 +190,8 @@ impl Applied {
 
     fn fingerprint(&self) -> Fingerprint {
         let all = self.files.iter().flat_map(|file| {
-            let in_folder = Path::new(file).is_dir().then(|| files_in(file, is_definitions));
-            in_folder
+            let in_directory = Path::new(file).is_dir().then(|| files_in(file, is_definitions));
+            in_directory
                 .and_then(Result::ok)
                 .map_or_else(|| vec![file.clone()], |(files, _)| files)
         });
@@ -276,7 +276,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reports_each_look_that_takes_too_long_once() {
+    fn reports_each_slow_scan_once() {
         let ((scanned, scans), (events, told)) = (channel(), channel());
         let reporter = std::thread::spawn(move || report_silence(true, &scans, Duration::ZERO, &events));
         for _ in 0..2 {

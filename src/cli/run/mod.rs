@@ -63,7 +63,7 @@ pub(super) struct Args {
     /// How many runs and how many failures of each schedule to keep regardless of age
     #[arg(long, default_value_t = 100, value_name = "N")]
     keep_runs: u64,
-    /// How much of each command's output to keep (its beginning and its end): bytes, or a size from `1k` to `64m`
+    /// How much of each command's output to keep (its beginning and its end): a size from `1k` to `64m`, or the same in bytes
     #[arg(long, default_value = "64k", value_name = "SIZE", value_parser = output_limit)]
     keep_output: usize,
     /// Run everything that is due, then exit (with 1 if a run failed or had a failed step)

@@ -64,7 +64,7 @@ impl PageArgs {
         let session = match &self.web_token_file {
             Some(file) => Session::with_token_file(&database, file)?,
             None if self.web.ip().is_loopback() => {
-                // Creates the folder, too, as the server would.
+                // Creates the directory, too, as the server would.
                 Store::open(&database, Missing::Create)?;
                 Session::of(&database)?
             }

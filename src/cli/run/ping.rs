@@ -13,7 +13,7 @@ use crate::notify::receiver::shown_url;
 use crate::notify::{Delivery, Webhook};
 use crate::spec::text;
 
-/// How often the server is looked at.
+/// How often the server is checked.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How long the ticker may be silent: it looks several times per second.
 const MAX_SILENCE: TimeDelta = TimeDelta::seconds(30);

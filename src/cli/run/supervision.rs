@@ -9,7 +9,7 @@ use crate::engine::Handle;
 use crate::error::{Error, Kind};
 use crate::machine::{ProcessState, has_supervisor, tell_supervisor, watchdog_interval};
 
-/// How often the server is looked at.
+/// How often the server is checked.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Starts a thread that notifies the supervisor, if there is one, until the server has ended.

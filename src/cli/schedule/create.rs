@@ -16,18 +16,18 @@ use crate::store::Missing;
 pub(super) struct Args {
     /// Id of the schedule
     id: ScheduleId,
-    #[command(flatten)]
-    when: WhenArgs,
-    #[command(flatten)]
-    what: WhatArgs,
-    #[command(flatten)]
-    policies: PolicyArgs,
     /// If the schedule already exists, leave it unchanged and succeed
     #[arg(long)]
     if_not_exists: bool,
     /// Create it even if it can never fire
     #[arg(long)]
     allow_never: bool,
+    #[command(flatten)]
+    when: WhenArgs,
+    #[command(flatten)]
+    what: WhatArgs,
+    #[command(flatten)]
+    policies: PolicyArgs,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
@@ -58,18 +58,16 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     } else {
         context
             .ui
-            .data(&format!("Created schedule {}: {}", view.id, view.spec_text))?;
-        let at_boot = view.spec.as_ref().is_some_and(|s| s.at_boot);
-        let next = match super::next_line(context, &view) {
-            Some(next) => format!("Next: {next}"),
-            None if view.paused => "Paused: nothing starts until it is unpaused.".to_owned(),
-            None if at_boot => "Next: after the next boot".to_owned(),
-            None if !view.after.is_empty() => format!("Next: {}", view.spec_text),
-            None => "Next: none".to_owned(),
+            .data(&format!("Created schedule {}: {}", view.id, super::times_text(&view)))?;
+        let next = if view.paused {
+            "Paused: nothing starts until it is unpaused.".to_owned()
+        } else {
+            format!("Next: {}", super::next_text(context, &view))
         };
         context.ui.data(&next)?;
         super::note_transition(context, &view);
         super::note_pause_policy(context, &view);
+        super::note_max_running(context, &view);
     }
     context.hint_when_down("nothing starts until you run `tempo run`.")
 }

@@ -47,7 +47,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             .map(|(id, _)| id)
         {
             context.ui.hint(&format!(
-                "`{follower}` was to start after runs of `{}`, which no longer happen: update or delete it, or create `{}` again.",
+                "`{follower}` starts after runs of `{}`, which will no longer happen: update or delete it, or create `{}` again.",
                 d.id, d.id
             ));
         }

@@ -43,13 +43,7 @@ fn show(context: &Context, v: &ScheduleView) -> Result<(), Error> {
     } else {
         ("active".to_owned(), Some(Style::Good))
     };
-    let next = match super::next_line(context, v) {
-        Some(next) => next,
-        None if v.paused => "none while paused".to_owned(),
-        None if v.spec.as_ref().is_some_and(|s| s.at_boot) => "after the next boot".to_owned(),
-        None if !v.after.is_empty() => "after another run".to_owned(),
-        None => "none".to_owned(),
-    };
+    let next = super::next_text(context, v);
     let bound = |of: fn(&SpecText) -> Option<DateTime<Utc>>| {
         let at = v.spec.as_ref().and_then(of);
         at.map_or_else(String::new, |at| format!("{} {}", times.full(at), times.zone()))
@@ -79,7 +73,7 @@ fn show(context: &Context, v: &ScheduleView) -> Result<(), Error> {
             ("Id", (v.id.clone(), Some(Style::Strong))),
             ("Note", plain(&v.note)),
             ("State", state),
-            ("When", plain(&v.spec_text)),
+            ("When", plain(super::times_text(v))),
             ("Starts", plain(bound(|spec| spec.start_time))),
             ("Ends", plain(bound(|spec| spec.end_time))),
             ("Next", plain(next)),

@@ -105,6 +105,6 @@ fn open_editor(path: &Path) -> Result<(), Error> {
     if status.success() {
         Ok(())
     } else {
-        Err(failed(status.to_string()))
+        Err(failed(status.to_string().replace("exit status: ", "exit code ")))
     }
 }

@@ -19,7 +19,7 @@ use crate::spec::spec_text::SpecText;
 
 /// Show the outcome of each time of a schedule, with the reason
 ///
-/// Accounts for every time that the spec names: it started a run, is buffered, was skipped, missed, dropped, superseded, paused,
+/// Covers every time of the spec: it started a run, is buffered, was skipped, missed, dropped, superseded, paused,
 /// exhausted or excluded, or is still pending. Consecutive times with the same outcome are shown as one range.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -42,6 +42,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let to = args.to.as_deref().map_or(Ok(now), time)?;
     let from = args.from.as_deref().map_or_else(|| Ok(to - TimeDelta::days(1)), time)?;
     if from > to {
+        let clock = context.times_in(spec.zone().clone());
+        let (from, to) = (clock.full(from), clock.full(to));
         return Err(Error::new(Kind::Usage, format_args!("`--from` {from} is after `--to` {to}"))
             .hint("The start time must be before the end time."));
     }
@@ -57,7 +59,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         return context.ui.json_list(&views);
     }
     let clock = context.times_in(spec.zone().clone());
-    let apart = spacing(&row.stored_spec()?);
+    let text = row.stored_spec()?;
+    let apart = spacing(&text);
     let rows: Vec<_> = folded(&views)
         .into_iter()
         .map(|group| {
@@ -88,16 +91,17 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             ]
         })
         .collect();
-    let from = format!("FROM ({})", clock.zone());
+    let none = if text.has_fixed_times() {
+        let (created, zone) = (clock.full(row.created), clock.zone());
+        format!("No times since the schedule was created ({created} {zone}) are in this range")
+    } else {
+        "The schedule has no fixed times, and no starts are recorded in this range".to_owned()
+    };
     table(
         &context.ui,
-        &[&from, "TO", "TIMES", "OUTCOME", "WHY", "RUN"],
+        &[&format!("FROM ({})", clock.zone()), "TO", "TIMES", "OUTCOME", "WHY", "RUN"],
         &rows,
-        &format!(
-            "No times since the schedule was created ({} {}) are in this range; `--from` and `--to` select another range.",
-            clock.full(row.created),
-            clock.zone()
-        ),
+        &format!("{none}; `--from` and `--to` select another."),
     )
 }
 

@@ -23,6 +23,7 @@ use crate::ops;
 use crate::output::views::ScheduleView;
 use crate::present;
 use crate::run::step_text::{OnFailure, StepText};
+use crate::schedule::OverlapPolicy;
 use crate::store::{Missing, Read, Store, Write};
 
 /// Create, inspect, change and trigger schedules
@@ -80,12 +81,9 @@ fn view_in(context: &Context, read: &Read<'_>, id: &ScheduleId) -> Result<Schedu
     present::schedule(read, &context.zones, ops::find(read, id)?, context.now())
 }
 
-/// Sums the statistics of all schedules, and reads schedules that were changed in this transaction, for display.
-fn sum_and_view(context: &Context, write: &Write<'_>, ids: &[ScheduleId]) -> Result<Vec<ScheduleView>, Error> {
-    // Otherwise each view would read the events of all these changes, to sum those of its own steps.
-    if let Some(sums) = write.roll_up(u64::MAX)? {
-        write.add_rollup(&sums)?;
-    }
+/// Reads schedules for display, in the transaction that has changed them.
+fn changed_views(context: &Context, write: &Write<'_>, ids: &[ScheduleId]) -> Result<Vec<ScheduleView>, Error> {
+    ops::sum_statistics(write)?;
     ids.iter().map(|id| view_in(context, write, id)).collect()
 }
 
@@ -119,6 +117,29 @@ fn given_or_all(read: &Read<'_>, ids: &[ScheduleId]) -> Result<Vec<ScheduleId>, 
     read.schedule_ids()?.iter().map(|id| ScheduleId::parse(id)).collect()
 }
 
+/// What a schedule waits for, for people: its times, or heartbeats if it has no times.
+fn times_text(view: &ScheduleView) -> String {
+    let has_times = view.spec.as_ref().is_none_or(|spec| !spec.is_empty());
+    let is_beat = view
+        .action
+        .as_ref()
+        .is_some_and(|action| action.steps.iter().all(|step| step.beat.is_some()));
+    match &view.alerts.expect_within {
+        Some(within) if is_beat && !has_times => format!("no times; expects a heartbeat at least every {within}"),
+        _ => view.spec_text.clone(),
+    }
+}
+
+/// Prints a note if a limit of open runs has no effect.
+fn note_max_running(context: &Context, view: &ScheduleView) {
+    if view.max_running.is_some() && view.overlap_policy != OverlapPolicy::AllowAll.name() {
+        context.ui.say(&format!(
+            "note: `--max-running` has no effect with the overlap policy `{}`: add `--overlap-policy allow-all`",
+            view.overlap_policy
+        ));
+    }
+}
+
 /// Prints a note on the next daylight saving change that affects a schedule, if there is one.
 fn note_transition(context: &Context, view: &ScheduleView) {
     if let Some(note) = view.dst_note.as_ref().and_then(|n| n.0.as_ref()) {
@@ -137,6 +158,18 @@ fn note_pause_policy(context: &Context, view: &ScheduleView) {
         context.ui.say(
             "note: no step fails its run, so the schedule is never paused: set `on_failure = \"fail\"` for a step (`--steps FILE`)",
         );
+    }
+}
+
+/// When a schedule starts next: its next times, or why there are none.
+fn next_text(context: &Context, view: &ScheduleView) -> String {
+    match next_line(context, view) {
+        Some(next) => next,
+        None if view.paused => "none while paused".to_owned(),
+        None if view.remaining_actions == Some(0) => "none: no remaining actions".to_owned(),
+        None if view.spec.as_ref().is_some_and(|s| s.at_boot) => "after the next boot".to_owned(),
+        None if !view.after.is_empty() => "after another run".to_owned(),
+        None => "none".to_owned(),
     }
 }
 

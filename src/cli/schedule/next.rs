@@ -1,6 +1,6 @@
 //! `tempo schedule next`.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta};
 use clap_complete::engine::ArgValueCandidates;
 
 use super::super::definition::WhenArgs;
@@ -8,7 +8,6 @@ use super::super::{Context, complete};
 use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
 use crate::ops::{self, NO_TIME};
-use crate::output::instant::rfc3339;
 use crate::output::table::{plain, short_table};
 use crate::output::views::NextView;
 use crate::present;
@@ -23,14 +22,14 @@ pub(super) struct Args {
     /// Id of the schedule; or give a spec
     #[arg(add = ArgValueCandidates::new(complete::schedules))]
     id: Option<ScheduleId>,
-    #[command(flatten)]
-    when: WhenArgs,
     /// Number of times to show, from 1 to 100000
     #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     count: u32,
     /// Show times after this; a date alone starts at midnight, inclusive; defaults to now
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     from: Option<String>,
+    #[command(flatten)]
+    when: WhenArgs,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
@@ -69,12 +68,13 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             };
             (spec, at_boot)
         }
-        _ => {
-            return Err(Error::new(
-                Kind::Usage,
-                "expected either a schedule id or a spec such as `--cron '0 9 * * *'`",
-            )
-            .hint("For example: `tempo schedule next health` or `tempo schedule next --interval 2m`."));
+        (id, _) => {
+            let message = match id {
+                Some(_) => "expected a schedule id or a spec, not both",
+                None => "expected a schedule id, or a spec such as `--interval 2m`",
+            };
+            return Err(Error::new(Kind::Usage, message)
+                .hint("For example: `tempo schedule next health` or `tempo schedule next --interval 2m`."));
         }
     };
     let now = context.now();
@@ -96,8 +96,13 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         return Ok(());
     }
     Err(if from > now && spec.next_after(now).is_some() {
-        Error::new(Kind::Failed, format_args!("no time after {} matches", rfc3339(from)))
-            .hint("Choose an earlier `--from`; times are calculated up to the end of 2100.")
+        Error::new(
+            Kind::Failed,
+            format_args!("no time from `{}` on matches", args.from.as_deref().unwrap_or_default()),
+        )
+        .hint("Choose an earlier `--from`; times are calculated up to the end of 2100.")
+    } else if spec.next_after(DateTime::UNIX_EPOCH).is_some() {
+        Error::new(Kind::Failed, "no times are left: all times of the spec have passed")
     } else {
         Error::new(Kind::Failed, format_args!("the spec never fires: {NO_TIME}"))
             .hint("Check the day of month, the years, the exclusions and the end time.")

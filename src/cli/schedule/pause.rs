@@ -31,7 +31,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             let pause = |id| ops::pause(w, &context.zones, id, args.note.as_deref(), context.now());
             let ids = super::given_or_all(w, &args.id)?;
             ids.iter().try_for_each(pause)?;
-            super::sum_and_view(context, w, &ids)
+            super::changed_views(context, w, &ids)
         })?;
         return context.ui.json_list(&views);
     }

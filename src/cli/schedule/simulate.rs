@@ -26,10 +26,6 @@ pub(super) struct Args {
     /// Id of the schedule; or give a spec
     #[arg(add = ArgValueCandidates::new(complete::schedules))]
     id: Option<ScheduleId>,
-    #[command(flatten)]
-    when: WhenArgs,
-    #[command(flatten)]
-    policies: DecisionArgs,
     /// How long each run takes: `90s`, `5m`
     #[arg(long, value_name = "DURATION")]
     takes: String,
@@ -42,6 +38,10 @@ pub(super) struct Args {
     /// Simulate an outage of `tempo run`, after which an interrupted run starts again: `2026-05-05T09:10:00Z..2026-05-05T09:40:00Z`, or `+10m..+40m` counted from `--from`; may be repeated
     #[arg(long, value_name = "FROM..TO", allow_hyphen_values = true)]
     down: Vec<String>,
+    #[command(flatten)]
+    when: WhenArgs,
+    #[command(flatten)]
+    policies: DecisionArgs,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
@@ -85,7 +85,13 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     if !context.ui.is_text() {
         return context.ui.json_list(&views);
     }
-    show(context, &views)
+    let none = if schedule.spec.next_after(from).is_some() {
+        "Nothing happens in this range; `--from` and `--for` select another.".to_owned()
+    } else {
+        let clock = context.times();
+        format!("The schedule has no times after {} {}.", clock.full(from), clock.zone())
+    };
+    show(context, &views, &none)
 }
 
 fn outages(written: &[String], zone: &Zone, now: DateTime<Utc>) -> Result<Vec<Outage>, Error> {
@@ -113,7 +119,7 @@ fn outages(written: &[String], zone: &Zone, now: DateTime<Utc>) -> Result<Vec<Ou
     Ok(outages)
 }
 
-fn show(context: &Context, views: &[SimulatedView]) -> Result<(), Error> {
+fn show(context: &Context, views: &[SimulatedView], if_empty: &str) -> Result<(), Error> {
     let clock = context.times();
     // Consecutive times that do not run for the same reason share a line.
     let alike = |a: &SimulatedView, b: &SimulatedView| {
@@ -144,12 +150,7 @@ fn show(context: &Context, views: &[SimulatedView]) -> Result<(), Error> {
         })
         .collect();
     let at = format!("AT ({})", clock.zone());
-    table(
-        &context.ui,
-        &[&at, "EVENT", "TIME", "WHY"],
-        &rows,
-        "Nothing happens in this range; `--from` and `--for` select another.",
-    )?;
+    table(&context.ui, &[&at, "EVENT", "TIME", "WHY"], &rows, if_empty)?;
     if views.is_empty() {
         return Ok(());
     }

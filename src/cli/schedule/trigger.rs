@@ -3,7 +3,10 @@
 use clap_complete::engine::ArgValueCandidates;
 
 use super::super::{Context, complete};
-use super::super::{definition, wait};
+use super::super::{
+    definition,
+    wait::{self, WaitArgs},
+};
 use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
 use crate::ops;
@@ -24,24 +27,20 @@ pub(super) struct Args {
     /// Use this overlap policy instead of the schedule's own: skip, buffer-one, buffer-all, cancel-other, terminate-other or allow-all
     #[arg(long, visible_alias = "overlap", value_name = "POLICY", add = ArgValueCandidates::new(complete::policies))]
     overlap_policy: Option<String>,
-    /// Wait until the run has closed; exit 0 if it completed without a failed step
-    #[arg(long)]
-    wait: bool,
-    /// Stop waiting after this long; defaults to no limit
-    #[arg(long, requires = "wait", value_name = "DURATION")]
-    timeout: Option<String>,
+    #[command(flatten)]
+    waiting: WaitArgs,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let overlap = definition::overlap(args.overlap_policy.as_deref())?;
-    let timeout = wait::timeout(args.timeout.as_deref())?;
+    let timeout = args.waiting.limit()?;
     let mut store = super::open_for(context, &args.id)?;
     store.read(|r| ops::find(r, &args.id).map(|_| ()))?;
-    if args.wait {
+    if args.waiting.wait {
         wait::needs_server(context)?;
     }
     let queued = store.write(|w| ops::trigger(w, &args.id, overlap, context.now()))?;
-    let state = if args.wait {
+    let state = if args.waiting.wait {
         Some(wait::for_request(context, &store, queued.key, 1, timeout)?)
     } else {
         wait::for_decision(context, &store, queued.key)?
@@ -56,11 +55,14 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         times: None,
     };
     if context.ui.is_text() {
-        print_text(context, &args.id, &view, state.as_ref())?;
+        // With `--wait`, the error says that nothing was started.
+        if !(args.waiting.wait && state.as_ref().is_some_and(|s| s.not_started > 0)) {
+            print_text(context, &args.id, &view, state.as_ref())?;
+        }
     } else {
         context.ui.json(&view)?;
     }
-    if args.wait {
+    if args.waiting.wait {
         verdict(&args.id, state.as_ref(), &runs)
     } else {
         context.hint_when_down("the request waits until you run `tempo run`.")

@@ -37,7 +37,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         };
         let ids = super::given_or_all(w, &args.id)?;
         let done = ids.iter().map(unpause).collect::<Result<Vec<_>, Error>>()?;
-        Ok(super::sum_and_view(context, w, &ids)?
+        Ok(super::changed_views(context, w, &ids)?
             .into_iter()
             .zip(done)
             .collect::<Vec<_>>())

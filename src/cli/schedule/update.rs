@@ -17,18 +17,18 @@ pub(super) struct Args {
     /// Id of the schedule
     #[arg(add = ArgValueCandidates::new(complete::schedules))]
     id: ScheduleId,
-    #[command(flatten)]
-    when: WhenArgs,
-    #[command(flatten)]
-    what: WhatArgs,
-    #[command(flatten)]
-    policies: PolicyArgs,
     /// Clear a field first: interval, cron, calendar, jitter, note and others (any other name prints the list); may be repeated
     #[arg(long, value_name = "FIELD")]
     clear: Vec<String>,
     /// Update it even if it can then never fire
     #[arg(long)]
     allow_never: bool,
+    #[command(flatten)]
+    when: WhenArgs,
+    #[command(flatten)]
+    what: WhatArgs,
+    #[command(flatten)]
+    policies: PolicyArgs,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
@@ -48,8 +48,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     }
     context
         .ui
-        .data(&format!("Updated schedule {}: {}", view.id, view.spec_text))?;
+        .data(&format!("Updated schedule {}: {}", view.id, super::times_text(&view)))?;
     super::note_transition(context, &view);
     super::note_pause_policy(context, &view);
+    super::note_max_running(context, &view);
     super::next_line(context, &view).map_or(Ok(()), |next| context.ui.data(&format!("Next: {next}")))
 }

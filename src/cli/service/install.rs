@@ -16,7 +16,7 @@ use crate::error::{Error, Kind};
 pub(super) struct Args {
     #[command(flatten)]
     scope: Scope,
-    /// Print the unit and change nothing; also a property list for launchd (macOS), or a script for `openrc-run`
+    /// Print the service definition and change nothing: a systemd unit (the default), a property list for launchd (macOS), or a script for `openrc-run`
     #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "systemd", value_name = "FOR")]
     print: Option<ServiceManager>,
     /// Further arguments for `tempo run`
@@ -97,11 +97,11 @@ fn is_active(manager: Manager) -> bool {
 /// Replaces a file in one step.
 fn write(path: &Path, text: &str) -> Result<(), Error> {
     let failed = |e: std::io::Error| Error::new(Kind::System, format_args!("cannot write `{}`", path.display())).because(e);
-    let folder: PathBuf = path.parent().unwrap_or(Path::new(".")).to_owned();
-    std::fs::create_dir_all(&folder).map_err(failed)?;
+    let directory: PathBuf = path.parent().unwrap_or(Path::new(".")).to_owned();
+    std::fs::create_dir_all(&directory).map_err(failed)?;
     let mut file = tempfile::Builder::new()
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-        .tempfile_in(&folder)
+        .tempfile_in(&directory)
         .map_err(failed)?;
     std::io::Write::write_all(&mut file, text.as_bytes()).map_err(failed)?;
     file.persist(path).map(|_| ()).map_err(|e| failed(e.error))

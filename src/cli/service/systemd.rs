@@ -76,7 +76,7 @@ impl Manager {
     /// The path of the unit.
     ///
     /// # Errors
-    /// `Usage` when the folder of the user's units is unknown.
+    /// `Usage` when the directory of the user's units is unknown.
     pub(super) fn unit(self) -> Result<PathBuf, Error> {
         match self {
             Self::System => Ok(Path::new("/etc/systemd/system").join(UNIT)),
@@ -86,7 +86,7 @@ impl Manager {
                 let config = config.ok_or_else(|| {
                     Error::new(
                         Kind::Usage,
-                        "`HOME` is not set, so the folder of this user's services is unknown",
+                        "`HOME` is not set, so the directory of this user's services is unknown",
                     )
                     .hint("Set `HOME`, or use `--system` as root.")
                 })?;
@@ -265,7 +265,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_of_a_command_line_are_quoted_as_units_need_it() {
+    fn quotes_a_command_line_for_a_systemd_unit() {
         for (word, expected) in [
             ("/usr/bin/tempo", "/usr/bin/tempo"),
             ("/home/a b/t.db", "\"/home/a b/t.db\""),

@@ -58,6 +58,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         limit: (args.limit > 0).then_some(args.limit),
         ..RunFilter::default()
     };
+    let is_filtered = id.is_some() || args.failed || args.status.is_some() || args.since.is_some();
     let store = context.open_to_show()?;
     let views: Vec<(RunView, String)> = store.read(|r| {
         let rows = r.runs(&filter)?;
@@ -105,7 +106,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         &context.ui,
         &["RUN", "WORKFLOW", "STATUS", &started, "TOOK", "FAILURE"],
         &rows,
-        "No runs match.",
+        if is_filtered { "No runs match." } else { "No runs yet." },
     )
 }
 

@@ -53,7 +53,11 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         );
         return Err(match nearest(name, all.iter().map(|s| s.name.as_str())) {
             Some(near) => error.hint(format_args!("Did you mean `{near}`?")),
-            None => error,
+            None if all.is_empty() => error,
+            None => {
+                let names: Vec<&str> = all.iter().map(|step| step.name.as_str()).collect();
+                error.hint(format_args!("Its steps: `{}`.", names.join("`, `")))
+            }
         });
     }
     let mut printer = Printer {

@@ -38,9 +38,11 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     if view.status == "Completed" {
         return Ok(());
     }
-    let reason = view.reason.map_or_else(String::new, |r| format!(": {r}"));
     Err(Error::new(
         Kind::Failed,
-        format_args!("run `{}` is {}{reason}", args.run, view.status),
+        match view.reason {
+            Some(reason) => format!("run `{}` did not complete: {reason}", args.run),
+            None => format!("run `{}` is {}", args.run, view.status),
+        },
     ))
 }

@@ -1,7 +1,10 @@
 //! `tempo workflow start`.
 
 use super::super::Context;
-use super::super::{definition::WhatArgs, wait};
+use super::super::{
+    definition::WhatArgs,
+    wait::{self, WaitArgs},
+};
 use crate::error::{Error, Kind};
 use crate::ops;
 use crate::present;
@@ -13,29 +16,29 @@ use crate::store::Missing;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
+    waiting: WaitArgs,
+    #[command(flatten)]
     what: WhatArgs,
-    /// Wait until the run has closed; exit 0 if it completed without a failed step
-    #[arg(long)]
-    wait: bool,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let action = args.what.action()?;
     crate::run::step::Workflow::check(&action)?;
-    if args.wait {
+    let timeout = args.waiting.limit()?;
+    if args.waiting.wait {
         wait::needs_server(context)?;
     }
     let mut store = context.open(Missing::Create)?;
     let key = store.write(|w| ops::start_workflow(w, &action, context.now()))?;
-    if args.wait {
-        wait::for_run(context, &store, key)?;
+    if args.waiting.wait {
+        wait::for_run(context, &store, key, timeout)?;
     }
     let row = store
         .read(|r| r.run(key))?
         .ok_or_else(|| Error::new(Kind::System, "the run that was just recorded no longer exists"))?;
     let view = store.read(|r| present::run_in_full(r, &row))?;
     if context.ui.is_text() {
-        if context.server()?.is_some() || args.wait {
+        if context.server()?.is_some() || args.waiting.wait {
             context.ui.data(&format!(
                 "Started {}: run {} is {}",
                 view.workflow_id, view.run_id, view.status
@@ -51,7 +54,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     } else {
         context.ui.json(&view)?;
     }
-    if args.wait {
+    if args.waiting.wait {
         wait::verdict(&[row])
     } else {
         context.hint_when_down("the run waits until you run `tempo run`.")

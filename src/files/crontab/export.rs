@@ -212,7 +212,7 @@ fn command(definition: &Definition, home: Option<&str>) -> Result<String, String
         (None, None) if step.beat.is_some() => return Err("it expects heartbeats".to_owned()),
         (None, None) => return Err("its step is a probe".to_owned()),
     };
-    let folder = step
+    let directory = step
         .cwd
         .as_ref()
         .filter(|cwd| home != Some(cwd.as_str()))
@@ -225,7 +225,7 @@ fn command(definition: &Definition, home: Option<&str>) -> Result<String, String
     if step.env.values().any(|v| v.starts_with("env:")) {
         return Err("one of its variables is read from tempo's environment".to_owned());
     }
-    let whole = format!("{}{folder}{line}", variables.concat());
+    let whole = format!("{}{directory}{line}", variables.concat());
     let is_name = |key: &String| {
         key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !key.starts_with(|c: char| c.is_ascii_digit())
     };

@@ -185,7 +185,10 @@ fn describe_fields(time: &str, fields: &Fields, days: &str) -> Option<String> {
         if years.len() > 4 {
             return None;
         }
-        sentence += &format!(" in {}", list(&years));
+        match years.as_slice() {
+            [year] if date.is_some() => sentence += &format!(", {year}"),
+            years => sentence += &format!(" in {}", list(years)),
+        }
     }
     Some(sentence)
 }

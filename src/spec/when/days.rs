@@ -140,6 +140,24 @@ impl Sentence {
     fn date(&mut self, month: u16, day: u16, words: &mut Words<'_>, start: usize) -> Result<(), TextError> {
         self.months.insert(month);
         self.dates.insert((month, day));
-        self.day_of_month(day, words, start)
+        self.day_of_month(day, words, start)?;
+        // `December 24, 2026`
+        let before = words.position();
+        words.take(&[","]);
+        let year = words.peek().and_then(number).filter(|year| (2000..=2100).contains(year));
+        match year.and_then(|year| u16::try_from(year).ok()) {
+            Some(year) => {
+                words.skip(1);
+                self.years.insert(year);
+            }
+            None => words.back_to(before),
+        }
+        if self.dates.len() > 1 && !self.years.is_empty() {
+            return Err(words.error_since(
+                start,
+                "a date with a year is a sentence of its own: separate the sentences with `;`",
+            ));
+        }
+        Ok(())
     }
 }

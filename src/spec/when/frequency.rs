@@ -113,6 +113,7 @@ impl Sentence {
             }
             if unit(&next).is_none() {
                 let is_word = next.chars().all(char::is_alphabetic) && !next.is_empty();
+                words.skip(usize::from(is_word));
                 return Err(words.error(if is_word {
                     format!("`{next}` is not a unit; use `s`, `min`, `h` or `d`")
                 } else {

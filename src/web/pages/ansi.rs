@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keeps_colors_and_removes_all_other_control() {
+    fn keeps_colors_and_removes_other_control_sequences() {
         for (output, expected) in [
             ("plain <b>&", "plain &lt;b&gt;&amp;"),
             ("\x1b[31mred\x1b[0m done", "<span class=\"c1\">red</span> done"),

@@ -26,6 +26,8 @@ use crate::store::{Read, SchedulePage, ScheduleRow};
 const ON_PAGE: u64 = 20;
 /// Number of results shown of a target.
 const MARKS: u64 = 90;
+/// After how many seconds a page without a stream of events is loaded again.
+const RELOAD_AFTER: &str = "30";
 /// The spans of which availability is shown; latencies are those of the first.
 const SPANS: [(&str, TimeDelta); 3] = [
     ("24 h", TimeDelta::days(1)),
@@ -99,9 +101,9 @@ pub(super) async fn page(State(app): State<Arc<App>>, headers: HeaderMap, uri: U
     if access::has_session(&app, &headers) {
         return Ok(show(&app, &headers, &shell, &body(&context, &targets, next.as_deref(), true)));
     }
-    // Whoever has no session gets no links to what needs one, and no stream of events.
+    // Whoever has no session gets no links to what needs one, and no stream of events: the browser loads the page again.
     let page = layout::bare("Status", &body(&context, &targets, next.as_deref(), false));
-    Ok(Html(page.into_string()).into_response())
+    Ok(([(header::REFRESH, RELOAD_AFTER)], Html(page.into_string())).into_response())
 }
 
 pub(super) fn targets(read: &Read<'_>, rows: &[ScheduleRow], now: DateTime<Utc>) -> Result<Vec<Target>, Error> {

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-/// Reads the rows of a conformance file from every folder that has it.
+/// Reads the rows of a conformance file from every directory that has it.
 fn rows(file: &str) -> Vec<Value> {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/data/conformance");
     let extra = tempo::machine::variable("TEMPO_CONFORMANCE_DIR").map(PathBuf::from);
     let mut rows = Vec::new();
-    for folder in std::iter::once(own).chain(extra) {
-        let Ok(text) = std::fs::read_to_string(folder.join(file)) else {
+    for directory in std::iter::once(own).chain(extra) {
+        let Ok(text) = std::fs::read_to_string(directory.join(file)) else {
             continue;
         };
         let Value::Array(found) = serde_json::from_str(&text).unwrap() else {

@@ -108,7 +108,7 @@ fn the_note_of_a_pause_survives_a_repeated_import() {
 }
 
 #[test]
-fn reports_schedules_whose_file_was_removed_from_a_folder() {
+fn reports_schedules_whose_file_was_removed_from_a_directory() {
     let env = Env::new();
     std::fs::create_dir(env.path("cron.d")).unwrap();
     std::fs::write(env.path("cron.d/a"), "0 1 * * * root /x/a\n").unwrap();
@@ -307,7 +307,7 @@ fn root_keeps_the_user_of_a_system_crontab_and_others_get_a_note() {
 }
 
 #[test]
-fn a_folder_of_crontabs_is_read_as_cron_does_and_skipped_files_are_reported() {
+fn a_directory_of_crontabs_is_read_as_cron_does_and_skipped_files_are_reported() {
     let env = Env::new();
     std::fs::create_dir(env.path("cron.d")).unwrap();
     let write = |name: &str, text: &[u8]| std::fs::write(env.path("cron.d").join(name), text).unwrap();

@@ -127,7 +127,7 @@ fn a_message_survives_a_killed_server_and_a_receiver_that_was_down() {
 }
 
 #[test]
-fn a_receiver_whose_definition_was_not_valid_is_told_later_of_what_happened() {
+fn a_receiver_gets_earlier_events_once_its_definition_is_valid() {
     let env = Env::new();
     failing_schedule(&env, "a");
     let (chat, other) = (Webhook::start(|_| Some(200)), Webhook::start(|_| Some(200)));

@@ -5,7 +5,7 @@ use super::webhook::{failing_schedule, run_of};
 use crate::harness::{Env, wait_until};
 
 #[test]
-fn mails_are_encrypted_and_only_for_a_server_that_is_trusted() {
+fn sends_mail_encrypted_and_only_to_a_trusted_server() {
     let (config, pem) = crate::network_probes::tls(20);
     for (encrypts, encryption) in [(Encrypts::AfterStartTls, "starttls"), (Encrypts::FromTheBeginning, "tls")] {
         let env = Env::new();

@@ -93,7 +93,7 @@ fn receivers_are_routed_by_severity_and_by_label_even_when_the_schedule_is_delet
 }
 
 #[test]
-fn the_settings_at_the_beginning_of_an_incident_decide_who_is_told_of_its_end() {
+fn notifies_the_same_receivers_when_an_incident_opens_and_is_resolved() {
     let env = Env::new();
     let hook = Webhook::start(|_| Some(200));
     failing_schedule(&env, "s");
@@ -123,7 +123,7 @@ fn the_settings_at_the_beginning_of_an_incident_decide_who_is_told_of_its_end() 
 }
 
 #[test]
-fn a_run_that_outlives_its_schedule_is_told_of_by_the_labels_of_the_schedule() {
+fn routes_a_run_of_a_deleted_schedule_by_its_labels() {
     let env = Env::new();
     let hook = Webhook::start(|_| Some(200));
     let shell = "until [ -e go ]; do sleep 0.05; done; echo done";

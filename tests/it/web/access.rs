@@ -243,6 +243,12 @@ fn a_read_only_page_refuses_changes_and_an_open_status_needs_no_session() {
     let host = [("host", page.address.as_str())];
     let status = page.bare("GET", "/status", &host, "");
     assert!(status.status == 200 && status.body.contains("unknown"), "{status:?}");
+    assert_eq!(
+        status.header("refresh"),
+        Some("30"),
+        "without a stream of events it is loaded again"
+    );
+    assert_eq!(page.get("/status").header("refresh"), None, "renewed by the events");
     let badge = page.bare("GET", "/status/s/command.svg", &host, "");
     assert_eq!(
         (badge.status, badge.header("content-type")),
@@ -292,7 +298,7 @@ fn a_token_that_others_could_have_written_is_refused() {
 }
 
 #[test]
-fn the_token_of_a_heartbeat_serves_for_heartbeats_of_its_schedule_only() {
+fn a_heartbeat_token_only_sends_heartbeats_of_its_schedule() {
     let env = Env::new();
     for id in ["job/a", "other"] {
         env.tempo(&["schedule", "create", id, "--expect-within", "1d"]).ok();

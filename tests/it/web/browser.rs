@@ -301,7 +301,7 @@ fn shows_the_output_of_a_running_step_and_says_when_the_server_is_gone() {
 }
 
 #[test]
-fn a_phone_needs_no_sideways_scrolling() {
+fn pages_do_not_scroll_horizontally_on_a_phone() {
     let Some(browser) = Browser::start(true) else { return };
     let env = Env::new();
     with_schedules(&env);

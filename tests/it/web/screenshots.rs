@@ -16,12 +16,12 @@ const SHOTS: [(&str, &str, [u32; 3], &str); 3] = [
 
 #[test]
 fn screenshots_of_the_readme_exist() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/web/screenshots");
+    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/web/screenshots");
     let readme = include_str!("../../../README.md");
     for (name, ..) in SHOTS {
         assert!(readme.contains(&format!("tests/it/web/screenshots/{name}.png")), "{name}");
         assert!(
-            folder.join(format!("{name}.png")).exists() || std::env::var_os("BLESS").is_some(),
+            directory.join(format!("{name}.png")).exists() || std::env::var_os("BLESS").is_some(),
             "{name}"
         );
     }
@@ -67,8 +67,8 @@ fn screenshots_of_the_readme_exist() {
         browser.wait_for_text("live");
         let shot = command("Page.captureScreenshot", json!({"format": "png"}));
         let bytes = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, shot["data"].as_str().unwrap()).unwrap();
-        std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join(format!("{name}.png")), bytes).unwrap();
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::write(directory.join(format!("{name}.png")), bytes).unwrap();
     }
 }
 

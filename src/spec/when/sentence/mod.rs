@@ -136,7 +136,7 @@ impl Sentence {
             "next" | "tomorrow" | "today" | "tonight" | "now" => {
                 return Err(words
                     .error(format!("`{word}` is a single time; a schedule repeats"))
-                    .hint("Use `--at` for a single time: `--at 'tomorrow 09:00'`."));
+                    .only_hint("Use `--at` for a single time: `--at 'tomorrow 09:00'`."));
             }
             "once" | "twice" | "thrice" => {
                 words.skip(1);
@@ -317,7 +317,7 @@ impl Sentence {
             } else if leading_number(word).is_some() {
                 return Err(words
                     .error("this is a single time; a schedule repeats")
-                    .hint("Use `--at` for a single time: `--at '2026-12-24 18:00'`."));
+                    .only_hint("Use `--at` for a single time: `--at '2026-12-24 18:00'`."));
             } else if words.position() > start {
                 return Err(words.error(format!("`{word}` is not a month or a year")));
             } else {
