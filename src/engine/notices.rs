@@ -126,8 +126,8 @@ fn message(read: &Read<'_>, topic: Topic, event: &EventRow, incident: Option<&In
         }
         (Topic::Opened, Some(incident)) if incident.latest.target_name == NO_SUCCESS => incident.latest.error.clone(),
         (Topic::Reminded, Some(incident)) if incident.latest.target_name == NO_SUCCESS => {
-            let since = incident.latest.detected - chrono::TimeDelta::milliseconds(incident.latest.elapsed_ms);
-            format!("has not succeeded for {}", span(event.at - since))
+            let before = chrono::TimeDelta::try_milliseconds(incident.latest.elapsed_ms).unwrap_or_default();
+            format!("has not succeeded for {}", span(event.at - incident.latest.detected + before))
         }
         (Topic::Resolved, Some(incident)) if incident.latest.target_name == NO_SUCCESS && detail == SUCCEEDED => {
             format!(

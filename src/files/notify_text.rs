@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use lettre::message::Mailbox;
 use serde::{Deserialize, Serialize};
 
 use super::one_or_many::one_or_many;
@@ -292,7 +293,12 @@ impl NotifyText {
                 .rsplit_once('<')
                 .map_or(address.as_str(), |(_, rest)| rest.trim_end_matches('>'));
             // A local name is an address on this machine.
-            if inner.trim().is_empty() || inner.trim().contains(char::is_whitespace) || address.contains(char::is_control) {
+            let is_invalid = inner.contains('@') && address.parse::<Mailbox>().is_err();
+            if is_invalid
+                || inner.trim().is_empty()
+                || inner.trim().contains(char::is_whitespace)
+                || address.contains(char::is_control)
+            {
                 return Err(usage(format_args!("`{}` is not an email address", address.escape_debug())));
             }
         }

@@ -57,11 +57,13 @@ impl Statistics {
 
     /// Adds the closes of another period.
     pub fn merge(&mut self, other: &Self) {
-        self.ok += other.ok;
-        self.failed += other.failed;
+        // The counts come from a database, which may be damaged.
+        self.ok = self.ok.saturating_add(other.ok);
+        self.failed = self.failed.saturating_add(other.failed);
         self.slowest_ms = self.slowest_ms.max(other.slowest_ms);
         for (bucket, count) in &other.latencies {
-            *self.latencies.entry(*bucket).or_default() += count;
+            let sum = self.latencies.entry(*bucket).or_default();
+            *sum = sum.saturating_add(*count);
         }
     }
 

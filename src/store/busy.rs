@@ -3,6 +3,8 @@
 use std::cell::Cell;
 use std::time::Duration;
 
+use rusqlite::ErrorCode;
+
 use crate::clock::{Stopwatch, pause};
 use crate::machine;
 
@@ -40,6 +42,17 @@ pub(super) fn retry_when_busy(tries: i32) -> bool {
         }
         !expired
     })
+}
+
+/// Runs work for which SQLite does not call the busy handler, again and again while another process writes.
+pub(super) fn until_free<T>(mut work: impl FnMut() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+    let mut tries = 0;
+    loop {
+        match work() {
+            Err(e) if e.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && retry_when_busy(tries) => tries += 1,
+            done => return done,
+        }
+    }
 }
 
 /// Runs `work`, which waits for others no longer than this each time.

@@ -39,9 +39,11 @@ pub(super) fn problems(connection: &Connection) -> Result<Vec<String>, Error> {
     Ok(problems)
 }
 
-/// The tables and indexes that a database of the current version has, and this one has not.
+/// The tables, columns and indexes that a database of the current version has, and this one has not.
 fn missing_tables(connection: &Connection) -> Result<Vec<String>, Error> {
-    const SQL: &str = "SELECT type || ' `' || name || '`' AS named FROM sqlite_schema WHERE type IN ('table', 'index') ORDER BY type DESC, name";
+    const SQL: &str = "SELECT type || ' `' || name || '`' AS named FROM sqlite_schema WHERE type IN ('table', 'index')
+        UNION ALL SELECT 'column `' || s.name || '.' || c.name || '`' FROM sqlite_schema s JOIN pragma_table_info(s.name) c WHERE s.type = 'table'
+        ORDER BY named DESC";
     let what = "check the database";
     let names = |connection: &Connection| -> Result<Vec<String>, Error> {
         let mut statement = connection.prepare(SQL).context(what)?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::busy::{retry_when_busy, with_patience};
+use super::busy::{retry_when_busy, until_free, with_patience};
 use super::identity::{Files, LogIndex, resolved, with_suffix};
 use super::lock::refuse_displaced;
 use super::migrations;
@@ -145,10 +145,13 @@ impl Store {
             ("journal_size_limit", &LONG_LOG.to_string()),
         ];
         for (pragma, value) in pragmas {
-            connection
-                .pragma_update_and_check(None, pragma, value, |_| Ok(()))
-                .or_else(ignore_no_row)
-                .context("set up the database")?;
+            // The change to a log needs the database for itself; another process may be making it at this moment.
+            until_free(|| {
+                connection
+                    .pragma_update_and_check(None, pragma, value, |_| Ok(()))
+                    .or_else(ignore_no_row)
+            })
+            .context("set up the database")?;
         }
         // Query plans do not depend on bound values; otherwise SQLite prepares a statement again whenever a value changes.
         connection
@@ -398,4 +401,26 @@ static LEAVE_LOGS: AtomicBool = AtomicBool::new(false);
 /// database, which is intact as of the last time that the log was; SQLite ignores such a log from then on.
 pub(crate) fn leave_logs() {
     LEAVE_LOGS.store(true, Ordering::SeqCst);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn opening_a_database_without_a_log_waits_for_one_that_writes_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let (database, copy) = (directory.path().join("t.db"), directory.path().join("copy.db"));
+        Store::open(&database, Missing::Create).unwrap().back_up(&copy).unwrap();
+        let other = Connection::open(&copy).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let opening = std::thread::spawn(move || Store::open(&copy, Missing::Refuse).map(drop));
+        // It must be waiting; an error would end it at once.
+        for _ in 0..50 {
+            pause(Duration::from_millis(2));
+            assert!(!opening.is_finished(), "{:?}", opening.join());
+        }
+        other.execute_batch("COMMIT").unwrap();
+        opening.join().unwrap().unwrap();
+    }
 }

@@ -52,13 +52,15 @@ pub(crate) fn restore(database: &Path, backup: &Path, now_ms: i64) -> Result<Opt
     let connection = Connection::open_with_flags(absolute, OpenFlags::SQLITE_OPEN_READ_ONLY).context(&what)?;
     migrations::check(&connection, &shown)?;
     // The copy would be intact, without what cannot be read.
-    if let Some(problem) = problems(&connection)?.into_iter().next() {
-        return Err(
-            Error::new(Kind::System, format_args!("the backup `{shown}` is damaged: {problem}"))
-                .hint("Choose another backup. `sqlite3 FILE .recover` may recover some of the data.")
-                .damage(),
-        );
+    let damaged = |problem: &String| {
+        Error::new(Kind::System, format_args!("the backup `{shown}` is damaged: {problem}"))
+            .hint("Choose another backup. `sqlite3 FILE .recover` may recover some of the data.")
+            .damage()
+    };
+    if let Some(problem) = problems(&connection)?.first() {
+        return Err(damaged(problem));
     }
+    let is_older = migrations::version(&connection)? < migrations::newest();
     let database = resolved(database);
     reject_log_without_database(&database)?;
     // Held until the files have changed places: no server can start in between.
@@ -78,6 +80,10 @@ pub(crate) fn restore(database: &Path, backup: &Path, now_ms: i64) -> Result<Opt
         let mut store = Store::open(&unfinished, Missing::Refuse)?;
         // The server that the backup was taken from may have been running.
         store.write(|w| w.record_restore(at(now_ms)))?;
+        // What an older version should have is known only after the migration.
+        if is_older && let Some(problem) = store.check()?.first() {
+            return Err(damaged(problem));
+        }
         store.close()?;
         for suffix in LOGS {
             // Empty, and already deleted unless that has failed.

@@ -5,14 +5,17 @@ use rusqlite::ErrorCode;
 
 use crate::error::{Error, Kind};
 
+/// The beginning of year 1 and the end of year 9999, in milliseconds since the epoch: times can be added to and shown in any zone.
+const INSTANTS: std::ops::RangeInclusive<i64> = -62_135_596_800_000..=253_402_300_799_999;
+
 /// Converts an instant to milliseconds since the epoch.
 pub(super) fn ms(at: DateTime<Utc>) -> i64 {
     at.timestamp_millis()
 }
 
-/// Converts milliseconds since the epoch to an instant; the maximum instant if out of range.
+/// Converts milliseconds since the epoch to an instant from year 1 to 9999; the first or last of them if out of range.
 pub(super) fn at(ms: i64) -> DateTime<Utc> {
-    DateTime::from_timestamp_millis(ms).unwrap_or(DateTime::<Utc>::MAX_UTC)
+    DateTime::from_timestamp_millis(ms.clamp(*INSTANTS.start(), *INSTANTS.end())).unwrap_or_default()
 }
 
 /// Converts a nullable column to an instant.
@@ -54,6 +57,7 @@ impl<T> Context<T> for rusqlite::Result<T> {
             let is_damage = is_truncated
                 || lacks("table")
                 || lacks("column")
+                || message.contains(" has no column named ")
                 || match e.sqlite_error_code() {
                     Some(code) => matches!(
                         code,

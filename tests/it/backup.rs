@@ -335,8 +335,13 @@ fn the_server_backs_up_regularly_and_keeps_the_newest() {
     );
     let same = env.tempo(&["run", "--no-web", "--backup-dir", "backups"]);
     assert!(same.code == Some(4) && same.stderr.contains("already running"), "{same:?}");
-    server.signal("USR1");
+    for _ in 0..100 {
+        server.signal("USR1");
+    }
     server.wait_for_log("state");
+    // One thread answers them all.
+    let threads = std::fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap().count();
+    assert!(threads < 50, "{threads}");
     server.signal("TERM");
     assert_eq!(server.wait().0, Some(0));
     assert_eq!(names().len(), 6);

@@ -254,6 +254,66 @@ fn restores_no_backup_that_is_damaged() {
         "{ran:?}"
     );
     assert_eq!(env.json(&["schedule", "list"]).as_array().unwrap().len(), 3);
+    // What a backup of an older version lacks is found in the migrated copy.
+    let old = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/data/v7.db");
+    std::fs::copy(old, env.path("v7.db")).unwrap();
+    let file = rusqlite::Connection::open(env.path("v7.db")).unwrap();
+    file.execute_batch("DELETE FROM due").unwrap();
+    drop(file);
+    let ran = env.tempo(&["doctor", "--restore", "v7.db"]);
+    assert!(
+        ran.code == Some(6) && ran.stderr.contains("is missing from the list of due times"),
+        "{ran:?}"
+    );
+    assert_eq!(env.json(&["schedule", "list"]).as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn a_missing_column_is_damage_that_ends_the_server() {
+    let env = Env::new();
+    env.tempo(&["schedule", "create", "s", "--interval", "1h", "--shell", "exit 3"])
+        .ok();
+    env.tempo(&["schedule", "trigger", "s"]).ok();
+    sql(
+        &env,
+        "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, 'error_type', 'error_tipe') WHERE name = 'occurrence'",
+    );
+    let ran = env.tempo(&["run", "--once"]);
+    assert!(
+        ran.code == Some(6) && ran.stderr.contains("has no column named error_type"),
+        "{ran:?}"
+    );
+    let ran = env.tempo(&["doctor"]);
+    assert!(
+        ran.code == Some(6) && ran.stderr.contains("the column `occurrence.error_type` is missing"),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn times_out_of_range_are_shown_as_the_nearest_possible() {
+    let env = Env::new();
+    env.tempo(&[
+        "schedule",
+        "create",
+        "s",
+        "--interval",
+        "1h",
+        "--tz",
+        "Pacific/Auckland",
+        "--shell",
+        "true",
+    ])
+    .ok();
+    for (ms, shown) in [
+        ("9223372036854775807", "9999-12-31T23:59:59.999Z"),
+        ("-9223372036854775808", "0001-01-01T00:00:00Z"),
+    ] {
+        sql(&env, &format!("UPDATE schedule SET created_ms = {ms}"));
+        assert_eq!(env.json(&["schedule", "describe", "s"])["created_at"], shown);
+        env.tempo(&["schedule", "describe", "s"]).ok();
+        env.tempo(&["schedule", "explain", "s"]).ok();
+    }
 }
 
 #[test]

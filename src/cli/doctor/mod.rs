@@ -50,8 +50,11 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     if let Some(backup) = &args.backup {
         store.back_up(backup)?;
     }
-    let findings = findings::all(context, &store, &path)?;
     let backup = args.backup.as_ref().map(|b| b.display().to_string());
+    let findings = findings::all(context, &store, &path).map_err(|e| {
+        let written = backup.iter().map(|backup| format!("The backup was written to `{backup}`."));
+        written.fold(e, Error::hint)
+    })?;
     if !context.ui.is_text() {
         let view = json!({"database": database, "faults": problems, "backup": backup, "findings": findings});
         return context.ui.json(&view);

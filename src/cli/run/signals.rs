@@ -4,14 +4,14 @@ use std::io::IsTerminal as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{Sender, sync_channel};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
 use super::super::interrupt;
 use crate::engine::{Event, Stopper};
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::machine;
 use crate::store::{Missing, Store};
 
@@ -41,13 +41,20 @@ pub(super) fn handle(
 ) -> Result<(), Error> {
     let database = database.to_owned();
     let has_terminal = std::io::stdin().is_terminal() || std::io::stdout().is_terminal() || std::io::stderr().is_terminal();
-    interrupt::pass_each(signals, move |signal| match signal {
-        SIGUSR1 => {
-            let (database, tell) = (database.clone(), tell.clone());
-            // A slow disk must not delay the signals that stop the server. At the very end, the logger may have stopped listening.
-            let report = move || drop(tell.send(state(&database).unwrap_or_else(Event::Error)));
-            let _ = std::thread::Builder::new().name("state".to_owned()).spawn(report);
+    // A slow disk must not delay the signals that stop the server. Signals that arrive meanwhile are one.
+    let (ask, asked) = sync_channel::<()>(1);
+    let report = move || {
+        for () in asked {
+            // At the very end, the logger may have stopped listening.
+            drop(tell.send(state(&database).unwrap_or_else(Event::Error)));
         }
+    };
+    std::thread::Builder::new()
+        .name("state".to_owned())
+        .spawn(report)
+        .map_err(|e| Error::new(Kind::System, "cannot start the thread that logs the state").because(e))?;
+    interrupt::pass_each(signals, move |signal| match signal {
+        SIGUSR1 => drop(ask.try_send(())),
         SIGHUP if !has_terminal => {
             if let Some(reload) = &reload {
                 reload.store(true, Ordering::SeqCst);

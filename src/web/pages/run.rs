@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use http::{HeaderMap, Uri};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -186,9 +186,7 @@ fn collect(context: &Context, steps: &[StepView], depth: usize, rows: &mut Vec<(
     for step in steps {
         let piece = |attempt: &AttemptView| {
             let from = attempt.started_at.0;
-            let to = attempt
-                .elapsed_ms
-                .map_or(context.now, |ms| from + TimeDelta::milliseconds(ms));
+            let to = attempt.elapsed_ms.map_or(context.now, |ms| later(from, ms));
             let outcome = attempt.outcome.as_deref().unwrap_or("running");
             Piece {
                 from,
@@ -208,6 +206,12 @@ fn collect(context: &Context, steps: &[StepView], depth: usize, rows: &mut Vec<(
         ));
         collect(context, &step.steps, depth + 1, rows);
     }
+}
+
+/// The time `ms` after another, or the same time if there is none.
+fn later(from: DateTime<Utc>, ms: i64) -> DateTime<Utc> {
+    let delta = TimeDelta::try_milliseconds(ms);
+    delta.and_then(|delta| from.checked_add_signed(delta)).unwrap_or(from)
 }
 
 fn step_part(context: &Context, step: &StepView, limit: usize, here: &str, level: u8) -> Markup {

@@ -127,8 +127,8 @@ pub(super) fn targets(read: &Read<'_>, rows: &[ScheduleRow], now: DateTime<Utc>)
 
 /// `99.95 %`, rounded down: a single failure in a million must not read as 100 %.
 fn percent(of: &Statistics) -> String {
-    let total = of.ok + of.failed;
-    let Some(hundredths) = (of.ok * 10_000).checked_div(total) else {
+    let (ok, failed) = (u128::from(of.ok), u128::from(of.failed));
+    let Some(hundredths) = (ok * 10_000).checked_div(ok + failed) else {
         return "–".to_owned();
     };
     format!("{}.{:02} %", hundredths / 100, hundredths % 100)
