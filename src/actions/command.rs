@@ -9,6 +9,7 @@ use rustix::process::Signal;
 
 use super::captured::{Capture, Captured};
 use super::head_tail::HeadTail;
+use super::output_file::OutputFile;
 use super::secrets::Secrets;
 use super::shortage::{AttemptError, Shortage};
 use super::spawn::{Caller, spawn};
@@ -47,7 +48,17 @@ pub(super) fn run(command: &Command, task: &Task<'_>, control: &Control, caller:
             return Shortage::of(&e).map_or_else(|| failed(cannot_wait(&e)), Err);
         }
     };
-    let (mut child, pipes) = match spawn(command, task, &secrets, caller) {
+    let output_file = match OutputFile::of(command, task, caller) {
+        Ok(file) => file,
+        Err(e) => {
+            let cannot = |e: &std::io::Error| Failure {
+                error_type: ErrorType::Spawn,
+                message: format!("cannot create the file for outputs: {e}"),
+            };
+            return Shortage::of(&e).map_or_else(|| failed(cannot(&e)), Err);
+        }
+    };
+    let (mut child, pipes) = match spawn(command, task, &secrets, (caller, output_file.path())) {
         Ok(spawned) => spawned,
         Err(AttemptError::Failed(failure)) => return failed(failure),
         Err(AttemptError::Shortage(shortage)) => return Err(shortage),
@@ -72,7 +83,10 @@ pub(super) fn run(command: &Command, task: &Task<'_>, control: &Control, caller:
         stderr: pipes.stderr.map(capture),
     };
     match wait(&mut child, captured, &mut tree, (task, control), handles, watch) {
-        Ok(end) => Ok(result(command, end, task, caller, watch)),
+        Ok(end) => {
+            let result = result(command, end, task, caller, watch);
+            Ok(output_file.add_to(result, &secrets))
+        }
         Err(e) => {
             // A retry must not run alongside it.
             kill_all(&mut tree, task, control);

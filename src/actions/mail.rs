@@ -104,6 +104,11 @@ fn one_line(text: &str) -> String {
     line.chars().take(MAX_SHOWN).collect()
 }
 
+/// Whether a text with a `@` is an address that mail can be sent to, perhaps with a name.
+pub(crate) fn is_mail_address(text: &str) -> bool {
+    text.parse::<Mailbox>().is_ok()
+}
+
 fn message(mail: &Mail) -> Result<Message, String> {
     let host = machine::host_name();
     let mailbox = |address: &str| {

@@ -10,6 +10,7 @@ mod http;
 mod mail;
 mod masker;
 mod notify;
+mod output_file;
 mod redirect;
 mod response_check;
 mod secret_forms;
@@ -23,7 +24,7 @@ mod with_deadline;
 mod wrap;
 
 pub(crate) use control::{Control, StopKind};
-pub(crate) use mail::has_sendmail;
+pub(crate) use mail::{has_sendmail, is_mail_address};
 pub(crate) use notify::TIMEOUT as DELIVERY_TIMEOUT;
 pub(crate) use secrets::Secrets;
 pub(crate) use wrap::{Stream, wrap};

@@ -1,6 +1,6 @@
 //! Starts the process of a command: program, environment, working directory, user, stdin, and the pipe for its output.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{PipeReader, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -22,6 +22,9 @@ pub(crate) const PARENT: &str = "TEMPO_SCRIPT_STEP";
 
 /// The environment variable that identifies the pipe for the output of an attempt; for the steps of its script.
 pub(crate) const OUTPUT_PIPE: &str = "TEMPO_OUTPUT_PIPE";
+
+/// The environment variable with the path of the file for the outputs of a step.
+const OUTPUT_FILE: &str = "TEMPO_OUTPUT";
 
 /// The variables by which tempo identifies an attempt to its command; a step cannot set them.
 const OWN_VARIABLES: [&str; 7] = [
@@ -55,7 +58,7 @@ pub(super) fn spawn(
     command: &Command,
     task: &Task<'_>,
     secrets: &Secrets,
-    caller: Caller,
+    (caller, output_file): (Caller, &OsStr),
 ) -> Result<(Child, Pipes), AttemptError> {
     let failure = |message: String| Failure {
         error_type: ErrorType::Spawn,
@@ -117,6 +120,7 @@ pub(super) fn spawn(
                 .process_group(0)
                 .stdin(Stdio::null())
                 .env(OUTPUT_PIPE, machine::file_id(&stdout).unwrap_or_default())
+                .env(OUTPUT_FILE, output_file)
                 .stderr(stderr_writer)
                 .env_remove(PARENT)
         }

@@ -1,6 +1,7 @@
 //! Advances one run: applies and records an event, starts the next attempt and, when the run closes, decides its schedule. Works in the
 //! caller's transaction.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -9,6 +10,7 @@ use super::decide::{Effects, Terms};
 use super::events::{Event, RunRef, StepRef};
 use crate::error::Error;
 use crate::run::outcome::{Ending, Status};
+use crate::run::outputs::Outputs;
 use crate::run::step::{Work, Workflow};
 use crate::run::{self, Change, Phase};
 use crate::store::{OpenRun, Write};
@@ -35,6 +37,8 @@ pub(crate) struct Attempt {
     pub(crate) workflow: Arc<Workflow>,
     /// The deadline of the run. That of the attempt counts from when it really begins: recording its start may take time.
     pub(crate) run_deadline: Option<DateTime<Utc>>,
+    /// The outputs of earlier steps, by position, if the step has placeholders.
+    pub(crate) outputs: BTreeMap<usize, Outputs>,
 }
 
 /// The result of advancing a run.
@@ -177,6 +181,7 @@ impl Transition<'_> {
                 run: self.run.clone(),
                 workflow: Arc::clone(&self.workflow),
                 run_deadline: deadline,
+                outputs: BTreeMap::new(),
             })));
         }
         if let Work::Beat(grace) = self.workflow.steps[self.run.progress.position].work {
@@ -200,10 +205,16 @@ impl Transition<'_> {
             self.write.record_resumption(&self.run, self.now)?;
             self.emit(Event::Resumed { run, step });
         }
+        let outputs = if self.workflow.steps[self.run.progress.position].reads_outputs {
+            self.write.step_outputs(self.run.row.key)?
+        } else {
+            BTreeMap::new()
+        };
         Ok(Next::Perform(Box::new(Attempt {
             run: self.run.clone(),
             workflow: Arc::clone(&self.workflow),
             run_deadline: deadline,
+            outputs,
         })))
     }
 

@@ -1,5 +1,6 @@
 //! The worker's body: takes a run and performs its attempts, each recorded before and after.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,11 +10,12 @@ use super::Until;
 use super::advance::{AdvanceResult, Attempt, MayStart, Next, advance, run_ref, step_name};
 use super::conditions::advance_checked;
 use super::shared::{Shared, marks};
-use crate::actions::{AttemptNotice, Control, StopKind, Task};
+use crate::actions::{AttemptNotice, Control, Secrets, StopKind, Task};
 use crate::clock::pause;
 use crate::error::{Error, Kind};
 use crate::names::StepName;
-use crate::run::outcome::{AttemptResult, Ending};
+use crate::run::outcome::{AttemptResult, Ending, ErrorType, Failure};
+use crate::run::outputs;
 use crate::run::step::{Step, Work};
 use crate::run::{Event, Phase};
 
@@ -143,7 +145,17 @@ fn perform_attempt(shared: &Arc<Shared>, attempt: &Attempt, control: &Control) -
         attempt.run.progress.position,
         attempt.run.progress.attempts,
     );
-    let step = &attempt.workflow.steps[position];
+    let filled = filled_in(attempt, &attempt.workflow.steps[position]);
+    let step = match &filled {
+        Ok(step) => &**step,
+        Err(why) => {
+            let failure = Failure {
+                error_type: ErrorType::Spawn,
+                message: why.clone(),
+            };
+            return Event::AttemptEnded(AttemptResult::new(Ending::Failed(failure), 0));
+        }
+    };
     let (environment, marks) = match &step.work {
         Work::Command(_) => (
             shared.environment(&attempt.run, step.name.as_str()),
@@ -208,6 +220,44 @@ fn perform_attempt(shared: &Arc<Shared>, attempt: &Attempt, control: &Control) -
         (Ending::Lost, Some(StopKind::Abandon)) => Event::WorkerLost,
         _ => Event::AttemptEnded(result),
     }
+}
+
+/// The step with the outputs of earlier steps in place of its placeholders.
+fn filled_in<'a>(attempt: &'a Attempt, step: &'a Step) -> Result<Cow<'a, Step>, String> {
+    let Work::Command(command) = &step.work else {
+        return Ok(Cow::Borrowed(step));
+    };
+    if !step.reads_outputs {
+        return Ok(Cow::Borrowed(step));
+    }
+    let (mut command, mut secrets) = (command.clone(), Vec::new());
+    outputs::fill(&mut command, |reference| {
+        let steps = &attempt.workflow.steps;
+        let position = steps.iter().position(|other| other.name.as_str() == reference.step);
+        let found = position.and_then(|position| Some((position, attempt.outputs.get(&position)?.get(&reference.key)?)));
+        let Some((position, value)) = found else {
+            return Err(format!("step `{}` has given no output `{}`", reference.step, reference.key));
+        };
+        let Work::Command(giver) = &steps[position].work else {
+            return Ok(value.clone());
+        };
+        let opened = Secrets::default()
+            .and_of(giver)
+            .open(value.as_bytes())
+            .map_err(|e| e.to_string())?;
+        if opened != value.as_bytes() {
+            secrets.extend(giver.env.iter().filter(|(_, value)| value.starts_with("env:")));
+        }
+        Ok(String::from_utf8_lossy(&opened).into_owned())
+    })?;
+    // They are masked in the output of this step as well.
+    for (name, value) in secrets {
+        command.env.entry(name.clone()).or_insert_with(|| value.clone());
+    }
+    Ok(Cow::Owned(Step {
+        work: Work::Command(command),
+        ..step.clone()
+    }))
 }
 
 impl Shared {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use lettre::message::Mailbox;
 use serde::{Deserialize, Serialize};
 
 use super::one_or_many::one_or_many;
+use crate::actions::is_mail_address;
 use crate::error::{Error, Kind};
 use crate::names::ReceiverName;
 use crate::notify::delivery::Encryption;
@@ -293,7 +293,7 @@ impl NotifyText {
                 .rsplit_once('<')
                 .map_or(address.as_str(), |(_, rest)| rest.trim_end_matches('>'));
             // A local name is an address on this machine.
-            let is_invalid = inner.contains('@') && address.parse::<Mailbox>().is_err();
+            let is_invalid = inner.contains('@') && !is_mail_address(address);
             if is_invalid
                 || inner.trim().is_empty()
                 || inner.trim().contains(char::is_whitespace)

@@ -9,11 +9,10 @@ use super::notify_text::NotifyText;
 use super::schedule_text::{File, ScheduleText, VarText};
 use crate::error::{Error, Kind};
 use crate::names::suggestion;
+use crate::run::placeholder::fill;
 
 /// The prefix of the name in a placeholder.
 const VARS: &str = "vars.";
-/// Maximum length of a placeholder, in bytes.
-const MAX_PLACEHOLDER: usize = 256;
 /// Maximum size of all strings of a file in which variables are filled in.
 const MAX_FILLED: usize = 16 * 1024 * 1024;
 
@@ -33,7 +32,7 @@ impl Source<'_> {
         vars: &BTreeMap<String, VarText>,
     ) -> Result<(), Error> {
         let mut total = 0;
-        let mut fill = |at, text: &str| {
+        let mut fill_in = |at, text: &str| {
             let filled = filled_in(text, vars);
             total += filled.as_ref().map_or(0, |filled| filled.as_ref().map_or(0, String::len));
             if total > MAX_FILLED {
@@ -49,7 +48,7 @@ impl Source<'_> {
                 error.hint(suggestion(&name, &names))
             })
         };
-        nodes.into_iter().try_for_each(|node| node.each_text(&mut fill))
+        nodes.into_iter().try_for_each(|node| node.each_text(&mut fill_in))
     }
 
     /// Checks the table `[vars]`.
@@ -103,29 +102,9 @@ fn protect(value: &mut Value) -> bool {
 
 /// A text with the values of its placeholders, or the first name that has none.
 fn filled_in(text: &str, vars: &BTreeMap<String, VarText>) -> Result<Option<String>, String> {
-    let mut filled = String::new();
-    let mut rest = text;
-    while let Some((before, placeholder)) = rest.split_once("{{") {
-        filled += before;
-        let nearby = &placeholder[..placeholder.floor_char_boundary(MAX_PLACEHOLDER)];
-        let name = nearby
-            .find("}}")
-            .map(|end| (placeholder[..end].trim(), &placeholder[end + 2..]));
-        if let Some((name, after)) = name
-            && let Some(name) = name.strip_prefix(VARS)
-        {
-            filled += &vars.get(name).ok_or_else(|| name.to_owned())?.to_string();
-            rest = after;
-            if filled.len() > MAX_FILLED {
-                break;
-            }
-        } else {
-            filled += "{{";
-            rest = placeholder;
-        }
-    }
-    filled += rest;
-    Ok((filled != text).then_some(filled))
+    fill(text, VARS, MAX_FILLED, |name| {
+        vars.get(name).map(ToString::to_string).ok_or_else(|| name.to_owned())
+    })
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The JSON types of runs, their steps and attempts.
 
+use std::collections::BTreeMap;
+
 use serde::{Serialize, Serializer};
 
 use super::instant::Instant;
@@ -53,6 +55,9 @@ pub(crate) struct StepView {
     pub(crate) kind: &'static str,
     pub(crate) status: &'static str,
     pub(crate) result: Option<String>,
+    /// The outputs that later steps use, with secrets masked.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) outputs: BTreeMap<String, String>,
     pub(crate) steps: Vec<StepView>,
     pub(crate) attempts: Vec<AttemptView>,
 }

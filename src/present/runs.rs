@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::output::instant::Instant;
 use crate::output::run_views::{Results, RunView, StepView};
 use crate::run::outcome::Status;
+use crate::run::sealed;
 use crate::run::step::Workflow;
 use crate::store::{Read, RunRow, StepRow};
 
@@ -27,6 +28,7 @@ pub(crate) fn run_in_full(read: &Read<'_>, row: &RunRow) -> Result<RunView, Erro
     let workflow = Workflow::check(&read.action(row.workflow)?)?;
     let names: Vec<String> = workflow.steps.iter().map(|s| s.name.to_string()).collect();
     let called = scripts::called(read, row)?;
+    let mut outputs = read.step_outputs(row.key)?;
     let views = workflow.steps.iter().enumerate().map(|(position, step)| {
         let end = closed.iter().find(|c| c.position == position);
         let attempts: Vec<_> = attempts.iter().filter(|a| a.position == position).map(attempt).collect();
@@ -40,12 +42,18 @@ pub(crate) fn run_in_full(read: &Read<'_>, row: &RunRow) -> Result<RunView, Erro
             kind: step.kind(),
             status: end.map_or(open, |e| e.status.name()),
             result: end.map(|e| e.result.clone()),
+            outputs: outputs.remove(&position).unwrap_or_default().into_iter().map(shown).collect(),
             steps: scripts::steps(&called, position, None),
             attempts,
         }
     });
     let views = views.collect();
     Ok(run_view(row, &names, &closed, Some(views)))
+}
+
+/// An output with its secrets masked.
+fn shown((key, value): (String, String)) -> (String, String) {
+    (key, String::from_utf8_lossy(&sealed::hide(value.as_bytes())).into_owned())
 }
 
 fn run_view(row: &RunRow, names: &[String], closed: &[StepRow], steps: Option<Vec<StepView>>) -> RunView {

@@ -1,5 +1,7 @@
 //! Views of the steps that a script called, listed under the step that runs the script.
 
+use std::collections::BTreeMap;
+
 use super::attempts::attempt;
 use crate::error::Error;
 use crate::output::run_views::{AttemptView, StepView};
@@ -48,6 +50,7 @@ pub(super) fn steps(called: &[ScriptStep], position: usize, parent: Option<&str>
             Some(_) => format!("ok slept {}", c.row.work),
             None => "ok exit=0".to_owned(),
         }),
+        outputs: BTreeMap::new(),
         steps: steps(called, position, Some(&c.row.name)),
         attempts: c.attempts.clone(),
     };

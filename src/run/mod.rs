@@ -5,6 +5,8 @@
 mod change;
 pub mod command;
 pub mod outcome;
+pub mod outputs;
+pub mod placeholder;
 pub mod probe;
 mod progress;
 pub mod retry;

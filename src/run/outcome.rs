@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::outputs::Outputs;
+
 /// The type of error that made an attempt fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names are self-explanatory")]
@@ -149,6 +151,8 @@ pub struct AttemptResult {
     pub output: Vec<u8>,
     /// The captured stderr of a command, likewise, if its step keeps it separate from the output.
     pub stderr: Vec<u8>,
+    /// The outputs of a command that succeeded, as they are stored: secrets are replaced by their names, see [`sealed`](super::sealed).
+    pub outputs: Outputs,
 }
 
 impl AttemptResult {
@@ -162,6 +166,7 @@ impl AttemptResult {
             exit_code: None,
             output: Vec::new(),
             stderr: Vec::new(),
+            outputs: Outputs::new(),
         }
     }
 }

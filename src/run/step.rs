@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::command::{Command, command_of, condition, reject_command_keys};
 use super::outcome::ErrorType;
+use super::outputs;
 use super::probe::Probe;
 use super::retry::RetryPolicy;
 use super::step_text::{Action, OnFailure, OnLost, RetryText, StepText};
@@ -52,6 +53,10 @@ pub struct Step {
     pub open_after: Option<Threshold>,
     /// How many successes in a row resolve its incident, if the step says so.
     pub resolve_after: Option<u32>,
+    /// Whether a later step has its outputs in placeholders.
+    pub gives_outputs: bool,
+    /// Whether it has placeholders for outputs of earlier steps.
+    pub reads_outputs: bool,
 }
 
 /// The work of a step.
@@ -86,11 +91,12 @@ impl Workflow {
         }
         let mut steps: Vec<Step> = Vec::with_capacity(action.steps.len());
         for written in &action.steps {
-            let step = Step::check(written)?;
+            let mut step = Step::check(written)?;
             if steps.iter().any(|s| s.name == step.name) {
                 return Err(Error::new(Kind::Usage, format_args!("two steps are named `{}`", step.name))
                     .hint("Step names must be unique within a workflow."));
             }
+            use_outputs(&mut steps, &mut step)?;
             steps.push(step);
         }
         let run_timeout = positive(action.run_timeout.as_deref()).map_err(|e| e.of_setting("run_timeout"))?;
@@ -201,6 +207,8 @@ impl Step {
             on_lost: written.on_lost.unwrap_or(OnLost::Retry),
             open_after: written.open_after.as_ref().map(ThresholdText::check).transpose()?,
             resolve_after: check_resolve_after(written.resolve_after)?,
+            gives_outputs: false,
+            reads_outputs: false,
             name,
         })
     }
@@ -218,6 +226,8 @@ impl Step {
             on_lost: OnLost::Retry,
             open_after: None,
             resolve_after: None,
+            gives_outputs: false,
+            reads_outputs: false,
         }
     }
 
@@ -243,6 +253,30 @@ impl Step {
             Work::Beat(grace) => format!("a heartbeat within {}", text::duration_text(*grace)),
         }
     }
+}
+
+/// Checks the placeholders of a step, and marks it and the earlier steps that they name.
+fn use_outputs(earlier: &mut [Step], step: &mut Step) -> Result<(), Error> {
+    let Work::Command(command) = &step.work else { return Ok(()) };
+    let references = outputs::references(command);
+    step.reads_outputs = !references.is_empty();
+    for reference in references {
+        let parts = [reference.step.as_str(), reference.key.as_str()];
+        let shown = parts.join(".").trim_end_matches('.').escape_debug().to_string();
+        let invalid = |why: &str| {
+            Error::new(Kind::Usage, format_args!("`{{{{ steps.{shown} }}}}` in step `{}`: {why}", step.name))
+                .hint("Write `{{ steps.STEP.KEY }}`, where STEP is an earlier command that writes `KEY=VALUE` to the file `$TEMPO_OUTPUT`.")
+        };
+        if !outputs::is_key(&reference.key) {
+            return Err(invalid("a key has the characters A-Z a-z 0-9 _ -"));
+        }
+        match earlier.iter_mut().find(|other| other.name.as_str() == reference.step) {
+            Some(other) if matches!(other.work, Work::Command(_)) => other.gives_outputs = true,
+            Some(other) => return Err(invalid(&format!("step `{}` is not a command", other.name))),
+            None => return Err(invalid("no earlier step has this name")),
+        }
+    }
+    Ok(())
 }
 
 /// The exit codes that are retried: of a command, with more than one attempt.

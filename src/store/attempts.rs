@@ -12,6 +12,7 @@ use super::runs::NewRun;
 use crate::error::Error;
 use crate::machine::Process;
 use crate::run::outcome::{AttemptResult, Ending, Status};
+use crate::run::outputs::Outputs;
 use crate::run::{Change, Event, Phase, Progress, RunClosed, Stop};
 
 fn unless_empty(bytes: &[u8]) -> Option<&[u8]> {
@@ -130,12 +131,26 @@ impl Write<'_> {
                 self.insert_event(&event, now)?;
             }
         }
+        if let (Some(step), Event::AttemptEnded(result)) = (&change.step, event) {
+            self.record_outputs(run.row.key, step.position, &result.outputs)?;
+        }
         if change.step.as_ref().is_some_and(|s| s.incident.is_some()) {
             const SQL: &str = "UPDATE run SET incidents = incidents + 1 WHERE key = :key";
             let mut statement = self.0.0.prepare_cached(SQL).context("count the incident")?;
             statement
                 .execute(named_params! {":key": run.row.key})
                 .context("count the incident")?;
+        }
+        Ok(())
+    }
+
+    fn record_outputs(&self, run: i64, position: usize, outputs: &Outputs) -> Result<(), Error> {
+        const SQL: &str = "INSERT OR REPLACE INTO step_output (run, position, key, value) VALUES (:run, :position, :key, :value)";
+        for (key, value) in outputs {
+            let mut statement = self.0.0.prepare_cached(SQL).context("record the outputs")?;
+            statement
+                .execute(named_params! {":run": run, ":position": position, ":key": key, ":value": value})
+                .context("record the outputs")?;
         }
         Ok(())
     }

@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("version6.sql"),
     include_str!("version7.sql"),
     include_str!("version8.sql"),
+    include_str!("version9.sql"),
 ];
 
 /// Migrates the database to the newest version.

@@ -1,5 +1,7 @@
 //! Queries for runs, their steps and attempts.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, Row, named_params};
 
@@ -9,6 +11,7 @@ use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
 use crate::run;
 use crate::run::outcome::Status;
+use crate::run::outputs::Outputs;
 
 /// A recorded run.
 #[derive(Debug, Clone)]
@@ -303,6 +306,21 @@ impl Read<'_> {
         let mut statement = self.0.prepare_cached(SQL).context("read the steps")?;
         let found = statement.query_row(named_params! {":run": run, ":position": position}, |r| r.get("result"));
         found.optional().context("read the steps")
+    }
+
+    /// The outputs of the steps of a run, by position; with names in place of secrets.
+    pub(crate) fn step_outputs(&self, run: i64) -> Result<BTreeMap<usize, Outputs>, Error> {
+        const SQL: &str = "SELECT position, key, value FROM step_output WHERE run = :run";
+        let mut statement = self.0.prepare_cached(SQL).context("read the outputs")?;
+        let rows = statement.query_map(named_params! {":run": run}, |r| {
+            Ok((r.get("position")?, r.get("key")?, r.get("value")?))
+        });
+        let mut all = BTreeMap::<usize, Outputs>::new();
+        for row in rows.context("read the outputs")? {
+            let (position, key, value) = row.context("read the outputs")?;
+            all.entry(position).or_default().insert(key, value);
+        }
+        Ok(all)
     }
 
     /// The attempts of a run, in order.

@@ -40,6 +40,7 @@ mod script;
 mod second_names;
 mod service;
 mod serving;
+mod step_outputs;
 mod streams;
 mod text_output;
 mod unusable_files;

@@ -185,6 +185,25 @@ fn opens_a_version_7_database_with_its_alerts_and_pauses() {
 }
 
 #[test]
+fn opens_a_version_8_database_and_retries_its_failed_run() {
+    let env = Env::new();
+    let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/data/v8.db");
+    std::fs::copy(stored, env.database()).unwrap();
+    assert_eq!(env.json(&["schedule", "describe", "paused"])["note"], "for now");
+    assert_eq!(env.json(&["notify", "list"])[0]["name"], "ops");
+    env.tempo(&["notify", "remove", "ops"]).ok();
+    env.tempo(&["workflow", "retry", "w"]).ok();
+    assert_eq!(env.tempo(&["run", "--once"]).code, Some(1));
+    let run = env.json(&["workflow", "describe", "w"]);
+    assert_eq!(
+        (&run["steps"][0]["status"], run["steps"][0].get("outputs")),
+        (&json!("Completed"), None)
+    );
+    assert_eq!(run["steps"][1]["attempts"].as_array().unwrap().len(), 2);
+    assert!(env.tempo(&["doctor"]).ok().contains("integrity check passed"));
+}
+
+#[test]
 fn an_upgrade_is_tried_on_a_copy_and_leaves_the_database_as_it_is() {
     let env = Env::new();
     let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/data/v4.db");

@@ -46,7 +46,7 @@ pub(super) struct Args {
     /// Stop after this long, and exit with 124; defaults to no limit
     #[arg(long, value_name = "DURATION")]
     deadline: Option<String>,
-    /// Number of steps to run in parallel, from 1 to 1024; by default, steps run one after another and stop after a failed command
+    /// Number of steps to run in parallel, from 1 to 1024; by default, steps run one after another and stop after a failed command, as steps that use outputs always do
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     parallel: u16,
     #[expect(clippy::doc_markdown, reason = "this is help, where backticks would be shown")]
@@ -168,7 +168,9 @@ fn of_files(context: &Context, paths: &[String]) -> Result<Vec<Suite>, Error> {
 /// Records the runs of a suite in the temporary database: one run, or one for each step if steps run in parallel.
 fn start(context: &Context, store: &mut Store, suite: &Suite, parallel: u16) -> Result<Vec<i64>, Error> {
     let whole = suite.named_action();
-    let parts = if parallel == 1 {
+    // Steps that use the outputs of others stay together.
+    let depend = Workflow::check(&whole)?.steps.iter().any(|step| step.reads_outputs);
+    let parts = if parallel == 1 || depend {
         vec![whole]
     } else {
         let single = |step: &_| Action {

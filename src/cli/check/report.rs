@@ -345,6 +345,7 @@ mod tests {
             kind: "probe",
             status: "Failed",
             result: None,
+            outputs: std::collections::BTreeMap::new(),
             steps: Vec::new(),
             attempts,
         };

@@ -83,6 +83,9 @@ fn show_step(context: &Context, mark: &str, step: &StepView, times: &crate::outp
             context.ui.data(&format!("{indent}! {line}"))?;
         }
     }
+    for (key, value) in &step.outputs {
+        context.ui.data(&format!("{indent}output {key}={}", sanitize(value)))?;
+    }
     for nested in &step.steps {
         show_step(context, &format!("{indent}- "), nested, times)?;
     }

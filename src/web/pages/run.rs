@@ -243,6 +243,11 @@ fn step_part(context: &Context, step: &StepView, limit: usize, here: &str, level
                     }
                 }
             }
+            @if !step.outputs.is_empty() {
+                dl.facts {
+                    @for (key, value) in &step.outputs { dt { "output " (key) } dd { (plain(value)) } }
+                }
+            }
             @for inner in &step.steps { (step_part(context, inner, limit, here, 4)) }
         }
     }

@@ -237,3 +237,46 @@ fn receivers_of_files_are_compared_applied_exported_and_pruned() {
     assert_eq!(env.tempo(&["notify", "remove", "nobody"]).code, Some(3));
     assert_eq!(env.tempo(&["notify", "add", "a", "--", "true"]).code, Some(4));
 }
+
+#[test]
+fn an_invalid_receiver_is_rejected_with_the_option_that_is_wrong() {
+    let env = Env::new();
+    for (args, message) in [
+        (&[][..], "the receiver `r` has nowhere to send to"),
+        (&["--bearer", "x"], "`--bearer` needs `--webhook`"),
+        (
+            &["--email", "a@b.example", "--smtp-user", "x"],
+            "`--smtp-user` needs `--smtp-password`",
+        ),
+        (&["--email", "a@b.example", "--", "true"], "cannot be used with"),
+        (
+            &["--webhook", "http://127.0.0.1:9/", "--template", "pagerduty"],
+            "`--key`: the template `pagerduty` needs it",
+        ),
+        (
+            &["--webhook", "http://127.0.0.1:9/", "--key", "x"],
+            "`--key`: the template `json` does not use it",
+        ),
+        (
+            &["--quiet-hours", "22:00", "--", "true"],
+            "`--quiet-hours`: invalid quiet hours `22:00`",
+        ),
+        (&["--rate-limit", "3", "--", "true"], "`--rate-limit`: invalid rate limit `3`"),
+        (&["--group-wait", "3", "--", "true"], "`--group-wait`: missing unit"),
+        (&["--label", "", "--", "true"], "invalid label ``"),
+        (&["--schedule", "", "--", "true"], "the id of a schedule is empty"),
+        (&["--email", "a@b.example,c@d.example"], "is not an email address"),
+        (&["--email", "Name (c) <a@b.example>"], "is not an email address"),
+    ] {
+        let ran = env.tempo(&[&["notify", "add", "r"], args].concat());
+        assert!(ran.code == Some(2) && ran.stderr.contains(message), "{args:?}: {ran:?}");
+    }
+    assert!(!env.database().exists(), "nothing is recorded");
+    for args in [
+        &["--email", "root"][..],
+        &["--email", "The team <team@b.example>", "--smtp", "127.0.0.1:9"],
+    ] {
+        env.tempo(&[&["notify", "add", args[1].split(' ').next().unwrap()], args].concat())
+            .ok();
+    }
+}
