@@ -1,4 +1,4 @@
-//! Runs a command for `tempo beat`: its output goes where it went before, and is recorded.
+//! Runs a command for `tempo beat`: its output is passed on unchanged, and recorded.
 
 use std::io::Read;
 use std::os::unix::process::CommandExt as _;

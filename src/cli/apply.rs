@@ -44,6 +44,9 @@ pub(super) struct Args {
     dry_run: bool,
 }
 
+/// Number of definitions after which the files of the database are checked: an apply may take long.
+const CHECK_FILES_EVERY: usize = 64;
+
 /// Options that select definition files.
 #[derive(Debug, clap::Args)]
 pub(super) struct FileArgs {
@@ -173,7 +176,14 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         }
         let mut store = context.open(Missing::Create)?;
         store.expect_large_change()?;
-        store.write(|w| ops::apply(w, zones, definitions, prune, fields, now))
+        let check = store.displacement_check();
+        let checked = definitions.enumerate().map(|(n, definition)| {
+            if n % CHECK_FILES_EVERY == 0 {
+                check()?;
+            }
+            definition
+        });
+        store.write(|w| ops::apply(w, zones, checked, prune, fields, now))
     })?;
     show(context, &differences, if args.dry_run { Tense::Would } else { Tense::Did })?;
     if args.dry_run {

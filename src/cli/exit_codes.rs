@@ -3,9 +3,8 @@
 /// Returns the exit codes of a command, given its path, besides 0, 2 and 6, which every command has.
 pub(super) fn of(path: &str) -> &'static [u8] {
     match path {
-        "schedule trigger" | "schedule backfill" => &[1, 3, 4, 5, 124],
-        "workflow start" => &[1, 5],
-        "workflow retry" => &[1, 3, 4, 5],
+        "schedule trigger" | "schedule backfill" | "workflow retry" => &[1, 3, 4, 5, 124],
+        "workflow start" => &[1, 5, 124],
         "workflow cancel" | "workflow terminate" | "incident ack" | "incident resolve" | "doctor" | "upgrade" | "sleep" => {
             &[3, 4]
         }

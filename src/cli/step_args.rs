@@ -3,6 +3,7 @@
 use clap::ValueHint;
 
 use crate::error::{Error, Kind};
+use crate::run::step;
 use crate::run::step_text::{RetryText, StepText};
 
 /// Defaults for steps that do not set these themselves.
@@ -84,8 +85,28 @@ impl StepArgs {
         crate::machine::path_text(&path).map(Some)
     }
 
+    /// Checks the values that can be checked without their step, so that errors name the option.
+    fn check(&self) -> Result<(), Error> {
+        let durations = [
+            ("--start-to-close-timeout", &self.start_to_close_timeout),
+            ("--schedule-to-close-timeout", &self.schedule_to_close_timeout),
+            ("--retry-initial-interval", &self.retry_initial_interval),
+            ("--retry-maximum-interval", &self.retry_maximum_interval),
+        ];
+        for (option, written) in durations {
+            step::positive(written.as_deref()).map_err(|e| e.of_setting(option))?;
+        }
+        let factor = self.retry_backoff_coefficient;
+        if let Some(factor) = factor.filter(|factor| !(1.0..=100.0).contains(factor)) {
+            let message = format_args!("must be from 1 to 100, not `{factor}`");
+            return Err(Error::new(Kind::Usage, message).of_setting("--retry-backoff-coefficient"));
+        }
+        Ok(())
+    }
+
     /// Fills in the values that a step does not set.
     pub(super) fn complete(&self, step: &mut StepText) -> Result<(), Error> {
+        self.check()?;
         let fill = |to: &mut Option<String>, from: &Option<String>| {
             if to.is_none() {
                 to.clone_from(from);

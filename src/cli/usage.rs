@@ -155,7 +155,13 @@ pub(super) fn with_option(error: Error, arguments: &[String]) -> Error {
     let of_setting = error.setting().filter(|setting| !setting.starts_with('-'));
     let option = match (typed, of_setting) {
         (Some(option), _) => option.to_owned(),
-        (None, Some(setting)) => format!("--{}", setting.replace('_', "-")),
+        (None, Some(setting)) => {
+            let option = format!("--{}", setting.replace('_', "-"));
+            // A key with several values is in the plural.
+            let is_typed = |option: &str| arguments.iter().any(|word| option_name(word) == option);
+            let one = option.strip_suffix('s').filter(|one| is_typed(one) && !is_typed(&option));
+            one.map(str::to_owned).unwrap_or(option)
+        }
         (None, None) => return error,
     };
     error.of_setting(option)
@@ -183,7 +189,7 @@ fn options_with<'a>(arguments: &'a [String], value: &str) -> impl Iterator<Item 
 }
 
 /// The options that can be used only with another, which clap reports as missing without saying why.
-const REQUIRED: [(&str, &[&str]); 10] = [
+const REQUIRED: [(&str, &[&str]); 11] = [
     ("--wait", &["--timeout"]),
     ("--quiet-hours", &["--time-zone", "--tz"]),
     ("--targets-only", &["--port"]),
@@ -191,7 +197,8 @@ const REQUIRED: [(&str, &[&str]); 10] = [
     ("--backup-dir", &["--backup-every", "--backup-keep"]),
     ("--ping", &["--ping-every"]),
     ("--webhook", &["--template", "--header", "--bearer", "--key"]),
-    ("--email", &["--from", "--smtp", "--smtp-encryption"]),
+    ("--email", &["--from", "--smtp"]),
+    ("--smtp", &["--smtp-user", "--smtp-encryption"]),
     ("--smtp-user", &["--smtp-password"]),
     ("--smtp-password", &["--smtp-user"]),
 ];

@@ -174,7 +174,9 @@ impl NotifyText {
         };
         self.labels.iter().try_for_each(|label| check_label(label))?;
         if self.schedules.iter().any(|id| id.trim().is_empty()) {
-            return Err(usage(format_args!("the id of a schedule is empty")).of_setting("schedules"));
+            return Err(usage(format_args!("the id of a schedule is empty"))
+                .of_setting("schedules")
+                .of_value(""));
         }
         let zone = self.time_zone.as_deref();
         zone.map(|zone| zones.zone(zone)).transpose()?;
@@ -238,9 +240,14 @@ impl NotifyText {
             ("command", "env", !self.env.is_empty()),
         ];
         match keys.iter().find(|(channel, _, is_set)| *is_set && *channel != chosen) {
-            Some((channel, key, _)) => Err(usage(format_args!(
-                "the receiver `{name}` has `{chosen}`, but `{key}` applies only to `{channel}`"
-            ))),
+            Some((channel, key, _)) => {
+                let of = if *channel == "email" {
+                    "an email"
+                } else {
+                    &format!("a {channel}")
+                };
+                Err(usage(format_args!("applies only to {of}")).of_setting(*key))
+            }
             None => Ok(()),
         }
     }
@@ -268,15 +275,17 @@ impl NotifyText {
         }
         let template = self.template.as_deref().map_or(Ok(Template::Json), Template::parse)?;
         if !template.needs_key() && self.key.is_some() {
-            let unused = format_args!("the template `{}` does not use it", template.name());
+            let unused = format_args!("the template `{}` uses no integration key", template.name());
             return Err(usage(unused)
                 .of_setting("key")
-                .hint("Only the templates `pagerduty` and `opsgenie` do."));
+                .hint("Only `pagerduty` and `opsgenie` use one."));
         }
         if template.needs_key() && self.key.as_deref().unwrap_or_default().is_empty() {
-            return Err(usage(format_args!("the template `{}` needs it", template.name()))
-                .of_setting("key")
-                .hint("It is the key of the integration; `env:NAME` reads it from a variable when a message is sent."));
+            return Err(usage(format_args!("`{}` needs an integration key", template.name()))
+                .of_setting("template")
+                .hint(
+                    "Set `key` (`--key`), for example to `env:NAME`: it is read from the variable NAME when a message is sent.",
+                ));
         }
         Ok(Channel::Webhook {
             url: url.to_owned(),
@@ -342,9 +351,9 @@ impl NotifyText {
                 })
             }
             None if login.is_some() || self.smtp_encryption.is_some() => {
-                return Err(usage(format_args!(
-                    "`smtp_user`, `smtp_password` and `smtp_encryption` need `smtp`, the mail server"
-                )));
+                return Err(usage(format_args!("no mail server is given"))
+                    .of_setting("smtp")
+                    .hint("`smtp_user`, `smtp_password` and `smtp_encryption` are those of the mail server."));
             }
             None => None,
         };

@@ -12,6 +12,7 @@ use crate::run::step::{Work, Workflow};
 use crate::run::step_text::Action;
 use crate::schedule::OverlapPolicy;
 use crate::schedule::start::workflow_id_at;
+use crate::spec::describe::grouped;
 use crate::spec::zone::Zones;
 use crate::store::{NewRequest, NewRun, QueuedRequest, RunRequestKind, RunRow, Write};
 
@@ -98,14 +99,15 @@ pub(crate) fn backfill(
     if times == MAX_COUNTED + 1 {
         return Err(Error::new(
             Kind::Usage,
-            format_args!("this backfill covers more than {MAX_COUNTED} times"),
+            format_args!("this backfill covers more than {} times", grouped(MAX_COUNTED)),
         )
         .hint("Choose a later start time, and run the range in parts."));
     }
     if at_most.is_some_and(|most| times > most) {
         let message = format_args!(
-            "this backfill covers {times} times, more than {}",
-            at_most.unwrap_or_default()
+            "this backfill covers {} times, more than {}",
+            grouped(times),
+            grouped(at_most.unwrap_or_default())
         )
         .to_string();
         return Err(Error::new(Kind::Usage, message).hint("Choose a later start time, or add `--yes` to run all of them."));

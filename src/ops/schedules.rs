@@ -252,7 +252,7 @@ pub(super) fn find_followed(read: &Read<'_>, target: &ScheduleId) -> Result<Sche
         {
             return after::unknown_outcome(id.as_str(), outcome);
         }
-        e.within("`after`")
+        e.of_setting("after")
     })
 }
 

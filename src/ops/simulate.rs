@@ -12,6 +12,7 @@ use crate::run::outcome::Status;
 use crate::schedule::history::{HistoryEvent, Input, RunScript};
 use crate::schedule::simulate::Simulation;
 use crate::schedule::{Policies, State};
+use crate::spec::describe::grouped;
 use crate::spec::zone::Zones;
 use crate::spec::{CountedTimes, Spec};
 use crate::store::Read;
@@ -105,7 +106,10 @@ pub(crate) fn simulate(schedule: &Candidate, input: &SimulationInput) -> Result<
     {
         return Err(Error::new(
             Kind::Usage,
-            format_args!("the simulated period contains more than {} times", input.at_most),
+            format_args!(
+                "the simulated period contains more than {} times",
+                grouped(input.at_most as u64)
+            ),
         )
         .hint("Simulate a shorter period, for example: `--for 1h`."));
     }

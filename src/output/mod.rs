@@ -13,7 +13,7 @@ pub(crate) mod views;
 pub(crate) use ui::{Format, Style};
 
 use crate::run::outcome::Status;
-use crate::spec::describe::human_elapsed;
+use crate::spec::describe::{grouped, human_elapsed};
 
 /// A count with its noun: `1 run`, `2 runs`, `2 successes`, `31,536,000 times`.
 pub(crate) fn counted(n: u64, one: &str) -> String {
@@ -52,19 +52,6 @@ pub(crate) fn finished(status: &str, failed_steps: u64, elapsed_ms: i64, reason:
         _ => format!(": {reason}"),
     });
     format!("{status}{with} in {}{}", human_elapsed(elapsed_ms), why.unwrap_or_default())
-}
-
-/// A number with thousands separators, from five digits on: `2000`, `31,536,000`.
-pub(crate) fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let mut number = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) && digits.len() > 4 {
-            number.push(',');
-        }
-        number.push(digit);
-    }
-    number
 }
 
 #[cfg(test)]

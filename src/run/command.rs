@@ -53,8 +53,9 @@ impl Limits {
         let invalid = |key: &str, value: &str, rule: &str| {
             Error::new(
                 Kind::Usage,
-                format_args!("`{key}` of step `{name}` is `{}`: {rule}", value.escape_debug()),
+                format_args!("step `{name}`: {rule}, not `{}`", value.escape_debug()),
             )
+            .of_setting(key)
         };
         let memory = written.memory.as_deref().map(|text| match text::size(text) {
             Some(bytes) if bytes >= Self::MIN_MEMORY => Ok(bytes / 1024),

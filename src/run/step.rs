@@ -315,7 +315,10 @@ pub(super) fn duration_of(what: &str, written: Option<&str>) -> Result<Option<Du
 }
 
 /// Parses a duration that must be greater than zero.
-fn positive(written: Option<&str>) -> Result<Option<Duration>, Error> {
+///
+/// # Errors
+/// `Usage` when it is not.
+pub fn positive(written: Option<&str>) -> Result<Option<Duration>, Error> {
     let span = written.map(text::duration).transpose()?;
     match written.filter(|_| span.is_some_and(|span| span.is_zero())) {
         Some(zero) => Err(Error::new(

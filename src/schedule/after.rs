@@ -144,8 +144,12 @@ pub fn cycle<'a>(starts: impl IntoIterator<Item = &'a str>, edges: &'a BTreeMap<
 /// The error for a cycle that [`cycle`] found.
 #[must_use]
 pub fn cycle_error(cycle: &[&str]) -> Error {
-    Error::new(Kind::Usage, format_args!("`after` forms a cycle: {}", cycle.join(" after ")))
-        .hint("A schedule cannot start after itself, directly or through other schedules.")
+    Error::new(
+        Kind::Usage,
+        format_args!("these schedules form a cycle: {}", cycle.join(" after ")),
+    )
+    .of_setting("after")
+    .hint("A schedule cannot start after itself, directly or through other schedules.")
 }
 
 #[cfg(test)]
@@ -167,7 +171,7 @@ mod tests {
         let found = cycle(["a"], &three).unwrap();
         assert_eq!(
             cycle_error(&found).to_string(),
-            "`after` forms a cycle: a after b after c after a"
+            "`after`: these schedules form a cycle: a after b after c after a"
         );
         assert_eq!(
             cycle(["a"], &edges(&[("a", "b"), ("b", "c"), ("c", "b")])).unwrap(),

@@ -121,7 +121,8 @@ impl Planner {
             (None, Some(oldest)) => Some((until.min(oldest - TimeDelta::milliseconds(1)), MISSED)),
             (None, None) => None,
         };
-        let mut nominals = epoch.spec.next_after(self.cursor);
+        // Times that are due at the floor at the latest are not visited: a cursor may be far behind.
+        let mut nominals = epoch.spec.next_after(self.cursor.max(self.floor - epoch.spec.jitter()));
         while let Some(nominal) = nominals {
             if nominal > until {
                 break;
@@ -308,6 +309,18 @@ mod tests {
         let want = [(at(20), Some(0)), (at(30), Some(0)), (at(35), None), (at(40), None)];
         assert_eq!(begun, want, "10 is at the floor; 30 belongs to the old definition only");
         assert_eq!((plan.cursor, plan.floor, plan.next_due), (at(40), at(30), Some(at(45))));
+    }
+
+    #[test]
+    fn a_cursor_far_behind_takes_no_longer() {
+        let spec = every("1s");
+        let input = PlanInput {
+            cursor: at(-60_000_000_000),
+            ..input(Vec::new(), epoch(&spec, None, at(12)))
+        };
+        let plan = plan(&input, at(12));
+        let begun: Vec<_> = plan.begin.iter().map(|b| b.start.nominal).collect();
+        assert_eq!(begun, [at(11), at(12)]);
     }
 
     #[test]

@@ -140,7 +140,7 @@ fn every(source: &str, body: &str, at: usize) -> Result<Interval, TextError> {
     })
 }
 
-const FIELDS_HINT: &str = "Write `minute hour day-of-month month day-of-week`, or a macro like `@daily`. With 6 fields, the last is the year; with 7, the first is the seconds as well.";
+const FIELDS_HINT: &str = "Write `minute hour day-of-month month day-of-week`, or a macro like `@daily`. With 6 fields, the last is the year; with 7, the first is the seconds and the last the year.";
 const COMMAND_HINT: &str = "Pass the command separately: after `--`, or with `--shell LINE`.";
 
 /// Whether the string looks like a whole crontab line with its command.
@@ -208,7 +208,7 @@ fn fields(source: &str, body: &str, at: usize, comment: &str) -> Result<ParsedCa
         let hints = if contains_command(body) {
             vec![COMMAND_HINT.to_owned()]
         } else if day == "?" || weekday == "?" {
-            vec!["Write `*` instead of `?`, which only Quartz strings (`--quartz`) have.".to_owned()]
+            vec!["Write `*` instead of `?`, which is valid only in Quartz expressions (`--quartz`).".to_owned()]
         } else {
             Vec::new()
         };

@@ -62,7 +62,13 @@ impl Interval {
         };
         let every_ms = part(every, 0)?;
         let offset_ms = offset.map_or(Ok(0), |o| part(o, every.len() + 1))?;
-        Self::checked(every_ms, offset_ms).map_err(|rule| TextError::whole("interval", source, rule))
+        Self::checked(every_ms, offset_ms).map_err(|rule| {
+            let error = TextError::whole("interval", source, rule);
+            if offset_ms >= every_ms && offset.is_some() {
+                return error.hint("The offset must be shorter than the interval, as in `1h/15m`.");
+            }
+            error
+        })
     }
 
     /// The interval in milliseconds.

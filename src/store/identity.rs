@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::clock::pause;
@@ -170,48 +171,98 @@ pub(super) fn is_truncated(database: &File) -> bool {
     })
 }
 
-/// The index of a log, to find out whether another program has truncated the log. Closing it releases the locks that SQLite holds on it in this process:
-/// it must stay open as long as a connection.
+/// A log and its index, to find out whether another program has truncated the log. Closing the index releases the locks that SQLite holds on it in this
+/// process: it must stay open as long as a connection.
 #[derive(Debug)]
 pub(crate) struct LogIndex {
     index: File,
-    log: PathBuf,
+    log: File,
+    log_path: PathBuf,
+    /// Whether the log was found to have a hole.
+    has_hole: AtomicBool,
+}
+
+/// The header of an index (see "WAL-Index Header" in SQLite's WAL-mode file format).
+struct IndexHeader([u8; 48]);
+
+impl IndexHeader {
+    /// Number of frames of the log.
+    fn frames(&self) -> u64 {
+        u64::from(u32::from_ne_bytes([self.0[16], self.0[17], self.0[18], self.0[19]]))
+    }
+
+    /// Length of a frame: a page with its header.
+    fn frame_length(&self) -> u64 {
+        // A size of 1 stands for 65,536 bytes.
+        24 + match u16::from_ne_bytes([self.0[14], self.0[15]]) {
+            1 => 65_536,
+            size => u64::from(size),
+        }
+    }
+
+    /// The salts, which each frame repeats; a log that begins anew has others.
+    fn salts(&self) -> &[u8] {
+        &self.0[32..40]
+    }
 }
 
 impl LogIndex {
-    /// Opens the index; `None` if that is not possible.
+    /// Opens them; `None` if that is not possible.
     pub(super) fn open(database: &Path) -> Option<Self> {
         let database = resolved(database);
+        let log_path = with_suffix(&database, SUFFIXES[1]);
         Some(Self {
             index: File::open(with_suffix(&database, SUFFIXES[2])).ok()?,
-            log: with_suffix(&database, SUFFIXES[1]),
+            log: File::open(&log_path).ok()?,
+            log_path,
+            has_hole: AtomicBool::new(false),
         })
     }
 
     /// The path of the log.
     pub(super) fn log(&self) -> &Path {
-        &self.log
+        &self.log_path
     }
 
-    /// Whether the log is shorter than the index says (see "WAL-Index Header" in SQLite's WAL-mode file format). SQLite changes the index before it
-    /// shortens the log, and after it has extended it.
+    /// The header of the index; `None` while it is being written, when its two copies differ.
+    fn header(&self) -> Option<IndexHeader> {
+        let mut copies = [0; 96];
+        let is_read = self.index.read_exact_at(&mut copies, 0).is_ok();
+        let (header, copy) = copies.split_at(48);
+        (is_read && header == copy).then(|| IndexHeader(header.try_into().unwrap_or([0; 48])))
+    }
+
+    /// Whether the log is shorter than the index says, or has a hole. SQLite changes the index before it shortens the log, and after it has extended it.
     pub(crate) fn is_log_truncated(&self) -> bool {
-        // Two copies of the header, which differ while one is being written.
-        let header = || {
-            let mut copies = [0; 96];
-            let is_read = self.index.read_exact_at(&mut copies, 0).is_ok();
-            (is_read && copies[..48] == copies[48..]).then_some(copies)
-        };
-        let Some(before) = header() else { return false };
-        let frames = u32::from_ne_bytes([before[16], before[17], before[18], before[19]]);
-        // A size of 1 stands for 65,536 bytes.
-        let page_size = match u16::from_ne_bytes([before[14], before[15]]) {
-            1 => 65_536,
-            size => u64::from(size),
-        };
-        let expected = 32 + u64::from(frames) * (24 + page_size);
-        let length = std::fs::metadata(&self.log).map_or(u64::MAX, |log| log.len());
-        frames > 0 && length < expected && header() == Some(before)
+        if self.has_hole.load(Ordering::SeqCst) {
+            return true;
+        }
+        let Some(before) = self.header() else { return false };
+        let expected = 32 + before.frames() * before.frame_length();
+        let length = self.log.metadata().map_or(u64::MAX, |log| log.len());
+        let is_short = before.frames() > 0 && length < expected;
+        is_short && self.header().is_some_and(|now| now.0 == before.0)
+    }
+
+    /// Runs `commit`, which adds frames to the log, and returns false if a hole precedes them: another program has truncated the log meanwhile.
+    pub(super) fn extends_whole_log<T>(&self, commit: impl FnOnce() -> T) -> (T, bool) {
+        let before = self.header();
+        let done = commit();
+        let is_whole = before.is_none_or(|before| before.frames() == 0 || self.has_last_frame(&before));
+        self.has_hole.fetch_or(!is_whole, Ordering::SeqCst);
+        (done, is_whole)
+    }
+
+    /// Whether the last frame of an earlier moment is still in the log, unless that has begun anew.
+    fn has_last_frame(&self, earlier: &IndexHeader) -> bool {
+        let at = 32 + (earlier.frames() - 1) * earlier.frame_length() + 8;
+        let mut salts = [0; 8];
+        let is_read = self.log.read_exact_at(&mut salts, at).is_ok();
+        let is_there = is_read && salts == *earlier.salts();
+        is_there
+            || self
+                .header()
+                .is_none_or(|now| now.salts() != earlier.salts() || now.frames() < earlier.frames())
     }
 }
 

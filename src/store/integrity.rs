@@ -48,7 +48,9 @@ fn missing_tables(connection: &Connection) -> Result<Vec<String>, Error> {
     let names = |connection: &Connection| -> Result<Vec<String>, Error> {
         let mut statement = connection.prepare(SQL).context(what)?;
         let rows = statement.query_map([], |r| r.get("named")).context(what)?;
-        rows.collect::<rusqlite::Result<_>>().context(what)
+        let names: Vec<String> = rows.collect::<rusqlite::Result<_>>().context(what)?;
+        // As SQLite compares names.
+        Ok(names.iter().map(|name| name.to_ascii_lowercase()).collect())
     };
     let mut complete = Connection::open_in_memory().context(what)?;
     migrations::migrate(&mut complete, "a new database")?;

@@ -52,7 +52,7 @@ pub(crate) struct Store {
     /// The files of the database; `None` if it is in memory.
     files: Option<Files>,
     /// The index of the log, with which each change checks that the log is complete.
-    log_index: Option<Arc<LogIndex>>,
+    pub(super) log_index: Option<Arc<LogIndex>>,
 }
 
 impl Store {
@@ -272,6 +272,16 @@ impl Store {
     pub(super) fn refuse_truncated_log(&self) -> Result<(), Error> {
         match self.log_index.as_ref().filter(|index| index.is_log_truncated()) {
             Some(index) => Err(lost_file(index.log())),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns a check for long changes, to be made while they are under way: fails if a file was displaced. Until it is committed, a change may already
+    /// be written to the log.
+    pub(crate) fn displacement_check(&self) -> impl Fn() -> Result<(), Error> + use<> {
+        let files = self.files.clone();
+        move || match files.as_ref().and_then(Files::displaced) {
+            Some(displaced) => Err(lost_file(&displaced)),
             None => Ok(()),
         }
     }

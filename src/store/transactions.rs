@@ -18,8 +18,14 @@ impl Store {
     /// Runs `change` in a write transaction, all or nothing; after `Ok`, the change is on disk.
     pub(crate) fn write<T>(&mut self, change: impl FnOnce(&Write<'_>) -> Result<T, Error>) -> Result<T, Error> {
         let transaction = self.begin()?;
-        let done = change(&Write(Read(&transaction)))?;
-        self.commit(transaction).map(|()| done)
+        match change(&Write(Read(&transaction))) {
+            Ok(done) => self.commit(transaction).map(|()| done),
+            Err(e) => {
+                drop(transaction);
+                self.refuse_displaced()?;
+                Err(e)
+            }
+        }
     }
 
     /// Runs several changes in one transaction, each of them all or nothing. `change` is called with each index and returns whether to keep the
@@ -65,7 +71,17 @@ impl Store {
     fn commit(&self, transaction: Transaction<'_>) -> Result<(), Error> {
         self.refuse_displaced()?;
         self.refuse_truncated_log()?;
-        transaction.commit().context("write to the database")?;
+        let commit = || transaction.commit().context("write to the database");
+        match &self.log_index {
+            Some(index) => {
+                let (done, is_whole) = index.extends_whole_log(commit);
+                done?;
+                if !is_whole {
+                    self.refuse_truncated_log()?;
+                }
+            }
+            None => commit()?,
+        }
         self.refuse_displaced()
     }
 }
@@ -104,8 +120,33 @@ mod tests {
             "{e}"
         );
         assert_eq!(log.metadata().unwrap().len(), length);
-        drop(store);
-        drop(index);
+        let index = index.unwrap();
+        log.set_len(0).unwrap();
+        assert!(index.is_log_truncated());
+        log.set_len(10 * length).unwrap();
+        assert!(!index.is_log_truncated(), "its length is right");
+        let ((), is_whole) = index.extends_whole_log(|| ());
+        assert!(!is_whole && index.is_log_truncated(), "it has a hole");
+    }
+
+    #[test]
+    fn a_commit_extends_a_whole_log_also_when_the_log_begins_anew() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = directory.path().join("t.db");
+        let mut store = Store::open(&database, Missing::Create).unwrap();
+        let index = LogIndex::open(&database).map(Arc::new);
+        store.check_log(index.clone());
+        store
+            .write(|w| w.0.0.execute_batch("CREATE TABLE beside (a)").context("create"))
+            .unwrap();
+        for n in 0..200 {
+            let change = format!("INSERT INTO beside VALUES (zeroblob({}))", n * 200);
+            store.write(|w| w.0.0.execute_batch(&change).context("insert")).unwrap();
+            if n % 7 == 0 {
+                let _ = store.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+            }
+        }
+        assert!(!index.unwrap().is_log_truncated());
     }
 
     #[test]

@@ -67,7 +67,7 @@ async fn stream(State(app): State<Arc<App>>, headers: HeaderMap, uri: Uri) -> Re
         return Ok(answers::refusal(StatusCode::SERVICE_UNAVAILABLE, &error));
     };
     let newest = app.read(|r, _| r.newest_event()).await?;
-    // A later event than the newest is one of a database that was replaced since.
+    // An event later than the newest belongs to a database that has been replaced since.
     let after = last.or(asked.after).filter(|after| *after <= newest).unwrap_or(newest);
     let viewer = Viewer {
         changes: app.changed.subscribe(),
@@ -108,11 +108,11 @@ impl Viewer {
             if let Some(event) = self.pending.pop_front() {
                 return Some(event);
             }
-            // What is there already comes first, also if it takes several batches.
+            // Existing events come first, even if they take several batches.
             if !self.is_behind {
                 self.changes.changed().await.ok()?;
             }
-            // When the server has ended, so does the stream.
+            // The stream ends when the server does.
             self.read().await.ok()?;
         }
     }
@@ -136,7 +136,7 @@ impl Viewer {
             let json = serde_json::to_string(&view).map_err(|e| Error::new(Kind::System, "cannot write JSON").because(e))?;
             self.pending.push_back(Event::default().id(key.to_string()).data(json));
         }
-        // Also for what is no event, such as the output of a running step.
+        // Sent also for changes without an event, such as the output of a running step.
         self.pending
             .push_back(Event::default().event("change").data(self.after.to_string()));
         Ok(())

@@ -126,7 +126,7 @@ fn an_error_late_in_a_large_file_applies_nothing_and_late_definitions_count() {
         ("", "jobs.toml:9996: `after`: no schedule is named `s2000`"),
         (
             &last.replace("step", "after = \"s0\"\nstep"),
-            "jobs.toml:1: `after` forms a cycle: s0 after s1",
+            "jobs.toml:1: `after`: these schedules form a cycle: s0 after s1",
         ),
     ] {
         write(&env, "jobs.toml", &format!("{}{end}", many(2000, true)));

@@ -257,7 +257,7 @@ fn schedules_start_after_the_runs_of_others() {
         (
             &["schedule", "update", "first", "--after", "last"][..],
             2,
-            "`after` forms a cycle: first after last after then after first",
+            "`--after`: these schedules form a cycle: first after last after then after first",
         ),
         (&["schedule", "update", "first", "--after", "first"], 2, "first after first"),
         (&["schedule", "update", "first", "--after", "thn"], 3, "Did you mean `then`?"),
@@ -281,7 +281,7 @@ fn a_file_whose_schedules_start_after_themselves_or_a_missing_one_changes_nothin
         refused.code == Some(2)
             && refused
                 .stderr
-                .contains("jobs.toml:1: `after` forms a cycle: x after y after x"),
+                .contains("jobs.toml:1: `after`: these schedules form a cycle: x after y after x"),
         "{refused:?}"
     );
     std::fs::write(env.path("jobs.toml"), file.replace("x:failed", "lst")).unwrap();

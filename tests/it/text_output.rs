@@ -1,4 +1,4 @@
-//! What people read: tables, times, messages, and text that others have written.
+//! Text output: tables, times, messages and untrusted text.
 
 use std::process::Stdio;
 
@@ -188,7 +188,7 @@ fn output_is_unchanged_in_a_pipe_and_escaped_on_a_terminal() {
 }
 
 #[test]
-fn incidents_show_their_command_and_status_counts_those_acknowledged_apart() {
+fn incident_list_shows_commands_and_status_counts_acknowledged_incidents_separately() {
     let env = Env::new();
     for id in ["a", "b"] {
         env.tempo(&["schedule", "create", id, "--interval", "1h", "--shell", "exit 3"])
@@ -329,7 +329,7 @@ fn utc_applies_to_the_times_of_a_schedule_in_another_zone() {
 }
 
 #[test]
-fn describes_show_when_a_schedule_starts_and_ends_and_which_run_caused_an_incident() {
+fn describe_shows_the_start_and_end_of_a_schedule_and_the_last_run_of_an_incident() {
     let env = Env::new();
     let times = ["--start-time", "2026-12-01T00:00:00Z", "--end-time", "2099-12-01T00:00:00Z"];
     env.tempo(

@@ -44,6 +44,29 @@ fn suggests_the_option_the_quotes_and_the_command_that_are_missing() {
         ),
         (&["apply", "jobs.toml"], "tempo apply -f jobs.toml"),
         (&["import", "cron", "jobs"], "tempo import crontab jobs"),
+        (&["run", "jobs.toml"], "tempo run -f jobs.toml"),
+        (
+            &["notify", "add", "ops", "a@b.example"],
+            "tempo notify add ops --email a@b.example",
+        ),
+        (
+            &["notify", "add", "ops", "http://x/"],
+            "tempo notify add ops --webhook http://x/",
+        ),
+        (
+            &["schedule", "create", "n", "--cron", "0", "9", "*", "*", "1", "./b.sh"],
+            "tempo schedule create n --cron '0 9 * * 1' -- ./b.sh",
+        ),
+        (
+            &["schedule", "create", "n", "--at", "fri", "17:00", "--", "b"],
+            "tempo schedule create n --at 'fri 17:00' -- b",
+        ),
+        (
+            &[
+                "schedule", "create", "n", "--quartz", "0", "0", "9", "?", "*", "MON-FRI", "--", "b",
+            ],
+            "tempo schedule create n --quartz '0 0 9 ? * MON-FRI' -- b",
+        ),
         (&["jobs"], "tempo schedule list"),
         (&["version"], "tempo --version"),
         (&["schedule", "help"], "tempo help schedule"),
@@ -113,6 +136,20 @@ fn suggests_the_corrected_command_line() {
         json.stderr.contains("Did you mean `tempo schedule list --output=json`?"),
         "{json:?}"
     );
+    // No suggestion that fails in turn, and none for words that another program gets.
+    for unclear in [
+        &["schedule", "create", "a", "every", "day"][..],
+        &["schedule", "create", "a", "--cron", "0 9", "b"],
+        &["apply", "--", "true"],
+        &["schedule", "list", "--", "true"],
+        &["doctor", "--", "x"],
+    ] {
+        let ran = env.tempo(unclear);
+        assert!(
+            ran.code == Some(2) && !ran.stderr.contains("Did you mean"),
+            "{unclear:?}: {ran:?}"
+        );
+    }
     let unclear = ["schedule", "create", "x", "--interval", "5m", "5m", "5m", "5m", "5m", "5m"];
     assert!(!env.tempo(&unclear).stderr.contains("Did you mean"));
     for typed in [

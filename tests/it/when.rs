@@ -160,7 +160,7 @@ fn rejects_ambiguous_and_merged_sentences() {
         ("every 15 min every 20 min", "separate the sentences with `;`"),
         (
             "at 09:00 on May 5, 2027 and June 6, 2028",
-            "a date with a year is a sentence of its own",
+            "a date with a year cannot be combined with another date",
         ),
         ("on Jan 1 and Jul 4 at 09:00", "each date needs its own sentence"),
         ("every third day at 09:00", "ambiguous"),

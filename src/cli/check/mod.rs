@@ -11,7 +11,7 @@ use clap_complete::engine::ArgValueCandidates;
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use self::report::Report;
@@ -108,7 +108,12 @@ fn suites(context: &Context, args: &Args) -> Result<Vec<Suite>, Error> {
     }
     let mut suites = if let Some(id) = &args.id {
         let store = context.open(Missing::ShowNothing)?;
-        let action = store.read(|r| r.action(ops::find(r, id)?.workflow))?;
+        let action = store.read(|r| r.action(ops::find(r, id)?.workflow)).map_err(|e| {
+            if e.kind() == Kind::NotFound && Path::new(id.as_str()).exists() {
+                return Error::new(Kind::NotFound, &e).hint(format_args!("`{id}` is a file: run `tempo check -f {id}`."));
+            }
+            e
+        })?;
         if action.is_beat_only() {
             return Err(Error::new(
                 Kind::Usage,
@@ -148,7 +153,7 @@ fn of_files(context: &Context, paths: &[String]) -> Result<Vec<Suite>, Error> {
             continue;
         }
         for one in files::definition::parse(&source, &context.zones)?.schedules {
-            // What something else runs cannot be checked now.
+            // Heartbeats of jobs that run elsewhere cannot be checked now.
             if one.definition.action.steps.iter().any(|step| step.beat.is_some()) {
                 continue;
             }

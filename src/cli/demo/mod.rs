@@ -98,7 +98,7 @@ impl Demo<'_> {
         self.part("Starting the server, `tempo run`, as a child process; this is its log")?;
         let server = self.serve()?;
         let first = self.wait_for("the first health check", |r| closed_run(r, HEALTH, 0))?;
-        self.part("Triggering three command steps of one second each; the server is killed with SIGKILL during the second")?;
+        self.part("Triggering three command steps of one second each; the server is killed with SIGKILL during the second step")?;
         self.tempo(&["schedule", "trigger", STEPS])?;
         let interrupted = self.wait_for("step 2 to start", |r| Ok(run_of(r, STEPS)?.filter(|run| run.position == 1)))?;
         let pid = server.pid();

@@ -14,6 +14,22 @@ use crate::output::table::terminal_width;
 /// Maximum number of columns of a paragraph; longer lines are hard to read.
 const MAX_WIDTH: usize = 78;
 
+/// What the topics are about, besides their names.
+const SUBJECTS: [(&str, &str); 12] = [
+    ("calendar", "cron"),
+    ("calendars", "cron"),
+    ("interval", "cron"),
+    ("intervals", "cron"),
+    ("timezone", "cron"),
+    ("time-zone", "cron"),
+    ("overlap", "policies"),
+    ("catch-up", "policies"),
+    ("catchup", "policies"),
+    ("jitter", "policies"),
+    ("secrets", "notifications"),
+    ("api", "page"),
+];
+
 /// Show help for a topic or a command
 ///
 /// Without a topic, lists the topics. Anything else is the name of a command: `tempo help schedule create`.
@@ -60,7 +76,11 @@ fn unknown(root: &clap::Command, parent: &clap::Command, typed: &[String], depth
     let topics = TOPICS.iter().map(|topic| topic.name).filter(|_| is_first);
     let known = topics.chain(parent.get_subcommands().map(clap::Command::get_name));
     let meant = nearest(name, known).map(|near| vec![near.to_owned()]);
-    match meant.or_else(|| suggest::top_level(root, name).filter(|_| is_first)) {
+    let topic = SUBJECTS.iter().find(|(subject, _)| is_first && *subject == name);
+    let topic = topic.map(|(_, topic)| vec![(*topic).to_owned()]);
+    // A verb without its noun, but no other word.
+    let verb = || suggest::top_level(root, name).filter(|words| is_first && words.last().is_some_and(|verb| verb == name));
+    match topic.or(meant).or_else(verb) {
         Some(meant) => {
             let path = [&typed[..depth], &meant].concat().join(" ");
             error.hint(format_args!("Did you mean `tempo help {path}`?"))

@@ -38,10 +38,10 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let rows = store.read(|r| r.incidents(&filter))?;
     let views: Vec<_> = rows.iter().map(present::incident).collect();
     if context.ui.is_text() {
-        let if_empty = if args.all || args.target.is_some() {
-            "No incidents match."
-        } else {
-            "No open incidents."
+        let if_empty = match (&args.target, args.all) {
+            (Some(_), _) => "No incidents match.",
+            (None, true) => "No incidents yet.",
+            (None, false) => "No open incidents.",
         };
         show(context, &views, if_empty)
     } else {

@@ -54,10 +54,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "HOST[:PORT]", requires = "email")]
     smtp: Option<String>,
     /// Encryption of the connection to the mail server: starttls (the default), tls or none
-    #[arg(long, value_name = "CHOICE", requires = "email")]
+    #[arg(long, value_name = "CHOICE", requires = "smtp")]
     smtp_encryption: Option<String>,
     /// User name for the mail server
-    #[arg(long, value_name = "NAME", requires = "smtp_password")]
+    #[arg(long, value_name = "NAME", requires_all = ["smtp_password", "smtp"])]
     smtp_user: Option<String>,
     /// Password for the mail server
     #[arg(long, value_name = "PASSWORD", requires = "smtp_user")]
@@ -135,7 +135,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     if needs_sendmail && !has_sendmail() {
         context
             .ui
-            .hint("This machine has no `sendmail`, so nothing can be sent: install a mail server, or set `--smtp`.");
+            .hint("This machine has no `sendmail`, so nothing can be sent: install a mail server, or remove the receiver and add it again with `--smtp HOST`.");
     }
     context
         .ui

@@ -290,7 +290,11 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
             target_url,
             failure,
         } => {
-            let text = format!("{}: #{id}, {}: {}", place(step), counted(*count, "failure"), failure.message);
+            let incident = match count {
+                1 => format!("incident {id} opened"),
+                count => format!("incident {id}, failure {count}"),
+            };
+            let text = format!("{}: {incident}: {}", place(step), failure.message);
             let fields = || json!({"incident": id, "count": count, "target_url": target_url, "error_type": failure.error_type.name(), "error": failure.message});
             of("incident", Some(Style::Bad), subject(run), text, &|| {
                 with_step(run, step, fields())
@@ -313,7 +317,7 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
             "resolved",
             Some(Style::Good),
             subject(run),
-            format!("{}: #{id}", place(step)),
+            format!("{}: incident {id}", place(step)),
             &|| with_step(run, step, json!({"incident": id})),
         ),
         Event::StopRequested { run, stop } => {
@@ -361,21 +365,21 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
             "incident",
             Some(Style::Bad),
             schedule_id,
-            format!("#{id}: {error}"),
+            format!("incident {id} opened: {error}"),
             &|| json!({"schedule_id": schedule_id, "incident": id, "error": error}),
         ),
         Event::SucceededAgain { schedule_id, id } => of(
             "resolved",
             Some(Style::Good),
             schedule_id,
-            format!("#{id}: the schedule has succeeded again"),
+            format!("incident {id}: the schedule has succeeded again"),
             &|| json!({"schedule_id": schedule_id, "incident": id}),
         ),
         Event::Reminded { id } => of(
             "remind",
             Some(Style::Warn),
             "",
-            format!("incident #{id} is still open"),
+            format!("incident {id} is still open"),
             &|| json!({"incident": id}),
         ),
         Event::NotDelivered {

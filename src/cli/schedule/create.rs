@@ -59,12 +59,11 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         context
             .ui
             .data(&format!("Created schedule {}: {}", view.id, super::times_text(&view)))?;
-        let next = if view.paused {
-            "Paused: nothing starts until it is unpaused.".to_owned()
-        } else {
-            format!("Next: {}", super::next_text(context, &view))
-        };
-        context.ui.data(&next)?;
+        if view.paused {
+            context.ui.data("Paused: nothing starts until it is unpaused.")?;
+        } else if !super::awaits_beats(&view) {
+            context.ui.data(&format!("Next: {}", super::next_text(context, &view)))?;
+        }
         super::note_transition(context, &view);
         super::note_pause_policy(context, &view);
         super::note_max_running(context, &view);

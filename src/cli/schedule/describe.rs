@@ -43,7 +43,11 @@ fn show(context: &Context, v: &ScheduleView) -> Result<(), Error> {
     } else {
         ("active".to_owned(), Some(Style::Good))
     };
-    let next = super::next_text(context, v);
+    let next = if super::awaits_beats(v) {
+        String::new()
+    } else {
+        super::next_text(context, v)
+    };
     let bound = |of: fn(&SpecText) -> Option<DateTime<Utc>>| {
         let at = v.spec.as_ref().and_then(of);
         at.map_or_else(String::new, |at| format!("{} {}", times.full(at), times.zone()))

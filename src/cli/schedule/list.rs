@@ -56,9 +56,10 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
                 None => ("none".to_owned(), Some(Style::Dim)),
             };
             let missed = v.num_actions_missed_catchup_window;
+            let when = super::times_text(&v);
             vec![
                 (v.id, Some(Style::Strong)),
-                plain(v.spec_text),
+                plain(when),
                 next,
                 plain(v.num_actions.to_string()),
                 plain(v.num_actions_skipped_overlap.to_string()),

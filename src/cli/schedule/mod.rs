@@ -24,6 +24,7 @@ use crate::output::views::ScheduleView;
 use crate::present;
 use crate::run::step_text::{OnFailure, StepText};
 use crate::schedule::OverlapPolicy;
+use crate::spec::describe::NO_TIMES;
 use crate::store::{Missing, Read, Store, Write};
 
 /// Create, inspect, change and trigger schedules
@@ -119,15 +120,20 @@ fn given_or_all(read: &Read<'_>, ids: &[ScheduleId]) -> Result<Vec<ScheduleId>, 
 
 /// What a schedule waits for, for people: its times, or heartbeats if it has no times.
 fn times_text(view: &ScheduleView) -> String {
-    let has_times = view.spec.as_ref().is_none_or(|spec| !spec.is_empty());
-    let is_beat = view
-        .action
-        .as_ref()
-        .is_some_and(|action| action.steps.iter().all(|step| step.beat.is_some()));
     match &view.alerts.expect_within {
-        Some(within) if is_beat && !has_times => format!("no times; expects a heartbeat at least every {within}"),
+        Some(within) if awaits_beats(view) => format!("no times; expects a heartbeat at least every {within}"),
+        // A list does not show the steps.
+        Some(within) if view.action.is_none() && view.spec_text == NO_TIMES => {
+            format!("no times; must succeed at least every {within}")
+        }
         _ => view.spec_text.clone(),
     }
+}
+
+/// Whether a schedule has no times, and only expects heartbeats.
+fn awaits_beats(view: &ScheduleView) -> bool {
+    let mut steps = view.action.iter().flat_map(|action| &action.steps);
+    view.spec_text == NO_TIMES && view.action.is_some() && steps.all(|step| step.beat.is_some())
 }
 
 /// Prints a note if a limit of open runs has no effect.

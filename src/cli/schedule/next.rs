@@ -11,6 +11,7 @@ use crate::ops::{self, NO_TIME};
 use crate::output::table::{plain, short_table};
 use crate::output::views::NextView;
 use crate::present;
+use crate::spec::describe::NO_TIMES;
 use crate::spec::{Spec, instant};
 
 /// Show the next times of a schedule
@@ -41,14 +42,13 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
                 if !context.ui.is_text() {
                     context.ui.json_list::<NextView>(&[])?;
                 }
-                let starts = match store.read(|r| r.after_of(row.key))?.as_slice() {
-                    [] => "only when triggered",
-                    _ => &row.shown.spec_text,
+                let is_beat = store.read(|r| r.action(row.workflow))?.is_beat_only();
+                let starts = match (store.read(|r| r.after_of(row.key))?.as_slice(), &row.alerts.expect_within) {
+                    ([], Some(within)) if is_beat => format!("expects a heartbeat at least every {within}"),
+                    ([], _) => format!("starts {NO_TIMES}"),
+                    _ => format!("starts {}", row.shown.spec_text),
                 };
-                return Err(Error::new(
-                    Kind::Failed,
-                    format_args!("`{id}` has no times: it starts {starts}"),
-                ));
+                return Err(Error::new(Kind::Failed, format_args!("`{id}` has no times: it {starts}")));
             }
             (row.compiled(&context.zones)?, row.stored_spec()?.at_boot)
         }

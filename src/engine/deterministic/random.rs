@@ -1,4 +1,4 @@
-//! Plays random histories through the simulation and through the engine, which must agree in everything that happens.
+//! Plays random histories through the simulation and through the engine, which must agree on every event.
 //!
 //! `TEMPO_CASES` sets the number of histories, `TEMPO_SEED` the first.
 

@@ -43,7 +43,7 @@ pub(crate) fn crontab(schedules: &[(ScheduleId, Definition, State)], home: Optio
         let (times, command) = match lines {
             Ok(lines) => lines,
             Err(why) => {
-                exported.text.push_str(&format!("\n# {note}\n# not exported: {why}\n"));
+                exported.text.push_str(&format!("\n# {id}: not exported: {why}\n"));
                 exported.lost.push((id.clone(), format!("not exported: {why}")));
                 continue;
             }

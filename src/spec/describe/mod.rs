@@ -15,6 +15,23 @@ use super::text;
 /// Maximum number of exclusions that are named.
 const MAX_NAMED_EXCLUSIONS: usize = 4;
 
+/// A number with thousands separators, from five digits on: `2000`, `31,536,000`.
+#[must_use]
+pub fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut number = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) && digits.len() > 4 {
+            number.push(',');
+        }
+        number.push(digit);
+    }
+    number
+}
+
+/// The description of a spec without times.
+pub const NO_TIMES: &str = "only when triggered";
+
 /// Describes a whole spec: `every 2 min, up to 10 s later`, `every weekday at 09:00 (America/New_York)`. [`when::parse`](super::when::parse) reads the
 /// description back as a spec with the same times, unless it only counts the exclusions.
 #[must_use]
@@ -59,7 +76,7 @@ pub fn spec(source: &SpecText) -> String {
         parts.push("at boot".to_owned());
     }
     if parts.is_empty() {
-        parts.push("only when triggered".to_owned());
+        parts.push(NO_TIMES.to_owned());
     }
     let mut description = parts.join("; and ");
     if wall_clock {

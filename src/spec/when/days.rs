@@ -155,7 +155,7 @@ impl Sentence {
         if self.dates.len() > 1 && !self.years.is_empty() {
             return Err(words.error_since(
                 start,
-                "a date with a year is a sentence of its own: separate the sentences with `;`",
+                "a date with a year cannot be combined with another date: separate them with `;`, as in `at 17:00 on December 4, 2026; at 17:00 on December 5, 2026`",
             ));
         }
         Ok(())

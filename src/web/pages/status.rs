@@ -26,9 +26,9 @@ use crate::store::{Read, SchedulePage, ScheduleRow};
 const ON_PAGE: u64 = 20;
 /// Number of results shown of a target.
 const MARKS: u64 = 90;
-/// After how many seconds a page without a stream of events is loaded again.
+/// Seconds after which a page without an event stream is reloaded.
 const RELOAD_AFTER: &str = "30";
-/// The spans of which availability is shown; latencies are those of the first.
+/// The periods for which availability is shown; latencies are those of the first.
 const SPANS: [(&str, TimeDelta); 3] = [
     ("24 h", TimeDelta::days(1)),
     ("7 d", TimeDelta::days(7)),
@@ -60,7 +60,7 @@ impl Target {
         }
     }
 
-    /// The schedule, and the step unless it has the name of every only command.
+    /// The schedule, and the step unless it is named `command`, the name of a single command.
     fn name(&self) -> String {
         match self.step.as_str() {
             "command" => self.schedule.clone(),
@@ -101,7 +101,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, headers: HeaderMap, uri: U
     if access::has_session(&app, &headers) {
         return Ok(show(&app, &headers, &shell, &body(&context, &targets, next.as_deref(), true)));
     }
-    // Whoever has no session gets no links to what needs one, and no stream of events: the browser loads the page again.
+    // Without a session, there are no links to pages that need one, and no event stream: the browser reloads the page.
     let page = layout::bare("Status", &body(&context, &targets, next.as_deref(), false));
     Ok(([(header::REFRESH, RELOAD_AFTER)], Html(page.into_string())).into_response())
 }

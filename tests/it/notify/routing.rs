@@ -209,7 +209,7 @@ fn receivers_of_files_are_compared_applied_exported_and_pruned() {
         ),
         (
             "[[notify]]\nname = \"x\"\nemail = \"a@b\"\nbearer = \"t\"\n",
-            "`bearer` applies only to `webhook`",
+            "jobs.toml:4:10: `bearer`: applies only to a webhook",
         ),
         (
             "[[notify]]\nname = \"x\"\nwebhok = \"http://x/\"\n",
@@ -251,11 +251,11 @@ fn an_invalid_receiver_is_rejected_with_the_option_that_is_wrong() {
         (&["--email", "a@b.example", "--", "true"], "cannot be used with"),
         (
             &["--webhook", "http://127.0.0.1:9/", "--template", "pagerduty"],
-            "`--key`: the template `pagerduty` needs it",
+            "`--template`: `pagerduty` needs an integration key",
         ),
         (
             &["--webhook", "http://127.0.0.1:9/", "--key", "x"],
-            "`--key`: the template `json` does not use it",
+            "`--key`: the template `json` uses no integration key",
         ),
         (
             &["--quiet-hours", "22:00", "--", "true"],

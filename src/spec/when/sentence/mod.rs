@@ -11,7 +11,7 @@ use super::part_of_day::PartOfDay;
 use super::vocabulary::{leading_number, month, number, weekday};
 use super::words::Words;
 
-/// What a sentence says.
+/// The parts of a parsed sentence.
 #[expect(clippy::struct_excessive_bools, reason = "words that are either there or not")]
 #[derive(Debug, Default)]
 pub(super) struct Sentence {
@@ -38,7 +38,7 @@ pub(super) struct Sentence {
     pub(super) every_month: bool,
     /// `every night`, `nightly`, `every Monday morning`.
     pub(super) part_of_day: Option<PartOfDay>,
-    /// A period of which the day must be named: `week`, `month`, `year`.
+    /// A period that needs a day: `week`, `month`, `year`.
     pub(super) period: Option<&'static str>,
     pub(super) month_days: Vec<String>,
     pub(super) week_days: Vec<String>,

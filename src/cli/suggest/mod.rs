@@ -1,17 +1,21 @@
 //! Corrections of a command line that does not parse: a verb without its noun, a typo, a time without its option, a command without `--`.
 
+mod times;
+
+use std::path::Path;
+
 use clap::error::{ContextKind, ErrorKind};
 
+use self::times::{has_valid_time, time_option, unquoted_time};
 use crate::files::shell_words::quoted;
 use crate::names::nearest;
 use crate::spec::interval::Interval;
-use crate::spec::{cron, when};
 
 /// Maximum number of mistakes that are corrected in one command line.
 const MAX_CORRECTIONS: usize = 4;
 
 /// Commands that other programs or habits call by another name.
-const COMMANDS: [(&str, &[&str]); 18] = [
+const COMMANDS: [(&str, &[&str]); 19] = [
     ("runs", &["workflow"]),
     ("workflows", &["workflow"]),
     ("jobs", &["schedule"]),
@@ -21,6 +25,7 @@ const COMMANDS: [(&str, &[&str]); 18] = [
     ("serve", &["run"]),
     ("server", &["run"]),
     ("daemon", &["run"]),
+    ("worker", &["run"]),
     ("logs", &["log"]),
     ("history", &["log"]),
     ("events", &["log"]),
@@ -64,21 +69,8 @@ const OPTIONS: [(&str, &str); 11] = [
     ("--tail", "--limit"),
     ("--lines", "--limit"),
 ];
-/// Options whose value is a time of one or several words.
-const TIME_OPTIONS: [&str; 4] = ["--cron", "--when", "--interval", "--every"];
 /// Maximum number of edits between a mistyped option and the one that is meant.
 const MAX_EDITS: usize = 2;
-
-/// The option that accepts a text as a time.
-fn time_option(text: &str) -> Option<&'static str> {
-    if Interval::parse(text).is_ok() {
-        return Some("--interval");
-    }
-    if cron::parse(text).is_ok() {
-        return Some("--cron");
-    }
-    (text.contains(' ') && when::parse(text).is_ok()).then_some("--when")
-}
 
 /// The corrected command line, if one is found that parses. `arguments` are those after the program's name.
 pub(super) fn corrected(root: &clap::Command, arguments: &[String], error: &clap::Error) -> Option<String> {
@@ -165,6 +157,10 @@ fn correct(root: &clap::Command, arguments: &mut Vec<String>, error: &clap::Erro
             let is_typed =
                 |word: &String| *word == typed || word.strip_prefix(&typed).is_some_and(|value| value.starts_with('='));
             let at = rest + arguments[rest..].iter().position(is_typed)?;
+            if path == ["run"] && is_file(&typed) {
+                arguments.insert(at, "-f".to_owned());
+                return Some(());
+            }
             if path == ["run"] && !typed.starts_with('-') {
                 let is_command = arguments.get(rest).is_some_and(|word| word == "--");
                 let meant = if is_command {
@@ -177,6 +173,9 @@ fn correct(root: &clap::Command, arguments: &mut Vec<String>, error: &clap::Erro
             }
             // Only words of the command itself: those after `--` are another's.
             let own = arguments.iter().position(|word| word == "--").unwrap_or(arguments.len());
+            if at >= own {
+                return None;
+            }
             if arguments[at] == "--command" && takes_command(root, &path) && own == arguments.len() {
                 let command: Vec<String> = arguments.drain(at..(at + 2).min(own)).skip(1).collect();
                 arguments.extend(std::iter::once("--".to_owned()).chain(command));
@@ -208,9 +207,8 @@ fn correct_word(
     let typed = arguments[at].clone();
     let command = path.iter().try_fold(root, |command, name| command.find_subcommand(name))?;
     let has = |option: &str| arguments.iter().any(|word| word == option);
-    if let Some((first, option, value)) = unquoted_time(&arguments[..own], at).filter(|(_, option, _)| takes(command, option)) {
-        let end = at + arguments[at..own].iter().take_while(|word| !word.starts_with('-')).count();
-        arguments.splice(first..end, [option.to_owned(), value]);
+    if let Some((words, option, value)) = unquoted_time(&arguments[..own], at).filter(|(_, option, _)| takes(command, option)) {
+        arguments.splice(words, [option.to_owned(), value]);
         return Some(());
     }
     if takes(command, "--file") && takes(command, "--prune") && !path.is_empty() {
@@ -225,7 +223,12 @@ fn correct_word(
         arguments.insert(at, option.to_owned());
         return Some(());
     }
-    if takes_command(root, path) && !has("--") {
+    if takes(command, "--webhook") && (typed.contains("://") || typed.contains('@')) {
+        let option = if typed.contains("://") { "--webhook" } else { "--email" };
+        arguments.insert(at, option.to_owned());
+        return Some(());
+    }
+    if takes_command(root, path) && !has("--") && (!takes(command, "--if-not-exists") || has_valid_time(&arguments[..own])) {
         // Without a required id, the first word belongs to the command as well.
         let has_id = command.get_positionals().any(clap::Arg::is_required_set);
         let first = rest + arguments[rest..].iter().position(|word| !word.starts_with('-'))?;
@@ -235,24 +238,13 @@ fn correct_word(
     None
 }
 
-/// A time that was typed without quotes, whose word at `at` was not expected: the index of its first word or of the option before it, the option and
-/// the time.
-fn unquoted_time(arguments: &[String], at: usize) -> Option<(usize, &'static str, String)> {
-    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let end = at + words[at..].iter().take_while(|word| !word.starts_with('-')).count();
-    let option = words[..at].iter().rposition(|word| word.starts_with('-'));
-    if let Some(first) = option.filter(|first| TIME_OPTIONS.contains(&words[*first])) {
-        let time = words[first + 1..end].join(" ");
-        // `--every 5 min`
-        let repeated = (end - first == 3).then(|| format!("every {time}"));
-        return [Some(time), repeated]
-            .into_iter()
-            .flatten()
-            .find_map(|time| Some((first, time_option(&time)?, time)));
-    }
-    let time = words[at..end].join(" ");
-    let option = time_option(&time).filter(|_| time.contains(' '))?;
-    Some((at, option, time))
+/// Whether a word names definition files.
+fn is_file(word: &str) -> bool {
+    let path = Path::new(word);
+    path.is_dir()
+        || path
+            .extension()
+            .is_some_and(|extension| extension == "toml" || extension == "json")
 }
 
 /// Whether a command takes a command after `--`.
