@@ -60,12 +60,29 @@ pub fn parse(text: &str) -> Result<Outputs, String> {
         .collect()
 }
 
-/// The texts of a command that may have placeholders, each with whether it is a line for a shell.
-fn texts(command: &mut Command) -> impl Iterator<Item = (&mut String, bool)> {
+/// What a text with placeholders is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// A line for a shell.
+    Shell,
+    /// The value of a variable, which may name a secret.
+    Variable,
+    /// Anything else.
+    Other,
+}
+
+/// The texts of a command that may have placeholders.
+fn texts(command: &mut Command) -> impl Iterator<Item = (&mut String, Use)> {
     let is_shell = matches!(command.argv.as_slice(), [shell, flag, _] if shell == "/bin/sh" && flag == "-c");
-    let argv = command.argv.iter_mut().map(move |word| (word, is_shell));
-    let others = command.env.values_mut().chain(&mut command.cwd).chain(&mut command.stdin);
-    argv.chain(others.map(|text| (text, false)))
+    let word = if is_shell { Use::Shell } else { Use::Other };
+    let argv = command.argv.iter_mut().map(move |text| (text, word));
+    let variables = command.env.values_mut().map(|text| (text, Use::Variable));
+    let others = command
+        .cwd
+        .iter_mut()
+        .chain(&mut command.stdin)
+        .map(|text| (text, Use::Other));
+    argv.chain(variables).chain(others)
 }
 
 /// The placeholders of a command.
@@ -87,17 +104,17 @@ pub fn references(command: &Command) -> Vec<Reference> {
 /// # Errors
 /// That of `value`; a fragment for a text that becomes too long, or would be read as the name of a secret.
 pub fn fill(command: &mut Command, mut value: impl FnMut(&Reference) -> Result<String, String>) -> Result<(), String> {
-    for (text, is_shell) in texts(command) {
+    for (text, used) in texts(command) {
         let filled = placeholder::fill(text, STEPS, MAX_FILLED, |name| {
             let value = value(&Reference::of(name))?;
-            Ok::<_, String>(if is_shell { quoted(&value) } else { value })
+            Ok::<_, String>(if used == Use::Shell { quoted(&value) } else { value })
         })?;
         let Some(filled) = filled else { continue };
         if filled.len() > MAX_FILLED {
             return Err(format!("the outputs make a text of more than {} KiB", MAX_FILLED / 1024));
         }
-        if filled.starts_with("env:") && !text.starts_with("env:") {
-            return Err("a value from an output cannot begin with `env:`".to_owned());
+        if used == Use::Variable && filled.starts_with("env:") && !text.starts_with("env:") {
+            return Err("the value of a variable cannot begin with an output that begins with `env:`".to_owned());
         }
         *text = filled;
     }
