@@ -109,19 +109,16 @@ fn a_definition_keeps_its_limits_and_invalid_ones_are_rejected() {
     for (limits, message) in [
         (
             "shell = 'true'\nmemory = '5x'",
-            "`memory` of step `x` is `5x`: expected a size of at least",
+            "`memory`: step `x`: expected a size of at least `1M`, such as `512M` or `2G`, not `5x`",
         ),
-        (
-            "shell = 'true'\nmemory = '5k'",
-            "`memory` of step `x` is `5k`: expected a size of at least `1M`",
-        ),
+        ("shell = 'true'\nmemory = '5k'", "or `2G`, not `5k`"),
         (
             "shell = 'true'\ncpu_time = '1500ms'",
-            "`cpu_time` of step `x` is `1500ms`: expected whole seconds",
+            "`cpu_time`: step `x`: expected whole seconds, at least `1s`, not `1500ms`",
         ),
         (
             "shell = 'true'\nnice = 20",
-            "`nice` of step `x` is `20`: expected a number from 1 to 19",
+            "`nice`: step `x`: expected a number from 1 to 19, not `20`",
         ),
         ("probe = 'http://127.0.0.1/'\nnice = 5", "`nice` applies only to commands"),
     ] {

@@ -311,7 +311,7 @@ fn a_huge_backfill_requires_yes_and_shows_the_count() {
     let ran = env.tempo(&backfill);
     assert_eq!(ran.code, Some(2), "{ran:?}");
     assert!(
-        ran.stderr.contains("820540801 times") && ran.stderr.contains("--yes"),
+        ran.stderr.contains("820,540,801 times") && ran.stderr.contains("--yes"),
         "{ran:?}"
     );
     assert_eq!(env.json(&["schedule", "describe", "s"])["backfills"], serde_json::json!([]));

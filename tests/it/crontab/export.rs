@@ -71,7 +71,7 @@ fn an_exported_crontab_imports_with_the_same_times_and_reports_what_it_omits() {
         "0 0 1 * 1 ",
         "@reboot ",
         "*/15 * * * * /srv/every 'a b'",
-        "# not exported: its step is a probe",
+        "# probing: not exported: its step is a probe",
     ] {
         assert!(crontab.lines().any(|l| l.starts_with(line)), "{line}\n{crontab}");
     }
