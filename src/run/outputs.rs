@@ -88,7 +88,12 @@ fn texts(command: &mut Command) -> impl Iterator<Item = (&mut String, Use)> {
 /// The placeholders of a command.
 #[must_use]
 pub fn references(command: &Command) -> Vec<Reference> {
+    let others = command.env.values().chain(&command.cwd).chain(&command.stdin);
     let mut found = Vec::new();
+    // Nearly all commands have none.
+    if !command.argv.iter().chain(others).any(|text| text.contains("{{")) {
+        return found;
+    }
     for (text, _) in texts(&mut command.clone()) {
         let filled: Result<_, Infallible> = placeholder::fill(text, STEPS, MAX_FILLED, |name| {
             found.push(Reference::of(name));
