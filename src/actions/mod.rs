@@ -26,6 +26,7 @@ mod wrap;
 pub(crate) use control::{Control, StopKind};
 pub(crate) use mail::{has_sendmail, is_mail_address};
 pub(crate) use notify::TIMEOUT as DELIVERY_TIMEOUT;
+pub(crate) use output_file::discard_left_outputs;
 pub(crate) use secrets::Secrets;
 pub(crate) use wrap::{Stream, wrap};
 

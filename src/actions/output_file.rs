@@ -3,7 +3,8 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read as _, Seek as _};
-use std::os::unix::fs::fchown;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{MetadataExt as _, fchown};
 use std::path::Path;
 
 use tempfile::NamedTempFile;
@@ -16,6 +17,9 @@ use crate::run::command::Command;
 use crate::run::outcome::{AttemptResult, Ending, ErrorType, Failure};
 use crate::run::outputs::{self, MAX_FILE, Outputs};
 
+/// The variable with the database of an attempt.
+const DATABASE: &str = "TEMPO_DB";
+
 /// The file, which is deleted with this value; a command whose outputs no later step uses has none.
 pub(super) struct OutputFile(Option<NamedTempFile>);
 
@@ -25,7 +29,9 @@ impl OutputFile {
         if caller == Caller::Script || !task.step.gives_outputs {
             return Ok(Self(None));
         }
-        let file = tempfile::Builder::new().prefix("tempo-output-").tempfile()?;
+        let database = task.environment.iter().find(|(name, _)| *name == DATABASE);
+        let prefix = prefix(database.map_or(OsStr::new(""), |(_, path)| path.as_ref()));
+        let file = tempfile::Builder::new().prefix(&prefix).tempfile()?;
         // An unknown user is reported when the command is started.
         let user = command.user.as_ref().filter(|_| machine::is_root());
         if let Some(user) = user.and_then(|user| User::named(user).ok()) {
@@ -47,12 +53,12 @@ impl OutputFile {
         let Some(mut file) = self.0.filter(|_| result.ending == Ending::Ok) else {
             return result;
         };
-        match read(file.as_file_mut()) {
-            Ok(outputs) => result.outputs = sealed(outputs, secrets),
+        match read(&mut file, secrets) {
+            Ok(outputs) => result.outputs = outputs,
             Err(why) => {
                 result.ending = Ending::Failed(Failure {
                     error_type: ErrorType::UnexpectedBody,
-                    message: secrets.masked_text(&format!("invalid outputs: {why}")),
+                    message: format!("invalid outputs: {why}"),
                 });
             }
         }
@@ -60,14 +66,33 @@ impl OutputFile {
     }
 }
 
-fn read(file: &mut File) -> Result<Outputs, String> {
-    // Not opened by its path: the command, perhaps of another user, may have put a link there.
-    let mut bytes = Vec::new();
-    file.rewind()
-        .and_then(|()| file.take(MAX_FILE as u64 + 1).read_to_end(&mut bytes))
-        .map_err(|e| e.to_string())?;
+/// The beginning of the names of the files for the attempts of a database.
+fn prefix(database: &OsStr) -> String {
+    format!("tempo-output-{:016x}-", farmhash::fingerprint64(database.as_bytes()))
+}
+
+/// Deletes the files that attempts of an earlier server have left behind.
+pub(crate) fn discard_left_outputs(database: &Path) {
+    let prefix = prefix(database.as_os_str());
+    let files = std::fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten();
+    for file in files.filter(|file| file.file_name().to_string_lossy().starts_with(&prefix)) {
+        // One that cannot be deleted is in nobody's way.
+        let _ = std::fs::remove_file(file.path());
+    }
+}
+
+/// Reads the outputs. Secrets are refused: outputs are stored, shown, and passed to commands that do not know them.
+fn read(file: &mut NamedTempFile, secrets: &Secrets) -> Result<Outputs, String> {
+    let identity = |file: std::io::Result<std::fs::Metadata>| file.map(|file| (file.dev(), file.ino())).ok();
+    if identity(std::fs::symlink_metadata(file.path())) != identity(file.as_file().metadata()) {
+        return Err("the file was replaced; write to it, or append".to_owned());
+    }
+    let bytes = contents(file.as_file_mut()).map_err(|e| e.to_string())?;
     if bytes.len() > MAX_FILE {
         return Err(format!("more than {} KiB", MAX_FILE / 1024));
+    }
+    if secrets.masked(&bytes) != bytes {
+        return Err("they contain a secret".to_owned());
     }
     let text = String::from_utf8(bytes).map_err(|_| "not valid UTF-8".to_owned())?;
     if text.contains('\0') {
@@ -76,8 +101,10 @@ fn read(file: &mut File) -> Result<Outputs, String> {
     outputs::parse(&text)
 }
 
-/// The outputs with names in place of secrets.
-fn sealed(outputs: Outputs, secrets: &Secrets) -> Outputs {
-    let seal = |value: String| String::from_utf8_lossy(&secrets.seal(value.as_bytes())).into_owned();
-    outputs.into_iter().map(|(key, value)| (key, seal(value))).collect()
+/// Not opened by its path: the command, perhaps of another user, may have put a link there.
+fn contents(file: &mut File) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.rewind()?;
+    file.take(MAX_FILE as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }

@@ -16,7 +16,7 @@ use super::queue::Queue;
 use super::shared::Shared;
 use super::ticker::Ticker;
 use super::{Event, Settings, Until, outbox, prune, recovery, serve_loop};
-use crate::actions::Actions;
+use crate::actions::{Actions, discard_left_outputs};
 use crate::clock::{Clock, Wakeup};
 use crate::error::{Error, Kind};
 use crate::machine;
@@ -79,6 +79,7 @@ impl Server {
         let (schedules, open_runs) = store.read(|r| r.count_schedules_and_runs())?;
         let reader = store.reopen()?;
         let absolute = std::fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
+        discard_left_outputs(&absolute);
         let (writer, writer_thread) = Writer::start(store)?;
         let shared = Arc::new(Shared {
             clock,

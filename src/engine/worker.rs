@@ -10,7 +10,7 @@ use super::Until;
 use super::advance::{AdvanceResult, Attempt, MayStart, Next, advance, run_ref, step_name};
 use super::conditions::advance_checked;
 use super::shared::{Shared, marks};
-use crate::actions::{AttemptNotice, Control, Secrets, StopKind, Task};
+use crate::actions::{AttemptNotice, Control, StopKind, Task};
 use crate::clock::pause;
 use crate::error::{Error, Kind};
 use crate::names::StepName;
@@ -230,30 +230,14 @@ fn filled_in<'a>(attempt: &'a Attempt, step: &'a Step) -> Result<Cow<'a, Step>, 
     if !step.reads_outputs {
         return Ok(Cow::Borrowed(step));
     }
-    let (mut command, mut secrets) = (command.clone(), Vec::new());
+    let mut command = command.clone();
     outputs::fill(&mut command, |reference| {
-        let steps = &attempt.workflow.steps;
-        let position = steps.iter().position(|other| other.name.as_str() == reference.step);
-        let found = position.and_then(|position| Some((position, attempt.outputs.get(&position)?.get(&reference.key)?)));
-        let Some((position, value)) = found else {
-            return Err(format!("step `{}` has given no output `{}`", reference.step, reference.key));
-        };
-        let Work::Command(giver) = &steps[position].work else {
-            return Ok(value.clone());
-        };
-        let opened = Secrets::default()
-            .and_of(giver)
-            .open(value.as_bytes())
-            .map_err(|e| e.to_string())?;
-        if opened != value.as_bytes() {
-            secrets.extend(giver.env.iter().filter(|(_, value)| value.starts_with("env:")));
-        }
-        Ok(String::from_utf8_lossy(&opened).into_owned())
+        let mut steps = attempt.workflow.steps.iter();
+        let position = steps.position(|other| other.name.as_str() == reference.step);
+        let given = position.and_then(|position| attempt.outputs.get(&position)?.get(&reference.key));
+        let missing = || format!("step `{}` has given no output `{}`", reference.step, reference.key);
+        given.cloned().ok_or_else(missing)
     })?;
-    // They are masked in the output of this step as well.
-    for (name, value) in secrets {
-        command.env.entry(name.clone()).or_insert_with(|| value.clone());
-    }
     Ok(Cow::Owned(Step {
         work: Work::Command(command),
         ..step.clone()

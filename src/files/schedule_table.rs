@@ -95,7 +95,8 @@ impl TableReader<'_> {
             condition: text.condition,
             steps: text.step,
         };
-        Workflow::check(&action).map_err(|e| self.source.within_table(self.node, e))?;
+        let checked = Workflow::check(&action).and_then(|workflow| workflow.check_outputs());
+        checked.map_err(|e| self.source.within_table(self.node, e))?;
         let catchup = text.catchup_window.as_deref().map(Policies::parse_catchup_window).transpose();
         let overlap = text.overlap_policy.as_deref().map(OverlapPolicy::parse).transpose();
         let defaults = Policies::default();

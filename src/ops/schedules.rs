@@ -283,7 +283,7 @@ pub(super) fn check(
     now: DateTime<Utc>,
 ) -> Result<Spec, Error> {
     let spec = Spec::compile(&settings.definition.spec, id.as_str(), zones)?;
-    Workflow::check(&settings.definition.action)?;
+    Workflow::check(&settings.definition.action)?.check_outputs()?;
     settings.definition.alerts.check()?;
     if let (Some(start), Some(end)) = (settings.definition.spec.start_time, settings.definition.spec.end_time)
         && start > end

@@ -55,8 +55,8 @@ pub(crate) struct StepView {
     pub(crate) kind: &'static str,
     pub(crate) status: &'static str,
     pub(crate) result: Option<String>,
-    /// The outputs that later steps use, with secrets masked.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    /// The outputs that later steps use.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) outputs: BTreeMap<String, String>,
     pub(crate) steps: Vec<StepView>,
     pub(crate) attempts: Vec<AttemptView>,

@@ -6,7 +6,6 @@ use crate::error::Error;
 use crate::output::instant::Instant;
 use crate::output::run_views::{Results, RunView, StepView};
 use crate::run::outcome::Status;
-use crate::run::sealed;
 use crate::run::step::Workflow;
 use crate::store::{Read, RunRow, StepRow};
 
@@ -42,18 +41,13 @@ pub(crate) fn run_in_full(read: &Read<'_>, row: &RunRow) -> Result<RunView, Erro
             kind: step.kind(),
             status: end.map_or(open, |e| e.status.name()),
             result: end.map(|e| e.result.clone()),
-            outputs: outputs.remove(&position).unwrap_or_default().into_iter().map(shown).collect(),
+            outputs: outputs.remove(&position).unwrap_or_default(),
             steps: scripts::steps(&called, position, None),
             attempts,
         }
     });
     let views = views.collect();
     Ok(run_view(row, &names, &closed, Some(views)))
-}
-
-/// An output with its secrets masked.
-fn shown((key, value): (String, String)) -> (String, String) {
-    (key, String::from_utf8_lossy(&sealed::hide(value.as_bytes())).into_owned())
 }
 
 fn run_view(row: &RunRow, names: &[String], closed: &[StepRow], steps: Option<Vec<StepView>>) -> RunView {

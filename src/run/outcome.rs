@@ -151,7 +151,7 @@ pub struct AttemptResult {
     pub output: Vec<u8>,
     /// The captured stderr of a command, likewise, if its step keeps it separate from the output.
     pub stderr: Vec<u8>,
-    /// The outputs of a command that succeeded, as they are stored: secrets are replaced by their names, see [`sealed`](super::sealed).
+    /// The outputs of a command that succeeded.
     pub outputs: Outputs,
 }
 

@@ -1,5 +1,6 @@
 //! Outputs of a command: the lines `KEY=VALUE` that it writes to the file whose path is in `TEMPO_OUTPUT`. Later steps of the run have them in place of
-//! `{{ steps.STEP.KEY }}`. Pure.
+//! `{{ steps.STEP.KEY }}`, in the arguments of a program, the values of variables and the text on stdin. Not in a line for a shell, where a value could
+//! become a command, nor where the name of a secret is expected. Pure.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -11,10 +12,12 @@ use super::placeholder;
 const STEPS: &str = "steps.";
 /// Maximum size of the file, in bytes.
 pub const MAX_FILE: usize = 64 * 1024;
-/// Maximum size of a text after its placeholders have been replaced, in bytes; about the longest argument that Linux passes to a program.
-const MAX_FILLED: usize = 128 * 1024;
+/// Maximum size of an argument or of a variable, in bytes; Linux has the same limit.
+const MAX_ARGUMENT: usize = 128 * 1024;
 /// Maximum length of a key.
 const MAX_KEY: usize = 100;
+/// Programs that read commands from an argument.
+const SHELLS: [&str; 8] = ["sh", "ash", "bash", "dash", "ksh", "zsh", "fish", "busybox"];
 
 /// The values that a step has given, by key.
 pub type Outputs = BTreeMap<String, String>;
@@ -60,42 +63,18 @@ pub fn parse(text: &str) -> Result<Outputs, String> {
         .collect()
 }
 
-/// What a text with placeholders is for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Use {
-    /// A line for a shell.
-    Shell,
-    /// The value of a variable, which may name a secret.
-    Variable,
-    /// Anything else.
-    Other,
+/// Whether the program of a command is a shell.
+fn is_shell(command: &Command) -> bool {
+    let program = command.argv.first().and_then(|program| program.rsplit('/').next());
+    program.is_some_and(|program| SHELLS.contains(&program))
 }
 
-/// The texts of a command that may have placeholders.
-fn texts(command: &mut Command) -> impl Iterator<Item = (&mut String, Use)> {
-    let is_shell = matches!(command.argv.as_slice(), [shell, flag, _] if shell == "/bin/sh" && flag == "-c");
-    let word = if is_shell { Use::Shell } else { Use::Other };
-    let argv = command.argv.iter_mut().map(move |text| (text, word));
-    let variables = command.env.values_mut().map(|text| (text, Use::Variable));
-    let others = command
-        .cwd
-        .iter_mut()
-        .chain(&mut command.stdin)
-        .map(|text| (text, Use::Other));
-    argv.chain(variables).chain(others)
-}
-
-/// The placeholders of a command.
-#[must_use]
-pub fn references(command: &Command) -> Vec<Reference> {
-    let others = command.env.values().chain(&command.cwd).chain(&command.stdin);
+/// The placeholders of a text.
+fn in_text(text: &str) -> Vec<Reference> {
     let mut found = Vec::new();
-    // Nearly all commands have none.
-    if !command.argv.iter().chain(others).any(|text| text.contains("{{")) {
-        return found;
-    }
-    for (text, _) in texts(&mut command.clone()) {
-        let filled: Result<_, Infallible> = placeholder::fill(text, STEPS, MAX_FILLED, |name| {
+    // Nearly all texts have none.
+    if text.contains("{{") {
+        let filled: Result<_, Infallible> = placeholder::fill(text, STEPS, usize::MAX, |name| {
             found.push(Reference::of(name));
             Ok(String::new())
         });
@@ -104,31 +83,49 @@ pub fn references(command: &Command) -> Vec<Reference> {
     found
 }
 
-/// Replaces the placeholders of a command; in a line for a shell, each value is quoted as one word.
+/// The placeholders that are replaced.
+#[must_use]
+pub fn references(command: &Command) -> Vec<Reference> {
+    let argv = command.argv.iter().filter(|_| !is_shell(command));
+    let variables = command.env.values().filter(|value| !value.starts_with("env:"));
+    let texts = argv.chain(variables).chain(&command.stdin);
+    texts.flat_map(|text| in_text(text)).collect()
+}
+
+/// A placeholder that is not replaced, because its value could become a command or the name of a secret.
+#[must_use]
+pub fn misplaced(command: &Command) -> Option<Reference> {
+    let argv = command.argv.iter().filter(|_| is_shell(command));
+    let variables = command.env.values().filter(|value| value.starts_with("env:"));
+    let texts = argv.chain(variables).chain(&command.cwd);
+    texts.flat_map(|text| in_text(text)).next()
+}
+
+/// Replaces the placeholders of a command.
 ///
 /// # Errors
 /// That of `value`; a fragment for a text that becomes too long, or would be read as the name of a secret.
 pub fn fill(command: &mut Command, mut value: impl FnMut(&Reference) -> Result<String, String>) -> Result<(), String> {
-    for (text, used) in texts(command) {
-        let filled = placeholder::fill(text, STEPS, MAX_FILLED, |name| {
-            let value = value(&Reference::of(name))?;
-            Ok::<_, String>(if used == Use::Shell { quoted(&value) } else { value })
-        })?;
-        let Some(filled) = filled else { continue };
-        if filled.len() > MAX_FILLED {
-            return Err(format!("the outputs make a text of more than {} KiB", MAX_FILLED / 1024));
+    let is_shell = is_shell(command);
+    let mut filled = |text: &str| placeholder::fill(text, STEPS, usize::MAX, |name| value(&Reference::of(name)));
+    let argv = command.argv.iter_mut().filter(|_| !is_shell);
+    let variables = command.env.values_mut().filter(|value| !value.starts_with("env:"));
+    for text in argv.chain(variables) {
+        let Some(new) = filled(text)? else { continue };
+        if new.len() > MAX_ARGUMENT {
+            return Err(format!("with outputs, an argument has more than {} KiB", MAX_ARGUMENT / 1024));
         }
-        if used == Use::Variable && filled.starts_with("env:") && !text.starts_with("env:") {
-            return Err("the value of a variable cannot begin with an output that begins with `env:`".to_owned());
+        if new.starts_with("env:") {
+            return Err("with outputs, a value begins with `env:`".to_owned());
         }
-        *text = filled;
+        *text = new;
+    }
+    if let Some(text) = &mut command.stdin
+        && let Some(new) = filled(text)?
+    {
+        *text = new;
     }
     Ok(())
-}
-
-/// A text as one word of a shell.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 #[cfg(test)]
@@ -148,19 +145,33 @@ mod tests {
     }
 
     #[test]
-    fn fills_in_values_and_quotes_them_in_a_shell() {
-        let mut command = condition("gzip {{ steps.a.b.path }} {{ .Names }} {{steps.x.n}}").unwrap();
-        command.env.insert("OUT".to_owned(), "{{ steps.x.n }}!".to_owned());
+    fn fills_in_arguments_variables_and_stdin_but_no_line_for_a_shell() {
         let of = |step: &str, key: &str| Reference {
             step: step.to_owned(),
             key: key.to_owned(),
         };
-        let all = [of("a.b", "path"), of("x", "n"), of("x", "n")];
-        assert_eq!(references(&command), all);
+        let mut command = condition("echo {{ steps.a.b }}").unwrap();
+        command.stdin = Some("{{steps.x.n}}".to_owned());
+        assert_eq!(
+            (references(&command), misplaced(&command)),
+            (vec![of("x", "n")], Some(of("a", "b")))
+        );
+        command.argv = vec!["gzip".into(), "{{ steps.a.b.path }} {{ .Names }}".into()];
+        command.env.insert("OUT".to_owned(), "<{{ steps.x.n }}>".to_owned());
+        assert_eq!(references(&command), [of("a.b", "path"), of("x", "n"), of("x", "n")]);
+        assert_eq!(misplaced(&command), None);
         fill(&mut command, |r| Ok(format!("it's {}", r.key))).unwrap();
-        assert_eq!(command.argv[2], "gzip 'it'\\''s path' {{ .Names }} 'it'\\''s n'");
-        assert_eq!(command.env["OUT"], "it's n!");
+        assert_eq!(command.argv[1], "it's path {{ .Names }}");
+        assert_eq!(
+            (command.env["OUT"].as_str(), command.stdin.as_deref()),
+            ("<it's n>", Some("it's n"))
+        );
         command.env.insert("OUT".to_owned(), "{{ steps.x.n }}".to_owned());
         fill(&mut command, |_| Ok("env:TOKEN".to_owned())).unwrap_err();
+        command.env.insert("OUT".to_owned(), "env:{{ steps.x.n }}".to_owned());
+        assert_eq!(misplaced(&command), Some(of("x", "n")));
+        command.argv[0] = "/usr/bin/bash".to_owned();
+        command.argv[1] = "{{ steps.x.n }}".to_owned();
+        assert!(misplaced(&command).is_some() && references(&command).is_empty());
     }
 }

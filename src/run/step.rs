@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::command::{Command, command_of, condition, reject_command_keys};
 use super::outcome::ErrorType;
-use super::outputs;
+use super::outputs::{self, Reference};
 use super::probe::Probe;
 use super::retry::RetryPolicy;
 use super::step_text::{Action, OnFailure, OnLost, RetryText, StepText};
@@ -96,7 +96,7 @@ impl Workflow {
                 return Err(Error::new(Kind::Usage, format_args!("two steps are named `{}`", step.name))
                     .hint("Step names must be unique within a workflow."));
             }
-            use_outputs(&mut steps, &mut step)?;
+            use_outputs(&mut steps, &mut step);
             steps.push(step);
         }
         let run_timeout = positive(action.run_timeout.as_deref()).map_err(|e| e.of_setting("run_timeout"))?;
@@ -112,6 +112,48 @@ impl Workflow {
             condition: action.condition.as_deref().map(condition).transpose()?,
             steps,
         })
+    }
+
+    /// Checks the placeholders for outputs of a definition that is new. A stored one may have texts that only look like them.
+    ///
+    /// # Errors
+    /// `Usage`, naming the placeholder and the rule.
+    pub fn check_outputs(&self) -> Result<(), Error> {
+        let invalid = |reference: &Reference, step: &str, why: &str| {
+            let parts = [reference.step.as_str(), reference.key.as_str()];
+            let shown = parts.join(".").trim_end_matches('.').escape_debug().to_string();
+            Error::new(Kind::Usage, format_args!("`{{{{ steps.{shown} }}}}` in {step}: {why}"))
+        };
+        if let Some(reference) = self.condition.as_ref().and_then(outputs::misplaced) {
+            return Err(invalid(&reference, "`if`", "a condition has no outputs"));
+        }
+        for (position, step) in self.steps.iter().enumerate() {
+            let Work::Command(command) = &step.work else { continue };
+            let name = format!("step `{}`", step.name);
+            if let Some(reference) = outputs::misplaced(command) {
+                return Err(invalid(
+                    &reference,
+                    &name,
+                    "outputs are not filled in here, where they could be run as a command or name a secret",
+                )
+                .hint("Set a variable, such as `env = { DUMP = \"{{ steps.dump.path }}\" }`, and use \"$DUMP\" in the shell."));
+            }
+            for reference in outputs::references(command) {
+                let giver = self.steps[..position]
+                    .iter()
+                    .find(|other| other.name.as_str() == reference.step);
+                let why = match giver.map(|giver| &giver.work) {
+                    _ if !outputs::is_key(&reference.key) => "a key has the characters A-Z a-z 0-9 _ -",
+                    None => "no earlier step has this name",
+                    Some(Work::Probe(_) | Work::Beat(_)) => "this step is not a command",
+                    Some(Work::Command(_)) => continue,
+                };
+                return Err(invalid(&reference, &name, why).hint(
+                    "Write `{{ steps.STEP.KEY }}`, where STEP is an earlier command that writes `KEY=VALUE` to the file `$TEMPO_OUTPUT`.",
+                ));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -255,28 +297,15 @@ impl Step {
     }
 }
 
-/// Checks the placeholders of a step, and marks it and the earlier steps that they name.
-fn use_outputs(earlier: &mut [Step], step: &mut Step) -> Result<(), Error> {
-    let Work::Command(command) = &step.work else { return Ok(()) };
-    let references = outputs::references(command);
-    step.reads_outputs = !references.is_empty();
-    for reference in references {
-        let parts = [reference.step.as_str(), reference.key.as_str()];
-        let shown = parts.join(".").trim_end_matches('.').escape_debug().to_string();
-        let invalid = |why: &str| {
-            Error::new(Kind::Usage, format_args!("`{{{{ steps.{shown} }}}}` in step `{}`: {why}", step.name))
-                .hint("Write `{{ steps.STEP.KEY }}`, where STEP is an earlier command that writes `KEY=VALUE` to the file `$TEMPO_OUTPUT`.")
-        };
-        if !outputs::is_key(&reference.key) {
-            return Err(invalid("a key has the characters A-Z a-z 0-9 _ -"));
-        }
-        match earlier.iter_mut().find(|other| other.name.as_str() == reference.step) {
-            Some(other) if matches!(other.work, Work::Command(_)) => other.gives_outputs = true,
-            Some(other) => return Err(invalid(&format!("step `{}` is not a command", other.name))),
-            None => return Err(invalid("no earlier step has this name")),
+/// Marks a step with placeholders for the outputs of earlier commands, and these. Others stay as they are written: see [`Workflow::check_outputs`].
+fn use_outputs(earlier: &mut [Step], step: &mut Step) {
+    let Work::Command(command) = &step.work else { return };
+    for reference in outputs::references(command) {
+        let giver = earlier.iter_mut().find(|other| other.name.as_str() == reference.step);
+        if let Some(giver) = giver.filter(|other| matches!(other.work, Work::Command(_))) {
+            (giver.gives_outputs, step.reads_outputs) = (true, true);
         }
     }
-    Ok(())
 }
 
 /// The exit codes that are retried: of a command, with more than one attempt.

@@ -43,11 +43,11 @@ pub struct StepText {
     /// Check over the network. Exactly one of `probe`, `command`, `shell` and `beat` is required.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub probe: Option<ProbeText>,
-    /// Program and arguments, run without a shell. In these, in `shell`, `env`, `stdin` and `cwd`, `{{ steps.STEP.KEY }}` stands for a value that an earlier
-    /// command has written as `KEY=VALUE` to the file `$TEMPO_OUTPUT`.
+    /// Program and arguments, run without a shell. In these, in `env` and in `stdin`, `{{ steps.STEP.KEY }}` stands for a value that an earlier command has
+    /// written as `KEY=VALUE` to the file `$TEMPO_OUTPUT`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<Vec<String>>,
-    /// Command line for `/bin/sh -c`; the value of `{{ steps.STEP.KEY }}` is quoted as one word.
+    /// Command line for `/bin/sh -c`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shell: Option<String>,
     /// How long to wait for a heartbeat (`tempo beat`) of a job that another scheduler runs, such as `30m`.

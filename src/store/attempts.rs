@@ -145,9 +145,12 @@ impl Write<'_> {
     }
 
     fn record_outputs(&self, run: i64, position: usize, outputs: &Outputs) -> Result<(), Error> {
-        const SQL: &str = "INSERT OR REPLACE INTO step_output (run, position, key, value) VALUES (:run, :position, :key, :value)";
+        const SQL: &str = "INSERT INTO step_output (run, position, key, value) VALUES (:run, :position, :key, :value)";
+        if outputs.is_empty() {
+            return Ok(());
+        }
+        let mut statement = self.0.0.prepare_cached(SQL).context("record the outputs")?;
         for (key, value) in outputs {
-            let mut statement = self.0.0.prepare_cached(SQL).context("record the outputs")?;
             statement
                 .execute(named_params! {":run": run, ":position": position, ":key": key, ":value": value})
                 .context("record the outputs")?;

@@ -308,7 +308,7 @@ impl Read<'_> {
         found.optional().context("read the steps")
     }
 
-    /// The outputs of the steps of a run, by position; with names in place of secrets.
+    /// The outputs of the steps of a run, by position.
     pub(crate) fn step_outputs(&self, run: i64) -> Result<BTreeMap<usize, Outputs>, Error> {
         const SQL: &str = "SELECT position, key, value FROM step_output WHERE run = :run";
         let mut statement = self.0.prepare_cached(SQL).context("read the outputs")?;

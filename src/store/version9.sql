@@ -3,7 +3,7 @@
 CREATE TABLE step_output (
     run INTEGER NOT NULL REFERENCES run ON DELETE CASCADE,
     position INTEGER NOT NULL CHECK (position >= 0),
-    key TEXT NOT NULL,
-    value TEXT NOT NULL,               -- with names in place of secrets
-    PRIMARY KEY (run, position, key)
+    key TEXT NOT NULL CHECK (length(key) BETWEEN 1 AND 100),
+    value TEXT NOT NULL,
+    PRIMARY KEY (run, position, key)   -- for `step_outputs`, and for the deletion of runs
 ) STRICT, WITHOUT ROWID;

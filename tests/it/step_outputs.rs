@@ -18,8 +18,8 @@ shell = "test -e again || echo 'path=/no' >> $TEMPO_OUTPUT; printf 'path=%s\nsiz
 
 [[step]]
 name = "use"
-shell = "test -e go && printf '%s|%s\n' {{ steps.dump.db.path }} \"$SIZE\" >> log"
-env = { SIZE = "{{ steps.dump.db.size }} MB" }
+shell = "test -e go && printf '%s|%s\n' \"$DUMP\" \"$SIZE\" >> log"
+env = { DUMP = "{{ steps.dump.db.path }}", SIZE = "{{ steps.dump.db.size }} MB" }
 stdin = "{{steps.dump.db.size}}"
 
 [[step]]
@@ -61,31 +61,25 @@ fn later_steps_have_the_outputs_also_after_a_crash_and_a_retry() {
 }
 
 #[test]
-fn a_secret_in_an_output_is_neither_stored_nor_shown() {
+fn an_output_with_a_secret_fails_its_step_and_is_neither_stored_nor_shown() {
     let env = Env::new();
-    let steps = r#"
-[[step]]
-name = "login"
-shell = "echo \"token=a-$TOKEN-z\" >> $TEMPO_OUTPUT"
-env = { TOKEN = "env:LOGIN_TOKEN" }
-
-[[step]]
-name = "use"
-shell = "echo {{ steps.login.token }} > got; echo {{ steps.login.token }}"
-"#;
-    start(&env, steps);
     let secret = "s3cret-value-of-the-token";
-    let ran: CommandOutput = env
-        .command(&["run", "--once", "--no-web"])
-        .env("LOGIN_TOKEN", secret)
-        .output()
-        .unwrap()
-        .into();
-    assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert_eq!(std::fs::read_to_string(env.path("got")).unwrap(), format!("a-{secret}-z\n"));
-    let run = env.json(&["workflow", "describe", "w"]);
-    assert_eq!(run["steps"][0]["outputs"], json!({"token": "a-***-z"}));
-    assert_eq!(run["steps"][1]["attempts"][0]["output"], "a-***-z\n");
+    for line in ["token=a-$TOKEN-z", "$TOKEN=1", "token=$(printf %s \"$TOKEN\" | base64)"] {
+        let steps = format!(
+            "[[step]]\nname = \"login\"\nshell = 'echo \"{line}\" >> $TEMPO_OUTPUT'\nenv = {{ TOKEN = \"env:LOGIN_TOKEN\" }}\n\
+             [[step]]\nname = \"use\"\ncommand = [\"echo\", \"{{{{ steps.login.token }}}}\"]\n"
+        );
+        start(&env, &steps);
+        let ran: CommandOutput = env
+            .command(&["run", "--once", "--no-web"])
+            .env("LOGIN_TOKEN", secret)
+            .output()
+            .unwrap()
+            .into();
+        assert_eq!(ran.code, Some(1), "{line}: {ran:?}");
+        let attempt = env.json(&["workflow", "describe", "w"])["steps"][0]["attempts"][0].clone();
+        assert_eq!(attempt["error"], "invalid outputs: they contain a secret", "{line}");
+    }
     for file in ["t.db", "t.db-wal"] {
         let bytes = std::fs::read(env.path(file)).unwrap_or_default();
         assert!(!bytes.windows(secret.len()).any(|part| part == secret.as_bytes()), "{file}");
@@ -93,10 +87,47 @@ shell = "echo {{ steps.login.token }} > got; echo {{ steps.login.token }}"
 }
 
 #[test]
+fn a_file_for_outputs_is_deleted_also_after_a_crash() {
+    let env = Env::new();
+    let steps = "[[step]]\nname = \"a\"\nshell = \"echo $TEMPO_OUTPUT >> files; test -e go || sleep 300\"\n\
+        [[step]]\nname = \"b\"\ncommand = [\"true\"]\nenv = { X = \"{{ steps.a.x }}\" }\n";
+    start(&env, steps);
+    let server = env.serve(&[]);
+    let left = env.wait_for_lines("files", 1).remove(0);
+    server.kill();
+    assert!(std::path::Path::new(&left).exists());
+    std::fs::write(env.path("go"), "").unwrap();
+    assert_eq!(env.serve(&["--once"]).wait().0, Some(1));
+    let files = env.wait_for_lines("files", 2);
+    assert!(files.iter().all(|file| !std::path::Path::new(file).exists()), "{files:?}");
+}
+
+#[test]
+fn a_stored_definition_with_text_that_looks_like_a_placeholder_still_runs() {
+    let env = Env::new();
+    env.tempo(&["schedule", "create", "s", "--interval", "1h", "--shell", "echo PLACE"])
+        .ok();
+    let connection = rusqlite::Connection::open(env.database()).unwrap();
+    let changed = connection.execute(
+        "UPDATE workflow SET json = replace(json, 'PLACE', '{{ steps.foo }} {{ steps.a.b }}')",
+        [],
+    );
+    assert_eq!(changed.unwrap(), 1);
+    drop(connection);
+    env.tempo(&["schedule", "trigger", "s"]).ok();
+    assert_eq!(env.tempo(&["run", "--once"]).code, Some(0));
+    let run = env.json(&["workflow", "list"])[0]["run_id"].as_str().unwrap().to_owned();
+    let output = env.json(&["workflow", "describe", &run])["steps"][0]["attempts"][0]["output"].clone();
+    assert_eq!(output, "{{ steps.foo }} {{ steps.a.b }}\n");
+}
+
+#[test]
 fn a_step_fails_if_outputs_are_invalid_or_missing() {
     let env = Env::new();
     let steps = |line: &str| {
-        format!("[[step]]\nname = \"a\"\nshell = \"{line}\"\n[[step]]\nname = \"b\"\nshell = \"echo {{{{ steps.a.x }}}}\"\n")
+        format!(
+            "[[step]]\nname = \"a\"\nshell = \"{line}\"\n[[step]]\nname = \"b\"\ncommand = [\"echo\", \"{{{{ steps.a.x }}}}\"]\n"
+        )
     };
     for (line, step, error_type, error) in [
         (
@@ -110,6 +141,12 @@ fn a_step_fails_if_outputs_are_invalid_or_missing() {
             0,
             "UnexpectedBody",
             "invalid outputs: more than 64 KiB",
+        ),
+        (
+            "echo x=1 > new; mv new $TEMPO_OUTPUT",
+            0,
+            "UnexpectedBody",
+            "invalid outputs: the file was replaced; write to it, or append",
         ),
         ("echo y=1 >> $TEMPO_OUTPUT", 1, "Spawn", "step `a` has given no output `x`"),
     ] {
@@ -135,17 +172,45 @@ fn placeholders_name_an_earlier_command() {
     for (used, why) in [
         ("steps.b.x", "no earlier step has this name"),
         ("steps.later.x", "no earlier step has this name"),
-        ("steps.p.x", "step `p` is not a command"),
+        ("steps.p.x", "this step is not a command"),
         ("steps.p", "a key has the characters A-Z a-z 0-9 _ -"),
     ] {
         let steps = format!(
-            "{probe}[[step]]\nname = \"b\"\nshell = \"echo {{{{ {used} }}}}\"\n[[step]]\nname = \"later\"\nshell = \"true\"\n"
+            "{probe}[[step]]\nname = \"b\"\ncommand = [\"echo\", \"{{{{ {used} }}}}\"]\n[[step]]\nname = \"later\"\nshell = \"true\"\n"
         );
         std::fs::write(env.path("steps.toml"), steps).unwrap();
         let ran = env.tempo(&["workflow", "start", "--steps", "steps.toml"]);
         let message = format!("`{{{{ {used} }}}}` in step `b`: {why}");
         assert!(ran.code == Some(2) && ran.stderr.contains(&message), "{used}: {ran:?}");
     }
+    // Not where a value could become a command or name a secret.
+    for text in [
+        "shell = \"echo {{ steps.a.x }}\"",
+        "command = [\"/usr/bin/bash\", \"-c\", \"echo {{ steps.a.x }}\"]",
+        "command = [\"true\"]\nenv = { X = \"env:{{ steps.a.x }}\" }",
+        "command = [\"true\"]\ncwd = \"/{{ steps.a.x }}\"",
+    ] {
+        let steps = format!("[[step]]\nname = \"a\"\nshell = \"true\"\n[[step]]\nname = \"b\"\n{text}\n");
+        std::fs::write(env.path("steps.toml"), steps).unwrap();
+        let ran = env.tempo(&["schedule", "create", "s", "--interval", "1h", "--steps", "steps.toml"]);
+        let message = "`{{ steps.a.x }}` in step `b`: outputs are not filled in here";
+        assert!(ran.code == Some(2) && ran.stderr.contains(message), "{text}: {ran:?}");
+    }
+    let ran = env.tempo(&[
+        "schedule",
+        "create",
+        "s",
+        "--interval",
+        "1h",
+        "--if",
+        "test {{ steps.a.x }}",
+        "--",
+        "true",
+    ]);
+    assert!(
+        ran.code == Some(2) && ran.stderr.contains("in `if`: a condition has no outputs"),
+        "{ran:?}"
+    );
     // Without a later step that uses them, outputs are discarded.
     start(
         &env,

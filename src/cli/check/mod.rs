@@ -60,7 +60,8 @@ pub(super) struct Args {
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let suites = suites(context, args)?;
     for suite in &suites {
-        Workflow::check(&suite.action).map_err(|e| suite.place.iter().fold(e, Error::within))?;
+        let checked = Workflow::check(&suite.action).and_then(|workflow| workflow.check_outputs());
+        checked.map_err(|e| suite.place.iter().fold(e, Error::within))?;
     }
     let deadline = args.deadline.as_deref().map(text::duration).transpose()?;
     let private = Permissions::from_mode(0o700);
