@@ -157,10 +157,15 @@ pub(super) fn with_option(error: Error, arguments: &[String]) -> Error {
         (Some(option), _) => option.to_owned(),
         (None, Some(setting)) => {
             let option = format!("--{}", setting.replace('_', "-"));
+            let is_typed = |option: &String| arguments.iter().any(|word| option_name(word) == *option);
             // A key with several values is in the plural.
-            let is_typed = |option: &str| arguments.iter().any(|word| option_name(word) == option);
-            let one = option.strip_suffix('s').filter(|one| is_typed(one) && !is_typed(&option));
-            one.map(str::to_owned).unwrap_or(option)
+            let one = option.strip_suffix('s').map(str::to_owned);
+            let short = (option == "--task-queue").then(|| "--queue".to_owned());
+            match [Some(option), one, short].into_iter().flatten().find(is_typed) {
+                Some(typed) => typed,
+                // It is that of a file.
+                None => return error,
+            }
         }
         (None, None) => return error,
     };

@@ -75,7 +75,8 @@ impl MessageWriter {
         row.cursor.max(self.written_up_to.get(&row.key).copied().unwrap_or(0))
     }
 
-    /// Writes the messages about the events after the cursor of each receiver. If its definition is not valid, a receiver keeps its cursor, and gets these events once the definition is valid.
+    /// Writes the messages about the events after the cursor of each receiver. If its definition is not valid, a receiver keeps its cursor, and gets these
+    /// events once the definition is valid.
     pub(super) fn write(&mut self, reader: &Store, rows: &[ReceiverRow], now: DateTime<Utc>) -> Result<(), Error> {
         while self.write_batch(reader, rows, now)? {}
         Ok(())

@@ -281,7 +281,7 @@ pub(crate) fn perform(
         // A success that is not recorded would be repeated.
         while let Err(e) = store.write(record) {
             let may_pass = e.kind() == Kind::System && !e.is_damage() && store.displaced().is_none();
-            if !may_pass || interrupt.check().is_err() {
+            if result.ending != Ending::Ok || !may_pass || interrupt.check().is_err() {
                 return Err(e);
             }
             on_unrecorded(&e);

@@ -12,6 +12,9 @@ use crate::clock::{Stopwatch, pause};
 
 /// Maximum wait for killed processes to end; those still running then count as survivors.
 const KILL_TIMEOUT: Duration = Duration::from_secs(5);
+/// A group whose leader has ended is that of another program if it has no process from the first minute of the leader: the kernel has used the id again.
+/// In seconds.
+const FIRST_PROCESSES: i64 = 60;
 /// Interval between checks for survivors.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
@@ -28,6 +31,8 @@ pub struct ProcessTree {
     /// Processes that started before this do not belong to it; in clock ticks since boot.
     oldest: i64,
     known: Vec<Process>,
+    /// Whether its server or script has died.
+    is_left_behind: bool,
 }
 
 impl ProcessTree {
@@ -48,6 +53,7 @@ impl ProcessTree {
             group: None,
             oldest: first.as_ref().map_or(0, |p| p.started),
             known: first.into_iter().collect(),
+            is_left_behind: false,
         }
     }
 
@@ -60,6 +66,7 @@ impl ProcessTree {
             group: leader.cloned(),
             oldest: leader.map_or(0, |process| process.started),
             known: leader.cloned().into_iter().collect(),
+            is_left_behind: true,
         }
     }
 
@@ -143,6 +150,10 @@ impl ProcessTree {
 
     /// Finds new processes that belong to the attempt, and removes those that have ended.
     fn refresh(&mut self, now: &Snapshot) {
+        let is_certain = |leader: &Process| leader.is_running() || now.has_early_member(leader, &self.marks);
+        if self.is_left_behind && !self.group.as_ref().is_some_and(is_certain) {
+            self.group = None;
+        }
         self.known.retain(Process::is_running);
         let mut found: HashSet<u32> = self.known.iter().map(|process| process.pid).collect();
         let group = self.group();
@@ -195,6 +206,16 @@ impl Snapshot {
         Self {
             others: others.collect(),
         }
+    }
+
+    /// Whether the group of a leader that has ended has a process from the first minute of the leader, or one with the marks.
+    fn has_early_member(&self, leader: &Process, marks: &[String]) -> bool {
+        let second = i64::try_from(rustix::param::clock_ticks_per_second()).unwrap_or(100);
+        let latest = leader.started.saturating_add(second * FIRST_PROCESSES);
+        let is_early = |other: &Found| other.stat.started <= latest || (!marks.is_empty() && other.has_all(marks));
+        self.others
+            .iter()
+            .any(|other| other.stat.group == leader.pid && other.stat.started >= leader.started && is_early(other))
     }
 }
 

@@ -46,10 +46,13 @@ pub(super) fn retry_when_busy(tries: i32) -> bool {
 
 /// Runs work for which SQLite does not call the busy handler, again and again while another process writes.
 pub(super) fn until_free<T>(mut work: impl FnMut() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
-    let mut tries = 0;
+    let (waiting, mut tries) = (Stopwatch::start(), 0);
     loop {
         match work() {
-            Err(e) if e.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && retry_when_busy(tries) => tries += 1,
+            Err(e) if e.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && waiting.elapsed() < BUSY_DEADLINE => {
+                pause(busy_pause(tries));
+                tries += 1;
+            }
             done => return done,
         }
     }

@@ -250,11 +250,10 @@ impl Read<'_> {
         if found.len() > 1 {
             return Err(Error::new(Kind::Usage, format_args!("several run ids begin with `{name}`")).hint("Use a longer prefix."));
         }
-        let schedule = ScheduleId::parse(name).ok();
-        let schedule = schedule.map(|id| self.schedule_key(&id)).transpose()?.flatten();
         found.pop().ok_or_else(|| {
             let error = Error::new(Kind::NotFound, format_args!("no run is named `{}`", name.escape_debug()));
-            if schedule.is_some() {
+            let is_schedule = |id: &ScheduleId| self.schedule_key(id).is_ok_and(|key| key.is_some());
+            if ScheduleId::parse(name).is_ok_and(|id| is_schedule(&id)) {
                 return error.hint(format_args!(
                     "`{name}` is a schedule: `tempo workflow list {name}` lists its runs."
                 ));

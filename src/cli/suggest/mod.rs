@@ -156,7 +156,14 @@ fn correct(root: &clap::Command, arguments: &mut Vec<String>, error: &clap::Erro
             let typed = context(ContextKind::InvalidArg)?;
             let is_typed =
                 |word: &String| *word == typed || word.strip_prefix(&typed).is_some_and(|value| value.starts_with('='));
-            let at = rest + arguments[rest..].iter().position(is_typed)?;
+            // The id of a schedule may be the same word.
+            let own = arguments
+                .iter()
+                .position(|word| word == "--")
+                .unwrap_or(arguments.len())
+                .max(rest);
+            let found = arguments[rest..own].iter().rposition(is_typed);
+            let at = rest + found.or_else(|| arguments[rest..].iter().position(is_typed))?;
             if path == ["run"] && is_file(&typed) {
                 arguments.insert(at, "-f".to_owned());
                 return Some(());
@@ -171,8 +178,7 @@ fn correct(root: &clap::Command, arguments: &mut Vec<String>, error: &clap::Erro
                 arguments.splice(rest - 1..rest, meant.map(str::to_owned));
                 return Some(());
             }
-            // Only words of the command itself: those after `--` are another's.
-            let own = arguments.iter().position(|word| word == "--").unwrap_or(arguments.len());
+            // Words after `--` are another program's.
             if at >= own {
                 return None;
             }

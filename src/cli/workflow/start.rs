@@ -31,7 +31,10 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let mut store = context.open(Missing::Create)?;
     let key = store.write(|w| ops::start_workflow(w, &action, context.now()))?;
     if args.waiting.wait {
-        wait::for_run(context, &store, key, timeout)?;
+        wait::for_run(context, &store, key, timeout).map_err(|e| match store.read(|r| r.run(key)) {
+            Ok(Some(run)) => e.hint(format_args!("Run `tempo workflow describe {}` to see the run.", run.run_id)),
+            Ok(None) | Err(_) => e,
+        })?;
     }
     let row = store
         .read(|r| r.run(key))?
