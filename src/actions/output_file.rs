@@ -96,7 +96,7 @@ fn read(file: &mut NamedTempFile, secrets: &Secrets) -> Result<Outputs, String> 
     }
     let text = String::from_utf8(bytes).map_err(|_| "not valid UTF-8".to_owned())?;
     if text.contains('\0') {
-        return Err("a NUL character".to_owned());
+        return Err("a value contains a NUL character".to_owned());
     }
     outputs::parse(&text)
 }

@@ -19,9 +19,6 @@ use crate::run::step::Step;
 use crate::run::{Phase, Progress};
 use crate::store::{NewScriptStep, OpenRun, Read, ScriptStepRow, Store, Write};
 
-/// Wait before a result that could not be recorded is recorded.
-const UNTIL_RECORDED: TimeDelta = TimeDelta::milliseconds(250);
-
 /// Interrupts a script step, its command or its wait, from any thread.
 #[derive(Default)]
 pub(crate) struct Interrupt {
@@ -285,7 +282,7 @@ pub(crate) fn perform(
                 return Err(e);
             }
             on_unrecorded(&e);
-            clock.wait(&interrupt.wake, clock.now() + UNTIL_RECORDED);
+            clock.wait(&interrupt.wake, clock.now() + TimeDelta::milliseconds(250));
         }
         let Some(failure) = result.ending.failure() else {
             return Ok(result.output);

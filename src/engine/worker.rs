@@ -235,7 +235,7 @@ fn filled_in<'a>(attempt: &'a Attempt, step: &'a Step) -> Result<Cow<'a, Step>, 
         let mut steps = attempt.workflow.steps.iter();
         let position = steps.position(|other| other.name.as_str() == reference.step);
         let given = position.and_then(|position| attempt.outputs.get(&position)?.get(&reference.key));
-        let missing = || format!("step `{}` has given no output `{}`", reference.step, reference.key);
+        let missing = || format!("step `{}` did not write an output `{}`", reference.step, reference.key);
         given.cloned().ok_or_else(missing)
     })?;
     Ok(Cow::Owned(Step {

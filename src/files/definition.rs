@@ -5,7 +5,8 @@ use std::ops::Range;
 
 pub(crate) use super::schedule_table::FileSchedule;
 
-use super::document::{Node, Places, Source};
+use super::document::{Places, Source};
+use super::node::Node;
 use super::notify_text::NotifyText;
 use super::schedule_table::TableReader;
 use super::schedule_text::{File, ScheduleText};

@@ -2,7 +2,7 @@
 
 use serde::de::{self, DeserializeSeed, IntoDeserializer as _, MapAccess, SeqAccess, Visitor};
 
-use super::document::{Node, Value};
+use super::node::{Node, Value};
 use super::parse_error::ParseError;
 
 impl<'de> de::Deserializer<'de> for &'de Node {

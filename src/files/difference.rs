@@ -40,7 +40,7 @@ pub(crate) fn between_receivers(old: Option<&NotifyText>, new: Option<&NotifyTex
 /// The keys of a receiver that may hold secrets.
 const SECRET_KEYS: [&str; 5] = ["webhook", "headers", "bearer", "key", "smtp_password"];
 
-/// Replaces a value that is not a reference to a secret by a digest, by which a change of it is still seen.
+/// Replaces a value that is not a reference to a secret with a digest, so that a change is still visible.
 fn hide(value: &mut Value) {
     match value {
         Value::String(text) if !text.starts_with("env:") && !text.starts_with("file:") => {

@@ -5,6 +5,8 @@ pub(crate) mod definition;
 mod deserialize;
 pub(crate) mod difference;
 pub(crate) mod document;
+mod node;
+mod notify_mail;
 pub(crate) mod notify_text;
 mod one_or_many;
 mod parse_error;

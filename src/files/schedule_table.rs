@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
-use super::document::{Node, Source};
+use super::document::Source;
+use super::node::Node;
 use super::schedule_text::{RemainingText, ScheduleText};
 use crate::error::{Error, Kind};
 use crate::names::{ScheduleId, WorkflowId};

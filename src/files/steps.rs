@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-use super::document::{Node, Source};
+use super::document::Source;
+use super::node::Node;
 use crate::error::Error;
 use crate::run::step_text::StepText;
 

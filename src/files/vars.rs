@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::document::{Node, Source};
+use super::document::Source;
+use super::node::Node;
 use serde_json::Value;
 
 use super::notify_text::NotifyText;

@@ -1,5 +1,4 @@
-//! Outputs of a command: the lines `KEY=VALUE` that it writes to the file whose path is in `TEMPO_OUTPUT`. Later steps of the run have them in place of
-//! `{{ steps.STEP.KEY }}`, in the arguments of a program, the values of variables and the text on stdin. Not in a line for a shell, where a value could
+//! Outputs of a command: the lines `KEY=VALUE` that it writes to the file whose path is in `TEMPO_OUTPUT`. In later steps of the run, they replace `{{ steps.STEP.KEY }}`: in the arguments of a program, the values of variables and the text on stdin. Not in a line for a shell, where a value could
 //! become a command, nor where the name of a secret is expected. Pure.
 
 use std::collections::BTreeMap;
@@ -19,10 +18,10 @@ const MAX_KEY: usize = 100;
 /// Programs that read commands from an argument.
 const SHELLS: [&str; 8] = ["sh", "ash", "bash", "dash", "ksh", "zsh", "fish", "busybox"];
 
-/// The values that a step has given, by key.
+/// The values that a step wrote, by key.
 pub type Outputs = BTreeMap<String, String>;
 
-/// A placeholder: the value that a step has given for a key.
+/// The step and the key that a placeholder names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {
     /// The name of the step.
@@ -113,10 +112,13 @@ pub fn fill(command: &mut Command, mut value: impl FnMut(&Reference) -> Result<S
     for text in argv.chain(variables) {
         let Some(new) = filled(text)? else { continue };
         if new.len() > MAX_ARGUMENT {
-            return Err(format!("with outputs, an argument has more than {} KiB", MAX_ARGUMENT / 1024));
+            return Err(format!(
+                "with its outputs filled in, an argument has more than {} KiB",
+                MAX_ARGUMENT / 1024
+            ));
         }
         if new.starts_with("env:") {
-            return Err("with outputs, a value begins with `env:`".to_owned());
+            return Err("with its outputs filled in, the value of a variable begins with `env:`".to_owned());
         }
         *text = new;
     }

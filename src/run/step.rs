@@ -53,9 +53,9 @@ pub struct Step {
     pub open_after: Option<Threshold>,
     /// How many successes in a row resolve its incident, if the step says so.
     pub resolve_after: Option<u32>,
-    /// Whether a later step has its outputs in placeholders.
+    /// Whether a later step uses its outputs.
     pub gives_outputs: bool,
-    /// Whether it has placeholders for outputs of earlier steps.
+    /// Whether it uses outputs of earlier steps.
     pub reads_outputs: bool,
 }
 
@@ -143,7 +143,8 @@ impl Workflow {
                     .iter()
                     .find(|other| other.name.as_str() == reference.step);
                 let why = match giver.map(|giver| &giver.work) {
-                    _ if !outputs::is_key(&reference.key) => "a key has the characters A-Z a-z 0-9 _ -",
+                    _ if reference.key.is_empty() => "the key is missing",
+                    _ if !outputs::is_key(&reference.key) => "a key consists of 1 to 100 of the characters A-Z a-z 0-9 _ -",
                     None => "no earlier step has this name",
                     Some(Work::Probe(_) | Work::Beat(_)) => "this step is not a command",
                     Some(Work::Command(_)) => continue,
@@ -297,7 +298,7 @@ impl Step {
     }
 }
 
-/// Marks a step with placeholders for the outputs of earlier commands, and these. Others stay as they are written: see [`Workflow::check_outputs`].
+/// Marks a step that uses outputs of earlier commands, and marks these commands. Other placeholders are left unchanged: see [`Workflow::check_outputs`].
 fn use_outputs(earlier: &mut [Step], step: &mut Step) {
     let Work::Command(command) = &step.work else { return };
     for reference in outputs::references(command) {
@@ -308,12 +309,12 @@ fn use_outputs(earlier: &mut [Step], step: &mut Step) {
     }
 }
 
-/// The exit codes that are retried: of a command, with more than one attempt.
+/// The exit codes that are retried; allowed only for a command with more than one attempt.
 fn exit_codes_of(name: &StepName, retry: &RetryText, work: &Work, attempts: u32) -> Result<Option<Vec<i32>>, Error> {
     let Some(codes) = &retry.exit_codes else { return Ok(None) };
     let rule = match work {
         Work::Probe(_) | Work::Beat(_) => "is not a command",
-        Work::Command(_) if attempts == 1 => "has a single attempt: set `maximum_attempts` (`--attempts`)",
+        Work::Command(_) if attempts == 1 => "has only one attempt: set `maximum_attempts` (`--attempts`)",
         Work::Command(command) => {
             let cannot_fail = |code: &&i32| !(1..=255).contains(*code) || command.ok_exit_codes.contains(code);
             return match codes.iter().find(cannot_fail) {

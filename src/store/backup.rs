@@ -7,9 +7,9 @@ use std::path::Path;
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, named_params};
 
+use super::database_file::{create_directory_of, reject_log_without_database};
 use super::identity::with_suffix;
 use super::integrity::problems;
-use super::open::{create_directory_of, reject_log_without_database};
 use super::rows::Context as _;
 use super::{Store, migrations};
 use crate::error::{Error, Kind};

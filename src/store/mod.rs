@@ -10,6 +10,7 @@ mod beats;
 mod boot;
 mod busy;
 mod clock_change;
+mod database_file;
 mod definitions;
 mod due_times;
 mod early_failures;

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 
 use super::backup::{DatabaseCopy, rename_to_new};
+use super::database_file::reject_log_without_database;
 use super::identity::{resolved, with_suffix};
 use super::integrity::problems;
 use super::lock::ServerLock;
-use super::open::reject_log_without_database;
 use super::rows::{Context as _, at};
 use super::{Missing, Store, migrations};
 use crate::error::{Error, Kind};

@@ -6,11 +6,12 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::backup::DatabaseCopy;
+use super::database_file::reject_log_without_database;
 use super::identity::{resolved, with_suffix};
 use super::integrity::problems;
 use super::lock::refuse_displaced;
 use super::migrations;
-use super::open::{Missing, Store, reject_log_without_database};
+use super::open::{Missing, Store};
 use super::rows::Context as _;
 use crate::clock::Stopwatch;
 use crate::error::{Error, Kind};

@@ -8,6 +8,7 @@ mod architecture;
 mod backup;
 mod bad_input;
 mod beats;
+mod busy_database;
 mod check;
 mod commands;
 mod conformance;

@@ -46,7 +46,7 @@ pub(super) struct Args {
     /// Stop after this long, and exit with 124; defaults to no limit
     #[arg(long, value_name = "DURATION")]
     deadline: Option<String>,
-    /// Number of steps to run in parallel, from 1 to 1024; by default, steps run one after another and stop after a failed command, as steps that use outputs always do
+    /// Number of steps to run in parallel, from 1 to 1024. By default, steps run one after another, and those after a failed command are skipped; so they do if a step uses outputs of another
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     parallel: u16,
     #[expect(clippy::doc_markdown, reason = "this is help, where backticks would be shown")]
@@ -174,7 +174,7 @@ fn of_files(context: &Context, paths: &[String]) -> Result<Vec<Suite>, Error> {
 /// Records the runs of a suite in the temporary database: one run, or one for each step if steps run in parallel.
 fn start(context: &Context, store: &mut Store, suite: &Suite, parallel: u16) -> Result<Vec<i64>, Error> {
     let whole = suite.named_action();
-    // Steps that use the outputs of others stay together.
+    // If a step uses outputs, all steps run in one run, in order.
     let depend = Workflow::check(&whole)?.steps.iter().any(|step| step.reads_outputs);
     let parts = if parallel == 1 || depend {
         vec![whole]

@@ -36,22 +36,22 @@ pub(super) struct Args {
     command: Vec<String>,
     /// Format of the webhook's body: json, slack, mattermost, discord, ntfy, pagerduty, opsgenie or alertmanager;
     /// defaults to json
-    #[arg(long, value_name = "NAME", requires = "webhook")]
+    #[arg(long, value_name = "NAME", requires = "webhook", conflicts_with_all = ["email", "command"])]
     template: Option<String>,
     /// Header of the webhook's request; may be repeated
-    #[arg(long, value_name = "NAME: VALUE", requires = "webhook")]
+    #[arg(long, value_name = "NAME: VALUE", requires = "webhook", conflicts_with_all = ["email", "command"])]
     header: Vec<String>,
     /// Bearer token for the webhook
-    #[arg(long, value_name = "TOKEN", requires = "webhook")]
+    #[arg(long, value_name = "TOKEN", requires = "webhook", conflicts_with_all = ["email", "command"])]
     bearer: Option<String>,
     /// Integration key, for the templates pagerduty and opsgenie
-    #[arg(long, value_name = "KEY", requires = "webhook")]
+    #[arg(long, value_name = "KEY", requires = "webhook", conflicts_with_all = ["email", "command"])]
     key: Option<String>,
     /// Sender of the emails; defaults to `tempo@` and the host name
-    #[arg(long, value_name = "ADDRESS", requires = "email")]
+    #[arg(long, value_name = "ADDRESS", requires = "email", conflicts_with_all = ["webhook", "command"])]
     from: Option<String>,
     /// Mail server; defaults to this machine's `sendmail`
-    #[arg(long, value_name = "HOST[:PORT]", requires = "email")]
+    #[arg(long, value_name = "HOST[:PORT]", requires = "email", conflicts_with_all = ["webhook", "command"])]
     smtp: Option<String>,
     /// Encryption of the connection to the mail server: starttls (the default), tls or none
     #[arg(long, value_name = "CHOICE", requires = "smtp")]

@@ -11,7 +11,7 @@ use crate::schedule::alerts::Severity;
 /// List receivers of notifications, or undelivered messages
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// List the messages that failed instead
+    /// List failed messages instead
     #[arg(long, conflicts_with = "pending")]
     failed: bool,
     /// List undelivered messages instead, including those that failed

@@ -17,7 +17,7 @@ pub(super) struct PageArgs {
     /// Address of the page and the API; port 0 chooses a free one
     #[arg(long, value_name = "ADDRESS", default_value = web::DEFAULT_ADDRESS, value_parser = address)]
     web: SocketAddr,
-    /// Serve no page
+    /// Serve neither the page nor the API
     #[arg(long, conflicts_with_all = ["web", "web_token_file", "web_host", "web_read_only", "web_open_status"])]
     no_web: bool,
     /// File with the token that signs in to the page, instead of the one that `tempo open` uses; required for an address that other machines can reach

@@ -41,7 +41,7 @@ fn pages_escape_every_text_from_outside() {
         let answer = page.get(&path);
         assert!([200, 404].contains(&answer.status), "{path}: {}", answer.head);
         assert!(!answer.body.contains("<script>alert"), "{path}: {}", answer.body);
-        // The editor has the exact text, which the browser keeps apart.
+        // The hidden field of the editor contains the exact text.
         let outside_editor = answer.body.split("<input type=\"hidden\"").next().unwrap();
         let bad: Vec<char> = outside_editor
             .chars()
@@ -205,7 +205,7 @@ fn the_editor_shows_what_would_change_and_saves_it() {
     );
     assert!(submit(&page, "/schedules/s", &form(&edited, "&do=save")).starts_with("Saved 1 change."));
     assert_eq!(env.json(&["schedule", "describe", "s"])["spec_text"], "every 30 min");
-    // What was edited is no longer the definition.
+    // The definition has changed since the editor was opened.
     assert_eq!(page.ask("POST", "/schedules/s", &form(&edited, "&do=save")).status, 409);
 }
 
