@@ -67,6 +67,10 @@ fn suggests_the_option_the_quotes_and_the_command_that_are_missing() {
             ],
             "tempo schedule create n --quartz '0 0 9 ? * MON-FRI' -- b",
         ),
+        (
+            &["notify", "add", "ops", "--command", "cat >> messages"],
+            "tempo notify add ops -- sh -c 'cat >> messages'",
+        ),
         (&["jobs"], "tempo schedule list"),
         (&["version"], "tempo --version"),
         (&["schedule", "help"], "tempo help schedule"),

@@ -151,7 +151,7 @@ fn mail(context: &Context, store: &Store) -> Result<Option<Finding>, Error> {
         "this machine has no `sendmail`, which these receivers use: {}",
         join_names(&names)
     );
-    let advice = "Install a mail server, such as postfix, or remove the receiver and add it again with `--smtp HOST` (`smtp` in its file): mails that cannot be sent are listed by `tempo notify list --failed`.";
+    let advice = "Install a mail server, such as postfix, or remove the receiver and add it again with `--smtp HOST` (`smtp` in its file): `tempo notify list` shows the mails that wait.";
     Ok((!names.is_empty() && !has_sendmail()).then(|| warning("mail", message, advice)))
 }
 

@@ -183,8 +183,12 @@ fn correct(root: &clap::Command, arguments: &mut Vec<String>, error: &clap::Erro
                 return None;
             }
             if arguments[at] == "--command" && takes_command(root, &path) && own == arguments.len() {
-                let command: Vec<String> = arguments.drain(at..(at + 2).min(own)).skip(1).collect();
-                arguments.extend(std::iter::once("--".to_owned()).chain(command));
+                let mut words: Vec<String> = arguments.drain(at..(at + 2).min(own)).skip(1).collect();
+                // A line of several words is one for a shell.
+                if words.iter().any(|line| line.contains(' ')) {
+                    words.splice(..0, ["sh".to_owned(), "-c".to_owned()]);
+                }
+                arguments.extend(std::iter::once("--".to_owned()).chain(words));
                 return Some(());
             }
             if path == ["service", "install"] && takes(root.find_subcommand("run")?, &typed) {
