@@ -6,7 +6,7 @@ use crate::schedule::{Alerts, Definition, OverlapPolicy, Remaining, State};
 use crate::spec::spec_text::SpecText;
 
 /// The fields to change; fields that are not set stay as they are.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Patch {
     /// The fields of the spec to change; empty lists and `None` leave them as they are.
     pub(crate) spec: SpecText,

@@ -303,7 +303,7 @@ fn changes_that_change_nothing_say_so() {
         ),
         (&["schedule", "update", "s", "--interval", "2h"], "Updated schedule s"),
         (&["schedule", "update", "s", "--interval", "2h"], "Schedule s is unchanged"),
-        (&["schedule", "update", "s"], "Schedule s is unchanged"),
+        (&["schedule", "update", "s"], "Schedule s is unchanged: no options were given"),
     ] {
         let ran = env.tempo(args).ok();
         assert!(ran.starts_with(told), "{args:?}: {ran}");

@@ -6,7 +6,7 @@ use super::super::definition::{Existing, PolicyArgs, WhatArgs, WhenArgs, patch};
 use super::super::{Context, complete};
 use crate::error::Error;
 use crate::names::ScheduleId;
-use crate::ops::{self, Never};
+use crate::ops::{self, Never, Patch};
 
 /// Update a schedule; options not given stay as they are
 ///
@@ -42,9 +42,12 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         return context.ui.json(&view);
     }
     if !changed {
-        return context
-            .ui
-            .data(&format!("Schedule {} is unchanged: it already has these settings", view.id));
+        let why = if patch == Patch::default() {
+            "no options were given"
+        } else {
+            "it already has these settings"
+        };
+        return context.ui.data(&format!("Schedule {} is unchanged: {why}", view.id));
     }
     context
         .ui
