@@ -174,7 +174,7 @@ fn only_the_exit_codes_that_are_named_are_retried() {
         "{gone:?}"
     );
     for (args, said) in [
-        (&["--shell", "exit 1"][..], "step `command`, which has a single attempt"),
+        (&["--shell", "exit 1"][..], "step `command`, which has only one attempt"),
         (
             &["--attempts", "2", "--probe", "a=http://127.0.0.1/"],
             "every step is a probe",
