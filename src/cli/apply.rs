@@ -145,10 +145,7 @@ fn read_files(files: &[SourceFile], zones: &ZoneInfo, sender: &SyncSender<Batch>
             text: &file.text,
         };
         definition::parse_each(&source, zones, |defined| {
-            batch.push(FileDefinition {
-                source: Arc::clone(&path),
-                defined,
-            });
+            batch.push(FileDefinition::new(&path, defined));
             if batch.len() == BATCH {
                 let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
                 return sender
@@ -172,7 +169,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let differences = args.files.read(context, |definitions| {
         if args.dry_run {
             let store = context.open(Missing::ShowNothing)?;
-            return store.read(|r| ops::compare(r, zones, definitions, prune, fields, now));
+            return store.read(|r| ops::compare(r, definitions, prune, fields, now));
         }
         let mut store = context.open(Missing::Create)?;
         store.expect_large_change()?;

@@ -18,10 +18,10 @@ pub(super) struct Args {
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let scopes = args.files.scopes()?;
-    let (zones, fields) = (&context.zones, fields_of_new(context));
+    let fields = fields_of_new(context);
     let differences = args.files.read(context, |definitions| {
         let store = context.open(Missing::ShowNothing)?;
-        store.read(|r| ops::compare(r, zones, definitions, prune(&scopes), fields, context.now()))
+        store.read(|r| ops::compare(r, definitions, prune(&scopes), fields, context.now()))
     })?;
     show(context, &differences, Tense::Would)?;
     match differences.iter().filter(|d| d.change != Change::None).count() as u64 {

@@ -78,9 +78,12 @@ pub(crate) fn parse_each(
 /// The keys of `[defaults]` that do not apply to a schedule, because it sets the same in another way.
 fn set_otherwise(schedule: &Node) -> Vec<&'static str> {
     let has_zone = |key| {
-        schedule
-            .field(key)
-            .is_some_and(|value| value.items().iter().any(|item| item.text().is_some_and(cron::has_zone)))
+        schedule.field(key).is_some_and(|value| {
+            value
+                .items()
+                .iter()
+                .any(|item| item.text().is_some_and(|t| cron::zone_of(t).is_some()))
+        })
     };
     let keys = [
         ("time_zone", has_zone("cron")),

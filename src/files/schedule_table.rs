@@ -7,7 +7,7 @@ use super::node::Node;
 use super::schedule_text::{RemainingText, ScheduleText};
 use crate::error::{Error, Kind};
 use crate::names::{ScheduleId, WorkflowId};
-use crate::run::step::{Step, Workflow};
+use crate::run::step::Step;
 use crate::run::step_text::{Action, StepText};
 use crate::schedule::after::{self, AfterOutcome};
 use crate::schedule::alerts::Severity;
@@ -29,6 +29,8 @@ pub(crate) struct FileSchedule {
     /// Line of its table, counted from 1.
     pub(crate) line: usize,
     pub(crate) definition: Definition,
+    /// The compiled spec of the definition, which has been checked.
+    pub(crate) spec: Spec,
     pub(crate) declared: Declared,
     /// Warnings to show when it is applied.
     pub(crate) warnings: Vec<String>,
@@ -66,7 +68,6 @@ impl TableReader<'_> {
         let id = self.at("id", 0, id)?;
         let place = format!("{}:{line}", self.source.name);
         let spec = self.spec(&text)?;
-        Spec::compile(&spec, id.as_str(), self.zones).map_err(|e| self.source.within_table(self.node, e))?;
         self.at(
             "workflow_id",
             0,
@@ -96,8 +97,6 @@ impl TableReader<'_> {
             condition: text.condition,
             steps: text.step,
         };
-        let checked = Workflow::check(&action).and_then(|workflow| workflow.check_outputs());
-        checked.map_err(|e| self.source.within_table(self.node, e))?;
         let catchup = text.catchup_window.as_deref().map(Policies::parse_catchup_window).transpose();
         let overlap = text.overlap_policy.as_deref().map(OverlapPolicy::parse).transpose();
         let defaults = Policies::default();
@@ -118,7 +117,6 @@ impl TableReader<'_> {
             remind: text.remind,
             expect_within: text.expect_within,
         };
-        alerts.check().map_err(|e| self.source.within_table(self.node, e))?;
         let remaining = text.remaining_actions.as_ref().map(RemainingText::read).transpose();
         let declared = Declared {
             note: text.note,
@@ -126,17 +124,20 @@ impl TableReader<'_> {
             remaining_actions: self.at("remaining_actions", 0, remaining)?,
         };
         let warnings = action.steps.iter().filter_map(relative_directory).collect();
+        let definition = Definition {
+            spec,
+            action,
+            policies,
+            alerts,
+            after: after::normalized(&text.after)?,
+        };
+        let checked = definition.check(&id, self.zones);
         Ok(FileSchedule {
+            spec: checked.map_err(|e| self.source.within_table(self.node, e))?,
             id,
             place,
             line,
-            definition: Definition {
-                spec,
-                action,
-                policies,
-                alerts,
-                after: after::normalized(&text.after)?,
-            },
+            definition,
             declared,
             warnings,
         })

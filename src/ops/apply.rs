@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use super::comparison::{Change, DefinedKind, Difference, FieldsOfNew, FileDefinition, Prune};
 use super::notify::{change_receiver, compare_receivers};
 use super::patch::Settings;
-use super::schedules::{NO_TIME, Never, change_to, check, check_targets, find_followed, insert, settings_of};
+use super::schedules::{NO_TIME, change_to, check_targets, find_followed, insert, settings_of};
 use crate::error::{Error, Kind};
 use crate::files::definition::{Defined, FileReceiver, FileSchedule};
 use crate::files::difference::{self, FieldChange};
@@ -25,10 +25,17 @@ const BY_HAND: &str = "";
 
 /// The step that applies one definition.
 enum Step {
-    Create(Box<(Settings, Spec)>),
+    Create(Box<New>),
     Update(Box<Update>),
     Keep { row: ScheduleRow },
     Delete { row: ScheduleRow },
+}
+
+/// A new schedule.
+struct New {
+    settings: Settings,
+    spec: Spec,
+    spec_text: String,
 }
 
 /// A schedule with a new definition.
@@ -46,13 +53,12 @@ struct Update {
 /// The first of `definitions`; `Usage`, with its place, when one is invalid or a duplicate.
 pub(crate) fn compare(
     read: &Read<'_>,
-    zones: &dyn Zones,
     definitions: impl Iterator<Item = Result<FileDefinition, Error>>,
     prune: Prune<'_>,
     fields: FieldsOfNew,
     now: DateTime<Utc>,
 ) -> Result<Vec<Difference>, Error> {
-    let (mut differences, receivers) = walk(read, zones, definitions, (prune, fields), now, |_, _, _| Ok(()))?;
+    let (mut differences, receivers) = walk(read, definitions, (prune, fields), now, |_, _, _| Ok(()))?;
     let receivers = compare_receivers(read, &receivers, prune)?;
     differences.extend(receivers.into_iter().map(|(difference, _)| difference));
     Ok(differences)
@@ -71,9 +77,16 @@ pub(crate) fn apply(
     fields: FieldsOfNew,
     now: DateTime<Utc>,
 ) -> Result<Vec<Difference>, Error> {
-    let (mut differences, receivers) = walk(write, zones, definitions, (prune, fields), now, |id, step, owner| {
+    let (mut differences, receivers) = walk(write, definitions, (prune, fields), now, |id, step, owner| {
         let key = match &step {
-            Step::Create(new) => return insert(write, id, &new.0, &new.1, owner, now),
+            Step::Create(new) => {
+                let New {
+                    settings,
+                    spec,
+                    spec_text,
+                } = &**new;
+                return insert(write, id, settings, (spec, spec_text), owner, now);
+            }
             Step::Update(update) => {
                 let Update {
                     row,
@@ -127,7 +140,7 @@ pub(crate) fn redefine(
         state: after.declared.over(&stored.state, Some(&before.declared)),
         definition: after.definition,
     };
-    let spec = check(&after.id, &settings, zones, Never::Allow, now).map_err(|e| e.within(&after.place))?;
+    let spec = after.spec;
     let fields = difference::between(Some(&expected), Some(&text(&settings.definition, &settings.state)));
     if settings.definition.after != stored.definition.after {
         check_targets(write, &after.id, &settings.definition.after).map_err(|e| e.within(&after.place))?;
@@ -154,7 +167,6 @@ type Receivers = Vec<(Arc<str>, FileReceiver)>;
 /// Compares one schedule after another and passes each step to `perform` at once: files may define hundreds of thousands of schedules.
 fn walk(
     read: &Read<'_>,
-    zones: &dyn Zones,
     definitions: impl Iterator<Item = Result<FileDefinition, Error>>,
     (prune, fields): (Prune<'_>, FieldsOfNew),
     now: DateTime<Utc>,
@@ -165,7 +177,11 @@ fn walk(
     let mut places: HashMap<ScheduleId, String> = HashMap::new();
     let mut followers = Followers::default();
     for definition in definitions {
-        let FileDefinition { source, defined } = definition?;
+        let FileDefinition {
+            source,
+            defined,
+            spec_text,
+        } = definition?;
         let one = match defined {
             Defined::Schedule(one) => *one,
             Defined::Receiver(one) => {
@@ -180,7 +196,7 @@ fn walk(
                 Error::new(Kind::Usage, format_args!("schedule `{id}` is already defined in {other}")).within(&one.place),
             );
         }
-        let (difference, step, is_by_hand) = step(read, zones, &source, one, fields, now)?;
+        let (difference, step, is_by_hand) = step(read, &source, (one, spec_text), fields, now)?;
         let owner = if is_by_hand { BY_HAND } else { &source };
         perform(&id, step, Some((owner, &declared)))?;
         differences.push(difference);
@@ -280,9 +296,8 @@ fn never_fires(settings: &Settings, spec: &Spec, now: DateTime<Utc>) -> Option<S
 /// Compares a definition with the stored schedule. Returns the difference, the step to perform, and whether the schedule was created by hand.
 fn step(
     read: &Read<'_>,
-    zones: &dyn Zones,
     source: &str,
-    one: FileSchedule,
+    (one, spec_text): (FileSchedule, String),
     fields: FieldsOfNew,
     now: DateTime<Utc>,
 ) -> Result<(Difference, Step, bool), Error> {
@@ -295,9 +310,8 @@ fn step(
         definition: one.definition,
         state: one.declared.over(&state, declared_before),
     };
-    let spec = check(&one.id, &after, zones, Never::Allow, now).map_err(|e| e.within(&one.place))?;
     let mut warnings = one.warnings;
-    warnings.extend(never_fires(&after, &spec, now));
+    warnings.extend(never_fires(&after, &one.spec, now));
     let text = |s: &Settings| ScheduleText::of(&one.id, &s.definition, &s.state);
     let fields = match (&before, fields) {
         (None, FieldsOfNew::Omitted) => Vec::new(),
@@ -310,10 +324,7 @@ fn step(
         warnings.push(format!("it was previously defined in {other}"));
     }
     let is_by_hand = row.is_some() && maker.is_none_or(|maker| maker == BY_HAND);
-    let (paused, spec_text) = (
-        after.state.paused,
-        times_text(&after.definition.spec, &after.definition.after),
-    );
+    let paused = after.state.paused;
     let (change, step) = match (row, before) {
         (Some(row), Some(before)) if before == after => (Change::None, Step::Keep { row }),
         (Some(row), Some(before)) => {
@@ -324,12 +335,19 @@ fn step(
                 row,
                 before,
                 after,
-                spec,
+                spec: one.spec,
                 fields: fields.clone(),
             };
             (Change::Update, Step::Update(Box::new(update)))
         }
-        (Some(_) | None, None) | (None, Some(_)) => (Change::Create, Step::Create(Box::new((after, spec)))),
+        (Some(_) | None, None) | (None, Some(_)) => {
+            let new = New {
+                settings: after,
+                spec: one.spec,
+                spec_text: spec_text.clone(),
+            };
+            (Change::Create, Step::Create(Box::new(new)))
+        }
     };
     let difference = Difference {
         id: one.id.into(),

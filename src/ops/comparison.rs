@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::error::Error;
 use crate::files::definition::{Defined, FileReceiver, FileSchedule};
 use crate::files::difference::FieldChange;
+use crate::schedule::after::times_text;
 
 /// The kind of change to a schedule or a receiver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,22 +75,33 @@ impl DefinitionFile {
             let source: Arc<str> = file.source.into();
             let schedules = file.defined.into_iter().map(Box::new).map(Defined::Schedule);
             let receivers = file.receivers.into_iter().map(Box::new).map(Defined::Receiver);
-            schedules.chain(receivers).map(move |defined| {
-                Ok(FileDefinition {
-                    source: Arc::clone(&source),
-                    defined,
-                })
-            })
+            let defined = schedules.chain(receivers);
+            defined.map(move |defined| Ok(FileDefinition::new(&source, defined)))
         })
     }
 }
 
 /// A definition in a file.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct FileDefinition {
     /// The path of the file.
-    pub(crate) source: Arc<str>,
-    pub(crate) defined: Defined,
+    pub(super) source: Arc<str>,
+    pub(super) defined: Defined,
+    /// When a schedule fires, in English; computed here because another thread reads the files.
+    pub(super) spec_text: String,
+}
+
+impl FileDefinition {
+    pub(crate) fn new(source: &Arc<str>, defined: Defined) -> Self {
+        Self {
+            source: Arc::clone(source),
+            spec_text: match &defined {
+                Defined::Schedule(one) => times_text(&one.definition.spec, &one.definition.after),
+                Defined::Receiver(_) => String::new(),
+            },
+            defined,
+        }
+    }
 }
 
 /// Whether to delete schedules that the files no longer define.

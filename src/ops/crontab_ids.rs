@@ -50,9 +50,12 @@ pub(crate) fn name_jobs(
             Some(id) => id,
             None => names.free(read, job, is_own)?,
         };
-        let mut one = job.defined(id, host);
+        let mut one = job.defined(id, host)?;
         match read.schedule(&one.id)? {
-            Some(row) => one = over(settings_of(read, &row)?, one),
+            Some(row) => {
+                one = over(settings_of(read, &row)?, one);
+                one.spec = one.definition.check(&one.id, host.zones).map_err(|e| e.within(&one.place))?;
+            }
             None => one.warnings.extend(
                 twin(read, job, &one.id)?
                     .map(|other| format!("`{other}` also runs this command at these times; delete one of the two")),

@@ -52,14 +52,14 @@ pub(crate) fn check_edit(
     now: DateTime<Utc>,
 ) -> Result<(Difference, Spec), Error> {
     let after = parse(id, edited, zones)?;
-    let spec = Spec::compile(&after.definition.spec, id.as_str(), zones)?;
+    let spec = after.spec.clone();
     let file = DefinitionFile {
         source: edited.name.to_owned(),
         defined: vec![after],
         receivers: Vec::new(),
     };
     let file = DefinitionFile::definitions(vec![file]);
-    let difference = compare(read, zones, file, Prune::No, FieldsOfNew::Listed, now)?.pop();
+    let difference = compare(read, file, Prune::No, FieldsOfNew::Listed, now)?.pop();
     let difference = difference.ok_or_else(|| Error::new(Kind::NotFound, "the text defines no schedule"))?;
     Ok((difference, spec))
 }

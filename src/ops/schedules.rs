@@ -7,9 +7,8 @@ use crate::error::{Error, Kind};
 use crate::files::difference::{self, FieldChange};
 use crate::files::schedule_text::ScheduleText;
 use crate::names::{ScheduleId, nearest};
-use crate::run::step::Workflow;
 use crate::run::step_text::StepText;
-use crate::schedule::after::{self, AfterOutcome, cycle, cycle_error};
+use crate::schedule::after::{self, AfterOutcome, cycle, cycle_error, times_text};
 use crate::schedule::pending::{coming, leaves_pending};
 use crate::schedule::plan_input::Epoch;
 use crate::schedule::{Alerts, Definition, Policies, State};
@@ -80,7 +79,7 @@ pub(crate) fn check_new(
     never: Never,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    check(id, &new_settings(patch)?, zones, never, now).map(|_| ())
+    check(id, &new_settings(patch)?.definition, zones, never, now).map(|_| ())
 }
 
 pub(super) fn new_settings(patch: &Patch) -> Result<Settings, Error> {
@@ -107,7 +106,7 @@ pub(crate) fn create(
     now: DateTime<Utc>,
 ) -> Result<Created, Error> {
     let settings = new_settings(patch)?;
-    let spec = check(id, &settings, zones, how.1, now)?;
+    let spec = check(id, &settings.definition, zones, how.1, now)?;
     if write.schedule_key(id)?.is_some() {
         return match how.0 {
             IfExists::Keep => Ok(Created::Kept),
@@ -119,7 +118,8 @@ pub(crate) fn create(
         };
     }
     check_targets(write, id, &settings.definition.after)?;
-    insert(write, id, &settings, &spec, None, now)?;
+    let text = text_of(&settings);
+    insert(write, id, &settings, (&spec, &text), None, now)?;
     Ok(Created::New)
 }
 
@@ -128,12 +128,12 @@ pub(super) fn insert(
     write: &Write<'_>,
     id: &ScheduleId,
     settings: &Settings,
-    spec: &Spec,
+    (spec, spec_text): (&Spec, &str),
     owner: Owner<'_>,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     let next = next_of(spec, &settings.state, now, now);
-    write.insert_schedule(&new(id, settings, next), owner, now)
+    write.insert_schedule(&new(id, settings, spec_text, next), owner, now)
 }
 
 /// Updates the fields of a schedule that the patch sets. Times due up to `now` are still decided by the old definition. Returns whether
@@ -161,7 +161,7 @@ pub(crate) fn update(
     } else {
         never
     };
-    let spec = check(id, &after, zones, never, now)?;
+    let spec = check(id, &after.definition, zones, never, now)?;
     if after.definition.after != before.definition.after {
         check_targets(write, id, &after.definition.after)?;
     }
@@ -274,39 +274,21 @@ pub(super) fn check_targets(read: &Read<'_>, id: &ScheduleId, after: &[String]) 
     cycle([id.as_str()], &edges).map_or(Ok(()), |found| Err(cycle_error(&found)))
 }
 
-/// Checks all parts of a schedule and returns the compiled spec.
-pub(super) fn check(
-    id: &ScheduleId,
-    settings: &Settings,
-    zones: &dyn Zones,
-    never: Never,
-    now: DateTime<Utc>,
-) -> Result<Spec, Error> {
-    let spec = Spec::compile(&settings.definition.spec, id.as_str(), zones)?;
-    Workflow::check(&settings.definition.action)?.check_outputs()?;
-    settings.definition.alerts.check()?;
-    if let (Some(start), Some(end)) = (settings.definition.spec.start_time, settings.definition.spec.end_time)
-        && start > end
-    {
-        return Err(Error::new(
-            Kind::Usage,
-            format_args!("the start time {start} is after the end time {end}"),
-        )
-        .hint("The start time must be before the end time."));
+/// Checks a definition and returns its compiled spec; rejects one that never fires unless `never` allows it.
+fn check(id: &ScheduleId, definition: &Definition, zones: &dyn Zones, never: Never, now: DateTime<Utc>) -> Result<Spec, Error> {
+    let spec = definition.check(id, zones)?;
+    if never == Never::Allow {
+        return Ok(spec);
     }
     // Beats may come at any time.
-    let needs_times = settings.definition.after.is_empty()
-        && (!settings.definition.action.is_beat_only() || settings.definition.alerts.expect_within.is_none());
-    if never == Never::Refuse && needs_times && settings.definition.spec.is_empty() {
+    let needs_times =
+        definition.after.is_empty() && (!definition.action.is_beat_only() || definition.alerts.expect_within.is_none());
+    if needs_times && definition.spec.is_empty() {
         return Err(Error::new(Kind::Usage, "no times are given").hint(
             "Add `--when 'every weekday at 09:00'`, `--interval 2m`, `--cron '0 9 * * MON-FRI'` or `--calendar …`, or `--allow-never` for a schedule that starts only when triggered.",
         ));
     }
-    if never == Never::Refuse
-        && !settings.definition.spec.is_empty()
-        && !settings.definition.spec.at_boot
-        && spec.next_after(now).is_none()
-    {
+    if !definition.spec.is_empty() && !definition.spec.at_boot && spec.next_after(now).is_none() {
         return Err(Error::new(Kind::Usage, format_args!("this spec never fires: {NO_TIME}"))
             .hint("Check the day of month, the years, the exclusions and the end time, or add `--allow-never` to allow this."));
     }
@@ -321,10 +303,16 @@ fn next_of(spec: &Spec, state: &State, cursor: DateTime<Utc>, floor: DateTime<Ut
     }
 }
 
-fn new<'a>(id: &'a ScheduleId, settings: &'a Settings, next: Option<DateTime<Utc>>) -> NewSchedule<'a> {
+/// When a schedule fires, in English.
+fn text_of(settings: &Settings) -> String {
+    times_text(&settings.definition.spec, &settings.definition.after)
+}
+
+fn new<'a>(id: &'a ScheduleId, settings: &'a Settings, spec_text: &'a str, next: Option<DateTime<Utc>>) -> NewSchedule<'a> {
     NewSchedule {
         id,
         definition: &settings.definition,
+        spec_text,
         state: &settings.state,
         next,
     }
@@ -362,8 +350,9 @@ pub(super) fn replace(
     };
     let next = next_of(spec, &after.state, row.cursor, row.floor.max(now));
     let fields = event_detail(before, after, fields)?;
+    let text = text_of(after);
     if without_note(before) == without_note(after) {
-        return write.update_schedule(row.key, &new(&row.id, after, row.next), &fields, now);
+        return write.update_schedule(row.key, &new(&row.id, after, &text, row.next), &fields, now);
     }
     let in_force = Epoch {
         spec: old,
@@ -379,7 +368,7 @@ pub(super) fn replace(
     } else {
         write.ignore_due_times_until(row.key, now)?;
     }
-    write.update_schedule(row.key, &new(&row.id, after, next), &fields, now)?;
+    write.update_schedule(row.key, &new(&row.id, after, &text, next), &fields, now)?;
     // Buffered starts, pending times and open requests are decided at once, under the new definition where it applies.
     let at_once = pending || row.waiting > 0 || !write.open_requests(row.key)?.is_empty();
     write.set_attention(row.key, if at_once { Some(now) } else { next })

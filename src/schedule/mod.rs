@@ -24,9 +24,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind};
+use crate::names::ScheduleId;
+use crate::run::step::Workflow;
 use crate::run::step_text::Action;
 use crate::spec::spec_text::SpecText;
-use crate::spec::text;
+use crate::spec::zone::Zones;
+use crate::spec::{Spec, text};
 
 pub use alerts::Alerts;
 pub use policy::OverlapPolicy;
@@ -56,6 +59,28 @@ pub struct Definition {
     pub alerts: Alerts,
     /// The schedules after whose runs it starts: `ID`, or `ID:failed`.
     pub after: Vec<String>,
+}
+
+impl Definition {
+    /// Checks the times, the steps and the alert settings, and returns the compiled spec; `id` seeds the jitter.
+    ///
+    /// # Errors
+    /// `Usage` when one of them is invalid.
+    pub fn check(&self, id: &ScheduleId, zones: &dyn Zones) -> Result<Spec, Error> {
+        let spec = Spec::compile(&self.spec, id.as_str(), zones)?;
+        Workflow::check(&self.action)?.check_outputs()?;
+        self.alerts.check()?;
+        if let (Some(start), Some(end)) = (self.spec.start_time, self.spec.end_time)
+            && start > end
+        {
+            return Err(Error::new(
+                Kind::Usage,
+                format_args!("the start time {start} is after the end time {end}"),
+            )
+            .hint("The start time must be before the end time."));
+        }
+        Ok(spec)
+    }
 }
 
 /// The policies of a schedule.

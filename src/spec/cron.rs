@@ -87,11 +87,12 @@ fn split_comment(source: &str) -> (&str, &str) {
     (&source[..start], source.get(start + 1..).unwrap_or("").trim())
 }
 
-/// Whether a cron string has a time zone of its own.
+/// The time zone that a cron string names; `None` if it has none of its own.
 #[must_use]
-pub fn has_zone(source: &str) -> bool {
+pub fn zone_of(source: &str) -> Option<&str> {
     let start = source.trim_start();
-    start.starts_with("CRON_TZ=") || start.starts_with("TZ=")
+    let rest = start.strip_prefix("CRON_TZ=").or_else(|| start.strip_prefix("TZ="))?;
+    rest.split(char::is_whitespace).next()
 }
 
 /// Splits `CRON_TZ=Zone rest` into the zone, the rest, and the position of the rest.

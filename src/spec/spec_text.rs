@@ -64,10 +64,7 @@ impl SpecText {
     #[must_use]
     pub fn zone_name(&self) -> String {
         let own = self.time_zone.clone().filter(|z| !z.is_empty() && z != "UTC");
-        let from_cron = || {
-            let zones = self.cron.iter().filter_map(|c| Some(cron::parse(c).ok()?.time_zone));
-            zones.into_iter().find(|z| !z.is_empty())
-        };
+        let from_cron = || self.cron.iter().find_map(|c| cron::zone_of(c)).map(str::to_owned);
         own.or_else(from_cron).unwrap_or_else(|| "UTC".to_owned())
     }
 

@@ -7,7 +7,6 @@ use super::Write;
 use super::event_kind::EventKind;
 use super::events::NewEvent;
 use super::rows::{Context as _, count, ms, to_json};
-use super::schedules::SpecSummary;
 use crate::error::Error;
 use crate::names::ScheduleId;
 use crate::run::step_text::Action;
@@ -18,6 +17,8 @@ use crate::schedule::{Alerts, Declared, Definition, State};
 pub(crate) struct NewSchedule<'a> {
     pub(crate) id: &'a ScheduleId,
     pub(crate) definition: &'a Definition,
+    /// When it fires, in English.
+    pub(crate) spec_text: &'a str,
     pub(crate) state: &'a State,
     /// The next due time.
     pub(crate) next: Option<DateTime<Utc>>,
@@ -65,7 +66,7 @@ impl Write<'_> {
         let (source, declared) = owner.unzip();
         let declared = declared.map(|declared| to_json("state", declared)).transpose()?;
         let owner: &[(&str, &dyn ToSql)] = &[(":source", &source), (":declared", &declared)];
-        let spec_text = self.define(SQL, owner, new, now)?;
+        self.define(SQL, owner, new, now)?;
         let key = self.0.0.last_insert_rowid();
         let mut statement = self.0.0.prepare_cached(PROGRESS).context("record the schedule")?;
         statement
@@ -78,8 +79,10 @@ impl Write<'_> {
             self.expect_success(key, Some(within), now)?;
         }
         self.follow(key, &new.definition.after)?;
+        // One that only waits for heartbeats is not triggered either.
+        let never_starts = new.definition.spec.is_empty() && new.definition.action.is_beat_only();
         let event = NewEvent {
-            detail: Some(&spec_text),
+            detail: Some(new.spec_text).filter(|_| !never_starts || !new.definition.after.is_empty()),
             ..NewEvent::of_schedule(EventKind::Create, key, new.id.as_str())
         };
         self.insert_event(&event, now)?;
@@ -216,17 +219,16 @@ impl Write<'_> {
         done.map(|_| ()).context(what)
     }
 
-    /// Runs a statement that writes a definition, with further parameters. Returns the spec in English.
+    /// Runs a statement that writes a definition, with further parameters.
     fn define(
         &self,
         sql: &str,
         parameters: &[(&str, &dyn ToSql)],
         new: &NewSchedule<'_>,
         now: DateTime<Utc>,
-    ) -> Result<String, Error> {
+    ) -> Result<(), Error> {
         let what = "record the definition";
         let workflow = self.workflow(&new.definition.action)?;
-        let shown = SpecSummary::of(&new.definition.spec, &new.definition.after);
         let alerts = &new.definition.alerts;
         let alerts = (*alerts != Alerts::default()).then(|| to_json("alert settings", alerts));
         let mut statement = self.0.0.prepare_cached(sql).context(what)?;
@@ -234,9 +236,9 @@ impl Write<'_> {
             ":alerts": alerts.transpose()?,
             ":id": new.id.as_str(),
             ":spec": to_json("spec", &new.definition.spec)?,
-            ":spec_text": shown.spec_text.as_str(),
-            ":time_zone": shown.time_zone,
-            ":jitter": shown.jitter,
+            ":spec_text": new.spec_text,
+            ":time_zone": new.definition.spec.zone_name(),
+            ":jitter": new.definition.spec.jitter,
             ":workflow": workflow,
             ":workflow_id": new.definition.action.workflow_id.as_deref().unwrap_or(new.id.as_str()),
             ":overlap": new.definition.policies.overlap.name(),
@@ -248,8 +250,8 @@ impl Write<'_> {
             ":paused": new.state.paused,
             ":now": ms(now),
         };
-        statement.execute([common, parameters].concat().as_slice()).context(what)?;
-        Ok(shown.spec_text)
+        let done = statement.execute([common, parameters].concat().as_slice());
+        done.map(|_| ()).context(what)
     }
 
     /// Sets the note that is restored when a paused schedule is unpaused.

@@ -1,6 +1,7 @@
 //! Queries for schedules and their progress.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, Row, named_params};
@@ -221,8 +222,8 @@ fn checked((row, id, spec, overlap): Raw, waiting: &HashMap<i64, u64>) -> Result
 impl Read<'_> {
     /// The schedule with an id.
     pub(crate) fn schedule(&self, id: &ScheduleId) -> Result<Option<ScheduleRow>, Error> {
-        let sql = format!("{SCHEDULE} WHERE s.id = :id");
-        let mut statement = self.0.prepare_cached(&sql).context("find the schedule")?;
+        static BY_ID: LazyLock<String> = LazyLock::new(|| format!("{SCHEDULE} WHERE s.id = :id"));
+        let mut statement = self.0.prepare_cached(&BY_ID).context("find the schedule")?;
         let found = statement
             .query_row(named_params! {":id": id.as_str()}, raw)
             .optional()

@@ -110,13 +110,12 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             let (defining, gone) = definitions(r, &crontabs, directory.as_deref(), &host)?;
             let differences = ops::compare(
                 r,
-                &context.zones,
                 DefinitionFile::definitions(defining.clone()),
                 Prune::No,
                 fields_of_new(context),
                 context.now(),
             )?;
-            Ok((with_specs(context, &defining, differences)?, gone))
+            Ok((with_specs(&defining, differences), gone))
         })?
     } else {
         let mut store = context.open(Missing::Create)?;
@@ -130,7 +129,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
                 fields_of_new(context),
                 context.now(),
             )?;
-            Ok((with_specs(context, &defining, differences)?, gone))
+            Ok((with_specs(&defining, differences), gone))
         })?
     };
     show(context, args, &imported)?;
@@ -234,20 +233,15 @@ fn definitions(
     Ok((files, names.gone))
 }
 
-fn with_specs(context: &Context, files: &[DefinitionFile], differences: Vec<Difference>) -> Result<Vec<Imported>, Error> {
+fn with_specs(files: &[DefinitionFile], differences: Vec<Difference>) -> Vec<Imported> {
     let defined = files.iter().flat_map(|d| &d.defined);
     let of_schedules = differences.into_iter().filter(|one| one.kind == DefinedKind::Schedule);
-    defined
-        .zip(of_schedules)
-        .map(|(defined, difference)| {
-            let spec = Spec::compile(&defined.definition.spec, defined.id.as_str(), &context.zones)?;
-            Ok(Imported {
-                place: defined.place.clone(),
-                difference,
-                spec,
-            })
-        })
-        .collect()
+    let imported = defined.zip(of_schedules).map(|(defined, difference)| Imported {
+        place: defined.place.clone(),
+        difference,
+        spec: defined.spec.clone(),
+    });
+    imported.collect()
 }
 
 fn show(context: &Context, args: &Args, imported: &[Imported]) -> Result<(), Error> {

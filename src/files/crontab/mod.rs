@@ -173,7 +173,10 @@ impl Job {
     }
 
     /// Converts the line to a schedule.
-    pub(crate) fn defined(&self, id: ScheduleId, host: &Host<'_>) -> FileSchedule {
+    ///
+    /// # Errors
+    /// `Usage`, with the place of the line, when its definition is invalid.
+    pub(crate) fn defined(&self, id: ScheduleId, host: &Host<'_>) -> Result<FileSchedule, Error> {
         let time_zone = self.settings.time_zone.clone().unwrap_or_else(|| host.time_zone.to_owned());
         let fixed = self.times.is_fixed();
         let spec = SpecText {
@@ -185,29 +188,31 @@ impl Job {
             jitter: self.settings.jitter.clone(),
             ..SpecText::default()
         };
-        FileSchedule {
+        let definition = Definition {
+            alerts: Alerts {
+                labels: self.mail_label().into_iter().collect(),
+                ..Alerts::default()
+            },
+            after: Vec::new(),
+            spec,
+            action: Action {
+                steps: vec![self.step()],
+                ..Action::default()
+            },
+            policies: Policies::default(),
+        };
+        Ok(FileSchedule {
+            spec: definition.check(&id, host.zones).map_err(|e| e.within(&self.place))?,
             place: self.place.clone(),
             line: self.line,
-            definition: Definition {
-                alerts: Alerts {
-                    labels: self.mail_label().into_iter().collect(),
-                    ..Alerts::default()
-                },
-                after: Vec::new(),
-                spec,
-                action: Action {
-                    steps: vec![self.step()],
-                    ..Action::default()
-                },
-                policies: Policies::default(),
-            },
+            definition,
             declared: Declared {
                 note: self.note.clone(),
                 ..Declared::default()
             },
             warnings: self.notes.clone(),
             id,
-        }
+        })
     }
 }
 
@@ -249,7 +254,10 @@ mod tests {
         let zones = ZoneInfo::compiled_in();
         let (jobs, errors) = read(text, sort);
         assert!(errors.is_empty(), "{errors:?}");
-        let of = |job: &Job| job.defined(ScheduleId::parse(&job.names().0).unwrap(), &host(&zones));
+        let of = |job: &Job| {
+            job.defined(ScheduleId::parse(&job.names().0).unwrap(), &host(&zones))
+                .unwrap()
+        };
         jobs.iter().map(of).collect()
     }
 

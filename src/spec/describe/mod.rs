@@ -180,7 +180,9 @@ impl Clock {
 }
 
 fn describe_fields(time: &str, fields: &Fields, days: &str) -> Option<String> {
-    let months: Vec<String> = values(&fields.month).into_iter().map(month_name).collect();
+    let every_month = covers(&fields.month, field::MONTH.all());
+    let months = if every_month { Vec::new() } else { values(&fields.month) };
+    let months: Vec<String> = months.into_iter().map(month_name).collect();
     let date = match months.as_slice() {
         [month] => day_number(days).map(|day| format!("on {month} {day}")),
         _ => None,
@@ -194,7 +196,7 @@ fn describe_fields(time: &str, fields: &Fields, days: &str) -> Option<String> {
         (_, false) if days.starts_with("on") => format!("{time} {days}"),
         (_, false) => format!("{days} {time}"),
     };
-    if date.is_none() && !covers(&fields.month, field::MONTH.all()) {
+    if date.is_none() && !every_month {
         sentence += &format!(" in {}", list(&months));
     }
     if !fields.year.is_empty() {
