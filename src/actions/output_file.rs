@@ -11,14 +11,11 @@ use tempfile::NamedTempFile;
 
 use super::Task;
 use super::secrets::Secrets;
-use super::spawn::Caller;
+use super::spawn::{Caller, DATABASE};
 use crate::machine::{self, User};
 use crate::run::command::Command;
 use crate::run::outcome::{AttemptResult, Ending, ErrorType, Failure};
 use crate::run::outputs::{self, MAX_FILE, Outputs};
-
-/// The variable with the database of an attempt.
-const DATABASE: &str = "TEMPO_DB";
 
 /// The file, which is deleted with this value; a command whose outputs no later step uses has none.
 pub(super) struct OutputFile(Option<NamedTempFile>);

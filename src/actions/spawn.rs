@@ -26,9 +26,12 @@ pub(crate) const OUTPUT_PIPE: &str = "TEMPO_OUTPUT_PIPE";
 /// The environment variable with the path of the file for the outputs of a step.
 const OUTPUT_FILE: &str = "TEMPO_OUTPUT";
 
+/// The variable with the database of an attempt.
+pub(super) const DATABASE: &str = "TEMPO_DB";
+
 /// The variables by which tempo identifies an attempt to its command; a step cannot set them.
 const OWN_VARIABLES: [&str; 7] = [
-    "TEMPO_DB",
+    DATABASE,
     "TEMPO_SCHEDULE_ID",
     "TEMPO_WORKFLOW_ID",
     "TEMPO_RUN_ID",

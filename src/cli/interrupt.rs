@@ -5,7 +5,7 @@ use std::sync::Arc;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
-use crate::engine::script::Interrupt;
+use crate::engine::interrupt::Interrupt;
 use crate::error::{Error, Kind};
 
 /// The signals with which a terminal or a CI job ends its processes.

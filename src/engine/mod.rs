@@ -12,6 +12,7 @@ mod decide;
 mod deterministic;
 mod events;
 mod handle;
+pub(crate) mod interrupt;
 mod messages;
 pub(crate) mod metrics;
 mod notices;

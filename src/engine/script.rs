@@ -2,70 +2,25 @@
 //! server, and communicates only through the database.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::interrupt::Interrupt;
 use super::shared::{ATTEMPT, RUN_ID, STEP};
-use crate::actions::{Control, OUTPUT_LIMIT, OUTPUT_PIPE, PARENT, Secrets, StopKind, Task, perform_in_script};
-use crate::clock::{Clock, Stopwatch, Wakeup};
+use crate::actions::{Control, OUTPUT_LIMIT, OUTPUT_PIPE, PARENT, Secrets, Task, perform_in_script};
+use crate::clock::Clock;
 use crate::error::{Error, Kind};
 use crate::machine::{self, Process, ProcessTree};
 use crate::names::StepName;
 use crate::run::command::Command;
-use crate::run::outcome::{AttemptResult, Ending, ErrorType, Failure};
+use crate::run::outcome::{AttemptResult, Ending, Failure};
 use crate::run::step::Step;
 use crate::run::{Phase, Progress};
 use crate::store::{NewScriptStep, OpenRun, Read, ScriptStepRow, Store, Write};
 
-/// Interrupts a script step, its command or its wait, from any thread.
-#[derive(Default)]
-pub(crate) struct Interrupt {
-    control: Control,
-    wake: Wakeup,
-    /// Set as soon as the signal arrives: the command may die of it before a thread of this process wakes up.
-    pub(crate) signaled: Arc<AtomicBool>,
-}
-
-impl Interrupt {
-    /// Interrupts the step.
-    pub(crate) fn raise(&self) {
-        self.control.stop(StopKind::Cancel);
-        self.wake.raise();
-    }
-
-    /// Returns the result of an attempt. If its command died of the signal that interrupted it, raises the interrupt and returns it as canceled.
-    fn canceled_if_signaled(&self, result: AttemptResult) -> AttemptResult {
-        let died = matches!(&result.ending, Ending::Failed(f) if f.error_type == ErrorType::Signal);
-        if died && self.signaled.load(Ordering::SeqCst) {
-            self.raise();
-            let ending = StopKind::Cancel.ending();
-            return AttemptResult { ending, ..result };
-        }
-        result
-    }
-
-    /// Waits until a time, but no longer than `at_most`: the clock may be set back.
-    ///
-    /// # Errors
-    /// `Interrupted` when the step is interrupted.
-    fn wait(&self, clock: &dyn Clock, until: DateTime<Utc>, at_most: Duration) -> Result<(), Error> {
-        let waited = Stopwatch::start();
-        while clock.now() < until && waited.elapsed() < at_most {
-            self.check()?;
-            clock.wait(&self.wake, until);
-        }
-        self.check()
-    }
-
-    fn check(&self) -> Result<(), Error> {
-        match self.control.requested() {
-            Some(_) => Err(Error::new(Kind::Interrupted, "the step was interrupted")),
-            None => Ok(()),
-        }
-    }
-}
+/// How long a step waits before it tries again to record its result.
+const RECORD_AGAIN_AFTER: TimeDelta = TimeDelta::milliseconds(250);
 
 /// The attempt that a script belongs to, as named in its environment.
 #[derive(Debug, Clone)]
@@ -282,7 +237,7 @@ pub(crate) fn perform(
                 return Err(e);
             }
             on_unrecorded(&e);
-            clock.wait(&interrupt.wake, clock.now() + TimeDelta::milliseconds(250));
+            clock.wait(&interrupt.wake, clock.now() + RECORD_AGAIN_AFTER);
         }
         let Some(failure) = result.ending.failure() else {
             return Ok(result.output);

@@ -6,6 +6,7 @@ mod deserialize;
 pub(crate) mod difference;
 pub(crate) mod document;
 mod node;
+mod notify_check;
 mod notify_mail;
 pub(crate) mod notify_text;
 mod one_or_many;

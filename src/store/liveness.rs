@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use super::identity::{FileId, resolved};
-use super::lock::{SAFE, lock_path, regular, server_pid};
+use super::lock_file::{SAFE, lock_path, regular, server_pid};
 use crate::clock::{Stopwatch, pause};
 use crate::error::{Error, Kind};
 

@@ -28,6 +28,7 @@ mod incidents;
 mod integrity;
 mod liveness;
 mod lock;
+mod lock_file;
 mod migrations;
 mod open;
 mod open_runs;
@@ -62,7 +63,8 @@ pub(crate) use failures::{Counted, IncidentPolicy, NewFailure, SUCCEEDED, Subjec
 pub(crate) use history::{NotStartedRow, StartedRow};
 pub(crate) use incidents::{IncidentFilter, IncidentRow, IncidentScope, OccurrenceRow};
 pub(crate) use liveness::{MAX_SILENCE, server_responds};
-pub(crate) use lock::{ServedPage, ServerLock, server_page, server_pid};
+pub(crate) use lock::ServerLock;
+pub(crate) use lock_file::{ServedPage, server_page, server_pid};
 pub(crate) use open::{Missing, Store, leave_logs};
 pub(crate) use open_runs::{LostAttempt, OpenRun, QueuedRun};
 pub(crate) use outbox::{DeliveryOutcome, MessageRow};

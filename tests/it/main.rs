@@ -44,6 +44,7 @@ mod serving;
 mod step_outputs;
 mod streams;
 mod text_output;
+mod times;
 mod unusable_files;
 mod usage_errors;
 mod versions;

@@ -46,7 +46,7 @@ pub(super) struct Args {
     /// Stop after this long, and exit with 124; defaults to no limit
     #[arg(long, value_name = "DURATION")]
     deadline: Option<String>,
-    /// Number of steps to run in parallel, from 1 to 1024. By default, steps run one after another, and those after a failed command are skipped; so they do if a step uses outputs of another
+    /// Number of steps to run in parallel, from 1 to 1024. Steps run one after another if it is 1, or if one uses outputs of another; those after a failed command are then skipped
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     parallel: u16,
     #[expect(clippy::doc_markdown, reason = "this is help, where backticks would be shown")]

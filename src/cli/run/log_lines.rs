@@ -1,8 +1,8 @@
 //! The log line of each server event.
 
 use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
 
+use super::log_fields::fields;
 use crate::engine::{Event, RunRef, StepRef};
 use crate::output::instant::rfc3339;
 use crate::output::log::Line;
@@ -16,16 +16,21 @@ use crate::spec::describe::human_duration;
 const MAX_NAMES: usize = 5;
 
 /// Builds the log line of an event, with the fields of the JSON log if `with_fields`.
-#[expect(clippy::too_many_lines, reason = "one arm per event, nothing else")]
 pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line {
-    let of = |word, style, subject: &str, text: String, fields: &dyn Fn() -> Value| Line {
+    let (word, style, subject, text) = parts(event, now);
+    Line {
         at: now,
         word,
         style,
         subject: subject.to_owned(),
         text,
-        fields: with_fields.then(fields),
-    };
+        fields: with_fields.then(|| fields(event)),
+    }
+}
+
+/// The first word of the line of an event, its style, what the event is about, and what happened.
+#[expect(clippy::too_many_lines, reason = "one arm per event, nothing else")]
+fn parts(event: &Event, now: DateTime<Utc>) -> (&'static str, Option<Style>, &str, String) {
     match event {
         Event::Serving {
             pid,
@@ -39,22 +44,14 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
                 String::new()
             };
             let text = format!("{database}, pid {pid}, {}{resumable}", counted(*schedules, "schedule"));
-            let fields = || json!({"database": database, "pid": pid, "schedules": schedules, "open_runs": open_runs});
-            of("serving", Some(Style::Strong), "", text, &fields)
+            ("serving", Some(Style::Strong), "", text)
         }
-        Event::Page { address } => of(
-            "page",
-            None,
-            "",
-            format!("http://{address}/ (`tempo open` signs in)"),
-            &|| json!({"address": address}),
-        ),
-        Event::NoPage { address, error } => of(
+        Event::Page { address } => ("page", None, "", format!("http://{address}/ (`tempo open` signs in)")),
+        Event::NoPage { address, error } => (
             "page",
             Some(Style::Warn),
             "",
             format!("no page at {address}: {error}; `--web` chooses another address"),
-            &|| json!({"address": address, "error": error}),
         ),
         Event::State {
             schedules,
@@ -73,30 +70,15 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
                 counted(*open_runs, "open run"),
                 counted(*incidents_open, "incident"),
             );
-            let next = next
-                .as_ref()
-                .map(|(id, at)| json!({"schedule_id": id, "due_at": rfc3339(*at)}));
-            of(
-                "state",
-                Some(Style::Strong),
-                "",
-                text,
-                &|| json!({"schedules": schedules, "open_runs": open_runs, "queued": queued, "incidents_open": incidents_open, "next": next}),
-            )
+            ("state", Some(Style::Strong), "", text)
         }
-        Event::BackedUp { file } => of(
-            "backup",
-            None,
-            "",
-            file.display().to_string(),
-            &|| json!({"file": file.display().to_string()}),
-        ),
+        Event::BackedUp { file } => ("backup", None, "", file.display().to_string()),
         Event::Applied {
             created,
             updated,
             deleted,
             changed,
-        } => of(
+        } => (
             "apply",
             Some(Style::Strong),
             "",
@@ -104,9 +86,8 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
                 "the definition files: {created} created, {updated} updated, {deleted} deleted{}",
                 shown_names(changed, created + updated + deleted)
             ),
-            &|| json!({"created": created, "updated": updated, "deleted": deleted, "changed": changed}),
         ),
-        Event::ZoneChanged { name, schedules } => of(
+        Event::ZoneChanged { name, schedules } => (
             "zone",
             Some(Style::Warn),
             name,
@@ -114,7 +95,6 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
                 "time zone data changed; next times recalculated for {}",
                 counted(*schedules, "schedule")
             ),
-            &|| json!({"time_zone": name, "schedules": schedules}),
         ),
         Event::Tick {
             run,
@@ -134,9 +114,7 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
                 String::new()
             };
             let text = format!("{from}{behind} → run {}", short(run));
-            of("tick", Some(Style::Strong), schedule(run), text, &|| {
-                with_run(run, json!({"scheduled_at": rfc3339(*nominal), "due_at": rfc3339(*due)}))
-            })
+            ("tick", Some(Style::Strong), schedule(run), text)
         }
         Event::Buffered {
             schedule_id,
@@ -144,8 +122,7 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
             waiting,
         } => {
             let text = format!("{} buffered ({waiting} waiting)", rfc3339(*nominal));
-            let fields = || json!({"schedule_id": schedule_id, "scheduled_at": rfc3339(*nominal), "waiting": waiting});
-            of("buffer", None, schedule_id, text, &fields)
+            ("buffer", None, schedule_id, text)
         }
         Event::NotStarted {
             schedule_id,
@@ -168,17 +145,9 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
                 other => other,
             };
             let text = format!("{span}: {}", not_started.reason.text());
-            let fields = || {
-                json!({
-                    "schedule_id": schedule_id, "from": rfc3339(not_started.from), "to": rfc3339(not_started.to),
-                    "count": not_started.count, "outcome": not_started.outcome.name(), "reason": not_started.reason.text(),
-                })
-            };
-            of(word, Some(Style::Warn), schedule_id, text, &fields)
+            (word, Some(Style::Warn), schedule_id, text)
         }
-        Event::Started { run, step } => of("start", None, subject(run), format!("at {}", place(step)), &|| {
-            with_step(run, step, json!({}))
-        }),
+        Event::Started { run, step } => ("start", None, subject(run), format!("at {}", place(step))),
         Event::Lost {
             run,
             step,
@@ -191,15 +160,11 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
                 more => format!("; killed the {more} processes it left running"),
             };
             let text = format!("the server stopped during attempt {attempt} of {}{leftovers}", place(step));
-            of("lost", Some(Style::Warn), subject(run), text, &|| {
-                with_step(run, step, json!({"attempt": attempt, "ended_processes": ended}))
-            })
+            ("lost", Some(Style::Warn), subject(run), text)
         }
         Event::Delayed { run, step, short } => {
             let text = format!("{}: {short}; retrying until it can start", place(step));
-            of("delay", Some(Style::Warn), subject(run), text, &|| {
-                with_step(run, step, json!({"reason": short}))
-            })
+            ("delay", Some(Style::Warn), subject(run), text)
         }
         Event::Surviving { run, step, processes } => {
             let ids: Vec<String> = processes.iter().map(u32::to_string).collect();
@@ -208,56 +173,34 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
                 place(step),
                 ids.join(", ")
             );
-            of("surviving", Some(Style::Warn), subject(run), text, &|| {
-                with_step(run, step, json!({"processes": processes}))
-            })
+            ("surviving", Some(Style::Warn), subject(run), text)
         }
         Event::FewerWorkers { workers, wanted } => {
             let text = format!(
                 "only {workers} of {wanted} workers: the limit on open files or processes is too low (`ulimit -n`, `ulimit -u`)"
             );
-            let fields = || json!({"workers": workers, "wanted": wanted});
-            of("workers", Some(Style::Warn), "", text, &fields)
+            ("workers", Some(Style::Warn), "", text)
         }
         Event::Displaced { path } => {
             let text = format!("`{}` was deleted, moved, replaced or overwritten; stopping", path.display());
-            of(
-                "stop",
-                Some(Style::Bad),
-                "",
-                text,
-                &|| json!({"file": path.display().to_string()}),
-            )
+            ("stop", Some(Style::Bad), "", text)
         }
         Event::LockRestored { path } => {
             let text = format!("`{}` was deleted or replaced; created it again", path.display());
-            of(
-                "lock",
-                Some(Style::Warn),
-                "",
-                text,
-                &|| json!({"file": path.display().to_string()}),
-            )
+            ("lock", Some(Style::Warn), "", text)
         }
         Event::Saved { copy } => {
             let text = format!(
                 "the write-ahead log could not be written back; the records of this server were saved to `{}`",
                 copy.display()
             );
-            of(
-                "saved",
-                Some(Style::Warn),
-                "",
-                text,
-                &|| json!({"copy": copy.display().to_string()}),
-            )
+            ("saved", Some(Style::Warn), "", text)
         }
-        Event::Resumed { run, step } => of(
+        Event::Resumed { run, step } => (
             "resume",
             Some(Style::Strong),
             subject(run),
             format!("resuming at {}", place(step)),
-            &|| with_step(run, step, json!({})),
         ),
         Event::Retry {
             run,
@@ -274,31 +217,23 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
                 place(step),
                 failure.message
             );
-            let fields = || json!({"attempt": attempt, "error_type": failure.error_type.name(), "error": failure.message, "until": rfc3339(*until)});
-            of("retry", Some(Style::Warn), subject(run), text, &|| {
-                with_step(run, step, fields())
-            })
+            ("retry", Some(Style::Warn), subject(run), text)
         }
-        Event::StepClosed { run, step, result } => of("step", None, subject(run), format!("{}: {result}", place(step)), &|| {
-            with_step(run, step, json!({"result": result}))
-        }),
+        Event::StepClosed { run, step, result } => ("step", None, subject(run), format!("{}: {result}", place(step))),
         Event::Incident {
             run,
             step,
             id,
             count,
-            target_url,
             failure,
+            ..
         } => {
             let incident = match count {
                 1 => format!("incident {id} opened"),
                 count => format!("incident {id}, failure {count}"),
             };
             let text = format!("{}: {incident}: {}", place(step), failure.message);
-            let fields = || json!({"incident": id, "count": count, "target_url": target_url, "error_type": failure.error_type.name(), "error": failure.message});
-            of("incident", Some(Style::Bad), subject(run), text, &|| {
-                with_step(run, step, fields())
-            })
+            ("incident", Some(Style::Bad), subject(run), text)
         }
         Event::Failing {
             run,
@@ -308,34 +243,22 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
         } => {
             let times = counted(*failures, "failure");
             let text = format!("{}: {times} in a row, no incident yet: {}", place(step), failure.message);
-            let fields = || json!({"failures": failures, "error_type": failure.error_type.name(), "error": failure.message});
-            of("failing", Some(Style::Warn), subject(run), text, &|| {
-                with_step(run, step, fields())
-            })
+            ("failing", Some(Style::Warn), subject(run), text)
         }
-        Event::Resolved { run, step, id } => of(
+        Event::Resolved { run, step, id } => (
             "resolved",
             Some(Style::Good),
             subject(run),
             format!("{}: incident {id}", place(step)),
-            &|| with_step(run, step, json!({"incident": id})),
         ),
         Event::StopRequested { run, stop } => {
             let (word, text) = match stop {
                 Stop::Cancel => ("cancel", "cancellation requested"),
                 Stop::Terminate => ("terminate", "termination requested"),
             };
-            of(word, Some(Style::Warn), subject(run), text.to_owned(), &|| {
-                with_run(run, json!({}))
-            })
+            (word, Some(Style::Warn), subject(run), text.to_owned())
         }
-        Event::Reopened { run } => of(
-            "reopen",
-            Some(Style::Strong),
-            subject(run),
-            "retry requested".to_owned(),
-            &|| with_run(run, json!({})),
-        ),
+        Event::Reopened { run } => ("reopen", Some(Style::Strong), subject(run), "retry requested".to_owned()),
         Event::Closed {
             run,
             status,
@@ -351,37 +274,22 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
                 Style::Bad
             };
             let text = finished(status.name(), *incidents, *elapsed_ms, reason.as_deref());
-            let fields = || json!({"status": status.name(), "incidents": incidents, "elapsed_ms": elapsed_ms, "reason": reason});
-            of("finish", Some(style), subject(run), text, &|| with_run(run, fields()))
+            ("finish", Some(style), subject(run), text)
         }
-        Event::Paused { schedule_id, note } => of(
-            "pause",
-            Some(Style::Warn),
-            schedule_id,
-            note.clone(),
-            &|| json!({"schedule_id": schedule_id, "note": note}),
-        ),
-        Event::NoSuccess { schedule_id, id, error } => of(
+        Event::Paused { schedule_id, note } => ("pause", Some(Style::Warn), schedule_id, note.clone()),
+        Event::NoSuccess { schedule_id, id, error } => (
             "incident",
             Some(Style::Bad),
             schedule_id,
             format!("incident {id} opened: {error}"),
-            &|| json!({"schedule_id": schedule_id, "incident": id, "error": error}),
         ),
-        Event::SucceededAgain { schedule_id, id } => of(
+        Event::SucceededAgain { schedule_id, id } => (
             "resolved",
             Some(Style::Good),
             schedule_id,
             format!("incident {id}: the schedule has succeeded again"),
-            &|| json!({"schedule_id": schedule_id, "incident": id}),
         ),
-        Event::Reminded { id } => of(
-            "remind",
-            Some(Style::Warn),
-            "",
-            format!("incident {id} is still open"),
-            &|| json!({"incident": id}),
-        ),
+        Event::Reminded { id } => ("remind", Some(Style::Warn), "", format!("incident {id} is still open")),
         Event::NotDelivered {
             receiver,
             error,
@@ -391,27 +299,20 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
                 Some(_) => format!("{error}; retrying"),
                 None => format!("{error}; giving up (`tempo notify retry {receiver}` retries it)"),
             };
-            of(
-                "notify",
-                Some(Style::Bad),
-                receiver,
-                text,
-                &|| json!({"receiver": receiver, "error": error, "retry_at": retry_at.map(rfc3339)}),
-            )
+            ("notify", Some(Style::Bad), receiver, text)
         }
-        Event::Refused { receiver, error } => of(
+        Event::Refused { receiver, error } => (
             "notify",
             Some(Style::Warn),
             receiver,
             format!("sent, but not to all addresses: {error}"),
-            &|| json!({"receiver": receiver, "error": error}),
         ),
         Event::Draining { running } => {
             let text = format!(
                 "waiting for {} to finish (press Ctrl-C to stop now)",
                 counted(*running as u64, "run")
             );
-            of("drain", Some(Style::Warn), "", text, &|| json!({"running": running}))
+            ("drain", Some(Style::Warn), "", text)
         }
         Event::Interrupted { running } => {
             let them = if *running == 1 { "it" } else { "them" };
@@ -419,15 +320,9 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
                 "{} interrupted; the next `tempo run` will resume {them}",
                 counted(*running as u64, "run")
             );
-            of("interrupt", Some(Style::Warn), "", text, &|| json!({"running": running}))
+            ("interrupt", Some(Style::Warn), "", text)
         }
-        Event::Error(e) => of(
-            "error",
-            Some(Style::Bad),
-            "",
-            e.to_string(),
-            &|| json!({"error": e.to_string(), "hints": e.hints()}),
-        ),
+        Event::Error(e) => ("error", Some(Style::Bad), "", e.to_string()),
         Event::Stopped {
             lost_file,
             damaged,
@@ -439,13 +334,7 @@ pub(super) fn line(event: &Event, now: DateTime<Utc>, with_fields: bool) -> Line
                 (false, 0) => "all results are recorded".to_owned(),
                 (false, n) => format!("{} could not be recorded; these steps will run again", counted(n, "result")),
             };
-            of(
-                "stopped",
-                Some(Style::Strong),
-                "",
-                text,
-                &|| json!({"unrecorded": unrecorded}),
-            )
+            ("stopped", Some(Style::Strong), "", text)
         }
     }
 }
@@ -474,18 +363,4 @@ fn subject(run: &RunRef) -> &str {
 
 fn place(step: &StepRef) -> String {
     format!("step {}/{} {}", step.number, step.of, step.name)
-}
-
-fn with_run(run: &RunRef, mut fields: Value) -> Value {
-    fields["run_id"] = json!(run.run_id);
-    fields["workflow_id"] = json!(run.workflow_id);
-    fields["schedule_id"] = json!(run.schedule_id);
-    fields
-}
-
-fn with_step(run: &RunRef, step: &StepRef, mut fields: Value) -> Value {
-    fields["step"] = json!(step.name);
-    fields["number"] = json!(step.number);
-    fields["of"] = json!(step.of);
-    with_run(run, fields)
 }

@@ -22,6 +22,7 @@ use crate::spec::zone::Zone;
 mod backups;
 mod definitions;
 pub(super) mod init;
+mod log_fields;
 mod log_lines;
 mod page;
 mod ping;
