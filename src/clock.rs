@@ -47,16 +47,19 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> DateTime<Utc> {
-        #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
-        let now = Utc::now();
-        whole_milliseconds(now)
+        whole_milliseconds(exact_now())
     }
 
     fn wait(&self, signal: &Wakeup, until: DateTime<Utc>) {
-        // Rounded up: a thread woken a fraction early would find nothing due and spin.
-        let left = (until - self.now()).to_std().unwrap_or_default() + Duration::from_micros(500);
+        // To the microsecond: a rounded wait would make every start late.
+        let left = (until - exact_now()).to_std().unwrap_or_default();
         signal.wait_for(left.min(LONGEST_SLEEP));
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
+fn exact_now() -> DateTime<Utc> {
+    Utc::now()
 }
 
 /// A clock that changes only when it is set. For simulated histories.

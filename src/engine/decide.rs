@@ -13,8 +13,8 @@ use crate::store::{QueuedRun, Write};
 /// The effects of a decision outside the database.
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
-    /// Runs to start.
-    pub(crate) begun: Vec<QueuedRun>,
+    /// Runs that a worker is to begin.
+    pub(crate) started: Vec<QueuedRun>,
     /// Runs to stop.
     pub(crate) stopped: Vec<(i64, Stop)>,
     /// Events to report.
@@ -72,7 +72,7 @@ pub(crate) fn decide(write: &Write<'_>, terms: Terms<'_>, schedule: i64, now: Da
             origin: start.origin,
         });
         let workflow = terms.catalog.workflow(write, definition)?;
-        effects.begun.push(QueuedRun {
+        effects.started.push(QueuedRun {
             key,
             schedule: Some(schedule),
             backfilled: matches!(start.origin, Origin::Backfill(_)),

@@ -5,6 +5,7 @@
 mod advance;
 mod alerts;
 mod beats;
+mod begin;
 mod catalog;
 mod conditions;
 mod decide;
@@ -20,6 +21,8 @@ mod outbox;
 mod prune;
 mod queue;
 mod queue_state;
+#[cfg(test)]
+mod queue_tests;
 mod quiet;
 mod ready;
 mod recovery;

@@ -1,12 +1,13 @@
 //! Runs that need a worker, now or later, and the workers for them: the part that threads share.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 
-use super::queue_state::{QueueState, TaskQueue};
-use crate::actions::{Control, StopKind};
+use super::advance::AdvanceResult;
+use super::queue_state::{QueueState, Taken, TaskQueue};
+use crate::actions::StopKind;
 use crate::store::QueuedRun;
 
 /// The queue. Every open run that this server knows of is in it exactly once: ready, waiting for a time or for a lock, or with a worker.
@@ -36,6 +37,7 @@ impl Queue {
                 known: HashMap::new(),
                 reopened: HashSet::new(),
                 taken: HashMap::new(),
+                begun: VecDeque::new(),
                 locks: HashMap::new(),
                 blocked: HashMap::new(),
                 quiet: false,
@@ -44,6 +46,16 @@ impl Queue {
                 draining: false,
             }),
             changed: Condvar::new(),
+        }
+    }
+
+    /// Returns an empty queue without worker threads, for tests that step the engine. At most `reserved` runs that are with a worker begin in the
+    /// transaction that starts them; the others are taken from the queue, without a limit.
+    #[cfg(test)]
+    pub(super) fn stepped(reserved: usize) -> Self {
+        Self {
+            workers: 0,
+            ..Self::new(reserved, &[])
         }
     }
 
@@ -70,6 +82,18 @@ impl Queue {
         self.needs_worker(inner)
     }
 
+    /// Takes a run that is about to start, if it need not wait for a worker or a lock; otherwise it must be added.
+    pub(super) fn reserve(&self, run: &QueuedRun) -> bool {
+        self.lock().reserve(run)
+    }
+
+    /// Passes a run on to a worker, for which it was reserved. Returns the same as [`Self::add`].
+    pub(super) fn hand_over(&self, run: i64, begun: Box<AdvanceResult>) -> bool {
+        let mut inner = self.lock();
+        inner.begun.push_back((run, begun));
+        self.needs_worker(inner)
+    }
+
     /// Adds a run that was reopened, even if the worker that closed it has not released it yet. Returns the same as [`Self::add`].
     pub(crate) fn add_again(&self, run: QueuedRun) -> bool {
         let mut inner = self.lock();
@@ -88,7 +112,8 @@ impl Queue {
 
     fn needs_worker(&self, mut inner: MutexGuard<'_, QueueState>) -> bool {
         let quiet = inner.quiet;
-        let takeable: usize = inner.queues.iter().map(|queue| queue.takeable(quiet)).sum();
+        let ready: usize = inner.queues.iter().map(|queue| queue.takeable(quiet)).sum();
+        let takeable = ready + inner.begun.len();
         if inner.idle < takeable && inner.workers < self.workers && !inner.draining {
             inner.workers += 1;
             return true;
@@ -118,9 +143,12 @@ impl Queue {
     }
 
     /// Takes a run, waiting until one is ready. Returns `None` when the server drains.
-    pub(crate) fn take(&self) -> Option<(i64, Arc<Control>)> {
+    pub(super) fn take(&self) -> Option<Taken> {
         let mut inner = self.lock();
         loop {
+            if let Some(begun) = inner.take_begun() {
+                return Some(begun);
+            }
             if inner.draining {
                 return None;
             }
@@ -135,14 +163,15 @@ impl Queue {
 
     /// Takes a run if one may be taken now.
     #[cfg(test)]
-    fn take_ready(&self) -> Option<(i64, Arc<Control>)> {
+    pub(super) fn take_ready(&self) -> Option<Taken> {
         self.lock().take(false)
     }
 
     /// Takes a run if one is ready, whatever the limits; for tests that step the engine.
     #[cfg(test)]
-    pub(crate) fn take_now(&self) -> Option<(i64, Arc<Control>)> {
-        self.lock().take(true)
+    pub(super) fn take_now(&self) -> Option<Taken> {
+        let mut inner = self.lock();
+        inner.take_begun().or_else(|| inner.take(true))
     }
 
     /// Releases a run that waits until a time. Returns whether it is the first of all waiting runs.
@@ -251,119 +280,5 @@ impl Queue {
     /// Whether no run is ready, waiting or with a worker.
     pub(crate) fn is_empty(&self) -> bool {
         self.lock().known.is_empty()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn run(key: i64, backfilled: bool) -> QueuedRun {
-        QueuedRun {
-            key,
-            schedule: Some(1),
-            backfilled,
-            task_queue: None,
-            lock: None,
-            begun: false,
-        }
-    }
-
-    #[test]
-    fn takes_a_run_again_that_was_reopened_before_its_worker_released_it() {
-        let queue = Queue::new(1, &[]);
-        queue.add(run(1, false));
-        assert!(queue.take_now().is_some());
-        // Seen again but not reopened.
-        queue.add(run(1, false));
-        queue.forget(1);
-        assert!(queue.take_now().is_none() && queue.is_empty());
-        queue.add(run(1, false));
-        assert!(queue.take_now().is_some());
-        queue.add_again(run(1, false));
-        queue.forget(1);
-        assert_eq!(queue.take_now().map(|(run, _)| run), Some(1));
-    }
-
-    #[test]
-    fn backfilled_runs_leave_workers_free_for_due_runs() {
-        let queue = Queue::new(4, &[]);
-        for key in 1..=6 {
-            queue.add(run(key, true));
-        }
-        let taken: Vec<_> = (0..3).map(|_| queue.take().unwrap().0).collect();
-        assert_eq!(taken, [1, 2, 3]);
-        queue.add(run(7, false));
-        assert_eq!(queue.take().unwrap().0, 7, "the due run before the fourth backfilled one");
-        queue.forget(1);
-        assert_eq!(queue.take().unwrap().0, 4);
-    }
-
-    #[test]
-    fn a_full_task_queue_leaves_the_workers_of_the_others() {
-        let queue = Queue::new(2, &[("heavy".to_owned(), 1)]);
-        let heavy = |key| QueuedRun {
-            task_queue: Some(Arc::from("heavy")),
-            ..run(key, false)
-        };
-        for key in 1..=3 {
-            queue.add(heavy(key));
-        }
-        // A task queue without a limit of its own shares the default one.
-        queue.add(QueuedRun {
-            task_queue: Some(Arc::from("unknown")),
-            ..run(4, false)
-        });
-        queue.add(run(5, false));
-        queue.add(run(6, false));
-        let mut taken: Vec<i64> = std::iter::from_fn(|| queue.take_ready()).map(|(key, _)| key).collect();
-        taken.sort_unstable();
-        assert_eq!(taken, [1, 4, 5]);
-        queue.forget(1);
-        assert_eq!(queue.take_ready().map(|(key, _)| key), Some(2));
-        queue.forget(4);
-        assert_eq!(queue.take_ready().map(|(key, _)| key), Some(6));
-    }
-
-    #[test]
-    fn runs_that_wait_for_a_time_are_woken_when_the_clock_is_set_back() {
-        let queue = Queue::new(8, &[]);
-        queue.add(run(1, false));
-        let next = || queue.take_ready().map(|(key, _)| key);
-        assert_eq!(next(), Some(1));
-        queue.release_until(1, "2099-01-01T00:00:00Z".parse().unwrap());
-        assert_eq!(next(), None);
-        queue.wake_all();
-        assert_eq!(next(), Some(1));
-    }
-
-    #[test]
-    fn a_lock_is_held_from_the_first_step_until_the_run_closes() {
-        let queue = Queue::new(8, &[]);
-        let locked = |key| QueuedRun {
-            lock: Some(Arc::from("db")),
-            schedule: Some(key),
-            ..run(key, false)
-        };
-        // A run that an earlier server had begun goes first.
-        queue.hold_lock(&locked(3));
-        for key in 1..=4 {
-            queue.add(locked(key));
-        }
-        let next = || queue.take_ready().map(|(key, _)| key);
-        assert_eq!((next(), next()), (Some(3), None));
-        // It keeps its lock while it waits for a retry.
-        queue.release_until(3, DateTime::<Utc>::MIN_UTC);
-        assert_eq!(next(), None);
-        queue.wake(DateTime::<Utc>::MAX_UTC);
-        assert_eq!(next(), Some(3));
-        queue.forget(3);
-        assert_eq!((next(), next()), (Some(1), None));
-        // One that is closed while it waits for the lock does not get it.
-        queue.closed_waiting(2);
-        queue.forget(1);
-        assert_eq!((next(), next()), (Some(4), None));
-        queue.forget(4);
-        assert!(queue.is_empty());
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::advance::AdvanceResult;
 use super::ready::Ready;
 use crate::actions::Control;
 use crate::store::QueuedRun;
@@ -50,6 +51,14 @@ impl TaskQueue {
     }
 }
 
+/// A run that a worker has taken.
+pub(super) struct Taken {
+    pub(super) run: i64,
+    pub(super) control: Arc<Control>,
+    /// What to do first, if the run has begun in the transaction that started it.
+    pub(super) begun: Option<Box<AdvanceResult>>,
+}
+
 /// The state of the queue.
 pub(super) struct QueueState {
     /// The default task queue, and the others that have a limit of their own.
@@ -61,7 +70,10 @@ pub(super) struct QueueState {
     pub(super) known: HashMap<i64, QueuedRun>,
     /// Runs that were reopened before their worker released them.
     pub(super) reopened: HashSet<i64>,
+    /// Runs that are with a worker, or reserved for one.
     pub(super) taken: HashMap<i64, Arc<Control>>,
+    /// Runs that have begun, for the next workers.
+    pub(super) begun: VecDeque<(i64, Box<AdvanceResult>)>,
     /// The run that holds each lock, from its first step until it closes.
     pub(super) locks: HashMap<Arc<str>, i64>,
     /// Runs that wait for a lock, in the order in which they get it.
@@ -75,7 +87,7 @@ pub(super) struct QueueState {
 
 impl QueueState {
     /// Takes the next run; task queues take turns. `all` ignores the limits.
-    pub(super) fn take(&mut self, all: bool) -> Option<(i64, Arc<Control>)> {
+    pub(super) fn take(&mut self, all: bool) -> Option<Taken> {
         for offset in 0..self.queues.len() {
             let index = (self.turn + offset) % self.queues.len();
             loop {
@@ -93,10 +105,38 @@ impl QueueState {
                 self.turn = (index + 1) % self.queues.len();
                 let control = Arc::new(Control::default());
                 self.taken.insert(run.key, Arc::clone(&control));
-                return Some((run.key, control));
+                return Some(Taken {
+                    run: run.key,
+                    control,
+                    begun: None,
+                });
             }
         }
         None
+    }
+
+    /// Takes the next run that has begun.
+    pub(super) fn take_begun(&mut self) -> Option<Taken> {
+        let (run, begun) = self.begun.pop_front()?;
+        Some(Taken {
+            run,
+            control: Arc::clone(self.taken.get(&run)?),
+            begun: Some(begun),
+        })
+    }
+
+    /// Takes a run that is not in the queue yet, unless it must wait, or others wait for a worker.
+    pub(super) fn reserve(&mut self, run: &QueuedRun) -> bool {
+        let others_wait = self.queues.iter().any(|queue| queue.ready.takeable(0) > 0);
+        let is_known = self.known.contains_key(&run.key);
+        let queue = self.queue_of(run);
+        if others_wait || is_known || run.backfilled || run.lock.is_some() || queue.taken >= queue.limit {
+            return false;
+        }
+        queue.taken += 1;
+        self.known.insert(run.key, run.clone());
+        self.taken.insert(run.key, Arc::default());
+        true
     }
 
     pub(super) fn queue_of(&mut self, run: &QueuedRun) -> &mut TaskQueue {

@@ -56,7 +56,7 @@ impl Transition<'_> {
             return Ok(());
         }
         let effects = decide(self.write, self.terms, schedule, self.now)?;
-        self.effects.begun.extend(effects.begun);
+        self.effects.started.extend(effects.started);
         self.effects.stopped.extend(effects.stopped);
         self.effects.events.extend(effects.events);
         Ok(())

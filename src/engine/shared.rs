@@ -114,7 +114,7 @@ impl Shared {
             }
             self.emit(event);
         }
-        for run in effects.begun {
+        for run in effects.started {
             self.add(run);
         }
         self.close_waiting(

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::advance::run_ref;
+use super::begin::{Begun, begin};
 use super::decide::{Effects, decide};
 use super::shared::Shared;
 use crate::error::Error;
@@ -81,18 +82,20 @@ impl Ticker {
         let due: Vec<i64> = due.into_iter().filter(may_try).take(BATCH).collect();
         let decisions = due.iter().map(|schedule| {
             let (shared, schedule) = (Arc::clone(&self.shared), *schedule);
-            let effects = self
-                .shared
-                .writer
-                .submit(move |write| decide(write, shared.terms(), schedule, now));
+            let effects = self.shared.writer.submit(move |write| {
+                let mut effects = decide(write, shared.terms(), schedule, now)?;
+                let begun = begin(&shared, write, &mut effects)?;
+                Ok((effects, begun))
+            });
             (schedule, effects)
         });
         let decisions: Vec<_> = decisions.collect();
         for (schedule, effects) in decisions {
             match effects.wait() {
-                Ok(effects) => {
+                Ok((effects, begun)) => {
                     self.failed.remove(&schedule);
                     self.shared.follow(effects);
+                    begun.into_iter().for_each(Begun::perform);
                 }
                 Err(e) => {
                     self.failed.insert(schedule, now + super::AFTER_ERROR);

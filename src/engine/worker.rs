@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use super::Until;
 use super::advance::{AdvanceResult, Attempt, MayStart, Next, advance, run_ref, step_name};
 use super::conditions::advance_checked;
+use super::queue_state::Taken;
 use super::shared::{Shared, marks};
 use crate::actions::{AttemptNotice, Control, StopKind, Task};
 use crate::clock::pause;
@@ -27,18 +28,24 @@ const CONDITION_TIMEOUT: std::time::Duration = std::time::Duration::from_mins(1)
 
 /// The body of a worker thread: performs runs until the server drains.
 pub(super) fn work(shared: &Arc<Shared>) {
-    while let Some((run, control)) = shared.queue.take() {
-        perform(shared, run, &control);
+    while let Some(taken) = shared.queue.take() {
+        perform(shared, taken);
     }
     shared.queue.worker_left();
     shared.signal.raise();
 }
 
 /// Performs a run until it closes, has to wait, or is interrupted.
-pub(super) fn perform(shared: &Arc<Shared>, run: i64, control: &Control) {
+fn perform(shared: &Arc<Shared>, taken: Taken) {
+    let (run, control) = (taken.run, &*taken.control);
     let (mut event, mut condition) = (None, None);
+    let mut begun = taken.begun;
     loop {
-        let advanced = match record(shared, run, event.clone(), condition.clone()) {
+        let recorded = begun.take().map_or_else(
+            || record(shared, run, event.clone(), condition.clone()),
+            |advanced| Ok(*advanced),
+        );
+        let advanced = match recorded {
             Ok(advanced) => advanced,
             Err(e) => {
                 // Fail closed: nothing is done that is not recorded. The event is kept, and recorded once writing works again.

@@ -15,6 +15,7 @@ fn initial(created: &str, interval: &str, jitter: Option<&str>, overlap: Overlap
         created: created.parse().unwrap(),
         run_timeout: None,
         steps: 1,
+        reserved: 1,
     }
 }
 
@@ -145,6 +146,23 @@ fn a_backfill_keeps_its_times_when_the_spec_is_updated() {
         .collect();
     hours.sort();
     assert_eq!(hours, [10, 11, 12].map(|h| format!("2022-06-01T{h}:00:00+00:00")));
+}
+
+#[test]
+fn a_run_with_a_free_worker_begins_in_the_transaction_that_starts_it() {
+    for (reserved, attempts) in [(0, 0), (1, 1)] {
+        let initial = InitialState {
+            reserved,
+            ..initial("2022-06-01T00:00:01Z", "1m", None, OverlapPolicy::Skip)
+        };
+        let mut engine = Engine::new(&initial, &runs_a_minute);
+        let due = initial.created + TimeDelta::seconds(59);
+        engine.clock.set(due);
+        done(engine.server.as_mut().unwrap().ticker.tick(due));
+        let runs = engine.read(|r| r.runs(&RunFilter::default()));
+        let open = engine.read(|r| r.open_run(runs[0].key)).unwrap();
+        assert_eq!((runs.len(), open.progress.attempts), (1, attempts));
+    }
 }
 
 #[test]

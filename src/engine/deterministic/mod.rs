@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::advance::{Attempt, MayStart, Next, advance};
+use super::advance::{AdvanceResult, Attempt, MayStart, Next, advance};
 use super::catalog::Catalog;
 use super::decide::Effects;
 use super::outbox::{self, Outbox, Pass};
@@ -76,6 +76,8 @@ struct InitialState {
     run_timeout: Option<String>,
     /// Number of steps of a run; each takes an equal part of the run's time.
     steps: i32,
+    /// Number of runs that may begin in the transaction which starts them; see [`Queue::stepped`].
+    reserved: usize,
 }
 
 /// Returns how a run proceeds, given its workflow id and the time at which it starts.

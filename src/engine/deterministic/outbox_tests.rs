@@ -20,6 +20,7 @@ fn engine(receiver: NotifyText) -> Engine<'static> {
         created: start(),
         run_timeout: None,
         steps: 1,
+        reserved: 1,
     };
     let script: Script<'static> = &|_, now| RunScript {
         ends_at: now + TimeDelta::seconds(1),

@@ -60,6 +60,8 @@ impl History {
             created,
             run_timeout: None,
             steps: 1,
+            // A few, none, or all that start at once.
+            reserved: [1, 0, 2, 1000][usize::try_from(seed % 4).unwrap_or(0)],
         };
         let mut at: Vec<i64> = (0..rng.usize(..14)).map(|_| rng.i64(1..span.num_milliseconds())).collect();
         at.sort_unstable();

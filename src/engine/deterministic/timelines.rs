@@ -137,6 +137,7 @@ fn initial(row: &Value) -> InitialState {
         created: instant(row.get("last_processed_at").unwrap_or(&row["start_at"])),
         run_timeout: limit.map(|_| "3m".to_owned()),
         steps: 1,
+        reserved: 1,
     }
 }
 

@@ -32,6 +32,7 @@ pub(super) struct Engine<'a> {
     pub(super) steps: i32,
     /// The steps recorded as completed, as run and position; they must never be performed again.
     pub(super) completed: BTreeSet<(i64, usize)>,
+    pub(super) reserved: usize,
     /// The directory of the zone data; the machine's own if not set.
     pub(super) zones: Option<std::path::PathBuf>,
     pub(super) clock: Arc<SimClock>,
@@ -76,6 +77,7 @@ impl<'a> Engine<'a> {
             max_buffer: initial.max_buffer,
             steps: initial.steps,
             completed: BTreeSet::new(),
+            reserved: initial.reserved,
             zones: None,
             clock: Arc::new(SimClock::at(initial.created)),
             script,
@@ -135,7 +137,7 @@ impl<'a> Engine<'a> {
                 delivered: Arc::clone(&self.delivered),
                 is_down: Arc::clone(&self.receiver_down),
             }),
-            queue: Queue::new(0, &[]),
+            queue: Queue::stepped(self.reserved),
             signal: Wakeup::default(),
             pruning: Wakeup::default(),
             outbox: Wakeup::default(),
@@ -226,9 +228,16 @@ impl<'a> Engine<'a> {
     }
 
     pub(super) fn begin(&mut self, now: DateTime<Utc>) {
-        while let Some((run, _)) = self.up().shared.queue.take_now() {
-            if let Next::Perform(attempt) = self.step(run, None, now) {
-                self.perform(&attempt, now);
+        while let Some(taken) = self.up().shared.queue.take_now() {
+            let next = match taken.begun {
+                Some(begun) => self.follow(*begun),
+                None => self.step(taken.run, None, now),
+            };
+            match (next, taken.control.requested()) {
+                (Next::Perform(attempt), None) => self.perform(&attempt, now),
+                // Stopped before the worker has started the attempt.
+                (Next::Perform(_), Some(stop)) => self.end(taken.run, AttemptResult::new(stop.ending(), 0), now),
+                _ => {}
             }
         }
         self.collect_events(now);
@@ -260,7 +269,12 @@ impl<'a> Engine<'a> {
     pub(super) fn step(&self, run: i64, event: Option<run::Event>, now: DateTime<Utc>) -> Next {
         let here = Arc::clone(&self.up().shared);
         let writer = &self.up().shared.writer;
-        let advanced = done(writer.write(move |w| advance(w, here.terms(), run, event.as_ref(), MayStart::Yes, now)));
+        self.follow(done(
+            writer.write(move |w| advance(w, here.terms(), run, event.as_ref(), MayStart::Yes, now)),
+        ))
+    }
+
+    fn follow(&self, advanced: AdvanceResult) -> Next {
         self.up().shared.follow(advanced.effects);
         advanced.next
     }
@@ -350,6 +364,14 @@ impl<'a> Engine<'a> {
         }
     }
 
+    /// Ends the attempt of a run.
+    fn end(&mut self, run: i64, result: AttemptResult, now: DateTime<Utc>) {
+        match self.step(run, Some(run::Event::AttemptEnded(result)), now) {
+            Next::Perform(next) => self.perform(&next, now),
+            Next::Nothing | Next::Wait(_) | Next::AwaitBeat(_) | Next::Check(_) => self.up().shared.queue.forget(run),
+        }
+    }
+
     /// Returns the workflow id of a time's run.
     pub(super) fn id_of(&self, nominal: DateTime<Utc>) -> String {
         let row = self.read(|r| ops::find(r, &self.id));
@@ -377,10 +399,7 @@ impl<'a> Engine<'a> {
             ..AttemptResult::new(ending, 1)
         };
         let succeeded = matches!(result.ending, Ending::Ok);
-        match self.step(run.run, Some(run::Event::AttemptEnded(result)), by) {
-            Next::Perform(next) => self.perform(&next, by),
-            Next::Nothing | Next::Wait(_) | Next::AwaitBeat(_) | Next::Check(_) => self.up().shared.queue.forget(run.run),
-        }
+        self.end(run.run, result, by);
         if succeeded {
             self.completed.insert((run.run, run.position));
         }
