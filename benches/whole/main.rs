@@ -2,6 +2,7 @@
 //!
 //! Without a name, runs all of them. Prints tables; asserts no times. Files are put in `TEMPO_BENCH_DIR`, by default the build's temporary directory.
 
+mod arrival;
 mod bare;
 mod features;
 mod lateness;
@@ -21,6 +22,7 @@ fn main() {
     for (name, run) in [
         ("processes", processes::run as fn()),
         ("throughput", throughput::run),
+        ("arrival", arrival::run),
         ("lateness", lateness::run),
         ("scale", scale::run),
         ("features", features::run),

@@ -1,4 +1,4 @@
-//! The page: how long each takes and how large it is with a long history, and what viewers cost the server.
+//! The pages: how long each takes and how large it is with a long history, and what viewers cost the server.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -146,7 +146,7 @@ fn pages(directory: &Path) {
     end(page.child);
 }
 
-/// How late starts are, without viewers and with viewers that renew their page at every change.
+/// How late starts are, without viewers and with viewers that reload their page when something changes.
 fn viewers(directory: &Path) {
     let web = web::Web::start();
     let mut alone = 0.0;
@@ -162,7 +162,7 @@ fn viewers(directory: &Path) {
             .collect();
         std::thread::scope(|s| {
             for stream in streams {
-                // As the script of the page: at a change, at most once a second.
+                // Like the script of the page: on a change, at most once a second.
                 s.spawn(|| {
                     let mut last = Stopwatch::start();
                     for line in BufReader::new(stream).lines().map_while(Result::ok) {
