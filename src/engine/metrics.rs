@@ -26,6 +26,10 @@ impl Histogram {
         self.sum_ms.fetch_add(ms, Ordering::Relaxed);
     }
 
+    fn add_time(&self, duration: TimeDelta) {
+        self.add(duration.num_milliseconds().max(0).unsigned_abs());
+    }
+
     /// The number of durations in each bucket, and their sum in milliseconds.
     pub(crate) fn counts(&self) -> (Vec<u64>, u64) {
         let counts = self.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed)).collect();
@@ -60,7 +64,9 @@ pub(crate) struct Metrics {
     looked_at: AtomicI64,
     pub(crate) ticks: AtomicU64,
     /// How late scheduled starts were decided.
-    pub(crate) lateness: Histogram,
+    pub(crate) tick_lateness: Histogram,
+    /// How late the first attempts of scheduled runs began.
+    pub(crate) run_lateness: Histogram,
     /// Decided times by outcome: `started`, `buffered`, or why they did not start.
     pub(crate) times: Counters,
     /// Closed runs by status.
@@ -94,6 +100,11 @@ impl Metrics {
         self.attempt_durations.add(elapsed_ms.unsigned_abs());
     }
 
+    /// Counts a scheduled run whose first attempt began this long after its due time.
+    pub(super) fn lateness(&self, late: TimeDelta) {
+        self.run_lateness.add_time(late);
+    }
+
     /// Counts what an event reports.
     #[expect(clippy::wildcard_enum_match_arm, reason = "only these events are counted")]
     pub(super) fn count(&self, event: &Event, now: DateTime<Utc>) {
@@ -101,7 +112,7 @@ impl Metrics {
             Event::Tick { due, origin, .. } => {
                 self.times.add("started", 1);
                 if *origin == Origin::Scheduled {
-                    self.lateness.add((now - *due).num_milliseconds().max(0).unsigned_abs());
+                    self.tick_lateness.add_time(now - *due);
                 }
             }
             Event::Buffered { .. } => self.times.add("buffered", 1),

@@ -1,6 +1,7 @@
 //! The worker's body: takes a run and performs its attempts, each recorded before and after.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -187,12 +188,15 @@ fn perform_attempt(shared: &Arc<Shared>, attempt: &Attempt, control: &Control) -
         let deadline = attempt.run.progress.deadline(step, attempt.run_deadline, at);
         deadline.map(|d| (d - at).to_std().unwrap_or_default())
     };
+    let began = Cell::new(now);
     let spawned = |process| {
+        let now = shared.clock.now();
+        began.set(now);
         // Not waited for: if the server dies before this is recorded, the environment of the process still identifies its attempt.
         drop(
             shared
                 .writer
-                .submit(move |write| write.record_process(run, position, number, &process)),
+                .submit(move |write| write.record_process(run, (position, number), &process, now)),
         );
     };
     // A slow disk is not given the next output before it has taken the last.
@@ -223,9 +227,15 @@ fn perform_attempt(shared: &Arc<Shared>, attempt: &Attempt, control: &Control) -
         None => shared.actions.perform(&task, control),
     };
     shared.metrics.attempt(result.ending.name(), result.elapsed_ms);
+    if (position, number) == (0, 1) && attempt.run.row.scheduled {
+        shared.metrics.lateness(began.get() - attempt.run.row.due);
+    }
     match (&result.ending, control.requested()) {
         (Ending::Lost, Some(StopKind::Abandon)) => Event::WorkerLost,
-        _ => Event::AttemptEnded(result),
+        _ => Event::AttemptEnded(AttemptResult {
+            began: Some(began.get()),
+            ..result
+        }),
     }
 }
 

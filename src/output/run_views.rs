@@ -16,6 +16,9 @@ pub(crate) struct RunView {
     pub(crate) scheduled_at: Instant,
     pub(crate) due_at: Instant,
     pub(crate) started_at: Instant,
+    /// How long after `due_at` the first attempt of a scheduled run began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) lateness_ms: Option<i64>,
     pub(crate) closed_at: Option<Instant>,
     pub(crate) status: &'static str,
     pub(crate) reason: Option<String>,

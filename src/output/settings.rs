@@ -1,11 +1,11 @@
 //! The settings of a schedule and its steps in words, for people.
 
 use super::counted;
-use super::views::{ActionView, ScheduleView, StatisticsView};
+use super::views::{ActionView, LatenessView, ScheduleView, StatisticsView};
 use crate::run::step_text::StepText;
 use crate::run::threshold::ThresholdText;
 use crate::schedule::Alerts;
-use crate::spec::describe::human_duration;
+use crate::spec::describe::{human_duration, human_elapsed};
 
 /// What limits the runs of a schedule.
 pub(crate) fn limits(view: &ScheduleView) -> Vec<String> {
@@ -61,6 +61,15 @@ pub(crate) fn reliability(of: &StatisticsView) -> String {
     ];
     let parts: Vec<String> = std::iter::once(ok).chain(durations.into_iter().flatten()).collect();
     parts.join(", ")
+}
+
+/// How late the last runs of a schedule began: `p50 2 ms, p99 5 ms (last 100 runs)`.
+pub(crate) fn lateness(of: &LatenessView) -> String {
+    let runs = match of.runs {
+        1 => "last run".to_owned(),
+        n => format!("last {n} runs"),
+    };
+    format!("p50 {}, p99 {} ({runs})", human_elapsed(of.p50_ms), human_elapsed(of.p99_ms))
 }
 
 /// A duration to two digits: the percentiles are no more exact.

@@ -56,6 +56,8 @@ pub(crate) struct ScheduleView {
     pub(crate) next_action_at: Option<Instant>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) next_action_times: Option<Vec<Instant>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) lateness: Option<LatenessView>,
     /// Of the last 30 days.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) statistics: Option<Vec<StatisticsView>>,
@@ -243,6 +245,16 @@ pub(crate) struct DeletedView {
     pub(crate) starts_dropped: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) backfills_canceled: Option<u64>,
+}
+
+/// How long after their due times the last scheduled runs of a schedule began.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct LatenessView {
+    /// Number of runs, at most 100.
+    pub(crate) runs: usize,
+    pub(crate) p50_ms: i64,
+    pub(crate) p99_ms: i64,
 }
 
 /// How often a step succeeded, and how long its last attempts took.

@@ -21,8 +21,8 @@ use crate::names::ScheduleId;
 use crate::ops::{self, Candidate, DefinedKind, Difference, SimulationInput};
 use crate::output::instant::Instant;
 use crate::output::views::{
-    ActionView, BackfillView, BeatView, ChangeView, ComingView, DeletedView, DstNote, FieldChangeView, NextView, RecentAction,
-    RunningAction, ScheduleView, SimulatedView, StatisticsView, StatusView, TimeRangeView,
+    ActionView, BackfillView, BeatView, ChangeView, ComingView, DeletedView, DstNote, FieldChangeView, LatenessView, NextView,
+    RecentAction, RunningAction, ScheduleView, SimulatedView, StatisticsView, StatusView, TimeRangeView,
 };
 use crate::run::Stop;
 use crate::run::outcome::Status;
@@ -37,6 +37,9 @@ use crate::store::{BackfillRow, Beat, DeletedSchedule, Read, RunFilter, Schedule
 
 /// Maximum number of recent runs and of next times shown for a schedule.
 const SHOWN: usize = 10;
+
+/// Maximum number of runs whose lateness is shown.
+const LATENESS_RUNS: u64 = 100;
 
 /// The span of the statistics shown for a schedule.
 const STATISTICS_SPAN: chrono::TimeDelta = chrono::TimeDelta::days(30);
@@ -75,8 +78,16 @@ pub(crate) fn schedule(read: &Read<'_>, zones: &dyn Zones, row: ScheduleRow, now
     });
     let spec_text = row.stored_spec()?;
     let after = read.after_of(row.key)?;
+    // The attempt of a heartbeat says when that arrived.
+    let has_starts = action.steps.first().is_some_and(|step| step.beat.is_none());
+    let late = if has_starts {
+        read.lateness(row.key, LATENESS_RUNS)?
+    } else {
+        Vec::new()
+    };
     Ok(ScheduleView {
         after,
+        lateness: lateness(late),
         statistics: Some(statistics.collect()),
         spec: Some(spec_text),
         dst_note: Some(DstNote(spec.transition_ahead(now))),
@@ -85,6 +96,16 @@ pub(crate) fn schedule(read: &Read<'_>, zones: &dyn Zones, row: ScheduleRow, now
         next_action_at,
         next_action_times: Some(next),
         ..brief(row, running, backfills)
+    })
+}
+
+fn lateness(mut late: Vec<i64>) -> Option<LatenessView> {
+    late.sort_unstable();
+    let percentile = |percent: usize| late.get((late.len() * percent).div_ceil(100).max(1) - 1).copied();
+    Some(LatenessView {
+        runs: late.len(),
+        p50_ms: percentile(50)?,
+        p99_ms: percentile(99)?,
     })
 }
 
@@ -183,6 +204,7 @@ fn brief(row: ScheduleRow, running: Vec<RunningAction>, backfills: Vec<BackfillV
         last_action_started_at: row.last_started.map(Instant),
         next_action_at: row.next.map(Instant),
         next_action_times: None,
+        lateness: None,
         statistics: None,
         created_at: Instant(row.created),
         updated_at: Instant(row.updated),

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::output::instant::Instant;
 use crate::output::run_views::{Results, RunView, StepView};
 use crate::run::outcome::Status;
-use crate::run::step::Workflow;
+use crate::run::step::{Work, Workflow};
 use crate::store::{Read, RunRow, StepRow};
 
 /// Returns a run without its steps.
@@ -47,7 +47,14 @@ pub(crate) fn run_in_full(read: &Read<'_>, row: &RunRow) -> Result<RunView, Erro
         }
     });
     let views = views.collect();
-    Ok(run_view(row, &names, &closed, Some(views)))
+    let first = attempts.iter().find(|a| (a.position, a.number) == (0, 1));
+    // The attempt of a heartbeat says when that arrived.
+    let has_start = row.scheduled && !matches!(workflow.steps[0].work, Work::Beat(_));
+    let lateness = first.filter(|_| has_start).map(|first| first.started - row.due);
+    Ok(RunView {
+        lateness_ms: lateness.map(|late| late.num_milliseconds().max(0)),
+        ..run_view(row, &names, &closed, Some(views))
+    })
 }
 
 fn run_view(row: &RunRow, names: &[String], closed: &[StepRow], steps: Option<Vec<StepView>>) -> RunView {
@@ -62,6 +69,7 @@ fn run_view(row: &RunRow, names: &[String], closed: &[StepRow], steps: Option<Ve
         scheduled_at: Instant(row.nominal),
         due_at: Instant(row.due),
         started_at: Instant(row.started),
+        lateness_ms: None,
         closed_at: row.closed.map(Instant),
         status: row.status.name(),
         reason: row.reason.clone(),

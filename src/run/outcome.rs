@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::outputs::Outputs;
@@ -141,6 +142,8 @@ impl Ending {
 pub struct AttemptResult {
     /// The way it ended.
     pub ending: Ending,
+    /// When it really began, if known: its start is recorded before.
+    pub began: Option<DateTime<Utc>>,
     /// Elapsed time on the monotonic clock.
     pub elapsed_ms: i64,
     /// The HTTP status of the response, if there was one.
@@ -161,6 +164,7 @@ impl AttemptResult {
     pub fn new(ending: Ending, elapsed_ms: i64) -> Self {
         Self {
             ending,
+            began: None,
             elapsed_ms,
             status_code: None,
             exit_code: None,

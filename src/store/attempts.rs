@@ -175,7 +175,7 @@ impl Write<'_> {
 
     fn end_attempt(&self, run: &OpenRun, result: &AttemptResult) -> Result<(), Error> {
         const SQL: &str =
-            "UPDATE attempt SET elapsed_ms = :elapsed, outcome = :outcome, error_type = :error_type, error = :error,
+            "UPDATE attempt SET started_ms = max(started_ms, coalesce(:began, started_ms)), elapsed_ms = :elapsed, outcome = :outcome, error_type = :error_type, error = :error,
             status_code = :status_code, exit_code = :exit_code WHERE run = :run AND position = :position AND number = :number";
         const OUTPUT: &str = "INSERT OR REPLACE INTO output (run, position, number, bytes, stderr) VALUES (:run, :position, :number, :bytes, :stderr)";
         let (position, number) = (run.progress.position, run.progress.attempts);
@@ -186,6 +186,7 @@ impl Write<'_> {
                 ":run": run.row.key,
                 ":position": position,
                 ":number": number,
+                ":began": result.began.map(ms),
                 ":elapsed": result.elapsed_ms,
                 ":outcome": result.ending.name(),
                 ":error_type": failure.as_ref().map(|f| f.error_type.name()),
@@ -273,15 +274,22 @@ impl Write<'_> {
         self.insert_event(&event, now)
     }
 
-    /// Records the process of an attempt, so that it can be killed if this server dies.
-    pub(crate) fn record_process(&self, run: i64, position: usize, number: u32, process: &Process) -> Result<(), Error> {
-        const SQL: &str = "UPDATE attempt SET pid = :pid, pid_started = :started, boot = :boot
+    /// Records the process of an attempt, so that it can be killed if this server dies, and that it started at `now`.
+    pub(crate) fn record_process(
+        &self,
+        run: i64,
+        (position, number): (usize, u32),
+        process: &Process,
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        const SQL: &str =
+            "UPDATE attempt SET started_ms = max(started_ms, :now), pid = :pid, pid_started = :started, boot = :boot
             WHERE run = :run AND position = :position AND number = :number AND outcome IS NULL";
         let mut statement = self.0.0.prepare_cached(SQL).context("record the process")?;
         statement
             .execute(named_params! {
                 ":run": run, ":position": position, ":number": number,
-                ":pid": process.pid, ":started": process.started, ":boot": process.boot,
+                ":pid": process.pid, ":started": process.started, ":boot": process.boot, ":now": ms(now),
             })
             .map(|_| ())
             .context("record the process")

@@ -57,6 +57,7 @@ pub(crate) struct StepRow {
 pub(crate) struct AttemptRow {
     pub(crate) position: usize,
     pub(crate) number: u32,
+    /// When it was recorded as started; when it really began, once that is known.
     pub(crate) started: DateTime<Utc>,
     pub(crate) elapsed_ms: Option<i64>,
     pub(crate) outcome: Option<String>,
@@ -320,6 +321,18 @@ impl Read<'_> {
             all.entry(position).or_default().insert(key, value);
         }
         Ok(all)
+    }
+
+    /// How long after their due times the newest `limit` scheduled runs of a schedule began, in milliseconds. Those that have not begun are left out.
+    pub(crate) fn lateness(&self, schedule: i64, limit: u64) -> Result<Vec<i64>, Error> {
+        const SQL: &str = "SELECT max(0, a.started_ms - r.due_ms) FROM
+            (SELECT key, due_ms FROM run WHERE schedule = :schedule AND origin = 'scheduled' ORDER BY key DESC LIMIT :limit) r
+            JOIN attempt a ON a.run = r.key AND a.position = 0 AND a.number = 1";
+        let mut statement = self.0.prepare_cached(SQL).context("read how late runs began")?;
+        let rows = statement.query_map(named_params! {":schedule": schedule, ":limit": count(limit)}, |r| r.get(0));
+        rows.context("read how late runs began")?
+            .collect::<rusqlite::Result<_>>()
+            .context("read how late runs began")
     }
 
     /// The attempts of a run, in order.

@@ -132,7 +132,12 @@ fn metrics_text(metrics: &Metrics, totals: &Totals, commits: u64, (file, log): (
     page.histogram(
         "tick_lateness_seconds",
         "How late scheduled starts were decided",
-        &metrics.lateness,
+        &metrics.tick_lateness,
+    );
+    page.histogram(
+        "run_lateness_seconds",
+        "How late the first attempts of scheduled runs began",
+        &metrics.run_lateness,
     );
     page.counters("times", "outcome", "Decided times, by outcome", metrics.times.counts());
     page.counters("runs_closed", "status", "Closed runs, by status", metrics.runs.counts());

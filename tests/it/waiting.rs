@@ -338,6 +338,7 @@ fn waiting_for_a_worker_is_shown_for_the_run_and_the_times_it_skips() {
     let run = times[0]["run_id"].as_str().unwrap();
     let waiting = env.json(&["workflow", "describe", run]);
     assert_eq!(waiting["waiting_for_worker_since"], waiting["started_at"]);
+    assert_eq!(waiting.get("lateness_ms"), None);
     assert!(
         env.tempo(&["workflow", "describe", run])
             .ok()
@@ -346,6 +347,19 @@ fn waiting_for_a_worker_is_shown_for_the_run_and_the_times_it_skips() {
     std::fs::write(env.path("go"), "").unwrap();
     let done = env.wait_for_json(&["workflow", "describe", run], |run| run["status"] == "Completed");
     assert_eq!(done["waiting_for_worker_since"], serde_json::Value::Null);
+    let ms = |at: &serde_json::Value| {
+        at.as_str()
+            .unwrap()
+            .parse::<chrono::DateTime<chrono::Utc>>()
+            .unwrap()
+            .timestamp_millis()
+    };
+    let began = ms(&done["steps"][0]["attempts"][0]["started_at"]);
+    // The second time was skipped before the first run began.
+    assert_eq!(done["lateness_ms"].as_i64(), Some(began - ms(&done["due_at"])));
+    assert!(began > ms(&times[1]["from"]), "{done}");
+    let text = env.tempo(&["workflow", "describe", run]).ok();
+    assert!(text.contains(" late\n"), "{text}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::super::workflow::status_with;
 use super::super::{Context, complete};
 use crate::error::Error;
 use crate::names::ScheduleId;
-use crate::output::settings::{alerts, limits, reliability, summary};
+use crate::output::settings::{alerts, lateness, limits, reliability, summary};
 use crate::output::table::{pairs, plain, table};
 use crate::output::ui::sanitize;
 use crate::output::views::{ScheduleView, StatisticsView};
@@ -97,6 +97,7 @@ fn show(context: &Context, v: &ScheduleView) -> Result<(), Error> {
             ("Labels", plain(v.alerts.labels.join(", "))),
             ("Remaining", plain(remaining)),
             ("Totals", plain(counts)),
+            ("Lateness", plain(v.lateness.as_ref().map(lateness).unwrap_or_default())),
             ("Backfills", plain(backfills.join(", "))),
             ("Created", plain(format!("{} {}", times.full(v.created_at.0), times.zone()))),
         ],

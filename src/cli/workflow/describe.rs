@@ -40,6 +40,8 @@ fn show(context: &Context, v: &RunView) -> Result<(), Error> {
         .waiting_for_worker_since
         .map(|i| format!(", waiting for a worker since {}", times.full(i.0)));
     let status = format!("{}{}", v.status, waiting.unwrap_or_default());
+    let late = v.lateness_ms.map(|ms| format!(", {} late", human_elapsed(ms)));
+    let late = late.unwrap_or_default();
     let at = |i: crate::output::instant::Instant| format!("{} {}", times.full(i.0), times.zone());
     pairs(
         &context.ui,
@@ -50,7 +52,7 @@ fn show(context: &Context, v: &RunView) -> Result<(), Error> {
             ("Status", (status, Some(super::style_of(v.status)))),
             ("Why", plain(v.reason.clone().unwrap_or_default())),
             ("Scheduled", plain(at(v.scheduled_at))),
-            ("Started", plain(at(v.started_at))),
+            ("Started", plain(format!("{}{late}", at(v.started_at)))),
             ("Closed", plain(v.closed_at.map(at).unwrap_or_default())),
         ],
     )?;

@@ -166,6 +166,25 @@ fn a_run_with_a_free_worker_begins_in_the_transaction_that_starts_it() {
 }
 
 #[test]
+fn the_lateness_of_a_run_is_that_of_its_first_attempt() {
+    let initial = initial("2022-06-01T00:00:01Z", "1m", None, OverlapPolicy::Skip);
+    let mut engine = Engine::new(&initial, &runs_a_minute);
+    let due = initial.created + TimeDelta::seconds(59);
+    engine.clock.set(due);
+    done(engine.server.as_mut().unwrap().ticker.tick(due));
+    let run = engine.read(|r| r.runs(&RunFilter::default())).remove(0);
+    let late = |engine: &Engine<'_>| engine.read(|r| r.lateness(run.schedule.unwrap(), 100));
+    // Recorded in the transaction that starts the run; the attempt began later.
+    assert_eq!(late(&engine), [0]);
+    let result = AttemptResult {
+        began: Some(due + TimeDelta::milliseconds(7)),
+        ..AttemptResult::new(Ending::Ok, 1)
+    };
+    engine.end(run.key, result, due + TimeDelta::milliseconds(9));
+    assert_eq!(late(&engine), [7]);
+}
+
+#[test]
 fn unpausing_counts_times_due_during_the_pause_with_a_nominal_time_before_it() {
     let initial = initial("2022-06-01T00:00:01Z", "1m", Some("50s"), OverlapPolicy::AllowAll);
     let (created, spec) = (initial.created, compiled(&initial.spec, "j"));

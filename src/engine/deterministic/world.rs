@@ -365,7 +365,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Ends the attempt of a run.
-    fn end(&mut self, run: i64, result: AttemptResult, now: DateTime<Utc>) {
+    pub(super) fn end(&mut self, run: i64, result: AttemptResult, now: DateTime<Utc>) {
         match self.step(run, Some(run::Event::AttemptEnded(result)), now) {
             Next::Perform(next) => self.perform(&next, now),
             Next::Nothing | Next::Wait(_) | Next::AwaitBeat(_) | Next::Check(_) => self.up().shared.queue.forget(run),

@@ -119,7 +119,7 @@ fn body(context: &Context, run: &RunView, events: &[EventView], limit: usize) ->
             dl.facts {
                 dt { "Run" } dd { code { (run.run_id) } }
                 dt { "Scheduled" } dd { (time(times, run.scheduled_at.0)) }
-                dt { "Started" } dd { (time(times, run.started_at.0)) }
+                dt { "Started" } dd { (time(times, run.started_at.0)) @if let Some(late) = run.lateness_ms { ", " (human_elapsed(late)) " late" } }
                 @if let Some(closed) = run.closed_at { dt { "Closed" } dd { (time(times, closed.0)) } }
             }
             (actions(run, &here, has_incident))

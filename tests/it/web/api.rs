@@ -311,7 +311,10 @@ fn the_openapi_document_names_every_path_and_health_and_metrics_answer() {
     );
     let names = metrics.body.lines().filter(|line| line.starts_with("# TYPE")).count();
     assert!(
-        names >= 15 && metrics.body.contains("tempo_tick_lateness_seconds_bucket{le=\"+Inf\"}"),
+        names >= 15
+            && ["tick", "run"].iter().all(|of| metrics
+                .body
+                .contains(&format!("tempo_{of}_lateness_seconds_bucket{{le=\"+Inf\"}}"))),
         "{}",
         metrics.body
     );

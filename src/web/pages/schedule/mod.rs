@@ -26,7 +26,7 @@ use crate::names::ScheduleId;
 use crate::ops;
 use crate::output::counted;
 use crate::output::instant::rfc3339;
-use crate::output::settings::{alerts, limits};
+use crate::output::settings::{alerts, lateness, limits};
 use crate::output::views::{EventView, NextView, ScheduleView, SimulatedView, TimeRangeView};
 use crate::present;
 use crate::schedule::OverlapPolicy;
@@ -296,6 +296,7 @@ fn counters(view: &ScheduleView) -> Markup {
             (view.running_actions.len()) " running · "
             (view.buffer_size) " buffered"
             @if let Some(left) = view.remaining_actions { " · " (left) " remaining" }
+            @if let Some(of) = &view.lateness { " · lateness " (lateness(of)) }
         }
     }
 }
