@@ -163,7 +163,7 @@ fn wait(
         let timeout = timeout.into_iter().chain(until_report).min();
         let ready = wait_for(&exit, &stop_event, &mut output, timeout)?;
         if ready.output {
-            // What is not ready takes no time.
+            // Reading from a pipe that is not ready returns at once.
             output.all().for_each(Capture::take_turn);
             unreported.get_or_insert_with(Stopwatch::start);
         }

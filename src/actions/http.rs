@@ -14,7 +14,7 @@ use ureq::tls::{PemItem, RootCerts, TlsConfig};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
-use super::redirect::Redirect;
+use super::redirect::ChainedRequest;
 use super::response_check::{Response, check};
 use super::secrets::Secrets;
 use super::shortage::{AttemptError, Shortage};
@@ -158,7 +158,7 @@ impl<E: Into<ureq::Error>> From<E> for SendError {
 fn send(agent: &Agent, http: &Http, secrets: &Secrets, time_left: Option<Duration>) -> Result<Response, SendError> {
     let watch = Stopwatch::start();
     let left = || time_left.map(|left| left.saturating_sub(watch.elapsed()));
-    let mut at = Redirect::begin(http);
+    let mut at = ChainedRequest::begin(http);
     let mut response = request(agent, http, secrets, &at, left())?;
     for _ in 0..http.redirects {
         match at.follow(response.status(), response.headers()).map_err(SendError::Failed)? {
@@ -190,18 +190,18 @@ fn request(
     agent: &Agent,
     http: &Http,
     secrets: &Secrets,
-    at: &Redirect,
+    at: &ChainedRequest,
     time_left: Option<Duration>,
 ) -> Result<ureq::http::Response<ureq::Body>, SendError> {
     let mut request = ureq::http::Request::builder().method(at.method.as_str()).uri(at.url.as_str());
     for (name, value) in http.headers.iter().filter(|(name, _)| at.may_carry(name)) {
         request = request.header(name, secrets.resolve(value));
     }
-    if let Some((user, password)) = http.basic_auth.as_ref().filter(|_| at.same_host) {
+    if let Some((user, password)) = http.basic_auth.as_ref().filter(|_| at.same_origin) {
         let pair = format!("{}:{}", secrets.resolve(user), secrets.resolve(password));
         request = request.header("authorization", format!("Basic {}", STANDARD.encode(pair)));
     }
-    if let Some(token) = http.bearer.as_ref().filter(|_| at.same_host) {
+    if let Some(token) = http.bearer.as_ref().filter(|_| at.same_origin) {
         request = request.header("authorization", format!("Bearer {}", secrets.resolve(token)));
     }
     let response = match http.body.as_ref().filter(|_| at.with_body) {

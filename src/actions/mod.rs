@@ -1,4 +1,4 @@
-//! Actions: network requests, processes and notifications, the only external effects. Has no access to the database.
+//! Actions: the external effects of runs and notifications, network requests and processes. Has no access to the database.
 
 mod captured;
 mod certificate;

@@ -8,24 +8,24 @@ use crate::run::probe::Http;
 
 /// A request in a chain of redirects: the first one, or one that a redirect led to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Redirect {
+pub(super) struct ChainedRequest {
     pub(super) url: String,
     pub(super) method: String,
     /// Whether the request has a body.
     pub(super) with_body: bool,
-    /// Whether all requests so far went to the host of the probe; credentials are sent only there.
-    pub(super) same_host: bool,
+    /// Whether all requests so far went to the host, port and scheme of the probe, or to https instead of http; credentials are sent only there.
+    pub(super) same_origin: bool,
     body_is_secret: bool,
 }
 
-impl Redirect {
+impl ChainedRequest {
     /// Returns the first request.
     pub(super) fn begin(http: &Http) -> Self {
         Self {
             url: http.url.clone(),
             method: http.method.clone(),
             with_body: http.body.is_some(),
-            same_host: true,
+            same_origin: true,
             body_is_secret: http.body.as_ref().is_some_and(|body| body.starts_with("env:")),
         }
     }
@@ -35,7 +35,7 @@ impl Redirect {
         let is_one_of = |names: &[&str]| names.iter().any(|name| header.eq_ignore_ascii_case(name));
         let credentials = is_one_of(&["authorization", "cookie", "proxy-authorization"]);
         let describes_body = is_one_of(&["content-type", "content-encoding", "content-language"]);
-        (self.same_host || !credentials && !is_one_of(&["host"])) && (self.with_body || !describes_body)
+        (self.same_origin || !credentials && !is_one_of(&["host"])) && (self.with_body || !describes_body)
     }
 
     /// Returns the next request if the response to this one is a redirect.
@@ -70,14 +70,16 @@ impl Redirect {
         let same_port = from.port_or_known_default() == to.port_or_known_default() && from.scheme() == to.scheme();
         let to_tls = from.port().is_none() && to.port().is_none() && to.scheme() == "https";
         let next = Self {
-            same_host: self.same_host && from.host() == to.host() && (same_port || to_tls),
+            same_origin: self.same_origin && from.host() == to.host() && (same_port || to_tls),
             method: if keeps_method { self.method.clone() } else { "GET".to_owned() },
             with_body: self.with_body && keeps_method,
             url: to.into(),
             body_is_secret: self.body_is_secret,
         };
-        if next.with_body && next.body_is_secret && !next.same_host {
-            return Err(rejected("which is another host, and the request body is a secret"));
+        if next.with_body && next.body_is_secret && !next.same_origin {
+            return Err(rejected(
+                "which is outside the origin of the probe, and the request body is a secret",
+            ));
         }
         Ok(Some(next))
     }
@@ -87,12 +89,12 @@ impl Redirect {
 mod tests {
     use super::*;
 
-    fn follow(method: &str, status: u16, location: &str) -> Result<Option<Redirect>, String> {
-        let begin = Redirect {
+    fn follow(method: &str, status: u16, location: &str) -> Result<Option<ChainedRequest>, String> {
+        let begin = ChainedRequest {
             url: "http://a.test/x/y?q".to_owned(),
             method: method.to_owned(),
             with_body: method != "GET",
-            same_host: true,
+            same_origin: true,
             body_is_secret: false,
         };
         let headers = [("location".parse().unwrap(), location.parse().unwrap())]
@@ -114,14 +116,14 @@ mod tests {
         ] {
             let next = follow(method, status, "/z").unwrap().unwrap();
             assert_eq!((next.method.as_str(), next.with_body), (want, with_body), "{method} {status}");
-            assert_eq!((next.url.as_str(), next.same_host), ("http://a.test/z", true));
+            assert_eq!((next.url.as_str(), next.same_origin), ("http://a.test/z", true));
         }
         assert_eq!(follow("GET", 304, "/z"), Ok(None));
     }
 
     #[test]
     fn credentials_are_sent_only_to_the_original_host() {
-        for (location, same_host) in [
+        for (location, same_origin) in [
             ("z", true),
             ("//a.test/z", true),
             ("https://a.test/", true),
@@ -131,8 +133,8 @@ mod tests {
             ("//b.test/", false),
         ] {
             let next = follow("GET", 302, location).unwrap().unwrap();
-            assert_eq!(next.same_host, same_host, "{location}");
-            assert_eq!(next.may_carry("Authorization"), same_host, "{location}");
+            assert_eq!(next.same_origin, same_origin, "{location}");
+            assert_eq!(next.may_carry("Authorization"), same_origin, "{location}");
             assert!(next.may_carry("Accept"));
         }
         let next = follow("GET", 302, "http://u:p@a.test/").unwrap().unwrap();

@@ -16,7 +16,7 @@ const MIN_LINE: usize = 12;
 /// Indices of the hexadecimal and base64 forms, which may be broken across lines.
 const WRAPPING: [usize; 3] = [16, 17, 20];
 
-/// Returns the escaped forms of a value: in JSON, in Rust's debug notation and in URLs.
+/// Returns the forms of a value, in a fixed order: escaped, quoted, in hexadecimal, and in base64.
 fn escaped(value: &str) -> Vec<Vec<u8>> {
     let json = serde_json::to_string(value).unwrap_or_default();
     let json = json.trim_start_matches('"').strip_suffix('"').unwrap_or_default().to_owned();

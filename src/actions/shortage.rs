@@ -1,4 +1,5 @@
-//! Resource shortages on this machine: open files, processes, memory. They do not fail a step: its start is delayed and retried until they end.
+//! Resource shortages on this machine: open files, processes, memory. The start of a step is delayed and retried until they end; an attempt
+//! fails only when its time is used up.
 
 use std::time::Duration;
 

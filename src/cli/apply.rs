@@ -44,7 +44,7 @@ pub(super) struct Args {
     dry_run: bool,
 }
 
-/// Number of definitions after which the files of the database are checked: an apply may take long.
+/// Number of definitions after which the files of the database are checked: an apply can take a long time.
 const CHECK_FILES_EVERY: usize = 64;
 
 /// Options that select definition files.

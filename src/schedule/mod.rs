@@ -36,7 +36,7 @@ pub use policy::OverlapPolicy;
 
 /// Maximum number of buffered starts of a schedule; a start that begins at once does not count.
 pub const MAX_BUFFER: usize = 1000;
-/// Largest limit of open runs: more of them are not considered in a decision.
+/// Maximum value of `max_running`: a decision considers no more open runs than this.
 pub const MAX_RUNNING: u32 = 1000;
 /// Largest number of failed runs in a row after which a schedule is paused.
 pub const MAX_PAUSE_AFTER: u32 = 1000;

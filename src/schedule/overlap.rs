@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn starts_begin_in_order_and_give_way_only_to_starts_of_the_same_origin() {
+    fn starts_begin_in_order_and_under_skip_only_scheduled_ones_give_way() {
         use OverlapPolicy as P;
         let rules = |overlap| Rules {
             overlap,

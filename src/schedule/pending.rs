@@ -15,11 +15,11 @@ pub fn leaves_pending(old: &Epoch<'_>, new: &Spec, cursor: DateTime<Utc>, next_d
     old.paused
         || exhausted
         || next_due.is_some_and(|due| due <= now)
-        || times_skipped_by_change(old.spec, new, cursor, now).next().is_some()
+        || times_passed_over(old.spec, new, cursor, now).next().is_some()
 }
 
 /// Nominal times that a change of the spec passes over: pending under the old spec, but under the new one due before the change.
-pub(super) fn times_skipped_by_change(
+pub(super) fn times_passed_over(
     old: &Spec,
     new: &Spec,
     cursor: DateTime<Utc>,
@@ -58,11 +58,7 @@ pub fn pending(input: &PlanInput<'_>, now: DateTime<Utc>) -> Vec<Pending> {
             last: at,
             count: 1,
         };
-        let passed = before.map(|b| {
-            times_skipped_by_change(b.spec, epoch.spec, cursor, b.until)
-                .map(one)
-                .collect()
-        });
+        let passed = before.map(|b| times_passed_over(b.spec, epoch.spec, cursor, b.until).map(one).collect());
         let mut times: Vec<CountedTimes> = passed.unwrap_or_default();
         let decided_to = times.last().map_or(cursor, |t| t.last);
         times.extend(epoch.spec.count_due(decided_to, floor, until));

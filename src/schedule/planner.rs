@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::not_started::{NotStarted, Outcome, Reason};
 use super::overlap::{OverlapDecision, Rules, Running, settle};
-use super::pending::{coming, outcome_while_inactive, times_skipped_by_change};
+use super::pending::{coming, outcome_while_inactive, times_passed_over};
 use super::plan::{Begin, Plan};
 use super::plan_input::{Epoch, PlanInput};
 use super::start::{Origin, Start};
@@ -97,7 +97,7 @@ impl Planner {
         self.remaining = epoch.remaining.map(|left| left.saturating_sub(self.spent));
         if let Some(before) = before.filter(|b| b.until <= now) {
             let defaults = self.defaults(epoch, now);
-            for nominal in times_skipped_by_change(before.spec, epoch.spec, self.cursor, before.until) {
+            for nominal in times_passed_over(before.spec, epoch.spec, self.cursor, before.until) {
                 self.decide(nominal, before.until, defaults);
             }
         }

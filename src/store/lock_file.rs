@@ -104,7 +104,7 @@ pub(super) fn holder(database: &Path) -> Option<Holder> {
     read_holder(&mut file).or_else(|| holder_of_database(database))
 }
 
-/// The holder of the lock on the database itself, in case the `.lock` file is missing or not a regular file. Asks the kernel, because opening and
+/// The holder of the lock on the database itself, in case the `.lock` file does not name it. Asks the kernel, because opening and
 /// closing the database would drop the locks that SQLite holds on it in this process.
 fn holder_of_database(database: &Path) -> Option<Holder> {
     let id = Files::at(database).ids()[0]?;

@@ -1,4 +1,4 @@
-//! A database that another program holds for long.
+//! A database that another program keeps locked for a long time.
 
 use crate::harness::Env;
 

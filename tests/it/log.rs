@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::harness::{Env, ended, wait_until};
 
 /// The events, each as its kind and message.
-fn told(env: &Env, args: &[&str]) -> Vec<(String, String)> {
+fn messages(env: &Env, args: &[&str]) -> Vec<(String, String)> {
     let events = env.json(&[&["log"], args].concat());
     let text = |event: &Value, key: &str| event[key].as_str().unwrap_or_default().to_owned();
     let events = events.as_array().unwrap();
@@ -16,12 +16,12 @@ fn told(env: &Env, args: &[&str]) -> Vec<(String, String)> {
 }
 
 fn kinds(env: &Env, args: &[&str]) -> Vec<String> {
-    told(env, args).into_iter().map(|(kind, _)| kind).collect()
+    messages(env, args).into_iter().map(|(kind, _)| kind).collect()
 }
 
 fn create(env: &Env, id: &str, shell: &str) {
-    let never = ["--cron", "0 0 1 1 *"];
-    env.tempo(&[&["schedule", "create", id], &never[..], &["--shell", shell]].concat())
+    let yearly = ["--cron", "0 0 1 1 *"];
+    env.tempo(&[&["schedule", "create", id], &yearly[..], &["--shell", shell]].concat())
         .ok();
 }
 
@@ -42,16 +42,16 @@ fn shows_a_failure_with_its_retry_its_output_and_its_incident() {
     assert_eq!(env.serve(&["--once"]).wait().0, Some(1));
     env.tempo(&["incident", "ack", "1", "--note", "known"]).ok();
     env.tempo(&["incident", "resolve", "1"]).ok();
-    let told = told(&env, &["s"]);
-    let kinds: Vec<&str> = told.iter().map(|(kind, _)| kind.as_str()).collect();
+    let messages = messages(&env, &["s"]);
+    let kinds: Vec<&str> = messages.iter().map(|(kind, _)| kind.as_str()).collect();
     assert_eq!(
         kinds,
         ["create", "trigger", "start", "retry", "incident", "finish", "ack", "resolved"]
     );
-    assert_eq!(told[3].1, "attempt 1 failed: exit 3; retrying in 20 ms");
-    assert_eq!(told[4].1, "incident 1 opened: exit 3");
-    assert!(told[5].1.starts_with("Failed in "), "{}", told[5].1);
-    assert_eq!(told[6].1, "incident 1 acknowledged: known");
+    assert_eq!(messages[3].1, "attempt 1 failed: exit 3; retrying in 20 ms");
+    assert_eq!(messages[4].1, "incident 1 opened: exit 3");
+    assert!(messages[5].1.starts_with("Failed in "), "{}", messages[5].1);
+    assert_eq!(messages[6].1, "incident 1 acknowledged: known");
     let failed = env.json(&["log", "--failed"]);
     let steps: Vec<&Value> = failed.as_array().unwrap().iter().map(|e| &e["step"]).collect();
     assert_eq!(
@@ -94,7 +94,7 @@ fn shows_changes_of_receivers_without_their_values() {
         ("notify-remove", "receiver ops removed"),
     ]
     .map(|(kind, message)| (kind.to_owned(), message.to_owned()));
-    assert_eq!(told(&env, &[]), expected);
+    assert_eq!(messages(&env, &[]), expected);
 }
 
 #[test]
@@ -128,9 +128,12 @@ fn a_deletion_reports_the_starts_and_backfills_that_it_drops() {
         deleted,
         "Deleted schedule s; 1 run still running, 2 starts dropped, 1 backfill canceled\n"
     );
-    let told = told(&env, &["s"]);
-    assert_eq!(told[told.len() - 2].1, "backfill canceled");
-    assert_eq!(told[told.len() - 1].1, "deleted; 1 run still running, 2 starts dropped");
+    let messages = messages(&env, &["s"]);
+    assert_eq!(messages[messages.len() - 2].1, "backfill canceled");
+    assert_eq!(
+        messages[messages.len() - 1].1,
+        "deleted; 1 run still running, 2 starts dropped"
+    );
 }
 
 #[test]
@@ -146,15 +149,15 @@ fn shows_changes_pauses_skips_and_deletion_even_when_the_schedule_is_gone() {
     env.tempo(&["workflow", "terminate", &run, "--reason", "enough"]).ok();
     server.wait_for_log("finish");
     env.tempo(&["schedule", "delete", "s"]).ok();
-    let told = told(&env, &["s"]);
+    let messages = messages(&env, &["s"]);
     let message = |kind: &str| {
-        let found = told.iter().find(|(k, _)| k == kind);
-        found.unwrap_or_else(|| panic!("no {kind} in {told:?}")).1.as_str()
+        let found = messages.iter().find(|(k, _)| k == kind);
+        found.unwrap_or_else(|| panic!("no {kind} in {messages:?}")).1.as_str()
     };
     assert_eq!(message("update"), "interval: none → 1s");
     assert!(
         message("skip").starts_with("from 2") && message("skip").ends_with("Z: the previous run was still running"),
-        "{told:?}"
+        "{messages:?}"
     );
     // The range of another schedule may take the key of the deleted one.
     env.tempo(&["schedule", "create", "other", "--interval", "1s", "--shell", "sleep 30"])
@@ -169,7 +172,8 @@ fn shows_changes_pauses_skips_and_deletion_even_when_the_schedule_is_gone() {
         .collect();
     assert_eq!(
         again,
-        told.iter()
+        messages
+            .iter()
             .map(|(_, message)| Value::from(message.as_str()))
             .collect::<Vec<_>>()
     );
@@ -181,8 +185,8 @@ fn shows_changes_pauses_skips_and_deletion_even_when_the_schedule_is_gone() {
     );
     assert_eq!(message("pause"), "paused: holiday");
     assert_eq!(message("terminate"), "termination requested: enough");
-    assert!(message("finish").starts_with("Terminated in "), "{told:?}");
-    assert_eq!(told.last().unwrap().1, "deleted");
+    assert!(message("finish").starts_with("Terminated in "), "{messages:?}");
+    assert_eq!(messages.last().unwrap().1, "deleted");
     // By run, only what that run did.
     assert_eq!(kinds(&env, &[&run]), ["start", "terminate", "step", "finish"]);
     let missing = env.tempo(&["log", "t"]);
@@ -199,8 +203,8 @@ fn reports_how_each_server_ended_and_what_it_left() {
     wait_until("the command", || env.path("go").exists());
     server.kill();
     assert_eq!(env.serve(&["--once"]).wait().0, Some(0));
-    let told = told(&env, &[]);
-    let kinds: Vec<&str> = told.iter().map(|(kind, _)| kind.as_str()).collect();
+    let messages = messages(&env, &[]);
+    let kinds: Vec<&str> = messages.iter().map(|(kind, _)| kind.as_str()).collect();
     assert_eq!(
         kinds,
         [
@@ -208,9 +212,9 @@ fn reports_how_each_server_ended_and_what_it_left() {
         ]
     );
     let crash = format!("the server with pid {pid} did not stop cleanly; the last event before was at ");
-    assert!(told[4].1.starts_with(&crash), "{}", told[4].1);
-    assert_eq!(told[6].1, "the server stopped during attempt 1");
-    assert_eq!(told[7].1, "resumed with attempt 2");
+    assert!(messages[4].1.starts_with(&crash), "{}", messages[4].1);
+    assert_eq!(messages[6].1, "the server stopped during attempt 1");
+    assert_eq!(messages[7].1, "resumed with attempt 2");
 }
 
 #[test]
@@ -221,7 +225,10 @@ fn shows_the_steps_of_a_script() {
     create(&env, "s", &script);
     env.tempo(&["schedule", "trigger", "s"]).ok();
     assert_eq!(env.serve(&["--once"]).wait().0, Some(1));
-    let scripts: Vec<_> = told(&env, &["s"]).into_iter().filter(|(kind, _)| kind == "script").collect();
+    let scripts: Vec<_> = messages(&env, &["s"])
+        .into_iter()
+        .filter(|(kind, _)| kind == "script")
+        .collect();
     let messages: Vec<&str> = scripts.iter().map(|(_, message)| message.as_str()).collect();
     assert_eq!(
         messages,
@@ -244,10 +251,10 @@ fn a_restored_backup_of_a_live_server_reports_no_crash() {
     assert_eq!(server.wait().0, Some(0));
     env.tempo(&["doctor", "--restore", "b.db"]).ok();
     assert_eq!(env.serve(&["--once"]).wait().0, Some(0));
-    let told = told(&env, &[]);
-    let kinds: Vec<&str> = told.iter().map(|(kind, _)| kind.as_str()).collect();
+    let messages = messages(&env, &[]);
+    let kinds: Vec<&str> = messages.iter().map(|(kind, _)| kind.as_str()).collect();
     assert_eq!(kinds, ["create", "serving", "stopped", "serving", "stopped"]);
-    assert_eq!(told[2].1, "restored from a backup");
+    assert_eq!(messages[2].1, "restored from a backup");
 }
 
 #[test]

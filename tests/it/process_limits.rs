@@ -38,7 +38,7 @@ fn a_command_gets_its_limits_and_its_arguments_as_they_are() {
     assert_eq!(
         output(&nice).trim().parse(),
         Ok(inherited + 5),
-        "whatever `nice` the step has"
+        "even if `nice` is not on the step's `PATH`"
     );
     // A shell would leave these out.
     let names = [
@@ -71,7 +71,7 @@ fn a_command_that_exceeds_a_limit_fails() {
     let hungry = "head -c 300000000 /dev/zero | tail -n 1 > /dev/null";
     assert_eq!(step(&env, &["--shell", hungry])["status"], "Completed");
     assert_eq!(step(&env, &["--memory", "64M", "--shell", hungry])["status"], "Failed");
-    // That a limit cannot be set, or the program not started, is never a success.
+    // A limit that cannot be set, or a program that cannot be started, never counts as success.
     let text = "[[step]]\nname = 'x'\nshell = 'exit 126'\nok_exit_codes = [0, 126]\n";
     for (limits, status) in [("", "Completed"), ("nice = 5\n", "Completed"), ("memory = '1G'\n", "Failed")] {
         std::fs::write(env.path("steps.toml"), format!("{text}{limits}")).unwrap();

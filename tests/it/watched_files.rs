@@ -1,4 +1,4 @@
-//! `tempo run -f`: definition files are applied at the start and whenever they change.
+//! `tempo run -f`: definition files are applied at startup and whenever they change.
 
 use crate::harness::{Env, wait_until};
 
@@ -13,7 +13,7 @@ fn ids(env: &Env) -> Vec<String> {
 }
 
 #[test]
-fn applies_a_directory_at_the_start_and_after_every_kind_of_change() {
+fn applies_a_directory_at_startup_and_after_every_kind_of_change() {
     let env = Env::new();
     let file = |name: &str| env.path("jobs").join(name);
     std::fs::create_dir(env.path("jobs")).unwrap();
@@ -43,7 +43,7 @@ fn applies_a_directory_at_the_start_and_after_every_kind_of_change() {
     });
     busy.kill().unwrap();
     busy.wait().unwrap();
-    // A broken file changes nothing, also in the others.
+    // If one file is broken, no file is applied.
     std::fs::write(file("b.toml"), schedule("b", "3h")).unwrap();
     wait_until("the changed file again", || ids(&env).contains(&"b every 3 h".to_owned()));
     std::fs::write(file("a.toml"), schedule("a", "5h")).unwrap();
@@ -90,12 +90,22 @@ fn a_pipe_is_rejected_and_a_temporary_failure_is_retried() {
 }
 
 #[test]
-fn a_broken_file_at_the_start_is_logged_and_the_schedules_stay() {
+fn a_broken_file_at_startup_is_logged_and_the_schedules_stay() {
     let env = Env::new();
     std::fs::write(env.path("jobs.toml"), schedule("a", "1h")).unwrap();
     env.tempo(&["apply", "-f", "jobs.toml"]).ok();
-    env.tempo(&["notify", "add", "r", "--group-wait", "0s", "--", "sh", "-c", "cat >> told"])
-        .ok();
+    env.tempo(&[
+        "notify",
+        "add",
+        "r",
+        "--group-wait",
+        "0s",
+        "--",
+        "sh",
+        "-c",
+        "cat >> messages",
+    ])
+    .ok();
     std::fs::write(env.path("jobs.toml"), schedule("a", "1x")).unwrap();
     let mut server = env.serve(&["-f", "jobs.toml", "--prune", "--log-format", "json"]);
     let line = server.wait_for_log("\"event\":\"error\"");
@@ -109,7 +119,7 @@ fn a_broken_file_at_the_start_is_logged_and_the_schedules_stay() {
         (&"(definitions)".into(), &"jobs.toml".into(), &"open".into())
     );
     assert!(open["error"].as_str().unwrap().contains("jobs.toml:3"), "{open}");
-    assert!(env.wait_for_lines("told", 1)[0].contains("the definition files cannot be applied: jobs.toml:3"));
+    assert!(env.wait_for_lines("messages", 1)[0].contains("the definition files cannot be applied: jobs.toml:3"));
     server.signal("TERM");
     assert_eq!(server.wait().0, Some(0));
     let mut server = env.serve(&["-f", "jobs.toml", "--prune", "--log-format", "json"]);
@@ -119,7 +129,7 @@ fn a_broken_file_at_the_start_is_logged_and_the_schedules_stay() {
     server.wait_for_log("\"event\":\"apply\"");
     assert_eq!(ids(&env), ["a every 2 h"]);
     assert_eq!(incident()["status"], "resolved");
-    assert!(env.wait_for_lines("told", 2)[1].contains("the definition files were applied"));
+    assert!(env.wait_for_lines("messages", 2)[1].contains("the definition files were applied"));
     let log = env.tempo(&["log", "--failed"]).ok();
     assert!(log.contains("incident 1 opened"), "{log}");
     for args in [

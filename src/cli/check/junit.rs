@@ -58,7 +58,7 @@ fn case(step: &StepView, view: &RunView) -> TestCase {
     case
 }
 
-/// Text without the two characters that XML has no way to write and that the writer lets through.
+/// Replaces the two characters that XML cannot represent but the writer does not filter out.
 fn xml_text(text: &str) -> String {
     text.replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")
 }

@@ -1,4 +1,4 @@
-//! A group of steps that a check runs as one.
+//! A group of steps to check: those of a schedule, of a file, or of the command line.
 
 use crate::names::ScheduleId;
 use crate::run::step_text::Action;

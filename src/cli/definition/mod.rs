@@ -71,7 +71,7 @@ pub(super) fn patch(
     let spec = when.spec_text_in(context, zone.as_deref())?;
     let mut clear = clear.iter().map(|c| Clearable::parse(c)).collect::<Result<Vec<_>, _>>()?;
     if !when.when.is_empty() {
-        // The sentence is all of the times: it replaces them whatever form they have.
+        // The sentence defines all times of the schedule: it replaces those given in any other form.
         clear.extend([
             Clearable::Interval,
             Clearable::Cron,

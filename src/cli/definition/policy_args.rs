@@ -53,7 +53,7 @@ pub(in crate::cli) struct PolicyArgs {
     /// Note for people
     #[arg(long, value_name = "TEXT")]
     pub(super) note: Option<String>,
-    /// Pause the schedule: nothing starts until it is unpaused
+    /// Pause the schedule: no scheduled run starts until it is unpaused
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
     pub(super) paused: Option<bool>,
     #[command(flatten)]

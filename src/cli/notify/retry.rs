@@ -10,7 +10,7 @@ use crate::store::Missing;
 
 /// Retry failed messages
 ///
-/// The limit of 24 hours starts again. A receiver recognizes a message that it has already received by its `Idempotency-Key`.
+/// The limit of 24 hours starts again. A webhook can recognize a message that it has already received by its `Idempotency-Key`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Receivers (all their undelivered messages) or ids of messages; defaults to all failed messages

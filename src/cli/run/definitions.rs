@@ -1,4 +1,4 @@
-//! `tempo run -f`: definition files that are applied at the start, and whenever they change.
+//! `tempo run -f`: definition files that are applied at startup, and whenever they change.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -30,7 +30,7 @@ const RETRY_SCANS: u32 = 5;
 /// The options that select definition files.
 #[derive(Debug, clap::Args)]
 pub(super) struct DefinitionArgs {
-    /// Apply these definition files, or directories of them, at the start and whenever they change, as `tempo apply` does
+    /// Apply these definition files, or directories of them, at startup and whenever they change, as `tempo apply` does
     #[arg(short, long = "file", value_name = "FILE", num_args = 1.., conflicts_with = "once", value_hint = clap::ValueHint::AnyPath)]
     file: Vec<String>,
     /// With `-f`: delete schedules and receivers that the files created and no longer define, as `tempo apply --prune` does

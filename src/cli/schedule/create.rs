@@ -60,7 +60,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             .ui
             .data(&format!("Created schedule {}: {}", view.id, super::times_text(&view)))?;
         if view.paused {
-            context.ui.data("Paused: nothing starts until it is unpaused.")?;
+            context.ui.data("Paused: no scheduled run starts until it is unpaused.")?;
         } else if !super::awaits_beats(&view) {
             context.ui.data(&format!("Next: {}", super::next_text(context, &view)))?;
         }

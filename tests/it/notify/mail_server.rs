@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use mailin::{Action, AuthMechanism, Response, SessionBuilder, response};
 
-/// A mail that a mail server got: sender, receivers, text.
+/// A mail that a mail server got: sender, recipients, text.
 pub(super) type Mail = (String, Vec<String>, String);
 
 /// User name and password.
@@ -19,7 +19,7 @@ pub(super) struct MailHandler {
     pub(super) current: Mail,
     pub(super) login: Option<Login>,
     pub(super) got: Arc<Mutex<Vec<Received>>>,
-    /// Addresses that were refused: `gone@` for good, `busy@` at the first time. `full@` always is, for now.
+    /// Addresses that were refused: `gone@` for good, `busy@` the first time. `full@` is always refused temporarily, and is not listed.
     pub(super) refused: Arc<Mutex<Vec<String>>>,
 }
 
