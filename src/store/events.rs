@@ -109,6 +109,8 @@ pub(crate) struct EventRun {
 pub(crate) struct EventFilter {
     /// Only events after the one with this key.
     pub(crate) after: Option<i64>,
+    /// Only events before the one with this key.
+    pub(crate) before: Option<i64>,
     pub(crate) schedule_id: Option<String>,
     /// The key of a run.
     pub(crate) run: Option<i64>,
@@ -190,7 +192,7 @@ impl Read<'_> {
                     (SELECT d.schedule_id FROM event d WHERE d.schedule = e.schedule AND d.schedule_id IS NOT NULL LIMIT 1)) AS schedule_id,
                 e.run, r.run_id, r.workflow_id, r.workflow, r.origin, r.nominal_ms, r.due_ms, e.position, e.number, e.value, e.detail
             FROM event e LEFT JOIN run r ON r.key = e.run LEFT JOIN schedule s ON s.key = e.schedule
-            WHERE e.key > :after AND (:since IS NULL OR e.at_ms >= :since OR (e.kind IN ('skip', 'miss', 'drop', 'superseded', 'paused', 'exhausted')
+            WHERE e.key > :after AND e.key < :before AND (:since IS NULL OR e.at_ms >= :since OR (e.kind IN ('skip', 'miss', 'drop', 'superseded', 'paused', 'exhausted')
                 AND EXISTS (SELECT 1 FROM refused f WHERE f.key = e.value AND f.from_ms = e.number AND f.decided_ms >= :since))) AND (:until IS NULL OR e.at_ms <= :until)
             AND (:schedule IS NULL OR e.schedule IN (SELECT key FROM schedule WHERE id = :schedule
                 UNION SELECT schedule FROM event WHERE schedule_id = :schedule))
@@ -215,6 +217,7 @@ impl Read<'_> {
         let rows = statement.query_map(
             named_params! {
                 ":after": filter.after.unwrap_or(0),
+                ":before": filter.before.unwrap_or(i64::MAX),
                 ":schedule": filter.schedule_id,
                 ":run": filter.run,
                 ":since": filter.since.map(ms),

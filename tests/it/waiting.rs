@@ -330,9 +330,12 @@ fn waiting_for_a_worker_is_shown_for_the_run_and_the_times_it_skips() {
         "until test -e go; do sleep 0.1; done",
     ])
     .ok();
+    let _server = env.serve(&["--workers", "1"]);
+    env.wait_for_json(&["workflow", "describe", "long"], |run| {
+        run["waiting_for_worker_since"].is_null()
+    });
     env.tempo(&["schedule", "create", "s", "--interval", "1s", "--shell", "true"])
         .ok();
-    let _server = env.serve(&["--workers", "1"]);
     let times = env.wait_for_json(&["schedule", "explain", "s"], |times| times[1]["outcome"] == "skipped");
     assert_eq!(times[1]["reason"], "the previous run was still waiting for a worker");
     let run = times[0]["run_id"].as_str().unwrap();

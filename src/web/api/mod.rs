@@ -12,7 +12,7 @@ use axum::routing::{MethodRouter, delete, get, post, put};
 use http::Uri;
 use serde::Deserialize;
 
-use super::answers::{Answer, ApiError, BASE, json, limit, query};
+use super::answers::{Answer, ApiError, BASE, continued, json, json_page, limit, query};
 use super::app::App;
 use crate::error::{Error, Kind};
 use crate::output::instant::rfc3339;
@@ -103,7 +103,7 @@ pub(super) const ROUTES: [Route; 24] = [
         query: &[], body: &[NOTE], answer: "Incident", handler: || post(incidents::resolve) },
     Route { method: "get", path: "/log", summary: "Show what happened, oldest first",
         query: &[LIMIT, ("schedule", "Only events of this schedule"), ("since", "Only events since this time"), ("until", "Only events until this time"),
-            ("failed", "true shows failures only")],
+            ("failed", "true shows failures only"), ("before", "Only events older than the one with this id, as in the stream of events: the first of the page before")],
         body: &[], answer: "[]Event", handler: || get(log) },
 ];
 
@@ -136,6 +136,7 @@ async fn log(State(app): State<Arc<App>>, uri: Uri) -> Answer {
         since: Option<String>,
         until: Option<String>,
         failed: Option<bool>,
+        before: Option<i64>,
     }
     let asked: Log = query(&uri)?;
     let limit = limit(asked.limit);
@@ -145,16 +146,17 @@ async fn log(State(app): State<Arc<App>>, uri: Uri) -> Answer {
             since: c.past(asked.since)?,
             until: c.past(asked.until)?,
             failed: asked.failed.unwrap_or(false),
+            before: asked.before,
             limit: Some(limit),
             ..EventFilter::default()
         };
-        let mut views = EventViews::new(r, &rfc3339);
-        r.events(&filter)?
-            .iter()
-            .map(|row| views.view(row))
-            .collect::<Result<Vec<_>, Error>>()
+        let (rows, mut views) = (r.events(&filter)?, EventViews::new(r, &rfc3339));
+        let shown: Result<Vec<_>, Error> = rows.iter().map(|row| views.view(row)).collect();
+        Ok((shown?, rows.first().map(|oldest| oldest.key)))
     });
-    json(&found.await?)
+    let (shown, oldest) = found.await?;
+    let next = oldest.map(|key| continued(&uri, "log", "before", &key.to_string()));
+    json_page(&shown, limit, next)
 }
 
 #[derive(Deserialize)]

@@ -64,6 +64,13 @@ pub(super) fn status(name: &str, has_failed_step: bool) -> Markup {
     html! { span.status.(class_of(name, has_failed_step)) { span aria-hidden="true" { (mark) } " " (text) } }
 }
 
+/// The address of a list: its path, and the fields of its filter that are given.
+pub(super) fn address(path: &str, fields: &[(&str, Option<&str>)]) -> String {
+    let given = fields.iter().filter_map(|(name, text)| Some((name, text.as_ref()?)));
+    let pairs: Vec<String> = given.map(|(name, text)| format!("{name}={}", encoded(text))).collect();
+    format!("{path}?{}", pairs.join("&"))
+}
+
 /// The page of a schedule.
 pub(super) fn schedule_path(id: &str) -> String {
     format!("/schedules/{}", encoded(id))

@@ -7,11 +7,11 @@ use http::{HeaderMap, Uri};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::super::answers::{self, encoded};
+use super::super::answers;
 use super::super::app::{App, Context};
 use super::forms::filled;
 use super::layout::{Section, Shell};
-use super::parts::{class_of, run_link, schedule_link, status, time};
+use super::parts::{self, class_of, run_link, schedule_link, status, time};
 use super::{Page, show};
 use crate::run::outcome::Status;
 use crate::spec::describe::human_elapsed;
@@ -64,17 +64,17 @@ fn body(context: &Context, asked: &Asked, runs: &[RunRow]) -> Markup {
     let took = |run: &RunRow| (run.closed.unwrap_or(context.now) - run.started).num_milliseconds().max(0);
     let longest = shown.iter().map(took).max().unwrap_or(0).max(1);
     let value = |text: &Option<String>| text.clone().unwrap_or_default();
-    let fields = [
-        ("schedule", &asked.schedule),
-        ("status", &asked.status),
-        ("since", &asked.since),
-        ("until", &asked.until),
-        ("output", &asked.output),
-    ];
-    let query: Vec<String> = fields
-        .iter()
-        .map(|(name, text)| format!("{name}={}", encoded(&value(text))))
-        .collect();
+    let from = |before| {
+        let fields = [
+            ("schedule", asked.schedule.as_deref()),
+            ("status", asked.status.as_deref()),
+            ("since", asked.since.as_deref()),
+            ("until", asked.until.as_deref()),
+            ("output", asked.output.as_deref()),
+            ("before", before),
+        ];
+        parts::address("/runs", &fields)
+    };
     html! {
         h1 { "Runs" }
         form.filter method="get" action="/runs" role="search" {
@@ -113,9 +113,9 @@ fn body(context: &Context, asked: &Asked, runs: &[RunRow]) -> Markup {
             }
         }
         nav.pages aria-label="Pages" {
-            @if asked.before.is_some() { a href={ "/runs?" (query.join("&")) } { "Newest" } " " }
+            @if asked.before.is_some() { a href=(from(None)) { "Newest" } " " }
             @if let (true, Some(last)) = (runs.len() > shown.len(), shown.last()) {
-                a rel="next" href={ "/runs?" (query.join("&")) "&before=" (last.run_id) } { "Older" }
+                a rel="next" href=(from(Some(&last.run_id))) { "Older" }
             }
         }
     }

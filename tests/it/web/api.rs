@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader};
 
 use serde_json::{Value, json};
 
-use super::client::Page;
+use super::client::{Answer, Page};
 use crate::harness::Env;
 
 fn create(env: &Env, id: &str, shell: &str) {
@@ -194,6 +194,12 @@ fn definitions_are_edited_and_policies_are_simulated() {
     assert!(refused.code == Some(2) && refused.stderr.contains("too long"), "{refused:?}");
 }
 
+/// The path of the next page of a list, if there is one.
+fn next_page(answer: &Answer) -> Option<String> {
+    let link = answer.header("link")?;
+    Some(link.trim_start_matches('<').split('>').next().unwrap().to_owned())
+}
+
 #[test]
 fn lists_are_paginated() {
     let env = Env::new();
@@ -215,13 +221,21 @@ fn lists_are_paginated() {
             let answer = page.get(&next);
             found.extend(answer.json().as_array().unwrap().iter().map(|item| item[key].clone()));
             pages += 1;
-            path = answer
-                .header("link")
-                .map(|link| link.trim_start_matches('<').split('>').next().unwrap().to_owned());
+            path = next_page(&answer);
         }
         let expected: Vec<Value> = all.as_array().unwrap().iter().map(|item| item[key].clone()).collect();
         assert_eq!((found, pages), (expected, 3), "{first}");
     }
+    // Each page of the log is in the order of the log; the next page is older.
+    let (mut path, mut log) = (Some("/api/v1/log?limit=4&until=2999-01-01".to_owned()), Vec::new());
+    while let Some(next) = path {
+        let answer = page.get(&next);
+        let older = answer.json().as_array().unwrap().clone();
+        assert!(older.len() <= 4);
+        log = [older, log].concat();
+        path = next_page(&answer);
+    }
+    assert_eq!(Value::Array(log), page.get("/api/v1/log?limit=1000").json());
     let filtered = page.get("/api/v1/schedules?limit=1&q=ob&paused=false");
     let link = filtered.header("link").unwrap();
     assert!(link.contains("q=ob&paused=false&after=job-1"), "{link}");

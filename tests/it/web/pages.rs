@@ -173,6 +173,22 @@ fn the_list_of_schedules_is_filtered_ordered_and_comes_in_pages() {
 }
 
 #[test]
+fn the_log_continues_on_older_pages() {
+    let env = Env::new();
+    let job = |n| format!("[[schedule]]\nid = 'job-{n:03}'\ninterval = '1h'\nstep = [{{ name = 'x', command = ['true'] }}]\n");
+    let jobs: String = (1..=201).map(job).collect();
+    std::fs::write(env.path("jobs.toml"), &jobs).unwrap();
+    env.tempo(&["apply", "-f", "jobs.toml"]).ok();
+    let page = Page::start(&env, &[]);
+    let newest = page.get("/log?since=yesterday&schedule=").body;
+    assert!(newest.contains("job-201") && !newest.contains("job-001"), "{newest}");
+    let link = newest.split("rel=\"next\" href=\"").nth(1).unwrap();
+    let older = page.get(&link.split('"').next().unwrap().replace("&amp;", "&")).body;
+    assert!(older.contains("job-001") && !older.contains("job-201"), "{older}");
+    assert!(older.contains(">Newest<") && !older.contains(">Older<"), "{older}");
+}
+
+#[test]
 fn the_editor_shows_what_would_change_and_saves_it() {
     let env = Env::new();
     env.tempo(&["schedule", "create", "s", "--interval", "1h", "--shell", "true"])
