@@ -96,13 +96,11 @@ impl FileArgs {
         })
     }
 
-    /// A hint that names the command to apply the differences.
-    pub(super) fn apply_hint(&self) -> &'static str {
-        if self.prune {
-            "Run `tempo apply --prune` with the same files to make this change."
-        } else {
-            "Run `tempo apply` with the same files to make this change."
-        }
+    /// A hint that names the command to make `changes` changes.
+    pub(super) fn apply_hint(&self, changes: u64) -> String {
+        let option = if self.prune { " --prune" } else { "" };
+        let what = if changes == 1 { "this change" } else { "these changes" };
+        format!("Run `tempo apply{option}` with the same files to make {what}.")
     }
 
     /// The sources to prune: the given files and directories, or none without `--prune`.

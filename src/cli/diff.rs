@@ -33,7 +33,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             let what = if changes_receivers { "definition" } else { "schedule" };
             Err(
                 Error::new(Kind::Failed, format_args!("the files would change {}", counted(n, what)))
-                    .hint(args.files.apply_hint()),
+                    .hint(args.files.apply_hint(n)),
             )
         }
     }

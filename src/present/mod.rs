@@ -26,6 +26,7 @@ use crate::output::views::{
 };
 use crate::run::Stop;
 use crate::run::outcome::Status;
+use crate::schedule::OverlapPolicy;
 use crate::schedule::explain::TimeRange;
 use crate::schedule::history::What;
 use crate::schedule::not_started::{Reason, ReasonDetails};
@@ -290,8 +291,12 @@ pub(crate) fn simulated(schedule: &Candidate, input: &SimulationInput, outcome: 
                 views.push(event(h.nominal, h.at, "start", late));
             }
             What::Buffered => {
-                let reason = "waiting for the current run to finish".to_owned();
-                views.push(event(h.nominal, h.at, "buffered", Some(reason)));
+                let reason = if schedule.policies.overlap == OverlapPolicy::AllowAll {
+                    "waiting for one of the open runs to finish"
+                } else {
+                    "waiting for the current run to finish"
+                };
+                views.push(event(h.nominal, h.at, "buffered", Some(reason.to_owned())));
             }
             What::Close(status) => views.push(event(h.nominal, h.at, "close", Some(status.name().to_owned()))),
             What::Stop(stop) => {

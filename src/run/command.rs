@@ -66,7 +66,9 @@ impl Limits {
             )),
         });
         let cpu_time = written.cpu_time.as_deref().map(|text| {
-            let time = text::duration(text).map_err(|e| invalid("cpu_time", text, &Error::from(e).to_string()))?;
+            let unreadable =
+                |e| Error::new(Kind::Usage, format_args!("step `{name}`: {}", Error::from(e))).of_setting("cpu_time");
+            let time = text::duration(text).map_err(unreadable)?;
             let is_whole = time.subsec_nanos() == 0 && !time.is_zero();
             is_whole
                 .then_some(time.as_secs())

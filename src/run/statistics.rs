@@ -71,6 +71,9 @@ impl Statistics {
     #[must_use]
     pub fn percentile_ms(&self, percent: u64) -> Option<u64> {
         let total: u64 = self.latencies.values().map(|count| u64::from(*count)).sum();
+        if total == 1 {
+            return Some(self.slowest_ms);
+        }
         let rank = (total * percent).div_ceil(100).max(1);
         let mut seen = 0;
         let found = self.latencies.iter().find(|(_, count)| {
@@ -126,6 +129,9 @@ mod tests {
     fn percentiles_are_those_of_the_sorted_durations() {
         let mut statistics = Statistics::default();
         assert_eq!(statistics.percentile_ms(50), None);
+        let mut single = Statistics::default();
+        single.add(true, Some(5003));
+        assert_eq!(single.percentile_ms(50), Some(5003));
         let durations: Vec<u64> = (1..=1000).map(|n| n * 7 % 1009).collect();
         for (n, ms) in durations.iter().enumerate() {
             statistics.add(n % 10 > 0, Some(*ms));

@@ -134,7 +134,7 @@ impl Workflow {
                 return Err(invalid(
                     &reference,
                     &name,
-                    "outputs are not filled in here, where they could be run as a command or name a secret",
+                    "outputs cannot be used here, because their text could be run as a command or refer to a secret",
                 )
                 .hint("Set a variable, such as `env = { DUMP = \"{{ steps.dump.path }}\" }`, and use \"$DUMP\" in the shell."));
             }
@@ -320,7 +320,7 @@ fn exit_codes_of(name: &StepName, retry: &RetryText, work: &Work, attempts: u32)
             return match codes.iter().find(cannot_fail) {
                 Some(code) => Err(Error::new(
                     Kind::Usage,
-                    format_args!("exit code {code} of step `{name}` cannot be retried: it is not that of a failure"),
+                    format_args!("exit code {code} of step `{name}` cannot be retried: it does not mean failure"),
                 )
                 .hint("Exit codes of failures are 1 to 255, except those in `ok_exit_codes`.")),
                 None => Ok(Some(codes.clone())),

@@ -21,7 +21,7 @@ fn prints_a_line_per_step_and_a_summary_and_exits_with_1_on_failure() {
     let ran = env.tempo(&["check", "-f", "steps.toml"]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
     let lines: Vec<&str> = ran.stdout.lines().collect();
-    assert!(lines[0].starts_with("FAIL  lint: exit 3 in "), "{lines:?}");
+    assert!(lines[0].starts_with("FAIL  lint: exit 3 ("), "{lines:?}");
     assert_eq!(lines[1..4], ["      | hello", "      | problem", "skip  never: not reached"]);
     assert!(lines[4].starts_with("2 steps: 1 failed, 1 not reached in "), "{lines:?}");
     assert_eq!(ran.stderr, "error: 1 of 2 steps failed\n");

@@ -198,7 +198,7 @@ fn placeholders_name_an_earlier_command() {
         let steps = format!("[[step]]\nname = \"a\"\nshell = \"true\"\n[[step]]\nname = \"b\"\n{text}\n");
         std::fs::write(env.path("steps.toml"), steps).unwrap();
         let ran = env.tempo(&["schedule", "create", "s", "--interval", "1h", "--steps", "steps.toml"]);
-        let message = "`{{ steps.a.x }}` in step `b`: outputs are not filled in here";
+        let message = "`{{ steps.a.x }}` in step `b`: outputs cannot be used here";
         assert!(ran.code == Some(2) && ran.stderr.contains(message), "{text}: {ran:?}");
     }
     let ran = env.tempo(&[

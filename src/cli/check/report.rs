@@ -183,7 +183,12 @@ impl<'a> Report<'a> {
         let took = if step.attempts.is_empty() {
             String::new()
         } else {
-            format!(" in {}", human_elapsed(elapsed_ms(step)))
+            let took = human_elapsed(elapsed_ms(step));
+            match outcome_of(step) {
+                // An error may end in a duration itself.
+                StepOutcome::Failed => format!(" ({took})"),
+                StepOutcome::Ok | StepOutcome::NotReached => format!(" in {took}"),
+            }
         };
         ui.marked("", (style, mark), &format!(" {}: {text}{attempts}{took}", step.name))?;
         if outcome_of(step) == StepOutcome::Failed {

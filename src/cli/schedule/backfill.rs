@@ -48,7 +48,7 @@ pub(super) struct Args {
     /// Stop waiting after this long; defaults to no limit
     #[arg(long, requires = "wait", value_name = "DURATION")]
     timeout: Option<String>,
-    /// Run the times even if there are more than a million
+    /// Run the times even if there are more than a million; only for a single interval without exclusions
     #[arg(long)]
     yes: bool,
     /// Cancel the backfills of the schedule; starts that have not begun are dropped
@@ -135,6 +135,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     }
     if args.wait {
         verdict(&args.id, state.as_ref(), &runs)
+    } else if times == 0 {
+        Ok(())
     } else {
         context.hint_when_down("the request waits until you run `tempo run`.")
     }

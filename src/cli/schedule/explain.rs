@@ -93,15 +93,20 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         .collect();
     let none = if text.has_fixed_times() {
         let (created, zone) = (clock.full(row.created), clock.zone());
-        format!("No times since the schedule was created ({created} {zone}) are in this range")
+        format!(
+            "No times since the schedule was created ({created} {zone}) are in this range; `--from` and `--to` select another."
+        )
     } else {
-        "The schedule has no fixed times, and no starts are recorded in this range".to_owned()
+        format!(
+            "The schedule has no fixed times; `tempo workflow list {}` shows its runs.",
+            args.id
+        )
     };
     table(
         &context.ui,
         &[&format!("FROM ({})", clock.zone()), "TO", "TIMES", "OUTCOME", "WHY", "RUN"],
         &rows,
-        &format!("{none}; `--from` and `--to` select another."),
+        &none,
     )
 }
 

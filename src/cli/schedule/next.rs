@@ -102,7 +102,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         )
         .hint("Choose an earlier `--from`; times are calculated up to the end of 2100.")
     } else if spec.next_after(DateTime::UNIX_EPOCH).is_some() {
-        Error::new(Kind::Failed, "no times are left: all times of the spec have passed")
+        Error::new(Kind::Failed, format_args!("no times are left: {NO_TIME}"))
     } else {
         Error::new(Kind::Failed, format_args!("the spec never fires: {NO_TIME}"))
             .hint("Check the day of month, the years, the exclusions and the end time.")

@@ -95,9 +95,11 @@ fn show_step(context: &Context, mark: &str, step: &StepView, times: &crate::outp
 }
 
 fn summary(attempt: &AttemptView) -> String {
+    let is_lost = attempt.outcome.as_deref() == Some("lost");
+    let word = if is_lost { "after" } else { "in" };
     let took = attempt
         .elapsed_ms
-        .map_or_else(String::new, |ms| format!(" in {}", human_elapsed(ms)));
+        .map_or_else(String::new, |ms| format!(" {word} {}", human_elapsed(ms)));
     let why = match (&attempt.error_type, &attempt.error) {
         (Some(error_type), Some(error)) => format!(" ({error_type}: {})", sanitize(error)),
         _ => String::new(),

@@ -329,7 +329,7 @@ mod tests {
             "crontab:1:8: expected the day of week, found the end of the line",
             "crontab:2:1: minute `61` is out of range 0-59",
             "crontab:3:11: expected the command, found the end of the line",
-            "crontab:4:1: unknown macro `@never`; expected `@reboot`",
+            "crontab:4:1: unknown macro `@never`; expected `@yearly`, ",
             "crontab:5:1: it never fires",
             "crontab:6:6: hour `x` is not a number",
             "crontab:8:12: the line is not valid UTF-8",

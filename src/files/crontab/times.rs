@@ -70,7 +70,7 @@ impl LineTimes {
         let known = MACROS.into_iter().find(|m| *m == word);
         known.map(Self::Macro).ok_or_else(|| {
             format!(
-                "unknown macro `{word}`; expected `@reboot`, {}",
+                "unknown macro `{word}`; expected {} or `@reboot`",
                 MACROS.map(|name| format!("`{name}`")).join(", ")
             )
         })
