@@ -11,6 +11,7 @@ use crate::store::Missing;
 ///
 /// Shows the changes field by field. Nothing is changed.
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("prune", |prune| prune.help("Also show the deletions that `tempo apply --prune` would make")))]
 pub(super) struct Args {
     #[command(flatten)]
     files: FileArgs,

@@ -66,8 +66,14 @@ fn render_error(name: &str, e: std::io::Error) -> Error {
 }
 
 fn collect(command: &clap::Command, name: &str, pages: &mut Vec<(String, Vec<u8>)>) -> Result<(), Error> {
+    // The page of `tempo` itself has the global options.
+    let is_first = pages.is_empty();
     let named = command
         .clone()
+        .mut_args(|arg| {
+            let is_hidden = arg.is_hide_set() || !is_first && arg.is_global_set();
+            arg.hide(is_hidden)
+        })
         .name(name.to_owned())
         .bin_name(name.replace('-', " "))
         .display_name(name.to_owned());

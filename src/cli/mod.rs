@@ -5,6 +5,7 @@ mod beat;
 mod check;
 mod complete;
 mod completions;
+mod deferred;
 mod definition;
 mod demo;
 mod diff;
@@ -42,6 +43,7 @@ use chrono::{DateTime, Utc};
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueHint};
 
+use self::deferred::Deferred;
 use crate::clock::{Clock as _, SystemClock};
 use crate::error::{Error, Kind};
 use crate::machine;
@@ -95,30 +97,30 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Schedule(Box<schedule::Args>),
-    Workflow(Box<workflow::Args>),
-    Incident(incident::Args),
-    Notify(notify::Args),
-    Beat(beat::Args),
-    Run(run::Args),
-    Status(status::Args),
-    Log(log::Args),
-    Open(open::Args),
-    Service(service::Args),
-    Check(Box<check::Args>),
-    Step(step::Args),
-    Sleep(sleep::Args),
-    Apply(apply::Args),
-    Diff(diff::Args),
-    Export(export::Args),
-    Import(import::Args),
-    Schema(schema::Args),
-    Demo(demo::Args),
-    Doctor(doctor::Args),
-    Upgrade(upgrade::Args),
-    Help(help::Args),
-    Completions(completions::Args),
-    Man(man::Args),
+    Schedule(Deferred<Box<schedule::Args>>),
+    Workflow(Deferred<Box<workflow::Args>>),
+    Incident(Deferred<incident::Args>),
+    Notify(Deferred<notify::Args>),
+    Beat(Deferred<beat::Args>),
+    Run(Deferred<run::Args>),
+    Status(Deferred<status::Args>),
+    Log(Deferred<log::Args>),
+    Open(Deferred<open::Args>),
+    Service(Deferred<service::Args>),
+    Check(Deferred<Box<check::Args>>),
+    Step(Deferred<step::Args>),
+    Sleep(Deferred<sleep::Args>),
+    Apply(Deferred<apply::Args>),
+    Diff(Deferred<diff::Args>),
+    Export(Deferred<export::Args>),
+    Import(Deferred<import::Args>),
+    Schema(Deferred<schema::Args>),
+    Demo(Deferred<demo::Args>),
+    Doctor(Deferred<doctor::Args>),
+    Upgrade(Deferred<upgrade::Args>),
+    Help(Deferred<help::Args>),
+    Completions(Deferred<completions::Args>),
+    Man(Deferred<man::Args>),
 }
 
 /// The context that every command receives.
@@ -201,8 +203,15 @@ pub(crate) fn main() -> ExitCode {
     if complete::answered() {
         return ExitCode::SUCCESS;
     }
-    let parsed = command()
+    // Only help and errors need the whole definition.
+    let parsed = Cli::command()
         .try_get_matches()
+        .or_else(|e| {
+            if e.kind() == ErrorKind::DisplayVersion {
+                return Err(e);
+            }
+            command().try_get_matches()
+        })
         .and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = match parsed {
         Ok(cli) => cli,
@@ -239,30 +248,30 @@ pub(crate) fn main() -> ExitCode {
 
 fn perform(context: &Context, command: Command) -> Result<(), Error> {
     match command {
-        Command::Schedule(args) => schedule::run(context, *args),
-        Command::Workflow(args) => workflow::run(context, *args),
-        Command::Incident(args) => incident::run(context, args),
-        Command::Notify(args) => notify::run(context, args),
-        Command::Beat(args) => beat::run(context, &args),
-        Command::Run(args) => run::run(context, &args),
-        Command::Status(args) => status::run(context, &args),
-        Command::Log(args) => log::run(context, &args),
-        Command::Open(args) => open::run(context, &args),
-        Command::Service(args) => service::run(context, &args),
-        Command::Check(args) => check::run(context, &args),
-        Command::Step(args) => step::run(context, &args),
-        Command::Sleep(args) => sleep::run(context, &args),
-        Command::Apply(args) => apply::run(context, &args),
-        Command::Diff(args) => diff::run(context, &args),
-        Command::Export(args) => export::run(context, &args),
-        Command::Import(args) => import::run(context, args),
-        Command::Schema(args) => schema::run(context, &args),
-        Command::Demo(args) => demo::run(context, &args),
-        Command::Help(args) => help::run(context, &args),
-        Command::Doctor(args) => doctor::run(context, &args),
-        Command::Upgrade(args) => upgrade::run(context, &args),
-        Command::Completions(args) => completions::run(context, &args),
-        Command::Man(args) => man::run(context, &args),
+        Command::Schedule(Deferred(args)) => schedule::run(context, *args),
+        Command::Workflow(Deferred(args)) => workflow::run(context, *args),
+        Command::Incident(Deferred(args)) => incident::run(context, args),
+        Command::Notify(Deferred(args)) => notify::run(context, args),
+        Command::Beat(Deferred(args)) => beat::run(context, &args),
+        Command::Run(Deferred(args)) => run::run(context, &args),
+        Command::Status(Deferred(args)) => status::run(context, &args),
+        Command::Log(Deferred(args)) => log::run(context, &args),
+        Command::Open(Deferred(args)) => open::run(context, &args),
+        Command::Service(Deferred(args)) => service::run(context, &args),
+        Command::Check(Deferred(args)) => check::run(context, &args),
+        Command::Step(Deferred(args)) => step::run(context, &args),
+        Command::Sleep(Deferred(args)) => sleep::run(context, &args),
+        Command::Apply(Deferred(args)) => apply::run(context, &args),
+        Command::Diff(Deferred(args)) => diff::run(context, &args),
+        Command::Export(Deferred(args)) => export::run(context, &args),
+        Command::Import(Deferred(args)) => import::run(context, args),
+        Command::Schema(Deferred(args)) => schema::run(context, &args),
+        Command::Demo(Deferred(args)) => demo::run(context, &args),
+        Command::Help(Deferred(args)) => help::run(context, &args),
+        Command::Doctor(Deferred(args)) => doctor::run(context, &args),
+        Command::Upgrade(Deferred(args)) => upgrade::run(context, &args),
+        Command::Completions(Deferred(args)) => completions::run(context, &args),
+        Command::Man(Deferred(args)) => man::run(context, &args),
     }
 }
 
@@ -300,33 +309,8 @@ fn unparsed(e: &clap::Error) -> ExitCode {
 
 /// The definition of the command line, from which `--help`, the man pages and the completions are generated.
 pub(crate) fn command() -> clap::Command {
-    let only_schedules = |command: clap::Command| command.mut_arg("grace", |grace| grace.hide(true));
-    let command = Cli::command()
-        .mut_subcommand("check", |check| {
-            only_schedules(check).mut_arg("workflow_id", |id| id.hide(true))
-        })
-        // A step of a script is always a command.
-        .mut_subcommand("step", |step| {
-            step.mut_arg("start_to_close_timeout", |timeout| {
-                timeout.help("Timeout of one attempt: `500ms`, `30s`, `5m`, `1h`; defaults to none")
-            })
-            .mut_arg("retry_maximum_attempts", |attempts| {
-                attempts.help("Maximum number of attempts; 0 means unlimited; defaults to 1")
-            })
-        })
-        .mut_subcommand("diff", |diff| {
-            diff.mut_arg("prune", |prune| {
-                prune.help("Also show the deletions that `tempo apply --prune` would make")
-            })
-        })
-        .mut_subcommand("workflow", |workflow| {
-            workflow.mut_subcommand("start", |start| {
-                only_schedules(start).mut_arg("workflow_id", |id| {
-                    id.value_name("ID")
-                        .help("Workflow id of the run; defaults to `workflow-` and the time")
-                })
-            })
-        });
+    let mut command = Cli::command();
+    command.build();
     with_examples(command, "")
 }
 

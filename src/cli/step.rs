@@ -22,6 +22,11 @@ use crate::store::Missing;
 /// The same name must always be given the same command: number the steps of a loop. The command shares the script's stdin: in a
 /// `while read` loop, add `</dev/null`. Exits with 1 if the step failed.
 #[derive(Debug, clap::Args)]
+#[command(
+    mut_arg("start_to_close_timeout", |timeout| timeout.help("Timeout of one attempt: `500ms`, `30s`, `5m`, `1h`; defaults to none")),
+    // A step of a script is always a command.
+    mut_arg("retry_maximum_attempts", |attempts| attempts.help("Maximum number of attempts; 0 means unlimited; defaults to 1")),
+)]
 pub(super) struct Args {
     /// Name of the step; unique in the script
     name: String,

@@ -36,6 +36,7 @@ use crate::store::{Missing, Store};
 /// Runs the steps of a schedule, of files, or of the command line, with their retries and timeouts, as `tempo run` would, but without a
 /// server and without recording anything. Made for CI: `--junit`, `-o json`, and annotations if `GITHUB_ACTIONS` is set.
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("grace", |grace| grace.hide(true)), mut_arg("workflow_id", |id| id.hide(true)))]
 pub(super) struct Args {
     /// Run the steps of this schedule
     #[arg(add = ArgValueCandidates::new(complete::schedules))]

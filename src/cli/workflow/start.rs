@@ -14,6 +14,10 @@ use crate::store::Missing;
 ///
 /// The run is recorded at once, and executed by `tempo run`, now or when it next starts. A crash does not lose it.
 #[derive(Debug, clap::Args)]
+#[command(
+    mut_arg("grace", |grace| grace.hide(true)),
+    mut_arg("workflow_id", |id| id.value_name("ID").help("Workflow id of the run; defaults to `workflow-` and the time")),
+)]
 pub(super) struct Args {
     #[command(flatten)]
     waiting: WaitArgs,
