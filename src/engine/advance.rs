@@ -253,7 +253,11 @@ impl Transition<'_> {
         let ending = match event {
             run::Event::AttemptEnded(result) => &result.ending,
             run::Event::WorkerLost => &Ending::Lost,
-            run::Event::AttemptStarted | run::Event::Stopped(_) | run::Event::StepTimedOut | run::Event::TimedOut => {
+            run::Event::AttemptStarted
+            | run::Event::NotPerformed
+            | run::Event::Stopped(_)
+            | run::Event::StepTimedOut
+            | run::Event::TimedOut => {
                 return Ok(());
             }
         };

@@ -24,7 +24,7 @@ struct Reservation {
 }
 
 impl Begun {
-    /// Reserves a worker for the run, if one is free, and advances the run.
+    /// Reserves an idle worker for the run, if there is one, and advances the run.
     fn advance(shared: &Arc<Shared>, write: &Write<'_>, run: &QueuedRun) -> Result<Option<Self>, Error> {
         if !shared.queue.reserve(run) {
             return Ok(None);

@@ -37,6 +37,7 @@ impl Queue {
                 known: HashMap::new(),
                 reopened: HashSet::new(),
                 taken: HashMap::new(),
+                reserved: HashSet::new(),
                 begun: VecDeque::new(),
                 locks: HashMap::new(),
                 blocked: HashMap::new(),
@@ -53,10 +54,12 @@ impl Queue {
     /// transaction that starts them; the others are taken from the queue, without a limit.
     #[cfg(test)]
     pub(super) fn stepped(reserved: usize) -> Self {
-        Self {
+        let queue = Self {
             workers: 0,
             ..Self::new(reserved, &[])
-        }
+        };
+        queue.lock().idle = reserved;
+        queue
     }
 
     fn lock(&self) -> MutexGuard<'_, QueueState> {
@@ -82,14 +85,15 @@ impl Queue {
         self.needs_worker(inner)
     }
 
-    /// Takes a run that is about to start, if it need not wait for a worker or a lock; otherwise it must be added.
+    /// Reserves an idle worker for a run that is about to start, if there is one and the run need not wait; otherwise it must be added.
     pub(super) fn reserve(&self, run: &QueuedRun) -> bool {
         self.lock().reserve(run)
     }
 
-    /// Passes a run on to a worker, for which it was reserved. Returns the same as [`Self::add`].
+    /// Passes a run on to the worker that was reserved for it. Returns the same as [`Self::add`].
     pub(super) fn hand_over(&self, run: i64, begun: Box<AdvanceResult>) -> bool {
         let mut inner = self.lock();
+        inner.reserved.remove(&run);
         inner.begun.push_back((run, begun));
         self.needs_worker(inner)
     }
@@ -113,7 +117,7 @@ impl Queue {
     fn needs_worker(&self, mut inner: MutexGuard<'_, QueueState>) -> bool {
         let quiet = inner.quiet;
         let ready: usize = inner.queues.iter().map(|queue| queue.takeable(quiet)).sum();
-        let takeable = ready + inner.begun.len();
+        let takeable = ready + inner.begun.len() + inner.reserved.len();
         if inner.idle < takeable && inner.workers < self.workers && !inner.draining {
             inner.workers += 1;
             return true;
@@ -152,7 +156,10 @@ impl Queue {
             if inner.draining {
                 return None;
             }
-            if let Some(taken) = inner.take(false) {
+            // A worker that is reserved waits for its run.
+            if inner.idle >= inner.reserved.len()
+                && let Some(taken) = inner.take(false)
+            {
                 return Some(taken);
             }
             inner.idle += 1;
@@ -189,6 +196,9 @@ impl Queue {
     /// Releases a run that has closed or is left to the next server.
     pub(crate) fn forget(&self, run: i64) {
         let mut inner = self.lock();
+        if inner.reserved.remove(&run) {
+            self.changed.notify_one();
+        }
         inner.release(run);
         if inner.reopened.remove(&run) {
             // The worker that releases it takes it again at once.

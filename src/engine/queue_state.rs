@@ -72,7 +72,9 @@ pub(super) struct QueueState {
     pub(super) reopened: HashSet<i64>,
     /// Runs that are with a worker, or reserved for one.
     pub(super) taken: HashMap<i64, Arc<Control>>,
-    /// Runs that have begun, for the next workers.
+    /// Runs for which an idle worker is reserved until their transaction ends.
+    pub(super) reserved: HashSet<i64>,
+    /// Runs that have begun, for the workers that were reserved for them.
     pub(super) begun: VecDeque<(i64, Box<AdvanceResult>)>,
     /// The run that holds each lock, from its first step until it closes.
     pub(super) locks: HashMap<Arc<str>, i64>,
@@ -125,8 +127,12 @@ impl QueueState {
         })
     }
 
-    /// Takes a run that is not in the queue yet, unless it must wait, or others wait for a worker.
+    /// Reserves an idle worker for a run that is not in the queue yet, unless the run must wait, or others wait for a worker.
     pub(super) fn reserve(&mut self, run: &QueuedRun) -> bool {
+        // A worker that has yet to be started may not start.
+        if self.idle <= self.reserved.len() + self.begun.len() {
+            return false;
+        }
         let others_wait = self.queues.iter().any(|queue| queue.ready.takeable(0) > 0);
         let is_known = self.known.contains_key(&run.key);
         let queue = self.queue_of(run);
@@ -136,6 +142,7 @@ impl QueueState {
         queue.taken += 1;
         self.known.insert(run.key, run.clone());
         self.taken.insert(run.key, Arc::default());
+        self.reserved.insert(run.key);
         true
     }
 

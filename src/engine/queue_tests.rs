@@ -51,20 +51,21 @@ fn backfilled_runs_leave_workers_free_for_due_runs() {
 }
 
 #[test]
-fn a_run_is_reserved_for_a_worker_only_if_it_need_not_wait() {
-    let queue = Queue::new(2, &[]);
+fn a_run_is_reserved_for_an_idle_worker_only_if_it_need_not_wait() {
     let locked = QueuedRun {
         lock: Some(Arc::from("db")),
         ..run(1, false)
     };
+    assert!(!Queue::new(2, &[]).reserve(&run(1, false)), "no worker has been started");
+    let queue = Queue::stepped(3);
     assert!(!queue.reserve(&locked) && !queue.reserve(&run(1, true)));
-    assert!(queue.reserve(&run(1, false)) && queue.reserve(&run(2, false)));
-    assert!(!queue.reserve(&run(3, false)), "both workers are taken");
+    assert!([1, 2, 3].iter().all(|key| queue.reserve(&run(*key, false))));
+    assert!(!queue.reserve(&run(4, false)), "all workers are reserved");
     // The transaction that started it has failed.
     queue.forget(2);
-    queue.add(run(4, false));
-    assert!(!queue.reserve(&run(5, false)), "another run waits");
-    assert_eq!(queue.take_ready().map(|taken| taken.run), Some(4));
+    queue.add(run(5, false));
+    assert!(!queue.reserve(&run(6, false)), "another run waits");
+    assert_eq!(queue.take_ready().map(|taken| taken.run), Some(5));
     queue.drain();
     let begun = AdvanceResult {
         next: Next::Nothing,

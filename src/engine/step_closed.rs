@@ -21,9 +21,11 @@ impl Transition<'_> {
                     Phase::Running { since } => (None, (self.now - since).num_milliseconds().max(0)),
                     Phase::Ready | Phase::Waiting { .. } => (None, 0),
                 },
-                run::Event::AttemptStarted | run::Event::Stopped(_) | run::Event::StepTimedOut | run::Event::TimedOut => {
-                    (None, 0)
-                }
+                run::Event::AttemptStarted
+                | run::Event::NotPerformed
+                | run::Event::Stopped(_)
+                | run::Event::StepTimedOut
+                | run::Event::TimedOut => (None, 0),
             };
             let target_url = step.target();
             let terms = self.incident_terms(closed.position)?;

@@ -188,10 +188,11 @@ fn perform_attempt(shared: &Arc<Shared>, attempt: &Attempt, control: &Control) -
         let deadline = attempt.run.progress.deadline(step, attempt.run_deadline, at);
         deadline.map(|d| (d - at).to_std().unwrap_or_default())
     };
-    let began = Cell::new(now);
+    // A command begins when its process exists.
+    let began = Cell::new(Some(now).filter(|_| !matches!(step.work, Work::Command(_))));
     let spawned = |process| {
         let now = shared.clock.now();
-        began.set(now);
+        began.set(Some(now));
         // Not waited for: if the server dies before this is recorded, the environment of the process still identifies its attempt.
         drop(
             shared
@@ -223,20 +224,28 @@ fn perform_attempt(shared: &Arc<Shared>, attempt: &Attempt, control: &Control) -
         notice: &notice,
     };
     let result: AttemptResult = match control.requested() {
+        Some(StopKind::Abandon) => return Event::NotPerformed,
         Some(kind) => AttemptResult::new(kind.ending(), 0),
         None => shared.actions.perform(&task, control),
     };
+    let is_abandoned = matches!((&result.ending, control.requested()), (Ending::Lost, Some(StopKind::Abandon)));
+    if is_abandoned && began.get().is_none() {
+        return Event::NotPerformed;
+    }
     shared.metrics.attempt(result.ending.name(), result.elapsed_ms);
-    if (position, number) == (0, 1) && attempt.run.row.scheduled {
-        shared.metrics.lateness(began.get() - attempt.run.row.due);
+    if let Some(began) = began.get()
+        && (position, number) == (0, 1)
+        && attempt.run.row.scheduled
+    {
+        shared.metrics.lateness(began - attempt.run.row.due);
     }
-    match (&result.ending, control.requested()) {
-        (Ending::Lost, Some(StopKind::Abandon)) => Event::WorkerLost,
-        _ => Event::AttemptEnded(AttemptResult {
-            began: Some(began.get()),
-            ..result
-        }),
+    if is_abandoned {
+        return Event::WorkerLost;
     }
+    Event::AttemptEnded(AttemptResult {
+        began: began.get(),
+        ..result
+    })
 }
 
 /// The step with the outputs of earlier steps in place of its placeholders.

@@ -21,6 +21,8 @@ pub enum Event {
     AttemptEnded(AttemptResult),
     /// The server died, or abandoned the attempt.
     WorkerLost,
+    /// The attempt that is recorded as started was not performed, and does not count.
+    NotPerformed,
     /// The run was stopped while no attempt was running.
     Stopped(Stop),
     /// The step's schedule-to-close timeout passed while no attempt was running.

@@ -97,6 +97,12 @@ impl Progress {
                 Ok(self.attempt_ended(result, workflow, step, run_started, now))
             }
             (Phase::Running { .. }, Event::WorkerLost) => Ok(self.attempt_lost(workflow, step)),
+            (Phase::Running { since }, Event::NotPerformed) => Ok(progress_only(Self {
+                attempts: self.attempts.saturating_sub(1),
+                step_started: self.step_started.filter(|started| started != since),
+                phase: Phase::Ready,
+                ..self.clone()
+            })),
             (Phase::Ready | Phase::Waiting { .. }, Event::Stopped(how)) => Ok(self.stopped(*how)),
             (Phase::Ready | Phase::Waiting { .. }, Event::StepTimedOut) => {
                 let limit = step.schedule_to_close.map_or(0, |d| d.as_millis());
@@ -111,7 +117,7 @@ impl Progress {
                 ))
             }
             (Phase::Ready | Phase::Waiting { .. }, Event::TimedOut) => Ok(self.timed_out(workflow)),
-            (Phase::Ready | Phase::Waiting { .. }, Event::AttemptEnded(_) | Event::WorkerLost)
+            (Phase::Ready | Phase::Waiting { .. }, Event::AttemptEnded(_) | Event::WorkerLost | Event::NotPerformed)
             | (Phase::Running { .. }, Event::AttemptStarted | Event::Stopped(_) | Event::StepTimedOut | Event::TimedOut) => {
                 Err(Error::new(
                     Kind::System,
@@ -377,6 +383,19 @@ mod tests {
             let change = p.on(&Event::WorkerLost, &w, at(0), at(n)).unwrap();
             assert_eq!(change.run.is_some(), n == 3, "lost {n} times");
             p = change.progress;
+        }
+    }
+
+    #[test]
+    fn an_attempt_that_was_not_performed_leaves_no_trace() {
+        let w = workflow(&["a"]);
+        let new = Progress::default();
+        let started = new.on(&Event::AttemptStarted, &w, at(0), at(1)).unwrap().progress;
+        let lost = started.on(&Event::WorkerLost, &w, at(0), at(2)).unwrap().progress;
+        for before in [new, lost] {
+            let started = before.on(&Event::AttemptStarted, &w, at(0), at(3)).unwrap().progress;
+            let change = started.on(&Event::NotPerformed, &w, at(0), at(4)).unwrap();
+            assert_eq!((change.progress, change.step), (before, None));
         }
     }
 

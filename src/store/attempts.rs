@@ -110,6 +110,7 @@ impl Write<'_> {
                 self.end_attempt(run, &AttemptResult::new(Ending::Lost, elapsed_ms))?;
                 self.insert_event(&NewEvent::of_attempt(EventKind::Lost, run), now)?;
             }
+            Event::NotPerformed => self.delete_attempt(run)?,
             Event::Stopped(_) | Event::StepTimedOut | Event::TimedOut => {}
         }
         if let Some(step) = &change.step {
@@ -171,6 +172,14 @@ impl Write<'_> {
         let mut statement = self.0.0.prepare_cached(SQL).context("record the attempt")?;
         let done = statement.execute(named_params! {":run": run, ":position": position, ":number": number, ":now": ms(now)});
         done.map(|_| ()).context("record the attempt")
+    }
+
+    fn delete_attempt(&self, run: &OpenRun) -> Result<(), Error> {
+        const SQL: &str = "DELETE FROM attempt WHERE run = :run AND position = :position AND number = :number";
+        let (position, number) = (run.progress.position, run.progress.attempts);
+        let mut statement = self.0.0.prepare_cached(SQL).context("take the attempt back")?;
+        let done = statement.execute(named_params! {":run": run.row.key, ":position": position, ":number": number});
+        done.map(|_| ()).context("take the attempt back")
     }
 
     fn end_attempt(&self, run: &OpenRun, result: &AttemptResult) -> Result<(), Error> {

@@ -166,6 +166,28 @@ fn a_run_with_a_free_worker_begins_in_the_transaction_that_starts_it() {
 }
 
 #[test]
+fn an_attempt_that_was_not_performed_is_taken_back() {
+    let initial = initial("2022-06-01T00:00:01Z", "1m", None, OverlapPolicy::Skip);
+    let mut engine = Engine::new(&initial, &runs_a_minute);
+    let due = initial.created + TimeDelta::seconds(59);
+    engine.clock.set(due);
+    done(engine.server.as_mut().unwrap().ticker.tick(due));
+    let run = engine.read(|r| r.runs(&RunFilter::default())).remove(0);
+    let attempts = |engine: &Engine<'_>| {
+        let (row, attempts) = engine.read(|r| Ok((r.run(run.key)?, r.attempts_of(run.key)?)));
+        (row.unwrap().begun, attempts.len())
+    };
+    assert_eq!(attempts(&engine), (true, 1));
+    // The server is told to stop before a worker takes the run.
+    let draining = engine.step_with(run.key, Some(run::Event::NotPerformed), MayStart::Draining, due);
+    assert!(matches!(draining, Next::Nothing), "{draining:?}");
+    assert_eq!(attempts(&engine), (false, 0));
+    let next = engine.step_with(run.key, None, MayStart::Yes, due);
+    assert!(matches!(next, Next::Perform(_)), "{next:?}");
+    assert_eq!(attempts(&engine), (true, 1));
+}
+
+#[test]
 fn the_lateness_of_a_run_is_that_of_its_first_attempt() {
     let initial = initial("2022-06-01T00:00:01Z", "1m", None, OverlapPolicy::Skip);
     let mut engine = Engine::new(&initial, &runs_a_minute);

@@ -267,10 +267,14 @@ impl<'a> Engine<'a> {
     }
 
     pub(super) fn step(&self, run: i64, event: Option<run::Event>, now: DateTime<Utc>) -> Next {
+        self.step_with(run, event, MayStart::Yes, now)
+    }
+
+    pub(super) fn step_with(&self, run: i64, event: Option<run::Event>, may_start: MayStart, now: DateTime<Utc>) -> Next {
         let here = Arc::clone(&self.up().shared);
         let writer = &self.up().shared.writer;
         self.follow(done(
-            writer.write(move |w| advance(w, here.terms(), run, event.as_ref(), MayStart::Yes, now)),
+            writer.write(move |w| advance(w, here.terms(), run, event.as_ref(), may_start, now)),
         ))
     }
 
