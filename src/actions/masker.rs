@@ -51,9 +51,8 @@ impl Masker {
         self.pending.extend(bytes);
         let before = self.pending.len().saturating_sub(self.longest.saturating_sub(1));
         let may_begin = |at: &usize| {
-            self.secrets
-                .iter()
-                .any(|secret| secret.compare(&self.pending[*at..]) == FormMatch::Partial)
+            let rest = &self.pending[*at..];
+            self.begins[usize::from(rest[0])] && self.secrets.iter().any(|secret| secret.compare(rest) == FormMatch::Partial)
         };
         let certain = (before..self.pending.len()).find(may_begin).unwrap_or(self.pending.len());
         self.pass_on(certain, pass);

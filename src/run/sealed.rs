@@ -1,7 +1,8 @@
 //! Replaces the secrets in stored output by their names, and restores the output exactly. Pure.
 //!
-//! Output with secrets begins with [`MARK`]. In it a secret is NUL, a reference (`NAME#FORM+OFFSET`), NUL; a NUL of the output itself is doubled. If
-//! lines end within the secret, their ends follow: `/76,152`, with an `r` after one that is CRLF.
+//! Output with secrets begins with [`MARK`]. In it a secret is NUL, a reference (`NAME#FORM+OFFSET`), NUL; a NUL of the output itself is doubled.
+//! What is inserted into the secret follows: line ends, `/76,152`, with an `r` after one that is CRLF, and escape sequences of terminals in
+//! hexadecimal, `/4x1b5b306d`.
 
 /// The beginning of sealed output; other output is stored as it is.
 const MARK: &[u8] = b"\0sealed\0";
@@ -38,50 +39,40 @@ pub enum FormMatch {
 }
 
 impl Form {
-    /// Compares the beginning of `output` with the form. Escape sequences of terminals within the form, such as the colors of a found word, are
-    /// skipped, up to [`MAX_ESCAPES`] bytes of them.
+    /// Compares the beginning of `output` with the form.
     #[must_use]
     pub fn compare(&self, output: &[u8]) -> FormMatch {
-        if !output.contains(&0x1b) {
-            return self.compare_lines(output, |_, _| ());
-        }
-        // The output without the sequences after its first byte, and where each remaining byte is.
-        let (mut plain, mut places) = (Vec::new(), Vec::new());
-        let (mut at, mut skipped) = (0, 0);
-        // Twice the length allows for line ends.
-        while at < output.len() && plain.len() <= self.bytes.len() * 3 {
-            match escape_sequence(&output[at..]) {
-                Escape::Whole(length) if at > 0 && skipped < MAX_ESCAPES => {
-                    at += length;
-                    skipped += length;
-                }
-                Escape::Partial if at > 0 && skipped < MAX_ESCAPES => break,
-                Escape::Whole(_) | Escape::Partial | Escape::No => {
-                    plain.push(output[at]);
-                    places.push(at);
-                    at += 1;
-                }
-            }
-        }
-        match self.compare_lines(&plain, |_, _| ()) {
-            FormMatch::Whole(length) => FormMatch::Whole(places[length - 1] + 1),
-            other @ (FormMatch::Partial | FormMatch::No) => other,
-        }
+        self.compare_with(output, |_, _| ())
     }
 
-    /// Compares, and passes on each line end within the form: the number of bytes of the form before it, and whether it is CRLF.
-    fn compare_lines(&self, output: &[u8], mut line_end: impl FnMut(usize, bool)) -> FormMatch {
-        let mut at = 0;
+    /// Compares, and passes on what is inserted into the form, line ends and up to [`MAX_ESCAPES`] bytes of escape sequences, such as the colors of a
+    /// found word: after how many bytes of the form, and what.
+    fn compare_with(&self, output: &[u8], mut inserted: impl FnMut(usize, &[u8])) -> FormMatch {
+        let (mut at, mut escapes) = (0, 0);
         for (index, byte) in self.bytes.iter().enumerate() {
-            if self.wraps && index > 0 {
-                let is_crlf = output[at..].starts_with(b"\r\n");
-                if is_crlf || output.get(at) == Some(&b'\n') {
-                    line_end(index, is_crlf);
-                    at += if is_crlf { 2 } else { 1 };
-                }
-                if output[at..] == *b"\r" {
+            let mut may_end_line = self.wraps;
+            while index > 0 && output.get(at) != Some(byte) {
+                let rest = &output[at..];
+                let length = if may_end_line && rest.starts_with(b"\r\n") {
+                    may_end_line = false;
+                    2
+                } else if may_end_line && rest.first() == Some(&b'\n') {
+                    may_end_line = false;
+                    1
+                } else if may_end_line && rest == b"\r" {
                     return FormMatch::Partial;
-                }
+                } else {
+                    match escape_sequence(rest) {
+                        Escape::Whole(length) if escapes + length <= MAX_ESCAPES => {
+                            escapes += length;
+                            length
+                        }
+                        Escape::Partial if escapes + rest.len() <= MAX_ESCAPES => return FormMatch::Partial,
+                        Escape::Whole(_) | Escape::Partial | Escape::No => break,
+                    }
+                };
+                inserted(index, &rest[..length]);
+                at += length;
             }
             match output.get(at) {
                 None => return FormMatch::Partial,
@@ -92,16 +83,16 @@ impl Form {
         FormMatch::Whole(at)
     }
 
-    /// The form with lines that end after these numbers of its bytes.
-    fn wrapped(&self, ends: &[(usize, bool)]) -> Vec<u8> {
-        let mut wrapped = Vec::with_capacity(self.bytes.len() + ends.len());
+    /// The form with what is inserted into it.
+    fn with(&self, inserted: &[(usize, Vec<u8>)]) -> Vec<u8> {
+        let mut with = Vec::with_capacity(self.bytes.len());
         for (index, byte) in self.bytes.iter().enumerate() {
-            if let Some((_, is_crlf)) = ends.iter().find(|(end, _)| *end == index) {
-                wrapped.extend_from_slice(if *is_crlf { b"\r\n" } else { b"\n" });
+            for (_, bytes) in inserted.iter().filter(|(after, _)| *after == index) {
+                with.extend_from_slice(bytes);
             }
-            wrapped.push(*byte);
+            with.push(*byte);
         }
-        wrapped
+        with
     }
 }
 
@@ -151,24 +142,49 @@ struct Found<'a> {
     /// Where it begins and ends in the output.
     start: usize,
     end: usize,
-    /// The line ends within it.
-    line_ends: Vec<(usize, bool)>,
+    /// What is inserted into it, each after a number of bytes of the form.
+    inserted: Vec<(usize, Vec<u8>)>,
 }
 
 impl Found<'_> {
     /// The reference to the part of it from `from` on.
     fn reference(&self, from: usize) -> String {
-        let ends: Vec<String> = self
-            .line_ends
+        let inserted: Vec<String> = self
+            .inserted
             .iter()
-            .map(|(end, is_crlf)| format!("{end}{}", if *is_crlf { "r" } else { "" }))
+            .map(|(after, bytes)| reference_to(*after, bytes))
             .collect();
-        let ends = if ends.is_empty() {
+        let inserted = if inserted.is_empty() {
             String::new()
         } else {
-            format!("/{}", ends.join(","))
+            format!("/{}", inserted.join(","))
         };
-        format!("{}#{}+{}{ends}", self.secret.name, self.form, from - self.start)
+        format!("{}#{}+{}{inserted}", self.secret.name, self.form, from - self.start)
+    }
+}
+
+fn reference_to(after: usize, inserted: &[u8]) -> String {
+    match inserted {
+        b"\n" => after.to_string(),
+        b"\r\n" => format!("{after}r"),
+        _ => inserted
+            .iter()
+            .fold(format!("{after}x"), |text, byte| format!("{text}{byte:02x}")),
+    }
+}
+
+/// What [`reference_to`] refers to.
+fn referenced(text: &str) -> Option<(usize, Vec<u8>)> {
+    if let Some((after, hex)) = text.split_once('x') {
+        let (pairs, []) = hex.as_bytes().as_chunks::<2>() else {
+            return None;
+        };
+        let byte = |pair: &[u8; 2]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+        return Some((after.parse().ok()?, pairs.iter().map(byte).collect::<Option<_>>()?));
+    }
+    match text.strip_suffix('r') {
+        Some(after) => Some((after.parse().ok()?, b"\r\n".to_vec())),
+        None => Some((text.parse().ok()?, b"\n".to_vec())),
     }
 }
 
@@ -215,14 +231,14 @@ fn longest_at<'a>(output: &[u8], start: usize, secrets: &'a [Secret]) -> Option<
             .map(move |(form, value)| (secret, form, value))
     });
     let matching = forms.filter_map(|(secret, form, value)| {
-        let mut line_ends = Vec::new();
-        match value.compare_lines(&output[start..], |end, is_crlf| line_ends.push((end, is_crlf))) {
+        let mut inserted = Vec::new();
+        match value.compare_with(&output[start..], |after, bytes| inserted.push((after, bytes.to_vec()))) {
             FormMatch::Whole(length) if length > 0 => Some(Found {
                 secret,
                 form,
                 start,
                 end: start + length,
-                line_ends,
+                inserted,
             }),
             FormMatch::Whole(_) | FormMatch::Partial | FormMatch::No => None,
         }
@@ -239,19 +255,15 @@ pub fn open(sealed: &[u8], secrets: &[Secret]) -> Result<Vec<u8>, String> {
     replace(sealed, |reference| {
         let parsed = reference.rsplit_once('+').and_then(|(rest, place)| {
             let (name, form) = rest.rsplit_once('#')?;
-            let (offset, ends) = place.split_once('/').unwrap_or((place, ""));
-            let end = |text: &str| Some((text.trim_end_matches('r').parse::<usize>().ok()?, text.ends_with('r')));
-            let ends = ends
-                .split(',')
-                .filter(|text| !text.is_empty())
-                .map(end)
-                .collect::<Option<Vec<_>>>()?;
-            Some((name, form.parse::<usize>().ok()?, offset.parse::<usize>().ok()?, ends))
+            let (offset, inserted) = place.split_once('/').unwrap_or((place, ""));
+            let inserted = inserted.split(',').filter(|text| !text.is_empty());
+            let inserted = inserted.map(referenced).collect::<Option<Vec<_>>>()?;
+            Some((name, form.parse::<usize>().ok()?, offset.parse::<usize>().ok()?, inserted))
         });
-        let (name, form, offset, ends) = parsed.ok_or_else(|| reference.to_owned())?;
+        let (name, form, offset, inserted) = parsed.ok_or_else(|| reference.to_owned())?;
         let secret = secrets.iter().find(|secret| secret.name == name);
         let form = secret.and_then(|secret| secret.forms.get(form).filter(|form| !form.bytes.is_empty()));
-        let value = form.and_then(|form| form.wrapped(&ends).get(offset..).map(<[u8]>::to_vec));
+        let value = form.and_then(|form| form.with(&inserted).get(offset..).map(<[u8]>::to_vec));
         value.ok_or_else(|| name.to_owned())
     })
 }
@@ -317,6 +329,7 @@ mod tests {
             secret("A", &[b"alpha", b"YWxwaGE"]),
             secret("LONG#+", &[b"alphabet"]),
             secret("OVERLAP", &[b"phabetic"]),
+            secret("ESC", &[b"esc\x1b[1mape"]),
         ];
         for (output, hidden) in [
             (&b"x alphabet, alpha.\n"[..], &b"x ***, ***.\n"[..]),
@@ -327,6 +340,10 @@ mod tests {
             (b"x YWx\nwa\r\nGE=", b"x ***="),
             (b"al\npha", b"al\npha"),
             (b"YWx\r", b"YWx\r"),
+            (b"an al\x1b[01;31m\x1b[Kph\x1b[0mabetic list", b"an *** list"),
+            (b"YW\x1b[1m\nx\x1b[0mwaGE=", b"***="),
+            (b"al\x1b[\x1bpha", b"al\x1b[\x1bpha"),
+            (b"esc\x1b[1mape", b"***"),
             (b"\0alpha\0\0", b"\0***\0\0"),
             (b"", b""),
             (b"\0\0\0binary\xff", b"\0\0\0binary\xff"),
