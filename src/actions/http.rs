@@ -110,13 +110,18 @@ pub(super) fn probe(http: &Http, task: &Task<'_>, control: &Control) -> Result<A
     let agent = agent();
     let for_stop = agent.clone();
     let guard = control.with_stop_hook(move || for_stop.clone().shutdown());
-    let response = send(&agent, http, &secrets, task.time_left);
+    let mut last = ChainedRequest::begin(http);
+    let response = send(&agent, http, &secrets, &mut last, task.time_left);
     drop(guard);
     let elapsed = watch.elapsed();
     let status_code = response.as_ref().ok().map(|r| r.status);
+    let url = last.shown_url(http);
     let mut checked = match response {
-        Ok(response) => check(http, &response, elapsed, &|text| secrets.masked_text(text)).map_err(AttemptError::Failed),
-        Err(SendError::Request(e)) => Err(attempt_error(&e, &http.url, task.limit)),
+        Ok(response) => {
+            let mask = |text: &str| secrets.masked_text(text);
+            check(&http.expectation, &url, &response, elapsed, &mask).map_err(AttemptError::Failed)
+        }
+        Err(SendError::Request(e)) => Err(attempt_error(&e, &url, task.limit)),
         Err(SendError::Failed(failure)) => Err(failure.into()),
     };
     if let (Ok(()), Some(days)) = (&checked, http.expectation.min_certificate_days) {
@@ -154,18 +159,23 @@ impl<E: Into<ureq::Error>> From<E> for SendError {
     }
 }
 
-/// Makes the request, follows the redirects that the probe allows, and returns the last response.
-fn send(agent: &Agent, http: &Http, secrets: &Secrets, time_left: Option<Duration>) -> Result<Response, SendError> {
+/// Makes the request `at`, follows the redirects that the probe allows, and returns the last response. `at` is then the last request.
+fn send(
+    agent: &Agent,
+    http: &Http,
+    secrets: &Secrets,
+    at: &mut ChainedRequest,
+    time_left: Option<Duration>,
+) -> Result<Response, SendError> {
     let watch = Stopwatch::start();
     let left = || time_left.map(|left| left.saturating_sub(watch.elapsed()));
-    let mut at = ChainedRequest::begin(http);
-    let mut response = request(agent, http, secrets, &at, left())?;
+    let mut response = request(agent, http, secrets, at, left())?;
     for _ in 0..http.redirects {
         match at.follow(response.status(), response.headers()).map_err(SendError::Failed)? {
-            Some(next) => at = next,
+            Some(next) => *at = next,
             None => break,
         }
-        response = request(agent, http, secrets, &at, left())?;
+        response = request(agent, http, secrets, at, left())?;
     }
     let status = response.status().as_u16();
     let mut kept = Vec::new();

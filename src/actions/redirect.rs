@@ -1,5 +1,7 @@
 //! Redirects: the next request, and the headers it may carry. Pure.
 
+use std::borrow::Cow;
+
 use http::{HeaderMap, StatusCode};
 use url::Url;
 
@@ -28,6 +30,14 @@ impl ChainedRequest {
             same_origin: true,
             body_is_secret: http.body.as_ref().is_some_and(|body| body.starts_with("env:")),
         }
+    }
+
+    /// The URL, for messages; after a redirect, with that of the probe.
+    pub(super) fn shown_url<'a>(&'a self, http: &Http) -> Cow<'a, str> {
+        if self.url == http.url {
+            return Cow::Borrowed(&self.url);
+        }
+        Cow::Owned(format!("{} (redirected from {})", self.url, http.url))
     }
 
     /// Whether this request may carry a header of the probe.

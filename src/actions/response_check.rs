@@ -1,12 +1,13 @@
 //! Checks a response against the expectation of a probe: status, headers, body and response time. Pure.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use regex_lite::Regex;
 use serde_json::Value;
 
 use crate::run::outcome::{ErrorType, Failure};
-use crate::run::probe::{Expectation, Http};
+use crate::run::probe::Expectation;
 use crate::spec::describe::human_duration;
 
 /// The parts of a response that are checked.
@@ -26,9 +27,14 @@ impl Expectation {
     }
 }
 
-/// Checks a response that arrived after `elapsed`; `mask` removes secrets from the parts of it that messages quote.
-pub(super) fn check(http: &Http, response: &Response, elapsed: Duration, mask: &dyn Fn(&str) -> String) -> Result<(), Failure> {
-    let (url, expectation) = (&http.url, &http.expectation);
+/// Checks a response from `url` that arrived after `elapsed`; `mask` removes secrets from the parts of it that messages quote.
+pub(super) fn check(
+    expectation: &Expectation,
+    url: &str,
+    response: &Response,
+    elapsed: Duration,
+    mask: &dyn Fn(&str) -> String,
+) -> Result<(), Failure> {
     let fail = |error_type, message: String| Err(Failure { error_type, message });
     if !expectation.status.iter().any(|range| range.contains(&response.status)) {
         return fail(
@@ -62,7 +68,7 @@ pub(super) fn check(http: &Http, response: &Response, elapsed: Duration, mask: &
         } else {
             ""
         };
-        check_body(expectation, &body, mask)
+        check_body(expectation, &body, response.is_cut, mask)
             .or_else(|what| fail(ErrorType::UnexpectedBody, format!("the body of {url}{cut} {what}")))?;
     }
     match expectation.max_elapsed {
@@ -74,7 +80,7 @@ pub(super) fn check(http: &Http, response: &Response, elapsed: Duration, mask: &
     }
 }
 
-fn check_body(expectation: &Expectation, body: &str, mask: &dyn Fn(&str) -> String) -> Result<(), String> {
+fn check_body(expectation: &Expectation, body: &str, is_cut: bool, mask: &dyn Fn(&str) -> String) -> Result<(), String> {
     if let Some(text) = expectation
         .body_contains
         .as_ref()
@@ -82,11 +88,15 @@ fn check_body(expectation: &Expectation, body: &str, mask: &dyn Fn(&str) -> Stri
     {
         return Err(format!("does not contain `{}`", shortened(text)));
     }
-    if let Some(expression) = expectation
-        .body_matches
-        .as_ref()
-        .filter(|expression| !matches(expression, body))
-    {
+    if let Some(expression) = expectation.body_matches.as_ref().filter(|expression| {
+        // The end of the beginning is not the end of the body.
+        let body = if is_cut {
+            Cow::Owned(format!("{body}\u{fffd}"))
+        } else {
+            Cow::Borrowed(body)
+        };
+        !matches(expression, &body)
+    }) {
         return Err(format!("does not match `{}`", shortened(expression)));
     }
     if expectation.json.is_empty() {
@@ -101,7 +111,7 @@ fn check_body(expectation: &Expectation, body: &str, mask: &dyn Fn(&str) -> Stri
                     "has `{}` = {}, not {}",
                     path.text(),
                     // JSON escapes special characters itself.
-                    beginning(&masked(found, mask).to_string()),
+                    beginning(&mask(&masked(found, mask).to_string())),
                     beginning(&want.to_string())
                 ));
             }
@@ -111,7 +121,7 @@ fn check_body(expectation: &Expectation, body: &str, mask: &dyn Fn(&str) -> Stri
     Ok(())
 }
 
-/// A value as messages may quote it: masked before it is escaped and truncated.
+/// A value as messages may quote it: its strings are masked before they are escaped.
 fn masked(value: &Value, mask: &dyn Fn(&str) -> String) -> Value {
     match value {
         Value::String(text) => Value::String(mask(text)),

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use serde_json::Value;
 
 use crate::run::sealed::Form;
 
@@ -10,6 +11,8 @@ const MIN_ENCODED: usize = 6;
 
 /// Minimum number of hexadecimal digits that are masked as a secret.
 const MIN_HEX: usize = 8;
+/// Minimum length of a string that is masked as part of a secret in JSON.
+const MIN_STRING: usize = 6;
 /// Minimum length of a line that is masked as part of a secret of several lines.
 const MIN_LINE: usize = 12;
 
@@ -156,10 +159,29 @@ fn encodings(value: &str) -> Vec<Vec<u8>> {
     std::iter::once(alone).chain(inside.map(or_empty)).collect()
 }
 
-/// Returns all forms of a value; those of its lines follow the others, because their number depends on the value.
+/// Returns the strings in a value that is a JSON object or array, as programs print them, and their lines.
+fn strings(value: &str) -> Vec<Vec<u8>> {
+    let mut found = Vec::new();
+    if value.trim_start().starts_with(['{', '[']) {
+        let mut left: Vec<Value> = serde_json::from_str(value).into_iter().collect();
+        while let Some(value) = left.pop() {
+            match value {
+                Value::String(text) if text.len() >= MIN_STRING => {
+                    found.extend(lines(&text));
+                    found.push(text.into_bytes());
+                }
+                Value::Array(items) => left.extend(items),
+                Value::Object(entries) => left.extend(entries.into_values()),
+                Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
+            }
+        }
+    }
+    found
+}
+
+/// Returns all forms of a value; those of its parts follow the others, because their number depends on the value.
 pub(super) fn all_forms(value: &str) -> Vec<Form> {
-    forms(value)
-        .into_iter()
-        .chain(lines(value).into_iter().map(|bytes| Form { bytes, wraps: false }))
-        .collect()
+    let parts = lines(value).into_iter().chain(strings(value));
+    let parts = parts.map(|bytes| Form { bytes, wraps: false });
+    forms(value).into_iter().chain(parts).collect()
 }

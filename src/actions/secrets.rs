@@ -233,6 +233,7 @@ mod tests {
             ("it's (here)", r"it\'s\ \(here\)"),
             ("it's <here>", "it&apos;s &lt;here&gt;"),
             ("secret key", "736563726574206B6579"),
+            (r#"{"password": "s3cr3t-t0ken"}"#, "s3cr3t-t0ken"),
             ("a<b>&\"c\"", "a&lt;b&gt;&amp;&quot;c&quot;"),
             ("s3cr3t-t0ken-value", "s3cr3t-\x1b[01;31m\x1b[Kt0ken\x1b[m\x1b[K-value"),
             ("s3cr3t-t0ken-value", "s3cr3t-\x1b]8;;http://x\x07t0ken-\x1b]8;;\x1b\\value"),

@@ -106,6 +106,19 @@ fn checks_status_headers_body_and_elapsed_time() {
         assert_eq!(result.starts_with("ok status="), is_ok, "{path} {more}: {result}");
         assert_eq!(error == "UnexpectedStatus", !is_ok, "{path} {more}: {result}");
     }
+    // The end of what is checked of a body is not its end.
+    for (expression, is_ok) in [("^x*$", false), ("^x+", true)] {
+        let (result, _) = check(&env, &format!("{}, body_matches = \"{expression}\"", url("/big")));
+        assert_eq!(result.starts_with("ok"), is_ok, "{expression}: {result}");
+    }
+    // A failure names the server that is to blame.
+    let (result, _) = check(&env, &format!("{}, redirects = 1", url("/to/503")));
+    let (first, last) = (
+        format!("http://127.0.0.1:{port}/to/503"),
+        format!("http://127.0.0.1:{port}/503"),
+    );
+    let expected = format!("incident: unexpected status 503 from {last} (redirected from {first})");
+    assert_eq!(result, expected);
     for (more, expected, error) in [
         ("body_contains = \"items\"", "ok status=200", ""),
         ("body_contains = \"nothing\"", "does not contain `nothing`", "UnexpectedBody"),
