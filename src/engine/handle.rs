@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 
 use chrono::{DateTime, Utc};
 
+use super::Event;
 use super::metrics::Metrics;
 use super::shared::Shared;
 use crate::error::{Error, Kind};
@@ -31,6 +32,13 @@ impl Handle {
         let shared = self.shared()?;
         let now = shared.clock.now();
         shared.writer.write(move |write| change(write, now))
+    }
+
+    /// Reports an error if it shows damage to the database.
+    pub(crate) fn report_damage(&self, e: &Error) {
+        if let Some(shared) = self.0.upgrade().filter(|_| e.is_damage()) {
+            shared.emit(Event::Error(Error::new(Kind::System, e).damage()));
+        }
     }
 
     /// The counters of the server, unless it has ended.

@@ -96,6 +96,7 @@ impl Server {
             hurry: AtomicBool::new(false),
             lost_file: AtomicBool::new(false),
             damage: Mutex::default(),
+            reported: Mutex::default(),
             metrics: Arc::default(),
             failed_runs: AtomicU64::new(0),
             unrecorded: AtomicU64::new(0),

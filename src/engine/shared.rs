@@ -1,11 +1,13 @@
 //! The state that the threads of a server share, and the effects of decisions outside the database.
 
-use std::collections::BTreeSet;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
@@ -17,8 +19,11 @@ use super::metrics::Metrics;
 use super::queue::Queue;
 use super::{Settings, Until};
 use crate::actions::Actions;
-use crate::clock::{Clock, Wakeup};
+use crate::clock::{Clock, Stopwatch, Wakeup};
 use crate::store::{OpenRun, QueuedRun, Writer};
+
+/// How long the same error is not reported again.
+const REPORT_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 /// The state that the threads share.
 pub(super) struct Shared {
@@ -41,6 +46,8 @@ pub(super) struct Shared {
     pub(super) lost_file: AtomicBool,
     /// Damage to the database that has been reported; each error is reported once.
     pub(super) damage: Mutex<BTreeSet<String>>,
+    /// Errors that have just been reported, and since when.
+    pub(super) reported: Mutex<HashMap<String, Stopwatch>>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) failed_runs: AtomicU64,
     /// Number of attempts whose end could not be recorded before the server stopped.
@@ -76,9 +83,26 @@ impl Shared {
             if e.is_damage() && !damage.insert(e.to_string()) {
                 return;
             }
+            drop(damage);
+            if self.was_just_reported(&e.to_string()) {
+                return;
+            }
         }
         // At the very end, the logger may have stopped listening.
         let _ = self.events.send(event);
+    }
+
+    /// Whether the same error was reported within the last [`REPORT_AGAIN_AFTER`]: each worker that cannot write reports it.
+    fn was_just_reported(&self, error: &str) -> bool {
+        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        reported.retain(|_, since| since.elapsed() < REPORT_AGAIN_AFTER);
+        match reported.entry(error.to_owned()) {
+            Entry::Occupied(_) => true,
+            Entry::Vacant(new) => {
+                new.insert(Stopwatch::start());
+                false
+            }
+        }
     }
 
     /// Due times after this are not decided.

@@ -223,18 +223,23 @@ impl Planner {
     /// Records times that do not start, merged into the last range if outcome, reason, origin and definition are the same.
     pub(super) fn refuse(&mut self, mut times: NotStarted) {
         times.epoch = self.index;
+        let (before, all) = (self.plan.not_started.last(), &self.plan.not_started);
+        let continues = before.is_some_and(|last| {
+            // A start that waited is refused after later times, which are not a part of its range.
+            let past_others = || all.iter().any(|other| last.to < other.from && other.from < times.from);
+            last.outcome == times.outcome
+                && last.reason == times.reason
+                && last.origin == times.origin
+                && last.epoch == times.epoch
+                && last.to < times.from
+                && !past_others()
+        });
         match self.plan.not_started.last_mut() {
-            Some(last)
-                if last.outcome == times.outcome
-                    && last.reason == times.reason
-                    && last.origin == times.origin
-                    && last.epoch == times.epoch
-                    && last.to < times.from =>
-            {
+            Some(last) if continues => {
                 last.to = times.to;
                 last.count += times.count;
             }
-            _ => self.plan.not_started.push(times),
+            Some(_) | None => self.plan.not_started.push(times),
         }
     }
 
@@ -255,7 +260,9 @@ impl Planner {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schedule::overlap::Running;
     use crate::schedule::plan_input::{Request, RequestKind};
+    use crate::schedule::start::{Origin, Start};
     use crate::schedule::{OverlapPolicy, Policies};
     use crate::spec::Spec;
     use crate::spec::spec_text::SpecText;
@@ -309,6 +316,40 @@ mod tests {
         let want = [(at(20), Some(0)), (at(30), Some(0)), (at(35), None), (at(40), None)];
         assert_eq!(begun, want, "10 is at the floor; 30 belongs to the old definition only");
         assert_eq!((plan.cursor, plan.floor, plan.next_due), (at(40), at(30), Some(at(45))));
+    }
+
+    #[test]
+    fn a_start_that_waited_is_refused_apart_from_the_times_after_the_missed_ones() {
+        let spec = every("1s");
+        let mut current = epoch(&spec, None, at(63));
+        current.policies.overlap = OverlapPolicy::CancelOther;
+        current.policies.catchup_window_ms = 10_000;
+        let waiting = Start {
+            nominal: at(50),
+            due: at(50),
+            origin: Origin::Scheduled,
+            overlap: None,
+            waiting_as: Some(1),
+        };
+        let input = PlanInput {
+            cursor: at(50),
+            floor: at(50),
+            waiting: vec![waiting],
+            running: vec![Running {
+                run: 1,
+                begun: true,
+                stopping: Some(crate::run::Stop::Cancel),
+            }],
+            open_runs: 1,
+            ..input(Vec::new(), current)
+        };
+        let mut ranges: Vec<_> = plan(&input, at(63))
+            .not_started
+            .iter()
+            .map(|r| (r.from, r.to, r.count))
+            .collect();
+        ranges.sort_unstable();
+        assert_eq!(ranges, [(at(50), at(50), 1), (at(51), at(52), 2), (at(53), at(62), 10)]);
     }
 
     #[test]

@@ -156,7 +156,9 @@ impl Write<'_> {
             AND NOT EXISTS (SELECT 1 FROM run r WHERE r.schedule = :schedule AND r.origin = 'scheduled'
                 AND r.nominal_ms > refused.to_ms AND r.nominal_ms < :from)
             AND NOT EXISTS (SELECT 1 FROM waiting w WHERE w.schedule = :schedule AND w.origin = 'scheduled'
-                AND w.nominal_ms > refused.to_ms AND w.nominal_ms < :from)";
+                AND w.nominal_ms > refused.to_ms AND w.nominal_ms < :from)
+            AND NOT EXISTS (SELECT 1 FROM (SELECT from_ms FROM refused WHERE schedule = :schedule ORDER BY key DESC LIMIT 1 OFFSET 1) before
+                WHERE before.from_ms > refused.to_ms AND before.from_ms < :from)";
         const INSERT: &str =
             "INSERT INTO refused (schedule, from_ms, to_ms, count, outcome, reason, origin, request, run, decided_ms)
             VALUES (:schedule, :from, :to, :count, :outcome, :reason, :origin, :request, :run, :now)";

@@ -5,11 +5,11 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{Connection, OpenFlags, named_params};
+use rusqlite::{Connection, named_params};
 
 use super::database_file::{create_directory_of, reject_log_without_database};
 use super::identity::with_suffix;
-use super::integrity::problems;
+use super::integrity::{CHECKED, problems};
 use super::rows::Context as _;
 use super::{Store, migrations};
 use crate::error::{Error, Kind};
@@ -138,7 +138,7 @@ impl ToSql for Name<'_> {
 /// Checks that a backup is an intact database of schema version `version`.
 fn check_copy(backup: &Path, shown: &str, version: i64) -> Result<(), Error> {
     let what = format!("check the backup `{shown}`");
-    let connection = Connection::open_with_flags(backup, OpenFlags::SQLITE_OPEN_READ_ONLY).context(&what)?;
+    let connection = Connection::open_with_flags(backup, CHECKED).context(&what)?;
     let problem = problems(&connection)?.into_iter().next();
     let unusable = |why: String| {
         Err(Error::new(

@@ -13,6 +13,15 @@ use crate::error::{Error, Kind};
 pub(super) fn reject_log_without_database(database: &Path) -> Result<(), Error> {
     // The log is looked at first: another process may be creating both.
     let logs = ["-wal", "-journal"].map(|suffix| (suffix, with_suffix(&resolved(database), suffix)));
+    // SQLite would wait for a named pipe.
+    let is_other = |log: &Path| std::fs::metadata(log).is_ok_and(|log| !log.is_file());
+    if let Some((_, log)) = logs.iter().find(|(_, log)| is_other(log)) {
+        let message = format!(
+            "`{}` is not a regular file, and SQLite would use it as the log of the database",
+            log.display()
+        );
+        return Err(Error::new(Kind::System, message).hint("Move or delete it."));
+    }
     let is_used = |log: &Path| std::fs::metadata(log).is_ok_and(|log| log.len() > 0);
     let Some((suffix, log)) = logs.into_iter().find(|(_, log)| is_used(log)) else {
         return Ok(());

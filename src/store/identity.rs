@@ -104,7 +104,7 @@ impl Files {
     /// Whether the log has contents without the header that SQLite writes: another program has truncated or overwritten it.
     pub(super) fn has_overwritten_log(&self) -> bool {
         // No lock is lost by closing it: SQLite locks only the database and the index of the log.
-        let Ok(log) = File::open(self.log()) else { return false };
+        let Ok(log) = open_file(&self.log()) else { return false };
         if self.ids[1].is_some_and(|id| FileId::of(&log) != Some(id)) {
             return false;
         }
@@ -206,14 +206,21 @@ impl IndexHeader {
     }
 }
 
+/// Opens a file for reading; a named pipe that has taken its place is not waited for.
+fn open_file(path: &Path) -> std::io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    File::options().read(true).custom_flags(flags).open(path)
+}
+
 impl LogIndex {
     /// Opens them; `None` if that is not possible.
     pub(super) fn open(database: &Path) -> Option<Self> {
         let database = resolved(database);
         let log_path = with_suffix(&database, SUFFIXES[1]);
         Some(Self {
-            index: File::open(with_suffix(&database, SUFFIXES[2])).ok()?,
-            log: File::open(&log_path).ok()?,
+            index: open_file(&with_suffix(&database, SUFFIXES[2])).ok()?,
+            log: open_file(&log_path).ok()?,
             log_path,
             has_hole: AtomicBool::new(false),
         })

@@ -1,10 +1,18 @@
 //! Checks a database for damage.
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension as _};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _};
 
-use super::rows::Context as _;
+use serde_json::Value;
+
+use super::rows::{Context as _, json};
 use super::{Read, Store, migrations};
 use crate::error::Error;
+use crate::run::step::Workflow;
+use crate::schedule::Alerts;
+use crate::spec::spec_text::SpecText;
+
+/// How a database is opened to be checked: through a connection that cannot write, SQLite does not know of CHECK constraints.
+pub(super) const CHECKED: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE;
 
 impl Store {
     /// Checks the database; returns one line for each problem.
@@ -28,6 +36,8 @@ pub(super) fn problems(connection: &Connection) -> Result<Vec<String>, Error> {
     if problems.is_empty() && migrations::version(connection)? == migrations::newest() {
         problems.extend(missing_tables(connection)?);
         if problems.is_empty() {
+            problems.extend(missing_rows(connection)?);
+            problems.extend(unreadable_definitions(connection)?);
             let missing = Read(connection).missing_due_times()?;
             problems.extend(
                 missing
@@ -57,6 +67,52 @@ fn missing_tables(connection: &Connection) -> Result<Vec<String>, Error> {
     let found = names(connection)?;
     let missing = names(&complete)?.into_iter().filter(|name| !found.contains(name));
     Ok(missing.map(|name| format!("the {name} is missing")).collect())
+}
+
+/// The rows whose parent is missing.
+fn missing_rows(connection: &Connection) -> Result<Vec<String>, Error> {
+    let what = "check the database";
+    let mut statement = connection.prepare("PRAGMA foreign_key_check").context(what)?;
+    let rows = statement.query_map([], |r| Ok((r.get::<_, String>("table")?, r.get::<_, String>("parent")?)));
+    let rows: Vec<_> = rows.context(what)?.collect::<rusqlite::Result<_>>().context(what)?;
+    let shown = |(table, parent)| format!("a row of the table `{table}` belongs to a row of `{parent}` that is missing");
+    Ok(rows.into_iter().map(shown).collect())
+}
+
+/// The definitions of schedules and receivers that cannot be read.
+fn unreadable_definitions(connection: &Connection) -> Result<Vec<String>, Error> {
+    let what = "check the database";
+    let mut problems = Vec::new();
+    let mut read = |sql: &str, check: &dyn Fn(&str) -> Result<(), Error>| -> Result<(), Error> {
+        let mut statement = connection.prepare(sql).context(what)?;
+        let mut rows = statement.query([]).context(what)?;
+        while let Some(row) = rows.next().context(what)? {
+            let owner = row.get_ref("owner").context(what)?;
+            let owner = owner.as_bytes_or_null().ok().flatten().unwrap_or_default();
+            let text = row.get::<_, Option<String>>("text").context(what);
+            if let Err(e) = text.and_then(|text| text.as_deref().map_or(Ok(()), check)) {
+                problems.push(format!("{}: {e}", String::from_utf8_lossy(owner).escape_debug()));
+            }
+        }
+        Ok(())
+    };
+    read("SELECT 'schedule ' || id AS owner, spec AS text FROM schedule", &|text| {
+        json::<SpecText>("spec", text).map(drop)
+    })?;
+    read("SELECT 'schedule ' || id AS owner, alerts AS text FROM schedule", &|text| {
+        json::<Alerts>("alert settings", text).map(drop)
+    })?;
+    read("SELECT 'schedule ' || id AS owner, note AS text FROM schedule", &|_| Ok(()))?;
+    read(
+        "SELECT coalesce('schedule ' || s.id, 'the steps of a run') AS owner, w.json AS text
+        FROM workflow w LEFT JOIN schedule s ON s.workflow = w.key GROUP BY w.key",
+        &|text| Workflow::check(&json("action", text)?).map(drop),
+    )?;
+    read(
+        "SELECT 'receiver ' || name AS owner, definition AS text FROM receiver",
+        &|text| json::<Value>("receiver", text).map(drop),
+    )?;
+    Ok(problems)
 }
 
 /// What SQLite's check does not find: tables and indexes without entries that cannot be read at all, and partial indexes with entries that their table

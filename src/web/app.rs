@@ -97,7 +97,7 @@ impl App {
         blocking(move || {
             let answer = here.with_reader(|store| store.read(|read| ask(read, &context)));
             drop(permit);
-            answer
+            answer.inspect_err(|e| here.server.report_damage(e))
         })
         .await
     }

@@ -349,3 +349,47 @@ fn doctor_finds_damage_in_indexes_without_entries() {
     );
     env.tempo(&["doctor"]).ok();
 }
+
+#[test]
+fn doctor_finds_what_cannot_be_read_and_no_backup_of_it_is_restored() {
+    const IGNORED: &str = "PRAGMA ignore_check_constraints = ON; PRAGMA foreign_keys = OFF;";
+    for (change, problem) in [
+        ("UPDATE schedule SET spec = '{' WHERE id = 'bad'", "schedule bad: "),
+        ("UPDATE schedule SET alerts = 'x' WHERE id = 'bad'", "schedule bad: "),
+        (
+            "UPDATE schedule SET note = CAST(x'ff' AS TEXT) WHERE id = 'bad'",
+            "schedule bad: ",
+        ),
+        (
+            "UPDATE workflow SET json = '{' WHERE key = (SELECT workflow FROM schedule WHERE id = 'bad')",
+            "schedule bad: ",
+        ),
+        (
+            "DELETE FROM schedule WHERE id = 'bad'",
+            "a row of the table `progress` belongs to a row of `schedule` that is missing",
+        ),
+        (
+            "UPDATE schedule SET pause_on_failure = 7 WHERE id = 'bad'",
+            "CHECK constraint failed in schedule",
+        ),
+    ] {
+        let env = Env::new();
+        env.tempo(&["schedule", "create", "bad", "--interval", "1h", "--shell", "exit 3"])
+            .ok();
+        env.tempo(&["schedule", "create", "good", "--interval", "1h", "--shell", "true"])
+            .ok();
+        env.tempo(&["doctor"]).ok();
+        sql(&env, &format!("{IGNORED} {change}"));
+        let checked = env.tempo(&["doctor"]);
+        assert!(
+            checked.code == Some(6) && checked.stderr.contains(problem),
+            "{change}: {checked:?}"
+        );
+        let restored = env.tempo(&["--db", "other.db", "doctor", "--restore", "t.db"]);
+        assert!(
+            restored.code == Some(6) && restored.stderr.contains(problem),
+            "{change}: {restored:?}"
+        );
+        assert!(!env.path("other.db").exists());
+    }
+}

@@ -307,3 +307,18 @@ fn a_server_whose_log_is_truncated_stops_and_leaves_the_database_intact() {
         assert!(checked.code == Some(0), "{others}, {length}, {when}: {checked:?}");
     }
 }
+
+#[test]
+fn a_named_pipe_in_place_of_the_log_holds_nobody_up() {
+    let env = Env::new();
+    env.tempo(&["schedule", "create", "s", "--interval", "1h", "--shell", "true"])
+        .ok();
+    let server = env.serve(&[]);
+    assert!(env.shell("mkfifo pipe && mv pipe t.db-wal").status().unwrap().success());
+    assert_eq!(server.wait().0, Some(6));
+    let listed = env.tempo(&["schedule", "list"]);
+    assert!(
+        listed.code == Some(6) && listed.stderr.contains("is not a regular file"),
+        "{listed:?}"
+    );
+}

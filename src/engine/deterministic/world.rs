@@ -147,6 +147,7 @@ impl<'a> Engine<'a> {
             hurry: AtomicBool::new(false),
             lost_file: AtomicBool::new(false),
             damage: std::sync::Mutex::default(),
+            reported: std::sync::Mutex::default(),
             metrics: Arc::default(),
             failed_runs: AtomicU64::new(0),
             unrecorded: AtomicU64::new(0),

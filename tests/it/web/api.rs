@@ -405,3 +405,18 @@ fn incidents_are_paginated() {
     assert!(shown("before=3").contains("/incidents/1\"") && !shown("before=3").contains("/incidents/3\""));
     assert!(shown("show=resolved").contains("/incidents/2\"") && !shown("show=resolved").contains("/incidents/1\""));
 }
+
+#[test]
+fn a_server_exits_with_6_after_damage_that_only_the_page_finds() {
+    let env = Env::new();
+    create(&env, "bad", "true");
+    let page = Page::start(&env, &[]);
+    let connection = rusqlite::Connection::open(env.database()).unwrap();
+    connection.execute("UPDATE schedule SET alerts = 'x'", []).unwrap();
+    drop(connection);
+    for path in ["/schedules", "/api/v1/schedules", "/schedules"] {
+        assert_eq!(page.get(path).status, 500, "{path}");
+    }
+    page.server.signal("TERM");
+    assert_eq!(page.server.wait().0, Some(6));
+}
