@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, UdpSocket};
 use std::time::Duration;
 
-use simple_dns::rdata::RData;
+use simple_dns::rdata::{RData, TXT};
 use simple_dns::{CLASS, Name, Packet, PacketFlag, QTYPE, Question, RCODE, TYPE};
 
 use super::shortage::{AttemptError, Shortage};
@@ -196,7 +196,16 @@ fn text(record: Record, data: &RData<'_>) -> Option<String> {
         (Record::Mx, RData::MX(mx)) => Some(format!("{} {}", mx.preference, mx.exchange)),
         (Record::Ns, RData::NS(name)) => Some(name.0.to_string()),
         (Record::Ptr, RData::PTR(name)) => Some(name.0.to_string()),
-        (Record::Txt, RData::TXT(txt)) => String::try_from(txt.clone()).ok(),
+        (Record::Txt, RData::TXT(txt)) => Some(String::try_from(txt.clone()).unwrap_or_else(|_| lossy(txt))),
         _ => None,
     }
+}
+
+/// The text of a TXT record that is not UTF-8.
+fn lossy(txt: &TXT<'_>) -> String {
+    let strings = txt.iter_raw().map(|(key, value)| match value {
+        Some(value) => [key, b"=", value].concat(),
+        None => key.to_vec(),
+    });
+    String::from_utf8_lossy(&strings.collect::<Vec<_>>().concat()).into_owned()
 }
