@@ -5,7 +5,7 @@ use std::net::{TcpListener, UdpSocket};
 use std::sync::Arc;
 
 use simple_dns::rdata::{A, MX, RData, TXT};
-use simple_dns::{CLASS, Name, Packet, QTYPE, ResourceRecord, TYPE};
+use simple_dns::{CLASS, CharacterString, Name, Packet, QTYPE, ResourceRecord, TYPE};
 
 use crate::harness::Env;
 use crate::probes::{HEAD, check, request};
@@ -118,7 +118,7 @@ fn checks_that_ports_accept_and_names_resolve() {
             "",
         ),
         (
-            format!("dns = {{ name = \"a.test\", type = \"TXT\", server = \"{server}\", expect = \"v=spf1\" }}"),
+            format!("dns = {{ name = \"a.test\", type = \"TXT\", server = \"{server}\", expect = \"v=spf1 \u{fffd}\" }}"),
             "ok resolved",
             "",
         ),
@@ -159,7 +159,10 @@ fn serve_dns() -> String {
             } else if is_type(TYPE::MX) {
                 Some(RData::MX(mail()))
             } else {
-                is_type(TYPE::TXT).then(|| RData::TXT(TXT::new().with_string("v=spf1").unwrap()))
+                // The second string is not UTF-8.
+                let strings = [&b"v=spf1"[..], b" \xff"].map(|bytes| CharacterString::new(bytes).unwrap());
+                let txt = strings.into_iter().fold(TXT::new(), TXT::with_char_string);
+                is_type(TYPE::TXT).then_some(RData::TXT(txt))
             };
             if question.qname.to_string() == "a.test" {
                 let record = |data| ResourceRecord::new(question.qname.clone(), CLASS::IN, 60, data);

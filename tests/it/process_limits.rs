@@ -121,6 +121,14 @@ fn a_definition_keeps_its_limits_and_invalid_ones_are_rejected() {
             "`nice`: step `x`: expected a number from 1 to 19, not `20`",
         ),
         ("probe = 'http://127.0.0.1/'\nnice = 5", "`nice` applies only to commands"),
+        (
+            "shell = 'true'\nok_exit_codes = [0, 256]",
+            "256 in `ok_exit_codes` is not an exit code",
+        ),
+        (
+            "shell = 'true'\ncpu_time = '1'",
+            "step `x`: missing unit after `1` in duration `1`\n",
+        ),
     ] {
         let refused = file(limits);
         assert!(
