@@ -9,6 +9,8 @@ pub mod outputs;
 pub mod placeholder;
 pub mod probe;
 mod progress;
+#[cfg(test)]
+mod progress_tests;
 pub mod retry;
 pub mod sealed;
 pub mod statistics;

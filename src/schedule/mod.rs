@@ -15,6 +15,8 @@ pub mod pending;
 pub mod plan;
 pub mod plan_input;
 pub mod planner;
+#[cfg(test)]
+mod planner_tests;
 pub mod policy;
 pub mod simulate;
 pub mod start;

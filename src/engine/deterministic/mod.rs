@@ -1,6 +1,7 @@
 //! Tests that play histories of a schedule through the simulation and through the engine, under a simulated clock.
 
 mod crashes;
+mod happened;
 mod histories;
 mod no_actions;
 mod operations;

@@ -6,4 +6,5 @@ mod attacks;
 mod browser;
 mod client;
 mod pages;
+mod paging;
 mod screenshots;
