@@ -55,24 +55,32 @@ fn a_slow_task_queue_does_not_delay_another() {
 
 #[test]
 fn a_lock_is_held_by_one_run_of_all_schedules_even_after_a_crash() {
-    let env = Env::new();
-    create(&env, "a", &["--lock", "db"]);
-    create(&env, "b", &["--lock", "db"]);
-    let server = env.serve(&[]);
-    env.tempo(&["schedule", "trigger", "b"]).ok();
-    wait_until("the first run", || lines(&env) == ["begin b"]);
-    env.tempo(&["schedule", "trigger", "a"]).ok();
-    env.wait_for_json(&["status"], |status| {
-        status["running"].as_array().is_some_and(|runs| runs.len() == 2)
-    });
-    server.kill();
-    let _server = env.serve(&[]);
-    wait_until("the resumed run", || lines(&env).len() == 2);
-    std::fs::write(env.path("go"), "").unwrap();
-    wait_until("both runs", || lines(&env).iter().any(|line| line == "end a"));
-    assert_eq!(lines(&env), ["begin b", "begin b", "end b", "begin a", "end a"]);
-    let described = env.tempo(&["schedule", "describe", "a"]).ok();
-    assert!(described.contains("lock db"), "{described}");
+    for while_down in [false, true] {
+        let env = Env::new();
+        create(&env, "a", &["--lock", "db"]);
+        create(&env, "b", &["--lock", "db"]);
+        let server = env.serve(&[]);
+        env.tempo(&["schedule", "trigger", "b"]).ok();
+        wait_until("the first run", || lines(&env) == ["begin b"]);
+        if !while_down {
+            env.tempo(&["schedule", "trigger", "a"]).ok();
+            env.wait_for_json(&["status"], |status| {
+                status["running"].as_array().is_some_and(|runs| runs.len() == 2)
+            });
+        }
+        server.kill();
+        if while_down {
+            // Decided in the first tick of the next server, like a time that has come due.
+            env.tempo(&["schedule", "trigger", "a"]).ok();
+        }
+        let _server = env.serve(&[]);
+        wait_until("the resumed run", || lines(&env).len() == 2);
+        std::fs::write(env.path("go"), "").unwrap();
+        wait_until("both runs", || lines(&env).iter().any(|line| line == "end a"));
+        assert_eq!(lines(&env), ["begin b", "begin b", "end b", "begin a", "end a"]);
+        let described = env.tempo(&["schedule", "describe", "a"]).ok();
+        assert!(described.contains("lock db"), "{described}");
+    }
 }
 
 #[test]
