@@ -139,7 +139,7 @@ pub(crate) fn cancel_backfill(write: &Write<'_>, id: &ScheduleId, now: DateTime<
 /// `Usage` when a step is invalid.
 pub(crate) fn start_workflow(write: &Write<'_>, action: &Action, now: DateTime<Utc>) -> Result<i64, Error> {
     let workflow = Workflow::check(action)?;
-    workflow.check_outputs()?;
+    workflow.check_new()?;
     if let Some(step) = workflow.steps.iter().find(|step| matches!(step.work, Work::Beat(_))) {
         return Err(Error::new(
             Kind::Usage,

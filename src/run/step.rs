@@ -114,11 +114,26 @@ impl Workflow {
         })
     }
 
-    /// Checks the placeholders for outputs of a definition that is new. A stored one may have texts that only look like them.
+    /// Checks the rules that only new definitions must meet: stored ones may be older than they are.
     ///
     /// # Errors
-    /// `Usage`, naming the placeholder and the rule.
-    pub fn check_outputs(&self) -> Result<(), Error> {
+    /// `Usage`, naming the value and the rule.
+    pub fn check_new(&self) -> Result<(), Error> {
+        for step in &self.steps {
+            let Work::Command(command) = &step.work else { continue };
+            if let Some(code) = command.ok_exit_codes.iter().find(|code| !(0..=255).contains(*code)) {
+                return Err(Error::new(
+                    Kind::Usage,
+                    format_args!("step `{}`: {code} in `ok_exit_codes` is not an exit code", step.name),
+                )
+                .hint("Exit codes are 0 to 255."));
+            }
+        }
+        self.check_outputs()
+    }
+
+    /// Checks the placeholders for outputs. A stored definition may have texts that only look like them.
+    fn check_outputs(&self) -> Result<(), Error> {
         let invalid = |reference: &Reference, step: &str, why: &str| {
             let parts = [reference.step.as_str(), reference.key.as_str()];
             let shown = parts.join(".").trim_end_matches('.').escape_debug().to_string();
@@ -298,7 +313,7 @@ impl Step {
     }
 }
 
-/// Marks a step that uses outputs of earlier commands, and marks these commands. Other placeholders are left unchanged: see [`Workflow::check_outputs`].
+/// Marks a step that uses outputs of earlier commands, and marks these commands. Other placeholders are left unchanged: see [`Workflow::check_new`].
 fn use_outputs(earlier: &mut [Step], step: &mut Step) {
     let Work::Command(command) = &step.work else { return };
     for reference in outputs::references(command) {

@@ -70,7 +70,7 @@ impl Definition {
     /// `Usage` when one of them is invalid.
     pub fn check(&self, id: &ScheduleId, zones: &dyn Zones) -> Result<Spec, Error> {
         let spec = Spec::compile(&self.spec, id.as_str(), zones)?;
-        Workflow::check(&self.action)?.check_outputs()?;
+        Workflow::check(&self.action)?.check_new()?;
         self.alerts.check()?;
         if let (Some(start), Some(end)) = (self.spec.start_time, self.spec.end_time)
             && start > end

@@ -5,11 +5,11 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{Connection, named_params};
+use rusqlite::{Connection, OpenFlags, named_params};
 
 use super::database_file::{create_directory_of, reject_log_without_database};
 use super::identity::with_suffix;
-use super::integrity::{CHECKED, problems};
+use super::integrity::problems;
 use super::rows::Context as _;
 use super::{Store, migrations};
 use crate::error::{Error, Kind};
@@ -138,7 +138,8 @@ impl ToSql for Name<'_> {
 /// Checks that a backup is an intact database of schema version `version`.
 fn check_copy(backup: &Path, shown: &str, version: i64) -> Result<(), Error> {
     let what = format!("check the backup `{shown}`");
-    let connection = Connection::open_with_flags(backup, CHECKED).context(&what)?;
+    // To check constraints too.
+    let connection = Connection::open_with_flags(backup, OpenFlags::SQLITE_OPEN_READ_WRITE).context(&what)?;
     let problem = problems(&connection)?.into_iter().next();
     let unusable = |why: String| {
         Err(Error::new(
@@ -147,7 +148,8 @@ fn check_copy(backup: &Path, shown: &str, version: i64) -> Result<(), Error> {
         ))
     };
     if let Some(problem) = problem {
-        return unusable(problem);
+        // The copy is as the database is.
+        return unusable(problem).map_err(Error::damage);
     }
     match migrations::version(&connection)? {
         copied if copied == version => Ok(()),

@@ -19,12 +19,12 @@ impl Write<'_> {
     /// Records that the database is served in boot `boot`, which began at `booted`. If that is a new boot, each `at_boot` schedule created before it
     /// gets one start, or a recorded reason why not. Returns the number of starts.
     pub(crate) fn serve_in_boot(&self, boot: &str, booted: DateTime<Utc>, now: DateTime<Utc>) -> Result<usize, Error> {
-        const LAST: &str = "SELECT value FROM meta WHERE name = 'boot'";
+        const LAST: &str = "SELECT CAST(value AS BLOB) AS value FROM meta WHERE name = 'boot'";
         const NOTE: &str =
             "INSERT INTO meta (name, value) VALUES ('boot', :boot) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
         let what = "record the boot of the machine";
-        let last: Option<String> = self.0.0.query_row(LAST, [], |r| r.get("value")).optional().context(what)?;
-        if boot.is_empty() || last.as_deref() == Some(boot) {
+        let last: Option<Vec<u8>> = self.0.0.query_row(LAST, [], |r| r.get("value")).optional().context(what)?;
+        if boot.is_empty() || last.as_deref() == Some(boot.as_bytes()) {
             return Ok(0);
         }
         self.0.0.execute(NOTE, named_params! {":boot": boot}).context(what)?;

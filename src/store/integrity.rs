@@ -1,6 +1,6 @@
 //! Checks a database for damage.
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _};
 
 use serde_json::Value;
 
@@ -11,9 +11,6 @@ use crate::run::step::Workflow;
 use crate::schedule::Alerts;
 use crate::spec::spec_text::SpecText;
 
-/// How a database is opened to be checked: through a connection that cannot write, SQLite does not know of CHECK constraints.
-pub(super) const CHECKED: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE;
-
 impl Store {
     /// Checks the database; returns one line for each problem.
     pub(crate) fn check(&self) -> Result<Vec<String>, Error> {
@@ -21,7 +18,7 @@ impl Store {
     }
 }
 
-/// Runs SQLite's integrity check; returns one line for each problem.
+/// Checks a database; returns one line for each problem. SQLite knows of no CHECK constraints if the connection can only read.
 pub(super) fn problems(connection: &Connection) -> Result<Vec<String>, Error> {
     // One snapshot, because counts are compared; it ends when this is dropped.
     let _snapshot = connection.unchecked_transaction().context("check the database")?;
@@ -104,8 +101,8 @@ fn unreadable_definitions(connection: &Connection) -> Result<Vec<String>, Error>
     })?;
     read("SELECT 'schedule ' || id AS owner, note AS text FROM schedule", &|_| Ok(()))?;
     read(
-        "SELECT coalesce('schedule ' || s.id, 'the steps of a run') AS owner, w.json AS text
-        FROM workflow w LEFT JOIN schedule s ON s.workflow = w.key GROUP BY w.key",
+        "SELECT 'schedule ' || s.id AS owner, w.json AS text FROM schedule s JOIN workflow w ON w.key = s.workflow
+        UNION ALL SELECT 'run ' || r.run_id, w.json FROM run r JOIN workflow w ON w.key = r.workflow WHERE r.closed_ms IS NULL",
         &|text| Workflow::check(&json("action", text)?).map(drop),
     )?;
     read(

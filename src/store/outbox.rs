@@ -172,7 +172,7 @@ impl Write<'_> {
             SELECT key FROM message WHERE receiver = :receiver ORDER BY key DESC LIMIT 1)
             AND status = 'pending' AND attempts = 0 AND topic = :topic AND json_array_length(events) < :most";
         const INSERT: &str = "INSERT INTO message (receiver, topic, events, created_ms, due_ms)
-            VALUES (:receiver, :topic, json_array(json(:event)), :now, :due)";
+            SELECT key, :topic, json_array(json(:event)), :now, :due FROM receiver WHERE key = :receiver";
         let what = "record the message";
         let mut joined = 0;
         if joins {

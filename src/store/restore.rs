@@ -48,6 +48,7 @@ pub(crate) fn restore(database: &Path, backup: &Path, now_ms: i64) -> Result<Opt
         ));
     }
     let absolute = std::path::absolute(backup).map_err(failed)?;
+    reject_log_without_database(&absolute)?;
     let what = format!("read the backup `{shown}`");
     let connection = Connection::open_with_flags(absolute, OpenFlags::SQLITE_OPEN_READ_ONLY).context(&what)?;
     migrations::check(&connection, &shown)?;

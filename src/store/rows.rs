@@ -57,6 +57,7 @@ impl<T> Context<T> for rusqlite::Result<T> {
             let is_damage = is_truncated
                 || lacks("table")
                 || lacks("column")
+                || lacks("index")
                 || message.contains(" has no column named ")
                 || match e.sqlite_error_code() {
                     Some(code) => matches!(

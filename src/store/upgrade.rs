@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 
 use super::backup::DatabaseCopy;
 use super::database_file::reject_log_without_database;
 use super::identity::{resolved, with_suffix};
-use super::integrity::{CHECKED, problems};
+use super::integrity::problems;
 use super::lock::refuse_displaced;
 use super::migrations;
 use super::open::{Missing, Store};
@@ -70,7 +70,7 @@ pub(crate) fn try_upgrade(database: &Path) -> Result<Upgrade, Error> {
         });
     }
     let what = format!("read `{shown}`");
-    let connection = Connection::open_with_flags(&database, CHECKED).context(&what)?;
+    let connection = Connection::open_with_flags(&database, OpenFlags::SQLITE_OPEN_READ_ONLY).context(&what)?;
     migrations::check(&connection, &shown)?;
     let (from, to) = (migrations::version(&connection)?, migrations::newest());
     if let Some(problem) = problems(&connection)?.into_iter().next() {

@@ -385,6 +385,13 @@ fn doctor_finds_what_cannot_be_read_and_no_backup_of_it_is_restored() {
             checked.code == Some(6) && checked.stderr.contains(problem),
             "{change}: {checked:?}"
         );
+        let before = std::fs::read(env.database()).unwrap();
+        let _ = env.tempo(&["upgrade", "--check-db"]);
+        assert_eq!(
+            std::fs::read(env.database()).unwrap(),
+            before,
+            "{change}: a check changes nothing"
+        );
         let restored = env.tempo(&["--db", "other.db", "doctor", "--restore", "t.db"]);
         assert!(
             restored.code == Some(6) && restored.stderr.contains(problem),

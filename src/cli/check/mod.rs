@@ -61,7 +61,7 @@ pub(super) struct Args {
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let suites = suites(context, args)?;
     for suite in &suites {
-        let checked = Workflow::check(&suite.action).and_then(|workflow| workflow.check_outputs());
+        let checked = Workflow::check(&suite.action).and_then(|workflow| workflow.check_new());
         checked.map_err(|e| suite.place.iter().fold(e, Error::within))?;
     }
     let deadline = args.deadline.as_deref().map(text::duration).transpose()?;

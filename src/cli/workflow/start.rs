@@ -27,7 +27,7 @@ pub(super) struct Args {
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let action = args.what.action()?;
-    crate::run::step::Workflow::check(&action)?.check_outputs()?;
+    crate::run::step::Workflow::check(&action)?.check_new()?;
     let timeout = args.waiting.limit()?;
     if args.waiting.wait {
         wait::needs_server(context)?;
