@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::secret_forms::all_forms;
+use super::secret_forms::masked_forms;
 use crate::run::sealed::{self, Form, FormMatch, MASK};
 
 /// The maximum length of a form in output: at worst, each of its bytes is a line.
@@ -27,7 +27,7 @@ impl Masker {
     /// Returns a masker for every form of the values.
     pub(super) fn new<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
         let values = values.into_iter();
-        let forms: BTreeSet<Form> = values.flat_map(all_forms).filter(|form| !form.bytes.is_empty()).collect();
+        let forms: BTreeSet<Form> = values.flat_map(masked_forms).filter(|form| !form.bytes.is_empty()).collect();
         let secrets: Vec<Form> = forms.into_iter().collect();
         let mut begins = [false; 256];
         for secret in &secrets {

@@ -12,7 +12,7 @@ const MIN_ENCODED: usize = 6;
 /// Minimum number of hexadecimal digits that are masked as a secret.
 const MIN_HEX: usize = 8;
 /// Minimum length of a string that is masked as part of a secret in JSON.
-const MIN_STRING: usize = 6;
+const MIN_STRING: usize = 8;
 /// Minimum length of a line that is masked as part of a secret of several lines.
 const MIN_LINE: usize = 12;
 
@@ -129,7 +129,6 @@ fn lines(value: &str) -> Vec<Vec<u8>> {
 /// a text that short may occur by chance.
 fn forms(value: &str) -> Vec<Form> {
     let plain = std::iter::once(value.as_bytes().to_vec());
-    let whole = |bytes| Form { bytes, wraps: false };
     let wrapping = |bytes| Form { bytes, wraps: true };
     // Hexadecimal digits and further base64 are among the escaped forms, at places that are stored.
     let escaped = escaped(value).into_iter();
@@ -159,7 +158,7 @@ fn encodings(value: &str) -> Vec<Vec<u8>> {
     std::iter::once(alone).chain(inside.map(or_empty)).collect()
 }
 
-/// Returns the strings in a value that is a JSON object or array, as programs print them, and their lines.
+/// Returns the strings in a value that is a JSON object or array, as they are and as JSON, and their lines.
 fn strings(value: &str) -> Vec<Vec<u8>> {
     let mut found = Vec::new();
     if value.trim_start().starts_with(['{', '[']) {
@@ -167,6 +166,8 @@ fn strings(value: &str) -> Vec<Vec<u8>> {
         while let Some(value) = left.pop() {
             match value {
                 Value::String(text) if text.len() >= MIN_STRING => {
+                    let json = serde_json::to_string(&text).unwrap_or_default();
+                    found.push(json.trim_matches('"').as_bytes().to_vec());
                     found.extend(lines(&text));
                     found.push(text.into_bytes());
                 }
@@ -179,9 +180,17 @@ fn strings(value: &str) -> Vec<Vec<u8>> {
     found
 }
 
-/// Returns all forms of a value; those of its parts follow the others, because their number depends on the value.
+/// Returns all forms of a value; those of its lines follow the others, because their number depends on the value.
 pub(super) fn all_forms(value: &str) -> Vec<Form> {
-    let parts = lines(value).into_iter().chain(strings(value));
-    let parts = parts.map(|bytes| Form { bytes, wraps: false });
-    forms(value).into_iter().chain(parts).collect()
+    forms(value).into_iter().chain(lines(value).into_iter().map(whole)).collect()
+}
+
+/// Returns all forms of a value and the strings in it, which cannot be found again by their places if the value changes.
+pub(super) fn masked_forms(value: &str) -> Vec<Form> {
+    let strings = strings(value).into_iter().map(whole);
+    all_forms(value).into_iter().chain(strings).collect()
+}
+
+fn whole(bytes: Vec<u8>) -> Form {
+    Form { bytes, wraps: false }
 }

@@ -135,6 +135,11 @@ impl Secrets {
         sealed::seal(output, &self.sealable())
     }
 
+    /// Whether output contains one of the values in any form.
+    pub(super) fn are_in_output(&self, output: &[u8]) -> bool {
+        self.seal(output) != output
+    }
+
     /// Restores stored output.
     ///
     /// # Errors

@@ -218,6 +218,8 @@ pub(crate) fn perform(
             failure.message = secrets.masked_text(&failure.message);
         }
         let ended = clock.now();
+        // Before the transaction: others wait for it.
+        let sealed = secrets.seal(&result.output);
         let record = |w: &Write<'_>| {
             // Checked again: a result that its caller no longer waits for must not be recorded.
             let run = caller.run(w)?;
@@ -225,7 +227,7 @@ pub(crate) fn perform(
             match &result.ending {
                 Ending::Ok => {
                     w.note_progress_of_script(run.row.key)?;
-                    w.close_script_step(id, &secrets.seal(&result.output), ended)
+                    w.close_script_step(id, &sealed, ended)
                 }
                 Ending::Failed(_) | Ending::Canceled | Ending::Terminated | Ending::Lost => Ok(()),
             }

@@ -109,7 +109,8 @@ enum Escape {
     No,
 }
 
-/// Looks for a control sequence (ECMA-48, CSI) or an operating system command (OSC) at the beginning of `output`.
+/// Looks for a control sequence (ECMA-48, CSI), an operating system command (OSC) or a sequence with intermediate bytes, such as `ESC ( B`, at the
+/// beginning of `output`.
 fn escape_sequence(output: &[u8]) -> Escape {
     let Some(rest) = output.strip_prefix(b"\x1b") else {
         return Escape::No;
@@ -130,6 +131,11 @@ fn escape_sequence(output: &[u8]) -> Escape {
                 Some(b'\\') => Escape::Whole(end + 3),
                 Some(_) => Escape::No,
             },
+        },
+        Some(0x20..0x30) => match rest.iter().position(|byte| !(0x20..0x30).contains(byte)) {
+            None => Escape::Partial,
+            Some(end) if (0x30..0x7f).contains(&rest[end]) => Escape::Whole(end + 2),
+            Some(_) => Escape::No,
         },
         Some(_) => Escape::No,
     }
@@ -192,9 +198,20 @@ fn referenced(text: &str) -> Option<(usize, Vec<u8>)> {
 #[must_use]
 pub fn seal(output: &[u8], secrets: &[Secret]) -> Vec<u8> {
     let mut sealed = MARK.to_vec();
+    let mut begins = [false; 256];
+    for form in secrets.iter().flat_map(|secret| &secret.forms) {
+        if let Some(first) = form.bytes.first() {
+            begins[usize::from(*first)] = true;
+        }
+    }
+    let longest_at = |at: usize| {
+        begins[usize::from(output[at])]
+            .then(|| longest_at(output, at, secrets))
+            .flatten()
+    };
     let (mut at, mut any) = (0, output.starts_with(MARK));
     while at < output.len() {
-        let Some(mut found) = longest_at(output, at, secrets) else {
+        let Some(mut found) = longest_at(at) else {
             sealed.push(output[at]);
             if output[at] == 0 {
                 sealed.push(0);
@@ -211,7 +228,7 @@ pub fn seal(output: &[u8], secrets: &[Secret]) -> Vec<u8> {
             sealed.extend(reference.as_bytes());
             sealed.push(0);
             from = found.end;
-            let overlapping = (found.start + 1..found.end).filter_map(|start| longest_at(output, start, secrets));
+            let overlapping = (found.start + 1..found.end).filter_map(longest_at);
             match overlapping.filter(|next| next.end > from).max_by_key(|next| next.end) {
                 Some(next) => found = next,
                 None => break,
@@ -344,6 +361,7 @@ mod tests {
             (b"YW\x1b[1m\nx\x1b[0mwaGE=", b"***="),
             (b"al\x1b[\x1bpha", b"al\x1b[\x1bpha"),
             (b"esc\x1b[1mape", b"***"),
+            (b"alp\x1b(B\x1b[mha", b"***"),
             (b"\0alpha\0\0", b"\0***\0\0"),
             (b"", b""),
             (b"\0\0\0binary\xff", b"\0\0\0binary\xff"),
