@@ -109,7 +109,7 @@ impl Queue {
         self.add(run)
     }
 
-    /// Returns whether the ready runs need one more worker, which then counts as started; otherwise wakes an idle one.
+    /// Wakes an idle worker for the ready runs. Returns whether they need one more, which then counts as started.
     pub(crate) fn wants_worker(&self) -> bool {
         self.needs_worker(self.lock())
     }
@@ -118,14 +118,13 @@ impl Queue {
         let quiet = inner.quiet;
         let ready: usize = inner.queues.iter().map(|queue| queue.takeable(quiet)).sum();
         let takeable = ready + inner.begun.len() + inner.reserved.len();
-        if inner.idle < takeable && inner.workers < self.workers && !inner.draining {
-            inner.workers += 1;
-            return true;
-        }
+        // An idle one in any case: the other worker may not start.
         if takeable > 0 {
             self.changed.notify_one();
         }
-        false
+        let wants_more = inner.idle < takeable && inner.workers < self.workers && !inner.draining;
+        inner.workers += usize::from(wants_more);
+        wants_more
     }
 
     /// Whether any backfilled run is ready or with a worker.

@@ -77,6 +77,40 @@ fn a_run_is_reserved_for_an_idle_worker_only_if_it_need_not_wait() {
 }
 
 #[test]
+fn an_idle_worker_is_woken_even_if_no_other_can_be_started() {
+    let queue = Arc::new(Queue::new(4, &[]));
+    let (sender, taken) = std::sync::mpsc::channel();
+    let here = Arc::clone(&queue);
+    let worker = std::thread::spawn(move || {
+        while let Some(taken) = here.take() {
+            sender.send(taken.run).unwrap();
+            here.forget(taken.run);
+        }
+    });
+    while !queue.reserve(&run(1, false)) {
+        std::thread::yield_now();
+    }
+    let add = |key| {
+        if queue.add(run(key, false)) {
+            queue.worker_left();
+        }
+    };
+    add(2);
+    add(3);
+    let begun = AdvanceResult {
+        next: Next::Nothing,
+        effects: Effects::default(),
+    };
+    if queue.hand_over(1, Box::new(begun)) {
+        queue.worker_left();
+    }
+    let next = || taken.recv_timeout(std::time::Duration::from_mins(1));
+    assert_eq!([next(), next(), next()], [Ok(1), Ok(2), Ok(3)]);
+    queue.drain();
+    worker.join().unwrap();
+}
+
+#[test]
 fn a_full_task_queue_leaves_the_workers_of_the_others() {
     let queue = Queue::new(2, &[("heavy".to_owned(), 1)]);
     let heavy = |key| QueuedRun {
