@@ -74,8 +74,9 @@ impl Ticker {
     /// Does everything that is due at `now`.
     pub(super) fn tick(&mut self, now: DateTime<Utc>) -> Result<TickResult, Error> {
         if self.seen_run == 0 {
-            // Runs that an earlier server left open, which may hold locks, go before those that are decided now.
-            self.add_new_runs()?;
+            // Runs that an earlier server left open, which may hold locks, go before those that are decided now, unless they are to stop.
+            // An error is found again below, and delays no decision.
+            let _ = self.carry_out_requests(now).and_then(|()| self.add_new_runs());
         }
         let horizon = now.min(self.shared.horizon());
         let due = self.reader.read(|r| r.due(horizon, BATCH + self.failed.len()))?;
