@@ -1,6 +1,5 @@
 //! Checks a response against the expectation of a probe: status, headers, body and response time. Pure.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use regex_lite::Regex;
@@ -89,13 +88,14 @@ fn check_body(expectation: &Expectation, body: &str, is_cut: bool, mask: &dyn Fn
         return Err(format!("does not contain `{}`", shortened(text)));
     }
     if let Some(expression) = expectation.body_matches.as_ref().filter(|expression| {
-        // The end of the beginning is not the end of the body.
-        let body = if is_cut {
-            Cow::Owned(format!("{body}\u{fffd}"))
+        // Where a body is cut, `$` must not match, whatever may follow.
+        let follows = |character: &str| format!("{body}{}", character.repeat(64));
+        let bodies = if is_cut {
+            vec![follows("0"), follows("\u{fffd}")]
         } else {
-            Cow::Borrowed(body)
+            vec![body.to_owned()]
         };
-        !matches(expression, &body)
+        !bodies.iter().all(|body| matches(expression, body))
     }) {
         return Err(format!("does not match `{}`", shortened(expression)));
     }

@@ -1,4 +1,4 @@
-//! Subcommands whose arguments are defined only when they are invoked: to define those of all takes longer than most commands do.
+//! Subcommands whose arguments are defined only when they are invoked: defining all of them takes longer than most commands run.
 
 use clap::{ArgMatches, Args, Command, FromArgMatches, Id};
 

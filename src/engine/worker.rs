@@ -229,9 +229,6 @@ fn perform_attempt(shared: &Arc<Shared>, attempt: &Attempt, control: &Control) -
         None => shared.actions.perform(&task, control),
     };
     let is_abandoned = matches!((&result.ending, control.requested()), (Ending::Lost, Some(StopKind::Abandon)));
-    if is_abandoned && began.get().is_none() {
-        return Event::NotPerformed;
-    }
     shared.metrics.attempt(result.ending.name(), result.elapsed_ms);
     if let Some(began) = began.get()
         && (position, number) == (0, 1)

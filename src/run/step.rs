@@ -114,7 +114,7 @@ impl Workflow {
         })
     }
 
-    /// Checks the rules that only new definitions must meet: stored ones may be older than they are.
+    /// Checks the rules that only new definitions must meet: stored definitions may be older than these rules.
     ///
     /// # Errors
     /// `Usage`, naming the value and the rule.

@@ -1,4 +1,4 @@
-//! What happened in an engine, as the simulation tells it.
+//! Events of an engine, in the form of the simulation's history.
 
 use super::*;
 

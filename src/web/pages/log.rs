@@ -98,10 +98,10 @@ pub(super) async fn page(State(app): State<Arc<App>>, headers: HeaderMap, uri: U
         }
         section #log data-live {
             (parts::log(&context.times, &events, Some(Subjects::All)))
-        }
-        nav.pages aria-label="Pages" {
-            @if asked.before.is_some() { a href=(from(None)) { "Newest" } " " }
-            @if older.is_some() { a rel="next" href=(from(older)) { "Older" } }
+            nav.pages aria-label="Pages" {
+                @if asked.before.is_some() { a href=(from(None)) { "Newest" } " " }
+                @if older.is_some() { a rel="next" href=(from(older)) { "Older" } }
+            }
         }
     };
     Ok(show(&app, &headers, &shell, &body))
