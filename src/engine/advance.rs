@@ -90,7 +90,7 @@ pub(super) fn with_transition(
             effects: Effects::default(),
         });
     };
-    let workflow = terms.catalog.workflow(write, run.row.workflow)?;
+    let workflow = terms.catalog.workflow_of(write, &run)?;
     let mut transition = Transition {
         write,
         terms,

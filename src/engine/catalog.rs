@@ -7,7 +7,7 @@ use crate::error::{Error, Kind};
 use crate::run::step::Workflow;
 use crate::spec::Spec;
 use crate::spec::spec_text::SpecText;
-use crate::store::Read;
+use crate::store::{OpenRun, Read};
 use crate::zoneinfo::ZoneInfo;
 
 /// Maximum number of entries; a full cache is cleared, and filled again as needed.
@@ -83,6 +83,20 @@ impl Catalog {
         }
         cache.insert(key, Arc::clone(&workflow));
         Ok(workflow)
+    }
+
+    /// Returns the workflow of an open run, which has the step at the run's position.
+    pub(crate) fn workflow_of(&self, read: &Read<'_>, run: &OpenRun) -> Result<Arc<Workflow>, Error> {
+        let workflow = self.workflow(read, run.row.workflow)?;
+        if run.progress.position < workflow.steps.len() {
+            return Ok(workflow);
+        }
+        let (id, position) = (&run.row.run_id, run.progress.position);
+        Err(Error::new(
+            Kind::System,
+            format_args!("the stored position of the run {id} is not valid: {position}"),
+        )
+        .damage())
     }
 }
 

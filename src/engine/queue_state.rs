@@ -169,11 +169,10 @@ impl QueueState {
     }
 
     /// Gives the lock of a run that has closed to the next that waits for it.
-    pub(super) fn unlock(&mut self, run: &QueuedRun) {
-        let Some(lock) = &run.lock else { return };
-        if self.locks.get(lock) != Some(&run.key) {
+    fn unlock(&mut self, lock: &Arc<str>, run: i64) {
+        if self.locks.get(lock) != Some(&run) {
             if let Some(waiting) = self.blocked.get_mut(lock) {
-                waiting.retain(|key| *key != run.key);
+                waiting.retain(|key| *key != run);
             }
             return;
         }
@@ -187,9 +186,17 @@ impl QueueState {
 
     /// Removes a run that has closed.
     pub(super) fn remove(&mut self, run: i64) {
-        if let Some(known) = self.known.remove(&run) {
-            self.unlock(&known);
-            self.queue_of(&known).ready.remove(&known);
+        let Some(known) = self.known.remove(&run) else {
+            // Given its lock, but closed before it was added.
+            let held = self.locks.iter().find(|(_, holder)| **holder == run);
+            if let Some(lock) = held.map(|(lock, _)| Arc::clone(lock)) {
+                self.unlock(&lock, run);
+            }
+            return;
+        };
+        if let Some(lock) = &known.lock {
+            self.unlock(lock, run);
         }
+        self.queue_of(&known).ready.remove(&known);
     }
 }

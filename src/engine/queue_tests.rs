@@ -175,5 +175,12 @@ fn a_lock_is_held_from_the_first_step_until_the_run_closes() {
     queue.forget(1);
     assert_eq!((next(), next()), (Some(4), None));
     queue.forget(4);
+    // One that an earlier server had begun, closed before it is added.
+    queue.hold_lock(&locked(5));
+    queue.add(locked(6));
+    assert_eq!(next(), None);
+    queue.closed_waiting(5);
+    assert_eq!(next(), Some(6));
+    queue.forget(6);
     assert!(queue.is_empty());
 }

@@ -45,7 +45,7 @@ pub(super) fn recover(
     let (mut events, mut survived, mut ended) = (Vec::new(), Vec::new(), Vec::new());
     let mut attempts = Vec::new();
     for attempt in store.read(|r| r.lost_attempts())? {
-        let workflow = match store.read(|r| catalog.workflow(r, attempt.run.row.workflow)) {
+        let workflow = match store.read(|r| catalog.workflow_of(r, &attempt.run)) {
             Ok(workflow) => workflow,
             // Leaves this run as it is stored, and serves the others.
             Err(e) if e.is_damage() => {

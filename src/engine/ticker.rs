@@ -74,9 +74,12 @@ impl Ticker {
     /// Does everything that is due at `now`.
     pub(super) fn tick(&mut self, now: DateTime<Utc>) -> Result<TickResult, Error> {
         if self.seen_run == 0 {
-            // Runs that an earlier server left open, which may hold locks, go before those that are decided now, unless they are to stop.
-            // An error is found again below, and delays no decision.
-            let _ = self.carry_out_requests(now).and_then(|()| self.add_new_runs());
+            // Runs that an earlier server left open go before those that are decided now, unless they are to stop. An error is found again below,
+            // and delays no decision.
+            let _ = self
+                .hold_locks()
+                .and_then(|()| self.carry_out_requests(now))
+                .and_then(|()| self.add_new_runs());
         }
         let horizon = now.min(self.shared.horizon());
         let due = self.reader.read(|r| r.due(horizon, BATCH + self.failed.len()))?;
@@ -134,15 +137,19 @@ impl Ticker {
         })
     }
 
+    /// Gives runs that a worker of an earlier server had started on their locks, before any other run is taken.
+    fn hold_locks(&self) -> Result<(), Error> {
+        let open = self.reader.read(|r| r.open_runs_after(0))?;
+        open.iter()
+            .filter(|run| run.begun)
+            .for_each(|run| self.shared.queue.hold_lock(run));
+        Ok(())
+    }
+
     /// Hands to the workers the runs that commands have recorded or an earlier server left open.
     fn add_new_runs(&mut self) -> Result<(), Error> {
         let after = self.seen_run;
-        let open = self.reader.read(|r| r.open_runs_after(after))?;
-        // Those that a worker of an earlier server had started on hold their locks before any other run is taken.
-        for run in open.iter().filter(|run| run.begun) {
-            self.shared.queue.hold_lock(run);
-        }
-        for run in open {
+        for run in self.reader.read(|r| r.open_runs_after(after))? {
             self.seen_run = self.seen_run.max(run.key);
             self.shared.add(run);
         }

@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension as _, named_params};
 
 use super::event_kind::EventKind;
 use super::events::NewEvent;
-use super::rows::{Context as _, at, ms};
+use super::rows::{Context as _, at, ms, text_opt};
 use super::{Read, Write};
 use crate::error::Error;
 use crate::run::outcome::{AttemptResult, Ending, ErrorType, Failure};
@@ -64,7 +64,7 @@ impl Read<'_> {
                     at: at(r.get("at_ms")?),
                     elapsed_ms: r.get("elapsed_ms")?,
                     exit_code: r.get("exit_code")?,
-                    error: r.get("error")?,
+                    error: text_opt(r, "error")?,
                     output: r.get::<_, Option<Vec<u8>>>("output")?.unwrap_or_default(),
                 })
             },

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::named_params;
 
 use super::Read;
-use super::rows::{Context as _, at, at_opt, json, named};
+use super::rows::{Context as _, at, at_opt, json, named, text};
 use crate::error::Error;
 use crate::schedule::not_started::ReasonDetails;
 use crate::schedule::plan_input::Epoch;
@@ -66,7 +66,7 @@ impl Read<'_> {
             let epoch = EpochRow {
                 spec: r.get("spec")?,
                 workflow: r.get("workflow")?,
-                workflow_id: r.get("workflow_id")?,
+                workflow_id: text(r, "workflow_id")?,
                 policies: Policies {
                     catchup_window_ms: r.get::<_, i64>("catchup_window_ms")?.unsigned_abs(),
                     max_running: r.get("max_running")?,
@@ -74,7 +74,7 @@ impl Read<'_> {
                 },
                 paused: r.get("paused")?,
                 paused_since: at_opt(r.get("paused_ms")?),
-                note: r.get("note")?,
+                note: text(r, "note")?,
                 remaining: r.get("remaining")?,
                 until: at(r.get("until_ms")?),
             };

@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension as _, Row, named_params};
 
 use super::event_kind::EventKind;
 use super::open_runs::OpenRun;
-use super::rows::{Context as _, at, count, ms, named};
+use super::rows::{Context as _, at, count, ms, named, text, text_opt};
 use super::runs::RunRow;
 use super::{Read, Write};
 use crate::error::Error;
@@ -145,8 +145,8 @@ fn row(r: &Row<'_>) -> rusqlite::Result<(String, EventRow)> {
     let run = match r.get::<_, Option<i64>>("run")? {
         Some(key) => Some(EventRun {
             key,
-            run_id: r.get("run_id")?,
-            workflow_id: r.get("workflow_id")?,
+            run_id: text(r, "run_id")?,
+            workflow_id: text(r, "workflow_id")?,
             workflow: r.get("workflow")?,
             origin: r.get("origin")?,
             nominal: at(r.get("nominal_ms")?),
@@ -159,12 +159,12 @@ fn row(r: &Row<'_>) -> rusqlite::Result<(String, EventRow)> {
         at: at(r.get("at_ms")?),
         kind: EventKind::Serving,
         schedule: r.get("schedule")?,
-        schedule_id: r.get("schedule_id")?,
+        schedule_id: text_opt(r, "schedule_id")?,
         run,
         position: r.get("position")?,
         number: r.get("number")?,
         value: r.get("value")?,
-        detail: r.get("detail")?,
+        detail: text_opt(r, "detail")?,
     };
     Ok((r.get("kind")?, row))
 }
@@ -280,7 +280,7 @@ impl Read<'_> {
         let mut statement = self.0.prepare_cached(sql).context("read the attempts")?;
         let found = statement.query_row(parameters, |r| {
             Ok(AttemptEnd {
-                error: r.get("error")?,
+                error: text_opt(r, "error")?,
                 output: r.get("bytes")?,
             })
         });

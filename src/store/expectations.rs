@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, named_params};
 
 use super::failures::SUCCEEDED;
-use super::rows::{Context as _, at, at_opt, ms};
+use super::rows::{Context as _, at, at_opt, ms, text};
 use super::{Read, Write};
 use crate::error::Error;
 use crate::schedule::alerts::NO_SUCCESS;
@@ -33,7 +33,7 @@ impl Read<'_> {
         let rows = statement.query_map(named_params! {":now": ms(now)}, |r| {
             Ok(Overdue {
                 schedule: r.get("schedule")?,
-                id: r.get("id")?,
+                id: text(r, "id")?,
                 since: at(r.get("since_ms")?),
                 within_ms: r.get("within_ms")?,
                 paused: r.get("paused")?,

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::named_params;
 
 use super::Read;
-use super::rows::{Context as _, at, json, ms, named};
+use super::rows::{Context as _, at, json, ms, named, text, text_opt};
 use crate::error::Error;
 use crate::run::outcome::Status;
 use crate::schedule::not_started::Outcome;
@@ -68,9 +68,9 @@ impl Read<'_> {
                 nominal: at(r.get("nominal_ms")?),
                 due: at(r.get("due_ms")?),
                 started: at(r.get("started_ms")?),
-                run: (r.get("run_id")?, r.get("workflow_id")?),
+                run: (text(r, "run_id")?, text(r, "workflow_id")?),
                 status: Status::Running,
-                reason: r.get("reason")?,
+                reason: text_opt(r, "reason")?,
                 incidents: r.get("incidents")?,
             };
             Ok((row, r.get::<_, String>("status")?))
@@ -104,9 +104,9 @@ impl Read<'_> {
                 to: at(r.get("to_ms")?),
                 count: r.get("count")?,
                 outcome: Outcome::Skipped,
-                reason: r.get("reason")?,
+                reason: text(r, "reason")?,
                 decided: at(r.get("decided_ms")?),
-                run: r.get::<_, Option<String>>("run_id")?.zip(r.get("workflow_id")?),
+                run: text_opt(r, "run_id")?.zip(text_opt(r, "workflow_id")?),
                 backfilled: r.get("backfilled")?,
             };
             Ok((row, r.get::<_, String>("outcome")?))

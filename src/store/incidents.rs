@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension as _, Row, named_params};
 
 use super::event_kind::EventKind;
 use super::events::NewEvent;
-use super::rows::{Context as _, at, at_opt, count, json, ms};
+use super::rows::{Context as _, at, at_opt, count, json, ms, text, text_opt};
 use super::{Read, Write};
 use crate::error::Error;
 use crate::schedule::Alerts;
@@ -71,12 +71,12 @@ const INCIDENT: &str = "SELECT i.id, i.schedule_id, i.status, i.count, i.resolve
 
 fn occurrence(r: &Row<'_>) -> rusqlite::Result<OccurrenceRow> {
     Ok(OccurrenceRow {
-        run_id: r.get("run_id")?,
-        target_name: r.get("target_name")?,
-        target_url: r.get("target_url")?,
+        run_id: text(r, "run_id")?,
+        target_name: text(r, "target_name")?,
+        target_url: text(r, "target_url")?,
         status_code: r.get("status_code")?,
-        error: r.get("error")?,
-        error_type: r.get("error_type")?,
+        error: text(r, "error")?,
+        error_type: text(r, "error_type")?,
         elapsed_ms: r.get("elapsed_ms")?,
         detected: at(r.get("detected_ms")?),
     })
@@ -85,9 +85,9 @@ fn occurrence(r: &Row<'_>) -> rusqlite::Result<OccurrenceRow> {
 fn incident(r: &Row<'_>) -> rusqlite::Result<IncidentRow> {
     Ok(IncidentRow {
         id: r.get("id")?,
-        schedule_id: r.get("schedule_id")?,
+        schedule_id: text_opt(r, "schedule_id")?,
         status: r.get("status")?,
-        note: r.get("note")?,
+        note: text(r, "note")?,
         count: r.get::<_, i64>("count")?.unsigned_abs(),
         first_detected: at(r.get("first_ms")?),
         resolved: at_opt(r.get("resolved_ms")?),
@@ -223,7 +223,7 @@ impl Write<'_> {
         let mut statement = self.0.0.prepare_cached(OWNER).context("record the event")?;
         let (schedule, schedule_id, run): (Option<i64>, Option<String>, Option<i64>) = statement
             .query_row(named_params! {":id": id}, |r| {
-                Ok((r.get("schedule")?, r.get("schedule_id")?, r.get("run")?))
+                Ok((r.get("schedule")?, text_opt(r, "schedule_id")?, r.get("run")?))
             })
             .context("record the event")?;
         let event = NewEvent {

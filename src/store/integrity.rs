@@ -1,12 +1,12 @@
 //! Checks a database for damage.
 
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _};
-
 use serde_json::Value;
 
 use super::rows::{Context as _, json};
 use super::{Read, Store, migrations};
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::run::step::Workflow;
 use crate::schedule::Alerts;
 use crate::spec::spec_text::SpecText;
@@ -34,6 +34,7 @@ pub(super) fn problems(connection: &Connection) -> Result<Vec<String>, Error> {
         problems.extend(missing_tables(connection)?);
         if problems.is_empty() {
             problems.extend(missing_rows(connection)?);
+            problems.extend(text_not_utf8(connection)?);
             problems.extend(unreadable_definitions(connection)?);
             let missing = Read(connection).missing_due_times()?;
             problems.extend(
@@ -76,6 +77,36 @@ fn missing_rows(connection: &Connection) -> Result<Vec<String>, Error> {
     Ok(rows.into_iter().map(shown).collect())
 }
 
+/// The columns that contain text which is not UTF-8, each with its number of rows. SQLite stores any bytes.
+fn text_not_utf8(connection: &Connection) -> Result<Vec<String>, Error> {
+    const TABLES: &str = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name";
+    let what = "check the database";
+    let mut statement = connection.prepare(TABLES).context(what)?;
+    let tables = statement.query_map([], |r| r.get::<_, String>("name")).context(what)?;
+    let mut problems = Vec::new();
+    for table in tables {
+        let table = table.context(what)?;
+        let sql = format!("SELECT * FROM \"{}\"", table.replace('"', "\"\""));
+        let mut statement = connection.prepare(&sql).context(what)?;
+        let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
+        let mut rows_of = vec![0_u64; columns.len()];
+        let mut rows = statement.query([]).context(what)?;
+        while let Some(row) = rows.next().context(what)? {
+            for (column, rows) in rows_of.iter_mut().enumerate() {
+                if let ValueRef::Text(bytes) = row.get_ref(column).context(what)? {
+                    *rows += u64::from(std::str::from_utf8(bytes).is_err());
+                }
+            }
+        }
+        for (column, rows) in columns.iter().zip(rows_of).filter(|(_, rows)| *rows > 0) {
+            problems.push(format!(
+                "the column `{table}.{column}` contains text that is not UTF-8 (rows: {rows})"
+            ));
+        }
+    }
+    Ok(problems)
+}
+
 /// The definitions of schedules and receivers that cannot be read.
 fn unreadable_definitions(connection: &Connection) -> Result<Vec<String>, Error> {
     let what = "check the database";
@@ -99,11 +130,21 @@ fn unreadable_definitions(connection: &Connection) -> Result<Vec<String>, Error>
     read("SELECT 'schedule ' || id AS owner, alerts AS text FROM schedule", &|text| {
         json::<Alerts>("alert settings", text).map(drop)
     })?;
-    read("SELECT 'schedule ' || id AS owner, note AS text FROM schedule", &|_| Ok(()))?;
     read(
         "SELECT 'schedule ' || s.id AS owner, w.json AS text FROM schedule s JOIN workflow w ON w.key = s.workflow
         UNION ALL SELECT 'run ' || r.run_id, w.json FROM run r JOIN workflow w ON w.key = r.workflow WHERE r.closed_ms IS NULL",
         &|text| Workflow::check(&json("action", text)?).map(drop),
+    )?;
+    read(
+        "SELECT 'run ' || r.run_id AS owner, CAST(r.position AS TEXT) AS text FROM run r JOIN workflow w ON w.key = r.workflow
+        WHERE r.closed_ms IS NULL
+            AND CASE WHEN json_valid(w.json) THEN r.position NOT BETWEEN 0 AND json_array_length(w.json, '$.steps') - 1 END",
+        &|position| {
+            Err(Error::new(
+                Kind::System,
+                format_args!("the stored position is not valid: {position}"),
+            ))
+        },
     )?;
     read(
         "SELECT 'receiver ' || name AS owner, definition AS text FROM receiver",

@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension as _, Row, named_params};
 
 use super::Read;
 use super::plan_input::stop_named;
-use super::rows::{Context as _, at_opt};
+use super::rows::{Context as _, at_opt, text_opt};
 use super::runs::{RUN, RunRow, row};
 use crate::error::Error;
 use crate::machine::Process;
@@ -72,7 +72,7 @@ fn open(r: &Row<'_>) -> rusqlite::Result<OpenRun> {
             phase,
         },
         stop: stop_named(r.get::<_, Option<String>>(20)?.as_deref()),
-        stop_reason: r.get(21)?,
+        stop_reason: text_opt(r, 21)?,
     })
 }
 

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{OptionalExtension as _, Row, ToSql, named_params};
 
-use super::rows::{Context as _, at, at_opt, count, ms, to_json};
+use super::rows::{Context as _, at, at_opt, count, ms, text, text_opt, to_json};
 use super::{Read, Write};
 use crate::error::Error;
 
@@ -51,16 +51,16 @@ fn row(r: &Row<'_>) -> rusqlite::Result<MessageRow> {
         key: r.get("key")?,
         id: r.get("id")?,
         receiver: r.get("receiver")?,
-        receiver_name: r.get("name")?,
-        topic: r.get("topic")?,
-        events: r.get("events")?,
+        receiver_name: text(r, "name")?,
+        topic: text(r, "topic")?,
+        events: text(r, "events")?,
         left_to: r.get("left_to")?,
         refused: r.get("refused")?,
         created: at(r.get("created_ms")?),
         due: at(r.get("due_ms")?),
         attempts: r.get("attempts")?,
         attempted: at_opt(r.get("attempted_ms")?),
-        error: r.get("error")?,
+        error: text_opt(r, "error")?,
         status: r.get("status")?,
         closed: at_opt(r.get("closed_ms")?),
     })

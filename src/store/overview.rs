@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::named_params;
 
 use super::Read;
-use super::rows::{Context as _, at, count, ms};
+use super::rows::{Context as _, at, count, ms, text, text_opt};
 use super::runs::UNHAPPY;
 use crate::error::Error;
 
@@ -58,7 +58,7 @@ impl Read<'_> {
             named_params! {":floor": floor, ":since": ms(since), ":most": count(most)},
             |r| {
                 Ok(Failures {
-                    schedule_id: r.get("id")?,
+                    schedule_id: text_opt(r, "id")?,
                     count: r.get("n")?,
                     first: at(r.get("first")?),
                     newest: r.get("newest")?,
@@ -92,7 +92,7 @@ impl Read<'_> {
         let mut statement = self.0.prepare_cached(SQL).context(what)?;
         let rows = statement.query_map(named_params! {":since": ms(since), ":most": count(most)}, |r| {
             Ok(Missed {
-                schedule_id: r.get("id")?,
+                schedule_id: text(r, "id")?,
                 count: r.get("n")?,
                 first: at(r.get("first")?),
                 last: at(r.get("last")?),

@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension as _, named_params};
 
 use super::Read;
 use super::epochs::{EpochRow, policy};
-use super::rows::{Context as _, at, at_opt, count, json, ms};
+use super::rows::{Context as _, at, at_opt, count, json, ms, text};
 use crate::error::{Error, Kind};
 use crate::run::Stop;
 use crate::schedule::backfill::BACKFILL_OPEN;
@@ -89,8 +89,8 @@ impl Read<'_> {
         let rows = statement.query_map(named_params! {":schedule": schedule, ":most": count(most)}, |r| {
             Ok(ActiveRun {
                 run: r.get("key")?,
-                run_id: r.get("run_id")?,
-                workflow_id: r.get("workflow_id")?,
+                run_id: text(r, "run_id")?,
+                workflow_id: text(r, "workflow_id")?,
                 begun: r.get("begun")?,
                 stopping: stop_named(r.get::<_, Option<String>>("stop")?.as_deref()),
             })
@@ -112,7 +112,7 @@ impl Read<'_> {
                 let current = EpochRow {
                     spec: r.get("spec")?,
                     workflow: r.get("workflow")?,
-                    workflow_id: r.get("workflow_id")?,
+                    workflow_id: text(r, "workflow_id")?,
                     policies: Policies {
                         overlap: OverlapPolicy::Skip,
                         catchup_window_ms: r.get::<_, i64>("catchup_window_ms")?.unsigned_abs(),
@@ -122,7 +122,7 @@ impl Read<'_> {
                     },
                     paused: r.get("paused")?,
                     paused_since: at_opt(r.get("paused_ms")?),
-                    note: r.get("note")?,
+                    note: text(r, "note")?,
                     remaining: r.get("remaining")?,
                     until,
                 };

@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension as _, Row, named_params};
 
 use super::event_kind::EventKind;
 use super::events::NewEvent;
-use super::rows::{Context as _, at_opt};
+use super::rows::{Context as _, at_opt, text, text_opt};
 use super::{Read, Write};
 use crate::error::Error;
 
@@ -37,7 +37,7 @@ const RECEIVER: &str = "SELECT key, name, definition, source, cursor FROM receiv
 fn row(r: &Row<'_>) -> rusqlite::Result<ReceiverRow> {
     Ok(ReceiverRow {
         key: r.get("key")?,
-        name: r.get("name")?,
+        name: text(r, "name")?,
         definition: r.get("definition")?,
         source: r.get("source")?,
         cursor: r.get("cursor")?,
@@ -82,7 +82,7 @@ impl Read<'_> {
                 pending: r.get::<_, i64>("pending")?.unsigned_abs(),
                 failed: r.get::<_, i64>("failed")?.unsigned_abs(),
                 last_delivered: at_opt(r.get("delivered_ms")?),
-                last_error: r.get("error")?,
+                last_error: text_opt(r, "error")?,
             })
         });
         state.context("read the messages")

@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension as _, named_params};
 
 use super::event_kind::EventKind;
 use super::events::NewEvent;
-use super::rows::{Context as _, at, count, ms, named};
+use super::rows::{Context as _, at, count, ms, named, text_opt};
 use super::runs::RunRow;
 use super::{Read, Write};
 use crate::error::Error;
@@ -105,7 +105,12 @@ impl Read<'_> {
         const SQL: &str = "SELECT key, run, kind, reason FROM request WHERE settled_ms IS NULL AND schedule IS NULL ORDER BY key";
         let mut statement = self.0.prepare_cached(SQL).context("read the requests")?;
         let rows = statement.query_map([], |r| {
-            Ok((r.get::<_, String>("kind")?, r.get("key")?, r.get("run")?, r.get("reason")?))
+            Ok((
+                r.get::<_, String>("kind")?,
+                r.get("key")?,
+                r.get("run")?,
+                text_opt(r, "reason")?,
+            ))
         });
         let rows = rows
             .context("read the requests")?
@@ -133,7 +138,7 @@ impl Read<'_> {
                     settled: r.get("settled")?,
                     waiting: r.get::<_, i64>("waiting")?.unsigned_abs(),
                     not_started: r.get::<_, i64>("refused")?.unsigned_abs(),
-                    reason: r.get("reason")?,
+                    reason: text_opt(r, "reason")?,
                     runs: Vec::new(),
                 })
             })

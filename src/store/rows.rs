@@ -1,7 +1,8 @@
 //! Conversions between columns and values, and from SQLite's errors to ours.
 
 use chrono::{DateTime, Utc};
-use rusqlite::ErrorCode;
+use rusqlite::types::{FromSql, FromSqlResult, ValueRef};
+use rusqlite::{ErrorCode, Row, RowIndex};
 
 use crate::error::{Error, Kind};
 
@@ -21,6 +22,29 @@ pub(super) fn at(ms: i64) -> DateTime<Utc> {
 /// Converts a nullable column to an instant.
 pub(super) fn at_opt(ms: Option<i64>) -> Option<DateTime<Utc>> {
     ms.map(at)
+}
+
+/// Text whose bytes that are not UTF-8 are replaced.
+struct Text(String);
+
+impl FromSql for Text {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        if let ValueRef::Text(bytes) = value {
+            return Ok(Self(String::from_utf8_lossy(bytes).into_owned()));
+        }
+        String::column_result(value).map(Self)
+    }
+}
+
+/// Reads text that decides nothing. A byte that is not UTF-8, which only damage leaves, is replaced: it must not make the whole row unreadable.
+pub(super) fn text(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<String> {
+    row.get(column).map(|Text(text)| text)
+}
+
+/// Like [`text`], for a nullable column.
+pub(super) fn text_opt(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<Option<String>> {
+    let found: Option<Text> = row.get(column)?;
+    Ok(found.map(|Text(text)| text))
 }
 
 /// Adds to SQLite's errors what was attempted.

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, Row, named_params};
 
 use super::Read;
-use super::rows::{Context as _, at, at_opt, count, ms, named};
+use super::rows::{Context as _, at, at_opt, count, ms, named, text, text_opt};
 use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
 use crate::run;
@@ -106,10 +106,10 @@ pub(super) fn row(r: &Row<'_>) -> rusqlite::Result<RunRow> {
     let status: String = r.get(10)?;
     Ok(RunRow {
         key: r.get(0)?,
-        run_id: r.get(1)?,
-        workflow_id: r.get(2)?,
+        run_id: text(r, 1)?,
+        workflow_id: text(r, 2)?,
         schedule: r.get(3)?,
-        schedule_id: r.get(4)?,
+        schedule_id: text_opt(r, 4)?,
         workflow: r.get(5)?,
         nominal: at(r.get(6)?),
         due: at(r.get(7)?),
@@ -117,7 +117,7 @@ pub(super) fn row(r: &Row<'_>) -> rusqlite::Result<RunRow> {
         closed: at_opt(r.get(9)?),
         // The table's CHECK constraint allows only known statuses.
         status: Status::named(&status).unwrap_or(Status::Running),
-        reason: r.get(11)?,
+        reason: text_opt(r, 11)?,
         incidents: r.get::<_, i64>(12)?.unsigned_abs(),
         position: r.get(13)?,
         begun: r.get::<_, i64>(13)? > 0 || r.get::<_, i64>(14)? > 0,
@@ -348,8 +348,8 @@ impl Read<'_> {
                 started: at(r.get("started_ms")?),
                 elapsed_ms: r.get("elapsed_ms")?,
                 outcome: r.get("outcome")?,
-                error_type: r.get("error_type")?,
-                error: r.get("error")?,
+                error_type: text_opt(r, "error_type")?,
+                error: text_opt(r, "error")?,
                 status_code: r.get("status_code")?,
                 exit_code: r.get("exit_code")?,
                 output: r.get("bytes")?,

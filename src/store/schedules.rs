@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, Row, named_params};
 
 use super::Read;
-use super::rows::{Context as _, at, at_opt, count, json, named};
+use super::rows::{Context as _, at, at_opt, count, json, named, text};
 use crate::error::Error;
 use crate::names::ScheduleId;
 use crate::run::step_text::Action;
@@ -159,7 +159,7 @@ fn raw(r: &Row<'_>) -> rusqlite::Result<Raw> {
             pause_after: r.get(27)?,
         },
         state: State {
-            note: r.get(4)?,
+            note: text(r, 4)?,
             paused: r.get(5)?,
             remaining_actions: r.get(6)?,
         },
@@ -173,7 +173,7 @@ fn raw(r: &Row<'_>) -> rusqlite::Result<Raw> {
         times: [r.get(11)?, r.get(12)?, r.get(13)?, r.get(14)?],
         optional_times: [r.get(15)?, r.get(16)?, r.get(17)?, r.get(18)?],
         shown: SpecSummary {
-            spec_text: r.get(19)?,
+            spec_text: text(r, 19)?,
             time_zone: r.get(20)?,
             jitter: r.get(21)?,
         },

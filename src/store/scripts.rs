@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, named_params};
 
 use super::open_runs::OpenRun;
-use super::rows::{Context as _, at, at_opt, ms};
+use super::rows::{Context as _, at, at_opt, ms, text_opt};
 use super::runs::AttemptRow;
 use super::{Read, Write};
 use crate::error::Error;
@@ -97,8 +97,8 @@ impl Read<'_> {
                 started: at(r.get("started_ms")?),
                 elapsed_ms: r.get("elapsed_ms")?,
                 outcome,
-                error_type: r.get("error_type")?,
-                error: r.get("error")?,
+                error_type: text_opt(r, "error_type")?,
+                error: text_opt(r, "error")?,
                 status_code: None,
                 exit_code: r.get("exit_code")?,
                 output,

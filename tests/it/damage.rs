@@ -67,6 +67,96 @@ fn serves_other_runs_if_the_steps_of_an_interrupted_run_cannot_be_read() {
 }
 
 #[test]
+fn text_that_is_not_utf_8_makes_nothing_unreadable() {
+    let env = Env::new();
+    env.tempo(&[
+        "schedule",
+        "create",
+        "a",
+        "--interval",
+        "1h",
+        "--note",
+        "n",
+        "--shell",
+        "exit 3",
+    ])
+    .ok();
+    env.tempo(&[
+        "notify",
+        "add",
+        "file",
+        "--event",
+        "run-failed",
+        "--",
+        "sh",
+        "-c",
+        "cat >> delivered",
+    ])
+    .ok();
+    env.tempo(&["schedule", "trigger", "a"]).ok();
+    assert_eq!(env.tempo(&["run", "--once"]).code, Some(1));
+    env.tempo(&["workflow", "start", "--shell", "echo resumed >> log; sleep 300"])
+        .ok();
+    let server = env.serve(&[]);
+    env.wait_for_lines("log", 1);
+    server.kill();
+    let not_utf_8 = "CAST(x'62ff' AS TEXT)";
+    for column in [
+        "run SET workflow_id",
+        "run SET reason",
+        "run SET stop_reason",
+        "attempt SET error",
+        "event SET detail",
+        "incident SET note",
+        "schedule SET note",
+        "message SET error",
+        "occurrence SET error",
+        "occurrence SET target_url",
+    ] {
+        sql(&env, &format!("UPDATE {column} = {not_utf_8}"));
+    }
+    for args in [
+        &["workflow", "list"][..],
+        &["log"],
+        &["incident", "list"],
+        &["schedule", "list"],
+        &["schedule", "describe", "a"],
+        &["notify", "list"],
+    ] {
+        let shown = env.tempo(args).ok();
+        assert!(args == ["notify", "list"] || shown.contains('\u{fffd}'), "{args:?}: {shown}");
+    }
+    let server = env.serve(&[]);
+    env.wait_for_lines("log", 2);
+    env.wait_for_lines("delivered", 1);
+    server.kill();
+    let checked = env.tempo(&["doctor"]);
+    assert!(
+        checked.code == Some(6) && checked.stderr.contains("contains text that is not UTF-8 (rows: "),
+        "{checked:?}"
+    );
+}
+
+#[test]
+fn a_run_whose_position_is_damaged_does_not_end_the_server() {
+    let env = Env::new();
+    env.tempo(&["workflow", "start", "--shell", "true"]).ok();
+    env.tempo(&["workflow", "start", "--shell", "echo other >> log"]).ok();
+    sql(
+        &env,
+        "UPDATE run SET position = 7, attempts = 1, phase = 'running', phase_ms = 1 WHERE key = 1",
+    );
+    let ran = env.tempo(&["run", "--once"]);
+    assert!(ran.code == Some(6) && ran.stderr.contains("is not valid: 7"), "{ran:?}");
+    assert_eq!(env.wait_for_lines("log", 1), ["other"]);
+    let checked = env.tempo(&["doctor"]);
+    assert!(
+        checked.code == Some(6) && checked.stderr.contains("the stored position is not valid: 7"),
+        "{checked:?}"
+    );
+}
+
+#[test]
 fn damage_after_the_log_was_emptied_by_sqlite_is_not_taken_for_an_overwritten_log() {
     use std::os::unix::fs::FileExt as _;
     let env = Env::new();
@@ -358,7 +448,7 @@ fn doctor_finds_what_cannot_be_read_and_no_backup_of_it_is_restored() {
         ("UPDATE schedule SET alerts = 'x' WHERE id = 'bad'", "schedule bad: "),
         (
             "UPDATE schedule SET note = CAST(x'ff' AS TEXT) WHERE id = 'bad'",
-            "schedule bad: ",
+            "the column `schedule.note` contains text that is not UTF-8 (rows: 1)",
         ),
         (
             "UPDATE workflow SET json = '{' WHERE key = (SELECT workflow FROM schedule WHERE id = 'bad')",

@@ -84,6 +84,27 @@ fn a_lock_is_held_by_one_run_of_all_schedules_even_after_a_crash() {
 }
 
 #[test]
+fn a_run_that_is_retried_while_no_server_is_running_does_not_take_the_lock_of_a_begun_one() {
+    let env = Env::new();
+    create(&env, "a", &["--lock", "db"]);
+    create(&env, "b", &["--lock", "db"]);
+    let server = env.serve(&[]);
+    env.tempo(&["schedule", "trigger", "a"]).ok();
+    wait_until("the first run", || lines(&env) == ["begin a"]);
+    let run = env.json(&["workflow", "list"])[0]["run_id"].as_str().unwrap().to_owned();
+    env.tempo(&["workflow", "terminate", &run]).ok();
+    env.tempo(&["schedule", "trigger", "b"]).ok();
+    wait_until("the second run", || lines(&env) == ["begin a", "begin b"]);
+    server.kill();
+    env.tempo(&["workflow", "retry", &run]).ok();
+    let _server = env.serve(&[]);
+    wait_until("the resumed run", || lines(&env).len() == 3);
+    std::fs::write(env.path("go"), "").unwrap();
+    wait_until("both runs", || lines(&env).iter().any(|line| line == "end a"));
+    assert_eq!(lines(&env), ["begin a", "begin b", "begin b", "end b", "begin a", "end a"]);
+}
+
+#[test]
 fn starts_beyond_max_running_wait() {
     let env = Env::new();
     create(&env, "a", &["--overlap-policy", "allow-all", "--max-running", "2"]);
