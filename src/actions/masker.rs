@@ -10,13 +10,17 @@ fn longest_of(form: &Form) -> usize {
     if form.wraps { form.bytes.len() * 3 } else { form.bytes.len() }
 }
 
+/// Minimum number of bytes of a secret that are masked where the stream ends within it: the program may have been killed while it wrote the secret.
+const MIN_BEGINNING: usize = 8;
+
 /// Masks secrets in a stream, even if a secret is split between two writes or two secrets overlap.
 pub(super) struct Masker {
+    /// In order of their bytes.
     secrets: Vec<Form>,
     /// The length of the longest, line ends included.
     longest: usize,
-    /// For each byte, whether a secret begins with it.
-    begins: [bool; 256],
+    /// For each byte, the secrets that begin with it are those from this index to that of the next byte.
+    first: [usize; 257],
     /// Bytes not passed on yet, in which a secret may begin.
     pending: Vec<u8>,
     /// Number of bytes at the beginning of `pending` that belong to a secret whose mask has been passed on.
@@ -29,10 +33,7 @@ impl Masker {
         let values = values.into_iter();
         let forms: BTreeSet<Form> = values.flat_map(masked_forms).filter(|form| !form.bytes.is_empty()).collect();
         let secrets: Vec<Form> = forms.into_iter().collect();
-        let mut begins = [false; 256];
-        for secret in &secrets {
-            begins[usize::from(secret.bytes[0])] = true;
-        }
+        let first = std::array::from_fn(|byte| secrets.partition_point(|form| usize::from(form.bytes[0]) < byte));
         Self {
             longest: secrets
                 .iter()
@@ -40,7 +41,7 @@ impl Masker {
                 .max()
                 .unwrap_or_default(),
             secrets,
-            begins,
+            first,
             pending: Vec::new(),
             covered: 0,
         }
@@ -52,28 +53,36 @@ impl Masker {
         let before = self.pending.len().saturating_sub(self.longest.saturating_sub(1));
         let may_begin = |at: &usize| {
             let rest = &self.pending[*at..];
-            self.begins[usize::from(rest[0])] && self.secrets.iter().any(|secret| secret.compare(rest) == FormMatch::Partial)
+            self.that_may_begin(rest)
+                .iter()
+                .any(|secret| secret.compare(rest) == FormMatch::Partial)
         };
         let certain = (before..self.pending.len()).find(may_begin).unwrap_or(self.pending.len());
-        self.pass_on(certain, pass);
+        self.pass_on(certain, usize::MAX, pass);
     }
 
     /// Passes on the rest at the end of the stream.
     pub(super) fn finish(&mut self, pass: impl FnMut(&[u8])) {
-        self.pass_on(self.pending.len(), pass);
+        self.pass_on(self.pending.len(), MIN_BEGINNING, pass);
     }
 
-    fn pass_on(&mut self, certain: usize, mut pass: impl FnMut(&[u8])) {
+    /// The secrets that begin with the same byte.
+    fn that_may_begin(&self, bytes: &[u8]) -> &[Form] {
+        let byte = usize::from(bytes[0]);
+        &self.secrets[self.first[byte]..self.first[byte + 1]]
+    }
+
+    /// Passes on the first `certain` bytes. The rest of the stream is masked if it is the beginning of a secret and has at least `min_beginning` bytes.
+    fn pass_on(&mut self, certain: usize, min_beginning: usize, mut pass: impl FnMut(&[u8])) {
         let (mut from, mut covered) = (0, self.covered);
         for at in 0..certain {
-            if !self.begins[usize::from(self.pending[at])] {
-                continue;
-            }
+            let rest = &self.pending[at..];
             let found = self
-                .secrets
+                .that_may_begin(rest)
                 .iter()
-                .filter_map(|secret| match secret.compare(&self.pending[at..]) {
+                .filter_map(|secret| match secret.compare(rest) {
                     FormMatch::Whole(length) => Some(at + length),
+                    FormMatch::Partial if rest.len() >= min_beginning => Some(self.pending.len()),
                     FormMatch::Partial | FormMatch::No => None,
                 });
             let Some(end) = found.max() else { continue };

@@ -158,23 +158,23 @@ fn encodings(value: &str) -> Vec<Vec<u8>> {
     std::iter::once(alone).chain(inside.map(or_empty)).collect()
 }
 
-/// Returns the strings in a value that is a JSON object or array, as they are and as JSON, and their lines.
-fn strings(value: &str) -> Vec<Vec<u8>> {
+/// Returns the strings in a value that is a JSON object or array, and those in strings that are JSON themselves.
+fn strings(value: &str) -> Vec<String> {
+    let parsed = |text: &str| {
+        let may_be_json = text.trim_start().starts_with(['{', '[']);
+        may_be_json.then(|| serde_json::from_str::<Value>(text).ok()).flatten()
+    };
     let mut found = Vec::new();
-    if value.trim_start().starts_with(['{', '[']) {
-        let mut left: Vec<Value> = serde_json::from_str(value).into_iter().collect();
-        while let Some(value) = left.pop() {
-            match value {
-                Value::String(text) if text.len() >= MIN_STRING => {
-                    let json = serde_json::to_string(&text).unwrap_or_default();
-                    found.push(json.trim_matches('"').as_bytes().to_vec());
-                    found.extend(lines(&text));
-                    found.push(text.into_bytes());
-                }
-                Value::Array(items) => left.extend(items),
-                Value::Object(entries) => left.extend(entries.into_values()),
-                Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    let mut left: Vec<Value> = parsed(value).into_iter().collect();
+    while let Some(value) = left.pop() {
+        match value {
+            Value::String(text) if text.len() >= MIN_STRING => {
+                left.extend(parsed(&text));
+                found.push(text);
             }
+            Value::Array(items) => left.extend(items),
+            Value::Object(entries) => left.extend(entries.into_values()),
+            Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
     found
@@ -185,10 +185,13 @@ pub(super) fn all_forms(value: &str) -> Vec<Form> {
     forms(value).into_iter().chain(lines(value).into_iter().map(whole)).collect()
 }
 
-/// Returns all forms of a value and the strings in it, which cannot be found again by their places if the value changes.
+/// Returns all forms of a value, and of the strings in it; those cannot be found again by their places if the value changes.
 pub(super) fn masked_forms(value: &str) -> Vec<Form> {
-    let strings = strings(value).into_iter().map(whole);
-    all_forms(value).into_iter().chain(strings).collect()
+    let strings = strings(value);
+    all_forms(value)
+        .into_iter()
+        .chain(strings.iter().flat_map(|text| all_forms(text)))
+        .collect()
 }
 
 fn whole(bytes: Vec<u8>) -> Form {

@@ -137,7 +137,7 @@ impl Secrets {
 
     /// Whether output contains one of the values in any form.
     pub(super) fn are_in_output(&self, output: &[u8]) -> bool {
-        self.seal(output) != output
+        self.masked(output) != output
     }
 
     /// Restores stored output.
@@ -239,6 +239,8 @@ mod tests {
             ("it's <here>", "it&apos;s &lt;here&gt;"),
             ("secret key", "736563726574206B6579"),
             (r#"{"password": "s3cr3t-t0ken"}"#, "s3cr3t-t0ken"),
+            (r#"{"password": "s3cr3t-t0ken"}"#, "czNjcjN0LXQwa2Vu"),
+            (r#"["{\"password\": \"s3cr3t-t0ken\"}"]"#, "s3cr3t-t0ken"),
             ("a<b>&\"c\"", "a&lt;b&gt;&amp;&quot;c&quot;"),
             ("s3cr3t-t0ken-value", "s3cr3t-\x1b[01;31m\x1b[Kt0ken\x1b[m\x1b[K-value"),
             ("s3cr3t-t0ken-value", "s3cr3t-\x1b]8;;http://x\x07t0ken-\x1b]8;;\x1b\\value"),
@@ -252,6 +254,9 @@ mod tests {
             );
         }
         assert_eq!(masked("ab", "6162 is a number"), "6162 is a number");
+        // The end of the secret was not written any more.
+        assert_eq!(masked("s3cr3t-t0ken-value", "> s3cr3t-t"), "> ***");
+        assert_eq!(masked("s3cr3t-t0ken-value", "> s3cr3t-"), "> s3cr3t-");
     }
 
     #[test]
