@@ -37,7 +37,12 @@ impl ChainedRequest {
         if self.url == http.url {
             return Cow::Borrowed(&self.url);
         }
-        Cow::Owned(format!("{} (redirected from {})", self.url, http.url))
+        // Its query may contain a key that the server has given.
+        let shown = self
+            .url
+            .split_once('?')
+            .map_or(self.url.clone(), |(path, _)| format!("{path}?…"));
+        Cow::Owned(format!("{shown} (redirected from {})", http.url))
     }
 
     /// Whether this request may carry a header of the probe.

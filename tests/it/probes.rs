@@ -119,6 +119,12 @@ fn checks_status_headers_body_and_elapsed_time() {
     );
     let expected = format!("incident: unexpected status 503 from {last} (redirected from {first})");
     assert_eq!(result, expected);
+    // The query that the server has given may contain a key.
+    let (result, _) = check(&env, &format!("{}, redirects = 1, status = 204", url("/to/x?key=k")));
+    assert!(
+        result.starts_with(&format!("incident: unexpected status 200 from http://127.0.0.1:{port}/x?… (")),
+        "{result}"
+    );
     for (more, expected, error) in [
         ("body_contains = \"items\"", "ok status=200", ""),
         ("body_contains = \"nothing\"", "does not contain `nothing`", "UnexpectedBody"),
