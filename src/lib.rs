@@ -17,6 +17,7 @@
 //! - `output`: the only printer, the JSON views, tables
 //! - `present`: from rows to views
 //! - `web`: the page and the API
+//! - `temporal`: the same definitions on a Temporal cluster; only with the feature of this name
 //! - `cli`: one file per command: parse, call `ops`, show
 
 mod actions;
@@ -35,6 +36,8 @@ pub mod run;
 pub mod schedule;
 pub mod spec;
 mod store;
+#[cfg(feature = "temporal")]
+mod temporal;
 mod web;
 pub mod zoneinfo;
 

@@ -30,6 +30,7 @@ mod status;
 mod step;
 mod step_args;
 mod suggest;
+mod temporal;
 mod upgrade;
 mod usage;
 mod wait;
@@ -118,6 +119,7 @@ enum Command {
     Demo(Deferred<demo::Args>),
     Doctor(Deferred<doctor::Args>),
     Upgrade(Deferred<upgrade::Args>),
+    Temporal(Deferred<temporal::Args>),
     Help(Deferred<help::Args>),
     Completions(Deferred<completions::Args>),
     Man(Deferred<man::Args>),
@@ -270,6 +272,7 @@ fn perform(context: &Context, command: Command) -> Result<(), Error> {
         Command::Help(Deferred(args)) => help::run(context, &args),
         Command::Doctor(Deferred(args)) => doctor::run(context, &args),
         Command::Upgrade(Deferred(args)) => upgrade::run(context, &args),
+        Command::Temporal(Deferred(args)) => temporal::run(context, &args),
         Command::Completions(Deferred(args)) => completions::run(context, &args),
         Command::Man(Deferred(args)) => man::run(context, &args),
     }

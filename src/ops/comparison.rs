@@ -85,10 +85,10 @@ impl DefinitionFile {
 #[derive(Debug)]
 pub(crate) struct FileDefinition {
     /// The path of the file.
-    pub(super) source: Arc<str>,
-    pub(super) defined: Defined,
+    pub(crate) source: Arc<str>,
+    pub(crate) defined: Defined,
     /// When a schedule fires, in English; computed here because another thread reads the files.
-    pub(super) spec_text: String,
+    pub(crate) spec_text: String,
 }
 
 impl FileDefinition {
@@ -115,7 +115,7 @@ pub(crate) enum Prune<'a> {
 
 impl Prune<'_> {
     /// Whether definitions from this file are deleted when they are no longer defined.
-    pub(super) fn covers(&self, source: &str) -> bool {
+    pub(crate) fn covers(&self, source: &str) -> bool {
         let Self::Of(scopes) = self else { return false };
         // Subdirectories are not read, so a schedule from one of their files is not missing.
         let in_directory = |scope: &String| {

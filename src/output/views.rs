@@ -355,6 +355,21 @@ pub(crate) struct StatusView {
     pub(crate) incidents_acked: u64,
 }
 
+/// The status of a Temporal cluster.
+#[cfg(feature = "temporal")]
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct ClusterView {
+    pub(crate) address: String,
+    pub(crate) namespace: String,
+    pub(crate) server_version: String,
+    pub(crate) task_queue: String,
+    /// Number of schedules that tempo has made.
+    pub(crate) schedules: u64,
+    pub(crate) paused: u64,
+    /// The identities of the workers of the task queue.
+    pub(crate) workers: Vec<String>,
+}
+
 /// The next time of a schedule.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

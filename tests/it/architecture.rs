@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 /// The layers in order; a layer may use only itself and those before it.
-const LAYERS: [&str; 18] = [
+const LAYERS: [&str; 19] = [
     "error", "names", "clock", "machine", "spec", "zoneinfo", "run", "schedule", "notify", "store", "actions", "files", "engine",
-    "ops", "output", "present", "web", "cli",
+    "ops", "output", "present", "web", "temporal", "cli",
 ];
 
 /// Layers that a layer must not use although they come before it.

@@ -39,6 +39,34 @@ pub(super) const ALL: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "temporal apply",
+        &[
+            (
+                "tempo temporal apply -f jobs.toml --address temporal:7233 --dry-run",
+                "Show what a cluster would get, and what it cannot express",
+            ),
+            (
+                "tempo temporal apply -f jobs.toml",
+                "Apply a file to the cluster of `TEMPORAL_ADDRESS`",
+            ),
+        ],
+    ),
+    (
+        "temporal diff",
+        &[("tempo temporal diff -f jobs.toml", "Show how a cluster differs from a file")],
+    ),
+    (
+        "temporal export",
+        &[(
+            "tempo temporal export > jobs.toml",
+            "Save the schedules of a cluster as a file",
+        )],
+    ),
+    (
+        "temporal status",
+        &[("tempo temporal status", "Show the cluster, its schedules and its workers")],
+    ),
+    (
         "service install",
         &[
             ("tempo service install", "Keep `tempo run` running, now and after a reboot"),

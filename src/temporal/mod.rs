@@ -1,0 +1,18 @@
+//! Temporal clusters: the same definitions as schedules of a cluster, and a worker that performs their runs there.
+//!
+//! `schedule` converts a definition to a schedule of a cluster and back; `plan` compares and applies definitions; `limits` names what a cluster cannot
+//! express, including the times on which `next_time`, the search of Temporal's server, differs from ours.
+
+mod calendar_ranges;
+mod connection;
+mod limits;
+mod next_time;
+mod plan;
+mod schedule;
+mod schedules;
+mod status;
+
+pub(crate) use connection::{Cluster, Connection};
+pub(crate) use plan::{Plan, apply, plan};
+pub(crate) use schedules::exported;
+pub(crate) use status::status;
