@@ -13,6 +13,13 @@ impl Serialize for Instant {
     }
 }
 
+#[cfg(feature = "temporal")]
+impl<'de> serde::Deserialize<'de> for Instant {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        DateTime::deserialize(from).map(Self)
+    }
+}
+
 #[cfg(test)]
 impl schemars::JsonSchema for Instant {
     fn schema_name() -> std::borrow::Cow<'static, str> {

@@ -67,6 +67,7 @@ pub(crate) struct StepView {
 
 /// An attempt of a step.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "temporal", derive(serde::Deserialize))]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct AttemptView {
     pub(crate) number: u32,

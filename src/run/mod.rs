@@ -19,7 +19,7 @@ pub mod step_text;
 pub mod threshold;
 
 pub use change::{Change, Event, RunClosed, StepClosed, Stop};
-pub use progress::{Phase, Progress, run_deadline};
+pub use progress::{MAX_LOST_IN_A_ROW, Phase, Progress, ok_result, run_deadline};
 
 use self::outcome::Status;
 

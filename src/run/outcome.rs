@@ -188,7 +188,8 @@ pub enum Status {
 }
 
 /// The result of a step that failed: `incident: exit 3`.
-pub(super) fn failed_result(failure: &str) -> String {
+#[must_use]
+pub fn failed_result(failure: &str) -> String {
     format!("incident: {failure}")
 }
 

@@ -11,7 +11,7 @@ use crate::error::{Error, Kind};
 use crate::spec::describe::human_duration;
 
 /// Number of attempts lost in a row, with nothing recorded between them, at which the step fails.
-const MAX_LOST_IN_A_ROW: u32 = 3;
+pub const MAX_LOST_IN_A_ROW: u32 = 3;
 
 /// The state of an open run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,21 +155,7 @@ impl Progress {
         now: DateTime<Utc>,
     ) -> Change {
         match &result.ending {
-            Ending::Ok => {
-                let text = match &step.work {
-                    Work::Probe(probe) => match probe {
-                        Probe::Http(_) => format!("ok status={}", result.status_code.unwrap_or_default()),
-                        Probe::Tcp { .. } => "ok connected".to_owned(),
-                        Probe::Dns(_) => "ok resolved".to_owned(),
-                    },
-                    Work::Command(_) => format!("ok exit={}", result.exit_code.unwrap_or_default()),
-                    Work::Beat(_) => match result.exit_code {
-                        Some(code) => format!("ok exit={code}"),
-                        None => "ok heartbeat".to_owned(),
-                    },
-                };
-                self.step_closed(workflow, Status::Completed, text, None)
-            }
+            Ending::Ok => self.step_closed(workflow, Status::Completed, ok_result(&step.work, result), None),
             Ending::Canceled => self.stopped(Stop::Cancel),
             Ending::Terminated => self.stopped(Stop::Terminate),
             Ending::Lost => self.attempt_lost(workflow, step),
@@ -311,4 +297,21 @@ pub fn run_deadline(workflow: &Workflow, run_started: DateTime<Utc>) -> Option<D
         .run_timeout
         .and_then(|d| TimeDelta::from_std(d).ok())
         .and_then(|d| run_started.checked_add_signed(d))
+}
+
+/// The result of a step whose last attempt succeeded, as text.
+#[must_use]
+pub fn ok_result(work: &Work, result: &AttemptResult) -> String {
+    match work {
+        Work::Probe(probe) => match probe {
+            Probe::Http(_) => format!("ok status={}", result.status_code.unwrap_or_default()),
+            Probe::Tcp { .. } => "ok connected".to_owned(),
+            Probe::Dns(_) => "ok resolved".to_owned(),
+        },
+        Work::Command(_) => format!("ok exit={}", result.exit_code.unwrap_or_default()),
+        Work::Beat(_) => match result.exit_code {
+            Some(code) => format!("ok exit={code}"),
+            None => "ok heartbeat".to_owned(),
+        },
+    }
 }

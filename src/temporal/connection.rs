@@ -81,12 +81,32 @@ impl Cluster {
         })
     }
 
+    /// The address, as it was given.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The namespace.
+    pub(crate) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The client.
+    pub(super) fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// Runs a future on the threads of the client.
+    pub(super) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
     /// Makes a request; `what` completes the sentence "cannot …".
     pub(super) fn call<T, F>(&self, what: &str, request: impl FnOnce(Client) -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<Response<T>, Status>>,
     {
-        let answered = self.runtime.block_on(request(self.client.clone()));
+        let answered = self.block_on(request(self.client()));
         answered.map(Response::into_inner).map_err(|status| self.error(what, &status))
     }
 

@@ -1,7 +1,8 @@
 //! Temporal clusters: the same definitions as schedules of a cluster, and a worker that performs their runs there.
 //!
 //! `schedule` converts a definition to a schedule of a cluster and back; `plan` compares and applies definitions; `limits` names what a cluster cannot
-//! express, including the times on which `next_time`, the search of Temporal's server, differs from ours.
+//! express, including the times on which `next_time`, the search of Temporal's server, differs from ours. `worker` performs runs: each is a `workflow`,
+//! whose activities are `step`s.
 
 mod calendar_ranges;
 mod connection;
@@ -11,8 +12,12 @@ mod plan;
 mod schedule;
 mod schedules;
 mod status;
+mod step;
+mod worker;
+mod workflow;
 
 pub(crate) use connection::{Cluster, Connection};
 pub(crate) use plan::{Plan, apply, plan};
 pub(crate) use schedules::exported;
 pub(crate) use status::status;
+pub(crate) use worker::{WorkerSettings, work};

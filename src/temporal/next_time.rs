@@ -118,6 +118,7 @@ fn days_in_month(year: i64, month: i64) -> i64 {
     days_of(year + month / 12, month % 12 + 1, 1) - days_of(year, month, 1)
 }
 
+/// The weekday of a date; Sunday is 0.
 fn weekday(time: Civil) -> i64 {
     // 1970-01-01 was a Thursday.
     (time.seconds().div_euclid(DAY) + 4).rem_euclid(7)
@@ -203,7 +204,9 @@ fn next_of(calendar: &Fields, zone: &Zone, after: i64) -> Option<i64> {
             continue;
         }
         let days = days_in_month(time.year, time.month);
-        let is_day = |time: Civil| contains(&calendar.day_of_month, time.day) && contains(&calendar.day_of_week, weekday(time));
+        let is_day = |time: Civil| {
+            contains(&calendar.day_of_month, time.day) && contains(&calendar.day_of_week, weekday(civil(zone, unix(zone, time))))
+        };
         while time.day <= days && !is_day(time) {
             (time, dst_offset) = (time.next_day(), 0);
         }

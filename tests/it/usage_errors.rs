@@ -317,3 +317,20 @@ fn blames_the_invalid_option_if_another_one_has_the_same_value() {
         .ok();
     env.tempo(&["schedule", "delete", "x", "x"]).ok();
 }
+
+#[cfg(not(feature = "temporal"))]
+#[test]
+fn a_build_without_temporal_says_how_to_get_it() {
+    let env = Env::new();
+    for args in [
+        &["temporal", "status"][..],
+        &["temporal", "apply", "-f", "x.toml"],
+        &["temporal", "worker"],
+    ] {
+        let ran = env.tempo(args);
+        assert!(
+            ran.code == Some(2) && ran.stderr.contains("cargo build --release --features temporal"),
+            "{ran:?}"
+        );
+    }
+}

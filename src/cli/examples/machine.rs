@@ -67,6 +67,13 @@ pub(super) const ALL: &[(&str, &[Example])] = &[
         &[("tempo temporal status", "Show the cluster, its schedules and its workers")],
     ),
     (
+        "temporal worker",
+        &[(
+            "tempo temporal worker --address temporal:7233 --workers 8",
+            "Perform runs of the cluster, at most 8 steps at once",
+        )],
+    ),
+    (
         "service install",
         &[
             ("tempo service install", "Keep `tempo run` running, now and after a reboot"),

@@ -5,6 +5,7 @@ mod apply;
 mod diff;
 mod export;
 mod status;
+mod worker;
 
 use clap::Subcommand;
 
@@ -28,6 +29,7 @@ enum Command {
     Diff(diff::Args),
     Export(export::Args),
     Status(status::Args),
+    Worker(worker::Args),
 }
 
 /// Options that select the cluster.
@@ -61,6 +63,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         Command::Diff(args) => diff::run(context, args),
         Command::Export(args) => export::run(context, args),
         Command::Status(args) => status::run(context, args),
+        Command::Worker(args) => worker::run(context, args),
     }
 }
 
