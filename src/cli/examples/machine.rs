@@ -57,10 +57,7 @@ pub(super) const ALL: &[(&str, &[Example])] = &[
     ),
     (
         "temporal export",
-        &[(
-            "tempo temporal export > jobs.toml",
-            "Save the schedules of a cluster as a file",
-        )],
+        &[("tempo temporal export", "Print the schedules of a cluster")],
     ),
     (
         "temporal status",
