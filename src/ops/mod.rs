@@ -7,6 +7,8 @@ mod crontab_ids;
 mod edit;
 mod explain;
 mod incidents;
+#[cfg(feature = "temporal")]
+mod moves;
 mod notify;
 mod patch;
 mod pause;
@@ -21,6 +23,8 @@ pub(crate) use crontab_ids::{Names, name_jobs};
 pub(crate) use edit::{check_edit, definition_text, edit};
 pub(crate) use explain::{explain, shortened};
 pub(crate) use incidents::{ack, definitions_applied, definitions_failed, find_incident, resolve};
+#[cfg(feature = "temporal")]
+pub(crate) use moves::{begin_move, end_move, moved};
 pub(crate) use notify::{add_receiver, find_receiver, remove_receiver, retry_messages};
 pub(crate) use patch::{Clearable, Patch};
 pub(crate) use pause::{pause, sum_statistics, unpause};

@@ -337,6 +337,16 @@ pub(super) fn replace(
     (old, spec): (&Spec, &Spec),
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
+    if before.state.paused
+        && !after.state.paused
+        && let Some(there) = write.open_move(row.key)?
+    {
+        let message = format_args!("schedule `{}` runs on Temporal at {}", row.id, there.address);
+        return Err(Error::new(Kind::Conflict, message).hint(format_args!(
+            "Take it back with `tempo temporal return {}`: otherwise it would run twice.",
+            row.id
+        )));
+    }
     // The note and the alert settings have no effect on decisions.
     let without_note = |settings: &Settings| Settings {
         definition: Definition {

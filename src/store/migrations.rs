@@ -19,6 +19,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("version7.sql"),
     include_str!("version8.sql"),
     include_str!("version9.sql"),
+    include_str!("version10.sql"),
 ];
 
 /// Migrates the database to the newest version.
@@ -118,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_failure_at_any_point_of_a_migration_loses_nothing() {
-        for version in ["v1.db", "v2.db", "v3.db", "v4.db", "v8.db"] {
+        for version in ["v1.db", "v2.db", "v3.db", "v4.db", "v8.db", "v9.db"] {
             let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/data").join(version);
             let directory = tempfile::tempdir().unwrap();
             let file = directory.path().join("t.db");

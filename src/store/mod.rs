@@ -30,6 +30,7 @@ mod liveness;
 mod lock;
 mod lock_file;
 mod migrations;
+mod moves;
 mod open;
 mod open_runs;
 mod outbox;
@@ -65,6 +66,8 @@ pub(crate) use incidents::{IncidentFilter, IncidentRow, IncidentScope, Occurrenc
 pub(crate) use liveness::{MAX_SILENCE, server_responds};
 pub(crate) use lock::ServerLock;
 pub(crate) use lock_file::{ServedPage, server_page, server_pid};
+#[cfg(feature = "temporal")]
+pub(crate) use moves::MoveRow;
 pub(crate) use open::{Missing, Store, leave_logs};
 pub(crate) use open_runs::{LostAttempt, OpenRun, QueuedRun};
 pub(crate) use outbox::{DeliveryOutcome, MessageRow};

@@ -3,22 +3,16 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
-use temporalio_client::grpc::WorkflowService;
-use temporalio_client::tonic::IntoRequest as _;
 use temporalio_common::protos::temporal::api::schedule::v1::Schedule;
-use temporalio_common::protos::temporal::api::workflowservice::v1::{
-    CreateScheduleRequest, DeleteScheduleRequest, UpdateScheduleRequest,
-};
 
 use super::connection::Cluster;
 use super::limits::limits;
 use super::schedule::{Existing, RunInput, to_cluster};
-use super::schedules::{Described, describe, list};
+use super::schedules::{Described, create, delete, describe, list, update};
 use crate::error::{Error, Kind};
 use crate::files::definition::{Defined, FileSchedule};
 use crate::files::difference;
 use crate::files::schedule_text::ScheduleText;
-use crate::machine::random_hex;
 use crate::ops::{Change, DefinedKind, Difference, FileDefinition, Prune};
 use crate::schedule::after::times_text;
 use crate::spec;
@@ -117,6 +111,9 @@ fn compare(
         definition: one.definition,
         declared: one.declared,
         source,
+        moved: None,
+        first: None,
+        last: None,
     };
     let existing = match describe(cluster, id.as_str(), (queue, zones))? {
         None => None,
@@ -194,49 +191,10 @@ pub(crate) fn apply(cluster: &Cluster, plan: &Plan) -> Result<(), Error> {
 }
 
 fn carry_out(cluster: &Cluster, id: &str, request: &Request) -> Result<(), Error> {
-    let (namespace, schedule_id, identity) = (cluster.namespace.clone(), id.to_owned(), cluster.identity.clone());
-    let request_id = random_hex(16)?;
     match request {
         Request::Nothing => Ok(()),
-        Request::Create(schedule) => {
-            let request = CreateScheduleRequest {
-                namespace,
-                schedule_id,
-                schedule: Some((**schedule).clone()),
-                identity,
-                request_id,
-                ..CreateScheduleRequest::default()
-            };
-            let call = |mut client| async move { WorkflowService::create_schedule(&mut client, request.into_request()).await };
-            cluster
-                .call(&format!("create schedule `{id}` on the cluster"), call)
-                .map(drop)
-        }
-        Request::Update(schedule, token) => {
-            let request = UpdateScheduleRequest {
-                namespace,
-                schedule_id,
-                schedule: Some((**schedule).clone()),
-                conflict_token: token.clone(),
-                identity,
-                request_id,
-                ..UpdateScheduleRequest::default()
-            };
-            let call = |mut client| async move { WorkflowService::update_schedule(&mut client, request.into_request()).await };
-            cluster
-                .call(&format!("update schedule `{id}` on the cluster"), call)
-                .map(drop)
-        }
-        Request::Delete => {
-            let request = DeleteScheduleRequest {
-                namespace,
-                schedule_id,
-                identity,
-            };
-            let call = |mut client| async move { WorkflowService::delete_schedule(&mut client, request.into_request()).await };
-            cluster
-                .call(&format!("delete schedule `{id}` of the cluster"), call)
-                .map(drop)
-        }
+        Request::Create(schedule) => create(cluster, id, schedule),
+        Request::Update(schedule, token) => update(cluster, id, schedule, token),
+        Request::Delete => delete(cluster, id),
     }
 }

@@ -38,6 +38,15 @@ pub(crate) struct RunInput {
     /// The path of the file; `None` if the definition was read from stdin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) source: Option<String>,
+    /// When the schedule moved to the cluster, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) moved: Option<DateTime<Utc>>,
+    /// The first nominal time that runs on the cluster after a move.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) first: Option<DateTime<Utc>>,
+    /// The last nominal time that runs on the cluster, if the schedule has returned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) last: Option<DateTime<Utc>>,
 }
 
 impl RunInput {
@@ -52,6 +61,8 @@ pub(super) struct Existing {
     /// Its definition, with changes that were made on the cluster.
     pub(super) input: RunInput,
     pub(super) state: State,
+    /// Until when the cluster has decided its times by an earlier definition, or by none: when it was created or last updated.
+    pub(super) changed: Option<DateTime<Utc>>,
 }
 
 /// Converts a definition.
@@ -79,8 +90,11 @@ pub(super) fn to_cluster(input: &RunInput, state: &State, queue: &str, zones: &d
         workflow_run_timeout: workflow.run_timeout.and_then(proto),
         ..NewWorkflowExecutionInfo::default()
     };
+    let mut parts = spec::parts(spec, zones)?;
+    parts.start = parts.start.max(input.first);
+    parts.end = parts.end.into_iter().chain(input.last).min();
     Ok(Schedule {
-        spec: Some(spec_of(&spec::parts(spec, zones)?)),
+        spec: Some(spec_of(&parts)),
         action: Some(ScheduleAction {
             action: Some(Action::StartWorkflow(start)),
         }),
@@ -126,6 +140,8 @@ pub(super) fn from_cluster(id: &str, schedule: &Schedule, queue: &str, zones: &d
     let found = schedule.spec.clone().map(in_short).unwrap_or_default();
     if own.spec.map(in_short).unwrap_or_default() != found {
         definition.spec = spec_text(&found).ok_or_else(|| unreadable(&"a calendar without values"))?;
+    } else if let Some(last) = input.last {
+        definition.spec.end_time = Some(definition.spec.end_time.map_or(last, |end| end.min(last)));
     }
     if let Some(policies) = &schedule.policies {
         let before = definition.policies;
@@ -159,6 +175,7 @@ pub(super) fn from_cluster(id: &str, schedule: &Schedule, queue: &str, zones: &d
             paused: state.paused,
             remaining_actions: state.limited_actions.then(|| state.remaining_actions.max(0).unsigned_abs()),
         },
+        changed: None,
     }))
 }
 
@@ -285,7 +302,8 @@ where
     duration.and_then(|duration| Duration::try_from(duration).ok())
 }
 
-fn instant<T>(at: Option<T>) -> Option<DateTime<Utc>>
+/// Converts a timestamp.
+pub(super) fn instant<T>(at: Option<T>) -> Option<DateTime<Utc>>
 where
     SystemTime: TryFrom<T>,
 {

@@ -1,13 +1,20 @@
-//! Reading the schedules of a cluster.
+//! Requests for the schedules of a cluster.
 
+use std::time::SystemTime;
+
+use chrono::{DateTime, Utc};
 use temporalio_client::grpc::WorkflowService;
 use temporalio_client::tonic::IntoRequest as _;
-use temporalio_common::protos::temporal::api::schedule::v1::ScheduleListEntry;
-use temporalio_common::protos::temporal::api::workflowservice::v1::{DescribeScheduleRequest, ListSchedulesRequest};
+use temporalio_common::protos::temporal::api::schedule::v1::{BackfillRequest, Schedule, ScheduleListEntry, SchedulePatch};
+use temporalio_common::protos::temporal::api::workflowservice::v1::{
+    CreateScheduleRequest, DeleteScheduleRequest, DescribeScheduleRequest, ListSchedulesRequest, PatchScheduleRequest,
+    UpdateScheduleRequest,
+};
 
 use super::connection::Cluster;
-use super::schedule::{Existing, WORKFLOW_TYPE, from_cluster};
+use super::schedule::{Existing, WORKFLOW_TYPE, from_cluster, instant};
 use crate::error::{Error, Kind};
+use crate::machine::random_hex;
 use crate::names::ScheduleId;
 use crate::schedule::{Definition, State};
 use crate::spec::zone::Zones;
@@ -50,8 +57,12 @@ pub(super) fn describe(cluster: &Cluster, id: &str, (queue, zones): (&str, &dyn 
         Err(e) => return Err(e),
     };
     let schedule = described.schedule.unwrap_or_default();
+    let info = described.info.unwrap_or_default();
     Ok(Some(match from_cluster(id, &schedule, queue, zones)? {
-        Some(existing) => Described::Ours(Box::new(existing), described.conflict_token),
+        Some(existing) => {
+            let changed = instant(info.update_time).or(instant(info.create_time));
+            Described::Ours(Box::new(Existing { changed, ..existing }), described.conflict_token)
+        }
         None => Described::Foreign,
     }))
 }
@@ -99,4 +110,90 @@ pub(crate) fn exported(cluster: &Cluster, queue: &str, zones: &dyn Zones) -> Res
         found.push((existing.input.id()?, existing.input.definition, existing.state));
     }
     Ok(found)
+}
+
+/// Creates a schedule.
+///
+/// # Errors
+/// `Conflict` if there is one with this id; those of the request.
+pub(super) fn create(cluster: &Cluster, id: &str, schedule: &Schedule) -> Result<(), Error> {
+    let request = CreateScheduleRequest {
+        namespace: cluster.namespace.clone(),
+        schedule_id: id.to_owned(),
+        schedule: Some(schedule.clone()),
+        identity: cluster.identity.clone(),
+        request_id: random_hex(16)?,
+        ..CreateScheduleRequest::default()
+    };
+    let call = |mut client| async move { WorkflowService::create_schedule(&mut client, request.into_request()).await };
+    cluster
+        .call(&format!("create schedule `{id}` on the cluster"), call)
+        .map(drop)
+}
+
+/// Updates a schedule, unless it has changed since `token` was read.
+///
+/// # Errors
+/// `Conflict` if it has changed; those of the request.
+pub(super) fn update(cluster: &Cluster, id: &str, schedule: &Schedule, token: &[u8]) -> Result<(), Error> {
+    let request = UpdateScheduleRequest {
+        namespace: cluster.namespace.clone(),
+        schedule_id: id.to_owned(),
+        schedule: Some(schedule.clone()),
+        conflict_token: token.to_vec(),
+        identity: cluster.identity.clone(),
+        request_id: random_hex(16)?,
+        ..UpdateScheduleRequest::default()
+    };
+    let call = |mut client| async move { WorkflowService::update_schedule(&mut client, request.into_request()).await };
+    cluster
+        .call(&format!("update schedule `{id}` on the cluster"), call)
+        .map(drop)
+}
+
+/// Deletes a schedule.
+///
+/// # Errors
+/// Those of the request.
+pub(super) fn delete(cluster: &Cluster, id: &str) -> Result<(), Error> {
+    let request = DeleteScheduleRequest {
+        namespace: cluster.namespace.clone(),
+        schedule_id: id.to_owned(),
+        identity: cluster.identity.clone(),
+    };
+    let call = |mut client| async move { WorkflowService::delete_schedule(&mut client, request.into_request()).await };
+    cluster
+        .call(&format!("delete schedule `{id}` of the cluster"), call)
+        .map(drop)
+}
+
+/// Starts the times of a schedule that were due from `from` to `to`, both included. With the same `request_id` again, does nothing.
+///
+/// # Errors
+/// Those of the request.
+pub(super) fn backfill(
+    cluster: &Cluster,
+    id: &str,
+    (from, to): (DateTime<Utc>, DateTime<Utc>),
+    request_id: String,
+) -> Result<(), Error> {
+    let times = BackfillRequest {
+        start_time: Some(SystemTime::from(from).into()),
+        end_time: Some(SystemTime::from(to).into()),
+        ..BackfillRequest::default()
+    };
+    let request = PatchScheduleRequest {
+        namespace: cluster.namespace.clone(),
+        schedule_id: id.to_owned(),
+        identity: cluster.identity.clone(),
+        request_id,
+        patch: Some(SchedulePatch {
+            backfill_request: vec![times],
+            ..SchedulePatch::default()
+        }),
+    };
+    let call = |mut client| async move { WorkflowService::patch_schedule(&mut client, request.into_request()).await };
+    cluster
+        .call(&format!("start the first times of schedule `{id}` on the cluster"), call)
+        .map(drop)
 }

@@ -31,8 +31,9 @@ const GRACE: Duration = Duration::from_secs(30);
 /// The timeout of an activity whose step has none: the server demands one.
 const NO_TIMEOUT: Duration = Duration::from_hours(10 * 366 * 24);
 
-/// The nominal time of a run, which its schedule sets; absent if somebody has started the workflow by hand.
-const SCHEDULED: SearchAttributeKey<Timestamp> = SearchAttributeKey::datetime("TemporalScheduledStartTime");
+/// The search attribute with the nominal time of a run, which its schedule sets; absent if somebody has started the workflow by hand.
+pub(super) const SCHEDULED_TIME: &str = "TemporalScheduledStartTime";
+const SCHEDULED: SearchAttributeKey<Timestamp> = SearchAttributeKey::datetime(SCHEDULED_TIME);
 
 /// A run.
 #[workflow]

@@ -182,6 +182,9 @@ fn every_command_prints_the_documented_json() {
         .filter(|p| !pages.iter().any(|other| other.starts_with(&format!("{p} "))))
         .map(String::as_str)
         .collect();
+    // They need a cluster.
+    let is_here = |command: &&str| !command.starts_with("temporal ");
+    let leaves: BTreeSet<&str> = leaves.into_iter().filter(is_here).collect();
     assert_eq!(leaves, ALL.iter().map(|(command, ..)| *command).collect());
     let env = Env::new();
     let targets = Targets::start(&env);

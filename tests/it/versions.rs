@@ -204,6 +204,21 @@ fn opens_a_version_8_database_and_retries_its_failed_run() {
 }
 
 #[test]
+fn opens_a_version_9_database_with_the_outputs_of_a_run() {
+    let env = Env::new();
+    let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/data/v9.db");
+    std::fs::copy(stored, env.database()).unwrap();
+    assert_eq!(env.json(&["schedule", "describe", "paused"])["note"], "for now");
+    env.tempo(&["workflow", "retry", "w"]).ok();
+    assert_eq!(env.tempo(&["run", "--once"]).code, Some(1));
+    let run = env.json(&["workflow", "describe", "w"]);
+    assert_eq!(run["steps"][0]["outputs"], json!({"size": "7"}));
+    assert_eq!(run["steps"][1]["result"], "incident: exit 1");
+    env.tempo(&["schedule", "unpause", "paused"]).ok();
+    assert!(env.tempo(&["doctor"]).ok().contains("integrity check passed"));
+}
+
+#[test]
 fn an_upgrade_is_tried_on_a_copy_and_leaves_the_database_as_it_is() {
     let env = Env::new();
     let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/data/v4.db");

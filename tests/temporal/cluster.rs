@@ -77,6 +77,10 @@ impl Cluster {
         command
             .env("TEMPORAL_ADDRESS", &self.address)
             .env("TEMPORAL_NAMESPACE", &self.namespace);
+        if args.first() == Some(&"worker") {
+            // A worker has no database.
+            command.env_remove("TEMPO_DB");
+        }
         command
     }
 

@@ -7,5 +7,6 @@ mod definitions;
 #[path = "../it/harness.rs"]
 #[expect(dead_code, reason = "shared with the other tests")]
 mod harness;
+mod moves;
 mod times;
 mod worker;

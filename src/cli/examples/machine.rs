@@ -60,6 +60,23 @@ pub(super) const ALL: &[(&str, &[Example])] = &[
         &[("tempo temporal export", "Print the schedules of a cluster")],
     ),
     (
+        "temporal migrate",
+        &[
+            (
+                "tempo temporal migrate backup --address temporal:7233",
+                "Move a schedule to a cluster",
+            ),
+            (
+                "tempo temporal migrate",
+                "Move all that are not paused to the cluster of `TEMPORAL_ADDRESS`",
+            ),
+        ],
+    ),
+    (
+        "temporal return",
+        &[("tempo temporal return backup --address temporal:7233", "Take a schedule back")],
+    ),
+    (
         "temporal status",
         &[("tempo temporal status", "Show the cluster, its schedules and its workers")],
     ),

@@ -48,6 +48,16 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
             .hint("The start time must be before the end time."));
     }
     let time_ranges = store.read(|r| ops::explain(r, &context.zones, &args.id, (from, to), now))?;
+    #[cfg(feature = "temporal")]
+    let time_ranges = {
+        let moves = store.read(|r| r.moves_of(row.key))?;
+        // If a cluster cannot be reached, what is known here is shown.
+        let told = crate::temporal::with_runs_there(time_ranges.clone(), &moves, &args.id, &spec, (from, to));
+        told.unwrap_or_else(|e| {
+            context.ui.say(&format!("note: what happened on Temporal is not known: {e}"));
+            time_ranges
+        })
+    };
     let views: Vec<_> = time_ranges.into_iter().map(present::time_range).collect();
     if let Some(pruned) = store.read(|r| r.pruned_until(row.key))?.filter(|until| *until >= from) {
         let pruned = context.times().full(pruned);

@@ -4,7 +4,9 @@
 mod apply;
 mod diff;
 mod export;
+mod migrate;
 mod status;
+mod take_back;
 mod worker;
 
 use clap::Subcommand;
@@ -30,6 +32,9 @@ enum Command {
     Export(export::Args),
     Status(status::Args),
     Worker(worker::Args),
+    Migrate(migrate::Args),
+    #[command(name = "return")]
+    TakeBack(take_back::Args),
 }
 
 /// Options that select the cluster.
@@ -64,6 +69,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         Command::Export(args) => export::run(context, args),
         Command::Status(args) => status::run(context, args),
         Command::Worker(args) => worker::run(context, args),
+        Command::Migrate(args) => migrate::run(context, args),
+        Command::TakeBack(args) => take_back::run(context, args),
     }
 }
 
