@@ -94,7 +94,7 @@ impl Catalog {
         let (id, position) = (&run.row.run_id, run.progress.position);
         Err(Error::new(
             Kind::System,
-            format_args!("the stored position of the run {id} is not valid: {position}"),
+            format_args!("the stored position {position} of run `{id}` is not valid"),
         )
         .damage())
     }

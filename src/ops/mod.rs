@@ -24,7 +24,7 @@ pub(crate) use edit::{check_edit, definition_text, edit};
 pub(crate) use explain::{explain, shortened};
 pub(crate) use incidents::{ack, definitions_applied, definitions_failed, find_incident, resolve};
 #[cfg(feature = "temporal")]
-pub(crate) use moves::{begin_move, end_move, moved};
+pub(crate) use moves::{begin_move, end_move, moved, state_before_move};
 pub(crate) use notify::{add_receiver, find_receiver, remove_receiver, retry_messages};
 pub(crate) use patch::{Clearable, Patch};
 pub(crate) use pause::{pause, sum_statistics, unpause};

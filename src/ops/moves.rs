@@ -1,6 +1,6 @@
 //! Moves of schedules to a Temporal cluster, and back. Each is a pause here, at an exact instant.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::patch::Patch;
 use super::pause::{pause, unpause};
@@ -69,6 +69,10 @@ pub(crate) fn begin_move(
         last: None,
         returned: None,
     };
+    if row.waiting > 0 {
+        let message = format_args!("schedule `{id}` has starts that wait for an open run");
+        return Err(Error::new(Kind::Conflict, message).hint("They would wait until it returns. Run the command again later."));
+    }
     write.add_move(row.key, &to)?;
     pause(
         write,
@@ -101,6 +105,19 @@ pub(crate) fn moved(write: &Write<'_>, id: &ScheduleId) -> Result<MoveRow, Error
     })
 }
 
+/// The state that a schedule had before it moved.
+///
+/// # Errors
+/// As [`moved`].
+pub(crate) fn state_before_move(write: &Write<'_>, id: &ScheduleId) -> Result<State, Error> {
+    let (row, there) = (find(write, id)?, moved(write, id)?);
+    Ok(State {
+        note: write.note_before_pause(row.key)?.unwrap_or_default(),
+        paused: there.was_paused,
+        remaining_actions: row.state.remaining_actions,
+    })
+}
+
 /// Ends the move of a schedule whose last nominal time on the cluster was `last`: later times run here, those that have come due in the meantime as a
 /// backfill. `state` is the state that it had there.
 ///
@@ -115,22 +132,35 @@ pub(crate) fn end_move(
 ) -> Result<(), Error> {
     let there = moved(write, id)?;
     write.close_move(there.key, now)?;
+    let mut remaining = state.remaining_actions;
     if !state.paused {
         unpause(write, zones, id, Some(&state.note), now)?;
-        let spec = find(write, id)?.compiled(zones)?;
-        let mut passed = spec.times_after(last).take_while(|nominal| spec.due(*nominal) <= now);
-        if let Some(first) = passed.next() {
-            let missed = Backfill {
-                range: (first, passed.last().unwrap_or(first)),
-                overlap: None,
-                at_most: None,
-            };
-            backfill(write, zones, id, missed, now)?;
+        let row = find(write, id)?;
+        let spec = row.compiled(zones)?;
+        let window = TimeDelta::milliseconds(i64::try_from(row.policies.catchup_window_ms).unwrap_or(i64::MAX));
+        // As after an outage.
+        let after = last.max(now - window - spec.jitter());
+        let mut passed = spec
+            .times_after(after)
+            .take_while(|nominal| spec.due(*nominal) <= now)
+            .peekable();
+        if let Some(first) = passed.peek().copied() {
+            let most = remaining.map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX));
+            let (count, end) = passed.take(most).fold((0, first), |(count, _), nominal| (count + 1, nominal));
+            if count > 0 {
+                let missed = Backfill {
+                    range: (first, end),
+                    overlap: None,
+                    at_most: None,
+                };
+                backfill(write, zones, id, missed, now)?;
+                remaining = remaining.map(|left| left.saturating_sub(count));
+            }
         }
     }
     let state = Patch {
         note: Some(state.note.clone()),
-        remaining_actions: Some(state.remaining_actions.map_or(Remaining::Unlimited, Remaining::Only)),
+        remaining_actions: Some(remaining.map_or(Remaining::Unlimited, Remaining::Only)),
         ..Patch::default()
     };
     update(write, zones, id, &state, Never::Allow, now).map(drop)

@@ -196,10 +196,23 @@ pub(super) fn change_to(
 /// Deletes a schedule; its runs stay recorded.
 ///
 /// # Errors
-/// `NotFound` when there is no such schedule.
+/// `NotFound` when there is no such schedule; `Conflict` when it runs on a cluster.
 pub(crate) fn delete(write: &Write<'_>, id: &ScheduleId, now: DateTime<Utc>) -> Result<DeletedSchedule, Error> {
     let row = find(write, id)?;
+    check_not_moved(write, &row, "otherwise it would go on there")?;
     write.delete_schedule(row.key, now)
+}
+
+/// Rejects a change of a schedule that runs on a cluster; `why` completes the hint.
+fn check_not_moved(read: &Read<'_>, row: &ScheduleRow, why: &str) -> Result<(), Error> {
+    let Some(there) = read.open_move(row.key)? else {
+        return Ok(());
+    };
+    let message = format_args!("schedule `{}` runs on Temporal at {}", row.id, there.address);
+    Err(Error::new(Kind::Conflict, message).hint(format_args!(
+        "Move it back with `tempo temporal return {}`: {why}. If the cluster is gone, add `--abandon`.",
+        row.id
+    )))
 }
 
 /// Returns the next scheduled due times, at most `limit` and no more than the remaining actions; none while the schedule is paused.
@@ -337,15 +350,8 @@ pub(super) fn replace(
     (old, spec): (&Spec, &Spec),
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    if before.state.paused
-        && !after.state.paused
-        && let Some(there) = write.open_move(row.key)?
-    {
-        let message = format_args!("schedule `{}` runs on Temporal at {}", row.id, there.address);
-        return Err(Error::new(Kind::Conflict, message).hint(format_args!(
-            "Take it back with `tempo temporal return {}`: otherwise it would run twice.",
-            row.id
-        )));
+    if before.state.paused && !after.state.paused {
+        check_not_moved(write, row, "otherwise it would run twice")?;
     }
     // The note and the alert settings have no effect on decisions.
     let without_note = |settings: &Settings| Settings {

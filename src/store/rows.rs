@@ -36,7 +36,8 @@ impl FromSql for Text {
     }
 }
 
-/// Reads text that decides nothing. A byte that is not UTF-8, which only damage leaves, is replaced: it must not make the whole row unreadable.
+/// Reads text that is shown, passed on or compared. A byte that is not UTF-8, which only damage leaves, is replaced: it must not make the whole row
+/// unreadable.
 pub(super) fn text(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<String> {
     row.get(column).map(|Text(text)| text)
 }

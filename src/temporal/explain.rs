@@ -35,7 +35,7 @@ pub(crate) fn with_runs_there(
 ) -> Result<Vec<TimeRange>, Error> {
     let mut ranges = ranges;
     for there in moves {
-        let until = there.last.map_or(to, |last| last.min(to));
+        let until = there.last.or(there.returned).map_or(to, |last| last.min(to));
         let since = (there.at - spec.jitter()).max(from);
         let is_affected = |range: &TimeRange| {
             range.outcome == TimeOutcome::NotStarted(Outcome::Paused) && range.to >= since && range.from <= until
@@ -91,7 +91,7 @@ fn split(
                 one(TimeOutcome::Started, reason, Some((execution.run_id, execution.workflow_id)))
             }
             None if is_there(nominal) => {
-                let reason = format!("on Temporal at {}: no run was started", there.address);
+                let reason = format!("on Temporal at {}: no run was found", there.address);
                 one(TimeOutcome::NotStarted(Outcome::Skipped), reason, None)
             }
             None => one(range.outcome, range.reason.clone(), None),
@@ -104,6 +104,18 @@ fn split(
         }
     }
     found
+}
+
+/// The last nominal time in a period at which a schedule has started a run on a cluster.
+///
+/// # Errors
+/// Those of the requests.
+pub(super) fn last_run(
+    cluster: &Cluster,
+    id: &ScheduleId,
+    period: (DateTime<Utc>, DateTime<Utc>),
+) -> Result<Option<DateTime<Utc>>, Error> {
+    Ok(runs(cluster, id, period)?.pop_last().map(|(nominal, _)| nominal))
 }
 
 /// The runs that a schedule has started on a cluster, by nominal time.

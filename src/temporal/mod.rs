@@ -2,7 +2,8 @@
 //!
 //! `schedule` converts a definition to a schedule of a cluster and back; `plan` compares and applies definitions; `limits` names what a cluster cannot
 //! express, including the times on which `next_time`, the search of Temporal's server, differs from ours. `worker` performs runs: each is a `workflow`,
-//! whose activities are `step`s. `moves` takes a schedule from here to a cluster and back, and `explain` tells what happened there.
+//! whose activities are `step`s. `moves` moves a schedule to a cluster and back, and `explain` shows its runs
+//! there.
 
 mod calendar_ranges;
 mod connection;
@@ -20,7 +21,7 @@ mod workflow;
 
 pub(crate) use connection::{Cluster, Connection};
 pub(crate) use explain::with_runs_there;
-pub(crate) use moves::{Here, migrate, take_back};
+pub(crate) use moves::{Here, abandon, migrate, take_back};
 pub(crate) use plan::{Plan, apply, plan};
 pub(crate) use schedules::exported;
 pub(crate) use status::status;

@@ -12,16 +12,18 @@ use temporalio_common::protos::temporal::api::common::v1::WorkflowExecution;
 use temporalio_common::protos::temporal::api::workflowservice::v1::DescribeWorkflowExecutionRequest;
 
 use super::connection::Cluster;
+use super::explain::last_run;
+use super::limits::limits;
 use super::schedule::{Existing, RunInput, to_cluster};
 use super::schedules::{Described, backfill, create, describe, update};
 use crate::clock::{Clock, Wakeup};
 use crate::error::{Error, Kind};
 use crate::names::ScheduleId;
 use crate::ops;
+use crate::schedule::Declared;
 use crate::schedule::start::workflow_id_at;
-use crate::schedule::{Declared, State};
-use crate::spec::Spec;
 use crate::spec::zone::Zones;
+use crate::spec::{self, Spec};
 use crate::store::Store;
 
 /// How far ahead the last time on the cluster is: the update that sets it must arrive before.
@@ -38,19 +40,30 @@ pub(crate) struct Here<'a> {
     pub(crate) clock: &'a dyn Clock,
 }
 
-/// Moves a schedule to a cluster. Returns the first nominal time that runs there, if there is one.
+/// A schedule that has moved to a cluster.
+pub(crate) struct Moved {
+    /// The first nominal time that runs there, if there is one.
+    pub(crate) first: Option<DateTime<Utc>>,
+    /// What the cluster does not support, each as a sentence.
+    pub(crate) limits: Vec<String>,
+}
+
+/// Moves a schedule to a cluster.
 ///
 /// # Errors
-/// `NotFound`; `Conflict` when it is on another cluster, or when this one has a schedule with its id that is active or that tempo has not made.
-pub(crate) fn migrate(
-    cluster: &Cluster,
-    store: &mut Store,
-    id: &ScheduleId,
-    here: Here<'_>,
-) -> Result<Option<DateTime<Utc>>, Error> {
+/// `NotFound`; `Conflict` when it is on another cluster, or when this one has a schedule with its id that is active or not created by tempo.
+pub(crate) fn migrate(cluster: &Cluster, store: &mut Store, id: &ScheduleId, here: Here<'_>) -> Result<Moved, Error> {
     let there = ours(cluster, id, here)?;
     let may_begin = there.as_ref().is_none_or(|(there, _)| there.input.last.is_some());
     let now = here.clock.now();
+    // The jitter of the cluster may still delay the last times of an earlier move.
+    if let Some((there, _)) = &there
+        && let Some(last) = there.input.last
+        && let Some(free) = Some(last + jitter_of(there, id, here)?).filter(|free| *free > now)
+    {
+        let message = format_args!("the cluster may start a time of schedule `{id}` until {free}");
+        return Err(Error::new(Kind::Conflict, message).hint("Nothing was changed. Run the command again after that."));
+    }
     let moving = store.write(|write| {
         let to = (cluster.address(), cluster.namespace(), here.queue);
         let moving = ops::begin_move(write, here.zones, id, to, now)?;
@@ -62,6 +75,10 @@ pub(crate) fn migrate(
                 .hint("Nothing was changed. Delete it there first, or pause it here."),
         )
     })?;
+    let here = Here {
+        queue: &moving.row.task_queue,
+        ..here
+    };
     let at = moving.row.at;
     let spec = Spec::compile(&moving.definition.spec, id.as_str(), here.zones)?;
     let first = spec
@@ -76,24 +93,48 @@ pub(crate) fn migrate(
         last: None,
         definition: moving.definition,
     };
+    let paused_here = |e: Error| {
+        e.hint(format_args!(
+            "The schedule is paused here: run the command again, or `tempo temporal return {id}`."
+        ))
+    };
     let schedule = to_cluster(&input, &moving.state, here.queue, here.zones)?;
     match there {
-        None => create(cluster, id.as_str(), &schedule)?,
-        Some((there, token)) if there.input.moved != Some(at) => update(cluster, id.as_str(), &schedule, &token)?,
+        None => create(cluster, id.as_str(), &schedule).map_err(paused_here)?,
+        Some((there, token)) if there.input.moved != Some(at) => {
+            update(cluster, id.as_str(), &schedule, &token).map_err(paused_here)?;
+        }
         // Moved by an earlier command, which may have been interrupted.
         Some(_) => {}
     }
-    let there = ours(cluster, id, here)?.and_then(|(there, _)| there.changed);
-    if let (Some(first), Some(changed), false) = (first, there, moving.state.paused) {
+    // The server drops an update that comes too late, without an error.
+    let there = ours(cluster, id, here)?.map(|(there, _)| there);
+    let there = there.filter(|there| there.input.moved == Some(at));
+    let there = there.ok_or_else(|| {
+        paused_here(Error::new(
+            Kind::Conflict,
+            format_args!("schedule `{id}` was changed on the cluster at the same time"),
+        ))
+    })?;
+    if let (Some(first), Some(changed), false) = (first, there.changed, moving.state.paused) {
         let base = input.definition.action.workflow_id.as_deref().unwrap_or(id.as_str());
         let window = TimeDelta::milliseconds(i64::try_from(input.definition.policies.catchup_window_ms).unwrap_or(i64::MAX));
         if first <= changed && !has_run(cluster, &workflow_id_at(base, first))? {
-            let times = (first.max(changed - window), changed);
+            let until = if there.is_updated {
+                changed
+            } else {
+                end_of_nominal_times(&spec, changed)
+            };
+            let times = (first.max(changed - window), until);
             let request_id = format!("tempo-move-{id}-{}", at.timestamp_millis());
-            backfill(cluster, id.as_str(), times, request_id)?;
+            backfill(cluster, id.as_str(), times, request_id).map_err(paused_here)?;
         }
     }
-    Ok(first)
+    let parts = spec::parts(&input.definition.spec, here.zones)?;
+    Ok(Moved {
+        first,
+        limits: limits(&input.definition, &parts, &spec, at),
+    })
 }
 
 /// Takes a schedule back from a cluster. Returns the last nominal time that runs there.
@@ -113,19 +154,20 @@ pub(crate) fn take_back(cluster: &Cluster, store: &mut Store, id: &ScheduleId, h
         queue: &moved.task_queue,
         ..here
     };
-    let Some((there, token)) = ours(cluster, id, here)? else {
-        // Deleted there: nothing has run since, as far as anybody knows.
+    let there = ours(cluster, id, here)?.filter(|(there, _)| there.input.moved == Some(moved.at));
+    let Some((there, token)) = there else {
+        // It was never created there, or has been deleted: later times than those that have run there run here.
         let now = here.clock.now();
-        let state = State {
-            paused: moved.was_paused,
-            ..State::default()
-        };
-        store.write(|write| ops::end_move(write, here.zones, id, (now, &state), now))?;
-        return Ok(now);
+        let last = last_run(cluster, id, (moved.at, now))?.unwrap_or(moved.at);
+        let state = store.write(|write| ops::state_before_move(write, id))?;
+        store.write(|write| ops::end_move(write, here.zones, id, (last, &state), now))?;
+        return Ok(last);
     };
     let spec = Spec::compile(&there.input.definition.spec, id.as_str(), here.zones)?;
-    let mut last = moved.last.filter(|_| there.input.last.is_some());
-    if last.is_none() {
+    let last = if let Some(last) = there.input.last {
+        // An earlier command may have been interrupted before it saw that its update came late.
+        moved.last.into_iter().chain(there.changed).fold(last, DateTime::max)
+    } else {
         let planned = here.clock.now().trunc_subsecs(0) + LEAD;
         store.write(|write| write.set_last_of_move(moved.key, planned))?;
         let input = RunInput {
@@ -134,15 +176,16 @@ pub(crate) fn take_back(cluster: &Cluster, store: &mut Store, id: &ScheduleId, h
         };
         let schedule = to_cluster(&input, &there.state, here.queue, here.zones)?;
         update(cluster, id.as_str(), &schedule, &token)?;
+        // The server drops an update that comes too late, without an error.
+        let ended = ours(cluster, id, here)?.filter(|(there, _)| there.input.last == Some(planned));
+        let Some((ended, _)) = ended else {
+            let message = format_args!("schedule `{id}` was changed on the cluster at the same time");
+            return Err(Error::new(Kind::Conflict, message).hint("It still runs there: run the command again."));
+        };
         // If the update came late, the cluster has started later times too.
-        let changed = ours(cluster, id, here)?.and_then(|(there, _)| there.changed);
-        let ended = changed.unwrap_or(planned).max(planned);
-        if ended > planned {
-            store.write(|write| write.set_last_of_move(moved.key, ended))?;
-        }
-        last = Some(ended);
-    }
-    let last = last.unwrap_or(moved.at);
+        ended.changed.map_or(planned, |changed| changed.max(planned))
+    };
+    store.write(|write| write.set_last_of_move(moved.key, last))?;
     // A time that runs there must not be due here after the return.
     let delayed = spec.times_after(last - spec.jitter() - TimeDelta::seconds(1));
     let delayed = delayed
@@ -165,16 +208,40 @@ pub(crate) fn take_back(cluster: &Cluster, store: &mut Store, id: &ScheduleId, h
     Ok(last)
 }
 
+/// Runs a schedule here again from `now` on, whatever the cluster to which it has moved does.
+///
+/// # Errors
+/// `NotFound`; `Conflict` when it has not been moved.
+pub(crate) fn abandon(store: &mut Store, id: &ScheduleId, zones: &dyn Zones, now: DateTime<Utc>) -> Result<(), Error> {
+    store.write(|write| {
+        let state = ops::state_before_move(write, id)?;
+        ops::end_move(write, zones, id, (now, &state), now)
+    })
+}
+
+/// The jitter of a schedule on the cluster.
+fn jitter_of(there: &Existing, id: &ScheduleId, here: Here<'_>) -> Result<TimeDelta, Error> {
+    Ok(Spec::compile(&there.input.definition.spec, id.as_str(), here.zones)?.jitter())
+}
+
+/// The end of a backfill that includes all nominal times up to `until` and no later one, however the cluster's jitter delays them: a new schedule takes up
+/// later nominal times only.
+fn end_of_nominal_times(spec: &Spec, until: DateTime<Utc>) -> DateTime<Utc> {
+    let following = spec.next_after(until);
+    let end = until + spec.jitter();
+    following.map_or(end, |following| end.min(following - TimeDelta::milliseconds(1)))
+}
+
 /// The schedule with an id on the cluster.
 ///
 /// # Errors
-/// `Conflict` if tempo has not made it.
+/// `Conflict` if tempo did not create it.
 fn ours(cluster: &Cluster, id: &ScheduleId, here: Here<'_>) -> Result<Option<(Existing, Vec<u8>)>, Error> {
     match describe(cluster, id.as_str(), (here.queue, here.zones))? {
         None => Ok(None),
         Some(Described::Ours(there, token)) => Ok(Some((*there, token))),
         Some(Described::Foreign) => {
-            let message = format_args!("the cluster has a schedule `{id}` that tempo has not made");
+            let message = format_args!("the cluster has a schedule `{id}` not created by tempo");
             Err(Error::new(Kind::Conflict, message).hint("Choose another namespace, or delete that schedule."))
         }
     }

@@ -106,26 +106,32 @@ fn compare(
     (queue, zones): (&str, &dyn Zones),
 ) -> Result<(Difference, Request), Error> {
     let id = one.id;
-    let input = RunInput {
-        schedule_id: id.to_string(),
-        definition: one.definition,
-        declared: one.declared,
-        source,
-        moved: None,
-        first: None,
-        last: None,
-    };
     let existing = match describe(cluster, id.as_str(), (queue, zones))? {
         None => None,
         Some(Described::Ours(existing, token)) => Some((*existing, token)),
         Some(Described::Foreign) => {
-            let message = format_args!("the cluster has a schedule `{id}` that tempo has not made");
+            let message = format_args!("the cluster has a schedule `{id}` not created by tempo");
             return Err(Error::new(Kind::Conflict, message)
                 .within(&one.place)
                 .hint("Nothing was changed. Choose another id, another namespace, or delete that schedule."));
         }
     };
     let before = existing.as_ref().map(|(existing, _)| existing);
+    if let Some(last) = before.and_then(|before| before.input.last) {
+        let message = format_args!("schedule `{id}` has returned from the cluster to a machine, where it runs after {last}");
+        return Err(Error::new(Kind::Conflict, message).within(&one.place).hint(format_args!(
+            "Nothing was changed. Move it again with `tempo temporal migrate {id}`, or delete the schedule of the cluster."
+        )));
+    }
+    let input = RunInput {
+        schedule_id: id.to_string(),
+        definition: one.definition,
+        declared: one.declared,
+        source,
+        moved: before.and_then(|before| before.input.moved),
+        first: before.and_then(|before| before.input.first),
+        last: None,
+    };
     let same_file = before.filter(|before| before.input.source == input.source);
     let state_before = before.map(|before| before.state.clone()).unwrap_or_default();
     let state = input
@@ -138,7 +144,7 @@ fn compare(
     let (change, request) = match existing {
         None => (Change::Create, Request::Create(schedule)),
         Some((existing, _)) if fields.is_empty() && existing.input == input => (Change::None, Request::Nothing),
-        // Only the file from which it is applied has changed: nobody sees that.
+        // Only the file from which it is applied has changed, which is not shown.
         Some((_, token)) if fields.is_empty() => (Change::None, Request::Update(schedule, token)),
         Some((_, token)) => (Change::Update, Request::Update(schedule, token)),
     };
@@ -181,7 +187,7 @@ pub(crate) fn apply(cluster: &Cluster, plan: &Plan) -> Result<(), Error> {
         .filter(|(_, request)| !matches!(request, Request::Nothing));
     for (made, (difference, request)) in changes.enumerate() {
         carry_out(cluster, &difference.id, request).map_err(|e| match made {
-            0 => e.hint("Nothing was changed."),
+            0 => e,
             made => e.hint(format_args!(
                 "{made} of the changes had been made before: apply the files again to make the others."
             )),

@@ -55,7 +55,7 @@ impl RunInput {
     }
 }
 
-/// A schedule of a cluster that tempo has made.
+/// A schedule of a cluster created by tempo.
 #[derive(Debug, Clone)]
 pub(super) struct Existing {
     /// Its definition, with changes that were made on the cluster.
@@ -63,6 +63,8 @@ pub(super) struct Existing {
     pub(super) state: State,
     /// Until when the cluster has decided its times by an earlier definition, or by none: when it was created or last updated.
     pub(super) changed: Option<DateTime<Utc>>,
+    /// Whether it has been updated since it was created.
+    pub(super) is_updated: bool,
 }
 
 /// Converts a definition.
@@ -113,7 +115,7 @@ pub(super) fn to_cluster(input: &RunInput, state: &State, queue: &str, zones: &d
     })
 }
 
-/// Converts a schedule of a cluster; `None` if it is not one that tempo has made. Changes that were made on the cluster are part of the result.
+/// Converts a schedule of a cluster; `None` if it is not one created by tempo. Changes that were made on the cluster are part of the result.
 ///
 /// # Errors
 /// `System` when it contains a definition that this version cannot read.
@@ -176,6 +178,7 @@ pub(super) fn from_cluster(id: &str, schedule: &Schedule, queue: &str, zones: &d
             remaining_actions: state.limited_actions.then(|| state.remaining_actions.max(0).unsigned_abs()),
         },
         changed: None,
+        is_updated: false,
     }))
 }
 

@@ -30,7 +30,7 @@ pub(super) enum Described {
 }
 
 impl Described {
-    /// The schedule and its token, if tempo has made it.
+    /// The schedule and its token, if tempo created it.
     pub(super) fn ours(self) -> Option<(Existing, Vec<u8>)> {
         match self {
             Self::Ours(existing, token) => Some((*existing, token)),
@@ -60,14 +60,18 @@ pub(super) fn describe(cluster: &Cluster, id: &str, (queue, zones): (&str, &dyn 
     let info = described.info.unwrap_or_default();
     Ok(Some(match from_cluster(id, &schedule, queue, zones)? {
         Some(existing) => {
-            let changed = instant(info.update_time).or(instant(info.create_time));
-            Described::Ours(Box::new(Existing { changed, ..existing }), described.conflict_token)
+            let existing = Existing {
+                is_updated: info.update_time.is_some(),
+                changed: instant(info.update_time).or(instant(info.create_time)),
+                ..existing
+            };
+            Described::Ours(Box::new(existing), described.conflict_token)
         }
         None => Described::Foreign,
     }))
 }
 
-/// The schedules of the namespace that tempo has made, by id. The list lags a moment behind.
+/// The schedules of the namespace created by tempo, by id. The list lags a moment behind.
 ///
 /// # Errors
 /// Those of the requests.
@@ -96,7 +100,7 @@ pub(super) fn list(cluster: &Cluster) -> Result<Vec<ScheduleListEntry>, Error> {
     }
 }
 
-/// The definitions of the schedules of the namespace that tempo has made, by id.
+/// The definitions of the schedules of the namespace created by tempo, by id.
 ///
 /// # Errors
 /// `System` when one cannot be read; those of requests.

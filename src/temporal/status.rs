@@ -14,7 +14,7 @@ use super::schedules::list;
 use crate::error::Error;
 use crate::output::views::ClusterView;
 
-/// The version of a cluster, its schedules that tempo has made, and the workers of a task queue.
+/// The version of a cluster, its schedules created by tempo, and the workers of a task queue.
 ///
 /// # Errors
 /// Those of the requests.

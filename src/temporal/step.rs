@@ -23,7 +23,10 @@ use crate::run::step::{Step, Work};
 use crate::run::step_text::StepText;
 
 /// How often a worker reports that it is still performing a step.
-const HEARTBEAT: Duration = Duration::from_secs(1);
+pub(super) const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// Maximum number of bytes of the output of all attempts of a run that its record has; in JSON, a byte may become six.
+pub(super) const MAX_OUTPUT: usize = 256 * 1024;
 
 /// The input of the activity.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -109,6 +112,7 @@ impl Steps {
         };
         attempts.pop();
         attempts.push(attempt_view(number, started, &result));
+        limit_output(attempts.iter_mut(), MAX_OUTPUT);
         let told = match result.ending.failure() {
             Some(failure) => failure.message,
             None => ok_result(&step.work, &result),
@@ -132,6 +136,9 @@ impl Steps {
         };
         let made = ctx.info().attempt;
         let wait = step.retry.wait_after(made, failure.error_type, result.exit_code);
+        // As `tempo run`: a retry must begin before the deadline of all attempts.
+        let left = time_left_for_all(&step, ctx.info(), clock.now());
+        let wait = wait.filter(|wait| left.is_none_or(|left| *wait < left));
         ctx.record_heartbeat(attempts.clone()).await?;
         let failed = ApplicationFailure::builder(failure.message)
             .type_name(failure.error_type.name().to_owned())
@@ -205,12 +212,34 @@ fn filled_in(mut step: Step, task: &StepTask) -> Result<Step, String> {
     Ok(step)
 }
 
+/// The time left for all attempts of a step.
+fn time_left_for_all(step: &Step, info: &ActivityInfo, now: DateTime<Utc>) -> Option<Duration> {
+    let passed = |since: SystemTime| SystemTime::from(now).duration_since(since).unwrap_or_default();
+    let limit = step.schedule_to_close.zip(info.scheduled_time);
+    limit.map(|(limit, scheduled)| limit.saturating_sub(passed(scheduled)))
+}
+
 /// The time left until the deadline of an attempt that starts now.
 fn time_left(step: &Step, info: &ActivityInfo, now: DateTime<Utc>) -> Option<Duration> {
-    let passed = |since: SystemTime| SystemTime::from(now).duration_since(since).unwrap_or_default();
-    let of_all = step.schedule_to_close.zip(info.scheduled_time);
-    let of_all = of_all.map(|(limit, scheduled)| limit.saturating_sub(passed(scheduled)));
-    step.start_to_close.into_iter().chain(of_all).min()
+    step.start_to_close
+        .into_iter()
+        .chain(time_left_for_all(step, info, now))
+        .min()
+}
+
+/// Leaves out the output of the oldest attempts, so that all together have at most `limit` bytes: the server refuses larger messages.
+pub(super) fn limit_output<'a>(attempts: impl DoubleEndedIterator<Item = &'a mut AttemptView>, limit: usize) {
+    let mut left = limit;
+    for attempt in attempts.rev() {
+        for text in [&mut attempt.output, &mut attempt.stderr] {
+            let length = text.as_ref().map_or(0, String::len);
+            if length > left {
+                *text = Some(format!("[{length} bytes left out]"));
+            } else {
+                left -= length;
+            }
+        }
+    }
 }
 
 /// The environment variables that a command gets besides the worker's own.
@@ -236,7 +265,7 @@ struct Attempt {
 
 impl Attempt {
     fn perform(&self, control: &Control) -> AttemptResult {
-        // Its processes are found by them, wherever they have gone.
+        // They identify its processes.
         let marks = self
             .environment
             .iter()

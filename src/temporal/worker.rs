@@ -11,7 +11,7 @@ use temporalio_sdk::{Runtime, Worker, WorkerOptions};
 use tokio::runtime::Handle;
 
 use super::connection::Cluster;
-use super::step::{Log, Steps};
+use super::step::{HEARTBEAT, Log, Steps};
 use super::workflow::Run;
 use crate::error::{Error, Kind};
 
@@ -63,6 +63,7 @@ pub(crate) fn work(
             .build();
         let options = WorkerOptions::new(settings.task_queue.clone())
             .tuner(tuner)
+            .max_heartbeat_throttle_interval(HEARTBEAT)
             .graceful_shutdown_period(settings.drain_timeout)
             .register_workflow::<Run>()
             .map_err(|e| failed(&e))?
@@ -76,7 +77,7 @@ pub(crate) fn work(
         let (shut_down, here) = (worker.shutdown_handle(), Handle::current());
         started(Box::new(move || {
             is_stopping.store(true, Ordering::SeqCst);
-            // It starts tasks.
+            // Stopping starts tasks of the runtime.
             let _entered = here.enter();
             shut_down();
         }))?;

@@ -15,7 +15,7 @@ use temporalio_sdk::{
 };
 
 use super::schedule::RunInput;
-use super::step::{StepEnd, StepTask, Steps, close_lost};
+use super::step::{MAX_OUTPUT, StepEnd, StepTask, Steps, close_lost, limit_output};
 use crate::output::instant::Instant;
 use crate::output::run_views::{AttemptView, Results, RunView, StepView};
 use crate::run::MAX_LOST_IN_A_ROW;
@@ -168,7 +168,8 @@ fn options(step: &Step) -> ActivityOptions {
     let retry = &step.retry;
     let mut not_retried: Vec<String> = retry.non_retryable.iter().map(|kind| kind.name().to_owned()).collect();
     if step.on_lost == OnLost::Fail {
-        // As the server names it.
+        not_retried.push(ErrorType::WorkerLost.name().to_owned());
+        // The death of a worker, as the server names it.
         not_retried.push("TemporalTimeout:Heartbeat".to_owned());
     }
     let policy = RetryPolicy::builder()
@@ -229,6 +230,8 @@ impl Record {
             steps: Vec::new(),
             attempts,
         });
+        let attempts = self.view.steps.iter_mut().flatten().flat_map(|step| &mut step.attempts);
+        limit_output(attempts, MAX_OUTPUT);
     }
 
     fn end(mut self, ctx: &WorkflowContext<Run>, status: Status, reason: Option<String>) -> Value {

@@ -216,7 +216,7 @@ fn every_command_prints_the_documented_json() {
 #[test]
 fn help_covers_topics_and_commands() {
     let env = Env::new();
-    for topic in ["cron", "policies", "durability", "page", "exit-codes"] {
+    for topic in ["cron", "policies", "durability", "page", "cluster", "exit-codes"] {
         let text = env.tempo(&["help", topic]).ok();
         assert!(
             text.lines().count() > 10 && text.lines().all(|l| l.chars().count() <= 142),

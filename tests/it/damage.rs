@@ -147,7 +147,10 @@ fn a_run_whose_position_is_damaged_does_not_end_the_server() {
         "UPDATE run SET position = 7, attempts = 1, phase = 'running', phase_ms = 1 WHERE key = 1",
     );
     let ran = env.tempo(&["run", "--once"]);
-    assert!(ran.code == Some(6) && ran.stderr.contains("is not valid: 7"), "{ran:?}");
+    assert!(
+        ran.code == Some(6) && ran.stderr.contains("the stored position 7 of run"),
+        "{ran:?}"
+    );
     assert_eq!(env.wait_for_lines("log", 1), ["other"]);
     let checked = env.tempo(&["doctor"]);
     assert!(

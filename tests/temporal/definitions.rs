@@ -239,7 +239,7 @@ fn nothing_is_changed_if_something_is_wrong() {
         (
             &["apply", "-f", "jobs.toml"],
             4,
-            "a schedule `wrong-foreign` that tempo has not made",
+            "a schedule `wrong-foreign` not created by tempo",
         ),
         (
             &["apply", "-f", "strict.toml", "--strict"],

@@ -67,7 +67,17 @@ fn each_time_runs_exactly_once_on_the_way_to_a_cluster_and_back() {
         refused.code == Some(4) && refused.stderr.contains("tempo temporal return moving"),
         "{refused:?}"
     );
+    let kept = env.tempo(&["schedule", "delete", id]);
+    assert_eq!(kept.code, Some(4), "{kept:?}");
     cluster.tempo(&env, &["return", id]).ok();
+    // Applying its definition there would make it run twice.
+    let exported = env.tempo(&["export", id]).ok();
+    std::fs::write(env.path("moving.toml"), exported).unwrap();
+    let applied = cluster.tempo(&env, &["apply", "-f", "moving.toml"]);
+    assert!(
+        applied.code == Some(4) && applied.stderr.contains("has returned from the cluster"),
+        "{applied:?}"
+    );
     let described = env.json(&["schedule", "describe", id]);
     assert_eq!(
         (&described["paused"], &described["note"]),
@@ -141,7 +151,8 @@ fn a_move_that_was_interrupted_after_the_pause_loses_nothing() {
     let before = runs(&env, "log").len();
     wait_until("some times to pass", || database.query_row(PASSED, [], |r| r.get(0)).unwrap());
     let _worker = Worker::start(cluster, &env, id);
-    cluster.tempo(&env, &["migrate", id, "--task-queue", id]).ok();
+    // Without ids, too: it is paused here by the first command.
+    cluster.tempo(&env, &["migrate", "--task-queue", id]).ok();
     cluster.tempo(&env, &["migrate", id, "--task-queue", id]).ok();
     env.wait_for_lines("log", before + 6);
     let all = runs(&env, "log");
@@ -173,4 +184,83 @@ fn a_schedule_that_runs_on_the_cluster_already_is_not_moved() {
     );
     let missing = cluster.tempo(&env, &["migrate", "nobody"]);
     assert_eq!(missing.code, Some(3), "{missing:?}");
+}
+
+#[test]
+fn each_time_runs_exactly_once_whatever_the_jitter_on_both_sides() {
+    let Some(cluster) = cluster() else { return };
+    let env = Env::new();
+    let id = "jittered";
+    let shell = "echo $TEMPO_SCHEDULED_AT >> log";
+    let create = [
+        "schedule",
+        "create",
+        id,
+        "--interval",
+        "2s",
+        "--jitter",
+        "2s",
+        "--overlap-policy",
+        "allow-all",
+        "--shell",
+        shell,
+    ];
+    env.tempo(&create).ok();
+    let _server = env.serve(&[]);
+    let _worker = Worker::start(cluster, &env, id);
+    env.wait_for_lines("log", 1);
+    for round in 0..3 {
+        wait_until("the last times of the cluster", || {
+            let moved = cluster.tempo(&env, &["migrate", id, "--task-queue", id]);
+            assert!(
+                moved.code == Some(0) || moved.stderr.contains("may start a time"),
+                "{round}: {moved:?}"
+            );
+            moved.code == Some(0)
+        });
+        env.wait_for_lines("log", runs(&env, "log").len() + 1);
+        cluster.tempo(&env, &["return", id]).ok();
+    }
+    env.wait_for_lines("log", runs(&env, "log").len() + 3);
+    let all = runs(&env, "log");
+    let (mut nominal, last) = (*all.keys().next().unwrap(), *all.keys().next_back().unwrap());
+    while nominal < last - TimeDelta::seconds(6) {
+        assert_eq!(all.get(&nominal), Some(&1), "{nominal}: {all:?}");
+        nominal += TimeDelta::seconds(2);
+    }
+}
+
+#[test]
+fn a_schedule_whose_cluster_is_gone_or_has_lost_it_runs_here_again() {
+    let Some(cluster) = cluster() else { return };
+    let env = Env::new();
+    let id = "lost";
+    env.tempo(&[
+        "schedule",
+        "create",
+        id,
+        "--interval",
+        "1h",
+        "--note",
+        "mine",
+        "--remaining-actions",
+        "5",
+        "--shell",
+        "true",
+    ])
+    .ok();
+    let state = || {
+        let view = env.json(&["schedule", "describe", id]);
+        (
+            view["paused"].clone(),
+            view["note"].clone(),
+            view["remaining_actions"].clone(),
+        )
+    };
+    let before = state();
+    cluster.tempo(&env, &["migrate", id]).ok();
+    let gone = cluster.tempo(&env, &["return", id, "--address", "127.0.0.1:1"]);
+    assert_eq!(gone.code, Some(6), "{gone:?}");
+    cluster.tempo(&env, &["return", id, "--abandon"]).ok();
+    assert_eq!(state(), before);
 }

@@ -100,16 +100,23 @@ fn trigger(cluster: &Cluster, id: &str) -> WorkflowExecution {
 
 /// Waits until a run has closed, and returns its status and its record: the JSON of `workflow describe`.
 fn closed(cluster: &Cluster, run: &WorkflowExecution) -> (&'static str, String, Value) {
-    let message = GetWorkflowExecutionHistoryRequest {
-        namespace: cluster.namespace.clone(),
-        execution: Some(run.clone()),
-        wait_new_event: true,
-        history_event_filter_type: HistoryEventFilterType::CloseEvent.into(),
-        ..GetWorkflowExecutionHistoryRequest::default()
-    };
-    let history = cluster
-        .call(|mut client| async move { WorkflowService::get_workflow_execution_history(&mut client, request(message)).await });
-    let last = history.unwrap().history.unwrap().events.pop().expect("the closing event");
+    let mut last = None;
+    // The server answers without the event after some time.
+    wait_until("the end of the run", || {
+        let message = GetWorkflowExecutionHistoryRequest {
+            namespace: cluster.namespace.clone(),
+            execution: Some(run.clone()),
+            wait_new_event: true,
+            history_event_filter_type: HistoryEventFilterType::CloseEvent.into(),
+            ..GetWorkflowExecutionHistoryRequest::default()
+        };
+        let history = cluster.call(|mut client| async move {
+            WorkflowService::get_workflow_execution_history(&mut client, request(message)).await
+        });
+        last = history.unwrap().history.unwrap().events.pop();
+        last.is_some()
+    });
+    let last = last.unwrap();
     let json = |payloads: Vec<Payload>| {
         payloads
             .first()
@@ -299,4 +306,60 @@ fn status_shows_the_workers() {
     let worker = Worker::start(cluster, &env, "shown", &[]);
     let pid = worker.child.id().to_string();
     wait_until("the worker", || status(&[]).contains(&format!("tempo {pid}@")));
+}
+
+#[test]
+fn the_deadline_of_all_attempts_ends_the_retries() {
+    let Some(cluster) = cluster() else { return };
+    let env = Env::new();
+    let steps = "[[schedule.step]]\nname = \"s\"\nshell = \"exit 1\"\nschedule_to_close_timeout = \"3s\"\n\
+        retry = { maximum_attempts = 50, initial_interval = \"1s\", backoff_coefficient = 1 }\n";
+    apply(cluster, &env, "deadline", steps);
+    let _worker = Worker::start(cluster, &env, "deadline", &[]);
+    let (status, message, record) = closed(cluster, &trigger(cluster, "deadline"));
+    assert_eq!((status, message.as_str()), ("Failed", "step `s` failed: exit 1"));
+    let attempts = record["steps"][0]["attempts"].as_array().unwrap().len();
+    assert!((2..=4).contains(&attempts), "{record}");
+}
+
+#[test]
+fn much_output_never_fails_a_run() {
+    let Some(cluster) = cluster() else { return };
+    let env = Env::new();
+    let mut steps = String::new();
+    for n in 0..8 {
+        steps += &format!("[[schedule.step]]\nname = \"s{n}\"\nseparate_stderr = true\n");
+        steps += "shell = \"head -c 100000 /dev/zero; head -c 100000 /dev/zero >&2; test $TEMPO_ATTEMPT = 3\"\n";
+        steps += "retry = { maximum_attempts = 3, initial_interval = \"100ms\" }\n";
+    }
+    apply(cluster, &env, "output", &steps);
+    let _worker = Worker::start(cluster, &env, "output", &[]);
+    let (status, message, record) = closed(cluster, &trigger(cluster, "output"));
+    assert_eq!((status, message.as_str()), ("Completed", ""));
+    let last = &record["steps"][7]["attempts"][2]["output"];
+    assert!(last.as_str().unwrap().len() > 60_000, "the newest output is kept");
+    assert!(
+        record["steps"][0]["attempts"][0]["output"]
+            .as_str()
+            .unwrap()
+            .contains("bytes left out")
+    );
+}
+
+#[test]
+fn a_step_that_must_not_run_twice_fails_if_its_worker_is_stopped() {
+    let Some(cluster) = cluster() else { return };
+    let env = Env::new();
+    let steps = "[[schedule.step]]\nname = \"s\"\nshell = \"echo up >> log; exec sleep 300\"\non_lost = \"fail\"\n\
+        retry = { maximum_attempts = 5 }\n";
+    apply(cluster, &env, "once", steps);
+    let mut first = Worker::start(cluster, &env, "once", &["--drain-timeout", "0s"]);
+    let run = trigger(cluster, "once");
+    env.wait_for_lines("log", 1);
+    let pid = first.child.id().to_string();
+    std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+    assert!(first.child.wait().unwrap().success());
+    let _second = Worker::start(cluster, &env, "once", &[]);
+    assert_eq!(closed(cluster, &run).0, "Failed");
+    assert_eq!(env.wait_for_lines("log", 1), ["up"]);
 }

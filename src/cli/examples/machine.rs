@@ -43,7 +43,7 @@ pub(super) const ALL: &[(&str, &[Example])] = &[
         &[
             (
                 "tempo temporal apply -f jobs.toml --address temporal:7233 --dry-run",
-                "Show what a cluster would get, and what it cannot express",
+                "Show the changes, and the settings that a cluster does not support",
             ),
             (
                 "tempo temporal apply -f jobs.toml",
@@ -74,7 +74,7 @@ pub(super) const ALL: &[(&str, &[Example])] = &[
     ),
     (
         "temporal return",
-        &[("tempo temporal return backup --address temporal:7233", "Take a schedule back")],
+        &[("tempo temporal return backup --address temporal:7233", "Move a schedule back")],
     ),
     (
         "temporal status",

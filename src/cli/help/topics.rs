@@ -7,7 +7,7 @@ pub(in crate::cli) struct Topic {
 }
 
 /// All help topics.
-pub(in crate::cli) const TOPICS: [Topic; 6] = [
+pub(in crate::cli) const TOPICS: [Topic; 7] = [
     Topic {
         name: "cron",
         text: include_str!("cron.txt"),
@@ -27,6 +27,10 @@ pub(in crate::cli) const TOPICS: [Topic; 6] = [
     Topic {
         name: "page",
         text: include_str!("page.txt"),
+    },
+    Topic {
+        name: "cluster",
+        text: include_str!("cluster.txt"),
     },
     Topic {
         name: "exit-codes",

@@ -54,7 +54,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         // If a cluster cannot be reached, what is known here is shown.
         let told = crate::temporal::with_runs_there(time_ranges.clone(), &moves, &args.id, &spec, (from, to));
         told.unwrap_or_else(|e| {
-            context.ui.say(&format!("note: what happened on Temporal is not known: {e}"));
+            context.ui.say(&format!("note: cannot read the runs on Temporal: {e}"));
             time_ranges
         })
     };

@@ -5,7 +5,7 @@ use crate::cli::apply::FileArgs;
 
 /// Create and update schedules of a Temporal cluster from definition files
 ///
-/// Applying the same files again changes nothing. Schedules that tempo has not made are never changed. A note is printed for each setting
+/// Applying the same files again changes nothing. Schedules not created by tempo are never changed. A note is printed for each setting
 /// that a cluster cannot express, and for each of the next 1,000 times that differ there, where clocks change.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

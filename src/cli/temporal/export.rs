@@ -2,7 +2,7 @@
 
 use super::ClusterArgs;
 
-/// Print the schedules of a Temporal cluster that tempo has made, as a definition file
+/// Print the schedules of a Temporal cluster created by tempo, as a definition file
 ///
 /// Changes that were made on the cluster are part of the output. Applying it changes nothing. With `-o json`, prints the same file as JSON.
 #[derive(Debug, clap::Args)]

@@ -6,13 +6,17 @@ use super::ClusterArgs;
 use crate::cli::complete;
 use crate::names::ScheduleId;
 
+/// Maximum number of notes printed for each schedule; `tempo temporal apply --dry-run -o json` prints all.
+#[cfg(feature = "temporal")]
+const MAX_NOTES: usize = 20;
+
 /// Move schedules from this machine to a Temporal cluster
 ///
 /// Pauses each schedule here and starts it there, at one instant: no time runs twice, and none is lost. A run that is open here is
-/// finished here. If the command is interrupted, run it again. `tempo schedule explain` tells of both sides.
+/// finished here. If the command is interrupted, run it again. `tempo schedule explain` shows the runs on both sides.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Ids of the schedules; defaults to all that are not paused
+    /// Ids of the schedules; defaults to all that are not paused, and those whose move was interrupted
     #[arg(add = ArgValueCandidates::new(complete::schedules))]
     id: Vec<ScheduleId>,
     #[command(flatten)]
@@ -31,7 +35,14 @@ pub(super) fn run(context: &crate::cli::Context, args: &Args) -> Result<(), crat
         [] => store.read(|r| {
             let ids = r.schedule_ids()?.into_iter().map(ScheduleId::try_from);
             let rows = ids.map(|id| ops::find(r, &id?)).collect::<Result<Vec<_>, Error>>()?;
-            Ok(rows.into_iter().filter(|row| !row.state.paused).map(|row| row.id).collect())
+            let mut ids = Vec::new();
+            for row in rows {
+                // Those of an interrupted command are paused already.
+                if !row.state.paused || r.open_move(row.key)?.is_some() {
+                    ids.push(row.id);
+                }
+            }
+            Ok(ids)
         })?,
         ids => ids.to_vec(),
     };
@@ -42,16 +53,19 @@ pub(super) fn run(context: &crate::cli::Context, args: &Args) -> Result<(), crat
         clock: &context.clock,
     };
     for id in &ids {
-        let first = migrate(&cluster, &mut store, id, here)?;
+        let moved = migrate(&cluster, &mut store, id, here)?;
         let zone = store.read(|r| ops::find(r, id))?.compiled(&context.zones)?.zone().clone();
         let times = context.times_in(zone);
-        let from = match first {
-            Some(first) => format!("from {} {} on, it runs there", times.full(first), times.zone()),
-            None => "it has no further times".to_owned(),
+        let from = match moved.first {
+            Some(first) => format!("runs there from {} {}", times.full(first), times.zone()),
+            None => "has no further times".to_owned(),
         };
         context
             .ui
             .data(&format!("Moved schedule {id} to Temporal at {}: {from}", cluster.address()))?;
+        for limit in moved.limits.iter().take(MAX_NOTES) {
+            context.ui.say(&format!("note: {id}: {limit}"));
+        }
     }
     Ok(())
 }

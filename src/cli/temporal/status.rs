@@ -2,7 +2,7 @@
 
 use super::ClusterArgs;
 
-/// Show a Temporal cluster: its version, the schedules that tempo has made, and the workers of the task queue
+/// Show a Temporal cluster: its version, the schedules created by tempo, and the workers of the task queue
 ///
 /// Without a worker of the task queue, nothing is performed: run `tempo temporal worker`.
 #[derive(Debug, clap::Args)]

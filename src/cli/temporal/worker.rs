@@ -5,7 +5,7 @@ use super::ClusterArgs;
 /// Perform the runs of a Temporal cluster on this machine, in the foreground
 ///
 /// Performs the steps of the task queue's runs as `tempo run` does; several workers share a task queue. If a worker dies, its steps are
-/// performed by another one after 5 s. On Ctrl-C or SIGTERM, it takes no more steps and waits for those that it is performing.
+/// performed by another one after 5 s, while a command that it was running may go on. On Ctrl-C or SIGTERM, it takes no more steps and waits for those that it is performing.
 #[derive(Debug, clap::Args)]
 #[command(mut_arg("task_queue", |queue| queue.help("Task queue whose runs to perform")))]
 pub(super) struct Args {
@@ -44,7 +44,7 @@ pub(super) fn run(context: &crate::cli::Context, args: &Args) -> Result<(), crat
     ))?;
     let (ui, clock) = (context.ui.clone(), context.clock);
     let log = move |line: &str| {
-        // Nobody may read it.
+        // A closed stdout does not stop the worker.
         let _ = ui.data(&format!("{} {line}", rfc3339(clock.now())));
     };
     work(&cluster, &settings, Box::new(log), |stop| interrupt::on_each(signals, stop))?;
